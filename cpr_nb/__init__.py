@@ -1,0 +1,109 @@
+"""cpr_nb: many Claude Code tasks in parallel, detached, kept in a plain results directory.
+
+Example:
+    >>> import cpr_nb as cpr
+    >>> session = cpr.launch(["fix the flaky test", "write docs for utils.py"])  # doctest: +SKIP
+    >>> session.wait()  # doctest: +SKIP
+    >>> session[0].result()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cpr_nb._launch import launch
+    from cpr_nb._session import Session, attach
+    from cpr_nb._task import Task
+    from cpr_nb.model.errors import (
+        AmbiguousSession,
+        ClaudeNotFound,
+        CprError,
+        InputError,
+        LaunchError,
+        ResultsDirError,
+        SessionError,
+        SessionInterrupted,
+        SessionNotFound,
+        SessionNotUsable,
+        TaskCancelled,
+        TaskError,
+        TaskFailed,
+        TaskLost,
+        TaskNotFound,
+        TaskSkipped,
+        TaskTimedOut,
+        UnknownOption,
+        WaitTimeout,
+    )
+
+__version__ = "0.1.0"
+
+# name → the private module that has it. Importing cpr_nb itself loads nothing: the command
+# must start fast, and so must the runner, whose modules live below this package.
+_HOMES = {
+    "launch": "cpr_nb._launch",
+    "attach": "cpr_nb._session",
+    "Session": "cpr_nb._session",
+    "Task": "cpr_nb._task",
+    "AmbiguousSession": "cpr_nb.model.errors",
+    "ClaudeNotFound": "cpr_nb.model.errors",
+    "CprError": "cpr_nb.model.errors",
+    "InputError": "cpr_nb.model.errors",
+    "LaunchError": "cpr_nb.model.errors",
+    "ResultsDirError": "cpr_nb.model.errors",
+    "SessionError": "cpr_nb.model.errors",
+    "SessionInterrupted": "cpr_nb.model.errors",
+    "SessionNotFound": "cpr_nb.model.errors",
+    "SessionNotUsable": "cpr_nb.model.errors",
+    "TaskCancelled": "cpr_nb.model.errors",
+    "TaskError": "cpr_nb.model.errors",
+    "TaskFailed": "cpr_nb.model.errors",
+    "TaskLost": "cpr_nb.model.errors",
+    "TaskNotFound": "cpr_nb.model.errors",
+    "TaskSkipped": "cpr_nb.model.errors",
+    "TaskTimedOut": "cpr_nb.model.errors",
+    "UnknownOption": "cpr_nb.model.errors",
+    "WaitTimeout": "cpr_nb.model.errors",
+}
+
+__all__ = [
+    "AmbiguousSession",
+    "ClaudeNotFound",
+    "CprError",
+    "InputError",
+    "LaunchError",
+    "ResultsDirError",
+    "Session",
+    "SessionError",
+    "SessionInterrupted",
+    "SessionNotFound",
+    "SessionNotUsable",
+    "Task",
+    "TaskCancelled",
+    "TaskError",
+    "TaskFailed",
+    "TaskLost",
+    "TaskNotFound",
+    "TaskSkipped",
+    "TaskTimedOut",
+    "UnknownOption",
+    "WaitTimeout",
+    "__version__",
+    "attach",
+    "launch",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'cpr_nb' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

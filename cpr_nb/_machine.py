@@ -1,0 +1,154 @@
+"""What this machine has: the Claude Code CLI, memory, cores, a sandbox."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cpr_nb.model.errors import ClaudeNotFound, InputError
+
+#: What one task takes at its peak (measured: 170 to 205 MiB for the CLI 2.1.330, and its tools).
+TASK_MEMORY_BYTES = 300_000_000
+#: Tasks mostly wait for the API; this many a core keep a machine usable.
+TASKS_PER_CORE = 8
+
+HOW_TO_GET_CLAUDE = (
+    "install it (npm install -g @anthropic-ai/claude-code, or pip install 'cpr_nb[claude]'), "
+    "or say where it is with --claude-path or CPR_CLAUDE"
+)
+
+
+def find_claude(given: str | None, environ: Mapping[str, str]) -> str:
+    """Finds the Claude Code CLI.
+
+    ``given``, else ``CPR_CLAUDE``, else ``claude`` on PATH, else the one bundled with the
+    package claude-agent-sdk.
+
+    Args:
+        given: The option, if it was given.
+        environ: The environment.
+
+    Returns:
+        Its absolute path.
+
+    Raises:
+        ClaudeNotFound: If there is none, or what was named is not one.
+    """
+    named = given or environ.get("CPR_CLAUDE")
+    if named:
+        found = shutil.which(os.path.expanduser(named), path=environ.get("PATH"))
+        if found is None:
+            source = "--claude-path" if given else "CPR_CLAUDE"
+            raise ClaudeNotFound(f"{source}: {named} is not a program that can be run")
+        return str(Path(found).absolute())
+    on_path = shutil.which("claude", path=environ.get("PATH"))
+    if on_path is not None:
+        return str(Path(on_path).absolute())
+    bundled = _bundled_claude()
+    if bundled is None:
+        raise ClaudeNotFound(f"Claude Code CLI not found: {HOW_TO_GET_CLAUDE}")
+    return bundled
+
+
+def _bundled_claude() -> str | None:
+    from importlib.util import find_spec
+
+    spec = find_spec("claude_agent_sdk")  # does not import it: that takes 1.2 s
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "_bundled" / "claude"
+    return str(path) if os.access(path, os.X_OK) else None
+
+
+def check_permissions(mode: str, environ: Mapping[str, str], where: str) -> None:
+    """Refuses a permission mode that can't work here, before anything starts.
+
+    Raises:
+        InputError: If so, with what to do.
+    """
+    if mode == "sandbox" and sys.platform.startswith("linux"):
+        missing = [tool for tool in ("bwrap", "socat") if shutil.which(tool) is None]
+        if missing:
+            raise InputError(
+                f"the sandbox needs {' and '.join(missing)} "
+                "(Debian, Ubuntu: apt install bubblewrap socat)",
+                where,
+            )
+    if mode == "all" and os.geteuid() == 0 and not environ.get("IS_SANDBOX"):
+        raise InputError(
+            "the CLI refuses 'all' for root: run as another user, or set IS_SANDBOX=1 "
+            "if this machine is itself a sandbox",
+            where,
+        )
+
+
+def free_memory_bytes() -> int:
+    """How much memory is free to use, of this machine or of our container."""
+    free = _available_bytes()
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text("ascii").strip()
+        return min(free, max(0, int(limit) - int(used)))
+    except (OSError, ValueError):
+        return free
+
+
+def _available_bytes() -> int:
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # macOS: half of what is built in is a fair guess
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def default_parallel(n_tasks: int) -> int:
+    """How many tasks to run at once when nobody says.
+
+    By free memory, less what the live runners of this user have promised to tasks that do
+    not run yet, by cores, and never more than there are tasks.
+
+    Args:
+        n_tasks: How many tasks the session has.
+
+    Returns:
+        At least 1.
+    """
+    free = free_memory_bytes() - _promised_tasks() * TASK_MEMORY_BYTES
+    by_memory = free // TASK_MEMORY_BYTES
+    by_cores = TASKS_PER_CORE * (os.cpu_count() or 1)
+    return int(max(1, min(n_tasks, by_memory, by_cores)))
+
+
+def _promised_tasks() -> int:
+    """Tasks that live runners of this user may still start beside those that run."""
+    from cpr_nb.store.read import read_session
+
+    promised = 0
+    for root in runner_folders():
+        session = read_session(root, tasks=False)
+        if session.is_live:
+            waiting = session.count("n_pending")
+            limit = session.count("max_parallel") or waiting
+            promised += max(0, min(waiting, limit - session.count("n_running")))
+    return promised
+
+
+def runner_folders() -> list[str]:
+    """The session folders of all live runners of this user (Linux; elsewhere none are seen)."""
+    folders = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            argv = entry.read_bytes().split(b"\0")
+            ours = entry.stat().st_uid == os.geteuid()
+        except OSError:
+            continue
+        for index, word in enumerate(argv[:-1]):
+            if ours and word.endswith(b"cpr_nb/runner/__main__.py"):
+                folders.append(os.fsdecode(argv[index + 1]))
+    return folders

@@ -1,0 +1,77 @@
+"""Running tasks of a session again, as a new session that points to the old one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb import _launch
+from cpr_nb.model import states
+from cpr_nb.model.errors import InputError, SessionNotUsable
+from cpr_nb.model.spec import TaskSpec
+from cpr_nb.store.read import read_asked
+
+if TYPE_CHECKING:
+    from cpr_nb._session import Session
+
+
+def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) -> _launch.LaunchPlan:
+    """Checks a retry without spending anything; see `Session.retry`.
+
+    Args:
+        session: The session to retry from.
+        all_tasks: Also those tasks that succeeded.
+        options: Options that go before the old ones.
+
+    Returns:
+        The plan of the new session.
+
+    Raises:
+        SessionNotUsable: If there is nothing to retry, or the prompts are not known.
+        InputError: If a value of an environment variable is missing.
+    """
+    session.refresh()
+    if session.snapshot.is_seed:
+        raise SessionNotUsable(
+            f"can't retry {session.id}: the seed kept only 50 characters of each prompt"
+        )
+    asked = read_asked(session.paths)
+    if not asked:
+        raise SessionNotUsable(f"can't retry {session.id}: its session.json can't be read")
+    wanted = [
+        task
+        for task in session
+        if task.state == states.ENDED and (all_tasks or task.outcome != states.SUCCEEDED)
+    ]
+    if not wanted:
+        raise SessionNotUsable(
+            f"nothing to retry in {session.id}: no task has ended without success"
+        )
+    merged = {**asked["options"], "cwd": asked["cwd"], **options}
+    merged["env"] = _values(asked.get("env_names", []), options.get("env", {}))
+    merged.setdefault("results_dir", os.path.dirname(session.paths.root))
+    tasks = [_task(asked["tasks"][task.num - 1], options) for task in wanted]
+    return _launch.plan(tasks, merged, parent_session_id=session.id)
+
+
+def _task(asked: dict[str, Any], options: dict[str, Any]) -> TaskSpec:
+    own = {name: value for name, value in asked.get("options", {}).items() if name not in options}
+    names = asked.get("env_names", [])
+    if names:
+        own["env"] = _values(names, options.get("env", {}))
+    return TaskSpec(asked["id"], asked["prompt"], own, f"task {asked['id']}")
+
+
+def _values(names: list[str], given: dict[str, str]) -> dict[str, str]:
+    """The values of variables of which only the names are stored."""
+    values = dict(given)
+    for name in names:
+        if name not in values:
+            if name not in os.environ:
+                raise InputError(
+                    f"the session set {name}, and its value is not stored: give it again "
+                    f"with --env {name}=VALUE (env={{{name!r}: …}})",
+                    "env",
+                )
+            values[name] = os.environ[name]
+    return values

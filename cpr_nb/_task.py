@@ -1,0 +1,268 @@
+"""One task of a session, seen through its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb.model import errors, states
+from cpr_nb.model.activity import Activity
+from cpr_nb.model.events import RunFacts, parse_line, text_blocks
+from cpr_nb.store import requests
+from cpr_nb.store.read import read_answer
+
+if TYPE_CHECKING:
+    from cpr_nb._session import Session
+
+_ERRORS = {
+    states.FAILED: errors.TaskFailed,
+    states.TIMED_OUT: errors.TaskTimedOut,
+    states.CANCELLED: errors.TaskCancelled,
+    states.SKIPPED: errors.TaskSkipped,
+    states.LOST: errors.TaskLost,
+}
+
+
+class Task:
+    """A handle on one task. It is a view: to drop it never touches the work.
+
+    Get one from a `Session`: ``session[0]``, ``session.task("docs")``.
+
+    Args:
+        session: The session.
+        index: The task's number, from 0.
+    """
+
+    def __init__(self, session: Session, index: int) -> None:
+        self._session = session
+        self._index = index
+
+    # -- what it is -------------------------------------------------------------------------
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What status.json says of it now."""
+        return self._session.fields(self._index)
+
+    @property
+    def num(self) -> int:
+        """Its number in the session, from 1."""
+        return self._index + 1
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.fields.get("transaction_id", ""))
+
+    @property
+    def prompt(self) -> str:
+        """Its prompt in full (of a seed session: the first 50 characters)."""
+        asked = self._session.asked_task(self._index)
+        return str(asked.get("prompt") or self.fields.get("prompt", ""))
+
+    @property
+    def state(self) -> str:
+        """One of pending, running, retrying, ended."""
+        fields = self.fields
+        state = fields.get("state")
+        if state in states.TASK_STATES:
+            return str(state)
+        seed = {"pending": states.PENDING, "running": states.RUNNING, "completed": states.ENDED}
+        return seed.get(str(fields.get("status")), states.PENDING)
+
+    @property
+    def outcome(self) -> str | None:
+        """How it ended, one of `cpr_nb.model.states.OUTCOMES`; None before."""
+        outcome = self.fields.get("outcome")
+        if outcome in states.OUTCOMES:
+            return str(outcome)
+        if self.state != states.ENDED:
+            return None
+        return states.SUCCEEDED if self.fields.get("success") == 1 else states.FAILED
+
+    @property
+    def reason(self) -> str | None:
+        """Why it ended so, one of `cpr_nb.model.states.REASONS`; None before."""
+        if self.outcome is None:
+            return None
+        default = "completed" if self.ok else "unknown"
+        return str(self.fields.get("reason", default))
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.outcome == states.SUCCEEDED
+
+    @property
+    def error(self) -> str:
+        """What went wrong, on one line; empty if nothing did."""
+        return str(self.fields.get("error", ""))
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What it cost by the CLI's own estimate at list price; None when not known."""
+        cost = self.fields.get("cost_usd")
+        return float(cost) if isinstance(cost, int | float) else None
+
+    @property
+    def conversation_id(self) -> str | None:
+        """Claude's own id of the conversation."""
+        value = self.fields.get("conversation_id")
+        return str(value) if value else None
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts there were."""
+        value = self.fields.get("attempts", 0)
+        return value if isinstance(value, int) else 0
+
+    @property
+    def stream_path(self) -> Path:
+        """The stream-json of its last attempt."""
+        return Path(self._session.paths.stream(self.id, self.attempts))
+
+    def __repr__(self) -> str:
+        what = self.outcome or self.state
+        return f"<Task {self.num} {self.id} {what}>"
+
+    # -- what it said -----------------------------------------------------------------------
+
+    @property
+    def text(self) -> str:
+        """The answer in words; of a running task, what it has said so far."""
+        if self.state == states.ENDED:
+            answer = read_answer(self._session.paths, self.id)
+            if answer is not None:
+                return answer.removesuffix("\n")
+        return "\n\n".join(
+            "\n".join(texts)
+            for event in self.events()
+            if event["type"] == "assistant" and (texts := text_blocks(event))
+        )
+
+    @property
+    def structured(self) -> Any:
+        """The answer as an object, if a schema was asked for and met; else None."""
+        result = self.facts().result
+        return result.get("structured_output") if result else None
+
+    @property
+    def denials(self) -> list[dict[str, Any]]:
+        """The tool calls that the permissions refused, as the CLI reports them."""
+        result = self.facts().result
+        denials = result.get("permission_denials") if result else None
+        return [d for d in denials if isinstance(d, dict)] if isinstance(denials, list) else []
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The events of its last attempt so far; a torn last line is left out."""
+        for line in self._lines():
+            event = parse_line(line)
+            if event is not None:
+                yield event
+
+    def facts(self) -> RunFacts:
+        """What the stream of its last attempt says in figures."""
+        facts = RunFacts()
+        for line in self._lines():
+            facts.feed(line)
+        return facts
+
+    def activity(self) -> Activity:
+        """What it does now."""
+        asked = self._session.asked_task(self._index).get("options", {})
+        activity = Activity(str(asked.get("cwd") or self._session.head.get("cwd", "")))
+        for event in self.events():
+            activity.feed(event)
+        return activity
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            with self.stream_path.open("rb") as stream:
+                yield from stream
+        except OSError:
+            return
+
+    # -- as concurrent.futures --------------------------------------------------------------
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        self._session.refresh()
+        return self.state == states.ENDED
+
+    def running(self) -> bool:
+        """Whether it runs now."""
+        self._session.refresh()
+        return self.state in (states.RUNNING, states.RETRYING)
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        self._session.refresh()
+        return self.outcome == states.CANCELLED
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Waits for its end and returns what it answered.
+
+        Args:
+            timeout: How many seconds to wait at most; None waits as long as it takes.
+
+        Returns:
+            The typed object if there was a schema, else the text.
+
+        Raises:
+            TaskError: If it did not succeed; a subclass says how.
+            WaitTimeout: If it has not ended in time. It goes on.
+            SessionInterrupted: If its runner is gone.
+        """
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        structured = self.structured
+        return self.text if structured is None else structured
+
+    def exception(self, timeout: float | None = None) -> errors.TaskError | None:
+        """Waits for its end and returns what went wrong; None if it succeeded.
+
+        Args:
+            timeout: As for `result`.
+
+        Raises:
+            WaitTimeout: If it has not ended in time.
+            SessionInterrupted: If its runner is gone.
+        """
+        self._session.wait_until(lambda: self.state == states.ENDED, timeout, f"task {self.id}")
+        outcome = self.outcome
+        if outcome is None or outcome == states.SUCCEEDED:
+            return None
+        words = f"task {self.num} ({self.id}) {outcome}: {self.reason}"
+        message = f"{words}: {self.error}" if self.error else words
+        return _ERRORS[outcome](message, self.id, self.reason or "unknown")
+
+    def cancel(self) -> bool:
+        """Asks the runner to end this task with its whole process tree; the others go on.
+
+        Returns:
+            False if it had ended already.
+
+        Raises:
+            SessionNotUsable: If no runner is there to do it.
+        """
+        if self.done():
+            return False
+        self._session.require_runner("cancel")
+        requests.leave(self._session.paths, requests.cancel_name(self.id))
+        return True
+
+
+def poll_delays_s() -> Iterator[float]:
+    """How long to wait between two looks at a folder: short at first, then 0.2 s."""
+    delay_s = 0.01
+    while True:
+        yield delay_s
+        delay_s = min(0.2, delay_s * 1.3)
+
+
+def deadline(timeout: float | None) -> float | None:
+    """When a wait of ``timeout`` seconds ends, on the clock that never goes back."""
+    return None if timeout is None else time.monotonic() + timeout

@@ -1,0 +1,44 @@
+"""What an executor must do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from cpr_nb.store.layout import SessionPaths
+
+
+class Executor(Protocol):
+    """Brings a session to life: from then on its folder tells everything.
+
+    Example:
+        An executor is named in session.json, so that any face knows it again::
+
+            class LocalExecutor:
+                name = "local"
+    """
+
+    name: str
+
+    def start(
+        self,
+        paths: SessionPaths,
+        lock_fd: int,
+        environ: Mapping[str, str],
+        task_env: Mapping[str, Mapping[str, str]],
+    ) -> int:
+        """Starts the session's runner, which takes over the lock.
+
+        Args:
+            paths: The session's paths; its folder is complete.
+            lock_fd: The descriptor that holds the session's lock; the caller closes its copy.
+            environ: The environment that tasks inherit.
+            task_env: Task id → variables of its own.
+
+        Returns:
+            The runner's pid.
+
+        Raises:
+            LaunchError: If it did not come up.
+        """
+        ...

@@ -1,0 +1,149 @@
+"""Every exception that cpr_nb raises on purpose.
+
+The tree::
+
+    CprError
+    ├── InputError (ValueError)         bad prompts or options; nothing was spent or created
+    │   └── UnknownOption               with the nearest valid names
+    ├── ClaudeNotFound                  no Claude Code CLI
+    ├── ResultsDirError (OSError)       the results directory cannot be used
+    ├── LaunchError                     the runner did not come up
+    ├── SessionError
+    │   ├── SessionNotFound (LookupError)
+    │   ├── AmbiguousSession (LookupError)
+    │   └── SessionNotUsable            it exists, but this can't be done with it
+    ├── TaskNotFound (LookupError)
+    ├── WaitTimeout (TimeoutError)      wait() gave up; the work goes on
+    ├── SessionInterrupted              the runner is gone before the end
+    └── TaskError                       a task ended, but did not succeed
+        ├── TaskFailed
+        ├── TaskTimedOut
+        ├── TaskCancelled
+        ├── TaskSkipped
+        └── TaskLost
+
+A message says what is wrong, where, and what to do. What a program may want is in
+attributes, so that nobody has to parse words.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class CprError(Exception):
+    """Root of all errors that cpr_nb raises on purpose."""
+
+
+class InputError(CprError, ValueError):
+    """Prompts or options that can't be run.
+
+    Args:
+        message: What is wrong and what to do.
+        where: The element, such as ``prompts.json: prompts[2].id``.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.where = where
+
+
+class UnknownOption(InputError):
+    """An option name that does not exist.
+
+    Args:
+        name: The name as given.
+        nearest: The valid names that look most like it.
+        where: The element that carries it.
+    """
+
+    def __init__(self, name: str, nearest: Sequence[str], where: str = "") -> None:
+        hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+        super().__init__(f"unknown option {name!r}{hint}", where)
+        self.name = name
+        self.nearest = tuple(nearest)
+
+
+class ClaudeNotFound(CprError):
+    """The Claude Code CLI is not installed, or is not where the user said."""
+
+
+class ResultsDirError(CprError, OSError):
+    """The results directory can't be created, read or written."""
+
+
+class LaunchError(CprError):
+    """The runner did not come up; ``log`` is its log file, if there is one."""
+
+    def __init__(self, message: str, log: str | None = None) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+class SessionError(CprError):
+    """Something about one session."""
+
+
+class SessionNotFound(SessionError, LookupError):
+    """No session has this id, prefix or name."""
+
+
+class AmbiguousSession(SessionError, LookupError):
+    """A prefix or name that fits several sessions; ``candidates`` are their ids."""
+
+    def __init__(self, message: str, candidates: Sequence[str]) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
+class SessionNotUsable(SessionError):
+    """The session exists, but what was asked can't be done with it."""
+
+
+class TaskNotFound(CprError, LookupError):
+    """The session has no such task."""
+
+
+class WaitTimeout(CprError, TimeoutError):
+    """A wait gave up. The work itself goes on."""
+
+
+class SessionInterrupted(CprError):
+    """The session's runner is gone before every task had ended."""
+
+
+class TaskError(CprError):
+    """A task ended without success.
+
+    Args:
+        message: The reason as a person would say it.
+        task_id: The task.
+        reason: One of `cpr_nb.model.states.REASONS`.
+    """
+
+    def __init__(self, message: str, task_id: str = "", reason: str = "unknown") -> None:
+        super().__init__(message)
+        self.task_id = task_id
+        self.reason = reason
+
+
+class TaskFailed(TaskError):
+    """The task failed."""
+
+
+class TaskTimedOut(TaskError):
+    """The task was ended because it took too long or was silent for too long."""
+
+
+class TaskCancelled(TaskError):
+    """The task was cancelled."""
+
+
+class TaskSkipped(TaskError):
+    """The task never started."""
+
+
+class TaskLost(TaskError):
+    """The task's process vanished, and nothing tells how it ended."""

@@ -1,0 +1,203 @@
+"""Reading stream-json: one line, and the facts that one run's lines add up to.
+
+The stream is the CLI's (``--output-format stream-json``). New event types appear with every
+release, lines may be torn, and an agent may have written anything into them. So nothing
+here raises on any bytes, an unknown event passes through, and a number is taken only where
+it really stands; otherwise it is None, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# NaN and Infinity are not JSON, though Python reads them; they must not become a cost.
+_DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
+
+#: The four token counts of a run: our name → name in ``modelUsage``, name in ``usage``.
+TOKEN_FIELDS = {
+    "input_tokens": ("inputTokens", "input_tokens"),
+    "output_tokens": ("outputTokens", "output_tokens"),
+    "cache_read_tokens": ("cacheReadInputTokens", "cache_read_input_tokens"),
+    "cache_write_tokens": ("cacheCreationInputTokens", "cache_creation_input_tokens"),
+}
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Reads one line of a stream.
+
+    Args:
+        line: The line's bytes, any bytes at all.
+
+    Returns:
+        The event, or None when the line is not a whole JSON object with a ``type``.
+
+    Example:
+        >>> parse_line(b'{"type": "result"}')
+        {'type': 'result'}
+        >>> parse_line(b'{"type": "resu') is None
+        True
+    """
+    try:
+        event = _DECODER.decode(line.decode("utf-8", "replace").strip())
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(event, dict) and isinstance(event.get("type"), str):
+        return event
+    return None
+
+
+def number(value: object) -> float | None:
+    """The value if it is a finite number that is not negative, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def integer(value: object) -> int | None:
+    """The value if it is a whole number that is not negative, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def text_blocks(event: dict[str, Any]) -> list[str]:
+    """What an ``assistant`` event says in words (tools and thinking left out)."""
+    return [
+        block["text"]
+        for block in content_blocks(event)
+        if block.get("type") == "text" and isinstance(block.get("text"), str)
+    ]
+
+
+def content_blocks(event: dict[str, Any]) -> list[dict[str, Any]]:
+    """The content blocks of an ``assistant`` or ``user`` event; a string is one text block."""
+    message = event.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    if isinstance(content, list):
+        return [block for block in content if isinstance(block, dict)]
+    return []
+
+
+class RunFacts:
+    """What the stream of one attempt says once it has ended (or so far).
+
+    Feed it every line. ``result`` is the last result line: the CLI may write several in one
+    run, and other events after the last one. ``cost_usd`` and the token counts are those of
+    *this run*: ``total_cost_usd`` grows over a resumed conversation, so the sum of
+    ``model_usage_since_last_result`` is taken where the CLI gives it.
+
+    Example:
+        >>> facts = RunFacts()
+        >>> facts.feed(b'{"type":"result","is_error":false,"total_cost_usd":0.5}')
+        >>> facts.cost_usd
+        0.5
+    """
+
+    __slots__ = (
+        "_last_text",
+        "api_retries",
+        "claude_version",
+        "cost_usd",
+        "model",
+        "result",
+        "tokens",
+    )
+
+    def __init__(self) -> None:
+        self.result: dict[str, Any] | None = None
+        self.cost_usd: float | None = None
+        self.tokens: dict[str, int] = {}
+        self.model: str | None = None
+        self.claude_version: str | None = None
+        self.api_retries = 0
+        self._last_text = b""
+
+    def feed(self, line: bytes) -> None:
+        """Takes one line. Only lines that can matter are parsed: the runner reads them all."""
+        if b'"result"' in line or b'"api_retry"' in line or b'"init"' in line:
+            event = parse_line(line)
+            if event is not None:
+                self._take(event, line)
+        elif b'"assistant"' in line and b'"text"' in line:
+            self._last_text = line
+
+    @property
+    def last_text(self) -> str:
+        """The last thing that the agent said."""
+        event = parse_line(self._last_text)
+        return "\n".join(text_blocks(event)) if event else ""
+
+    @property
+    def n_denials(self) -> int:
+        """How many tool calls the permissions refused."""
+        denials = self.result.get("permission_denials") if self.result else None
+        return len(denials) if isinstance(denials, list) else 0
+
+    def _take(self, event: dict[str, Any], line: bytes) -> None:
+        kind, subtype = event["type"], event.get("subtype")
+        if kind == "result":
+            self._take_result(event)
+        elif kind == "assistant" and text_blocks(event):
+            self._last_text = line
+        elif kind == "system" and subtype == "api_retry":
+            self.api_retries += 1
+        elif kind == "system" and subtype == "init":
+            self.model = _text(event.get("model"))
+            self.claude_version = _text(event.get("claude_code_version"))
+
+    def _take_result(self, result: dict[str, Any]) -> None:
+        since_last = result.get("model_usage_since_last_result")
+        adds = isinstance(since_last, dict) and self.result is not None
+        self.result = result
+        models = _model_usages(since_last if isinstance(since_last, dict) else None)
+        models = models or ({} if since_last == {} else _model_usages(result.get("modelUsage")))
+        if len(models) == 1:
+            self.model = next(iter(models))
+        if isinstance(since_last, dict):
+            cost = _sum(figures.get("costUSD") for figures in models.values())
+        else:
+            cost = number(result.get("total_cost_usd"))
+        self.cost_usd = _added(self.cost_usd, cost) if adds else cost
+        for name, (model_key, usage_key) in TOKEN_FIELDS.items():
+            count = _token_count(models, model_key, result.get("usage"), usage_key)
+            if count is not None:
+                self.tokens[name] = count + (self.tokens.get(name, 0) if adds else 0)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _added(before: float | None, cost: float | None) -> float | None:
+    return None if before is None or cost is None else before + cost
+
+
+def _model_usages(usage: object) -> dict[str, dict[str, Any]]:
+    if not isinstance(usage, dict):
+        return {}
+    return {name: figures for name, figures in usage.items() if isinstance(figures, dict)}
+
+
+def _token_count(
+    models: dict[str, dict[str, Any]], model_key: str, usage: object, usage_key: str
+) -> int | None:
+    """The per-model figures are the fuller ones: ``usage`` leaves out a run's last request."""
+    if models:
+        counts = [integer(figures.get(model_key)) for figures in models.values()]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+    return integer(usage.get(usage_key)) if isinstance(usage, dict) else None
+
+
+def _sum(values: Any) -> float | None:
+    total = 0.0
+    for value in values:
+        known = number(value)
+        if known is None:
+            return None
+        total += known
+    return total

@@ -1,0 +1,119 @@
+"""Prompts from the text of a file: ``.json``, ``.jsonl`` and ``.csv``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from cpr_nb.model.errors import InputError
+from cpr_nb.model.options import OPTIONS, from_text, unknown_option
+from cpr_nb.model.spec import MAX_PROMPT_BYTES, TaskSpec, check_tasks
+
+
+def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], list[str]]:
+    """Reads prompts from text.
+
+    Args:
+        text: The text of the file.
+        source: Its name, for errors.
+        form: ``json``, ``jsonl`` or ``csv``.
+
+    Returns:
+        The tasks, and warnings for a person.
+
+    Raises:
+        InputError: Naming the element and the line.
+
+    Example:
+        >>> tasks, warnings = parse('{"prompts": ["fix it"]}', "prompts.json")
+        >>> tasks[0].prompt
+        'fix it'
+    """
+    if not text.strip():
+        raise InputError("is empty", source)
+    readers = {"json": _json, "jsonl": _jsonl, "csv": _csv}
+    tasks, warnings = readers[form](text, source)
+    warnings += slash_warnings(tasks)
+    return tasks, warnings
+
+
+def slash_warnings(tasks: list[TaskSpec]) -> list[str]:
+    """Warns of prompts that the CLI takes for one of its slash commands."""
+    return [
+        f"{task.where}: begins with '/', so the CLI runs it as a slash command "
+        "(no turn of the agent, perhaps an empty answer)"
+        for task in tasks
+        if task.prompt.startswith("/")
+    ]
+
+
+def _loads(text: str, source: str, line_offset: int = 0) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        at = f"line {error.lineno + line_offset}, column {error.colno}"
+        raise InputError(f"is not JSON: {error.msg} at {at}", source) from None
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"is not JSON that can be read: {error}", source) from None
+
+
+def _json(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
+    data = _loads(text, source)
+    if not isinstance(data, dict) or "prompts" not in data:
+        raise InputError('must be an object with "prompts": {"prompts": ["…", "…"]}', source)
+    prompts = data["prompts"]
+    if not isinstance(prompts, list):
+        kind = type(prompts).__name__
+        raise InputError(f'"prompts" must be a list, not {kind}', source)
+    others = [repr(key) for key in data if key != "prompts"]
+    warnings = [f"{source}: ignored beside 'prompts': {', '.join(others)}"] if others else []
+    return check_tasks(prompts, source), warnings
+
+
+def _jsonl(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
+    # Not splitlines(): a JSON text may hold U+2028 and the like as they are.
+    numbered = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    elements = [_loads(line, source, n - 1) for n, line in numbered]
+    return check_tasks(elements, source, [f"line {n}" for n, _ in numbered]), []
+
+
+def _csv(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    elements: list[dict[str, Any]] = []
+    labels: list[str] = []
+    usual_limit = csv.field_size_limit(MAX_PROMPT_BYTES + 1)  # its own is 128 KiB a cell
+    try:
+        columns = reader.fieldnames or []
+        _check_columns(columns, source)
+        for row in reader:
+            labels.append(f"line {reader.line_num}")
+            elements.append(_row(row, f"{source}: {labels[-1]}"))
+    except csv.Error as error:
+        raise InputError(f"is not CSV: {error} at line {reader.line_num}", source) from None
+    finally:
+        csv.field_size_limit(usual_limit)
+    return check_tasks(elements, source, labels), []
+
+
+def _check_columns(columns: Any, source: str) -> None:
+    if "prompt" not in columns:
+        raise InputError(f"has no column 'prompt', only {', '.join(columns)}", source)
+    for column in columns:
+        if column not in ("prompt", "id") and column not in OPTIONS:
+            raise unknown_option(column, f"{source}: line 1", per_task=True)
+    if len(set(columns)) != len(columns):
+        raise InputError("has the same column twice", f"{source}: line 1")
+
+
+def _row(row: dict[Any, Any], where: str) -> dict[str, Any]:
+    if None in row or None in row.values():
+        raise InputError("has another number of cells than the first line", where)
+    element: dict[str, Any] = {"prompt": row["prompt"]}
+    for column, cell in row.items():
+        if column == "id" and cell:
+            element["id"] = cell
+        elif column in OPTIONS and cell:
+            element[column] = from_text(OPTIONS[column], cell, f"{where}.{column}")
+    return element

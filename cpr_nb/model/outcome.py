@@ -1,0 +1,182 @@
+"""How a task ended: one pure function for the runner, for recovery and for recordings.
+
+The rule is measured on the real CLI 2.1.330 (``tests/model/recordings``): neither the exit
+code nor the ``subtype`` of the result line is enough. A request that failed for good ends
+with ``subtype: success`` and ``is_error: true``; a schema that was never obeyed ends with
+exit 0 and no ``structured_output``; SIGINT ends with exit 0 and ``is_error: true``.
+"""
+
+from __future__ import annotations
+
+from cpr_nb.model import states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: What made us stop a task → the outcome and the reason that it gets.
+STOP_CAUSES = {
+    "cancelled": (states.CANCELLED, "cancelled"),
+    "timeout": (states.TIMED_OUT, "timeout"),
+    "silence": (states.TIMED_OUT, "silence"),
+}
+
+_SUBTYPE_REASONS = {
+    "error_max_turns": "max_turns",
+    "error_max_budget_usd": "budget",
+    "error_max_structured_output_retries": "bad_structure",
+}
+_STATUS_REASONS = {401: "auth", 429: "rate_limit", 529: "overloaded"}
+_API_ERROR_REASONS = {"connection_failed": "network", "max_output_tokens": "max_tokens"}
+
+
+class Exit:
+    """What is known about the end of one attempt.
+
+    Args:
+        exit_code: 0 to 255, or None when unknown (an adopted process, or a signal).
+        signal: The signal's number if a signal ended it.
+        result: The last ``result`` line of its stream, if there is one.
+        stderr: The end of what it wrote to stderr.
+        spawn_error: Why it could not be started, if so.
+        cause: Why we stopped it (a key of `STOP_CAUSES`), or None.
+    """
+
+    __slots__ = ("cause", "exit_code", "result", "signal", "spawn_error", "stderr")
+
+    def __init__(
+        self,
+        exit_code: int | None = None,
+        *,
+        signal: int | None = None,
+        result: dict[str, Any] | None = None,
+        stderr: str = "",
+        spawn_error: str = "",
+        cause: str | None = None,
+    ) -> None:
+        self.exit_code = exit_code
+        self.signal = signal
+        self.result = result
+        self.stderr = stderr
+        self.spawn_error = spawn_error
+        self.cause = cause
+
+
+class Outcome:
+    """An outcome, its reason, and one line for a person (empty on success).
+
+    Example:
+        >>> derive(Exit(0, result={"is_error": False})).outcome
+        'succeeded'
+    """
+
+    __slots__ = ("error", "outcome", "reason")
+
+    def __init__(self, outcome: str, reason: str, error: str = "") -> None:
+        self.outcome = outcome
+        self.reason = reason
+        self.error = error
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.outcome!r}, {self.reason!r}, {self.error!r})"
+
+
+def derive(exit_: Exit, *, schema: bool = False) -> Outcome:
+    """Says how an attempt ended.
+
+    It succeeded only if it exited with 0 (or nobody knows, or we stopped it after its
+    result was there), has a result line that is no error, and has the structure that was
+    asked for.
+
+    Args:
+        exit_: What is known about the end.
+        schema: Whether a JSON schema was asked for.
+
+    Returns:
+        The outcome with its reason.
+
+    Example:
+        >>> derive(Exit(143, cause="timeout"))
+        Outcome('timed_out', 'timeout', '')
+    """
+    if exit_.spawn_error:
+        return Outcome(states.FAILED, "spawn", exit_.spawn_error)
+    result = exit_.result
+    good_answer = result is not None and result.get("is_error") is False
+    exit_is_ours = exit_.cause is not None
+    if good_answer and (exit_.exit_code == 0 or exit_is_ours or _exit_unknown(exit_)):
+        assert result is not None  # noqa: S101 - for the type checker; good_answer says so
+        if schema and result.get("structured_output") is None:
+            return Outcome(states.FAILED, "no_structure", "the answer lacks the structure")
+        return Outcome(states.SUCCEEDED, "completed")
+    if exit_.cause is not None:
+        outcome, reason = STOP_CAUSES[exit_.cause]
+        return Outcome(outcome, reason)
+    if result is not None and not good_answer:
+        return Outcome(states.FAILED, _result_reason(result), _result_error(result))
+    return _without_result(exit_)
+
+
+def _exit_unknown(exit_: Exit) -> bool:
+    return exit_.exit_code is None and exit_.signal is None
+
+
+def _result_reason(result: dict[str, Any]) -> str:
+    """The reason that an error result carries; the most telling field first."""
+    subtype = result.get("subtype")
+    terminal = result.get("terminal_reason")
+    if isinstance(subtype, str) and subtype in _SUBTYPE_REASONS:
+        return _SUBTYPE_REASONS[subtype]
+    if terminal == "prompt_too_long":
+        return "prompt_too_long"
+    if isinstance(terminal, str) and terminal.startswith("aborted"):
+        return "signal"
+    if result.get("stop_reason") == "refusal":
+        return "refusal"
+    api_error = result.get("api_error")
+    if isinstance(api_error, str) and api_error in _API_ERROR_REASONS:
+        return _API_ERROR_REASONS[api_error]
+    status = result.get("api_error_status")
+    if isinstance(status, int):
+        return _STATUS_REASONS.get(status, "api_error")
+    if terminal == "api_error":
+        return "api_error"
+    if subtype == "error_during_execution" and not result.get("num_turns"):
+        return "usage_error"  # such as --resume of an unknown conversation
+    return "unknown"
+
+
+def _result_error(result: dict[str, Any]) -> str:
+    errors = result.get("errors")
+    if isinstance(errors, list) and errors:
+        return one_line("; ".join(str(e) for e in errors))
+    text = result.get("result")
+    return one_line(text) if isinstance(text, str) else ""
+
+
+def _without_result(exit_: Exit) -> Outcome:
+    """No result line, or a good one behind a bad exit code."""
+    stderr = one_line(exit_.stderr)
+    signal = exit_.signal
+    if signal is None and exit_.exit_code is not None and 128 < exit_.exit_code < 160:
+        signal = exit_.exit_code - 128  # the CLI's own way to say so: 143 is SIGTERM
+    if signal is not None:
+        return Outcome(states.FAILED, "signal", stderr or f"ended by signal {signal}")
+    if exit_.exit_code is None:
+        return Outcome(states.LOST, "vanished", "its process is gone, nothing tells how it ended")
+    if exit_.exit_code and exit_.result is None and stderr:
+        return Outcome(states.FAILED, "usage_error", stderr)
+    what = "without a result line" if exit_.result is None else "after its result line"
+    return Outcome(states.FAILED, "unknown", stderr or f"exited with code {exit_.exit_code} {what}")
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    r"""The text on one line, without control characters, cut to ``limit`` characters.
+
+    Example:
+        >>> one_line("a\\n b\\x1b[31m")
+        'a b [31m'
+    """
+    cleaned = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    line = " ".join(cleaned.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

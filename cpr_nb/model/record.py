@@ -1,0 +1,147 @@
+"""What status.json says of a task: the seed's fields to the letter, ours beside them."""
+
+from __future__ import annotations
+
+from cpr_nb.model import states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cpr_nb.model.events import RunFacts
+    from cpr_nb.model.outcome import Exit, Outcome
+
+#: How many characters of a prompt the seed keeps in status.json.
+PROMPT_HEAD = 50
+SCHEMA_VERSION = 1
+
+#: outcome → the counter in the head of status.json
+COUNTERS = {
+    states.SUCCEEDED: "n_succeeded",
+    states.FAILED: "n_failed",
+    states.TIMED_OUT: "n_failed",
+    states.LOST: "n_failed",
+    states.CANCELLED: "n_cancelled",
+    states.SKIPPED: "n_skipped",
+}
+
+
+def prompt_head(prompt: str) -> str:
+    """The beginning of a prompt, as the seed keeps it.
+
+    Example:
+        >>> prompt_head("x" * 60)[-5:]
+        'xx...'
+    """
+    return prompt if len(prompt) <= PROMPT_HEAD else prompt[:PROMPT_HEAD] + "..."
+
+
+def base_fields(task_num: int, task_id: str, prompt: str) -> dict[str, Any]:
+    """The fields of a task that never change."""
+    return {"task_num": task_num, "transaction_id": task_id, "prompt": prompt_head(prompt)}
+
+
+def pending_fields() -> dict[str, Any]:
+    """The further fields of a task that has not started."""
+    return {"status": "pending", "success": 0, "state": states.PENDING, "attempts": 0}
+
+
+def running_fields(attempt: int, conversation_id: str, started_at: str) -> dict[str, Any]:
+    """The further fields of a running task."""
+    return {
+        "status": "running",
+        "success": 0,
+        "state": states.RUNNING,
+        "attempts": attempt,
+        "conversation_id": conversation_id,
+        "started_at": started_at,
+    }
+
+
+def ended_fields(
+    running: dict[str, Any],
+    outcome: Outcome,
+    exit_: Exit | None,
+    facts: RunFacts | None,
+    *,
+    ended_at: str,
+    duration_s: float,
+    extra: dict[str, Any],
+) -> dict[str, Any]:
+    """The further fields of an ended task; what is not known is left out.
+
+    Args:
+        running: Its fields while it ran (empty if it never started).
+        outcome: How it ended.
+        exit_: What is known about the end of its process.
+        facts: What its stream says.
+        ended_at: ISO 8601, UTC.
+        duration_s: From its start to its end.
+        extra: Further figures, such as the peak memory.
+    """
+    succeeded = outcome.outcome == states.SUCCEEDED
+    fields = {
+        **running,
+        "status": "completed",
+        "success": int(succeeded),
+        "duration": int(duration_s),
+        "state": states.ENDED,
+        "outcome": outcome.outcome,
+        "reason": outcome.reason,
+        "ended_at": ended_at,
+        "duration_s": round(duration_s, 3),
+    }
+    fields.setdefault("attempts", 0)
+    known = {
+        "error": outcome.error or None,
+        "exit_code": exit_.exit_code if exit_ else None,
+        "signal": exit_.signal if exit_ else None,
+        **(facts_fields(facts) if facts else {}),
+        **extra,
+    }
+    fields.update({name: value for name, value in known.items() if value is not None})
+    return fields
+
+
+def facts_fields(facts: RunFacts) -> dict[str, Any]:
+    """What a stream says, as fields."""
+    result = facts.result or {}
+    api_ms = result.get("duration_api_ms")
+    return {
+        "cost_usd": facts.cost_usd,
+        **facts.tokens,
+        "num_turns": result.get("num_turns"),
+        "n_denials": facts.n_denials or None,
+        "api_retries": facts.api_retries or None,
+        "api_duration_s": api_ms / 1000 if isinstance(api_ms, int | float) else None,
+        "api_error_status": result.get("api_error_status"),
+        "model": facts.model,
+        "is_error": result.get("is_error"),
+        "subtype": result.get("subtype"),
+        "stop_reason": result.get("stop_reason"),
+    }
+
+
+def answer_text(outcome: Outcome, facts: RunFacts | None) -> str:
+    """The text of ``task-<id>.txt``: the answer, or what is known of the failure.
+
+    A good answer of a task that counts as failed is kept too.
+    """
+    text = ""
+    if facts is not None:
+        said = facts.result.get("result") if facts.result else None
+        text = said if isinstance(said, str) else facts.last_text
+    if outcome.outcome == states.SUCCEEDED:
+        return text if text.endswith("\n") else text + "\n"
+    label = (
+        outcome.outcome
+        if outcome.outcome == outcome.reason
+        else (f"{outcome.outcome}: {outcome.reason}")
+    )
+    why = f"[{label}] {outcome.error}".rstrip()
+    same = " ".join(text.split()).startswith(outcome.error.rstrip("…")) if outcome.error else False
+    return (
+        f"{text.rstrip()}\n\n{why}\n"
+        if text.strip() and not same
+        else (f"[{label}] {text.strip()}\n" if same else f"{why}\n")
+    )

@@ -1,0 +1,84 @@
+"""The only words for states, outcomes and reasons, for every face.
+
+A *session* state is derived by a reader (see ``cpr_nb.store.read``), a *task* state is
+written by the runner. An ended task has an *outcome*, and every outcome has a *reason*.
+"""
+
+from __future__ import annotations
+
+# -- sessions -------------------------------------------------------------------------------
+STARTING = "starting"
+RUNNING = "running"
+WAITING = "waiting"
+PAUSED = "paused"
+INTERRUPTED = "interrupted"
+COMPLETED = "completed"
+CANCELLED = "cancelled"
+ERROR = "error"
+STALE = "stale"
+UNREADABLE = "unreadable"
+
+SESSION_STATES = (
+    STARTING,
+    RUNNING,
+    WAITING,
+    PAUSED,
+    INTERRUPTED,
+    COMPLETED,
+    CANCELLED,
+    ERROR,
+    STALE,
+    UNREADABLE,
+)
+#: A session in one of these has a runner behind it.
+LIVE_STATES = (STARTING, RUNNING, WAITING, PAUSED)
+#: A session in one of these will not change any more, unless somebody retries or resumes it.
+ENDED_STATES = (COMPLETED, CANCELLED, ERROR)
+
+# -- tasks ----------------------------------------------------------------------------------
+PENDING = "pending"
+RETRYING = "retrying"
+ENDED = "ended"
+
+TASK_STATES = (PENDING, RUNNING, RETRYING, ENDED)
+
+# -- outcomes of ended tasks ----------------------------------------------------------------
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+TIMED_OUT = "timed_out"
+SKIPPED = "skipped"
+LOST = "lost"
+
+OUTCOMES = (SUCCEEDED, FAILED, TIMED_OUT, CANCELLED, SKIPPED, LOST)
+#: These three count as ``n_failed``.
+FAILURES = (FAILED, TIMED_OUT, LOST)
+
+REASONS = (
+    "completed",
+    "max_turns",
+    "budget",
+    "api_error",
+    "rate_limit",
+    "overloaded",
+    "network",
+    "auth",
+    "prompt_too_long",
+    "refusal",
+    "max_tokens",
+    "no_structure",
+    "bad_structure",
+    "denied",
+    "check_failed",
+    "setup_failed",
+    "worktree",
+    "timeout",
+    "no_first_byte",
+    "silence",
+    "signal",
+    "spawn",
+    "usage_error",
+    "parent_failed",
+    "cancelled",
+    "vanished",
+    "unknown",
+)

@@ -1,0 +1,1 @@
+"""The detached process that works through a session: standard library only."""

@@ -1,0 +1,52 @@
+"""The runner's start: ``python -I -S -X utf8 cpr_nb/runner/__main__.py FOLDER LOCK READY``.
+
+Run as a file, not with ``-m``: that spares the search of site-packages, and the runner
+starts in the time of a bare Python. LOCK is the descriptor that holds the session's lock,
+READY the one on which whoever launched us waits for "ok" with our pid, or what went wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main(argv: list[str]) -> int:
+    """Runs one session.
+
+    Args:
+        argv: The session's folder, the descriptor of the lock, the descriptor to tell on.
+
+    Returns:
+        The exit code: 0 when every task has ended.
+    """
+    root, lock_fd, ready_fd = argv[0], int(argv[1]), int(argv[2])
+    os.set_inheritable(lock_fd, False)
+    os.set_inheritable(ready_fd, False)
+    if os.fork():
+        os._exit(0)
+    try:
+        loop = _prepare(root)
+    except BaseException as error:
+        os.write(ready_fd, f"{type(error).__name__}: {error}".encode())
+        raise
+    os.write(ready_fd, f"ok {os.getpid()}".encode())
+    os.close(ready_fd)
+    try:
+        loop.run()
+    except BaseException as error:
+        loop.abort(f"{type(error).__name__}: {error}")
+        raise
+    return 0
+
+
+def _prepare(root: str):  # type: ignore[no-untyped-def]  # its type would have to be imported
+    # After the standard library, so that nothing in site-packages can stand in its place.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    from cpr_nb.runner import begin
+
+    return begin.prepare(root)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

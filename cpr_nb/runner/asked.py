@@ -1,0 +1,73 @@
+"""What a session was asked to do, read from session.json a line at a time.
+
+A session may hold thousands of prompts of up to 10 MiB: the runner keeps where each begins
+in the file and reads a prompt when its turn has come.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+
+from cpr_nb.model import record
+from cpr_nb.runner.schedule import TaskPlan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_NO_LIMITS = TaskPlan()
+
+
+class Asked:
+    """The content of session.json.
+
+    Args:
+        path: The file. It stays open: what was asked can't be deleted under us.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - open for the runner's whole life
+        self.head: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n") + b"}")
+        self._offsets = array("Q")
+        self._ids: list[str] = []
+        self.plans: list[TaskPlan] = []
+
+    def read_tasks(self) -> Iterator[dict[str, Any]]:
+        """Reads every task once, before anything else is asked of this object.
+
+        Yields:
+            The fields of each task's status that never change.
+        """
+        self._file.readline()  # "tasks":[
+        offset = self._file.tell()
+        for line in self._file:
+            if line.startswith(b"{"):
+                task = json.loads(line.rstrip(b",\n"))
+                self._offsets.append(offset)
+                self._ids.append(task["id"])
+                self.plans.append(self._plan(task.get("options", {})))
+                yield record.base_fields(len(self._ids), task["id"], task["prompt"])
+            offset += len(line)
+
+    def _plan(self, own: dict[str, Any]) -> TaskPlan:
+        options = {**self.head["options"], **own}
+        limits = (options.get("timeout_s"), options.get("silence_s"), "schema" in options)
+        if not any(limits):
+            return _NO_LIMITS
+        return TaskPlan(limits[0], limits[1], schema=limits[2])
+
+    def task(self, number: int) -> dict[str, Any]:
+        """The task's object, read from the file: id, prompt, options."""
+        self._file.seek(self._offsets[number])
+        task: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n"))
+        return task
+
+    def task_id(self, number: int) -> str:
+        """The task's id."""
+        return self._ids[number]
+
+    def number(self, task_id: str) -> int | None:
+        """The number of a task (from 0), or None if there is no such task."""
+        return self._ids.index(task_id) if task_id in self._ids else None

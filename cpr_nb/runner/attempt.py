@@ -1,0 +1,209 @@
+"""One attempt of one task: its files, its process, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from cpr_nb.model.activity import Activity
+from cpr_nb.model.events import RunFacts, parse_line
+from cpr_nb.model.outcome import Exit
+from cpr_nb.runner import process
+from cpr_nb.runner.command import TOKEN_VARIABLE, build_argv
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+    from typing import Any
+
+    from cpr_nb.store.layout import SessionPaths
+
+_STDERR_TAIL_BYTES = 4096
+
+
+class Attempt:
+    """A running attempt.
+
+    Args:
+        popen: Its process.
+        token: What marks its whole tree.
+        task: The task's number, from 0.
+        task_id: The task's id.
+        number: Which attempt it is, from 1.
+        paths: The session's paths.
+        started_at: When it started (a clock that never goes back).
+    """
+
+    __slots__ = (
+        "_heard_at",
+        "_heard_size_bytes",
+        "_paths",
+        "number",
+        "popen",
+        "started_at",
+        "stopped",
+        "task",
+        "task_id",
+        "token",
+    )
+
+    def __init__(
+        self,
+        popen: subprocess.Popen[bytes],
+        token: str,
+        task: int,
+        task_id: str,
+        number: int,
+        paths: SessionPaths,
+        started_at: float,
+    ) -> None:
+        self.popen = popen
+        self.token = token
+        self.task = task
+        self.task_id = task_id
+        self.number = number
+        self.started_at = started_at
+        self.stopped = False
+        self._paths = paths
+        self._heard_at = started_at
+        self._heard_size_bytes = 0
+
+    def kill_tree(self) -> int:
+        """Ends whatever of its tree still lives; returns how many processes that were."""
+        process.kill_group(self.popen.pid)
+        return process.sweep([self.token])
+
+    def listen(self, now: float) -> tuple[float, bool]:
+        """When it wrote last, as far as we saw, and whether one of its tools runs."""
+        path = self._paths.stream(self.task_id, self.number)
+        size_bytes = os.stat(path).st_size
+        if size_bytes != self._heard_size_bytes:
+            self._heard_size_bytes, self._heard_at = size_bytes, now
+            return now, False
+        activity = Activity()
+        with open(path, "rb") as stream:
+            for line in stream:
+                event = parse_line(line)
+                if event is not None:
+                    activity.feed(event)
+        return self._heard_at, activity.tool_running
+
+    def collect(self, status: int) -> tuple[Exit, RunFacts]:
+        """What is known of it now that its process has ended.
+
+        Args:
+            status: What wait() gave.
+        """
+        self.popen.returncode = code = os.waitstatus_to_exitcode(status)
+        facts = self._read_stream()
+        stderr = self._read_stderr()
+        by_signal = code < 0
+        exit_ = Exit(
+            None if by_signal else code,
+            signal=-code if by_signal else None,
+            result=facts.result,
+            stderr=stderr,
+        )
+        return exit_, facts
+
+    def _read_stream(self) -> RunFacts:
+        facts = RunFacts()
+        try:
+            with open(self._paths.stream(self.task_id, self.number), "rb") as stream:
+                for line in stream:
+                    facts.feed(line)
+        except OSError:
+            pass  # somebody removed it: then nothing is known
+        return facts
+
+    def _read_stderr(self) -> str:
+        path = self._paths.stderr(self.task_id, self.number)
+        try:
+            size_bytes = os.stat(path).st_size
+            if not size_bytes:
+                os.unlink(path)
+                return ""
+            with open(path, "rb") as file:
+                file.seek(max(0, size_bytes - _STDERR_TAIL_BYTES))
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+class Starter:
+    """Starts attempts of one session's tasks.
+
+    Args:
+        paths: The session's paths.
+        asked: The head of session.json.
+        environ: The environment that tasks inherit.
+        task_env: Task id → variables of its own.
+    """
+
+    def __init__(
+        self,
+        paths: SessionPaths,
+        asked: dict[str, Any],
+        environ: dict[str, str],
+        task_env: dict[str, dict[str, str]],
+    ) -> None:
+        self._paths = paths
+        self._asked = asked
+        self._environ = {**environ, "CPR_SESSION_ID": asked["session_id"]}
+        self._task_env = task_env
+
+    def start(
+        self,
+        task: int,
+        asked: dict[str, Any],
+        number: int,
+        conversation_id: str,
+        now: float,
+    ) -> Attempt:
+        """Starts an attempt.
+
+        Args:
+            task: The task's number, from 0.
+            asked: Its object in session.json.
+            number: Which attempt, from 1.
+            conversation_id: The conversation's id.
+            now: The time, on a clock that never goes back.
+
+        Raises:
+            OSError: If the process can't be started; nothing runs then.
+        """
+        task_id = asked["id"]
+        options = {**self._asked["options"], **asked.get("options", {})}
+        token = f"{self._asked['session_id']}/{task_id}@{number}"
+        env = {
+            **self._environ,
+            **self._task_env.get(task_id, {}),
+            "CPR_TASK_ID": task_id,
+            TOKEN_VARIABLE: token,
+        }
+        fds: list[int] = []
+        try:
+            fds.append(process.open_prompt(asked["prompt"].encode()))
+            fds.append(_create(self._paths.stream(task_id, number)))
+            fds.append(_create(self._paths.stderr(task_id, number)))
+            popen = process.spawn(
+                build_argv(self._asked["claude_path"], options, conversation_id),
+                cwd=options.get("cwd", self._asked["cwd"]),
+                env=env,
+                stdin=fds[0],
+                stdout=fds[1],
+                stderr=fds[2],
+            )
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return Attempt(popen, token, task, task_id, number, self._paths, now)
+
+
+def _create(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+
+
+def terminate(attempt: Attempt) -> None:
+    """Asks the attempt's process to end; the CLI then cleans up its own shells."""
+    process.signal_process(attempt.popen.pid, signal.SIGTERM)

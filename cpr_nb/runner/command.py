@@ -1,0 +1,103 @@
+"""Options → the arguments and the environment of one run of the Claude Code CLI. Pure."""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+#: Set for every task, unique for every attempt: what finds its processes again.
+TOKEN_VARIABLE = "CPR_TASK_TOKEN"  # noqa: S105 - a name, not a secret
+
+#: What an agent's own shell carries and its children must not: a runner that was launched
+#: by an agent is not that agent's child. (Measured: the environment of the CLI's Bash tool.)
+AGENT_VARIABLES = (
+    "CLAUDECODE",
+    "AI_AGENT",
+    "CLAUDE_PID",
+    "CLAUDE_EFFORT",
+    "CLAUDE_CODE_CHILD_NOTES_DIR",
+    "CLAUDE_CODE_CHILD_SESSION",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_EXECPATH",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CLAUDE_CODE_MESSAGING_TOKEN",
+    "CLAUDE_CODE_SESSION_ATTENDED",
+    "CLAUDE_CODE_SESSION_ID",
+    "CPR_SESSION_ID",
+    "CPR_TASK_ID",
+    TOKEN_VARIABLE,
+)
+
+READING_TOOLS = ("Read", "Grep", "Glob", "LS", "NotebookRead")
+
+# All four are needed: without failIfUnavailable a machine that lacks bubblewrap runs without a
+# sandbox after a warning, without allowUnsandboxedCommands=false a command can opt out.
+_SANDBOX = {
+    "sandbox": {
+        "enabled": True,
+        "autoAllowBashIfSandboxed": True,
+        "allowUnsandboxedCommands": False,
+        "failIfUnavailable": True,
+    }
+}
+_MODES = {
+    "read": ("dontAsk", READING_TOOLS),
+    "edits": ("acceptEdits", ()),
+    "sandbox": ("acceptEdits", ()),
+    "all": ("bypassPermissions", ()),
+}
+
+
+def build_argv(
+    claude: str, options: Mapping[str, Any], conversation_id: str, *, resume: bool = False
+) -> list[str]:
+    """The arguments of one run; the prompt comes on stdin.
+
+    Args:
+        claude: Path of the CLI.
+        options: The task's options over the session's, checked.
+        conversation_id: The conversation's UUID, chosen before the start.
+        resume: Whether the conversation exists already.
+
+    Returns:
+        The argument list.
+
+    Example:
+        >>> build_argv("claude", {"max_turns": 3}, "c-1")[-2:]
+        ['--max-turns', '3']
+    """
+    mode, tools = _MODES[options.get("permissions", "edits")]
+    argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
+    argv += ["--resume" if resume else "--session-id", conversation_id]
+    argv += ["--permission-mode", mode]
+    # One flag a rule with "=": a rule may hold spaces and commas, and a flag that takes
+    # several values would swallow what follows.
+    argv += [f"--allowedTools={rule}" for rule in (*tools, *options.get("allow", ()))]
+    argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
+    if options.get("permissions") == "sandbox":
+        argv += ["--settings", json.dumps(_SANDBOX)]
+    for name in ("model", "effort"):
+        if name in options:
+            argv += ["--" + name, options[name]]
+    if "schema" in options:
+        argv += ["--json-schema", json.dumps(options["schema"])]
+    if "task_budget_usd" in options:
+        argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
+    argv += options.get("claude_args", ())
+    if "max_turns" in options:
+        argv += ["--max-turns", str(options["max_turns"])]
+    return argv
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what belongs to an agent that may have launched us.
+
+    Example:
+        >>> clean_environment({"CLAUDECODE": "1", "HOME": "/h"})
+        {'HOME': '/h'}
+    """
+    return {name: value for name, value in environ.items() if name not in AGENT_VARIABLES}

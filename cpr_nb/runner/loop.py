@@ -1,0 +1,284 @@
+"""Performs what the state machine decides: the runner's only loop, one thread, no busy wait."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections import deque
+
+from cpr_nb.model.outcome import Exit, one_line
+from cpr_nb.runner import process, schedule
+from cpr_nb.runner.attempt import Attempt, Starter, terminate
+from cpr_nb.runner.recorder import Recorder
+from cpr_nb.store import layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cpr_nb.model.events import RunFacts
+    from cpr_nb.runner.asked import Asked
+
+# How often the folder of requests is looked at. A request is a person's click.
+_REQUESTS_EVERY_S = 0.2
+# How often what ended tasks left behind is swept up: one look serves all that ended since.
+_SWEEP_EVERY_S = 1.0
+
+
+class Loop:
+    """Works through one session.
+
+    Args:
+        paths: The session's paths.
+        asked: What was asked.
+        environ: The environment that tasks inherit.
+        task_env: Task id → variables of its own.
+        runner: What runner.json says of this process.
+    """
+
+    def __init__(
+        self,
+        paths: layout.SessionPaths,
+        asked: Asked,
+        environ: dict[str, str],
+        task_env: dict[str, dict[str, str]],
+        runner: dict[str, Any],
+    ) -> None:
+        self._paths = paths
+        self._asked = asked
+        self._recorder = Recorder(paths, asked.head, asked.read_tasks(), runner)
+        self._starter = Starter(paths, asked.head, environ, task_env)
+        self._schedule = schedule.Schedule(
+            asked.plans,
+            max_parallel=asked.head["max_parallel"],
+            new_id=new_uuid,
+            budget_usd=asked.head["options"].get("budget_usd"),
+        )
+        self._attempts: dict[int, Attempt] = {}  # by pid
+        self._by_task: dict[int, Attempt] = {}
+        self._ended: dict[int, tuple[Exit, RunFacts | None, float, dict[str, Any]]] = {}
+        self._git: Any = None
+        self._leftovers: list[str] = []
+        self._next_sweep_at = 0.0
+        self._next_requests_at = 0.0
+        self._done = False
+
+    def run(self) -> None:
+        """Runs until every task has ended."""
+        wakeup = _wake_on_child()
+        poller = select.poll()
+        poller.register(wakeup, select.POLLIN)
+        self._handle(schedule.Tick(time.monotonic()))
+        self._git = _ask_git(self._asked.head["cwd"])
+        while not self._done:
+            self._recorder.flush(time.monotonic())
+            poller.poll(self._timeout_ms())
+            _drain(wakeup)
+            self._reap()
+            now = time.monotonic()
+            self._read_requests(now)
+            self._handle(schedule.Tick(now))
+            self._sweep(now)
+
+    def abort(self, error: str) -> None:
+        """The runner can't go on: ends what runs and says why."""
+        for attempt in self._attempts.values():
+            attempt.kill_tree()
+        self._recorder.end("error", error)
+
+    # -- time -------------------------------------------------------------------------------
+
+    def _timeout_ms(self) -> float:
+        now = time.monotonic()
+        waits = [self._next_requests_at - now]
+        flush_s = self._recorder.flush_due_s(now)
+        if flush_s is not None:
+            waits.append(flush_s)
+        if self._schedule.next_at is not None:
+            waits.append(self._schedule.next_at - now)
+        return max(0.0, min(waits)) * 1000 + 1  # poll() counts in whole milliseconds
+
+    # -- what happened ----------------------------------------------------------------------
+
+    def _handle(self, event: schedule.Event) -> None:
+        events = deque([event])
+        while events:
+            for instruction in self._schedule.handle(events.popleft()):
+                follow_up = self._perform(instruction)
+                if follow_up is not None:
+                    events.append(follow_up)
+
+    def _reap(self) -> None:
+        """Takes every child that has ended."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            attempt = self._attempts.pop(pid, None)
+            if attempt is not None:
+                self._take_end(attempt, status, usage.ru_maxrss)
+            elif self._git is not None and pid == self._git[0].pid:
+                self._take_git(status)
+
+    def _take_end(self, attempt: Attempt, status: int, max_rss: int) -> None:
+        now = time.monotonic()
+        del self._by_task[attempt.task]
+        if attempt.stopped:
+            attempt.kill_tree()
+        else:
+            self._leftovers.append(attempt.token)
+        exit_, facts = attempt.collect(status)
+        rss_unit = 1024 if process.LINUX else 1  # macOS counts bytes
+        extra = {"peak_rss_bytes": max_rss * rss_unit}
+        if facts.claude_version and "claude_version" not in self._recorder.runner:
+            self._recorder.write_runner(claude_version=facts.claude_version)
+        self._ended[attempt.task] = (exit_, facts, now - attempt.started_at, extra)
+        self._handle(schedule.Ended(now, attempt.task, exit_, facts.cost_usd))
+
+    def _read_requests(self, now: float) -> None:
+        if now < self._next_requests_at:
+            return
+        self._next_requests_at = now + _REQUESTS_EVERY_S
+        try:
+            names = os.listdir(self._paths.requests)
+        except OSError:
+            return
+        for name in names:
+            self._take_request(name, now)
+
+    def _take_request(self, name: str, now: float) -> None:
+        if name.startswith("."):
+            return  # one that is being written
+        self._recorder.journal("request", name=name)
+        if name == layout.CANCEL:
+            self._handle(schedule.Cancel(now))
+        elif name.startswith(layout.CANCEL_TASK_PREFIX):
+            task = self._asked.number(name.removeprefix(layout.CANCEL_TASK_PREFIX))
+            if task is not None:
+                self._handle(schedule.Cancel(now, task))
+        try:
+            os.unlink(self._paths.request(name))
+        except OSError:
+            pass
+
+    # -- what to do -------------------------------------------------------------------------
+
+    def _perform(self, instruction: schedule.Instruction) -> schedule.Event | None:
+        if isinstance(instruction, schedule.Start):
+            return self._start(instruction)
+        if isinstance(instruction, schedule.Finish):
+            self._finish(instruction)
+        elif isinstance(instruction, schedule.Stop):
+            attempt = self._by_task[instruction.task]
+            attempt.stopped = True
+            self._recorder.journal("stop", task_id=attempt.task_id, cause=instruction.cause)
+            terminate(attempt)
+        elif isinstance(instruction, schedule.Kill):
+            self._by_task[instruction.task].kill_tree()
+        elif isinstance(instruction, schedule.Listen):
+            now = time.monotonic()
+            heard = self._by_task[instruction.task].listen(now)
+            return schedule.Heard(now, instruction.task, *heard)
+        elif isinstance(instruction, schedule.End):
+            self._end(instruction.state)
+        return None
+
+    def _start(self, start: schedule.Start) -> schedule.Event:
+        task, number = start.task, start.attempt
+        asked = self._asked.task(task)
+        task_id = asked["id"]
+        self._recorder.intent(task_id, number, start.conversation_id)
+        now = time.monotonic()
+        try:
+            attempt = self._starter.start(task, asked, number, start.conversation_id, now)
+        except OSError as error:
+            exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
+            self._ended[task] = (exit_, None, 0.0, {})
+            return schedule.Ended(now, task, exit_)
+        pid = attempt.popen.pid
+        self._attempts[pid] = self._by_task[task] = attempt
+        start_time = process.start_time(pid) or ""
+        self._recorder.started(task, task_id, number, start.conversation_id, pid, start_time)
+        return schedule.Started(now, task)
+
+    def _finish(self, finish: schedule.Finish) -> None:
+        task_id = self._asked.task_id(finish.task)
+        exit_, facts, duration_s, extra = self._ended.pop(finish.task, (None, None, 0.0, {}))
+        self._recorder.ended(finish.task, task_id, finish.outcome, exit_, facts, duration_s, extra)
+
+    def _sweep(self, now: float) -> None:
+        if self._leftovers and now >= self._next_sweep_at:
+            self._next_sweep_at = now + _SWEEP_EVERY_S
+            process.sweep(self._leftovers)
+            self._leftovers.clear()
+
+    def _end(self, state: str) -> None:
+        process.sweep(self._leftovers)
+        if self._git is not None:
+            self._take_git(os.waitpid(self._git[0].pid, 0)[1])
+        self._recorder.end(state)
+        self._done = True
+
+    # -- git --------------------------------------------------------------------------------
+
+    def _take_git(self, status: int) -> None:
+        popen, fd = self._git
+        self._git = None
+        popen.returncode = os.waitstatus_to_exitcode(status)
+        os.lseek(fd, 0, os.SEEK_SET)
+        lines = os.read(fd, 4096).decode("ascii", "replace").split()
+        os.close(fd)
+        if popen.returncode == 0 and len(lines) == 2:
+            self._recorder.write_runner(git_commit=lines[0], git_tree=lines[1])
+
+
+def new_uuid() -> str:
+    """A random UUID (version 4), without the module of that name (1.3 MB)."""
+    data = bytearray(os.urandom(16))
+    data[6] = data[6] & 0x0F | 0x40
+    data[8] = data[8] & 0x3F | 0x80
+    digits = data.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _ask_git(cwd: str) -> Any:
+    """Asks git which commit the work starts from; it answers while the tasks run."""
+    fd = process.open_prompt(b"")
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        argv = ("git", "rev-parse", "HEAD", "HEAD^{tree}")
+        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+        popen = process.spawn(argv, cwd=cwd, env=env, stdin=null, stdout=fd, stderr=null)
+    except OSError:  # no git here
+        os.close(fd)
+        return None
+    finally:
+        os.close(null)
+    return popen, fd
+
+
+def _wake_on_child() -> int:
+    """A descriptor that becomes readable when a child ends."""
+    read_fd, write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+    # A handler, not SIG_IGN: what is ignored stays ignored in our children.
+    signal.signal(signal.SIGCHLD, _nothing)
+    signal.signal(signal.SIGHUP, _nothing)
+    return read_fd
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    pass
+
+
+def _drain(fd: int) -> None:
+    try:
+        while os.read(fd, 4096):
+            pass
+    except BlockingIOError:
+        pass

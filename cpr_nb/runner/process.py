@@ -1,0 +1,195 @@
+"""Processes: start one, know it again, end its whole tree.
+
+A process is known by (pid, start time, boot id): a pid alone is reused. An agent's shells
+have sessions and process groups of their own, so a group is not the tree: what was started
+for a task carries a unique variable in its environment, and that is what finds it.
+
+On Linux all of this comes from ``/proc``. Elsewhere (macOS) ``ps`` gives the same, with a
+start time in whole seconds; that side is not run by the project's own tests.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from cpr_nb.runner.command import TOKEN_VARIABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+LINUX = sys.platform.startswith("linux")
+# How often a sweep looks again for what was forked while it looked.
+_SWEEPS = 20
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    stdin: int,
+    stdout: int,
+    stderr: int,
+) -> subprocess.Popen[bytes]:
+    """Starts a process in a session of its own, with these descriptors and no others.
+
+    Args:
+        argv: Program and arguments.
+        cwd: Its working folder.
+        env: Its whole environment.
+        stdin: Descriptor that becomes its stdin; likewise ``stdout`` and ``stderr``.
+        stdout: As above.
+        stderr: As above.
+
+    Returns:
+        The process. The caller reaps it.
+
+    Raises:
+        OSError: If it can't be started.
+    """
+    return subprocess.Popen(  # noqa: S603 - an argument list, no shell
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+        # Every descriptor of ours is close-on-exec (PEP 446), so there is nothing to close.
+        close_fds=False,
+    )
+
+
+def boot_id() -> str:
+    """What changes with every boot of this machine."""
+    if LINUX:
+        return _read("/proc/sys/kernel/random/boot_id").decode().strip()
+    return _output("sysctl", "-n", "kern.boottime").decode().strip()
+
+
+def start_time(pid: int) -> str | None:
+    """When a process was started, as the kernel says it; None if there is none.
+
+    With `boot_id` it tells whether a pid is still the same process. A zombie counts as gone.
+    """
+    if LINUX:
+        fields = _stat_fields(pid)
+        return None if not fields or fields[0] == b"Z" else fields[19].decode()
+    return _output("ps", "-o", "lstart=", "-p", str(pid)).decode().strip() or None
+
+
+def open_prompt(prompt: bytes) -> int:
+    """A descriptor from which a process can read the prompt; no name, nothing on disk."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("prompt")
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    left = memoryview(prompt)
+    while left:
+        left = left[os.write(fd, left) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def signal_process(pid: int, number: int) -> None:
+    """Sends a signal to a process of ours that has not been reaped yet."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def kill_group(pid: int) -> None:
+    """Kills the process group that a process of ours leads."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # macOS answers EPERM for a group of zombies
+
+
+def sweep(tokens: Iterable[str]) -> int:
+    """Kills every process that was started for one of these attempts.
+
+    Args:
+        tokens: Values of the token variable.
+
+    Returns:
+        How many processes were killed.
+    """
+    wanted = {f"{TOKEN_VARIABLE}={token}".encode() for token in tokens}
+    killed: set[int] = set()
+    for _ in range(_SWEEPS if wanted else 0):
+        found = {pid for pid in _own_processes() if _kill_if(pid, wanted)}
+        if not found:
+            break
+        killed |= found
+    return len(killed)
+
+
+def _kill_if(pid: int, wanted: set[bytes]) -> bool:
+    """Kills a process if it is one of the wanted, without mistaking another for it."""
+    if not wanted & _environment(pid):
+        return False
+    if not hasattr(os, "pidfd_open"):
+        signal_process(pid, signal.SIGKILL)
+        return True
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if not wanted & _environment(pid):  # again: the pid may have been reused
+            return False
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except OSError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _own_processes() -> list[int]:
+    me = os.getpid()
+    if LINUX:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != me]
+    listing = _output("ps", "-x", "-o", "pid=").split()
+    return [int(pid) for pid in listing if int(pid) != me]
+
+
+def _environment(pid: int) -> set[bytes]:
+    """The variables of a process, as far as we may see them; a zombie has none."""
+    if LINUX:
+        return set(_read(f"/proc/{pid}/environ").split(b"\0"))
+    return set(_output("ps", "-E", "-ww", "-o", "command=", "-p", str(pid)).split())
+
+
+def _stat_fields(pid: int) -> list[bytes]:
+    """The fields of ``/proc/PID/stat`` after the name, which may hold spaces and brackets."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        chunks = []
+        while chunk := os.read(fd, 65536):
+            chunks.append(chunk)
+        return b"".join(chunks)
+    except OSError:
+        return b""  # ended meanwhile, or not ours
+    finally:
+        os.close(fd)
+
+
+def _output(*argv: str) -> bytes:
+    return subprocess.run(argv, capture_output=True, check=False).stdout  # noqa: S603

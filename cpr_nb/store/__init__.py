@@ -1,0 +1,1 @@
+"""The results directory: every file name, writing (the runner only), reading, finding."""

@@ -1,0 +1,162 @@
+"""Which sessions there are: the results directory's place, listing, finding by id or name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cpr_nb.model.errors import (
+    AmbiguousSession,
+    InputError,
+    ResultsDirError,
+    SessionNotFound,
+)
+from cpr_nb.store.layout import SESSION_PREFIX
+from cpr_nb.store.read import Snapshot, read_session
+
+#: The shortest prefix of an id that names a session.
+MIN_PREFIX = 4
+
+
+def results_dir(given: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> str:
+    """The results directory to use, as an absolute path; it need not exist.
+
+    In this order: what is given, ``CPR_RESULTS_DIR``, ``[tool.cpr] results_dir`` of the
+    nearest ``pyproject.toml``, the nearest ``results`` folder upwards that holds a session
+    (up to the repository's root or the home folder), ``./results``.
+
+    Args:
+        given: The option, if it was given.
+        environ: The environment.
+
+    Returns:
+        The path.
+
+    Example:
+        >>> results_dir("/tmp/r", {})
+        '/tmp/r'
+    """
+    chosen = given or environ.get("CPR_RESULTS_DIR")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(os.fspath(chosen)))
+    here = os.getcwd()
+    configured = settings(here).get("results_dir")
+    if configured is not None:
+        return str(configured)
+    home = os.path.realpath(os.path.expanduser("~"))
+    for folder in _upwards(here):
+        candidate = os.path.join(folder, "results")
+        if any(_session_names(candidate)):
+            return candidate
+        if os.path.exists(os.path.join(folder, ".git")) or os.path.realpath(folder) == home:
+            break
+    return os.path.join(here, "results")
+
+
+def settings(folder: str) -> dict[str, Any]:
+    """``[tool.cpr]`` of the nearest ``pyproject.toml`` from a folder upwards.
+
+    ``results_dir`` comes back absolute: in the file it is relative to the file.
+
+    Raises:
+        InputError: If the file is not TOML, or the table is not one.
+    """
+    for parent in _upwards(folder):
+        path = os.path.join(parent, "pyproject.toml")
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError:
+            continue
+        if b"tool.cpr" not in data:
+            return {}
+        found = _tool_table(data, path)
+        if "results_dir" in found:
+            found["results_dir"] = os.path.abspath(os.path.join(parent, found["results_dir"]))
+        return found
+    return {}
+
+
+def _tool_table(data: bytes, path: str) -> dict[str, Any]:
+    import tomllib  # 10 ms: only for who has such a table
+
+    try:
+        table = tomllib.loads(data.decode()).get("tool", {}).get("cpr", {})
+    except ValueError as error:
+        raise InputError(f"is not TOML: {error}", path) from None
+    if not isinstance(table, dict) or not isinstance(table.get("results_dir", ""), str):
+        raise InputError("[tool.cpr] must be a table, and its results_dir a text", path)
+    return dict(table)
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    while True:
+        yield folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return
+        folder = parent
+
+
+def _session_names(directory: str) -> Iterator[str]:
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.startswith(SESSION_PREFIX) and entry.is_dir():
+                    yield entry.name
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise ResultsDirError(
+            f"can't read the results directory {directory}: {error.strerror}"
+        ) from error
+
+
+def list_sessions(directory: str) -> list[Snapshot]:
+    """Reads the heads of all sessions, the newest first.
+
+    Args:
+        directory: The results directory; one that is not there has no sessions.
+
+    Returns:
+        A snapshot without tasks of each; a stranger's folder too, as ``unreadable``.
+    """
+    sessions = [
+        read_session(f"{directory}/{name}", tasks=False) for name in _session_names(directory)
+    ]
+    sessions.sort(key=lambda s: (s.count("start_time"), s.session_id), reverse=True)
+    return sessions
+
+
+def find_session(directory: str, wanted: str) -> str:
+    """Finds a session by its id, a unique prefix of at least four characters, or its name.
+
+    Args:
+        directory: The results directory.
+        wanted: What the user calls it.
+
+    Returns:
+        The session's folder.
+
+    Raises:
+        SessionNotFound: If nothing fits.
+        AmbiguousSession: If several do; it lists them.
+    """
+    wanted = wanted.removeprefix(SESSION_PREFIX)
+    ids = [name.removeprefix(SESSION_PREFIX) for name in _session_names(directory)]
+    if wanted in ids:
+        return f"{directory}/{SESSION_PREFIX}{wanted}"
+    fits = [i for i in ids if len(wanted) >= MIN_PREFIX and i.startswith(wanted)]
+    if not fits and wanted:
+        fits = [s.session_id for s in list_sessions(directory) if s.head.get("name") == wanted]
+    if len(fits) == 1:
+        return f"{directory}/{SESSION_PREFIX}{fits[0]}"
+    if fits:
+        raise AmbiguousSession(
+            f"{wanted!r} fits {len(fits)} sessions: {', '.join(sorted(fits)[:8])}"
+            f"{', …' if len(fits) > 8 else ''}",
+            sorted(fits),
+        )
+    short = " (a prefix needs 4 characters)" if 0 < len(wanted) < MIN_PREFIX else ""
+    raise SessionNotFound(f"Session {wanted} not found or no status available{short}: {directory}")

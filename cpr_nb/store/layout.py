@@ -1,0 +1,88 @@
+"""Every name in a results directory, once.
+
+Paths are plain strings: the runner loads this module, and ``pathlib`` would cost it 1 MB.
+"""
+
+from __future__ import annotations
+
+SESSION_PREFIX = "session-"
+#: A session's folder bears this prefix until it is complete, so that no reader sees half.
+NEW_PREFIX = ".new-session-"
+#: In the results directory, so that it never makes a checkout dirty.
+GITIGNORE = ".gitignore"
+
+# The leavings of requests: files in the session's ``requests`` folder.
+CANCEL = "cancel"
+CANCEL_TASK_PREFIX = "cancel-"
+
+
+class SessionPaths:
+    """All paths of one session.
+
+    Args:
+        root: The session's folder.
+
+    Example:
+        >>> SessionPaths("/r/session-1").stream("docs", attempt=2)
+        '/r/session-1/task-docs@2.jsonl'
+    """
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    @property
+    def status(self) -> str:
+        """The whole picture; written by the runner only."""
+        return f"{self.root}/status.json"
+
+    @property
+    def session(self) -> str:
+        """What was asked; written once."""
+        return f"{self.root}/session.json"
+
+    @property
+    def runner(self) -> str:
+        """Who works on it."""
+        return f"{self.root}/runner.json"
+
+    @property
+    def journal(self) -> str:
+        """Every transition, append-only."""
+        return f"{self.root}/journal.jsonl"
+
+    @property
+    def lock(self) -> str:
+        """Held while a runner lives."""
+        return f"{self.root}/runner.lock"
+
+    @property
+    def log(self) -> str:
+        """What the runner has to say."""
+        return f"{self.root}/runner.log"
+
+    @property
+    def requests(self) -> str:
+        """The folder in which faces leave requests."""
+        return f"{self.root}/requests"
+
+    def answer(self, task_id: str) -> str:
+        """The answer as a person reads it."""
+        return f"{self.root}/task-{task_id}.txt"
+
+    def stream(self, task_id: str, attempt: int = 1) -> str:
+        """Stream-json as the CLI wrote it."""
+        return f"{self.root}/task-{task_id}{_suffix(attempt)}.jsonl"
+
+    def stderr(self, task_id: str, attempt: int = 1) -> str:
+        """What the CLI wrote to stderr; removed when empty."""
+        return f"{self.root}/task-{task_id}{_suffix(attempt)}.err"
+
+    def request(self, name: str) -> str:
+        """One request."""
+        return f"{self.requests}/{name}"
+
+
+def _suffix(attempt: int) -> str:
+    return "" if attempt <= 1 else f"@{attempt}"

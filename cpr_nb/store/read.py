@@ -1,0 +1,241 @@
+"""Reading a session's folder: ours, the seed's, or what is left of one.
+
+A session's state is derived here, for every face: from status.json and from whether the
+session's lock is held. Nothing in this module raises for what a folder holds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from typing import Any
+
+from cpr_nb.model import states
+from cpr_nb.store.layout import SessionPaths
+
+#: How long a seed session may say "running" without a sign of life.
+STALE_AFTER_S = 600.0
+
+# The seed writes its status in place: a reader may meet half of it.
+_TRIES = 5
+_TRY_AGAIN_S = 0.02
+_HEAD_BYTES = 4096
+_TASKS_MARK = b',\n"tasks":[\n'
+
+
+class Snapshot:
+    """A session as its folder tells it at one moment.
+
+    Args:
+        paths: The session's paths.
+        head: The fields of status.json without the tasks; empty if it can't be read.
+        tasks: The tasks' fields, or None if only the head was read.
+        state: One of `cpr_nb.model.states.SESSION_STATES`.
+        problem: Why it is unreadable, for a person.
+
+    Example:
+        >>> Snapshot(SessionPaths("/r/session-1"), {}, [], "unreadable").session_id
+        '1'
+    """
+
+    __slots__ = ("head", "paths", "problem", "state", "tasks")
+
+    def __init__(
+        self,
+        paths: SessionPaths,
+        head: dict[str, Any],
+        tasks: list[dict[str, Any]] | None,
+        state: str,
+        problem: str = "",
+    ) -> None:
+        self.paths = paths
+        self.head = head
+        self.tasks = tasks
+        self.state = state
+        self.problem = problem
+
+    @property
+    def session_id(self) -> str:
+        """The id, which is in the folder's name; what the file says of it does not count."""
+        return self.paths.root.rpartition("/session-")[2]
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether the seed wrote it."""
+        return "schema_version" not in self.head and bool(self.head)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a runner works on it (as far as anybody can tell)."""
+        return self.state in states.LIVE_STATES
+
+    def count(self, name: str) -> int:
+        """A counter of the head, such as ``n_failed``; 0 where there is none that can be read."""
+        value = self.head.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def read_session(root: str, *, tasks: bool = True) -> Snapshot:
+    """Reads a session's folder.
+
+    Args:
+        root: The folder.
+        tasks: Whether the tasks are wanted too; the head alone is read faster.
+
+    Returns:
+        What it says; its state is ``unreadable`` if it says nothing.
+    """
+    paths = SessionPaths(root)
+    status: dict[str, Any] | None = None
+    if not tasks:
+        status = _read_head(paths.status)
+    problem = ""
+    if status is None:
+        status, problem = _read_whole(paths)
+    if status is None:
+        return Snapshot(paths, {}, [] if tasks else None, states.UNREADABLE, problem)
+    found = status.pop("tasks", None)
+    task_list = [t for t in found if isinstance(t, dict)] if isinstance(found, list) else []
+    _complete(status, task_list)
+    state = _state(paths, status)
+    return Snapshot(paths, status, task_list if tasks else None, state)
+
+
+def is_locked(paths: SessionPaths) -> bool | None:
+    """Whether somebody holds the session's lock; None if it has none (a seed session)."""
+    try:
+        fd = os.open(paths.lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return False
+    try:
+        # Shared, so that two who look don't see each other.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """A JSON object from a file; empty if it is not there or not one."""
+    try:
+        with open(path, "rb") as file:
+            value = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_asked(paths: SessionPaths) -> dict[str, Any]:
+    """session.json: what was asked, prompts in full; empty for a seed session."""
+    return read_json(paths.session)
+
+
+def read_answer(paths: SessionPaths, task_id: str) -> str | None:
+    """The text of ``task-<id>.txt``, or None if it is not there."""
+    try:
+        with open(paths.answer(task_id), "rb") as file:
+            return file.read().decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return None
+
+
+# -- status.json ----------------------------------------------------------------------------
+
+
+def _read_head(path: str) -> dict[str, Any] | None:
+    """The head line of a status.json of ours, without reading the tasks behind it."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        data = os.read(fd, _HEAD_BYTES)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    end = data.find(_TASKS_MARK)
+    if end < 0:
+        return None
+    try:
+        head = json.loads(data[:end] + b"}")
+    except (ValueError, RecursionError):
+        return None
+    return head if isinstance(head, dict) else None
+
+
+def _read_whole(paths: SessionPaths) -> tuple[dict[str, Any] | None, str]:
+    problem = "status.json is empty"
+    for attempt in range(_TRIES):
+        try:
+            with open(paths.status, "rb") as file:
+                data = file.read()
+                age_s = time.time() - os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            return None, "no status.json"
+        except OSError as error:
+            return None, f"status.json: {error.strerror}"
+        try:
+            status = json.loads(data)
+            if isinstance(status, dict):
+                return status, ""
+            return None, "status.json is not an object"
+        except (ValueError, RecursionError):
+            if data:
+                problem = "status.json is not whole JSON"
+        if age_s > 1 or attempt == _TRIES - 1:
+            break  # nobody is writing it
+        time.sleep(_TRY_AGAIN_S)
+    return None, problem
+
+
+def _complete(head: dict[str, Any], tasks: list[dict[str, Any]]) -> None:
+    """Gives a seed session the counters that ours have."""
+    if "schema_version" in head:
+        return
+    total, done = _int(head.get("total")), _int(head.get("completed"))
+    good = _int(head.get("successful"))
+    running = sum(1 for task in tasks if task.get("status") == "running")
+    head.setdefault("n_succeeded", good)
+    head.setdefault("n_failed", max(0, done - good))
+    head.setdefault("n_running", running)
+    head.setdefault("n_pending", max(0, total - done - running))
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _state(paths: SessionPaths, status: dict[str, Any]) -> str:
+    overall = status.get("overall_status")
+    if overall in states.ENDED_STATES:
+        return str(overall)
+    if overall != "running":
+        return states.UNREADABLE
+    locked = is_locked(paths)
+    if locked is None:
+        return _seed_state(paths)
+    if not locked:
+        # It may have ended between our two looks.
+        again = _read_head(paths.status) or {}
+        ended = again.get("overall_status")
+        if ended in states.ENDED_STATES:
+            status.update(again)
+            return str(ended)
+        return states.INTERRUPTED
+    state = status.get("state")
+    return state if state in states.LIVE_STATES else states.RUNNING
+
+
+def _seed_state(paths: SessionPaths) -> str:
+    try:
+        newest = max(entry.stat().st_mtime for entry in os.scandir(paths.root))
+    except (OSError, ValueError):
+        return states.STALE
+    return states.STALE if time.time() - newest > STALE_AFTER_S else states.RUNNING

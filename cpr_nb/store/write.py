@@ -1,0 +1,210 @@
+"""Writing a session's folder: its creation by a launch, everything else by its runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from array import array
+
+from cpr_nb.model import record
+from cpr_nb.model.errors import ResultsDirError
+from cpr_nb.store import layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+_DUMPS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def dump(value: object) -> bytes:
+    """Compact JSON as UTF-8. What is no Unicode (a lone surrogate) is escaped, never lost."""
+    text = _DUMPS(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def utc_iso(epoch_s: float) -> str:
+    """A time as ISO 8601 in UTC, to the millisecond.
+
+    Example:
+        >>> utc_iso(0.5)
+        '1970-01-01T00:00:00.500Z'
+    """
+    whole, millis = divmod(int(epoch_s * 1000), 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{millis:03d}Z"
+
+
+def write_new(path: str, data: bytes, *, durable: bool = False) -> None:
+    """Writes a file that replaces the old one at once or not at all, readable by its owner."""
+    temporary = f"{path}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(fd)
+    os.replace(temporary, path)
+
+
+def append_line(fd: int, value: object) -> None:
+    """Appends one JSON line with a single write."""
+    os.write(fd, dump(value) + b"\n")
+
+
+def open_append(path: str) -> int:
+    """Opens a file to append to, readable by its owner only."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+class StatusWriter:
+    r"""Keeps status.json: rewritten as a whole, atomically, from one cached piece a task.
+
+    The first line is the head: a reader of many sessions needs no more than that. Each task
+    has a line of its own.
+
+    Args:
+        path: Where it goes.
+        head: The head's fields, in order; changed in place by the owner.
+        bases: The fields of each task that never change.
+
+    Example:
+        >>> writer = StatusWriter("/r/session-1/status.json", {}, [{"task_num": 1}])
+        >>> writer.set_task(0, {"status": "pending"})
+        >>> b"".join(writer.pieces())
+        b'{\\n"tasks":[\\n{"task_num":1,"status":"pending"}\\n]}\\n'
+    """
+
+    def __init__(self, path: str, head: dict[str, Any], bases: Iterable[dict[str, Any]]) -> None:
+        self._path = path
+        self.head = head
+        pending = dump(record.pending_fields())[1:]
+        self._lines: list[bytes] = []
+        self._base_sizes = array("I")
+        for base in bases:
+            line = dump(base)[:-1]
+            self._base_sizes.append(len(line))
+            self._lines.append(line + b"," + pending)
+
+    @property
+    def n_tasks(self) -> int:
+        """How many tasks there are."""
+        return len(self._lines)
+
+    def set_task(self, task: int, fields: dict[str, Any]) -> None:
+        """Replaces what is said of task number ``task`` (from 0)."""
+        base = self._lines[task][: self._base_sizes[task]]
+        self._lines[task] = base + b"," + dump(fields)[1:]
+
+    def pieces(self) -> Iterable[bytes]:
+        """The file's bytes."""
+        head = dump(self.head)[:-1]
+        yield head + (b',\n"tasks":[\n' if self.head else b'\n"tasks":[\n')
+        last = len(self._lines) - 1
+        for number, line in enumerate(self._lines):
+            yield line + b",\n" if number < last else line
+        yield b"\n]}\n"
+
+    def write(self, *, durable: bool = False) -> None:
+        """Writes the file; with ``durable`` it is on the disk when this returns."""
+        temporary = f"{self._path}.tmp"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "wb", buffering=65536) as file:
+            file.writelines(self.pieces())
+            if durable:
+                file.flush()
+                os.fsync(fd)
+        os.replace(temporary, self._path)
+
+
+def create_session(
+    results_dir: str,
+    session_id: str,
+    asked: dict[str, Any],
+    tasks: list[dict[str, Any]],
+    head: dict[str, Any],
+) -> tuple[layout.SessionPaths, int]:
+    """Creates a session's folder, complete and durable, with its lock held by us.
+
+    The folder gets its name only when everything is in it. The lock's descriptor goes on to
+    the runner, so there is no moment at which nobody holds it.
+
+    Args:
+        results_dir: The results directory; created if it is missing.
+        session_id: The session's id.
+        asked: The head of session.json.
+        tasks: One object a task: id, prompt, options.
+        head: The head of the first status.json.
+
+    Returns:
+        The session's paths, and the descriptor that holds the lock.
+
+    Raises:
+        ResultsDirError: If something can't be written; nothing is left behind.
+    """
+    new = layout.SessionPaths(f"{results_dir}/{layout.NEW_PREFIX}{session_id}")
+    final = layout.SessionPaths(f"{results_dir}/{layout.SESSION_PREFIX}{session_id}")
+    lock_fd = -1
+    try:
+        _make_results_dir(results_dir)
+        os.mkdir(new.root, 0o700)
+        os.mkdir(new.requests, 0o700)
+        lock_fd = _hold_new_lock(new.lock)
+        write_new(new.session, b"".join(_session_pieces(asked, tasks)), durable=True)
+        bases = (
+            record.base_fields(number, task["id"], task["prompt"])
+            for number, task in enumerate(tasks, 1)
+        )
+        StatusWriter(new.status, head, bases).write(durable=True)
+        os.rename(new.root, final.root)
+        _sync_dir(results_dir)
+    except OSError as error:
+        if lock_fd >= 0:
+            os.close(lock_fd)
+        remove_session(new)
+        raise ResultsDirError(
+            f"can't write to the results directory {results_dir}: {error.strerror or error}"
+        ) from error
+    return final, lock_fd
+
+
+def remove_session(paths: layout.SessionPaths) -> None:
+    """Removes a session's folder that never came to life."""
+    import shutil
+
+    shutil.rmtree(paths.root, ignore_errors=True)
+
+
+def _session_pieces(asked: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[bytes]:
+    """session.json, a line a task: the runner reads a prompt when its turn has come."""
+    yield dump(asked)[:-1] + b',\n"tasks":[\n'
+    for number, task in enumerate(tasks, 1):
+        yield dump(task) + (b",\n" if number < len(tasks) else b"\n]}\n")
+
+
+def _make_results_dir(results_dir: str) -> None:
+    if os.path.isdir(results_dir):
+        return
+    os.makedirs(results_dir, 0o700)
+    with open(f"{results_dir}/{layout.GITIGNORE}", "x", encoding="ascii") as file:
+        file.write("*\n")
+
+
+def _hold_new_lock(path: str) -> int:
+    import fcntl
+
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fd
+
+
+def _sync_dir(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
