@@ -49,7 +49,7 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
         )
     merged = {**asked["options"], "cwd": asked["cwd"], **options}
     merged["env"] = _values(asked.get("env_names", []), options.get("env", {}))
-    merged.setdefault("results_dir", os.path.dirname(session.paths.root))
+    merged.setdefault("results_dir", str(session.path.parent))
     tasks = [_task(asked["tasks"][task.num - 1], options) for task in wanted]
     return _launch.plan(tasks, merged, parent_session_id=session.id)
 

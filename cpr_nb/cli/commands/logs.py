@@ -1,0 +1,95 @@
+"""``cpr logs``: what the agents do, a line a step."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from cpr_nb._task import Task, poll_delays_s
+from cpr_nb.cli import render
+from cpr_nb.cli.common import open_session
+from cpr_nb.cli.options import add_session
+from cpr_nb.model import states
+from cpr_nb.model.activity import tool_target
+from cpr_nb.model.events import content_blocks, parse_line
+from cpr_nb.model.outcome import one_line
+from cpr_nb.store.follow import Follower
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    add_session(parser, optional=True)
+    parser.add_argument("--task", metavar="TASK", help="only this task: its number or id")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the session ends")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the steps of a session's tasks."""
+    session = open_session(args)
+    tasks = [session.task(args.task)] if args.task else session.tasks
+    followers: dict[int, tuple[str, Follower]] = {}
+    for delay_s in poll_delays_s():
+        live = session.refresh().snapshot.is_live
+        wanted = any(task.state != states.ENDED for task in tasks)
+        for task in tasks:
+            for line in _new_lines(task, followers):
+                print(line, flush=True)
+        if not (args.follow and live and wanted):
+            return 0
+        time.sleep(delay_s)
+    return 0
+
+
+def _new_lines(task: Task, followers: dict[int, tuple[str, Follower]]) -> Iterator[str]:
+    path = str(task.stream_path)
+    if task.num not in followers or followers[task.num][0] != path:
+        followers[task.num] = (path, Follower(path))
+    for line in followers[task.num][1].new_lines():
+        event = parse_line(line)
+        for step in steps(event) if event else ():
+            at = render.utc_clock(event.get("timestamp")) if event else ""
+            yield f"{at or '        '} [{task.num}] {render.strip_controls(step)}"
+
+
+def steps(event: dict[str, Any]) -> list[str]:
+    """What one event of a stream says to a person; nothing for most types.
+
+    Example:
+        >>> steps({"type": "system", "subtype": "api_retry", "error_status": 429, "attempt": 1})
+        ['API answered 429, retry 1']
+    """
+    kind, subtype = event.get("type"), event.get("subtype")
+    if kind == "assistant":
+        return [step for block in content_blocks(event) if (step := _said(block))]
+    if kind == "user":
+        return [step for block in content_blocks(event) if (step := _came_back(block))]
+    if kind == "system" and subtype == "api_retry":
+        why = event.get("error_status") or event.get("error")
+        return [f"API answered {why}, retry {event.get('attempt')}"]
+    if kind == "system" and subtype == "permission_denied":
+        return [f"denied {event.get('tool_name')}: {one_line(str(event.get('message', '')), 160)}"]
+    if kind == "result":
+        cost = render.usd(event.get("total_cost_usd"))
+        word = "error" if event.get("is_error") else "done"
+        return [f"{word}: {subtype}, {event.get('num_turns')} turns, {cost}".rstrip(", ")]
+    return []
+
+
+def _said(block: dict[str, Any]) -> str:
+    if block.get("type") == "text":
+        return str(block.get("text", "")).strip()
+    if block.get("type") == "tool_use":
+        return f"▸ {block.get('name')} {tool_target(block.get('input'))}".rstrip()
+    return ""
+
+
+def _came_back(block: dict[str, Any]) -> str:
+    if block.get("type") != "tool_result":
+        return ""
+    content = block.get("content")
+    if isinstance(content, list):
+        content = " ".join(str(b.get("text", "")) for b in content if isinstance(b, dict))
+    mark = "✕" if block.get("is_error") else "◂"
+    return f"  {mark} {one_line(str(content), 160)}"

@@ -1,0 +1,28 @@
+"""``cpr retry``."""
+
+from __future__ import annotations
+
+import argparse
+
+from cpr_nb.cli.commands.run import add_wait_options, start
+from cpr_nb.cli.common import open_session
+from cpr_nb.cli.options import add_json, add_launch_options, add_session, launch_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    add_session(parser)
+    parser.add_argument(
+        "--all-tasks", action="store_true", help="run those that succeeded again, too"
+    )
+    add_launch_options(parser)
+    add_wait_options(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs what did not succeed again, as a new session."""
+    session = open_session(args)
+    from cpr_nb._retry import plan_retry
+
+    return start(plan_retry(session, all_tasks=args.all_tasks, options=launch_options(args)), args)

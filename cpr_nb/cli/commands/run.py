@@ -1,0 +1,155 @@
+"""``cpr run``: from prompts to a session."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb.cli.common import finish, note, print_json, print_lines
+from cpr_nb.cli.options import add_json, add_launch_options, launch_options
+from cpr_nb.model.errors import InputError
+
+if TYPE_CHECKING:
+    from cpr_nb._launch import LaunchPlan
+    from cpr_nb._session import Session
+
+FORMS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+
+#: What each permission mode means, in one line of a launch.
+MODES = {
+    "read": "agents read only: nothing is written, no command but read-only ones",
+    "edits": "agents edit files; other commands are denied unless allowed "
+    "(--allow 'Bash(pytest:*)')",
+    "sandbox": "agents run any command inside a sandbox: no network, no writing outside",
+    "all": "agents do anything without asking: only for prompts that you trust",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("file", metavar="FILE", nargs="?", help=".json, .jsonl or .csv; - is stdin")
+    parser.add_argument("--format", choices=("json", "jsonl", "csv"), help="the form of the input")
+    add_launch_options(parser)
+    add_wait_options(parser)
+    add_json(parser)
+
+
+def add_wait_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what is to happen after the launch."""
+    parser.add_argument("--wait", "--sync", action="store_true", help="show it live until it ends")
+    parser.add_argument("--verbose", action="store_true", help="show what is loaded and what runs")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Starts a session."""
+    text, source, form = _read_input(args)
+    from cpr_nb import _launch
+    from cpr_nb.model.inputs import parse
+
+    tasks, warnings = parse(text, source, form)
+    planned = _launch.plan(tasks, launch_options(args))
+    for warning in warnings:
+        note(f"warning: {warning}")
+    return start(planned, args)
+
+
+def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
+    """Starts what was planned and tells of it; shared with ``cpr retry``.
+
+    Returns:
+        The exit code.
+    """
+    if args.verbose or args.dry_run:
+        _tell_plan(planned, args)
+    if args.dry_run:
+        return 0
+    session = planned.start()
+    if args.json:
+        if args.wait:
+            session.wait()
+        print_json(_object(session, planned))
+        return 0 if not args.wait else finish(session, quiet=True)
+    _tell_launch(session, planned)
+    return finish(session) if args.wait else 0
+
+
+def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
+    name = args.file
+    if name in (None, "-"):
+        if sys.stdin is None or (name is None and sys.stdin.isatty()):
+            raise InputError("no prompts: name a file, or pipe JSON in (see cpr --help)")
+        data, source = sys.stdin.buffer.read(), "stdin"
+        form = args.format or "json"
+    else:
+        source = name
+        form = args.format or FORMS.get(Path(name).suffix.lower(), "json")
+        try:
+            data = Path(name).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"can't read it: {reason}", source) from None
+    try:
+        return data.decode("utf-8-sig"), source, form
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8: byte {error.start} is wrong", source) from None
+
+
+def _object(session: Session, planned: LaunchPlan) -> dict[str, Any]:
+    return {
+        "session_id": session.id,
+        "path": str(session.path),
+        "n_tasks": len(session),
+        "max_parallel": planned.max_parallel,
+        "state": session.state,
+    }
+
+
+def _tell_launch(session: Session, planned: LaunchPlan) -> None:
+    mode = planned.options.get("permissions", "edits")
+    at_once = planned.max_parallel or "all"
+    print_lines(
+        [
+            f"🚀 Started session: {session.id}",
+            f"📂 Results directory: {session.path}",
+            f"   {len(session)} tasks, {at_once} at once, permissions {mode}: {MODES[mode]}",
+            "",
+            "Use these commands to monitor progress:",
+            f"  cpr --status {session.id}",
+            f"  cpr --results {session.id}",
+            f"  cpr watch {session.id[:8]}",
+        ]
+    )
+    sys.stdout.flush()
+
+
+def _tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
+    """What ``--verbose`` and ``--dry-run`` show."""
+    from cpr_nb._launch import dry_rows
+
+    if args.json and args.dry_run:
+        print_json(dry_rows(planned))
+        return
+    import platform
+
+    from cpr_nb import __version__
+    from cpr_nb.model.outcome import one_line
+
+    out = sys.stderr if args.json else sys.stdout
+    options = {k: v for k, v in planned.options.items() if k not in ("env", "schema")}
+    lines = [
+        f"cpr {__version__}, Python {platform.python_version()}",
+        f"Claude CLI: {planned.claude_path}",
+        f"Results directory: {planned.results_dir}",
+        f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
+        f"Environment set: {', '.join(sorted(planned.options.get('env', {}))) or 'nothing'}",
+        f"At once: {planned.max_parallel or 'all'}",
+        f"Loaded {len(planned.tasks)} prompts:",
+    ]
+    lines += [
+        f"  {number}. {task.task_id}: {one_line(task.prompt, 100)}"
+        for number, task in enumerate(planned.tasks, 1)
+    ]
+    print("\n".join(lines), file=out)

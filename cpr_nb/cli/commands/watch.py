@@ -1,0 +1,22 @@
+"""``cpr watch``."""
+
+from __future__ import annotations
+
+import argparse
+
+from cpr_nb.cli.common import finish, open_session
+from cpr_nb.cli.options import add_session
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    add_session(parser, optional=True)
+    parser.add_argument(
+        "--exit-code", action="store_true", help="exit with 1 if a task did not succeed"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Shows a session live until it ends; Ctrl-C leaves it running."""
+    code = finish(open_session(args))
+    return code if args.exit_code or code > 1 else 0

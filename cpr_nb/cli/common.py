@@ -1,0 +1,89 @@
+"""What several sub-commands need."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb.store import catalog
+
+if TYPE_CHECKING:
+    from cpr_nb._session import Session
+
+
+def results_dir(args: argparse.Namespace) -> str:
+    """The results directory that the arguments and the environment mean."""
+    return catalog.results_dir(args.results_dir, os.environ)
+
+
+def open_session(args: argparse.Namespace) -> Session:
+    """The session that the arguments name; the newest if they name none.
+
+    Raises:
+        SessionNotFound: If there is none.
+        AmbiguousSession: If several fit.
+    """
+    from cpr_nb._session import Session
+
+    directory = results_dir(args)
+    if args.session is None:
+        sessions = catalog.list_sessions(directory)
+        live = [session for session in sessions if session.is_live]
+        for session in live or sessions:
+            return Session(session.paths.root)
+        from cpr_nb.model.errors import SessionNotFound
+
+        raise SessionNotFound(f"there is no session in {directory} yet")
+    return Session(catalog.find_session(directory, args.session))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints lines."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def print_json(value: Any) -> None:
+    """Prints JSON for another program; any text survives it."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+
+
+def note(text: str) -> None:
+    """Says something to the person beside the output: on stderr."""
+    print(f"cpr: {text}", file=sys.stderr, flush=True)
+
+
+def finish(session: Session, *, quiet: bool = False) -> int:
+    """Shows a session until it ends, then its summary.
+
+    Args:
+        session: The session.
+        quiet: Show nothing, only wait.
+
+    Returns:
+        0 if every task succeeded, 1 if not, 130 after Ctrl-C: the session then goes on.
+    """
+    if quiet:
+        session.wait()
+        return _code(session)
+    from rich.console import Console
+
+    from cpr_nb.cli.view import watch
+
+    try:
+        watch(session, Console(highlight=False))
+    except KeyboardInterrupt:
+        note(f"the session goes on: cpr watch {session.id[:8]}, cpr cancel {session.id[:8]}")
+        return 130
+    from cpr_nb.cli import render
+
+    print_lines(render.summary_lines(session.snapshot))
+    return _code(session)
+
+
+def _code(session: Session) -> int:
+    good = session.snapshot.count("n_succeeded") == len(session)
+    return 0 if good else 1

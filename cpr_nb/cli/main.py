@@ -1,0 +1,181 @@
+"""The entry of ``cpr``: finds the sub-command, in today's grammar or in the seed's."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+#: Name → one line for the help. The module of that name in ``commands`` has the rest, and is
+#: loaded only when it is called.
+COMMANDS = {
+    "run": "start tasks from a file or stdin, detached",
+    "status": "one session, task by task",
+    "results": "what the agents answered",
+    "list": "all sessions",
+    "overview": "figures over all sessions",
+    "watch": "a session live",
+    "logs": "what the agents do, step by step",
+    "cancel": "end a session or a task",
+    "retry": "run what did not succeed again",
+    "doctor": "check this machine",
+    "demo": "five tasks with the real CLI, offline, no account",
+    "completion": "print the shell completion for bash, zsh or fish",
+}
+# The seed's way to name a command.
+_SEED_FLAGS = {"--status": "status", "--results": "results", "--list": "list"}
+_SEED_FLAGS["--overview"] = "overview"
+# Options that may stand before the sub-command; True if a value follows.
+_LEADING = {"--results-dir": True, "--json": False, "--verbose": False}
+
+SHORT_HELP = """\
+cpr: run many Claude Code tasks in parallel, detached
+
+  cpr prompts.json         start {"prompts": ["…", "…"]}, return at once
+  cpr watch                see it work
+  cpr results SESSION      read the answers
+  cpr demo                 try it offline, without an account
+
+cpr --help tells all.
+"""
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def console() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command.
+
+    Args:
+        argv: The arguments without the program's name.
+
+    Returns:
+        The exit code: 0, 1 (a task did not succeed, doctor found something), 2 (bad input, no
+        CLI, unknown session), 130 (Ctrl-C).
+    """
+    if "_ARGCOMPLETE" in os.environ:
+        return _complete()
+    _tolerant_output()
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough. Nothing more may be flushed into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from cpr_nb.model.errors import CprError
+
+        if not isinstance(error, CprError):
+            raise
+        print(f"cpr: {_one_line(str(error))}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def _run(argv: list[str]) -> int:
+    if not argv and sys.stdin is not None and sys.stdin.isatty():
+        print(SHORT_HELP, end="")
+        return 0
+    name, rest = split_command(argv)
+    if name == "version":
+        from cpr_nb import __version__
+
+        print(f"cpr {__version__}")
+        return 0
+    if name == "help":
+        from cpr_nb.cli.help import full_help
+
+        print(full_help(COMMANDS), end="")
+        return 0
+    import importlib
+
+    module = importlib.import_module(f"cpr_nb.cli.commands.{name}")
+    from cpr_nb.cli.options import command_parser
+
+    parser = command_parser(name, COMMANDS[name])
+    module.add_arguments(parser)
+    code: int = module.run(parser.parse_args(rest))
+    return code
+
+
+def split_command(argv: list[str]) -> tuple[str, list[str]]:
+    """Finds the sub-command.
+
+    Args:
+        argv: The arguments.
+
+    Returns:
+        Its name (or ``help``, ``version``), and the arguments for it.
+
+    Example:
+        >>> split_command(["--status", "3f2a"])
+        ('status', ['3f2a'])
+        >>> split_command(["--max-parallel=3", "tasks.json"])
+        ('run', ['--max-parallel=3', 'tasks.json'])
+    """
+    at = 0
+    while at < len(argv) and argv[at].split("=", 1)[0] in _LEADING:
+        has_value = _LEADING[argv[at].split("=", 1)[0]] and "=" not in argv[at]
+        at += 2 if has_value else 1
+    first = argv[at] if at < len(argv) else ""
+    if first in COMMANDS:
+        return first, argv[:at] + argv[at + 1 :]
+    if first == "help":
+        return "help", []
+    for index, word in enumerate(argv):
+        if word == "--":
+            break
+        flag, equals, value = word.partition("=")
+        if flag in ("-h", "--help"):
+            return "help", []
+        if flag in ("-v", "--version"):
+            return "version", []
+        if flag in _SEED_FLAGS:
+            given = [value] if equals else []
+            return _SEED_FLAGS[flag], argv[:index] + given + argv[index + 1 :]
+    return "run", argv
+
+
+def full_parser() -> ArgumentParser:
+    """One parser with everything, for shell completion."""
+    import importlib
+
+    from cpr_nb.cli.options import CprParser, command_parser
+
+    parser = CprParser(prog="cpr")
+    children = parser.add_subparsers(parser_class=CprParser)
+    for name, line in COMMANDS.items():
+        child = command_parser(name, line, children)
+        importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(child)
+    return parser
+
+
+def _complete() -> int:
+    import argcomplete
+
+    argcomplete.autocomplete(full_parser())
+    return 0
+
+
+def _tolerant_output() -> None:
+    """A terminal that lacks a character gets a substitute, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    console()

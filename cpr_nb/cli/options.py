@@ -1,0 +1,179 @@
+"""The one argparse definition of the command's options."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from cpr_nb.model.errors import InputError
+from cpr_nb.model.options import OPTIONS, Option, from_text
+
+
+class CprParser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and which knows what a mistyped option meant."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("allow_abbrev", False)
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**settings)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parses; raises InputError for what it does not know."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            flag = unknown[0].split("=", 1)[0]
+            near = difflib.get_close_matches(flag, flags, n=2)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            kind = "option" if unknown[0].startswith("-") else "argument"
+            raise InputError(f"unknown {kind} {unknown[0]!r}{hint} (see {self.prog} --help)")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Raises InputError instead of printing the usage and exiting."""
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def command_parser(name: str, line: str, children: Any = None) -> argparse.ArgumentParser:
+    """A parser for one sub-command, with the options that all of them have.
+
+    Args:
+        name: The sub-command.
+        line: What it does.
+        children: The sub-parsers object that it is to belong to, if any.
+    """
+    if children is None:
+        parser: argparse.ArgumentParser = CprParser(prog=f"cpr {name}", description=line)
+    else:
+        parser = children.add_parser(name, help=line, description=line)
+    parser.add_argument(
+        "--results-dir",
+        metavar="DIR",
+        help="the results directory (default: CPR_RESULTS_DIR, [tool.cpr], the nearest results/)",
+    )
+    return parser
+
+
+def add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """Adds the argument that names a session."""
+    action = parser.add_argument(
+        "session",
+        metavar="SESSION",
+        nargs="?" if optional else None,
+        help="its id, the first characters of it, or its name"
+        + (" (default: the newest)" if optional else ""),
+    )
+    action.completer = complete_session  # type: ignore[attr-defined]  # argcomplete's way
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_launch_options(parser: argparse.ArgumentParser) -> None:
+    """Adds every option of sessions and tasks, from their declaration."""
+    parser.add_argument("--claude-path", metavar="PATH", help="the Claude Code CLI to run")
+    for option in OPTIONS.values():
+        flags = ["-j", option.flag] if option.name == "max_parallel" else [option.flag]
+        settings: dict[str, Any] = {"help": option.help, "dest": option.name}
+        if option.choices:
+            settings["choices"] = option.choices
+        else:
+            settings["metavar"] = option.metavar or _METAVARS.get(option.kind, "VALUE")
+        if option.is_list:
+            settings["action"] = "append"
+        parser.add_argument(*flags, **settings)
+    parser.add_argument(
+        "--dangerously-skip-permissions",
+        dest="permissions",
+        action="store_const",
+        const="all",
+        help="the same as --permissions all",
+    )
+
+
+_METAVARS = {
+    "seconds": "SECONDS",
+    "usd": "USD",
+    "folder": "DIR",
+    "schema": "FILE|JSON",
+    "env": "NAME[=VALUE]",
+}
+
+
+def launch_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `cpr_nb.launch` that were given on the command line.
+
+    Raises:
+        InputError: If the text of one can't be read.
+    """
+    given: dict[str, Any] = {}
+    for option in OPTIONS.values():
+        value = getattr(args, option.name)
+        if value is not None:
+            given[option.name] = _READERS.get(option.kind, _read_text)(option, value)
+    for name in ("results_dir", "claude_path"):
+        if getattr(args, name) is not None:
+            given[name] = getattr(args, name)
+    return given
+
+
+def _read_text(option: Option, value: str) -> Any:
+    return from_text(option, value, option.flag)
+
+
+def _read_list(option: Option, values: list[str]) -> list[str]:
+    return values
+
+
+def _read_env(option: Option, values: list[str]) -> dict[str, str]:
+    env = {}
+    for pair in values:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            if name not in os.environ:
+                raise InputError(f"{name} is not set here: give {name}=VALUE", option.flag)
+            value = os.environ[name]
+        env[name] = value
+    return env
+
+
+def _read_schema(option: Option, value: str) -> Any:
+    if value.lstrip().startswith("{"):
+        return from_text(option, value, option.flag)
+    from pathlib import Path
+
+    try:
+        text = Path(value).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"can't read {value}: {error}", option.flag) from None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{value} is not JSON: {error}", option.flag) from None
+
+
+_READERS: dict[str, Callable[[Option, Any], Any]] = {
+    "rules": _read_list,
+    "arguments": _read_list,
+    "env": _read_env,
+    "schema": _read_schema,
+}
+
+
+def complete_session(prefix: str, parsed_args: Any, **_: Any) -> list[str]:
+    """Ids and names of sessions, for shell completion; never raises."""
+    from cpr_nb.store import catalog
+
+    try:
+        directory = catalog.results_dir(getattr(parsed_args, "results_dir", None), os.environ)
+        sessions = catalog.list_sessions(directory)
+    except Exception:
+        return []
+    words = [s.session_id for s in sessions] + [str(s.head.get("name") or "") for s in sessions]
+    return [word for word in words if word and word.startswith(prefix)]

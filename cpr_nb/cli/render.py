@@ -1,0 +1,283 @@
+"""Plain text for the terminal: the seed's forms, with ours added at the end of a line."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from typing import Any
+
+from cpr_nb.model import states
+from cpr_nb.store.read import Snapshot
+from cpr_nb.store.rows import parse_iso, session_duration_s, task_state
+
+ICONS = {
+    states.SUCCEEDED: "✅",
+    states.FAILED: "❌",
+    states.TIMED_OUT: "❌",
+    states.LOST: "❌",
+    states.CANCELLED: "🚫",
+    states.SKIPPED: "🚫",
+    states.COMPLETED: "✅",
+    states.ERROR: "❌",
+    states.INTERRUPTED: "❌",
+    states.UNREADABLE: "❓",
+    states.STALE: "❓",
+}
+WAIT_ICON = "⏳"
+
+# What can drive a terminal: escape sequences, and control characters but tab and newline.
+_ESCAPES = re.compile(
+    "\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_].*?(?:\x07|\x1b\\\\|$)|\x1b.?"
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+def safe(text: str) -> str:
+    """An agent's text for our stdout: as it is for a pipe, harmless for a terminal."""
+    return strip_controls(text) if sys.stdout.isatty() else text
+
+
+def strip_controls(text: str) -> str:
+    r"""The text without what could drive a terminal.
+
+    Example:
+        >>> strip_controls("\x1b[31mred\x1b[0m\x07")
+        'red'
+    """
+    return _ESCAPES.sub("", text)
+
+
+def date(epoch_s: float | None) -> str:
+    """A local time as the seed prints it.
+
+    Example:
+        >>> len(date(0.0))
+        24
+    """
+    if epoch_s is None:
+        return "unknown"
+    try:
+        return time.ctime(epoch_s)
+    except (OverflowError, ValueError, OSError):
+        return "unknown"
+
+
+def clock(duration_s: float | None) -> str:
+    """A duration: 0:07, 6:20, 1:12:04.
+
+    Example:
+        >>> clock(380)
+        '6:20'
+    """
+    if duration_s is None:
+        return ""
+    minutes, seconds = divmod(int(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def usd(cost_usd: object) -> str:
+    """A cost; it is always the CLI's own estimate.
+
+    Example:
+        >>> usd(0.912)
+        'USD 0.91 estimate'
+    """
+    if not isinstance(cost_usd, int | float):
+        return ""
+    return f"USD {cost_usd:.2f} estimate" if cost_usd >= 0.005 else f"USD {cost_usd:.4f} estimate"
+
+
+def tokens(head: dict[str, Any]) -> int:
+    """All tokens of a session or task."""
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    return sum(value for name in names if isinstance(value := head.get(name), int))
+
+
+def task_word(task: dict[str, Any]) -> str:
+    """What a line says of a task: the seed's word first, ours behind it."""
+    state, outcome = task_state(task)
+    if outcome is None:
+        return state
+    details = [] if outcome == states.SUCCEEDED else [outcome]
+    reason = task.get("reason")
+    if details and reason and reason not in (outcome, "unknown"):
+        details = [f"{outcome}: {reason}"]
+    if task.get("n_denials"):
+        details = [*(details or [outcome]), f"{task['n_denials']} denied"]
+    return f"completed ({', '.join(details)})" if details else "completed"
+
+
+def task_icon(task: dict[str, Any]) -> str:
+    """The icon of a task's line."""
+    return ICONS.get(task_state(task)[1] or "", WAIT_ICON)
+
+
+def session_start(snapshot: Snapshot) -> float | None:
+    """When a session was started, in seconds since the epoch."""
+    start = snapshot.head.get("start_time")
+    return start if isinstance(start, int | float) else None
+
+
+def list_lines(sessions: list[Snapshot], directory: str) -> list[str]:
+    """``cpr list``."""
+    if not sessions:
+        return [f"No sessions found in {directory}"]
+    lines = ["All Sessions:", "=" * 60]
+    for session in sessions:
+        lines += [*_list_entry(session), ""]
+    return [
+        *lines,
+        "Use --status SESSION_ID to see details",
+        "Use --results SESSION_ID to see output",
+    ]
+
+
+def _list_entry(session: Snapshot) -> list[str]:
+    name = session.head.get("name")
+    title = f"{ICONS.get(session.state, WAIT_ICON)} {session.session_id[:8]} [{session.state}]"
+    if session.state == states.UNREADABLE:
+        return [title, f"   {session.paths.root}: {session.problem or 'not a session'}"]
+    good, done = session.count("successful"), session.count("completed")
+    progress = f"   Progress: {done}/{session.count('total')} tasks ({good} successful)"
+    duration_s = session_duration_s(session)
+    if not session.is_live and duration_s is not None:
+        progress += f" - Duration: {int(duration_s)}s"
+    extra = [usd(session.head.get("cost_usd"))] if not session.is_seed else []
+    if session.count("n_failed") and not session.is_seed:
+        extra.insert(0, f"{session.count('n_failed')} failed")
+    progress += "".join(f" - {word}" for word in extra if word)
+    return [
+        f"{title} {name}" if name else title,
+        f"   Started: {date(session_start(session))}",
+        progress,
+    ]
+
+
+def overview_lines(sessions: list[Snapshot]) -> list[str]:
+    """``cpr overview``."""
+    readable = [s for s in sessions if s.state != states.UNREADABLE]
+    total = sum(s.count("total") for s in readable)
+    good = sum(s.count("successful") for s in readable)
+    lines = ["📊 Session Overview", "=" * 40, f"Total Sessions: {len(sessions)}"]
+    lines += [
+        f"  ⏳ Running: {sum(s.is_live for s in sessions)}",
+        f"  ✅ Completed: {sum(s.state == states.COMPLETED for s in sessions)}",
+        f"  ❌ Errors: {sum(s.state == states.ERROR for s in sessions)}",
+    ]
+    for state in (states.CANCELLED, states.INTERRUPTED, states.STALE, states.UNREADABLE):
+        count = sum(s.state == state for s in sessions)
+        if count:
+            lines.append(f"  {ICONS[state]} {state.capitalize()}: {count}")
+    lines += ["", f"Total Tasks: {total}", f"Successful Tasks: {good}"]
+    if total:
+        lines.append(f"Success Rate: {100 * good / total:.1f}%")
+    costs = [c for s in readable if isinstance(c := s.head.get("cost_usd"), int | float)]
+    if costs:
+        lines.append(f"Cost: {usd(sum(costs))}")
+    return [*lines, "", "Use --list to see all sessions"]
+
+
+def status_lines(session: Snapshot) -> list[str]:
+    """``cpr status``."""
+    head = session.head
+    lines = [
+        f"Session: {session.session_id}",
+        f"Status: {session.state}",
+        f"Started: {date(session_start(session))}",
+        f"Tasks: {session.count('completed')}/{session.count('total')}",
+    ]
+    if not session.is_live and isinstance(head.get("end_time"), int | float):
+        lines += [
+            f"Completed: {date(head['end_time'])}",
+            f"Duration: {int(session_duration_s(session) or 0)}s",
+            f"Success: {session.count('successful')}/{session.count('total')}",
+        ]
+    lines += ["", "Tasks:"]
+    for task in session.tasks or []:
+        title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
+        lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
+    notes = status_notes(session)
+    return [*lines, "", *notes] if notes else lines
+
+
+def status_notes(session: Snapshot) -> list[str]:
+    """What a person should know of a session besides its tasks; nothing of the seed's."""
+    if session.is_seed:
+        stale = "No sign of life for 10 minutes: its runner is probably gone."
+        return [stale] if session.state == states.STALE else []
+    head, notes = session.head, []
+    if head.get("name"):
+        notes.append(f"Name: {head['name']}")
+    cost = usd(head.get("cost_usd"))
+    if cost:
+        notes.append(f"Cost: {cost}, {tokens(head)} tokens")
+    if session.state == states.INTERRUPTED:
+        notes.append(
+            "Interrupted: its runner is gone before the end. What is written is kept; "
+            f"agents may still run. See {session.paths.log}"
+        )
+    if head.get("error"):
+        notes.append(f"Error: {head['error']}")
+    if session.count("n_denials"):
+        notes.append(
+            f"{session.count('n_denials')} tool calls were denied: cpr results shows which"
+        )
+    notes.append(f"Folder: {session.paths.root}")
+    return notes
+
+
+def denial_rule(denial: dict[str, Any]) -> str:
+    """The rule that would allow what was denied.
+
+    Example:
+        >>> denial_rule({"tool_name": "Bash", "tool_input": {"command": "pytest -q tests"}})
+        'Bash(pytest:*)'
+    """
+    tool = str(denial.get("tool_name", ""))
+    tool_input = denial.get("tool_input")
+    command = tool_input.get("command") if isinstance(tool_input, dict) else None
+    if tool == "Bash" and isinstance(command, str) and command.split():
+        words = command.split()
+        # `git commit` and `git push` are not the same thing to allow.
+        plain = len(words) > 1 and re.fullmatch(r"[a-z][a-z-]*", words[1])
+        two = words[0] in ("git", "npm", "cargo", "go", "docker", "pip", "uv", "make") and plain
+        return f"Bash({' '.join(words[:2]) if two else words[0]}:*)"
+    return tool
+
+
+def utc_clock(iso: object) -> str:
+    """The local time of day of an ISO 8601 time."""
+    epoch_s = parse_iso(iso)
+    return time.strftime("%H:%M:%S", time.localtime(epoch_s)) if epoch_s is not None else ""
+
+
+def summary_lines(session: Snapshot) -> list[str]:
+    """How a session ended: the figures, what did not succeed, what to do next."""
+    short = session.session_id[:8]
+    n_good, total = session.count("n_succeeded"), session.count("total")
+    icon = ICONS[states.SUCCEEDED if n_good == total else states.FAILED]
+    figures = [
+        f"{n_good}/{total} succeeded",
+        clock(session_duration_s(session)),
+        usd(session.head.get("cost_usd")),
+    ]
+    lines = ["", f"{icon} {session.state}: {' · '.join(figure for figure in figures if figure)}"]
+    bad = [t for t in session.tasks or () if task_state(t)[1] not in (None, states.SUCCEEDED)]
+    for task in bad[:10]:
+        why = f": {task['error']}" if task.get("error") else ""
+        lines.append(
+            f"  {task_icon(task)} Task {task.get('task_num')} (ID: {task.get('transaction_id')}): "
+            f"{task_state(task)[1]}: {task.get('reason', 'unknown')}{strip_controls(why)}"
+        )
+    if len(bad) > 10:
+        lines.append(f"  … and {len(bad) - 10} more")
+    lines += ["", f"  cpr results {short}    the answers"]
+    if session.count("n_denials"):
+        lines.append(
+            f"  {session.count('n_denials')} tool calls were denied: the answers say which"
+        )
+    if bad and not session.is_seed:
+        lines.append(f"  cpr retry {short}      runs again what did not succeed")
+    return lines

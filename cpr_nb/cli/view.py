@@ -1,0 +1,286 @@
+"""The live view of one session in the terminal: `cpr watch` and `cpr run --wait`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cpr_nb._session import Session
+from cpr_nb._task import Task
+from cpr_nb.cli import render
+from cpr_nb.model import states
+from cpr_nb.model.activity import Activity
+from cpr_nb.model.events import parse_line
+from cpr_nb.model.outcome import one_line
+from cpr_nb.store.follow import Follower
+from cpr_nb.store.rows import parse_iso, session_duration_s, task_duration_s, task_state
+
+_REFRESH_S = 0.25
+_FRAME_LINES = 8  # what stands around the rows of tasks
+
+# State → symbol and colour: told by shape and word, the colour only helps.
+LOOKS = {
+    states.SUCCEEDED: ("✓", "green"),
+    states.FAILED: ("✕", "red"),
+    states.TIMED_OUT: ("✕", "red"),
+    states.LOST: ("✕", "red"),
+    states.CANCELLED: ("–", "dim"),
+    states.SKIPPED: ("–", "dim"),
+    states.RUNNING: ("◐", "blue"),
+    states.RETRYING: ("◐", "yellow"),
+    states.PENDING: ("○", "dim"),
+    states.STARTING: ("◐", "blue"),
+    states.WAITING: ("◔", "yellow"),
+    states.PAUSED: ("‖", "yellow"),
+    states.COMPLETED: ("●", "bold"),
+    states.INTERRUPTED: ("✕", "red"),
+    states.ERROR: ("✕", "red"),
+    states.STALE: ("?", "yellow"),
+    states.UNREADABLE: ("?", "yellow"),
+}
+_COUNTERS = (
+    ("n_succeeded", states.SUCCEEDED, "succeeded"),
+    ("n_failed", states.FAILED, "failed"),
+    ("n_cancelled", states.CANCELLED, "cancelled"),
+    ("n_skipped", states.SKIPPED, "skipped"),
+    ("n_running", states.RUNNING, "running"),
+    ("n_pending", states.PENDING, "pending"),
+)
+
+
+def watch(session: Session, console: Console) -> None:
+    """Shows a session until it ends: live on a terminal, a line an ended task elsewhere.
+
+    Args:
+        session: The session.
+        console: Where to show it.
+    """
+    if not console.is_terminal:
+        for line in progress_lines(session):
+            print(line, flush=True)
+        return
+    view = SessionView(session)
+    with Live(view, console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        while session.refresh().snapshot.is_live:
+            live.refresh()
+            time.sleep(_REFRESH_S)
+        live.refresh()
+
+
+def progress_lines(session: Session) -> Iterator[str]:
+    """One line for each task as it ends."""
+    told: set[int] = set()
+    while True:
+        live = session.refresh().snapshot.is_live
+        for task in session:
+            if task.num not in told and task.state == states.ENDED:
+                told.add(task.num)
+                yield _progress_line(session, task, len(told))
+        if not live:
+            return
+        time.sleep(_REFRESH_S)
+
+
+def _progress_line(session: Session, task: Task, n_ended: int) -> str:
+    fields = task.fields
+    outcome = str(task.outcome)
+    words = [f"{outcome}: {task.reason}" if not task.ok else outcome]
+    if fields.get("n_denials"):
+        words.append(f"{fields['n_denials']} denied")
+    words += [render.clock(task_duration_s(fields)), render.usd(fields.get("cost_usd"))]
+    told = ", ".join(word for word in words if word)
+    return (
+        f"[{n_ended}/{len(session)}] {render.task_icon(fields)} "
+        f"Task {task.num} (ID: {task.id}): {told}"
+    )
+
+
+class SessionView:
+    """A session as rich shows it; reads only what is new at each look.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._followed: dict[int, tuple[Follower, Activity]] = {}
+        self._answers: dict[int, str] = {}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        snapshot = self._session.snapshot
+        yield self._title(options.max_width)
+        yield self._bar(options.max_width)
+        yield self._counters()
+        yield self._figures()
+        notice = self._notice()
+        if notice:
+            yield Text("▌ ", "yellow") + Text(notice)
+        yield Text()
+        rows = max(3, console.height - _FRAME_LINES - bool(notice))
+        yield self._table(rows)
+        if len(snapshot.tasks or ()) > rows:
+            yield Text(f"  {len(snapshot.tasks or ()) - rows} more: cpr status", "dim")
+
+    def _title(self, width: int) -> Text:
+        snapshot = self._session.snapshot
+        symbol, colour = LOOKS[snapshot.state]
+        left = Text.assemble((f"{symbol} {snapshot.state}", colour))
+        if self._session.name:
+            left.append(f"  {render.strip_controls(self._session.name)}", "bold")
+        left.append(f"  {self._session.id[:8]}", "dim")
+        folder = Text(_home(snapshot.paths.root), "dim", no_wrap=True, overflow="ellipsis")
+        room = width - left.cell_len - 2
+        if room > 10:
+            folder.truncate(room, overflow="ellipsis")
+            left.append(" " * (room + 2 - folder.cell_len))
+            left.append(folder)
+        return left
+
+    def _bar(self, width: int) -> Text:
+        snapshot = self._session.snapshot
+        total = max(1, snapshot.count("total"))
+        bar, used, seen = Text(), 0, 0
+        for name, state, _ in _COUNTERS:
+            seen += snapshot.count(name)
+            end = round(width * min(seen, total) / total)
+            glyph = "─" if state == states.PENDING else "━"
+            bar.append(glyph * (end - used), LOOKS[state][1])
+            used = max(used, end)
+        return bar
+
+    def _counters(self) -> Text:
+        snapshot, line = self._session.snapshot, Text()
+        for name, state, word in _COUNTERS:
+            count = snapshot.count(name)
+            if count or state in (states.SUCCEEDED, states.RUNNING, states.PENDING):
+                symbol, colour = LOOKS[state]
+                line.append(f"{symbol} {count} {word}   ", colour if count else "dim")
+        if snapshot.count("n_denials"):
+            line.append(f"⚠ {snapshot.count('n_denials')} denied", "yellow")
+        return line
+
+    def _figures(self) -> Text:
+        snapshot, head = self._session.snapshot, self._session.head
+        n_tokens = render.tokens(head)
+        figures = [
+            render.usd(head.get("cost_usd")),
+            f"{_short(n_tokens)} tokens" if n_tokens else "",
+            render.clock(session_duration_s(snapshot)),
+            self._left() if snapshot.is_live else "",
+        ]
+        if snapshot.is_live:
+            limit = head.get("max_parallel") or "all"
+            figures.append(f"{snapshot.count('n_running')} of {limit} at once")
+        return Text(" · ".join(figure for figure in figures if figure))
+
+    def _left(self) -> str:
+        """How long it will take, once enough tasks have ended to say so."""
+        snapshot = self._session.snapshot
+        ended = [
+            float(task["duration_s"])
+            for task in snapshot.tasks or ()
+            if task.get("outcome") == states.SUCCEEDED and "duration_s" in task
+        ]
+        n_left = snapshot.count("n_pending") + snapshot.count("n_running")
+        if len(ended) < 2 or not n_left:
+            return ""
+        at_once = min(n_left, snapshot.count("max_parallel") or n_left)
+        left_s = sum(ended) / len(ended) * n_left / at_once
+        return f"about {left_s / 60:.0f} min left" if left_s > 90 else f"about {left_s:.0f} s left"
+
+    def _notice(self) -> str:
+        snapshot = self._session.snapshot
+        if snapshot.state == states.INTERRUPTED:
+            return "interrupted: its runner is gone before the end; what is written is kept"
+        if snapshot.state == states.STALE:
+            return "no sign of life for 10 minutes"
+        error = snapshot.head.get("error")
+        return one_line(str(error)) if error else snapshot.problem
+
+    def _table(self, n_rows: int) -> Table:
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column(justify="right", style="dim", no_wrap=True)
+        table.add_column(no_wrap=True, min_width=12)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=4)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=5)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        for task in self._rows(n_rows):
+            fields = task.fields
+            state, outcome = task_state(fields)
+            word = outcome or state
+            symbol, colour = LOOKS[word]
+            cost = fields.get("cost_usd")
+            table.add_row(
+                str(task.num),
+                Text(f"{symbol} {word}", colour),
+                Text(one_line(str(fields.get("prompt", "")), 80)),
+                self._now(task, word),
+                render.clock(task_duration_s(fields)),
+                f"{cost:.2f}" if isinstance(cost, int | float) else "",
+            )
+        return table
+
+    def _rows(self, n_rows: int) -> list[Task]:
+        """All tasks if they fit; else those that run, then failures, then the latest."""
+        tasks = self._session.tasks
+        if len(tasks) <= n_rows:
+            return tasks
+        rank = {states.RUNNING: 0, states.RETRYING: 0}
+
+        def order(task: Task) -> tuple[int, float]:
+            state, outcome = task_state(task.fields)
+            place = 1 if outcome in states.FAILURES else 2 if outcome else 3
+            ended = parse_iso(task.fields.get("ended_at")) or 0.0
+            return rank.get(state, place), -ended
+
+        return sorted(sorted(tasks, key=order)[:n_rows], key=lambda task: task.num)
+
+    def _now(self, task: Task, word: str) -> Text:
+        fields = task.fields
+        if word in (states.RUNNING, states.RETRYING):
+            return Text(self._activity(task))
+        if word == states.PENDING:
+            return Text()
+        if word != states.SUCCEEDED:
+            why = ": ".join(str(fields[k]) for k in ("reason", "error") if fields.get(k))
+            return Text(one_line(why), "red" if word in states.FAILURES else "dim")
+        line = Text()
+        if fields.get("n_denials"):
+            line.append(f"⚠ {fields['n_denials']} denied ", "yellow")
+        if task.num not in self._answers:
+            self._answers[task.num] = one_line(render.strip_controls(task.text), 120)
+        return line.append(self._answers[task.num], "dim")
+
+    def _activity(self, task: Task) -> str:
+        if task.num not in self._followed:
+            cwd = str(self._session.head.get("cwd", ""))
+            self._followed[task.num] = (Follower(str(task.stream_path)), Activity(cwd))
+        follower, activity = self._followed[task.num]
+        for line in follower.new_lines():
+            event = parse_line(line)
+            if event is not None:
+                activity.feed(event)
+        began = parse_iso(activity.tool_started_at)
+        since = f", {time.time() - began:.0f} s" if began and activity.tool_running else ""
+        return activity.now + since
+
+
+def _home(path: str) -> str:
+    from pathlib import Path
+
+    home = str(Path.home())
+    return f"~{path.removeprefix(home)}" if path.startswith(home + "/") else path
+
+
+def _short(count: int) -> str:
+    for limit, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= limit:
+            return f"{count / limit:.1f}{unit}" if count < 10 * limit else f"{count // limit}{unit}"
+    return str(count)

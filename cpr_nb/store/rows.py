@@ -1,0 +1,207 @@
+"""Sessions and tasks as flat rows: the columns of every table, whoever shows it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from cpr_nb.model import states
+from cpr_nb.model.activity import Activity
+from cpr_nb.model.events import RunFacts, parse_line
+from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.read import Snapshot, read_answer, read_json
+from cpr_nb.store.write import utc_iso
+
+# Columns that are taken from status.json as they are.
+_SESSION_FIELDS = (
+    "n_cancelled",
+    "n_skipped",
+    "started_at",
+    "ended_at",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "max_parallel",
+    "model",
+    "permissions",
+    "executor",
+)
+_RUNNER_FIELDS = ("host", "claude_version", "git_commit", "git_tree")
+_TASK_FIELDS = (
+    "started_at",
+    "ended_at",
+    "api_duration_s",
+    "attempts",
+    "num_turns",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "model",
+    "api_retries",
+    "api_error_status",
+    "exit_code",
+    "signal",
+    "is_error",
+    "subtype",
+    "stop_reason",
+    "error",
+    "conversation_id",
+    "peak_rss_bytes",
+)
+
+
+def session_row(snapshot: Snapshot) -> dict[str, Any]:
+    """A session as one row; what is not known is None.
+
+    Example:
+        >>> session_row(Snapshot(SessionPaths("/r/session-1"), {}, [], "unreadable"))["state"]
+        'unreadable'
+    """
+    head = snapshot.head
+    runner = read_json(snapshot.paths.runner)
+    return {
+        "session_id": snapshot.session_id,
+        "name": head.get("name"),
+        "state": snapshot.state,
+        "created_at": head.get("created_at") or _iso(head.get("start_time")),
+        "duration_s": session_duration_s(snapshot),
+        "n_tasks": snapshot.count("total"),
+        "n_pending": snapshot.count("n_pending"),
+        "n_running": snapshot.count("n_running"),
+        "n_succeeded": snapshot.count("n_succeeded"),
+        "n_failed": snapshot.count("n_failed"),
+        "n_denials": snapshot.count("n_denials"),
+        "cost_usd": head.get("cost_usd"),
+        **{name: head.get(name) for name in _SESSION_FIELDS},
+        **{name: runner.get(name) for name in _RUNNER_FIELDS},
+        "cwd": head.get("cwd"),
+        "parent_session_id": head.get("parent_session_id"),
+        "path": snapshot.paths.root,
+    }
+
+
+def task_row(snapshot: Snapshot, task: dict[str, Any], prompt: str | None = None) -> dict[str, Any]:
+    """A task as one row; what is not known is None.
+
+    Args:
+        snapshot: Its session.
+        task: Its fields in status.json.
+        prompt: The prompt in full, if it is known.
+    """
+    state, outcome = task_state(task)
+    task_id = str(task.get("transaction_id", ""))
+    streamed = _streamed(snapshot.paths, task_id, task.get("attempts"))
+    return {
+        "session_id": snapshot.session_id,
+        "task_id": task_id,
+        "task_num": task.get("task_num"),
+        "prompt": prompt if prompt is not None else task.get("prompt"),
+        "state": state,
+        "outcome": outcome,
+        "ok": outcome == states.SUCCEEDED if outcome else None,
+        "reason": task.get("reason"),
+        "n_denials": task.get("n_denials", 0),
+        "duration_s": task_duration_s(task),
+        "cost_usd": task.get("cost_usd"),
+        "result": read_answer(snapshot.paths, task_id) if state == states.ENDED else None,
+        **{name: task.get(name) for name in _TASK_FIELDS},
+        "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
+        **streamed,
+    }
+
+
+def _streamed(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, Any]:
+    """What only the stream tells."""
+    row: dict[str, Any] = {"n_tool_calls": None, "structured": None, "output_bytes": None}
+    if not isinstance(attempt, int) or attempt < 1:
+        return row
+    facts, activity, size_bytes = RunFacts(), Activity(), 0
+    try:
+        with open(paths.stream(task_id, attempt), "rb") as stream:
+            for line in stream:
+                size_bytes += len(line)
+                facts.feed(line)
+                event = parse_line(line)
+                if event is not None:
+                    activity.feed(event)
+    except OSError:
+        return row
+    row["n_tool_calls"] = activity.n_tool_calls
+    row["structured"] = facts.result.get("structured_output") if facts.result else None
+    row["output_bytes"] = size_bytes
+    return row
+
+
+def task_state(task: dict[str, Any]) -> tuple[str, str | None]:
+    """A task's state, and its outcome once it has ended; also of the seed's tasks."""
+    state, outcome = task.get("state"), task.get("outcome")
+    if state not in states.TASK_STATES:
+        status = task.get("status")
+        state = states.ENDED if status == "completed" else status
+        state = state if state in states.TASK_STATES else states.PENDING
+    if state != states.ENDED:
+        return str(state), None
+    if outcome in states.OUTCOMES:
+        return str(state), str(outcome)
+    return str(state), states.SUCCEEDED if task.get("success") == 1 else states.FAILED
+
+
+def task_duration_s(task: dict[str, Any]) -> float | None:
+    """From a task's start to its end, or to now; None if it has not started."""
+    known = task.get("duration_s", task.get("duration"))
+    if isinstance(known, int | float):
+        return float(known)
+    started = parse_iso(task.get("started_at"))
+    return max(0.0, time.time() - started) if started is not None else None
+
+
+def session_duration_s(snapshot: Snapshot) -> float | None:
+    """From a session's start to its end, or to now while it lives; None if nobody knows."""
+    head = snapshot.head
+    known = head.get("duration_s")
+    if isinstance(known, int | float):
+        return float(known)
+    start, end = head.get("start_time"), head.get("end_time")
+    if isinstance(start, int) and isinstance(end, int):
+        return float(max(0, end - start))
+    started = parse_iso(head.get("started_at")) or (start if isinstance(start, int) else None)
+    if started is None:
+        return None
+    if snapshot.is_live:
+        return max(0.0, time.time() - started)
+    return _between_s(utc_iso(started), head.get("updated_at"))
+
+
+def parse_iso(value: object) -> float | None:
+    """Seconds since the epoch of an ISO 8601 time, or None.
+
+    Example:
+        >>> parse_iso("1970-01-01T00:00:01.500Z")
+        1.5
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+
+
+def _between_s(start: object, end: object) -> float | None:
+    begin, finish = parse_iso(start), parse_iso(end)
+    if begin is None or finish is None:
+        return None
+    return round(max(0.0, finish - begin), 3)
+
+
+def _iso(epoch_s: object) -> str | None:
+    if isinstance(epoch_s, int | float) and not isinstance(epoch_s, bool):
+        try:
+            return utc_iso(epoch_s)
+        except (OverflowError, ValueError, OSError):
+            return None
+    return None
