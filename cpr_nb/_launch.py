@@ -36,6 +36,8 @@ class LaunchPlan:
         claude_path: The CLI, absolute.
         environ: The environment that tasks inherit.
         parent_session_id: The session that this one retries.
+        own_environment: Whether ``environ`` is not that of this process; such a session can't
+            be retried, for nobody has that environment any more.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class LaunchPlan:
         claude_path: str,
         environ: dict[str, str],
         parent_session_id: str | None,
+        *,
+        own_environment: bool = False,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -53,6 +57,7 @@ class LaunchPlan:
         self.claude_path = claude_path
         self.environ = environ
         self.parent_session_id = parent_session_id
+        self.own_environment = own_environment
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -96,6 +101,7 @@ class LaunchPlan:
             "cwd": self.options["cwd"],
             "options": options,
             "env_names": sorted(self.options.get("env", {})),
+            "own_environment": self.own_environment,
             "max_parallel": self.max_parallel,
             "claude_path": self.claude_path,
             "executor": executor,
@@ -151,6 +157,7 @@ def plan(
         find_claude(places.get("claude_path"), inherited),
         inherited,
         parent_session_id,
+        own_environment=environ is not None,
     )
 
 

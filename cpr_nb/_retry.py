@@ -38,6 +38,11 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
     asked = read_asked(session.paths)
     if not asked:
         raise SessionNotUsable(f"can't retry {session.id}: its session.json can't be read")
+    if asked.get("own_environment"):
+        raise SessionNotUsable(
+            f"can't retry {session.id}: it ran in an environment of its own (such as the demo's), "
+            "which is not kept"
+        )
     wanted = [
         task
         for task in session

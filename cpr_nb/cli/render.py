@@ -86,7 +86,8 @@ def usd(cost_usd: object) -> str:
     """
     if not isinstance(cost_usd, int | float):
         return ""
-    return f"USD {cost_usd:.2f} estimate" if cost_usd >= 0.005 else f"USD {cost_usd:.4f} estimate"
+    digits = 4 if 0 < cost_usd < 0.005 else 2
+    return f"USD {cost_usd:.{digits}f} estimate"
 
 
 def tokens(head: dict[str, Any]) -> int:

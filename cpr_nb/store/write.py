@@ -150,7 +150,7 @@ def create_session(
     final = layout.SessionPaths(f"{results_dir}/{layout.SESSION_PREFIX}{session_id}")
     lock_fd = -1
     try:
-        _make_results_dir(results_dir)
+        make_results_dir(results_dir)
         os.mkdir(new.root, 0o700)
         os.mkdir(new.requests, 0o700)
         lock_fd = _hold_new_lock(new.lock)
@@ -186,7 +186,8 @@ def _session_pieces(asked: dict[str, Any], tasks: list[dict[str, Any]]) -> Itera
         yield dump(task) + (b",\n" if number < len(tasks) else b"\n]}\n")
 
 
-def _make_results_dir(results_dir: str) -> None:
+def make_results_dir(results_dir: str) -> None:
+    """Makes the results directory if there is none; a new one is invisible to git."""
     if os.path.isdir(results_dir):
         return
     os.makedirs(results_dir, 0o700)

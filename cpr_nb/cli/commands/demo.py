@@ -1,0 +1,111 @@
+"""``cpr demo``: the main job with the real CLI, offline, without an account."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cpr_nb.cli.common import note, print_lines
+
+if TYPE_CHECKING:
+    from cpr_nb._session import Session
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("--claude-path", metavar="PATH", help="the Claude Code CLI to run")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs five tasks; 0 if four succeeded and the fifth failed as it should."""
+    from cpr_nb import _launch
+    from cpr_nb._machine import find_claude
+    from cpr_nb.offline import demo
+    from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
+    from cpr_nb.store.write import make_results_dir
+
+    claude = find_claude(args.claude_path, os.environ)
+    results_dir = Path(args.results_dir or "results").absolute()
+    make_results_dir(str(results_dir))
+    workplace = results_dir / "demo"
+    workplace.mkdir(exist_ok=True)
+    (workplace / "hello.py").unlink(missing_ok=True)  # of an earlier demo
+    with ScriptedApi(demo.SCRIPT) as api, tempfile.TemporaryDirectory() as home:
+        planned = _launch.plan(
+            demo.PROMPTS,
+            {
+                "results_dir": results_dir,
+                "claude_path": claude,
+                "cwd": workplace,
+                "name": "demo",
+                "max_parallel": 3,
+            },
+            environ=cli_environment(api.url, home, path=os.environ.get("PATH")),
+        )
+        session = planned.start()
+        print_lines(
+            [
+                f"🚀 Started session: {session.id}",
+                f"📂 Results directory: {session.path}",
+                f"   5 tasks, 3 at once, with the real CLI {claude}",
+                f"   and a scripted API on {api.url}: no account, nothing leaves this machine",
+                "",
+            ]
+        )
+        code = _follow(session)
+    return code if code else _verdict(session, workplace)
+
+
+def _follow(session: Session) -> int:
+    from rich.console import Console
+
+    from cpr_nb.cli.view import watch
+
+    try:
+        watch(session, Console(highlight=False))
+    except KeyboardInterrupt:
+        note("cancelled: the demo's API ends with it")
+        session.cancel()
+        session.wait()
+        return 130
+    return 0
+
+
+def _verdict(session: Session, workplace: Path) -> int:
+    from cpr_nb.offline import demo
+
+    wrong = [
+        f"  task {task.id}: {task.outcome}, {task.reason}: {task.error}"
+        for task in session
+        if (task.outcome, task.reason) != demo.EXPECTED[task.id]
+    ]
+    hello = workplace / "hello.py"
+    if not hello.is_file() or demo.GREETING not in hello.read_text("utf-8"):
+        wrong.append(f"  {hello} was not edited")
+    if wrong:
+        print_lines(["", "❌ The demo did not go as it should:", *wrong, f"  see {session.path}"])
+        return 1
+    short = session.id[:8]
+    print_lines(
+        [
+            "",
+            "✅ Four tasks succeeded and the fifth failed, as they should.",
+            "",
+            f"  cpr results {short}      what the agents answered",
+            f"  cpr logs {short}         what they did, step by step",
+            f"  cpr status {short}       the session, task by task",
+            f"  cat {_short_path(hello)}",
+            f"  ls {_short_path(session.path)}",
+            "",
+            'With your own account:  echo \'{"prompts": ["…", "…"]}\' | cpr',
+        ]
+    )
+    return 0
+
+
+def _short_path(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

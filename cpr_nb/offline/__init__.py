@@ -1,0 +1,1 @@
+"""Offline stand-ins for the network services that cpr_nb talks to, for tests and demos."""
