@@ -116,14 +116,15 @@ def launch_options(args: argparse.Namespace) -> dict[str, Any]:
     for option in OPTIONS.values():
         value = getattr(args, option.name)
         if value is not None:
-            given[option.name] = _READERS.get(option.kind, _read_text)(option, value)
+            read = _READERS.get(option.kind, _read_text)
+            given[option.name] = read(option, value)
     for name in ("results_dir", "claude_path"):
         if getattr(args, name) is not None:
             given[name] = getattr(args, name)
     return given
 
 
-def _read_text(option: Option, value: str) -> Any:
+def _read_text(option: Option, value: Any) -> Any:
     return from_text(option, value, option.flag)
 
 
