@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 from collections.abc import Callable
-from typing import Any, NoReturn
 
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.options import OPTIONS, Option, from_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 
 class CprParser(argparse.ArgumentParser):
@@ -18,13 +20,15 @@ class CprParser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("allow_abbrev", False)
-        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("formatter_class", _formatter)
         super().__init__(**settings)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parses; raises InputError for what it does not know."""
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
+            import difflib
+
             flags = [flag for action in self._actions for flag in action.option_strings]
             flag = unknown[0].split("=", 1)[0]
             near = difflib.get_close_matches(flag, flags, n=2)
@@ -36,6 +40,15 @@ class CprParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises InputError instead of printing the usage and exiting."""
         raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """As wide as the terminal; argparse would load shutil for that, even without --help."""
+    try:
+        columns = os.get_terminal_size().columns
+    except (OSError, ValueError, AttributeError):
+        columns = 100
+    return argparse.RawDescriptionHelpFormatter(prog, width=min(columns, 110) - 2)
 
 
 def command_parser(name: str, line: str, children: Any = None) -> argparse.ArgumentParser:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import time
-from typing import Any
 
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.rows import parse_iso, session_duration_s, task_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ICONS = {
     states.SUCCEEDED: "✅",
@@ -27,7 +30,7 @@ ICONS = {
 WAIT_ICON = "⏳"
 
 # What can drive a terminal: escape sequences, and control characters but tab and newline.
-_ESCAPES = re.compile(
+_ESCAPES = (
     "\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_].*?(?:\x07|\x1b\\\\|$)|\x1b.?"
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
@@ -45,7 +48,7 @@ def strip_controls(text: str) -> str:
         >>> strip_controls("\x1b[31mred\x1b[0m\x07")
         'red'
     """
-    return _ESCAPES.sub("", text)
+    return re.sub(_ESCAPES, "", text)
 
 
 def date(epoch_s: float | None) -> str:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from cpr_nb.model.errors import InputError, UnknownOption
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PERMISSIONS = ("read", "edits", "sandbox", "all")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")

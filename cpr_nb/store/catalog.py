@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from cpr_nb.model.errors import (
     AmbiguousSession,
@@ -14,6 +13,10 @@ from cpr_nb.model.errors import (
 )
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot, read_session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The shortest prefix of an id that names a session.
 MIN_PREFIX = 4

@@ -10,10 +10,13 @@ import fcntl
 import json
 import os
 import time
-from typing import Any
 
 from cpr_nb.model import states
 from cpr_nb.store.layout import SessionPaths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: How long a seed session may say "running" without a sign of life.
 STALE_AFTER_S = 600.0

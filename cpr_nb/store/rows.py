@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import Any
 
 from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
@@ -12,6 +10,10 @@ from cpr_nb.model.events import RunFacts, parse_line
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer, read_json
 from cpr_nb.store.write import utc_iso
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Columns that are taken from status.json as they are.
 _SESSION_FIELDS = (
@@ -184,6 +186,8 @@ def parse_iso(value: object) -> float | None:
     """
     if not isinstance(value, str):
         return None
+    from datetime import UTC, datetime  # 1.4 ms: `cpr list` of the seed's sessions needs none
+
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
