@@ -181,7 +181,7 @@ class Task:
         try:
             with self.stream_path.open("rb") as stream:
                 yield from stream
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
             return
 
     # -- as concurrent.futures --------------------------------------------------------------

@@ -183,9 +183,9 @@ class SessionView:
         """How long it will take, once enough tasks have ended to say so."""
         snapshot = self._session.snapshot
         ended = [
-            float(task["duration_s"])
+            task_duration_s(task) or 0.0
             for task in snapshot.tasks or ()
-            if task.get("outcome") == states.SUCCEEDED and "duration_s" in task
+            if task.get("outcome") == states.SUCCEEDED
         ]
         n_left = snapshot.count("n_pending") + snapshot.count("n_running")
         if len(ended) < 2 or not n_left:

@@ -76,16 +76,19 @@ class Attempt:
     def listen(self, now: float) -> tuple[float, bool]:
         """When it wrote last, as far as we saw, and whether one of its tools runs."""
         path = self._paths.stream(self.task_id, self.number)
-        size_bytes = os.stat(path).st_size
-        if size_bytes != self._heard_size_bytes:
-            self._heard_size_bytes, self._heard_at = size_bytes, now
-            return now, False
         activity = Activity()
-        with open(path, "rb") as stream:
-            for line in stream:
-                event = parse_line(line)
-                if event is not None:
-                    activity.feed(event)
+        try:
+            size_bytes = os.stat(path).st_size
+            if size_bytes != self._heard_size_bytes:
+                self._heard_size_bytes, self._heard_at = size_bytes, now
+                return now, False
+            with open(path, "rb") as stream:
+                for line in stream:
+                    event = parse_line(line)
+                    if event is not None:
+                        activity.feed(event)
+        except OSError:
+            pass  # somebody removed it: then nothing is heard
         return self._heard_at, activity.tool_running
 
     def collect(self, status: int) -> tuple[Exit, RunFacts]:

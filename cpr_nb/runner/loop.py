@@ -264,7 +264,9 @@ def _ask_git(cwd: str) -> Any:
 
 def _wake_on_child() -> int:
     """A descriptor that becomes readable when a child ends."""
-    read_fd, write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(read_fd, False)
+    os.set_blocking(write_fd, False)
     signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
     # A handler, not SIG_IGN: what is ignored stays ignored in our children.
     signal.signal(signal.SIGCHLD, _nothing)

@@ -133,7 +133,7 @@ def list_sessions(directory: str) -> list[Snapshot]:
 
 
 def find_session(directory: str, wanted: str) -> str:
-    """Finds a session by its id, a unique prefix of at least four characters, or its name.
+    """Finds a session by its id, a unique prefix of at least four characters, name, or path.
 
     Args:
         directory: The results directory.
@@ -146,6 +146,9 @@ def find_session(directory: str, wanted: str) -> str:
         SessionNotFound: If nothing fits.
         AmbiguousSession: If several do; it lists them.
     """
+    folder, slash, name = wanted.rstrip("/").rpartition("/")
+    if slash and name.startswith(SESSION_PREFIX) and os.path.isdir(wanted):
+        return os.path.join(os.path.abspath(folder or "/"), name)
     wanted = wanted.removeprefix(SESSION_PREFIX)
     ids = [name.removeprefix(SESSION_PREFIX) for name in _session_names(directory)]
     if wanted in ids:

@@ -129,7 +129,7 @@ def _streamed(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, A
                 event = parse_line(line)
                 if event is not None:
                     activity.feed(event)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
         return row
     row["n_tool_calls"] = activity.n_tool_calls
     row["structured"] = facts.result.get("structured_output") if facts.result else None
