@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb._session import Session
+    from cpr_nb._task import Task
 
 
 def results_dir(args: argparse.Namespace) -> str:
@@ -82,10 +83,25 @@ def finish(session: Session, *, quiet: bool = False) -> int:
         return 130
     from cpr_nb.cli import render
 
-    print_lines(render.summary_lines(session.snapshot))
+    print_lines(render.summary_lines(session.snapshot, allow_options(session.tasks)))
     return _code(session)
 
 
 def _code(session: Session) -> int:
     good = session.snapshot.count("n_succeeded") == len(session)
     return 0 if good else 1
+
+
+def allow_options(tasks: Iterable[Task]) -> str:
+    """The options that would allow what was denied to these tasks, for a person to copy."""
+    import shlex
+
+    from cpr_nb.cli.render import denial_rule, strip_controls
+
+    rules = dict.fromkeys(
+        denial_rule(denial)
+        for task in tasks
+        if task.fields.get("n_denials")
+        for denial in task.denials
+    )
+    return " ".join(f"--allow {shlex.quote(strip_controls(rule))}" for rule in rules)

@@ -183,8 +183,8 @@ def overview_lines(sessions: list[Snapshot]) -> list[str]:
     return [*lines, "", "Use --list to see all sessions"]
 
 
-def status_lines(session: Snapshot) -> list[str]:
-    """``cpr status``."""
+def status_lines(session: Snapshot, allow: str = "") -> list[str]:
+    """``cpr status``; ``allow`` are the options that would allow what was denied."""
     head = session.head
     lines = [
         f"Session: {session.session_id}",
@@ -202,11 +202,11 @@ def status_lines(session: Snapshot) -> list[str]:
     for task in session.tasks or []:
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
         lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
-    notes = status_notes(session)
+    notes = status_notes(session, allow)
     return [*lines, "", *notes] if notes else lines
 
 
-def status_notes(session: Snapshot) -> list[str]:
+def status_notes(session: Snapshot, allow: str) -> list[str]:
     """What a person should know of a session besides its tasks; nothing of the seed's."""
     if session.is_seed:
         stale = "No sign of life for 10 minutes: its runner is probably gone."
@@ -217,6 +217,8 @@ def status_notes(session: Snapshot) -> list[str]:
     cost = usd(head.get("cost_usd"))
     if cost:
         notes.append(f"Cost: {cost}, {tokens(head)} tokens")
+    if session.problem:
+        notes.append(f"Unreadable: {session.problem}")
     if session.state == states.INTERRUPTED:
         notes.append(
             "Interrupted: its runner is gone before the end. What is written is kept; "
@@ -225,9 +227,7 @@ def status_notes(session: Snapshot) -> list[str]:
     if head.get("error"):
         notes.append(f"Error: {head['error']}")
     if session.count("n_denials"):
-        notes.append(
-            f"{session.count('n_denials')} tool calls were denied: cpr results shows which"
-        )
+        notes.append(f"{session.count('n_denials')} tool calls were denied; to allow: {allow}")
     notes.append(f"Folder: {session.paths.root}")
     return notes
 
@@ -257,7 +257,7 @@ def utc_clock(iso: object) -> str:
     return time.strftime("%H:%M:%S", time.localtime(epoch_s)) if epoch_s is not None else ""
 
 
-def summary_lines(session: Snapshot) -> list[str]:
+def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
     """How a session ended: the figures, what did not succeed, what to do next."""
     short = session.session_id[:8]
     n_good, total = session.count("n_succeeded"), session.count("total")
@@ -279,9 +279,7 @@ def summary_lines(session: Snapshot) -> list[str]:
         lines.append(f"  … and {len(bad) - 10} more")
     lines += ["", f"  cpr results {short}    the answers"]
     if session.count("n_denials"):
-        lines.append(
-            f"  {session.count('n_denials')} tool calls were denied: the answers say which"
-        )
+        lines.append(f"  {session.count('n_denials')} tool calls were denied; to allow: {allow}")
     if bad and not session.is_seed:
         lines.append(f"  cpr retry {short}      runs again what did not succeed")
     return lines

@@ -8,7 +8,7 @@ from typing import Any
 from cpr_nb._session import Session
 from cpr_nb._task import Task
 from cpr_nb.cli import render
-from cpr_nb.cli.common import open_session, print_json, print_lines
+from cpr_nb.cli.common import allow_options, open_session, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.model import states
 
@@ -48,9 +48,7 @@ def _denials(task: Task) -> list[str]:
     """Names the rules that would have allowed what was denied."""
     if not task.fields.get("n_denials"):
         return []
-    rules = dict.fromkeys(render.denial_rule(denial) for denial in task.denials)
-    allow = " ".join(f"--allow '{rule}'" for rule in rules)
-    return ["", f"[{task.fields['n_denials']} denied; to allow: {render.safe(allow)}]"]
+    return ["", f"[{task.fields['n_denials']} denied; to allow: {allow_options([task])}]"]
 
 
 def _row(task: Task) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cpr_nb.cli import render
-from cpr_nb.cli.common import open_session, print_json, print_lines
+from cpr_nb.cli.common import allow_options, open_session, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_session
 
 
@@ -27,5 +27,5 @@ def run(args: argparse.Namespace) -> int:
         ]
         print_json(row)
     else:
-        print_lines(render.status_lines(session.snapshot))
+        print_lines(render.status_lines(session.snapshot, allow_options(session.tasks)))
     return 0
