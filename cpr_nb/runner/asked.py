@@ -31,7 +31,6 @@ class Asked:
         self._file = open(path, "rb")  # noqa: SIM115 - open for the runner's whole life
         self.head: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n") + b"}")
         self._offsets = array("Q")
-        self._ids: list[str] = []
         self.plans: list[TaskPlan] = []
 
     def read_tasks(self) -> Iterator[dict[str, Any]]:
@@ -46,9 +45,8 @@ class Asked:
             if line.startswith(b"{"):
                 task = json.loads(line.rstrip(b",\n"))
                 self._offsets.append(offset)
-                self._ids.append(task["id"])
                 self.plans.append(self._plan(task.get("options", {})))
-                yield record.base_fields(len(self._ids), task["id"], task["prompt"])
+                yield record.base_fields(len(self._offsets), task["id"], task["prompt"])
             offset += len(line)
 
     def _plan(self, own: dict[str, Any]) -> TaskPlan:
@@ -64,10 +62,10 @@ class Asked:
         task: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n"))
         return task
 
-    def task_id(self, number: int) -> str:
-        """The task's id."""
-        return self._ids[number]
-
     def number(self, task_id: str) -> int | None:
         """The number of a task (from 0), or None if there is no such task."""
-        return self._ids.index(task_id) if task_id in self._ids else None
+        # Ids are not kept: 5,000 of them would take half a megabyte for the rare request.
+        for number in range(len(self._offsets)):
+            if self.task(number)["id"] == task_id:
+                return number
+        return None

@@ -37,4 +37,4 @@ def prepare(root: str) -> Loop:
         "host": os.uname().nodename,
         "executor": asked.head.get("executor"),
     }
-    return Loop(SessionPaths(root), asked, dict(os.environ), task_env, runner)
+    return Loop(SessionPaths(root), asked, dict(os.environb), task_env, runner)

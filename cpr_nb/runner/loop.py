@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # How often the folder of requests is looked at. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
+_IDENTIFY_AFTER_S = 0.02
 # How often what ended tasks left behind is swept up: one look serves all that ended since.
 _SWEEP_EVERY_S = 1.0
 
@@ -33,7 +34,7 @@ class Loop:
     Args:
         paths: The session's paths.
         asked: What was asked.
-        environ: The environment that tasks inherit.
+        environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
         runner: What runner.json says of this process.
     """
@@ -42,7 +43,7 @@ class Loop:
         self,
         paths: layout.SessionPaths,
         asked: Asked,
-        environ: dict[str, str],
+        environ: dict[bytes, bytes],
         task_env: dict[str, dict[str, str]],
         runner: dict[str, Any],
     ) -> None:
@@ -58,8 +59,10 @@ class Loop:
         )
         self._attempts: dict[int, Attempt] = {}  # by pid
         self._by_task: dict[int, Attempt] = {}
+        self._ids: dict[int, str] = {}  # of tasks between their intent and their end
         self._ended: dict[int, tuple[Exit, RunFacts | None, float, dict[str, Any]]] = {}
-        self._git: Any = None
+        self._git: tuple[int, int] | None = None  # pid, output
+        self._unidentified: list[Attempt] = []
         self._leftovers: list[str] = []
         self._next_sweep_at = 0.0
         self._next_requests_at = 0.0
@@ -77,6 +80,7 @@ class Loop:
             poller.poll(self._timeout_ms())
             _drain(wakeup)
             self._reap()
+            self._identify()
             now = time.monotonic()
             self._read_requests(now)
             self._handle(schedule.Tick(now))
@@ -93,6 +97,8 @@ class Loop:
     def _timeout_ms(self) -> float:
         now = time.monotonic()
         waits = [self._next_requests_at - now]
+        if self._unidentified:
+            waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
         if flush_s is not None:
             waits.append(flush_s)
@@ -122,7 +128,7 @@ class Loop:
             attempt = self._attempts.pop(pid, None)
             if attempt is not None:
                 self._take_end(attempt, status, usage.ru_maxrss)
-            elif self._git is not None and pid == self._git[0].pid:
+            elif self._git is not None and pid == self._git[0]:
                 self._take_git(status)
 
     def _take_end(self, attempt: Attempt, status: int, max_rss: int) -> None:
@@ -139,6 +145,20 @@ class Loop:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._ended[attempt.task] = (exit_, facts, now - attempt.started_at, extra)
         self._handle(schedule.Ended(now, attempt.task, exit_, facts.cost_usd))
+
+    def _identify(self) -> None:
+        """Journals what tells a process from a later one with the same pid.
+
+        Not at the start itself: the kernel lets nobody look at a process while it executes
+        its program, and to wait for that would be the dearest part of starting it.
+        """
+        for attempt in self._unidentified:
+            if attempt.pid in self._attempts:
+                start_time = process.start_time(attempt.pid)
+                self._recorder.journal(
+                    "identity", task_id=attempt.task_id, pid=attempt.pid, start_time=start_time
+                )
+        self._unidentified.clear()
 
     def _read_requests(self, now: float) -> None:
         if now < self._next_requests_at:
@@ -191,7 +211,7 @@ class Loop:
     def _start(self, start: schedule.Start) -> schedule.Event:
         task, number = start.task, start.attempt
         asked = self._asked.task(task)
-        task_id = asked["id"]
+        task_id = self._ids[task] = asked["id"]
         self._recorder.intent(task_id, number, start.conversation_id)
         now = time.monotonic()
         try:
@@ -200,15 +220,15 @@ class Loop:
             exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
             self._ended[task] = (exit_, None, 0.0, {})
             return schedule.Ended(now, task, exit_)
-        pid = attempt.popen.pid
+        pid = attempt.pid
         self._attempts[pid] = self._by_task[task] = attempt
-        start_time = process.start_time(pid) or ""
-        self._recorder.started(task, task_id, number, start.conversation_id, pid, start_time)
+        self._unidentified.append(attempt)
+        self._recorder.started(task, task_id, number, start.conversation_id, pid)
         return schedule.Started(now, task)
 
     def _finish(self, finish: schedule.Finish) -> None:
-        task_id = self._asked.task_id(finish.task)
         exit_, facts, duration_s, extra = self._ended.pop(finish.task, (None, None, 0.0, {}))
+        task_id = self._ids.pop(finish.task, None) or self._asked.task(finish.task)["id"]
         self._recorder.ended(finish.task, task_id, finish.outcome, exit_, facts, duration_s, extra)
 
     def _sweep(self, now: float) -> None:
@@ -220,20 +240,20 @@ class Loop:
     def _end(self, state: str) -> None:
         process.sweep(self._leftovers)
         if self._git is not None:
-            self._take_git(os.waitpid(self._git[0].pid, 0)[1])
+            self._take_git(os.waitpid(self._git[0], 0)[1])
         self._recorder.end(state)
         self._done = True
 
     # -- git --------------------------------------------------------------------------------
 
     def _take_git(self, status: int) -> None:
-        popen, fd = self._git
+        assert self._git is not None  # noqa: S101 - for the type checker
+        fd = self._git[1]
         self._git = None
-        popen.returncode = os.waitstatus_to_exitcode(status)
         os.lseek(fd, 0, os.SEEK_SET)
         lines = os.read(fd, 4096).decode("ascii", "replace").split()
         os.close(fd)
-        if popen.returncode == 0 and len(lines) == 2:
+        if status == 0 and len(lines) == 2:
             self._recorder.write_runner(git_commit=lines[0], git_tree=lines[1])
 
 
@@ -246,20 +266,20 @@ def new_uuid() -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _ask_git(cwd: str) -> Any:
+def _ask_git(cwd: str) -> tuple[int, int] | None:
     """Asks git which commit the work starts from; it answers while the tasks run."""
     fd = process.open_prompt(b"")
     null = os.open(os.devnull, os.O_RDWR)
     try:
-        argv = ("git", "rev-parse", "HEAD", "HEAD^{tree}")
-        env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-        popen = process.spawn(argv, cwd=cwd, env=env, stdin=null, stdout=fd, stderr=null)
+        argv = ["git", "rev-parse", "HEAD", "HEAD^{tree}"]
+        env = {**os.environb, b"GIT_OPTIONAL_LOCKS": b"0"}
+        pid = process.spawn(argv, cwd=cwd, env=env, stdin=null, stdout=fd, stderr=null)
     except OSError:  # no git here
         os.close(fd)
         return None
     finally:
         os.close(null)
-    return popen, fd
+    return pid, fd
 
 
 def _wake_on_child() -> int:

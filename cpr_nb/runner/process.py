@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 
 from cpr_nb.runner.command import TOKEN_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 LINUX = sys.platform.startswith("linux")
 # How often a sweep looks again for what was forked while it looked.
@@ -27,40 +26,45 @@ _SWEEPS = 20
 
 
 def spawn(
-    argv: Sequence[str],
+    argv: list[str],
     *,
     cwd: str,
-    env: Mapping[str, str],
+    env: Mapping[bytes, bytes],
     stdin: int,
     stdout: int,
     stderr: int,
-) -> subprocess.Popen[bytes]:
+) -> int:
     """Starts a process in a session of its own, with these descriptors and no others.
 
+    ``posix_spawn`` rather than ``subprocess``: that module alone is a tenth of the runner's
+    memory, and half of what starting a task costs it. It knows no working folder, so this
+    process goes there itself: it has one thread, and all its paths are absolute.
+
     Args:
-        argv: Program and arguments.
+        argv: The program's path, and its arguments.
         cwd: Its working folder.
-        env: Its whole environment.
+        env: Its whole environment, encoded.
         stdin: Descriptor that becomes its stdin; likewise ``stdout`` and ``stderr``.
         stdout: As above.
         stderr: As above.
 
     Returns:
-        The process. The caller reaps it.
+        Its pid. The caller reaps it.
 
     Raises:
-        OSError: If it can't be started.
+        OSError: If it can't be started; ``filename`` names the folder or the program.
     """
-    return subprocess.Popen(  # noqa: S603 - an argument list, no shell
+    os.chdir(cwd)
+    # Every other descriptor of ours is close-on-exec (PEP 446).
+    actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate((stdin, stdout, stderr))]
+    return os.posix_spawnp(
+        argv[0],
         argv,
-        cwd=cwd,
-        env=env,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-        # Every descriptor of ours is close-on-exec (PEP 446), so there is nothing to close.
-        close_fds=False,
+        env,
+        file_actions=actions,
+        setsid=True,
+        # What Python ignores must not stay ignored in the child.
+        setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
     )
 
 
@@ -192,4 +196,6 @@ def _read(path: str) -> bytes:
 
 
 def _output(*argv: str) -> bytes:
+    import subprocess
+
     return subprocess.run(argv, capture_output=True, check=False).stdout  # noqa: S603

@@ -75,10 +75,10 @@ class Recorder:
         self.journal("intent", task_id=task_id, attempt=attempt, conversation_id=conversation_id)
 
     def started(
-        self, task: int, task_id: str, attempt: int, conversation_id: str, pid: int, start: str
+        self, task: int, task_id: str, attempt: int, conversation_id: str, pid: int
     ) -> None:
-        """An attempt's process runs; ``start`` is the kernel's start time."""
-        self.journal("started", task_id=task_id, attempt=attempt, pid=pid, start_time=start)
+        """An attempt's process runs."""
+        self.journal("started", task_id=task_id, attempt=attempt, pid=pid)
         fields = record.running_fields(attempt, conversation_id, utc_iso(time.time()))
         self._running[task] = fields
         self._n_running += 1

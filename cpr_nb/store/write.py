@@ -36,7 +36,13 @@ def utc_iso(epoch_s: float) -> str:
         '1970-01-01T00:00:00.500Z'
     """
     whole, millis = divmod(int(epoch_s * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{millis:03d}Z"
+    if _SECOND[0] != whole:
+        _SECOND[:] = whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+    return f"{_SECOND[1]}.{millis:03d}Z"
+
+
+# The last second that was formatted: a busy runner asks for the same one hundreds of times.
+_SECOND: list[Any] = [None, ""]
 
 
 def write_new(path: str, data: bytes, *, durable: bool = False) -> None:
