@@ -42,7 +42,7 @@ class Activity:
     """
 
     def __init__(self, cwd: str = "") -> None:
-        self._cwd = cwd.rstrip("/") + "/"
+        self._cwd = cwd.rstrip("/") + "/" if cwd else ""
         self._open: dict[str, tuple[str, str, str]] = {}
         self._started = False
         self._words = ""
@@ -70,7 +70,10 @@ class Activity:
         at = event.get("timestamp")
         for block in content_blocks(event):
             if block.get("type") == "tool_use":
-                name, target = str(block.get("name", "")), tool_target(block.get("input"))
+                name, target = (
+                    one_line(str(block.get("name", "")), 80),
+                    tool_target(block.get("input")),
+                )
                 self._open[str(block.get("id"))] = (
                     name,
                     target.removeprefix(self._cwd),
@@ -107,4 +110,4 @@ def _retry_line(event: dict[str, Any]) -> str:
     why = status if integer(status) is not None else (error if isinstance(error, str) else "error")
     delay_ms = number(event.get("retry_delay_ms"))
     wait = f", waits {delay_ms / 1000:.0f} s" if delay_ms else ""
-    return f"API answered {why}{wait} (retry {event.get('attempt')})"
+    return one_line(f"API answered {why}{wait} (retry {event.get('attempt')})")

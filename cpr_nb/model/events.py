@@ -12,10 +12,15 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 # NaN and Infinity are not JSON, though Python reads them; they must not become a cost.
 _DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
+
+_LARGEST = 1e15  # no figure of a run comes near it, and sums stay finite
+# What stands in every line that can matter: of most lines a runner reads no more than this.
+_TELLING = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"')
 
 #: The four token counts of a run: our name → name in ``modelUsage``, name in ``usage``.
 TOKEN_FIELDS = {
@@ -51,15 +56,17 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
 
 
 def number(value: object) -> float | None:
-    """The value if it is a finite number that is not negative, else None."""
+    """The value if it is a number from 0 that a float can hold, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if 0 <= value < float("inf") else None
+    return value if 0 <= value <= _LARGEST else None
 
 
 def integer(value: object) -> int | None:
-    """The value if it is a whole number that is not negative, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """The value if it is a whole number from 0 that 64 bits can hold, else None."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < 1 << 63 else None
 
 
 def text_blocks(event: dict[str, Any]) -> list[str]:
@@ -86,9 +93,10 @@ class RunFacts:
     """What the stream of one attempt says once it has ended (or so far).
 
     Feed it every line. ``result`` is the last result line: the CLI may write several in one
-    run, and other events after the last one. ``cost_usd`` and the token counts are those of
-    *this run*: ``total_cost_usd`` grows over a resumed conversation, so the sum of
-    ``model_usage_since_last_result`` is taken where the CLI gives it.
+    run, and other events after the last one. ``last_text`` is what the agent said last.
+    ``cost_usd`` and the token counts are those of *this run*: ``total_cost_usd`` grows over a
+    resumed conversation, so the sum of ``model_usage_since_last_result`` is taken where the CLI
+    gives it.
 
     Example:
         >>> facts = RunFacts()
@@ -98,10 +106,10 @@ class RunFacts:
     """
 
     __slots__ = (
-        "_last_text",
         "api_retries",
         "claude_version",
         "cost_usd",
+        "last_text",
         "model",
         "result",
         "tokens",
@@ -114,22 +122,14 @@ class RunFacts:
         self.model: str | None = None
         self.claude_version: str | None = None
         self.api_retries = 0
-        self._last_text = b""
+        self.last_text = ""
 
     def feed(self, line: bytes) -> None:
         """Takes one line. Only lines that can matter are parsed: the runner reads them all."""
-        if b'"result"' in line or b'"api_retry"' in line or b'"init"' in line:
+        if any(mark in line for mark in _TELLING):
             event = parse_line(line)
             if event is not None:
-                self._take(event, line)
-        elif b'"assistant"' in line and b'"text"' in line:
-            self._last_text = line
-
-    @property
-    def last_text(self) -> str:
-        """The last thing that the agent said."""
-        event = parse_line(self._last_text)
-        return "\n".join(text_blocks(event)) if event else ""
+                self._take(event)
 
     @property
     def n_denials(self) -> int:
@@ -137,38 +137,50 @@ class RunFacts:
         denials = self.result.get("permission_denials") if self.result else None
         return len(denials) if isinstance(denials, list) else 0
 
-    def _take(self, event: dict[str, Any], line: bytes) -> None:
+    def _take(self, event: dict[str, Any]) -> None:
         kind, subtype = event["type"], event.get("subtype")
         if kind == "result":
             self._take_result(event)
-        elif kind == "assistant" and text_blocks(event):
-            self._last_text = line
+        elif kind == "assistant":
+            self.last_text = "\n".join(text_blocks(event)) or self.last_text
         elif kind == "system" and subtype == "api_retry":
             self.api_retries += 1
         elif kind == "system" and subtype == "init":
-            self.model = _text(event.get("model"))
-            self.claude_version = _text(event.get("claude_code_version"))
+            self.model = text_or_none(event.get("model"))
+            self.claude_version = text_or_none(event.get("claude_code_version"))
 
     def _take_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")
         adds = isinstance(since_last, dict) and self.result is not None
         self.result = result
-        models = _model_usages(since_last if isinstance(since_last, dict) else None)
-        models = models or ({} if since_last == {} else _model_usages(result.get("modelUsage")))
-        if len(models) == 1:
-            self.model = next(iter(models))
+        figures = since_last if isinstance(since_last, dict) else result.get("modelUsage")
+        models = list(figures.values()) if isinstance(figures, dict) else []
+        if isinstance(figures, dict) and len(figures) == 1:
+            self.model = next(iter(figures))
         if isinstance(since_last, dict):
-            cost = _sum(figures.get("costUSD") for figures in models.values())
+            cost = _sum(models, "costUSD", number)
         else:
             cost = number(result.get("total_cost_usd"))
         self.cost_usd = _added(self.cost_usd, cost) if adds else cost
         for name, (model_key, usage_key) in TOKEN_FIELDS.items():
-            count = _token_count(models, model_key, result.get("usage"), usage_key)
-            if count is not None:
-                self.tokens[name] = count + (self.tokens.get(name, 0) if adds else 0)
+            if models or since_last == {}:  # the fuller figures: usage lacks the last request
+                count = _sum(models, model_key, integer)
+            else:
+                usage = result.get("usage")
+                count = integer(usage.get(usage_key)) if isinstance(usage, dict) else None
+            self._take_tokens(name, count, adds=adds)
+
+    def _take_tokens(self, name: str, count: float | None, *, adds: bool) -> None:
+        if adds:
+            count = _added(self.tokens.get(name), count)
+        if count is not None:
+            self.tokens[name] = int(count)
+        else:
+            self.tokens.pop(name, None)
 
 
-def _text(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
+    """The value if it is a text, else None."""
     return value if isinstance(value, str) else None
 
 
@@ -176,27 +188,11 @@ def _added(before: float | None, cost: float | None) -> float | None:
     return None if before is None or cost is None else before + cost
 
 
-def _model_usages(usage: object) -> dict[str, dict[str, Any]]:
-    if not isinstance(usage, dict):
-        return {}
-    return {name: figures for name, figures in usage.items() if isinstance(figures, dict)}
-
-
-def _token_count(
-    models: dict[str, dict[str, Any]], model_key: str, usage: object, usage_key: str
-) -> int | None:
-    """The per-model figures are the fuller ones: ``usage`` leaves out a run's last request."""
-    if models:
-        counts = [integer(figures.get(model_key)) for figures in models.values()]
-        known = [count for count in counts if count is not None]
-        return sum(known) if len(known) == len(counts) else None
-    return integer(usage.get(usage_key)) if isinstance(usage, dict) else None
-
-
-def _sum(values: Any) -> float | None:
+def _sum(models: list[Any], key: str, read: Callable[[object], float | None]) -> float | None:
+    """The sum of one figure over the models; None if one of them lacks it."""
     total = 0.0
-    for value in values:
-        known = number(value)
+    for figures in models:
+        known = read(figures.get(key)) if isinstance(figures, dict) else None
         if known is None:
             return None
         total += known

@@ -203,7 +203,7 @@ def from_text(option: Option, text: str, where: str) -> Any:
     if option.kind == "schema" or (option.is_list and text.lstrip()[:1] in ("[", "{")):
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"is not JSON: {error}", where) from None
     return [text] if option.is_list else text
 
@@ -233,7 +233,7 @@ def _count(option: Option, value: Any, where: str) -> int:
 
 def _positive(option: Option, value: Any, where: str) -> float:
     known = isinstance(value, int | float) and not isinstance(value, bool)
-    if not known or not 0 < value < float("inf"):
+    if not known or not 0 < value <= 1e12:
         unit = "seconds" if option.kind == "seconds" else "US dollars"
         raise InputError(f"must be a number of {unit} above 0, not {value!r}", where)
     return float(value)
@@ -244,8 +244,8 @@ def _texts(option: Option, value: Any, where: str) -> list[str]:
     if not isinstance(values, Sequence) or not all(isinstance(v, str) for v in values):
         raise InputError(f"must be a list of texts, not {value!r}", where)
     for text in values:
-        if "\0" in text or (option.kind == "rules" and not text.strip()):
-            raise InputError(f"has an element that is empty or has a NUL: {text!r}", where)
+        if not _can_be_passed(text) or (option.kind == "rules" and not text.strip()):
+            raise InputError(f"has an element that can't be an argument: {text!r}", where)
         flag = text.split("=", 1)[0]
         if option.kind == "arguments" and flag in _OWN_FLAGS:
             raise InputError(f"{flag} is set by cpr itself and can't be given", where)
@@ -256,11 +256,19 @@ def _env(option: Option, value: Any, where: str) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise InputError(f"must be a mapping of names to values, not {value!r}", where)
     for name, text in value.items():
-        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+        if not isinstance(name, str) or not name or "=" in name or not _can_be_passed(name):
             raise InputError(f"{name!r} can't be the name of an environment variable", where)
-        if not isinstance(text, str) or "\0" in text:
-            raise InputError(f"the value of {name} must be a text without NUL", where)
+        if not isinstance(text, str) or not _can_be_passed(text):
+            raise InputError(f"the value of {name} must be a text, without NUL", where)
     return dict(value)
+
+
+def _can_be_passed(text: str) -> bool:
+    """Whether a text can be an argument or a variable of a process."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _schema(option: Option, value: Any, where: str) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def one_line(text: str, limit: int = 300) -> str:
     r"""The text on one line, without control characters, cut to ``limit`` characters.
 
     Example:
-        >>> one_line("a\\n b\\x1b[31m")
+        >>> one_line("a\n b\x1b[31m")
         'a b [31m'
     """
     cleaned = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])

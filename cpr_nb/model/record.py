@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
+from cpr_nb.model.events import integer, number, text_or_none
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,19 +107,20 @@ def ended_fields(
 def facts_fields(facts: RunFacts) -> dict[str, Any]:
     """What a stream says, as fields."""
     result = facts.result or {}
-    api_ms = result.get("duration_api_ms")
+    api_ms = number(result.get("duration_api_ms"))
+    is_error = result.get("is_error")
     return {
         "cost_usd": facts.cost_usd,
         **facts.tokens,
-        "num_turns": result.get("num_turns"),
+        "num_turns": integer(result.get("num_turns")),
         "n_denials": facts.n_denials or None,
         "api_retries": facts.api_retries or None,
-        "api_duration_s": api_ms / 1000 if isinstance(api_ms, int | float) else None,
-        "api_error_status": result.get("api_error_status"),
+        "api_duration_s": None if api_ms is None else api_ms / 1000,
+        "api_error_status": integer(result.get("api_error_status")),
         "model": facts.model,
-        "is_error": result.get("is_error"),
-        "subtype": result.get("subtype"),
-        "stop_reason": result.get("stop_reason"),
+        "is_error": is_error if isinstance(is_error, bool) else None,
+        "subtype": text_or_none(result.get("subtype")),
+        "stop_reason": text_or_none(result.get("stop_reason")),
     }
 
 

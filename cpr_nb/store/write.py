@@ -82,7 +82,7 @@ class StatusWriter:
         >>> writer = StatusWriter("/r/session-1/status.json", {}, [{"task_num": 1}])
         >>> writer.set_task(0, {"status": "pending"})
         >>> b"".join(writer.pieces())
-        b'{\\n"tasks":[\\n{"task_num":1,"status":"pending"}\\n]}\\n'
+        b'{\n"tasks":[\n{"task_num":1,"status":"pending"}\n]}\n'
     """
 
     def __init__(self, path: str, head: dict[str, Any], bases: Iterable[dict[str, Any]]) -> None:

@@ -1,0 +1,284 @@
+"""Every kind of option: what is taken, in which form, and what is refused with which words."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cpr_nb.model.errors import InputError, UnknownOption
+from cpr_nb.model.options import (
+    EFFORTS,
+    MAX_SCHEMA_BYTES,
+    OPTIONS,
+    PERMISSIONS,
+    check_options,
+    from_text,
+)
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
+SESSION_ONLY = ("max_parallel", "name", "budget_usd")
+
+GOOD: list[tuple[str, Any, Any]] = [
+    ("max_parallel", 0, 0),
+    ("max_parallel", 8, 8),
+    ("name", "nightly run é", "nightly run é"),
+    ("name", "x" * 4096, "x" * 4096),
+    ("model", "opus", "opus"),
+    *(("effort", word, word) for word in EFFORTS),
+    *(("permissions", word, word) for word in PERMISSIONS),
+    ("allow", ["Bash(pytest:*)", "Write"], ["Bash(pytest:*)", "Write"]),
+    ("allow", ("Write",), ["Write"]),
+    ("allow", "Bash(a, b:*)", ["Bash(a, b:*)"]),
+    ("allow", [], []),
+    ("deny", ["WebFetch"], ["WebFetch"]),
+    ("cwd", "/tmp", "/tmp"),
+    ("cwd", Path("/tmp"), "/tmp"),
+    ("schema", SCHEMA, SCHEMA),
+    ("max_turns", 1, 1),
+    ("timeout_s", 60, 60.0),
+    ("timeout_s", 0.5, 0.5),
+    ("silence_s", 1, 1.0),
+    ("task_budget_usd", 0.01, 0.01),
+    ("budget_usd", 3, 3.0),
+    ("env", {}, {}),
+    ("env", {"A": "", "B": "x=y\n"}, {"A": "", "B": "x=y\n"}),
+    ("claude_args", ["--add-dir", "/tmp"], ["--add-dir", "/tmp"]),
+    ("claude_args", "--add-dir=/tmp", ["--add-dir=/tmp"]),
+    ("claude_args", [""], [""]),
+]
+BAD: list[tuple[str, Any]] = [
+    *(("max_parallel", value) for value in (-1, True, 1.0, "4", [4])),
+    *(("name", value) for value in ("", " ", "a\nb", "a\x1bb", "a\0b", "\ud800", "x" * 4097, 3)),
+    *(("model", value) for value in ("", "-opus", "--model", "a\tb", b"opus", ["opus"])),
+    *(("effort", value) for value in ("", "HIGH", "huge", 1, ["high"], {})),
+    *(("permissions", value) for value in ("", "bypassPermissions", "Read", True, ["read"])),
+    *(("allow", value) for value in ([""], [" "], ["a\0"], [1], [None], 5, {"a": 1}, {"a"})),
+    *(("deny", value) for value in ([""], [["WebFetch"]], 5)),
+    *(("cwd", value) for value in ("", "a\0b", 3, ["/tmp"], b"/tmp")),
+    *(("schema", value) for value in ({}, [], "{}", {"type": "array"}, {"type": ["object"]}, True)),
+    ("schema", {"type": "object", "default": float("nan")}),
+    ("schema", {"type": "object", "default": {1, 2}}),
+    ("schema", {"type": "object", "description": "x" * MAX_SCHEMA_BYTES}),
+    *(("max_turns", value) for value in (0, -1, True, 2.5, "3")),
+    *(("timeout_s", value) for value in (0, -1, True, "60", float("nan"), float("inf"), [60])),
+    *(("silence_s", value) for value in (0, -0.1, float("inf"), "1")),
+    *(("task_budget_usd", value) for value in (0, -1, float("nan"), "$1")),
+    *(("budget_usd", value) for value in (0, -1, float("inf"), False)),
+    *(("env", value) for value in ("A=1", ["A=1"], {"": "x"}, {"A=B": "x"}, {"A\0": "x"})),
+    *(("env", value) for value in ({"A": 1}, {"A": None}, {"A": "x\0"}, {1: "x"})),
+    *(("claude_args", value) for value in (5, [5], ["a\0"], {"a": 1})),
+    *(("claude_args", [flag]) for flag in ("-p", "--print", "--resume", "--output-format=text")),
+    *(("claude_args", [flag]) for flag in ("--permission-mode=plan", "-h", "--max-turns", "-w")),
+]
+# What Python's own types can't hold must be refused like everything else.
+TOO_LARGE: list[tuple[str, Any]] = [
+    ("timeout_s", 10**400),
+    ("budget_usd", 10**400),
+]
+# A lone surrogate can't become an argument or a variable: every start would fail.
+NO_UNICODE: list[tuple[str, Any]] = [
+    ("allow", ["Bash(\ud800)"]),
+    ("deny", ["\ud800"]),
+    ("claude_args", ["\ud800"]),
+    ("env", {"A": "\ud800"}),
+    ("env", {"\ud800": "a"}),
+]
+
+
+def ids(case: Any) -> str:
+    return ascii(case)[:40]
+
+
+def circular() -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object"}
+    schema["properties"] = schema
+    return schema
+
+
+def test_the_tables_below_name_every_option() -> None:
+    assert {name for name, *_ in GOOD} == set(OPTIONS)
+    assert {name for name, _ in BAD} == set(OPTIONS)
+
+
+@pytest.mark.parametrize(("name", "value", "checked"), GOOD, ids=ids)
+def test_a_good_value_is_taken_in_its_form(name: str, value: Any, checked: Any) -> None:
+    found = check_options({name: value})
+    assert found == {name: checked}
+    assert type(found[name]) is type(checked)
+
+
+@pytest.mark.parametrize(("name", "value"), [*BAD, *TOO_LARGE, *NO_UNICODE], ids=ids)
+def test_a_bad_value_is_refused_and_its_option_named(name: str, value: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        check_options({name: value}, "prompts[2]", per_task=OPTIONS[name].per_task)
+    assert caught.value.where == f"prompts[2].{name}"
+    assert str(caught.value).startswith(f"prompts[2].{name}: ")
+
+
+@pytest.mark.parametrize("name", ["allow", "effort", "model", "max_turns", "schema", "env", "cwd"])
+def test_a_value_without_end_is_refused_like_any_other(name: str) -> None:
+    with pytest.raises(InputError):
+        check_options({name: circular()})
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_none_means_not_given(name: str) -> None:
+    assert check_options({name: None}) == {}
+
+
+def test_what_is_checked_is_a_copy() -> None:
+    given_ = {"allow": ["Read"], "env": {"A": "1"}, "schema": dict(SCHEMA)}
+    checked = check_options(given_)
+    checked["allow"].append("Write")
+    checked["env"]["B"] = "2"
+    checked["schema"]["x"] = 1
+    assert given_ == {"allow": ["Read"], "env": {"A": "1"}, "schema": SCHEMA}
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("timeout", "timeout_s"),
+        ("max_turn", "max_turns"),
+        ("Model", "model"),
+        ("permission", "permissions"),
+        ("alow", "allow"),
+    ],
+)
+def test_an_unknown_option_names_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(UnknownOption) as caught:
+        check_options({name: 1}, "prompts[0]", per_task=True)
+    assert caught.value.name == name
+    assert caught.value.nearest[0] == nearest
+    assert f"unknown option {name!r}; did you mean {nearest}" in str(caught.value)
+    assert str(caught.value).startswith("prompts[0]: ")
+
+
+def test_an_option_like_no_other_has_no_nearest() -> None:
+    with pytest.raises(UnknownOption) as caught:
+        check_options({"zzzzzz": 1})
+    assert caught.value.nearest == ()
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", SESSION_ONLY)
+def test_an_option_of_the_session_is_refused_in_a_task_and_not_proposed_there(name: str) -> None:
+    assert not OPTIONS[name].per_task
+    with pytest.raises(InputError, match="is an option of the session, not of a task"):
+        check_options({name: 1}, per_task=True)
+    with pytest.raises(UnknownOption) as caught:
+        check_options({name + "x": 1}, per_task=True)
+    assert name not in caught.value.nearest
+
+
+def test_all_other_options_may_be_a_tasks_own() -> None:
+    assert {n for n, option in OPTIONS.items() if not option.per_task} == set(SESSION_ONLY)
+
+
+def test_a_schema_of_exactly_the_largest_size_is_taken() -> None:
+    room = MAX_SCHEMA_BYTES - len(json.dumps({"type": "object", "title": ""}))
+    check_options({"schema": {"type": "object", "title": "x" * room}})
+    with pytest.raises(InputError, match="larger than"):
+        check_options({"schema": {"type": "object", "title": "x" * (room + 1)}})
+
+
+def test_an_options_flag_is_its_name_with_dashes() -> None:
+    assert OPTIONS["max_parallel"].flag == "--max-parallel"
+
+
+# -- from text --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("max_turns", "3", 3),
+        ("timeout_s", "1.5", 1.5),
+        ("budget_usd", "2", 2.0),
+        ("model", "opus", "opus"),
+        ("permissions", "read", "read"),
+        ("allow", "Bash(a, b:*)", ["Bash(a, b:*)"]),
+        ("allow", ' ["Read", "Write"]', ["Read", "Write"]),
+        ("claude_args", "--add-dir", ["--add-dir"]),
+        ("env", '{"A": "1"}', {"A": "1"}),
+        ("schema", '{"type": "object"}', {"type": "object"}),
+        ("cwd", "/tmp", "/tmp"),
+    ],
+)
+def test_text_is_read_by_the_options_kind(name: str, text: str, value: Any) -> None:
+    assert from_text(OPTIONS[name], text, "--x") == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("max_turns", "three", "must be a whole number, not 'three'"),
+        ("max_turns", "1.5", "must be a whole number"),
+        ("max_turns", "9" * 5000, "must be a whole number"),
+        ("timeout_s", "1m", "must be a number, not '1m'"),
+        ("timeout_s", "", "must be a number"),
+        ("allow", '["Read"', "is not JSON"),
+        ("env", "{A: 1}", "is not JSON"),
+        ("schema", "schema.json", "is not JSON"),
+        ("schema", "[" * 100_000, "is not JSON"),
+        ("allow", "[" * 100_000, "is not JSON"),
+    ],
+    ids=ids,
+)
+def test_text_that_cannot_be_read_is_refused(name: str, text: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_text(OPTIONS[name], text, "line 2.x")
+    assert str(caught.value).startswith("line 2.x: ")
+    assert words in str(caught.value)
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.sampled_from(["read", "high", "object", "-p", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.tuples(inner)
+    | st.dictionaries(st.text(max_size=5) | st.just("type"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.dictionaries(st.sampled_from(sorted(OPTIONS)) | st.text(), ANYTHING, max_size=3))
+def test_anything_is_checked_or_refused(options: dict[str, Any]) -> None:
+    try:
+        checked = check_options(options)
+    except InputError:
+        return
+    assert set(checked) == {name for name, value in options.items() if value is not None}
+    # Everything that was taken can be written to session.json and handed to a process.
+    json.dumps(checked, allow_nan=False).encode()
+    texts = [checked.get("model", ""), checked.get("name", "")]
+    for name in ("allow", "deny", "claude_args"):
+        texts += checked.get(name, [])
+    for name, text in checked.get("env", {}).items():
+        texts += [name, text]
+    assert not any(b"\0" in os.fsencode(text) for text in texts)
+    assert check_options(checked) == checked, "checking again changes nothing"
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(OPTIONS)), st.text())
+@example("schema", "[" * 100_000)
+def test_any_text_is_read_or_refused(name: str, text: str) -> None:
+    try:
+        value = from_text(OPTIONS[name], text, "x")
+        check_options({name: value})
+    except InputError:
+        return
