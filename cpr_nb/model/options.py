@@ -245,7 +245,9 @@ def _texts(option: Option, value: Any, where: str) -> list[str]:
         raise InputError(f"must be a list of texts, not {value!r}", where)
     for text in values:
         if not _can_be_passed(text) or (option.kind == "rules" and not text.strip()):
-            raise InputError(f"has an element that can't be an argument: {text!r}", where)
+            raise InputError(
+                f"has an element that is empty or can't be an argument: {text!r}", where
+            )
         flag = text.split("=", 1)[0]
         if option.kind == "arguments" and flag in _OWN_FLAGS:
             raise InputError(f"{flag} is set by cpr itself and can't be given", where)

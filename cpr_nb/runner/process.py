@@ -54,18 +54,21 @@ def spawn(
     Raises:
         OSError: If it can't be started; ``filename`` names the folder or the program.
     """
-    os.chdir(cwd)
     # Every other descriptor of ours is close-on-exec (PEP 446).
     actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate((stdin, stdout, stderr))]
-    return os.posix_spawnp(
-        argv[0],
-        argv,
-        env,
-        file_actions=actions,
-        setsid=True,
-        # What Python ignores must not stay ignored in the child.
-        setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
-    )
+    os.chdir(cwd)
+    try:
+        return os.posix_spawnp(
+            argv[0],
+            argv,
+            env,
+            file_actions=actions,
+            setsid=True,
+            # What Python ignores must not stay ignored in the child.
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+        )
+    finally:
+        os.chdir("/")  # so that nobody's folder is in use for our sake
 
 
 def boot_id() -> str:

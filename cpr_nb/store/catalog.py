@@ -50,7 +50,7 @@ def results_dir(given: str | os.PathLike[str] | None, environ: Mapping[str, str]
     home = os.path.realpath(os.path.expanduser("~"))
     for folder in _upwards(here):
         candidate = os.path.join(folder, "results")
-        if any(_session_names(candidate)):
+        if _holds_session(candidate):
             return candidate
         if os.path.exists(os.path.join(folder, ".git")) or os.path.realpath(folder) == home:
             break
@@ -72,11 +72,13 @@ def settings(folder: str) -> dict[str, Any]:
                 data = file.read()
         except OSError:
             continue
-        if b"tool.cpr" not in data:
+        if b"cpr" not in data:
             return {}
         found = _tool_table(data, path)
         if "results_dir" in found:
-            found["results_dir"] = os.path.abspath(os.path.join(parent, found["results_dir"]))
+            found["results_dir"] = os.path.abspath(
+                os.path.join(parent, os.path.expanduser(found["results_dir"]))
+            )
         return found
     return {}
 
@@ -85,9 +87,10 @@ def _tool_table(data: bytes, path: str) -> dict[str, Any]:
     import tomllib  # 10 ms: only for who has such a table
 
     try:
-        table = tomllib.loads(data.decode()).get("tool", {}).get("cpr", {})
-    except ValueError as error:
+        tool = tomllib.loads(data.decode()).get("tool", {})
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is not TOML: {error}", path) from None
+    table = tool.get("cpr", {}) if isinstance(tool, dict) else tool
     if not isinstance(table, dict) or not isinstance(table.get("results_dir", ""), str):
         raise InputError("[tool.cpr] must be a table, and its results_dir a text", path)
     return dict(table)
@@ -106,7 +109,7 @@ def _session_names(directory: str) -> Iterator[str]:
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
-                if entry.name.startswith(SESSION_PREFIX) and entry.is_dir():
+                if entry.name.startswith(SESSION_PREFIX) and _is_dir(entry):
                     yield entry.name
     except (FileNotFoundError, NotADirectoryError):
         return
@@ -114,6 +117,20 @@ def _session_names(directory: str) -> Iterator[str]:
         raise ResultsDirError(
             f"can't read the results directory {directory}: {error.strerror}"
         ) from error
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
+
+
+def _holds_session(directory: str) -> bool:
+    try:
+        return any(_session_names(directory))
+    except ResultsDirError:
+        return False
 
 
 def list_sessions(directory: str) -> list[Snapshot]:
@@ -128,8 +145,14 @@ def list_sessions(directory: str) -> list[Snapshot]:
     sessions = [
         read_session(f"{directory}/{name}", tasks=False) for name in _session_names(directory)
     ]
-    sessions.sort(key=lambda s: (s.count("start_time"), s.session_id), reverse=True)
+    sessions.sort(key=_age, reverse=True)
     return sessions
+
+
+def _age(session: Snapshot) -> tuple[int, str, str]:
+    # The seed knows whole seconds only.
+    created_at = session.head.get("created_at")
+    return session.count("start_time"), str(created_at or ""), session.session_id
 
 
 def find_session(directory: str, wanted: str) -> str:
@@ -149,11 +172,11 @@ def find_session(directory: str, wanted: str) -> str:
     folder, slash, name = wanted.rstrip("/").rpartition("/")
     if slash and name.startswith(SESSION_PREFIX) and os.path.isdir(wanted):
         return os.path.join(os.path.abspath(folder or "/"), name)
-    wanted = wanted.removeprefix(SESSION_PREFIX)
     ids = [name.removeprefix(SESSION_PREFIX) for name in _session_names(directory)]
-    if wanted in ids:
-        return f"{directory}/{SESSION_PREFIX}{wanted}"
-    fits = [i for i in ids if len(wanted) >= MIN_PREFIX and i.startswith(wanted)]
+    begin = wanted.removeprefix(SESSION_PREFIX)
+    if begin in ids:
+        return f"{directory}/{SESSION_PREFIX}{begin}"
+    fits = [i for i in ids if len(begin) >= MIN_PREFIX and i.startswith(begin)]
     if not fits and wanted:
         fits = [s.session_id for s in list_sessions(directory) if s.head.get("name") == wanted]
     if len(fits) == 1:

@@ -90,7 +90,14 @@ def read_session(root: str, *, tasks: bool = True) -> Snapshot:
     Returns:
         What it says; its state is ``unreadable`` if it says nothing.
     """
-    paths = SessionPaths(root)
+    snapshot = _read_once(SessionPaths(root), tasks=tasks)
+    if snapshot.state == states.INTERRUPTED:
+        # Its runner may have written the end, and let go of the lock, between our two looks.
+        snapshot = _read_once(SessionPaths(root), tasks=tasks)
+    return snapshot
+
+
+def _read_once(paths: SessionPaths, *, tasks: bool) -> Snapshot:
     status: dict[str, Any] | None = None
     if not tasks:
         status = _read_head(paths.status)
@@ -225,12 +232,6 @@ def _state(paths: SessionPaths, status: dict[str, Any]) -> str:
     if locked is None:
         return _seed_state(paths)
     if not locked:
-        # It may have ended between our two looks.
-        again = _read_head(paths.status) or {}
-        ended = again.get("overall_status")
-        if ended in states.ENDED_STATES:
-            status.update(again)
-            return str(ended)
         return states.INTERRUPTED
     state = status.get("state")
     return state if state in states.LIVE_STATES else states.RUNNING
@@ -238,7 +239,7 @@ def _state(paths: SessionPaths, status: dict[str, Any]) -> str:
 
 def _seed_state(paths: SessionPaths) -> str:
     try:
-        newest = max(entry.stat().st_mtime for entry in os.scandir(paths.root))
+        newest = max(entry.stat(follow_symlinks=False).st_mtime for entry in os.scandir(paths.root))
     except (OSError, ValueError):
         return states.STALE
     return states.STALE if time.time() - newest > STALE_AFTER_S else states.RUNNING

@@ -154,7 +154,7 @@ def create_session(
     """
     new = layout.SessionPaths(f"{results_dir}/{layout.NEW_PREFIX}{session_id}")
     final = layout.SessionPaths(f"{results_dir}/{layout.SESSION_PREFIX}{session_id}")
-    lock_fd = -1
+    made, lock_fd = new, -1
     try:
         make_results_dir(results_dir)
         os.mkdir(new.root, 0o700)
@@ -166,12 +166,16 @@ def create_session(
             for number, task in enumerate(tasks, 1)
         )
         StatusWriter(new.status, head, bases).write(durable=True)
+        _sync_dir(new.root)
         os.rename(new.root, final.root)
+        made = final
         _sync_dir(results_dir)
-    except OSError as error:
+    except BaseException as error:
         if lock_fd >= 0:
             os.close(lock_fd)
-        remove_session(new)
+        remove_session(made)
+        if not isinstance(error, OSError):  # such as Ctrl-C
+            raise
         raise ResultsDirError(
             f"can't write to the results directory {results_dir}: {error.strerror or error}"
         ) from error
@@ -196,8 +200,8 @@ def make_results_dir(results_dir: str) -> None:
     """Makes the results directory if there is none; a new one is invisible to git."""
     if os.path.isdir(results_dir):
         return
-    os.makedirs(results_dir, 0o700)
-    with open(f"{results_dir}/{layout.GITIGNORE}", "x", encoding="ascii") as file:
+    os.makedirs(results_dir, 0o700, exist_ok=True)  # two launches may be at it
+    with open(f"{results_dir}/{layout.GITIGNORE}", "w", encoding="ascii") as file:
         file.write("*\n")
 
 
