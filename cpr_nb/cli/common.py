@@ -79,7 +79,10 @@ def finish(session: Session, *, quiet: bool = False) -> int:
     try:
         watch(session, Console(highlight=False))
     except KeyboardInterrupt:
-        note(f"the session goes on: cpr watch {session.id[:8]}, cpr cancel {session.id[:8]}")
+        from cpr_nb.cli.render import program
+
+        cpr, short = program(), session.id[:8]
+        note(f"the session goes on: {cpr} watch {short}, {cpr} cancel {short}")
         return 130
     from cpr_nb.cli import render
 

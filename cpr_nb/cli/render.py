@@ -124,6 +124,18 @@ def session_start(snapshot: Snapshot) -> float | None:
     return start if isinstance(start, int | float) else None
 
 
+def program() -> str:
+    """What to type to call this command again: ``cpr``, or its path where PATH lacks it."""
+    import os
+    import shutil
+
+    called = sys.argv[0]
+    on_path = shutil.which("cpr")
+    if os.path.basename(called) != "cpr" or (on_path and os.path.samefile(on_path, called)):  # noqa: PTH119, PTH121
+        return "cpr"
+    return called
+
+
 def list_lines(sessions: list[Snapshot], directory: str) -> list[str]:
     """``cpr list``."""
     if not sessions:
@@ -259,7 +271,7 @@ def utc_clock(iso: object) -> str:
 
 def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
     """How a session ended: the figures, what did not succeed, what to do next."""
-    short = session.session_id[:8]
+    short, cpr = session.session_id[:8], program()
     n_good, total = session.count("n_succeeded"), session.count("total")
     icon = ICONS[states.SUCCEEDED if n_good == total else states.FAILED]
     figures = [
@@ -277,9 +289,9 @@ def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
         )
     if len(bad) > 10:
         lines.append(f"  … and {len(bad) - 10} more")
-    lines += ["", f"  cpr results {short}    the answers"]
+    lines += ["", f"  {cpr} results {short}    the answers"]
     if session.count("n_denials"):
         lines.append(f"  {session.count('n_denials')} tool calls were denied; to allow: {allow}")
     if bad and not session.is_seed:
-        lines.append(f"  cpr retry {short}      runs again what did not succeed")
+        lines.append(f"  {cpr} retry {short}      runs again what did not succeed")
     return lines

@@ -162,8 +162,10 @@ ODD = st.recursive(
     | st.just(10**400)
     | st.text(max_size=6)
     | st.just("\ud800"),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["type", "text", "id", "command"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "text", "id", "command"]), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 BLOCKS = st.fixed_dictionaries(

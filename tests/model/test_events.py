@@ -34,12 +34,16 @@ ODD_NUMBERS = st.sampled_from(
 )  # fmt: skip
 ODD_VALUES = st.recursive(
     ODD_NUMBERS | st.none() | st.text(max_size=6) | st.just("\ud800"),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["costUSD", "text", "type", "id", "m"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["costUSD", "text", "type", "id", "m"]), inner, max_size=3
+        )
+    ),
     max_leaves=5,
 )
 FIGURES = st.fixed_dictionaries(
-    {}, optional={key: ODD_VALUES for key in ("costUSD", *(m for m, _ in TOKEN_FIELDS.values()))}
+    {}, optional=dict.fromkeys(("costUSD", *(m for m, _ in TOKEN_FIELDS.values())), ODD_VALUES)
 )
 MODELS = st.dictionaries(st.sampled_from(["opus", "haiku"]), FIGURES | ODD_VALUES, max_size=2)
 RESULT_LINES = st.fixed_dictionaries(
@@ -118,10 +122,7 @@ def numbers_in(stream: bytes) -> set[float]:
     "line",
     [
         b"",
-        b"\n",
         b"null",
-        b"3",
-        b'"result"',
         b'[{"type":"result"}]',
         b"{}",
         b'{"type":null}',
@@ -184,18 +185,16 @@ def test_number_and_integer_take_only_finite_numbers_from_zero(value: Any) -> No
 # -- one run ----------------------------------------------------------------------------------
 
 
+def used(*costs_usd: float) -> list[dict[str, Any]]:
+    models = {f"m{number}": {"costUSD": cost_usd} for number, cost_usd in enumerate(costs_usd)}
+    return [{"type": "result", "model_usage_since_last_result": models}]
+
+
 @relaxed
 @given(EVENTS)
 @example([{"type": "result", "total_cost_usd": HUGE}])
-@example([{"type": "result", "model_usage_since_last_result": {"opus": {"costUSD": HUGE}}}])
-@example(
-    [
-        {
-            "type": "result",
-            "model_usage_since_last_result": {"a": {"costUSD": 1e308}, "b": {"costUSD": 1e308}},
-        }
-    ]
-)
+@example(used(HUGE))
+@example(used(1e308, 1e308))
 def test_events_with_values_of_any_type_are_read_honestly(events: list[dict[str, Any]]) -> None:
     facts = fed([json.dumps(event).encode() for event in events])
     assert_honest(facts)
@@ -238,7 +237,7 @@ def test_a_recording_without_its_last_byte_is_the_recording_without_its_last_lin
     name: str,
 ) -> None:
     lines = STREAMS[name].rstrip(b"\n").splitlines(keepends=True)
-    torn = lines[:-1] + [lines[-1][:-1]] if lines else []
+    torn = [*lines[:-1], lines[-1][:-1]] if lines else []
     assert known(fed(torn)) == known(fed(lines[:-1]))
 
 

@@ -155,10 +155,22 @@ def test_a_cell_of_the_largest_prompt_is_read_and_a_larger_one_refused() -> None
 
 
 def test_the_limit_of_cells_is_put_back() -> None:
-    before = csv.field_size_limit()
-    tasks_of("prompt\na", "csv")
-    error_of('prompt\n"a', "csv")
-    assert csv.field_size_limit() == before
+    before = csv.field_size_limit(1_234)
+    try:
+        tasks_of("prompt\na", "csv")
+        assert csv.field_size_limit() == 1_234
+        error_of('prompt\n"a', "csv")
+        assert csv.field_size_limit() == 1_234
+    finally:
+        csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_any_way(end: str) -> None:
+    text = end.join(["prompt,max_turns", "one,1", "two,2", ""])
+    assert [task.prompt for task in tasks_of(text, "csv")] == ["one", "two"]
+    text = end.join(["prompt,max_turns", "one,1", "two,x", ""])
+    assert error_of(text, "csv").startswith("f.csv: line 3.max_turns: ")
 
 
 @pytest.mark.parametrize(

@@ -247,9 +247,11 @@ ANYTHING = st.recursive(
     | st.text()
     | st.binary()
     | st.sampled_from(["read", "high", "object", "-p", "\ud800"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.tuples(inner)
-    | st.dictionaries(st.text(max_size=5) | st.just("type"), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner)
+        | st.dictionaries(st.text(max_size=5) | st.just("type"), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 

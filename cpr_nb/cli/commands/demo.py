@@ -75,6 +75,7 @@ def _follow(session: Session) -> int:
 
 
 def _verdict(session: Session, workplace: Path) -> int:
+    from cpr_nb.cli.render import program
     from cpr_nb.offline import demo
 
     wrong = [
@@ -88,19 +89,19 @@ def _verdict(session: Session, workplace: Path) -> int:
     if wrong:
         print_lines(["", "❌ The demo did not go as it should:", *wrong, f"  see {session.path}"])
         return 1
-    short = session.id[:8]
+    short, cpr = session.id[:8], program()
     print_lines(
         [
             "",
             "✅ Four tasks succeeded and the fifth failed, as they should.",
             "",
-            f"  cpr results {short}      what the agents answered",
-            f"  cpr logs {short}         what they did, step by step",
-            f"  cpr status {short}       the session, task by task",
+            f"  {cpr} results {short}      what the agents answered",
+            f"  {cpr} logs {short}         what they did, step by step",
+            f"  {cpr} status {short}       the session, task by task",
             f"  cat {_short_path(hello)}",
             f"  ls {_short_path(session.path)}",
             "",
-            'With your own account:  echo \'{"prompts": ["…", "…"]}\' | cpr',
+            'With your own account:  echo \'{"prompts": ["…", "…"]}\' | ' + cpr,
         ]
     )
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.cli.common import finish, note, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
+from cpr_nb.cli.render import program
 from cpr_nb.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def _object(session: Session, planned: LaunchPlan) -> dict[str, Any]:
 def _tell_launch(session: Session, planned: LaunchPlan) -> None:
     mode = planned.options.get("permissions", "edits")
     at_once = planned.max_parallel or "all"
+    cpr = program()
     print_lines(
         [
             f"🚀 Started session: {session.id}",
@@ -117,9 +119,9 @@ def _tell_launch(session: Session, planned: LaunchPlan) -> None:
             f"   {len(session)} tasks, {at_once} at once, permissions {mode}: {MODES[mode]}",
             "",
             "Use these commands to monitor progress:",
-            f"  cpr --status {session.id}",
-            f"  cpr --results {session.id}",
-            f"  cpr watch {session.id[:8]}",
+            f"  {cpr} --status {session.id}",
+            f"  {cpr} --results {session.id}",
+            f"  {cpr} watch {session.id[:8]}",
         ]
     )
     sys.stdout.flush()
