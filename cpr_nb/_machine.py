@@ -39,7 +39,11 @@ def find_claude(given: str | None, environ: Mapping[str, str]) -> str:
     """
     named = given or environ.get("CPR_CLAUDE")
     if named:
-        found = shutil.which(Path(named).expanduser(), path=environ.get("PATH"))
+        # A name is looked for on PATH, a path is taken from here.
+        path = Path(named).expanduser()
+        found = shutil.which(
+            path if "/" not in named else path.absolute(), path=environ.get("PATH")
+        )
         if found is None:
             source = "--claude-path" if given else "CPR_CLAUDE"
             raise ClaudeNotFound(f"{source}: {named} is not a program that can be run")

@@ -11,7 +11,7 @@ from cpr_nb.model import errors, states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, parse_line, text_blocks
 from cpr_nb.store import requests
-from cpr_nb.store.read import read_answer
+from cpr_nb.store.read import open_regular, read_answer
 
 if TYPE_CHECKING:
     from cpr_nb._session import Session
@@ -179,7 +179,7 @@ class Task:
 
     def _lines(self) -> Iterator[bytes]:
         try:
-            with self.stream_path.open("rb") as stream:
+            with open_regular(str(self.stream_path)) as stream:
                 yield from stream
         except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
             return

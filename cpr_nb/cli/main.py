@@ -63,22 +63,40 @@ def main(argv: list[str]) -> int:
     """
     if "_ARGCOMPLETE" in os.environ:
         return _complete()
+    if sys.stdout is None:  # closed by whoever called us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     _tolerant_output()
     try:
-        return _run(argv)
+        code = _run(argv)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough. Nothing more may be flushed into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read our output has enough
         return 0
     except Exception as error:
-        from cpr_nb.model.errors import CprError
+        return _told(error)
+    return code
 
-        if not isinstance(error, CprError):
-            raise
-        print(f"cpr: {_one_line(str(error))}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+
+def _told(error: Exception) -> int:
+    """Tells a user's error in one line; ours keep their traceback."""
+    from cpr_nb.model.errors import CprError
+
+    if isinstance(error, CprError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.filename is None:
+        _drop_output()  # our own output, such as a full disk behind a redirection
+        text = f"can't write the output: {error.strerror}"
+    else:
+        raise error
+    print(f"cpr: {_one_line(text)}", file=sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+def _drop_output() -> None:
+    """Python flushes stdout at its exit: into nothing, then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _run(argv: list[str]) -> int:

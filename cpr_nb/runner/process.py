@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LINUX = sys.platform.startswith("linux")
+_DEFAULTS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 # How often a sweep looks again for what was forked while it looked.
 _SWEEPS = 20
 
@@ -64,8 +65,9 @@ def spawn(
             env,
             file_actions=actions,
             setsid=True,
-            # What Python ignores must not stay ignored in the child.
-            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+            # What Python ignores, or a shell's & did, must not stay ignored in the child.
+            setsigmask=(),
+            setsigdef=_DEFAULTS,
         )
     finally:
         os.chdir("/")  # so that nobody's folder is in use for our sake

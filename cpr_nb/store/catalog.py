@@ -43,7 +43,7 @@ def results_dir(given: str | os.PathLike[str] | None, environ: Mapping[str, str]
     chosen = given or environ.get("CPR_RESULTS_DIR")
     if chosen:
         return os.path.abspath(os.path.expanduser(os.fspath(chosen)))
-    here = os.getcwd()
+    here = _current_folder()
     configured = settings(here).get("results_dir")
     if configured is not None:
         return str(configured)
@@ -55,6 +55,13 @@ def results_dir(given: str | os.PathLike[str] | None, environ: Mapping[str, str]
         if os.path.exists(os.path.join(folder, ".git")) or os.path.realpath(folder) == home:
             break
     return os.path.join(here, "results")
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise InputError("the current folder does not exist any more: cd to another") from None
 
 
 def settings(folder: str) -> dict[str, Any]:

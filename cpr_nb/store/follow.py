@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from cpr_nb.store.read import open_regular
+
 
 class Follower:
     """Follows one file that somebody appends to.
@@ -26,11 +28,11 @@ class Follower:
     def new_lines(self) -> list[bytes]:
         """The lines that were completed since the last call; a torn one waits for its end."""
         try:
-            fd = os.open(self._path, os.O_RDONLY)
+            file = open_regular(self._path)
         except OSError:
             return []
-        with os.fdopen(fd, "rb") as file:
-            if os.fstat(fd).st_size < self._offset:  # somebody began it anew
+        with file:
+            if os.fstat(file.fileno()).st_size < self._offset:  # somebody began it anew
                 self._offset, self._torn = 0, b""
             file.seek(self._offset)
             data = file.read()

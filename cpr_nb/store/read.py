@@ -6,9 +6,11 @@ session's lock is held. Nothing in this module raises for what a folder holds.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 import time
 
 from cpr_nb.model import states
@@ -16,7 +18,7 @@ from cpr_nb.store.layout import SessionPaths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, BinaryIO
 
 #: How long a seed session may say "running" without a sign of life.
 STALE_AFTER_S = 600.0
@@ -113,28 +115,43 @@ def _read_once(paths: SessionPaths, *, tasks: bool) -> Snapshot:
     return Snapshot(paths, status, task_list if tasks else None, state)
 
 
+def open_regular(path: str) -> BinaryIO:
+    """Opens a file to read, if it is one: a named pipe in its place would keep us for ever.
+
+    Raises:
+        OSError: If it can't be opened, or is no regular file.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return os.fdopen(fd, "rb")
+
+
 def is_locked(paths: SessionPaths) -> bool | None:
     """Whether somebody holds the session's lock; None if it has none (a seed session)."""
     try:
-        fd = os.open(paths.lock, os.O_RDONLY)
+        file = open_regular(paths.lock)
     except FileNotFoundError:
         return None
     except OSError:
         return False
-    try:
-        # Shared, so that two who look don't see each other.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
+    with file:
+        try:
+            # Shared, so that two who look don't see each other.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
     return False
 
 
 def read_json(path: str) -> dict[str, Any]:
     """A JSON object from a file; empty if it is not there or not one."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             value = json.load(file)
     except (OSError, ValueError, RecursionError):
         return {}
@@ -149,7 +166,7 @@ def read_asked(paths: SessionPaths) -> dict[str, Any]:
 def read_answer(paths: SessionPaths, task_id: str) -> str | None:
     """The text of ``task-<id>.txt``, or None if it is not there."""
     try:
-        with open(paths.answer(task_id), "rb") as file:
+        with open_regular(paths.answer(task_id)) as file:
             return file.read().decode("utf-8", "replace")
     except (OSError, ValueError):
         return None
@@ -161,15 +178,10 @@ def read_answer(paths: SessionPaths, task_id: str) -> str | None:
 def _read_head(path: str) -> dict[str, Any] | None:
     """The head line of a status.json of ours, without reading the tasks behind it."""
     try:
-        fd = os.open(path, os.O_RDONLY)
+        with open_regular(path) as file:
+            data = os.read(file.fileno(), _HEAD_BYTES)
     except OSError:
         return None
-    try:
-        data = os.read(fd, _HEAD_BYTES)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     end = data.find(_TASKS_MARK)
     if end < 0:
         return None
@@ -184,7 +196,7 @@ def _read_whole(paths: SessionPaths) -> tuple[dict[str, Any] | None, str]:
     problem = "status.json is empty"
     for attempt in range(_TRIES):
         try:
-            with open(paths.status, "rb") as file:
+            with open_regular(paths.status) as file:
                 data = file.read()
                 age_s = time.time() - os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:

@@ -8,7 +8,7 @@ from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, parse_line
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, read_answer, read_json
+from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_json
 from cpr_nb.store.write import utc_iso
 
 TYPE_CHECKING = False
@@ -122,7 +122,7 @@ def _streamed(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, A
         return row
     facts, activity, size_bytes = RunFacts(), Activity(), 0
     try:
-        with open(paths.stream(task_id, attempt), "rb") as stream:
+        with open_regular(paths.stream(task_id, attempt)) as stream:
             for line in stream:
                 size_bytes += len(line)
                 facts.feed(line)

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the steps of a session's tasks."""
     session = open_session(args)
-    tasks = [session.task(args.task)] if args.task else session.tasks
+    tasks = session.tasks if args.task is None else [session.task(args.task)]
     followers: dict[int, tuple[str, Follower]] = {}
     for delay_s in poll_delays_s():
         live = session.refresh().snapshot.is_live

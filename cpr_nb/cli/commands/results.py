@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what the agents answered."""
     session = open_session(args)
-    tasks = [session.task(args.task)] if args.task else session.tasks
+    tasks = session.tasks if args.task is None else [session.task(args.task)]
     if args.json:
         print_json([_row(task) for task in tasks])
         return 0

@@ -1,0 +1,159 @@
+"""Fixtures of all tests; every test leaves nothing behind, or fails."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for testkit
+
+from testkit import processes
+from testkit.command import Cpr, console_script
+from testkit.stub import Stub
+
+from cpr_nb import _machine
+from cpr_nb.model.errors import ClaudeNotFound
+from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
+
+# A script that runs the tests in the background has SIGINT ignored, and so would all we start.
+for _number, _usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, None)]:
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _usual or signal.SIG_DFL)
+
+REQUIRE_CLI = "CPR_REQUIRE_CLI"
+_NUMBERS = itertools.count(1)
+_real_cli_tests_run = 0
+
+
+# --- Nothing is left behind ---------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def token(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What marks the processes of this test; at its end, nothing may be left of it."""
+    before = processes.Footprint()
+    token = f"{os.getpid()}-{next(_NUMBERS)}"
+    os.environ[processes.TOKEN] = token
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield token
+    os.environ.pop(processes.TOKEN, None)
+    if folder is not None:
+        processes.await_runners(folder)
+    left = before.left_since(token)
+    assert not left, "the test left behind: " + "; ".join(left)
+
+
+# --- The real CLI must have been there ----------------------------------------------------------
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    global _real_cli_tests_run
+    if report.when == "call" and "real_cli" in report.keywords and not report.skipped:
+        _real_cli_tests_run += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _cli_was_missing(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if _cli_was_missing(config):
+        terminalreporter.write_line(f"{REQUIRE_CLI}=1, but no test ran the real CLI", red=True)
+
+
+def _cli_was_missing(config: pytest.Config) -> bool:
+    is_worker = hasattr(config, "workerinput")  # the controller sees what all workers did
+    wanted = os.environ.get(REQUIRE_CLI) == "1" and not config.option.collectonly
+    return wanted and not is_worker and not _real_cli_tests_run
+
+
+# --- Environments -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def claude() -> str:
+    """The real CLI."""
+    try:
+        return _machine.find_claude(None, os.environ)
+    except ClaudeNotFound as error:
+        if os.environ.get(REQUIRE_CLI) == "1":
+            pytest.fail(f"{REQUIRE_CLI}=1: {error}")
+        pytest.skip(f"no real CLI: {error}")
+
+
+@pytest.fixture
+def api() -> Iterator[ScriptedApi]:
+    """A loopback API that plays the scripts of the prompts."""
+    with ScriptedApi() as server:
+        yield server
+
+
+def _environment(url: str, home: Path, token: str) -> dict[str, str]:
+    home.mkdir(exist_ok=True)
+    tools = f"{Path(console_script()).parent}{os.pathsep}/usr/local/bin{os.pathsep}{os.defpath}"
+    return {**cli_environment(url, home, path=tools), processes.TOKEN: token}
+
+
+@pytest.fixture
+def offline_env(claude: str, api: ScriptedApi, tmp_path: Path, token: str) -> dict[str, str]:
+    """The only environment in which the real CLI is started: no login, no way out."""
+    return {**_environment(api.url, tmp_path / "home", token), "CPR_CLAUDE": claude}
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Stub:
+    """A stand-in for the CLI."""
+    return Stub(tmp_path / "stub")
+
+
+@pytest.fixture
+def stub_env(stub: Stub, tmp_path: Path, token: str) -> dict[str, str]:
+    """An environment in which `claude` is the stub, and nothing answers at the API's address."""
+    env = _environment("http://127.0.0.1:9", tmp_path / "home", token)
+    return {**env, "CPR_CLAUDE": str(stub)}
+
+
+# --- The command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """The folder in which the command is called."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def stub_cpr(work: Path, stub_env: dict[str, str]) -> Cpr:
+    """The installed command with the stub behind it."""
+    return Cpr(work, stub_env)
+
+
+@pytest.fixture
+def real_cpr(work: Path, offline_env: dict[str, str]) -> Cpr:
+    """The installed command with the real CLI behind it."""
+    return Cpr(work, offline_env)
+
+
+@pytest.fixture
+def in_env(monkeypatch: pytest.MonkeyPatch, work: Path) -> Callable[[dict[str, str]], None]:
+    """Makes an environment the one of this process, for the library; its folder is `work`."""
+
+    def enter(env: dict[str, str]) -> None:
+        monkeypatch.chdir(work)
+        for name in set(os.environ) - {"PYTEST_CURRENT_TEST"}:
+            monkeypatch.delenv(name)
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+
+    return enter

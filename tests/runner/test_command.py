@@ -1,0 +1,175 @@
+"""Options → arguments and environment: nothing is forgotten, nothing swallows what follows."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS, check_options
+from cpr_nb.runner.command import (
+    AGENT_VARIABLES,
+    READING_TOOLS,
+    TOKEN_VARIABLE,
+    build_argv,
+    clean_environment,
+)
+
+BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
+#: Not the business of one run of the CLI: the runner and the launch see to these.
+NOT_ARGUMENTS = {"max_parallel", "name", "cwd", "timeout_s", "silence_s", "budget_usd", "env"}
+
+
+def argv(**options: Any) -> list[str]:
+    return build_argv("claude", check_options(options), "c-1")
+
+
+def values(arguments: list[str], flag: str) -> list[str]:
+    """What a flag is given, as ``--flag value`` or as ``--flag=value``."""
+    found = [arg.removeprefix(flag + "=") for arg in arguments if arg.startswith(flag + "=")]
+    return found + [b for a, b in pairwise(arguments) if a == flag]
+
+
+def test_without_options_a_run_may_edit_and_has_its_conversation() -> None:
+    assert argv() == [*BASE, "--session-id", "c-1", "--permission-mode", "acceptEdits"]
+
+
+def test_a_conversation_that_exists_is_resumed() -> None:
+    resumed = build_argv("/usr/bin/claude", {}, "c-2", resume=True)
+    assert resumed[0] == "/usr/bin/claude"
+    assert values(resumed, "--resume") == ["c-2"]
+    assert "--session-id" not in resumed
+
+
+@pytest.mark.parametrize(
+    ("permissions", "mode"),
+    [
+        ("read", "dontAsk"),
+        ("edits", "acceptEdits"),
+        ("sandbox", "acceptEdits"),
+        ("all", "bypassPermissions"),
+    ],
+)
+def test_permissions_give_the_clis_mode(permissions: str, mode: str) -> None:
+    assert values(argv(permissions=permissions), "--permission-mode") == [mode]
+
+
+def test_every_kind_of_permission_has_a_mode() -> None:
+    assert all(argv(permissions=permissions) for permissions in PERMISSIONS)
+
+
+def test_reading_allows_the_tools_that_only_read() -> None:
+    assert values(argv(permissions="read"), "--allowedTools") == list(READING_TOOLS)
+    assert not {"Bash", "Write", "Edit", "NotebookEdit", "WebFetch"} & set(READING_TOOLS)
+
+
+def test_only_the_sandbox_brings_settings_and_they_leave_no_hole() -> None:
+    (settings_,) = values(argv(permissions="sandbox"), "--settings")
+    assert json.loads(settings_) == {
+        "sandbox": {
+            "enabled": True,
+            "autoAllowBashIfSandboxed": True,
+            "allowUnsandboxedCommands": False,
+            "failIfUnavailable": True,
+        }
+    }
+    for permissions in ("read", "edits", "all"):
+        assert "--settings" not in argv(permissions=permissions)
+
+
+def test_every_rule_is_one_argument_with_its_flag() -> None:
+    arguments = argv(
+        allow=["Bash(pytest -q, x:*)", "-weird"], deny=["WebFetch"], permissions="read"
+    )
+    allowed = values(arguments, "--allowedTools")
+    assert allowed == [*READING_TOOLS, "Bash(pytest -q, x:*)", "-weird"]
+    assert values(arguments, "--disallowedTools") == ["WebFetch"]
+    assert "-weird" not in arguments
+
+
+@pytest.mark.parametrize(
+    ("options", "flag", "value"),
+    [
+        ({"model": "opus"}, "--model", "opus"),
+        *(({"effort": word}, "--effort", word) for word in EFFORTS),
+        ({"task_budget_usd": 0.01}, "--max-budget-usd", "0.01"),
+        ({"task_budget_usd": 3}, "--max-budget-usd", "3.0"),
+        ({"max_turns": 3}, "--max-turns", "3"),
+    ],
+)
+def test_an_option_becomes_a_flag_with_its_value(
+    options: dict[str, Any], flag: str, value: str
+) -> None:
+    assert values(argv(**options), flag) == [value]
+    assert flag not in argv()
+
+
+def test_a_schema_is_passed_as_json_without_loss() -> None:
+    schema = {"type": "object", "title": "é \u2028 \ud800 '\"\\"}
+    (text,) = values(argv(schema=schema), "--json-schema")
+    assert json.loads(text) == schema
+    assert text.isascii(), "an argument that any locale can carry"
+
+
+def test_further_arguments_are_passed_as_they_are_and_in_their_order() -> None:
+    further = ["--add-dir", "/a b", "", "--betas=x"]
+    arguments = argv(claude_args=further, max_turns=2)
+    at = arguments.index("--add-dir")
+    assert arguments[at : at + 4] == further
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_every_option_changes_the_arguments_or_is_somebody_elses(name: str) -> None:
+    good = {
+        "max_parallel": 3, "name": "n", "model": "m", "effort": "low", "permissions": "read",
+        "allow": ["A"], "deny": ["D"], "cwd": "/", "schema": {"type": "object"}, "max_turns": 1,
+        "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
+        "claude_args": ["--x"],
+    }  # fmt: skip
+    assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(["A", "SECRET"]), st.text("xyz", min_size=1)))
+def test_no_value_of_a_variable_is_in_the_arguments(env: dict[str, str]) -> None:
+    assert argv(env=env) == argv()
+
+
+def test_a_prompt_is_never_an_argument() -> None:
+    assert "prompt" not in OPTIONS
+    assert argv()[-1] == "acceptEdits"
+
+
+# -- environment ------------------------------------------------------------------------------
+
+
+def test_what_belongs_to_an_agent_is_not_passed_on() -> None:
+    environ = dict.fromkeys(AGENT_VARIABLES, "x") | {"HOME": "/h", "PATH": "/bin"}
+    assert clean_environment(environ) == {"HOME": "/h", "PATH": "/bin"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CPR_TASK_ID", "CPR_SESSION_ID", TOKEN_VARIABLE],
+)
+def test_the_variables_of_an_agents_shell_are_known(name: str) -> None:
+    assert name in AGENT_VARIABLES
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_MAX_RETRIES",
+     "CLAUDE_CODE_USE_BEDROCK", "CPR_RESULTS_DIR", "CPR_CLAUDE", "IS_SANDBOX", "claudecode", ""],
+)  # fmt: skip
+def test_what_the_user_set_is_passed_on(name: str) -> None:
+    assert clean_environment({name: "x"}) == {name: "x"}
+
+
+def test_the_environment_that_was_given_is_not_changed() -> None:
+    environ = {"CLAUDECODE": "1", "A": "b"}
+    clean_environment(environ)
+    assert environ == {"CLAUDECODE": "1", "A": "b"}

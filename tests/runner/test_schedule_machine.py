@@ -1,0 +1,359 @@
+"""The state machine under any order of events: no task is lost, every run ends.
+
+A second, slower book is kept beside the machine's own: what was told about each task and
+when. Each instruction is checked against it, and after each event what must hold always.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from cpr_nb.model import states
+from cpr_nb.model.outcome import Exit, Outcome, derive
+from cpr_nb.runner.schedule import (
+    GRACE_S,
+    Cancel,
+    End,
+    Ended,
+    Event,
+    Finish,
+    Heard,
+    Instruction,
+    Kill,
+    Listen,
+    Schedule,
+    Start,
+    Started,
+    Stop,
+    TaskPlan,
+    Tick,
+)
+
+# Whole and half seconds, so that sums are exact and a moment is met to the point.
+SECONDS = st.integers(1, 40).map(lambda halves: halves / 2)
+LIMITS = st.none() | st.sampled_from([0.5, 2.0, 7.0, 30.0])
+PLANS = st.builds(TaskPlan, LIMITS, LIMITS, schema=st.booleans())
+RESULTS = st.sampled_from(
+    [
+        None,
+        {"is_error": False},
+        {"is_error": False, "structured_output": {"n": 1}},
+        {"is_error": True, "terminal_reason": "api_error"},
+        {},
+    ]
+)
+EXITS = st.sampled_from([(0, None), (1, None), (143, None), (None, 9), (None, 15), (None, None)])
+COSTS = st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0, 5.0])
+
+
+class Book:
+    """What is known of one task from outside."""
+
+    def __init__(self, plan: TaskPlan) -> None:
+        self.plan = plan
+        self.intended = False
+        self.running = False
+        self.listening = False
+        self.cancel_asked = False
+        self.started_at: float | None = None
+        self.silent = False
+        self.stop: Stop | None = None
+        self.stopped_at: float | None = None
+        self.killed = False
+        self.exit: Exit | None = None
+        self.finish: Outcome | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.intended and self.finish is None
+
+    @property
+    def starting(self) -> bool:
+        return self.active and not self.running
+
+
+class ScheduleMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.books: list[Book] = []
+        self.ids: set[str] = set()
+        self.used: set[str] = set()
+        self.spent_usd = 0.0
+        self.cancelled_all = False
+        self.ends: list[End] = []
+        self.begun = False
+
+    @initialize(
+        plans=st.lists(PLANS, min_size=1, max_size=6),
+        max_parallel=st.integers(0, 4),
+        budget_usd=st.none() | st.sampled_from([0.25, 1.0, 4.0]),
+        begin=st.booleans(),
+    )
+    def create(
+        self, plans: list[TaskPlan], max_parallel: int, budget_usd: float | None, begin: bool
+    ) -> None:
+        self.books = [Book(plan) for plan in plans]
+        self.limit = max_parallel or len(plans)
+        self.budget_usd = budget_usd
+        self.schedule = Schedule(
+            plans, max_parallel=max_parallel, new_id=self.new_id, budget_usd=budget_usd
+        )
+        if begin:  # else a cancel may come before the first Tick
+            self.no_time_goes_by()
+            self.all_processes_start()
+
+    def new_id(self) -> str:
+        new = f"c-{len(self.ids)}"
+        self.ids.add(new)
+        return new
+
+    # -- events -------------------------------------------------------------------------------
+
+    def handle(self, event: Event) -> None:
+        self.begun = True
+        for instruction in self.schedule.handle(event):
+            self.take(instruction)
+        next_at = self.schedule.next_at
+        assert next_at is None or next_at > self.now, "it wants a Tick that is over"
+
+    @rule(by=SECONDS)
+    def time_goes_by(self, by: float) -> None:
+        self.now += by
+        self.handle(Tick(self.now))
+
+    @rule()
+    def no_time_goes_by(self) -> None:
+        self.handle(Tick(self.now))
+
+    @precondition(lambda self: self.begun and self.schedule.next_at is not None)
+    @rule(times=st.integers(1, 3), tool_running=st.booleans())
+    def the_moment_comes_that_it_wants(self, times: int, tool_running: bool) -> None:
+        """As in the runner, which answers a `Listen` at once."""
+        for _ in range(times):
+            if self.schedule.next_at is not None:
+                self.now = self.schedule.next_at
+            self.handle(Tick(self.now))
+            for task, book in enumerate(self.books):
+                if book.listening:
+                    self.hear(task, 99.0, tool_running)
+
+    def draw(self, data: st.DataObject, chosen: Any) -> int:
+        return data.draw(st.sampled_from([n for n, b in enumerate(self.books) if chosen(b)]))
+
+    @precondition(lambda self: any(book.starting for book in self.books))
+    @rule(data=st.data(), by=SECONDS | st.just(0.0))
+    def a_process_starts(self, data: st.DataObject, by: float) -> None:
+        self.start_process(self.draw(data, lambda book: book.starting), by)
+
+    def start_process(self, task: int, by: float = 0.0) -> None:
+        self.now += by
+        self.books[task].running = True
+        self.books[task].started_at = self.now
+        self.handle(Started(self.now, task))
+
+    @rule()
+    def all_processes_start(self) -> None:
+        for task, book in enumerate(self.books):
+            if book.starting:
+                self.start_process(task)
+
+    @precondition(lambda self: any(book.starting for book in self.books))
+    @rule(data=st.data())
+    def a_process_cannot_be_started(self, data: st.DataObject) -> None:
+        task = self.draw(data, lambda book: book.starting)
+        self.end_process(task, Exit(spawn_error="No such file"), None)
+
+    @precondition(lambda self: any(book.running for book in self.books))
+    @rule(data=st.data(), exit_=EXITS, result=RESULTS, cost_usd=COSTS, by=SECONDS | st.just(0.0))
+    def a_process_ends(
+        self,
+        data: st.DataObject,
+        exit_: tuple[int | None, int | None],
+        result: dict[str, Any] | None,
+        cost_usd: float | None,
+        by: float,
+    ) -> None:
+        self.now += by
+        task = self.draw(data, lambda book: book.running)
+        self.end_process(task, Exit(exit_[0], signal=exit_[1], result=result), cost_usd)
+
+    def end_process(self, task: int, exit_: Exit, cost_usd: float | None) -> None:
+        book = self.books[task]
+        book.running = book.listening = False
+        book.exit = exit_
+        self.spent_usd += cost_usd or 0.0
+        self.handle(Ended(self.now, task, exit_, cost_usd))
+        assert book.finish is not None, "a process ended and its task did not"
+
+    @precondition(lambda self: any(book.listening for book in self.books))
+    @rule(data=st.data(), ago=SECONDS | st.just(0.0), tool_running=st.booleans())
+    def something_is_heard(self, data: st.DataObject, ago: float, tool_running: bool) -> None:
+        self.hear(self.draw(data, lambda book: book.listening), ago, tool_running)
+
+    def hear(self, task: int, ago: float, tool_running: bool) -> None:
+        book = self.books[task]
+        book.listening = False
+        assert book.started_at is not None and book.plan.silence_s is not None
+        last_output_at = max(book.started_at, self.now - ago)
+        book.silent = not tool_running and self.now - last_output_at >= book.plan.silence_s
+        self.handle(Heard(self.now, task, last_output_at, tool_running))
+
+    @precondition(lambda self: self.books)
+    @rule(data=st.data())
+    def one_task_is_cancelled(self, data: st.DataObject) -> None:
+        task = self.draw(data, lambda book: True)
+        self.books[task].cancel_asked = True
+        self.handle(Cancel(self.now, task))
+
+    @rule(really=st.integers(0, 4).map(lambda number: number == 0))
+    def all_tasks_are_cancelled(self, really: bool) -> None:
+        if not really:  # else most runs would be over soon
+            return
+        self.cancelled_all = self.cancelled_all or not self.ends
+        for book in self.books:
+            book.cancel_asked = True
+        self.handle(Cancel(self.now))
+
+    # -- instructions -------------------------------------------------------------------------
+
+    def take(self, instruction: Instruction) -> None:
+        assert not self.ends, "nothing may follow the end"
+        if isinstance(instruction, End):
+            self.ends.append(instruction)
+            return
+        book = self.books[instruction.task]
+        assert book.finish is None, "told something about a task that has ended"
+        if isinstance(instruction, Start):
+            self.take_start(book, instruction)
+        elif isinstance(instruction, Stop):
+            self.take_stop(book, instruction)
+        elif isinstance(instruction, Kill):
+            assert book.running and not book.killed
+            assert book.stopped_at is not None, "killed without having been asked to end"
+            assert self.now >= book.stopped_at + GRACE_S
+            book.killed = True
+        elif isinstance(instruction, Listen):
+            assert book.running and book.stop is None
+            assert book.plan.silence_s is not None and book.started_at is not None
+            assert self.now >= book.started_at + book.plan.silence_s
+            book.listening = True
+        else:
+            assert isinstance(instruction, Finish)
+            self.take_finish(book, instruction.outcome)
+
+    def take_start(self, book: Book, start: Start) -> None:
+        assert not book.intended and not book.cancel_asked
+        assert start.attempt == 1
+        assert start.conversation_id in self.ids - self.used, "an id is used once"
+        self.used.add(start.conversation_id)
+        assert not self.budget_is_spent
+        book.intended = True
+
+    def take_stop(self, book: Book, stop: Stop) -> None:
+        assert book.running and book.stop is None
+        assert book.started_at is not None
+        if stop.cause == "cancelled":
+            assert book.cancel_asked
+        elif stop.cause == "timeout":
+            assert book.plan.timeout_s is not None
+            assert self.now >= book.started_at + book.plan.timeout_s
+        else:
+            assert stop.cause == "silence" and book.silent
+        book.stop, book.stopped_at = stop, self.now
+
+    def take_finish(self, book: Book, outcome: Outcome) -> None:
+        if book.exit is not None:
+            asked_to = "cancelled" if book.cancel_asked and not book.stop else None
+            cause = book.stop.cause if book.stop else asked_to
+            copy = Exit(
+                book.exit.exit_code,
+                signal=book.exit.signal,
+                result=book.exit.result,
+                spawn_error=book.exit.spawn_error,
+                cause=cause,
+            )
+            expected = derive(copy, schema=book.plan.schema)
+            assert (outcome.outcome, outcome.reason) == (expected.outcome, expected.reason)
+        elif outcome.outcome == states.SKIPPED:
+            assert not book.intended and self.budget_is_spent
+        else:
+            assert outcome.outcome == states.CANCELLED
+            assert not book.intended and book.cancel_asked
+        book.finish = outcome
+
+    # -- what holds always --------------------------------------------------------------------
+
+    @property
+    def budget_is_spent(self) -> bool:
+        return self.budget_usd is not None and self.spent_usd >= self.budget_usd
+
+    @invariant()
+    def it_counts_what_runs_and_what_was_spent(self) -> None:
+        if self.begun:
+            n_active = sum(book.active for book in self.books)
+            assert n_active == self.schedule.n_active <= self.limit
+            assert self.schedule.spent_usd == self.spent_usd
+
+    @invariant()
+    def no_place_stays_empty_while_a_task_waits(self) -> None:
+        waiting = sum(not book.intended and book.finish is None for book in self.books)
+        if self.begun and waiting:
+            assert sum(book.active for book in self.books) == self.limit
+            assert not self.budget_is_spent, "a task waits for money that will not come"
+
+    @invariant()
+    def nobody_runs_beyond_a_limit(self) -> None:
+        for book in self.books:
+            if not book.running or book.started_at is None:
+                continue
+            if book.stopped_at is not None:
+                assert book.killed or self.now < book.stopped_at + GRACE_S
+                continue
+            assert not book.cancel_asked and not book.silent
+            if book.plan.timeout_s is not None:
+                assert self.now < book.started_at + book.plan.timeout_s
+            if book.plan.silence_s is not None and not book.listening:
+                next_at = self.schedule.next_at
+                assert next_at is not None, "nobody would listen to it again"
+                assert next_at <= self.now + book.plan.silence_s
+
+    @invariant()
+    def it_ends_when_the_last_task_has_ended(self) -> None:
+        if self.begun:
+            all_ended = all(book.finish is not None for book in self.books)
+            assert len(self.ends) == all_ended
+
+    def teardown(self) -> None:
+        """Lets everything come to its end; whatever was done before, it must."""
+        if not hasattr(self, "schedule"):
+            return
+        self.no_time_goes_by()
+        for _ in range(2 * len(self.books)):
+            for task, book in enumerate(self.books):
+                if book.starting:
+                    self.start_process(task)
+                if book.running:
+                    self.end_process(task, Exit(0, result={"is_error": False}), None)
+        assert len(self.ends) == 1
+        n_cancelled = sum(
+            book.finish is not None and book.finish.outcome == states.CANCELLED
+            for book in self.books
+        )
+        cancelled = self.cancelled_all and n_cancelled
+        assert self.ends[0].state == (states.CANCELLED if cancelled else states.COMPLETED)
+        assert self.ids == self.used
+
+
+TestScheduleMachine = ScheduleMachine.TestCase
+TestScheduleMachine.settings = settings(deadline=None, max_examples=400, stateful_step_count=40)

@@ -1,0 +1,307 @@
+"""Writing a session's folder: whole, durable and private, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cpr_nb.model.errors import ResultsDirError
+from cpr_nb.runner.asked import Asked
+from cpr_nb.runner.recorder import first_head
+from cpr_nb.store import write
+from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.write import (
+    create_session,
+    open_append,
+    remove_session,
+    write_new,
+)
+
+ASKED: dict[str, Any] = {
+    "session_id": "s-1",
+    "name": "é \ud800 name",
+    "created_at": "2026-01-01T00:00:00.000Z",
+    "start_time": 1767225600,
+    "cwd": "/tmp",
+    "options": {"timeout_s": 5.0, "schema": {"type": "object"}},
+    "env_names": [],
+    "max_parallel": 2,
+    "claude_path": "/bin/true",
+    "executor": "local",
+    "parent_session_id": None,
+}
+TASKS: list[dict[str, Any]] = [
+    {"id": "a", "prompt": "first\nprompt \u2028 é", "options": {}},
+    {"id": "b", "prompt": "x" * 60, "options": {"timeout_s": 9.0}},
+]
+
+relaxed = settings(deadline=None)
+
+
+def create(results: Path, session_id: str = "s-1") -> tuple[SessionPaths, int]:
+    head = first_head({**ASKED, "session_id": session_id}, len(TASKS))
+    return create_session(str(results), session_id, ASKED, TASKS, head)
+
+
+def mode(path: str | Path) -> int:
+    return stat.S_IMODE(Path(path).stat().st_mode)
+
+
+def names_in(folder: str | Path) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+# -- a new session ----------------------------------------------------------------------------
+
+
+def test_a_new_session_is_complete_and_only_its_owner_may_look(tmp_path: Path) -> None:
+    paths, lock_fd = create(tmp_path / "r")
+    os.close(lock_fd)
+    assert paths.root == f"{tmp_path}/r/session-s-1"
+    found = {path.name: mode(path) for path in Path(paths.root).iterdir()}
+    assert found == {
+        "status.json": 0o600,
+        "session.json": 0o600,
+        "runner.lock": 0o600,
+        "requests": 0o700,
+    }
+    assert mode(paths.root) == 0o700
+
+
+def test_a_loose_umask_opens_nothing_to_others(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        paths, lock_fd = create(tmp_path / "r")
+        os.close(lock_fd)
+        append_fd = open_append(paths.journal)
+        os.close(append_fd)
+    finally:
+        os.umask(before)
+    folder = Path(paths.root)
+    for path in [folder.parent, folder, *folder.iterdir()]:
+        assert mode(path) & 0o077 == 0, path
+
+
+def test_a_new_results_directory_never_makes_a_checkout_dirty(tmp_path: Path) -> None:
+    os.close(create(tmp_path / "deep" / "r")[1])
+    assert (tmp_path / "deep" / "r" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_results_directory_that_was_there_is_left_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    os.close(create(tmp_path)[1])
+    assert names_in(tmp_path) == ["session-s-1"]
+    assert mode(tmp_path) == 0o755
+
+
+def test_the_lock_is_held_from_the_first_moment_and_not_inherited(tmp_path: Path) -> None:
+    paths, lock_fd = create(tmp_path)
+    assert not os.get_inheritable(lock_fd)
+    with Path(paths.lock).open("rb") as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(lock_fd)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_runner_reads_back_what_was_asked_to_the_letter(tmp_path: Path) -> None:
+    paths, lock_fd = create(tmp_path)
+    os.close(lock_fd)
+    asked = Asked(paths.session)
+    bases = list(asked.read_tasks())
+    assert asked.head == ASKED
+    assert [asked.task(number) for number in (1, 0, 1)] == [TASKS[1], TASKS[0], TASKS[1]]
+    assert [base["transaction_id"] for base in bases] == ["a", "b"]
+    assert (asked.number("b"), asked.number("c")) == (1, None)
+    assert [plan.timeout_s for plan in asked.plans] == [5.0, 9.0]
+    assert all(plan.schema for plan in asked.plans)
+    with Path(paths.session).open("rb") as file:
+        assert json.load(file) == {**ASKED, "tasks": TASKS}
+
+
+@relaxed
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
+@example(["a\u2028b\u0085c\r\nd", "]}", ',\n"tasks":[\n', '"', "\\"])
+def test_the_runner_reads_back_any_prompts(
+    tmp_path_factory: pytest.TempPathFactory, prompts: list[str]
+) -> None:
+    tasks = [{"id": f"t{n}", "prompt": prompt, "options": {}} for n, prompt in enumerate(prompts)]
+    results = tmp_path_factory.mktemp("r")
+    paths, lock_fd = create_session(str(results), "s-1", ASKED, tasks, first_head(ASKED, 1))
+    os.close(lock_fd)
+    asked = Asked(paths.session)
+    assert len(list(asked.read_tasks())) == len(tasks)
+    assert [asked.task(number) for number in range(len(tasks))] == tasks
+
+
+# -- or nothing -------------------------------------------------------------------------------
+
+
+def left_behind(results: Path) -> list[str]:
+    return [name for name in names_in(results) if name != ".gitignore"]
+
+
+def open_descriptors() -> int:
+    return len(names_in("/proc/self/fd"))
+
+
+def test_a_results_directory_below_a_file_is_refused_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultsDirError, match=r"file/r: Not a directory"):
+        create(tmp_path / "file" / "r")
+    with pytest.raises(ResultsDirError, match="can't write to the results directory"):
+        create(tmp_path / "file")
+
+
+def test_a_session_that_cannot_get_its_name_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "session-s-1" / "theirs").mkdir(parents=True)
+    before = open_descriptors()
+    with pytest.raises(ResultsDirError, match="Directory not empty"):
+        create(tmp_path)
+    assert left_behind(tmp_path) == ["session-s-1"]
+    assert names_in(tmp_path / "session-s-1") == ["theirs"]
+    assert open_descriptors() == before, "the lock is still open"
+
+
+@pytest.mark.parametrize("limit", [0, 1, 200, 400, 700])
+def test_a_disk_that_is_full_in_the_middle_leaves_nothing(tmp_path: Path, limit: int) -> None:
+    """A limit of the size of files fails like a full disk, after so many bytes of a file."""
+    code = f"""
+import resource, sys
+sys.path[:0] = {sys.path!r}
+from cpr_nb.model.errors import ResultsDirError
+from cpr_nb.store.write import create_session
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+tasks = [{{"id": "a", "prompt": "x" * 900, "options": {{}}}}]
+try:
+    create_session({str(tmp_path)!r}, "s-1", {{"a": 1}}, tasks, {{"session_id": "x" * 500}})
+except ResultsDirError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == f"can't write to the results directory {tmp_path}: File too large\n"
+    assert done.stderr == ""
+    assert left_behind(tmp_path) == []
+
+
+def test_a_disk_that_fails_at_the_very_end_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(write, "_sync_dir", fail)
+    before = open_descriptors()
+    with pytest.raises(ResultsDirError, match="Input/output error"):
+        create(tmp_path)
+    assert left_behind(tmp_path) == []
+    assert open_descriptors() == before
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    class CtrlC(list[dict[str, Any]]):
+        def __iter__(self) -> Any:
+            raise KeyboardInterrupt
+
+    before = open_descriptors()
+    with pytest.raises(KeyboardInterrupt):
+        create_session(str(tmp_path), "s-1", ASKED, CtrlC(TASKS), first_head(ASKED, 2))
+    assert left_behind(tmp_path) == []
+    assert open_descriptors() == before, "the lock is still open"
+
+
+def test_sessions_that_are_created_at_once_in_a_new_directory_all_succeed(tmp_path: Path) -> None:
+    """Each process waits at a pipe until all are ready, then all rush off together."""
+    code = f"""
+import os, sys
+sys.path[:0] = {sys.path!r}
+from cpr_nb.store.write import create_session
+print("ready", flush=True)
+for line in sys.stdin:
+    results, session_id = line.split()
+    create_session(results, session_id, {{"a": 1}}, [], {{"overall_status": "running"}})
+    print("created", flush=True)
+"""
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    try:
+        assert [racer.stdout.readline() for racer in racers if racer.stdout] == ["ready\n"] * 2
+        for turn in range(100):
+            for number, racer in enumerate(racers):
+                assert racer.stdin is not None
+                racer.stdin.write(f"{tmp_path}/{turn} {number}\n")
+            for racer in racers:
+                assert racer.stdin is not None
+                racer.stdin.flush()
+            for racer in racers:
+                assert racer.stdout is not None and racer.stderr is not None
+                assert racer.stdout.readline() == "created\n", racer.stderr.read()
+            assert (tmp_path / str(turn) / ".gitignore").read_text() == "*\n"
+    finally:
+        for racer in racers:
+            racer.kill()
+            racer.communicate()
+
+
+def test_removing_a_session_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+    paths, lock_fd = create(tmp_path)
+    os.close(lock_fd)
+    remove_session(paths)
+    remove_session(paths)
+    assert left_behind(tmp_path) == []
+
+
+# -- durable ----------------------------------------------------------------------------------
+
+
+def test_everything_is_on_the_disk_before_the_session_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    real_fsync, real_rename = os.fsync, os.rename
+
+    def fsync(fd: int) -> None:
+        events.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+        real_fsync(fd)
+
+    def rename(old: str, new: str) -> None:
+        events.append("renamed")
+        real_rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    os.close(create(tmp_path / "r")[1])
+    before, after = events[: events.index("renamed")], events[events.index("renamed") + 1 :]
+    assert {"session.json.tmp", "status.json.tmp"} <= set(before)
+    assert ".new-session-s-1" in before, "the folder's own entries may be lost with the power"
+    assert after == ["r"]
+
+
+def test_a_file_is_replaced_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write_new(str(path), b"old")
+    with path.open("rb") as reader:
+        write_new(str(path), b"new", durable=True)
+        assert reader.read() == b"old", "who had it open reads the old one to its end"
+    assert path.read_bytes() == b"new"
+    assert names_in(tmp_path) == ["f"]
+    assert mode(path) == 0o600

@@ -1,0 +1,65 @@
+"""What `import cpr_nb` gives, and what it does not load."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+
+import pytest
+
+import cpr_nb as cpr
+
+HEAVY = ["pandas", "numpy", "IPython", "ipywidgets", "git", "msgspec", "rich", "jinja2", "asyncio"]
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a fresh Python has after some code."""
+    told = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_import_loads_nothing_heavy() -> None:
+    new = loaded_by("import cpr_nb") - loaded_by("")
+    assert {name for name in new if name.startswith("cpr_nb")} == {"cpr_nb"}
+    assert not new & {*HEAVY, "typing", "subprocess", "importlib.metadata"}
+
+
+def test_the_library_loads_nothing_heavy() -> None:
+    new = loaded_by("import cpr_nb as cpr; cpr.launch, cpr.attach, cpr.Session, cpr.Task")
+    assert not {name.partition(".")[0] for name in new} & {*HEAVY, "argparse", "argcomplete"}
+
+
+def test_the_quick_commands_load_nothing_heavy() -> None:
+    new = loaded_by("from cpr_nb.cli.main import main; main(['list', '--results-dir', '/none'])")
+    assert not {name.partition(".")[0] for name in new} & {*HEAVY, "argcomplete", "tomllib"}
+
+
+def test_every_exported_name_is_there_and_documented() -> None:
+    assert len(set(cpr.__all__)) == len(cpr.__all__)
+    assert dir(cpr) == sorted(cpr.__all__)
+    for name in cpr.__all__:
+        value = getattr(cpr, name)
+        if name != "__version__":
+            assert inspect.getdoc(value), name
+            assert value.__module__.startswith("cpr_nb.")
+
+
+def test_exactly_these_names_are_exported() -> None:
+    errors = "AmbiguousSession ClaudeNotFound CprError InputError LaunchError ResultsDirError "
+    errors += "SessionError SessionInterrupted SessionNotFound SessionNotUsable TaskCancelled "
+    errors += "TaskError TaskFailed TaskLost TaskNotFound TaskSkipped TaskTimedOut UnknownOption "
+    errors += "WaitTimeout"
+    others = "Session Task attach launch __version__"
+    assert set(cpr.__all__) == {*errors.split(), *others.split()}
+    for name in errors.split():
+        assert issubclass(getattr(cpr, name), cpr.CprError)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'cpr_nb' has no attribute 'lunch'"):
+        _ = cpr.lunch

@@ -1,0 +1,55 @@
+"""The checks of what a test leaves behind, and that the real CLI was there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from testkit import processes
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_what_a_test_leaves_behind_is_found_and_ended(token: str) -> None:
+    before = processes.Footprint()
+    assert before.left_since(token) == []
+    # A child of ours, and one that has left us and all that could tell of us but the variable.
+    forked = "import os, sys; os.fork() and os._exit(0); os.setsid(); sys.stdin.read()"
+    read_fd, write_fd = os.pipe()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=read_fd)
+    subprocess.run([sys.executable, "-c", forked], stdin=read_fd, check=True)
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, name="left-over")
+    thread.start()
+    left = before.left_since(token)
+    child.wait()
+    end.set()
+    thread.join()
+    for fd in (read_fd, write_fd):
+        os.close(fd)
+    assert sum(word.startswith("process ") for word in left) == 2
+    assert any(forked in word for word in left)
+    assert "thread left-over" in left
+    assert sum(word.startswith("descriptor ") for word in left) == 2
+    assert before.left_since(token) == []
+
+
+def test_a_run_that_requires_the_real_cli_fails_without_it(tmp_path: Path) -> None:
+    def run(**env: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        return subprocess.run(
+            [*command, "tests/test_import.py", "-k", "attribute_error"],
+            cwd=ROOT,
+            env={"PATH": os.defpath, "HOME": str(tmp_path), **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run().returncode == 0
+    required = run(CPR_REQUIRE_CLI="1")
+    assert required.returncode == 1
+    assert "CPR_REQUIRE_CLI=1, but no test ran the real CLI" in required.stdout

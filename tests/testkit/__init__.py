@@ -1,0 +1,1 @@
+"""What several test modules need; `tests/conftest.py` makes fixtures of it."""

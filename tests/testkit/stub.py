@@ -1,0 +1,152 @@
+"""A stand-in for the Claude Code CLI, for what the real one can't be made to show.
+
+It does what the prompt says: ``STUB={...}`` anywhere in it, a JSON object with, all optional:
+
+=========== ==================================================================================
+spawn       a list of "setsid" and "nohup": leave such children behind, blocked for ever
+ignore_term ignore SIGTERM
+say         write an assistant's text; ``tool``: [name, input], write the call of a tool
+raw         write this text to stdout as it is
+stderr      write this text to stderr
+here        tell the test, which waits with `Stub.await_here`
+gate        block until the test calls `Stub.release`, or for ever
+result      keys over those of the usual result line; null: write no result line
+exit        the exit code; ``signal``: end by this signal instead
+=========== ==================================================================================
+
+Each call is recorded with its arguments, environment and stdin: `Stub.calls`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+_SCRIPT = """#!PYTHON -IS
+import json, os, signal, sys
+
+FOLDER = REPLACED
+if "--version" in sys.argv[1:]:
+    print("9.9.9 (stub)")
+    sys.exit()
+prompt = sys.stdin.buffer.read().decode("utf-8", "surrogatepass")
+mark = prompt.rfind("STUB=")
+plan = json.JSONDecoder().raw_decode(prompt, mark + 5)[0] if mark >= 0 else {}
+if plan.get("ignore_term"):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def write(event):
+    text = json.dumps(event) if isinstance(event, dict) else event
+    sys.stdout.buffer.write(text.encode() + b"\\n")
+    sys.stdout.flush()
+
+
+def message(block):
+    write({"type": "assistant", "message": {"id": "m1", "role": "assistant", "content": [block]}})
+
+
+pids = []
+for kind in plan.get("spawn", ()):
+    import subprocess
+
+    block = ["sh", "-c", "read line < " + FOLDER + "/never"]
+    null = subprocess.DEVNULL
+    argv = ["nohup", *block] if kind == "nohup" else block
+    child = subprocess.Popen(
+        argv, stdin=null, stdout=null, stderr=null, start_new_session=kind == "setsid"
+    )
+    pids.append(child.pid)
+call = {
+    "argv": sys.argv[1:],
+    "env": dict(os.environ),
+    "stdin": prompt,
+    "pid": os.getpid(),
+    "sid": os.getsid(0),
+    "cwd": os.getcwd(),
+    "children": pids,
+}
+name = FOLDER + "/calls/" + os.environ.get("CPR_TASK_ID", "none") + "." + str(os.getpid())
+with open(name + ".tmp", "w") as file:
+    json.dump(call, file)
+os.rename(name + ".tmp", name)
+conversation = sys.argv[sys.argv.index("--session-id") + 1]
+write({"type": "system", "subtype": "init", "session_id": conversation, "model": "stub"})
+if "say" in plan:
+    message({"type": "text", "text": plan["say"]})
+if "tool" in plan:
+    message({"type": "tool_use", "id": "t1", "name": plan["tool"][0], "input": plan["tool"][1]})
+if "raw" in plan:
+    write(plan["raw"])
+if "stderr" in plan:
+    print(plan["stderr"], file=sys.stderr, flush=True)
+if "here" in plan:
+    with open(FOLDER + "/here-" + plan["here"], "w") as fifo:
+        fifo.write(os.environ.get("CPR_TASK_ID", "") + "\\n")
+if "gate" in plan:
+    with open(FOLDER + "/gate-" + plan["gate"]) as fifo:
+        fifo.read()
+result = plan.get("result", {})
+if result is not None:
+    usual = {"type": "result", "subtype": "success", "is_error": False, "num_turns": 1}
+    usual.update({"result": "done", "session_id": conversation, "total_cost_usd": 0.25})
+    usual["usage"] = {"input_tokens": 10, "output_tokens": 5}
+    usual.update(result)
+    write(usual)
+if "signal" in plan:
+    os.kill(os.getpid(), plan["signal"])
+sys.exit(plan.get("exit", 0))
+"""
+
+
+def plan(**what: Any) -> str:
+    """A prompt that tells the stub what to do."""
+    return "Do it. STUB=" + json.dumps(what)
+
+
+class Stub:
+    """The stub's program in a folder of its own.
+
+    Args:
+        folder: Where it goes; created.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "calls").mkdir(parents=True)
+        os.mkfifo(folder / "never")
+        self.path = folder / "claude"
+        python = os.path.realpath(sys.executable)
+        script = _SCRIPT.replace("PYTHON", python).replace("REPLACED", repr(str(folder)))
+        self.path.write_text(script)
+        self.path.chmod(0o755)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def fifos(self, *names: str) -> None:
+        """Makes the ``here`` and the ``gate`` of these names."""
+        for name in names:
+            os.mkfifo(self.folder / f"here-{name}")
+            os.mkfifo(self.folder / f"gate-{name}")
+
+    def await_here(self, name: str) -> str:
+        """Waits until a task is there; returns its id."""
+        with (self.folder / f"here-{name}").open() as fifo:
+            return fifo.readline().strip()
+
+    def release(self, name: str) -> None:
+        """Lets one task go on that waits at a gate."""
+        with (self.folder / f"gate-{name}").open("w"):
+            pass
+
+    def calls(self) -> dict[str, dict[str, Any]]:
+        """What it was called with: task id → arguments, environment, stdin, …"""
+        found = {}
+        for file in sorted((self.folder / "calls").iterdir()):
+            if file.suffix != ".tmp":
+                found[file.name.rpartition(".")[0]] = json.loads(file.read_text())
+        return found
