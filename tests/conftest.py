@@ -28,7 +28,9 @@ for _number, _usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 REQUIRE_CLI = "CPR_REQUIRE_CLI"
 _NUMBERS = itertools.count(1)
+NO_SKIPS = "CPR_NO_SKIPS"
 _real_cli_tests_run = 0
+_skipped: list[str] = []
 
 
 # --- Nothing is left behind ---------------------------------------------------------------------
@@ -54,12 +56,15 @@ def token(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     global _real_cli_tests_run
+    if report.skipped:
+        _skipped.append(report.nodeid)
     if report.when == "call" and "real_cli" in report.keywords and not report.skipped:
         _real_cli_tests_run += 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _cli_was_missing(session.config) and session.exitstatus == pytest.ExitCode.OK:
+    missing = _cli_was_missing(session.config) or _skips_count(session.config)
+    if missing and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -68,6 +73,12 @@ def pytest_terminal_summary(
 ) -> None:
     if _cli_was_missing(config):
         terminalreporter.write_line(f"{REQUIRE_CLI}=1, but no test ran the real CLI", red=True)
+    if _skips_count(config):
+        terminalreporter.write_line(f"{NO_SKIPS}=1, but skipped: {', '.join(_skipped)}", red=True)
+
+
+def _skips_count(config: pytest.Config) -> bool:
+    return bool(_skipped and os.environ.get(NO_SKIPS) == "1" and not hasattr(config, "workerinput"))
 
 
 def _cli_was_missing(config: pytest.Config) -> bool:
