@@ -22,8 +22,10 @@ from cpr_nb.runner.recorder import first_head
 from cpr_nb.store import catalog
 from cpr_nb.store.write import create_session, remove_session, utc_iso
 
-#: Keywords of `launch` beside the options of sessions; ``[tool.cpr]`` may hold them too.
+#: Keywords of `launch` beside the options of sessions.
 PLACES = ("results_dir", "claude_path")
+#: What ``[tool.cpr]`` may not set, and the permission that it may not give.
+NOT_FROM_A_REPOSITORY = ("claude_path", "claude_args", "env", "all")
 
 
 class LaunchPlan:
@@ -235,8 +237,16 @@ def _tasks(prompts: Any) -> list[TaskSpec]:
 def _merge_settings(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Puts ``[tool.cpr]`` below what was given, and parts the places from the options."""
     settings = catalog.settings(str(Path.cwd()))
-    known = {name: value for name, value in settings.items() if name not in PLACES}
-    check_options(known, "pyproject.toml [tool.cpr]")
+    where = "pyproject.toml [tool.cpr]"
+    for name in NOT_FROM_A_REPOSITORY:
+        if name in settings or settings.get("permissions") == name:
+            raise InputError(
+                "may not stand here: whoever wrote this repository could run anything with it; "
+                "give it on the command line",
+                f"{where}.{name}",
+            )
+    known = {name: value for name, value in settings.items() if name != "results_dir"}
+    check_options(known, where)
     given = {name: value for name, value in options.items() if value is not None}
     merged = {**settings, **given}
     if "results_dir" in settings and "results_dir" not in given and "CPR_RESULTS_DIR" in os.environ:

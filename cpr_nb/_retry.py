@@ -49,8 +49,10 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
         if task.state == states.ENDED and (all_tasks or task.outcome != states.SUCCEEDED)
     ]
     if not wanted:
+        n_left = sum(task.state != states.ENDED for task in session)
+        left = f"; {n_left} have not ended, and their agents may still run" if n_left else ""
         raise SessionNotUsable(
-            f"nothing to retry in {session.id}: no task has ended without success"
+            f"nothing to retry in {session.id}: no task has ended without success{left}"
         )
     merged = {**asked["options"], "cwd": asked["cwd"], **options}
     merged["env"] = _values(asked.get("env_names", []), options.get("env", {}))

@@ -280,6 +280,8 @@ def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
         usd(session.head.get("cost_usd")),
     ]
     lines = ["", f"{icon} {session.state}: {' · '.join(figure for figure in figures if figure)}"]
+    if session.head.get("error"):
+        lines.append(f"  {strip_controls(str(session.head['error']))}, see {session.paths.log}")
     bad = [t for t in session.tasks or () if task_state(t)[1] not in (None, states.SUCCEEDED)]
     for task in bad[:10]:
         why = f": {task['error']}" if task.get("error") else ""

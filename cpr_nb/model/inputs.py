@@ -87,13 +87,13 @@ def _csv(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
     try:
         columns = reader.fieldnames or []
         _check_columns(columns, source)
-        line = reader.line_num + 1
+        line = reader.reader.line_num + 1
         for row in reader:
             labels.append(f"line {line}")
-            line = reader.line_num + 1
+            line = reader.reader.line_num + 1
             elements.append(_row(row, f"{source}: {labels[-1]}"))
     except csv.Error as error:
-        raise InputError(f"is not CSV: {error} at line {reader.line_num}", source) from None
+        raise InputError(f"is not CSV: {error} at line {reader.reader.line_num}", source) from None
     finally:
         csv.field_size_limit(usual_limit)
     return check_tasks(elements, source, labels), []

@@ -62,6 +62,11 @@ class Asked:
         task: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n"))
         return task
 
+    @property
+    def n_tasks(self) -> int:
+        """How many tasks there are."""
+        return len(self._offsets)
+
     def number(self, task_id: str) -> int | None:
         """The number of a task (from 0), or None if there is no such task."""
         # Ids are not kept: 5,000 of them would take half a megabyte for the rare request.

@@ -8,7 +8,8 @@ import signal
 import time
 from collections import deque
 
-from cpr_nb.model.outcome import Exit, one_line
+from cpr_nb.model import states
+from cpr_nb.model.outcome import Exit, Outcome, one_line
 from cpr_nb.runner import process, schedule
 from cpr_nb.runner.attempt import Attempt, Starter, terminate
 from cpr_nb.runner.recorder import Recorder
@@ -90,7 +91,17 @@ class Loop:
         """The runner can't go on: ends what runs and says why."""
         for attempt in self._attempts.values():
             attempt.kill_tree()
-        self._recorder.end("error", error)
+        for task in range(self._asked.n_tasks):
+            phase = self._schedule.phase(task)
+            if phase != schedule.ENDED:
+                began = phase != schedule.PENDING
+                outcome = states.FAILED if began else states.SKIPPED
+                end = Outcome(outcome, "unknown", f"the runner failed: {error}")
+                try:
+                    self._finish(schedule.Finish(task, end))
+                except (OSError, ValueError):
+                    continue  # what made us fail may be in the way of this too
+        self._recorder.end(states.ERROR, error)
 
     # -- time -------------------------------------------------------------------------------
 

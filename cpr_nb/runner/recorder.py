@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from cpr_nb.model import record, states
@@ -99,7 +100,10 @@ class Recorder:
         running = self._running.pop(task, {})
         self._n_running -= bool(running)
         answer = record.answer_text(outcome, facts).encode("utf-8", "replace")
-        self._write_answer(task_id, answer)
+        try:
+            self._write_answer(task_id, answer)
+        except OSError as error:  # the stream has it too: no reason to lose the other tasks
+            print(f"{self._paths.answer(task_id)}: {error}", file=sys.stderr, flush=True)
         fields = record.ended_fields(
             running,
             outcome,

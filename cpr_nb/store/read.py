@@ -121,14 +121,13 @@ def open_regular(path: str) -> BinaryIO:
     Raises:
         OSError: If it can't be opened, or is no regular file.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    mode = os.fstat(fd).st_mode
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(mode):
-        os.close(fd)
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    return os.fdopen(fd, "rb")
+    # open(), not os.open(): Ctrl-C in a wait must not leave a descriptor that nobody owns.
+    return open(path, "rb")
 
 
 def is_locked(paths: SessionPaths) -> bool | None:

@@ -300,6 +300,8 @@ def test_bad_settings_are_refused_with_their_file(stub_cpr: Cpr, stub: Stub) -> 
         ("[tool.cpr\n", "pyproject.toml: is not TOML"),
         ('[tool.cpr]\nmodle = "opus"\n', "pyproject.toml [tool.cpr]: unknown option 'modle'"),
         ("[tool.cpr]\nmax_parallel = -1\n", "pyproject.toml [tool.cpr].max_parallel: must be"),
+        ('[tool.cpr]\nclaude_path = "./x"\n', "[tool.cpr].claude_path: may not stand here"),
+        ('[tool.cpr]\npermissions = "all"\n', "[tool.cpr].all: may not stand here"),
     ]:
         file.write_text(text)
         assert_refused(stub_cpr, stub, words=words, stdin=prompts("a"))

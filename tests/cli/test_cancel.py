@@ -15,11 +15,12 @@ import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
 
 # A shell of an agent that has left processes in all the ways there are, and then blocks.
+# Each of them says that it is there, so that nobody looks for it too early.
 SPAWNING = (
     "echo before > {cwd}/kept-NAME.txt; "
-    "nohup sh -c 'read x < FIFO/never' > /dev/null 2>&1 & "
-    "setsid sh -c 'read x < FIFO/never' > /dev/null 2>&1 & "
-    "(setsid nohup sh -c 'sh -c \"read x < FIFO/never\"' > /dev/null 2>&1 &); "
+    "nohup sh -c 'echo a > FIFO/here-NAME-1; read x < FIFO/never' > /dev/null 2>&1 & "
+    "setsid sh -c 'echo b > FIFO/here-NAME-2; read x < FIFO/never' > /dev/null 2>&1 & "
+    "(setsid nohup sh -c 'echo c > FIFO/here-NAME-3; read x < FIFO/never' > /dev/null 2>&1 &); "
     "echo ready > FIFO/here-NAME; read x < FIFO/never"
 )
 
@@ -27,7 +28,8 @@ SPAWNING = (
 @pytest.fixture
 def fifos(stub: Stub) -> Stub:
     """The stub's FIFOs, also for what the real CLI runs."""
-    stub.fifos("one", "two")
+    for name in ("one", "two"):
+        stub.fifos(name, *[f"{name}-{number}" for number in (1, 2, 3)])
     return stub
 
 
@@ -35,6 +37,12 @@ def spawning(fifos: Stub, name: str) -> dict[str, Any]:
     command = SPAWNING.replace("FIFO", str(fifos.folder)).replace("NAME", name)
     bash = {"tool": "Bash", "input": {"command": command, "description": "spawn"}}
     return {"id": name, "prompt": script({"text": f"so far {name}", **bash}, {"text": "over"})}
+
+
+def await_spawned(fifos: Stub, name: str) -> None:
+    """Waits until everything that a task spawns is there."""
+    for child in (name, f"{name}-1", f"{name}-2", f"{name}-3"):
+        fifos.await_here(child)
 
 
 def of_task(token: str, session: cpr.Session, task: str) -> list[str]:
@@ -58,7 +66,7 @@ def test_cancel_of_a_session_ends_the_whole_tree_of_each_task(
     text = prompts(spawning(fifos, "one"), spawning(fifos, "two"), {"id": "third", "prompt": "c"})
     session = real_cpr.launch(text, "-j", "2", "--permissions", "all")
     for name in ("one", "two"):
-        fifos.await_here(name)
+        await_spawned(fifos, name)
         assert len(of_task(token, session, name)) >= 5
     told = real_cpr.good("cancel", session.id[:8])
     assert told == f"Session {session.id}: cancelled\n"
@@ -81,7 +89,7 @@ def test_cancel_of_a_task_leaves_the_others_alone(
     other = {"id": "other", "prompt": script({"wait": "other", "text": "I went on"})}
     text = prompts(spawning(fifos, "one"), other)
     session = real_cpr.launch(text, "-j2", "--permissions", "all")
-    fifos.await_here("one")
+    await_spawned(fifos, "one")
     told = real_cpr.good("cancel", session.id, "--task", "1")
     assert told == "Task 1 (ID: one): cancelled\n"
     assert of_task(token, session, "one") == []

@@ -69,10 +69,12 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         return 0
     session = planned.start()
     if args.json:
-        if args.wait:
-            session.wait()
+        try:
+            code = finish(session, quiet=True) if args.wait else 0
+        except KeyboardInterrupt:
+            code = 130  # the session goes on, so whoever called us must know which it is
         print_json(_object(session, planned))
-        return 0 if not args.wait else finish(session, quiet=True)
+        return code
     _tell_launch(session, planned)
     return finish(session) if args.wait else 0
 
