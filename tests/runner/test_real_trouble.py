@@ -24,7 +24,7 @@ def two_held(stub_cpr: Cpr, stub: Stub) -> cpr.Session:
     elements = [
         {"id": "one", "prompt": plan(here="one", gate="one")},
         {"id": "two", "prompt": plan(here="two", gate="two", spawn=["setsid", "nohup"])},
-        {"id": "three", "prompt": "c"},
+        {"id": "three", "prompt": "c" * 20_000},  # more than a reader keeps of a file
     ]
     session = stub_cpr.launch(prompts(*elements), "-j2")
     stub.await_here("one")
