@@ -109,7 +109,7 @@ class SessionView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._followed: dict[int, tuple[Follower, Activity]] = {}
+        self._followed: dict[str, tuple[Follower, Activity]] = {}
         self._answers: dict[int, str] = {}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -244,13 +244,13 @@ class SessionView:
 
     def _now(self, task: Task, word: str) -> Text:
         fields = task.fields
-        if word in (states.RUNNING, states.RETRYING):
+        if word == states.RUNNING:
             return Text(self._activity(task))
         if word == states.PENDING:
             return Text()
         if word != states.SUCCEEDED:
             why = ": ".join(str(fields[k]) for k in ("reason", "error") if fields.get(k))
-            return Text(one_line(why), "red" if word in states.FAILURES else "dim")
+            return Text(one_line(why), "red" if word in states.FAILURES else LOOKS[word][1])
         line = Text()
         if fields.get("n_denials"):
             line.append(f"⚠ {fields['n_denials']} denied ", "yellow")
@@ -259,10 +259,11 @@ class SessionView:
         return line.append(self._answers[task.num], "dim")
 
     def _activity(self, task: Task) -> str:
-        if task.num not in self._followed:
+        path = str(task.stream_path)  # each attempt has its own
+        if path not in self._followed:
             cwd = str(self._session.head.get("cwd", ""))
-            self._followed[task.num] = (Follower(str(task.stream_path)), Activity(cwd))
-        follower, activity = self._followed[task.num]
+            self._followed[path] = (Follower(path), Activity(cwd))
+        follower, activity = self._followed[path]
         for line in follower.new_lines():
             event = parse_line(line)
             if event is not None:

@@ -129,6 +129,13 @@ OPTIONS: Mapping[str, Option] = {
             "seconds",
             "end a task that writes no event and runs no tool for this many seconds",
         ),
+        Option(
+            "attempts",
+            "count",
+            "how many attempts a task has when one fails for a reason that passes: rate limit, "
+            "overload, network, silence, a crash, a missing structure (default: 2)",
+            metavar="N",
+        ),
         Option("task_budget_usd", "usd", "end a task that has cost more, by the CLI's estimate"),
         Option(
             "budget_usd",

@@ -124,6 +124,28 @@ def facts_fields(facts: RunFacts) -> dict[str, Any]:
     }
 
 
+#: Figures that add up: over the attempts of a task, and over the tasks of a session.
+SUMMED = (
+    "cost_usd",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "n_denials",
+)
+
+
+def add_figures(fields: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """The fields with the figures of another attempt added.
+
+    Example:
+        >>> add_figures({"cost_usd": 1.0}, {"cost_usd": 0.5, "n_denials": None})
+        {'cost_usd': 1.5}
+    """
+    sums = {name: fields.get(name, 0) + more[name] for name in SUMMED if more.get(name) is not None}
+    return {**fields, **sums}
+
+
 def answer_text(outcome: Outcome, facts: RunFacts | None) -> str:
     """The text of ``task-<id>.txt``: the answer, or what is known of the failure.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-_NO_LIMITS = TaskPlan()
+DEFAULT_ATTEMPTS = 2
 
 
 class Asked:
@@ -32,6 +32,7 @@ class Asked:
         self.head: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n") + b"}")
         self._offsets = array("Q")
         self.plans: list[TaskPlan] = []
+        self._plans: dict[tuple[float | None, float | None, bool, int], TaskPlan] = {}
 
     def read_tasks(self) -> Iterator[dict[str, Any]]:
         """Reads every task once, before anything else is asked of this object.
@@ -51,10 +52,16 @@ class Asked:
 
     def _plan(self, own: dict[str, Any]) -> TaskPlan:
         options = {**self.head["options"], **own}
-        limits = (options.get("timeout_s"), options.get("silence_s"), "schema" in options)
-        if not any(limits):
-            return _NO_LIMITS
-        return TaskPlan(limits[0], limits[1], schema=limits[2])
+        key = (
+            options.get("timeout_s"),
+            options.get("silence_s"),
+            "schema" in options,
+            options.get("attempts", DEFAULT_ATTEMPTS),
+        )
+        # Thousands of tasks share a handful of plans.
+        if key not in self._plans:
+            self._plans[key] = TaskPlan(key[0], key[1], schema=key[2], attempts=key[3])
+        return self._plans[key]
 
     def task(self, number: int) -> dict[str, Any]:
         """The task's object, read from the file: id, prompt, options."""

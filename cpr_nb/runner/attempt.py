@@ -10,6 +10,7 @@ from cpr_nb.model.events import RunFacts, parse_line
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import process
 from cpr_nb.runner.command import TOKEN_VARIABLE, build_argv
+from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Starter:
         asked: dict[str, Any],
         number: int,
         conversation_id: str,
+        words: str,
         now: float,
     ) -> Attempt:
         """Starts an attempt.
@@ -170,6 +172,8 @@ class Starter:
             asked: Its object in session.json.
             number: Which attempt, from 1.
             conversation_id: The conversation's id.
+            words: What to say to the conversation if it exists already; empty for a new one,
+                which begins with the task's prompt.
             now: The time, on a clock that never goes back.
 
         Raises:
@@ -179,18 +183,19 @@ class Starter:
         options = {**self._asked["options"], **asked.get("options", {})}
         token = f"{self._asked['session_id']}/{task_id}@{number}"
         env = {
-            **self._environ,
-            **_encoded(self._task_env.get(task_id, {})),
+            **self._own_environ(task_id),
             b"CPR_TASK_ID": task_id.encode(),
             _TOKEN_NAME: token.encode(),
         }
         fds: list[int] = []
         try:
-            fds.append(process.open_prompt(asked["prompt"].encode()))
+            fds.append(process.open_prompt((words or asked["prompt"]).encode()))
             fds.append(_create(self._paths.stream(task_id, number)))
             fds.append(_create(self._paths.stderr(task_id, number)))
             pid = process.spawn(
-                build_argv(self._asked["claude_path"], options, conversation_id),
+                build_argv(
+                    self._asked["claude_path"], options, conversation_id, resume=bool(words)
+                ),
                 cwd=options.get("cwd", self._asked["cwd"]),
                 env=env,
                 stdin=fds[0],
@@ -201,6 +206,35 @@ class Starter:
             for fd in fds:
                 os.close(fd)
         return Attempt(pid, token, task, task_id, number, self._paths, now)
+
+    def _own_environ(self, task_id: str) -> dict[bytes, bytes]:
+        return {**self._environ, **_encoded(self._task_env.get(task_id, {}))}
+
+    def has_conversation(self, task_id: str, conversation_id: str) -> bool:
+        """Whether the CLI has written a transcript, so that a conversation can be resumed.
+
+        Until then its id is unused: a run that was killed early leaves none.
+        """
+        env = self._own_environ(task_id)
+        home = env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
+        projects = home + b"/projects/"
+        name = b"/" + conversation_id.encode() + b".jsonl"
+        try:
+            return any(os.path.isfile(projects + folder + name) for folder in os.listdir(projects))
+        except OSError:
+            return False
+
+
+_WORDS = {
+    GO_ON: "Your work on this was interrupted. Go on from where you stopped, and finish it.",
+    ASK_FOR_STRUCTURE: "Your answer lacks the structured output. Give the same answer again by "
+    "calling the StructuredOutput tool.",
+}
+
+
+def asked_again(resume: str) -> str:
+    """What to say to a conversation that is resumed."""
+    return _WORDS[resume]
 
 
 def _lines(path: str) -> Iterator[bytes]:

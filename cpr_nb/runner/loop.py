@@ -10,8 +10,8 @@ from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Exit, Outcome, one_line
-from cpr_nb.runner import process, schedule
-from cpr_nb.runner.attempt import Attempt, Starter, terminate
+from cpr_nb.runner import messages, process, schedule
+from cpr_nb.runner.attempt import Attempt, Starter, asked_again, terminate
 from cpr_nb.runner.recorder import Recorder
 from cpr_nb.store import layout
 
@@ -56,10 +56,12 @@ class Loop:
             asked.plans,
             max_parallel=asked.head["max_parallel"],
             new_id=new_uuid,
+            chance=_chance,
             budget_usd=asked.head["options"].get("budget_usd"),
         )
         self._attempts: dict[int, Attempt] = {}  # by pid
         self._by_task: dict[int, Attempt] = {}
+        self._began: dict[int, float] = {}  # when the first attempt of a task began
         self._ids: dict[int, str] = {}  # of tasks between their intent and their end
         self._ended: dict[int, tuple[Exit, RunFacts | None, float, dict[str, Any]]] = {}
         self._git: tuple[int, int] | None = None  # pid, output
@@ -74,7 +76,7 @@ class Loop:
         wakeup = _wake_on_child()
         poller = select.poll()
         poller.register(wakeup, select.POLLIN)
-        self._handle(schedule.Tick(time.monotonic()))
+        self._handle(messages.Tick(time.monotonic()))
         self._git = _ask_git(self._asked.head["cwd"])
         while not self._done:
             self._recorder.flush(time.monotonic())
@@ -84,7 +86,7 @@ class Loop:
             self._identify()
             now = time.monotonic()
             self._read_requests(now)
-            self._handle(schedule.Tick(now))
+            self._handle(messages.Tick(now))
             self._sweep(now)
 
     def abort(self, error: str) -> None:
@@ -98,7 +100,7 @@ class Loop:
                 outcome = states.FAILED if began else states.SKIPPED
                 end = Outcome(outcome, "unknown", f"the runner failed: {error}")
                 try:
-                    self._finish(schedule.Finish(task, end))
+                    self._finish(messages.Finish(task, end))
                 except (OSError, ValueError):
                     continue  # what made us fail may be in the way of this too
         self._recorder.end(states.ERROR, error)
@@ -119,7 +121,7 @@ class Loop:
 
     # -- what happened ----------------------------------------------------------------------
 
-    def _handle(self, event: schedule.Event) -> None:
+    def _handle(self, event: messages.Event) -> None:
         events = deque([event])
         while events:
             for instruction in self._schedule.handle(events.popleft()):
@@ -154,8 +156,8 @@ class Loop:
         extra = {"peak_rss_bytes": max_rss * rss_unit}
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
-        self._ended[attempt.task] = (exit_, facts, now - attempt.started_at, extra)
-        self._handle(schedule.Ended(now, attempt.task, exit_, facts.cost_usd))
+        self._ended[attempt.task] = (exit_, facts, now - self._began[attempt.task], extra)
+        self._handle(messages.Ended(now, attempt.task, exit_, facts.cost_usd))
 
     def _identify(self) -> None:
         """Journals what tells a process from a later one with the same pid.
@@ -187,11 +189,11 @@ class Loop:
             return  # one that is being written
         self._recorder.journal("request", name=name)
         if name == layout.CANCEL:
-            self._handle(schedule.Cancel(now))
+            self._handle(messages.Cancel(now))
         elif name.startswith(layout.CANCEL_TASK_PREFIX):
             task = self._asked.number(name.removeprefix(layout.CANCEL_TASK_PREFIX))
             if task is not None:
-                self._handle(schedule.Cancel(now, task))
+                self._handle(messages.Cancel(now, task))
         try:
             os.unlink(self._paths.request(name))
         except OSError:
@@ -199,45 +201,60 @@ class Loop:
 
     # -- what to do -------------------------------------------------------------------------
 
-    def _perform(self, instruction: schedule.Instruction) -> schedule.Event | None:
-        if isinstance(instruction, schedule.Start):
+    def _perform(self, instruction: messages.Instruction) -> messages.Event | None:
+        if isinstance(instruction, messages.Start):
             return self._start(instruction)
-        if isinstance(instruction, schedule.Finish):
+        if isinstance(instruction, messages.Finish):
             self._finish(instruction)
-        elif isinstance(instruction, schedule.Stop):
+        elif isinstance(instruction, messages.Rest):
+            self._rest(instruction)
+        elif isinstance(instruction, messages.Stop):
             attempt = self._by_task[instruction.task]
             attempt.stopped = True
             self._recorder.journal("stop", task_id=attempt.task_id, cause=instruction.cause)
             terminate(attempt)
-        elif isinstance(instruction, schedule.Kill):
+        elif isinstance(instruction, messages.Kill):
             self._by_task[instruction.task].kill_tree()
-        elif isinstance(instruction, schedule.Listen):
+        elif isinstance(instruction, messages.Listen):
             now = time.monotonic()
             heard = self._by_task[instruction.task].listen(now)
-            return schedule.Heard(now, instruction.task, *heard)
-        elif isinstance(instruction, schedule.End):
+            return messages.Heard(now, instruction.task, *heard)
+        elif isinstance(instruction, messages.End):
             self._end(instruction.state)
         return None
 
-    def _start(self, start: schedule.Start) -> schedule.Event:
+    def _start(self, start: messages.Start) -> messages.Event:
         task, number = start.task, start.attempt
         asked = self._asked.task(task)
         task_id = self._ids[task] = asked["id"]
-        self._recorder.intent(task_id, number, start.conversation_id)
+        conversation_id, words = start.conversation_id, ""
+        if start.resume:
+            if self._starter.has_conversation(task_id, conversation_id):
+                words = asked_again(start.resume)
+            else:
+                conversation_id = new_uuid()
+        self._recorder.intent(task_id, number, conversation_id)
         now = time.monotonic()
         try:
-            attempt = self._starter.start(task, asked, number, start.conversation_id, now)
+            attempt = self._starter.start(task, asked, number, conversation_id, words, now)
         except OSError as error:
             exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
             self._ended[task] = (exit_, None, 0.0, {})
-            return schedule.Ended(now, task, exit_)
+            return messages.Ended(now, task, exit_)
         pid = attempt.pid
         self._attempts[pid] = self._by_task[task] = attempt
+        self._began.setdefault(task, now)
         self._unidentified.append(attempt)
-        self._recorder.started(task, task_id, number, start.conversation_id, pid)
-        return schedule.Started(now, task)
+        self._recorder.started(task, task_id, number, conversation_id, pid)
+        return messages.Started(now, task)
 
-    def _finish(self, finish: schedule.Finish) -> None:
+    def _rest(self, rest: messages.Rest) -> None:
+        exit_, facts, duration_s, _ = self._ended.pop(rest.task)
+        self._recorder.resting(
+            rest.task, self._ids[rest.task], rest.outcome, exit_, facts, duration_s, rest.delay_s
+        )
+
+    def _finish(self, finish: messages.Finish) -> None:
         exit_, facts, duration_s, extra = self._ended.pop(finish.task, (None, None, 0.0, {}))
         task_id = self._ids.pop(finish.task, None) or self._asked.task(finish.task)["id"]
         self._recorder.ended(finish.task, task_id, finish.outcome, exit_, facts, duration_s, extra)
@@ -275,6 +292,11 @@ def new_uuid() -> str:
     data[8] = data[8] & 0x3F | 0x80
     digits = data.hex()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _chance() -> float:
+    """A number from 0 to 1, without the module random (2 MB)."""
+    return int.from_bytes(os.urandom(4)) / (1 << 32)
 
 
 def _ask_git(cwd: str) -> tuple[int, int] | None:

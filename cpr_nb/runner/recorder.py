@@ -47,9 +47,9 @@ class Recorder:
         self._status = StatusWriter(paths.status, {}, bases)
         self._n_tasks = self._status.n_tasks
         self._counts = dict.fromkeys(record.COUNTERS.values(), 0)
-        self._n_running = 0
         self._sums: dict[str, float] = {}
         self._running: dict[int, dict[str, Any]] = {}
+        self._carried: dict[int, dict[str, Any]] = {}  # figures of earlier attempts
         self._dirty = True
         self._next_write_at = 0.0
         self._started_at = time.time()
@@ -80,9 +80,10 @@ class Recorder:
     ) -> None:
         """An attempt's process runs."""
         self.journal("started", task_id=task_id, attempt=attempt, pid=pid)
-        fields = record.running_fields(attempt, conversation_id, utc_iso(time.time()))
+        # Of a further attempt: the task itself began with the first one.
+        began_at = self._running.get(task, {}).get("started_at") or utc_iso(time.time())
+        fields = record.running_fields(attempt, conversation_id, began_at)
         self._running[task] = fields
-        self._n_running += 1
         self._status.set_task(task, fields)
         self._dirty = True
 
@@ -98,7 +99,6 @@ class Recorder:
     ) -> None:
         """A task ended: its answer, its journal line, its status."""
         running = self._running.pop(task, {})
-        self._n_running -= bool(running)
         answer = record.answer_text(outcome, facts).encode("utf-8", "replace")
         try:
             self._write_answer(task_id, answer)
@@ -113,9 +113,40 @@ class Recorder:
             duration_s=duration_s,
             extra=extra,
         )
+        fields = record.add_figures(fields, self._carried.pop(task, {}))
         self.journal("ended", task_id=task_id, **fields)
         self._status.set_task(task, fields)
         self._count(outcome.outcome, fields)
+        self._dirty = True
+
+    def resting(
+        self,
+        task: int,
+        task_id: str,
+        outcome: Outcome,
+        exit_: Exit,
+        facts: RunFacts | None,
+        duration_s: float,
+        delay_s: float,
+    ) -> None:
+        """An attempt failed for a reason that passes; another one will start."""
+        figures = record.facts_fields(facts) if facts else {}
+        self.journal(
+            "attempt_ended",
+            task_id=task_id,
+            outcome=outcome.outcome,
+            reason=outcome.reason,
+            error=outcome.error,
+            exit_code=exit_.exit_code,
+            signal=exit_.signal,
+            duration_s=round(duration_s, 3),
+            retry_in_s=round(delay_s, 3),
+            **{name: figures[name] for name in record.SUMMED if figures.get(name) is not None},
+        )
+        self._carried[task] = record.add_figures(self._carried.get(task, {}), figures)
+        retrying = {**self._running[task], "state": states.RETRYING}
+        retrying |= {"reason": outcome.reason, "error": outcome.error}
+        self._status.set_task(task, retrying)
         self._dirty = True
 
     def _write_answer(self, task_id: str, answer: bytes) -> None:
@@ -129,7 +160,7 @@ class Recorder:
 
     def _count(self, outcome: str, fields: dict[str, Any]) -> None:
         self._counts[record.COUNTERS[outcome]] += 1
-        for name in SUMMED:
+        for name in record.SUMMED:
             if name in fields:
                 self._sums[name] = self._sums.get(name, 0) + fields[name]
 
@@ -178,8 +209,8 @@ class Recorder:
             **self.head,
             "completed": n_ended,
             "successful": counts["n_succeeded"],
-            "n_pending": self._n_tasks - n_ended - self._n_running,
-            "n_running": self._n_running,
+            "n_pending": self._n_tasks - n_ended - len(self._running),
+            "n_running": len(self._running),
             **counts,
             **sums,
             "updated_at": utc_iso(time.time()),
@@ -187,17 +218,6 @@ class Recorder:
         self._status.head = head
         self._status.write(durable=durable)
         self._dirty = False
-
-
-#: Figures of tasks that the head adds up.
-SUMMED = (
-    "cost_usd",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "n_denials",
-)
 
 
 def first_head(asked: dict[str, Any], n_tasks: int) -> dict[str, Any]:

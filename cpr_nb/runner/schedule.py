@@ -1,19 +1,39 @@
 """The state machine of a session: events in, instructions out.
 
-Pure: it has no clock, no files, no processes. Time (seconds of a clock that never goes
-back) comes in with each event, and whoever performs the instructions tells what came of
-them by further events. Hypothesis drives it in ``tests/runner/test_schedule.py``.
+Pure: it has no clock, no files, no processes, no chance. Time (seconds of a clock that never
+goes back) comes in with each event, and whoever performs the instructions tells what came of
+them by further events. Hypothesis drives it in ``tests/runner/test_schedule_machine.py``.
 
-A task goes pending → starting → running (→ stopping) → ended. "Starting" is the time
-between the intent, which is journalled, and the process: a crash there can be told.
+A task goes pending → starting → running (→ stopping) → ended, or → resting → starting when
+its attempt failed for a reason that passes. "Starting" is the time between the intent, which
+is journalled, and the process: a crash there can be told.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import deque
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import Exit, Outcome, derive
+from cpr_nb.model.outcome import Outcome, derive
+from cpr_nb.model.retry import backoff_s, may_pass
+from cpr_nb.runner.messages import (
+    ASK_FOR_STRUCTURE,
+    GO_ON,
+    Cancel,
+    End,
+    Ended,
+    Event,
+    Finish,
+    Heard,
+    Instruction,
+    Kill,
+    Listen,
+    Rest,
+    Start,
+    Started,
+    Stop,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,19 +42,20 @@ if TYPE_CHECKING:
 #: How long a task may take to end after SIGTERM; the CLI needs about 1.6 s (measured).
 GRACE_S = 10.0
 
-PENDING, STARTING, RUNNING, STOPPING, ENDED = range(5)
+PENDING, STARTING, RUNNING, STOPPING, RESTING, ENDED = range(6)
 
 
 class TaskPlan:
     """What the machine must know of a task.
 
     Args:
-        timeout_s: Longest run time in seconds, or None.
+        timeout_s: Longest run time of an attempt in seconds, or None.
         silence_s: Longest time without an event and without a running tool, or None.
         schema: Whether an answer needs a structure.
+        attempts: How many attempts it may have when one fails for a reason that passes.
     """
 
-    __slots__ = ("schema", "silence_s", "timeout_s")
+    __slots__ = ("attempts", "schema", "silence_s", "timeout_s")
 
     def __init__(
         self,
@@ -42,150 +63,66 @@ class TaskPlan:
         silence_s: float | None = None,
         *,
         schema: bool = False,
+        attempts: int = 1,
     ) -> None:
         self.timeout_s = timeout_s
         self.silence_s = silence_s
         self.schema = schema
+        self.attempts = attempts
 
 
-# -- events: what happened ------------------------------------------------------------------
-
-
-class Event:
-    """Something that happened at ``at``, to task number ``task`` (from 0) if it names one."""
-
-    __slots__ = ("at", "task")
-
-    def __init__(self, at: float, task: int = -1) -> None:
-        self.at = at
-        self.task = task
-
-
-class Tick(Event):
-    """Time went by; the first one begins the work."""
-
-    __slots__ = ()
-
-
-class Started(Event):
-    """A task's process runs."""
-
-    __slots__ = ()
-
-
-class Ended(Event):
-    """A task's process ended, or could not be started.
+class Past:
+    """Where a session that is taken up again stands with one task.
 
     Args:
-        exit_: What is known about the end; its ``cause`` is filled in by the machine.
-        cost_usd: What the attempt cost, or None when unknown.
+        ended: Whether the task has ended; nothing else counts then.
+        attempt: Its last attempt, from 1; 0 if it never started.
+        conversation_id: That attempt's conversation.
+        alive: Whether that attempt's process still runs: it is taken over.
+        cancelled: Whether it ended as cancelled.
     """
 
-    __slots__ = ("cost_usd", "exit")
+    __slots__ = ("alive", "attempt", "cancelled", "conversation_id", "ended")
 
-    def __init__(self, at: float, task: int, exit_: Exit, cost_usd: float | None = None) -> None:
-        super().__init__(at, task)
-        self.exit = exit_
-        self.cost_usd = cost_usd
-
-
-class Heard(Event):
-    """The answer to `Listen`.
-
-    Args:
-        last_output_at: When the task wrote last.
-        tool_running: Whether one of its tools runs: that is no silence.
-    """
-
-    __slots__ = ("last_output_at", "tool_running")
-
-    def __init__(self, at: float, task: int, last_output_at: float, tool_running: bool) -> None:
-        super().__init__(at, task)
-        self.last_output_at = last_output_at
-        self.tool_running = tool_running
-
-
-class Cancel(Event):
-    """Somebody asked to cancel one task, or all of them (task -1)."""
-
-    __slots__ = ()
-
-
-# -- instructions: what to do ---------------------------------------------------------------
-
-
-class Instruction:
-    """Something to do for task number ``task``."""
-
-    __slots__ = ("task",)
-
-    def __init__(self, task: int) -> None:
-        self.task = task
-
-
-class Start(Instruction):
-    """Journal the intent, start the process, and tell by `Started` or `Ended`."""
-
-    __slots__ = ("attempt", "conversation_id")
-
-    def __init__(self, task: int, attempt: int, conversation_id: str) -> None:
-        super().__init__(task)
+    def __init__(
+        self,
+        attempt: int = 0,
+        conversation_id: str = "",
+        *,
+        ended: bool = False,
+        alive: bool = False,
+        cancelled: bool = False,
+    ) -> None:
         self.attempt = attempt
         self.conversation_id = conversation_id
-
-
-class Stop(Instruction):
-    """Ask the task's process to end (SIGTERM), for the reason ``cause``."""
-
-    __slots__ = ("cause",)
-
-    def __init__(self, task: int, cause: str) -> None:
-        super().__init__(task)
-        self.cause = cause
-
-
-class Kill(Instruction):
-    """End the task's whole process tree (SIGKILL)."""
-
-    __slots__ = ()
-
-
-class Listen(Instruction):
-    """Look when the task wrote last; tell by `Heard`."""
-
-    __slots__ = ()
-
-
-class Finish(Instruction):
-    """Record how the task ended."""
-
-    __slots__ = ("outcome",)
-
-    def __init__(self, task: int, outcome: Outcome) -> None:
-        super().__init__(task)
-        self.outcome = outcome
-
-
-class End(Instruction):
-    """Every task has ended: record it and exit."""
-
-    __slots__ = ("state",)
-
-    def __init__(self, state: str) -> None:
-        super().__init__(-1)
-        self.state = state
+        self.ended = ended
+        self.alive = alive
+        self.cancelled = cancelled
 
 
 class _Active:
-    """A task between its intent and its end."""
+    """A task between the intent of its first attempt and its end."""
 
-    __slots__ = ("attempt", "cause", "kill_at", "timeout_at")
+    __slots__ = (
+        "attempt",
+        "cause",
+        "conversation_id",
+        "kill_at",
+        "outcome",
+        "resume",
+        "timeout_at",
+        "unwanted",
+    )
 
-    def __init__(self, attempt: int) -> None:
+    def __init__(self, attempt: int, conversation_id: str, resume: str = "") -> None:
         self.attempt = attempt
+        self.conversation_id = conversation_id
+        self.resume = resume
         self.cause: str | None = None
         self.timeout_at: float | None = None
         self.kill_at: float | None = None
+        self.unwanted = False  # somebody cancelled it: no further attempt
+        self.outcome: Outcome | None = None  # of the attempt before, while it rests
 
 
 class Schedule:
@@ -194,10 +131,15 @@ class Schedule:
     Args:
         plans: One plan a task, in order.
         max_parallel: How many may run at once; 0 for no limit.
-        new_id: Gives a conversation id for an attempt.
+        new_id: Gives the id of a new conversation.
+        chance: Gives numbers from 0 to 1, for the jitter of retries.
         budget_usd: No task starts any more once this is spent; None for no limit.
+        spent_usd: What the session has cost before.
+        past: Where each task stands, for a session that is taken up again. Those that run are
+            counted as running from the start; tell of them by `Started` and `Ended`.
 
     Example:
+        >>> from cpr_nb.runner.messages import Tick
         >>> schedule = Schedule([TaskPlan()], max_parallel=1, new_id=lambda: "c-1")
         >>> [type(i).__name__ for i in schedule.handle(Tick(0.0))]
         ['Start']
@@ -209,21 +151,42 @@ class Schedule:
         *,
         max_parallel: int,
         new_id: Callable[[], str],
+        chance: Callable[[], float] = lambda: 0.5,
         budget_usd: float | None = None,
+        spent_usd: float = 0.0,
+        past: Sequence[Past] = (),
     ) -> None:
         self._plans = plans
         self._limit = max_parallel or len(plans)
         self._new_id = new_id
+        self._chance = chance
         self._budget_usd = budget_usd
         self._phase = bytearray(len(plans))
         self._next = 0  # every task before it has left "pending"
         self._n_ended = 0
         self._active: dict[int, _Active] = {}
+        self._ready: deque[int] = deque()  # have rested, may start before any pending task
         self._timers: list[tuple[float, int, int]] = []  # (at, task, attempt)
+        self._n_resting = 0
         self._n_cancelled = 0
         self._cancel_all = False
         self._end_told = False
-        self.spent_usd = 0.0
+        self.spent_usd = spent_usd
+        for task, before in enumerate(past):
+            self._take_up(task, before)
+
+    def _take_up(self, task: int, past: Past) -> None:
+        if past.ended:
+            self._phase[task] = ENDED
+            self._n_ended += 1
+            self._n_cancelled += past.cancelled
+        elif past.attempt:
+            again = past.attempt + (not past.alive)
+            self._active[task] = _Active(again, past.conversation_id, "" if past.alive else GO_ON)
+            self._phase[task] = STARTING if past.alive else RESTING
+            if not past.alive:
+                self._n_resting += 1
+                self._ready.append(task)
 
     def handle(self, event: Event) -> list[Instruction]:
         """Takes one event.
@@ -255,10 +218,10 @@ class Schedule:
     @property
     def n_active(self) -> int:
         """How many tasks are between their intent and their end."""
-        return len(self._active)
+        return len(self._active) - self._n_resting
 
     def phase(self, task: int) -> int:
-        """One of PENDING, STARTING, RUNNING, STOPPING, ENDED."""
+        """One of PENDING, STARTING, RUNNING, STOPPING, RESTING, ENDED."""
         return self._phase[task]
 
     # -- events -----------------------------------------------------------------------------
@@ -277,11 +240,27 @@ class Schedule:
             self._set_timer(event.at + plan.silence_s, event.task)
 
     def _ended(self, event: Ended, out: list[Instruction]) -> None:
-        active = self._active.pop(event.task)
+        active, plan = self._active[event.task], self._plans[event.task]
         event.exit.cause = active.cause
-        outcome = derive(event.exit, schema=self._plans[event.task].schema)
+        outcome = derive(event.exit, schema=plan.schema)
         self.spent_usd += event.cost_usd or 0.0
-        self._finish(event.task, outcome, out)
+        if active.attempt < plan.attempts and may_pass(outcome) and not active.unwanted:
+            self._rest(event, outcome, out)
+        else:
+            self._finish(event.task, outcome, out)
+
+    def _rest(self, event: Ended, outcome: Outcome, out: list[Instruction]) -> None:
+        """The attempt failed for a reason that passes: another one, after a while."""
+        before = self._active[event.task]
+        ask = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else GO_ON
+        rested = _Active(before.attempt + 1, before.conversation_id, ask)
+        rested.outcome = outcome
+        self._active[event.task] = rested
+        self._phase[event.task] = RESTING
+        self._n_resting += 1
+        delay_s = backoff_s(outcome.reason, before.attempt, self._chance())
+        self._set_timer(event.at + delay_s, event.task)
+        out.append(Rest(event.task, outcome, delay_s))
 
     def _heard(self, event: Heard, out: list[Instruction]) -> None:
         silence_s = self._plans[event.task].silence_s
@@ -300,10 +279,12 @@ class Schedule:
             tasks = range(len(self._plans))
             self._cancel_all = True
         for task in tasks:
-            if self._phase[task] == PENDING:
+            if self._phase[task] in (PENDING, RESTING):
                 self._finish(task, Outcome(states.CANCELLED, "cancelled"), out)
-            elif self._phase[task] in (STARTING, RUNNING):
-                self._stop(task, "cancelled", event.at, out)
+            elif self._phase[task] != ENDED:
+                self._active[task].unwanted = True
+                if self._phase[task] != STOPPING:
+                    self._stop(task, "cancelled", event.at, out)
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -321,6 +302,8 @@ class Schedule:
         self._set_timer(active.kill_at, task)
 
     def _finish(self, task: int, outcome: Outcome, out: list[Instruction]) -> None:
+        self._n_resting -= self._phase[task] == RESTING
+        self._active.pop(task, None)
         self._phase[task] = ENDED
         self._n_ended += 1
         self._n_cancelled += outcome.outcome == states.CANCELLED
@@ -336,7 +319,9 @@ class Schedule:
             if active is None or active.attempt != attempt:
                 continue  # that attempt is over
             plan = self._plans[task]
-            if self._phase[task] == STOPPING:
+            if self._phase[task] == RESTING:
+                self._ready.append(task)
+            elif self._phase[task] == STOPPING:
                 if active.kill_at is not None and at >= active.kill_at:
                     active.kill_at = None
                     out.append(Kill(task))
@@ -347,20 +332,45 @@ class Schedule:
 
     def _dispatch(self, out: list[Instruction]) -> None:
         over = self._budget_usd is not None and self.spent_usd >= self._budget_usd
-        n_tasks = len(self._plans)
-        while self._next < n_tasks and (over or len(self._active) < self._limit):
-            task = self._next
-            self._next += 1
-            if self._phase[task] != PENDING:
-                continue
+        if over and self._n_resting:
+            self._ready.extend(task for task in self._active if self._phase[task] == RESTING)
+        while over or self.n_active < self._limit:
+            task = self._next_task()
+            if task is None:
+                break
             if over:
-                budget = f"the session's budget of USD {self._budget_usd} is spent"
-                self._finish(task, Outcome(states.SKIPPED, "budget", budget), out)
-                continue
-            self._phase[task] = STARTING
-            self._active[task] = _Active(attempt=1)
-            out.append(Start(task, 1, self._new_id()))
-        if self._n_ended == n_tasks and not self._end_told:
+                self._over_budget(task, out)
+            else:
+                self._start(task, out)
+        if self._n_ended == len(self._plans) and not self._end_told:
             self._end_told = True
             cancelled = self._cancel_all and self._n_cancelled
             out.append(End(states.CANCELLED if cancelled else states.COMPLETED))
+
+    def _next_task(self) -> int | None:
+        """The next task that could start: one that has rested, else a pending one."""
+        while self._ready:
+            task = self._ready.popleft()
+            if self._phase[task] == RESTING:
+                return task
+        while self._next < len(self._plans):
+            self._next += 1
+            if self._phase[self._next - 1] == PENDING:
+                return self._next - 1
+        return None
+
+    def _start(self, task: int, out: list[Instruction]) -> None:
+        if self._phase[task] == RESTING:
+            self._n_resting -= 1
+        else:
+            self._active[task] = _Active(1, self._new_id())
+        active = self._active[task]
+        self._phase[task] = STARTING
+        out.append(Start(task, active.attempt, active.conversation_id, active.resume))
+
+    def _over_budget(self, task: int, out: list[Instruction]) -> None:
+        """Nothing starts any more: a task that has tried ends as it did, another is skipped."""
+        words = f"the session's budget of USD {self._budget_usd} is spent"
+        active = self._active.get(task)
+        before = active.outcome if active is not None else None
+        self._finish(task, before or Outcome(states.SKIPPED, "budget", words), out)

@@ -21,7 +21,16 @@ from cpr_nb.runner.command import (
 
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.
-NOT_ARGUMENTS = {"max_parallel", "name", "cwd", "timeout_s", "silence_s", "budget_usd", "env"}
+NOT_ARGUMENTS = {
+    "attempts",
+    "max_parallel",
+    "name",
+    "cwd",
+    "timeout_s",
+    "silence_s",
+    "budget_usd",
+    "env",
+}
 
 
 def argv(**options: Any) -> list[str]:
@@ -128,7 +137,7 @@ def test_every_option_changes_the_arguments_or_is_somebody_elses(name: str) -> N
         "max_parallel": 3, "name": "n", "model": "m", "effort": "low", "permissions": "read",
         "allow": ["A"], "deny": ["D"], "cwd": "/", "schema": {"type": "object"}, "max_turns": 1,
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
-        "claude_args": ["--x"],
+        "claude_args": ["--x"], "attempts": 3,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 

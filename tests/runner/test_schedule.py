@@ -15,21 +15,19 @@ import pytest
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import schedule
-from cpr_nb.runner.schedule import (
-    GRACE_S,
+from cpr_nb.runner.messages import (
     Cancel,
     End,
     Ended,
     Event,
     Finish,
     Heard,
-    Schedule,
     Start,
     Started,
     Stop,
-    TaskPlan,
     Tick,
 )
+from cpr_nb.runner.schedule import GRACE_S, Schedule, TaskPlan
 
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
 

@@ -20,8 +20,8 @@ from hypothesis.stateful import (
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Exit, Outcome, derive
-from cpr_nb.runner.schedule import (
-    GRACE_S,
+from cpr_nb.model.retry import may_pass
+from cpr_nb.runner.messages import (
     Cancel,
     End,
     Ended,
@@ -31,18 +31,20 @@ from cpr_nb.runner.schedule import (
     Instruction,
     Kill,
     Listen,
-    Schedule,
+    Rest,
     Start,
     Started,
     Stop,
-    TaskPlan,
     Tick,
 )
+from cpr_nb.runner.schedule import GRACE_S, Schedule, TaskPlan
 
 # Whole and half seconds, so that sums are exact and a moment is met to the point.
 SECONDS = st.integers(1, 40).map(lambda halves: halves / 2)
 LIMITS = st.none() | st.sampled_from([0.5, 2.0, 7.0, 30.0])
-PLANS = st.builds(TaskPlan, LIMITS, LIMITS, schema=st.booleans())
+PLANS = st.builds(
+    TaskPlan, LIMITS, LIMITS, schema=st.booleans(), attempts=st.sampled_from([1, 2, 4])
+)
 RESULTS = st.sampled_from(
     [
         None,
@@ -72,10 +74,20 @@ class Book:
         self.killed = False
         self.exit: Exit | None = None
         self.finish: Outcome | None = None
+        self.attempt = 0
+        self.conversation_id = ""
+        self.rested: Outcome | None = None  # how the attempt before ended, while it rests
+        self.rests_until = 0.0
 
     @property
     def active(self) -> bool:
-        return self.intended and self.finish is None
+        return self.intended and self.finish is None and self.rested is None
+
+    def rest(self, outcome: Outcome, until: float) -> None:
+        self.running = self.listening = self.silent = self.killed = False
+        self.started_at = self.stopped_at = None
+        self.stop = self.exit = None
+        self.rested, self.rests_until = outcome, until
 
     @property
     def starting(self) -> bool:
@@ -194,7 +206,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         book.exit = exit_
         self.spent_usd += cost_usd or 0.0
         self.handle(Ended(self.now, task, exit_, cost_usd))
-        assert book.finish is not None, "a process ended and its task did not"
+        assert book.finish or book.exit is None, "a process ended and its task did not"
 
     @precondition(lambda self: any(book.listening for book in self.books))
     @rule(data=st.data(), ago=SECONDS | st.just(0.0), tool_running=st.booleans())
@@ -248,17 +260,31 @@ class ScheduleMachine(RuleBasedStateMachine):
             assert book.plan.silence_s is not None and book.started_at is not None
             assert self.now >= book.started_at + book.plan.silence_s
             book.listening = True
+        elif isinstance(instruction, Rest):
+            self.take_rest(book, instruction)
         else:
             assert isinstance(instruction, Finish)
             self.take_finish(book, instruction.outcome)
 
     def take_start(self, book: Book, start: Start) -> None:
-        assert not book.intended and not book.cancel_asked
-        assert start.attempt == 1
-        assert start.conversation_id in self.ids - self.used, "an id is used once"
-        self.used.add(start.conversation_id)
-        assert not self.budget_is_spent
-        book.intended = True
+        assert not book.active and not book.cancel_asked and not self.budget_is_spent
+        if book.rested is None:
+            assert start.attempt == 1 and not start.resume
+            assert start.conversation_id in self.ids - self.used, "an id is used once"
+            self.used.add(start.conversation_id)
+        else:
+            assert start.attempt == book.attempt + 1 <= book.plan.attempts
+            assert start.conversation_id == book.conversation_id and start.resume
+            assert self.now >= book.rests_until
+        book.intended, book.rested = True, None
+        book.attempt, book.conversation_id = start.attempt, start.conversation_id
+
+    def take_rest(self, book: Book, rest: Rest) -> None:
+        assert may_pass(rest.outcome) and book.attempt < book.plan.attempts
+        assert not book.cancel_asked
+        expected = self.expected(book)
+        assert (rest.outcome.outcome, rest.outcome.reason) == (expected.outcome, expected.reason)
+        book.rest(rest.outcome, self.now + rest.delay_s)
 
     def take_stop(self, book: Book, stop: Stop) -> None:
         assert book.running and book.stop is None
@@ -274,23 +300,31 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     def take_finish(self, book: Book, outcome: Outcome) -> None:
         if book.exit is not None:
-            asked_to = "cancelled" if book.cancel_asked and not book.stop else None
-            cause = book.stop.cause if book.stop else asked_to
-            copy = Exit(
-                book.exit.exit_code,
-                signal=book.exit.signal,
-                result=book.exit.result,
-                spawn_error=book.exit.spawn_error,
-                cause=cause,
-            )
-            expected = derive(copy, schema=book.plan.schema)
+            expected = self.expected(book)
             assert (outcome.outcome, outcome.reason) == (expected.outcome, expected.reason)
+            tried = book.attempt >= book.plan.attempts or book.cancel_asked
+            assert tried or not may_pass(outcome), "it gave up too early"
+        elif book.rested is not None and not book.cancel_asked:
+            assert outcome is book.rested and self.budget_is_spent
         elif outcome.outcome == states.SKIPPED:
             assert not book.intended and self.budget_is_spent
         else:
             assert outcome.outcome == states.CANCELLED
-            assert not book.intended and book.cancel_asked
+            assert not book.active and book.cancel_asked
         book.finish = outcome
+
+    def expected(self, book: Book) -> Outcome:
+        """How the attempt that is over ended, by the truth table alone."""
+        assert book.exit is not None
+        asked_to = "cancelled" if book.cancel_asked and not book.stop else None
+        copy = Exit(
+            book.exit.exit_code,
+            signal=book.exit.signal,
+            result=book.exit.result,
+            spawn_error=book.exit.spawn_error,
+            cause=book.stop.cause if book.stop else asked_to,
+        )
+        return derive(copy, schema=book.plan.schema)
 
     # -- what holds always --------------------------------------------------------------------
 
@@ -307,7 +341,10 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_place_stays_empty_while_a_task_waits(self) -> None:
-        waiting = sum(not book.intended and book.finish is None for book in self.books)
+        waiting = sum(
+            not book.active and book.finish is None and self.now >= book.rests_until
+            for book in self.books
+        )
         if self.begun and waiting:
             assert sum(book.active for book in self.books) == self.limit
             assert not self.budget_is_spent, "a task waits for money that will not come"
@@ -339,12 +376,15 @@ class ScheduleMachine(RuleBasedStateMachine):
         if not hasattr(self, "schedule"):
             return
         self.no_time_goes_by()
+        good = {"is_error": False, "structured_output": {}}
         for _ in range(2 * len(self.books)):
+            self.now = max([self.now, *(book.rests_until for book in self.books)])
+            self.handle(Tick(self.now))
             for task, book in enumerate(self.books):
                 if book.starting:
                     self.start_process(task)
                 if book.running:
-                    self.end_process(task, Exit(0, result={"is_error": False}), None)
+                    self.end_process(task, Exit(0, result=good), None)
         assert len(self.ends) == 1
         n_cancelled = sum(
             book.finish is not None and book.finish.outcome == states.CANCELLED
