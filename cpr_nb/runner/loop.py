@@ -268,7 +268,7 @@ class Loop:
     def _end(self, state: str) -> None:
         process.sweep(self._leftovers)
         if self._git is not None:
-            self._take_git(os.waitpid(self._git[0], 0)[1])
+            self._take_git(_wait_or_kill(self._git[0]))
         self._recorder.end(state)
         self._done = True
 
@@ -297,6 +297,17 @@ def new_uuid() -> str:
 def _chance() -> float:
     """A number from 0 to 1, without the module random (2 MB)."""
     return int.from_bytes(os.urandom(4)) / (1 << 32)
+
+
+def _wait_or_kill(pid: int) -> int:
+    """The wait status of a child that should be done by now; it does not keep us for ever."""
+    for _ in range(200):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(0.01)
+    process.signal_process(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]
 
 
 def _ask_git(cwd: str) -> tuple[int, int] | None:

@@ -115,11 +115,11 @@ def test_the_answer_of_another_call_ends_nothing() -> None:
 
 
 def test_files_below_the_folder_are_named_without_it() -> None:
-    activity = Activity("/work/repo/")
-    activity.feed(call("1", "Read", file_path="/work/repo/src/a.py"))
+    activity = Activity("/srv/repo/")
+    activity.feed(call("1", "Read", file_path="/srv/repo/src/a.py"))
     assert activity.now == "Read src/a.py"
-    activity.feed(call("2", "Read", file_path="/work/repository/a.py"))
-    assert activity.now == "Read /work/repository/a.py"
+    activity.feed(call("2", "Read", file_path="/srv/repository/a.py"))
+    assert activity.now == "Read /srv/repository/a.py"
 
 
 def test_a_retry_is_told_until_the_agent_speaks_again() -> None:

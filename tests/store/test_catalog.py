@@ -78,10 +78,10 @@ def test_only_the_environment_that_is_given_counts(
 def test_then_the_nearest_pyproject_relative_to_itself(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configure(repo, '[tool.cpr]\nresults_dir = "../shared/r"')
+    configure(repo, '[tool.cpr]\nresults_dir = "../common/r"')
     put(repo / "notebooks" / "results", "1")
     monkeypatch.chdir(repo / "notebooks")
-    assert results_dir(None, {"CPR_RESULTS_DIR": ""}) == str(repo.parent / "shared" / "r")
+    assert results_dir(None, {"CPR_RESULTS_DIR": ""}) == str(repo.parent / "common" / "r")
     configure(repo, '[tool.cpr]\nresults_dir = "/absolute"')
     assert results_dir(None, {}) == "/absolute"
     configure(repo, '[tool.cpr]\nresults_dir = "~/r"')
