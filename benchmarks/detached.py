@@ -1,0 +1,150 @@
+"""Following a detached runner to its very end, and knowing what it cost.
+
+A runner is nobody's child: it forks once and its first process exits. This process makes
+itself a "subreaper" (Linux), so the runner becomes *its* child instead of init's. Then wait()
+ends the moment that the real, unchanged runner is gone, and the kernel adds the CPU time of
+the runner and of all tasks that it reaped to our RUSAGE_CHILDREN: nothing is sampled.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks.lab import SkippedError, await_readable
+from cpr_nb._launch import plan
+
+if TYPE_CHECKING:
+    from cpr_nb import Session
+
+_PR_SET_CHILD_SUBREAPER = 36
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_TIMEOUT_S = 600.0
+_CANCEL_TIMEOUT_S = 20.0
+
+
+class RunnerCost(NamedTuple):
+    """The CPU time of a runner that has ended: its own, and that of its tasks."""
+
+    own_s: float
+    tasks_s: float
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of whatever its children leave behind.
+
+    Raises:
+        SkippedError: If the system has no such thing.
+    """
+    if not sys.platform.startswith("linux"):
+        raise SkippedError("needs Linux: elsewhere the CPU time of a detached runner can't be had")
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise SkippedError(f"prctl: {os.strerror(ctypes.get_errno())}")
+
+
+def launch(
+    prompts: Iterable[Any],
+    claude: Path,
+    results: Path,
+    environment: Mapping[str, str],
+    **options: Any,
+) -> Session:
+    """`cpr_nb.launch` with an environment that is given, not ours."""
+    places = {"claude_path": str(claude), "results_dir": str(results), "cwd": str(results)}
+    return plan(prompts, {**places, **options}, environ=environment).start()
+
+
+class Runner:
+    """A runner that is followed.
+
+    Args:
+        pid: Its process id.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid)
+
+    def await_end(self, timeout_s: float = _TIMEOUT_S) -> None:
+        """Waits, without looking again and again, until its process has ended.
+
+        Raises:
+            TimeoutError: If it did not end in time.
+        """
+        if not await_readable(self._pidfd, timeout_s):
+            raise TimeoutError(f"the runner {self.pid} did not end in {timeout_s} s")
+
+    def cost(self) -> RunnerCost:
+        """What it cost; it must have ended, and its zombie must still be there."""
+        fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        user, system, tasks_user, tasks_system = (int(field) for field in fields[11:15])
+        return RunnerCost(
+            (user + system) / _TICKS_PER_S, (tasks_user + tasks_system) / _TICKS_PER_S
+        )
+
+    def kill(self) -> None:
+        """Kills it, if it is still there."""
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Takes the end of its process; waits for it."""
+        os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
+        os.close(self._pidfd)
+
+
+@contextmanager
+def followed(session: Session) -> Iterator[Runner]:
+    """Follows a session's runner; at the end of the block nothing of the session is left.
+
+    After an error in the block, or when it takes too long, the session is cancelled.
+
+    Args:
+        session: The session; `adopt_orphans` came before its launch.
+
+    Yields:
+        The runner.
+
+    Raises:
+        TimeoutError: If the runner did not end in time.
+        RuntimeError: If a task did not succeed: then nothing was measured.
+    """
+    runner = Runner(int(json.loads(Path(session.paths.runner).read_bytes())["pid"]))
+    try:
+        yield runner
+        runner.await_end()
+    except BaseException:
+        session.cancel()
+        try:
+            runner.await_end(_CANCEL_TIMEOUT_S)
+        except TimeoutError:
+            runner.kill()
+        raise
+    finally:
+        runner.reap()
+    head = session.refresh().head
+    if head.get("successful") != head.get("total"):
+        raise RuntimeError(f"not all tasks succeeded: {session!r}, see {session.paths.root}")
+
+
+def run_session(
+    prompts: Iterable[Any],
+    claude: Path,
+    results: Path,
+    environment: Mapping[str, str],
+    **options: Any,
+) -> RunnerCost:
+    """Launches a session and waits until its runner is gone.
+
+    Returns:
+        What the runner cost.
+    """
+    with followed(launch(prompts, claude, results, environment, **options)) as runner:
+        runner.await_end()
+        return runner.cost()

@@ -1,0 +1,28 @@
+"""The benchmarks run; what they measure is for `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the stub")
+@pytest.mark.parametrize("group", ["command", "launch", "memory", "list", "tasks"])
+def test_a_smoke_run_prints_a_row(group: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--only", group],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "skipped" not in done.stdout
+    assert len(done.stdout.splitlines()) > 3
