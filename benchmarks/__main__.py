@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -35,6 +36,8 @@ def main(argv: list[str]) -> int:
         0, whether goals are met or not: a benchmark tells, it does not judge a build.
     """
     options = _parser().parse_args(argv)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     rounds = 1 if options.quick else options.rounds
     print(_machine(), flush=True)
     if options.quick:
@@ -52,6 +55,10 @@ def main(argv: list[str]) -> int:
                 print(f"{name}: skipped, {reason}", flush=True)
         print(f"Load at the end: {_load()}", flush=True)
     return 0
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt  # so that what runs is ended and the folder removed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,4 +89,7 @@ def _load() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

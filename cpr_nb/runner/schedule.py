@@ -71,35 +71,6 @@ class TaskPlan:
         self.attempts = attempts
 
 
-class Past:
-    """Where a session that is taken up again stands with one task.
-
-    Args:
-        ended: Whether the task has ended; nothing else counts then.
-        attempt: Its last attempt, from 1; 0 if it never started.
-        conversation_id: That attempt's conversation.
-        alive: Whether that attempt's process still runs: it is taken over.
-        cancelled: Whether it ended as cancelled.
-    """
-
-    __slots__ = ("alive", "attempt", "cancelled", "conversation_id", "ended")
-
-    def __init__(
-        self,
-        attempt: int = 0,
-        conversation_id: str = "",
-        *,
-        ended: bool = False,
-        alive: bool = False,
-        cancelled: bool = False,
-    ) -> None:
-        self.attempt = attempt
-        self.conversation_id = conversation_id
-        self.ended = ended
-        self.alive = alive
-        self.cancelled = cancelled
-
-
 class _Active:
     """A task between the intent of its first attempt and its end."""
 
@@ -134,9 +105,6 @@ class Schedule:
         new_id: Gives the id of a new conversation.
         chance: Gives numbers from 0 to 1, for the jitter of retries.
         budget_usd: No task starts any more once this is spent; None for no limit.
-        spent_usd: What the session has cost before.
-        past: Where each task stands, for a session that is taken up again. Those that run are
-            counted as running from the start; tell of them by `Started` and `Ended`.
 
     Example:
         >>> from cpr_nb.runner.messages import Tick
@@ -153,8 +121,6 @@ class Schedule:
         new_id: Callable[[], str],
         chance: Callable[[], float] = lambda: 0.5,
         budget_usd: float | None = None,
-        spent_usd: float = 0.0,
-        past: Sequence[Past] = (),
     ) -> None:
         self._plans = plans
         self._limit = max_parallel or len(plans)
@@ -171,22 +137,7 @@ class Schedule:
         self._n_cancelled = 0
         self._cancel_all = False
         self._end_told = False
-        self.spent_usd = spent_usd
-        for task, before in enumerate(past):
-            self._take_up(task, before)
-
-    def _take_up(self, task: int, past: Past) -> None:
-        if past.ended:
-            self._phase[task] = ENDED
-            self._n_ended += 1
-            self._n_cancelled += past.cancelled
-        elif past.attempt:
-            again = past.attempt + (not past.alive)
-            self._active[task] = _Active(again, past.conversation_id, "" if past.alive else GO_ON)
-            self._phase[task] = STARTING if past.alive else RESTING
-            if not past.alive:
-                self._n_resting += 1
-                self._ready.append(task)
+        self.spent_usd = 0.0
 
     def handle(self, event: Event) -> list[Instruction]:
         """Takes one event.
