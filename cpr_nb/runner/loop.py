@@ -69,6 +69,7 @@ class Loop:
         self._leftovers: list[str] = []
         self._next_sweep_at = 0.0
         self._next_requests_at = 0.0
+        self._more_to_reap = False
         self._done = False
 
     def run(self) -> None:
@@ -108,6 +109,8 @@ class Loop:
     # -- time -------------------------------------------------------------------------------
 
     def _timeout_ms(self) -> float:
+        if self._more_to_reap:
+            return 0
         now = time.monotonic()
         waits = [self._next_requests_at - now]
         if self._unidentified:
@@ -130,8 +133,9 @@ class Loop:
                     events.append(follow_up)
 
     def _reap(self) -> None:
-        """Takes every child that has ended."""
-        while True:
+        """Takes the children that have ended; not for ever, for each end starts another child."""
+        self._more_to_reap = False
+        while not self._more_to_reap:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
@@ -141,6 +145,7 @@ class Loop:
             attempt = self._attempts.pop(pid, None)
             if attempt is not None:
                 self._take_end(attempt, status, usage.ru_maxrss)
+                self._more_to_reap = time.monotonic() >= self._next_requests_at
             elif self._git is not None and pid == self._git[0]:
                 self._take_git(status)
 
@@ -267,6 +272,7 @@ class Loop:
 
     def _end(self, state: str) -> None:
         process.sweep(self._leftovers)
+        self._leftovers.clear()
         if self._git is not None:
             self._take_git(_wait_or_kill(self._git[0]))
         self._recorder.end(state)

@@ -172,3 +172,12 @@ def test_a_task_that_ignores_the_request_is_killed_after_the_grace(
     assert task.fields["duration_s"] >= 10
     processes.await_lock(session.path / "runner.lock")
     assert processes.survivors(token) == {}
+
+
+def test_a_cancel_is_heard_while_tasks_end_without_a_pause(stub_cpr: Cpr) -> None:
+    stub_cpr.env["CPR_CLAUDE"] = "/bin/true"  # ends at once: there is always a child to reap
+    session = stub_cpr.launch(prompts(*["a"] * 4000), "-j", "16", "--attempts", "1")
+    session.wait_until(lambda: session.snapshot.count("completed") > 0, LIMIT_S, "the first task")
+    session.cancel()
+    session.wait(LIMIT_S)
+    assert session.state == "cancelled" and session.snapshot.count("n_cancelled") > 500
