@@ -55,7 +55,7 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
             f"nothing to retry in {session.id}: no task has ended without success{left}"
         )
     merged = {**asked["options"], "cwd": asked["cwd"], **options}
-    merged["env"] = _values(asked.get("env_names", []), options.get("env", {}))
+    merged["env"] = stored_values(asked.get("env_names", []), options.get("env", {}))
     merged.setdefault("results_dir", str(session.path.parent))
     tasks = [_task(asked["tasks"][task.num - 1], options) for task in wanted]
     return _launch.plan(tasks, merged, parent_session_id=session.id)
@@ -65,12 +65,20 @@ def _task(asked: dict[str, Any], options: dict[str, Any]) -> TaskSpec:
     own = {name: value for name, value in asked.get("options", {}).items() if name not in options}
     names = asked.get("env_names", [])
     if names:
-        own["env"] = _values(names, options.get("env", {}))
+        own["env"] = stored_values(names, options.get("env", {}))
     return TaskSpec(asked["id"], asked["prompt"], own, f"task {asked['id']}")
 
 
-def _values(names: list[str], given: dict[str, str]) -> dict[str, str]:
-    """The values of variables of which only the names are stored."""
+def stored_values(names: list[str], given: dict[str, str]) -> dict[str, str]:
+    """The values of variables of which only the names are stored.
+
+    Args:
+        names: The variables that a session was given.
+        given: Values that are given now; those of this process come second.
+
+    Raises:
+        InputError: If one has no value.
+    """
     values = dict(given)
     for name in names:
         if name not in values:

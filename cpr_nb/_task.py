@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.model import errors, states
 from cpr_nb.model.activity import Activity
+from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts, parse_line, text_blocks
 from cpr_nb.store import requests
 from cpr_nb.store.read import open_regular, read_answer
@@ -150,10 +151,11 @@ class Task:
 
     @property
     def denials(self) -> list[dict[str, Any]]:
-        """The tool calls that the permissions refused, as the CLI reports them."""
-        result = self.facts().result
-        denials = result.get("permission_denials") if result else None
-        return [d for d in denials if isinstance(d, dict)] if isinstance(denials, list) else []
+        """The tool calls that the permissions refused, as the CLI reports them.
+
+        Each has ``rule`` beside it: what ``allow=[…]`` would need to let it pass.
+        """
+        return [{**d, "rule": denial_rule(d)} for d in denials_of(self.facts().result)]
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The events of its last attempt so far; a torn last line is left out."""
@@ -242,16 +244,17 @@ class Task:
     def cancel(self) -> bool:
         """Asks the runner to end this task with its whole process tree; the others go on.
 
+        If the session's runner is gone, it is done here and now, and nothing else is.
+
         Returns:
             False if it had ended already.
 
         Raises:
-            SessionNotUsable: If no runner is there to do it.
+            SessionNotUsable: If the seed wrote the session, or it can't be read.
         """
         if self.done():
             return False
-        self._session.require_runner("cancel")
-        requests.leave(self._session.paths, requests.cancel_name(self.id))
+        self._session.ask("cancel", requests.cancel_name(self.id))
         return True
 
 

@@ -99,12 +99,10 @@ def allow_options(tasks: Iterable[Task]) -> str:
     """The options that would allow what was denied to these tasks, for a person to copy."""
     import shlex
 
-    from cpr_nb.cli.render import denial_rule, strip_controls
+    from cpr_nb.cli.render import strip_controls
+    from cpr_nb.model.denials import rules_of
 
-    rules = dict.fromkeys(
-        denial_rule(denial)
-        for task in tasks
-        if task.fields.get("n_denials")
-        for denial in task.denials
+    rules = rules_of(
+        denial for task in tasks if task.fields.get("n_denials") for denial in task.denials
     )
     return " ".join(f"--allow {shlex.quote(strip_controls(rule))}" for rule in rules)

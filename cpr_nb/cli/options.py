@@ -94,7 +94,9 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     for option in OPTIONS.values():
         flags = ["-j", option.flag] if option.name == "max_parallel" else [option.flag]
         settings: dict[str, Any] = {"help": option.help, "dest": option.name}
-        if option.choices:
+        if option.kind == "flag":
+            settings |= {"action": "store_const", "const": "true"}
+        elif option.choices:
             settings["choices"] = option.choices
         else:
             settings["metavar"] = option.metavar or _METAVARS.get(option.kind, "VALUE")
@@ -146,12 +148,21 @@ def _read_list(option: Option, values: list[str]) -> list[str]:
 
 
 def _read_env(option: Option, values: list[str]) -> dict[str, str]:
+    return read_env(values, option.flag)
+
+
+def read_env(pairs: list[str], flag: str) -> dict[str, str]:
+    """Reads variables: ``NAME=VALUE``, or ``NAME`` for the value that it has here.
+
+    Raises:
+        InputError: If a name has no value here.
+    """
     env = {}
-    for pair in values:
+    for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             if name not in os.environ:
-                raise InputError(f"{name} is not set here: give {name}=VALUE", option.flag)
+                raise InputError(f"{name} is not set here: give {name}=VALUE", flag)
             value = os.environ[name]
         env[name] = value
     return env

@@ -8,7 +8,8 @@ import time
 
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot
-from cpr_nb.store.rows import parse_iso, session_duration_s, task_state
+from cpr_nb.store.rows import session_duration_s, task_state
+from cpr_nb.store.times import parse_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -242,25 +243,6 @@ def status_notes(session: Snapshot, allow: str) -> list[str]:
         notes.append(f"{session.count('n_denials')} tool calls were denied; to allow: {allow}")
     notes.append(f"Folder: {session.paths.root}")
     return notes
-
-
-def denial_rule(denial: dict[str, Any]) -> str:
-    """The rule that would allow what was denied.
-
-    Example:
-        >>> denial_rule({"tool_name": "Bash", "tool_input": {"command": "pytest -q tests"}})
-        'Bash(pytest:*)'
-    """
-    tool = str(denial.get("tool_name", ""))
-    tool_input = denial.get("tool_input")
-    command = tool_input.get("command") if isinstance(tool_input, dict) else None
-    if tool == "Bash" and isinstance(command, str) and command.split():
-        words = command.split()
-        # `git commit` and `git push` are not the same thing to allow.
-        plain = len(words) > 1 and re.fullmatch(r"[a-z][a-z-]*", words[1])
-        two = words[0] in ("git", "npm", "cargo", "go", "docker", "pip", "uv", "make") and plain
-        return f"Bash({' '.join(words[:2]) if two else words[0]}:*)"
-    return tool
 
 
 def utc_clock(iso: object) -> str:

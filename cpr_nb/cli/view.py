@@ -18,7 +18,8 @@ from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import parse_line
 from cpr_nb.model.outcome import one_line
 from cpr_nb.store.follow import Follower
-from cpr_nb.store.rows import parse_iso, session_duration_s, task_duration_s, task_state
+from cpr_nb.store.rows import session_duration_s, task_duration_s, task_state
+from cpr_nb.store.times import parse_iso
 
 _REFRESH_S = 0.25
 _FRAME_LINES = 8  # what stands around the rows of tasks

@@ -26,14 +26,19 @@ class Executor(Protocol):
         lock_fd: int,
         environ: Mapping[str, str],
         task_env: Mapping[str, Mapping[str, str]],
+        *,
+        settle: bool = False,
     ) -> int:
         """Starts the session's runner, which takes over the lock.
+
+        If an earlier runner of the session is gone, it goes on from there.
 
         Args:
             paths: The session's paths; its folder is complete.
             lock_fd: The descriptor that holds the session's lock; the caller closes its copy.
             environ: The environment that tasks inherit.
             task_env: Task id → variables of its own.
+            settle: Only carry out the requests that wait in its folder; start nothing.
 
         Returns:
             The runner's pid.

@@ -19,6 +19,8 @@ class LocalExecutor:
         lock_fd: int,
         environ: Mapping[str, str],
         task_env: Mapping[str, Mapping[str, str]],
+        *,
+        settle: bool = False,
     ) -> int:
         """See `cpr_nb.executors.base.Executor.start`."""
-        return start_runner(paths, lock_fd, environ, task_env)
+        return start_runner(paths, lock_fd, environ, task_env, settle=settle)

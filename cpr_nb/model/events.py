@@ -106,6 +106,8 @@ class RunFacts:
     """
 
     __slots__ = (
+        "_counted_id",
+        "answered",
         "api_retries",
         "claude_version",
         "cost_usd",
@@ -123,6 +125,8 @@ class RunFacts:
         self.claude_version: str | None = None
         self.api_retries = 0
         self.last_text = ""
+        self.answered = False  # the API answered at least once
+        self._counted_id: object = None  # the message whose usage was counted last
 
     def feed(self, line: bytes) -> None:
         """Takes one line. Only lines that can matter are parsed: the runner reads them all."""
@@ -143,15 +147,31 @@ class RunFacts:
             self._take_result(event)
         elif kind == "assistant":
             self.last_text = "\n".join(text_blocks(event)) or self.last_text
+            self._take_usage(event.get("message"))
         elif kind == "system" and subtype == "api_retry":
             self.api_retries += 1
         elif kind == "system" and subtype == "init":
             self.model = text_or_none(event.get("model"))
             self.claude_version = text_or_none(event.get("claude_code_version"))
 
+    def _take_usage(self, message: object) -> None:
+        """Counts a message's usage: all that is known of a run that never tells a result.
+
+        It stands in each of the message's events, and counts once.
+        """
+        if not isinstance(message, dict) or message.get("model") == "<synthetic>":
+            return
+        self.answered = True
+        if self.result is None and message.get("id") != self._counted_id:
+            self._counted_id = message.get("id")
+            for name, count in usage_tokens(message.get("usage")).items():
+                self.tokens[name] = self.tokens.get(name, 0) + count
+
     def _take_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")
         adds = isinstance(since_last, dict) and self.result is not None
+        if self.result is None:
+            self.tokens = {}  # it knows better than the messages before it
         self.result = result
         figures = since_last if isinstance(since_last, dict) else result.get("modelUsage")
         models = list(figures.values()) if isinstance(figures, dict) else []
@@ -177,6 +197,21 @@ class RunFacts:
             self.tokens[name] = int(count)
         else:
             self.tokens.pop(name, None)
+
+
+def usage_tokens(usage: object) -> dict[str, int]:
+    """The token counts of one message's ``usage``, by our names.
+
+    Example:
+        >>> usage_tokens({"input_tokens": 3, "service_tier": "standard"})
+        {'input_tokens': 3}
+    """
+    counts = {}
+    for name, (_, key) in TOKEN_FIELDS.items():
+        count = integer(usage.get(key)) if isinstance(usage, dict) else None
+        if count is not None:
+            counts[name] = count
+    return counts
 
 
 def text_or_none(value: object) -> str | None:

@@ -58,7 +58,7 @@ class Option:
 
     Args:
         name: The keyword; the flag is the same with dashes.
-        kind: text, choice, count, seconds, usd, rules, arguments, env, schema, folder.
+        kind: text, choice, count, seconds, usd, flag, rules, arguments, env, schema, folder.
         help: One line for a person.
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
@@ -136,6 +136,29 @@ OPTIONS: Mapping[str, Option] = {
             "overload, network, silence, a crash, a missing structure (default: 2)",
             metavar="N",
         ),
+        Option(
+            "first_byte_s",
+            "seconds",
+            "end a task that has written nothing at all after this many seconds (default: 600)",
+        ),
+        Option(
+            "check",
+            "text",
+            "a shell command that is run in the task's folder after its success, such as "
+            "'pytest -q'; if it fails, the task counts as failed",
+            metavar="COMMAND",
+        ),
+        Option(
+            "check_timeout_s", "seconds", "end the check after this many seconds (default: 600)"
+        ),
+        Option("fail_on_denied", "flag", "a task of which a tool call was denied counts as failed"),
+        Option(
+            "warm_start",
+            "flag",
+            "one of the tasks that begin alike leads until its first answer, so that the others "
+            "read the prompt cache instead of each paying to write it",
+            per_task=False,
+        ),
         Option("task_budget_usd", "usd", "end a task that has cost more, by the CLI's estimate"),
         Option(
             "budget_usd",
@@ -201,6 +224,8 @@ def from_text(option: Option, text: str, where: str) -> Any:
         >>> from_text(OPTIONS["max_turns"], "3", "--max-turns")
         3
     """
+    if option.kind == "flag":
+        return _flag(option, text, where)
     if option.kind in ("count", "seconds", "usd"):
         try:
             return int(text) if option.kind == "count" else float(text)
@@ -236,6 +261,14 @@ def _count(option: Option, value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < option.minimum:
         raise InputError(f"must be a whole number from {option.minimum}, not {value!r}", where)
     return int(value)
+
+
+def _flag(option: Option, value: Any, where: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    known = words.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(known, bool):
+        raise InputError(f"must be true or false, not {value!r}", where)
+    return known
 
 
 def _positive(option: Option, value: Any, where: str) -> float:
@@ -306,6 +339,7 @@ _CHECKS = {
     "count": _count,
     "seconds": _positive,
     "usd": _positive,
+    "flag": _flag,
     "rules": _texts,
     "arguments": _texts,
     "env": _env,

@@ -9,6 +9,7 @@ exit 0 and no ``structured_output``; SIGINT ends with exit 0 and ``is_error: tru
 from __future__ import annotations
 
 from cpr_nb.model import states
+from cpr_nb.model.denials import denials_of, rules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ STOP_CAUSES = {
     "cancelled": (states.CANCELLED, "cancelled"),
     "timeout": (states.TIMED_OUT, "timeout"),
     "silence": (states.TIMED_OUT, "silence"),
+    "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
+    "throttled": (states.FAILED, "rate_limit"),
 }
 
 _SUBTYPE_REASONS = {
@@ -81,7 +84,7 @@ class Outcome:
         return f"Outcome({self.outcome!r}, {self.reason!r}, {self.error!r})"
 
 
-def derive(exit_: Exit, *, schema: bool = False) -> Outcome:
+def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -> Outcome:
     """Says how an attempt ended.
 
     It succeeded only if it exited with 0 (or nobody knows, or we stopped it after its
@@ -91,6 +94,7 @@ def derive(exit_: Exit, *, schema: bool = False) -> Outcome:
     Args:
         exit_: What is known about the end.
         schema: Whether a JSON schema was asked for.
+        fail_on_denied: Whether a tool call that the permissions refused makes it fail.
 
     Returns:
         The outcome with its reason.
@@ -108,6 +112,9 @@ def derive(exit_: Exit, *, schema: bool = False) -> Outcome:
         assert result is not None  # noqa: S101 - for the type checker; good_answer says so
         if schema and result.get("structured_output") is None:
             return Outcome(states.FAILED, "no_structure", "the answer lacks the structure")
+        rules = rules_of(denials_of(result)) if fail_on_denied else []
+        if rules:
+            return Outcome(states.FAILED, "denied", one_line(f"denied: {', '.join(rules)}"))
         return Outcome(states.SUCCEEDED, "completed")
     if exit_.cause is not None:
         outcome, reason = STOP_CAUSES[exit_.cause]

@@ -111,6 +111,7 @@ def facts_fields(facts: RunFacts) -> dict[str, Any]:
     is_error = result.get("is_error")
     return {
         "cost_usd": facts.cost_usd,
+        "n_unknown_costs": 1 if facts.cost_usd is None and facts.answered else None,
         **facts.tokens,
         "num_turns": integer(result.get("num_turns")),
         "n_denials": facts.n_denials or None,
@@ -132,6 +133,7 @@ SUMMED = (
     "cache_read_tokens",
     "cache_write_tokens",
     "n_denials",
+    "n_unknown_costs",
 )
 
 
@@ -144,6 +146,16 @@ def add_figures(fields: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     """
     sums = {name: fields.get(name, 0) + more[name] for name in SUMMED if more.get(name) is not None}
     return {**fields, **sums}
+
+
+def safe_figures(fields: dict[str, Any]) -> dict[str, Any]:
+    """The figures among these fields, those that are none replaced by None.
+
+    Example:
+        >>> safe_figures({"cost_usd": "much", "n_denials": 2, "state": "ended"})
+        {'cost_usd': None, 'n_denials': 2}
+    """
+    return {name: number(fields[name]) for name in SUMMED if name in fields}
 
 
 def answer_text(outcome: Outcome, facts: RunFacts | None) -> str:

@@ -1,8 +1,9 @@
-"""The runner's start: ``python -I -S -X utf8 cpr_nb/runner/__main__.py FOLDER LOCK READY``.
+"""The runner's start: ``python -I -S -X utf8 …/__main__.py FOLDER LOCK READY [settle]``.
 
 Run as a file, not with ``-m``: that spares the search of site-packages, and the runner
 starts in the time of a bare Python. LOCK is the descriptor that holds the session's lock,
 READY the one on which whoever launched us waits for "ok" with our pid, or what went wrong.
+With "settle" the runner only carries out the requests that wait, and leaves.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ def main(argv: list[str]) -> int:
     """Runs one session.
 
     Args:
-        argv: The session's folder, the descriptor of the lock, the descriptor to tell on.
+        argv: The session's folder, the descriptor of the lock, the descriptor to tell on, and
+            perhaps "settle".
 
     Returns:
         The exit code: 0 when every task has ended.
@@ -26,7 +28,7 @@ def main(argv: list[str]) -> int:
     if os.fork():
         os._exit(0)
     try:
-        loop = _prepare(root)
+        loop = _prepare(root, lock_fd, settle=argv[3:] == ["settle"])
     except BaseException as error:
         os.write(ready_fd, f"{type(error).__name__}: {error}".encode())
         raise
@@ -40,12 +42,13 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _prepare(root: str):  # type: ignore[no-untyped-def]  # its type would have to be imported
+def _prepare(root: str, lock_fd: int, *, settle: bool):  # type: ignore[no-untyped-def]
+    # Its type would have to be imported.
     # After the standard library, so that nothing in site-packages can stand in its place.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     from cpr_nb.runner import begin
 
-    return begin.prepare(root)
+    return begin.prepare(root, lock_fd, settle=settle)
 
 
 if __name__ == "__main__":

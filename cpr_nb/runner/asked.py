@@ -10,7 +10,7 @@ import json
 from array import array
 
 from cpr_nb.model import record
-from cpr_nb.runner.schedule import TaskPlan
+from cpr_nb.runner.plans import TaskPlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_ATTEMPTS = 2
+#: A start-up that hangs is no work: other time limits are off unless somebody asks for them.
+FIRST_BYTE_S = 600.0
+CHECK_TIMEOUT_S = 600.0
+#: The options that change what all requests of a task begin with.
+IN_THE_PREFIX = ("model", "effort", "permissions", "allow", "deny", "schema", "claude_args")
 
 
 class Asked:
@@ -32,7 +37,12 @@ class Asked:
         self.head: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n") + b"}")
         self._offsets = array("Q")
         self.plans: list[TaskPlan] = []
-        self._plans: dict[tuple[float | None, float | None, bool, int], TaskPlan] = {}
+        self._plans: dict[tuple[Any, ...], TaskPlan] = {}
+        #: The group of each task, if one of a group is to lead (``warm_start``).
+        self.groups: array[int] | None = None
+        if self.head["options"].get("warm_start"):
+            self.groups = array("I")
+        self._group_numbers: dict[str, int] = {}
 
     def read_tasks(self) -> Iterator[dict[str, Any]]:
         """Reads every task once, before anything else is asked of this object.
@@ -47,6 +57,8 @@ class Asked:
                 task = json.loads(line.rstrip(b",\n"))
                 self._offsets.append(offset)
                 self.plans.append(self._plan(task.get("options", {})))
+                if self.groups is not None:
+                    self.groups.append(self._group(task.get("options", {})))
                 yield record.base_fields(len(self._offsets), task["id"], task["prompt"])
             offset += len(line)
 
@@ -55,13 +67,33 @@ class Asked:
         key = (
             options.get("timeout_s"),
             options.get("silence_s"),
+            options.get("first_byte_s", FIRST_BYTE_S),
             "schema" in options,
             options.get("attempts", DEFAULT_ATTEMPTS),
+            "check" in options,
+            options.get("check_timeout_s", CHECK_TIMEOUT_S),
+            bool(options.get("fail_on_denied")),
         )
         # Thousands of tasks share a handful of plans.
         if key not in self._plans:
-            self._plans[key] = TaskPlan(key[0], key[1], schema=key[2], attempts=key[3])
+            self._plans[key] = TaskPlan(
+                key[0],
+                key[1],
+                first_byte_s=key[2],
+                schema=key[3],
+                attempts=key[4],
+                check=key[5],
+                check_timeout_s=key[6],
+                fail_on_denied=key[7],
+            )
         return self._plans[key]
+
+    def _group(self, own: dict[str, Any]) -> int:
+        """The group of tasks whose requests begin alike: same model, tools and system prompt."""
+        options = {**self.head["options"], **own}
+        # In different folders they are alike too, for the CLI is told to keep them so.
+        alike = json.dumps({k: v for k, v in options.items() if k in IN_THE_PREFIX}, sort_keys=True)
+        return self._group_numbers.setdefault(alike, len(self._group_numbers))
 
     def task(self, number: int) -> dict[str, Any]:
         """The task's object, read from the file: id, prompt, options."""

@@ -1,4 +1,4 @@
-"""Gathers what the loop needs: what was asked, the environment, who we are."""
+"""Gathers what the loop needs: what was asked, what an earlier runner left, who we are."""
 
 from __future__ import annotations
 
@@ -9,12 +9,23 @@ import time
 
 from cpr_nb.runner import process
 from cpr_nb.runner.asked import Asked
-from cpr_nb.runner.loop import Loop
+from cpr_nb.runner.history import History, read_history
+from cpr_nb.runner.loop import Loop, chance, new_uuid
+from cpr_nb.runner.recorder import Recorder
+from cpr_nb.runner.recovery import Recovery
+from cpr_nb.runner.room import Room
+from cpr_nb.runner.schedule import Schedule
+from cpr_nb.runner.starter import Starter
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import utc_iso
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
-def prepare(root: str) -> Loop:
+
+def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
     """Makes the loop for a session's folder.
 
     Variables of single tasks come on stdin as JSON, task id → name → value: a value must
@@ -22,14 +33,58 @@ def prepare(root: str) -> Loop:
 
     Args:
         root: The session's folder.
+        lock_fd: The descriptor that holds the session's lock.
+        settle: Only carry out the requests that wait.
 
     Returns:
         The loop, ready to run.
     """
     task_env = json.loads(sys.stdin.buffer.read() or b"{}")
-    asked = Asked(SessionPaths(root).session)
+    paths = SessionPaths(root)
+    asked = Asked(paths.session)
+    history = read_history(paths)
+    numbers: dict[str, int] = {}
+    recorder = Recorder(paths, asked.head, _noted(asked, history, numbers), _runner(asked), history)
+    starter = Starter(paths, asked.head, dict(os.environb), task_env)
+    recovery = Recovery(paths, history, numbers, asked, starter)
+    for task_id, number in numbers.items():
+        if number in recovery.past:
+            recorder.take_up(number, history.tasks[task_id])
+    max_parallel = history.max_parallel
+    schedule = Schedule(
+        asked.plans,
+        max_parallel=asked.head["max_parallel"] if max_parallel is None else max_parallel,
+        new_id=new_uuid,
+        chance=chance,
+        budget_usd=asked.head["options"].get("budget_usd"),
+        groups=asked.groups,
+        past=recovery.past,
+        spent_usd=recovery.spent_usd,
+    )
+    return Loop(
+        paths,
+        asked,
+        recorder,
+        starter,
+        history,
+        recovery,
+        schedule,
+        Room(paths, lock_fd),
+        settle=settle,
+    )
+
+
+def _noted(asked: Asked, history: History, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """The tasks' unchanging fields; notes the numbers of those that have a history."""
+    for base in asked.read_tasks():
+        if base["transaction_id"] in history.tasks:
+            numbers[base["transaction_id"]] = base["task_num"] - 1
+        yield base
+
+
+def _runner(asked: Asked) -> dict[str, Any]:
     pid = os.getpid()
-    runner = {
+    return {
         "pid": pid,
         "started_at": utc_iso(time.time()),
         "start_time": process.start_time(pid),
@@ -37,4 +92,3 @@ def prepare(root: str) -> Loop:
         "host": os.uname().nodename,
         "executor": asked.head.get("executor"),
     }
-    return Loop(SessionPaths(root), asked, dict(os.environb), task_env, runner)

@@ -87,6 +87,9 @@ def build_argv(
         argv += ["--json-schema", json.dumps(options["schema"])]
     if "task_budget_usd" in options:
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
+    if options.get("warm_start"):
+        # Keeps what differs between folders out of what all requests begin with.
+        argv.append("--exclude-dynamic-system-prompt-sections")
     argv += options.get("claude_args", ())
     if "max_turns" in options:
         argv += ["--max-turns", str(options["max_turns"])]

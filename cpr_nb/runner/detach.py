@@ -21,6 +21,8 @@ def start_runner(
     lock_fd: int,
     environ: Mapping[str, str],
     task_env: Mapping[str, Mapping[str, str]],
+    *,
+    settle: bool = False,
 ) -> int:
     """Starts the detached runner of a session and waits until it is up.
 
@@ -32,6 +34,7 @@ def start_runner(
         lock_fd: The descriptor that holds the session's lock.
         environ: The environment of the runner, which its tasks inherit.
         task_env: Task id → variables of its own.
+        settle: Only carry out the requests that wait.
 
     Returns:
         The runner's pid.
@@ -43,7 +46,7 @@ def start_runner(
     secrets_fd = open_prompt(json.dumps(task_env).encode())
     ready_fd, tell_fd = os.pipe()
     argv = [sys.executable, "-I", "-S", "-X", "utf8", _MAIN]
-    argv += [paths.root, str(lock_fd), str(tell_fd)]
+    argv += [paths.root, str(lock_fd), str(tell_fd), *(["settle"] if settle else [])]
     try:
         process = subprocess.Popen(  # noqa: S603 - our own program
             argv,

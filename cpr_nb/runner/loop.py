@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import time
 from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Exit, Outcome, one_line
-from cpr_nb.runner import messages, process, schedule
-from cpr_nb.runner.attempt import Attempt, Starter, asked_again, terminate
-from cpr_nb.runner.recorder import Recorder
-from cpr_nb.store import layout
+from cpr_nb.runner import messages, plans, process, schedule
+from cpr_nb.runner.attempt import Attempt
+from cpr_nb.runner.clock import AwakeClock
+from cpr_nb.runner.gitinfo import GitQuestion
+from cpr_nb.runner.orders import Orders
+from cpr_nb.runner.pen import DISK_ERRORS
+from cpr_nb.runner.runs import Runs
+from cpr_nb.runner.starter import asked_again
+from cpr_nb.runner.transcript import tokens_since
+from cpr_nb.runner.wakeup import Wakeup
+from cpr_nb.store.write import utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +26,18 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.asked import Asked
+    from cpr_nb.runner.attempt import CheckRun
+    from cpr_nb.runner.history import History
+    from cpr_nb.runner.recorder import Recorder
+    from cpr_nb.runner.recovery import Recovery
+    from cpr_nb.runner.room import Room
+    from cpr_nb.runner.starter import Starter
+    from cpr_nb.store.layout import SessionPaths
 
 # How often the folder of requests is looked at. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
+# How often the streams of running tasks are read: so late we hear that the API refuses.
+_LOOK_EVERY_S = 0.25
 _IDENTIFY_AFTER_S = 0.02
 # How often what ended tasks left behind is swept up: one look serves all that ended since.
 _SWEEP_EVERY_S = 1.0
@@ -35,69 +49,88 @@ class Loop:
     Args:
         paths: The session's paths.
         asked: What was asked.
-        environ: The environment that tasks inherit, encoded.
-        task_env: Task id → variables of its own.
-        runner: What runner.json says of this process.
+        recorder: Writes down what happens.
+        starter: Starts attempts.
+        history: What earlier runners wrote.
+        recovery: What became of the tasks that they had begun.
+        schedule: The state machine, which knows of that already.
+        room: Watches the disk and our lock.
+        settle: Only carry out the requests that wait, then leave: nothing is started.
     """
 
     def __init__(
         self,
-        paths: layout.SessionPaths,
+        paths: SessionPaths,
         asked: Asked,
-        environ: dict[bytes, bytes],
-        task_env: dict[str, dict[str, str]],
-        runner: dict[str, Any],
+        recorder: Recorder,
+        starter: Starter,
+        history: History,
+        recovery: Recovery,
+        schedule: schedule.Schedule,
+        room: Room,
+        *,
+        settle: bool = False,
     ) -> None:
-        self._paths = paths
         self._asked = asked
-        self._recorder = Recorder(paths, asked.head, asked.read_tasks(), runner)
-        self._starter = Starter(paths, asked.head, environ, task_env)
-        self._schedule = schedule.Schedule(
-            asked.plans,
-            max_parallel=asked.head["max_parallel"],
-            new_id=new_uuid,
-            chance=_chance,
-            budget_usd=asked.head["options"].get("budget_usd"),
-        )
-        self._attempts: dict[int, Attempt] = {}  # by pid
-        self._by_task: dict[int, Attempt] = {}
+        self._recorder = recorder
+        self._starter = starter
+        self._history = history
+        self._recovery = recovery
+        self._schedule = schedule
+        self._room = room
+        self._settle = settle
+        self._clock = AwakeClock()
+        self._wakeup = Wakeup()
+        self._runs = Runs(self._wakeup)
+        self._orders = Orders(paths, asked, recorder)
         self._began: dict[int, float] = {}  # when the first attempt of a task began
+        self._started: dict[int, float] = {}  # when the running one did, seconds since the epoch
+        self._conversations: dict[int, str] = {}
         self._ids: dict[int, str] = {}  # of tasks between their intent and their end
         self._ended: dict[int, tuple[Exit, RunFacts | None, float, dict[str, Any]]] = {}
-        self._git: tuple[int, int] | None = None  # pid, output
+        self._git: GitQuestion | None = None
         self._unidentified: list[Attempt] = []
         self._leftovers: list[str] = []
-        self._next_sweep_at = 0.0
-        self._next_requests_at = 0.0
+        self._disk_trouble = ""  # why a task's files could not be created
+        self._probe_at_s: float | None = None  # seconds since the epoch
+        self._next_sweep_at = self._next_requests_at = self._next_look_at = 0.0
         self._more_to_reap = False
+        self._leaving = False
         self._done = False
 
     def run(self) -> None:
-        """Runs until every task has ended."""
-        wakeup = _wake_on_child()
-        poller = select.poll()
-        poller.register(wakeup, select.POLLIN)
-        self._handle(messages.Tick(time.monotonic()))
-        self._git = _ask_git(self._asked.head["cwd"])
-        while not self._done:
-            self._recorder.flush(time.monotonic())
-            poller.poll(self._timeout_ms())
-            _drain(wakeup)
+        """Runs until every task has ended, or this runner is told to leave."""
+        self._take_up()
+        self._read_requests(self._clock.turn())
+        if self._settle:
+            self._handle(messages.Pause(self._clock.now()))
+        self._handle(messages.Tick(self._clock.now()))
+        if not self._settle:
+            self._git = GitQuestion(self._asked.head["cwd"])
+        while not self._done and not self._may_leave():
+            self._recorder.flush(self._clock.now())
+            ready = self._wakeup.wait(self._timeout_ms())
+            now = self._clock.turn()
             self._reap()
+            for attempt in self._runs.reap_adopted(ready, poll=now >= self._next_requests_at):
+                self._take_end(attempt, None, {}, interrupted=self._leaving)
             self._identify()
-            now = time.monotonic()
+            self._listen(now)
             self._read_requests(now)
+            self._mind_the_room(now)
+            if self._wakeup.n_stops and not self._leaving:
+                self._leave(now)
             self._handle(messages.Tick(now))
             self._sweep(now)
 
     def abort(self, error: str) -> None:
         """The runner can't go on: ends what runs and says why."""
-        for attempt in self._attempts.values():
-            attempt.kill_tree()
+        for run in self._runs:
+            run.kill_tree()
         for task in range(self._asked.n_tasks):
             phase = self._schedule.phase(task)
-            if phase != schedule.ENDED:
-                began = phase != schedule.PENDING
+            if phase != plans.ENDED:
+                began = phase != plans.PENDING
                 outcome = states.FAILED if began else states.SKIPPED
                 end = Outcome(outcome, "unknown", f"the runner failed: {error}")
                 try:
@@ -106,12 +139,61 @@ class Loop:
                     continue  # what made us fail may be in the way of this too
         self._recorder.end(states.ERROR, error)
 
+    # -- beginning and leaving --------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Adopts the agents that still run, and hears of the end of those that don't."""
+        recovery, now = self._recovery, self._clock.now()
+        for task, elapsed_s in recovery.elapsed_s.items():
+            self._began[task] = now - elapsed_s
+            self._ids[task] = self._asked.task(task)["id"]
+        for task, attempt in recovery.attempts.items():
+            self._conversations[task] = recovery.conversation_id(task)
+            if task in recovery.alive:
+                self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
+                self._runs.adopt(attempt)
+            else:
+                self._runs.by_task[task] = attempt
+            self._handle(messages.Started(now, task))
+            if task not in recovery.alive:
+                del self._runs.by_task[task]
+                self._take_end(attempt, None, {}, interrupted=True)
+        for event in self._orders.again(self._history.cancels, now):
+            self._handle(event)
+
+    def _leave(self, now: float) -> None:
+        """Somebody ends us (logout, Slurm, systemd): our agents end, and may be resumed."""
+        self._leaving = True
+        self._leave_by = now + schedule.GRACE_S
+        self._recorder.journal("runner_stopping", signal=self._wakeup.stop_signal)
+        self._handle(messages.Pause(now))
+        for run in self._runs:
+            run.stopped = True
+            run.terminate()
+
+    def _may_leave(self) -> bool:
+        """Whether nothing is left to do for a runner that does not stay to the end."""
+        if self._settle:
+            if any(run.stopped for run in self._runs) or self._recorder.trouble:
+                return False
+        elif self._leaving:
+            in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
+            if len(self._runs) and in_time:
+                return False
+            for run in self._runs:
+                run.kill_tree()
+        else:
+            return self._room.is_gone and not len(self._runs)
+        process.sweep(self._leftovers)
+        self._recorder.leave(self._wakeup.stop_signal)
+        return True
+
     # -- time -------------------------------------------------------------------------------
 
     def _timeout_ms(self) -> float:
         if self._more_to_reap:
             return 0
-        now = time.monotonic()
+        now = self._clock.now()
         waits = [self._next_requests_at - now]
         if self._unidentified:
             waits.append(_IDENTIFY_AFTER_S)
@@ -136,33 +218,52 @@ class Loop:
         """Takes the children that have ended; not for ever, for each end starts another child."""
         self._more_to_reap = False
         while not self._more_to_reap:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
+            found = self._runs.reap()
+            if found is None:
                 return
-            if pid == 0:
-                return
-            attempt = self._attempts.pop(pid, None)
-            if attempt is not None:
-                self._take_end(attempt, status, usage.ru_maxrss)
-                self._more_to_reap = time.monotonic() >= self._next_requests_at
-            elif self._git is not None and pid == self._git[0]:
-                self._take_git(status)
+            pid, run, status, peak_rss_bytes = found
+            if isinstance(run, Attempt):
+                self._take_end(run, status, {"peak_rss_bytes": peak_rss_bytes})
+            elif run is not None:
+                self._take_check(run, status)
+            elif self._git is not None and pid == self._git.pid:
+                self._recorder.write_runner(**self._git.answer(status))
+            self._more_to_reap = self._clock.now() >= self._next_requests_at
 
-    def _take_end(self, attempt: Attempt, status: int, max_rss: int) -> None:
-        now = time.monotonic()
-        del self._by_task[attempt.task]
-        if attempt.stopped:
+    def _take_end(
+        self,
+        attempt: Attempt,
+        status: int | None,
+        extra: dict[str, Any],
+        *,
+        interrupted: bool = False,
+    ) -> None:
+        now, task = self._clock.now(), attempt.task
+        if attempt.stopped or status is None:
             attempt.kill_tree()
         else:
             self._leftovers.append(attempt.token)
         exit_, facts = attempt.collect(status)
-        rss_unit = 1024 if process.LINUX else 1  # macOS counts bytes
-        extra = {"peak_rss_bytes": max_rss * rss_unit}
+        if facts.result is None and facts.answered:
+            self._ask_transcript(attempt, facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
-        self._ended[attempt.task] = (exit_, facts, now - self._began[attempt.task], extra)
-        self._handle(messages.Ended(now, attempt.task, exit_, facts.cost_usd))
+        self._ended[task] = (exit_, facts, now - self._began.setdefault(task, now), extra)
+        event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
+        event.interrupted = interrupted or self._leaving
+        self._handle(event)
+
+    def _ask_transcript(self, attempt: Attempt, facts: RunFacts) -> None:
+        """The tokens of a run that was killed: its transcript knows them to the end."""
+        path = self._starter.transcript(attempt.task_id, self._conversations[attempt.task])
+        since_s = self._started.get(attempt.task)
+        if path is not None and since_s is not None:
+            facts.tokens = tokens_since(path, utc_iso(since_s)) or facts.tokens
+
+    def _take_check(self, run: CheckRun, status: int) -> None:
+        run.kill_tree()
+        if not self._leaving:  # else it is made again by the runner that comes after us
+            self._handle(messages.Checked(self._clock.now(), run.task, run.error(status)))
 
     def _identify(self) -> None:
         """Journals what tells a process from a later one with the same pid.
@@ -171,38 +272,43 @@ class Loop:
         its program, and to wait for that would be the dearest part of starting it.
         """
         for attempt in self._unidentified:
-            if attempt.pid in self._attempts:
+            if attempt.pid in self._runs:
                 start_time = process.start_time(attempt.pid)
                 self._recorder.journal(
                     "identity", task_id=attempt.task_id, pid=attempt.pid, start_time=start_time
                 )
         self._unidentified.clear()
 
+    def _listen(self, now: float) -> None:
+        """Reads along in the streams of the running tasks."""
+        if now < self._next_look_at:
+            return
+        self._next_look_at = now + _LOOK_EVERY_S
+        for run in self._runs:
+            if isinstance(run, Attempt):
+                news = run.stream.look(now)
+                if news.limit is not None:
+                    self._handle(messages.Limited(now, run.task, news.limit))
+                if news.answered:
+                    self._handle(messages.Responded(now, run.task))
+                elif news.refused_s is not None:
+                    self._handle(messages.Throttled(now, run.task, news.refused_s))
+
+    def _mind_the_room(self, now: float) -> None:
+        if self._probe_at_s is not None and time.time() >= self._probe_at_s:
+            self._probe_at_s = None
+            self._handle(messages.Probe(now))
+        change = self._room.look(now, self._recorder.trouble or self._disk_trouble)
+        self._disk_trouble = ""
+        if change is not None:
+            self._handle(messages.DiskFull(now, change) if change else messages.DiskFree(now))
+
     def _read_requests(self, now: float) -> None:
         if now < self._next_requests_at:
             return
         self._next_requests_at = now + _REQUESTS_EVERY_S
-        try:
-            names = os.listdir(self._paths.requests)
-        except OSError:
-            return
-        for name in names:
-            self._take_request(name, now)
-
-    def _take_request(self, name: str, now: float) -> None:
-        if name.startswith("."):
-            return  # one that is being written
-        self._recorder.journal("request", name=name)
-        if name == layout.CANCEL:
-            self._handle(messages.Cancel(now))
-        elif name.startswith(layout.CANCEL_TASK_PREFIX):
-            task = self._asked.number(name.removeprefix(layout.CANCEL_TASK_PREFIX))
-            if task is not None:
-                self._handle(messages.Cancel(now, task))
-        try:
-            os.unlink(self._paths.request(name))
-        except OSError:
-            pass
+        for event in self._orders.take(now):
+            self._handle(event)
 
     # -- what to do -------------------------------------------------------------------------
 
@@ -211,22 +317,34 @@ class Loop:
             return self._start(instruction)
         if isinstance(instruction, messages.Finish):
             self._finish(instruction)
+        elif isinstance(instruction, messages.Check):
+            return self._check(instruction.task)
         elif isinstance(instruction, messages.Rest):
-            self._rest(instruction)
+            exit_, facts, duration_s, _ = self._ended.pop(instruction.task)
+            task_id = self._ids[instruction.task]
+            self._recorder.resting(instruction, task_id, exit_, facts, duration_s)
         elif isinstance(instruction, messages.Stop):
-            attempt = self._by_task[instruction.task]
-            attempt.stopped = True
-            self._recorder.journal("stop", task_id=attempt.task_id, cause=instruction.cause)
-            terminate(attempt)
+            run = self._runs.by_task[instruction.task]
+            run.stopped = True
+            self._recorder.journal("stop", task_id=run.task_id, cause=instruction.cause)
+            run.terminate()
         elif isinstance(instruction, messages.Kill):
-            self._by_task[instruction.task].kill_tree()
+            self._runs.by_task[instruction.task].kill_tree()
         elif isinstance(instruction, messages.Listen):
-            now = time.monotonic()
-            heard = self._by_task[instruction.task].listen(now)
-            return messages.Heard(now, instruction.task, *heard)
+            return self._listen_to(instruction.task)
+        elif isinstance(instruction, messages.Tell):
+            self._probe_at_s = instruction.until_s
+            self._recorder.tell(instruction)
         elif isinstance(instruction, messages.End):
             self._end(instruction.state)
         return None
+
+    def _listen_to(self, task: int) -> messages.Event | None:
+        run, now = self._runs.by_task[task], self._clock.now()
+        if not isinstance(run, Attempt):
+            return None
+        run.stream.look(now)
+        return messages.Heard(now, task, run.stream.last_output_at, run.stream.busy_until)
 
     def _start(self, start: messages.Start) -> messages.Event:
         task, number = start.task, start.attempt
@@ -239,30 +357,45 @@ class Loop:
             else:
                 conversation_id = new_uuid()
         self._recorder.intent(task_id, number, conversation_id)
-        now = time.monotonic()
+        now = self._clock.now()
         try:
-            attempt = self._starter.start(task, asked, number, conversation_id, words, now)
+            attempt = self._starter.start(task, asked, number, conversation_id, words)
         except OSError as error:
+            if error.errno in DISK_ERRORS:
+                self._disk_trouble = error.strerror or str(error)
+                return messages.Postponed(now, task)
             exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
             self._ended[task] = (exit_, None, 0.0, {})
             return messages.Ended(now, task, exit_)
-        pid = attempt.pid
-        self._attempts[pid] = self._by_task[task] = attempt
+        self._runs.add(attempt)
         self._began.setdefault(task, now)
+        self._started[task] = time.time()
+        self._conversations[task] = conversation_id
         self._unidentified.append(attempt)
-        self._recorder.started(task, task_id, number, conversation_id, pid)
-        return messages.Started(now, task)
+        self._recorder.started(task, task_id, number, conversation_id, attempt.pid)
+        return messages.Started(now, task, conversation_id)
 
-    def _rest(self, rest: messages.Rest) -> None:
-        exit_, facts, duration_s, _ = self._ended.pop(rest.task)
-        self._recorder.resting(
-            rest.task, self._ids[rest.task], rest.outcome, exit_, facts, duration_s, rest.delay_s
-        )
+    def _check(self, task: int) -> messages.Event | None:
+        """Starts the user's own check. The task's number of attempts is in its last run."""
+        if self._leaving:
+            return None
+        asked = self._asked.task(task)
+        try:
+            run = self._starter.start_check(task, asked, 1)
+        except OSError as error:
+            words = one_line(f"the check can't be started: {error.strerror}: {error.filename}")
+            return messages.Checked(self._clock.now(), task, words)
+        self._recorder.journal("check_started", task_id=run.task_id, pid=run.pid)
+        self._runs.add(run)
+        return None
 
     def _finish(self, finish: messages.Finish) -> None:
-        exit_, facts, duration_s, extra = self._ended.pop(finish.task, (None, None, 0.0, {}))
-        task_id = self._ids.pop(finish.task, None) or self._asked.task(finish.task)["id"]
-        self._recorder.ended(finish.task, task_id, finish.outcome, exit_, facts, duration_s, extra)
+        task = finish.task
+        exit_, facts, duration_s, extra = self._ended.pop(task, (None, None, 0.0, {}))
+        for book in (self._started, self._conversations, self._began):
+            book.pop(task, None)
+        task_id = self._ids.pop(task, None) or self._asked.task(task)["id"]
+        self._recorder.ended(task, task_id, finish.outcome, exit_, facts, duration_s, extra)
 
     def _sweep(self, now: float) -> None:
         if self._leftovers and now >= self._next_sweep_at:
@@ -273,22 +406,14 @@ class Loop:
     def _end(self, state: str) -> None:
         process.sweep(self._leftovers)
         self._leftovers.clear()
-        if self._git is not None:
-            self._take_git(_wait_or_kill(self._git[0]))
+        if self._git is not None and self._git.pid:
+            self._recorder.write_runner(**self._git.wait())
         self._recorder.end(state)
+        while self._recorder.trouble and not self._room.is_gone:
+            self._wakeup.wait(1000.0)
+            self._room.look(self._clock.turn(), self._recorder.trouble)
+            self._recorder.settle()
         self._done = True
-
-    # -- git --------------------------------------------------------------------------------
-
-    def _take_git(self, status: int) -> None:
-        assert self._git is not None  # noqa: S101 - for the type checker
-        fd = self._git[1]
-        self._git = None
-        os.lseek(fd, 0, os.SEEK_SET)
-        lines = os.read(fd, 4096).decode("ascii", "replace").split()
-        os.close(fd)
-        if status == 0 and len(lines) == 2:
-            self._recorder.write_runner(git_commit=lines[0], git_tree=lines[1])
 
 
 def new_uuid() -> str:
@@ -300,57 +425,6 @@ def new_uuid() -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _chance() -> float:
+def chance() -> float:
     """A number from 0 to 1, without the module random (2 MB)."""
     return int.from_bytes(os.urandom(4)) / (1 << 32)
-
-
-def _wait_or_kill(pid: int) -> int:
-    """The wait status of a child that should be done by now; it does not keep us for ever."""
-    for _ in range(200):
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status
-        time.sleep(0.01)
-    process.signal_process(pid, signal.SIGKILL)
-    return os.waitpid(pid, 0)[1]
-
-
-def _ask_git(cwd: str) -> tuple[int, int] | None:
-    """Asks git which commit the work starts from; it answers while the tasks run."""
-    fd = process.open_prompt(b"")
-    null = os.open(os.devnull, os.O_RDWR)
-    try:
-        argv = ["git", "rev-parse", "HEAD", "HEAD^{tree}"]
-        env = {**os.environb, b"GIT_OPTIONAL_LOCKS": b"0"}
-        pid = process.spawn(argv, cwd=cwd, env=env, stdin=null, stdout=fd, stderr=null)
-    except OSError:  # no git here
-        os.close(fd)
-        return None
-    finally:
-        os.close(null)
-    return pid, fd
-
-
-def _wake_on_child() -> int:
-    """A descriptor that becomes readable when a child ends."""
-    read_fd, write_fd = os.pipe()
-    os.set_blocking(read_fd, False)
-    os.set_blocking(write_fd, False)
-    signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
-    # A handler, not SIG_IGN: what is ignored stays ignored in our children.
-    signal.signal(signal.SIGCHLD, _nothing)
-    signal.signal(signal.SIGHUP, _nothing)
-    return read_fd
-
-
-def _nothing(_number: int, _frame: object) -> None:
-    pass
-
-
-def _drain(fd: int) -> None:
-    try:
-        while os.read(fd, 4096):
-            pass
-    except BlockingIOError:
-        pass

@@ -107,12 +107,53 @@ def open_prompt(prompt: bytes) -> int:
     return fd
 
 
-def signal_process(pid: int, number: int) -> None:
-    """Sends a signal to a process of ours that has not been reaped yet."""
+def signal_process(pid: int, number: int, pidfd: int | None = None) -> None:
+    """Sends a signal to a process.
+
+    Args:
+        pid: The process: a child of ours that has not been reaped, unless ``pidfd`` is given.
+        number: The signal.
+        pidfd: A descriptor of the process, if its number may be another's by now; -1 where
+            there are none.
+    """
     try:
-        os.kill(pid, number)
+        if pidfd is not None and pidfd >= 0:
+            signal.pidfd_send_signal(pidfd, number)
+        else:
+            os.kill(pid, number)
     except ProcessLookupError:
         pass
+
+
+def open_pidfd(pid: int) -> int:
+    """A descriptor that becomes readable when the process has ended; -1 where there is none."""
+    if not hasattr(os, "pidfd_open"):
+        return -1
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
+def find_marked(prefix: str) -> dict[str, list[int]]:
+    """The processes whose token begins with ``prefix``, the oldest first: token → pids."""
+    mark = f"{TOKEN_VARIABLE}={prefix}".encode()
+    found: dict[str, list[tuple[int, int]]] = {}
+    for pid in _own_processes():
+        for variable in _environment(pid):
+            if variable.startswith(mark) and (started := start_time(pid)) is not None:
+                token = variable.partition(b"=")[2].decode("utf-8", "replace")
+                age = int(started) if started.isdigit() else 0
+                found.setdefault(token, []).append((age, pid))
+    return {token: [pid for _, pid in sorted(pids)] for token, pids in found.items()}
+
+
+def leads_session(pid: int) -> bool:
+    """Whether a process leads a session of its own, as what we start does."""
+    try:
+        return os.getsid(pid) == pid
+    except OSError:
+        return False
 
 
 def kill_group(pid: int) -> None:

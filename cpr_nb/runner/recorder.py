@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 
 from cpr_nb.model import record, states
-from cpr_nb.store.write import StatusWriter, append_line, dump, open_append, utc_iso, write_new
+from cpr_nb.model.outcome import Outcome
+from cpr_nb.runner.pen import Pen
+from cpr_nb.store.times import parse_iso
+from cpr_nb.store.write import StatusWriter, dump, utc_iso, write_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.model.events import RunFacts
-    from cpr_nb.model.outcome import Exit, Outcome
+    from cpr_nb.model.outcome import Exit
+    from cpr_nb.runner.history import History, TaskHistory
+    from cpr_nb.runner.messages import Rest, Tell
     from cpr_nb.store.layout import SessionPaths
 
 # status.json is rewritten as a whole, so it may take this share of the runner's time at most.
 _WRITE_SHARE = 0.04
 _MIN_INTERVAL_S = 0.1
+# How often it is tried again when nothing can be written.
+_TRY_AGAIN_S = 1.0
 
 
 class Recorder:
@@ -33,6 +38,7 @@ class Recorder:
         asked: The head of session.json.
         bases: The unchanging fields of each task's status.
         runner: What runner.json says of this process.
+        history: What earlier runners of the session wrote.
     """
 
     def __init__(
@@ -41,9 +47,10 @@ class Recorder:
         asked: dict[str, Any],
         bases: Iterable[dict[str, Any]],
         runner: dict[str, Any],
+        history: History,
     ) -> None:
         self._paths = paths
-        self._journal_fd = open_append(paths.journal)
+        self._pen = Pen(paths.journal)
         self._status = StatusWriter(paths.status, {}, bases)
         self._n_tasks = self._status.n_tasks
         self._counts = dict.fromkeys(record.COUNTERS.values(), 0)
@@ -52,22 +59,53 @@ class Recorder:
         self._carried: dict[int, dict[str, Any]] = {}  # figures of earlier attempts
         self._dirty = True
         self._next_write_at = 0.0
+        self._status_trouble = ""
         self._started_at = time.time()
         self.runner = runner
         self.head = first_head(asked, self._n_tasks)
         self.head["state"] = states.RUNNING
-        self.head["started_at"] = utc_iso(self._started_at)
+        self.head["started_at"] = history.started_at or utc_iso(self._started_at)
+        if history.n_runners:
+            self.head["n_resumes"] = history.n_runners
+            self._started_at = parse_iso(history.started_at) or self._started_at
+        if history.max_parallel is not None:
+            self.head["max_parallel"] = history.max_parallel
         self.journal("runner_started", **runner)
         self.write_runner()
 
     def journal(self, event: str, **fields: Any) -> None:
         """Appends a line to the journal."""
-        append_line(self._journal_fd, {"at": utc_iso(time.time()), "event": event, **fields})
+        self._pen.journal(dump({"at": utc_iso(time.time()), "event": event, **fields}))
 
     def write_runner(self, **found: Any) -> None:
         """Writes runner.json, with what was found out since."""
         self.runner.update(found)
-        write_new(self._paths.runner, dump(self.runner) + b"\n")
+        try:
+            write_new(self._paths.runner, dump(self.runner) + b"\n")
+        except OSError as error:
+            self._pen.failed(error)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written just now; empty if all is well."""
+        return self._pen.trouble or self._status_trouble
+
+    # -- what earlier runners did -----------------------------------------------------------
+
+    def take_up(self, task: int, past: TaskHistory) -> None:
+        """Puts what is known of a task where an earlier runner left it."""
+        if past.ended is not None:
+            self._status.set_task(task, past.ended)
+            self._count(past.ended["outcome"], past.ended)
+            return
+        fields = record.running_fields(
+            past.attempt, past.conversation_id, past.began_at or utc_iso(time.time())
+        )
+        if past.rested is not None:
+            fields |= {"state": states.RETRYING, "reason": past.rested.reason}
+        self._running[task] = fields
+        self._carried[task] = past.figures
+        self._status.set_task(task, fields)
 
     # -- tasks ------------------------------------------------------------------------------
 
@@ -100,10 +138,7 @@ class Recorder:
         """A task ended: its answer, its journal line, its status."""
         running = self._running.pop(task, {})
         answer = record.answer_text(outcome, facts).encode("utf-8", "replace")
-        try:
-            self._write_answer(task_id, answer)
-        except OSError as error:  # the stream has it too: no reason to lose the other tasks
-            print(f"{self._paths.answer(task_id)}: {error}", file=sys.stderr, flush=True)
+        self._pen.answer(self._paths.answer(task_id), answer)
         fields = record.ended_fields(
             running,
             outcome,
@@ -120,16 +155,10 @@ class Recorder:
         self._dirty = True
 
     def resting(
-        self,
-        task: int,
-        task_id: str,
-        outcome: Outcome,
-        exit_: Exit,
-        facts: RunFacts | None,
-        duration_s: float,
-        delay_s: float,
+        self, rest: Rest, task_id: str, exit_: Exit, facts: RunFacts | None, duration_s: float
     ) -> None:
-        """An attempt failed for a reason that passes; another one will start."""
+        """An attempt is over, and another one will start."""
+        task, outcome = rest.task, rest.outcome
         figures = record.facts_fields(facts) if facts else {}
         self.journal(
             "attempt_ended",
@@ -140,39 +169,47 @@ class Recorder:
             exit_code=exit_.exit_code,
             signal=exit_.signal,
             duration_s=round(duration_s, 3),
-            retry_in_s=round(delay_s, 3),
+            retry_in_s=round(rest.delay_s, 3),
+            counted=rest.counted,
             **{name: figures[name] for name in record.SUMMED if figures.get(name) is not None},
         )
         self._carried[task] = record.add_figures(self._carried.get(task, {}), figures)
-        retrying = {**self._running[task], "state": states.RETRYING}
+        retrying = {**self._running.get(task, {}), "state": states.RETRYING}
         retrying |= {"reason": outcome.reason, "error": outcome.error}
         self._status.set_task(task, retrying)
         self._dirty = True
 
-    def _write_answer(self, task_id: str, answer: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        fd = os.open(self._paths.answer(task_id), flags, 0o600)
-        try:
-            while answer:
-                answer = answer[os.write(fd, answer) :]
-        finally:
-            os.close(fd)
-
     def _count(self, outcome: str, fields: dict[str, Any]) -> None:
         self._counts[record.COUNTERS[outcome]] += 1
         for name in record.SUMMED:
-            if name in fields:
+            if fields.get(name) is not None:
                 self._sums[name] = self._sums.get(name, 0) + fields[name]
 
     # -- the session ------------------------------------------------------------------------
 
-    def touch(self) -> None:
-        """The head changed: write it soon."""
+    def tell(self, told: Tell) -> None:
+        """The session's own state changed."""
+        until = utc_iso(told.until_s) if told.until_s is not None else None
+        new = {"waiting_for": told.reason, "waiting_until": until, "notice": told.notice}
+        for name, value in new.items():
+            if value:
+                self.head[name] = value
+            else:
+                self.head.pop(name, None)
+        self.head["state"] = told.state
+        self.journal("state", state=told.state, **{k: v for k, v in new.items() if v})
+        self._dirty = True
+
+    def set_parallel(self, max_parallel: int) -> None:
+        """Somebody changed how many tasks may run at once."""
+        self.head["max_parallel"] = max_parallel
         self._dirty = True
 
     def flush_due_s(self, now: float) -> float | None:
         """In how many seconds `flush` has something to do; None if it has nothing."""
-        return max(0.0, self._next_write_at - now) if self._dirty else None
+        if self._dirty or self.trouble:
+            return max(0.0, self._next_write_at - now)
+        return None
 
     def flush(self, now: float) -> None:
         """Writes status.json if it changed and the last time is long enough ago.
@@ -180,11 +217,15 @@ class Recorder:
         Args:
             now: Seconds of a clock that never goes back.
         """
-        if self._dirty and now >= self._next_write_at:
+        if (self._dirty or self.trouble) and now >= self._next_write_at:
             begin = time.monotonic()
+            self._pen.renew()
+            if self._pen.trouble:
+                self._pen.retry()
             self._write()
             took_s = time.monotonic() - begin
-            self._next_write_at = begin + max(_MIN_INTERVAL_S, took_s / _WRITE_SHARE)
+            pause_s = _TRY_AGAIN_S if self.trouble else _MIN_INTERVAL_S
+            self._next_write_at = now + max(pause_s, took_s / _WRITE_SHARE)
 
     def end(self, state: str, error: str = "") -> None:
         """The session is over: the last journal line and the last status.json."""
@@ -194,9 +235,23 @@ class Recorder:
             self.head["error"] = error
         self.head["end_time"] = int(ended_at)
         self.head["ended_at"] = utc_iso(ended_at)
-        self.head["duration_s"] = round(ended_at - self._started_at, 3)
+        self.head["duration_s"] = round(max(0.0, ended_at - self._started_at), 3)
         self.journal("session_ended", state=state, error=error)
+        self.settle()
+
+    def leave(self, signal: int) -> None:
+        """This runner leaves before the end: whoever comes next goes on from here."""
+        if signal:
+            self.head["notice"] = f"its runner was told to stop (signal {signal})"
+        self.journal("runner_ended", signal=signal)
+        self.settle()
+
+    def settle(self) -> bool:
+        """Writes everything, durably; returns whether that went well."""
+        if self._pen.trouble:
+            self._pen.retry()
         self._write(durable=True)
+        return not self.trouble
 
     def _write(self, *, durable: bool = False) -> None:
         counts = self._counts
@@ -216,8 +271,11 @@ class Recorder:
             "updated_at": utc_iso(time.time()),
         }
         self._status.head = head
-        self._status.write(durable=durable)
-        self._dirty = False
+        try:
+            self._status.write(durable=durable)
+            self._dirty, self._status_trouble = False, ""
+        except OSError as error:
+            self._status_trouble = error.strerror or str(error)
 
 
 def first_head(asked: dict[str, Any], n_tasks: int) -> dict[str, Any]:

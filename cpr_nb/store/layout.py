@@ -14,6 +14,9 @@ GITIGNORE = ".gitignore"
 # The leavings of requests: files in the session's ``requests`` folder.
 CANCEL = "cancel"
 CANCEL_TASK_PREFIX = "cancel-"
+PAUSE = "pause"
+GO_ON = "go-on"
+MAX_PARALLEL = "max-parallel"
 
 
 class SessionPaths:
@@ -78,6 +81,10 @@ class SessionPaths:
     def stderr(self, task_id: str, attempt: int = 1) -> str:
         """What the CLI wrote to stderr; removed when empty."""
         return f"{self.root}/task-{task_id}{_suffix(attempt)}.err"
+
+    def check(self, task_id: str) -> str:
+        """What the user's own check wrote."""
+        return f"{self.root}/task-{task_id}.check.log"
 
     def request(self, name: str) -> str:
         """One request."""

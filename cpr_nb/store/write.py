@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 _DUMPS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -48,23 +49,29 @@ _SECOND: list[Any] = [None, ""]
 def write_new(path: str, data: bytes, *, durable: bool = False) -> None:
     """Writes a file that replaces the old one at once or not at all, readable by its owner."""
     temporary = f"{path}.tmp"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        if durable:
-            file.flush()
-            os.fsync(fd)
-    os.replace(temporary, path)
-
-
-def append_line(fd: int, value: object) -> None:
-    """Appends one JSON line with a single write."""
-    os.write(fd, dump(value) + b"\n")
+    fd = os.open(temporary, _NEW_FILE, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(fd)
+        os.replace(temporary, path)
+    except OSError:
+        _remove(temporary)
+        raise
 
 
 def open_append(path: str) -> int:
     """Opens a file to append to, readable by its owner only."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 class StatusWriter:
@@ -118,13 +125,17 @@ class StatusWriter:
     def write(self, *, durable: bool = False) -> None:
         """Writes the file; with ``durable`` it is on the disk when this returns."""
         temporary = f"{self._path}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "wb", buffering=65536) as file:
-            file.writelines(self.pieces())
-            if durable:
-                file.flush()
-                os.fsync(fd)
-        os.replace(temporary, self._path)
+        fd = os.open(temporary, _NEW_FILE, 0o600)
+        try:
+            with os.fdopen(fd, "wb", buffering=65536) as file:
+                file.writelines(self.pieces())
+                if durable:
+                    file.flush()
+                    os.fsync(fd)
+            os.replace(temporary, self._path)
+        except OSError:
+            _remove(temporary)  # on a full disk it takes the room that others need
+            raise
 
 
 def create_session(
@@ -159,7 +170,7 @@ def create_session(
         make_results_dir(results_dir)
         os.mkdir(new.root, 0o700)
         os.mkdir(new.requests, 0o700)
-        lock_fd = _hold_new_lock(new.lock)
+        lock_fd = hold_lock(new.lock)
         write_new(new.session, b"".join(_session_pieces(asked, tasks)), durable=True)
         bases = (
             record.base_fields(number, task["id"], task["prompt"])
@@ -205,11 +216,28 @@ def make_results_dir(results_dir: str) -> None:
         file.write("*\n")
 
 
-def _hold_new_lock(path: str) -> int:
+def hold_lock(path: str, *, new: bool = True) -> int:
+    """Takes a session's lock; whoever holds it may write to the session's folder.
+
+    Args:
+        path: The lock's file.
+        new: Whether it must not exist yet, or must.
+
+    Returns:
+        The descriptor that holds it.
+
+    Raises:
+        BlockingIOError: If somebody else holds it.
+        OSError: If it can't be opened.
+    """
     import fcntl
 
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(fd)
+        raise
     return fd
 
 

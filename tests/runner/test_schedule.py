@@ -27,7 +27,8 @@ from cpr_nb.runner.messages import (
     Stop,
     Tick,
 )
-from cpr_nb.runner.schedule import GRACE_S, Schedule, TaskPlan
+from cpr_nb.runner.plans import TaskPlan
+from cpr_nb.runner.schedule import GRACE_S, Schedule
 
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
 

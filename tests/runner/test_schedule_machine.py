@@ -37,7 +37,8 @@ from cpr_nb.runner.messages import (
     Stop,
     Tick,
 )
-from cpr_nb.runner.schedule import GRACE_S, Schedule, TaskPlan
+from cpr_nb.runner.plans import TaskPlan
+from cpr_nb.runner.schedule import GRACE_S, Schedule
 
 # Whole and half seconds, so that sums are exact and a moment is met to the point.
 SECONDS = st.integers(1, 40).map(lambda halves: halves / 2)

@@ -1,0 +1,22 @@
+"""``cpr pause``."""
+
+from __future__ import annotations
+
+import argparse
+
+from cpr_nb.cli.common import open_session, print_lines
+from cpr_nb.cli.options import add_session
+from cpr_nb.cli.render import program
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    add_session(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Starts nothing more in a session until it is resumed; what runs goes on."""
+    session = open_session(args)
+    session.pause()
+    print_lines([f"Session {session.id}: pauses; {program()} resume {session.id[:8]} goes on"])
+    return 0

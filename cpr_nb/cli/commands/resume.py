@@ -1,0 +1,68 @@
+"""``cpr resume``."""
+
+from __future__ import annotations
+
+import argparse
+
+from cpr_nb.cli.common import finish, open_session, print_lines, results_dir
+from cpr_nb.cli.options import add_session, read_env
+from cpr_nb.cli.render import program
+from cpr_nb.model import states
+from cpr_nb.model.errors import CprError, InputError
+from cpr_nb.store import catalog
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    add_session(parser, optional=True)
+    parser.add_argument("--all", action="store_true", help="every session that was interrupted")
+    parser.add_argument(
+        "--env",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        help="the value of a variable that the launch was given: values are not stored",
+    )
+    parser.add_argument("--wait", action="store_true", help="show it live until it ends")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Goes on with a session, or with all that were interrupted."""
+    env = read_env(args.env, "--env")
+    if not args.all:
+        session = open_session(args)
+        before = session.state
+        session.resume(env)
+        print_lines([_told(session, before)])
+        return finish(session) if args.wait else 0
+    if args.session is not None or args.wait:
+        raise InputError("--all takes no SESSION and no --wait", "resume")
+    return _resume_all(results_dir(args), env)
+
+
+def _resume_all(directory: str, env: dict[str, str]) -> int:
+    from cpr_nb._session import Session
+
+    code, n_found = 0, 0
+    for snapshot in catalog.list_sessions(directory):
+        if snapshot.state == states.INTERRUPTED:
+            n_found += 1
+            session = Session(snapshot.paths.root)
+            try:
+                session.resume(env)
+                print_lines([_told(session, states.INTERRUPTED)])
+            except CprError as error:  # the others can go on all the same
+                print_lines([f"Session {session.id}: {error}"])
+                code = 1
+    if not n_found:
+        print_lines([f"No session was interrupted in {directory}"])
+    return code
+
+
+def _told(session, before: str) -> str:  # type: ignore[no-untyped-def]  # a Session
+    snapshot = session.snapshot
+    left = snapshot.count("total") - snapshot.count("completed")
+    watch = f"{program()} watch {session.id[:8]}"
+    if before in (states.PAUSED, states.WAITING):
+        return f"Session {session.id}: goes on ({left} tasks left); {watch}"
+    return f"Session {session.id}: resumed, {left} of {len(session)} tasks left; {watch}"

@@ -1,0 +1,33 @@
+"""``cpr set``."""
+
+from __future__ import annotations
+
+import argparse
+
+from cpr_nb.cli.common import open_session, print_lines
+from cpr_nb.cli.options import add_session
+from cpr_nb.model.errors import InputError
+from cpr_nb.model.options import OPTIONS, check_options, from_text
+
+#: What can be changed while a session runs.
+CHANGEABLE = ("max_parallel",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    add_session(parser)
+    parser.add_argument("setting", metavar="NAME=VALUE", help="max-parallel=N (0: no limit)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Changes a setting of a session that runs."""
+    name, equals, text = args.setting.partition("=")
+    name = name.strip().lstrip("-").replace("-", "_")
+    if not equals or name not in CHANGEABLE:
+        known = ", ".join(f"{known.replace('_', '-')}=N" for known in CHANGEABLE)
+        raise InputError(f"can't be changed: {args.setting!r}; what can: {known}", "set")
+    value = check_options({name: from_text(OPTIONS[name], text, name)})[name]
+    session = open_session(args)
+    setattr(session, name, value)
+    print_lines([f"Session {session.id}: {name.replace('_', '-')}={value}"])
+    return 0

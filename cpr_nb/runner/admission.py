@@ -1,0 +1,159 @@
+"""What may start now: the queue, the governor and the budget together. Pure."""
+
+from __future__ import annotations
+
+from cpr_nb.model import limits, states
+from cpr_nb.model.retry import may_pass
+from cpr_nb.runner import messages
+from cpr_nb.runner.governor import PATIENCE_S, Governor
+from cpr_nb.runner.queue import Queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cpr_nb.model.limits import Limit
+    from cpr_nb.model.outcome import Outcome
+    from cpr_nb.runner.messages import Event
+
+#: A person hears of the budget when this share of it is spent.
+WARN_SHARE = 0.8
+
+
+class Admission:
+    """Lets tasks start.
+
+    Args:
+        n_tasks: How many there are.
+        max_parallel: How many may run at once; 0 for no limit.
+        budget_usd: Nothing starts any more once this is spent; None for no limit.
+        groups: The group of each task if one of a group is to lead (see `Queue`).
+        spent_usd: What has been spent already.
+
+    Example:
+        >>> admission = Admission(2, 1)
+        >>> admission.next_task(0.0, 0, lambda task: True)
+        0
+    """
+
+    def __init__(
+        self,
+        n_tasks: int,
+        max_parallel: int,
+        budget_usd: float | None = None,
+        groups: Sequence[int] | None = None,
+        spent_usd: float = 0.0,
+    ) -> None:
+        self._n_tasks = n_tasks
+        self._budget_usd = budget_usd
+        self.spent_usd = spent_usd
+        self.governor = Governor(max_parallel)
+        self.queue = Queue(n_tasks, groups)
+        self.answered_at = -1.0  # when the API answered anybody last
+        #: When a start may happen that is only spread; None if nothing waits for that.
+        self.start_at: float | None = None
+
+    def handle(self, event: Event) -> bool:
+        """Takes an event that concerns the session as a whole; returns whether it did."""
+        governor = self.governor
+        if isinstance(event, messages.Pause):
+            governor.paused = True
+        elif isinstance(event, messages.GoOn):
+            governor.paused = False
+            governor.may_probe()
+        elif isinstance(event, messages.SetParallel):
+            governor.max_parallel = event.max_parallel
+        elif isinstance(event, messages.Probe):
+            governor.probe_due(event.at)
+        elif isinstance(event, messages.DiskFull):
+            governor.disk = event.words
+        elif isinstance(event, messages.DiskFree):
+            governor.disk = ""
+        else:
+            return False
+        return True
+
+    def answer_came(self, task: int, at: float) -> None:
+        """The API answered a task."""
+        self.answered_at = at
+        self.queue.answered(task)
+        limit = self.governor.limit
+        if self.governor.probe == task or (limit is not None and limit.kind == limits.LOGIN):
+            self.governor.probe_over(answered=True)
+
+    def limited(self, at: float, limit: Limit, task: int) -> None:
+        """A task was refused by a limit that concerns all of them."""
+        if self.governor.limited(at, limit, task):
+            self.queue.cool()
+
+    def throttled(self, event: messages.Throttled, n_active: int) -> bool:
+        """The API refused a request for now; returns whether the task should make room.
+
+        Its CLI would ask again by itself: soon, or (after some refusals) much later than the
+        API would answer. A task that has had no answer yet has cost nothing.
+        """
+        self.governor.throttled(event.at, n_active)
+        if self.governor.probe == event.task:
+            return False
+        return event.delay_s > PATIENCE_S or self.governor.excess(n_active) > 0
+
+    def probe_failed(self, outcome: Outcome, at: float) -> None:
+        """The task that probes ended without an answer, and not at a limit."""
+        if may_pass(outcome) or outcome.outcome == states.CANCELLED:
+            self.governor.probe_withdrawn(at)  # it tells nothing of the limit
+        else:
+            self.governor.probe_over(answered=False)
+
+    def next_task(self, at: float, n_active: int, waits: Callable[[int], bool]) -> int | None:
+        """The task that may start now, or None.
+
+        Args:
+            at: The time.
+            n_active: How many run.
+            waits: Says of a task whether it still waits to start.
+        """
+        self.start_at = None
+        spread_until = self.governor.next_start_at
+        when = at if spread_until is None else max(at, spread_until)
+        if not self.governor.may_start(when, n_active):
+            return None
+        task = self.queue.take(waits)
+        if task is not None and when > at:  # nothing but the spreading of starts is in its way
+            self.queue.put_first(task)
+            self.start_at = when
+            return None
+        if task is not None:
+            self.governor.started(at, task)
+        return task
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the budget is spent."""
+        return self._budget_usd is not None and self.spent_usd >= self._budget_usd
+
+    @property
+    def budget_words(self) -> str:
+        """Why a task is skipped."""
+        return f"the session's budget of USD {self._budget_usd} is spent"
+
+    @property
+    def told(self) -> tuple[str, str, str, float | None]:
+        """What a person may know: state, what it waits for, one line, until when."""
+        governor = self.governor
+        state = states.WAITING if governor.reason else states.RUNNING
+        until_s = governor.limit.until_s if governor.limit is not None else None
+        if governor.paused:
+            state = states.PAUSED
+        return state, governor.reason, governor.notice or self._notice(), until_s
+
+    def _notice(self) -> str:
+        budget_usd = self._budget_usd
+        if self.queue.is_warming:
+            return "warming the prompt cache: one task leads until its first answer"
+        if self.over_budget:
+            return f"the budget of USD {budget_usd:g} is spent: nothing more starts"
+        if budget_usd is not None and self.spent_usd >= WARN_SHARE * budget_usd:
+            return f"more than 80 % of the budget of USD {budget_usd:g} is spent"
+        if self.governor.room < (self.governor.max_parallel or self._n_tasks):
+            return "the API refuses some requests: fewer tasks at once for now"
+        return ""

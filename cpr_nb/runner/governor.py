@@ -1,0 +1,176 @@
+"""How many tasks may run at once, and when the next one may start. Pure, as the schedule is.
+
+Before the API has refused anything, only the user's own limit counts. From the first refusal
+(429, 529) on, concurrency adapts as a network's does: a window that halves when the API
+refuses, and grows by one each time that as many tasks as fit in it have ended (additive
+increase, multiplicative decrease). Starts are then spread, so that what waited does not come
+back at once.
+
+A *hold* is a limit that concerns every task (an account's usage limit, a lost login, a full
+disk): nothing starts until it is over, but for one task that probes.
+"""
+
+from __future__ import annotations
+
+from cpr_nb.model import limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cpr_nb.model.limits import Limit
+
+#: Least time between two starts while the API refuses requests now and then.
+SPACING_S = 0.5
+#: The window never gets smaller: with one task alone, much of a quota is lost to start-ups.
+SMALLEST_WINDOW = 2
+#: The window halves once for all refusals within this time: they have one cause.
+COOL_S = 2.0
+#: How long the CLI may wait by itself before a task that has no answer yet is taken back: it
+#: has cost nothing, and another one may start when the quota allows rather than then.
+PATIENCE_S = 3.0
+#: When to look again whether a limit still holds, if nobody told until when: twice as long
+#: each time.
+FIRST_PROBE_S = 60.0
+LAST_PROBE_S = 900.0
+
+DISK = "disk"
+
+
+class Governor:
+    """Says whether a task may start now.
+
+    Args:
+        max_parallel: The user's limit; 0 for none.
+
+    Example:
+        >>> governor = Governor(2)
+        >>> governor.may_start(0.0, 1), governor.may_start(0.0, 2)
+        (True, False)
+    """
+
+    def __init__(self, max_parallel: int) -> None:
+        self.max_parallel = max_parallel
+        self.paused = False
+        self.disk = ""  # why nothing can be written
+        self.limit: Limit | None = None
+        self.probe: int | None = None  # the task that probes
+        self.probe_at: float | None = None
+        self._may_probe = False
+        self._n_probes = 0
+        self._no_probe_before = 0.0
+        self._window: float | None = None
+        self._halved_at = 0.0
+        self._last_start_at = 0.0
+
+    # -- asking -----------------------------------------------------------------------------
+
+    def may_start(self, at: float, n_active: int) -> bool:
+        """Whether a task may start now."""
+        if self.paused or self.disk:
+            return False
+        if self.limit is not None:
+            return self._may_probe
+        return n_active < self.room and at >= (self.next_start_at or at)
+
+    @property
+    def room(self) -> float:
+        """How many may run at once now."""
+        limit = self.max_parallel or float("inf")
+        return limit if self._window is None else min(limit, int(self._window))
+
+    @property
+    def next_start_at(self) -> float | None:
+        """Before when nothing may start though there is room; None if nothing is spread."""
+        return None if self._window is None else self._last_start_at + SPACING_S
+
+    def excess(self, n_active: int) -> int:
+        """How many run beyond what the window allows."""
+        return 0 if self._window is None else max(0, n_active - int(self._window))
+
+    # -- telling ----------------------------------------------------------------------------
+
+    def started(self, at: float, task: int) -> None:
+        """A task starts."""
+        self._last_start_at = at
+        if self.limit is not None:
+            self.probe, self._may_probe = task, False
+
+    def throttled(self, at: float, n_active: int) -> None:
+        """The API refused a request for now."""
+        if self._window is None:
+            self._window = max(SMALLEST_WINDOW, n_active / 2)
+        elif at - self._halved_at >= COOL_S:
+            self._window = max(SMALLEST_WINDOW, self._window / 2)
+        else:
+            return
+        self._halved_at = at
+
+    def ended(self) -> None:
+        """A task ended after an answer of the API."""
+        if self._window is not None:
+            self._window += 1 / self._window
+
+    def limited(self, at: float, limit: Limit, task: int) -> bool:
+        """A task ran into a limit; returns whether that is news."""
+        if self.limit is not None and task != self.probe:
+            if self.limit.until_s is None and limit.until_s is not None:
+                self.limit = limit  # now we know until when
+                self.probe_at = None
+                return True
+            return False
+        self.limit, self.probe, self._may_probe = limit, None, False
+        self.probe_at = None
+        self._no_probe_before = at
+        if limit.until_s is None or self._n_probes:
+            delay_s = min(LAST_PROBE_S, FIRST_PROBE_S * 2.0 ** min(self._n_probes, 10))
+            # A reset that we were told of, and that was none, is not asked about at once again.
+            self._no_probe_before = at + delay_s
+        if limit.until_s is None:
+            self.probe_at = self._no_probe_before
+        self._n_probes += 1
+        return True
+
+    def probe_due(self, at: float) -> None:
+        """The moment until which the limit was to hold has come."""
+        if at >= self._no_probe_before:
+            self.may_probe()
+        elif self.limit is not None:
+            self.probe_at = self._no_probe_before
+
+    def may_probe(self) -> None:
+        """It is time to look whether the limit still holds."""
+        if self.limit is not None and self.probe is None:
+            self._may_probe = True
+            self.probe_at = None
+
+    def probe_over(self, *, answered: bool) -> None:
+        """The probe got an answer of the API, or ended for a reason that is no limit."""
+        self.limit, self.probe, self._may_probe, self.probe_at = None, None, False, None
+        if answered:
+            self._n_probes = 0
+
+    def probe_withdrawn(self, at: float) -> None:
+        """The probe ended before anything could be told from it: another one, soon."""
+        self.probe, self.probe_at = None, at + 1.0
+
+    # -- words ------------------------------------------------------------------------------
+
+    @property
+    def reason(self) -> str:
+        """What the session waits for: ``disk``, ``limit``, ``login``, or nothing."""
+        if self.disk:
+            return DISK
+        return self.limit.kind if self.limit is not None else ""
+
+    @property
+    def notice(self) -> str:
+        """The same for a person."""
+        if self.disk:
+            return f"nothing can be written ({self.disk}); goes on when there is room"
+        if self.limit is None:
+            return ""
+        trying = self.probe is not None
+        if self.limit.kind == limits.LOGIN:
+            return "not logged in: log in with claude; " + (
+                "one task tries now" if trying else "tries again by itself"
+            )
+        return "the usage limit is reached" + ("; one task tries now" if trying else "")

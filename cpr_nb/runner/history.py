@@ -1,0 +1,210 @@
+"""What an earlier runner of a session wrote down before it was gone.
+
+The journal is the truth: each line was written before or right after what it tells. Its last
+line may be torn. If somebody removed it, status.json tells nearly as much. Nothing in here
+trusts what a file holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from cpr_nb.model import record, states
+from cpr_nb.model.events import integer, number, text_or_none
+from cpr_nb.model.outcome import STOP_CAUSES, Outcome
+from cpr_nb.store import layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from cpr_nb.store.layout import SessionPaths
+
+
+class TaskHistory:
+    """One task's past.
+
+    Attributes:
+        ended: The fields of its end, as status.json has them; None if it has not ended.
+        attempt: Its last attempt, from 1; 0 if it never started.
+        conversation_id: The conversation of that attempt.
+        pid: The process of that attempt, if it was written down.
+        began_at: When its first attempt started (ISO 8601).
+        started_at: When its last attempt started.
+        cause: Why the runner was about to stop that attempt, or None.
+        rested: How that attempt ended, if another one was to follow.
+        n_free: How many attempts don't count.
+        figures: What the earlier attempts cost.
+    """
+
+    __slots__ = (
+        "attempt",
+        "began_at",
+        "cause",
+        "conversation_id",
+        "ended",
+        "figures",
+        "n_free",
+        "pid",
+        "rested",
+        "started_at",
+    )
+
+    def __init__(self) -> None:
+        self.ended: dict[str, Any] | None = None
+        self.attempt = 0
+        self.conversation_id = ""
+        self.pid: int | None = None
+        self.began_at: str | None = None
+        self.started_at: str | None = None
+        self.cause: str | None = None
+        self.rested: Outcome | None = None
+        self.n_free = 0
+        self.figures: dict[str, Any] = {}
+
+
+class History:
+    """A session's past.
+
+    Attributes:
+        tasks: Task id → its past, of tasks that had begun.
+        cancels: The requests to cancel that were taken, in order: their names.
+        max_parallel: What somebody set it to meanwhile, or None.
+        n_runners: How many runners there were.
+        started_at: When the first of them began (ISO 8601).
+    """
+
+    __slots__ = ("cancels", "max_parallel", "n_runners", "started_at", "tasks")
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, TaskHistory] = {}
+        self.cancels: list[str] = []
+        self.max_parallel: int | None = None
+        self.n_runners = 0
+        self.started_at: str | None = None
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Takes one line of the journal."""
+        event, task_id = line.get("event"), line.get("task_id")
+        if event == "runner_started":
+            self.n_runners += 1
+            self.started_at = self.started_at or text_or_none(line.get("at"))
+        elif event == "request":
+            self._take_request(line)
+        elif isinstance(event, str) and isinstance(task_id, str) and event in _TAKERS:
+            _TAKERS[event](self.tasks.setdefault(task_id, TaskHistory()), line)
+
+    def _take_request(self, line: dict[str, Any]) -> None:
+        name = line.get("name")
+        if isinstance(name, str) and name.startswith(layout.CANCEL):
+            self.cancels.append(name)
+        elif name == layout.MAX_PARALLEL and integer(line.get("value")) is not None:
+            self.max_parallel = line["value"]
+
+
+def _intent(task: TaskHistory, line: dict[str, Any]) -> None:
+    attempt = integer(line.get("attempt"))
+    conversation_id = text_or_none(line.get("conversation_id"))
+    if attempt and conversation_id:
+        task.attempt, task.conversation_id = attempt, conversation_id
+        task.pid = task.cause = task.rested = task.started_at = None
+
+
+def _started(task: TaskHistory, line: dict[str, Any]) -> None:
+    task.pid = integer(line.get("pid"))
+    task.started_at = text_or_none(line.get("at"))
+    task.began_at = task.began_at or task.started_at
+
+
+def _stop(task: TaskHistory, line: dict[str, Any]) -> None:
+    cause = line.get("cause")
+    task.cause = cause if isinstance(cause, str) and cause in STOP_CAUSES else None
+
+
+def _attempt_ended(task: TaskHistory, line: dict[str, Any]) -> None:
+    outcome, reason = line.get("outcome"), line.get("reason")
+    if outcome in states.OUTCOMES and reason in states.REASONS:
+        task.rested = Outcome(outcome, reason, text_or_none(line.get("error")) or "")
+        task.n_free += line.get("counted") is False
+        task.figures = record.add_figures(task.figures, _known_figures(line))
+
+
+def _task_ended(task: TaskHistory, line: dict[str, Any]) -> None:
+    fields = {k: v for k, v in line.items() if k not in ("at", "event", "task_id")}
+    if fields.get("outcome") in states.OUTCOMES:
+        task.ended = {**fields, **record.safe_figures(fields)}
+
+
+_TAKERS = {
+    "intent": _intent,
+    "started": _started,
+    "stop": _stop,
+    "attempt_ended": _attempt_ended,
+    "ended": _task_ended,
+}
+
+
+def _known_figures(line: dict[str, Any]) -> dict[str, Any]:
+    return {name: line[name] for name in record.SUMMED if number(line.get(name)) is not None}
+
+
+def read_history(paths: SessionPaths) -> History:
+    """Reads what earlier runners wrote.
+
+    Args:
+        paths: The session's paths.
+
+    Returns:
+        The history; empty if there never was a runner.
+    """
+    history = History()
+    for line in _json_lines(paths.journal):
+        history.take(line)
+    for fields in _status_tasks(paths.status):
+        task_id = text_or_none(fields.get("transaction_id"))
+        if task_id is not None and task_id not in history.tasks:
+            task = _from_status(fields)
+            if task is not None:
+                history.tasks[task_id] = task
+    return history
+
+
+def _from_status(fields: dict[str, Any]) -> TaskHistory | None:
+    """What status.json says of a task of which the journal knows nothing."""
+    task = TaskHistory()
+    if fields.get("state") == states.ENDED:
+        base = ("task_num", "transaction_id", "prompt")
+        _task_ended(task, {k: v for k, v in fields.items() if k not in base})
+        return task if task.ended else None
+    line = {**fields, "attempt": fields.get("attempts"), "at": fields.get("started_at")}
+    _intent(task, line)
+    task.began_at = task.started_at = text_or_none(fields.get("started_at"))
+    return task if task.attempt else None
+
+
+def _status_tasks(path: str) -> Iterator[dict[str, Any]]:
+    try:
+        with open(path, "rb") as file:
+            status = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return
+    tasks = status.get("tasks") if isinstance(status, dict) else None
+    if isinstance(tasks, list):
+        yield from (task for task in tasks if isinstance(task, dict))
+
+
+def _json_lines(path: str) -> Iterator[dict[str, Any]]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    with open(fd, "rb") as file:
+        for data in file:
+            try:
+                line = json.loads(data)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(line, dict):
+                yield line

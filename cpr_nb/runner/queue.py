@@ -1,0 +1,108 @@
+"""Which task is next: those that have tried already, then the others in their order. Pure.
+
+With groups, tasks of one group share the beginning of their requests, which the API caches
+once the first of them is answered. Until then one task of a group leads and the others are
+held back; they may start when it is answered, or when it has ended without an answer (then
+the next one leads).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Queue:
+    """The order in which tasks start.
+
+    Args:
+        n_tasks: How many there are, numbered from 0.
+        groups: The group of each task, or None if all may start at any time.
+
+    Example:
+        >>> queue = Queue(3, [7, 7, 7])
+        >>> queue.take(lambda task: True), queue.take(lambda task: True)
+        (0, None)
+        >>> queue.answered(0)
+        >>> queue.take(lambda task: True)
+        1
+    """
+
+    def __init__(self, n_tasks: int, groups: Sequence[int] | None = None) -> None:
+        self._n_tasks = n_tasks
+        self._next = 0  # every task before it has been taken, or is held back
+        self._first: deque[int] = deque()
+        self._groups = groups
+        self._warm: set[int] = set()
+        self._leader: dict[int, int] = {}
+        self._held: dict[int, deque[int]] = {}
+
+    def put_first(self, task: int) -> None:
+        """A task may start again, before all others."""
+        self._first.appendleft(task)
+
+    def put_back(self, task: int) -> None:
+        """A task may start again, after those that may so already, before new ones."""
+        self._first.append(task)
+
+    def take(self, wanted: Callable[[int], bool]) -> int | None:
+        """Takes the next task.
+
+        Args:
+            wanted: Says of a task whether it still waits to start.
+
+        Returns:
+            The task, or None if none may start now.
+        """
+        while (task := self._pop()) is not None:
+            if wanted(task) and not self._hold_back(task):
+                return task
+        return None
+
+    def _pop(self) -> int | None:
+        if self._first:
+            return self._first.popleft()
+        if self._next < self._n_tasks:
+            self._next += 1
+            return self._next - 1
+        return None
+
+    def _hold_back(self, task: int) -> bool:
+        if self._groups is None:
+            return False
+        group = self._groups[task]
+        if group in self._warm:
+            return False
+        if self._leader.setdefault(group, task) == task:
+            return False
+        self._held.setdefault(group, deque()).append(task)
+        return True
+
+    def answered(self, task: int) -> None:
+        """The API answered a task: what its group shares is in the cache now."""
+        if self._groups is not None:
+            group = self._groups[task]
+            self._warm.add(group)
+            self._leader.pop(group, None)
+            self._let_go(group)
+
+    def ended(self, task: int) -> None:
+        """A task's attempt is over: if it led and had no answer, another one leads."""
+        if self._groups is not None and self._leader.get(self._groups[task]) == task:
+            del self._leader[self._groups[task]]
+            self._let_go(self._groups[task])
+
+    def cool(self) -> None:
+        """A long time went by: nothing is in the cache any more."""
+        self._warm.clear()
+
+    def _let_go(self, group: int) -> None:
+        self._first.extend(self._held.pop(group, ()))
+
+    @property
+    def is_warming(self) -> bool:
+        """Whether tasks are held back for one that leads."""
+        return bool(self._held)

@@ -1,0 +1,126 @@
+"""Takes up a session whose runner is gone: what has ended, what lives, what goes on.
+
+An attempt is known by the token in the environment of its processes. Its main process is the
+one whose number was journalled; if the runner died between the intent and that, it is the
+oldest process with the token that leads a session of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from cpr_nb.model.outcome import Outcome
+from cpr_nb.runner import process
+from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
+from cpr_nb.runner.plans import Active, Past
+from cpr_nb.runner.starter import CHECK_SUFFIX
+from cpr_nb.store.times import parse_iso
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cpr_nb.runner.asked import Asked
+    from cpr_nb.runner.attempt import Attempt
+    from cpr_nb.runner.history import History, TaskHistory
+    from cpr_nb.runner.starter import Starter
+    from cpr_nb.store.layout import SessionPaths
+
+
+class Recovery:
+    """What became of the tasks that earlier runners had begun.
+
+    Args:
+        paths: The session's paths.
+        history: What those runners wrote.
+        numbers: Task id → its number, from 0, of every task in the history.
+        asked: What was asked.
+        starter: Makes the attempts.
+
+    Attributes:
+        past: Where the state machine takes up each of the tasks.
+        attempts: The attempts that had a process: task → attempt. One that lives has a
+            ``pidfd``.
+        alive: Those among them whose agent still runs.
+        elapsed_s: How long each of these tasks had been at work.
+        spent_usd: What is known to have been spent.
+    """
+
+    def __init__(
+        self,
+        paths: SessionPaths,
+        history: History,
+        numbers: Mapping[str, int],
+        asked: Asked,
+        starter: Starter,
+    ) -> None:
+        self.past: dict[int, Past] = {}
+        self.attempts: dict[int, Attempt] = {}
+        self.alive: set[int] = set()
+        self.elapsed_s: dict[int, float] = {}
+        self.spent_usd = 0.0
+        self._paths = paths
+        self._asked = asked
+        self._starter = starter
+        marked: dict[str, list[int]] = {}
+        if history.tasks:
+            marked = process.find_marked(f"{asked.head['session_id']}/")
+        # A check that was under way is made again.
+        process.sweep([token for token in marked if token.endswith(CHECK_SUFFIX)])
+        for task_id, task in history.tasks.items():
+            if task_id in numbers:
+                self._take_up(numbers[task_id], task_id, task, marked)
+
+    def conversation_id(self, task: int) -> str:
+        """The conversation of a task's attempt."""
+        active = self.past[task].active
+        return active.conversation_id if active is not None else ""
+
+    def _take_up(
+        self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
+    ) -> None:
+        figures = task.figures if task.ended is None else task.ended
+        self.spent_usd += figures.get("cost_usd") or 0.0
+        if task.ended is not None:
+            ended = Outcome(task.ended["outcome"], str(task.ended.get("reason", "unknown")))
+            self.past[number] = Past(ended, None)
+            return
+        if not task.attempt:
+            return  # nothing that can be read says that it began
+        self.elapsed_s[number] = self._elapsed_s(task_id, task)
+        if task.rested is not None:
+            ask = ASK_FOR_STRUCTURE if task.rested.reason == "no_structure" else GO_ON
+            active = Active(task.attempt + 1, task.conversation_id, ask, task.n_free)
+            active.outcome = task.rested
+            self.past[number] = Past(task.rested, active)
+            return
+        active = Active(task.attempt, task.conversation_id, "", task.n_free)
+        active.cause = task.cause
+        self.past[number] = Past(None, active)
+        self._find(number, task_id, task, marked)
+
+    def _find(
+        self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
+    ) -> None:
+        pids = marked.get(self._starter.token(task_id, task.attempt), [])
+        if task.pid is None:
+            pid = next((pid for pid in pids if process.leads_session(pid)), 0)
+        else:
+            pid = task.pid if task.pid in pids else 0
+        asked = self._asked.task(number)
+        pidfd = process.open_pidfd(pid) if pid else -1
+        self.attempts[number] = self._starter.attempt(pid, number, asked, task.attempt, pidfd)
+        if pid:
+            self.alive.add(number)
+
+    def _elapsed_s(self, task_id: str, task: TaskHistory) -> float:
+        """How long it was at work: until its last sign of life."""
+        began_s = parse_iso(task.began_at)
+        if began_s is None:
+            return 0.0
+        try:
+            last_s = os.stat(self._paths.stream(task_id, task.attempt)).st_mtime
+        except OSError:
+            last_s = began_s
+        return max(0.0, min(last_s, time.time()) - began_s)

@@ -1,0 +1,84 @@
+"""Watches that the session can be written: room on the disk, its folder, our lock."""
+
+from __future__ import annotations
+
+import os
+
+from cpr_nb.store.write import hold_lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cpr_nb.store.layout import SessionPaths
+
+#: With less than this free nothing new starts: what runs needs room for its streams.
+LEAST_FREE_BYTES = 16 << 20
+_LOOK_EVERY_S = 1.0
+#: A folder that is gone for so long was removed; before, it may be a network's hiccup.
+_GONE_AFTER_S = 10.0
+
+
+class Room:
+    """Watches one session's folder.
+
+    Args:
+        paths: The session's paths.
+        lock_fd: The descriptor that holds the session's lock.
+    """
+
+    def __init__(self, paths: SessionPaths, lock_fd: int) -> None:
+        self._paths = paths
+        self._lock_fd = lock_fd
+        self._words = ""
+        self._next_look_at = 0.0
+        self._gone_since: float | None = None
+        self.is_gone = False  # the session's folder was removed
+
+    def look(self, now: float, trouble: str) -> str | None:
+        """Looks, once a second at most.
+
+        Args:
+            now: Seconds of a clock that never goes back.
+            trouble: Why something could not be written just now; empty if all could.
+
+        Returns:
+            Why nothing can be written, or an empty text if it can be again; None if nothing
+            changed.
+        """
+        if now < self._next_look_at and bool(trouble) == bool(self._words):
+            return None
+        self._next_look_at = now + _LOOK_EVERY_S
+        words = self._problem(now) or trouble
+        if words == self._words or (words and self._words):
+            return None
+        self._words = words
+        return words
+
+    def _problem(self, now: float) -> str:
+        try:
+            disk = os.statvfs(self._paths.root)
+        except OSError as error:
+            if self._gone_since is None:
+                self._gone_since = now
+            self.is_gone = now - self._gone_since >= _GONE_AFTER_S
+            return f"its folder: {error.strerror}"
+        self._gone_since = None
+        self._keep_lock()
+        if disk.f_flag & os.ST_RDONLY:
+            return "the disk is read-only"
+        if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+            return f"only {disk.f_bavail * disk.f_frsize / 1e6:.1f} MB are free on the disk"
+        return ""
+
+    def _keep_lock(self) -> None:
+        """Our lock tells everybody that we live: if somebody removed it, there is a new one."""
+        try:
+            os.stat(self._paths.lock, follow_symlinks=False)
+        except FileNotFoundError:
+            try:
+                new_fd = hold_lock(self._paths.lock)
+            except OSError:
+                return  # the next look tries again
+            os.dup2(new_fd, self._lock_fd, inheritable=False)
+            os.close(new_fd)
+        except OSError:
+            return

@@ -1,0 +1,92 @@
+"""The processes that run for a session just now: attempts, adopted attempts, checks."""
+
+from __future__ import annotations
+
+import os
+
+from cpr_nb.runner import process
+from cpr_nb.runner.attempt import Attempt, CheckRun
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cpr_nb.runner.wakeup import Wakeup
+
+Run = Attempt | CheckRun
+_RSS_UNIT = 1024 if process.LINUX else 1  # macOS counts bytes
+
+
+class Runs:
+    """Knows them by pid and by task, and notices their end.
+
+    Args:
+        wakeup: Is told of the descriptors of adopted processes.
+    """
+
+    def __init__(self, wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
+        self._by_pid: dict[int, Run] = {}
+        self._adopted: list[Attempt] = []
+        self.by_task: dict[int, Run] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_pid)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(list(self._by_pid.values()))
+
+    def __contains__(self, pid: int) -> bool:
+        return pid in self._by_pid
+
+    def add(self, run: Run) -> None:
+        """A process of ours runs."""
+        self._by_pid[run.pid] = self.by_task[run.task] = run
+
+    def adopt(self, attempt: Attempt) -> None:
+        """A process that an earlier runner started runs."""
+        self.add(attempt)
+        self._adopted.append(attempt)
+        if attempt.pidfd is not None and attempt.pidfd >= 0:
+            self._wakeup.watch(attempt.pidfd)
+
+    def reap(self) -> tuple[int, Run | None, int, int] | None:
+        """Takes one child that has ended.
+
+        Returns:
+            Its pid, what it was (None for a stranger), its wait status, its peak memory in
+            bytes; None if no child has ended.
+        """
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if pid == 0:
+            return None
+        return pid, self._forget(pid), status, usage.ru_maxrss * _RSS_UNIT
+
+    def reap_adopted(self, ready: set[int], *, poll: bool) -> list[Attempt]:
+        """Takes the adopted processes that have ended.
+
+        Args:
+            ready: The descriptors that became readable.
+            poll: Look at those that have no descriptor.
+        """
+        gone = []
+        for attempt in self._adopted:
+            fd = -1 if attempt.pidfd is None else attempt.pidfd
+            if fd in ready or (fd < 0 and poll and attempt.is_gone()):
+                if fd >= 0:
+                    self._wakeup.unwatch(fd)
+                    os.close(fd)
+                gone.append(attempt)
+        for attempt in gone:
+            self._adopted.remove(attempt)
+            self._forget(attempt.pid)
+        return gone
+
+    def _forget(self, pid: int) -> Run | None:
+        run = self._by_pid.pop(pid, None)
+        if run is not None:
+            self.by_task.pop(run.task, None)
+        return run

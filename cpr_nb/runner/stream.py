@@ -1,0 +1,148 @@
+"""Follows the stream of one attempt while it runs: only what is new, only whole lines.
+
+A stream goes from the CLI straight into its file. The runner reads along from time to time,
+to hear of refusals and limits before a task ends because of them, and whether it still says
+anything. At the end it reads on from where it was.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cpr_nb.model.activity import Activity
+from cpr_nb.model.events import RunFacts, number, parse_line
+from cpr_nb.model.limits import Limit, limit_of_event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: HTTP statuses by which the API says "not now".
+REFUSALS = (429, 529)
+# What stands in every line that can matter while a task runs.
+_TELLING = (b'"assistant"', b'"api_retry"', b'"rate_limit_event"', b'"tool_result"')
+_CHUNK_BYTES = 1 << 18
+
+
+class News:
+    """What was heard since the last look.
+
+    Args:
+        answered: The API answered, for the first time or for the first time after trouble.
+        refused_s: The API said "not now", and the CLI waits so long; None if it did not.
+        limit: A limit that concerns every task, if one was met.
+    """
+
+    __slots__ = ("answered", "limit", "refused_s")
+
+    def __init__(self) -> None:
+        self.answered = False
+        self.refused_s: float | None = None
+        self.limit: Limit | None = None
+
+
+class Stream:
+    """The stream of one attempt.
+
+    Args:
+        path: Its file.
+        with_tools: Whether it matters which tools run (for ``silence_s``).
+
+    Example:
+        >>> Stream("/no/such/file").look(0.0).answered
+        False
+    """
+
+    __slots__ = (
+        "_activity",
+        "_offset",
+        "_path",
+        "_torn",
+        "_trouble",
+        "facts",
+        "last_output_at",
+        "limit",
+        "retry_at",
+    )
+
+    def __init__(self, path: str, *, with_tools: bool = False) -> None:
+        self._path = path
+        self._offset = 0
+        self._torn = b""
+        self._activity = Activity() if with_tools else None
+        self._trouble = True  # nobody has answered yet
+        self.facts = RunFacts()
+        self.last_output_at: float | None = None
+        self.retry_at = 0.0  # when the CLI will ask the API again
+        self.limit: Limit | None = None  # met, and not answered since
+
+    def look(self, now: float) -> News:
+        """Reads what is new.
+
+        Args:
+            now: Seconds of a clock that never goes back.
+        """
+        news = News()
+        try:
+            size_bytes = os.stat(self._path).st_size
+            if size_bytes > self._offset:
+                self.last_output_at = now
+                fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+                try:
+                    self._read(fd, now, news)
+                finally:
+                    os.close(fd)
+        except OSError:
+            pass  # somebody removed it: then nothing is heard
+        return news
+
+    def finish(self) -> RunFacts:
+        """Reads to the end, a last line without its line feed too."""
+        self.look(0.0)
+        if self._torn:
+            self._take(self._torn, 0.0, News())
+            self._torn = b""
+        return self.facts
+
+    @property
+    def busy_until(self) -> float:
+        """Until when its quiet is explained; infinite while a tool runs."""
+        tool_runs = self._activity is not None and self._activity.tool_running
+        return float("inf") if tool_runs else self.retry_at
+
+    def _read(self, fd: int, now: float, news: News) -> None:
+        while chunk := os.pread(fd, _CHUNK_BYTES, self._offset):
+            self._offset += len(chunk)
+            lines = (self._torn + chunk).split(b"\n")
+            self._torn = lines.pop()
+            for line in lines:
+                self._take(line, now, news)
+
+    def _take(self, line: bytes, now: float, news: News) -> None:
+        self.facts.feed(line)
+        if any(mark in line for mark in _TELLING):
+            event = parse_line(line)
+            if event is not None:
+                self._hear(event, now, news)
+                if self._activity is not None:
+                    self._activity.feed(event)
+
+    def _hear(self, event: dict[str, Any], now: float, news: News) -> None:
+        kind = event["type"]
+        limit = limit_of_event(event)
+        if limit is not None:
+            self._trouble, self.limit, news.limit = True, limit, limit
+        if event.get("subtype") == "api_retry":
+            self._trouble = True
+            delay_s = (number(event.get("retry_delay_ms")) or 0.0) / 1000
+            self.retry_at = now + delay_s
+            if event.get("error_status") in REFUSALS:
+                news.refused_s = delay_s
+        elif kind == "assistant" and self._trouble and _by_a_model(event):
+            self._trouble, self.limit, news.answered = False, None, True
+
+
+def _by_a_model(event: dict[str, Any]) -> bool:
+    """Whether the API answered: a call that failed leaves an event of ``<synthetic>``."""
+    message = event.get("message")
+    return isinstance(message, dict) and message.get("model") != "<synthetic>"
