@@ -114,9 +114,9 @@ def _trusted(session: Session) -> dict[str, Any]:
         raise SessionNotUsable(
             f"{refused}it is {session.snapshot.state}, and not a session of ours"
         )
-    for path in (session.paths.root, session.paths.session):
-        status = os.stat(path, follow_symlinks=False)
-        if os.path.islink(path) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+    for path in (session.path, session.path / "session.json"):
+        status = path.lstat()
+        if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise SessionNotUsable(
                 f"{refused}{path} is a link, or others may write it: it says what is executed"
             )

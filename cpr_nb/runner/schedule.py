@@ -137,6 +137,11 @@ class Schedule:
         """How many tasks are between their intent and their end."""
         return len(self._active) - self._n_resting
 
+    @property
+    def spent_usd(self) -> float:
+        """What is known to have been spent."""
+        return self._admission.spent_usd
+
     def phase(self, task: int) -> int:
         """One of the phases of `cpr_nb.runner.plans`."""
         return self._phase[task]
