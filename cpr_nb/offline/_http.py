@@ -24,7 +24,7 @@ _ERROR_TYPES |= {404: "not_found_error", 429: "rate_limit_error", 529: "overload
 
 
 class Turn(NamedTuple):
-    """What is to be done with a request: its step, which of that step's failures strike, …."""
+    """What is to be done with a request: its step and which of its failures strike this time."""
 
     record: RequestRecord
     step: Json
@@ -53,13 +53,14 @@ class _Handler(BaseHTTPRequestHandler):
             counts = "count_tokens" in self.path
             return self._reply(200, {"input_tokens": len(body) // 4} if counts else {})
         request: Json = {}
-        chosen, refused = None, api.refusal()
+        chosen = wrong = None
         try:
             request = parsed(body)
-            chosen = None if refused else choose(request, api._book)
+            chosen = choose(request, api._book)
         except ScriptError as error:
-            refused = refused or {"status": 400, "message": f"scripted API: {error}"}
-        return self._play(request, api._note(self, request, len(body), chosen, refused))
+            wrong = {"status": 400, "message": f"scripted API: {error}"}
+        gate = api.refusal
+        return self._play(request, api._note(self, request, len(body), chosen, wrong, gate))
 
     def _play(self, request: Json, turn: Turn) -> None:
         record, step, failing, found = turn

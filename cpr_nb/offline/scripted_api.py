@@ -216,14 +216,17 @@ class ScriptedApi(Gates):
         request: Json,
         n_bytes: int,
         chosen: tuple[Json, int, Hashable] | None = None,
-        refused: Json | None = None,
+        wrong: Json | None = None,
+        gate: Callable[[], Json | None] = lambda: None,
     ) -> Turn:
         """Record a request, count it as an attempt at its step, and say what comes of it."""
         messages = request.get("messages", [])
         users = [message for message in messages if message.get("role") == "user"]
         session = call.headers.get("x-claude-code-session-id", "")
         prefixes = prefixes_of(request, self._billing_line_counts) if chosen else []
-        with self._changed:
+        with self._changed:  # The gate, too: requests pass it in the order of their records.
+            if refused := gate() or wrong:
+                chosen = None
             key = (session, chosen and chosen[1:])
             self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
             step = chosen[0] if chosen else {}
