@@ -46,14 +46,14 @@ class Gates:
     so far takes a token of the quota. A refused request plays no step of a script and is no
     attempt at one.
 
+    Args:
+        clock: The time in seconds; it never goes back.
+        quota: How many requests may come; None: any number.
+
     Example:
-        >>> gates = Gates(time.monotonic, Quota(per_s=0.001))
+        >>> gates = Gates(time.monotonic)
         >>> gates.lose_login()
-        >>> gates.refusal()["gate"]
-        'login'
         >>> gates.restore_login()
-        >>> gates.refusal(), gates.refusal()["gate"]
-        (None, 'quota')
     """
 
     def __init__(self, clock: Callable[[], float], quota: Quota | None = None) -> None:
@@ -117,13 +117,8 @@ class Gates:
         with self._gates_lock:
             self._lost_login = ""
 
-    def refusal(self) -> Json | None:
-        """Return how one request is refused, in the form of a step's ``fail``; None: it passes.
-
-        Example:
-            >>> Gates(time.monotonic).refusal() is None
-            True
-        """
+    def _refusal(self) -> Json | None:
+        """Return how one request is refused, in the form of a step's ``fail``; None: it passes."""
         with self._gates_lock:
             if self._lost_login:
                 return {"gate": "login", "status": 401, "message": self._lost_login}
@@ -150,7 +145,8 @@ def _too_many(quota: Quota) -> Json:
         "gate": "quota",
         "status": 429,
         "message": "This request would exceed your organization's rate limit of "
-        f"{quota.per_s * 60:g} requests per minute.",
+        f"{quota.per_s * 60:g} requests per minute. For details, refer to: "
+        "https://docs.claude.com/en/api/rate-limits.",
         "headers": {} if after is None else {"retry-after": f"{after:g}"},
     }
 

@@ -59,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
             chosen = choose(request, api._book)
         except ScriptError as error:
             wrong = {"status": 400, "message": f"scripted API: {error}"}
-        gate = api.refusal
+        gate = api._refusal
         return self._play(request, api._note(self, request, len(body), chosen, wrong, gate))
 
     def _play(self, request: Json, turn: Turn) -> None:

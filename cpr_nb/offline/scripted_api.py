@@ -275,7 +275,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Blocked before there are threads, so that only sigwait sees them, whenever they come.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        quota = options.quota and Quota(options.quota, options.burst, options.retry_after)
+        quota = None
+        if options.quota is not None:
+            quota = Quota(options.quota, options.burst, options.retry_after)
         with ScriptedApi(options.script, options.log, port=options.port, quota=quota) as api:
             print(f"listening on {api.url}", flush=True)
             signal.sigwait(signals)
