@@ -15,6 +15,7 @@ def cli_environment(
     *,
     path: str | None = None,
     tmpdir: str | os.PathLike[str] | None = None,
+    subscription: bool = False,
 ) -> dict[str, str]:
     """Return the complete environment for the real CLI, built from nothing.
 
@@ -25,6 +26,9 @@ def cli_environment(
         home: The directory for HOME; the CLI's configuration goes to ``.claude`` in it.
         path: PATH, if not the system's usual one.
         tmpdir: TMPDIR, if one is wanted.
+        subscription: Log in as a subscription does, with an invented token, not with an invented
+            API key: only then does the CLI tell of usage limits. (An invented login in a file is
+            no way: the CLI asks the Internet for its account, and to renew it after a 401.)
 
     Raises:
         ValueError: The URL isn't a loopback one.
@@ -42,7 +46,8 @@ def cli_environment(
         "PATH": path or f"/usr/local/bin{os.pathsep}{os.defpath}",
         "HOME": str(Path(home).absolute()),
         "CLAUDE_CONFIG_DIR": str(Path(home).absolute() / ".claude"),
-        **{"ANTHROPIC_BASE_URL": api_url, "ANTHROPIC_API_KEY": "dummy"},
+        "ANTHROPIC_BASE_URL": api_url,
+        ("CLAUDE_CODE_OAUTH_TOKEN" if subscription else "ANTHROPIC_API_KEY"): "dummy",
         **{"LANG": "C.UTF-8", "TERM": "dumb"},
         **({} if tmpdir is None else {"TMPDIR": str(Path(tmpdir).absolute())}),
     }

@@ -156,7 +156,13 @@ def _with_cwd(step: Json, request: Json) -> Json:
     return {**step, **json.loads(placeholder.sub(lambda _: json.dumps(found[-1])[1:-1], inputs))}
 
 
-def message_of(step: Json, model: object, seq: int) -> Json:
+def failing(step: Json, attempt: int) -> Json:
+    """Return those failures of a step that strike this attempt; without "times", they always do."""
+    failures = {key: step[key] for key in ("fail", "cut", "error_event") if key in step}
+    return {key: fail for key, fail in failures.items() if attempt <= fail.get("times", attempt)}
+
+
+def message_of(step: Json, model: object, seq: int, cached: Json) -> Json:
     """Build the complete answer, which a stream then tells piece by piece."""
     calls = [*step.get("tools", ())]
     calls += [[step["tool"], step.get("input", {})]] if "tool" in step else []
@@ -169,12 +175,12 @@ def message_of(step: Json, model: object, seq: int) -> Json:
     for number, (name, data) in enumerate(calls):
         tool_id = f"toolu_{seq:06d}_{number}"
         content += [{"type": "tool_use", "id": tool_id, "name": name, "input": data}]
-    usage = {"input_tokens": 100, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    usage = {"input_tokens": 100, **cached, "output_tokens": 20, **step.get("usage", {})}
     return {
         **{"id": f"msg_{seq:08d}", "type": "message", "role": "assistant", "model": model},
         **{"content": content, "stop_sequence": None},
         "stop_reason": step.get("stop", "tool_use" if calls else "end_turn"),
-        "usage": {**usage, "output_tokens": 20, **step.get("usage", {})},
+        "usage": usage,
     }
 
 

@@ -31,9 +31,23 @@ A script FILE serves prompts that carry none: ``{"rules": [{"match": "<regular e
 last prompt>", "steps": [...]}], "default": [...]}``. With neither, the answer is "Hello from the
 scripted API." A script that can't be played answers a 400 that says what is wrong, and where.
 
+What is true of all requests:
+
+- **The prefix cache.** What stands in front of a block with ``cache_control`` can be read by a
+  later request that begins with the very same blocks: tools, then system, then messages. The usage
+  tells it (4 bytes of JSON are a token), the records too, and `ScriptedApi.cache_use` adds it up.
+  As with the real API, nobody can read a prefix before the answer to the request that writes it
+  has begun: requests that come until then write it again, each of them. A prefix lives 5 minutes
+  from its last use (1 hour if its ``ttl`` says so). ``input_tokens`` remains 100, and a prefix of
+  any length is kept: the real API has a least one.
+- **The gates.** Before its script, a request may be refused: the login is lost (401), the usage
+  limit is reached (429, with the headers of a subscription), or the `Quota` is spent (429). Tests
+  close and open them at any time: `ScriptedApi.lose_login`, ``limit_usage``, ``set_quota``.
+
 As a command (it prints ``listening on http://127.0.0.1:PORT`` and ends on SIGTERM or SIGINT)::
 
     python -m cpr_nb.offline.scripted_api [--port N] [--script FILE] [--log FILE.jsonl]
+        [--quota PER_SECOND [--burst N] [--retry-after SECONDS]]
 """
 
 from __future__ import annotations
@@ -41,191 +55,39 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import os
 import signal
 import socket
-import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
 
+from cpr_nb.offline._cache import CacheUse, Found, PrefixCache, prefixes_of
 from cpr_nb.offline._environment import cli_environment
-from cpr_nb.offline._script import (
-    Book,
-    Json,
-    ScriptError,
-    choose,
-    events_of,
-    message_of,
-    parsed,
-    texts_of,
-)
+from cpr_nb.offline._gates import Gates, Quota
+from cpr_nb.offline._http import Server, Turn
+from cpr_nb.offline._record import RequestRecord
+from cpr_nb.offline._script import Book, Json, failing, texts_of
 
-__all__ = ["RequestRecord", "ScriptedApi", "cli_environment", "main"]
-
-_ERROR_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error"}
-_ERROR_TYPES |= {404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
+__all__ = ["CacheUse", "Quota", "RequestRecord", "ScriptedApi", "cli_environment", "main"]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
-    """One request as it arrived; step is -1 and attempt 0 if no script was played for it.
-
-    The CLI puts reminders of its own in front of a prompt, as blocks of the same message: the
-    prompt as the task gave it is the last of `last_user_blocks`.
-
-    Example:
-        >>> RequestRecord(1, "/v1/messages", "m", 0, 1, "", 1, 99, (), ("a", "b")).last_user_text
-        'ab'
-    """
-
-    seq: int
-    path: str
-    model: str
-    step: int
-    attempt: int
-    conversation_id: str
-    n_messages: int
-    n_bytes: int
-    tools: tuple[str, ...]
-    last_user_blocks: tuple[str, ...]
-
-    @property
-    def last_user_text(self) -> str:
-        """The full text of the last user message: its text blocks, joined."""
-        return "".join(self.last_user_blocks)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # Else small writes wait 40 ms for an acknowledgement.
-    server: _Server
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing: the records are the log."""
-
-    def do_GET(self) -> None:
-        self.server.api._note(self, {}, 0)
-        self._reply(200, {})
-
-    do_HEAD = do_GET  # noqa: N815  (the name is the base class's)
-
-    def do_POST(self) -> None:
-        api, request, chosen = self.server.api, {}, None
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        if not self.path.partition("?")[0].endswith("/v1/messages"):
-            api._note(self, {}, len(body))
-            counts = "count_tokens" in self.path
-            return self._reply(200, {"input_tokens": len(body) // 4} if counts else {})
-        try:
-            request = parsed(body)
-            chosen = choose(request, api._book)
-        except ScriptError as error:
-            bad = {"status": 400, "message": f"scripted API: {error}"}
-            return self._fail(bad, api._note(self, request, len(body)))
-        return self._play(request, chosen[0], api._note(self, request, len(body), chosen))
-
-    def _play(self, request: Json, step: Json, record: RequestRecord) -> None:
-        if not self.server.api._hold(step):
-            return self._drop()
-        # Without "times", a failure strikes every attempt.
-        failures = [(key, step[key]) for key in ("fail", "cut", "error_event") if key in step]
-        active: Json = {
-            k: f for k, f in failures if record.attempt <= f.get("times", record.attempt)
-        }
-        if fail := active.get("fail"):
-            return self._fail(fail, record) if fail["status"] else self._drop()
-        message = message_of(step, request.get("model"), record.seq)
-        headers = {"request-id": f"req_{record.seq}", **step.get("headers", {})}
-        if not request.get("stream"):
-            return self._reply(200, message, headers)
-        self._start(200, {"content-type": "text/event-stream", "connection": "close", **headers})
-        return self._stream(step, events_of(message, step.get("chunks", 4)), active)
-
-    def _stream(self, step: Json, events: Iterator[Json], active: Json) -> None:
-        left = active.get("cut", {}).get("after", 1) if active else math.inf
-        for event in events:
-            is_text = event.get("delta", {}).get("type") == "text_delta"
-            if (is_text and left < 1) or (event["type"] == "message_delta" and active):
-                if "cut" in active:
-                    return self._drop()
-                error = {"type": "overloaded_error", "message": "Overloaded"}
-                error |= {k: v for k, v in active["error_event"].items() if k in error}
-                return self._send({"type": "error", "error": error})
-            self._send(event)
-            left -= is_text
-            if is_text and self.server.api._closing.wait(step.get("delay_s", 0)):
-                return self._drop()
-        return None
-
-    def _send(self, event: Json) -> None:
-        self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
-
-    def _start(self, status: int, headers: Mapping[str, object]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-
-    def _reply(
-        self, status: int, data: object, headers: Mapping[str, object] | None = None
-    ) -> None:
-        body = json.dumps(data).encode()
-        sizes = {"content-type": "application/json", "content-length": len(body)}
-        self._start(status, {**sizes, **(headers or {})})
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def _fail(self, fail: Json, record: RequestRecord) -> None:
-        kind = fail.get("type", _ERROR_TYPES.get(fail["status"], "api_error"))
-        error = {"type": kind, "message": fail.get("message", "scripted failure")}
-        name = {"request-id": f"req_{record.seq}"}
-        data = {"type": "error", "error": error, "request_id": name["request-id"]}
-        self._reply(fail["status"], data, {**name, **fail.get("headers", {})})
-
-    def _drop(self) -> None:
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
-
-    def __init__(self, port: int, api: ScriptedApi) -> None:
-        self.api, self.live = api, dict[Any, threading.Thread]()
-        super().__init__(("127.0.0.1", port), _Handler)
-
-    def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # HTTPServer's own also looks up the host's name.
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        # The base class forgets its daemon threads, but closing has to end and join them.
-        self.live = {sock: thread for sock, thread in self.live.items() if thread.is_alive()}
-        thread = threading.Thread(
-            target=self.process_request_thread, args=(request, client_address), daemon=True
-        )
-        self.live[request] = thread
-        thread.start()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # A client that went away is no error.
-            super().handle_error(request, client_address)
-
-
-class ScriptedApi:
+class ScriptedApi(Gates):
     """The server: it listens from its creation until `close`, on 127.0.0.1 only.
 
     Args:
         script: The path of a script file, or the object that such a file holds.
         log_path: A file to which every request is appended, as a line of JSON.
         port: The port to listen on; 0 takes a free one.
+        quota: How many requests may come; `set_quota` changes it.
+        billing_line_counts: Whether the line with the CLI's version, which depends on the prompt,
+            is a part of the cached prefix.
+        clock: The time in seconds, for the cache and the gates; it never goes back.
 
     Example:
         >>> with ScriptedApi({"default": [{"text": "Hi."}]}) as api:
@@ -239,8 +101,13 @@ class ScriptedApi:
         log_path: str | os.PathLike[str] | None = None,
         *,
         port: int = 0,
+        quota: Quota | None = None,
+        billing_line_counts: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start to listen."""
+        super().__init__(clock, quota)
+        self._cache, self._billing_line_counts = PrefixCache(clock), billing_line_counts
         if isinstance(script, str | os.PathLike):
             script = json.loads(Path(script).read_text(encoding="utf-8"))
         self._book = Book({} if script is None else script)
@@ -251,7 +118,7 @@ class ScriptedApi:
         self._records: list[RequestRecord] = []
         self._attempts: dict[Hashable, int] = {}
         self._released: set[str] = set()
-        self._server = _Server(port, self)
+        self._server = Server(port, self)
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
@@ -270,6 +137,22 @@ class ScriptedApi:
         """The records of all requests so far, in the order of their arrival (a copy)."""
         with self._changed:
             return self._records.copy()
+
+    @property
+    def n_admitted(self) -> int:
+        """How many requests for a message no gate refused."""
+        return sum(not r.gate and r.path.endswith("/v1/messages") for r in self.requests)
+
+    @property
+    def cache_use(self) -> CacheUse:
+        """How many requests wrote the shared prefix anew, how many found it, and the tokens."""
+        seen = [(r.cache_read_tokens, r.cache_write_tokens) for r in self.requests]
+        return CacheUse(
+            n_anew=sum(write > 0 == read for read, write in seen),
+            n_reads=sum(read > 0 for read, _ in seen),
+            read_tokens=sum(read for read, _ in seen),
+            write_tokens=sum(write for _, write in seen),
+        )
 
     def wait_for(
         self, predicate: Callable[[RequestRecord], bool], timeout_s: float
@@ -322,20 +205,34 @@ class ScriptedApi:
             self._changed.wait_for(lambda: waits <= self._released or self._closing.is_set())
         return not self._closing.wait(step.get("hang_s", 0))
 
+    def _begin(self, found: Found) -> None:
+        """Keep what a request writes to the cache, now that its answer begins."""
+        with self._changed:
+            self._cache.add(found)
+
     def _note(
         self,
         call: BaseHTTPRequestHandler,
         request: Json,
         n_bytes: int,
         chosen: tuple[Json, int, Hashable] | None = None,
-    ) -> RequestRecord:
-        """Record a request and count it as an attempt at its step."""
+        wrong: Json | None = None,
+        gate: Callable[[], Json | None] = lambda: None,
+    ) -> Turn:
+        """Record a request, count it as an attempt at its step, and say what comes of it."""
         messages = request.get("messages", [])
         users = [message for message in messages if message.get("role") == "user"]
         session = call.headers.get("x-claude-code-session-id", "")
-        with self._changed:
+        prefixes = prefixes_of(request, self._billing_line_counts) if chosen else []
+        with self._changed:  # The gate, too: requests pass it in the order of their records.
+            if refused := gate() or wrong:
+                chosen = None
             key = (session, chosen and chosen[1:])
             self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
+            step = chosen[0] if chosen else {}
+            failures = {"fail": refused} if refused else failing(step, attempt)
+            # A request that fails reads and writes nothing: no token of it has been worked on.
+            found = Found() if "fail" in failures else self._cache.look_up(prefixes)
             record = RequestRecord(
                 seq=len(self._records) + 1,
                 path=call.path.partition("?")[0],
@@ -347,13 +244,17 @@ class ScriptedApi:
                 n_bytes=n_bytes,
                 tools=tuple(str(tool.get("name")) for tool in request.get("tools", ())),
                 last_user_blocks=tuple(texts_of(users[-1], "user")) if users else (),
+                status=failures.get("fail", {}).get("status", 200),
+                gate=(refused or {}).get("gate", ""),
+                cache_read_tokens=found.read_tokens,
+                cache_write_tokens=found.write_tokens,
             )
             self._records.append(record)
             if self._log_path is not None:
                 with self._log_path.open("a", encoding="utf-8") as log:
                     log.write(json.dumps({"t": round(time.time(), 3), **asdict(record)}) + "\n")
             self._changed.notify_all()
-        return record
+        return Turn(record, step, failures, found)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -366,12 +267,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="the port to listen on (a free one)")
     parser.add_argument("--script", metavar="FILE", help="scripts for prompts that carry none")
     parser.add_argument("--log", metavar="FILE.jsonl", help="append every request to this file")
+    parser.add_argument("--quota", metavar="N", type=float, help="requests a second, at most")
+    parser.add_argument("--burst", metavar="N", type=int, default=1, help="at once at most (1)")
+    parser.add_argument("--retry-after", metavar="S", type=float, help="said when refusing")
     options = parser.parse_args(argv)
     signals = {signal.SIGINT, signal.SIGTERM}
     # Blocked before there are threads, so that only sigwait sees them, whenever they come.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        with ScriptedApi(options.script, options.log, port=options.port) as api:
+        quota = None
+        if options.quota is not None:
+            quota = Quota(options.quota, options.burst, options.retry_after)
+        with ScriptedApi(options.script, options.log, port=options.port, quota=quota) as api:
             print(f"listening on {api.url}", flush=True)
             signal.sigwait(signals)
     except (OSError, ValueError) as error:

@@ -38,6 +38,11 @@ def test_environment_is_complete_and_takes_nothing_over(
         "LANG": "C.UTF-8",
         "TERM": "dumb",
     }
+    login = {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"}
+    subscribed = cli_environment("http://127.0.0.1:1", tmp_path, subscription=True)
+    assert {name: subscribed[name] for name in login & subscribed.keys()} == {
+        "CLAUDE_CODE_OAUTH_TOKEN": "dummy"
+    }
     assert "/bin" in cli_environment("http://[::1]:8080/", tmp_path)["PATH"].split(":")
 
 
@@ -94,12 +99,31 @@ def test_command_serves_until_a_signal(tmp_path: Path, number: signal.Signals) -
     assert (record["path"], record["last_user_blocks"]) == ("/v1/messages", ["hi"])
 
 
+def test_command_keeps_a_quota() -> None:
+    with start_command("--quota", "1e-9", "--burst", "2", "--retry-after", "3") as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().rpartition(":")[2])
+            seen = []
+            for _ in range(3):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
+                connection.request("POST", "/v1/messages", json.dumps({"messages": [user("hi")]}))
+                response = connection.getresponse()
+                response.read()
+                connection.close()
+                seen.append((response.status, response.getheader("retry-after")))
+        finally:
+            process.terminate()
+    assert seen == [(200, None), (200, None), (429, "3")]
+
+
 def test_command_explains_what_it_can_not_do(api: ScriptedApi, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"default": [{"txt": ""}]}')
     for arguments, reason in [
         (("--script", str(tmp_path / "bad.json")), "script.default[0].txt: unknown key"),
         (("--script", str(tmp_path / "none.json")), "No such file"),
         (("--port", str(api.port)), "Address already in use"),
+        (("--quota", "0"), "a quota needs per_s > 0"),
     ]:
         with start_command(*arguments) as process:
             _, err = process.communicate(timeout=LIMIT_S)

@@ -5,70 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
+from testkit.cli import Cli
 from testkit.client import LIMIT_S, script
 
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
 pytestmark = pytest.mark.real_cli
-
-
-class Run:
-    """One run of the CLI, whose process ends with the test."""
-
-    def __init__(
-        self, cli: str, folder: Path, api: ScriptedApi, prompt: bytes, *flags: str
-    ) -> None:
-        work = folder / "work ö {x} 'y"
-        work.mkdir(parents=True)
-        self.cwd = work
-        (folder / "prompt").write_bytes(prompt)
-        command = [cli, "-p", "--output-format", "stream-json", "--verbose", *flags]
-        with (folder / "prompt").open("rb") as stdin:
-            self.process = subprocess.Popen(
-                command,
-                cwd=work,
-                env=cli_environment(api.url, folder / "home"),
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-
-    def finish(self) -> list[dict[str, Any]]:
-        out, err = self.process.communicate(timeout=LIMIT_S)
-        lines = [json.loads(line) for line in out.splitlines()]
-        assert lines, err
-        return lines
-
-    def result(self) -> dict[str, Any]:
-        result = self.finish()[-1]
-        assert result["type"] == "result"
-        return result
-
-
-class Cli:
-    def __init__(self, path: str, folder: Path) -> None:
-        self.path, self.folder, self.runs = path, folder, list[Run]()
-
-    def __call__(self, api: ScriptedApi, prompt: str | bytes, *flags: str) -> Run:
-        data = prompt.encode() if isinstance(prompt, str) else prompt
-        run = Run(self.path, self.folder / f"run{len(self.runs)}", api, data, *flags)
-        self.runs.append(run)
-        return run
-
-
-@pytest.fixture
-def cli(claude: str, tmp_path: Path) -> Iterator[Cli]:
-    start = Cli(claude, tmp_path)
-    yield start
-    for run in start.runs:
-        if run.process.poll() is None:
-            run.process.kill()
-            run.process.communicate()
 
 
 def test_cli_gets_the_plain_answer(api: ScriptedApi, cli: Cli) -> None:
