@@ -95,7 +95,7 @@ class Admission:
         self.governor.throttled(event.at, n_active)
         if self.governor.probe == event.task:
             return False
-        return event.delay_s > PATIENCE_S or self.governor.excess(n_active) > 0
+        return event.delay_s > PATIENCE_S
 
     def probe_failed(self, outcome: Outcome, at: float) -> None:
         """The task that probes ended without an answer, and not at a limit."""

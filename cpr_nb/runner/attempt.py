@@ -97,9 +97,10 @@ class Attempt:
     @property
     def limit(self) -> Limit | None:
         """The limit that concerns every task, if it ended at one."""
-        facts = self.stream.facts
-        found = limit_of_result(facts.result or {}, retried=facts.api_retries > 0)
-        return found if found is None or found.until_s is not None else self.stream.limit or found
+        facts, heard = self.stream.facts, self.stream.limit
+        if heard is not None and heard.until_s is not None:
+            return heard  # to the second; the text of the result says no more than the minute
+        return limit_of_result(facts.result or {}, retried=facts.api_retries > 0) or heard
 
     def _read_stderr(self) -> str:
         path = self._paths.stderr(self.task_id, self.number)
