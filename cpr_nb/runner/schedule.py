@@ -113,11 +113,12 @@ class Schedule:
         self._run_timers(event.at, out)
         if self._begun:
             self._dispatch(event.at, out)
-        if self._n_ended == len(self._plans) and not self._end_told:
-            self._end_told = True
-            cancelled = self._cancel_all and self._n_cancelled
-            out.append(messages.End(states.CANCELLED if cancelled else states.COMPLETED))
-            return out
+        if self._n_ended == len(self._plans):
+            if not self._end_told:
+                self._end_told = True
+                cancelled = self._cancel_all and self._n_cancelled
+                out.append(messages.End(states.CANCELLED if cancelled else states.COMPLETED))
+            return out  # nothing follows the end
         told = self._admission.told
         if self._told != told:
             self._told = told
