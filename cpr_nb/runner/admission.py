@@ -104,6 +104,12 @@ class Admission:
         else:
             self.governor.probe_over(answered=False)
 
+    def postponed(self, task: int, at: float) -> None:
+        """There was no room for a task's files: nothing starts until `DiskFree` is told."""
+        self.governor.disk = self.governor.disk or "no room for a task's files"
+        if self.governor.probe == task:
+            self.governor.probe_withdrawn(at)
+
     def next_task(self, at: float, n_active: int, waits: Callable[[int], bool]) -> int | None:
         """The task that may start now, or None.
 

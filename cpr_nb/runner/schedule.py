@@ -164,8 +164,7 @@ class Schedule:
 
     def _postponed(self, event: messages.Postponed, out: list[Instruction]) -> None:
         task = event.task
-        if self._admission.governor.probe == task:
-            self._admission.governor.probe_withdrawn(event.at)
+        self._admission.postponed(task, event.at)
         if self._phase[task] == STOPPING:
             self._finish(task, Outcome(states.CANCELLED, "cancelled"), out)
         else:
