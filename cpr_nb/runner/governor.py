@@ -31,6 +31,8 @@ PATIENCE_S = 3.0
 #: each time.
 FIRST_PROBE_S = 60.0
 LAST_PROBE_S = 900.0
+#: When another task probes after one from which nothing could be told.
+SOON_S = 1.0
 
 DISK = "disk"
 
@@ -133,14 +135,14 @@ class Governor:
         """The moment until which the limit was to hold has come."""
         if at >= self._no_probe_before:
             self.may_probe()
-        elif self.limit is not None:
+        elif self.limit is not None and self.probe is None:
             self.probe_at = self._no_probe_before
 
     def may_probe(self) -> None:
         """It is time to look whether the limit still holds."""
+        self.probe_at = None
         if self.limit is not None and self.probe is None:
             self._may_probe = True
-            self.probe_at = None
 
     def probe_over(self, *, answered: bool) -> None:
         """The probe got an answer of the API, or ended for a reason that is no limit."""
@@ -150,7 +152,8 @@ class Governor:
 
     def probe_withdrawn(self, at: float) -> None:
         """The probe ended before anything could be told from it: another one, soon."""
-        self.probe, self.probe_at = None, at + 1.0
+        self.probe = None
+        self.probe_at = self._no_probe_before = at + SOON_S
 
     # -- words ------------------------------------------------------------------------------
 
