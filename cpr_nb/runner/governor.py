@@ -67,11 +67,11 @@ class Governor:
 
     def may_start(self, at: float, n_active: int) -> bool:
         """Whether a task may start now."""
-        if self.paused or self.disk:
+        if self.paused or self.disk or n_active >= self.room:
             return False
         if self.limit is not None:
             return self._may_probe
-        return n_active < self.room and at >= (self.next_start_at or at)
+        return at >= (self.next_start_at or at)
 
     @property
     def room(self) -> float:
