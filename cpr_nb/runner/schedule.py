@@ -345,6 +345,7 @@ class Schedule:
 
     def _finish(self, task: int, outcome: Outcome, out: list[Instruction]) -> None:
         self._n_resting -= self._phase[task] == RESTING
+        self._admission.queue.ended(task)  # it may have led without having started
         self._active.pop(task, None)
         self._phase[task] = ENDED
         self._n_ended += 1
