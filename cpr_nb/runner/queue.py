@@ -35,6 +35,7 @@ class Queue:
         self._n_tasks = n_tasks
         self._next = 0  # every task before it has been taken, or is held back
         self._first: deque[int] = deque()
+        self._left_out: set[int] = set()
         self._groups = groups
         self._warm: set[int] = set()
         self._leader: dict[int, int] = {}
@@ -47,6 +48,10 @@ class Queue:
     def put_back(self, task: int) -> None:
         """A task may start again, after those that may so already, before new ones."""
         self._first.append(task)
+
+    def leave_out(self, task: int) -> None:
+        """A task has begun before: it starts only when it is put here, not in its turn too."""
+        self._left_out.add(task)
 
     def take(self, wanted: Callable[[int], bool]) -> int | None:
         """Takes the next task.
@@ -65,9 +70,10 @@ class Queue:
     def _pop(self) -> int | None:
         if self._first:
             return self._first.popleft()
-        if self._next < self._n_tasks:
+        while self._next < self._n_tasks:
             self._next += 1
-            return self._next - 1
+            if self._next - 1 not in self._left_out:
+                return self._next - 1
         return None
 
     def _hold_back(self, task: int) -> bool:

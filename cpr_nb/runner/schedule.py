@@ -316,6 +316,7 @@ class Schedule:
 
     def _take_up(self, task: int, past: Past) -> None:
         """Puts a task where an earlier runner left it."""
+        self._admission.queue.leave_out(task)
         if past.outcome is not None and past.active is None:
             self._phase[task] = ENDED
             self._n_ended += 1
