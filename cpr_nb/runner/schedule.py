@@ -91,7 +91,7 @@ class Schedule:
         self._cancel_all = False
         self._begun = False
         self._end_told = False
-        self._told = self._admission.told
+        self._told: tuple[str, str, str, float | None] = (states.RUNNING, "", "", None)
         for task, found in (past or {}).items():
             self._take_up(task, found)
 
