@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 #: How long a task may take to end after SIGTERM; the CLI needs about 1.6 s (measured).
 GRACE_S = 10.0
+CANCELLED = Outcome(states.CANCELLED, "cancelled")
 INTERRUPTED = Outcome(states.LOST, "vanished", "interrupted together with its runner")
 
 
@@ -166,7 +167,7 @@ class Schedule:
         task = event.task
         self._admission.postponed(task, event.at)
         if self._phase[task] == STOPPING:
-            self._finish(task, Outcome(states.CANCELLED, "cancelled"), out)
+            self._finish(task, CANCELLED, out)
         else:
             self._phase[task] = RESTING
             self._n_resting += 1
@@ -187,7 +188,8 @@ class Schedule:
         elif governor.probe == task and limit is None:
             self._admission.probe_failed(outcome, event.at)
         if active.unwanted:
-            self._finish(task, outcome, out)
+            unchecked = good and plan.check
+            self._finish(task, CANCELLED if unchecked else outcome, out)
         elif limit is not None:
             self._limit_met(event, limit, outcome, out)
         elif event.interrupted and active.cause is None and event.exit.result is None:
@@ -247,7 +249,7 @@ class Schedule:
     def _checked(self, event: messages.Checked, out: list[Instruction]) -> None:
         active = self._active[event.task]
         if active.unwanted:
-            outcome = Outcome(states.CANCELLED, "cancelled")
+            outcome = CANCELLED
         elif active.cause == "check_timeout":
             words = f"the check took longer than {self._plans[event.task].check_timeout_s:g} s"
             outcome = Outcome(states.FAILED, "check_failed", words)
@@ -304,7 +306,7 @@ class Schedule:
             self._cancel_all = True
         for task in tasks:
             if self._phase[task] in (PENDING, RESTING):
-                self._finish(task, Outcome(states.CANCELLED, "cancelled"), out)
+                self._finish(task, CANCELLED, out)
             elif self._phase[task] != ENDED:
                 self._active[task].unwanted = True
                 if self._phase[task] != STOPPING:
