@@ -123,7 +123,9 @@ class Admission:
         when = at if spread_until is None else max(at, spread_until)
         if not self.governor.may_start(when, n_active):
             return None
-        task = self.queue.take(waits)
+        # A probe is a task that has not been refused, if there is one: what was refused may have
+        # been refused for a reason of its own.
+        task = self.queue.take(waits, new=self.governor.limit is not None)
         if task is not None and when > at:  # nothing but the spreading of starts is in its way
             self.queue.put_first(task)
             self.start_at = when

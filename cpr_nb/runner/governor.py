@@ -82,7 +82,9 @@ class Governor:
     @property
     def next_start_at(self) -> float | None:
         """Before when nothing may start though there is room; None if nothing is spread."""
-        return None if self._window is None else self._last_start_at + SPACING_S
+        if self._window is None or self.limit is not None:  # a probe is alone anyway
+            return None
+        return self._last_start_at + SPACING_S
 
     def excess(self, n_active: int) -> int:
         """How many run beyond what the window allows."""

@@ -53,28 +53,29 @@ class Queue:
         """A task has begun before: it starts only when it is put here, not in its turn too."""
         self._left_out.add(task)
 
-    def take(self, wanted: Callable[[int], bool]) -> int | None:
+    def take(self, wanted: Callable[[int], bool], *, new: bool = False) -> int | None:
         """Takes the next task.
 
         Args:
             wanted: Says of a task whether it still waits to start.
+            new: Whether one that has not been started yet goes before the others.
 
         Returns:
             The task, or None if none may start now.
         """
-        while (task := self._pop()) is not None:
+        while (task := self._pop(new=new)) is not None:
             if wanted(task) and not self._hold_back(task):
                 return task
         return None
 
-    def _pop(self) -> int | None:
-        if self._first:
+    def _pop(self, *, new: bool) -> int | None:
+        if self._first and not (new and self._next < self._n_tasks):
             return self._first.popleft()
         while self._next < self._n_tasks:
             self._next += 1
             if self._next - 1 not in self._left_out:
                 return self._next - 1
-        return None
+        return self._first.popleft() if self._first else None
 
     def _hold_back(self, task: int) -> bool:
         if self._groups is None:
