@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A person hears of the budget when this share of it is spent.
 WARN_SHARE = 0.8
+#: Ends that, like those which pass, tell nothing of what the API would have said.
+UNHEARD = (states.CANCELLED, states.TIMED_OUT, "spawn", "usage_error")
 
 
 class Admission:
@@ -99,7 +101,8 @@ class Admission:
 
     def probe_failed(self, outcome: Outcome, at: float) -> None:
         """The task that probes ended without an answer, and not at a limit."""
-        if may_pass(outcome) or outcome.outcome == states.CANCELLED:
+        passing = may_pass(outcome) and outcome.reason != "no_structure"
+        if passing or outcome.outcome in UNHEARD or outcome.reason in UNHEARD:
             self.governor.probe_withdrawn(at)  # it tells nothing of the limit
         else:
             self.governor.probe_over(answered=False)
