@@ -272,7 +272,8 @@ class Schedule:
     def _throttled(self, event: messages.Throttled, out: list[Instruction]) -> None:
         task = event.task
         if self._phase[task] == RUNNING:
-            too_many = self._admission.throttled(event, self.n_active)
+            n_leaving = sum(self._phase[other] == STOPPING for other in self._active)
+            too_many = self._admission.throttled(event, self.n_active, n_leaving)
             if too_many and not self._active[task].answered:
                 self._stop(task, "throttled", event.at, out)
 
