@@ -108,9 +108,11 @@ class Governor:
             return
         self._halved_at = at
 
-    def ended(self) -> None:
-        """A task ended after an answer of the API."""
-        if self._window is not None:
+    def ended(self, n_active: int) -> None:
+        """One of so many tasks ended after an answer of the API."""
+        # A window that nobody fills proves nothing, and must not grow: it would take many
+        # refusals until it mattered again.
+        if self._window is not None and n_active >= int(self._window):
             self._window += 1 / self._window
 
     def limited(self, at: float, limit: Limit, task: int) -> bool:

@@ -185,7 +185,7 @@ class Schedule:
         limit = None if good else _limit_of(active, event)
         if good:
             self._admission.answer_came(task, event.at)
-            governor.ended()
+            governor.ended(self.n_active)
         elif governor.probe == task and limit is None:
             self._admission.probe_failed(outcome, event.at)
         if active.unwanted:
