@@ -27,16 +27,13 @@ _PROMPT = "say hello"
 def measure_real_cli(lab: Lab) -> Iterator[Comparison]:
     """Wall time of the whole session; the API is a scripted one on the loopback interface."""
     detached.adopt_orphans()
-    try:
-        claude = Path(find_claude(None, os.environ))
-    except ClaudeNotFound as error:
-        raise SkippedError(str(error)) from None
+    claude = real_claude()
     n_tasks = _QUICK_N_TASKS if lab.quick else _N_TASKS
     parallel = _QUICK_PARALLEL if lab.quick else _PARALLEL
     with ScriptedApi() as api:
         contenders: dict[str, Callable[[], Run]] = {
-            _XARGS: lambda: _xargs(lab, claude, api.url, n_tasks, parallel),
-            "ours": lambda: _ours(lab, claude, api.url, n_tasks, parallel),
+            _XARGS: lambda: xargs(lab, claude, api.url, n_tasks, parallel),
+            "ours": lambda: ours(lab, claude, api.url, n_tasks, parallel),
         }
         contenders[_XARGS]()  # reads the CLI from the disk
         runs = lab.interleave(contenders)
@@ -45,7 +42,20 @@ def measure_real_cli(lab: Lab) -> Iterator[Comparison]:
     yield compare(what, walls["ours"], _XARGS, walls[_XARGS], unit="s", limit=_LIMIT)
 
 
-def _ours(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
+def real_claude() -> Path:
+    """The real CLI.
+
+    Raises:
+        SkippedError: If there is none.
+    """
+    try:
+        return Path(find_claude(None, os.environ))
+    except ClaudeNotFound as error:
+        raise SkippedError(str(error)) from None
+
+
+def ours(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
+    """A session of ours."""
     folder, environment = lab.fresh("cli-ours"), cli_environment(url, lab.fresh("cli-home"))
     return measure(
         lambda: detached.run_session(
@@ -54,7 +64,8 @@ def _ours(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
     )
 
 
-def _xargs(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
+def xargs(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
+    """The same tasks by ``xargs``, always so many at once."""
     folder, environment = lab.fresh("cli-xargs"), cli_environment(url, lab.fresh("cli-home"))
     prompt = folder / "prompt.txt"
     prompt.write_text(_PROMPT, "utf-8")

@@ -12,9 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the stub")
-@pytest.mark.parametrize("group", ["command", "launch", "memory", "list", "tasks"])
-def test_a_smoke_run_prints_a_row(group: str) -> None:
+def smoke(group: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", "--only", group],
         cwd=ROOT,
@@ -26,3 +24,16 @@ def test_a_smoke_run_prints_a_row(group: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "skipped" not in done.stdout
     assert len(done.stdout.splitlines()) > 3
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the stub")
+@pytest.mark.parametrize("group", ["command", "launch", "memory", "list", "tasks"])
+def test_a_smoke_run_prints_a_row(group: str) -> None:
+    smoke(group)
+
+
+@pytest.mark.real_cli
+@pytest.mark.usefixtures("claude")
+@pytest.mark.parametrize("group", ["quota", "warm-start"])
+def test_a_smoke_run_with_the_real_cli_prints_a_row(group: str) -> None:
+    smoke(group)

@@ -75,6 +75,11 @@ def test_the_doctor_finds_what_does_not_work(stub_cpr: Cpr, stub: Stub, wrong: s
     assert line.startswith(f"✕ {name}")
 
 
+def test_the_doctor_knows_what_ends_a_detached_runner(stub_cpr: Cpr) -> None:
+    told = stub_cpr.good("doctor", env={"SLURM_JOB_ID": "7"})
+    assert "inside a batch job (SLURM_JOB_ID=7): runners end with it" in told
+
+
 @pytest.mark.real_cli
 def test_the_doctor_knows_the_real_cli(real_cpr: Cpr, claude: str) -> None:
     told = real_cpr.good("doctor")

@@ -16,6 +16,9 @@ from cpr_nb.model.errors import ClaudeNotFound
 
 Finding = tuple[bool, str, str]
 
+#: Set inside a batch job, whose end ends every process in it.
+JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
@@ -69,20 +72,38 @@ def _git() -> Finding:
 
 
 def _detaching() -> Finding:
-    """Who may end what we detach: systemd at logout, or a container that ends with its shell."""
+    """Who may end what we detach: systemd at logout, a batch job or a container at its end."""
+    job = next((name for name in JOBS if os.environ.get(name)), None)
+    if job is not None:
+        told = f"inside a batch job ({job}={os.environ[job]}): runners end with it, resume goes on"
+        return True, "detaching", told
+    if _in_container():
+        return True, "detaching", "inside a container: runners end with it, cpr resume goes on"
+    path = _logout_kills()
+    if path is not None:
+        told = f"{path} ends your processes at logout: loginctl enable-linger keeps them"
+        return False, "detaching", told
+    return True, "detaching", "runners go on after logout"
+
+
+def _in_container() -> bool:
+    """Whether the first process is no init system: what it starts ends with it."""
+    marks = (Path("/.dockerenv"), Path("/run/.containerenv"))
+    return any(mark.exists() for mark in marks) or "container" in os.environ
+
+
+def _logout_kills() -> Path | None:
+    """The file by which systemd ends a user's processes at logout; None if none does."""
     linger = Path("/var/lib/systemd/linger") / os.environ.get("USER", "")
     for path in (Path("/etc/systemd/logind.conf"), *Path("/etc/systemd/logind.conf.d").glob("*")):
         try:
-            text = path.read_text("utf-8")
+            lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             continue
-        kills = any(
-            line.replace(" ", "").lower() == "killuserprocesses=yes" for line in text.splitlines()
-        )
+        kills = any(line.replace(" ", "").lower() == "killuserprocesses=yes" for line in lines)
         if kills and not linger.is_file():
-            told = f"{path} ends your processes at logout: loginctl enable-linger keeps them"
-            return False, "detaching", told
-    return True, "detaching", "runners go on after logout"
+            return path
+    return None
 
 
 def _sandbox() -> Finding:
