@@ -11,7 +11,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import layout, requests
-from cpr_nb.store.read import read_asked, read_session
+from cpr_nb.store.read import is_whole, read_asked, read_session
 from cpr_nb.store.write import hold_lock
 
 if TYPE_CHECKING:
@@ -121,6 +121,6 @@ def _trusted(session: Session) -> dict[str, Any]:
                 f"{refused}{path} is a link, or others may write it: it says what is executed"
             )
     asked = read_asked(session.paths)
-    if not isinstance(asked.get("tasks"), list) or not asked["tasks"]:
-        raise SessionNotUsable(f"{refused}its session.json can't be read")
+    if not is_whole(asked):
+        raise SessionNotUsable(f"{refused}its session.json can't be read, or says too little")
     return asked

@@ -9,7 +9,7 @@ from cpr_nb import _launch
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError, SessionNotUsable
 from cpr_nb.model.spec import TaskSpec
-from cpr_nb.store.read import read_asked
+from cpr_nb.store.read import is_whole, read_asked
 
 if TYPE_CHECKING:
     from cpr_nb._session import Session
@@ -36,8 +36,10 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
             f"can't retry {session.id}: the seed kept only 50 characters of each prompt"
         )
     asked = read_asked(session.paths)
-    if not asked:
-        raise SessionNotUsable(f"can't retry {session.id}: its session.json can't be read")
+    if not is_whole(asked) or len(asked["tasks"]) < len(session):
+        raise SessionNotUsable(
+            f"can't retry {session.id}: its session.json can't be read, or says too little"
+        )
     if asked.get("own_environment"):
         raise SessionNotUsable(
             f"can't retry {session.id}: it ran in an environment of its own (such as the demo's), "

@@ -35,7 +35,7 @@ class Session:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.paths = SessionPaths(os.path.abspath(path))
-        self._asked: list[dict[str, Any]] | None = None
+        self._asked: list[Any] | None = None
         self._seen: tuple[int, int, int] | None = None
         self._snapshot: Snapshot = read_session(self.paths.root)
 
@@ -138,7 +138,8 @@ class Session:
         if self._asked is None:
             tasks = read_asked(self.paths).get("tasks")
             self._asked = tasks if isinstance(tasks, list) else []
-        return self._asked[index] if index < len(self._asked) else {}
+        asked = self._asked[index] if index < len(self._asked) else None
+        return asked if isinstance(asked, dict) else {}
 
     # -- reading ----------------------------------------------------------------------------
 

@@ -162,6 +162,34 @@ def read_asked(paths: SessionPaths) -> dict[str, Any]:
     return read_json(paths.session)
 
 
+def is_whole(asked: dict[str, Any]) -> bool:
+    """Whether a session.json says what is needed to run its tasks (again)."""
+    texts = ("session_id", "cwd", "claude_path")
+    return (
+        all(isinstance(asked.get(name), str) for name in texts)
+        and isinstance(asked.get("options"), dict)
+        and isinstance(asked.get("max_parallel"), int)
+        and _are_names(asked.get("env_names", []))
+        and isinstance(asked.get("tasks"), list)
+        and bool(asked["tasks"])
+        and all(_is_task(task) for task in asked["tasks"])
+    )
+
+
+def _is_task(task: object) -> bool:
+    return (
+        isinstance(task, dict)
+        and isinstance(task.get("id"), str)
+        and isinstance(task.get("prompt"), str)
+        and isinstance(task.get("options", {}), dict)
+        and _are_names(task.get("env_names", []))
+    )
+
+
+def _are_names(names: object) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
 def read_answer(paths: SessionPaths, task_id: str) -> str | None:
     """The text of ``task-<id>.txt``, or None if it is not there."""
     try:
