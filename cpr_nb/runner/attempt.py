@@ -98,7 +98,13 @@ class Attempt:
     def limit(self) -> Limit | None:
         """The limit that concerns every task, if it ended at one."""
         facts = self.stream.facts
-        found = limit_of_result(facts.result or {}, retried=facts.api_retries > 0)
+        try:
+            written_at_s = os.stat(self._paths.stream(self.task_id, self.number)).st_mtime
+        except OSError:
+            written_at_s = None
+        found = limit_of_result(
+            facts.result or {}, retried=facts.api_retries > 0, written_at_s=written_at_s
+        )
         return found if found is None or found.until_s is not None else self.stream.limit or found
 
     def _read_stderr(self) -> str:
