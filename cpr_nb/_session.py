@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cpr_nb._as_completed import AsCompleted
 from cpr_nb._task import Task, deadline, poll_delays_s
 from cpr_nb.model import errors, states
 from cpr_nb.model.options import check_options
@@ -187,7 +188,7 @@ class Session:
         """
         end = deadline(timeout)
         for delay_s in poll_delays_s():
-            if self._look(reached, end, what):
+            if self.look(reached, end, what):
                 return
             time.sleep(delay_s)
 
@@ -198,12 +199,23 @@ class Session:
         import asyncio
 
         for delay_s in poll_delays_s():
-            if self._look(lambda: self._snapshot.state in states.ENDED_STATES, None, "the session"):
+            if self.look(lambda: self._snapshot.state in states.ENDED_STATES, None, "the session"):
                 break
             await asyncio.sleep(delay_s)
         return self
 
-    def _look(self, reached: Callable[[], bool], end: float | None, what: str) -> bool:
+    def look(self, reached: Callable[[], bool], end: float | None, what: str) -> bool:
+        """One look of a wait: whether the condition holds; raises if it never will.
+
+        Args:
+            reached: The condition; it only looks at this handle.
+            end: When the wait ends, on the clock that never goes back; None for never.
+            what: What is waited for, for the error.
+
+        Raises:
+            WaitTimeout: If it does not hold in time.
+            SessionInterrupted: If it never will, for the runner is gone.
+        """
         self.refresh()
         if reached():
             return True
@@ -362,51 +374,6 @@ class Session:
         from cpr_nb._retry import plan_retry
 
         return plan_retry(self, all_tasks=all_tasks, options=options).start()
-
-
-class AsCompleted:
-    """The tasks of a session as they end; see `Session.as_completed`."""
-
-    def __init__(self, session: Session, timeout: float | None) -> None:
-        self._session = session
-        self._end = deadline(timeout)
-        self._told: set[int] = set()
-
-    def __iter__(self) -> Iterator[Task]:
-        while len(self._told) < len(self._session):
-            for delay_s in poll_delays_s():
-                ended = self._look()
-                if ended:
-                    break
-                time.sleep(delay_s)
-            yield from ended
-
-    async def __aiter__(self) -> AsyncIterator[Task]:
-        import asyncio
-
-        while len(self._told) < len(self._session):
-            for delay_s in poll_delays_s():
-                ended = self._look()
-                if ended:
-                    break
-                await asyncio.sleep(delay_s)
-            for task in ended:
-                yield task
-
-    def _look(self) -> list[Task]:
-        ended: list[Task] = []
-
-        def some_ended() -> bool:
-            ended.extend(
-                task
-                for task in self._session
-                if task.num not in self._told and task.state == states.ENDED
-            )
-            return bool(ended)
-
-        self._session._look(some_ended, self._end, "as_completed")
-        self._told.update(task.num for task in ended)
-        return ended
 
 
 def attach(session: str, results_dir: str | os.PathLike[str] | None = None) -> Session:

@@ -7,6 +7,7 @@ import sys
 import time
 
 from cpr_nb.model import states
+from cpr_nb.store.notice import notice
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.rows import session_duration_s, task_state
 from cpr_nb.store.times import parse_iso
@@ -92,6 +93,22 @@ def usd(cost_usd: object) -> str:
         return ""
     digits = 4 if 0 < cost_usd < 0.005 else 2
     return f"USD {cost_usd:.{digits}f} estimate"
+
+
+def cost(head: dict[str, Any]) -> str:
+    """What a session or task has cost, and what of it is not known.
+
+    Example:
+        >>> cost({"cost_usd": 0.912, "n_unknown_costs": 2})
+        'USD 0.91 estimate and 2 attempts that ended before they told their cost'
+    """
+    known, n_unknown = usd(head.get("cost_usd")), head.get("n_unknown_costs")
+    if not isinstance(n_unknown, int) or not n_unknown:
+        return known
+    attempts = "an attempt" if n_unknown == 1 else f"{n_unknown} attempts"
+    unknown = f"{attempts} that ended before {'it' if n_unknown == 1 else 'they'} told "
+    unknown += "its cost" if n_unknown == 1 else "their cost"
+    return f"{known} and {unknown}" if known else f"{unknown}"
 
 
 def tokens(head: dict[str, Any]) -> int:
@@ -221,24 +238,19 @@ def status_lines(session: Snapshot, allow: str = "") -> list[str]:
 
 def status_notes(session: Snapshot, allow: str) -> list[str]:
     """What a person should know of a session besides its tasks; nothing of the seed's."""
+    told = notice(session, program())
+    label = "Error" if session.state == states.ERROR else "Notice"
+    told = f"{label}: {strip_controls(told)}" if told else ""
     if session.is_seed:
-        stale = "No sign of life for 10 minutes: its runner is probably gone."
-        return [stale] if session.state == states.STALE else []
+        return [told] if told else []
     head, notes = session.head, []
     if head.get("name"):
         notes.append(f"Name: {head['name']}")
-    cost = usd(head.get("cost_usd"))
-    if cost:
-        notes.append(f"Cost: {cost}, {tokens(head)} tokens")
-    if session.problem:
-        notes.append(f"Unreadable: {session.problem}")
-    if session.state == states.INTERRUPTED:
-        notes.append(
-            "Interrupted: its runner is gone before the end. What is written is kept; "
-            f"agents may still run. See {session.paths.log}"
-        )
-    if head.get("error"):
-        notes.append(f"Error: {head['error']}")
+    told_cost = cost(head)
+    if told_cost:
+        notes.append(f"Cost: {told_cost}, {tokens(head)} tokens")
+    if told:
+        notes.append(told)
     if session.count("n_denials"):
         notes.append(f"{session.count('n_denials')} tool calls were denied; to allow: {allow}")
     notes.append(f"Folder: {session.paths.root}")
@@ -259,7 +271,7 @@ def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
     figures = [
         f"{n_good}/{total} succeeded",
         clock(session_duration_s(session)),
-        usd(session.head.get("cost_usd")),
+        cost(session.head),
     ]
     lines = ["", f"{icon} {session.state}: {' · '.join(figure for figure in figures if figure)}"]
     if session.head.get("error"):
@@ -276,6 +288,8 @@ def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
     lines += ["", f"  {cpr} results {short}    the answers"]
     if session.count("n_denials"):
         lines.append(f"  {session.count('n_denials')} tool calls were denied; to allow: {allow}")
-    if bad and not session.is_seed:
+    if session.state == states.INTERRUPTED:
+        lines.append(f"  {cpr} resume {short}     goes on with the rest")
+    elif bad and not session.is_seed:
         lines.append(f"  {cpr} retry {short}      runs again what did not succeed")
     return lines

@@ -18,6 +18,7 @@ from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import parse_line
 from cpr_nb.model.outcome import one_line
 from cpr_nb.store.follow import Follower
+from cpr_nb.store.notice import notice
 from cpr_nb.store.rows import session_duration_s, task_duration_s, task_state
 from cpr_nb.store.times import parse_iso
 
@@ -74,10 +75,15 @@ def watch(session: Session, console: Console) -> None:
 
 
 def progress_lines(session: Session) -> Iterator[str]:
-    """One line for each task as it ends."""
+    """One line for each task as it ends, and for what holds them up."""
     told: set[int] = set()
+    noticed = ""
     while True:
         live = session.refresh().snapshot.is_live
+        now = one_line(notice(session.snapshot, render.program()))
+        if now and now != noticed:
+            yield f"▌ {now}"
+        noticed = now
         for task in session:
             if task.num not in told and task.state == states.ENDED:
                 told.add(task.num)
@@ -170,7 +176,7 @@ class SessionView:
         snapshot, head = self._session.snapshot, self._session.head
         n_tokens = render.tokens(head)
         figures = [
-            render.usd(head.get("cost_usd")),
+            render.cost(head),
             f"{_short(n_tokens)} tokens" if n_tokens else "",
             render.clock(session_duration_s(snapshot)),
             self._left() if snapshot.is_live else "",
@@ -196,13 +202,7 @@ class SessionView:
         return f"about {left_s / 60:.0f} min left" if left_s > 90 else f"about {left_s:.0f} s left"
 
     def _notice(self) -> str:
-        snapshot = self._session.snapshot
-        if snapshot.state == states.INTERRUPTED:
-            return "interrupted: its runner is gone before the end; what is written is kept"
-        if snapshot.state == states.STALE:
-            return "no sign of life for 10 minutes"
-        error = snapshot.head.get("error")
-        return one_line(str(error)) if error else snapshot.problem
+        return one_line(notice(self._session.snapshot, render.program()))
 
     def _table(self, n_rows: int) -> Table:
         table = Table.grid(padding=(0, 2), expand=True)

@@ -88,7 +88,7 @@ class Admission:
         if self.governor.limited(at, limit, task):
             self.queue.cool()
 
-    def throttled(self, event: messages.Throttled, n_active: int, n_leaving: int) -> bool:
+    def throttled(self, event: messages.Throttled, n_active: int) -> bool:
         """The API refused a request for now; returns whether the task should make room.
 
         Its CLI would ask again by itself: soon, or (after some refusals) much later than the
@@ -97,7 +97,7 @@ class Admission:
         self.governor.throttled(event.at, n_active)
         if self.governor.probe == event.task:
             return False
-        return event.delay_s > PATIENCE_S or self.governor.excess(n_active - n_leaving) > 0
+        return event.delay_s > PATIENCE_S
 
     def probe_failed(self, outcome: Outcome, at: float) -> None:
         """The task that probes ended without an answer, and not at a limit."""

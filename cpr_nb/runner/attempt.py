@@ -97,15 +97,15 @@ class Attempt:
     @property
     def limit(self) -> Limit | None:
         """The limit that concerns every task, if it ended at one."""
-        facts = self.stream.facts
+        facts, heard = self.stream.facts, self.stream.limit
+        if heard is not None and heard.until_s is not None:
+            return heard  # to the second; the text of the result says no more than the minute
         try:
             written_at_s = os.stat(self._paths.stream(self.task_id, self.number)).st_mtime
         except OSError:
             written_at_s = None
-        found = limit_of_result(
-            facts.result or {}, retried=facts.api_retries > 0, written_at_s=written_at_s
-        )
-        return found if found is None or found.until_s is not None else self.stream.limit or found
+        result, retried = facts.result or {}, facts.api_retries > 0
+        return limit_of_result(result, retried=retried, written_at_s=written_at_s) or heard
 
     def _read_stderr(self) -> str:
         path = self._paths.stderr(self.task_id, self.number)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Least time between two starts while the API refuses requests now and then.
 SPACING_S = 0.5
 #: The window never gets smaller: with one task alone, much of a quota is lost to start-ups.
-SMALLEST_WINDOW = 2
+SMALLEST_WINDOW = 3
 #: The window halves once for all refusals within this time: they have one cause.
 COOL_S = 2.0
 #: How long the CLI may wait by itself before a task that has no answer yet is taken back: it
@@ -85,10 +85,6 @@ class Governor:
         if self._window is None or self.limit is not None:  # a probe is alone anyway
             return None
         return self._last_start_at + SPACING_S
-
-    def excess(self, n_active: int) -> int:
-        """How many run beyond what the window allows."""
-        return 0 if self._window is None else max(0, n_active - int(self._window))
 
     # -- telling ----------------------------------------------------------------------------
 

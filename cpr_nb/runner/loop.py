@@ -182,8 +182,12 @@ class Loop:
                 return False
             for run in self._runs:
                 run.kill_tree()
+        elif self._room.is_gone:  # nobody could read what comes: nothing more is to be spent
+            for run in self._runs:
+                run.kill_tree()
+            return True
         else:
-            return self._room.is_gone and not len(self._runs)
+            return False
         process.sweep(self._leftovers)
         self._recorder.leave(self._wakeup.stop_signal)
         return True

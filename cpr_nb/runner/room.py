@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LEAST_FREE_BYTES = 16 << 20
 _LOOK_EVERY_S = 1.0
 #: A folder that is gone for so long was removed; before, it may be a network's hiccup.
-_GONE_AFTER_S = 10.0
+_GONE_AFTER_S = 3.0
 
 
 class Room:

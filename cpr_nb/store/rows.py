@@ -8,6 +8,7 @@ from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, parse_line
 from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.notice import notice
 from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_json
 from cpr_nb.store.times import parse_iso
 from cpr_nb.store.write import utc_iso
@@ -26,6 +27,7 @@ _SESSION_FIELDS = (
     "output_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
+    "n_unknown_costs",
     "max_parallel",
     "model",
     "permissions",
@@ -42,6 +44,7 @@ _TASK_FIELDS = (
     "output_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
+    "n_unknown_costs",
     "model",
     "api_retries",
     "api_error_status",
@@ -80,6 +83,9 @@ def session_row(snapshot: Snapshot) -> dict[str, Any]:
         "cost_usd": head.get("cost_usd"),
         **{name: head.get(name) for name in _SESSION_FIELDS},
         **{name: runner.get(name) for name in _RUNNER_FIELDS},
+        "waiting_for": head.get("waiting_for") if snapshot.is_live else None,
+        "waiting_until": head.get("waiting_until") if snapshot.is_live else None,
+        "notice": notice(snapshot) or None,
         "cwd": head.get("cwd"),
         "parent_session_id": head.get("parent_session_id"),
         "path": snapshot.paths.root,

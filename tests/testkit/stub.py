@@ -73,7 +73,8 @@ name = FOLDER + "/calls/" + os.environ.get("CPR_TASK_ID", "none") + "." + str(os
 with open(name + ".tmp", "w") as file:
     json.dump(call, file)
 os.rename(name + ".tmp", name)
-conversation = sys.argv[sys.argv.index("--session-id") + 1]
+flag = "--session-id" if "--session-id" in sys.argv else "--resume"
+conversation = sys.argv[sys.argv.index(flag) + 1]
 write({"type": "system", "subtype": "init", "session_id": conversation, "model": "stub"})
 if "say" in plan:
     message({"type": "text", "text": plan["say"]})

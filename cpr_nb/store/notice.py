@@ -1,0 +1,66 @@
+"""The one line about a session that a person must not miss."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from cpr_nb.model import states
+from cpr_nb.store.read import Snapshot
+from cpr_nb.store.times import parse_iso
+
+#: The command, as it is typed on this machine.
+PROGRAM = "cpr"
+
+
+def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
+    """What a person should know now: what it waits for, why it does not go on, what to do.
+
+    Args:
+        snapshot: The session.
+        program: How the command is called here.
+
+    Returns:
+        One line; empty if there is nothing to say.
+
+    Example:
+        >>> from cpr_nb.store.layout import SessionPaths
+        >>> notice(Snapshot(SessionPaths("/r/session-1"), {"notice": "so"}, [], "running"))
+        'so'
+    """
+    told = snapshot.head.get("notice")
+    told = told if isinstance(told, str) else ""
+    go_on = f"{program} resume {snapshot.session_id[:8]}"
+    if snapshot.state == states.INTERRUPTED:
+        why = told if told.startswith("its runner") else "its runner is gone before the end"
+        return f"interrupted: {why}; {go_on} goes on"
+    if snapshot.state == states.PAUSED:
+        return f"paused: nothing more starts; {go_on} goes on"
+    if snapshot.state == states.STALE:
+        return "no sign of life for 10 minutes: its runner is probably gone"
+    if snapshot.is_live and not snapshot.is_seed:
+        return disk_problem(snapshot.paths.root) or told + _until(snapshot.head)
+    error = snapshot.head.get("error")
+    return error if isinstance(error, str) else snapshot.problem
+
+
+def disk_problem(root: str) -> str:
+    """Why nothing can be written there: the runner can't write it down itself."""
+    try:
+        disk = os.statvfs(root)
+    except OSError:
+        return ""
+    if disk.f_flag & os.ST_RDONLY:
+        return "the disk is read-only: it waits until it can write again"
+    if disk.f_bavail == 0:
+        return "the disk is full: it waits until there is room"
+    return ""
+
+
+def _until(head: dict[str, object]) -> str:
+    until_s = parse_iso(head.get("waiting_until"))
+    if until_s is None:
+        return ""
+    same_day = time.localtime(until_s)[:3] == time.localtime()[:3]
+    form = "%H:%M" if same_day else "%a %d %b %H:%M"
+    return f", waits until {time.strftime(form, time.localtime(until_s))}"
