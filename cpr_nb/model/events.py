@@ -106,7 +106,7 @@ class RunFacts:
     """
 
     __slots__ = (
-        "_counted_id",
+        "_counted",
         "answered",
         "api_retries",
         "claude_version",
@@ -126,7 +126,7 @@ class RunFacts:
         self.api_retries = 0
         self.last_text = ""
         self.answered = False  # the API answered at least once
-        self._counted_id: object = None  # the message whose usage was counted last
+        self._counted: dict[str | None, object] = {}  # the message counted last, of each agent
 
     def feed(self, line: bytes) -> None:
         """Takes one line. Only lines that can matter are parsed: the runner reads them all."""
@@ -147,23 +147,24 @@ class RunFacts:
             self._take_result(event)
         elif kind == "assistant":
             self.last_text = "\n".join(text_blocks(event)) or self.last_text
-            self._take_usage(event.get("message"))
+            self._take_usage(event.get("message"), text_or_none(event.get("parent_tool_use_id")))
         elif kind == "system" and subtype == "api_retry":
             self.api_retries += 1
         elif kind == "system" and subtype == "init":
             self.model = text_or_none(event.get("model"))
             self.claude_version = text_or_none(event.get("claude_code_version"))
 
-    def _take_usage(self, message: object) -> None:
+    def _take_usage(self, message: object, agent: str | None) -> None:
         """Counts a message's usage: all that is known of a run that never tells a result.
 
-        It stands in each of the message's events, and counts once.
+        It stands in each of the message's events, and counts once. The events of an agent's
+        messages follow each other; those of subagents come between them.
         """
         if not isinstance(message, dict) or message.get("model") == "<synthetic>":
             return
         self.answered = True
-        if self.result is None and message.get("id") != self._counted_id:
-            self._counted_id = message.get("id")
+        if self.result is None and message.get("id") != self._counted.get(agent):
+            self._counted[agent] = message.get("id")
             for name, count in usage_tokens(message.get("usage")).items():
                 self.tokens[name] = self.tokens.get(name, 0) + count
 

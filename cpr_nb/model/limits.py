@@ -29,13 +29,16 @@ LOGIN_TEXTS = (
     "oauth token revoked",
     "failed to authenticate",
 )
+_RESETS = r"resets? (?:at )?(?P<clock>[^\n·∙•|]{2,40})"
 #: What it says when a usage limit is reached; a group ``epoch`` or ``clock`` tells the reset.
 USAGE_TEXTS = (
     r"usage limit reached\|(?P<epoch>\d{10,13})",
-    r"(?:hit|reached) your [\w -]{0,30}limit\b[^\n]{0,40}?resets? (?:at )?(?P<clock>[^\n·|]{2,40})",
-    r"limit reached\b[^\n]{0,20}?resets? (?:at )?(?P<clock>[^\n·|]{2,40})",
-    r"(?:hit|reached) your [\w -]{0,30}limit\b",
+    rf"(?:hit|reached) your [\w '’-]{{0,30}}limit\b[^\n]{{0,40}}?{_RESETS}",
+    rf"limit reached\b[^\n]{{0,20}}?{_RESETS}",
+    rf"out of extra usage\b[^\n]{{0,20}}?{_RESETS}",
+    r"(?:hit|reached) your [\w '’-]{0,30}limit\b",
     r"usage limit reached",
+    r"out of extra usage",
 )
 _CLOCK = r"(\d{1,2})(?::(\d{2}))?\s*([ap]m)?\s*(?:\(([\w/+-]+)\))?\s*$"
 # A reset that is further away than this is no reset, but a figure that we read wrong.
@@ -72,21 +75,28 @@ def limit_of_event(event: dict[str, Any]) -> Limit | None:
     """
     if event.get("type") == "rate_limit_event":
         told = event.get("rate_limit_info", event)
+        # What the plan rejects, the account's extra usage may pay for.
+        if not isinstance(told, dict) or told.get("isUsingOverage") is True:
+            return None
         # A request quota is told in the same way, but without a moment at which it ends.
-        if isinstance(told, dict) and told.get("status") == "rejected" and told.get("resetsAt"):
+        if told.get("status") == "rejected" and told.get("resetsAt"):
             return Limit(USAGE, _reset(told["resetsAt"]))
     elif event.get("subtype") == "api_retry" and event.get("error_status") == 401:
         return Limit(LOGIN)
     return None
 
 
-def limit_of_result(result: dict[str, Any], *, retried: bool) -> Limit | None:
+def limit_of_result(
+    result: dict[str, Any], *, retried: bool, written_at_s: float | None = None
+) -> Limit | None:
     """The limit that the result of a failed run tells of.
 
     Args:
         result: The result line.
         retried: Whether the CLI had asked the API again by itself. A 429 that it does not
             retry says that retrying is of no use for a long time.
+        written_at_s: When it was written, in seconds since the epoch, if that is not now: a
+            time of day that it names is the next one after that.
 
     Example:
         >>> limit_of_result({"is_error": True, "api_error_status": 401}, retried=False)
@@ -104,16 +114,17 @@ def limit_of_result(result: dict[str, Any], *, retried: bool) -> Limit | None:
     for pattern in USAGE_TEXTS:  # compiled when first needed: most runners never are
         found = re.search(pattern, text, re.IGNORECASE)
         if found:
-            return Limit(USAGE, _reset_of(found.groupdict()))
+            now_s = time.time() if written_at_s is None else written_at_s
+            return Limit(USAGE, _reset_of(found.groupdict(), now_s))
     told = result.get("api_error") == "usage_limit_reached"
     return Limit(USAGE) if told or (status == 429 and not retried) else None
 
 
-def _reset_of(found: dict[str, str | None]) -> float | None:
+def _reset_of(found: dict[str, str | None], now_s: float) -> float | None:
     if found.get("epoch"):
         return _reset(int(found["epoch"] or 0))
     clock = found.get("clock")
-    return _next_clock(clock, time.time()) if clock else None
+    return _next_clock(clock, now_s) if clock else None
 
 
 def _reset(value: object) -> float | None:
@@ -134,7 +145,7 @@ def _reset(value: object) -> float | None:
 
 def _next_clock(text: str, now_s: float) -> float | None:
     """The next time that a clock shows what is written, such as ``7pm (Europe/Berlin)``."""
-    found = re.match(_CLOCK, text.strip(), re.IGNORECASE)
+    found = re.match(_CLOCK, text.strip(" ."), re.IGNORECASE)
     if not found:
         return None  # such as "Oct 9, 5pm": we look again from time to time
     from datetime import datetime, timedelta

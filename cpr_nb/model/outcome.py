@@ -112,11 +112,11 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     exit_is_ours = exit_.cause is not None
     if good_answer and (exit_.exit_code == 0 or exit_is_ours or _exit_unknown(exit_)):
         assert result is not None  # noqa: S101 - for the type checker; good_answer says so
+        rules = rules_of(denials_of(result)) if fail_on_denied else []
+        if rules:  # before what passes: another attempt would not tell of it any more
+            return Outcome(states.FAILED, "denied", one_line(f"denied: {', '.join(rules)}"))
         if schema and result.get("structured_output") is None:
             return Outcome(states.FAILED, "no_structure", "the answer lacks the structure")
-        rules = rules_of(denials_of(result)) if fail_on_denied else []
-        if rules:
-            return Outcome(states.FAILED, "denied", one_line(f"denied: {', '.join(rules)}"))
         return Outcome(states.SUCCEEDED, "completed")
     if exit_.cause is not None:
         outcome, reason = STOP_CAUSES[exit_.cause]

@@ -100,7 +100,12 @@ class Attempt:
         facts, heard = self.stream.facts, self.stream.limit
         if heard is not None and heard.until_s is not None:
             return heard  # to the second; the text of the result says no more than the minute
-        return limit_of_result(facts.result or {}, retried=facts.api_retries > 0) or heard
+        try:
+            written_at_s = os.stat(self._paths.stream(self.task_id, self.number)).st_mtime
+        except OSError:
+            written_at_s = None
+        result, retried = facts.result or {}, facts.api_retries > 0
+        return limit_of_result(result, retried=retried, written_at_s=written_at_s) or heard
 
     def _read_stderr(self) -> str:
         path = self._paths.stderr(self.task_id, self.number)

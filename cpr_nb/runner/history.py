@@ -164,7 +164,10 @@ def read_history(paths: SessionPaths) -> History:
         history.take(line)
     for fields in _status_tasks(paths.status):
         task_id = text_or_none(fields.get("transaction_id"))
-        if task_id is not None and task_id not in history.tasks:
+        if task_id is None:
+            continue
+        known = history.tasks.get(task_id)
+        if known is None or not (known.attempt or known.ended):  # the journal's begin is gone
             task = _from_status(fields)
             if task is not None:
                 history.tasks[task_id] = task

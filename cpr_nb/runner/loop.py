@@ -291,12 +291,12 @@ class Loop:
         for run in self._runs:
             if isinstance(run, Attempt):
                 news = run.stream.look(now)
-                if news.limit is not None:
-                    self._handle(messages.Limited(now, run.task, news.limit))
                 if news.answered:
                     self._handle(messages.Responded(now, run.task))
                 elif news.refused_s is not None:
                     self._handle(messages.Throttled(now, run.task, news.refused_s))
+                if news.limit is not None:  # later than the answer, if there was one
+                    self._handle(messages.Limited(now, run.task, news.limit))
 
     def _mind_the_room(self, now: float) -> None:
         if self._probe_at_s is not None and time.time() >= self._probe_at_s:

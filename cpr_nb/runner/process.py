@@ -111,7 +111,8 @@ def signal_process(pid: int, number: int, pidfd: int | None = None) -> None:
     """Sends a signal to a process.
 
     Args:
-        pid: The process: a child of ours that has not been reaped, unless ``pidfd`` is given.
+        pid: The process: a child of ours that has not been reaped, unless ``pidfd`` is given;
+            0 if it is gone.
         number: The signal.
         pidfd: A descriptor of the process, if its number may be another's by now; -1 where
             there are none.
@@ -119,7 +120,7 @@ def signal_process(pid: int, number: int, pidfd: int | None = None) -> None:
     try:
         if pidfd is not None and pidfd >= 0:
             signal.pidfd_send_signal(pidfd, number)
-        else:
+        elif pid > 0:  # 0 would be our own group
             os.kill(pid, number)
     except ProcessLookupError:
         pass

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 #: How long a task may take to end after SIGTERM; the CLI needs about 1.6 s (measured).
 GRACE_S = 10.0
+#: What a task is stopped for that a limit refused: it would be too slow each time.
 TOO_SLOW = ("timeout", "silence", "no_first_byte")
 CANCELLED = Outcome(states.CANCELLED, "cancelled")
 INTERRUPTED = Outcome(states.LOST, "vanished", "interrupted together with its runner")
@@ -182,7 +183,7 @@ class Schedule:
         good = outcome.outcome == states.SUCCEEDED
         self._admission.spent_usd += event.cost_usd or 0.0
         self._admission.queue.ended(task)
-        limit = None if good else _limit_of(active, event)
+        limit = None if good or active.cause not in (None, *TOO_SLOW) else event.limit
         if good:
             self._admission.answer_came(task, event.at)
             governor.ended(self.n_active)
@@ -266,7 +267,7 @@ class Schedule:
         active = self._active.get(event.task)
         if active is not None and self._phase[event.task] in (RUNNING, STOPPING):
             active.answered = True
-            active.limit, active.refused_at = None, -1.0  # that trouble is over
+            active.refused_at = -1.0  # that trouble is over
             self._admission.answer_came(event.task, event.at)
 
     def _throttled(self, event: messages.Throttled, out: list[Instruction]) -> None:
@@ -277,10 +278,8 @@ class Schedule:
                 self._stop(task, "throttled", event.at, out)
 
     def _limited(self, event: messages.Limited, _out: list[Instruction]) -> None:
-        if self._phase[event.task] == RUNNING:
-            self._active[event.task].limit = event.limit
-            if self._admission.governor.probe != event.task:
-                self._admission.limited(event.at, event.limit, event.task)
+        if self._phase[event.task] == RUNNING and self._admission.governor.probe != event.task:
+            self._admission.limited(event.at, event.limit, event.task)
 
     def _limit_met(
         self,
@@ -426,11 +425,3 @@ class Schedule:
         messages.Checked: _checked,
         messages.Cancel: _cancel,
     }
-
-
-def _limit_of(active: Active, event: messages.Ended) -> limits.Limit | None:
-    """The limit at which a task ended that has no good answer."""
-    if active.cause is None:
-        return event.limit
-    # What was too slow because a limit refused it would be too slow each time.
-    return active.limit if active.cause in TOO_SLOW else None

@@ -30,7 +30,7 @@ class News:
     Args:
         answered: The API answered, for the first time or for the first time after trouble.
         refused_s: The API said "not now", and the CLI waits so long; None if it did not.
-        limit: A limit that concerns every task, if one was met.
+        limit: A limit that concerns every task, if one was met after the last answer.
     """
 
     __slots__ = ("answered", "limit", "refused_s")
@@ -139,7 +139,8 @@ class Stream:
             if event.get("error_status") in REFUSALS:
                 news.refused_s = delay_s
         elif kind == "assistant" and self._trouble and _by_a_model(event):
-            self._trouble, self.limit, news.answered = False, None, True
+            self._trouble, self.limit = False, None
+            news.answered, news.limit = True, None
 
 
 def _by_a_model(event: dict[str, Any]) -> bool:
