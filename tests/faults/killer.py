@@ -4,7 +4,7 @@
 
 ===== ========================================================================================
 op    which calls count, by the beginning of their label: ``write:journal:intent``,
-      ``write:answer``, ``write:status``, ``replace:status``, ``open:stream``, ``spawn``; an
+      ``write:answer``, ``write:status``, ``replace:status``, ``open:stream``, ``spawn:agent``; an
       empty one matches all
 n     the how-manieth of them, from 1
 when  before it, after it, or inside: after a part of the bytes was written
@@ -70,7 +70,9 @@ class Killer:
 
         def open_(path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
             kind = _kind(path)
-            fd: int = self.call(f"open:{kind}", lambda: self.real["open"](path, flags, mode, **more))
+            fd: int = self.call(
+                f"open:{kind}", lambda: self.real["open"](path, flags, mode, **more)
+            )
             self.kinds[fd] = kind
             return fd
 
@@ -82,16 +84,15 @@ class Killer:
             self.call(f"replace:{_kind(new)}", lambda: self.real["replace"](old, new))
 
         def spawn(*args: Any, **more: Any) -> int:
-            pid: int = self.call("spawn", lambda: self.real["posix_spawnp"](*args, **more))
+            label = "spawn:agent" if b"CPR_TASK_TOKEN" in args[2] else "spawn:other"
+            pid: int = self.call(label, lambda: self.real["posix_spawnp"](*args, **more))
             return pid
 
         os.write, os.open, os.close, os.replace = write, open_, close, replace  # type: ignore[assignment]
         os.posix_spawnp = spawn  # type: ignore[assignment]
         os.fdopen = _fdopen  # type: ignore[assignment]
 
-    def call(
-        self, label: str, do: Callable[[], Any], half: Callable[[], Any] | None = None
-    ) -> Any:
+    def call(self, label: str, do: Callable[[], Any], half: Callable[[], Any] | None = None) -> Any:
         """Makes a call, if this is not the end."""
         if not (self.armed and label.startswith(self.op)):
             return do()

@@ -33,8 +33,8 @@ _INSIDE: list[tuple[int, str, str, int]] = [
 _GAP: list[tuple[int, str, str, int]] = [
     (4, "write:journal:intent", "after", N_SURE),
     (3, "open:stream", "after", N_SURE),
-    (5, "spawn", "before", N_SURE),
-    (7, "spawn", "after", N_SURE),
+    (5, "spawn:agent", "before", N_SURE),
+    (7, "spawn:agent", "after", N_SURE),
     (3, "write:journal:started", "before", N_SURE),
     (5, "write:journal:started", "after", N_SURE),
     (3, "write:journal:identity", "before", 3),
@@ -57,8 +57,10 @@ _RESUMED: list[tuple[int, str, str, int]] = [
 ]
 
 
-def make_spec(rng: random.Random, table: list[tuple[int, str, str, int]], most: int) -> Any:
-    """Draws a point; a call that may not come as often as that has no sure n."""
+def make_spec(
+    rng: random.Random, table: list[tuple[int, str, str, int]], most: int
+) -> tuple[dict[str, Any], bool]:
+    """Draws a point, and says whether it surely comes; what has no sure n is drawn small."""
     _, op, when, sure = rng.choices(table, [entry[0] for entry in table])[0]
     n = rng.randint(1, min(sure, most) if sure else 3)
     share = rng.choice([0.0, rng.random(), 1.0])  # the first byte, some, all but the last
@@ -67,23 +69,37 @@ def make_spec(rng: random.Random, table: list[tuple[int, str, str, int]], most: 
 
 def is_inside(spec: dict[str, Any]) -> bool:
     """Whether the point is inside a write, between write and rename too."""
-    return spec["when"] == "inside" or (spec["op"], spec["when"])[0].startswith("replace")
+    return spec["when"] == "inside" or (
+        spec["op"].startswith("replace") and spec["when"] == "before"
+    )
 
 
 def is_in_the_gap(spec: dict[str, Any]) -> bool:
     """Whether it is between the intent of an attempt and what tells its process."""
-    return (0, spec["op"], spec["when"]) in [(0, op, when) for _, op, when, _ in _GAP] or (
-        spec["op"] == "write:journal:started" and spec["when"] == "inside"
+    place = (spec["op"], spec["when"])
+    gap = [(op, when) for _, op, when, _ in _GAP]
+    return place in [*gap, ("write:journal:started", "inside")]
+
+
+def _has_spawned(spec: dict[str, Any]) -> bool:
+    """Whether the n-th agent surely runs at this point, in the gap."""
+    return is_in_the_gap(spec) and (
+        spec["op"] == "write:journal:started"
+        or (spec["op"], spec["when"]) == ("spawn:agent", "after")
     )
 
 
 def one_point(world: World, seed: int) -> tuple[Tally, dict[str, Any]]:
     """Kills the runner of one session at one point, and now and then the one after it."""
-    rng = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+    rng = random.Random(seed)
     spec, is_sure = make_spec(rng, [*_INSIDE, *_GAP, *_BETWEEN], 8 * N_SURE)
     held = dict.fromkeys(rng.sample(range(N_TASKS), MOST_HELD), "resumed")
     for task in list(held)[: rng.randint(0, MOST_HELD)]:
         held[task] = "killed"
+    seen = -1
+    if is_in_the_gap(spec) and is_sure:  # the agent that nobody has written down lives on
+        held = {**dict(list(held.items())[1:]), spec["n"] - 1: "resumed"}
+        seen = spec["n"] - 1 if _has_spawned(spec) else -1
     if not is_sure:
         held.clear()  # the session might come to its end first
     names = {task: f"t{seed}-{task:02d}" for task in range(N_TASKS)}
@@ -91,12 +107,22 @@ def one_point(world: World, seed: int) -> tuple[Tally, dict[str, Any]]:
     for name in ("killed", "resumed"):
         world.hold(name)
     prompts = [
-        {"id": name, "prompt": plan(result={"result": answers[name]}, **_lock(held.get(task)))}
+        {
+            "id": name,
+            "prompt": plan(
+                result={"result": answers[name]},
+                **({"lock": held[task]} if task in held else {}),
+                **({"here": name} if task == seen else {}),
+            ),
+        }
         for task, name in names.items()
     ]
+    here = world.door(names[seen]) if seen >= 0 else -1
     env = world.stub_env()
     session = world.launch(env, prompts, spec, max_parallel=N_PARALLEL)
     await_gone(session)
+    if here >= 0:
+        world.await_at(here)  # its agent is at work, and the runner had not written that down
     problems = [] if _is_told(world, env, session) else ["cpr list does not say interrupted"]
     n_killed = int(session.state == states.INTERRUPTED)
     world.release("killed")
@@ -105,14 +131,16 @@ def one_point(world: World, seed: int) -> tuple[Tally, dict[str, Any]]:
             break
         again: dict[str, Any] | None = None
         if rng.random() < (0.4 if n_killed < 3 else 0.0):
-            again, _sure = make_spec(rng, _RESUMED, 5)
+            again, _ = make_spec(rng, _RESUMED, 5)
             again["armed"] = True
-        world.resume(env, session, again)
-        world.release("resumed")
+        if world.resume(env, session, again):
+            world.release("resumed")
         await_gone(session)
         struck = session.state == states.INTERRUPTED
         if struck and again is None:
-            problems.append("the resumed runner is gone: " + (session.path / "runner.log").read_text())
+            problems.append(
+                "the resumed runner is gone: " + (session.path / "runner.log").read_text()
+            )
         elif struck and not _is_told(world, env, session):
             problems.append("cpr list does not say interrupted")
         n_killed += struck
@@ -125,6 +153,8 @@ def one_point(world: World, seed: int) -> tuple[Tally, dict[str, Any]]:
     tally.expect(state == states.COMPLETED, f"the session is {state}")
     tally.expect(cost == N_TASKS * 0.25, f"it cost {cost}")
     tally.expect(not world.left(), f"left behind: {world.left()}")
+    glued = [data for data in _torn_lines(session) if data.count(b'"event":') > 1]
+    tally.expect(not glued, f"glued to a torn line: {glued}")
     tally.wrong = [f"seed {seed} ({spec}): {words}" for words in tally.wrong]
     return tally, spec
 
@@ -143,19 +173,35 @@ def kill_points(world: World) -> Tally:
             n_inside += is_inside(spec)
             n_gap += is_in_the_gap(spec)
     total.how = (
-        f"journal, adoption, streams ({n_points} points, {n_inside} inside a write, {n_gap} between "
-        "intent and identity)"
+        f"journal, adoption, streams ({n_points} points, {n_inside} inside a write, "
+        f"{n_gap} between intent and identity)"
     )
     return total
 
 
-def _lock(name: str | None) -> dict[str, str]:
-    return {"lock": name} if name else {}
+def _torn_lines(session: cpr.Session) -> list[bytes]:
+    return [
+        data
+        for data in (session.path / "journal.jsonl").read_bytes().splitlines()
+        if not _is_json(data)
+    ]
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_told(world: World, env: dict[str, str], session: cpr.Session) -> bool:
     """Whether the command says of a killed session what it is, at once."""
     if session.state in states.ENDED_STATES:
         return True
-    rows = json.loads(world.command(env).good("list", "--json", "--results-dir", session.paths.root.rpartition("/")[0]))
+    rows = json.loads(
+        world.command(env).good(
+            "list", "--json", "--results-dir", session.paths.root.rpartition("/")[0]
+        )
+    )
     return [row["state"] for row in rows if row["session_id"] == session.id] == ["interrupted"]

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import signal
 import sys
 from collections import Counter
@@ -48,6 +49,7 @@ class World:
         self._api: ScriptedApi | None = None
         self._stub: Stub | None = None
         self._locks: dict[str, int] = {}
+        self._doors: list[int] = []
         self._n_shims = 0
         self.subscription = False
 
@@ -58,6 +60,8 @@ class World:
         """Nothing is left of it, however it went."""
         for name in list(self._locks):
             self.release(name)
+        while self._doors:
+            os.close(self._doors.pop())
         for pid in processes.survivors(self.token):
             processes.end(pid)
         if self._api is not None:
@@ -113,6 +117,22 @@ class World:
         fd = self._locks.pop(name, None)
         if fd is not None:
             os.close(fd)
+
+    def door(self, name: str) -> int:
+        """A descriptor from which the ids of the stub's tasks with this ``here`` can be read.
+
+        Unlike `Stub.await_here` it keeps no task waiting that comes when nobody looks.
+        """
+        path = self.stub.folder / f"here-{name}"
+        os.mkfifo(path)
+        self._doors.append(os.open(path, os.O_RDWR))
+        return self._doors[-1]
+
+    def await_at(self, door: int) -> str:
+        """Waits until a task is there; returns its id."""
+        if not select.select([door], [], [], LIMIT_S)[0]:
+            raise AssertionError("no task came to the door")
+        return os.read(door, 200).decode().strip()
 
     # -- sessions ---------------------------------------------------------------------------
 
@@ -260,7 +280,9 @@ def count(session: cpr.Session, answers: dict[str, str], ran: Counter[str]) -> T
     for name in ("cost_usd", "input_tokens", "output_tokens"):
         known = [task.fields.get(name) for task in session]
         total = sum(value for value in known if value is not None)
-        tally.expect(abs((head.get(name) or 0) - total) < 1e-6, f"{name}: {head.get(name)}, {total}")
+        tally.expect(
+            abs((head.get(name) or 0) - total) < 1e-6, f"{name}: {head.get(name)}, {total}"
+        )
     leftovers = [path.name for path in session.path.glob("*.tmp")]
     tally.expect(not leftovers, f"left in the folder: {leftovers}")
     return tally
