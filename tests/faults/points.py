@@ -47,7 +47,7 @@ _BETWEEN: list[tuple[int, str, str, int]] = [
     (12, "", "before", 8 * N_SURE),
 ]
 # While a resumed session is taken up, other calls come first.
-_RESUMED: list[tuple[int, str, str, int]] = [
+RESUMED: list[tuple[int, str, str, int]] = [
     *_INSIDE,
     *_GAP,
     (6, "write:journal:runner_started", "inside", 1),
@@ -123,7 +123,7 @@ def one_point(world: World, seed: int) -> tuple[Tally, dict[str, Any]]:
     await_gone(session)
     if here >= 0:
         world.await_at(here)  # its agent is at work, and the runner had not written that down
-    problems = [] if _is_told(world, env, session) else ["cpr list does not say interrupted"]
+    problems = [] if is_told(world, env, session) else ["cpr list does not say interrupted"]
     n_killed = int(session.state == states.INTERRUPTED)
     world.release("killed")
     for _ in range(8):
@@ -131,7 +131,7 @@ def one_point(world: World, seed: int) -> tuple[Tally, dict[str, Any]]:
             break
         again: dict[str, Any] | None = None
         if rng.random() < (0.4 if n_killed < 3 else 0.0):
-            again, _ = make_spec(rng, _RESUMED, 5)
+            again, _ = make_spec(rng, RESUMED, 5)
             again["armed"] = True
         if world.resume(env, session, again):
             world.release("resumed")
@@ -141,7 +141,7 @@ def one_point(world: World, seed: int) -> tuple[Tally, dict[str, Any]]:
             problems.append(
                 "the resumed runner is gone: " + (session.path / "runner.log").read_text()
             )
-        elif struck and not _is_told(world, env, session):
+        elif struck and not is_told(world, env, session):
             problems.append("cpr list does not say interrupted")
         n_killed += struck
     world.release("resumed")
@@ -195,7 +195,7 @@ def _is_json(data: bytes) -> bool:
     return True
 
 
-def _is_told(world: World, env: dict[str, str], session: cpr.Session) -> bool:
+def is_told(world: World, env: dict[str, str], session: cpr.Session) -> bool:
     """Whether the command says of a killed session what it is, at once."""
     if session.state in states.ENDED_STATES:
         return True
