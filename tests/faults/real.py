@@ -26,17 +26,27 @@ def answer(name: str) -> str:
     return f"the answer of {name}"
 
 
-def task(name: str, *, wait: str = "", first: dict[str, Any] | None = None) -> dict[str, Any]:
+def bash(command: str) -> dict[str, Any]:
+    """A step that runs a command."""
+    return {"tool": "Bash", "input": {"command": command, "description": "do it"}}
+
+
+def effect(name: str) -> dict[str, Any]:
+    """The step that must happen once."""
+    return bash(f"echo x >> {{cwd}}/ran-{name}")
+
+
+def task(name: str, *steps: dict[str, Any], wait: str = "", **options: Any) -> dict[str, Any]:
     """A task that does something once, by a tool, and then answers.
 
     Args:
         name: Its id.
+        steps: What comes before that; else its effect alone does.
         wait: The API holds its answer until this is released.
-        first: More keys of its first step, such as a failure.
+        options: Its own options.
     """
-    effect = {"command": f"echo x >> {{cwd}}/ran-{name}", "description": "do it"}
     last = {"text": answer(name), **({"wait": wait} if wait else {})}
-    return {"id": name, "prompt": script({"tool": "Bash", "input": effect, **(first or {})}, last)}
+    return {"id": name, "prompt": script(*(steps or [effect(name)]), last), **options}
 
 
 def effects(world: World) -> Counter[str]:
@@ -79,11 +89,17 @@ def await_agents(world: World) -> None:
     while pids := processes.survivors(world.token):
         for pid in pids:
             try:
-                fd = pidfd_open(pid)
+                await_end(pidfd_open(pid))
             except ProcessLookupError:
                 continue
-            select.select([fd], [], [], LIMIT_S)
-            close(fd)
+
+
+def await_end(pidfd: int) -> None:
+    """Waits until a process has ended, and closes its descriptor."""
+    try:
+        assert select.select([pidfd], [], [], LIMIT_S)[0], "it does not end"
+    finally:
+        close(pidfd)
 
 
 def one_real_point(world: World, seed: int) -> Tally:

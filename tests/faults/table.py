@@ -64,12 +64,14 @@ class Fault:
         says: What the table calls it.
         inject: Puts it in, in a world of its own, and says what came of it.
         real: Whether the agents are the real CLI.
+        many: Whether it takes as many points as are wanted.
     """
 
     name: str
     says: str
     inject: Callable[[World], Tally]
     real: bool = False
+    many: bool = False
 
 
 def line(cells: Sequence[object]) -> str:

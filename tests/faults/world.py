@@ -124,15 +124,19 @@ class World:
         Unlike `Stub.await_here` it keeps no task waiting that comes when nobody looks.
         """
         path = self.stub.folder / f"here-{name}"
-        os.mkfifo(path)
+        if not path.exists():
+            os.mkfifo(path)
         self._doors.append(os.open(path, os.O_RDWR))
         return self._doors[-1]
 
     def await_at(self, door: int) -> str:
         """Waits until a task is there; returns its id."""
-        if not select.select([door], [], [], LIMIT_S)[0]:
-            raise AssertionError("no task came to the door")
-        return os.read(door, 200).decode().strip()
+        said = b""
+        while not said.endswith(b"\n"):  # byte by byte: another one may stand behind it
+            if not select.select([door], [], [], LIMIT_S)[0]:
+                raise AssertionError("no task came to the door")
+            said += os.read(door, 1)
+        return said.decode().strip()
 
     # -- sessions ---------------------------------------------------------------------------
 
