@@ -11,7 +11,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import layout, requests
-from cpr_nb.store.read import is_whole, read_asked, read_session
+from cpr_nb.store.read import is_locked, is_whole, read_asked, read_session
 from cpr_nb.store.write import hold_lock
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ def _start(
             f"{session.paths.lock}"
         ) from None
     try:
-        if read_session(session.paths.root, tasks=False).head.get("overall_status") != "running":
+        # Without a status the journal tells; if it tells of the end, that is written again.
+        head = read_session(session.paths.root, tasks=False).head
+        if head.get("overall_status", "running") != "running":
             raise SessionNotUsable(f"can't resume {session.id}: it has ended meanwhile")
         executor = EXECUTORS.get(str(asked.get("executor")), LocalExecutor)()
         executor.start(session.paths, lock_fd, environ, task_env, settle=settle)
@@ -110,7 +112,9 @@ def _trusted(session: Session) -> dict[str, Any]:
         SessionNotUsable: If the folder is not ours alone, or says too little.
     """
     refused = f"can't resume {session.id}: "
-    if session.snapshot.state != states.INTERRUPTED or session.snapshot.is_seed:
+    known = session.snapshot.state == states.INTERRUPTED and not session.snapshot.is_seed
+    # A session whose status.json is lost has its lock still: a seed's never had one.
+    if not known and not (session.snapshot.state == states.UNREADABLE and _has_lock(session)):
         raise SessionNotUsable(
             f"{refused}it is {session.snapshot.state}, and not a session of ours"
         )
@@ -124,3 +128,7 @@ def _trusted(session: Session) -> dict[str, Any]:
     if not is_whole(asked):
         raise SessionNotUsable(f"{refused}its session.json can't be read, or says too little")
     return asked
+
+
+def _has_lock(session: Session) -> bool:
+    return is_locked(session.paths) is not None

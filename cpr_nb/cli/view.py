@@ -179,9 +179,9 @@ class SessionView:
             render.cost(head),
             f"{_short(n_tokens)} tokens" if n_tokens else "",
             render.clock(session_duration_s(snapshot)),
-            self._left() if snapshot.is_live else "",
+            self._left() if snapshot.state == states.RUNNING else "",
         ]
-        if snapshot.is_live:
+        if snapshot.state == states.RUNNING:
             limit = head.get("max_parallel") or "all"
             figures.append(f"{snapshot.count('n_running')} of {limit} at once")
         return Text(" · ".join(figure for figure in figures if figure))

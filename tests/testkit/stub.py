@@ -10,6 +10,7 @@ raw         write this text to stdout as it is
 stderr      write this text to stderr
 here        tell the test, which waits with `Stub.await_here`
 gate        block until the test calls `Stub.release`, or for ever
+lock        block while somebody holds ``lock-NAME`` in the stub's folder (flock)
 result      keys over those of the usual result line; null: write no result line
 exit        the exit code; ``signal``: end by this signal instead
 =========== ==================================================================================
@@ -90,6 +91,11 @@ if "here" in plan:
 if "gate" in plan:
     with open(FOLDER + "/gate-" + plan["gate"]) as fifo:
         fifo.read()
+if "lock" in plan:
+    import fcntl
+
+    with open(FOLDER + "/lock-" + plan["lock"]) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
 result = plan.get("result", {})
 if result is not None:
     usual = {"type": "result", "subtype": "success", "is_error": False, "num_turns": 1}
