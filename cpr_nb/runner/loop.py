@@ -8,8 +8,9 @@ from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Exit, Outcome, one_line
-from cpr_nb.runner import messages, plans, process, schedule
+from cpr_nb.runner import messages, plans, process
 from cpr_nb.runner.attempt import Attempt
+from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.clock import AwakeClock
 from cpr_nb.runner.gitinfo import GitQuestion
 from cpr_nb.runner.orders import Orders
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
     from cpr_nb.runner.room import Room
+    from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
 
@@ -66,7 +68,7 @@ class Loop:
         starter: Starter,
         history: History,
         recovery: Recovery,
-        schedule: schedule.Schedule,
+        schedule: Schedule,
         room: Room,
         *,
         settle: bool = False,
@@ -164,7 +166,7 @@ class Loop:
     def _leave(self, now: float) -> None:
         """Somebody ends us (logout, Slurm, systemd): our agents end, and may be resumed."""
         self._leaving = True
-        self._leave_by = now + schedule.GRACE_S
+        self._leave_by = now + GRACE_S
         self._recorder.journal("runner_stopping", signal=self._wakeup.stop_signal)
         self._handle(messages.Pause(now))
         for run in self._runs:

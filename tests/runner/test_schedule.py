@@ -15,6 +15,7 @@ import pytest
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import schedule
+from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.messages import (
     Cancel,
     End,
@@ -29,7 +30,7 @@ from cpr_nb.runner.messages import (
     Tick,
 )
 from cpr_nb.runner.plans import TaskPlan
-from cpr_nb.runner.schedule import GRACE_S, Schedule
+from cpr_nb.runner.schedule import Schedule
 
 FOR_EVER = float("inf")  # a tool runs
 GOOD = {"is_error": False, "structured_output": {"n": 1}}

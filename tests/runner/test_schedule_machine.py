@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Exit, Outcome, derive
 from cpr_nb.model.retry import may_pass
+from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.messages import (
     Cancel,
     End,
@@ -39,7 +40,7 @@ from cpr_nb.runner.messages import (
     Tick,
 )
 from cpr_nb.runner.plans import TaskPlan
-from cpr_nb.runner.schedule import GRACE_S, Schedule
+from cpr_nb.runner.schedule import Schedule
 
 # Whole and half seconds, so that sums are exact and a moment is met to the point.
 SECONDS = st.integers(1, 40).map(lambda halves: halves / 2)
