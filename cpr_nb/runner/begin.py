@@ -9,8 +9,9 @@ import time
 
 from cpr_nb.runner import process
 from cpr_nb.runner.asked import Asked
+from cpr_nb.runner.flight import chance, new_uuid
 from cpr_nb.runner.history import History, read_history
-from cpr_nb.runner.loop import Loop, chance, new_uuid
+from cpr_nb.runner.loop import Loop
 from cpr_nb.runner.recorder import Recorder
 from cpr_nb.runner.recovery import Recovery
 from cpr_nb.runner.room import Room

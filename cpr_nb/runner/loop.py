@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 
@@ -12,6 +11,7 @@ from cpr_nb.runner import messages, plans, process
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.clock import AwakeClock
+from cpr_nb.runner.flight import Flight, new_uuid
 from cpr_nb.runner.gitinfo import GitQuestion
 from cpr_nb.runner.orders import Orders
 from cpr_nb.runner.pen import DISK_ERRORS
@@ -85,13 +85,8 @@ class Loop:
         self._wakeup = Wakeup()
         self._runs = Runs(self._wakeup)
         self._orders = Orders(paths, asked, recorder)
-        self._began: dict[int, float] = {}  # when the first attempt of a task began
-        self._started: dict[int, float] = {}  # when the running one did, seconds since the epoch
-        self._conversations: dict[int, str] = {}
-        self._ids: dict[int, str] = {}  # of tasks between their intent and their end
-        self._ended: dict[int, tuple[Exit, RunFacts | None, float, dict[str, Any]]] = {}
+        self._flights: dict[int, Flight] = {}  # of tasks between their intent and their end
         self._git: GitQuestion | None = None
-        self._unidentified: list[Attempt] = []
         self._leftovers: list[str] = []
         self._disk_trouble = ""  # why a task's files could not be created
         self._probe_at_s: float | None = None  # seconds since the epoch
@@ -116,7 +111,7 @@ class Loop:
             self._reap()
             for attempt in self._runs.reap_adopted(ready, poll=now >= self._next_requests_at):
                 self._take_end(attempt, None, {}, interrupted=self._leaving)
-            self._identify()
+            self._runs.identify(self._recorder.journal)
             self._listen(now)
             self._read_requests(now)
             self._mind_the_room(now)
@@ -147,10 +142,9 @@ class Loop:
         """Adopts the agents that still run, and hears of the end of those that don't."""
         recovery, now = self._recovery, self._clock.now()
         for task, elapsed_s in recovery.elapsed_s.items():
-            self._began[task] = now - elapsed_s
-            self._ids[task] = self._asked.task(task)["id"]
+            self._flights[task] = Flight(self._asked.task(task)["id"], now - elapsed_s)
         for task, attempt in recovery.attempts.items():
-            self._conversations[task] = recovery.conversation_id(task)
+            self._flights[task].begin(attempt.number, recovery.conversation_id(task))
             if task in recovery.alive:
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
                 self._runs.adopt(attempt)
@@ -201,7 +195,7 @@ class Loop:
             return 0
         now = self._clock.now()
         waits = [self._next_requests_at - now]
-        if self._unidentified:
+        if self._runs.unidentified:
             waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
         if flush_s is not None:
@@ -251,39 +245,24 @@ class Loop:
             self._leftovers.append(attempt.token)
         exit_, facts = attempt.collect(status)
         if facts.result is None and facts.answered:
-            self._ask_transcript(attempt, facts)
+            self._ask_transcript(self._flights[task], facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
-        self._ended[task] = (exit_, facts, now - self._began.setdefault(task, now), extra)
+        self._flights[task].end(now, exit_, facts, extra)
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
         event.interrupted = interrupted or self._leaving
         self._handle(event)
 
-    def _ask_transcript(self, attempt: Attempt, facts: RunFacts) -> None:
+    def _ask_transcript(self, flight: Flight, facts: RunFacts) -> None:
         """The tokens of a run that was killed: its transcript knows them to the end."""
-        path = self._starter.transcript(attempt.task_id, self._conversations[attempt.task])
-        since_s = self._started.get(attempt.task)
-        if path is not None and since_s is not None:
-            facts.tokens = tokens_since(path, utc_iso(since_s)) or facts.tokens
+        path = self._starter.transcript(flight.task_id, flight.conversation_id)
+        if path is not None and flight.started_s is not None:
+            facts.tokens = tokens_since(path, utc_iso(flight.started_s)) or facts.tokens
 
     def _take_check(self, run: CheckRun, status: int) -> None:
         run.kill_tree()
         if not self._leaving:  # else it is made again by the runner that comes after us
             self._handle(messages.Checked(self._clock.now(), run.task, run.error(status)))
-
-    def _identify(self) -> None:
-        """Journals what tells a process from a later one with the same pid.
-
-        Not at the start itself: the kernel lets nobody look at a process while it executes
-        its program, and to wait for that would be the dearest part of starting it.
-        """
-        for attempt in self._unidentified:
-            if attempt.pid in self._runs:
-                start_time = process.start_time(attempt.pid)
-                self._recorder.journal(
-                    "identity", task_id=attempt.task_id, pid=attempt.pid, start_time=start_time
-                )
-        self._unidentified.clear()
 
     def _listen(self, now: float) -> None:
         """Reads along in the streams of the running tasks."""
@@ -326,9 +305,7 @@ class Loop:
         elif isinstance(instruction, messages.Check):
             return self._check(instruction.task)
         elif isinstance(instruction, messages.Rest):
-            exit_, facts, duration_s, _ = self._ended.pop(instruction.task)
-            task_id = self._ids[instruction.task]
-            self._recorder.resting(instruction, task_id, exit_, facts, duration_s)
+            self._recorder.resting(instruction, self._flights[instruction.task])
         elif isinstance(instruction, messages.Stop):
             run = self._runs.by_task[instruction.task]
             run.stopped = True
@@ -353,17 +330,17 @@ class Loop:
         return messages.Heard(now, task, run.stream.last_output_at, run.stream.busy_until)
 
     def _start(self, start: messages.Start) -> messages.Event:
-        task, number = start.task, start.attempt
+        task, number, now = start.task, start.attempt, self._clock.now()
         asked = self._asked.task(task)
-        task_id = self._ids[task] = asked["id"]
+        flight = self._flights.setdefault(task, Flight(asked["id"], now))
         conversation_id, words = start.conversation_id, ""
         if start.resume:
-            if self._starter.has_conversation(task_id, conversation_id):
+            if self._starter.has_conversation(flight.task_id, conversation_id):
                 words = asked_again(start.resume)
             else:
                 conversation_id = new_uuid()
-        self._recorder.intent(task_id, number, conversation_id)
-        now = self._clock.now()
+        flight.begin(number, conversation_id)
+        self._recorder.intent(flight.task_id, number, conversation_id)
         try:
             attempt = self._starter.start(task, asked, number, conversation_id, words)
         except OSError as error:
@@ -371,23 +348,20 @@ class Loop:
                 self._disk_trouble = error.strerror or str(error)
                 return messages.Postponed(now, task)
             exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
-            self._ended[task] = (exit_, None, 0.0, {})
+            flight.end(now, exit_, None, {})
             return messages.Ended(now, task, exit_)
-        self._runs.add(attempt)
-        self._began.setdefault(task, now)
-        self._started[task] = time.time()
-        self._conversations[task] = conversation_id
-        self._unidentified.append(attempt)
-        self._recorder.started(task, task_id, number, conversation_id, attempt.pid)
+        self._runs.start(attempt)
+        flight.started_s = time.time()
+        self._recorder.started(task, flight, attempt.pid)
         return messages.Started(now, task, conversation_id)
 
     def _check(self, task: int) -> messages.Event | None:
-        """Starts the user's own check. The task's number of attempts is in its last run."""
+        """Starts the user's own check."""
         if self._leaving:
             return None
         asked = self._asked.task(task)
         try:
-            run = self._starter.start_check(task, asked, 1)
+            run = self._starter.start_check(task, asked, self._flights[task].number)
         except OSError as error:
             words = one_line(f"the check can't be started: {error.strerror}: {error.filename}")
             return messages.Checked(self._clock.now(), task, words)
@@ -396,12 +370,10 @@ class Loop:
         return None
 
     def _finish(self, finish: messages.Finish) -> None:
-        task = finish.task
-        exit_, facts, duration_s, extra = self._ended.pop(task, (None, None, 0.0, {}))
-        for book in (self._started, self._conversations, self._began):
-            book.pop(task, None)
-        task_id = self._ids.pop(task, None) or self._asked.task(task)["id"]
-        self._recorder.ended(task, task_id, finish.outcome, exit_, facts, duration_s, extra)
+        flight = self._flights.pop(finish.task, None)
+        if flight is None:  # it never started
+            flight = Flight(self._asked.task(finish.task)["id"], 0.0)
+        self._recorder.ended(finish.task, flight, finish.outcome)
 
     def _sweep(self, now: float) -> None:
         if self._leftovers and now >= self._next_sweep_at:
@@ -420,17 +392,3 @@ class Loop:
             self._room.look(self._clock.turn(), self._recorder.trouble)
             self._recorder.settle()
         self._done = True
-
-
-def new_uuid() -> str:
-    """A random UUID (version 4), without the module of that name (1.3 MB)."""
-    data = bytearray(os.urandom(16))
-    data[6] = data[6] & 0x0F | 0x40
-    data[8] = data[8] & 0x3F | 0x80
-    digits = data.hex()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-
-def chance() -> float:
-    """A number from 0 to 1, without the module random (2 MB)."""
-    return int.from_bytes(os.urandom(4)) / (1 << 32)

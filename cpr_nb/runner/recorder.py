@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from cpr_nb.model import record, states
-from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner.pen import Pen
 from cpr_nb.store.times import parse_iso
 from cpr_nb.store.write import StatusWriter, dump, utc_iso, write_new
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from cpr_nb.model.events import RunFacts
-    from cpr_nb.model.outcome import Exit
+    from cpr_nb.model.outcome import Outcome
+    from cpr_nb.runner.flight import Flight
     from cpr_nb.runner.history import History, TaskHistory
     from cpr_nb.runner.messages import Rest, Tell
     from cpr_nb.store.layout import SessionPaths
@@ -113,62 +112,49 @@ class Recorder:
         """An attempt is about to start."""
         self.journal("intent", task_id=task_id, attempt=attempt, conversation_id=conversation_id)
 
-    def started(
-        self, task: int, task_id: str, attempt: int, conversation_id: str, pid: int
-    ) -> None:
+    def started(self, task: int, flight: Flight, pid: int) -> None:
         """An attempt's process runs."""
-        self.journal("started", task_id=task_id, attempt=attempt, pid=pid)
+        self.journal("started", task_id=flight.task_id, attempt=flight.number, pid=pid)
         # Of a further attempt: the task itself began with the first one.
         began_at = self._running.get(task, {}).get("started_at") or utc_iso(time.time())
-        fields = record.running_fields(attempt, conversation_id, began_at)
+        fields = record.running_fields(flight.number, flight.conversation_id, began_at)
         self._running[task] = fields
         self._status.set_task(task, fields)
         self._dirty = True
 
-    def ended(
-        self,
-        task: int,
-        task_id: str,
-        outcome: Outcome,
-        exit_: Exit | None,
-        facts: RunFacts | None,
-        duration_s: float,
-        extra: dict[str, Any],
-    ) -> None:
+    def ended(self, task: int, flight: Flight, outcome: Outcome) -> None:
         """A task ended: its answer, its journal line, its status."""
         running = self._running.pop(task, {})
-        answer = record.answer_text(outcome, facts).encode("utf-8", "replace")
-        self._pen.answer(self._paths.answer(task_id), answer)
+        answer = record.answer_text(outcome, flight.facts).encode("utf-8", "replace")
+        self._pen.answer(self._paths.answer(flight.task_id), answer)
         fields = record.ended_fields(
             running,
             outcome,
-            exit_,
-            facts,
+            flight.exit,
+            flight.facts,
             ended_at=utc_iso(time.time()),
-            duration_s=duration_s,
-            extra=extra,
+            duration_s=flight.duration_s,
+            extra=flight.extra,
         )
         fields = record.add_figures(fields, self._carried.pop(task, {}))
-        self.journal("ended", task_id=task_id, **fields)
+        self.journal("ended", task_id=flight.task_id, **fields)
         self._status.set_task(task, fields)
         self._count(outcome.outcome, fields)
         self._dirty = True
 
-    def resting(
-        self, rest: Rest, task_id: str, exit_: Exit, facts: RunFacts | None, duration_s: float
-    ) -> None:
+    def resting(self, rest: Rest, flight: Flight) -> None:
         """An attempt is over, and another one will start."""
-        task, outcome = rest.task, rest.outcome
-        figures = record.facts_fields(facts) if facts else {}
+        task, outcome, exit_ = rest.task, rest.outcome, flight.exit
+        figures = record.facts_fields(flight.facts) if flight.facts else {}
         self.journal(
             "attempt_ended",
-            task_id=task_id,
+            task_id=flight.task_id,
             outcome=outcome.outcome,
             reason=outcome.reason,
             error=outcome.error,
-            exit_code=exit_.exit_code,
-            signal=exit_.signal,
-            duration_s=round(duration_s, 3),
+            exit_code=exit_.exit_code if exit_ else None,
+            signal=exit_.signal if exit_ else None,
+            duration_s=round(flight.duration_s, 3),
             retry_in_s=round(rest.delay_s, 3),
             counted=rest.counted,
             **{name: figures[name] for name in record.SUMMED if figures.get(name) is not None},

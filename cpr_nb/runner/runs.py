@@ -9,7 +9,7 @@ from cpr_nb.runner.attempt import Attempt, CheckRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cpr_nb.runner.wakeup import Wakeup
 
@@ -29,6 +29,7 @@ class Runs:
         self._by_pid: dict[int, Run] = {}
         self._adopted: list[Attempt] = []
         self.by_task: dict[int, Run] = {}
+        self.unidentified: list[Attempt] = []
 
     def __len__(self) -> int:
         return len(self._by_pid)
@@ -42,6 +43,23 @@ class Runs:
     def add(self, run: Run) -> None:
         """A process of ours runs."""
         self._by_pid[run.pid] = self.by_task[run.task] = run
+
+    def start(self, attempt: Attempt) -> None:
+        """An attempt of ours has just been started."""
+        self.add(attempt)
+        self.unidentified.append(attempt)
+
+    def identify(self, journal: Callable[..., None]) -> None:
+        """Journals what tells a process from a later one with the same pid.
+
+        Not at the start itself: the kernel lets nobody look at a process while it executes
+        its program, and to wait for that would be the dearest part of starting it.
+        """
+        for attempt in self.unidentified:
+            if attempt.pid in self._by_pid:
+                start_time = process.start_time(attempt.pid)
+                journal("identity", task_id=attempt.task_id, pid=attempt.pid, start_time=start_time)
+        self.unidentified.clear()
 
     def adopt(self, attempt: Attempt) -> None:
         """A process that an earlier runner started runs."""

@@ -1,0 +1,78 @@
+"""What the loop keeps of a task between its first intent and its end."""
+
+from __future__ import annotations
+
+import os
+
+from cpr_nb.model.outcome import Exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cpr_nb.model.events import RunFacts
+
+
+class Flight:
+    """One task under way.
+
+    Args:
+        task_id: The task's id.
+        began_at: When its first attempt began, on the loop's clock.
+
+    Attributes:
+        number: Which attempt it is, from 1.
+        started_s: When that started, in seconds since the epoch.
+        conversation_id: Its conversation.
+        exit: What is known about the end of its last attempt, once that is over.
+        facts: What the stream of that attempt said.
+        duration_s: From the beginning of the first attempt to the end of the last.
+        extra: Further figures for the record.
+    """
+
+    __slots__ = (
+        "began_at",
+        "conversation_id",
+        "duration_s",
+        "exit",
+        "extra",
+        "facts",
+        "number",
+        "started_s",
+        "task_id",
+    )
+
+    def __init__(self, task_id: str, began_at: float) -> None:
+        self.task_id = task_id
+        self.began_at = began_at
+        self.number = 0
+        self.started_s: float | None = None
+        self.conversation_id = ""
+        self.exit: Exit | None = None
+        self.facts: RunFacts | None = None
+        self.duration_s = 0.0
+        self.extra: dict[str, Any] = {}
+
+    def begin(self, number: int, conversation_id: str) -> None:
+        """Another attempt is about to start."""
+        self.number, self.conversation_id = number, conversation_id
+        self.exit, self.facts, self.extra = None, None, {}
+
+    def end(self, now: float, exit_: Exit, facts: RunFacts | None, extra: dict[str, Any]) -> None:
+        """That attempt is over."""
+        self.exit, self.facts, self.extra = exit_, facts, extra
+        self.duration_s = now - self.began_at
+
+
+def new_uuid() -> str:
+    """A random UUID (version 4), without the module of that name (1.3 MB)."""
+    data = bytearray(os.urandom(16))
+    data[6] = data[6] & 0x0F | 0x40
+    data[8] = data[8] & 0x3F | 0x80
+    digits = data.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def chance() -> float:
+    """A number from 0 to 1, without the module random (2 MB)."""
+    return int.from_bytes(os.urandom(4)) / (1 << 32)
