@@ -37,9 +37,6 @@ class Runs:
     def __iter__(self) -> Iterator[Run]:
         return iter(list(self._by_pid.values()))
 
-    def __contains__(self, pid: int) -> bool:
-        return pid in self._by_pid
-
     def add(self, run: Run) -> None:
         """A process of ours runs."""
         self._by_pid[run.pid] = self.by_task[run.task] = run

@@ -176,7 +176,8 @@ class Schedule:
         good = outcome.outcome == states.SUCCEEDED
         self._admission.spent_usd += event.cost_usd or 0.0
         self._admission.queue.ended(task)
-        limit = None if good or active.cause not in (None, *TOO_SLOW) else event.limit
+        stopped = active.unwanted or active.cause not in (None, *TOO_SLOW)
+        limit = None if good or stopped else event.limit
         if good:
             self._admission.answer_came(task, event.at)
             governor.ended(self.n_active)

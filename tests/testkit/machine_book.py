@@ -1,0 +1,396 @@
+"""The second, slower book beside the state machine's own: what may be, and what must come.
+
+`SessionBook` hears of every event before the machine does, and of every instruction after it.
+Each instruction is checked against what is known; `MachineBook` in ``test_schedule_machine.py``
+checks after each event what must hold always.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cpr_nb.model import states
+from cpr_nb.model.limits import LOGIN, Limit
+from cpr_nb.model.outcome import Exit, Outcome, derive
+from cpr_nb.model.retry import backoff_s, may_pass
+from cpr_nb.runner import governor, messages, plans
+from cpr_nb.runner.book import GRACE_S
+from cpr_nb.runner.messages import Ended, Heard, Instruction
+from cpr_nb.runner.plans import TaskPlan
+
+PENDING, STARTING, RUNNING, CHECKING, RESTING, ENDED = range(6)
+_NAMES = ("PENDING", "STARTING", "RUNNING", "CHECKING", "RESTING", "ENDED")
+MACHINE_PHASES = [getattr(plans, name) for name in _NAMES]
+ACTIVE = (STARTING, RUNNING, CHECKING)
+SLOW = ("timeout", "silence", "no_first_byte")
+#: What an end tells of when the API has not been heard.
+UNHEARD = ("spawn", "usage_error", "timeout", "cancelled")
+
+
+class Book:
+    """What is known of one task from outside."""
+
+    def __init__(self, plan: TaskPlan, group: int) -> None:
+        self.plan = plan
+        self.group = group
+        self.phase = PENDING
+        self.attempt = self.n_free = 0
+        self.conversation_id = ""
+        self.cancel_asked = False
+        self.refused_at: float | None = None  # by a lost login, and not answered since
+        self.outcome: Outcome | None = None  # of the attempt before; at last, of the task
+        self.rests_until = 0.0
+        self.postponed = False
+        self.n_finished = 0
+        self.begin_attempt()
+
+    def begin_attempt(self) -> None:
+        self.started_at = self.stopped_at = self.wrote_at = self.checked_at = None
+        self.cause: str | None = None
+        self.killed = self.listening = self.answered = self.throttled = self.leads = False
+        self.quiet: str | None = None  # why it must be stopped, by what was heard
+        self.expected: tuple[Any, ...] | None = None  # what must come of the event now
+
+    started_at: float | None
+    stopped_at: float | None
+    wrote_at: float | None
+    checked_at: float | None
+
+    @property
+    def active(self) -> bool:
+        return self.phase in ACTIVE
+
+    @property
+    def running(self) -> bool:
+        return self.phase == RUNNING
+
+    @property
+    def machine_phase(self) -> int:
+        """The machine's own word for it."""
+        if self.stopped_at is not None or (self.active and self.cancel_asked):
+            return plans.STOPPING
+        return MACHINE_PHASES[self.phase]
+
+    def waits(self, now: float) -> bool:
+        return self.phase == PENDING or (self.phase == RESTING and now >= self.rests_until)
+
+    def check_its_time(self, now: float, next_at: float | None) -> None:
+        """Nothing of it runs beyond a limit."""
+        if self.stopped_at is not None:
+            assert self.killed or now < self.stopped_at + GRACE_S
+            return
+        if self.phase == CHECKING and self.plan.check_timeout_s is not None:
+            assert self.checked_at is not None
+            assert now < self.checked_at + self.plan.check_timeout_s
+        if not self.running or self.started_at is None:
+            return
+        assert not self.cancel_asked
+        if self.plan.timeout_s is not None:
+            assert now < self.started_at + self.plan.timeout_s
+        first_byte_s = self.plan.first_byte_s if self.wrote_at is None else None
+        for limit_s in (self.plan.silence_s, first_byte_s):
+            if limit_s is not None and not self.listening:
+                assert next_at is not None, "nobody would listen to it again"
+                assert next_at <= now + limit_s
+
+
+class SessionBook:
+    """What is known of the session from outside."""
+
+    def __init__(
+        self, plans: list[TaskPlan], max_parallel: int, budget_usd: float | None, groups: Any
+    ) -> None:
+        self.now = 0.0
+        self.books = [Book(p, g) for p, g in zip(plans, groups or [0] * len(plans), strict=True)]
+        self.grouped = groups is not None
+        self.max_parallel, self.budget_usd, self.spent_usd = max_parallel, budget_usd, 0.0
+        self.begun = self.paused = self.disk = self.cancelled_all = False
+        self.held: Limit | None = None
+        self.probe: int | None = None
+        self.probe_from, self.word_given, self.n_refused = 0.0, False, 0
+        self.probe_due_s: float | None = None  # what the runner's own clock waits for
+        self.window: float | None = None
+        self.halved_at = self.last_start_at = 0.0
+        self.answered_at = -1.0
+        self.warm: set[int] = set()
+        self.told: tuple[Any, ...] = (states.RUNNING, "", "", None)
+        self.ends: list[str] = []
+        self.ids: set[str] = set()
+        self.used: set[str] = set()
+
+    def new_id(self) -> str:
+        new = f"c-{len(self.ids)}"
+        self.ids.add(new)
+        return new
+
+    @property
+    def n_active(self) -> int:
+        return sum(book.active for book in self.books)
+
+    @property
+    def room(self) -> float:
+        limit = self.max_parallel or float("inf")
+        return limit if self.window is None else min(limit, int(self.window))
+
+    @property
+    def budget_is_spent(self) -> bool:
+        return self.budget_usd is not None and self.spent_usd >= self.budget_usd
+
+    # -- events, before the machine hears of them ---------------------------------------------
+
+    def started(self, task: int, conversation_id: str = "") -> None:
+        book = self.books[task]
+        book.phase, book.started_at = RUNNING, self.now
+        book.conversation_id = conversation_id or book.conversation_id
+
+    def postponed(self, task: int) -> None:
+        book = self.books[task]
+        self.disk = True
+        if self.probe == task:
+            self.probe_withdrawn()
+        book.begin_attempt()
+        if book.cancel_asked:
+            book.expected = ("finish", "cancelled", "cancelled")
+        else:
+            book.phase, book.postponed, book.rests_until = RESTING, True, self.now
+
+    def answered(self, task: int) -> None:
+        book = self.books[task]
+        book.answered, book.leads, book.refused_at = True, False, None
+        self.answered_at = self.now
+        self.warm.add(book.group)
+        if self.probe == task or (self.held is not None and self.held.kind == LOGIN):
+            self.held, self.probe, self.n_refused = None, None, 0
+
+    def refused_for_now(self, task: int, delay_s: float) -> None:
+        book = self.books[task]
+        if self.window is None:
+            self.window = max(governor.SMALLEST_WINDOW, self.n_active / 2)
+            self.halved_at = self.now
+        elif self.now >= self.halved_at + governor.COOL_S:
+            self.window = max(governor.SMALLEST_WINDOW, self.window / 2)
+            self.halved_at = self.now
+        patient = delay_s <= governor.PATIENCE_S or book.answered or task == self.probe
+        book.throttled = not patient and book.cause is None
+
+    def limited(self, task: int, limit: Limit) -> None:
+        if self.held is not None and task != self.probe:
+            if self.held.until_s is None and limit.until_s is not None:
+                self.held, self.warm = limit, set()
+                self.word_given = self.word_given or self.now >= self.probe_from
+            return
+        self.probe_from = self.now
+        if limit.until_s is None or self.n_refused:  # a reset that was none is not believed twice
+            delay_s = governor.FIRST_PROBE_S * 2.0**self.n_refused
+            self.probe_from += min(delay_s, governor.LAST_PROBE_S)
+        self.n_refused += 1
+        self.held, self.probe, self.warm, self.word_given = limit, None, set(), False
+
+    def may_probe(self, *, at_once: bool = False) -> None:
+        if self.held is not None and self.probe is None:
+            self.word_given = True
+            if at_once:
+                self.probe_from = self.now
+
+    def probe_withdrawn(self) -> None:
+        self.probe, self.word_given, self.probe_from = None, True, self.now + 1.0
+
+    def heard(self, task: int, event: Heard) -> None:
+        book, plan = self.books[task], self.books[task].plan
+        book.listening = False
+        assert book.started_at is not None
+        last_at = book.started_at if event.last_output_at is None else event.last_output_at
+        explained = max(last_at, min(event.busy_until, self.now))
+        late = []
+        if plan.first_byte_s is not None and event.last_output_at is None:
+            late.append((book.started_at + plan.first_byte_s, "no_first_byte"))
+        if plan.silence_s is not None:
+            late.append((explained + plan.silence_s, "silence"))
+        at, cause = min(late, default=(float("inf"), None))
+        book.quiet = cause if at <= self.now else None
+
+    def cancelled(self, tasks: range) -> None:
+        for book in (self.books[task] for task in tasks):
+            if book.phase in (PENDING, RESTING):
+                book.expected = ("finish", "cancelled", "cancelled")
+            if book.phase != ENDED:
+                book.cancel_asked = True
+
+    def ended(self, event: Ended) -> None:
+        """Says what must come of an attempt's end: the truth table of attempts."""
+        book, task = self.books[event.task], event.task
+        plan, exit_ = book.plan, event.exit
+        self.spent_usd += event.cost_usd or 0.0
+        cause = book.cause
+        if book.cancel_asked and cause in (None, "throttled"):
+            cause = "cancelled"
+        copy = Exit(
+            exit_.exit_code,
+            signal=exit_.signal,
+            result=exit_.result,
+            spawn_error=exit_.spawn_error,
+            cause=cause,
+        )
+        outcome = derive(copy, schema=plan.schema, fail_on_denied=plan.fail_on_denied)
+        good, kind = outcome.outcome == states.SUCCEEDED, (outcome.outcome, outcome.reason)
+        stopped = book.cancel_asked or cause not in (None, *SLOW)
+        limit = None if good or stopped else event.limit
+        alone = (
+            limit is not None
+            and limit.kind == LOGIN
+            and book.refused_at is not None
+            and book.refused_at < self.answered_at
+        )
+        n_counted = book.attempt - book.n_free
+        if good:
+            self.answered(task)
+            if self.window is not None and self.n_active >= int(self.window):
+                self.window += 1 / self.window
+        elif self.probe == task and (limit is None or alone):
+            self.probe_ended(outcome, limit)
+        if book.cancel_asked:
+            checked = not (good and plan.check)
+            book.expected = ("finish", *(kind if checked else ("cancelled", "cancelled")))
+        elif alone:
+            book.expected = ("finish", *kind)
+        elif limit is not None:
+            self.limited(task, limit)
+            book.expected, book.refused_at = ("rest", *kind, 0.0, False), self.now
+        elif event.interrupted and cause is None and exit_.result is None:
+            book.expected = ("rest", "lost", "vanished", 0.0, False)
+        elif cause == "throttled" and not good:
+            book.expected = ("rest", *kind, 0.0, False)
+        elif n_counted < plan.attempts and may_pass(outcome):
+            delay_s = backoff_s(outcome.reason, n_counted, 0.5)
+            book.expected = ("rest", *kind, delay_s, True)
+        elif good and plan.check:
+            book.expected = ("check",)
+        else:
+            book.expected = ("finish", *kind)
+        book.leads = book.listening = False
+
+    def probe_ended(self, outcome: Outcome, limit: Limit | None) -> None:
+        unheard = outcome.reason in UNHEARD
+        passing = may_pass(outcome) and outcome.reason != "no_structure"
+        if limit is not None or unheard or passing:
+            self.probe_withdrawn()
+        else:
+            self.held, self.probe = None, None
+
+    def checked(self, task: int, error: str) -> None:
+        book = self.books[task]
+        if book.cancel_asked:
+            book.expected = ("finish", "cancelled", "cancelled")
+        elif error or book.cause is not None:
+            book.expected = ("finish", "failed", "check_failed")
+        else:
+            book.expected = ("finish", "succeeded", "completed")
+
+    # -- instructions, one by one -------------------------------------------------------------
+
+    def take(self, one: Instruction) -> None:
+        assert not self.ends, "nothing may follow the end"
+        if isinstance(one, messages.End):
+            self.ends.append(one.state)
+        elif isinstance(one, messages.Tell):
+            new = (one.state, one.reason, one.notice, one.until_s)
+            assert new != self.told, "told twice"
+            self.told, self.probe_due_s = new, one.until_s
+        else:
+            book = self.books[one.task]
+            assert book.phase != ENDED, "told something about a task that has ended"
+            getattr(self, f"take_{type(one).__name__.lower()}")(book, one)
+
+    def take_start(self, book: Book, start: messages.Start) -> None:
+        assert self.begun and not self.paused and not self.disk and not self.budget_is_spent
+        assert not book.active and not book.cancel_asked
+        assert self.n_active < self.room, "more than may run at once"
+        if book.phase == PENDING:
+            assert (start.attempt, start.resume) == (1, "")
+            assert start.conversation_id in self.ids - self.used, "an id is used once"
+            self.used.add(start.conversation_id)
+        else:
+            assert self.now >= book.rests_until, "it was to rest longer"
+            assert start.attempt == book.attempt + (not book.postponed)
+            assert start.conversation_id == book.conversation_id
+            assert start.resume or book.postponed
+        if self.held is not None:
+            assert self.probe is None, "two probes at once"
+            assert self.now >= self.probe_from, "it is too early to probe"
+            assert self.held.until_s is None or self.word_given
+            self.probe = start.task
+        elif self.window is not None:
+            assert self.now >= self.last_start_at + governor.SPACING_S, "starts are to be spread"
+        if self.grouped and book.group not in self.warm:
+            others = [b for b in self.books if b.group == book.group and b.active and b.leads]
+            assert not others, "two lead one group"
+            leads = True
+        else:
+            leads = False
+        book.begin_attempt()
+        book.phase, book.postponed, book.leads = STARTING, False, leads
+        book.attempt, book.conversation_id = start.attempt, start.conversation_id
+        self.last_start_at = self.now
+
+    def take_stop(self, book: Book, stop: messages.Stop) -> None:
+        assert book.stopped_at is None and book.started_at is not None
+        if stop.cause == "check_timeout":
+            assert book.phase == CHECKING and book.checked_at is not None
+            assert book.plan.check_timeout_s is not None
+            assert self.now >= book.checked_at + book.plan.check_timeout_s
+        elif stop.cause == "cancelled":
+            assert book.cancel_asked or book.cause == "cancelled"
+            assert book.phase in (RUNNING, CHECKING)
+        else:
+            assert book.phase == RUNNING
+            told_before = book.cause == stop.cause  # by an earlier runner
+            if stop.cause == "timeout" and not told_before:
+                assert book.plan.timeout_s is not None
+                assert self.now >= book.started_at + book.plan.timeout_s
+            elif stop.cause == "throttled":
+                assert book.throttled or told_before
+            else:
+                assert stop.cause == book.quiet or told_before
+        book.cause, book.stopped_at, book.throttled = stop.cause, self.now, False
+
+    def take_kill(self, book: Book, _: messages.Kill) -> None:
+        assert book.phase in (RUNNING, CHECKING) and not book.killed
+        assert book.stopped_at is not None, "killed without having been asked to end"
+        assert self.now >= book.stopped_at + GRACE_S
+        book.killed = True
+
+    def take_listen(self, book: Book, _: messages.Listen) -> None:
+        assert book.running and book.stopped_at is None and book.started_at is not None
+        limits = [s for s in (book.plan.silence_s, book.plan.first_byte_s) if s is not None]
+        assert self.now >= book.started_at + min(limits)
+        book.listening = True
+
+    def take_rest(self, book: Book, rest: messages.Rest) -> None:
+        kind = (rest.outcome.outcome, rest.outcome.reason)
+        assert book.expected == ("rest", *kind, rest.delay_s, rest.counted)
+        assert not book.cancel_asked
+        book.n_free += not rest.counted
+        assert book.attempt - book.n_free < book.plan.attempts
+        book.begin_attempt()
+        book.phase, book.outcome = RESTING, rest.outcome
+        book.rests_until = self.now + rest.delay_s
+
+    def take_check(self, book: Book, _: messages.Check) -> None:
+        assert book.expected == ("check",) and book.plan.check
+        book.phase, book.checked_at, book.expected = CHECKING, self.now, None
+        book.cause = book.stopped_at = None
+        book.killed = False
+
+    def take_finish(self, book: Book, finish: messages.Finish) -> None:
+        outcome = finish.outcome
+        kind = (outcome.outcome, outcome.reason)
+        if book.expected is not None:
+            assert book.expected == ("finish", *kind)
+        else:  # nothing happened to it: nothing starts any more
+            assert self.budget_is_spent and book.phase in (PENDING, RESTING)
+            tried = book.phase == RESTING and book.outcome is not None
+            assert outcome is book.outcome if tried else kind == ("skipped", "budget")
+        assert outcome.outcome in states.OUTCOMES and outcome.reason in states.REASONS
+        book.begin_attempt()
+        book.phase, book.outcome = ENDED, outcome
+        book.n_finished += 1
