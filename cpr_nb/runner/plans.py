@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.messages import Heard
 
-PENDING, STARTING, RUNNING, STOPPING, RESTING, CHECKING, ENDED = range(7)
+PENDING, PREPARING, STARTING, RUNNING, STOPPING, RESTING, CHECKING, HARVESTING, ENDED = range(9)
 
 
 class TaskPlan:
@@ -22,6 +22,9 @@ class TaskPlan:
         check: Whether the user has a check of their own.
         check_timeout_s: Longest run time of that check, or None.
         fail_on_denied: Whether a denied tool call makes it fail.
+        setup_timeout_s: Longest time to make its checkout ready, or None.
+        worktree: Whether it has a checkout of its own, made before it starts and harvested
+            after it has ended.
     """
 
     __slots__ = (
@@ -31,8 +34,10 @@ class TaskPlan:
         "fail_on_denied",
         "first_byte_s",
         "schema",
+        "setup_timeout_s",
         "silence_s",
         "timeout_s",
+        "worktree",
     )
 
     def __init__(
@@ -46,6 +51,8 @@ class TaskPlan:
         check: bool = False,
         check_timeout_s: float | None = None,
         fail_on_denied: bool = False,
+        worktree: bool = False,
+        setup_timeout_s: float | None = None,
     ) -> None:
         self.timeout_s = timeout_s
         self.silence_s = silence_s
@@ -55,6 +62,8 @@ class TaskPlan:
         self.check = check
         self.check_timeout_s = check_timeout_s
         self.fail_on_denied = fail_on_denied
+        self.worktree = worktree
+        self.setup_timeout_s = setup_timeout_s
 
 
 class Active:
@@ -76,6 +85,7 @@ class Active:
         "kill_at",
         "n_free",
         "outcome",
+        "prepared",
         "refused_at",
         "resume",
         "started_at",
@@ -97,7 +107,8 @@ class Active:
         self.timeout_at: float | None = None
         self.kill_at: float | None = None
         self.unwanted = False  # somebody cancelled it: no further attempt
-        self.outcome: Outcome | None = None  # of the attempt before
+        self.outcome: Outcome | None = None  # of the attempt before; or the end, to be harvested
+        self.prepared = False  # it has its own checkout
 
     @property
     def n_counted(self) -> int:
@@ -111,6 +122,7 @@ class Active:
         )
         following.outcome = outcome
         following.refused_at = self.refused_at
+        following.prepared = self.prepared
         return following
 
 
@@ -120,13 +132,17 @@ class Past:
     Args:
         outcome: How it ended, or how its last attempt did; None if that was not known.
         active: The attempt that runs, or comes next; None if the task has ended.
+        to_harvest: Whether ``outcome`` is its end, and only its checkout is to be harvested.
     """
 
-    __slots__ = ("active", "outcome")
+    __slots__ = ("active", "outcome", "to_harvest")
 
-    def __init__(self, outcome: Outcome | None, active: Active | None) -> None:
+    def __init__(
+        self, outcome: Outcome | None, active: Active | None, *, to_harvest: bool = False
+    ) -> None:
         self.outcome = outcome
         self.active = active
+        self.to_harvest = to_harvest
 
 
 def quiet_until(plan: TaskPlan, started_at: float, heard: Heard) -> tuple[float, str] | None:
