@@ -45,7 +45,8 @@ def whole_tree(world: World) -> Tally:
     tally.expect(told, "cpr list does not say interrupted")
     first, again = journal(session, "intent")[0], journal(session, "intent")[3:6]
     tally.expect(
-        first["conversation_id"] in [line["conversation_id"] for line in again], "a new conversation"
+        first["conversation_id"] in [line["conversation_id"] for line in again],
+        "a new conversation",
     )
     attempts = sorted(task.attempts for task in session)
     tally.expect(attempts == [1, 2, 2, 2], f"attempts: {attempts}")

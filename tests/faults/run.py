@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for testkit a
 from testkit import processes
 
 from faults.catalog import FAULTS
+from faults.rows_disk import run_inside
 from faults.table import HEADS, CannotInjectError, Fault, Tally, line, row
 from faults.world import World, find_real_cli
 
@@ -25,8 +26,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--real", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--inside", nargs=3, help=argparse.SUPPRESS)  # see faults.rows_disk
     parser.add_argument("--only", action="append", choices=[fault.name for fault in FAULTS])
     args = parser.parse_args(argv)
+    if args.inside:
+        run_inside(*args.inside, find_real_cli())
+        return 0
     print(line(HEADS), line(["---", "---:", "---:", "---:", "---:", "---"]), sep="\n", flush=True)
     claude, wrong = find_real_cli(), list[str]()
     for number, fault in enumerate(FAULTS):
