@@ -23,6 +23,8 @@ _VALUES = {
     "count": "whole number",
     "seconds": "seconds",
     "usd": "US dollars",
+    "flag": "true, false",
+    "command": "shell command",
     "rules": "list of rules",
     "arguments": "list of texts",
     "env": "names and values",

@@ -1,8 +1,9 @@
 """Limits of an account that concern every task: a usage limit, a lost login.
 
-Where the CLI tells of them was partly measured (2.1.330: a 429 with a long ``retry-after``
-ends a run at once, a 401 after ten retries) and is partly known from its texts only: a
-subscription's ``rate_limit_event`` can't be provoked without an account.
+How the CLI 2.1.330 tells of them was measured against the scripted API: a 429 whose
+``retry-after`` is longer than a minute, or that a subscription's headers explain, ends a run at
+once; a 401 after ten retries with a key, after two with a subscription. What headers the real
+API sends with a subscription's limit could not be measured without an account.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ def limit_of_event(event: dict[str, Any]) -> Limit | None:
     """
     if event.get("type") == "rate_limit_event":
         told = event.get("rate_limit_info", event)
-        if isinstance(told, dict) and told.get("status") == "rejected":
-            return Limit(USAGE, _reset(told.get("resetsAt")))
+        # A request quota is told in the same way, but without a moment at which it ends.
+        if isinstance(told, dict) and told.get("status") == "rejected" and told.get("resetsAt"):
+            return Limit(USAGE, _reset(told["resetsAt"]))
     elif event.get("subtype") == "api_retry" and event.get("error_status") == 401:
         return Limit(LOGIN)
     return None
@@ -97,13 +99,14 @@ def limit_of_result(result: dict[str, Any], *, retried: bool) -> Limit | None:
     status = result.get("api_error_status")
     if status == 401 or (status is None and text.lower().startswith(LOGIN_TEXTS)):
         return Limit(LOGIN)
-    if status not in (None, 429):
+    if status not in (None, 429) or "not your usage limit" in text:
         return None
     for pattern in USAGE_TEXTS:  # compiled when first needed: most runners never are
         found = re.search(pattern, text, re.IGNORECASE)
         if found:
             return Limit(USAGE, _reset_of(found.groupdict()))
-    return Limit(USAGE) if status == 429 and not retried else None
+    told = result.get("api_error") == "usage_limit_reached"
+    return Limit(USAGE) if told or (status == 429 and not retried) else None
 
 
 def _reset_of(found: dict[str, str | None]) -> float | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PERMISSIONS = ("read", "edits", "sandbox", "all")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-#: What a schema may weigh: it travels in one argument, and those end at 128 KiB on Linux.
+#: What a schema or a check may weigh: it travels in one argument, which ends at 128 KiB on Linux.
 MAX_SCHEMA_BYTES = 100_000
 
 # Flags of the CLI that the runner needs for itself.
@@ -58,7 +58,8 @@ class Option:
 
     Args:
         name: The keyword; the flag is the same with dashes.
-        kind: text, choice, count, seconds, usd, flag, rules, arguments, env, schema, folder.
+        kind: text, choice, count, seconds, usd, flag, command, rules, arguments, env, schema,
+            folder.
         help: One line for a person.
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
@@ -143,7 +144,7 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option(
             "check",
-            "text",
+            "command",
             "a shell command that is run in the task's folder after its success, such as "
             "'pytest -q'; if it fails, the task counts as failed",
             metavar="COMMAND",
@@ -251,6 +252,14 @@ def _text(option: Option, value: Any, where: str) -> str:
     return value
 
 
+def _command(option: Option, value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value.strip() or not _can_be_passed(value):
+        raise InputError(f"must be a shell command, not {value!r}", where)
+    if len(value.encode()) > MAX_SCHEMA_BYTES:
+        raise InputError(f"is larger than {MAX_SCHEMA_BYTES} bytes", where)
+    return value
+
+
 def _choice(option: Option, value: Any, where: str) -> str:
     if value not in option.choices:
         raise InputError(f"must be one of {', '.join(option.choices)}, not {value!r}", where)
@@ -335,6 +344,7 @@ def _folder(option: Option, value: Any, where: str) -> str:
 
 _CHECKS = {
     "text": _text,
+    "command": _command,
     "choice": _choice,
     "count": _count,
     "seconds": _positive,

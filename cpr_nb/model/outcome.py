@@ -23,6 +23,8 @@ STOP_CAUSES = {
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
 }
+# A task that was taken back may end so, if nothing starts any more.
+_STOP_WORDS = {"throttled": "taken back before its first answer: the API refused requests"}
 
 _SUBTYPE_REASONS = {
     "error_max_turns": "max_turns",
@@ -118,7 +120,7 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
         return Outcome(states.SUCCEEDED, "completed")
     if exit_.cause is not None:
         outcome, reason = STOP_CAUSES[exit_.cause]
-        return Outcome(outcome, reason)
+        return Outcome(outcome, reason, _STOP_WORDS.get(exit_.cause, ""))
     if result is not None and not good_answer:
         return Outcome(states.FAILED, _result_reason(result), _result_error(result))
     return _without_result(exit_)

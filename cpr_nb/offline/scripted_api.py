@@ -39,7 +39,8 @@ What is true of all requests:
   As with the real API, nobody can read a prefix before the answer to the request that writes it
   has begun: requests that come until then write it again, each of them. A prefix lives 5 minutes
   from its last use (1 hour if its ``ttl`` says so). ``input_tokens`` remains 100, and a prefix of
-  any length is kept: the real API has a least one.
+  any length is kept: the real API has a least one. A script answers at once, so that even tasks
+  started together rarely meet: whoever measures who shares a prefix lets the steps ``hang_s``.
 - **The gates.** Before its script, a request may be refused: the login is lost (401), the usage
   limit is reached (429, with the headers of a subscription), or the `Quota` is spent (429). Tests
   close and open them at any time: `ScriptedApi.lose_login`, ``limit_usage``, ``set_quota``.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A person hears of the budget when this share of it is spent.
 WARN_SHARE = 0.8
+#: Ends that, like those which pass, tell nothing of what the API would have said.
+UNHEARD = (states.CANCELLED, states.TIMED_OUT, "spawn", "usage_error")
 
 
 class Admission:
@@ -99,10 +101,17 @@ class Admission:
 
     def probe_failed(self, outcome: Outcome, at: float) -> None:
         """The task that probes ended without an answer, and not at a limit."""
-        if may_pass(outcome) or outcome.outcome == states.CANCELLED:
+        passing = may_pass(outcome) and outcome.reason != "no_structure"
+        if passing or outcome.outcome in UNHEARD or outcome.reason in UNHEARD:
             self.governor.probe_withdrawn(at)  # it tells nothing of the limit
         else:
             self.governor.probe_over(answered=False)
+
+    def postponed(self, task: int, at: float) -> None:
+        """There was no room for a task's files: nothing starts until `DiskFree` is told."""
+        self.governor.disk = self.governor.disk or "no room for a task's files"
+        if self.governor.probe == task:
+            self.governor.probe_withdrawn(at)
 
     def next_task(self, at: float, n_active: int, waits: Callable[[int], bool]) -> int | None:
         """The task that may start now, or None.
@@ -117,7 +126,9 @@ class Admission:
         when = at if spread_until is None else max(at, spread_until)
         if not self.governor.may_start(when, n_active):
             return None
-        task = self.queue.take(waits)
+        # A probe is a task that has not been refused, if there is one: what was refused may have
+        # been refused for a reason of its own.
+        task = self.queue.take(waits, new=self.governor.limit is not None)
         if task is not None and when > at:  # nothing but the spreading of starts is in its way
             self.queue.put_first(task)
             self.start_at = when

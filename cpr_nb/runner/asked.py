@@ -38,6 +38,7 @@ class Asked:
         self._offsets = array("Q")
         self.plans: list[TaskPlan] = []
         self._plans: dict[tuple[Any, ...], TaskPlan] = {}
+        self.many_folders = False  # tasks run in different folders
         #: The group of each task, if one of a group is to lead (``warm_start``).
         self.groups: array[int] | None = None
         if self.head["options"].get("warm_start"):
@@ -57,6 +58,7 @@ class Asked:
                 task = json.loads(line.rstrip(b",\n"))
                 self._offsets.append(offset)
                 self.plans.append(self._plan(task.get("options", {})))
+                self.many_folders |= "cwd" in task.get("options", {})
                 if self.groups is not None:
                     self.groups.append(self._group(task.get("options", {})))
                 yield record.base_fields(len(self._offsets), task["id"], task["prompt"])

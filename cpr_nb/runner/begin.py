@@ -46,7 +46,9 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
     history = read_history(paths)
     numbers: dict[str, int] = {}
     recorder = Recorder(paths, asked.head, _noted(asked, history, numbers), _runner(asked), history)
-    starter = Starter(paths, asked.head, dict(os.environb), task_env)
+    starter = Starter(
+        paths, asked.head, dict(os.environb), task_env, many_folders=asked.many_folders
+    )
     recovery = Recovery(paths, history, numbers, asked, starter)
     for task_id, number in numbers.items():
         if number in recovery.past:

@@ -21,18 +21,19 @@ class AwakeClock:
     """
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
-        self._slept_s = self._last
+        self._turned = time.monotonic()
+        self._awake_s = 0.0  # until then
 
     def now(self) -> float:
-        """The time."""
-        return time.monotonic() - self._slept_s
+        """The time: it never goes back."""
+        return self._at(time.monotonic())
 
     def turn(self) -> float:
         """A turn of the loop begins; returns the time."""
-        now = time.monotonic()
-        gap_s = now - self._last
-        if gap_s > LONGEST_TURN_S:
-            self._slept_s += gap_s
-        self._last = now
-        return now - self._slept_s
+        moment = time.monotonic()
+        self._awake_s = self._at(moment)
+        self._turned = moment
+        return self._awake_s
+
+    def _at(self, moment: float) -> float:
+        return self._awake_s + min(moment - self._turned, LONGEST_TURN_S)

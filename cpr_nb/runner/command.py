@@ -53,7 +53,12 @@ _MODES = {
 
 
 def build_argv(
-    claude: str, options: Mapping[str, Any], conversation_id: str, *, resume: bool = False
+    claude: str,
+    options: Mapping[str, Any],
+    conversation_id: str,
+    *,
+    resume: bool = False,
+    many_folders: bool = False,
 ) -> list[str]:
     """The arguments of one run; the prompt comes on stdin.
 
@@ -62,6 +67,7 @@ def build_argv(
         options: The task's options over the session's, checked.
         conversation_id: The conversation's UUID, chosen before the start.
         resume: Whether the conversation exists already.
+        many_folders: Whether tasks of the session run in different folders.
 
     Returns:
         The argument list.
@@ -87,8 +93,9 @@ def build_argv(
         argv += ["--json-schema", json.dumps(options["schema"])]
     if "task_budget_usd" in options:
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
-    if options.get("warm_start"):
-        # Keeps what differs between folders out of what all requests begin with.
+    if options.get("warm_start") and many_folders:
+        # Keeps what differs between folders out of what all requests begin with. In one folder
+        # it would cost some 600 tokens a task (measured).
         argv.append("--exclude-dynamic-system-prompt-sections")
     argv += options.get("claude_args", ())
     if "max_turns" in options:

@@ -31,6 +31,8 @@ PATIENCE_S = 3.0
 #: each time.
 FIRST_PROBE_S = 60.0
 LAST_PROBE_S = 900.0
+#: When another task probes after one from which nothing could be told.
+SOON_S = 1.0
 
 DISK = "disk"
 
@@ -65,11 +67,11 @@ class Governor:
 
     def may_start(self, at: float, n_active: int) -> bool:
         """Whether a task may start now."""
-        if self.paused or self.disk:
+        if self.paused or self.disk or n_active >= self.room:
             return False
         if self.limit is not None:
             return self._may_probe
-        return n_active < self.room and at >= (self.next_start_at or at)
+        return at >= (self.next_start_at or at)
 
     @property
     def room(self) -> float:
@@ -80,7 +82,9 @@ class Governor:
     @property
     def next_start_at(self) -> float | None:
         """Before when nothing may start though there is room; None if nothing is spread."""
-        return None if self._window is None else self._last_start_at + SPACING_S
+        if self._window is None or self.limit is not None:  # a probe is alone anyway
+            return None
+        return self._last_start_at + SPACING_S
 
     # -- telling ----------------------------------------------------------------------------
 
@@ -100,9 +104,11 @@ class Governor:
             return
         self._halved_at = at
 
-    def ended(self) -> None:
-        """A task ended after an answer of the API."""
-        if self._window is not None:
+    def ended(self, n_active: int) -> None:
+        """One of so many tasks ended after an answer of the API."""
+        # A window that nobody fills proves nothing, and must not grow: it would take many
+        # refusals until it mattered again.
+        if self._window is not None and n_active >= int(self._window):
             self._window += 1 / self._window
 
     def limited(self, at: float, limit: Limit, task: int) -> bool:
@@ -129,14 +135,14 @@ class Governor:
         """The moment until which the limit was to hold has come."""
         if at >= self._no_probe_before:
             self.may_probe()
-        elif self.limit is not None:
+        elif self.limit is not None and self.probe is None:
             self.probe_at = self._no_probe_before
 
     def may_probe(self) -> None:
         """It is time to look whether the limit still holds."""
+        self.probe_at = None
         if self.limit is not None and self.probe is None:
             self._may_probe = True
-            self.probe_at = None
 
     def probe_over(self, *, answered: bool) -> None:
         """The probe got an answer of the API, or ended for a reason that is no limit."""
@@ -146,7 +152,8 @@ class Governor:
 
     def probe_withdrawn(self, at: float) -> None:
         """The probe ended before anything could be told from it: another one, soon."""
-        self.probe, self.probe_at = None, at + 1.0
+        self.probe = None
+        self.probe_at = self._no_probe_before = at + SOON_S
 
     # -- words ------------------------------------------------------------------------------
 

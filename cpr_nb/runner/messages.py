@@ -81,7 +81,10 @@ class Ended(Event):
 
 
 class Postponed(Event):
-    """A task could not be started for want of room on the disk; it is not its fault."""
+    """A task could not be started for want of room on the disk; it is not its fault.
+
+    Nothing starts any more until `DiskFree` is told.
+    """
 
     __slots__ = ()
 

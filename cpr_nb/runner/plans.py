@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cpr_nb.model.limits import Limit
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.messages import Heard
 
@@ -74,6 +75,7 @@ class Active:
         "cause",
         "conversation_id",
         "kill_at",
+        "limit",
         "n_free",
         "outcome",
         "refused_at",
@@ -92,6 +94,7 @@ class Active:
         self.n_free = n_free
         self.started_at = 0.0
         self.answered = False  # by the API, in this attempt
+        self.limit: Limit | None = None  # met in this attempt, and not answered since
         self.refused_at = -1.0  # when a limit refused it last
         self.cause: str | None = None  # why we stop it
         self.timeout_at: float | None = None

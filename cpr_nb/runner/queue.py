@@ -35,6 +35,7 @@ class Queue:
         self._n_tasks = n_tasks
         self._next = 0  # every task before it has been taken, or is held back
         self._first: deque[int] = deque()
+        self._left_out: set[int] = set()
         self._groups = groups
         self._warm: set[int] = set()
         self._leader: dict[int, int] = {}
@@ -48,27 +49,33 @@ class Queue:
         """A task may start again, after those that may so already, before new ones."""
         self._first.append(task)
 
-    def take(self, wanted: Callable[[int], bool]) -> int | None:
+    def leave_out(self, task: int) -> None:
+        """A task has begun before: it starts only when it is put here, not in its turn too."""
+        self._left_out.add(task)
+
+    def take(self, wanted: Callable[[int], bool], *, new: bool = False) -> int | None:
         """Takes the next task.
 
         Args:
             wanted: Says of a task whether it still waits to start.
+            new: Whether one that has not been started yet goes before the others.
 
         Returns:
             The task, or None if none may start now.
         """
-        while (task := self._pop()) is not None:
+        while (task := self._pop(new=new)) is not None:
             if wanted(task) and not self._hold_back(task):
                 return task
         return None
 
-    def _pop(self) -> int | None:
-        if self._first:
+    def _pop(self, *, new: bool) -> int | None:
+        if self._first and not (new and self._next < self._n_tasks):
             return self._first.popleft()
-        if self._next < self._n_tasks:
+        while self._next < self._n_tasks:
             self._next += 1
-            return self._next - 1
-        return None
+            if self._next - 1 not in self._left_out:
+                return self._next - 1
+        return self._first.popleft() if self._first else None
 
     def _hold_back(self, task: int) -> bool:
         if self._groups is None:

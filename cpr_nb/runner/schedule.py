@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: How long a task may take to end after SIGTERM; the CLI needs about 1.6 s (measured).
 GRACE_S = 10.0
+TOO_SLOW = ("timeout", "silence", "no_first_byte")
+CANCELLED = Outcome(states.CANCELLED, "cancelled")
 INTERRUPTED = Outcome(states.LOST, "vanished", "interrupted together with its runner")
 
 
@@ -91,7 +93,7 @@ class Schedule:
         self._cancel_all = False
         self._begun = False
         self._end_told = False
-        self._told = self._admission.told
+        self._told: tuple[str, str, str, float | None] = (states.RUNNING, "", "", None)
         for task, found in (past or {}).items():
             self._take_up(task, found)
 
@@ -113,11 +115,12 @@ class Schedule:
         self._run_timers(event.at, out)
         if self._begun:
             self._dispatch(event.at, out)
-        if self._n_ended == len(self._plans) and not self._end_told:
-            self._end_told = True
-            cancelled = self._cancel_all and self._n_cancelled
-            out.append(messages.End(states.CANCELLED if cancelled else states.COMPLETED))
-            return out
+        if self._n_ended == len(self._plans):
+            if not self._end_told:
+                self._end_told = True
+                cancelled = self._cancel_all and self._n_cancelled
+                out.append(messages.End(states.CANCELLED if cancelled else states.COMPLETED))
+            return out  # nothing follows the end
         told = self._admission.told
         if self._told != told:
             self._told = told
@@ -163,10 +166,9 @@ class Schedule:
 
     def _postponed(self, event: messages.Postponed, out: list[Instruction]) -> None:
         task = event.task
-        if self._admission.governor.probe == task:
-            self._admission.governor.probe_withdrawn(event.at)
+        self._admission.postponed(task, event.at)
         if self._phase[task] == STOPPING:
-            self._finish(task, Outcome(states.CANCELLED, "cancelled"), out)
+            self._finish(task, CANCELLED, out)
         else:
             self._phase[task] = RESTING
             self._n_resting += 1
@@ -180,14 +182,15 @@ class Schedule:
         good = outcome.outcome == states.SUCCEEDED
         self._admission.spent_usd += event.cost_usd or 0.0
         self._admission.queue.ended(task)
-        limit = event.limit if active.cause is None and not good else None
+        limit = None if good else _limit_of(active, event)
         if good:
             self._admission.answer_came(task, event.at)
-            governor.ended()
+            governor.ended(self.n_active)
         elif governor.probe == task and limit is None:
             self._admission.probe_failed(outcome, event.at)
         if active.unwanted:
-            self._finish(task, outcome, out)
+            unchecked = good and plan.check
+            self._finish(task, CANCELLED if unchecked else outcome, out)
         elif limit is not None:
             self._limit_met(event, limit, outcome, out)
         elif event.interrupted and active.cause is None and event.exit.result is None:
@@ -247,7 +250,7 @@ class Schedule:
     def _checked(self, event: messages.Checked, out: list[Instruction]) -> None:
         active = self._active[event.task]
         if active.unwanted:
-            outcome = Outcome(states.CANCELLED, "cancelled")
+            outcome = CANCELLED
         elif active.cause == "check_timeout":
             words = f"the check took longer than {self._plans[event.task].check_timeout_s:g} s"
             outcome = Outcome(states.FAILED, "check_failed", words)
@@ -263,6 +266,7 @@ class Schedule:
         active = self._active.get(event.task)
         if active is not None and self._phase[event.task] in (RUNNING, STOPPING):
             active.answered = True
+            active.limit, active.refused_at = None, -1.0  # that trouble is over
             self._admission.answer_came(event.task, event.at)
 
     def _throttled(self, event: messages.Throttled, out: list[Instruction]) -> None:
@@ -273,8 +277,10 @@ class Schedule:
                 self._stop(task, "throttled", event.at, out)
 
     def _limited(self, event: messages.Limited, _out: list[Instruction]) -> None:
-        if self._phase[event.task] == RUNNING and self._admission.governor.probe != event.task:
-            self._admission.limited(event.at, event.limit, event.task)
+        if self._phase[event.task] == RUNNING:
+            self._active[event.task].limit = event.limit
+            if self._admission.governor.probe != event.task:
+                self._admission.limited(event.at, event.limit, event.task)
 
     def _limit_met(
         self,
@@ -304,7 +310,7 @@ class Schedule:
             self._cancel_all = True
         for task in tasks:
             if self._phase[task] in (PENDING, RESTING):
-                self._finish(task, Outcome(states.CANCELLED, "cancelled"), out)
+                self._finish(task, CANCELLED, out)
             elif self._phase[task] != ENDED:
                 self._active[task].unwanted = True
                 if self._phase[task] != STOPPING:
@@ -316,6 +322,7 @@ class Schedule:
 
     def _take_up(self, task: int, past: Past) -> None:
         """Puts a task where an earlier runner left it."""
+        self._admission.queue.leave_out(task)
         if past.outcome is not None and past.active is None:
             self._phase[task] = ENDED
             self._n_ended += 1
@@ -345,6 +352,7 @@ class Schedule:
 
     def _finish(self, task: int, outcome: Outcome, out: list[Instruction]) -> None:
         self._n_resting -= self._phase[task] == RESTING
+        self._admission.queue.ended(task)  # it may have led without having started
         self._active.pop(task, None)
         self._phase[task] = ENDED
         self._n_ended += 1
@@ -418,3 +426,11 @@ class Schedule:
         messages.Checked: _checked,
         messages.Cancel: _cancel,
     }
+
+
+def _limit_of(active: Active, event: messages.Ended) -> limits.Limit | None:
+    """The limit at which a task ended that has no good answer."""
+    if active.cause is None:
+        return event.limit
+    # What was too slow because a limit refused it would be too slow each time.
+    return active.limit if active.cause in TOO_SLOW else None

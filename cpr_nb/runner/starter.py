@@ -28,6 +28,7 @@ class Starter:
         asked: The head of session.json.
         environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
+        many_folders: Whether tasks run in different folders.
     """
 
     def __init__(
@@ -36,11 +37,14 @@ class Starter:
         asked: dict[str, Any],
         environ: dict[bytes, bytes],
         task_env: dict[str, dict[str, str]],
+        *,
+        many_folders: bool = False,
     ) -> None:
         self._paths = paths
         self._asked = asked
         self._environ = {**environ, b"CPR_SESSION_ID": asked["session_id"].encode()}
         self._task_env = task_env
+        self._many_folders = many_folders
 
     def start(
         self,
@@ -72,7 +76,11 @@ class Starter:
             fds.append(_create(self._paths.stderr(task_id, number)))
             pid = process.spawn(
                 build_argv(
-                    self._asked["claude_path"], options, conversation_id, resume=bool(words)
+                    self._asked["claude_path"],
+                    options,
+                    conversation_id,
+                    resume=bool(words),
+                    many_folders=self._many_folders,
                 ),
                 cwd=options.get("cwd", self._asked["cwd"]),
                 env=self._environment(task_id, token),

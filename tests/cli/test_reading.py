@@ -17,14 +17,15 @@ from cpr_nb.offline.scripted_api import ScriptedApi
 _SESSION = (
     "session_id name state created_at duration_s n_tasks n_pending n_running n_succeeded "
     "n_failed n_denials cost_usd n_cancelled n_skipped started_at ended_at input_tokens "
-    "output_tokens cache_read_tokens cache_write_tokens max_parallel model permissions executor "
-    "host claude_version cwd git_commit git_tree parent_session_id path"
+    "output_tokens cache_read_tokens cache_write_tokens n_unknown_costs max_parallel model "
+    "permissions executor host claude_version cwd git_commit git_tree waiting_for "
+    "waiting_until notice parent_session_id path"
 )
 _TASK = (
     "session_id task_id task_num prompt state outcome ok reason n_denials duration_s cost_usd "
     "result started_at ended_at wait_s api_duration_s attempts num_turns n_tool_calls "
-    "input_tokens output_tokens cache_read_tokens cache_write_tokens model api_retries "
-    "api_error_status exit_code signal is_error subtype stop_reason structured error "
+    "input_tokens output_tokens cache_read_tokens cache_write_tokens n_unknown_costs model "
+    "api_retries api_error_status exit_code signal is_error subtype stop_reason structured error "
     "conversation_id peak_rss_bytes output_bytes"
 )
 SESSION_COLUMNS, TASK_COLUMNS = set(_SESSION.split()), set(_TASK.split())

@@ -113,7 +113,7 @@ def test_a_seed_session_that_gave_no_sign_of_life_is_stale(seed_cpr: Cpr) -> Non
     for path in (folder, *folder.iterdir()):
         os.utime(path, (1, 1))
     assert f"{GOOD[:8]} [stale]" in seed_cpr.good("--list")
-    assert "No sign of life" in seed_cpr.good("--status", GOOD)
+    assert "no sign of life" in seed_cpr.good("--status", GOOD)
 
 
 # --- Its examples -------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from cpr_nb.model.options import (
 )
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
-SESSION_ONLY = ("max_parallel", "name", "budget_usd")
+SESSION_ONLY = ("max_parallel", "name", "budget_usd", "warm_start")
 
 GOOD: list[tuple[str, Any, Any]] = [
     ("max_parallel", 0, 0),
@@ -45,6 +45,13 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("timeout_s", 0.5, 0.5),
     ("silence_s", 1, 1.0),
     ("attempts", 3, 3),
+    ("first_byte_s", 1, 1.0),
+    ("check", "pytest -q", "pytest -q"),
+    ("check", "-x\nmake", "-x\nmake"),
+    ("check_timeout_s", 5, 5.0),
+    ("fail_on_denied", True, True),
+    ("fail_on_denied", "no", False),
+    ("warm_start", "true", True),
     ("task_budget_usd", 0.01, 0.01),
     ("budget_usd", 3, 3.0),
     ("env", {}, {}),
@@ -70,6 +77,11 @@ BAD: list[tuple[str, Any]] = [
     *(("timeout_s", value) for value in (0, -1, True, "60", float("nan"), float("inf"), [60])),
     *(("silence_s", value) for value in (0, -0.1, float("inf"), "1")),
     *(("attempts", value) for value in (0, -1, 1.5, "2")),
+    *(("first_byte_s", value) for value in (0, -1, "1")),
+    *(("check", value) for value in ("", " \n", "a\0b", "\ud800", 3, ["a"], "x" * 100_001)),
+    *(("check_timeout_s", value) for value in (0, float("nan"))),
+    *(("fail_on_denied", value) for value in ("maybe", 1, [])),
+    *(("warm_start", value) for value in ("", 0, {})),
     *(("task_budget_usd", value) for value in (0, -1, float("nan"), "$1")),
     *(("budget_usd", value) for value in (0, -1, float("inf"), False)),
     *(("env", value) for value in ("A=1", ["A=1"], {"": "x"}, {"A=B": "x"}, {"A\0": "x"})),

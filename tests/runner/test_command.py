@@ -23,6 +23,11 @@ BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.
 NOT_ARGUMENTS = {
     "attempts",
+    "first_byte_s",
+    "check",
+    "check_timeout_s",
+    "fail_on_denied",
+    "warm_start",
     "max_parallel",
     "name",
     "cwd",
@@ -137,7 +142,8 @@ def test_every_option_changes_the_arguments_or_is_somebody_elses(name: str) -> N
         "max_parallel": 3, "name": "n", "model": "m", "effort": "low", "permissions": "read",
         "allow": ["A"], "deny": ["D"], "cwd": "/", "schema": {"type": "object"}, "max_turns": 1,
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
-        "claude_args": ["--x"], "attempts": 3,
+        "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
+        "check_timeout_s": 1, "fail_on_denied": True, "warm_start": True,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 

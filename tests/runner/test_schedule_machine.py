@@ -35,6 +35,7 @@ from cpr_nb.runner.messages import (
     Start,
     Started,
     Stop,
+    Tell,
     Tick,
 )
 from cpr_nb.runner.plans import TaskPlan
@@ -57,6 +58,7 @@ RESULTS = st.sampled_from(
 )
 EXITS = st.sampled_from([(0, None), (1, None), (143, None), (None, 9), (None, 15), (None, None)])
 COSTS = st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0, 5.0])
+FOR_EVER = float("inf")  # a tool runs
 
 
 class Book:
@@ -134,7 +136,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     # -- events -------------------------------------------------------------------------------
 
     def handle(self, event: Event) -> None:
-        self.begun = True
+        self.begun = self.begun or isinstance(event, Tick)  # before, nothing starts
         for instruction in self.schedule.handle(event):
             self.take(instruction)
         next_at = self.schedule.next_at
@@ -220,7 +222,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         assert book.started_at is not None and book.plan.silence_s is not None
         last_output_at = max(book.started_at, self.now - ago)
         book.silent = not tool_running and self.now - last_output_at >= book.plan.silence_s
-        self.handle(Heard(self.now, task, last_output_at, tool_running))
+        self.handle(Heard(self.now, task, last_output_at, FOR_EVER if tool_running else 0.0))
 
     @precondition(lambda self: self.books)
     @rule(data=st.data())
@@ -244,6 +246,8 @@ class ScheduleMachine(RuleBasedStateMachine):
         assert not self.ends, "nothing may follow the end"
         if isinstance(instruction, End):
             self.ends.append(instruction)
+            return
+        if isinstance(instruction, Tell):
             return
         book = self.books[instruction.task]
         assert book.finish is None, "told something about a task that has ended"
@@ -368,7 +372,7 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @invariant()
     def it_ends_when_the_last_task_has_ended(self) -> None:
-        if self.begun:
+        if self.books:
             all_ended = all(book.finish is not None for book in self.books)
             assert len(self.ends) == all_ended
 

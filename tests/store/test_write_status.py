@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 from pathlib import Path
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from cpr_nb.model import record
 from cpr_nb.runner.recorder import first_head
-from cpr_nb.store.write import StatusWriter, append_line, dump, open_append, utc_iso
+from cpr_nb.store.write import StatusWriter, dump, utc_iso
 
 SEED = Path(__file__).parent / "seed-results"
 
@@ -126,17 +125,6 @@ def test_what_is_dumped_is_read_back_from_one_line_of_utf8(value: Any) -> None:
 def test_text_is_written_as_it_is_and_a_lone_surrogate_escaped() -> None:
     assert dump({"é": "✓"}) == '{"é":"✓"}'.encode()
     assert dump("é\ud800") == b'"\\u00e9\\ud800"'
-
-
-def test_lines_are_appended_whole(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    for turn in (1, 2):
-        fd = open_append(str(path))
-        append_line(fd, {"turn": turn, "text": "a\nb\u2028\ud800"})
-        os.close(fd)
-    lines = path.read_bytes().split(b"\n")
-    assert [json.loads(line)["turn"] for line in lines[:-1]] == [1, 2]
-    assert lines[-1] == b""
 
 
 @pytest.mark.parametrize(
