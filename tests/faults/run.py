@@ -9,12 +9,15 @@ import argparse
 import os
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for testkit and faults
 
 from testkit import processes
 
+from cpr_nb.model.errors import CprError
+from cpr_nb.model.outcome import one_line
 from faults.catalog import FAULTS
 from faults.rows_disk import run_inside
 from faults.table import HEADS, CannotInjectError, Fault, Tally, line, row
@@ -58,6 +61,9 @@ def one(fault: Fault, number: int, claude: str | None, points: int, first: int) 
         if os.environ.get("CPR_NO_SKIPS") == "1":
             tally.wrong.append(str(error))
         return tally
+    except (CprError, AssertionError, OSError, TimeoutError) as error:
+        traceback.print_exc(limit=-3)
+        return Tally("", wrong=[f"{type(error).__name__}: {one_line(str(error))}"])
     finally:
         os.environ.pop(processes.TOKEN, None)
 
