@@ -43,6 +43,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
     task_env = json.loads(sys.stdin.buffer.read() or b"{}")
     paths = SessionPaths(root)
     asked = Asked(paths.session)
+    is_first = not os.path.exists(paths.runner)
     history = read_history(paths)
     numbers: dict[str, int] = {}
     recorder = Recorder(paths, asked.head, _noted(asked, history, numbers), _runner(asked), history)
@@ -53,6 +54,8 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
     for task_id, number in numbers.items():
         if number in recovery.past:
             recorder.take_up(number, history.tasks[task_id])
+    if not is_first:
+        recorder.flush(0.0)  # from now on everybody sees a session that is worked on
     max_parallel = history.max_parallel
     schedule = Schedule(
         asked.plans,

@@ -1,8 +1,8 @@
 """What an earlier runner of a session wrote down before it was gone.
 
 The journal is the truth: each line was written before or right after what it tells. Its last
-line may be torn. If somebody removed it, status.json tells nearly as much. Nothing in here
-trusts what a file holds.
+line may be torn. If somebody removed it, status.json tells nearly as much, and an attempt that
+neither of them knows has left its stream. Nothing in here trusts what a file holds.
 """
 
 from __future__ import annotations
@@ -171,7 +171,33 @@ def read_history(paths: SessionPaths) -> History:
             task = _from_status(fields)
             if task is not None:
                 history.tasks[task_id] = task
+    _find_streams(paths, history)
     return history
+
+
+def _find_streams(paths: SessionPaths, history: History) -> None:
+    """Takes the attempts of which nothing but a stream tells that they began."""
+    try:
+        names = os.listdir(paths.root)
+    except OSError:
+        return
+    for name in names:
+        task_id, attempt = layout.attempt_of(name) or ("", 0)
+        task = history.tasks.get(task_id)
+        if attempt > (task.attempt if task is not None else 0) and not (task and task.ended):
+            task = task or TaskHistory()
+            task.attempt, task.conversation_id = attempt, _conversation(f"{paths.root}/{name}")
+            task.pid = task.cause = task.rested = task.started_at = None
+            history.tasks[task_id] = task
+
+
+def _conversation(path: str) -> str:
+    """The conversation that a stream begins with; empty if it says nothing yet."""
+    for line in _json_lines(path):
+        found = text_or_none(line.get("session_id"))
+        if found:
+            return found
+    return ""
 
 
 def _from_status(fields: dict[str, Any]) -> TaskHistory | None:

@@ -91,5 +91,20 @@ class SessionPaths:
         return f"{self.requests}/{name}"
 
 
+def attempt_of(name: str) -> tuple[str, int] | None:
+    """The task and the attempt whose stream bears this name; None if it is no stream.
+
+    Example:
+        >>> attempt_of("task-docs.jsonl"), attempt_of("task-docs@2.jsonl"), attempt_of("x")
+        (('docs', 1), ('docs', 2), None)
+    """
+    if not (name.startswith("task-") and name.endswith(".jsonl")):
+        return None
+    task_id, mark, number = name[5:-6].partition("@")
+    if mark and not number.isdecimal():
+        return None
+    return task_id, int(number or 1)
+
+
 def _suffix(attempt: int) -> str:
     return "" if attempt <= 1 else f"@{attempt}"

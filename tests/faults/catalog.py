@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from faults import rows_agents as agents
+from faults import rows_api as api
+from faults import rows_disk as disk
 from faults import rows_runner as runner
 from faults.points import kill_points
 from faults.real import real_points
@@ -24,4 +27,18 @@ FAULTS = [
     Fault("lost-status", "status.json deleted or cut, runner killed", runner.lost_status),
     Fault("lost-lock", "runner.lock deleted", runner.lost_lock),
     Fault("lost-folder", "session's folder removed", runner.removed_folder),
+    Fault("disk-full", "disk nearly full", disk.in_a_namespace("disk-full"), real=True),
+    Fault("disk-brim", "disk full to the last byte", disk.in_a_namespace("disk-brim"), real=True),
+    Fault("read-only", "read-only mount", disk.in_a_namespace("read-only"), real=True),
+    Fault("answer", "a folder in an answer's place", disk.answer_is_a_folder, real=True),
+    Fault("burst", "429 and 529 for a while", api.burst, real=True),
+    Fault("usage-limit", "usage limit, with its reset", api.usage_limit, real=True),
+    Fault("login", "login lost (401)", api.lost_login, real=True),
+    Fault("connection", "connection refused, then back", api.refused_connection, real=True),
+    Fault("structure", "structure missing in the answer", api.missing_structure, real=True),
+    Fault("silence", "an agent falls silent", agents.silence, real=True),
+    Fault("first-byte", "an agent never begins", agents.no_first_byte, real=True),
+    Fault("timeout", "an agent does not end", agents.timeout, real=True),
+    Fault("suspended", "machine suspended", agents.suspended),
+    Fault("daemons", "children that keep the output open", agents.daemons, real=True),
 ]

@@ -6,6 +6,7 @@ import random
 import select
 from collections import Counter
 from os import close, pidfd_open
+from pathlib import Path
 from typing import Any
 
 from testkit import processes
@@ -16,7 +17,7 @@ from cpr_nb.model import states
 from cpr_nb.offline.scripted_api import RequestRecord
 from faults.points import RESUMED, is_told, make_spec
 from faults.table import Tally
-from faults.world import World, await_gone, count, kill_runner
+from faults.world import World, await_gone, count, journal, kill_runner
 
 N_TASKS, N_PARALLEL = 6, 3
 
@@ -92,6 +93,17 @@ def await_agents(world: World) -> None:
                 await_end(pidfd_open(pid))
             except ProcessLookupError:
                 continue
+
+
+def await_answers(session: cpr.Session, n: int) -> None:
+    """Waits until the first agents have ended, and the runner has taken notice of that."""
+    for line in journal(session, "started")[:n]:
+        try:
+            await_end(pidfd_open(line["pid"]))
+        except ProcessLookupError:
+            continue
+        process = Path(f"/proc/{line['pid']}")
+        session.wait_until(lambda process=process: not process.exists(), LIMIT_S, "the runner")
 
 
 def await_end(pidfd: int) -> None:

@@ -9,13 +9,17 @@ import argparse
 import os
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for testkit and faults
 
 from testkit import processes
 
+from cpr_nb.model.errors import CprError
+from cpr_nb.model.outcome import one_line
 from faults.catalog import FAULTS
+from faults.rows_disk import run_inside
 from faults.table import HEADS, CannotInjectError, Fault, Tally, line, row
 from faults.world import World, find_real_cli
 
@@ -25,8 +29,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--real", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--inside", nargs=3, help=argparse.SUPPRESS)  # see faults.rows_disk
     parser.add_argument("--only", action="append", choices=[fault.name for fault in FAULTS])
     args = parser.parse_args(argv)
+    if args.inside:
+        run_inside(*args.inside, find_real_cli())
+        return 0
     print(line(HEADS), line(["---", "---:", "---:", "---:", "---:", "---"]), sep="\n", flush=True)
     claude, wrong = find_real_cli(), list[str]()
     for number, fault in enumerate(FAULTS):
@@ -53,6 +61,9 @@ def one(fault: Fault, number: int, claude: str | None, points: int, first: int) 
         if os.environ.get("CPR_NO_SKIPS") == "1":
             tally.wrong.append(str(error))
         return tally
+    except (CprError, AssertionError, OSError, TimeoutError) as error:
+        traceback.print_exc(limit=-3)
+        return Tally("", wrong=[f"{type(error).__name__}: {one_line(str(error))}"])
     finally:
         os.environ.pop(processes.TOKEN, None)
 

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from faults.catalog import FAULTS
 from faults.points import kill_points
+from faults.real import real_points
 from faults.table import CannotInjectError, Fault
 from faults.world import World
 
 N_POINTS = 4
+SINGLE = [
+    pytest.param(fault, id=fault.name, marks=[pytest.mark.real_cli] * fault.real)
+    for fault in FAULTS
+    if not fault.many
+]
 
 
-def sound(fault: Fault, world: World) -> None:
+def check(fault: Fault, world: World) -> None:
     with world:
         try:
             tally = fault.inject(world)
@@ -24,8 +31,23 @@ def sound(fault: Fault, world: World) -> None:
 
 
 @pytest.mark.parametrize("first", range(0, 24, N_POINTS))
-def test_no_task_is_lost_when_the_runner_is_killed_at_any_point(
+def test_no_task_is_lost_or_runs_twice_wherever_the_runner_is_killed(
     first: int, tmp_path: Path, token: str
 ) -> None:
-    world = World(tmp_path, token, None, N_POINTS, first)
-    sound(Fault("kill-points", "", kill_points), world)
+    check(Fault("points", "", kill_points), World(tmp_path, token, None, N_POINTS, first))
+
+
+@pytest.mark.real_cli
+@pytest.mark.parametrize("first", range(2))
+def test_no_tool_of_the_real_cli_runs_twice_wherever_the_runner_is_killed(
+    first: int, tmp_path: Path, token: str, claude: str
+) -> None:
+    check(Fault("real", "", real_points), World(tmp_path, token, claude, 1, first))
+
+
+@pytest.mark.parametrize("fault", SINGLE)
+def test_no_task_is_lost_or_runs_twice_because_of(
+    fault: Fault, tmp_path: Path, token: str, request: pytest.FixtureRequest
+) -> None:
+    claude = request.getfixturevalue("claude") if fault.real else None
+    check(fault, World(tmp_path, token, claude))

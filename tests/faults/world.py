@@ -93,6 +93,11 @@ class World:
             raise CannotInjectError("there is no real CLI here")
         return {**self._env(self.api.url), "CPR_CLAUDE": self._claude}
 
+    @property
+    def has_cli(self) -> bool:
+        """Whether there is a real CLI."""
+        return self._claude is not None
+
     def _env(self, url: str) -> dict[str, str]:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
