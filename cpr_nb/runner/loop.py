@@ -7,6 +7,7 @@ from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Exit, Outcome, one_line
+from cpr_nb.model.record import harvest_fields
 from cpr_nb.runner import messages, plans, process
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.book import GRACE_S
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.asked import Asked
-    from cpr_nb.runner.attempt import CheckRun
+    from cpr_nb.runner.attempt import SideRun
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
@@ -142,9 +143,16 @@ class Loop:
         """Adopts the agents that still run, and hears of the end of those that don't."""
         recovery, now = self._recovery, self._clock.now()
         for task, elapsed_s in recovery.elapsed_s.items():
-            self._flights[task] = Flight(self._asked.task(task)["id"], now - elapsed_s)
+            task_id = self._asked.task(task)["id"]
+            self._flights[task] = Flight(task_id, now - elapsed_s)
+            self._flights[task].checkout = self._history.tasks[task_id].checkout
         for task, attempt in recovery.attempts.items():
-            self._flights[task].begin(attempt.number, recovery.conversation_id(task))
+            flight = self._flights[task]
+            flight.begin(attempt.number, recovery.conversation_id(task))
+            if recovery.past[task].to_harvest:
+                flight.end(now, *attempt.collect(None), {})
+                self._beside("harvest", task)
+                continue
             if task in recovery.alive:
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
                 self._runs.adopt(attempt)
@@ -225,7 +233,7 @@ class Loop:
             if isinstance(run, Attempt):
                 self._take_end(run, status, {"peak_rss_bytes": peak_rss_bytes})
             elif run is not None:
-                self._take_check(run, status)
+                self._take_side(run, status)
             elif self._git is not None and pid == self._git.pid:
                 self._recorder.write_runner(**self._git.answer(status))
             self._more_to_reap = self._clock.now() >= self._next_requests_at
@@ -259,10 +267,11 @@ class Loop:
         if path is not None and flight.started_s is not None:
             facts.tokens = tokens_since(path, utc_iso(flight.started_s)) or facts.tokens
 
-    def _take_check(self, run: CheckRun, status: int) -> None:
+    def _take_side(self, run: SideRun, status: int) -> None:
         run.kill_tree()
-        if not self._leaving:  # else it is made again by the runner that comes after us
-            self._handle(messages.Checked(self._clock.now(), run.task, run.error(status)))
+        answer = {"error": run.error(status)} if run.kind == "check" else run.answer()
+        if not self._leaving:  # else it is done again by the runner that comes after us
+            self._handle(self._side_event(run.kind, run.task, answer))
 
     def _listen(self, now: float) -> None:
         """Reads along in the streams of the running tasks."""
@@ -303,7 +312,12 @@ class Loop:
         if isinstance(instruction, messages.Finish):
             self._finish(instruction)
         elif isinstance(instruction, messages.Check):
-            return self._check(instruction.task)
+            return self._beside("check", instruction.task)
+        elif isinstance(instruction, messages.Prepare):
+            return self._beside("prepare", instruction.task)
+        elif isinstance(instruction, messages.Harvest):
+            self._recorder.harvest(instruction, self._flights[instruction.task])
+            return self._beside("harvest", instruction.task)
         elif isinstance(instruction, messages.Rest):
             self._recorder.resting(instruction, self._flights[instruction.task])
         elif isinstance(instruction, messages.Stop):
@@ -342,7 +356,9 @@ class Loop:
         flight.begin(number, conversation_id)
         self._recorder.intent(flight.task_id, number, conversation_id)
         try:
-            attempt = self._starter.start(task, asked, number, conversation_id, words)
+            attempt = self._starter.start(
+                task, asked, number, conversation_id, words, flight.checkout
+            )
         except OSError as error:
             if error.errno in DISK_ERRORS:
                 self._disk_trouble = error.strerror or str(error)
@@ -355,19 +371,41 @@ class Loop:
         self._recorder.started(task, flight, attempt.pid)
         return messages.Started(now, task, conversation_id)
 
-    def _check(self, task: int) -> messages.Event | None:
-        """Starts the user's own check."""
+    def _beside(self, kind: str, task: int) -> messages.Event | None:
+        """Starts what runs for a task beside its agent: a check, the care for its checkout."""
         if self._leaving:
             return None
-        asked = self._asked.task(task)
+        now, asked = self._clock.now(), self._asked.task(task)
+        flight = self._flights.setdefault(task, Flight(asked["id"], now))
         try:
-            run = self._starter.start_check(task, asked, self._flights[task].number)
+            if kind == "check":
+                run = self._starter.start_check(task, asked, flight.number, flight.checkout)
+            else:
+                run = self._starter.start_helper(kind, task, asked, flight.number)
         except OSError as error:
-            words = one_line(f"the check can't be started: {error.strerror}: {error.filename}")
-            return messages.Checked(self._clock.now(), task, words)
-        self._recorder.journal("check_started", task_id=run.task_id, pid=run.pid)
+            words = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
+            return self._side_event(kind, task, {"ok": False, "error": words})
+        self._recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.pid)
         self._runs.add(run)
         return None
+
+    def _side_event(self, kind: str, task: int, answer: dict[str, Any]) -> messages.Event:
+        """What the end of something beside the agent means."""
+        now, flight = self._clock.now(), self._flights[task]
+        if kind == "check":
+            return messages.Checked(now, task, answer["error"])
+        if kind == "harvest":
+            flight.extra |= harvest_fields(answer)
+            return messages.Harvested(now, task)
+        if answer["ok"]:
+            flight.checkout = answer
+            self._recorder.journal("prepared", task_id=flight.task_id, checkout=answer)
+            return messages.Prepared(now, task, None, exists=True)
+        reason = "setup_failed" if answer.get("reason") == "setup_failed" else "worktree"
+        outcome = Outcome(states.FAILED, reason, one_line(str(answer.get("error"))))
+        exists = bool(answer.get("worktree"))
+        flight.checkout = answer if exists else {}
+        return messages.Prepared(now, task, outcome, exists=exists)
 
     def _finish(self, finish: messages.Finish) -> None:
         flight = self._flights.pop(finish.task, None)
