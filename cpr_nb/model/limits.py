@@ -128,7 +128,7 @@ def _reset_of(found: dict[str, str | None], now_s: float) -> float | None:
 
 
 def _reset(value: object) -> float | None:
-    """A moment in seconds (or milliseconds) since the epoch, or ISO 8601, if it can be the reset."""
+    """A moment, in seconds or milliseconds since the epoch or ISO 8601, if it can be the reset."""
     at_s: float | None
     if isinstance(value, str):
         from datetime import datetime
