@@ -128,19 +128,20 @@ def _reset_of(found: dict[str, str | None], now_s: float) -> float | None:
 
 
 def _reset(value: object) -> float | None:
-    """A moment in seconds (or milliseconds) since the epoch, if it can be the reset."""
+    """A moment, in seconds or milliseconds since the epoch or ISO 8601, if it can be the reset."""
+    at_s: float | None
     if isinstance(value, str):
         from datetime import datetime
 
         try:
-            value = datetime.fromisoformat(value).timestamp()
+            at_s = number(datetime.fromisoformat(value).timestamp())
         except (ValueError, OverflowError, OSError):
             return None
-    known = number(value) if not isinstance(value, int) else integer(value)
-    if known is None:
-        return None
-    at_s = known / 1000 if known > 1e11 else float(known)
-    return at_s if at_s < time.time() + _FARTHEST_S else None
+    else:
+        at_s = integer(value) if isinstance(value, int) else number(value)
+        if at_s is not None and at_s > 1e11:
+            at_s = at_s / 1000
+    return float(at_s) if at_s is not None and at_s < time.time() + _FARTHEST_S else None
 
 
 def _next_clock(text: str, now_s: float) -> float | None:

@@ -12,72 +12,13 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from testkit.machine import FOR_EVER, GOOD, done, feed, machine, running, told
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import schedule
 from cpr_nb.runner.book import GRACE_S
-from cpr_nb.runner.messages import (
-    Cancel,
-    End,
-    Ended,
-    Event,
-    Finish,
-    Heard,
-    Start,
-    Started,
-    Stop,
-    Tell,
-    Tick,
-)
+from cpr_nb.runner.messages import Cancel, Ended, Heard, Start, Started, Tick
 from cpr_nb.runner.plans import TaskPlan
-from cpr_nb.runner.schedule import Schedule
-
-FOR_EVER = float("inf")  # a tool runs
-GOOD = {"is_error": False, "structured_output": {"n": 1}}
-
-
-def machine(*plans: TaskPlan, max_parallel: int = 0, budget_usd: float | None = None) -> Schedule:
-    numbers = count(1)
-    return Schedule(
-        list(plans),
-        max_parallel=max_parallel,
-        new_id=lambda: f"c-{next(numbers)}",
-        budget_usd=budget_usd,
-    )
-
-
-def done(at: float, task: int, cost_usd: float | None = None) -> Ended:
-    return Ended(at, task, Exit(0, result=GOOD), cost_usd)
-
-
-def told(instructions: list[Any]) -> list[tuple[Any, ...]]:
-    """Instructions in a form that is easy to compare and to read."""
-    texts: list[tuple[Any, ...]] = []
-    for one in instructions:
-        kind = type(one).__name__
-        if isinstance(one, Finish):
-            texts.append((kind, one.task, one.outcome.outcome, one.outcome.reason))
-        elif isinstance(one, Stop):
-            texts.append((kind, one.task, one.cause))
-        elif isinstance(one, End):
-            texts.append((kind, one.state))
-        elif isinstance(one, Tell):
-            texts.append((kind, one.state, one.reason))
-        else:
-            texts.append((kind, one.task))
-    return texts
-
-
-def feed(schedule_: Schedule, *events: Event) -> list[tuple[Any, ...]]:
-    return [text for event in events for text in told(schedule_.handle(event))]
-
-
-def running(*plans: TaskPlan, **options: Any) -> Schedule:
-    """A machine all of whose tasks were started at second 0."""
-    one = machine(*plans, **options)
-    feed(one, Tick(0.0), *(Started(0.0, task) for task in range(len(plans))))
-    return one
-
 
 # -- starting ---------------------------------------------------------------------------------
 

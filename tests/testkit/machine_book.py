@@ -20,7 +20,7 @@ from cpr_nb.runner.plans import TaskPlan
 
 PENDING, STARTING, RUNNING, CHECKING, RESTING, ENDED = range(6)
 _NAMES = ("PENDING", "STARTING", "RUNNING", "CHECKING", "RESTING", "ENDED")
-MACHINE_PHASES = [getattr(plans, name) for name in _NAMES]
+MACHINE_PHASES: list[int] = [getattr(plans, name) for name in _NAMES]
 ACTIVE = (STARTING, RUNNING, CHECKING)
 SLOW = ("timeout", "silence", "no_first_byte")
 #: What an end tells of when the API has not been heard.

@@ -1,0 +1,266 @@
+"""What concerns the session as a whole: pauses, the disk, the budget, and its past."""
+
+from __future__ import annotations
+
+import pytest
+from testkit.machine import GOOD, begin, done, failed, feed, last_tell, machine, running, starts
+
+from cpr_nb.model.outcome import Exit, Outcome
+from cpr_nb.runner.book import GRACE_S
+from cpr_nb.runner.messages import (
+    GO_ON,
+    Cancel,
+    DiskFree,
+    DiskFull,
+    Ended,
+    GoOn,
+    Pause,
+    Postponed,
+    Responded,
+    Start,
+    Started,
+    Tick,
+)
+from cpr_nb.runner.plans import RESTING, STOPPING, Active, Past, TaskPlan
+
+PLAN = TaskPlan()
+SUCCEEDED = Past(Outcome("succeeded", "completed"), None)
+WAS_CANCELLED = Past(Outcome("cancelled", "cancelled"), None)
+
+
+def ran(attempt: int = 1, *, cause: str | None = None, n_free: int = 0) -> Past:
+    active = Active(attempt, f"p-{attempt}", "", n_free)
+    active.cause = cause
+    return Past(None, active)
+
+
+def rested(reason: str = "network", attempt: int = 2) -> Past:
+    active = Active(attempt, "p-1", GO_ON)
+    active.outcome = Outcome("failed", reason, "it broke off")
+    return Past(active.outcome, active)
+
+
+# -- pauses and disks -------------------------------------------------------------------------
+
+
+def test_a_pause_starts_nothing_more_and_what_runs_goes_on() -> None:
+    one = machine(*[PLAN] * 3, max_parallel=1)
+    feed(one, Tick(0.0), Started(0.0, 0))
+    assert feed(one, Pause(1.0)) == [("Tell", "paused", "")]
+    assert feed(one, Pause(1.5)) == []
+    assert feed(one, done(2.0, 0)) == [("Finish", 0, "succeeded", "completed")]
+    assert one.next_at is None
+    assert feed(one, GoOn(3.0)) == [("Start", 1), ("Tell", "running", "")]
+
+
+def test_a_paused_session_ends_with_its_last_task() -> None:
+    one = running(PLAN)
+    feed(one, Pause(1.0))
+    assert feed(one, done(2.0, 0))[-1] == ("End", "completed")
+    assert feed(one, GoOn(3.0), Pause(4.0), DiskFull(5.0, "no space")) == []
+
+
+def test_a_pause_before_the_beginning_starts_nothing() -> None:
+    one = machine(PLAN)
+    assert feed(one, Pause(0.0), Tick(0.0)) == [("Tell", "paused", "")]
+    assert feed(one, GoOn(1.0)) == [("Start", 0), ("Tell", "running", "")]
+
+
+def test_a_full_disk_holds_what_has_not_started() -> None:
+    one = machine(PLAN, PLAN, max_parallel=1)
+    feed(one, Tick(0.0), Started(0.0, 0))
+    tell = last_tell(one, DiskFull(1.0, "only 0.1 MB are free on the disk"))
+    assert tell is not None
+    assert (tell.state, tell.reason) == ("waiting", "disk")
+    assert "0.1 MB" in tell.notice
+    assert starts(one, done(2.0, 0)) == []
+    assert feed(one, DiskFree(3.0)) == [("Start", 1), ("Tell", "running", "")]
+
+
+def test_a_task_without_room_for_its_files_starts_first_when_there_is_room() -> None:
+    one = machine(*[PLAN] * 3, max_parallel=2)
+    feed(one, Tick(0.0), Started(0.0, 0))
+    assert feed(one, Postponed(0.0, 1)) == [("Tell", "waiting", "disk")], "and not at once"
+    assert one.phase(1) == RESTING
+    assert one.n_active == 1
+    assert starts(one, Tick(5.0)) == []
+    out = one.handle(DiskFree(6.0))
+    (start,) = [i for i in out if isinstance(i, Start)]
+    assert (start.task, start.attempt, start.conversation_id) == (1, 1, "c-2")
+    assert start.resume == "", "its conversation does not exist yet"
+
+
+def test_a_cancelled_task_without_room_for_its_files_is_cancelled() -> None:
+    one = machine(PLAN, PLAN)
+    feed(one, Tick(0.0), Cancel(0.0, 0))
+    assert feed(one, Postponed(0.0, 0))[0] == ("Finish", 0, "cancelled", "cancelled")
+
+
+def test_a_leader_without_room_for_its_files_leads_when_there_is() -> None:
+    one = machine(*[PLAN] * 3, groups=[0, 0, 0])
+    feed(one, Tick(0.0), Postponed(0.0, 0))
+    assert starts(one, DiskFree(1.0)) == [0]
+    feed(one, Postponed(1.0, 0), Cancel(2.0, 0))
+    assert starts(one, DiskFree(3.0)) == [1], "the next one leads"
+
+
+# -- the budget -------------------------------------------------------------------------------
+
+
+def test_a_person_is_warned_at_four_fifths_of_the_budget() -> None:
+    one = running(*[PLAN] * 4, budget_usd=10.0)
+    assert last_tell(one, done(1.0, 0, 7.9)) is None
+    tell = last_tell(one, done(2.0, 1, 0.1))
+    assert tell is not None and "80 % of the budget" in tell.notice
+    assert last_tell(one, Tick(3.0)) is None, "once"
+    tell = last_tell(one, done(4.0, 2, 2.0))
+    assert tell is not None and "nothing more starts" in tell.notice
+
+
+def test_a_task_that_has_tried_ends_as_it_did_when_the_budget_is_spent() -> None:
+    one = machine(TaskPlan(attempts=2), PLAN, PLAN, max_parallel=2, budget_usd=1.0)
+    feed(one, Tick(0.0), Started(0.0, 0), Started(0.0, 1))
+    feed(one, failed(1.0, 0))
+    begin(one, 1.0, 2)
+    assert feed(one, done(2.0, 1, 1.0)) == [
+        ("Finish", 1, "succeeded", "completed"),
+        ("Finish", 0, "failed", "overloaded"),
+        ("Tell", "running", ""),
+    ]
+    assert feed(one, Tick(99.0)) == []
+
+
+def test_a_budget_that_is_spent_skips_what_a_pause_holds_too() -> None:
+    one = machine(PLAN, PLAN, max_parallel=1, budget_usd=1.0)
+    feed(one, Tick(0.0), Started(0.0, 0), Pause(0.5))
+    assert ("Finish", 1, "skipped", "budget") in feed(one, done(1.0, 0, 1.0))
+
+
+# -- a past -----------------------------------------------------------------------------------
+
+
+def test_what_has_ended_stays_ended() -> None:
+    one = machine(*[PLAN] * 3, past={0: SUCCEEDED, 2: WAS_CANCELLED})
+    assert starts(one, Tick(0.0)) == [1]
+    feed(one, Started(0.0, 1), Cancel(1.0, 0), Cancel(1.0, 2))
+    assert feed(one, done(2.0, 1)) == [
+        ("Finish", 1, "succeeded", "completed"),
+        ("End", "completed"),
+    ]
+
+
+def test_a_session_of_which_everything_has_ended_ends_again() -> None:
+    assert feed(machine(PLAN, past={0: SUCCEEDED}), Tick(0.0)) == [("End", "completed")]
+
+
+def test_a_cancel_is_not_forgotten_by_the_runner_that_comes_next() -> None:
+    one = machine(PLAN, PLAN, past={0: WAS_CANCELLED, 1: SUCCEEDED})
+    assert feed(one, Cancel(0.0)) == [("End", "cancelled")]
+
+
+def test_an_attempt_that_lives_goes_on() -> None:
+    one = machine(TaskPlan(timeout_s=60), PLAN, max_parallel=1, past={0: ran()})
+    assert feed(one, Started(0.0, 0), Tick(0.0)) == [], "it takes the one place"
+    assert one.n_active == 1
+    assert feed(one, Tick(60.0)) == [("Stop", 0, "timeout")]
+    assert feed(one, Ended(61.0, 0, Exit()))[0] == ("Finish", 0, "timed_out", "timeout")
+
+
+def test_an_attempt_that_is_gone_is_made_again_and_does_not_count() -> None:
+    one = machine(PLAN, past={0: ran(attempt=3, n_free=2)})
+    feed(one, Started(0.0, 0))
+    gone = Ended(0.0, 0, Exit(), interrupted=True)
+    assert feed(one, gone) == [("Rest", 0, "vanished", 0.0, False)], "nothing starts yet"
+    (start, *_) = one.handle(Tick(0.0))
+    assert isinstance(start, Start)
+    assert (start.attempt, start.conversation_id, start.resume) == (4, "p-3", GO_ON)
+    feed(one, Started(0.0, 0))
+    assert feed(one, failed(1.0, 0))[0] == ("Finish", 0, "failed", "overloaded")
+
+
+def test_an_attempt_that_ended_meanwhile_ends_as_its_stream_says() -> None:
+    one = machine(PLAN, TaskPlan(attempts=2), past={0: ran(), 1: ran()})
+    feed(one, Started(0.0, 0), Started(0.0, 1))
+    good = Ended(0.0, 0, Exit(result=GOOD), interrupted=True)
+    assert feed(one, good) == [("Finish", 0, "succeeded", "completed")]
+    bad = failed(0.0, 1)
+    bad.interrupted = True
+    assert feed(one, bad) == [("Rest", 1, "overloaded", 15.0, True)]
+
+
+def test_a_task_of_the_past_that_rests_is_not_started_in_its_turn_before_its_time() -> None:
+    one = machine(*[TaskPlan(attempts=2)] * 3, max_parallel=1, past={0: ran(), 1: ran()})
+    feed(one, Started(0.0, 0), Started(0.0, 1), failed(0.0, 0), failed(0.0, 1))
+    assert starts(one, Tick(0.0)) == [2]
+    feed(one, Started(0.0, 2), done(1.0, 2))
+    assert starts(one, Tick(14.9)) == []
+    assert starts(one, Tick(15.0)) == [0]
+
+
+def test_a_task_that_rested_comes_back_at_once_with_its_number() -> None:
+    one = machine(PLAN, TaskPlan(attempts=2), max_parallel=1, past={1: rested()})
+    assert one.n_active == 0
+    (start, *_) = one.handle(Tick(0.0))
+    assert isinstance(start, Start)
+    assert (start.task, start.attempt, start.conversation_id) == (1, 2, "p-1")
+    feed(one, Started(0.0, 1))
+    assert feed(one, failed(1.0, 1))[0] == ("Finish", 1, "failed", "overloaded"), "it counts on"
+
+
+@pytest.mark.parametrize("cause", ["cancelled", "timeout", "silence"])
+def test_why_an_attempt_was_to_be_stopped_is_not_forgotten(cause: str) -> None:
+    one = machine(PLAN, past={0: ran(cause=cause)})
+    assert one.phase(0) == STOPPING
+    assert feed(one, Started(0.0, 0)) == [("Stop", 0, cause)]
+    assert feed(one, Tick(GRACE_S)) == [("Kill", 0)]
+    outcome = "cancelled" if cause == "cancelled" else "timed_out"
+    out = feed(one, Ended(11.0, 0, Exit(), interrupted=True))
+    assert out[0] == ("Finish", 0, outcome, cause)
+
+
+def test_an_attempt_that_was_being_taken_back_comes_back() -> None:
+    one = machine(PLAN, past={0: ran(cause="throttled")})
+    feed(one, Started(0.0, 0))
+    out = feed(one, Ended(0.0, 0, Exit(), interrupted=True))
+    assert out == [("Rest", 0, "rate_limit", 0.0, False)]
+
+
+def test_a_cancel_before_the_first_tick_stops_what_lives_and_starts_nothing() -> None:
+    one = machine(*[PLAN] * 4, past={0: ran(), 1: rested(), 2: SUCCEEDED})
+    out = feed(one, Started(0.0, 0), Cancel(0.0))
+    assert out == [
+        ("Stop", 0, "cancelled"),
+        ("Finish", 1, "cancelled", "cancelled"),
+        ("Finish", 3, "cancelled", "cancelled"),
+    ]
+    assert feed(one, Tick(0.0)) == []
+    assert feed(one, Ended(1.0, 0, Exit()))[-1] == ("End", "cancelled")
+
+
+def test_a_cancel_before_the_process_of_the_past_is_found_stops_it_then() -> None:
+    one = machine(PLAN, past={0: ran()})
+    assert feed(one, Cancel(0.0, 0)) == []
+    assert feed(one, Started(0.0, 0)) == [("Stop", 0, "cancelled")]
+
+
+def test_what_was_spent_before_counts_and_is_told() -> None:
+    one = machine(PLAN, PLAN, max_parallel=1, budget_usd=1.0, spent_usd=0.9)
+    assert one.spent_usd == 0.9
+    tell = last_tell(one, Tick(0.0))
+    assert tell is not None and "80 %" in tell.notice
+    one = machine(PLAN, rested_plan(), budget_usd=1.0, spent_usd=1.0, past={1: rested()})
+    assert feed(one, Tick(0.0)) == [
+        ("Finish", 0, "skipped", "budget"),
+        ("Finish", 1, "failed", "network"),
+        ("End", "completed"),
+    ]
+
+
+def rested_plan() -> TaskPlan:
+    return TaskPlan(attempts=5)
+
+
+def test_an_answer_to_an_attempt_of_the_past_warms_its_group() -> None:
+    one = machine(*[PLAN] * 4, groups=[0, 0, 0, 0], past={0: ran()})
+    assert starts(one, Started(0.0, 0), Tick(0.0)) == [1], "nobody knows whether it leads"
+    assert starts(one, Responded(1.0, 0)) == [2, 3]

@@ -1,0 +1,111 @@
+"""Driving the state machine by hand: events in, instructions out in a form easy to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from cpr_nb.model.limits import LOGIN, Limit
+from cpr_nb.model.outcome import Exit
+from cpr_nb.runner.messages import (
+    End,
+    Ended,
+    Event,
+    Finish,
+    Instruction,
+    Rest,
+    Started,
+    Stop,
+    Tell,
+    Tick,
+)
+from cpr_nb.runner.plans import Past, TaskPlan
+from cpr_nb.runner.schedule import Schedule
+
+FOR_EVER = float("inf")  # a tool runs
+GOOD = {"is_error": False, "structured_output": {"n": 1}}
+
+
+def machine(
+    *plans: TaskPlan,
+    max_parallel: int = 0,
+    budget_usd: float | None = None,
+    groups: Sequence[int] | None = None,
+    past: dict[int, Past] | None = None,
+    spent_usd: float = 0.0,
+) -> Schedule:
+    numbers = count(1)
+    return Schedule(
+        list(plans),
+        max_parallel=max_parallel,
+        new_id=lambda: f"c-{next(numbers)}",
+        budget_usd=budget_usd,
+        groups=groups,
+        past=past,
+        spent_usd=spent_usd,
+    )
+
+
+def running(*plans: TaskPlan, **options: Any) -> Schedule:
+    """A machine all of whose tasks were started at second 0."""
+    one = machine(*plans, **options)
+    feed(one, Tick(0.0), *(Started(0.0, task) for task in range(len(plans))))
+    return one
+
+
+def done(at: float, task: int, cost_usd: float | None = None) -> Ended:
+    return Ended(at, task, Exit(0, result=GOOD), cost_usd)
+
+
+def failed(at: float, task: int, status: int = 529, cost_usd: float | None = None) -> Ended:
+    """An attempt that failed at the API; 529 may pass, 400 does not."""
+    result = {"is_error": True, "api_error_status": status}
+    return Ended(at, task, Exit(1, result=result), cost_usd)
+
+
+def refused(at: float, task: int, kind: str, until_s: float | None = None) -> Ended:
+    """An attempt that ended at a limit."""
+    result = {"is_error": True, "api_error_status": 401 if kind == LOGIN else 429}
+    return Ended(at, task, Exit(1, result=result), limit=Limit(kind, until_s))
+
+
+def told(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
+    """Instructions in a form that is easy to compare and to read."""
+    texts: list[tuple[Any, ...]] = []
+    for one in instructions:
+        kind = type(one).__name__
+        if isinstance(one, Finish):
+            texts.append((kind, one.task, one.outcome.outcome, one.outcome.reason))
+        elif isinstance(one, Stop):
+            texts.append((kind, one.task, one.cause))
+        elif isinstance(one, Rest):
+            texts.append((kind, one.task, one.outcome.reason, one.delay_s, one.counted))
+        elif isinstance(one, End):
+            texts.append((kind, one.state))
+        elif isinstance(one, Tell):
+            texts.append((kind, one.state, one.reason))
+        else:
+            texts.append((kind, one.task))
+    return texts
+
+
+def feed(schedule: Schedule, *events: Event) -> list[tuple[Any, ...]]:
+    return [text for event in events for text in told(schedule.handle(event))]
+
+
+def starts(schedule: Schedule, *events: Event) -> list[int]:
+    """The tasks that are started."""
+    return [text[1] for text in feed(schedule, *events) if text[0] == "Start"]
+
+
+def begin(schedule: Schedule, at: float, *tasks: int) -> None:
+    """Their processes run."""
+    for task in tasks:
+        schedule.handle(Started(at, task))
+
+
+def last_tell(schedule: Schedule, *events: Event) -> Tell | None:
+    """What was said last of the session's own state."""
+    tells = [one for event in events for one in schedule.handle(event) if isinstance(one, Tell)]
+    return tells[-1] if tells else None
