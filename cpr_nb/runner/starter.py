@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
 #: The options that the care for a checkout needs.
-CHECKOUT_OPTIONS = ("base", "current_branch", "worktree_dir", "setup", "keep_worktrees")
+CHECKOUT_OPTIONS = ("worktree_dir", "setup", "keep_worktrees")
 
 
 class Starter:
@@ -153,7 +153,10 @@ class Starter:
             "session_id": self._asked["session_id"],
             "task_id": task_id,
             "cwd": self._folder(options, {}),
-            "options": {name: options[name] for name in CHECKOUT_OPTIONS if name in options},
+            "options": {
+                **{name: options[name] for name in CHECKOUT_OPTIONS if name in options},
+                **asked.get("checkout", {}),
+            },
             "parent": asked.get("parent"),
         }
         answer_fd = process.open_prompt(b"")
