@@ -362,6 +362,11 @@ class Loop:
                 conversation_id = new_uuid()
         self._recorder.intent(task_id, number, conversation_id)
         now = self._clock.now()
+        if (
+            self._recorder.trouble
+        ):  # nobody could tell that it began, nor would its stream have room
+            self._disk_trouble = self._recorder.trouble
+            return messages.Postponed(now, task)
         try:
             attempt = self._starter.start(task, asked, number, conversation_id, words)
         except OSError as error:
