@@ -341,6 +341,9 @@ class Loop:
                 conversation_id = new_uuid()
         flight.begin(number, conversation_id)
         self._recorder.intent(flight.task_id, number, conversation_id)
+        if self._recorder.trouble:  # a crash could not tell that it began
+            self._disk_trouble = self._recorder.trouble
+            return messages.Postponed(now, task)
         try:
             attempt = self._starter.start(task, asked, number, conversation_id, words)
         except OSError as error:
