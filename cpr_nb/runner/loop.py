@@ -362,9 +362,7 @@ class Loop:
                 conversation_id = new_uuid()
         self._recorder.intent(task_id, number, conversation_id)
         now = self._clock.now()
-        if (
-            self._recorder.trouble
-        ):  # nobody could tell that it began, nor would its stream have room
+        if self._recorder.trouble:  # a crash could not tell that it began
             self._disk_trouble = self._recorder.trouble
             return messages.Postponed(now, task)
         try:
