@@ -145,6 +145,7 @@ class Loop:
             self._flights[task] = Flight(self._asked.task(task)["id"], now - elapsed_s)
         for task, attempt in recovery.attempts.items():
             self._flights[task].begin(attempt.number, recovery.conversation_id(task))
+            self._flights[task].started_s = recovery.started_s.get(task)
             if task in recovery.alive:
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
                 self._runs.adopt(attempt)
@@ -292,6 +293,7 @@ class Loop:
         if now < self._next_requests_at:
             return
         self._next_requests_at = now + _REQUESTS_EVERY_S
+        self._recorder.check_files()
         for event in self._orders.take(now):
             self._handle(event)
 
