@@ -152,8 +152,8 @@ class Session:
             seen = None
         if seen != self._seen or seen is None or self._snapshot.state not in states.ENDED_STATES:
             snapshot = read_session(self.paths.root)
-            if snapshot.state == states.UNREADABLE and self._snapshot.head and seen is not None:
-                return self  # half written: the last good one still tells more
+            if snapshot.state == states.UNREADABLE and self._snapshot.is_seed and seen:
+                return self  # the seed writes in place: the last good one still tells more
             self._snapshot = snapshot
             self._seen = seen
         return self

@@ -149,6 +149,7 @@ class Loop:
         for task, attempt in recovery.attempts.items():
             flight = self._flights[task]
             flight.begin(attempt.number, recovery.conversation_id(task))
+            flight.started_s = recovery.started_s.get(task)
             if recovery.past[task].to_harvest:
                 flight.end(now, *attempt.collect(None), {})
                 self._beside("harvest", task)
@@ -301,6 +302,7 @@ class Loop:
         if now < self._next_requests_at:
             return
         self._next_requests_at = now + _REQUESTS_EVERY_S
+        self._recorder.check_files()
         for event in self._orders.take(now):
             self._handle(event)
 
@@ -355,6 +357,9 @@ class Loop:
                 conversation_id = new_uuid()
         flight.begin(number, conversation_id)
         self._recorder.intent(flight.task_id, number, conversation_id)
+        if self._recorder.trouble:  # a crash could not tell that it began
+            self._disk_trouble = self._recorder.trouble
+            return messages.Postponed(now, task)
         try:
             attempt = self._starter.start(
                 task, asked, number, conversation_id, words, flight.checkout

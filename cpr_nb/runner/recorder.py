@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from cpr_nb.model import record, states
@@ -196,6 +197,11 @@ class Recorder:
         self.head["state"] = told.state
         self.journal("state", state=told.state, **{k: v for k, v in new.items() if v})
         self._dirty = True
+
+    def check_files(self) -> None:
+        """If somebody removed status.json, it is written again, also while nothing happens."""
+        if not os.path.exists(self._paths.status):
+            self._dirty = True
 
     def set_parallel(self, max_parallel: int) -> None:
         """Somebody changed how many tasks may run at once."""

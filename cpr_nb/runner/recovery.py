@@ -43,6 +43,7 @@ class Recovery:
             ``pidfd``.
         alive: Those among them whose agent still runs.
         elapsed_s: How long each of these tasks had been at work.
+        started_s: When each of these attempts started, in seconds since the epoch.
         spent_usd: What is known to have been spent.
     """
 
@@ -58,6 +59,7 @@ class Recovery:
         self.attempts: dict[int, Attempt] = {}
         self.alive: set[int] = set()
         self.elapsed_s: dict[int, float] = {}
+        self.started_s: dict[int, float | None] = {}
         self.spent_usd = 0.0
         self._paths = paths
         self._asked = asked
@@ -114,6 +116,7 @@ class Recovery:
             pid = next((pid for pid in pids if process.leads_session(pid)), 0)
         else:
             pid = task.pid if task.pid in pids else 0
+        self.started_s[number] = parse_iso(task.started_at)
         asked = self._asked.task(number)
         pidfd = process.open_pidfd(pid) if pid else -1
         self.attempts[number] = self._starter.attempt(pid, number, asked, task.attempt, pidfd)

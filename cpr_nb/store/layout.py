@@ -101,7 +101,7 @@ def attempt_of(name: str) -> tuple[str, int] | None:
     if not (name.startswith("task-") and name.endswith(".jsonl")):
         return None
     task_id, mark, number = name[5:-6].partition("@")
-    if mark and not number.isdecimal():
+    if mark and not (number.isdecimal() and len(number) < 10):
         return None
     return task_id, int(number or 1)
 

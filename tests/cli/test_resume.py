@@ -223,3 +223,28 @@ def test_the_library_resumes(
         session.resume()
     stub.release("held")
     assert session.wait(LIMIT_S).state == "completed"
+
+
+def test_a_status_that_is_lost_with_its_runner_is_not_taken_for_a_running_one(
+    killed: cpr.Session,
+) -> None:
+    assert killed.state == "interrupted"
+    (killed.path / "status.json").write_bytes(b"")
+    with pytest.raises(cpr.SessionInterrupted, match="unreadable"):
+        killed.wait(LIMIT_S)
+
+
+def test_a_status_that_somebody_removes_is_written_again_while_nothing_happens(
+    stub_cpr: Cpr, stub: Stub
+) -> None:
+    stub.fifos("x")
+    session = stub_cpr.launch(prompts(plan(here="x", gate="x")))
+    stub.await_here("x")
+    session.wait_until(lambda: session[0].state == "running", LIMIT_S, "the task")
+    (session.path / "status.json").unlink()
+    fresh = cpr.Session(session.path)
+    while fresh.state == "unreadable":
+        fresh.refresh()
+    assert fresh.state == "running"
+    stub.release("x")
+    session.wait(LIMIT_S)

@@ -16,7 +16,9 @@ FAULTS = [
     Fault("whole-tree", "runner and agents killed together", runner.whole_tree, real=True),
     Fault("reboot", "reboot", runner.reboot, real=True),
     Fault("sigterm", "SIGTERM to the runner", runner.told_to_stop, real=True),
-    Fault("second-sigterm", "a second SIGTERM", runner.told_twice),
+    Fault(
+        "second-sigterm", "a second SIGTERM (agent killed half-way: begun again)", runner.told_twice
+    ),
     Fault("two-resumes", "four resumes at once", runner.two_resumes),
     Fault("cancel", "cancel without a runner", runner.cancelled_session, real=True),
     Fault("cancel-task", "cancel of a task without one", runner.cancelled_task, real=True),
@@ -26,7 +28,6 @@ FAULTS = [
     Fault("unwritten", "the same between two looks", runner.unwritten),
     Fault("lost-status", "status.json deleted or cut, runner killed", runner.lost_status),
     Fault("lost-lock", "runner.lock deleted", runner.lost_lock),
-    Fault("lost-folder", "session's folder removed", runner.removed_folder),
     Fault("disk-full", "disk nearly full", disk.in_a_namespace("disk-full"), real=True),
     Fault("disk-brim", "disk full to the last byte", disk.in_a_namespace("disk-brim"), real=True),
     Fault("read-only", "read-only mount", disk.in_a_namespace("read-only"), real=True),

@@ -110,10 +110,15 @@ def brim_full(world: World) -> Tally:
             file.write(bytes(4096))
     world.api.release("go")
     real.await_answers(session, 2)
+    written = [path.name for path in session.path.glob("task-*.txt") if path.stat().st_size]
+    begun = (session.path / f"task-{names[2]}.jsonl").exists()
     ballast.unlink()
     session.wait(LIMIT_S)
     await_gone(session)
-    return real.tally(world, session, names, "what could not be written waits, in its order")
+    tally = real.tally(world, session, names, "what could not be written waits, in its order")
+    tally.expect(not written, f"the disk was not full: {written}")
+    tally.expect(not begun, "a task began without its intent in the journal")
+    return tally
 
 
 def read_only(world: World) -> Tally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -355,15 +354,4 @@ def lost_lock(world: World) -> Tally:
     tally.injected, tally.how = 1, "the runner makes a new one; a second resume is refused"
     tally.expect(at_once and later, f"refused: at once {at_once}, later {later}")
     tally.expect(len(journal(session, "runner_started")) == 1, "a second runner started")
-    return tally
-
-
-def removed_folder(world: World) -> Tally:
-    """Nobody could read what comes: agents end, nothing more is spent."""
-    session, names = _held_stubs(world, "m")
-    pidfd = os.pidfd_open(runner_pid(session))
-    shutil.rmtree(session.path)
-    real.await_end(pidfd)
-    tally = Tally("agents end with it, nothing more is spent", injected=1, tasks=len(names))
-    tally.expect(not world.left(), f"left behind: {world.left()}")
     return tally

@@ -1,0 +1,96 @@
+"""One attempt: the limit it ended at, and an attempt whose process is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpr_nb.model.limits import LOGIN, USAGE
+from cpr_nb.runner.attempt import Attempt
+from cpr_nb.store.layout import SessionPaths
+
+NOON_S = 1772366400  # 2026-03-01 12:00 UTC
+
+
+def gone(folder: Path, *events: dict[str, Any]) -> Attempt:
+    """An attempt of an earlier runner whose process is gone; these stand in its stream."""
+    attempt = Attempt(0, "s/a@1", 0, "a", 1, SessionPaths(str(folder)), pidfd=-1)
+    path = folder / "task-a.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    os.utime(path, (NOON_S, NOON_S))
+    return attempt
+
+
+def result(text: str = "", status: int | None = None, *, is_error: bool = True) -> dict[str, Any]:
+    return {"type": "result", "is_error": is_error, "result": text, "api_error_status": status}
+
+
+REJECTED = {
+    "type": "rate_limit_event",
+    "rate_limit_info": {"status": "rejected", "resetsAt": NOON_S + 77},
+}
+RETRY = {"type": "system", "subtype": "api_retry", "error_status": 429}
+RETRY_LOGIN = {**RETRY, "error_status": 401}
+ANSWER = {"type": "assistant", "message": {"id": "m", "model": "opus", "content": []}}
+HIT = result("You've hit your limit · resets 1pm (UTC)", 429)
+
+
+@pytest.mark.parametrize(
+    ("events", "limit"),
+    [
+        ([], None),
+        ([result(is_error=False)], None),
+        ([result("usage limit reached", is_error=False)], None),
+        ([HIT], (USAGE, NOON_S + 3600)),
+        ([REJECTED, HIT], (USAGE, NOON_S + 77)),
+        ([REJECTED], (USAGE, NOON_S + 77)),
+        ([REJECTED, ANSWER], None),
+        ([REJECTED, ANSWER, result("", 500)], None),
+        ([RETRY_LOGIN], (LOGIN, None)),
+        ([RETRY_LOGIN, HIT], (USAGE, NOON_S + 3600)),
+        ([result("", 401)], (LOGIN, None)),
+        ([result("", 429)], (USAGE, None)),
+        ([RETRY, result("", 429)], None),
+        ([result("", 500)], None),
+    ],
+)
+def test_the_limit_at_which_an_attempt_ended_is_the_last_that_stands_in_its_stream(
+    tmp_path: Path, events: list[dict[str, Any]], limit: tuple[str, float | None] | None
+) -> None:
+    attempt = gone(tmp_path, *events)
+    attempt.collect(None)
+    found = attempt.limit
+    assert (None if found is None else (found.kind, found.until_s)) == limit
+
+
+def test_a_stream_that_was_removed_tells_of_no_limit(tmp_path: Path) -> None:
+    attempt = gone(tmp_path)
+    (tmp_path / "task-a.jsonl").unlink()
+    exit_, facts = attempt.collect(None)
+    assert (exit_.exit_code, exit_.signal, facts.result, attempt.limit) == (None, None, None, None)
+
+
+STOP = """
+import sys
+from cpr_nb.runner.attempt import Attempt
+from cpr_nb.store.layout import SessionPaths
+attempt = Attempt(0, "no-such-session/a@1", 0, "a", 1, SessionPaths(sys.argv[1]), pidfd=-1)
+attempt.terminate()
+attempt.kill_tree()
+print("lives")
+"""
+
+
+def test_to_stop_an_attempt_that_is_gone_harms_nobody(tmp_path: Path) -> None:
+    """Signal 15 to process 0 would reach the runner itself and all of its group."""
+    command = [sys.executable, "-c", STOP, str(tmp_path)]
+    ran = subprocess.run(
+        command, start_new_session=True, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "lives\n"), ran.stderr
