@@ -308,14 +308,14 @@ def open_repository(folder: str) -> Repository:
         raise WorktreeError(
             f"{folder} is in a bare repository: tasks need a checkout to start from"
         )
+    if told[1:2] == ["false"]:
+        raise WorktreeError(f"{folder} is inside of a git directory, not in a checkout")
     if asked.status or len(told) < 6:
         why = _reason(asked)
         raise WorktreeError(
             f"{folder} is not in a git repository: worktrees need one (git init && git commit), "
             f"or start without them ({why})"
         )
-    if told[1] != "true":
-        raise WorktreeError(f"{folder} is inside of a git directory, not in a checkout")
     return Repository(is_shallow=told[2] == "true", common_dir=told[3], prefix=told[4], top=told[5])
 
 
