@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from cpr_nb.model import states
+from cpr_nb.model.outcome import Outcome
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.messages import Heard
 
 PENDING, PREPARING, STARTING, RUNNING, STOPPING, RESTING, CHECKING, HARVESTING, ENDED = range(9)
+
+CANCELLED = Outcome(states.CANCELLED, "cancelled")
 
 
 class TaskPlan:
@@ -163,3 +167,30 @@ def quiet_until(plan: TaskPlan, started_at: float, heard: Heard) -> tuple[float,
         last_at = started_at if heard.last_output_at is None else heard.last_output_at
         due.append((max(last_at, min(heard.busy_until, heard.at)) + plan.silence_s, "silence"))
     return min(due, default=None)
+
+
+def checked_outcome(plan: TaskPlan, active: Active, error: str) -> Outcome:
+    """How a task ends after its check.
+
+    Args:
+        plan: Its plan.
+        active: Its attempt.
+        error: Why the check did not pass; empty if it did.
+    """
+    if active.unwanted:
+        return CANCELLED
+    if active.cause == "check_timeout":
+        error = f"the check took longer than {plan.check_timeout_s:g} s"
+    if error:
+        return Outcome(states.FAILED, "check_failed", error)
+    return Outcome(states.SUCCEEDED, "completed")
+
+
+def prepared_outcome(plan: TaskPlan, active: Active, told: Outcome | None) -> Outcome | None:
+    """How a task ends because its checkout is not ready; None if it is."""
+    if active.unwanted:
+        return CANCELLED
+    if active.cause == "setup_timeout":
+        words = f"the set-up took longer than {plan.setup_timeout_s:g} s"
+        return Outcome(states.FAILED, "setup_failed", words)
+    return told

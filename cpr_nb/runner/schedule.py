@@ -19,6 +19,7 @@ from cpr_nb.runner.admission import Admission
 from cpr_nb.runner.book import Book
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
 from cpr_nb.runner.plans import (
+    CANCELLED,
     CHECKING,
     ENDED,
     HARVESTING,
@@ -31,6 +32,8 @@ from cpr_nb.runner.plans import (
     Active,
     Past,
     TaskPlan,
+    checked_outcome,
+    prepared_outcome,
     quiet_until,
 )
 
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
 
 #: What a task is stopped for that a limit refused: it would be too slow each time.
 TOO_SLOW = ("timeout", "silence", "no_first_byte")
-CANCELLED = Outcome(states.CANCELLED, "cancelled")
 INTERRUPTED = Outcome(states.LOST, "vanished", "interrupted together with its runner")
 
 
@@ -243,17 +245,9 @@ class Schedule:
         out.append(messages.Check(task))
 
     def _checked(self, event: messages.Checked, out: list[Instruction]) -> None:
-        active = self._book.active[event.task]
-        if active.unwanted:
-            outcome = CANCELLED
-        elif active.cause == "check_timeout":
-            words = f"the check took longer than {self._plans[event.task].check_timeout_s:g} s"
-            outcome = Outcome(states.FAILED, "check_failed", words)
-        elif event.error:
-            outcome = Outcome(states.FAILED, "check_failed", event.error)
-        else:
-            outcome = Outcome(states.SUCCEEDED, "completed")
-        self._finish(event.task, outcome, out)
+        task = event.task
+        outcome = checked_outcome(self._plans[task], self._book.active[task], event.error)
+        self._finish(task, outcome, out)
 
     # -- the API ----------------------------------------------------------------------------
 
@@ -329,10 +323,7 @@ class Schedule:
     def _prepared(self, event: messages.Prepared, out: list[Instruction]) -> None:
         task, active = event.task, self._book.active[event.task]
         active.prepared = event.exists
-        outcome = CANCELLED if active.unwanted else event.outcome
-        if active.cause == "setup_timeout":
-            words = f"the set-up took longer than {self._plans[task].setup_timeout_s:g} s"
-            outcome = Outcome(states.FAILED, "setup_failed", words)
+        outcome = prepared_outcome(self._plans[task], active, event.outcome)
         if outcome is not None:
             if self._admission.governor.probe == task:
                 self._admission.governor.probe_withdrawn(event.at)

@@ -115,7 +115,7 @@ def test_the_users_configuration_breaks_nothing_and_executes_nothing(
     repo: Checkout, runner: Runner, hostile: Path, tmp_path: Path
 ) -> None:
     made = runner.prepare("dö-cs".replace("ö", "o"))
-    made.write({"a.txt": "one\r\n2\nthree\n", "nëw \n\"file\"\t.txt": "new\n", "x.log": "log"})
+    made.write({"a.txt": "one\r\n2\nthree\n", 'nëw \n"file"\t.txt': "new\n", "x.log": "log"})
     (made.path / "raw").write_bytes(b"\0\r\n\xff")
     told = runner.harvest("do-cs")
     assert not hostile.exists()
@@ -198,9 +198,7 @@ def test_the_users_identity_commits(repo: Checkout, runner: Runner) -> None:
     )
 
 
-def test_globally_ignored_files_are_ignored(
-    repo: Checkout, runner: Runner, tmp_path: Path
-) -> None:
+def test_globally_ignored_files_are_ignored(repo: Checkout, runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "ignore").write_text(".DS_Store\n")
     repo.git("config", "--global", "core.excludesFile", str(tmp_path / "ignore"))
     made = runner.prepare("docs")

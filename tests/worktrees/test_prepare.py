@@ -68,9 +68,7 @@ def test_base_is_where_the_branch_begins(repo: Checkout, runner: Runner) -> None
 
 
 @pytest.mark.parametrize("base", ["nowhere", "--detach", "HEAD:a.txt"])
-def test_a_base_that_is_no_commit_fails_the_task(
-    repo: Checkout, runner: Runner, base: str
-) -> None:
+def test_a_base_that_is_no_commit_fails_the_task(repo: Checkout, runner: Runner, base: str) -> None:
     assert f"base={base!r} is no commit" in runner.refused("docs", base=base)
     assert repo.branches() == ["main"]
     assert not Path(f"{repo.path}-worktrees").exists()
@@ -208,9 +206,7 @@ def test_a_folder_in_the_git_directory_is_an_error(repo: Checkout, runner: Runne
     assert "inside of a git directory" in runner.refused("docs", cwd=repo.path / ".git/hooks")
 
 
-def test_a_machine_without_git_is_told(
-    repo: Checkout, runner: Runner, tmp_path: Path
-) -> None:
+def test_a_machine_without_git_is_told(repo: Checkout, runner: Runner, tmp_path: Path) -> None:
     runner.env = {"PATH": str(tmp_path)}
     assert "git" in runner.refused("docs")
 
