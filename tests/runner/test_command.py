@@ -28,6 +28,12 @@ NOT_ARGUMENTS = {
     "check_timeout_s",
     "fail_on_denied",
     "warm_start",
+    "worktree",
+    "base",
+    "worktree_dir",
+    "setup",
+    "setup_timeout_s",
+    "keep_worktrees",
     "max_parallel",
     "name",
     "cwd",
@@ -144,6 +150,8 @@ def test_every_option_changes_the_arguments_or_is_somebody_elses(name: str) -> N
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
         "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
         "check_timeout_s": 1, "fail_on_denied": True, "warm_start": True,
+        "worktree": True, "base": "main", "worktree_dir": "/w", "setup": "true",
+        "setup_timeout_s": 1, "keep_worktrees": True,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 

@@ -1,0 +1,218 @@
+"""Sessions whose tasks have a worktree each: what a person sees, with the real CLI and the stub."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from testkit import processes
+from testkit.command import LIMIT_S, Cpr, prompts, script
+from testkit.repository import Checkout
+from testkit.stub import Stub, plan
+
+import cpr_nb as cpr
+from cpr_nb.offline.scripted_api import ScriptedApi
+
+
+@pytest.fixture
+def repo(work: Path) -> Checkout:
+    """The folder in which the command is called is a repository."""
+    work.rmdir()
+    checkout = Checkout.new(work)
+    checkout.write({"a.txt": "one\n", "sub/b.txt": "b\n", ".gitignore": "results/\n"})
+    checkout.commit("first")
+    return checkout
+
+
+def write(name: str, text: str) -> dict[str, object]:
+    return {"tool": "Write", "input": {"file_path": "{cwd}/" + name, "content": text}}
+
+
+@pytest.mark.real_cli
+def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
+    real_cpr: Cpr, repo: Checkout, tmp_path: Path
+) -> None:
+    repo.write({"a.txt": "one\nunsaved\n", "new.txt": "untracked\n"})
+    repo.git("stash", "list")
+    before = repo.state()
+    elements = [
+        {"id": f"t{n}", "prompt": script(write(f"f{n}.txt", f"{n}\n"), {"text": "done"})}
+        for n in range(12)
+    ]
+    results = str(tmp_path / "results")
+    one = real_cpr.launch(prompts(*elements[:6]), "--worktree", "-j3", "--results-dir", results)
+    two = real_cpr.launch(prompts(*elements[6:]), "--worktree", "-j3", "--results-dir", results)
+    for session in (one, two):
+        session.wait(LIMIT_S)
+        assert [task.outcome for task in session] == ["succeeded"] * 6, [t.error for t in session]
+    for n in range(12):
+        branch = f"main-task-t{n}"
+        assert repo.git("show", f"{branch}:f{n}.txt") == f"{n}"
+        assert repo.git("diff", "--name-only", "main", branch) == f"f{n}.txt"
+        session = one if n < 6 else two
+        fields = session.task(f"t{n}").fields
+        assert (fields["branch"], fields["n_files_changed"], fields["lines_added"]) == (
+            branch,
+            1,
+            1,
+        )
+        assert f"+{n}\n" in (session.path / f"task-t{n}.patch").read_text()
+    assert repo.state() == before
+    assert repo.git("worktree", "list").count("\n") == 0
+    told = real_cpr.good("status", one.id, "--results-dir", results)
+    assert "Branches ready to merge:" in told and f"merge {one.id[:8]}" in told
+
+
+@pytest.mark.real_cli
+def test_the_agent_knows_its_branch_and_its_prompt_stays_as_written(
+    real_cpr: Cpr, repo: Checkout, api: ScriptedApi
+) -> None:
+    prompt = script({"text": "done"}, say="Say hello.")
+    session = real_cpr.launch(prompts({"id": "one", "prompt": prompt}), "--worktree").wait(LIMIT_S)
+    assert session[0].ok
+    (request,) = [r for r in api.requests if r.path.endswith("/v1/messages")]
+    assert request.last_user_blocks[-1] == prompt
+
+
+def test_a_launch_in_a_repository_recommends_worktrees(stub_cpr: Cpr, repo: Checkout) -> None:
+    (repo.path / "p.json").write_text(prompts("a"))
+    assert "--worktree gives each task a checkout" in stub_cpr.good("run", "--wait", "p.json")
+    told = stub_cpr.good("run", "--wait", "--worktree", "p.json")
+    assert "--worktree gives" not in told and "branches main-task-…" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--setup", "true"], "setup needs worktree=True"),
+        (["--worktree", "--base", "nowhere"], "'nowhere' is no commit of"),
+    ],
+)
+def test_what_can_not_be_is_one_line(
+    stub_cpr: Cpr, repo: Checkout, options: list[str], error: str
+) -> None:
+    done = stub_cpr("run", *options, stdin=prompts("a"))
+    assert done.returncode == 2 and error in done.stderr and done.stderr.count("\n") == 1
+    assert not (repo.path / "results").exists()
+
+
+def test_outside_of_a_repository_nothing_starts(stub_cpr: Cpr) -> None:
+    done = stub_cpr("run", "--worktree", stdin=prompts("a"))
+    assert done.returncode == 2 and "is not in a git repository" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_branch_that_is_not_ours_fails_its_task_alone(stub_cpr: Cpr, repo: Checkout) -> None:
+    repo.git("branch", "main-task-b")
+    before = repo.git("rev-parse", "main-task-b")
+    session = stub_cpr.launch(
+        prompts({"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"}), "--worktree"
+    ).wait(LIMIT_S)
+    a, b = session
+    assert a.ok and (b.outcome, b.reason, b.attempts) == ("failed", "worktree", 0)
+    assert "main-task-b" in b.error and repo.git("rev-parse", "main-task-b") == before
+
+
+def test_a_set_up_that_fails_fails_its_task_and_leaves_no_worktree(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    setup = 'echo "$CPR_TASK_ID $CPR_BRANCH $CPR_PORT"; test "$CPR_TASK_ID" != bad'
+    session = stub_cpr.launch(
+        prompts({"id": "good", "prompt": "a"}, {"id": "bad", "prompt": "b"}),
+        "--worktree",
+        "--setup",
+        setup,
+    ).wait(LIMIT_S)
+    good, bad = session
+    assert good.ok and (bad.outcome, bad.reason) == ("failed", "setup_failed")
+    assert (session.path / "task-bad.setup.log").read_text().startswith("bad main-task-bad ")
+    env = stub.calls()["good"]["env"]
+    assert env["CPR_BRANCH"] == "main-task-good" and env["CPR_PORT"].isdigit()
+    assert sorted(stub.calls()) == ["good"]
+    assert repo.git("worktree", "list").count("\n") == 0
+
+
+def test_a_set_up_that_hangs_ends_and_can_be_cancelled(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    stub.fifos("s")
+    hang = f"echo $CPR_TASK_ID > {stub.folder}/here-s; read x < {stub.folder}/never"
+    session = stub_cpr.launch(
+        prompts({"id": "slow", "prompt": "a"}), "--worktree", "--setup", hang,
+        "--setup-timeout-s", "60",
+    )  # fmt: skip
+    assert stub.await_here("s") == "slow"
+    stub_cpr.good("cancel", session.id, "--task", "slow")
+    assert session.wait(LIMIT_S)[0].outcome == "cancelled"
+    quick = stub_cpr.launch(
+        prompts({"id": "quick", "prompt": "a"}), "--worktree", "--setup",
+        f"read x < {stub.folder}/never", "--setup-timeout-s", "0.5",
+    ).wait(LIMIT_S)  # fmt: skip
+    assert (quick[0].outcome, quick[0].reason) == ("failed", "setup_failed")
+    assert quick[0].error == "the set-up took longer than 0.5 s"
+    assert stub.calls() == {} and repo.git("worktree", "list").count("\n") == 0
+
+
+def test_the_work_of_a_cancelled_task_is_on_its_branch(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    stub.fifos("x")
+    session = stub_cpr.launch(
+        prompts({"id": "x", "prompt": plan(here="x", gate="x")}), "--worktree", "-j1"
+    )
+    stub.await_here("x")
+    Path(stub.calls()["x"]["cwd"], "half.txt").write_text("half\n")
+    stub_cpr.good("cancel", session.id)
+    assert session.wait(LIMIT_S)[0].outcome == "cancelled"
+    assert repo.git("show", "main-task-x:half.txt") == "half"
+    assert "+half" in (session.path / "task-x.patch").read_text()
+
+
+def kill_runner(session: cpr.Session) -> None:
+    os.kill(json.loads((session.path / "runner.json").read_text())["pid"], signal.SIGKILL)
+    processes.await_lock(session.path / "runner.lock")
+
+
+def test_a_resumed_session_goes_on_in_the_same_worktree_and_harvests_it(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout, token: str
+) -> None:
+    stub.fifos("x")
+    session = stub_cpr.launch(
+        prompts({"id": "x", "prompt": plan(here="x", gate="x")}), "--worktree", "-j1"
+    )
+    stub.await_here("x")
+    cwd = Path(stub.calls()["x"]["cwd"])
+    (cwd / "half.txt").write_text("half\n")
+    kill_runner(session)
+    for pid in processes.survivors(token):
+        processes.end(pid)
+    stub_cpr.good("resume", session.id)
+    stub.await_here("x")
+    assert Path(stub.calls()["x"]["cwd"]) == cwd
+    stub.release("x")
+    session.wait(LIMIT_S)
+    assert session[0].ok and repo.git("show", "main-task-x:half.txt") == "half"
+    assert session[0].fields["n_files_changed"] == 1 and not cwd.exists()
+
+
+def test_a_retry_goes_on_with_the_branch_of_its_parent(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    bad = {"id": "x", "prompt": plan(result={"is_error": True, "terminal_reason": "api_error"})}
+    first = stub_cpr.launch(prompts(bad), "--worktree", "--attempts", "1").wait(LIMIT_S)
+    assert first[0].reason == "api_error"
+    told = json.loads(stub_cpr.good("retry", "--json", first.id))
+    second = cpr.Session(told["path"]).wait(LIMIT_S)
+    assert second[0].reason == "api_error", "not: the branch is somebody else's"
+    assert second[0].fields["branch"] == first[0].fields["branch"] == "main-task-x"
+
+
+def test_a_kept_worktree_stays(stub_cpr: Cpr, repo: Checkout) -> None:
+    session = stub_cpr.launch(
+        prompts({"id": "x", "prompt": "a"}), "--worktree", "--keep-worktrees"
+    ).wait(LIMIT_S)
+    assert Path(session[0].fields["worktree"]).is_dir()
+    assert repo.git("worktree", "list").count("\n") == 1
