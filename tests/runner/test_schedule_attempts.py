@@ -105,6 +105,18 @@ def test_an_attempt_that_was_interrupted_does_not_count() -> None:
     assert feed(one, failed(2.0, 0))[0][0] == "Finish"
 
 
+def test_attempts_that_do_not_count_take_none_from_those_that_do() -> None:
+    one = running(TaskPlan(attempts=2))
+    for _ in range(3):
+        assert starts(one, Ended(1.0, 0, Exit(), interrupted=True)) == [0]
+        begin(one, 1.0, 0)
+    first_s = PASSING["overloaded"]
+    assert feed(one, failed(2.0, 0)) == [("Rest", 0, "overloaded", first_s, True)]
+    assert starts(one, Tick(99.0)) == [0]
+    begin(one, 99.0, 0)
+    assert feed(one, failed(100.0, 0))[0] == ("Finish", 0, "failed", "overloaded")
+
+
 def test_an_attempt_that_had_told_its_result_ends_as_it_says_though_nobody_looked() -> None:
     one = running(PLAN, PLAN)
     good = Ended(1.0, 0, Exit(result=GOOD), interrupted=True)

@@ -362,11 +362,23 @@ def test_a_usage_limit_never_ends_a_task() -> None:
     assert feed(one, Started(3.0, 0), refused(4.0, 0, USAGE))[0][0] == "Rest"
 
 
-def test_the_probe_that_ends_for_its_own_login_makes_way_for_another() -> None:
-    one = machine(*[PLAN] * 5, max_parallel=3)
-    feed(one, Tick(0.0), *(Started(0.0, task) for task in range(3)))
+def test_a_probe_that_ends_for_its_own_login_makes_way_for_another() -> None:
+    one = machine(*[PLAN] * 3, max_parallel=2)
+    feed(one, Tick(0.0), Started(0.0, 0), Started(0.0, 1))
     feed(one, refused(1.0, 0, LOGIN), Responded(2.0, 1), Started(2.0, 0))
-    feed(one, Limited(3.0, 2, Limit(USAGE)))
-    out = feed(one, refused(4.0, 0, LOGIN))
-    assert out == [("Finish", 0, "failed", "auth")]
-    assert one.next_at == 3.0 + FIRST_PROBE_S, "it was no probe"
+    feed(one, Limited(3.0, 1, Limit(USAGE, 50.0)), Ended(4.0, 0, Exit(), interrupted=True))
+    feed(one, Cancel(5.0, 2))
+    assert starts(one, Probe(50.0)) == [0], "nobody else waits"
+    feed(one, Started(50.0, 0))
+    assert feed(one, refused(51.0, 0, LOGIN))[0] == ("Finish", 0, "failed", "auth")
+    assert one.next_at == 52.0, "when another one may probe"
+    feed(one, refused(51.5, 1, USAGE))
+    assert starts(one, Tick(52.0)) == [1]
+
+
+def test_a_cancelled_probe_that_is_too_slow_and_refused_makes_way_for_another() -> None:
+    one = machine(*[TaskPlan(timeout_s=10)] * 3, max_parallel=1)
+    feed(one, Tick(0.0), Started(0.0, 0), refused(1.0, 0, USAGE, 50.0), Probe(50.0))
+    feed(one, Started(50.0, 1), Tick(60.0), Cancel(60.5, 1))
+    assert feed(one, refused(61.0, 1, USAGE, 50.0))[0] == ("Finish", 1, "timed_out", "timeout")
+    assert starts(one, Tick(62.0)) == [2]
