@@ -177,7 +177,8 @@ class Loop:
     def _may_leave(self) -> bool:
         """Whether nothing is left to do for a runner that does not stay to the end."""
         if self._settle:
-            if any(run.stopped for run in self._runs) or self._recorder.trouble:
+            busy = any(run.stopped or not isinstance(run, Attempt) for run in self._runs)
+            if busy or self._recorder.trouble:
                 return False
         elif self._leaving:
             in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2

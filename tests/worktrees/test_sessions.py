@@ -216,3 +216,21 @@ def test_a_kept_worktree_stays(stub_cpr: Cpr, repo: Checkout) -> None:
     ).wait(LIMIT_S)
     assert Path(session[0].fields["worktree"]).is_dir()
     assert repo.git("worktree", "list").count("\n") == 1
+
+
+def test_a_task_that_is_cancelled_without_a_runner_is_harvested_all_the_same(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    stub.fifos("x")
+    session = stub_cpr.launch(
+        prompts({"id": "x", "prompt": plan(here="x", gate="x")}, "left"), "--worktree", "-j1"
+    )
+    stub.await_here("x")
+    Path(stub.calls()["x"]["cwd"], "half.txt").write_text("half\n")
+    kill_runner(session)
+    stub_cpr.good("cancel", session.id, "--task", "x")
+    processes.await_lock(session.path / "runner.lock")
+    assert session.refresh()[0].outcome == "cancelled" and session.state == "interrupted"
+    assert repo.git("show", "main-task-x:half.txt") == "half"
+    stub_cpr.good("cancel", session.id)
+    assert session.refresh().state == "cancelled"
