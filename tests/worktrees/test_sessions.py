@@ -15,6 +15,7 @@ from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
+from cpr_nb.worktrees.lock import repository_lock
 
 
 @pytest.fixture
@@ -234,3 +235,42 @@ def test_a_task_that_is_cancelled_without_a_runner_is_harvested_all_the_same(
     assert repo.git("show", "main-task-x:half.txt") == "half"
     stub_cpr.good("cancel", session.id)
     assert session.refresh().state == "cancelled"
+
+
+def test_a_runner_that_is_killed_during_the_harvest_loses_nothing(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout, token: str
+) -> None:
+    stub.fifos("x")
+    session = stub_cpr.launch(
+        prompts({"id": "x", "prompt": plan(here="x", gate="x")}), "--worktree"
+    )
+    stub.await_here("x")
+    Path(stub.calls()["x"]["cwd"], "work.txt").write_text("done\n")
+    journal = session.path / "journal.jsonl"
+    with repository_lock(str(repo.path / ".git")):  # the harvest gets so far and no further
+        stub.release("x")
+        while '"harvest_started"' not in journal.read_text():
+            pass
+        kill_runner(session)
+        for pid in processes.survivors(token):
+            processes.end(pid)
+    assert session.state == "interrupted"
+    stub_cpr.good("resume", session.id)
+    session.wait(LIMIT_S)
+    assert (session[0].outcome, session[0].attempts, session[0].text) == ("succeeded", 1, "done")
+    assert repo.git("show", "main-task-x:work.txt") == "done"
+    assert "+done" in session[0].diff().patch and session[0].fields["lines_added"] == 1
+    assert len(stub.calls()) == 1 and repo.git("worktree", "list").count("\n") == 0
+
+
+def test_a_diff_is_harmless_in_a_notebook(stub_cpr: Cpr, stub: Stub, repo: Checkout) -> None:
+    stub.fifos("x")
+    session = stub_cpr.launch(
+        prompts({"id": "x", "prompt": plan(here="x", gate="x")}), "--worktree"
+    )
+    stub.await_here("x")
+    Path(stub.calls()["x"]["cwd"], "a.txt").write_text("<script>alert(1)</script>\n")
+    stub.release("x")
+    diff = session.wait(LIMIT_S)[0].diff()
+    assert "-one\n+<script>alert(1)</script>" in str(diff) and bool(diff)
+    assert "<script>" not in diff._repr_html_() and "&lt;script&gt;" in diff._repr_html_()
