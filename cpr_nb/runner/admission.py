@@ -137,6 +137,12 @@ class Admission:
             self.governor.started(at, task)
         return task
 
+    def may_go_on(self, task: int) -> bool:
+        """Whether a task that was let in, and got its checkout meanwhile, may start its agent."""
+        governor = self.governor
+        held = governor.paused or governor.disk or governor.limit is not None
+        return governor.probe == task or not (held or self.over_budget)
+
     @property
     def over_budget(self) -> bool:
         """Whether the budget is spent."""
