@@ -110,6 +110,10 @@ class Admission:
     def postponed(self, task: int, at: float) -> None:
         """There was no room for a task's files: nothing starts until `DiskFree` is told."""
         self.governor.disk = self.governor.disk or "no room for a task's files"
+        self.withdraw(task, at)
+
+    def withdraw(self, task: int, at: float) -> None:
+        """A task does not probe after all, if it was to: another one does, soon."""
         if self.governor.probe == task:
             self.governor.probe_withdrawn(at)
 

@@ -276,7 +276,7 @@ class Schedule:
         active = self._book.active[event.task]
         if limit.kind == limits.LOGIN and 0.0 <= active.refused_at < self._admission.answered_at:
             # Others were answered since it was refused before: this is its own affair.
-            self._admission.postponed(event.task, event.at)
+            self._admission.withdraw(event.task, event.at)
             self._finish(event.task, outcome, out)
             return
         self._admission.limited(event.at, limit, event.task)
@@ -320,7 +320,7 @@ class Schedule:
         active.prepared = event.exists
         outcome = prepared_outcome(self._plans[task], active, event.outcome)
         if outcome is not None:
-            self._admission.postponed(task, event.at)
+            self._admission.withdraw(task, event.at)
             self._finish(task, outcome, out)
         elif self._admission.may_go_on(task):
             self._start(task, event.at, out)
