@@ -24,7 +24,9 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def repo(tmp_path: Path) -> Checkout:
     """A repository with a few files and one commit."""
     checkout = Checkout.new(tmp_path / "shop")
-    checkout.write({"a.txt": "one\ntwo\nthree\n", "sub/b.txt": "b\n", ".gitignore": "*.log\nout/\n"})
+    checkout.write(
+        {"a.txt": "one\ntwo\nthree\n", "sub/b.txt": "b\n", ".gitignore": "*.log\nout/\n"}
+    )
     checkout.commit("first")
     return checkout
 
