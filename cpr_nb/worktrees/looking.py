@@ -58,6 +58,26 @@ class Place(NamedTuple):
         return Git(folder, git_dir=self.git_dir, index=index)
 
 
+def find_admin_dir(common_dir: str, path: str) -> str:
+    """The git directory of a worktree, also of one that a killed git has half made; or empty."""
+    folder = f"{common_dir}/worktrees"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        try:
+            with open(f"{folder}/{name}/gitdir", "rb") as file:
+                link = os.path.join(f"{folder}/{name}", os.fsdecode(file.read()).rstrip("\n"))
+        except OSError:
+            # It is the first that git writes, beside a lock; the name is that of the folder.
+            half_made = os.path.exists(f"{folder}/{name}/locked")
+            if half_made and name.rstrip("0123456789") == os.path.basename(path).rstrip(
+                "0123456789"
+            ):
+                return f"{folder}/{name}"
+            continue
+        if os.path.realpath(os.path.dirname(link)) == os.path.realpath(path):
+            return f"{folder}/{name}"
+    return ""
+
+
 def operation(place: Place) -> str | None:
     """What is in progress: merge, rebase, cherry-pick, revert, bisect, or nothing."""
     for name, word in _OPERATIONS.items():

@@ -10,14 +10,13 @@ from cpr_nb.worktrees import notes, removing
 from cpr_nb.worktrees.harvest import harvest, is_taken_over, place_of, trailer
 from cpr_nb.worktrees.include import copy_included
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.looking import Place, gitlinks
+from cpr_nb.worktrees.looking import Place, find_admin_dir, gitlinks
 from cpr_nb.worktrees.notes import BranchNote, TaskNote
 from cpr_nb.worktrees.orders import Order
 from cpr_nb.worktrees.ports import choose_port
 from cpr_nb.worktrees.repo import (
     Git,
     GitFailed,
-    Registered,
     Repository,
     open_repository,
     registered_worktrees,
@@ -209,13 +208,8 @@ def _adopt(repo: Repository, order: Order, note: TaskNote, branch: BranchNote) -
         WorktreeError: If somebody else is in it.
     """
     for found in registered_worktrees(repo.shared):
-        place = Place(
-            repo.common_dir,
-            found.path,
-            _admin_dir(repo.common_dir, found),
-            branch.branch,
-            branch.base_commit,
-        )
+        admin = "" if found.is_main else find_admin_dir(repo.common_dir, found.path)
+        place = Place(repo.common_dir, found.path, admin, branch.branch, branch.base_commit)
         theirs = notes.read_worktree(place.admin_dir)
         owners = [o for o in branch.owners if o.is_task(*_ids(theirs))]
         if found.branch != branch.branch and not owners:
@@ -241,20 +235,6 @@ def _ids(theirs: dict[str, Any]) -> tuple[str, str]:
     return str(theirs.get("session_id")), str(theirs.get("task_id"))
 
 
-def _admin_dir(common_dir: str, found: Registered) -> str:
-    """The git directory of a registered worktree; empty for the main checkout."""
-    folder = f"{common_dir}/worktrees"
-    for name in [] if found.is_main else sorted(os.listdir(folder)):
-        try:
-            with open(f"{folder}/{name}/gitdir", encoding="utf-8", errors="surrogateescape") as f:
-                link = os.path.join(f"{folder}/{name}", f.read().rstrip("\n"))
-        except OSError:
-            continue
-        if os.path.realpath(os.path.dirname(link)) == os.path.realpath(found.path):
-            return f"{folder}/{name}"
-    return ""
-
-
 def _take(
     order: Order, note: TaskNote, place: Place, owner: notes.Owner, *, is_on_branch: bool
 ) -> bool:
@@ -264,7 +244,7 @@ def _take(
         Whether it was; if not, it has been removed.
     """
     title = f"Left-over changes of task {owner.task_id}"
-    with scratch(place.common_dir, f"{order.session_id[:8]}-{order.task_id}") as folder:
+    with scratch(place.common_dir, order.label) as folder:
         saved = save(
             place,
             folder,

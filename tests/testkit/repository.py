@@ -83,9 +83,7 @@ class Checkout:
         """Everything that nobody but the user may touch: index, HEAD, stash, branch, files."""
         git_dir = self.path / ".git"
         files = {
-            str(file.relative_to(self.path)): (
-                os.readlink(file) if file.is_symlink() else data(file)
-            )
+            str(file.relative_to(self.path)): (file.readlink() if file.is_symlink() else data(file))
             for file in sorted(self.path.rglob("*"))
             if git_dir not in file.parents and (file.is_symlink() or file.is_file())
         }
