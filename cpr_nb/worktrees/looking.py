@@ -112,8 +112,10 @@ def unsaved_repository(path: str) -> str | None:
         path: Its top folder.
 
     Returns:
-        None if all of it came from a remote repository.
+        None if all of it came from a remote repository, or there is none.
     """
+    if not os.path.exists(f"{path}/.git"):
+        return None
     git = Git(path)
     status = git.run("status", "--porcelain", "-z", "--ignore-submodules=none", check=False)
     if status.status or status.out:
