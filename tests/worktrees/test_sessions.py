@@ -309,7 +309,7 @@ def test_branches_are_listed_forecast_merged_and_cleaned(
     assert (repo.path / "x.txt").read_text() == "x\n" and (repo.path / "y.txt").exists()
     assert session.worktrees_df().merged.all()
     assert stub_cpr.good("clean", session.id).count(": removed") == 2
-    assert repo.branches == ["main"]
+    assert repo.branches() == ["main"]
 
 
 def test_merging_stops_at_a_conflict_and_says_how_to_go_on(
