@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -39,8 +40,9 @@ def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
     repo.write({"a.txt": "one\nunsaved\n", "new.txt": "untracked\n"})
     repo.git("stash", "list")
     before = repo.state()
+    both = [[write("shared.txt", f"{n}\n")] if n < 3 else [] for n in range(12)]
     elements = [
-        {"id": f"t{n}", "prompt": script(write(f"f{n}.txt", f"{n}\n"), {"text": "done"})}
+        {"id": f"t{n}", "prompt": script(write(f"f{n}.txt", f"{n}\n"), *both[n], {"text": "done"})}
         for n in range(12)
     ]
     results = str(tmp_path / "results")
@@ -52,19 +54,27 @@ def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
     for n in range(12):
         branch = f"main-task-t{n}"
         assert repo.git("show", f"{branch}:f{n}.txt") == f"{n}"
-        assert repo.git("diff", "--name-only", "main", branch) == f"f{n}.txt"
+        changed = [f"f{n}.txt", *(["shared.txt"] if n < 3 else [])]
+        assert repo.git("diff", "--name-only", "main", branch).split() == changed
         session = one if n < 6 else two
         fields = session.task(f"t{n}").fields
-        assert (fields["branch"], fields["n_files_changed"], fields["lines_added"]) == (
-            branch,
-            1,
-            1,
-        )
+        figures = (fields["branch"], fields["n_files_changed"], fields["lines_added"])
+        assert figures == (branch, len(changed), len(changed))
         assert f"+{n}\n" in (session.path / f"task-t{n}.patch").read_text()
     assert repo.state() == before
     assert repo.git("worktree", "list").count("\n") == 0
     told = real_cpr.good("status", one.id, "--results-dir", results)
     assert "Branches ready to merge:" in told and f"merge {one.id[:8]}" in told
+    pairs = {(row.branch, row.other) for row in one.conflicts_df().itertuples()}
+    names = [f"main-task-t{n}" for n in range(3)]
+    assert pairs == set(itertools.combinations(names, 2)), "as forecast …"
+    repo.git("checkout", "--", "a.txt")
+    (repo.path / "new.txt").unlink()
+    report = one.merge()
+    assert [m.task_id for m in report.merged] == ["t3", "t4", "t5", "t0"], "… and as met"
+    assert report.stopped is not None and report.stopped.files == ("shared.txt",)
+    assert (report.stopped.branch, report.left) == ("main-task-t1", ("main-task-t2",))
+    assert len(two.merge().merged) == 6
 
 
 @pytest.mark.real_cli
