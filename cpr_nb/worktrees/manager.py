@@ -133,13 +133,14 @@ def _make(repo: Repository, order: Order, note: TaskNote) -> None:
         raise WorktreeError(f"can't make the worktree {path}: {error}") from None
     admin_dir = Git(path).run("rev-parse", "--absolute-git-dir").text
     _own(repo, order, note, admin_dir)
+    note.write()
 
 
 def _own(repo: Repository, order: Order, note: TaskNote, admin_dir: str) -> None:
     port = int(notes.read_worktree(admin_dir).get("port", 0))
     port = port or choose_port(repo.common_dir, str(note["branch"]))
     notes.write_worktree(admin_dir, order.owner, port)
-    note.write(admin_dir=admin_dir, port=port)
+    note.fields |= {"admin_dir": admin_dir, "port": port}
 
 
 def _undo(repo: Repository, note: TaskNote, known: BranchNote | None) -> None:
@@ -220,9 +221,10 @@ def _adopt(repo: Repository, order: Order, note: TaskNote, branch: BranchNote) -
         if not owner.is_task(order.session_id, order.task_id) and notes.in_use(owner):
             where = f"{branch.branch} in {found.path}"
             raise WorktreeError(f"{_whose(owner)} is still at work on {where}")
-        if _take(order, note, place, owner, is_on_branch=found.branch == branch.branch):
-            _own(repo, order, note, place.admin_dir)
+        if _save_earlier(order, note, place, owner, found.branch == branch.branch):
             notes.write_branch(repo.common_dir, branch.with_owner(order.owner))
+            _own(repo, order, note, place.admin_dir)
+            note.write(stage=notes.FILLED, worktree=place.path, is_adopted=True)
             return True
     return False
 
@@ -235,32 +237,28 @@ def _ids(theirs: dict[str, Any]) -> tuple[str, str]:
     return str(theirs.get("session_id")), str(theirs.get("task_id"))
 
 
-def _take(
-    order: Order, note: TaskNote, place: Place, owner: notes.Owner, *, is_on_branch: bool
+def _save_earlier(
+    order: Order, note: TaskNote, place: Place, owner: notes.Owner, is_on_branch: bool
 ) -> bool:
-    """Saves what an earlier task has left in a worktree, and takes it over if it is whole.
+    """Saves what an earlier task has left in a worktree.
 
     Returns:
-        Whether it was; if not, it has been removed.
+        Whether it is whole, so that one can go on in it; if not, it has been removed.
     """
+    theirs = TaskNote.read(owner.session_folder, owner.task_id)
+    from_setup = theirs["from_setup"] if theirs["worktree"] == place.path else None
     title = f"Left-over changes of task {owner.task_id}"
+    words = trailer(owner.session_id, owner.task_id)
     with scratch(place.common_dir, order.label) as folder:
-        saved = save(
-            place,
-            folder,
-            title=title,
-            trailer=trailer(owner.session_id, owner.task_id),
-            from_setup={},
-        )
+        saved = save(place, folder, title=title, trailer=words, from_setup=from_setup or {})
         note.fields["start_commit"] = saved.tip
         note.fields["notes"] = [*note["notes"], *saved.notes]
         if is_on_branch and place.has_folder and place.has_admin:
             removing.settle(place, saved.index_path)
-            note.write(stage=notes.FILLED, worktree=place.path, is_adopted=True)
             return True
         if saved.unsaved:
             raise WorktreeError(f"{place.path} must stay: {'; '.join(saved.unsaved)}")
-        removing.make_ready(place, saved.index_path, saved.commit, ())
+        removing.make_ready(place, saved.index_path, saved.commit, saved.left_by_setup)
     why = removing.remove_saved(place)
     if why:
         raise WorktreeError(f"{place.path} can't be removed: {why}")

@@ -205,8 +205,7 @@ class _Saving:
         if nested:
             self._unsaved.append(f"a git repository of its own: {some(nested)}")
         for name in gitlinks(self._git):
-            path = f"{self._place.path}/{name}"
-            why = unsaved_repository(path) if os.path.exists(f"{path}/.git") else None
+            why = unsaved_repository(f"{self._place.path}/{name}")
             if why:
                 self._unsaved.append(f"the repository {name}: {why}")
         if os.path.isdir(f"{self._place.path}/.git"):
