@@ -8,9 +8,9 @@ from typing import NamedTuple
 from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.store.read import read_session
 from cpr_nb.worktrees import notes, removing
-from cpr_nb.worktrees.listing import TaskBranch, checkout_of, is_dirty, target_of, task_branches
+from cpr_nb.worktrees.listing import TaskBranch, checkout_of, target_of, task_branches
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.looking import find_admin_dir, gitlinks, unsaved_repository
+from cpr_nb.worktrees.looking import gitlinks, unsaved_repository
 from cpr_nb.worktrees.repo import shared_git
 
 
@@ -86,18 +86,16 @@ class _Cleaning:
         self._branch, self._named, self._dry_run = branch, named, dry_run
         self._git = shared_git(branch.place.common_dir)
         self._target = target_of(self._git, into)
-        place = branch.place
-        admin = place.admin_dir or find_admin_dir(place.common_dir, place.path)
-        self._place = place._replace(admin_dir=admin)
+        self._place = branch.place
 
     def run(self) -> Iterator[Cleaned]:
         busy = self._in_use()
-        has_worktree = self._place.has_folder or self._place.has_admin
+        has_worktree = self._branch.has_worktree
         if busy:
             if has_worktree or self._branch.tip:
                 yield self._told(self._place.path if has_worktree else None, busy)
             return
-        if has_worktree and self._is_still_ours():
+        if has_worktree:
             why = "" if self._named else self._would_lose()
             if not (why or self._dry_run):
                 removing.discard(self._place)
@@ -105,7 +103,8 @@ class _Cleaning:
             if why:
                 return
         harvested = self._branch.note["harvest"] or {}
-        for name in (self._place.branch, harvested.get("rescued_branch")):
+        own = self._place.branch if self._branch.tip else None
+        for name in (own, harvested.get("rescued_branch")):
             tip = self._git.commit(f"refs/heads/{name}") if name else None
             if tip is not None:
                 yield self._clean_branch(str(name), tip)
@@ -120,17 +119,13 @@ class _Cleaning:
             return f"its session is {state}: resume or cancel it first"
         return ""
 
-    def _is_still_ours(self) -> bool:
-        """Whether the folder is the task's, and not one that came there later."""
-        theirs = notes.read_worktree(self._place.admin_dir)
-        ids = str(theirs.get("session_id")), str(theirs.get("task_id"))
-        return any(owner.is_task(*ids) for owner in self._branch.owners)
-
     def _would_lose(self) -> str:
         """What removing the worktree would lose."""
         if not self._place.has_folder:
             return ""
-        if is_dirty(self._place):
+        if not self._place.has_admin:
+            return "git does not know it any more"
+        if self._branch.is_dirty:
             return "it holds changes that are not committed"
         git = self._place.git()
         for name in gitlinks(git):

@@ -162,7 +162,9 @@ def _give_up(order: Order, note: TaskNote, place: Place) -> None:
         if place.path and not is_taken_over(note, order, place):
             removing.discard(place)
         tip = git.commit(f"refs/heads/{place.branch}")
-        if tip == place.base_commit and note["is_new_branch"]:
+        known = notes.read_branch(place.common_dir, place.branch)
+        is_ours = known is not None and known.belongs_to(order.session_id, order.task_id)
+        if tip == place.base_commit and note["is_new_branch"] and is_ours:
             git.run("update-ref", "-d", f"refs/heads/{place.branch}", tip)
             notes.forget_branch(place.common_dir, place.branch)
             tip = None

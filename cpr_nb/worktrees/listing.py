@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
+from cpr_nb.store.read import read_session
 from cpr_nb.worktrees import notes
 from cpr_nb.worktrees.harvest import place_of
-from cpr_nb.worktrees.looking import Place
+from cpr_nb.worktrees.looking import Place, is_dirty
 from cpr_nb.worktrees.notes import TaskNote
 from cpr_nb.worktrees.repo import Git, registered_worktrees, shared_git
 
@@ -22,20 +23,30 @@ class TaskBranch(NamedTuple):
     task_id: str
     note: TaskNote
     place: Place
-    #: Where the branch is; None if it is gone.
+    #: Where the branch is; None if it is gone, or by now that of somebody else.
     tip: str | None
-
-    @property
-    def owners(self) -> tuple[notes.Owner, ...]:
-        """Every task that ever worked on the branch."""
-        note = notes.read_branch(self.place.common_dir, self.place.branch)
-        own = notes.Owner(self.session_id, self.task_id, self.session_folder)
-        return note.owners if note else (own,)
+    #: Every task that ever worked on the branch, the latest last.
+    owners: tuple[notes.Owner, ...]
 
     @property
     def is_at_work(self) -> bool:
         """Whether a task may be working on it just now."""
         return any(notes.in_use(owner) for owner in self.owners)
+
+    @property
+    def has_worktree(self) -> bool:
+        """Whether it has a worktree, and the folder is not by now that of another task."""
+        if not self.place.has_admin:
+            harvested = self.note["harvest"] or {}
+            return self.place.has_folder and harvested.get("worktree") == self.place.path
+        theirs = notes.read_worktree(self.place.admin_dir)
+        ids = str(theirs.get("session_id")), str(theirs.get("task_id"))
+        return any(owner.is_task(*ids) for owner in self.owners)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether its worktree holds changes that are in no commit."""
+        return is_dirty(self.place, self.note["from_setup"] or {})
 
 
 class WorktreeRow(NamedTuple):
@@ -71,6 +82,8 @@ def task_branches(
 ) -> list[TaskBranch]:
     """The branches of tasks, each once: of several tasks that worked on it, the latest.
 
+    They come in the order of the sessions' tasks.
+
     Args:
         session_folders: The sessions.
         tasks: The ids of the tasks that are wanted; default all.
@@ -78,22 +91,34 @@ def task_branches(
     Raises:
         WorktreeError: If a task that is wanted never had a branch.
     """
-    found: dict[tuple[str, str], TaskBranch] = {}
+    found: dict[tuple[str, ...], TaskBranch] = {}
     for folder in map(os.path.abspath, session_folders):
-        session_id = os.path.basename(folder).removeprefix("session-")
-        for task_id, note in notes.task_notes(folder):
+        known = [str(t.get("transaction_id")) for t in read_session(folder).tasks or ()]
+        numbers = {task_id: number for number, task_id in enumerate(known)}
+        here = [one for one in notes.task_notes(folder) if tasks is None or one[0] in tasks]
+        for task_id, note in sorted(here, key=lambda one: numbers.get(one[0], len(numbers))):
             place = place_of(note)
-            wanted = tasks is None or task_id in tasks
-            if wanted and place.branch and os.path.isdir(place.common_dir):
-                tip = shared_git(place.common_dir).commit(f"refs/heads/{place.branch}")
-                branch = TaskBranch(folder, session_id, task_id, note, place, tip)
-                key = place.common_dir, place.branch
-                if key not in found or branch.owners[-1].is_task(session_id, task_id):
+            if place.branch and os.path.isdir(place.common_dir):
+                branch = _task_branch(folder, task_id, note, place)
+                own = branch.owners[-1].is_task(branch.session_id, task_id)
+                key = place.common_dir, place.branch, *(() if branch.tip else branch.owners[-1])
+                if own or key not in found:
                     found[key] = branch
     missing = sorted(set(tasks or ()) - {branch.task_id for branch in found.values()})
     if missing:
         raise WorktreeError(f"no worktree was ever made for {', '.join(missing)}")
     return list(found.values())
+
+
+def _task_branch(folder: str, task_id: str, note: TaskNote, place: Place) -> TaskBranch:
+    own = notes.Owner(os.path.basename(folder).removeprefix("session-"), task_id, folder)
+    known = notes.read_branch(place.common_dir, place.branch)
+    tip: str | None = None
+    owners: tuple[notes.Owner, ...] = (own,)
+    if known is not None and known.belongs_to(own.session_id, task_id):
+        tip = shared_git(place.common_dir).commit(f"refs/heads/{place.branch}")
+        owners = known.owners
+    return TaskBranch(folder, own.session_id, task_id, note, place, tip, owners)
 
 
 def worktrees(session_folders: Iterable[str], *, into: str | None = None) -> list[WorktreeRow]:
@@ -121,6 +146,7 @@ def _row(branch: TaskBranch, into: str | None) -> WorktreeRow:
     git = shared_git(place.common_dir)
     name, target = target_of(git, into)
     ahead = behind = merged = None
+    has_folder = branch.has_worktree and place.has_folder
     if branch.tip is not None:
         words = ("rev-list", "--left-right", "--count", f"{branch.tip}...{target}")
         ahead, behind = map(int, git.run(*words).text.split())
@@ -129,9 +155,9 @@ def _row(branch: TaskBranch, into: str | None) -> WorktreeRow:
         branch.session_id,
         branch.task_id,
         place.branch,
-        place.path if place.has_folder else None,
-        sum(_sizes_bytes(place.path)) if place.has_folder else 0,
-        is_dirty(place) if place.has_folder else None,
+        place.path if has_folder else None,
+        sum(_sizes_bytes(place.path)) if has_folder else 0,
+        branch.is_dirty if has_folder else None,
         ahead,
         behind,
         merged,
@@ -158,12 +184,6 @@ def target_of(git: Git, into: str | None) -> tuple[str, str]:
     if tip is None:
         raise WorktreeError(f"there is no branch {name}" if name else "there is no commit")
     return name or tip, tip
-
-
-def is_dirty(place: Place) -> bool:
-    """Whether a worktree holds changes that are in no commit; what git can't read, does."""
-    said = place.git().run("status", "--porcelain", "-z", check=False)
-    return bool(said.status or said.out) or not place.has_admin
 
 
 def _sizes_bytes(folder: str) -> Iterator[int]:

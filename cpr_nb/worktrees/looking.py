@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from cpr_nb.worktrees.repo import Git
+from cpr_nb.worktrees.repo import Git, GitFailed
 
 #: A file or folder in a worktree's git directory → what is in progress while it is there.
 _OPERATIONS = {
@@ -171,7 +172,26 @@ def fingerprint(path: str) -> str:
 
 
 def changed_paths(git: Git) -> dict[str, str]:
-    """What differs from HEAD just now, ignored files aside: path → its fingerprint."""
-    words = ("diff-index", "-z", "--name-only", "--no-renames", "--ignore-submodules=dirty")
-    names = {*git.run(*words, "HEAD").names, *untracked(git)[0]}
-    return {name: fingerprint(f"{git.folder}/{name}") for name in sorted(names)}
+    """What differs from HEAD just now, ignored files aside: path → its fingerprint.
+
+    A repository that lies in the worktree is told with a slash at its end.
+    """
+    words = ("status", "--porcelain", "-z", "--no-renames", "--ignore-submodules=dirty")
+    names = (line[3:] for line in git.run(*words).names)
+    return {name: fingerprint(f"{git.folder}/{name}") for name in names}
+
+
+def is_dirty(place: Place, from_setup: Mapping[str, str]) -> bool:
+    """Whether a worktree holds changes that are in no commit, and that set-up has not made.
+
+    Args:
+        place: The worktree; one that git can't read counts as dirty.
+        from_setup: What differed from HEAD when set-up was done: path → fingerprint.
+    """
+    if not place.has_admin:
+        return True
+    try:
+        changed = changed_paths(place.git())
+    except GitFailed:
+        return True
+    return any(name.endswith("/") or from_setup.get(name) != now for name, now in changed.items())

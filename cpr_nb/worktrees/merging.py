@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.worktrees import removing
+from cpr_nb.worktrees import notes, removing
 from cpr_nb.worktrees.forecast import forecast, one_repository
+from cpr_nb.worktrees.harvest import trailer
 from cpr_nb.worktrees.listing import TaskBranch, checkout_of, target_of, task_branches
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.looking import Place, operation
+from cpr_nb.worktrees.looking import Place, operation, unmerged_files
 from cpr_nb.worktrees.repo import Git, GitFailed, shared_git
 
 ORDERS = ("fewest-conflicts", "task")
@@ -170,8 +171,8 @@ def _choose(
         why = None
         if branch.tip is None:
             why = "the branch is gone"
-        elif branch.is_at_work:
-            why = "its task is still at work"
+        elif branch.is_at_work or branch.note.stage == notes.READY:
+            why = "its task has not ended: wait for its session, or resume it"
         elif branch.place.branch == target.branch:
             why = "it is the target itself"
         elif git.is_ancestor(branch.tip, target.tip):
@@ -239,11 +240,11 @@ class _Merging:
     def _one(self, git: Git, branch: TaskBranch) -> Stopped | None:
         """Merges one branch and moves the target; tells why if it can't."""
         name = branch.place.branch
-        message = f"Merge task {branch.task_id} of session {branch.session_id}\n\n{name}\n"
-        words = ("merge", "--no-ff", "--no-edit", "--no-stat", "--quiet", "-m", message)
-        said = git.run(*words, str(branch.tip), check=False)
+        message = f"Merge {name}\n\n{trailer(branch.session_id, branch.task_id)}\n"
+        words = ("merge", "--no-ff", "--no-stat", "--no-log", "--quiet", "--cleanup=verbatim")
+        said = git.run(*words, "-m", message, str(branch.tip), check=False)
         if said.status:
-            files = tuple(git.run("diff", "--name-only", "--diff-filter=U", "-z").names)
+            files = tuple(unmerged_files(git))
             git.run("reset", "--hard", "--quiet", self._tip)
             why = f"{name} conflicts in {len(files)} files" if files else said.err.strip()
             return self._stop(branch, why, files)
@@ -269,7 +270,8 @@ class _Merging:
         if git.symbolic_head() != f"refs/heads/{branch}" or git.commit("HEAD") != self._tip:
             raise WorktreeError(f"{folder} is no longer where it was when merging began")
         check_clean(self._target)
-        git.run("merge", "--ff-only", "--no-stat", "--quiet", "--no-autostash", commit)
+        words = ("--ff-only", "--no-squash", "--no-stat", "--quiet", "--no-autostash")
+        git.run("merge", *words, commit)
 
     def _stop(self, branch: TaskBranch, why: str, files: tuple[str, ...]) -> Stopped:
         name, target = branch.place.branch, self._target

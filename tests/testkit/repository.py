@@ -164,11 +164,13 @@ class Runner:
         (self.folder / "runner.lock").touch()
         self.cwd = cwd
         self.env: dict[str, str] = {}
+        self.task_ids: list[str] = []
         self._status("running")
 
     def _status(self, overall: str) -> None:
         told = {"overall_status": overall, "schema_version": 1, "session_id": self.session_id}
-        (self.folder / "status.json").write_text(json.dumps({**told, "tasks": []}))
+        tasks = [{"transaction_id": task_id} for task_id in self.task_ids]
+        (self.folder / "status.json").write_text(json.dumps({**told, "tasks": tasks}))
 
     def order(self, task_id: str, **options: Any) -> dict[str, Any]:
         """The order for one task."""

@@ -100,6 +100,42 @@ def test_a_retry_saves_what_an_interrupted_session_has_left(
     assert made.path.exists()
 
 
+def test_a_retry_does_not_take_what_set_up_left_for_work(
+    repo: Checkout, runner: Runner, new_runner: NewRunner
+) -> None:
+    runner.prepare("docs", setup="echo x > generated.txt")
+    made = new_runner().prepare("docs", parent={**runner.parent, "task_id": "docs"})
+    assert made.log("main..HEAD") == []
+    assert (made.path / "generated.txt").exists()
+
+
+def test_a_task_that_is_prepared_again_after_its_harvest_goes_on(
+    repo: Checkout, runner: Runner
+) -> None:
+    runner.prepare("docs").write({"c.txt": "c\n"})
+    first = runner.harvest("docs")
+    made = runner.prepare("docs")
+    assert (made.branch, made.head) == ("main-task-docs", first["tip_commit"])
+    made.write({"d.txt": "d\n"})
+    told = runner.harvest("docs")
+    assert (told["n_commits"], told["n_files_changed"], told["worktree"]) == (2, 2, None)
+
+
+def test_a_worktree_in_the_middle_of_a_rebase_is_saved_before_a_retry(
+    repo: Checkout, runner: Runner, new_runner: NewRunner
+) -> None:
+    made = runner.prepare("docs")
+    made.git("switch", "-q", "-c", "theirs")
+    made.commit("theirs", {"a.txt": "theirs\n"})
+    made.git("switch", "-q", made.branch)
+    tip = made.commit("mine", {"a.txt": "mine\n"})
+    made.git("rebase", "theirs", ok=False)
+    again = new_runner().prepare("docs", parent={**runner.parent, "task_id": "docs"})
+    assert again.head == tip
+    assert again.git("status", "--porcelain") == ""
+    assert "<<<<<<<" in repo.files("main-task-docs-rescued")["a.txt"]
+
+
 def test_a_branch_that_the_user_has_checked_out_is_not_worked_on(
     repo: Checkout, runner: Runner, new_runner: NewRunner
 ) -> None:

@@ -355,6 +355,21 @@ def test_folders_that_may_not_be_written_go_too(repo: Checkout, runner: Runner) 
     assert not made.path.exists()
 
 
+def test_a_file_that_cannot_be_added_keeps_the_worktree_and_the_rest_is_saved(
+    repo: Checkout, runner: Runner
+) -> None:
+    repo.git("config", "filter.bad.clean", "false")
+    repo.git("config", "filter.bad.required", "true")
+    repo.commit("filtered", {".gitattributes": "*.bad filter=bad\n"})
+    made = runner.prepare("docs")
+    made.write({"good.txt": "good\n", "x.bad": "work\n"})
+    told = runner.harvest("docs")
+    assert repo.files("main-task-docs")["good.txt"] == "good"
+    assert told["worktree"] == str(made.path)
+    assert told["kept_because"].startswith("git add: ")
+    assert (made.path / "x.bad").read_text() == "work\n"
+
+
 def test_a_disk_that_takes_nothing_more_loses_nothing(repo: Checkout, runner: Runner) -> None:
     """Stands for every failure to save: the objects can't be written."""
     made = runner.prepare("docs")
