@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         TaskTimedOut,
         UnknownOption,
         WaitTimeout,
+        WorktreeError,
     )
 
 __version__ = "0.1.0"
@@ -64,6 +65,7 @@ _HOMES = {
     "TaskTimedOut": "cpr_nb.model.errors",
     "UnknownOption": "cpr_nb.model.errors",
     "WaitTimeout": "cpr_nb.model.errors",
+    "WorktreeError": "cpr_nb.model.errors",
 }
 
 __all__ = [
@@ -88,6 +90,7 @@ __all__ = [
     "TaskTimedOut",
     "UnknownOption",
     "WaitTimeout",
+    "WorktreeError",
     "__version__",
     "attach",
     "launch",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from cpr_nb._checkouts import find_checkouts
 from cpr_nb._machine import check_permissions, default_parallel, find_claude
 from cpr_nb._session import Session
 from cpr_nb.executors.local import LocalExecutor
@@ -40,6 +41,7 @@ class LaunchPlan:
         parent_session_id: The session that this one retries.
         own_environment: Whether ``environ`` is not that of this process; such a session can't
             be retried, for nobody has that environment any more.
+        checkouts: Where the branches of tasks with a worktree begin.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class LaunchPlan:
         parent_session_id: str | None,
         *,
         own_environment: bool = False,
+        checkouts: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -60,6 +63,7 @@ class LaunchPlan:
         self.environ = environ
         self.parent_session_id = parent_session_id
         self.own_environment = own_environment
+        self.checkouts = checkouts or {}
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -115,6 +119,11 @@ class LaunchPlan:
         thing: dict[str, Any] = {"id": task.task_id, "prompt": task.prompt, "options": options}
         if "env" in task.options:
             thing["env_names"] = sorted(task.options["env"])
+        if task.task_id in self.checkouts:
+            thing["checkout"] = self.checkouts[task.task_id]
+            if self.parent_session_id is not None:
+                parent = {"session_id": self.parent_session_id, "task_id": task.task_id}
+                thing["parent"] = parent
         return thing
 
 
@@ -152,6 +161,8 @@ def plan(
         task_environ = {**inherited, **checked.get("env", {}), **task.options.get("env", {})}
         check_permissions(mode, task_environ, f"{task.where}: permissions={mode}")
     _check_claude_args(checked, tasks)
+    if "worktree_dir" in checked:
+        checked["worktree_dir"] = str(Path(checked["worktree_dir"]).expanduser().absolute())
     return LaunchPlan(
         tasks,
         checked,
@@ -160,6 +171,7 @@ def plan(
         inherited,
         parent_session_id,
         own_environment=environ is not None,
+        checkouts=find_checkouts(checked, tasks),
     )
 
 

@@ -16,6 +16,7 @@ from cpr_nb.store.read import open_regular, read_answer
 
 if TYPE_CHECKING:
     from cpr_nb._session import Session
+    from cpr_nb.display.diff import Diff
 
 _ERRORS = {
     states.FAILED: errors.TaskFailed,
@@ -156,6 +157,20 @@ class Task:
         Each has ``rule`` beside it: what ``allow=[…]`` would need to let it pass.
         """
         return [{**d, "rule": denial_rule(d)} for d in denials_of(self.facts().result)]
+
+    def diff(self) -> Diff:
+        """What it changed in its worktree: text, and with colours in a notebook.
+
+        Empty if it has changed nothing, has not ended, or had no worktree.
+        """
+        from cpr_nb.display.diff import Diff
+
+        path = self._session.paths.patch(self.id)
+        try:
+            with open_regular(path) as file:
+                return Diff(file.read().decode("utf-8", "replace"), path)
+        except (OSError, ValueError):
+            return Diff("", path)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The events of its last attempt so far; a torn last line is left out."""

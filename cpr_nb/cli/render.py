@@ -254,7 +254,31 @@ def status_notes(session: Snapshot, allow: str) -> list[str]:
     if session.count("n_denials"):
         notes.append(f"{session.count('n_denials')} tool calls were denied; to allow: {allow}")
     notes.append(f"Folder: {session.paths.root}")
-    return notes
+    branches = branch_lines(session)
+    return [*notes, "", *branches] if branches else notes
+
+
+def branch_lines(session: Snapshot) -> list[str]:
+    """The branches that tasks with a worktree have left, and the commands that merge them."""
+    tasks = [task for task in session.tasks or () if task.get("branch")]
+    ready = [t for t in tasks if task_state(t)[1] == states.SUCCEEDED and t.get("n_commits")]
+    if not tasks or session.is_live:
+        return []
+    if not ready:
+        return ["No branch of these tasks is ready to merge."]
+    cpr, short = program(), session.session_id[:8]
+    lines = ["Branches ready to merge:"]
+    for task in ready:
+        n_files = task.get("n_files_changed", 0)
+        figures = f"{n_files} file{'s' * (n_files != 1)}, +{task.get('lines_added', 0)}"
+        lines.append(f"  {task['branch']}   {figures} -{task.get('lines_deleted', 0)}")
+    return [
+        *lines,
+        "To merge them:",
+        f"  {cpr} merge {short} --dry-run",
+        f"  {cpr} merge {short}",
+        f"  git merge {ready[0]['branch']}",
+    ]
 
 
 def utc_clock(iso: object) -> str:
@@ -286,6 +310,7 @@ def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
     if len(bad) > 10:
         lines.append(f"  … and {len(bad) - 10} more")
     lines += ["", f"  {cpr} results {short}    the answers"]
+    lines += [f"  {line}" if line else "" for line in branch_lines(session)]
     if session.count("n_denials"):
         lines.append(f"  {session.count('n_denials')} tool calls were denied; to allow: {allow}")
     if session.state == states.INTERRUPTED:

@@ -13,6 +13,7 @@ The tree::
     │   ├── AmbiguousSession (LookupError)
     │   └── SessionNotUsable            it exists, but this can't be done with it
     ├── TaskNotFound (LookupError)
+    ├── WorktreeError                   what git can't do, or what would lose work
     ├── WaitTimeout (TimeoutError)      wait() gave up; the work goes on
     ├── SessionInterrupted              the runner is gone before the end
     └── TaskError                       a task ended, but did not succeed
@@ -104,6 +105,15 @@ class SessionNotUsable(SessionError):
 
 class TaskNotFound(CprError, LookupError):
     """The session has no such task."""
+
+
+class WorktreeError(CprError):
+    """Something about worktrees or branches of tasks that git can't do, or that would lose work.
+
+    Its ``reason`` is that of a task which fails because of it.
+    """
+
+    reason = "worktree"
 
 
 class WaitTimeout(CprError, TimeoutError):

@@ -122,6 +122,29 @@ OPTIONS: Mapping[str, Option] = {
         Option("allow", "rules", "also allow this tool, such as 'Bash(pytest:*)'", metavar="RULE"),
         Option("deny", "rules", "never allow this tool", metavar="RULE"),
         Option("cwd", "folder", "the folder that agents work in (default: the current one)"),
+        Option(
+            "worktree",
+            "flag",
+            "each task works in a git worktree of its own, on a branch of its own",
+        ),
+        Option("base", "text", "where the branches begin (default: HEAD)", metavar="REV"),
+        Option(
+            "worktree_dir",
+            "folder",
+            "where the worktrees go (default: beside the repository, in REPOSITORY-worktrees)",
+            per_task=False,
+        ),
+        Option(
+            "setup",
+            "command",
+            "a shell command that makes a worktree ready before its agent starts; CPR_BRANCH and "
+            "a free CPR_PORT are set",
+            metavar="COMMAND",
+        ),
+        Option(
+            "setup_timeout_s", "seconds", "end the set-up after this many seconds (default: 600)"
+        ),
+        Option("keep_worktrees", "flag", "keep the worktree after its task has ended"),
         Option("schema", "schema", "JSON schema of the answer: a file, or the JSON itself"),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),
         Option("timeout_s", "seconds", "end a task after this many seconds (default: never)"),

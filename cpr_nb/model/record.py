@@ -148,6 +148,32 @@ def add_figures(fields: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return {**fields, **sums}
 
 
+#: What the harvest of a task's own checkout tells.
+HARVEST_FIELDS = (
+    "branch",
+    "worktree",
+    "base_commit",
+    "n_files_changed",
+    "lines_added",
+    "lines_deleted",
+    "n_commits",
+    "ignored_files",
+)
+
+
+def harvest_fields(answer: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of the answer of a harvest.
+
+    Example:
+        >>> harvest_fields({"ok": True, "branch": "b", "n_commits": 1, "more": 2})
+        {'branch': 'b', 'n_commits': 1}
+    """
+    fields = {name: answer[name] for name in HARVEST_FIELDS if answer.get(name) is not None}
+    if not answer.get("ok"):
+        fields["harvest_error"] = str(answer.get("error"))
+    return fields
+
+
 def safe_figures(fields: dict[str, Any]) -> dict[str, Any]:
     """The figures among these fields, those that are none replaced by None.
 

@@ -21,6 +21,7 @@ DEFAULT_ATTEMPTS = 2
 #: A start-up that hangs is no work: other time limits are off unless somebody asks for them.
 FIRST_BYTE_S = 600.0
 CHECK_TIMEOUT_S = 600.0
+SETUP_TIMEOUT_S = 600.0
 #: The options that change what all requests of a task begin with.
 IN_THE_PREFIX = ("model", "effort", "permissions", "allow", "deny", "schema", "claude_args")
 
@@ -75,6 +76,8 @@ class Asked:
             "check" in options,
             options.get("check_timeout_s", CHECK_TIMEOUT_S),
             bool(options.get("fail_on_denied")),
+            bool(options.get("worktree")),
+            options.get("setup_timeout_s", SETUP_TIMEOUT_S),
         )
         # Thousands of tasks share a handful of plans.
         if key not in self._plans:
@@ -87,6 +90,8 @@ class Asked:
                 check=key[5],
                 check_timeout_s=key[6],
                 fail_on_denied=key[7],
+                worktree=key[8],
+                setup_timeout_s=key[9],
             )
         return self._plans[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -12,6 +13,8 @@ from cpr_nb.runner.stream import Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.events import RunFacts
     from cpr_nb.store.layout import SessionPaths
 
@@ -119,25 +122,39 @@ class Attempt:
         return read_tail(path)
 
 
-class CheckRun:
-    """The user's own check of one task, while it runs.
+class SideRun:
+    """What runs for a task beside its agent: the user's check, the care for its checkout.
 
     Args:
+        kind: ``check``, ``prepare`` or ``harvest``.
         pid: Its process.
         token: What marks its whole tree.
         task: The task's number, from 0.
         task_id: The task's id.
-        path: The file that has its output.
+        path: The file that has its output, if it is a check.
+        answer_fd: The descriptor that has its answer, if it is none; closed by `answer`.
     """
 
-    __slots__ = ("path", "pid", "stopped", "task", "task_id", "token")
+    __slots__ = ("_answer_fd", "kind", "path", "pid", "stopped", "task", "task_id", "token")
 
-    def __init__(self, pid: int, token: str, task: int, task_id: str, path: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        pid: int,
+        token: str,
+        task: int,
+        task_id: str,
+        *,
+        path: str = "",
+        answer_fd: int = -1,
+    ) -> None:
+        self.kind = kind
         self.pid = pid
         self.token = token
         self.task = task
         self.task_id = task_id
         self.path = path
+        self._answer_fd = answer_fd
         self.stopped = False
 
     def terminate(self) -> None:
@@ -150,7 +167,7 @@ class CheckRun:
         return process.sweep([self.token])
 
     def error(self, status: int) -> str:
-        """Why it did not pass, in one line; empty if it did.
+        """Why a check did not pass, in one line; empty if it did.
 
         Args:
             status: What wait() gave.
@@ -161,6 +178,19 @@ class CheckRun:
         how = f"exit {code}" if code > 0 else f"ended by signal {-code}"
         lines = [line for line in read_tail(self.path).splitlines() if line.strip()]
         return one_line(f"the check failed ({how}): {lines[-1] if lines else 'no output'}")
+
+    def answer(self) -> dict[str, Any]:
+        """What it answered: an object with ``ok``; one that says so if it gave none."""
+        with open(self._answer_fd, "rb") as file:
+            file.seek(0)
+            data = file.read()
+        try:
+            found = json.loads(data)
+        except ValueError:
+            found = None
+        if isinstance(found, dict) and isinstance(found.get("ok"), bool):
+            return found
+        return {"ok": False, "error": f"its {self.kind} ended without an answer; see runner.log"}
 
 
 def read_tail(path: str) -> str:

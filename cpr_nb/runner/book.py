@@ -6,7 +6,7 @@ import heapq
 
 from cpr_nb.model import states
 from cpr_nb.runner import messages
-from cpr_nb.runner.plans import ENDED, PENDING, RESTING, STARTING, STOPPING, Active
+from cpr_nb.runner.plans import ENDED, HARVESTING, PENDING, RESTING, STARTING, STOPPING, Active
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class Book:
 
     # -- steps ------------------------------------------------------------------------------
 
-    def begin(self, task: int, active: Active) -> None:
+    def begin(self, task: int, active: Active, phase: int = STARTING) -> None:
         """An attempt begins."""
         self._n_resting -= self.phase[task] == RESTING
         self.active[task] = active
-        self.phase[task] = STARTING
+        self.phase[task] = phase
 
     def rest(self, task: int, active: Active) -> None:
         """A task will have another attempt."""
@@ -74,6 +74,10 @@ class Book:
         """Puts a task where an earlier runner left it."""
         if past.active is None:
             self._end(task, past.outcome)
+        elif past.to_harvest and past.outcome is not None:
+            self.active[task] = past.active
+            self.phase[task] = HARVESTING
+            past.active.outcome = past.outcome
         elif past.outcome is not None:  # between two attempts
             self.rest(task, past.active)
         else:

@@ -28,10 +28,12 @@ class Flight:
         facts: What the stream of that attempt said.
         duration_s: From the beginning of the first attempt to the end of the last.
         extra: Further figures for the record.
+        checkout: What is known of its own checkout; empty if it has none.
     """
 
     __slots__ = (
         "began_at",
+        "checkout",
         "conversation_id",
         "duration_s",
         "exit",
@@ -52,6 +54,7 @@ class Flight:
         self.facts: RunFacts | None = None
         self.duration_s = 0.0
         self.extra: dict[str, Any] = {}
+        self.checkout: dict[str, Any] = {}
 
     def begin(self, number: int, conversation_id: str) -> None:
         """Another attempt is about to start."""

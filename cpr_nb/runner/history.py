@@ -37,15 +37,19 @@ class TaskHistory:
         rested: How that attempt ended, if another one was to follow.
         n_free: How many attempts don't count.
         figures: What the earlier attempts cost.
+        checkout: Its own checkout, if it has one.
+        harvest: How it ended, if only its checkout was still to be harvested.
     """
 
     __slots__ = (
         "attempt",
         "began_at",
         "cause",
+        "checkout",
         "conversation_id",
         "ended",
         "figures",
+        "harvest",
         "n_free",
         "pid",
         "rested",
@@ -63,6 +67,8 @@ class TaskHistory:
         self.rested: Outcome | None = None
         self.n_free = 0
         self.figures: dict[str, Any] = {}
+        self.checkout: dict[str, Any] = {}
+        self.harvest: Outcome | None = None
 
 
 class History:
@@ -118,6 +124,17 @@ def _started(task: TaskHistory, line: dict[str, Any]) -> None:
     task.began_at = task.began_at or task.started_at
 
 
+def _prepared(task: TaskHistory, line: dict[str, Any]) -> None:
+    checkout = line.get("checkout")
+    task.checkout = checkout if isinstance(checkout, dict) else {}
+
+
+def _harvest(task: TaskHistory, line: dict[str, Any]) -> None:
+    outcome, reason = line.get("outcome"), line.get("reason")
+    if outcome in states.OUTCOMES and reason in states.REASONS and task.checkout:
+        task.harvest = Outcome(outcome, reason, text_or_none(line.get("error")) or "")
+
+
 def _stop(task: TaskHistory, line: dict[str, Any]) -> None:
     cause = line.get("cause")
     task.cause = cause if isinstance(cause, str) and cause in STOP_CAUSES else None
@@ -141,6 +158,8 @@ _TAKERS = {
     "intent": _intent,
     "started": _started,
     "stop": _stop,
+    "prepared": _prepared,
+    "harvest": _harvest,
     "attempt_ended": _attempt_ended,
     "ended": _task_ended,
 }

@@ -6,17 +6,16 @@ import time
 from collections import deque
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import Exit, Outcome, one_line
+from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages, plans, process
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.clock import AwakeClock
-from cpr_nb.runner.flight import Flight, new_uuid
+from cpr_nb.runner.flight import Flight
 from cpr_nb.runner.gitinfo import GitQuestion
+from cpr_nb.runner.hands import Hands
 from cpr_nb.runner.orders import Orders
-from cpr_nb.runner.pen import DISK_ERRORS
 from cpr_nb.runner.runs import Runs
-from cpr_nb.runner.starter import asked_again
 from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.runner.wakeup import Wakeup
 from cpr_nb.store.write import utc_iso
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.asked import Asked
-    from cpr_nb.runner.attempt import CheckRun
+    from cpr_nb.runner.attempt import SideRun
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
@@ -85,10 +84,10 @@ class Loop:
         self._wakeup = Wakeup()
         self._runs = Runs(self._wakeup)
         self._orders = Orders(paths, asked, recorder)
-        self._flights: dict[int, Flight] = {}  # of tasks between their intent and their end
+        self._hands = Hands(asked, recorder, starter, self._runs, self._clock)
+        self._flights = self._hands.flights
         self._git: GitQuestion | None = None
         self._leftovers: list[str] = []
-        self._disk_trouble = ""  # why a task's files could not be created
         self._probe_at_s: float | None = None  # seconds since the epoch
         self._next_sweep_at = self._next_requests_at = self._next_look_at = 0.0
         self._more_to_reap = False
@@ -131,7 +130,7 @@ class Loop:
                 outcome = states.FAILED if began else states.SKIPPED
                 end = Outcome(outcome, "unknown", f"the runner failed: {error}")
                 try:
-                    self._finish(messages.Finish(task, end))
+                    self._hands.finish(messages.Finish(task, end))
                 except (OSError, ValueError):
                     continue  # what made us fail may be in the way of this too
         self._recorder.end(states.ERROR, error)
@@ -142,10 +141,17 @@ class Loop:
         """Adopts the agents that still run, and hears of the end of those that don't."""
         recovery, now = self._recovery, self._clock.now()
         for task, elapsed_s in recovery.elapsed_s.items():
-            self._flights[task] = Flight(self._asked.task(task)["id"], now - elapsed_s)
+            task_id = self._asked.task(task)["id"]
+            self._flights[task] = Flight(task_id, now - elapsed_s)
+            self._flights[task].checkout = self._history.tasks[task_id].checkout
         for task, attempt in recovery.attempts.items():
-            self._flights[task].begin(attempt.number, recovery.conversation_id(task))
-            self._flights[task].started_s = recovery.started_s.get(task)
+            flight = self._flights[task]
+            flight.begin(attempt.number, recovery.conversation_id(task))
+            flight.started_s = recovery.started_s.get(task)
+            if recovery.past[task].to_harvest:
+                flight.end(now, *attempt.collect(None), {})
+                self._hands.beside("harvest", task)
+                continue
             if task in recovery.alive:
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
                 self._runs.adopt(attempt)
@@ -171,7 +177,8 @@ class Loop:
     def _may_leave(self) -> bool:
         """Whether nothing is left to do for a runner that does not stay to the end."""
         if self._settle:
-            if any(run.stopped for run in self._runs) or self._recorder.trouble:
+            busy = any(run.stopped or not isinstance(run, Attempt) for run in self._runs)
+            if busy or self._recorder.trouble:
                 return False
         elif self._leaving:
             in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
@@ -226,7 +233,7 @@ class Loop:
             if isinstance(run, Attempt):
                 self._take_end(run, status, {"peak_rss_bytes": peak_rss_bytes})
             elif run is not None:
-                self._take_check(run, status)
+                self._take_side(run, status)
             elif self._git is not None and pid == self._git.pid:
                 self._recorder.write_runner(**self._git.answer(status))
             self._more_to_reap = self._clock.now() >= self._next_requests_at
@@ -260,10 +267,11 @@ class Loop:
         if path is not None and flight.started_s is not None:
             facts.tokens = tokens_since(path, utc_iso(flight.started_s)) or facts.tokens
 
-    def _take_check(self, run: CheckRun, status: int) -> None:
+    def _take_side(self, run: SideRun, status: int) -> None:
         run.kill_tree()
-        if not self._leaving:  # else it is made again by the runner that comes after us
-            self._handle(messages.Checked(self._clock.now(), run.task, run.error(status)))
+        answer = {"error": run.error(status)} if run.kind == "check" else run.answer()
+        if not self._leaving:  # else it is done again by the runner that comes after us
+            self._handle(self._hands.side_event(run.kind, run.task, answer))
 
     def _listen(self, now: float) -> None:
         """Reads along in the streams of the running tasks."""
@@ -284,8 +292,8 @@ class Loop:
         if self._probe_at_s is not None and time.time() >= self._probe_at_s:
             self._probe_at_s = None
             self._handle(messages.Probe(now))
-        change = self._room.look(now, self._recorder.trouble or self._disk_trouble)
-        self._disk_trouble = ""
+        change = self._room.look(now, self._recorder.trouble or self._hands.disk_trouble)
+        self._hands.disk_trouble = ""
         if change is not None:
             self._handle(messages.DiskFull(now, change) if change else messages.DiskFree(now))
 
@@ -301,11 +309,15 @@ class Loop:
 
     def _perform(self, instruction: messages.Instruction) -> messages.Event | None:
         if isinstance(instruction, messages.Start):
-            return self._start(instruction)
+            return self._hands.start(instruction)
         if isinstance(instruction, messages.Finish):
-            self._finish(instruction)
-        elif isinstance(instruction, messages.Check):
-            return self._check(instruction.task)
+            self._hands.finish(instruction)
+        elif isinstance(instruction, messages.Harvest):
+            self._recorder.harvest(instruction, self._flights[instruction.task])
+            return None if self._leaving else self._hands.beside("harvest", instruction.task)
+        elif isinstance(instruction, messages.Check | messages.Prepare):
+            kind = "check" if isinstance(instruction, messages.Check) else "prepare"
+            return None if self._leaving else self._hands.beside(kind, instruction.task)
         elif isinstance(instruction, messages.Rest):
             self._recorder.resting(instruction, self._flights[instruction.task])
         elif isinstance(instruction, messages.Stop):
@@ -330,55 +342,6 @@ class Loop:
             return None
         run.stream.look(now)
         return messages.Heard(now, task, run.stream.last_output_at, run.stream.busy_until)
-
-    def _start(self, start: messages.Start) -> messages.Event:
-        task, number, now = start.task, start.attempt, self._clock.now()
-        asked = self._asked.task(task)
-        flight = self._flights.setdefault(task, Flight(asked["id"], now))
-        conversation_id, words = start.conversation_id, ""
-        if start.resume:
-            if self._starter.has_conversation(flight.task_id, conversation_id):
-                words = asked_again(start.resume)
-            else:
-                conversation_id = new_uuid()
-        flight.begin(number, conversation_id)
-        self._recorder.intent(flight.task_id, number, conversation_id)
-        if self._recorder.trouble:  # a crash could not tell that it began
-            self._disk_trouble = self._recorder.trouble
-            return messages.Postponed(now, task)
-        try:
-            attempt = self._starter.start(task, asked, number, conversation_id, words)
-        except OSError as error:
-            if error.errno in DISK_ERRORS:
-                self._disk_trouble = error.strerror or str(error)
-                return messages.Postponed(now, task)
-            exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
-            flight.end(now, exit_, None, {})
-            return messages.Ended(now, task, exit_)
-        self._runs.start(attempt)
-        flight.started_s = time.time()
-        self._recorder.started(task, flight, attempt.pid)
-        return messages.Started(now, task, conversation_id)
-
-    def _check(self, task: int) -> messages.Event | None:
-        """Starts the user's own check."""
-        if self._leaving:
-            return None
-        asked = self._asked.task(task)
-        try:
-            run = self._starter.start_check(task, asked, self._flights[task].number)
-        except OSError as error:
-            words = one_line(f"the check can't be started: {error.strerror}: {error.filename}")
-            return messages.Checked(self._clock.now(), task, words)
-        self._recorder.journal("check_started", task_id=run.task_id, pid=run.pid)
-        self._runs.add(run)
-        return None
-
-    def _finish(self, finish: messages.Finish) -> None:
-        flight = self._flights.pop(finish.task, None)
-        if flight is None:  # it never started
-            flight = Flight(self._asked.task(finish.task)["id"], 0.0)
-        self._recorder.ended(finish.task, flight, finish.outcome)
 
     def _sweep(self, now: float) -> None:
         if self._leftovers and now >= self._next_sweep_at:

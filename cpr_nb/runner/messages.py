@@ -152,6 +152,28 @@ class Checked(Event):
         self.error = error
 
 
+class Prepared(Event):
+    """A task's own checkout is ready, or could not be made.
+
+    Args:
+        outcome: How the task ends because of that; None if it is ready.
+        exists: Whether there is a checkout, which is to be harvested.
+    """
+
+    __slots__ = ("exists", "outcome")
+
+    def __init__(self, at: float, task: int, outcome: Outcome | None, *, exists: bool) -> None:
+        super().__init__(at, task)
+        self.outcome = outcome
+        self.exists = exists
+
+
+class Harvested(Event):
+    """What a task left in its checkout is safe, and the checkout gone (or kept)."""
+
+    __slots__ = ()
+
+
 class Cancel(Event):
     """Somebody asked to cancel one task, or all of them (task -1)."""
 
@@ -274,6 +296,27 @@ class Rest(Instruction):
         self.outcome = outcome
         self.delay_s = delay_s
         self.counted = counted
+
+
+class Prepare(Instruction):
+    """Make the task's own checkout; tell by `Prepared`."""
+
+    __slots__ = ()
+
+
+class Harvest(Instruction):
+    """Save what the task left in its checkout; tell by `Harvested`.
+
+    Args:
+        task: The task.
+        outcome: How it ended.
+    """
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, task: int, outcome: Outcome) -> None:
+        super().__init__(task)
+        self.outcome = outcome
 
 
 class Check(Instruction):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from cpr_nb.model import states
+from cpr_nb.model.outcome import Outcome
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.messages import Heard
 
-PENDING, STARTING, RUNNING, STOPPING, RESTING, CHECKING, ENDED = range(7)
+PENDING, PREPARING, STARTING, RUNNING, STOPPING, RESTING, CHECKING, HARVESTING, ENDED = range(9)
+
+CANCELLED = Outcome(states.CANCELLED, "cancelled")
 
 
 class TaskPlan:
@@ -22,6 +26,9 @@ class TaskPlan:
         check: Whether the user has a check of their own.
         check_timeout_s: Longest run time of that check, or None.
         fail_on_denied: Whether a denied tool call makes it fail.
+        setup_timeout_s: Longest time to make its checkout ready, or None.
+        worktree: Whether it has a checkout of its own, made before it starts and harvested
+            after it has ended.
     """
 
     __slots__ = (
@@ -31,8 +38,10 @@ class TaskPlan:
         "fail_on_denied",
         "first_byte_s",
         "schema",
+        "setup_timeout_s",
         "silence_s",
         "timeout_s",
+        "worktree",
     )
 
     def __init__(
@@ -46,6 +55,8 @@ class TaskPlan:
         check: bool = False,
         check_timeout_s: float | None = None,
         fail_on_denied: bool = False,
+        worktree: bool = False,
+        setup_timeout_s: float | None = None,
     ) -> None:
         self.timeout_s = timeout_s
         self.silence_s = silence_s
@@ -55,6 +66,8 @@ class TaskPlan:
         self.check = check
         self.check_timeout_s = check_timeout_s
         self.fail_on_denied = fail_on_denied
+        self.worktree = worktree
+        self.setup_timeout_s = setup_timeout_s
 
 
 class Active:
@@ -76,6 +89,7 @@ class Active:
         "kill_at",
         "n_free",
         "outcome",
+        "prepared",
         "refused_at",
         "resume",
         "started_at",
@@ -97,7 +111,8 @@ class Active:
         self.timeout_at: float | None = None
         self.kill_at: float | None = None
         self.unwanted = False  # somebody cancelled it: no further attempt
-        self.outcome: Outcome | None = None  # of the attempt before
+        self.outcome: Outcome | None = None  # of the attempt before; or the end, to be harvested
+        self.prepared = False  # it has its own checkout
 
     @property
     def n_counted(self) -> int:
@@ -111,6 +126,7 @@ class Active:
         )
         following.outcome = outcome
         following.refused_at = self.refused_at
+        following.prepared = self.prepared
         return following
 
 
@@ -120,13 +136,17 @@ class Past:
     Args:
         outcome: How it ended, or how its last attempt did; None if that was not known.
         active: The attempt that runs, or comes next; None if the task has ended.
+        to_harvest: Whether ``outcome`` is its end, and only its checkout is to be harvested.
     """
 
-    __slots__ = ("active", "outcome")
+    __slots__ = ("active", "outcome", "to_harvest")
 
-    def __init__(self, outcome: Outcome | None, active: Active | None) -> None:
+    def __init__(
+        self, outcome: Outcome | None, active: Active | None, *, to_harvest: bool = False
+    ) -> None:
         self.outcome = outcome
         self.active = active
+        self.to_harvest = to_harvest
 
 
 def quiet_until(plan: TaskPlan, started_at: float, heard: Heard) -> tuple[float, str] | None:
@@ -147,3 +167,30 @@ def quiet_until(plan: TaskPlan, started_at: float, heard: Heard) -> tuple[float,
         last_at = started_at if heard.last_output_at is None else heard.last_output_at
         due.append((max(last_at, min(heard.busy_until, heard.at)) + plan.silence_s, "silence"))
     return min(due, default=None)
+
+
+def checked_outcome(plan: TaskPlan, active: Active, error: str) -> Outcome:
+    """How a task ends after its check.
+
+    Args:
+        plan: Its plan.
+        active: Its attempt.
+        error: Why the check did not pass; empty if it did.
+    """
+    if active.unwanted:
+        return CANCELLED
+    if active.cause == "check_timeout":
+        error = f"the check took longer than {plan.check_timeout_s:g} s"
+    if error:
+        return Outcome(states.FAILED, "check_failed", error)
+    return Outcome(states.SUCCEEDED, "completed")
+
+
+def prepared_outcome(plan: TaskPlan, active: Active, told: Outcome | None) -> Outcome | None:
+    """How a task ends because its checkout is not ready; None if it is."""
+    if active.unwanted:
+        return CANCELLED
+    if active.cause == "setup_timeout":
+        words = f"the set-up took longer than {plan.setup_timeout_s:g} s"
+        return Outcome(states.FAILED, "setup_failed", words)
+    return told

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.flight import Flight
     from cpr_nb.runner.history import History, TaskHistory
-    from cpr_nb.runner.messages import Rest, Tell
+    from cpr_nb.runner.messages import Harvest, Rest, Tell
     from cpr_nb.store.layout import SessionPaths
 
 # status.json is rewritten as a whole, so it may take this share of the runner's time at most.
@@ -142,6 +142,17 @@ class Recorder:
         self._status.set_task(task, fields)
         self._count(outcome.outcome, fields)
         self._dirty = True
+
+    def harvest(self, harvest: Harvest, flight: Flight) -> None:
+        """A task has ended, and what it left in its checkout is about to be saved."""
+        outcome = harvest.outcome
+        self.journal(
+            "harvest",
+            task_id=flight.task_id,
+            outcome=outcome.outcome,
+            reason=outcome.reason,
+            error=outcome.error,
+        )
 
     def resting(self, rest: Rest, flight: Flight) -> None:
         """An attempt is over, and another one will start."""

@@ -14,7 +14,6 @@ from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import process
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
 from cpr_nb.runner.plans import Active, Past
-from cpr_nb.runner.starter import CHECK_SUFFIX
 from cpr_nb.store.times import parse_iso
 
 TYPE_CHECKING = False
@@ -68,8 +67,8 @@ class Recovery:
         marked: dict[str, list[int]] = {}
         if history.tasks:
             marked = process.find_marked(f"{asked.head['session_id']}/")
-        # A check that was under way is made again.
-        process.sweep([token for token in marked if token.endswith(CHECK_SUFFIX)])
+        # A check that was under way is made again, and so is the care for a checkout.
+        process.sweep([t for t in marked if not t.rpartition("@")[2].isdigit()])
         for task_id, task in history.tasks.items():
             if task_id in numbers:
                 self._take_up(numbers[task_id], task_id, task, marked)
@@ -91,14 +90,21 @@ class Recovery:
         if not task.attempt:
             return  # nothing that can be read says that it began
         self.elapsed_s[number] = self._elapsed_s(task_id, task)
+        if task.harvest is not None:
+            active = Active(task.attempt, task.conversation_id, "", task.n_free)
+            active.prepared = True
+            self.past[number] = Past(task.harvest, active, to_harvest=True)
+            asked = self._asked.task(number)
+            self.attempts[number] = self._starter.attempt(0, number, asked, task.attempt, -1)
+            return
         if task.rested is not None:
             ask = ASK_FOR_STRUCTURE if task.rested.reason == "no_structure" else GO_ON
             active = Active(task.attempt + 1, task.conversation_id, ask, task.n_free)
-            active.outcome = task.rested
+            active.outcome, active.prepared = task.rested, bool(task.checkout)
             self.past[number] = Past(task.rested, active)
             return
         active = Active(task.attempt, task.conversation_id, "", task.n_free)
-        active.cause = task.cause
+        active.cause, active.prepared = task.cause, bool(task.checkout)
         self.past[number] = Past(None, active)
         self._find(number, task_id, task, marked)
 

@@ -1,11 +1,11 @@
-"""The processes that run for a session just now: attempts, adopted attempts, checks."""
+"""The processes that run for a session just now: attempts, adopted attempts, checks, helpers."""
 
 from __future__ import annotations
 
 import os
 
 from cpr_nb.runner import process
-from cpr_nb.runner.attempt import Attempt, CheckRun
+from cpr_nb.runner.attempt import Attempt, SideRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.runner.wakeup import Wakeup
 
-Run = Attempt | CheckRun
+Run = Attempt | SideRun
 _RSS_UNIT = 1024 if process.LINUX else 1  # macOS counts bytes
 
 

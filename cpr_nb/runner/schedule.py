@@ -19,9 +19,12 @@ from cpr_nb.runner.admission import Admission
 from cpr_nb.runner.book import Book
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
 from cpr_nb.runner.plans import (
+    CANCELLED,
     CHECKING,
     ENDED,
+    HARVESTING,
     PENDING,
+    PREPARING,
     RESTING,
     RUNNING,
     STARTING,
@@ -29,6 +32,8 @@ from cpr_nb.runner.plans import (
     Active,
     Past,
     TaskPlan,
+    checked_outcome,
+    prepared_outcome,
     quiet_until,
 )
 
@@ -41,7 +46,6 @@ if TYPE_CHECKING:
 
 #: What a task is stopped for that a limit refused: it would be too slow each time.
 TOO_SLOW = ("timeout", "silence", "no_first_byte")
-CANCELLED = Outcome(states.CANCELLED, "cancelled")
 INTERRUPTED = Outcome(states.LOST, "vanished", "interrupted together with its runner")
 
 
@@ -241,17 +245,9 @@ class Schedule:
         out.append(messages.Check(task))
 
     def _checked(self, event: messages.Checked, out: list[Instruction]) -> None:
-        active = self._book.active[event.task]
-        if active.unwanted:
-            outcome = CANCELLED
-        elif active.cause == "check_timeout":
-            words = f"the check took longer than {self._plans[event.task].check_timeout_s:g} s"
-            outcome = Outcome(states.FAILED, "check_failed", words)
-        elif event.error:
-            outcome = Outcome(states.FAILED, "check_failed", event.error)
-        else:
-            outcome = Outcome(states.SUCCEEDED, "completed")
-        self._finish(event.task, outcome, out)
+        task = event.task
+        outcome = checked_outcome(self._plans[task], self._book.active[task], event.error)
+        self._finish(task, outcome, out)
 
     # -- the API ----------------------------------------------------------------------------
 
@@ -274,18 +270,13 @@ class Schedule:
             self._admission.limited(event.at, event.limit, event.task)
 
     def _limit_met(
-        self,
-        event: messages.Ended,
-        limit: limits.Limit,
-        outcome: Outcome,
-        out: list[Instruction],
+        self, event: messages.Ended, limit: limits.Limit, outcome: Outcome, out: list[Instruction]
     ) -> None:
         """A task ended at a limit that concerns all: it waits with them, and is not burnt."""
         active = self._book.active[event.task]
         if limit.kind == limits.LOGIN and 0.0 <= active.refused_at < self._admission.answered_at:
             # Others were answered since it was refused before: this is its own affair.
-            if self._admission.governor.probe == event.task:
-                self._admission.governor.probe_withdrawn(event.at)
+            self._admission.withdraw(event.task, event.at)
             self._finish(event.task, outcome, out)
             return
         self._admission.limited(event.at, limit, event.task)
@@ -302,7 +293,7 @@ class Schedule:
         for task in tasks:
             if self._book.phase[task] in (PENDING, RESTING):
                 self._finish(task, CANCELLED, out)
-            elif self._book.phase[task] != ENDED:
+            elif self._book.phase[task] not in (HARVESTING, ENDED):
                 self._book.active[task].unwanted = True
                 if self._book.phase[task] != STOPPING:
                     self._book.stop(task, "cancelled", event.at, out)
@@ -312,8 +303,33 @@ class Schedule:
     # -- steps ------------------------------------------------------------------------------
 
     def _finish(self, task: int, outcome: Outcome, out: list[Instruction]) -> None:
+        """A task ends, once what it left in its own checkout is safe."""
         self._admission.queue.ended(task)  # it may have led without having started
-        self._book.finish(task, outcome, out)
+        active = self._book.active.get(task)
+        if active is None or not active.prepared:
+            self._book.finish(task, outcome, out)
+            return
+        self._book.begin(task, active, HARVESTING)
+        active.outcome = outcome
+        out.append(messages.Harvest(task, outcome))
+
+    # -- its own checkout -------------------------------------------------------------------
+
+    def _prepared(self, event: messages.Prepared, out: list[Instruction]) -> None:
+        task, active = event.task, self._book.active[event.task]
+        active.prepared = event.exists
+        outcome = prepared_outcome(self._plans[task], active, event.outcome)
+        if outcome is not None:
+            self._admission.withdraw(task, event.at)
+            self._finish(task, outcome, out)
+        elif self._admission.may_go_on(task):
+            self._start(task, event.at, out)
+        else:  # a pause, a limit or a full disk came meanwhile
+            self._book.rest(task, active)
+            self._admission.queue.put_first(task)
+
+    def _harvested(self, event: messages.Harvested, out: list[Instruction]) -> None:
+        self._book.finish(event.task, self._book.active[event.task].outcome or CANCELLED, out)
 
     def _run_timers(self, at: float, out: list[Instruction]) -> None:
         probe_at = self._admission.governor.probe_at
@@ -330,9 +346,12 @@ class Schedule:
             if active.kill_at is not None and at >= active.kill_at:
                 active.kill_at = None
                 out.append(messages.Kill(task))
-        elif phase == CHECKING:
+        elif phase in (CHECKING, PREPARING):
             if active.timeout_at is not None and at >= active.timeout_at:
-                self._book.stop(task, "check_timeout", at, out)
+                cause = "check_timeout" if phase == CHECKING else "setup_timeout"
+                self._book.stop(task, cause, at, out)
+        elif phase != RUNNING:
+            return
         elif plan.timeout_s is not None and at >= active.started_at + plan.timeout_s:
             self._book.stop(task, "timeout", at, out)
         elif plan.silence_s is not None or plan.first_byte_s is not None:
@@ -342,10 +361,18 @@ class Schedule:
         if self._admission.over_budget and self._book.n_waiting:
             self._end_what_waits(out)
         while (task := self._admission.next_task(at, self.n_active, self._book.waits)) is not None:
-            self._start(task, out)
+            self._start(task, at, out)
 
-    def _start(self, task: int, out: list[Instruction]) -> None:
+    def _start(self, task: int, at: float, out: list[Instruction]) -> None:
         active = self._book.active.get(task) or Active(1, self._new_id())
+        plan = self._plans[task]
+        if plan.worktree and not active.prepared:
+            self._book.begin(task, active, PREPARING)
+            if plan.setup_timeout_s is not None:
+                active.timeout_at = at + plan.setup_timeout_s
+                self._book.set_timer(active.timeout_at, task)
+            out.append(messages.Prepare(task))
+            return
         self._book.begin(task, active)
         out.append(messages.Start(task, active.attempt, active.conversation_id, active.resume))
 
@@ -367,5 +394,7 @@ class Schedule:
         messages.Throttled: _throttled,
         messages.Limited: _limited,
         messages.Checked: _checked,
+        messages.Prepared: _prepared,
+        messages.Harvested: _harvested,
         messages.Cancel: _cancel,
     }

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 
 from cpr_nb.runner import process
-from cpr_nb.runner.attempt import Attempt, CheckRun
+from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import TOKEN_VARIABLE, build_argv
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
-#: Behind an attempt's token: marks the tree of its check.
-CHECK_SUFFIX = "/check"
+#: The options that the care for a checkout needs.
+CHECKOUT_OPTIONS = ("worktree_dir", "setup", "keep_worktrees")
 
 
 class Starter:
@@ -53,6 +56,7 @@ class Starter:
         number: int,
         conversation_id: str,
         words: str,
+        checkout: dict[str, Any],
     ) -> Attempt:
         """Starts an attempt.
 
@@ -63,34 +67,29 @@ class Starter:
             conversation_id: The conversation's id.
             words: What to say to the conversation if it exists already; empty for a new one,
                 which begins with the task's prompt.
+            checkout: What is known of the task's own checkout; empty if it has none.
 
         Raises:
             OSError: If the process can't be started; nothing runs then.
         """
         task_id, options = asked["id"], self._options(asked)
         token = self.token(task_id, number)
-        fds: list[int] = []
-        try:
-            fds.append(process.open_prompt((words or asked["prompt"]).encode()))
-            fds.append(_create(self._paths.stream(task_id, number)))
-            fds.append(_create(self._paths.stderr(task_id, number)))
-            pid = process.spawn(
-                build_argv(
-                    self._asked["claude_path"],
-                    options,
-                    conversation_id,
-                    resume=bool(words),
-                    many_folders=self._many_folders,
-                ),
-                cwd=options.get("cwd", self._asked["cwd"]),
-                env=self._environment(task_id, token),
-                stdin=fds[0],
-                stdout=fds[1],
-                stderr=fds[2],
-            )
-        finally:
-            for fd in fds:
-                os.close(fd)
+        argv = build_argv(
+            self._asked["claude_path"],
+            options,
+            conversation_id,
+            resume=bool(words),
+            many_folders=self._many_folders,
+            has_branch=bool(checkout.get("branch")),
+        )
+        pid = _spawn(
+            argv,
+            self._folder(options, checkout),
+            self._environment(task_id, token, checkout),
+            lambda: process.open_prompt((words or asked["prompt"]).encode()),
+            lambda: _create(self._paths.stream(task_id, number)),
+            lambda: _create(self._paths.stderr(task_id, number)),
+        )
         return self.attempt(pid, task, asked, number)
 
     def attempt(
@@ -108,36 +107,72 @@ class Starter:
             pidfd=pidfd,
         )
 
-    def start_check(self, task: int, asked: dict[str, Any], number: int) -> CheckRun:
+    def start_check(
+        self, task: int, asked: dict[str, Any], number: int, checkout: dict[str, Any]
+    ) -> SideRun:
         """Starts the user's own check, in the task's folder and environment.
 
         Args:
             task: The task's number, from 0.
             asked: Its object in session.json.
             number: Which attempt it checks.
+            checkout: What is known of the task's own checkout; empty if it has none.
 
         Raises:
             OSError: If it can't be started.
         """
         task_id, options = asked["id"], self._options(asked)
-        token = self.token(task_id, number) + CHECK_SUFFIX
+        token = self.token(task_id, number) + "/check"
         path = self._paths.check(task_id)
-        fds: list[int] = []
+        pid = _spawn(
+            ["/bin/sh", "-c", options["check"]],
+            self._folder(options, checkout),
+            self._environment(task_id, token, checkout),
+            lambda: os.open(os.devnull, os.O_RDONLY),
+            lambda: _create(path),
+            None,
+        )
+        return SideRun("check", pid, token, task, task_id, path=path)
+
+    def start_helper(self, kind: str, task: int, asked: dict[str, Any], number: int) -> SideRun:
+        """Starts a helper process that takes care of the task's own checkout.
+
+        Args:
+            kind: ``prepare`` or ``harvest``.
+            task: The task's number, from 0.
+            asked: Its object in session.json.
+            number: The attempt.
+
+        Raises:
+            OSError: If it can't be started.
+        """
+        task_id, options = asked["id"], self._options(asked)
+        token = f"{self.token(task_id, number)}/{kind}"
+        order = {
+            "session_folder": self._paths.root,
+            "session_id": self._asked["session_id"],
+            "task_id": task_id,
+            "cwd": self._folder(options, {}),
+            "options": {
+                **{name: options[name] for name in CHECKOUT_OPTIONS if name in options},
+                **asked.get("checkout", {}),
+            },
+            "parent": asked.get("parent"),
+        }
+        answer_fd = process.open_prompt(b"")
         try:
-            fds.append(os.open(os.devnull, os.O_RDONLY))
-            fds.append(_create(path))
-            pid = process.spawn(
-                ["/bin/sh", "-c", options["check"]],
-                cwd=options.get("cwd", self._asked["cwd"]),
-                env=self._environment(task_id, token),
-                stdin=fds[0],
-                stdout=fds[1],
-                stderr=fds[1],
+            pid = _spawn(
+                [sys.executable, "-I", "-m", "cpr_nb.worktrees", kind],
+                "/",
+                self._environment(task_id, token, {}),
+                lambda: process.open_prompt(json.dumps(order).encode()),
+                lambda: os.dup(answer_fd),
+                lambda: os.dup(2),
             )
-        finally:
-            for fd in fds:
-                os.close(fd)
-        return CheckRun(pid, token, task, task_id, path)
+        except OSError:
+            os.close(answer_fd)
+            raise
+        return SideRun(kind, pid, token, task, task_id, answer_fd=answer_fd)
 
     def token(self, task_id: str, number: int) -> str:
         """What marks the whole tree of an attempt."""
@@ -146,8 +181,16 @@ class Starter:
     def _options(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {**self._asked["options"], **asked.get("options", {})}
 
-    def _environment(self, task_id: str, token: str) -> dict[bytes, bytes]:
+    def _folder(self, options: dict[str, Any], checkout: dict[str, Any]) -> str:
+        return str(checkout.get("cwd") or options.get("cwd", self._asked["cwd"]))
+
+    def _environment(
+        self, task_id: str, token: str, checkout: dict[str, Any]
+    ) -> dict[bytes, bytes]:
         environment = self._own_environ(task_id)
+        for variable, name in ((b"CPR_BRANCH", "branch"), (b"CPR_PORT", "port")):
+            if checkout.get(name):
+                environment[variable] = str(checkout[name]).encode()
         environment[b"CPR_TASK_ID"] = task_id.encode()
         environment[_TOKEN_NAME] = token.encode()
         return environment
@@ -185,6 +228,26 @@ _WORDS = {
 def asked_again(resume: str) -> str:
     """What to say to a conversation that is resumed."""
     return _WORDS[resume]
+
+
+def _spawn(
+    argv: list[str],
+    cwd: str,
+    env: dict[bytes, bytes],
+    stdin: Callable[[], int],
+    stdout: Callable[[], int],
+    stderr: Callable[[], int] | None,
+) -> int:
+    """Starts a process with descriptors that are opened for it; stderr may be stdout again."""
+    fds: list[int] = []
+    try:
+        fds.append(stdin())
+        fds.append(stdout())
+        fds.append(stderr() if stderr is not None else os.dup(fds[1]))
+        return process.spawn(argv, cwd=cwd, env=env, stdin=fds[0], stdout=fds[1], stderr=fds[2])
+    finally:
+        for fd in fds:
+            os.close(fd)
 
 
 def _create(path: str) -> int:

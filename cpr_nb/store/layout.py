@@ -86,6 +86,18 @@ class SessionPaths:
         """What the user's own check wrote."""
         return f"{self.root}/task-{task_id}.check.log"
 
+    def worktree(self, task_id: str) -> str:
+        """How far the task's worktree has come."""
+        return f"{self.root}/task-{task_id}.worktree.json"
+
+    def setup(self, task_id: str) -> str:
+        """What the set-up of the task's worktree wrote."""
+        return f"{self.root}/task-{task_id}.setup.log"
+
+    def patch(self, task_id: str) -> str:
+        """What the task's branch changes, as a patch; none if it changes nothing."""
+        return f"{self.root}/task-{task_id}.patch"
+
     def request(self, name: str) -> str:
         """One request."""
         return f"{self.requests}/{name}"

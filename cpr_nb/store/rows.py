@@ -55,6 +55,12 @@ _TASK_FIELDS = (
     "stop_reason",
     "error",
     "conversation_id",
+    "branch",
+    "worktree",
+    "n_files_changed",
+    "lines_added",
+    "lines_deleted",
+    "n_commits",
     "peak_rss_bytes",
 )
 

@@ -22,7 +22,7 @@ from cpr_nb.model.options import (
 )
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
-SESSION_ONLY = ("max_parallel", "name", "budget_usd", "warm_start")
+SESSION_ONLY = ("max_parallel", "name", "budget_usd", "warm_start", "worktree_dir")
 
 GOOD: list[tuple[str, Any, Any]] = [
     ("max_parallel", 0, 0),
@@ -52,6 +52,12 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("fail_on_denied", True, True),
     ("fail_on_denied", "no", False),
     ("warm_start", "true", True),
+    ("worktree", True, True),
+    ("base", "origin/main", "origin/main"),
+    ("worktree_dir", "/w", "/w"),
+    ("setup", "npm ci", "npm ci"),
+    ("setup_timeout_s", 5, 5.0),
+    ("keep_worktrees", False, False),
     ("task_budget_usd", 0.01, 0.01),
     ("budget_usd", 3, 3.0),
     ("env", {}, {}),
@@ -82,6 +88,12 @@ BAD: list[tuple[str, Any]] = [
     *(("check_timeout_s", value) for value in (0, float("nan"))),
     *(("fail_on_denied", value) for value in ("maybe", 1, [])),
     *(("warm_start", value) for value in ("", 0, {})),
+    *(("worktree", value) for value in ("perhaps", 2)),
+    *(("base", value) for value in ("", "-x", "a\nb", 3)),
+    *(("worktree_dir", value) for value in ("", 3)),
+    *(("setup", value) for value in ("", " ", 3)),
+    *(("setup_timeout_s", value) for value in (0, "1")),
+    *(("keep_worktrees", value) for value in ("x", [])),
     *(("task_budget_usd", value) for value in (0, -1, float("nan"), "$1")),
     *(("budget_usd", value) for value in (0, -1, float("inf"), False)),
     *(("env", value) for value in ("A=1", ["A=1"], {"": "x"}, {"A=B": "x"}, {"A\0": "x"})),

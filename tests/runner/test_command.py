@@ -28,6 +28,12 @@ NOT_ARGUMENTS = {
     "check_timeout_s",
     "fail_on_denied",
     "warm_start",
+    "worktree",
+    "base",
+    "worktree_dir",
+    "setup",
+    "setup_timeout_s",
+    "keep_worktrees",
     "max_parallel",
     "name",
     "cwd",
@@ -144,6 +150,8 @@ def test_every_option_changes_the_arguments_or_is_somebody_elses(name: str) -> N
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
         "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
         "check_timeout_s": 1, "fail_on_denied": True, "warm_start": True,
+        "worktree": True, "base": "main", "worktree_dir": "/w", "setup": "true",
+        "setup_timeout_s": 1, "keep_worktrees": True,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 
@@ -188,3 +196,10 @@ def test_the_environment_that_was_given_is_not_changed() -> None:
     environ = {"CLAUDECODE": "1", "A": "b"}
     clean_environment(environ)
     assert environ == {"CLAUDECODE": "1", "A": "b"}
+
+
+def test_an_agent_with_a_branch_is_told_so_in_words_that_are_the_same_for_all() -> None:
+    arguments = build_argv("claude", {}, "c-1", has_branch=True)
+    assert "CPR_BRANCH" in values(arguments, "--append-system-prompt")[0]
+    assert "--exclude-dynamic-system-prompt-sections" in arguments
+    assert "--append-system-prompt" not in argv()

@@ -119,6 +119,7 @@ def _tell_launch(session: Session, planned: LaunchPlan) -> None:
             f"🚀 Started session: {session.id}",
             f"📂 Results directory: {session.path}",
             f"   {len(session)} tasks, {at_once} at once, permissions {mode}: {MODES[mode]}",
+            *_worktree_lines(planned),
             "",
             "Use these commands to monitor progress:",
             f"  {cpr} --status {session.id}",
@@ -127,6 +128,19 @@ def _tell_launch(session: Session, planned: LaunchPlan) -> None:
         ]
     )
     sys.stdout.flush()
+
+
+def _worktree_lines(planned: LaunchPlan) -> list[str]:
+    """Where the tasks' own checkouts begin; or, in a repository, that there could be some."""
+    from cpr_nb._checkouts import in_repository
+
+    if planned.checkouts:
+        found = next(iter(planned.checkouts.values()))
+        branch, commit = found["current_branch"], found["base"][:10]
+        return [f"   a worktree each, branches {branch}-task-…, beginning at {commit}"]
+    if in_repository(planned.options["cwd"]):
+        return ["💡 In a git repository: --worktree gives each task a checkout of its own"]
+    return []
 
 
 def _tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:

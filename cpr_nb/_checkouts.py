@@ -1,0 +1,71 @@
+"""Where the worktrees of a launch begin: asked before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cpr_nb.model.errors import InputError, WorktreeError
+from cpr_nb.model.spec import TaskSpec
+
+#: What a task must not set if it has no worktree.
+NEED_A_WORKTREE = ("base", "setup", "setup_timeout_s", "keep_worktrees", "worktree_dir")
+
+
+def find_checkouts(
+    options: Mapping[str, Any], tasks: Iterable[TaskSpec]
+) -> dict[str, dict[str, str]]:
+    """Finds branch and commit from which each task's branch will begin.
+
+    They are those of the launch: a commit that the user makes, or a branch that they switch to,
+    while the tasks run changes nothing.
+
+    Args:
+        options: The session's options, checked.
+        tasks: The tasks.
+
+    Returns:
+        Task id → ``current_branch`` and ``base``, for each task that has a worktree.
+
+    Raises:
+        InputError: If there can be no worktree, or an option needs one.
+    """
+    found: dict[str, dict[str, str]] = {}
+    known: dict[tuple[str, str], dict[str, str]] = {}
+    for task in tasks:
+        own = {**options, **task.options}
+        if not own.get("worktree"):
+            for name in NEED_A_WORKTREE:
+                if name in own:
+                    raise InputError(f"{name} needs worktree=True", task.where)
+            continue
+        place = (own["cwd"], own.get("base", ""))
+        if place not in known:
+            known[place] = _look(*place, task.where)
+        found[task.task_id] = known[place]
+    return found
+
+
+def _look(cwd: str, base: str, where: str) -> dict[str, str]:
+    try:
+        from cpr_nb.worktrees.repo import open_repository
+    except ImportError as error:  # GitPython says so when there is no git
+        raise InputError(f"worktrees need git: {str(error).splitlines()[0]}", where) from None
+    try:
+        repo = open_repository(cwd)
+        commit = repo.git.commit(base or "HEAD")
+        branch = repo.branch
+    except WorktreeError as error:
+        raise InputError(str(error), f"{where}: worktree") from None
+    if commit is None and base:
+        raise InputError(f"{base!r} is no commit of {repo.top}", f"{where}: base")
+    if commit is None:
+        raise InputError(f"{repo.top} has no commit yet: make one first", f"{where}: worktree")
+    return {"current_branch": branch or commit[:12], "base": commit}
+
+
+def in_repository(cwd: str) -> bool:
+    """Whether a folder is in a git checkout: a launch without worktrees then recommends them."""
+    from pathlib import Path
+
+    return any((folder / ".git").exists() for folder in (Path(cwd), *Path(cwd).parents))

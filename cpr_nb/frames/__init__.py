@@ -1,0 +1,1 @@
+"""Sessions as pandas DataFrames: the only place that imports pandas."""

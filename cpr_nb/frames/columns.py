@@ -1,0 +1,65 @@
+"""Tables declared as data: a column's name, dtype, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+
+class Column(NamedTuple):
+    """One column.
+
+    Args:
+        name: Its name; units are in it (``_bytes``, ``_s``, ``_usd``, ``_tokens``).
+        dtype: Its pandas dtype, the same in an empty table as in a full one.
+        doc: What it means.
+    """
+
+    name: str
+    dtype: str
+    doc: str
+
+
+WORKTREES = (
+    Column("session_id", "string", "the session"),
+    Column("task_id", "string", "the task"),
+    Column("branch", "string", "its branch"),
+    Column("path", "string", "its worktree; missing if it has been removed"),
+    Column("size_bytes", "Int64", "what the worktree takes on the disk"),
+    Column("dirty", "boolean", "whether it has changes that are not committed"),
+    Column("ahead", "Int64", "commits that the target does not have"),
+    Column("behind", "Int64", "commits of the target that it does not have"),
+    Column("merged", "boolean", "whether the target has all of it"),
+    Column("into", "string", "the target"),
+)
+CONFLICTS = (
+    Column("branch", "string", "a branch"),
+    Column("other", "string", "another branch, or the target"),
+    Column("other_is_target", "boolean", "whether that is the target"),
+    Column("n_files", "Int64", "in how many files"),
+    Column("files", "object", "which files"),
+)
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
+    """Makes a table; what a row lacks is missing.
+
+    Args:
+        rows: The rows.
+        columns: The columns, in order.
+
+    Returns:
+        The table; an empty one has the same dtypes.
+
+    Example:
+        >>> table([], WORKTREES).dtypes["size_bytes"].name
+        'Int64'
+    """
+    found = list(rows)
+    series = {
+        column.name: pd.Series([row.get(column.name) for row in found], dtype=column.dtype)
+        for column in columns
+    }
+    return pd.DataFrame(series)

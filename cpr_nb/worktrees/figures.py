@@ -1,0 +1,62 @@
+"""What a branch changes: the patch, and the figures for the record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import NamedTuple
+
+from cpr_nb.worktrees.repo import Git
+
+# Plain diffs, whatever the user's settings are for those that a person reads.
+_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--submodule=short")
+_PATCH = ("--patch", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
+
+
+class Figures(NamedTuple):
+    """What a branch changes against its base."""
+
+    n_files_changed: int
+    lines_added: int
+    lines_deleted: int
+    n_commits: int
+
+
+def figures(git: Git, base: str, tip: str) -> Figures:
+    """Counts what lies between two commits; a binary file has no lines."""
+    told = git.run("diff-tree", "-r", "-z", "--numstat", *_DIFF, base, tip).out
+    n_files = added = deleted = 0
+    for record in told.split(b"\0"):
+        counts = record.split(b"\t", 2)
+        if len(counts) == 3:  # the others are the two names of a file that was renamed
+            n_files += 1
+            added += int(counts[0]) if counts[0].isdigit() else 0
+            deleted += int(counts[1]) if counts[1].isdigit() else 0
+    n_commits = int(git.run("rev-list", "--count", f"{base}..{tip}").text)
+    return Figures(n_files, added, deleted, n_commits)
+
+
+def write_patch(git: Git, base: str, tip: str, path: str) -> bool:
+    """Writes what lies between two commits as a patch that ``git apply`` takes.
+
+    Args:
+        git: git in the repository.
+        base: The older commit.
+        tip: The newer commit.
+        path: The patch's file; there is none if nothing changed.
+
+    Returns:
+        Whether anything changed.
+    """
+    temporary = f"{path}.tmp"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    git.run("diff-tree", "-r", *_PATCH, *_DIFF, f"--output={temporary}", base, tip)
+    os.chmod(temporary, 0o600)
+    if os.path.getsize(temporary):
+        os.replace(temporary, path)
+        return True
+    os.unlink(temporary)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return False

@@ -1,0 +1,43 @@
+"""Real repositories, and tasks whose worktrees are prepared and harvested by real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from testkit.repository import Checkout, Runner
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home of its own: no test sees the git configuration of whoever runs it."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    (home / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Checkout:
+    """A repository with a few files and one commit."""
+    checkout = Checkout.new(tmp_path / "shop")
+    checkout.write(
+        {"a.txt": "one\ntwo\nthree\n", "sub/b.txt": "b\n", ".gitignore": "*.log\nout/\n"}
+    )
+    checkout.commit("first")
+    return checkout
+
+
+@pytest.fixture
+def new_runner(tmp_path: Path, repo: Checkout) -> Callable[[], Runner]:
+    """Makes runners of sessions of their own; they are gone when the test is."""
+    return lambda: Runner(tmp_path / "results", repo.path)
+
+
+@pytest.fixture
+def runner(new_runner: Callable[[], Runner]) -> Runner:
+    """What a runner does of a session: it asks the helper to prepare and to harvest."""
+    return new_runner()
