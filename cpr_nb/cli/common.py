@@ -95,6 +95,21 @@ def _code(session: Session) -> int:
     return 0 if good else 1
 
 
+def done_branches(session: Session) -> set[str]:
+    """The branches of a session's tasks that are merged already, or gone."""
+    branches = {str(b) for task in session.tasks if (b := task.fields.get("branch"))}
+    if not branches or session.snapshot.is_live:
+        return set()  # git is asked only if there is something to ask
+    from cpr_nb.model.errors import WorktreeError
+    from cpr_nb.worktrees.listing import worktrees
+
+    try:
+        rows = worktrees([session.paths.root])
+    except (WorktreeError, OSError):
+        return set()  # the repository is gone, or elsewhere: then nobody knows
+    return branches - {row.branch for row in rows if row.merged is False}
+
+
 def allow_options(tasks: Iterable[Task]) -> str:
     """The options that would allow what was denied to these tasks, for a person to copy."""
     import shlex

@@ -14,6 +14,7 @@ from cpr_nb.store.times import parse_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
 ICONS = {
@@ -213,8 +214,14 @@ def overview_lines(sessions: list[Snapshot]) -> list[str]:
     return [*lines, "", "Use --list to see all sessions"]
 
 
-def status_lines(session: Snapshot, allow: str = "") -> list[str]:
-    """``cpr status``; ``allow`` are the options that would allow what was denied."""
+def status_lines(session: Snapshot, allow: str = "", done: Collection[str] = ()) -> list[str]:
+    """``cpr status``.
+
+    Args:
+        session: The session.
+        allow: The options that would allow what was denied.
+        done: Branches that are merged already, or gone.
+    """
     head = session.head
     lines = [
         f"Session: {session.session_id}",
@@ -232,11 +239,11 @@ def status_lines(session: Snapshot, allow: str = "") -> list[str]:
     for task in session.tasks or []:
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
         lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
-    notes = status_notes(session, allow)
+    notes = status_notes(session, allow, done)
     return [*lines, "", *notes] if notes else lines
 
 
-def status_notes(session: Snapshot, allow: str) -> list[str]:
+def status_notes(session: Snapshot, allow: str, done: Collection[str] = ()) -> list[str]:
     """What a person should know of a session besides its tasks; nothing of the seed's."""
     told = notice(session, program())
     label = "Error" if session.state == states.ERROR else "Notice"
@@ -254,14 +261,25 @@ def status_notes(session: Snapshot, allow: str) -> list[str]:
     if session.count("n_denials"):
         notes.append(f"{session.count('n_denials')} tool calls were denied; to allow: {allow}")
     notes.append(f"Folder: {session.paths.root}")
-    branches = branch_lines(session)
+    branches = branch_lines(session, done)
     return [*notes, "", *branches] if branches else notes
 
 
-def branch_lines(session: Snapshot) -> list[str]:
-    """The branches that tasks with a worktree have left, and the commands that merge them."""
+def branch_lines(session: Snapshot, done: Collection[str] = ()) -> list[str]:
+    """The branches that tasks with a worktree have left, and the commands that merge them.
+
+    Args:
+        session: The session.
+        done: Branches that are merged already, or gone.
+    """
     tasks = [task for task in session.tasks or () if task.get("branch")]
-    ready = [t for t in tasks if task_state(t)[1] == states.SUCCEEDED and t.get("n_commits")]
+    ready = [
+        task
+        for task in tasks
+        if task_state(task)[1] == states.SUCCEEDED
+        and task.get("n_commits")
+        and task["branch"] not in done
+    ]
     if not tasks or session.is_live:
         return []
     if not ready:

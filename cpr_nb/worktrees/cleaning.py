@@ -143,7 +143,7 @@ class _Cleaning:
             why = "it is the target itself"
         elif not self._named and not self._git.is_ancestor(tip, target):
             n_commits = self._git.run("rev-list", "--count", f"{target}..{tip}").text
-            why = f"it is not merged: {n_commits} commits are not in {into}"
+            why = f"it is not merged (commits that are not in {into}: {n_commits})"
         elif self._other_checkout(name):
             why = f"it is checked out in {self._other_checkout(name)}"
         if not (why or self._dry_run):

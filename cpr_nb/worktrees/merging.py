@@ -246,7 +246,11 @@ class _Merging:
         if said.status:
             files = tuple(unmerged_files(git))
             git.run("reset", "--hard", "--quiet", self._tip)
-            why = f"{name} conflicts in {len(files)} files" if files else said.err.strip()
+            why = (
+                f"conflicts in {len(files)} file{'s' * (len(files) != 1)}"
+                if files
+                else said.err.strip()
+            )
             return self._stop(branch, why, files)
         commit = git.run("rev-parse", "HEAD").text
         if not self._dry_run:

@@ -43,7 +43,7 @@ def test_worktrees_and_merged_branches_go_and_the_rest_is_listed(
     removed = {(one.task_id, one.path is not None) for one in told.removed}
     assert removed == {("merged", True), ("merged", False), ("idle", False), ("unmerged", True)}
     assert kept(told) == {
-        ("unmerged", False): "it is not merged: 1 commits are not in main",
+        ("unmerged", False): "it is not merged (commits that are not in main: 1)",
         ("dirty", True): "it holds changes that are not committed",
     }
     assert repo.branches() == ["main", "main-task-dirty", "main-task-unmerged"]

@@ -376,3 +376,14 @@ def test_a_session_without_worktrees_has_nothing_to_merge(stub_cpr: Cpr, repo: C
     done = stub_cpr("merge", session.id)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert stub_cpr.good("clean", session.id) == "Nothing to clean.\n"
+
+
+def test_what_is_merged_is_not_recommended_to_be_merged(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    session = edits(stub_cpr, stub, {"a": {"x.txt": "x\n"}, "b": {"y.txt": "y\n"}})
+    stub_cpr.good("merge", session.id, "--task", "a")
+    told = stub_cpr.good("status", session.id)
+    assert "  main-task-b   1 file, +1 -0" in told and "  main-task-a   1 file" not in told
+    stub_cpr.good("merge", session.id)
+    assert "No branch of these tasks is ready to merge." in stub_cpr.good("status", session.id)

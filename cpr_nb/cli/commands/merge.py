@@ -63,11 +63,11 @@ def _lines(session: Session, report: MergeReport) -> list[str]:
         stopped = report.stopped
         lines.append(f"❌ {stopped.branch}: {stopped.why}")
         lines += [f"     {name}" for name in stopped.files]
-        lines += [
-            "Nothing of it was merged. To resolve it, and go on:",
-            f"  {stopped.command}",
-            f"  {program()} merge {session.id[:8]}",
-        ]
+        go_on = [f"  {stopped.command}", f"  {program()} merge {session.id[:8]}"]
+        if report.is_dry_run:
+            lines.append("There it would stop.")
+        else:
+            lines += ["Nothing of it was merged. To resolve it, and go on:", *go_on]
     if report.left:
         lines.append(f"Not tried: {', '.join(report.left)}")
     if not report.merged and not report.stopped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cpr_nb.cli import render
-from cpr_nb.cli.common import allow_options, open_session, print_json, print_lines
+from cpr_nb.cli.common import allow_options, done_branches, open_session, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_session
 
 
@@ -27,5 +27,9 @@ def run(args: argparse.Namespace) -> int:
         ]
         print_json(row)
     else:
-        print_lines(render.status_lines(session.snapshot, allow_options(session.tasks)))
+        print_lines(
+            render.status_lines(
+                session.snapshot, allow_options(session.tasks), done_branches(session)
+            )
+        )
     return 0
