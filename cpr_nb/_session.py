@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb._as_completed import AsCompleted
+from cpr_nb._tables import SessionTables
 from cpr_nb._task import Task, deadline, poll_delays_s
 from cpr_nb.model import errors, states
 from cpr_nb.model.options import check_options
@@ -17,7 +18,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_asked, read_session
 
 
-class Session:
+class Session(SessionTables):
     """A handle on a session: of ours, or of the seed's.
 
     It is a view on the session's folder. To drop it, to interrupt a wait or to restart the
@@ -81,7 +82,7 @@ class Session:
 
     def __repr__(self) -> str:
         self.refresh()
-        head, snapshot = self.head, self._snapshot
+        snapshot, total = self._snapshot, self.head.get("total", 0)
         name = f" {self.name}" if self.name else ""
         counts = ", ".join(
             f"{snapshot.count('n_' + what)} {what}"
@@ -89,7 +90,6 @@ class Session:
             if snapshot.count("n_" + what)
         )
         cost = f", USD {self.cost_usd:.2f} estimate" if self.cost_usd is not None else ""
-        total = head.get("total", 0)
         return f"<Session {self.id[:8]}{name} {snapshot.state}: {total} tasks, {counts}{cost}>"
 
     # -- its tasks --------------------------------------------------------------------------
