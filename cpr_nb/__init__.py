@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from cpr_nb._launch import launch
     from cpr_nb._session import Session, attach
     from cpr_nb._task import Task
+    from cpr_nb.frames.sessions import (
+        denials_df,
+        events_df,
+        sessions_df,
+        tasks_df,
+        tool_calls_df,
+        usage_df,
+    )
     from cpr_nb.model.errors import (
         AmbiguousSession,
         ClaudeNotFound,
@@ -66,6 +74,12 @@ _HOMES = {
     "UnknownOption": "cpr_nb.model.errors",
     "WaitTimeout": "cpr_nb.model.errors",
     "WorktreeError": "cpr_nb.model.errors",
+    "denials_df": "cpr_nb.frames.sessions",
+    "events_df": "cpr_nb.frames.sessions",
+    "sessions_df": "cpr_nb.frames.sessions",
+    "tasks_df": "cpr_nb.frames.sessions",
+    "tool_calls_df": "cpr_nb.frames.sessions",
+    "usage_df": "cpr_nb.frames.sessions",
 }
 
 __all__ = [
@@ -93,7 +107,13 @@ __all__ = [
     "WorktreeError",
     "__version__",
     "attach",
+    "denials_df",
+    "events_df",
     "launch",
+    "sessions_df",
+    "tasks_df",
+    "tool_calls_df",
+    "usage_df",
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from cpr_nb._as_completed import AsCompleted
 from cpr_nb._branches import Branches
+from cpr_nb._tables import SessionTables
 from cpr_nb._task import Task, deadline, poll_delays_s
 from cpr_nb.model import errors, states
 from cpr_nb.model.options import check_options
@@ -18,7 +19,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_asked, read_session
 
 
-class Session(Branches):
+class Session(Branches, SessionTables):
     """A handle on a session: of ours, or of the seed's.
 
     It is a view on the session's folder. To drop it, to interrupt a wait or to restart the
@@ -82,7 +83,7 @@ class Session(Branches):
 
     def __repr__(self) -> str:
         self.refresh()
-        head, snapshot = self.head, self._snapshot
+        snapshot, total = self._snapshot, self.head.get("total", 0)
         name = f" {self.name}" if self.name else ""
         counts = ", ".join(
             f"{snapshot.count('n_' + what)} {what}"
@@ -90,7 +91,6 @@ class Session(Branches):
             if snapshot.count("n_" + what)
         )
         cost = f", USD {self.cost_usd:.2f} estimate" if self.cost_usd is not None else ""
-        total = head.get("total", 0)
         return f"<Session {self.id[:8]}{name} {snapshot.state}: {total} tasks, {counts}{cost}>"
 
     # -- its tasks --------------------------------------------------------------------------
@@ -393,8 +393,8 @@ def attach(session: str, results_dir: str | os.PathLike[str] | None = None) -> S
         AmbiguousSession: If several fit.
 
     Example:
+        >>> import cpr_nb as cpr
         >>> cpr.attach("3f2a").state  # doctest: +SKIP
-        'completed'
     """
     directory = catalog.results_dir(results_dir, os.environ)
     return Session(catalog.find_session(directory, session))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb._tables import TaskTables
 from cpr_nb.model import errors, states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.denials import denial_rule, denials_of
@@ -27,7 +28,7 @@ _ERRORS = {
 }
 
 
-class Task:
+class Task(TaskTables):
     """A handle on one task. It is a view: to drop it never touches the work.
 
     Get one from a `Session`: ``session[0]``, ``session.task("docs")``.

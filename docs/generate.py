@@ -1,6 +1,6 @@
-"""Makes docs/options.md from the declaration, and docs/watch.svg from a real session.
+"""Makes docs/options.md and docs/tables.md from the declarations, and docs/watch.svg.
 
-Usage: python docs/generate.py [options|picture]
+Usage: python docs/generate.py [options|tables|picture]
 
 The picture is a real session: eight tasks of the real Claude Code CLI, with the scripted API of
 `cpr demo` behind it, caught while two of them run.
@@ -64,6 +64,56 @@ def options_page() -> str:
             "",
         ]
     )
+
+
+def tables_page() -> str:
+    """The text of docs/tables.md."""
+    from cpr_nb.frames.columns import CATEGORIES
+    from cpr_nb.frames.tables import TABLES
+
+    words = [
+        f"- {name}: {' < '.join(f'`{w}`' for w in known)}" for name, known in CATEGORIES.items()
+    ]
+    lines = [*_ABOUT_TABLES, "", *words, ""]
+    for name, table in TABLES.items():
+        lines += [f"## {name}", "", table.doc, "", "| column | dtype | unit | source | meaning |"]
+        lines.append("|---|---|---|---|---|")
+        for column in table.columns:
+            shown = f"**`{column.name}`**" if column.default else f"`{column.name}`"
+            dtype = f"category: {column.dtype}" if column.dtype in CATEGORIES else column.dtype
+            unit = next((u for end, u in _UNITS.items() if column.name.endswith(end)), "")
+            lines.append(f"| {shown} | {dtype} | {unit} | {column.source} | {column.doc} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+_UNITS = {
+    "_usd": "US dollars",
+    "_s": "seconds",
+    "_tokens": "tokens",
+    "_bytes": "bytes",
+    "_at": "UTC",
+    "_until": "UTC",
+}
+_ABOUT_TABLES = [
+    "# Tables",
+    "",
+    "Each is a function of `cpr_nb` over all sessions of a results directory",
+    '(`cpr.tasks_df(states="failed", since="2d", name="review-*", results_dir=…)`) and a method of a',
+    "`Session`; `events_df` and `tool_calls_df` are methods of a `Task` too. Live sessions and those",
+    "of the Perl script are in them. `since` is a moment (without a zone: local time) or how long ago",
+    '(a timedelta, `"2d"`, `"90min"`). `states` are states of sessions in `sessions_df`, states and',
+    "outcomes of tasks in all others. (Made by `python docs/generate.py`.)",
+    "",
+    "**Bold** columns are always there, the others with `full=True`. What is not known is missing,",
+    "never guessed; an empty table has the dtypes of a full one. A cost is the CLI's own estimate at",
+    "list price, no bill. What can't be read is an error, `SessionNotUsable`; with `strict=False` the",
+    "answer is `(df, errors)`, the table without it and a list of what it is. A last line that is",
+    "still being written is no error. A source names a file of the [results",
+    "directory](results-directory.md); `stream` is `task-<id>.jsonl`, in which the CLI writes.",
+    "",
+    "States and outcomes are ordered categories:",
+]
 
 
 # -- the picture ----------------------------------------------------------------------------
@@ -144,8 +194,10 @@ def _export(view: object, console: Any, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    WANTED = sys.argv[1:] or ["options", "picture"]
+    WANTED = sys.argv[1:] or ["options", "tables", "picture"]
     if "options" in WANTED:
         (DOCS / "options.md").write_text(options_page(), "utf-8")
+    if "tables" in WANTED:
+        (DOCS / "tables.md").write_text(tables_page(), "utf-8")
     if "picture" in WANTED:
         picture(DOCS / "watch.svg")

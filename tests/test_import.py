@@ -55,7 +55,8 @@ def test_exactly_these_names_are_exported() -> None:
     errors += "TaskError TaskFailed TaskLost TaskNotFound TaskSkipped TaskTimedOut UnknownOption "
     errors += "WaitTimeout WorktreeError"
     others = "Session Task attach launch __version__"
-    assert set(cpr.__all__) == {*errors.split(), *others.split()}
+    tables = "denials_df events_df sessions_df tasks_df tool_calls_df usage_df"
+    assert set(cpr.__all__) == {*errors.split(), *others.split(), *tables.split()}
     for name in errors.split():
         assert issubclass(getattr(cpr, name), cpr.CprError)
 

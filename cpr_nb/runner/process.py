@@ -11,6 +11,7 @@ start time in whole seconds; that side is not run by the project's own tests.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 
@@ -24,6 +25,8 @@ LINUX = sys.platform.startswith("linux")
 _DEFAULTS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 # How often a sweep looks again for what was forked while it looked.
 _SWEEPS = 20
+# How long a killed process may take to be gone; one that waits for a dead disk never is.
+_DEATH_S = 1.0
 
 
 def spawn(
@@ -166,7 +169,7 @@ def kill_group(pid: int) -> None:
 
 
 def sweep(tokens: Iterable[str]) -> int:
-    """Kills every process that was started for one of these attempts.
+    """Kills every process that was started for one of these attempts, and sees them gone.
 
     Args:
         tokens: Values of the token variable.
@@ -177,33 +180,50 @@ def sweep(tokens: Iterable[str]) -> int:
     wanted = {f"{TOKEN_VARIABLE}={token}".encode() for token in tokens}
     killed: set[int] = set()
     for _ in range(_SWEEPS if wanted else 0):
-        found = {pid for pid in _own_processes() if _kill_if(pid, wanted)}
+        found = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, wanted)) is not None}
         if not found:
             break
-        killed |= found
+        killed |= set(found)
+        _await_ends([fd for fd in found.values() if fd >= 0])
     return len(killed)
 
 
-def _kill_if(pid: int, wanted: set[bytes]) -> bool:
-    """Kills a process if it is one of the wanted, without mistaking another for it."""
+def _kill_if(pid: int, wanted: set[bytes]) -> int | None:
+    """Kills a process if it is one of the wanted, without mistaking another for it.
+
+    Returns:
+        A descriptor of it (-1 where there is no such thing); None if it was not killed.
+    """
     if not wanted & _environment(pid):
-        return False
+        return None
     if not hasattr(os, "pidfd_open"):
         signal_process(pid, signal.SIGKILL)
-        return True
+        return -1
     try:
         pidfd = os.pidfd_open(pid)
     except OSError:
-        return False
+        return None
     try:
-        if not wanted & _environment(pid):  # again: the pid may have been reused
-            return False
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        if wanted & _environment(pid):  # again: the pid may have been reused
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            return pidfd
     except OSError:
-        return False
-    finally:
+        pass
+    os.close(pidfd)
+    return None
+
+
+def _await_ends(pidfds: list[int]) -> None:
+    """Waits until these processes are gone: on a busy machine a killed one lives on for a while."""
+    poller, left = select.poll(), set(pidfds)
+    for pidfd in pidfds:
+        poller.register(pidfd, select.POLLIN)
+    while left and (ready := poller.poll(_DEATH_S * 1000)):
+        for pidfd, _ in ready:
+            poller.unregister(pidfd)
+            left.discard(pidfd)
+    for pidfd in pidfds:
         os.close(pidfd)
-    return True
 
 
 def _own_processes() -> list[int]:

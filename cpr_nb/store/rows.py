@@ -98,17 +98,23 @@ def session_row(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def task_row(snapshot: Snapshot, task: dict[str, Any], prompt: str | None = None) -> dict[str, Any]:
+def task_row(
+    snapshot: Snapshot,
+    task: dict[str, Any],
+    prompt: str | None = None,
+    *,
+    streamed: bool = True,
+) -> dict[str, Any]:
     """A task as one row; what is not known is None.
 
     Args:
         snapshot: Its session.
         task: Its fields in status.json.
         prompt: The prompt in full, if it is known.
+        streamed: Whether to read its stream for what only that tells.
     """
     state, outcome = task_state(task)
     task_id = str(task.get("transaction_id", ""))
-    streamed = _streamed(snapshot.paths, task_id, task.get("attempts"))
     return {
         "session_id": snapshot.session_id,
         "task_id": task_id,
@@ -124,7 +130,7 @@ def task_row(snapshot: Snapshot, task: dict[str, Any], prompt: str | None = None
         "result": read_answer(snapshot.paths, task_id) if state == states.ENDED else None,
         **{name: task.get(name) for name in _TASK_FIELDS},
         "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
-        **streamed,
+        **(_streamed(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),
     }
 
 

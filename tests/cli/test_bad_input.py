@@ -164,7 +164,7 @@ def test_two_files_are_refused(stub_cpr: Cpr, stub: Stub) -> None:
 OPTIONS = {
     "unknown": (["--max-paralel=3"], "unknown option '--max-paralel=3'; did you mean"),
     "unknown, near": (["--modle", "opus"], "did you mean --model"),
-    "worktree is not there yet": (["--worktree"], "--worktree"),
+    "worktree outside of a repository": (["--worktree"], "is not in a git repository"),
     "negative": (["--max-parallel=-1"], "max_parallel: must be a whole number from 0, not -1"),
     "negative, apart": (["--max-parallel", "-1"], "max"),
     "no number": (["--max-parallel", "abc"], "--max-parallel"),

@@ -16,6 +16,11 @@ def test_the_page_of_options_is_that_of_the_declaration() -> None:
     assert (ROOT / "docs" / "options.md").read_text("utf-8") == made
 
 
+def test_the_page_of_tables_is_that_of_the_declaration() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["tables_page"]()
+    assert (ROOT / "docs" / "tables.md").read_text("utf-8") == made
+
+
 def test_the_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert [name for name in COMMANDS if f"cpr {name}" not in readme] == []

@@ -1,0 +1,117 @@
+"""Which sessions and tasks a table is about."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from cpr_nb.model import states as words
+from cpr_nb.model.errors import InputError
+from cpr_nb.store import catalog
+from cpr_nb.store.read import Snapshot
+from cpr_nb.store.rows import task_state
+from cpr_nb.store.times import parse_iso
+
+Since = datetime | timedelta | str
+States = str | Iterable[str]
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|(?:second|minute|hour|day|week)s?)")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+#: What a task can be in: its state, and how it ended.
+TASK_WORDS = tuple(dict.fromkeys((*words.TASK_STATES, *words.OUTCOMES)))
+
+
+def sessions(
+    results_dir: str | os.PathLike[str] | None, since: Since | None, name: str | None
+) -> Iterator[Snapshot]:
+    """The heads of the sessions of a results directory that fit, the newest first."""
+    after_s = None if since is None else moment_s(since)
+    for snapshot in catalog.list_sessions(catalog.results_dir(results_dir, os.environ)):
+        if after_s is not None and created_s(snapshot) < after_s:
+            continue
+        if name is None or _is_called(snapshot, name):
+            yield snapshot
+
+
+def _is_called(snapshot: Snapshot, wanted: str) -> bool:
+    name = snapshot.head.get("name")
+    return isinstance(name, str) and (name == wanted or fnmatchcase(name, wanted))
+
+
+def created_s(snapshot: Snapshot) -> float:
+    """When a session was launched, in seconds since the epoch; before all others if unknown."""
+    known = parse_iso(snapshot.head.get("created_at"))
+    return known if known is not None else snapshot.count("start_time")
+
+
+def moment_s(since: Since) -> float:
+    """A moment in seconds since the epoch.
+
+    Args:
+        since: A moment (without a zone: local time), or how long ago: ``timedelta(days=1)``,
+            ``"2d"``, ``"90min"``, ``"2026-11-20"``, ``"2026-11-20T08:00Z"``.
+
+    Raises:
+        InputError: If it is neither.
+
+    Example:
+        >>> moment_s("1970-01-02T00:00Z")
+        86400.0
+    """
+    try:
+        if isinstance(since, str):
+            return _read_s(since.strip())
+        if isinstance(since, timedelta):
+            return time.time() - since.total_seconds()
+        if isinstance(since, datetime):
+            return since.timestamp()  # a naive one is in local time, as everywhere in Python
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise InputError(
+        f"since: {since!r} is neither a moment (a datetime, '2026-11-20', '2026-11-20T08:00') "
+        "nor how long ago (a timedelta, '2d', '90min')"
+    )
+
+
+def _read_s(text: str) -> float:
+    ago = _AGO.fullmatch(text.lower())
+    if ago is None:
+        return datetime.fromisoformat(text).timestamp()
+    return time.time() - float(ago[1]) * _UNIT_S[ago[2][0]]
+
+
+def chosen_words(states: States | None, known: tuple[str, ...]) -> frozenset[str] | None:
+    """The states that are asked for; None for all.
+
+    Raises:
+        InputError: If one of them is none.
+
+    Example:
+        >>> sorted(chosen_words("failed", TASK_WORDS))
+        ['failed']
+    """
+    if states is None:
+        return None
+    wanted = frozenset([states] if isinstance(states, str) else states)
+    strange = sorted(str(word) for word in wanted - set(known))
+    if strange:
+        raise InputError(f"states: {', '.join(strange)}: must be among {', '.join(known)}")
+    return wanted
+
+
+def tasks(
+    snapshot: Snapshot, wanted: frozenset[str] | None, index: int | None = None
+) -> list[tuple[int, dict[str, Any]]]:
+    """The tasks of a session that fit: number from 0, fields."""
+    return [
+        (number, task)
+        for number, task in enumerate(snapshot.tasks or ())
+        if (index is None or number == index)
+        and (wanted is None or not wanted.isdisjoint(task_state(task)))
+    ]

@@ -1,0 +1,238 @@
+"""The tables of all sessions of a results directory, and of one session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast, overload
+
+from cpr_nb.frames import choice
+from cpr_nb.frames.choice import Since, States
+from cpr_nb.frames.columns import DataFrame, table
+from cpr_nb.frames.events import denial_rows, event_rows, tool_call_rows
+from cpr_nb.frames.streams import Problem, View, streams_of
+from cpr_nb.frames.tables import TABLES
+from cpr_nb.frames.usage import usage_rows
+from cpr_nb.model import states as words
+from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.store.read import Snapshot, read_asked, read_session
+from cpr_nb.store.rows import session_row, task_row
+
+Folder = str | os.PathLike[str]
+_Rows = Iterator[dict[str, Any]]
+
+
+class TableFunction(Protocol):
+    """A function that makes a table of all sessions: its result depends on ``strict``."""
+
+    @overload
+    def __call__(
+        self,
+        results_dir: Folder | None = None,
+        *,
+        states: States | None = None,
+        since: Since | None = None,
+        name: str | None = None,
+        full: bool = False,
+        strict: Literal[True] = True,
+    ) -> DataFrame: ...
+    @overload
+    def __call__(
+        self,
+        results_dir: Folder | None = None,
+        *,
+        states: States | None = None,
+        since: Since | None = None,
+        name: str | None = None,
+        full: bool = False,
+        strict: Literal[False],
+    ) -> tuple[DataFrame, list[Problem]]: ...
+
+
+def _typed(function: Callable[..., Any]) -> TableFunction:
+    """What a type checker sees of a function that makes a table."""
+    return cast(TableFunction, function)
+
+
+# -- all sessions ---------------------------------------------------------------------------
+
+
+@_typed
+def sessions_df(
+    results_dir: Folder | None = None,
+    *,
+    states: States | None = None,
+    since: Since | None = None,
+    name: str | None = None,
+    full: bool = False,
+    strict: bool = True,
+) -> Any:
+    """A row a session, the newest first; those that can't be read are ``unreadable``.
+
+    Args:
+        results_dir: The results directory, if it isn't the usual one.
+        states: Only sessions in this state, or in one of these.
+        since: Only sessions launched since: a moment (without a zone: local time), or how long
+            ago (a timedelta, ``"2d"``, ``"90min"``).
+        name: Only sessions of this name; ``*`` and ``?`` stand for any characters.
+        full: All columns, not only the usual ones.
+        strict: False also returns why sessions can't be read.
+
+    Returns:
+        The table; with ``strict=False`` the table and a list of `Problem`.
+
+    Raises:
+        InputError: If a filter can't be right.
+        ResultsDirError: If the results directory can't be read.
+
+    Example:
+        >>> import cpr_nb as cpr
+        >>> len(cpr.sessions_df("/none", since="2d"))
+        0
+    """
+    wanted = choice.chosen_words(states, words.SESSION_STATES)
+    problems: list[Problem] = []
+    rows = []
+    for snapshot in choice.sessions(results_dir, since, name):
+        if wanted is None or snapshot.state in wanted:
+            rows.append(session_row(snapshot))
+            problems.extend(_unreadable(snapshot))
+    # An unreadable session lacks nothing here: it has its row, which says so.
+    made = _table("sessions_df", rows, full=full)
+    return made if strict else (made, problems)
+
+
+def _all_sessions(name: str, doc: str) -> TableFunction:
+    """The function that makes a table of the tasks of all sessions."""
+
+    def function(
+        results_dir: Folder | None = None,
+        *,
+        states: States | None = None,
+        since: Since | None = None,
+        name: str | None = None,
+        full: bool = False,
+        strict: bool = True,
+    ) -> Any:
+        heads = choice.sessions(results_dir, since, name)
+        snapshots = (read_session(head.paths.root) for head in heads)
+        there = (s for s in snapshots if Path(s.paths.root).is_dir())  # not removed since
+        return of_tasks(table_name, there, states=states, full=full, strict=strict)
+
+    table_name = name
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"""{TABLES[name].doc}
+
+    {doc}
+
+    Args:
+        results_dir: The results directory, if it isn't the usual one.
+        states: Only tasks in this state or with this outcome, or one of these.
+        since: Only sessions launched since: a moment (without a zone: local time), or how long
+            ago (a timedelta, ``"2d"``, ``"90min"``).
+        name: Only sessions of this name; ``*`` and ``?`` stand for any characters.
+        full: All columns, not only the usual ones.
+        strict: Whether what can't be read is an error.
+
+    Returns:
+        The table; with ``strict=False`` the table of what can be read, and a list of `Problem`.
+
+    Raises:
+        InputError: If a filter can't be right.
+        SessionNotUsable: If something can't be read, unless ``strict=False``.
+        ResultsDirError: If the results directory can't be read.
+
+    Example:
+        >>> import cpr_nb as cpr
+        >>> df = cpr.{name}(since="2d")  # doctest: +SKIP
+    """
+    return _typed(function)
+
+
+tasks_df = _all_sessions("tasks_df", "Costs are the CLI's own estimate at list price.")
+events_df = _all_sessions("events_df", "What every attempt has written so far, in its order.")
+tool_calls_df = _all_sessions("tool_calls_df", "Of every attempt, in the order of the calls.")
+denials_df = _all_sessions("denials_df", "What to allow so that the agents can do their work.")
+usage_df = _all_sessions("usage_df", "Costs are the CLI's own estimate at list price.")
+
+
+# -- one session ----------------------------------------------------------------------------
+
+
+def of_session(snapshot: Snapshot, *, full: bool = False, strict: bool = True) -> Any:
+    """`sessions_df` of one session."""
+    made = _table("sessions_df", [session_row(snapshot)], full=full)
+    return made if strict else (made, list(_unreadable(snapshot)))
+
+
+def of_tasks(
+    name: str,
+    snapshots: Iterable[Snapshot],
+    *,
+    index: int | None = None,
+    states: States | None = None,
+    full: bool = False,
+    strict: bool = True,
+) -> Any:
+    """A table of the tasks of some sessions.
+
+    Args:
+        name: Which table: a key of `TABLES`.
+        snapshots: The sessions, with their tasks.
+        index: Only this task, from 0.
+        states: Only tasks in one of these states, or with one of these outcomes.
+        full: All columns.
+        strict: Whether what can't be read is an error.
+
+    Returns:
+        The table; with ``strict=False`` the table and a list of `Problem`.
+
+    Raises:
+        InputError: If ``states`` can't be right.
+        SessionNotUsable: If something can't be read, unless ``strict=False``.
+    """
+    wanted = choice.chosen_words(states, choice.TASK_WORDS)
+    problems: list[Problem] = []
+    rows: list[dict[str, Any]] = []
+    for snapshot in snapshots:
+        problems.extend(_unreadable(snapshot))
+        tasks = choice.tasks(snapshot, wanted, index)
+        view = View(snapshot, tasks, streams_of(snapshot.paths.root), problems)
+        rows.extend(_task_rows(view, full=full) if name == "tasks_df" else _ROWS[name](view))
+    made = _table(name, rows, full=full)
+    if not strict:
+        return made, problems
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise SessionNotUsable(f"can't read {problems[0]}{more}; strict=False leaves it out")
+    return made
+
+
+_ROWS: dict[str, Callable[[View], _Rows]] = {
+    "events_df": event_rows,
+    "tool_calls_df": tool_call_rows,
+    "denials_df": denial_rows,
+    "usage_df": usage_rows,
+}
+
+
+def _task_rows(view: View, *, full: bool) -> _Rows:
+    asked = read_asked(view.snapshot.paths).get("tasks")
+    asked = asked if isinstance(asked, list) else []
+    for index, task in view.tasks:
+        mine = asked[index] if index < len(asked) else None
+        prompt = mine.get("prompt") if isinstance(mine, dict) else None
+        yield task_row(view.snapshot, task, prompt, streamed=full)
+
+
+def _unreadable(snapshot: Snapshot) -> Iterator[Problem]:
+    if snapshot.state == words.UNREADABLE:
+        # A head alone does not tell the reason.
+        why = snapshot.problem or read_session(snapshot.paths.root).problem or words.UNREADABLE
+        yield Problem(snapshot.session_id, None, snapshot.paths.root, why)
+
+
+def _table(name: str, rows: Iterable[dict[str, Any]], *, full: bool) -> DataFrame:
+    columns = [column for column in TABLES[name].columns if full or column.default]
+    return table(rows, columns)

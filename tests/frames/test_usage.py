@@ -1,0 +1,223 @@
+"""What each model has used: the rows add up, whatever stands in the streams."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from testkit.made import RUNNING, made_session, told
+
+import cpr_nb as cpr
+from cpr_nb.frames.usage import FIGURES, ModelUsage, share_out
+from cpr_nb.model.events import parse_line
+
+RECORDINGS = Path(__file__).parents[1] / "model" / "recordings"
+STREAMS = {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.jsonl"))}
+
+relaxed = settings(deadline=None)
+
+
+def result_cost_usd(stream: bytes) -> float | None:
+    """What the last result line of a stream says that this run has cost."""
+    results = [e for e in map(json.loads, stream.splitlines()) if e["type"] == "result"]
+    if not results:
+        return None
+    since_last = results[-1].get("model_usage_since_last_result")
+    if since_last is None:
+        return float(results[-1]["total_cost_usd"])
+    return float(sum(model["costUSD"] for model in since_last.values()))
+
+
+def summed(usage: Any, name: str) -> float | None:
+    column = usage[name].dropna()
+    return None if column.empty else column.sum()
+
+
+@pytest.mark.parametrize("name", sorted(STREAMS))
+def test_the_rows_of_a_recording_add_up_to_its_task_and_to_its_result(
+    name: str, tmp_path: Path
+) -> None:
+    made_session(tmp_path, {"docs": [STREAMS[name]]})
+    usage, [task] = cpr.usage_df(tmp_path), cpr.tasks_df(tmp_path, full=True).to_dict("records")
+    expected = result_cost_usd(STREAMS[name])
+    assert summed(usage, "cost_usd") == (None if expected is None else pytest.approx(expected))
+    for figure in FIGURES:
+        known = (
+            None if task[figure] != task[figure] or str(task[figure]) == "<NA>" else task[figure]
+        )
+        assert summed(usage, figure) == known, figure
+
+
+def test_all_recordings_as_one_session_add_up_task_by_task(tmp_path: Path) -> None:
+    made_session(tmp_path, {name: [stream] for name, stream in STREAMS.items()})
+    used = cpr.usage_df(tmp_path).groupby("task_id").cost_usd.sum(min_count=1)
+    tasks = cpr.tasks_df(tmp_path).set_index("task_id").cost_usd
+    assert used.dropna().to_dict() == tasks.dropna().to_dict()
+    assert len(used.dropna()) == 28
+
+
+def test_the_model_of_a_recording_is_the_one_that_has_worked(tmp_path: Path) -> None:
+    made_session(tmp_path, {name: [STREAMS[name]] for name in ("plain", "fallback", "sigkill")})
+    usage = cpr.usage_df(tmp_path)
+    assert dict(zip(usage.task_id, usage.model, strict=True)) == {
+        "plain": "claude-opus-5-5",
+        "fallback": "claude-sonnet-5-5",
+        "sigkill": "claude-opus-5-5",
+    }
+
+
+def test_a_resumed_conversation_is_not_counted_twice(tmp_path: Path) -> None:
+    made_session(tmp_path, {"docs": [STREAMS["sess_first"], STREAMS["sess_resume"]]})
+    usage = cpr.usage_df(tmp_path)
+    assert usage.input_tokens.tolist() == [300], "modelUsage of the second says 300, of both"
+    assert usage.cost_usd.tolist() == [pytest.approx(0.0024)]
+
+
+def test_an_attempt_that_was_killed_is_counted_beside_the_one_that_came_after(
+    tmp_path: Path,
+) -> None:
+    made_session(tmp_path, {"docs": [STREAMS["sigkill"], STREAMS["plain"]]})
+    [used] = cpr.usage_df(tmp_path).to_dict("records")
+    [task] = cpr.tasks_df(tmp_path, full=True).to_dict("records")
+    assert used["input_tokens"] == task["input_tokens"] > 100
+    assert (used["cost_usd"], task["n_unknown_costs"]) == (0.0008, 1)
+
+
+# -- streams by hand --------------------------------------------------------------------------
+
+
+def lines(*events: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+def answer(id_: str, tokens: int, model: str = "opus", agent: str | None = None) -> dict[str, Any]:
+    message = {"id": id_, "model": model, "usage": {"input_tokens": tokens}, "content": []}
+    return {"type": "assistant", "message": message, "parent_tool_use_id": agent}
+
+
+def result(**fields: Any) -> dict[str, Any]:
+    return {"type": "result", "is_error": False, **fields}
+
+
+def model_usage(tokens: int, cost_usd: float) -> dict[str, Any]:
+    names = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+    return {**dict.fromkeys(names, tokens), "costUSD": cost_usd}
+
+
+def test_the_messages_of_a_running_task_count_once_each_and_by_model(tmp_path: Path) -> None:
+    stream = lines(
+        answer("m1", 1),
+        answer("s1", 10, "haiku", "tool-1"),
+        answer("m1", 1),
+        answer("s1", 10, "haiku", "tool-1"),
+        answer("m2", 100),
+    )
+    made_session(tmp_path, {"docs": [stream]}, state=RUNNING)
+    usage = cpr.usage_df(tmp_path)
+    assert dict(zip(usage.model, usage.input_tokens, strict=True)) == {"opus": 101, "haiku": 10}
+    assert usage.cost_usd.isna().all(), "nobody has told a cost"
+
+
+def test_several_models_and_several_results_share_the_figures_of_the_task(tmp_path: Path) -> None:
+    both = {"opus": model_usage(5, 0.5), "haiku": model_usage(1, 0.1)}
+    stream = lines(
+        result(total_cost_usd=0.6, modelUsage=both, model_usage_since_last_result=both),
+        result(
+            total_cost_usd=0.9,
+            modelUsage={**both, "opus": model_usage(8, 0.8)},
+            model_usage_since_last_result={"opus": model_usage(3, 0.3)},
+        ),
+    )
+    made_session(tmp_path, {"docs": [stream]})
+    usage = cpr.usage_df(tmp_path).set_index("model")
+    assert usage.input_tokens.to_dict() == {"opus": 8, "haiku": 1}
+    assert usage.cost_usd.to_dict() == pytest.approx({"opus": 0.8, "haiku": 0.1})
+
+
+def test_what_the_runner_knows_beyond_the_streams_is_no_models(tmp_path: Path) -> None:
+    folder = made_session(tmp_path, {"docs": [lines(answer("m1", 1), answer("m2", 2, "haiku"))]})
+    status = json.loads((folder / "status.json").read_text())
+    status["tasks"][0]["input_tokens"] = 10  # as the transcript of a killed run tells it
+    (folder / "status.json").write_text(json.dumps(status))
+    usage = cpr.usage_df(tmp_path)
+    assert usage.model.tolist()[:2] == ["opus", "haiku"] and usage.model.isna()[2]
+    assert usage.input_tokens.tolist() == [1, 2, 7]
+
+
+AMOUNTS = st.integers(0, 10**9) | st.floats(0, 1e6)
+PARTS = st.dictionaries(st.sampled_from([None, "opus", "haiku", "sonnet"]), st.none() | AMOUNTS)
+
+
+@given(AMOUNTS, PARTS)
+def test_shares_add_up_and_none_is_negative(total: float, parts: Any) -> None:
+    shares = share_out(total, parts)
+    assert sum(shares.values()) == pytest.approx(total, abs=1e-6)
+    assert min(shares.values()) >= 0
+
+
+# -- any stream -------------------------------------------------------------------------------
+
+ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+FIGURE = st.integers(0, 1000) | ODD
+MODELS = st.dictionaries(
+    st.sampled_from(["opus", "haiku"]),
+    st.builds(model_usage, FIGURE, FIGURE) | st.just(model_usage(7, 0.5)) | ODD,
+)
+EVENTS = st.one_of(
+    st.builds(answer, st.sampled_from(["m1", "m2"]), FIGURE, st.sampled_from(["opus", "haiku"])),
+    st.fixed_dictionaries(
+        {"type": st.just("result")},
+        optional={
+            "total_cost_usd": FIGURE,
+            "modelUsage": MODELS | ODD,
+            "model_usage_since_last_result": MODELS | ODD,
+            "usage": st.fixed_dictionaries({"input_tokens": FIGURE}) | ODD,
+        },
+    ),
+    st.fixed_dictionaries({"type": st.text(max_size=5), "message": ODD, "usage": ODD}),
+)
+WRITTEN = st.lists(EVENTS.map(lambda e: json.dumps(e).encode()) | st.binary(max_size=20))
+
+
+@st.composite
+def any_stream(draw: st.DrawFn) -> bytes:
+    """Lines of recordings, made ones and junk, cut at any byte."""
+    recorded = STREAMS[draw(st.sampled_from(sorted(STREAMS)))].splitlines()
+    some = draw(st.lists(st.sampled_from(recorded or [b""]), max_size=4))
+    whole = b"\n".join(draw(st.permutations([*draw(WRITTEN), *some]))) + b"\n"
+    return whole[: draw(st.integers(0, len(whole)))]
+
+
+@relaxed
+@given(st.lists(any_stream(), min_size=1, max_size=3))
+def test_whatever_the_streams_say_the_rows_of_an_ended_task_add_up(streams: list[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made_session(Path(folder), {"docs": streams})
+        usage, _ = cpr.usage_df(folder, strict=False)
+        [task] = json.loads(
+            cpr.tasks_df(folder, full=True)[list(FIGURES)].to_json(orient="records")
+        )
+    for figure in FIGURES:
+        total = summed(usage, figure)
+        assert total == (None if task[figure] is None else pytest.approx(task[figure])), figure
+
+
+@relaxed
+@given(any_stream())
+def test_whatever_a_stream_says_so_far_no_number_is_invented(stream: bytes) -> None:
+    facts, usage = told(stream), ModelUsage()
+    events = [event for line in stream.splitlines() if (event := parse_line(line)) is not None]
+    for event in events:
+        usage.feed(event)
+    figures = [f for model in usage.by_model.values() for f in model.items() if f[1] is not None]
+    assert all(value >= 0 for _, value in figures)
+    if not any(event["type"] == "result" for event in events):
+        assert "cost_usd" not in dict(figures)
+        for name in FIGURES[:-1]:
+            values = [value for figure, value in figures if figure == name]
+            assert (sum(values) if values else None) == facts.get(name)
