@@ -98,11 +98,14 @@ def chosen_words(states: States | None, known: tuple[str, ...]) -> frozenset[str
     """
     if states is None:
         return None
-    wanted = frozenset([states] if isinstance(states, str) else states)
-    strange = sorted(str(word) for word in wanted - set(known))
+    try:
+        wanted = [states] if isinstance(states, str) else list(states)
+    except TypeError:
+        wanted = [str(states)]
+    strange = [str(word) for word in wanted if word not in known]
     if strange:
         raise InputError(f"states: {', '.join(strange)}: must be among {', '.join(known)}")
-    return wanted
+    return frozenset(wanted)
 
 
 def tasks(

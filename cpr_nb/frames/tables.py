@@ -59,7 +59,7 @@ SESSIONS = (
     *_tokens("its ended tasks", _STATUS),
     *_columns(
         _STATUS,
-        ("n_unknown_costs", "Int64", "attempts that ended before they told their cost"),
+        ("n_unknown_costs", "Int64", "attempts that never told their cost; missing if none"),
         ("max_parallel", "Int64", "how many tasks may run at once; 0 for no limit"),
         ("model", "string", "the model that was asked for"),
         ("permissions", "string", "what its agents may do without asking"),
@@ -120,9 +120,13 @@ TASKS = (
     *_tokens("all its attempts", _STATUS),
     *_columns(
         _STATUS,
-        ("n_unknown_costs", "Int64", "attempts that ended before they told their cost"),
+        ("n_unknown_costs", "Int64", "attempts that never told their cost; missing if none"),
         ("model", "string", "the model of its last attempt"),
-        ("api_retries", "Int64", "requests that the CLI repeated in its last attempt"),
+        (
+            "api_retries",
+            "Int64",
+            "repeated requests of its last attempt; missing if none",
+        ),
         ("api_error_status", "Int64", "the HTTP status of the error that ended it"),
         ("exit_code", "Int64", "the CLI's exit code"),
         ("signal", "Int64", "the signal that ended the CLI"),

@@ -11,13 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.made import RUNNING, made_session, told
+from testkit.streams_draw import STREAMS, answer, any_stream, lines, model_usage, result
 
 import cpr_nb as cpr
 from cpr_nb.frames.usage import FIGURES, ModelUsage, share_out
 from cpr_nb.model.events import parse_line
-
-RECORDINGS = Path(__file__).parents[1] / "model" / "recordings"
-STREAMS = {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.jsonl"))}
 
 relaxed = settings(deadline=None)
 
@@ -91,24 +89,6 @@ def test_an_attempt_that_was_killed_is_counted_beside_the_one_that_came_after(
 # -- streams by hand --------------------------------------------------------------------------
 
 
-def lines(*events: dict[str, Any]) -> bytes:
-    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
-
-
-def answer(id_: str, tokens: int, model: str = "opus", agent: str | None = None) -> dict[str, Any]:
-    message = {"id": id_, "model": model, "usage": {"input_tokens": tokens}, "content": []}
-    return {"type": "assistant", "message": message, "parent_tool_use_id": agent}
-
-
-def result(**fields: Any) -> dict[str, Any]:
-    return {"type": "result", "is_error": False, **fields}
-
-
-def model_usage(tokens: int, cost_usd: float) -> dict[str, Any]:
-    names = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
-    return {**dict.fromkeys(names, tokens), "costUSD": cost_usd}
-
-
 def test_the_messages_of_a_running_task_count_once_each_and_by_model(tmp_path: Path) -> None:
     stream = lines(
         answer("m1", 1),
@@ -161,36 +141,6 @@ def test_shares_add_up_and_none_is_negative(total: float, parts: Any) -> None:
 
 
 # -- any stream -------------------------------------------------------------------------------
-
-ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
-FIGURE = st.integers(0, 1000) | ODD
-MODELS = st.dictionaries(
-    st.sampled_from(["opus", "haiku"]),
-    st.builds(model_usage, FIGURE, FIGURE) | st.just(model_usage(7, 0.5)) | ODD,
-)
-EVENTS = st.one_of(
-    st.builds(answer, st.sampled_from(["m1", "m2"]), FIGURE, st.sampled_from(["opus", "haiku"])),
-    st.fixed_dictionaries(
-        {"type": st.just("result")},
-        optional={
-            "total_cost_usd": FIGURE,
-            "modelUsage": MODELS | ODD,
-            "model_usage_since_last_result": MODELS | ODD,
-            "usage": st.fixed_dictionaries({"input_tokens": FIGURE}) | ODD,
-        },
-    ),
-    st.fixed_dictionaries({"type": st.text(max_size=5), "message": ODD, "usage": ODD}),
-)
-WRITTEN = st.lists(EVENTS.map(lambda e: json.dumps(e).encode()) | st.binary(max_size=20))
-
-
-@st.composite
-def any_stream(draw: st.DrawFn) -> bytes:
-    """Lines of recordings, made ones and junk, cut at any byte."""
-    recorded = STREAMS[draw(st.sampled_from(sorted(STREAMS)))].splitlines()
-    some = draw(st.lists(st.sampled_from(recorded or [b""]), max_size=4))
-    whole = b"\n".join(draw(st.permutations([*draw(WRITTEN), *some]))) + b"\n"
-    return whole[: draw(st.integers(0, len(whole)))]
 
 
 @relaxed
