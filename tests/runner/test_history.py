@@ -93,6 +93,16 @@ def test_of_several_attempts_the_last_one_counts_and_the_first_one_began(tmp_pat
     assert told == ("failed", "network", "it broke off")
 
 
+def test_an_attempt_of_which_nobody_says_that_it_does_not_count_counts(tmp_path: Path) -> None:
+    assert task(tmp_path, intent(), rested()).n_free == 0
+    assert task(tmp_path, intent(), rested(counted=None)).n_free == 0
+
+
+def test_a_figure_that_is_none_adds_nothing(tmp_path: Path) -> None:
+    odd = rested(cost_usd="much", input_tokens=-1, n_denials=[2], output_tokens=True)
+    assert task(tmp_path, intent(), rested(cost_usd=0.5), odd).figures == {"cost_usd": 0.5}
+
+
 @pytest.mark.parametrize("cause", sorted(STOP_CAUSES))
 def test_why_an_attempt_was_to_be_stopped_is_known(tmp_path: Path, cause: str) -> None:
     assert task(tmp_path, intent(), line("stop", cause=cause)).cause == cause
@@ -190,6 +200,15 @@ def test_without_a_journal_the_status_tells_what_had_begun(tmp_path: Path) -> No
     assert told == {"state": "ended", "outcome": "failed", "reason": "signal", "cost_usd": 0.5}
 
 
+@pytest.mark.parametrize(
+    "told", [{**ENDED, "outcome": "fine"}, {**RUNNING, "attempts": 0}, {**RUNNING, "attempts": "2"}]
+)
+def test_what_a_status_does_not_tell_in_full_has_not_begun(
+    tmp_path: Path, told: dict[str, Any]
+) -> None:
+    assert from_status(tmp_path, told).tasks == {}
+
+
 def test_the_journal_knows_better_than_the_status(tmp_path: Path) -> None:
     history = from_status(tmp_path, ENDED, journal=[intent(attempt=5)])
     assert (history.tasks["a"].attempt, history.tasks["a"].ended) == (5, None)
@@ -245,6 +264,7 @@ def assert_sound(history: History) -> None:
 @relaxed
 @given(st.binary(max_size=80), st.binary(max_size=80))
 @example(b"[" * 100_000, b"[" * 100_000)
+@example(b'5\n[]\nnull\n"intent"\n', b"5")
 @example(b"9" * 5000 + b"\n", b'{"tasks":[' + b"9" * 5000 + b"]}")
 @example(b"\xff\xfe\n\x00", b"\xff\xfe{}")
 def test_any_bytes_are_read_without_an_error_and_end_no_task(

@@ -91,10 +91,10 @@ def test_a_task_without_room_for_its_files_starts_first_when_there_is_room() -> 
 
 
 def test_what_was_about_to_start_goes_before_what_rests() -> None:
-    one = machine(*[TaskPlan(schema=True, attempts=2)] * 2, max_parallel=2)
-    feed(one, Tick(0.0), Started(0.0, 0), Postponed(0.0, 1))
-    feed(one, Ended(1.0, 0, Exit(0, result={"is_error": False})))
-    assert starts(one, DiskFree(2.0)) == [1, 0]
+    one = machine(*[TaskPlan(schema=True, attempts=2)] * 2)
+    feed(one, Tick(0.0), Started(0.0, 0), Pause(0.5))
+    feed(one, Ended(1.0, 0, Exit(0, result={"is_error": False})), Postponed(1.0, 1))
+    assert starts(one, GoOn(2.0), DiskFree(3.0)) == [1, 0]
 
 
 def test_a_cancelled_task_without_room_for_its_files_is_cancelled() -> None:

@@ -135,13 +135,19 @@ def test_a_stream_larger_than_a_portion_is_read_whole(written: Written) -> None:
     assert written.stream.finish().last_text == "end", "the last line lacks its line feed"
 
 
+def test_the_end_may_be_read_twice(written: Written) -> None:
+    written.look(retry(429)[:-1])
+    assert written.stream.finish().api_retries == 1
+    assert written.stream.finish().api_retries == 1
+
+
 def test_a_stream_that_is_gone_or_a_link_says_nothing(tmp_path: Path) -> None:
     written = Written(tmp_path)
     written.look(said("one"))
     written.path.unlink()
     assert not written.stream.look(1.0).answered
     written.path.symlink_to(tmp_path / "other")
-    (tmp_path / "other").write_bytes(said("one") * 9)
+    (tmp_path / "other").write_bytes(said("one") + said("somebody else's"))
     assert written.stream.finish().last_text == "one"
 
 
