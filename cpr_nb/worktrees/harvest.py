@@ -110,7 +110,7 @@ def _save(order: Order, note: TaskNote, place: Place) -> None:
             removing.settle(place, saved.index_path)
             note.write(stage=notes.HARVESTED)
         else:
-            removing.make_ready(place, saved.index_path, saved.commit, saved.left_by_setup)
+            removing.make_ready(place, saved.index_path, saved.commit)
             _remove(note, place)
 
 
@@ -150,7 +150,7 @@ def _remove(note: TaskNote, place: Place) -> None:
             removing.discard(place)  # an earlier try was killed in the middle of it
         else:
             note.write(stage=notes.REMOVING)
-            told["kept_because"] = removing.remove_saved(place)
+            told["kept_because"] = removing.remove_saved(place, note["from_setup"] or {})
     told["worktree"] = place.path if place.has_folder else None
     note.write(stage=notes.HARVESTED, harvest=told)
 

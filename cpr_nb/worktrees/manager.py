@@ -10,7 +10,7 @@ from cpr_nb.worktrees import notes, removing
 from cpr_nb.worktrees.harvest import harvest, is_taken_over, place_of, trailer
 from cpr_nb.worktrees.include import copy_included
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.looking import Place, find_admin_dir, gitlinks
+from cpr_nb.worktrees.looking import Place, find_admin_dir
 from cpr_nb.worktrees.notes import BranchNote, TaskNote
 from cpr_nb.worktrees.orders import Order
 from cpr_nb.worktrees.ports import choose_port
@@ -246,11 +246,11 @@ def _save_earlier(
         Whether it is whole, so that one can go on in it; if not, it has been removed.
     """
     theirs = TaskNote.read(owner.session_folder, owner.task_id)
-    from_setup = theirs["from_setup"] if theirs["worktree"] == place.path else None
+    from_setup = (theirs["from_setup"] if theirs["worktree"] == place.path else None) or {}
     title = f"Left-over changes of task {owner.task_id}"
     words = trailer(owner.session_id, owner.task_id)
     with scratch(place.common_dir, order.label) as folder:
-        saved = save(place, folder, title=title, trailer=words, from_setup=from_setup or {})
+        saved = save(place, folder, title=title, trailer=words, from_setup=from_setup)
         note.fields["start_commit"] = saved.tip
         note.fields["notes"] = [*note["notes"], *saved.notes]
         if is_on_branch and place.has_folder and place.has_admin:
@@ -258,8 +258,8 @@ def _save_earlier(
             return True
         if saved.unsaved:
             raise WorktreeError(f"{place.path} must stay: {'; '.join(saved.unsaved)}")
-        removing.make_ready(place, saved.index_path, saved.commit, saved.left_by_setup)
-    why = removing.remove_saved(place)
+        removing.make_ready(place, saved.index_path, saved.commit)
+    why = removing.remove_saved(place, from_setup)
     if why:
         raise WorktreeError(f"{place.path} can't be removed: {why}")
     return False
@@ -295,7 +295,7 @@ def _fill(repo: Repository, note: TaskNote) -> None:
     place = place_of(note)
     place.git().run("reset", "--hard", "--quiet", "--no-recurse-submodules")
     told = list(note["notes"] or [])
-    if gitlinks(place.git()):
+    if os.path.isfile(f"{place.path}/.gitmodules"):
         told.append("submodules are empty: setup='git submodule update --init' fills them")
     n_copied = copy_included(repo, place.path)
     if n_copied:

@@ -6,10 +6,10 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from cpr_nb.worktrees.looking import Place, find_admin_dir, gitlinks
+from cpr_nb.worktrees.looking import Place, find_admin_dir, is_dirty
 from cpr_nb.worktrees.repo import GitFailed, shared_git
 
 # What a git directory holds of an operation that is in progress.
@@ -44,26 +44,18 @@ def _install_index(place: Place, index: str) -> None:
     os.replace(shutil.copy2(index, f"{place.admin_dir}/index.cpr"), f"{place.admin_dir}/index")
 
 
-def make_ready(place: Place, index: str, commit: str, left_by_setup: Iterable[str]) -> None:
+def make_ready(place: Place, index: str, commit: str) -> None:
     """Makes a worktree look saved to git, so that git itself finds nothing to lose in it.
 
     Args:
         place: The worktree.
         index: An index that is like the commit.
         commit: The commit that holds what the worktree holds.
-        left_by_setup: Files of set-up that are in no commit, and may go.
     """
     if not (place.has_admin and place.has_folder):
         return
-    git = place.git(index)
-    tracked = set(git.run("ls-files", "-z").names)
-    for name in left_by_setup:
-        if name in tracked:
-            git.run("checkout-index", "--force", "--index", "--", name)
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{place.path}/{name}")
     _install_index(place, index)
+    git = place.git()
     if git.commit("HEAD") != commit:
         git.run("update-ref", "--no-deref", "-m", "cpr", "HEAD", commit)
     _write_link(place)
@@ -76,8 +68,12 @@ def _write_link(place: Place) -> None:
             file.write(f"gitdir: {place.admin_dir}\n")
 
 
-def remove_saved(place: Place) -> str | None:
+def remove_saved(place: Place, from_setup: Mapping[str, str]) -> str | None:
     """Removes a worktree that `make_ready` has been at; the caller holds the repository's lock.
+
+    Args:
+        place: The worktree.
+        from_setup: What differed from HEAD when set-up was done: path → fingerprint.
 
     Returns:
         None, or why it stays.
@@ -88,19 +84,14 @@ def remove_saved(place: Place) -> str | None:
     try:
         git.run("worktree", "remove", place.path)
     except GitFailed as error:
-        if not _only_gitlinks(place):
+        # It refuses because of submodules, even empty ones, and because of what set-up has left.
+        if not place.has_folder or is_dirty(place, from_setup):
             return str(error)
-        git.run("worktree", "remove", "--force", place.path)
+        forced = git.run("worktree", "remove", "--force", place.path, check=False)
+        if forced.status:
+            return str(error)
     _remove_rest(place)
     return None
-
-
-def _only_gitlinks(place: Place) -> bool:
-    """Whether git refuses only because there are submodules: it does so for empty ones too."""
-    if not place.has_folder or not gitlinks(place.git()):
-        return False
-    words = ("status", "--porcelain", "-z", "--ignore-submodules=none")
-    return not place.git().run(*words).out
 
 
 def discard(place: Place) -> None:

@@ -40,7 +40,6 @@ class Saved(NamedTuple):
         rescued_branch: The branch that this commit is on, if it could not be the task's own.
         notes: What a person should know, one line each.
         unsaved: What could not be saved; the worktree must stay.
-        left_by_setup: Files that set-up left and nobody changed: not committed.
         index_path: An index that is like the commit.
     """
 
@@ -50,7 +49,6 @@ class Saved(NamedTuple):
     rescued_branch: str | None
     notes: list[str]
     unsaved: list[str]
-    left_by_setup: list[str]
     index_path: str
 
 
@@ -111,7 +109,6 @@ class _Saving:
         self._ref = f"refs/heads/{place.branch}"
         self._notes: list[str] = []
         self._unsaved: list[str] = []
-        self._left_by_setup: list[str] = []
         self._git = place.git(self._index)
 
     def run(self) -> Saved:
@@ -198,10 +195,9 @@ class _Saving:
         _, nested = untracked(self._git)
         words = ["add", "--all", "--sparse"]
         paths = ["--", ".", *(f":(exclude,top,literal){name}" for name in nested)]
-        added = self._git.run(*words, *paths, check=False)
-        if added.status:
-            tried = self._git.run(*words, "--ignore-errors", *paths, check=False)
-            self._unsaved.append(f"git add: {_last_line(tried.err or added.err)}")
+        if self._git.run(*words, *paths, check=False).status:
+            told = self._git.run("diff-files", "--name-only", "-z").names
+            self._add_what_can_be(sorted({*told, *untracked(self._git)[0]}))
         if nested:
             self._unsaved.append(f"a git repository of its own: {some(nested)}")
         for name in gitlinks(self._git):
@@ -211,6 +207,18 @@ class _Saving:
         if os.path.isdir(f"{self._place.path}/.git"):
             self._unsaved.append("a git repository in place of the worktree")
         self._leave_out_setup(head)
+
+    def _add_what_can_be(self, names: list[str]) -> None:
+        """Adds files one by one where adding them together fails because of one."""
+        words = ("add", "--all", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul")
+        feed = b"\0".join(map(os.fsencode, names))
+        added = self._git.run("--literal-pathspecs", *words, feed=feed, check=False)
+        if added.status and len(names) == 1:
+            self._unsaved.append(f"git can't add {names[0]}: {_last_line(added.err)}")
+        elif added.status:
+            half = len(names) // 2
+            self._add_what_can_be(names[:half])
+            self._add_what_can_be(names[half:])
 
     def _leave_out_setup(self, head: str) -> None:
         """Takes back what set-up left and nobody has changed: it is not the agent's work."""
@@ -224,7 +232,6 @@ class _Saving:
                 old_mode, _, old_id, _, _ = meta.removeprefix(":").split()
                 mode = "0" if old_mode == "000000" else old_mode
                 lines.append(f"{mode} {old_id}\t".encode() + os.fsencode(name) + b"\0")
-                self._left_by_setup.append(name)
         if lines:
             self._git.run("update-index", "-z", "--index-info", feed=b"".join(lines))
 
@@ -301,7 +308,6 @@ class _Saving:
             rescued,
             self._notes,
             self._unsaved,
-            self._left_by_setup,
             self._index,
         )
 

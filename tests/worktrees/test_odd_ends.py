@@ -362,11 +362,14 @@ def test_a_file_that_cannot_be_added_keeps_the_worktree_and_the_rest_is_saved(
     repo.git("config", "filter.bad.required", "true")
     repo.commit("filtered", {".gitattributes": "*.bad filter=bad\n"})
     made = runner.prepare("docs")
-    made.write({"good.txt": "good\n", "x.bad": "work\n"})
+    made.write({"a.txt": "changed\n", "good.txt": "good\n", "x.bad": "work\n", "*.txt": "z\n"})
+    (made.path / "sub/b.txt").unlink()
     told = runner.harvest("docs")
-    assert repo.files("main-task-docs")["good.txt"] == "good"
+    files = repo.files("main-task-docs")
+    assert (files["good.txt"], files["a.txt"], files["*.txt"]) == ("good", "changed", "z")
+    assert "sub/b.txt" not in files
     assert told["worktree"] == str(made.path)
-    assert told["kept_because"].startswith("git add: ")
+    assert told["kept_because"].startswith("git can't add x.bad: ")
     assert (made.path / "x.bad").read_text() == "work\n"
 
 

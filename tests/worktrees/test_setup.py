@@ -138,6 +138,19 @@ def test_a_task_that_does_nothing_after_setup_has_no_commit(repo: Checkout, runn
     assert not (runner.folder / "task-docs.patch").exists()
 
 
+def test_files_that_git_takes_as_changed_right_after_a_checkout_are_not_committed(
+    repo: Checkout, runner: Runner
+) -> None:
+    """As in a repository with line ends that its .gitattributes does not have."""
+    repo.commit("line ends", {"dos.txt": "a\r\nb\r\n"})
+    repo.write({".gitattributes": "*.txt text eol=lf\n"})
+    repo.git("add", ".gitattributes")
+    repo.git("commit", "-q", "-m", "attributes")
+    runner.prepare("docs")
+    told = runner.harvest("docs")
+    assert (told["n_files_changed"], told["worktree"]) == (0, None)
+
+
 @pytest.mark.parametrize("change", ["chmod +x new", "ln -sf a.txt new", "rm new", "echo y > new"])
 def test_what_the_agent_did_to_a_file_of_setup_counts(
     repo: Checkout, runner: Runner, change: str
