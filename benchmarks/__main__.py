@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import listing, memory, real_cli, report, startup, tasks, worktrees
+from benchmarks import limits, listing, memory, real_cli, report, startup, tasks, worktrees
 from benchmarks.lab import Lab, SkippedError
 
 _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
@@ -21,6 +21,8 @@ _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
     "memory": memory.measure_memory,
     "list": listing.measure_listing,
     "real-cli": real_cli.measure_real_cli,
+    "quota": limits.measure_quota,
+    "warm-start": limits.measure_warm_start,
     "worktrees": worktrees.measure_worktrees,
     "flat": tasks.measure_flatness,
     "tasks": tasks.measure_starting,

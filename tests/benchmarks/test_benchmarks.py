@@ -12,9 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the stub")
-@pytest.mark.parametrize("group", ["command", "launch", "memory", "list", "tasks", "worktrees"])
-def test_a_smoke_run_prints_a_row(group: str) -> None:
+def smoke(group: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", "--only", group],
         cwd=ROOT,
