@@ -38,7 +38,6 @@ def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
     real_cpr: Cpr, repo: Checkout, tmp_path: Path
 ) -> None:
     repo.write({"a.txt": "one\nunsaved\n", "new.txt": "untracked\n"})
-    repo.git("stash", "list")
     before = repo.state()
     both = [[write("shared.txt", f"{n}\n")] if n < 3 else [] for n in range(12)]
     elements = [
@@ -310,9 +309,8 @@ def test_branches_are_listed_forecast_merged_and_cleaned(
     assert list(frame.branch) == ["main-task-a", "main-task-b"]
     assert list(frame.ahead) == [1, 1] and not frame.merged.any() and frame.path.isna().all()
     assert len(session.conflicts_df()) == 0
-    head = repo.head
     told = stub_cpr.good("merge", session.id, "--dry-run")
-    assert told.count("would be merged into main") == 2 and repo.head == head
+    assert told.count("would be merged into main") == 2 and not (repo.path / "x.txt").exists()
     told = stub_cpr.good("clean", session.id)
     assert told.count("stays, it is not merged") == 2
     assert stub_cpr.good("merge", session.id).count("merged into main") == 2
@@ -387,3 +385,16 @@ def test_what_is_merged_is_not_recommended_to_be_merged(
     assert "  main-task-b   1 file, +1 -0" in told and "  main-task-a   1 file" not in told
     stub_cpr.good("merge", session.id)
     assert "No branch of these tasks is ready to merge." in stub_cpr.good("status", session.id)
+
+
+def test_all_sessions_are_cleaned_at_once(stub_cpr: Cpr, stub: Stub, repo: Checkout) -> None:
+    for name in ("a", "b"):
+        session = edits(stub_cpr, stub, {name: {f"{name}.txt": "x\n"}})
+    stub_cpr.launch(prompts("no worktree")).wait(LIMIT_S)
+    stub_cpr.good("merge", session.id)
+    told = stub_cpr.good("clean", "--dry-run")
+    assert "main-task-b: would be removed" in told and "main-task-a: stays" in told
+    done = stub_cpr("clean", "--task", "a")
+    assert done.returncode == 2 and "--task needs a SESSION" in done.stderr
+    stub_cpr.good("clean")
+    assert repo.branches() == ["main", "main-task-a"]
