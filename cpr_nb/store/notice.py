@@ -25,7 +25,8 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
 
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
-        >>> notice(Snapshot(SessionPaths("/r/session-1"), {"notice": "so"}, [], "running"))
+        >>> head = {"schema_version": 1, "notice": "so"}
+        >>> notice(Snapshot(SessionPaths("/r/session-1"), head, [], "running"))
         'so'
     """
     told = snapshot.head.get("notice")
