@@ -107,7 +107,8 @@ def limit_of_result(
     text = result.get("result")
     text = text[:2000] if isinstance(text, str) else ""
     status = result.get("api_error_status")
-    if status == 401 or (status is None and text.lower().startswith(LOGIN_TEXTS)):
+    # A token that was revoked is answered with 403, as other things are.
+    if status == 401 or (status in (None, 403) and text.lower().startswith(LOGIN_TEXTS)):
         return Limit(LOGIN)
     if status not in (None, 429) or "not your usage limit" in text:
         return None

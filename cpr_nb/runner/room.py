@@ -44,7 +44,9 @@ class Room:
             Why nothing can be written, or an empty text if it can be again; None if nothing
             changed.
         """
-        if now < self._next_look_at and bool(trouble) == bool(self._words):
+        # Trouble is news at once; that it is over is not: else each try to write would follow
+        # the one before without a pause.
+        if now < self._next_look_at and (self._words or not trouble):
             return None
         self._next_look_at = now + _LOOK_EVERY_S
         words = self._problem(now) or trouble

@@ -50,9 +50,13 @@ def at(year: int, month: int, day: int, hour: int, minute: int, zone: str = "UTC
 )
 def test_a_text_that_asks_for_a_login_is_a_lost_login(text: str) -> None:
     assert found(failed(text)) == (LOGIN, None)
-    assert found(failed(text, 401)) == (LOGIN, None)
+    assert found(failed(text, 401)) == found(failed(text, 403)) == (LOGIN, None)
     assert found(failed(text, 400)) is None, "the status says what it was"
     assert found(failed(f"I said: {text}")) is None
+
+
+def test_a_403_that_asks_for_no_login_is_none() -> None:
+    assert found(failed("API Error: 403 this model is not for you", 403)) is None
 
 
 def test_a_401_is_a_lost_login_whatever_it_says() -> None:
