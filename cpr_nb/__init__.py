@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         TaskTimedOut,
         UnknownOption,
         WaitTimeout,
+        WorktreeError,
     )
 
 __version__ = "0.1.0"
@@ -72,6 +73,7 @@ _HOMES = {
     "TaskTimedOut": "cpr_nb.model.errors",
     "UnknownOption": "cpr_nb.model.errors",
     "WaitTimeout": "cpr_nb.model.errors",
+    "WorktreeError": "cpr_nb.model.errors",
     "denials_df": "cpr_nb.frames.sessions",
     "events_df": "cpr_nb.frames.sessions",
     "sessions_df": "cpr_nb.frames.sessions",
@@ -102,6 +104,7 @@ __all__ = [
     "TaskTimedOut",
     "UnknownOption",
     "WaitTimeout",
+    "WorktreeError",
     "__version__",
     "attach",
     "denials_df",

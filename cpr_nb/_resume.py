@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cpr_nb._retry import stored_values
+from cpr_nb._retry import check_ours, stored_values
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
@@ -118,12 +118,7 @@ def _trusted(session: Session) -> dict[str, Any]:
         raise SessionNotUsable(
             f"{refused}it is {session.snapshot.state}, and not a session of ours"
         )
-    for path in (session.path, session.path / "session.json"):
-        status = path.lstat()
-        if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise SessionNotUsable(
-                f"{refused}{path} is a link, or others may write it: it says what is executed"
-            )
+    check_ours(session, "resume")
     asked = read_asked(session.paths)
     if not is_whole(asked):
         raise SessionNotUsable(f"{refused}its session.json can't be read, or says too little")

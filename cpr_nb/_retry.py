@@ -35,6 +35,7 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
         raise SessionNotUsable(
             f"can't retry {session.id}: the seed kept only 50 characters of each prompt"
         )
+    check_ours(session, "retry")
     asked = read_asked(session.paths)
     if not is_whole(asked) or len(asked["tasks"]) < len(session):
         raise SessionNotUsable(
@@ -61,6 +62,29 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
     merged.setdefault("results_dir", str(session.path.parent))
     tasks = [_task(asked["tasks"][task.num - 1], options) for task in wanted]
     return _launch.plan(tasks, merged, parent_session_id=session.id)
+
+
+def check_ours(session: Session, verb: str) -> None:
+    """Refuses a session that somebody else could have written: it says what is executed.
+
+    Args:
+        session: The session.
+        verb: What is to be done with it.
+
+    Raises:
+        SessionNotUsable: If its folder or its session.json is a link, another user's, or may be
+            written by others.
+    """
+    for path in (session.path, session.path / "session.json"):
+        try:
+            status = path.lstat()
+        except OSError:
+            continue  # what is not there can't be executed
+        if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise SessionNotUsable(
+                f"can't {verb} {session.id}: {path} is a link, another user's, or others may "
+                "write it: it says what is executed"
+            )
 
 
 def _task(asked: dict[str, Any], options: dict[str, Any]) -> TaskSpec:

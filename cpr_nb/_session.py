@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb._as_completed import AsCompleted
+from cpr_nb._branches import Branches
 from cpr_nb._tables import SessionTables
 from cpr_nb._task import Task, deadline, poll_delays_s
 from cpr_nb.model import errors, states
@@ -18,7 +19,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_asked, read_session
 
 
-class Session(SessionTables):
+class Session(Branches, SessionTables):
     """A handle on a session: of ours, or of the seed's.
 
     It is a view on the session's folder. To drop it, to interrupt a wait or to restart the
@@ -392,7 +393,6 @@ def attach(session: str, results_dir: str | os.PathLike[str] | None = None) -> S
         AmbiguousSession: If several fit.
 
     Example:
-        >>> import cpr_nb as cpr
         >>> cpr.attach("3f2a").state  # doctest: +SKIP
         'completed'
     """

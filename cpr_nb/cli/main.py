@@ -24,6 +24,8 @@ COMMANDS = {
     "pause": "start nothing more in a session until it is resumed",
     "set": "change how many tasks of a session run at once",
     "retry": "run what did not succeed again",
+    "merge": "merge the branches of tasks, one at a time",
+    "clean": "remove worktrees and merged branches",
     "doctor": "check this machine",
     "demo": "five tasks with the real CLI, offline, no account",
     "completion": "print the shell completion for bash, zsh or fish",

@@ -55,12 +55,12 @@ WORKTREES = (
     Column("ahead", "Int64", "commits that the target does not have"),
     Column("behind", "Int64", "commits of the target that it does not have"),
     Column("merged", "boolean", "whether the target has all of it"),
+    Column("into", "string", "the target"),
 )
 CONFLICTS = (
     Column("branch", "string", "a branch"),
     Column("other", "string", "another branch, or the target"),
     Column("other_is_target", "boolean", "whether that is the target"),
-    Column("conflict", "boolean", "whether to merge them would be a conflict"),
     Column("n_files", "Int64", "in how many files"),
     Column("files", "object", "which files"),
 )

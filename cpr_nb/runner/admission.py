@@ -110,6 +110,10 @@ class Admission:
     def postponed(self, task: int, at: float) -> None:
         """There was no room for a task's files: nothing starts until `DiskFree` is told."""
         self.governor.disk = self.governor.disk or "no room for a task's files"
+        self.withdraw(task, at)
+
+    def withdraw(self, task: int, at: float) -> None:
+        """A task does not probe after all, if it was to: another one does, soon."""
         if self.governor.probe == task:
             self.governor.probe_withdrawn(at)
 
@@ -136,6 +140,12 @@ class Admission:
         if task is not None:
             self.governor.started(at, task)
         return task
+
+    def may_go_on(self, task: int) -> bool:
+        """Whether a task that was let in, and got its checkout meanwhile, may start its agent."""
+        governor = self.governor
+        held = governor.paused or governor.disk or governor.limit is not None
+        return governor.probe == task or not (held or self.over_budget)
 
     @property
     def over_budget(self) -> bool:

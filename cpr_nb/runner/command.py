@@ -32,11 +32,14 @@ AGENT_VARIABLES = (
     TOKEN_VARIABLE,
 )
 
-#: What an agent is told of its checkout; its prompt stays as it was written.
+#: What an agent is told of its checkout; its prompt stays as it was written. The name itself
+#: would make the beginning of each task's requests another one: 1,200 tokens a task that are
+#: written to the prompt cache and not read from it (measured).
 BRANCH_WORDS = (
-    "You work in a git worktree of your own, on the branch {branch}. Commit what belongs there; "
-    "do not switch to another branch, and leave other worktrees alone. What you leave "
-    "uncommitted is committed to your branch when you have finished."
+    "You work in a git worktree of your own, on a branch of your own: its name is in the "
+    "environment variable CPR_BRANCH (git branch --show-current tells it, too). Commit what "
+    "belongs there; do not switch to another branch, and leave other worktrees alone. What you "
+    "leave uncommitted is committed to your branch when you have finished."
 )
 READING_TOOLS = ("Read", "Grep", "Glob", "LS", "NotebookRead")
 
@@ -65,7 +68,7 @@ def build_argv(
     *,
     resume: bool = False,
     many_folders: bool = False,
-    branch: str = "",
+    has_branch: bool = False,
 ) -> list[str]:
     """The arguments of one run; the prompt comes on stdin.
 
@@ -75,7 +78,7 @@ def build_argv(
         conversation_id: The conversation's UUID, chosen before the start.
         resume: Whether the conversation exists already.
         many_folders: Whether tasks of the session run in different folders.
-        branch: The branch of the task's own checkout, if it has one.
+        has_branch: Whether the task has a checkout and a branch of its own.
 
     Returns:
         The argument list.
@@ -101,9 +104,9 @@ def build_argv(
         argv += ["--json-schema", json.dumps(options["schema"])]
     if "task_budget_usd" in options:
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
-    if branch:
-        argv += ["--append-system-prompt", BRANCH_WORDS.format(branch=branch)]
-    if branch or (options.get("warm_start") and many_folders):
+    if has_branch:
+        argv += ["--append-system-prompt", BRANCH_WORDS]
+    if has_branch or (options.get("warm_start") and many_folders):
         # Keeps what differs between folders out of what all requests begin with. In one folder
         # it would cost some 600 tokens a task (measured).
         argv.append("--exclude-dynamic-system-prompt-sections")

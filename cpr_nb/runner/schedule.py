@@ -270,18 +270,13 @@ class Schedule:
             self._admission.limited(event.at, event.limit, event.task)
 
     def _limit_met(
-        self,
-        event: messages.Ended,
-        limit: limits.Limit,
-        outcome: Outcome,
-        out: list[Instruction],
+        self, event: messages.Ended, limit: limits.Limit, outcome: Outcome, out: list[Instruction]
     ) -> None:
         """A task ended at a limit that concerns all: it waits with them, and is not burnt."""
         active = self._book.active[event.task]
         if limit.kind == limits.LOGIN and 0.0 <= active.refused_at < self._admission.answered_at:
             # Others were answered since it was refused before: this is its own affair.
-            if self._admission.governor.probe == event.task:
-                self._admission.governor.probe_withdrawn(event.at)
+            self._admission.withdraw(event.task, event.at)
             self._finish(event.task, outcome, out)
             return
         self._admission.limited(event.at, limit, event.task)
@@ -325,11 +320,13 @@ class Schedule:
         active.prepared = event.exists
         outcome = prepared_outcome(self._plans[task], active, event.outcome)
         if outcome is not None:
-            if self._admission.governor.probe == task:
-                self._admission.governor.probe_withdrawn(event.at)
+            self._admission.withdraw(task, event.at)
             self._finish(task, outcome, out)
-        else:
+        elif self._admission.may_go_on(task):
             self._start(task, event.at, out)
+        else:  # a pause, a limit or a full disk came meanwhile
+            self._book.rest(task, active)
+            self._admission.queue.put_first(task)
 
     def _harvested(self, event: messages.Harvested, out: list[Instruction]) -> None:
         self._book.finish(event.task, self._book.active[event.task].outcome or CANCELLED, out)

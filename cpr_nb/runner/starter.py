@@ -80,7 +80,7 @@ class Starter:
             conversation_id,
             resume=bool(words),
             many_folders=self._many_folders,
-            branch=str(checkout.get("branch", "")),
+            has_branch=bool(checkout.get("branch")),
         )
         pid = _spawn(
             argv,

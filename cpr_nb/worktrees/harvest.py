@@ -14,7 +14,7 @@ from cpr_nb.worktrees.looking import Place, ignored_files
 from cpr_nb.worktrees.notes import TaskNote
 from cpr_nb.worktrees.orders import Order
 from cpr_nb.worktrees.repo import shared_git
-from cpr_nb.worktrees.saving import Saved, save, scratch
+from cpr_nb.worktrees.saving import Saved, drop_scratch, save, scratch
 
 #: How many ignored files a record names.
 MOST_IGNORED = 100
@@ -64,6 +64,7 @@ def harvest(order: Order) -> dict[str, Any]:
     elif note.stage in notes.BEFORE_AGENT:
         _give_up(order, note, place)
     if note.stage == notes.REMOVING:
+        drop_scratch(place.common_dir, order.label)
         _remove(note, place)
     return dict(note["harvest"])
 
@@ -92,8 +93,7 @@ def _save(order: Order, note: TaskNote, place: Place) -> None:
         _tell(order, note, place, None, ["another task goes on with this worktree"])
         note.write(stage=notes.HARVESTED)
         return
-    label = f"{order.session_id[:8]}-{order.task_id}"
-    with scratch(place.common_dir, label) as folder:
+    with scratch(place.common_dir, order.label) as folder:
         saved = save(
             place,
             folder,
@@ -127,7 +127,8 @@ def _tell(
     told["worktree"] = place.path if place.has_folder else None
     if saved is not None:
         if place.has_folder:
-            names, n_files = ignored_files(place.git(), int(note["since_ns"] or 0))
+            seen = place.git(saved.index_path)
+            names, n_files = ignored_files(seen, int(note["since_ns"] or 0))
             told |= {"ignored_files": names[:MOST_IGNORED], "n_ignored_files": n_files}
         told |= {"committed": saved.committed, "rescued_branch": saved.rescued_branch}
         if saved.unsaved:
@@ -161,7 +162,9 @@ def _give_up(order: Order, note: TaskNote, place: Place) -> None:
         if place.path and not is_taken_over(note, order, place):
             removing.discard(place)
         tip = git.commit(f"refs/heads/{place.branch}")
-        if tip == place.base_commit and note["is_new_branch"]:
+        known = notes.read_branch(place.common_dir, place.branch)
+        is_ours = known is not None and known.belongs_to(order.session_id, order.task_id)
+        if tip == place.base_commit and note["is_new_branch"] and is_ours:
             git.run("update-ref", "-d", f"refs/heads/{place.branch}", tip)
             notes.forget_branch(place.common_dir, place.branch)
             tip = None

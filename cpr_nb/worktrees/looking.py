@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from cpr_nb.worktrees.repo import Git
+from cpr_nb.worktrees.repo import Git, GitFailed
 
 #: A file or folder in a worktree's git directory → what is in progress while it is there.
 _OPERATIONS = {
@@ -58,6 +59,26 @@ class Place(NamedTuple):
         return Git(folder, git_dir=self.git_dir, index=index)
 
 
+def find_admin_dir(common_dir: str, path: str) -> str:
+    """The git directory of a worktree, also of one that a killed git has half made; or empty."""
+    folder = f"{common_dir}/worktrees"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        try:
+            with open(f"{folder}/{name}/gitdir", "rb") as file:
+                link = os.path.join(f"{folder}/{name}", os.fsdecode(file.read()).rstrip("\n"))
+        except OSError:
+            # It is the first that git writes, beside a lock; the name is that of the folder.
+            half_made = os.path.exists(f"{folder}/{name}/locked")
+            if half_made and name.rstrip("0123456789") == os.path.basename(path).rstrip(
+                "0123456789"
+            ):
+                return f"{folder}/{name}"
+            continue
+        if os.path.realpath(os.path.dirname(link)) == os.path.realpath(path):
+            return f"{folder}/{name}"
+    return ""
+
+
 def operation(place: Place) -> str | None:
     """What is in progress: merge, rebase, cherry-pick, revert, bisect, or nothing."""
     for name, word in _OPERATIONS.items():
@@ -92,8 +113,10 @@ def unsaved_repository(path: str) -> str | None:
         path: Its top folder.
 
     Returns:
-        None if all of it came from a remote repository.
+        None if all of it came from a remote repository, or there is none.
     """
+    if not os.path.exists(f"{path}/.git"):
+        return None
     git = Git(path)
     status = git.run("status", "--porcelain", "-z", "--ignore-submodules=none", check=False)
     if status.status or status.out:
@@ -149,7 +172,26 @@ def fingerprint(path: str) -> str:
 
 
 def changed_paths(git: Git) -> dict[str, str]:
-    """What differs from HEAD just now, ignored files aside: path → its fingerprint."""
-    words = ("diff-index", "-z", "--name-only", "--no-renames", "--ignore-submodules=dirty")
-    names = {*git.run(*words, "HEAD").names, *untracked(git)[0]}
-    return {name: fingerprint(f"{git.folder}/{name}") for name in sorted(names)}
+    """What differs from HEAD just now, ignored files aside: path → its fingerprint.
+
+    A repository that lies in the worktree is told with a slash at its end.
+    """
+    words = ("status", "--porcelain", "-z", "--no-renames", "--ignore-submodules=dirty")
+    names = (line[3:] for line in git.run(*words).names)
+    return {name: fingerprint(f"{git.folder}/{name}") for name in names}
+
+
+def is_dirty(place: Place, from_setup: Mapping[str, str]) -> bool:
+    """Whether a worktree holds changes that are in no commit, and that set-up has not made.
+
+    Args:
+        place: The worktree; one that git can't read counts as dirty.
+        from_setup: What differed from HEAD when set-up was done: path → fingerprint.
+    """
+    if not place.has_admin:
+        return True
+    try:
+        changed = changed_paths(place.git())
+    except GitFailed:
+        return True
+    return any(name.endswith("/") or from_setup.get(name) != now for name, now in changed.items())

@@ -10,14 +10,13 @@ from cpr_nb.worktrees import notes, removing
 from cpr_nb.worktrees.harvest import harvest, is_taken_over, place_of, trailer
 from cpr_nb.worktrees.include import copy_included
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.looking import Place, gitlinks
+from cpr_nb.worktrees.looking import Place, find_admin_dir, gitlinks
 from cpr_nb.worktrees.notes import BranchNote, TaskNote
 from cpr_nb.worktrees.orders import Order
 from cpr_nb.worktrees.ports import choose_port
 from cpr_nb.worktrees.repo import (
     Git,
     GitFailed,
-    Registered,
     Repository,
     open_repository,
     registered_worktrees,
@@ -134,13 +133,14 @@ def _make(repo: Repository, order: Order, note: TaskNote) -> None:
         raise WorktreeError(f"can't make the worktree {path}: {error}") from None
     admin_dir = Git(path).run("rev-parse", "--absolute-git-dir").text
     _own(repo, order, note, admin_dir)
+    note.write()
 
 
 def _own(repo: Repository, order: Order, note: TaskNote, admin_dir: str) -> None:
     port = int(notes.read_worktree(admin_dir).get("port", 0))
     port = port or choose_port(repo.common_dir, str(note["branch"]))
     notes.write_worktree(admin_dir, order.owner, port)
-    note.write(admin_dir=admin_dir, port=port)
+    note.fields |= {"admin_dir": admin_dir, "port": port}
 
 
 def _undo(repo: Repository, note: TaskNote, known: BranchNote | None) -> None:
@@ -209,13 +209,8 @@ def _adopt(repo: Repository, order: Order, note: TaskNote, branch: BranchNote) -
         WorktreeError: If somebody else is in it.
     """
     for found in registered_worktrees(repo.shared):
-        place = Place(
-            repo.common_dir,
-            found.path,
-            _admin_dir(repo.common_dir, found),
-            branch.branch,
-            branch.base_commit,
-        )
+        admin = "" if found.is_main else find_admin_dir(repo.common_dir, found.path)
+        place = Place(repo.common_dir, found.path, admin, branch.branch, branch.base_commit)
         theirs = notes.read_worktree(place.admin_dir)
         owners = [o for o in branch.owners if o.is_task(*_ids(theirs))]
         if found.branch != branch.branch and not owners:
@@ -226,9 +221,10 @@ def _adopt(repo: Repository, order: Order, note: TaskNote, branch: BranchNote) -
         if not owner.is_task(order.session_id, order.task_id) and notes.in_use(owner):
             where = f"{branch.branch} in {found.path}"
             raise WorktreeError(f"{_whose(owner)} is still at work on {where}")
-        if _take(order, note, place, owner, is_on_branch=found.branch == branch.branch):
-            _own(repo, order, note, place.admin_dir)
+        if _save_earlier(order, note, place, owner, found.branch == branch.branch):
             notes.write_branch(repo.common_dir, branch.with_owner(order.owner))
+            _own(repo, order, note, place.admin_dir)
+            note.write(stage=notes.FILLED, worktree=place.path, is_adopted=True)
             return True
     return False
 
@@ -241,46 +237,28 @@ def _ids(theirs: dict[str, Any]) -> tuple[str, str]:
     return str(theirs.get("session_id")), str(theirs.get("task_id"))
 
 
-def _admin_dir(common_dir: str, found: Registered) -> str:
-    """The git directory of a registered worktree; empty for the main checkout."""
-    folder = f"{common_dir}/worktrees"
-    for name in [] if found.is_main else sorted(os.listdir(folder)):
-        try:
-            with open(f"{folder}/{name}/gitdir", encoding="utf-8", errors="surrogateescape") as f:
-                link = os.path.join(f"{folder}/{name}", f.read().rstrip("\n"))
-        except OSError:
-            continue
-        if os.path.realpath(os.path.dirname(link)) == os.path.realpath(found.path):
-            return f"{folder}/{name}"
-    return ""
-
-
-def _take(
-    order: Order, note: TaskNote, place: Place, owner: notes.Owner, *, is_on_branch: bool
+def _save_earlier(
+    order: Order, note: TaskNote, place: Place, owner: notes.Owner, is_on_branch: bool
 ) -> bool:
-    """Saves what an earlier task has left in a worktree, and takes it over if it is whole.
+    """Saves what an earlier task has left in a worktree.
 
     Returns:
-        Whether it was; if not, it has been removed.
+        Whether it is whole, so that one can go on in it; if not, it has been removed.
     """
+    theirs = TaskNote.read(owner.session_folder, owner.task_id)
+    from_setup = theirs["from_setup"] if theirs["worktree"] == place.path else None
     title = f"Left-over changes of task {owner.task_id}"
-    with scratch(place.common_dir, f"{order.session_id[:8]}-{order.task_id}") as folder:
-        saved = save(
-            place,
-            folder,
-            title=title,
-            trailer=trailer(owner.session_id, owner.task_id),
-            from_setup={},
-        )
+    words = trailer(owner.session_id, owner.task_id)
+    with scratch(place.common_dir, order.label) as folder:
+        saved = save(place, folder, title=title, trailer=words, from_setup=from_setup or {})
         note.fields["start_commit"] = saved.tip
         note.fields["notes"] = [*note["notes"], *saved.notes]
         if is_on_branch and place.has_folder and place.has_admin:
             removing.settle(place, saved.index_path)
-            note.write(stage=notes.FILLED, worktree=place.path, is_adopted=True)
             return True
         if saved.unsaved:
             raise WorktreeError(f"{place.path} must stay: {'; '.join(saved.unsaved)}")
-        removing.make_ready(place, saved.index_path, saved.commit, ())
+        removing.make_ready(place, saved.index_path, saved.commit, saved.left_by_setup)
     why = removing.remove_saved(place)
     if why:
         raise WorktreeError(f"{place.path} can't be removed: {why}")

@@ -53,6 +53,11 @@ class Order(NamedTuple):
         """The task as the owner of a branch."""
         return Owner(self.session_id, self.task_id, self.session_folder)
 
+    @property
+    def label(self) -> str:
+        """What names the task in names of temporary files."""
+        return f"{self.session_id}-{self.task_id}"
+
 
 _NEEDED = ("session_folder", "session_id", "task_id")
 

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cpr_nb.worktrees.looking import Place, gitlinks
+from cpr_nb.worktrees.looking import Place, find_admin_dir, gitlinks
 from cpr_nb.worktrees.repo import GitFailed, shared_git
 
 # What a git directory holds of an operation that is in progress.
@@ -108,6 +108,8 @@ def discard(place: Place) -> None:
 
     The caller holds the repository's lock.
     """
+    if not place.admin_dir and place.path:  # it was not written down yet
+        place = place._replace(admin_dir=find_admin_dir(place.common_dir, place.path))
     if place.has_admin:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{place.admin_dir}/locked")

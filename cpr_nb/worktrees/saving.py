@@ -63,13 +63,19 @@ def scratch(common_dir: str, label: str) -> Iterator[str]:
         label: Whose it is: what a killed one has left under this label is removed.
     """
     own = own_folder(common_dir)
-    for name in os.listdir(own):
-        if name.startswith(f"scratch-{label}-"):
-            shutil.rmtree(f"{own}/{name}", ignore_errors=True)
+    drop_scratch(common_dir, label)
     with tempfile.TemporaryDirectory(
         prefix=f"scratch-{label}-", dir=own, ignore_cleanup_errors=True
     ) as folder:
         yield folder
+
+
+def drop_scratch(common_dir: str, label: str) -> None:
+    """Removes what a killed one has left under a label."""
+    own = own_folder(common_dir)
+    for name in os.listdir(own):
+        if name.startswith(f"scratch-{label}-"):
+            shutil.rmtree(f"{own}/{name}", ignore_errors=True)
 
 
 def save(
@@ -124,7 +130,7 @@ class _Saving:
             self._add_all(head)
         tree = self._git.run("write-tree").text
         if tip is not None and self._has(tip, head, tree):
-            return self._saved(tip, tip, committed=False)
+            return self._saved(tip, tip, committed=self._is_ours(tip))
         resolved = in_progress == "merge" and not conflicted
         parents = [head, *(self._merged_heads(head) if resolved else [])]
         commit, committed = head, False
@@ -199,8 +205,7 @@ class _Saving:
         if nested:
             self._unsaved.append(f"a git repository of its own: {some(nested)}")
         for name in gitlinks(self._git):
-            path = f"{self._place.path}/{name}"
-            why = unsaved_repository(path) if os.path.exists(f"{path}/.git") else None
+            why = unsaved_repository(f"{self._place.path}/{name}")
             if why:
                 self._unsaved.append(f"the repository {name}: {why}")
         if os.path.isdir(f"{self._place.path}/.git"):
@@ -226,6 +231,10 @@ class _Saving:
     def _has(self, tip: str, head: str, tree: str) -> bool:
         """Whether a commit already holds all of it."""
         return self._git.tree(tip) == tree and self._git.is_ancestor(head, tip)
+
+    def _is_ours(self, commit: str) -> bool:
+        """Whether an earlier try, which was killed, has made this commit."""
+        return self._git.run("cat-file", "commit", commit).text.endswith(self._trailer)
 
     def _merged_heads(self, head: str) -> list[str]:
         """The other parents of a merge that was done but not committed."""

@@ -112,3 +112,12 @@ def test_a_missing_value_of_the_environment_is_named(stub_cpr: Cpr, stub: Stub) 
     seen = stub.calls()
     assert seen["own"]["env"]["TASK_KEY"] == "T"
     assert seen["two"]["env"]["KEY"] == "from here"
+
+
+@pytest.mark.parametrize("name", ["", "session.json"])
+def test_what_others_may_have_written_is_not_executed(stub_cpr: Cpr, name: str) -> None:
+    session = stub_cpr.launch(prompts(plan(result=None, exit=1))).wait(LIMIT_S)
+    (session.path / name).chmod(0o777)
+    done = stub_cpr("retry", session.id)
+    assert done.returncode == 2 and "others may write it" in done.stderr
+    assert done.stderr.count("\n") == 1

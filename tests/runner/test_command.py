@@ -196,3 +196,10 @@ def test_the_environment_that_was_given_is_not_changed() -> None:
     environ = {"CLAUDECODE": "1", "A": "b"}
     clean_environment(environ)
     assert environ == {"CLAUDECODE": "1", "A": "b"}
+
+
+def test_an_agent_with_a_branch_is_told_so_in_words_that_are_the_same_for_all() -> None:
+    arguments = build_argv("claude", {}, "c-1", has_branch=True)
+    assert "CPR_BRANCH" in values(arguments, "--append-system-prompt")[0]
+    assert "--exclude-dynamic-system-prompt-sections" in arguments
+    assert "--append-system-prompt" not in argv()

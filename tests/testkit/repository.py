@@ -83,9 +83,7 @@ class Checkout:
         """Everything that nobody but the user may touch: index, HEAD, stash, branch, files."""
         git_dir = self.path / ".git"
         files = {
-            str(file.relative_to(self.path)): (
-                os.readlink(file) if file.is_symlink() else data(file)
-            )
+            str(file.relative_to(self.path)): (file.readlink() if file.is_symlink() else data(file))
             for file in sorted(self.path.rglob("*"))
             if git_dir not in file.parents and (file.is_symlink() or file.is_file())
         }
@@ -166,11 +164,13 @@ class Runner:
         (self.folder / "runner.lock").touch()
         self.cwd = cwd
         self.env: dict[str, str] = {}
+        self.task_ids: list[str] = []
         self._status("running")
 
     def _status(self, overall: str) -> None:
         told = {"overall_status": overall, "schema_version": 1, "session_id": self.session_id}
-        (self.folder / "status.json").write_text(json.dumps({**told, "tasks": []}))
+        tasks = [{"transaction_id": task_id} for task_id in self.task_ids]
+        (self.folder / "status.json").write_text(json.dumps({**told, "tasks": tasks}))
 
     def order(self, task_id: str, **options: Any) -> dict[str, Any]:
         """The order for one task."""

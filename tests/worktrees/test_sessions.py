@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -39,8 +40,9 @@ def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
     repo.write({"a.txt": "one\nunsaved\n", "new.txt": "untracked\n"})
     repo.git("stash", "list")
     before = repo.state()
+    both = [[write("shared.txt", f"{n}\n")] if n < 3 else [] for n in range(12)]
     elements = [
-        {"id": f"t{n}", "prompt": script(write(f"f{n}.txt", f"{n}\n"), {"text": "done"})}
+        {"id": f"t{n}", "prompt": script(write(f"f{n}.txt", f"{n}\n"), *both[n], {"text": "done"})}
         for n in range(12)
     ]
     results = str(tmp_path / "results")
@@ -52,19 +54,27 @@ def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
     for n in range(12):
         branch = f"main-task-t{n}"
         assert repo.git("show", f"{branch}:f{n}.txt") == f"{n}"
-        assert repo.git("diff", "--name-only", "main", branch) == f"f{n}.txt"
+        changed = [f"f{n}.txt", *(["shared.txt"] if n < 3 else [])]
+        assert repo.git("diff", "--name-only", "main", branch).split() == changed
         session = one if n < 6 else two
         fields = session.task(f"t{n}").fields
-        assert (fields["branch"], fields["n_files_changed"], fields["lines_added"]) == (
-            branch,
-            1,
-            1,
-        )
+        figures = (fields["branch"], fields["n_files_changed"], fields["lines_added"])
+        assert figures == (branch, len(changed), len(changed))
         assert f"+{n}\n" in (session.path / f"task-t{n}.patch").read_text()
     assert repo.state() == before
     assert repo.git("worktree", "list").count("\n") == 0
     told = real_cpr.good("status", one.id, "--results-dir", results)
     assert "Branches ready to merge:" in told and f"merge {one.id[:8]}" in told
+    pairs = {(row.branch, row.other) for row in one.conflicts_df().itertuples()}
+    names = [f"main-task-t{n}" for n in range(3)]
+    assert pairs == set(itertools.combinations(names, 2)), "as forecast …"
+    repo.git("checkout", "--", "a.txt")
+    (repo.path / "new.txt").unlink()
+    report = one.merge()
+    assert [m.task_id for m in report.merged] == ["t3", "t4", "t5", "t0"], "… and as met"
+    assert report.stopped is not None and report.stopped.files == ("shared.txt",)
+    assert (report.stopped.branch, report.left) == ("main-task-t1", ("main-task-t2",))
+    assert len(two.merge().merged) == 6
 
 
 @pytest.mark.real_cli
@@ -274,3 +284,95 @@ def test_a_diff_is_harmless_in_a_notebook(stub_cpr: Cpr, stub: Stub, repo: Check
     diff = session.wait(LIMIT_S)[0].diff()
     assert "-one\n+<script>alert(1)</script>" in str(diff) and bool(diff)
     assert "<script>" not in diff._repr_html_() and "&lt;script&gt;" in diff._repr_html_()
+
+
+# -- afterwards -------------------------------------------------------------------------------
+
+
+def edits(stub_cpr: Cpr, stub: Stub, changes: dict[str, dict[str, str]]) -> cpr.Session:
+    """A session whose tasks have changed these files in their worktrees."""
+    stub.fifos(*changes)
+    elements = [{"id": n, "prompt": plan(here=n, gate=n)} for n in changes]
+    session = stub_cpr.launch(prompts(*elements), "--worktree", "-j0")
+    for name, files in changes.items():
+        stub.await_here(name)
+        for path, text in files.items():
+            Path(stub.calls()[name]["cwd"], path).write_text(text)
+        stub.release(name)
+    return session.wait(LIMIT_S)
+
+
+def test_branches_are_listed_forecast_merged_and_cleaned(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    session = edits(stub_cpr, stub, {"a": {"x.txt": "x\n"}, "b": {"y.txt": "y\n"}})
+    frame = session.worktrees_df()
+    assert list(frame.branch) == ["main-task-a", "main-task-b"]
+    assert list(frame.ahead) == [1, 1] and not frame.merged.any() and frame.path.isna().all()
+    assert len(session.conflicts_df()) == 0
+    head = repo.head
+    told = stub_cpr.good("merge", session.id, "--dry-run")
+    assert told.count("would be merged into main") == 2 and repo.head == head
+    told = stub_cpr.good("clean", session.id)
+    assert told.count("stays, it is not merged") == 2
+    assert stub_cpr.good("merge", session.id).count("merged into main") == 2
+    assert (repo.path / "x.txt").read_text() == "x\n" and (repo.path / "y.txt").exists()
+    assert session.worktrees_df().merged.all()
+    assert stub_cpr.good("clean", session.id).count(": removed") == 2
+    assert repo.branches() == ["main"]
+
+
+def test_merging_stops_at_a_conflict_and_says_how_to_go_on(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    changes = {name: {"a.txt": f"{name}\n"} for name in ("p", "q", "r")}
+    session = edits(stub_cpr, stub, {**changes, "free": {"z.txt": "z\n"}})
+    frame = session.conflicts_df()
+    assert {(row.branch, row.other) for row in frame.itertuples()} == {
+        ("main-task-p", "main-task-q"),
+        ("main-task-p", "main-task-r"),
+        ("main-task-q", "main-task-r"),
+    }
+    assert frame.files.tolist() == [["a.txt"]] * 3
+    done = stub_cpr("merge", session.id)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("✅ main-task-free") and lines[1].startswith("✅ main-task-p")
+    assert "❌ main-task-q" in done.stdout and "     a.txt" in lines
+    assert f"merge {session.id[:8]}" in done.stdout and "Not tried: main-task-r" in done.stdout
+    assert (repo.path / "a.txt").read_text() == "p\n"
+    assert repo.git("status", "--porcelain") == ""
+    (command,) = [line.strip() for line in lines if line.strip().startswith("git -C")]
+    assert command.endswith("merge main-task-q")
+
+
+def test_a_dirty_checkout_is_not_merged_into(stub_cpr: Cpr, stub: Stub, repo: Checkout) -> None:
+    session = edits(stub_cpr, stub, {"a": {"x.txt": "x\n"}})
+    repo.write({"a.txt": "unsaved\n"})
+    before = repo.state()
+    done = stub_cpr("merge", session.id)
+    assert done.returncode == 2 and "is not clean" in done.stderr
+    assert done.stderr.count("\n") == 1 and repo.state() == before
+
+
+def test_only_what_succeeded_is_merged_unless_it_is_named(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    stub.fifos("bad")
+    bad = plan(here="bad", gate="bad", result={"is_error": True, "terminal_reason": "api_error"})
+    session = stub_cpr.launch(prompts({"id": "bad", "prompt": bad}), "--worktree")
+    stub.await_here("bad")
+    Path(stub.calls()["bad"]["cwd"], "half.txt").write_text("half\n")
+    stub.release("bad")
+    session.wait(LIMIT_S)
+    done = stub_cpr("merge", session.id)
+    assert done.returncode == 2 and "no task" in done.stderr
+    stub_cpr.good("merge", session.id, "--task", "bad")
+    assert (repo.path / "half.txt").read_text() == "half\n"
+
+
+def test_a_session_without_worktrees_has_nothing_to_merge(stub_cpr: Cpr, repo: Checkout) -> None:
+    session = stub_cpr.launch(prompts("a")).wait(LIMIT_S)
+    done = stub_cpr("merge", session.id)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert stub_cpr.good("clean", session.id) == "Nothing to clean.\n"

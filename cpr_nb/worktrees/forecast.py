@@ -1,0 +1,142 @@
+"""Which branches would conflict, found out without touching anything."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import git
+
+from cpr_nb.model.errors import WorktreeError
+from cpr_nb.worktrees.listing import TaskBranch, target_of, task_branches
+from cpr_nb.worktrees.repo import Git, shared_git
+
+OLDEST_GIT = (2, 38)
+_MOST_THREADS = 8
+
+
+class Conflict(NamedTuple):
+    """Two branches that can't be merged without a person.
+
+    Args:
+        left: A task's branch.
+        right: Another one's, or the target.
+        files: The files in conflict.
+    """
+
+    left: str
+    right: str
+    files: tuple[str, ...]
+
+
+class Forecast(NamedTuple):
+    """What merging would meet.
+
+    Args:
+        into: The target.
+        branches: The tasks' branches that were looked at.
+        against_target: Conflicts with the target.
+        between: Conflicts of two tasks' branches.
+    """
+
+    into: str
+    branches: tuple[str, ...]
+    against_target: tuple[Conflict, ...]
+    between: tuple[Conflict, ...]
+
+    def n_conflicts(self, branch: str) -> int:
+        """With how many others a branch conflicts."""
+        every = (*self.against_target, *self.between)
+        return sum(branch in (conflict.left, conflict.right) for conflict in every)
+
+
+def conflicts(
+    session_folders: Iterable[str],
+    tasks: Collection[str] | None = None,
+    *,
+    into: str | None = None,
+) -> Forecast:
+    """Which branches of tasks would conflict: with the target, and with each other.
+
+    Nothing changes: not a file, not a reference, not an object of the repository.
+
+    Args:
+        session_folders: The sessions.
+        tasks: The ids of the tasks that are wanted; default all.
+        into: The target; default the main checkout's current branch.
+
+    Raises:
+        WorktreeError: If git is older than 2.38, or the branches are of several repositories.
+    """
+    found = [branch for branch in task_branches(session_folders, tasks) if branch.tip]
+    common_dir = one_repository(found)
+    return forecast(common_dir, found, into)
+
+
+def one_repository(found: Sequence[TaskBranch]) -> str:
+    """The repository of all these branches.
+
+    Raises:
+        WorktreeError: If there is none, or more than one.
+    """
+    folders = sorted({branch.place.common_dir for branch in found})
+    if not folders:
+        raise WorktreeError("there is no branch of a task here")
+    if len(folders) > 1:
+        raise WorktreeError(f"the tasks worked in several repositories: {', '.join(folders)}")
+    return folders[0]
+
+
+def forecast(common_dir: str, found: Sequence[TaskBranch], into: str | None) -> Forecast:
+    """Compares every branch with the target and with every other one."""
+    check_version()
+    name, target = target_of(shared_git(common_dir), into)
+    tips = {branch.place.branch: str(branch.tip) for branch in found}
+    pairs = [(branch, name) for branch in tips]
+    pairs += list(itertools.combinations(tips, 2))
+    with aside(common_dir) as quiet:
+
+        def compare(pair: tuple[str, str]) -> Conflict | None:
+            left, right = pair
+            files = conflicting_files(quiet, tips[left], tips.get(right, target))
+            return None if files is None else Conflict(left, right, files)
+
+        n_threads = min(_MOST_THREADS, os.cpu_count() or 1)
+        with ThreadPoolExecutor(n_threads) as pool:
+            told = [conflict for conflict in pool.map(compare, pairs) if conflict]
+    with_target = tuple(conflict for conflict in told if conflict.right == name)
+    between = tuple(conflict for conflict in told if conflict.right != name)
+    return Forecast(name, tuple(tips), with_target, between)
+
+
+def check_version() -> None:
+    """Says so if git is too old to compare branches without touching anything.
+
+    Raises:
+        WorktreeError: If it is.
+    """
+    version = git.Git().version_info
+    if version[:2] < OLDEST_GIT:
+        told, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_GIT))
+        raise WorktreeError(f"this needs git {needed} or newer (git merge-tree), not {told}")
+
+
+@contextlib.contextmanager
+def aside(common_dir: str) -> Iterator[Git]:
+    """Git on a repository, with what it writes going to a folder that is removed."""
+    quoted = f"{common_dir}/objects".replace("\\", "\\\\").replace('"', '\\"')
+    with tempfile.TemporaryDirectory(prefix="cpr-objects-") as folder:
+        env = {"GIT_OBJECT_DIRECTORY": folder, "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"'}
+        yield shared_git(common_dir).having(env=env)
+
+
+def conflicting_files(quiet: Git, left: str, right: str) -> tuple[str, ...] | None:
+    """The files in which two commits conflict; None if they don't."""
+    words = ("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z")
+    told = quiet.run(*words, "--allow-unrelated-histories", left, right, ok=(0, 1))
+    return tuple(told.names[1:]) if told.status else None

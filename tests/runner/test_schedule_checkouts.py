@@ -1,0 +1,138 @@
+"""A task with a checkout of its own: prepared before it starts, harvested after it has ended."""
+
+from __future__ import annotations
+
+import pytest
+from testkit.machine import begin, done, failed, feed, machine
+
+from cpr_nb.model.outcome import Exit, Outcome
+from cpr_nb.runner.messages import (
+    Cancel,
+    Ended,
+    GoOn,
+    Harvested,
+    Pause,
+    Prepared,
+    Started,
+    Tick,
+)
+from cpr_nb.runner.plans import Active, Past, TaskPlan
+from cpr_nb.runner.schedule import Schedule
+
+PLAN = TaskPlan(worktree=True)
+NOT_MADE = Outcome("failed", "worktree", "there is a branch already")
+SET_UP = Outcome("failed", "setup_failed", "npm ci")
+
+
+def ready(at: float, task: int) -> Prepared:
+    return Prepared(at, task, None, exists=True)
+
+
+def at_work(*plans: TaskPlan, max_parallel: int = 0) -> Schedule:
+    one = machine(*plans, max_parallel=max_parallel)
+    feed(one, Tick(0.0))
+    for task in range(len(plans)):
+        feed(one, ready(0.0, task), Started(0.0, task))
+    return one
+
+
+def test_a_task_starts_when_its_checkout_is_ready_and_ends_when_it_is_harvested() -> None:
+    one = machine(PLAN, PLAN, max_parallel=1)
+    assert feed(one, Tick(0.0)) == [("Prepare", 0)]
+    assert one.n_active == 1
+    assert feed(one, ready(1.0, 0)) == [("Start", 0)]
+    begin(one, 1.0, 0)
+    assert feed(one, done(2.0, 0)) == [("Harvest", 0)]
+    assert one.n_active == 1, "it still has its place"
+    assert feed(one, Harvested(3.0, 0)) == [("Finish", 0, "succeeded", "completed"), ("Prepare", 1)]
+
+
+def test_a_checkout_that_can_not_be_made_fails_its_task_alone() -> None:
+    one = machine(PLAN, PLAN, max_parallel=1)
+    feed(one, Tick(0.0))
+    assert feed(one, Prepared(1.0, 0, NOT_MADE, exists=False)) == [
+        ("Finish", 0, "failed", "worktree"),
+        ("Prepare", 1),
+    ]
+
+
+def test_what_a_failed_set_up_leaves_is_harvested() -> None:
+    one = machine(PLAN)
+    feed(one, Tick(0.0))
+    assert feed(one, Prepared(1.0, 0, SET_UP, exists=True)) == [("Harvest", 0)]
+    assert feed(one, Harvested(2.0, 0))[0] == ("Finish", 0, "failed", "setup_failed")
+
+
+def test_another_attempt_goes_on_in_the_same_checkout() -> None:
+    one = at_work(TaskPlan(worktree=True, attempts=2))
+    feed(one, failed(1.0, 0))
+    assert one.next_at is not None
+    assert feed(one, Tick(one.next_at)) == [("Start", 0)]
+    begin(one, 99.0, 0)
+    assert feed(one, done(100.0, 0)) == [("Harvest", 0)]
+
+
+def test_a_task_is_checked_before_it_is_harvested() -> None:
+    one = at_work(TaskPlan(worktree=True, check=True))
+    assert feed(one, done(1.0, 0)) == [("Check", 0)]
+
+
+def test_a_task_can_be_cancelled_while_its_checkout_is_made() -> None:
+    one = machine(PLAN)
+    feed(one, Tick(0.0))
+    assert feed(one, Cancel(1.0, 0)) == [("Stop", 0, "cancelled")]
+    assert feed(one, Prepared(2.0, 0, NOT_MADE, exists=True)) == [("Harvest", 0)]
+    assert feed(one, Harvested(3.0, 0))[0] == ("Finish", 0, "cancelled", "cancelled")
+
+
+def test_a_cancel_during_the_harvest_comes_too_late() -> None:
+    one = at_work(PLAN)
+    feed(one, done(1.0, 0))
+    assert feed(one, Cancel(2.0)) == []
+    assert feed(one, Harvested(3.0, 0))[0] == ("Finish", 0, "succeeded", "completed")
+
+
+def test_no_timer_of_its_attempt_stops_a_harvest() -> None:
+    one = at_work(TaskPlan(5.0, 2.0, first_byte_s=3.0, worktree=True))
+    feed(one, done(1.0, 0))
+    assert feed(one, Tick(50.0)) == []
+
+
+def test_a_set_up_that_takes_too_long_is_ended() -> None:
+    one = machine(TaskPlan(worktree=True, setup_timeout_s=5.0))
+    feed(one, Tick(0.0))
+    assert one.next_at == 5.0
+    assert feed(one, Tick(5.0)) == [("Stop", 0, "setup_timeout")]
+    assert feed(one, Prepared(6.0, 0, NOT_MADE, exists=True)) == [("Harvest", 0)]
+    assert feed(one, Harvested(7.0, 0))[0] == ("Finish", 0, "failed", "setup_failed")
+
+
+def test_no_agent_starts_in_a_checkout_that_is_ready_during_a_pause() -> None:
+    one = machine(PLAN)
+    feed(one, Tick(0.0), Pause(1.0))
+    assert feed(one, ready(2.0, 0)) == []
+    assert feed(one, GoOn(3.0))[0] == ("Start", 0)
+
+
+def test_a_task_that_is_cancelled_while_it_rests_is_harvested() -> None:
+    one = at_work(TaskPlan(worktree=True, attempts=2))
+    feed(one, failed(1.0, 0))
+    assert feed(one, Cancel(2.0, 0)) == [("Harvest", 0)]
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "timed_out", "cancelled"])
+def test_a_harvest_that_was_cut_off_is_all_that_is_left_to_do(outcome: str) -> None:
+    active = Active(1, "p-1")
+    active.prepared = True
+    past = Past(Outcome(outcome, "unknown"), active, to_harvest=True)
+    one = machine(PLAN, past={0: past})
+    assert feed(one, Tick(0.0), Cancel(1.0)) == []
+    assert feed(one, Harvested(2.0, 0))[0] == ("Finish", 0, outcome, "unknown")
+
+
+def test_an_interrupted_task_with_a_checkout_is_not_prepared_again() -> None:
+    active = Active(1, "p-1")
+    active.prepared = True
+    one = machine(PLAN, past={0: Past(None, active)})
+    feed(one, Started(0.0, 0), Ended(0.0, 0, Exit(), interrupted=True))
+    assert feed(one, Tick(1.0)) == [("Start", 0)]
