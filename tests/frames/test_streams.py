@@ -103,6 +103,20 @@ def test_calls_that_run_at_once_are_paired_by_their_ids(tmp_path: Path) -> None:
     assert calls.permission.isna().all(), "the CLI has not said"
 
 
+@pytest.mark.parametrize(
+    ("decision", "permission"), [("accept", ["allowed"]), ("reject", ["denied"]), ("ask", [None])]
+)
+def test_a_permission_is_what_the_result_of_the_call_says(
+    decision: str, permission: list[str | None], tmp_path: Path
+) -> None:
+    answer = message("user", [{"type": "tool_result", "tool_use_id": "a", "content": "so"}])
+    answer["tool_result_meta"] = [{"id": "a", "permission_decision": {"decision": decision}}]
+    call = {"type": "tool_use", "id": "a", "name": "Read"}
+    made_session(tmp_path, {"docs": [lines(message("assistant", [call]), answer)]})
+    told = cpr.tool_calls_df(tmp_path).permission.astype("object")
+    assert told.where(told.notna(), None).tolist() == permission
+
+
 def test_denials_of_a_running_task_are_told_as_they_come(tmp_path: Path) -> None:
     recorded = STREAMS["perm_default"].splitlines(keepends=True)
     before = [line for line in recorded if json.loads(line)["type"] != "result"]

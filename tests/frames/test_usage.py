@@ -136,7 +136,7 @@ PARTS = st.dictionaries(st.sampled_from([None, "opus", "haiku", "sonnet"]), st.n
 @given(AMOUNTS, PARTS)
 def test_shares_add_up_and_none_is_negative(total: float, parts: Any) -> None:
     shares = share_out(total, parts)
-    assert sum(shares.values()) == pytest.approx(total, abs=1e-6)
+    assert sum(shares.values()) == pytest.approx(total, rel=1e-8, abs=1e-8)
     assert min(shares.values()) >= 0
 
 
