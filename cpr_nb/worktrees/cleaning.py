@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.store.read import read_session
 from cpr_nb.worktrees import notes, removing
@@ -75,6 +77,8 @@ def clean(
     for branch in task_branches(session_folders, tasks):
         with repository_lock(branch.place.common_dir):
             told += _Cleaning(branch, into, named=tasks is not None, dry_run=dry_run).run()
+        if not dry_run:
+            removing.delete_aside(branch.place)
     removed = tuple(one for one in told if not one.why)
     return CleanReport(removed, tuple(one for one in told if one.why), dry_run)
 
@@ -97,8 +101,7 @@ class _Cleaning:
             return
         if has_worktree:
             why = "" if self._named else self._would_lose()
-            if not (why or self._dry_run):
-                removing.discard(self._place)
+            why = why or self._remove()
             yield self._told(self._place.path, why)
             if why:
                 return
@@ -108,6 +111,21 @@ class _Cleaning:
             tip = self._git.commit(f"refs/heads/{name}") if name else None
             if tip is not None:
                 yield self._clean_branch(str(name), tip)
+
+    def _remove(self) -> str:
+        """Removes the worktree; tells why if that can't be."""
+        if self._dry_run:
+            return ""
+        place = self._place
+        if not place.has_admin:  # named: git has nothing to forget
+            os.rename(place.path, removing.aside(place))
+            return ""
+        theirs = notes.read_worktree(place.admin_dir)
+        try:
+            removing.unregister(place, str(theirs["session_id"]), str(theirs["task_id"]))
+        except WorktreeError as error:
+            return str(error)
+        return ""
 
     def _in_use(self) -> str:
         """Why nothing of it may be touched."""

@@ -65,7 +65,7 @@ def harvest(order: Order) -> dict[str, Any]:
         _give_up(order, note, place)
     if note.stage == notes.REMOVING:
         drop_scratch(place.common_dir, order.label)
-        _remove(note, place)
+        _remove(order, note, place)
     return dict(note["harvest"])
 
 
@@ -105,13 +105,16 @@ def _save(order: Order, note: TaskNote, place: Place) -> None:
         if not place.has_folder:
             known.append("its folder was gone: what was not committed or staged is lost")
         _tell(order, note, place, saved, known)
-        gone = not place.has_folder and not place.has_admin
-        if order.keep_worktrees or saved.unsaved or gone:
+        if order.keep_worktrees or saved.unsaved:
             removing.settle(place, saved.index_path)
             note.write(stage=notes.HARVESTED)
-        else:
-            removing.make_ready(place, saved.index_path, saved.commit)
-            _remove(note, place)
+            return
+        from_setup = note["from_setup"] or {}
+        why = removing.make_ready(place, saved.index_path, saved.commit, from_setup)
+        if why:
+            note.write(stage=notes.HARVESTED, harvest={**note["harvest"], "kept_because": why})
+            return
+    note.write(stage=notes.REMOVING)
 
 
 def _tell(
@@ -142,16 +145,16 @@ def _tell(
     note.write(harvest=told)
 
 
-def _remove(note: TaskNote, place: Place) -> None:
-    """Removes a worktree of which everything is saved; git itself looks once more."""
+def _remove(order: Order, note: TaskNote, place: Place) -> None:
+    """Removes a worktree of which everything is saved."""
     told = dict(note["harvest"])
-    with repository_lock(place.common_dir):
-        if note.stage == notes.REMOVING:
-            removing.discard(place)  # an earlier try was killed in the middle of it
-        else:
-            note.write(stage=notes.REMOVING)
-            told["kept_because"] = removing.remove_saved(place, note["from_setup"] or {})
-    told["worktree"] = place.path if place.has_folder else None
+    try:
+        with repository_lock(place.common_dir):
+            removing.unregister(place, order.session_id, order.task_id)
+        told["worktree"] = None
+    except WorktreeError as error:
+        told["kept_because"] = str(error)
+    removing.delete_aside(place)
     note.write(stage=notes.HARVESTED, harvest=told)
 
 
@@ -159,8 +162,8 @@ def _give_up(order: Order, note: TaskNote, place: Place) -> None:
     """Removes a worktree in which no agent ever was, and a branch that is as it was made."""
     git = shared_git(place.common_dir)
     with repository_lock(place.common_dir):
-        if place.path and not is_taken_over(note, order, place):
-            removing.discard(place)
+        if place.path:
+            removing.unregister(place, order.session_id, order.task_id)
         tip = git.commit(f"refs/heads/{place.branch}")
         known = notes.read_branch(place.common_dir, place.branch)
         is_ours = known is not None and known.belongs_to(order.session_id, order.task_id)
@@ -168,5 +171,7 @@ def _give_up(order: Order, note: TaskNote, place: Place) -> None:
             git.run("update-ref", "-d", f"refs/heads/{place.branch}", tip)
             notes.forget_branch(place.common_dir, place.branch)
             tip = None
+    if place.path:
+        removing.delete_aside(place)
     told = {**NOTHING, "branch": place.branch if tip else None, "base_commit": place.base_commit}
     note.write(stage=notes.HARVESTED, harvest={**told, "tip_commit": tip, "notes": note["notes"]})

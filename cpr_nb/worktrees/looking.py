@@ -61,22 +61,24 @@ class Place(NamedTuple):
 
 def find_admin_dir(common_dir: str, path: str) -> str:
     """The git directory of a worktree, also of one that a killed git has half made; or empty."""
-    folder = f"{common_dir}/worktrees"
+    folder, half_made = f"{common_dir}/worktrees", ""
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        admin = f"{folder}/{name}"
         try:
-            with open(f"{folder}/{name}/gitdir", "rb") as file:
-                link = os.path.join(f"{folder}/{name}", os.fsdecode(file.read()).rstrip("\n"))
+            with open(f"{admin}/gitdir", "rb") as file:
+                link = os.path.join(admin, os.fsdecode(file.read()).rstrip("\n"))
         except OSError:
             # It is the first that git writes, beside a lock; the name is that of the folder.
-            half_made = os.path.exists(f"{folder}/{name}/locked")
-            if half_made and name.rstrip("0123456789") == os.path.basename(path).rstrip(
-                "0123456789"
-            ):
-                return f"{folder}/{name}"
-            continue
-        if os.path.realpath(os.path.dirname(link)) == os.path.realpath(path):
-            return f"{folder}/{name}"
-    return ""
+            same = _stem(name) == _stem(os.path.basename(path))
+            half_made = admin if same and os.path.exists(f"{admin}/locked") else half_made
+        else:
+            if os.path.realpath(os.path.dirname(link)) == os.path.realpath(path):
+                return admin
+    return half_made
+
+
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789")  # git appends a number where the name is taken
 
 
 def operation(place: Place) -> str | None:

@@ -104,7 +104,7 @@ def _make(repo: Repository, order: Order, note: TaskNote) -> None:
     """Chooses the branch, makes the worktree without files, writes both down."""
     told: list[str] = []
     if note.stage in notes.BEFORE_AGENT and note["worktree"] and not note["is_adopted"]:
-        removing.discard(place_of(note))
+        removing.discard(place_of(note), order.session_id, order.task_id)
     known = _known_branch(repo, order, note, told)
     tip = repo.git.commit(f"refs/heads/{known.branch}") if known else None
     branch = known or _new_branch(repo, order)
@@ -129,7 +129,7 @@ def _make(repo: Repository, order: Order, note: TaskNote) -> None:
         words = ("worktree", "add", "--no-checkout")
         repo.shared.run(*words, *(new if tip is None else (path, branch.branch)))
     except GitFailed as error:
-        _undo(repo, note, known)
+        _undo(repo, order, note, known)
         raise WorktreeError(f"can't make the worktree {path}: {error}") from None
     admin_dir = Git(path).run("rev-parse", "--absolute-git-dir").text
     _own(repo, order, note, admin_dir)
@@ -143,10 +143,10 @@ def _own(repo: Repository, order: Order, note: TaskNote, admin_dir: str) -> None
     note.fields |= {"admin_dir": admin_dir, "port": port}
 
 
-def _undo(repo: Repository, note: TaskNote, known: BranchNote | None) -> None:
+def _undo(repo: Repository, order: Order, note: TaskNote, known: BranchNote | None) -> None:
     """Leaves nothing of a worktree that could not be made."""
     branch = str(note["branch"])
-    removing.discard(place_of(note))
+    removing.discard(place_of(note), order.session_id, order.task_id)
     tip = repo.git.commit(f"refs/heads/{branch}")
     if known is None and tip is not None and tip == note["base_commit"]:
         repo.shared.run("update-ref", "-d", f"refs/heads/{branch}", tip)
@@ -258,10 +258,10 @@ def _save_earlier(
             return True
         if saved.unsaved:
             raise WorktreeError(f"{place.path} must stay: {'; '.join(saved.unsaved)}")
-        removing.make_ready(place, saved.index_path, saved.commit)
-    why = removing.remove_saved(place, from_setup)
+        why = removing.make_ready(place, saved.index_path, saved.commit, from_setup)
     if why:
-        raise WorktreeError(f"{place.path} can't be removed: {why}")
+        raise WorktreeError(f"{place.path} must stay: {why}")
+    removing.discard(place, owner.session_id, owner.task_id)
     return False
 
 
@@ -271,7 +271,7 @@ def _save_earlier(
 def _free_path(repo: Repository, order: Order, branch: str) -> str:
     """Where the worktree goes: a folder that is not there yet, outside the repository."""
     home = repo.home()
-    parent = f"{home}-worktrees"
+    parent = f"{home}{removing.FOLDER_SUFFIX}"
     if order.worktree_dir:
         parent = os.path.join(home, os.path.expanduser(order.worktree_dir))
     parent = os.path.realpath(parent)

@@ -255,7 +255,7 @@ class _Saving:
         message = "\n\n".join([self._title, *told, self._trailer]) + "\n"
         words = [word for parent in parents for word in ("-p", parent)]
         git = self._git.having(index=self._index, env=self._git.identity())
-        return git.run("commit-tree", tree, *words, "-F", "-", feed=message.encode()).text
+        return git.run("commit-tree", tree, *words, "-F", "-", feed=os.fsencode(message)).text
 
     def _point_branch_to(self, commit: str, tip: str | None, committed: bool) -> Saved:
         if tip is None or self._git.is_ancestor(tip, commit):

@@ -35,14 +35,18 @@ def run_setup(order: Order, note: TaskNote, folder: str) -> None:
 
     Raises:
         SetupFailed: If it exits with anything but 0.
+        WorktreeError: If the worktree is gone after it.
     """
     place = place_of(note)
     if order.setup:
         _run(order, note, folder)
     # Ignored files that are newer than this are the agent's. By the clock of that file system,
     # and before the commands that follow: the agent starts well after it.
-    os.utime(f"{place.path}/.git")
-    since_ns = os.stat(f"{place.path}/.git").st_ctime_ns
+    try:
+        os.utime(place.path)
+        since_ns = os.stat(place.path).st_ctime_ns
+    except OSError as error:
+        raise WorktreeError(f"{place.path} after set-up: {error.strerror}") from None
     note.write(
         stage=notes.READY, since_ns=since_ns, from_setup=changed_paths(place.git()), harvest=None
     )

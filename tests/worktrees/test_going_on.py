@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +120,22 @@ def test_a_task_that_is_prepared_again_after_its_harvest_goes_on(
     made.write({"d.txt": "d\n"})
     told = runner.harvest("docs")
     assert (told["n_commits"], told["n_files_changed"], told["worktree"]) == (2, 2, None)
+
+
+def test_an_old_runner_that_comes_back_leaves_the_worktree_of_the_retry_alone(
+    repo: Checkout, runner: Runner, new_runner: NewRunner
+) -> None:
+    """It was killed in the middle of a removal, and the retry got the same folder since."""
+    runner.prepare("docs").commit("one", {"c.txt": "c\n"})
+    runner.harvest("docs")
+    file = runner.folder / "task-docs.worktree.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"stage": "removing"}))
+    again = new_runner()
+    made = again.prepare("docs", parent={**runner.parent, "task_id": "docs"})
+    made.write({"d.txt": "d\n"})
+    runner.harvest("docs")
+    assert (made.path / "d.txt").read_text() == "d\n"
+    assert again.harvest("docs")["n_files_changed"] == 2
 
 
 def test_a_worktree_in_the_middle_of_a_rebase_is_saved_before_a_retry(

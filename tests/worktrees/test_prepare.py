@@ -279,6 +279,30 @@ def test_a_worktree_whose_link_is_broken_never_leads_to_another_repository(
     assert (again.path / "new.txt").read_text() == "new\n"  # saved on the branch
 
 
+def test_a_task_never_starts_in_a_folder_that_is_no_worktree_of_its_own(
+    repo: Checkout, runner: Runner
+) -> None:
+    nest = Checkout.new(repo.path.parent / "nest")  # what git finds instead
+    told = runner.refused("docs", worktree_dir="../nest", setup="rm .git")
+    assert f"git says {nest.path}" in told
+    assert not (nest.path / ".git/index").exists()
+
+
+def test_a_folder_that_came_to_a_place_that_was_chosen_is_left_alone(
+    repo: Checkout, runner: Runner
+) -> None:
+    """The helper was killed when it had chosen the place, and somebody else came."""
+    made = runner.prepare("docs")
+    file = runner.folder / "task-docs.worktree.json"
+    note = json.loads(file.read_text()) | {"stage": "making", "admin_dir": ""}
+    repo.git("worktree", "remove", "--force", str(made.path))
+    file.write_text(json.dumps(note))
+    Checkout(made.path).write({"own.txt": "mine\n"})
+    again = runner.prepare("docs")
+    assert again.path.name == "main-task-docs-2"
+    assert (made.path / "own.txt").read_text() == "mine\n"
+
+
 def test_an_order_that_is_none_is_answered() -> None:
     helper = start_helper("prepare", {})
     told = answer_of(helper)
