@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb._launch import launch
     from cpr_nb._session import Session, attach
+    from cpr_nb._shown import dashboard
     from cpr_nb._task import Task
     from cpr_nb.frames.sessions import (
         denials_df,
@@ -52,6 +53,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "launch": "cpr_nb._launch",
     "attach": "cpr_nb._session",
+    "dashboard": "cpr_nb._shown",
     "Session": "cpr_nb._session",
     "Task": "cpr_nb._task",
     "AmbiguousSession": "cpr_nb.model.errors",
@@ -107,6 +109,7 @@ __all__ = [
     "WorktreeError",
     "__version__",
     "attach",
+    "dashboard",
     "denials_df",
     "events_df",
     "launch",

@@ -32,8 +32,10 @@ _TEMPLATES = {
     "figures": """\
 <div class="mute">{% for figure in figures %}{{ " · " if not loop.first }}{{ figure|plain }}
 {%- endfor %}</div>
-{%- if note %}<div class="note">{{ note|plain }}{% if fix %} <code>{{ fix|plain }}</code>{% endif %}
-</div>{% endif %}
+{%- if note %}{% include "note" %}{% endif %}
+""",
+    "note": """\
+<div class="note">{{ note|plain }}{% if fix %} <code>{{ fix|plain }}</code>{% endif %}</div>
 """,
     "card": """\
 <style>{{ css }}</style><div class="cpr cpr-card">{{ head }}
@@ -44,6 +46,15 @@ _TEMPLATES = {
 <tr><td class="mute">{{ num }}</td><td class="{{ tone }}">{{ what }}</td><td>{{ title|plain }}</td>
 <td class="mute">{{ now|plain }}</td></tr>{% endfor %}</table>{% endif %}
 <div class="mute">{{ more }}<code>cpr.attach("{{ short|plain }}")</code>{{ after }}</div></div>
+""",
+    "sessions": """\
+<style>{{ css }}</style><div class="cpr cpr-card"><div class="head"><b>{{ n }} sessions</b>
+ <code class="mute">{{ folder|plain }}</code></div><table class="t">
+{%- for num, tone, what, title, now in rows %}
+<tr><td class="mute">{{ num }}</td><td class="{{ tone }}">{{ what }}</td><td>{{ title|plain }}</td>
+<td class="mute">{{ now|plain }}</td></tr>{% endfor %}</table>
+{%- if n > rows|length %}<div class="mute">{{ n - rows|length }} more:
+<code>cpr.sessions_df()</code></div>{% endif %}</div>
 """,
     "task": """\
 <style>{{ css }}</style><div class="cpr cpr-card"><div class="head"><b class="{{ tone }}">
@@ -84,7 +95,7 @@ def plain(text: object) -> Any:
 @cache
 def css() -> str:
     """The style of a card."""
-    return files("cpr_nb.display").joinpath("card.css").read_text("utf-8").replace("\n", "")
+    return files("cpr_nb.display").joinpath("web", "card.css").read_text("utf-8").replace("\n", "")
 
 
 def head(pane: Pane, *, bar: bool = True) -> str:
@@ -118,6 +129,11 @@ def figures(pane: Pane) -> str:
         note, fix = pane.denial_notice()
     told = words.figures(pane.snapshot)
     return _render("figures", figures=told, note=one_line(note), fix=one_line(fix))
+
+
+def note(text: str) -> str:
+    """A notice alone."""
+    return _render("note", note=one_line(text))
 
 
 def card(pane: Pane, after: str = "") -> str:
@@ -174,6 +190,21 @@ def _ended(head: dict[str, Any]) -> str:
     from datetime import UTC, datetime
 
     return f"· ended {datetime.fromtimestamp(at, UTC):%d %b %Y %H:%M} UTC"
+
+
+def sessions(rows: list[Row], directory: str) -> str:
+    """The newest sessions of a results directory as static HTML of at most `MAX_BYTES`."""
+    for limit, count in ((60, 12), (40, 10), (30, 5), (0, 0)):
+        told = _render(
+            "sessions",
+            css=_safe(css()),
+            n=len(rows),
+            folder=one_line(words.short_path(directory), 120),
+            rows=[_shown(row, limit) for row in rows[:count]],
+        )
+        if len(told.encode()) <= MAX_BYTES:
+            break
+    return told
 
 
 def task_card(fields: dict[str, Any], row: Row) -> str:

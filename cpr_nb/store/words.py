@@ -157,3 +157,16 @@ def _left(snapshot: Snapshot) -> str:
     at_once = min(n_left, snapshot.count("max_parallel") or n_left)
     left_s = sum(ended) / len(ended) * n_left / at_once
     return f"about {left_s / 60:.0f} min left" if left_s > 90 else f"about {left_s:.0f} s left"
+
+
+def on_one_line(snapshot: Snapshot) -> str:
+    """A session as a handle on it is printed."""
+    head = snapshot.head
+    name = f" {head['name']}" if head.get("name") else ""
+    counts = ", ".join(
+        f"{snapshot.count(f'n_{word}')} {word}" for word in COUNTERS if snapshot.count(f"n_{word}")
+    )
+    cost_usd = head.get("cost_usd")
+    spent = f", USD {cost_usd:.2f} estimate" if isinstance(cost_usd, int | float) else ""
+    what = f"{snapshot.session_id[:8]}{name} {snapshot.state}"
+    return f"<Session {what}: {head.get('total', 0)} tasks, {counts}{spent}>"
