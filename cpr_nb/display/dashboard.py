@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.display import cards, rows
 from cpr_nb.display.live import Ask, Part, View
 from cpr_nb.display.place import Place, shell
-from cpr_nb.display.rows import Change, Row
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model import states
 from cpr_nb.store import words
@@ -18,6 +17,7 @@ from cpr_nb.store.notice import notice
 from cpr_nb.store.read import Snapshot, read_session
 
 if TYPE_CHECKING:
+    from cpr_nb.display.rows import Change, Row
     from cpr_nb.display.widget import Table
 
 _GROUPS = [

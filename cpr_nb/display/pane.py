@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cpr_nb.display import rows as rows_of
-from cpr_nb.display.rows import Row
 from cpr_nb.model import states
 from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts
@@ -18,6 +17,8 @@ from cpr_nb.store.words import strip_controls
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from cpr_nb.display.rows import Row
 
 #: How much of a stream is read in one look, so that a long one does not keep the others waiting.
 LIMIT_BYTES = 1_000_000

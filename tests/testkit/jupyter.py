@@ -193,7 +193,9 @@ class Notebook:
         """Changes the theme."""
         name = "JupyterLab Dark" if dark else "JupyterLab Light"
         self.command("apputils:change-theme", {"theme": name})
-        self.page.wait_for_selector(f'body[data-jp-theme-light="{str(not dark).lower()}"]')
+        self.page.wait_for_selector(
+            f'body[data-jp-theme-light="{str(not dark).lower()}"]', state="attached"
+        )
 
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
         """Executes a command of the frontend and waits for its end."""
