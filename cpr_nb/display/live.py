@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _CARD_S = 5.0
 _HEAD_S = 0.5
+_SILENT_S = 5.0  # a word at least: a view that hears nothing says so
 # A message that comes before the browser has loaded the table is lost: then all rows again.
 _AGAIN_S = (1.0, 4.0, 15.0)
 _EMPTY = {"text/plain": "", "text/html": ""}
@@ -71,7 +72,7 @@ class Part:
         self.root = root
         self.pane = Pane(root)
         self.pane.look()
-        self._head_at = 0.0
+        self._head_at = self._told_at = 0.0
         self._began = time.monotonic()
         self._again = list(_AGAIN_S)
         self._output: Output | None = None
@@ -87,7 +88,8 @@ class Part:
         told = self.pane.look()
         if told is None:
             self.send_rows()
-        elif told:
+        elif told or time.monotonic() - self._told_at > _SILENT_S:
+            self._told_at = time.monotonic()
             self.table.send({"rows": told, "now": time.time()})
         self._send_again()
         if time.monotonic() - self._head_at > _HEAD_S or state != self.pane.snapshot.state:
@@ -115,6 +117,7 @@ class Part:
         self.table.meta = {
             "kind": "tasks",
             "short": pane.short,
+            "live": pane.snapshot.is_live,
             "commands": pane.commands(),
             "n_retry": pane.n_to_retry(),
             "words": words.LOOKS,

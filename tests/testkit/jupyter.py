@@ -196,6 +196,7 @@ class Notebook:
         self.page.wait_for_selector(
             f'body[data-jp-theme-light="{str(not dark).lower()}"]', state="attached"
         )
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
         """Executes a command of the frontend and waits for its end."""
@@ -228,6 +229,10 @@ class Notebook:
     def output(self, index: int) -> Locator:
         """What a cell has put out, in the page."""
         return self.page.locator(".jp-Cell").nth(index).locator(".jp-OutputArea")
+
+    def shot(self, path: Path) -> None:
+        """Takes a picture of the page."""
+        path.write_bytes(self.page.screenshot())  # given a path, Playwright starts a thread
 
     def cells(self) -> list[dict[str, Any]]:
         """The cells as they would be saved now."""

@@ -1,7 +1,7 @@
 // The table of tasks (or of sessions): virtual rows, counters that filter, search, mosaic, buttons.
 // A row is a list; its columns are those of display/rows.py.
 const KEY = 0, NUM = 1, WORD = 2, TITLE = 3, NOW = 4, SINCE = 5, START = 6, TOOK = 7, COST = 8, DENIED = 9;
-const ROW_PX = 26, MAX_ROWS = 12, MANY = 40, ANSWER_MS = 1500;
+const ROW_PX = 26, MAX_ROWS = 12, MANY = 40, ANSWER_MS = 1500, SILENT_MS = 20000;
 const LABELS = { retry: "Retry failed", pause: "Pause", resume: "Resume", cancel: "Cancel" };
 let views = 0;
 
@@ -36,13 +36,23 @@ class Table {
     el.append(this.root);
     this.listen();
     this.fill();
-    this.timer = setInterval(() => this.soon(), 1000);
-    model.send({ do: "shown", id: this.id });
+    this.heard = Date.now();
+    this.timer = setInterval(() => this.second(), 1000);
+    this.send({ do: "shown" });
   }
 
   get rows() { return this.model.get("rows"); }
   get meta() { return this.model.get("meta"); }
-  send(what) { this.model.send({ ...what, id: this.id }); }
+  send(what) {
+    try {
+      this.model.send({ ...what, id: this.id });
+    } catch (error) {  // the kernel was restarted: the comm is closed
+      if (what.do !== "hidden") this.lost();
+    }
+  }
+  lost() {
+    this.told({ text: "No word from the kernel; the session goes on. In a new cell:", code: `cpr.attach("${this.meta.short}")`, bad: true });
+  }
 
   listen() {
     const on = (node, name, action) => node.addEventListener(name, action);
@@ -87,7 +97,13 @@ class Table {
     if (this.held !== this.busy) { this.held = this.busy; this.send({ do: "hold", on: this.held }); }
   }
 
+  second() {
+    if (this.meta.live && Date.now() - this.heard > SILENT_MS) this.lost();
+    this.soon();
+  }
+
   hear(message) {
+    this.heard = Date.now();
     if (message.rows) {  // they are applied already, by `initialize`
       this.dirty = this.dirty || new Set();
       for (const change of message.rows) this.dirty.add(change[0]);

@@ -51,7 +51,7 @@ class Viewer {
 
   drawTitle(row) {
     const [symbol, tone] = this.table.look(row[WORD]);
-    const parts = [make("b", tone, `${symbol} ${row[WORD]}`), make("b", "", `task ${row[NUM]}`), make("code", "mute", row[KEY]), make("span", "cpr-grow")];
+    const parts = [make("b", tone, `${symbol} ${row[WORD]}`), make("b", "", `task ${row[NUM]}`, { title: row[KEY] }), make("span", "cpr-grow")];
     if (this.info && this.info.cancel) {
       parts.push(make("code", "mute", this.info.cancel));
       parts.push(button("Cancel task", () => this.table.click("cancel", this.key, this.info.cancel), { "data-verb": "cancel-task" }));
