@@ -55,7 +55,8 @@ def story_api() -> Iterator[ScriptedApi]:
 def server(browser_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("lab")
     (folder / "home").mkdir()
-    server = Server(folder, cli_environment(NOWHERE, folder / "home"))
+    env = cli_environment(NOWHERE, folder / "home")
+    server = Server(folder, {**env, "CPR_RESULTS_DIR": str(folder / "work" / "results")})
     yield server
     server.close()
 

@@ -15,7 +15,7 @@ function applyChanges(rows, changes) {
 class Table {
   constructor(model, el) {
     Object.assign(this, { model, el, id: `cpr-${++views}`, filters: new Set(), search: "" });
-    Object.assign(this, { order: [], slots: [], cursor: null, inside: false, held: false });
+    Object.assign(this, { order: [], slots: [], cursor: null, inside: false, held: false, dirty: new Set() });
     this.root = make("div", "cpr cpr-live");
     this.mosaic = make("div", "cpr-mosaic", "", { role: "img" });
     this.tools = make("div", "cpr-tools");
@@ -105,7 +105,6 @@ class Table {
   hear(message) {
     this.heard = Date.now();
     if (message.rows) {  // they are applied already, by `initialize`
-      this.dirty = this.dirty || new Set();
       for (const change of message.rows) this.dirty.add(change[0]);
       this.soon();
     }
@@ -137,6 +136,7 @@ class Table {
   arrange() {
     const rank = (row) => ({ bad: 0, run: 1, warn: 1 })[this.look(row[WORD])[1]] ?? 2;
     this.order = [];
+    this.stale = false;
     this.rows.forEach((row, index) => { if (this.fits(row)) this.order.push(index); });
     if (this.many && this.meta.kind === "tasks") this.order.sort((a, b) => rank(this.rows[a]) - rank(this.rows[b]) || a - b);
   }
@@ -148,12 +148,13 @@ class Table {
   }
 
   draw() {
-    if (this.dirty && this.dirty.size) {
-      if (!this.busy) this.arrange();
+    if (this.dirty.size) {
+      this.stale = true;
       this.drawChips();
       if (!this.mosaic.hidden) this.drawMosaic();
       this.dirty.clear();
     }
+    if (this.stale && !this.busy) this.arrange();
     const n = this.order.length;
     const height = Math.min(n, MAX_ROWS) * ROW_PX;
     if (this.height !== height) this.grid.style.height = `${(this.height = height)}px`;
@@ -300,7 +301,7 @@ class Table {
     const at = this.order.findIndex((index) => this.rows[index][KEY] === this.cursor);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: MAX_ROWS, PageUp: -MAX_ROWS, Home: -Infinity, End: Infinity };
     if (event.key in steps && this.order.length) {
-      const to = at < 0 ? 0 : Math.min(this.order.length - 1, Math.max(0, at + steps[event.key]));
+      const to = Math.min(this.order.length - 1, Math.max(0, at + steps[event.key]));
       this.cursor = this.rows[this.order[to]][KEY];
       this.reveal();
       if (this.viewer.key !== null) this.open(this.cursor);
