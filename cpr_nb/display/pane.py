@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: How much of a stream is read in one look, so that a long one does not keep the others waiting.
 LIMIT_BYTES = 1_000_000
-_TITLE = 400
+_TITLE = 640
 _MAX_RULES = 4
 
 
@@ -90,13 +90,11 @@ class Pane:
             asked = read_asked(self._watcher.paths).get("tasks")
             tasks = asked if isinstance(asked, list) else []
             self._prompts = [
-                strip_controls(str(task.get("prompt", ""))[:_TITLE])
-                if isinstance(task, dict)
-                else ""
+                str(task.get("prompt", ""))[:_TITLE] if isinstance(task, dict) else ""
                 for task in tasks
             ]
         told = self._prompts[number] if number < len(self._prompts) else ""
-        return told or strip_controls(str((self.snapshot.tasks or [])[number].get("prompt", "")))
+        return told or str((self.snapshot.tasks or [])[number].get("prompt", ""))
 
     # -- what a person should know ----------------------------------------------------------
 

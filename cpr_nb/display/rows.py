@@ -8,6 +8,7 @@ from cpr_nb.store.doing import Doing
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.rows import session_duration_s, task_duration_s, task_state
 from cpr_nb.store.times import parse_iso
+from cpr_nb.store.words import strip_controls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def task_row(
         str(task.get("transaction_id", "")),
         number + 1,
         outcome or state,
-        one_line(prompt, _PROMPT),
-        one_line(now, _NOW),
+        one_line(strip_controls(prompt[: 4 * _PROMPT]), _PROMPT),
+        one_line(strip_controls(now), _NOW),
         since_s,
         parse_iso(task.get("started_at")) if is_running else None,
         None if is_running else _seconds(task_duration_s(task)),

@@ -38,14 +38,13 @@ def numbers(output: Locator) -> list[str]:
     return output.locator(".cpr-grid .cpr-row").evaluate_all(script)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_eight_hundred_tasks(notebooks, stub_for: Stub, tmp_path: Path, dark: bool) -> None:
+def test_eight_hundred_tasks(notebooks, stub_for: Stub, tmp_path: Path) -> None:
     stub_for.fifos("first")
     prompts = [f"Label ticket {9000 + n}" for n in range(N)]
     prompts[0] = plan(here="first", gate="first", say="I look", tool=["Read", {"file_path": "x"}])
     prompts[40] = prompts[86] = BAD
     cell = launching(prompts, stub_for, name="label-tickets", max_parallel=24, attempts=1)
-    book: Notebook = notebooks("many.ipynb", [cell], dark=dark)
+    book: Notebook = notebooks("many.ipynb", [cell])
     output = book.run(0)
     stub_for.await_here("first")
     expect(output.locator('[data-name="succeeded"]')).to_have_text(f"✓ {N - 3} succeeded")
@@ -70,7 +69,8 @@ def test_eight_hundred_tasks(notebooks, stub_for: Stub, tmp_path: Path, dark: bo
     search.fill("")
     output.locator('[data-name="failed"]').click()
     expect(rows(output)).to_have_count(2)
-    book.shot(tmp_path / "many-failed.png")
+    book.set_dark()
+    book.shot(tmp_path / "many-failed-dark.png")
     output.locator('[data-name="failed"]').click()
     # A cell of the mosaic opens its task.
     output.locator(".cpr-mosaic i").nth(86).click()

@@ -171,8 +171,8 @@ class Notebook:
         place = f"lab/tree/{name}?reset" if server.app == "lab" else f"notebooks/{name}"
         self.page.goto(f"{server.url}/{place}")
         self.await_ready()
-        if dark:
-            self.set_dark()
+        if dark == (self.page.get_attribute("body", "data-jp-theme-light") == "true"):
+            self.set_dark(dark)
 
     def await_ready(self) -> None:
         """Waits until the notebook is there and its kernel answers."""

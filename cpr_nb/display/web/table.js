@@ -70,8 +70,8 @@ class Table {
     on(this.root, "pointerleave", () => { this.inside = false; this.hold(); this.soon(); });
     on(this.root, "focusin", () => this.hold());
     on(this.root, "focusout", () => setTimeout(() => { this.hold(); this.soon(); }));
-    on(this.input, "input", () => { this.search = this.input.value.trim().toLowerCase(); this.arrange(); this.soon(); });
-    on(this.input, "keydown", (event) => { if (event.key === "Escape") { this.input.value = this.search = ""; this.arrange(); this.soon(); } });
+    on(this.input, "input", () => this.find(this.input.value));
+    on(this.input, "keydown", (event) => { if (event.key === "Escape") this.find(this.input.value = ""); });
     on(this.root, "keydown", (event) => { if (event.key === "Escape" && this.viewer.key) { this.close(); event.stopPropagation(); } });
     this.onRows = () => this.fill();
     this.onMeta = () => this.drawMeta();
@@ -163,7 +163,8 @@ class Table {
       this.grid.setAttribute("aria-rowcount", n);
       say(this.nothing, n ? "" : this.rows.length ? "Nothing fits." : this.meta.empty || "");
     }
-    const first = Math.max(0, Math.floor(this.grid.scrollTop / ROW_PX) - 2);
+    // The scroller may still stand where there are no rows any more.
+    const first = Math.max(0, Math.min(Math.floor(this.grid.scrollTop / ROW_PX), n - MAX_ROWS) - 2);
     const last = Math.min(n, first + MAX_ROWS + 5);
     for (let at = first; at < last; at++) this.drawRow(this.slot(at - first), at, this.rows[this.order[at]]);
     for (let spare = last - first; spare < this.slots.length; spare++) this.slots[spare].hidden = true;
@@ -242,9 +243,18 @@ class Table {
 
   filter(name) {
     if (!this.filters.delete(name)) this.filters.add(name);
+    this.drawChips();
+    this.begin();
+  }
+
+  find(text) {
+    this.search = text.trim().toLowerCase();
+    this.begin();
+  }
+
+  begin() {
     this.grid.scrollTop = 0;
     this.arrange();
-    this.drawChips();
     this.soon();
   }
 
