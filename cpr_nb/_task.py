@@ -45,6 +45,11 @@ class Task(TaskTables):
     # -- what it is -------------------------------------------------------------------------
 
     @property
+    def session(self) -> Session:
+        """The session that it belongs to."""
+        return self._session
+
+    @property
     def fields(self) -> dict[str, Any]:
         """What status.json says of it now."""
         return self._session.fields(self._index)
