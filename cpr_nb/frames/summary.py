@@ -102,7 +102,7 @@ def wilson(n_good: int, n: int) -> tuple[float, float]:
     share, z2 = n_good / n, _Z * _Z / n
     centre = (share + z2 / 2) / (1 + z2)
     half = _Z / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def t_quantile(n_free: int) -> float:
