@@ -64,7 +64,9 @@ def test_the_tasks_table_has_the_factors_too(session: cpr.Session) -> None:
 def test_a_retry_keeps_the_factors(session: cpr.Session) -> None:
     again = session.retry().wait(LIMIT_S)
     assert again.results_df()["model"].tolist() == ["sonnet", "sonnet", "opus", "opus"]
-    assert session.retry(model="haiku").wait(LIMIT_S).results_df()["model"].tolist() == ["haiku"] * 4
+    assert (
+        session.retry(model="haiku").wait(LIMIT_S).results_df()["model"].tolist() == ["haiku"] * 4
+    )
 
 
 def test_a_launch_varies_too(stubbed: None, stub: Stub) -> None:

@@ -89,7 +89,9 @@ def test_forty_rows(real: Checkout, api: ScriptedApi) -> None:
     assert f.wait(LIMIT_S).results_df().index.tolist() == ["row 2", "row 5", "row 8"]
     assert [task.outcome for task in f] == ["succeeded"] * 3
     assert f.results_df()["bugs"].tolist() == [2, 5, 8]
-    said = [request for request in api.requests if "Fix the 8 bugs." in str(request.last_user_blocks)]
+    said = [
+        request for request in api.requests if "Fix the 8 bugs." in str(request.last_user_blocks)
+    ]
     assert said and all(r.conversation_id != s[8].conversation_id for r in said)
     for task in f:
         assert real.git("show", f"{task.fields['branch']}:fix.txt") == "fixed"
