@@ -191,9 +191,11 @@ def test_the_interval_of_a_share_holds_it(good: int, bad: int) -> None:
 
 @pytest.mark.parametrize(  # published tables of Student's t, two-sided 95 %
     ("n_free", "value"),
-    [(1, 12.7062), (2, 4.30265), (3, 3.18245), (4, 2.77645), (5, 2.57058), (6, 2.44691)]
-    + [(8, 2.30600), (10, 2.22814), (15, 2.13145), (20, 2.08596), (30, 2.04227)]
-    + [(60, 2.00030), (120, 1.97993), (1000, 1.96234)],
+    [
+        *((1, 12.7062), (2, 4.30265), (3, 3.18245), (4, 2.77645), (5, 2.57058), (6, 2.44691)),
+        *((8, 2.30600), (10, 2.22814), (15, 2.13145), (20, 2.08596), (30, 2.04227)),
+        *((60, 2.00030), (120, 1.97993), (1000, 1.96234)),
+    ],
 )
 def test_the_quantile_is_that_of_the_tables(n_free: int, value: float) -> None:
     assert t_quantile(n_free) == pytest.approx(value, abs=2e-5)
