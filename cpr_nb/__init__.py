@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from cpr_nb.model.errors import (
         AmbiguousSession,
+        AnswerError,
         ClaudeNotFound,
         CprError,
         InputError,
@@ -55,6 +56,7 @@ _HOMES = {
     "Session": "cpr_nb._session",
     "Task": "cpr_nb._task",
     "AmbiguousSession": "cpr_nb.model.errors",
+    "AnswerError": "cpr_nb.model.errors",
     "ClaudeNotFound": "cpr_nb.model.errors",
     "CprError": "cpr_nb.model.errors",
     "InputError": "cpr_nb.model.errors",
@@ -84,6 +86,7 @@ _HOMES = {
 
 __all__ = [
     "AmbiguousSession",
+    "AnswerError",
     "ClaudeNotFound",
     "CprError",
     "InputError",

@@ -61,7 +61,10 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
     merged["env"] = stored_values(asked.get("env_names", []), options.get("env", {}))
     merged.setdefault("results_dir", str(session.path.parent))
     tasks = [_task(asked["tasks"][task.num - 1], options) for task in wanted]
-    return _launch.plan(tasks, merged, parent_session_id=session.id)
+    planned = _launch.plan(tasks, merged, parent_session_id=session.id)
+    if "schema" not in options:
+        planned.answer_types = session.answer_types
+    return planned
 
 
 def check_ours(session: Session, verb: str) -> None:
