@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from cpr_nb.model.errors import (
         AmbiguousSession,
+        AnswerError,
         ClaudeNotFound,
         CprError,
         InputError,
@@ -57,6 +58,7 @@ _HOMES = {
     "Session": "cpr_nb._session",
     "Task": "cpr_nb._task",
     "AmbiguousSession": "cpr_nb.model.errors",
+    "AnswerError": "cpr_nb.model.errors",
     "ClaudeNotFound": "cpr_nb.model.errors",
     "CprError": "cpr_nb.model.errors",
     "InputError": "cpr_nb.model.errors",
@@ -86,6 +88,7 @@ _HOMES = {
 
 __all__ = [
     "AmbiguousSession",
+    "AnswerError",
     "ClaudeNotFound",
     "CprError",
     "InputError",

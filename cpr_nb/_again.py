@@ -102,6 +102,11 @@ def plan_again(
     parents = ",".join(session.id for session in sessions)
     planned = _launch.plan(tasks, merged, parent_session_id=parents)
     _check_conversations(planned)
+    if "schema" not in options:
+        for spec, again in zip(tasks, wanted, strict=True):
+            known = again.task.session.answer_types.get(again.task.id)
+            if known is not None and again.prompt is None:
+                planned.answer_types[spec.task_id] = known
     if frame is None:
         frame = _same_rows(wanted, asked)
     _keep_frame(planned, frame)
@@ -129,9 +134,9 @@ def _keep_frame(planned: _launch.LaunchPlan, frame: Any) -> None:
     from cpr_nb.frames.kept import encode
     from cpr_nb.frames.mapping import answer_names
 
-    schema = planned.options.get("schema")
-    taken = [name for name in answer_names(schema) if name in frame.columns]
-    planned.frame = frame.drop(columns=taken)
+    # A follow-up that asks for the same columns brings newer ones.
+    told = answer_names(planned.options.get("schema"))
+    planned.frame = frame.drop(columns=[name for name in told if name in frame.columns])
     planned.kept_frame = encode(planned.frame)
 
 

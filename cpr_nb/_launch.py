@@ -8,7 +8,7 @@ import uuid
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cpr_nb._checkouts import find_checkouts
 from cpr_nb._machine import check_permissions, default_parallel, find_claude
@@ -23,6 +23,9 @@ from cpr_nb.runner.command import clean_environment
 from cpr_nb.runner.recorder import first_head
 from cpr_nb.store import catalog
 from cpr_nb.store.write import create_session, remove_session, utc_iso
+
+if TYPE_CHECKING:
+    from cpr_nb.model.schema import Answer
 
 #: Keywords of `launch` beside the options of sessions.
 PLACES = ("results_dir", "claude_path")
@@ -45,6 +48,8 @@ class LaunchPlan:
         checkouts: Where the branches of tasks with a worktree begin.
 
     Attributes:
+        answer_types: The Python types of the answers, by task id, as far as types were given:
+            the session's folder keeps only their JSON schemas.
         frame: The user's frame whose rows the tasks are about, if there is one.
         kept_frame: The same as JSON, to be kept in the session's folder.
     """
@@ -71,6 +76,7 @@ class LaunchPlan:
         self.checkouts = checkouts or {}
         self.frame: Any = None
         self.kept_frame: dict[str, Any] | None = None
+        self.answer_types = _answer_types(options, tasks)
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -108,6 +114,7 @@ class LaunchPlan:
             os.close(lock_fd)
         session = Session(paths.root)
         session.frame = self.frame
+        session.answer_types = self.answer_types
         return session
 
     def _asked(self, session_id: str, executor: str) -> dict[str, Any]:
@@ -279,6 +286,15 @@ def dry_rows(planned: LaunchPlan) -> list[dict[str, Any]]:
             del options["env"]
         rows.append({"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options})
     return rows
+
+
+def _answer_types(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> dict[str, Answer]:
+    schemas = {t.task_id: t.options.get("schema", options.get("schema")) for t in tasks}
+    if not any(schemas.values()):
+        return {}
+    from cpr_nb.model.schema import Answer
+
+    return {i: s for i, s in schemas.items() if isinstance(s, Answer) and s.is_typed}
 
 
 def _elements(prompts: Any) -> list[Any]:

@@ -38,6 +38,7 @@ class Session(Steering, Branches, Results, SessionTables):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.paths = SessionPaths(os.path.abspath(path))
+        self.answer_types: dict[str, Any] = {}  # task id → `Answer`, where a type was given here
         self._asked: list[Any] | None = None
         self._seen: tuple[int, int, int] | None = None
         self._snapshot: Snapshot = read_session(self.paths.root)
@@ -52,8 +53,7 @@ class Session(Steering, Branches, Results, SessionTables):
     @property
     def name(self) -> str | None:
         """The name that the user gave it."""
-        name = self._snapshot.head.get("name")
-        return str(name) if name else None
+        return str(self._snapshot.head.get("name") or "") or None
 
     @property
     def path(self) -> Path:

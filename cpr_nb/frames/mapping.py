@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from cpr_nb.frames.answers import OURS, answer_columns, check_collisions
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import templates
 from cpr_nb.model.errors import InputError, UnknownOption
@@ -16,9 +17,8 @@ from cpr_nb.model.options import OPTIONS
 
 Template = str | Callable[["pd.Series[Any]"], str]
 
-#: What `results_df` puts beside a frame's columns.
-RESULT = "result"
-FIGURES = ("session_id", "task_id", "ok", "outcome", "cost_usd", "duration_s")
+# What `results_df` puts beside a frame's columns.
+RESULT, *FIGURES = OURS
 
 
 def check_frame(frame: Any) -> pd.DataFrame:
@@ -65,17 +65,27 @@ def check_taken(frame: pd.DataFrame, added: Sequence[str]) -> None:
             )
 
 
+def check_answers(
+    frame: pd.DataFrame, schema: Mapping[str, Any] | None, factors: Iterable[str]
+) -> None:
+    """Refuses what would be in the table of the results twice.
+
+    Args:
+        frame: The user's frame.
+        schema: The JSON schema of the answers; None for texts.
+        factors: What varies.
+
+    Raises:
+        InputError: Naming the column or the field.
+    """
+    check_taken(frame, [*factors, *([RESULT] if schema is None else []), *FIGURES])
+    check_collisions(answer_names(schema), frame.columns, ours=tuple(factors))
+
+
 def answer_names(schema: Mapping[str, Any] | None) -> list[str]:
-    """The columns that the answers bring: those of a schema, else ``result``; then the figures."""
-    fields = [RESULT] if schema is None else list(schema.get("properties", ()))
-    for name in FIGURES:
-        if name in fields:
-            raise InputError(
-                f"the field {name!r} would hide the column {name!r} of the results: call it "
-                "something else",
-                "schema",
-            )
-    return [*fields, *FIGURES]
+    """The columns of a schema, nested objects as they are and as columns of their own."""
+    columns = [*answer_columns(schema), *answer_columns(schema, flatten=True)]
+    return list(dict.fromkeys(column.name for column in columns))
 
 
 def asked_columns(table: pd.DataFrame) -> pd.DataFrame | None:

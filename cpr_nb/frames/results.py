@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from cpr_nb.frames.answers import answer_table, check_collisions
 from cpr_nb.frames.columns import PLACE, Column, table
 from cpr_nb.frames.mapping import FIGURES, RESULT, check_taken
 from cpr_nb.frames.tables import TABLES
@@ -37,8 +38,6 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
         _answer(step) if task_state(step.task)[1] == states.SUCCEEDED else None for step in best
     ]
     if schema is not None:
-        from cpr_nb.frames.answers import answer_table
-
         parts.append(answer_table(answers, schema, pd.RangeIndex(len(best)), flatten=flatten))
     else:
         dtype = "string" if all(s is None for s in schemas) else "object"
@@ -47,6 +46,9 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
     order = {name: number for number, name in enumerate(FIGURES)}
     figures = table(rows, sorted(_FIGURES, key=lambda column: order[column.name]))
     parts.append(figures)
+    if frame is None:  # a launch takes any schema
+        check_collisions(parts[2].columns, [])
+        parts[0] = parts[0].drop(columns=parts[2].columns, errors="ignore")
     index = parts[0].index
     made = pd.concat([part.set_axis(index) for part in parts], axis=1)
     made.attrs[PLACE] = str(Path(snapshot.paths.root).parent)
