@@ -131,20 +131,28 @@ def _schema(hint: Any) -> dict[str, Any]:
         if not _is_pydantic(kind):
             raise NotImplementedError
         schema = _pydantic_schema(kind)
-        parts.update(schema.pop("$defs", {}))
+        _add_parts(parts, schema.pop("$defs", {}))
         return schema
 
     try:
         schema = msgspec.json.schema(hint, schema_hook=custom)
+    except WrongSchema:
+        raise
     except Exception as error:  # a TypeError, and whatever the evaluation of a name raises
         raise WrongSchema(_why_not(hint, error, custom)) from None
-    if parts:
-        schema["$defs"] = {**parts, **schema.get("$defs", {})}
+    _add_parts(parts, schema.get("$defs", {}))
+    schema.update({"$defs": parts} if parts else {})
     _loosen(schema)
     order = _Order()
     order.read(hint)
     order.apply(schema)
     return schema
+
+
+def _add_parts(parts: dict[str, Any], more: dict[str, Any]) -> None:
+    for name, part in more.items():
+        if parts.setdefault(name, part) != part:
+            raise WrongSchema(f"two types are called {name!r}: give one another name")
 
 
 def _why_not(hint: Any, error: Exception, custom: Callable[[Any], dict[str, Any]]) -> str:
