@@ -8,10 +8,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cpr_nb import _sync
 from cpr_nb._as_completed import AsCompleted
 from cpr_nb._branches import Branches
 from cpr_nb._tables import SessionTables
-from cpr_nb._task import Task, deadline, poll_delays_s
+from cpr_nb._task import Task, deadline
 from cpr_nb.model import errors, states
 from cpr_nb.model.options import check_options
 from cpr_nb.store import catalog, layout, requests
@@ -189,10 +190,7 @@ class Session(Branches, SessionTables):
             SessionInterrupted: If it never will, for the runner is gone.
         """
         end = deadline(timeout)
-        for delay_s in poll_delays_s():
-            if self.look(reached, end, what):
-                return
-            time.sleep(delay_s)
+        _sync.until(lambda: self.look(reached, end, what))
 
     def __await__(self) -> Generator[Any, None, Session]:
         return self._wait_async().__await__()
@@ -200,7 +198,7 @@ class Session(Branches, SessionTables):
     async def _wait_async(self) -> Session:
         import asyncio
 
-        for delay_s in poll_delays_s():
+        for delay_s in _sync.poll_delays_s():
             if self.look(lambda: self._snapshot.state in states.ENDED_STATES, None, "the session"):
                 break
             await asyncio.sleep(delay_s)
