@@ -11,6 +11,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from cpr_nb._launch import launch
     from cpr_nb._session import Session, attach
     from cpr_nb._task import Task
@@ -126,6 +128,20 @@ def __getattr__(name: str) -> object:
     value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """What ``%load_ext cpr_nb`` calls: registers ``%cpr`` and ``%%cpr``, and nothing else."""
+    from cpr_nb.magics import load
+
+    load(ipython)
+
+
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """What ``%unload_ext cpr_nb`` calls."""
+    from cpr_nb.magics import unload
+
+    unload(ipython)
 
 
 def __dir__() -> list[str]:

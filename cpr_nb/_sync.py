@@ -35,11 +35,18 @@ def until(reached: Callable[[], bool]) -> None:
         >>> numbers = iter(range(3))
         >>> until(lambda: next(numbers) == 2)
     """
-    with _interruptible():
+    owner = _sigint_owner()
+    # A cell with `await` in it is a task. If Ctrl-C came before we did, a turn of the loop would
+    # cancel that task while it does not await, and ipykernel would never answer the cell.
+    loop = None if owner == "ipykernel" else _running_loop()
+    with _interruptible(owner):
         for delay_s in poll_delays_s():
             if reached():
                 return
-            pause(delay_s)
+            if loop is None:
+                time.sleep(delay_s)
+            else:
+                _turn(loop, delay_s)
 
 
 def poll_delays_s() -> Iterator[float]:
@@ -48,24 +55,6 @@ def poll_delays_s() -> Iterator[float]:
     while True:
         yield delay_s
         delay_s = min(0.2, delay_s * 1.3)
-
-
-def pause(delay_s: float) -> None:
-    """Waits for a while; if an event loop runs in this thread, it turns meanwhile."""
-    loop = _running_loop()
-    if loop is None:
-        time.sleep(delay_s)
-        return
-    import asyncio
-
-    import nest_asyncio2
-
-    nest_asyncio2.apply(loop)
-    nested = loop.create_task(asyncio.sleep(delay_s))
-    try:
-        loop.run_until_complete(nested)
-    finally:
-        nested.cancel()  # after an interrupt it is not done, and nobody waits for it
 
 
 def _running_loop() -> asyncio.BaseEventLoop | None:
@@ -80,26 +69,45 @@ def _running_loop() -> asyncio.BaseEventLoop | None:
     return loop if isinstance(loop, asyncio.BaseEventLoop) else None  # uvloop's can't
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Lets Ctrl-C raise KeyboardInterrupt where the loop has a handler of its own.
+def _turn(loop: asyncio.BaseEventLoop, delay_s: float) -> None:
+    """Lets a loop that runs already turn for a while."""
+    import asyncio
 
-    That of ipykernel, for cells with ``await`` in them, and that of `asyncio.run` cancel the task
-    that waits here. A task can't be cancelled while it does not await: the wait would go on, and
-    afterwards the kernel would never answer that cell. Anybody else's handler stays.
-    """
+    import nest_asyncio2
+
+    nest_asyncio2.apply(loop)
+    nested = loop.create_task(asyncio.sleep(delay_s))
+    try:
+        loop.run_until_complete(nested)
+    finally:
+        nested.cancel()  # after an interrupt it is not done, and nobody waits for it
+
+
+def _sigint_owner() -> str:
+    """The package whose handler Ctrl-C calls in this thread; empty if it has none to call."""
     import signal
     import threading
 
-    usual = signal.getsignal(signal.SIGINT)
-    owner = getattr(getattr(usual, "func", usual), "__module__", None) or ""
-    if threading.current_thread() is not threading.main_thread() or owner.split(".", 1)[0] not in (
-        "asyncio",
-        "ipykernel",
-    ):
+    if threading.current_thread() is not threading.main_thread():
+        return ""
+    handler = signal.getsignal(signal.SIGINT)
+    module = getattr(getattr(handler, "func", handler), "__module__", None)
+    return str(module or "").split(".", 1)[0]
+
+
+@contextlib.contextmanager
+def _interruptible(owner: str) -> Iterator[None]:
+    """Lets Ctrl-C raise KeyboardInterrupt instead of calling a handler that only cancels a task.
+
+    That of ipykernel, for cells with ``await`` in them, and that of `asyncio.run` do so: the wait
+    would go on until it is over. Anybody else's handler stays.
+    """
+    if owner not in ("asyncio", "ipykernel"):
         yield
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    import signal
+
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:

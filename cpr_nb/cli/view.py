@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from cpr_nb._session import Session
-from cpr_nb._sync import pause
 from cpr_nb._task import Task
 from cpr_nb.cli import render
 from cpr_nb.model import states
@@ -71,7 +70,7 @@ def watch(session: Session, console: Console) -> None:
     with Live(view, console=console, auto_refresh=False, vertical_overflow="crop") as live:
         while session.refresh().snapshot.is_live:
             live.refresh()
-            pause(_REFRESH_S)
+            time.sleep(_REFRESH_S)
         live.refresh()
 
 
@@ -91,7 +90,7 @@ def progress_lines(session: Session) -> Iterator[str]:
                 yield _progress_line(session, task, len(told))
         if not live:
             return
-        pause(_REFRESH_S)
+        time.sleep(_REFRESH_S)
 
 
 def _progress_line(session: Session, task: Task, n_ended: int) -> str:

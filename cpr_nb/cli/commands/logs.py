@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator
 from typing import Any
 
-from cpr_nb._sync import pause, poll_delays_s
+from cpr_nb._sync import poll_delays_s
 from cpr_nb._task import Task
 from cpr_nb.cli import render
 from cpr_nb.cli.common import open_session
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
                 print(line, flush=True)
         if not (args.follow and live and wanted):
             return 0
-        pause(delay_s)
+        time.sleep(delay_s)
     return 0
 
 
