@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from cpr_nb._launch import launch
+    from cpr_nb._map import map
     from cpr_nb._session import Session, attach
     from cpr_nb._task import Task
     from cpr_nb.frames.sessions import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     )
     from cpr_nb.model.errors import (
         AmbiguousSession,
+        AnswerError,
         ClaudeNotFound,
         CprError,
         InputError,
@@ -53,10 +55,12 @@ __version__ = "0.1.0"
 # must start fast, and so must the runner, whose modules live below this package.
 _HOMES = {
     "launch": "cpr_nb._launch",
+    "map": "cpr_nb._map",
     "attach": "cpr_nb._session",
     "Session": "cpr_nb._session",
     "Task": "cpr_nb._task",
     "AmbiguousSession": "cpr_nb.model.errors",
+    "AnswerError": "cpr_nb.model.errors",
     "ClaudeNotFound": "cpr_nb.model.errors",
     "CprError": "cpr_nb.model.errors",
     "InputError": "cpr_nb.model.errors",
@@ -86,6 +90,7 @@ _HOMES = {
 
 __all__ = [
     "AmbiguousSession",
+    "AnswerError",
     "ClaudeNotFound",
     "CprError",
     "InputError",
@@ -112,6 +117,7 @@ __all__ = [
     "denials_df",
     "events_df",
     "launch",
+    "map",
     "sessions_df",
     "tasks_df",
     "tool_calls_df",
@@ -126,6 +132,8 @@ def __getattr__(name: str) -> object:
     import importlib
 
     value = getattr(importlib.import_module(home), name)
+    if home.startswith("cpr_nb.frames"):
+        import cpr_nb.pandas  # noqa: F401 - a table of ours is a command, too
     globals()[name] = value
     return value
 
@@ -146,3 +154,9 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+import sys  # noqa: E402 - known to every process, so it costs nothing
+
+if "pandas" in sys.modules:  # whoever works with DataFrames finds `df.cpr`
+    import cpr_nb.pandas  # noqa: F401

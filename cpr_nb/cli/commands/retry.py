@@ -23,6 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs what did not succeed again, as a new session."""
     session = open_session(args)
-    from cpr_nb._retry import plan_retry
+    from cpr_nb._again import plan_retry
 
     return start(plan_retry(session, all_tasks=args.all_tasks, options=launch_options(args)), args)
