@@ -11,8 +11,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
     from cpr_nb._launch import launch
     from cpr_nb._map import map
     from cpr_nb._session import Session, attach
@@ -86,6 +84,9 @@ _HOMES = {
     "tasks_df": "cpr_nb.frames.sessions",
     "tool_calls_df": "cpr_nb.frames.sessions",
     "usage_df": "cpr_nb.frames.sessions",
+    # What %load_ext and %unload_ext ask for.
+    "load_ipython_extension": "cpr_nb.magics",
+    "unload_ipython_extension": "cpr_nb.magics",
 }
 
 __all__ = [
@@ -136,20 +137,6 @@ def __getattr__(name: str) -> object:
         import cpr_nb.pandas  # noqa: F401 - a table of ours is a command, too
     globals()[name] = value
     return value
-
-
-def load_ipython_extension(ipython: InteractiveShell) -> None:
-    """What ``%load_ext cpr_nb`` calls: registers ``%cpr`` and ``%%cpr``, and nothing else."""
-    from cpr_nb.magics import load
-
-    load(ipython)
-
-
-def unload_ipython_extension(ipython: InteractiveShell) -> None:
-    """What ``%unload_ext cpr_nb`` calls."""
-    from cpr_nb.magics import unload
-
-    unload(ipython)
 
 
 def __dir__() -> list[str]:

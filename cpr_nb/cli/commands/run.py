@@ -47,10 +47,15 @@ def add_wait_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Starts a session."""
+    return start(plan(*read_tasks(args), args), args)
+
+
+def read_tasks(args: argparse.Namespace) -> tuple[list[TaskSpec], list[str]]:
+    """Reads the prompts that the arguments name: the tasks, and warnings for a person."""
     text, source, form = _read_input(args)
     from cpr_nb.model.inputs import parse
 
-    return start(plan(*parse(text, source, form), args), args)
+    return parse(text, source, form)
 
 
 def plan(tasks: list[TaskSpec], warnings: list[str], args: argparse.Namespace) -> LaunchPlan:
