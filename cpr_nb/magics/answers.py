@@ -112,12 +112,11 @@ def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any
     if args.dry_run:
         return None
     session = planned.start()
-    if args.json:
-        return run.told(session, planned)
-    print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
+    if not args.json:
+        print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
     if args.wait:
-        _wait(shell, session)
-    return session
+        _wait(shell, session, quiet=args.json)
+    return run.told(session, planned) if args.json else session
 
 
 def _resume(shell: InteractiveShell, args: Namespace) -> Any:
@@ -135,29 +134,30 @@ def _resume(shell: InteractiveShell, args: Namespace) -> Any:
     return session
 
 
-def _wait(shell: InteractiveShell, session: Session) -> None:
+def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> None:
     """Shows a session until it ends. An interrupt ends that, and not the session."""
-    if not _in_notebook(shell):
+    if not (quiet or _in_notebook(shell)):
         common.finish(session)
         return
-    from IPython.core import display_functions
-
-    show: Any = display_functions.display
-    show(session)
+    if not quiet:
+        _show(shell, session)
     try:
         session.wait()
     except KeyboardInterrupt:
         short = session.id[:8]
         common.note(f"the session goes on: %cpr watch {short}, %cpr cancel {short}")
-    _shown_already(shell, session)
 
 
 def _in_notebook(shell: InteractiveShell) -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def _shown_already(shell: InteractiveShell, session: Session) -> None:
-    """Keeps what a cell shows already from being shown again as the value of that cell."""
+def _show(shell: InteractiveShell, session: Session) -> None:
+    """Shows a session now, and not once more if it is the value of the cell."""
+    from IPython.core import display_functions
+
+    show: Any = display_functions.display
+    show(session)
 
     def show_nothing() -> None:
         """It stands above."""
