@@ -84,6 +84,9 @@ _HOMES = {
     "tasks_df": "cpr_nb.frames.sessions",
     "tool_calls_df": "cpr_nb.frames.sessions",
     "usage_df": "cpr_nb.frames.sessions",
+    # What %load_ext and %unload_ext ask for.
+    "load_ipython_extension": "cpr_nb.magics",
+    "unload_ipython_extension": "cpr_nb.magics",
 }
 
 __all__ = [

@@ -8,12 +8,13 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+from cpr_nb import _sync
 from cpr_nb._as_completed import AsCompleted
 from cpr_nb._branches import Branches
 from cpr_nb._results import Results
 from cpr_nb._steering import Steering
 from cpr_nb._tables import SessionTables
-from cpr_nb._task import Task, deadline, poll_delays_s
+from cpr_nb._task import Task, deadline
 from cpr_nb.model import errors, states
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SessionPaths
@@ -190,10 +191,7 @@ class Session(Steering, Branches, Results, SessionTables):
             SessionInterrupted: If it never will, for the runner is gone.
         """
         end = deadline(timeout)
-        for delay_s in poll_delays_s():
-            if self.look(reached, end, what):
-                return
-            time.sleep(delay_s)
+        _sync.until(lambda: self.look(reached, end, what))
 
     def __await__(self) -> Generator[Any, None, Session]:
         return self._wait_async().__await__()
@@ -201,7 +199,7 @@ class Session(Steering, Branches, Results, SessionTables):
     async def _wait_async(self) -> Session:
         import asyncio
 
-        for delay_s in poll_delays_s():
+        for delay_s in _sync.poll_delays_s():
             if self.look(lambda: self._snapshot.state in states.ENDED_STATES, None, "the session"):
                 break
             await asyncio.sleep(delay_s)

@@ -288,14 +288,6 @@ class Task(TaskTables):
         return True
 
 
-def poll_delays_s() -> Iterator[float]:
-    """How long to wait between two looks at a folder: short at first, then 0.2 s."""
-    delay_s = 0.01
-    while True:
-        yield delay_s
-        delay_s = min(0.2, delay_s * 1.3)
-
-
 def deadline(timeout: float | None) -> float | None:
     """When a wait of ``timeout`` seconds ends, on the clock that never goes back."""
     return None if timeout is None else time.monotonic() + timeout
