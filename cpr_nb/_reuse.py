@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb import _defaults
 from cpr_nb._session import Session
 from cpr_nb.display.say import say
 from cpr_nb.model import states
@@ -18,18 +19,6 @@ from cpr_nb.store.read import read_json
 
 if TYPE_CHECKING:
     from cpr_nb._launch import LaunchPlan
-
-
-_always = False
-
-
-def by_default(on: bool) -> None:
-    """Whether launches of this process attach unless they are told otherwise.
-
-    The notebook's extension turns it on: "Run All" must not pay twice.
-    """
-    global _always
-    _always = on
 
 
 def take(options: dict[str, Any]) -> bool:
@@ -48,11 +37,15 @@ def take(options: dict[str, Any]) -> bool:
         >>> take({"fresh": True}), take({"reuse": True})
         (False, True)
     """
-    reuse, fresh = options.pop("reuse", None), options.pop("fresh", None)
+    return is_wanted(options.pop("reuse", None), options.pop("fresh", None))
+
+
+def is_wanted(reuse: bool | None, fresh: bool | None) -> bool:
+    """Whether to attach, by what a launch was given; None for nothing."""
     for name, value in (("reuse", reuse), ("fresh", fresh)):
         if value not in (None, True, False):
             raise InputError(f"must be True or False, not {value!r}", name)
-    return not fresh and (_always if reuse is None else bool(reuse))
+    return not fresh and (_defaults.reuse if reuse is None else bool(reuse))
 
 
 def start(planned: LaunchPlan, *, reuse: bool) -> Session:

@@ -15,7 +15,7 @@ from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 import cpr_nb.pandas
-from cpr_nb import _reuse
+from cpr_nb import _defaults
 
 LIMIT_S = 120.0
 BAD = plan(result=None, exit=3)
@@ -30,9 +30,9 @@ def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
 @pytest.fixture
 def by_default() -> Iterator[None]:
     """As once the notebook's extension is loaded."""
-    _reuse.by_default(True)
+    _defaults.reuse = True
     yield
-    _reuse.by_default(False)
+    _defaults.reuse = False
 
 
 def n_sessions() -> int:

@@ -61,5 +61,5 @@ def begin(
     if repository:
         (folder / ".gitignore").write_text("results/\n", encoding="utf-8")
         for words in ("init -q -b main", "add .", "commit -q -m begin"):
-            subprocess.run(["git", *words.split()], cwd=folder, check=True)
+            subprocess.run(["git", *words.split()], cwd=folder, check=True)  # noqa: S603, S607
     return folder

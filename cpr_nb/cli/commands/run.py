@@ -42,8 +42,12 @@ def add_wait_options(parser: argparse.ArgumentParser) -> None:
     """Adds what is to happen after the launch."""
     parser.add_argument("--wait", "--sync", action="store_true", help="show it live until it ends")
     parser.add_argument(
-        "--reuse", action="store_true", help="attach to the session that was asked the same before"
+        "--reuse",
+        action="store_true",
+        default=None,
+        help="attach to the session that was asked the same before (the default in notebooks)",
     )
+    parser.add_argument("--fresh", action="store_true", help="start anew in any case")
     parser.add_argument("--verbose", action="store_true", help="show what is loaded and what runs")
     parser.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
 
@@ -83,7 +87,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         return 0
     from cpr_nb import _reuse
 
-    found = _reuse.find(planned) if args.reuse else None
+    found = _reuse.find(planned) if _reuse.is_wanted(args.reuse, args.fresh) else None
     session = found or planned.start()
     if args.json:
         try:
@@ -93,7 +97,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         print_json(told(session, planned))
         return code
     if found:
-        note(_reuse.told(found, "cpr run without --reuse"))
+        note(_reuse.told(found, "--fresh"))
     else:
         _tell_launch(session, planned)
     return finish(session) if args.wait else 0
