@@ -126,7 +126,7 @@ def ask(root: str, verb: str, task_id: str) -> Asked:
     session = Session(root)
     try:
         if verb == "retry":
-            retried = session.retry()
+            retried = session.retry(fresh=True)  # a click is meant
             return Asked(
                 "Runs again as a new session, below:",
                 f'cpr.attach("{retried.id[:8]}")',

@@ -46,6 +46,11 @@ class Task(TaskTables, ShownTask):
     # -- what it is -------------------------------------------------------------------------
 
     @property
+    def session(self) -> Session:
+        """The session that it belongs to."""
+        return self._session
+
+    @property
     def fields(self) -> dict[str, Any]:
         """What status.json says of it now."""
         return self._session.fields(self._index)
@@ -227,10 +232,14 @@ class Task(TaskTables, ShownTask):
             timeout: How many seconds to wait at most; None waits as long as it takes.
 
         Returns:
-            The typed object if there was a schema, else the text.
+            The text; with a schema the answer as an object. That is of the Python type which was
+            given as schema if this very handle's `launch` or `retry` was given it; a later
+            `attach` knows only the JSON schema, and gives a dictionary.
 
         Raises:
             TaskError: If it did not succeed; a subclass says how.
+            AnswerError: If it did, but the answer does not fit the Python type. `structured` is
+                the answer as it is.
             WaitTimeout: If it has not ended in time. It goes on.
             SessionInterrupted: If its runner is gone.
         """
@@ -238,7 +247,12 @@ class Task(TaskTables, ShownTask):
         if error is not None:
             raise error
         structured = self.structured
-        return self.text if structured is None else structured
+        if structured is None:
+            return self.text
+        answer_type = self._session.answer_types.get(self.id)
+        if answer_type is None:
+            return structured
+        return answer_type.convert(structured, f"task {self.num} ({self.id})")
 
     def exception(self, timeout: float | None = None) -> errors.TaskError | None:
         """Waits for its end and returns what went wrong; None if it succeeded.
@@ -273,14 +287,6 @@ class Task(TaskTables, ShownTask):
             return False
         self._session.ask("cancel", requests.cancel_name(self.id))
         return True
-
-
-def poll_delays_s() -> Iterator[float]:
-    """How long to wait between two looks at a folder: short at first, then 0.2 s."""
-    delay_s = 0.01
-    while True:
-        yield delay_s
-        delay_s = min(0.2, delay_s * 1.3)
 
 
 def deadline(timeout: float | None) -> float | None:

@@ -50,11 +50,11 @@ def test_every_exported_name_is_there_and_documented() -> None:
 
 
 def test_exactly_these_names_are_exported() -> None:
-    errors = "AmbiguousSession ClaudeNotFound CprError InputError LaunchError ResultsDirError "
-    errors += "SessionError SessionInterrupted SessionNotFound SessionNotUsable TaskCancelled "
-    errors += "TaskError TaskFailed TaskLost TaskNotFound TaskSkipped TaskTimedOut UnknownOption "
-    errors += "WaitTimeout WorktreeError"
-    others = "Session Task attach launch __version__"
+    errors = "AmbiguousSession AnswerError ClaudeNotFound CprError InputError LaunchError "
+    errors += "ResultsDirError SessionError SessionInterrupted SessionNotFound SessionNotUsable "
+    errors += "TaskCancelled TaskError TaskFailed TaskLost TaskNotFound TaskSkipped TaskTimedOut "
+    errors += "UnknownOption WaitTimeout WorktreeError"
+    others = "Session Task attach launch map __version__"
     tables = "denials_df events_df sessions_df tasks_df tool_calls_df usage_df"
     assert set(cpr.__all__) == {*errors.split(), *others.split(), *tables.split()}
     for name in errors.split():

@@ -15,6 +15,8 @@ from cpr_nb.model import states
 #: What a function that makes a table returns; named here, for only this package knows pandas.
 DataFrame = pd.DataFrame
 
+#: The attribute of a table that says in which results directory its sessions are.
+PLACE = "cpr_results_dir"
 TIME = "datetime64[us, UTC]"
 #: The ordered categories: the words of `cpr_nb.model.states`, in their order.
 CATEGORIES = {
@@ -83,14 +85,15 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.Da
         1
     """
     found = list(rows)
-    series = {
-        column.name: _series([row.get(column.name) for row in found], column.dtype)
+    made = {
+        column.name: series([row.get(column.name) for row in found], column.dtype)
         for column in columns
     }
-    return pd.DataFrame(series)
+    return pd.DataFrame(made)
 
 
-def _series(values: list[Any], dtype: str) -> pd.Series[Any]:
+def series(values: list[Any], dtype: str) -> pd.Series[Any]:
+    """Makes a column of a dtype, or of `CATEGORIES`; what can't be of it is missing."""
     if dtype == "object":
         return pd.Series(values, dtype="object")
     if dtype == TIME:

@@ -16,6 +16,7 @@ The tree::
     ├── WorktreeError                   what git can't do, or what would lose work
     ├── WaitTimeout (TimeoutError)      wait() gave up; the work goes on
     ├── SessionInterrupted              the runner is gone before the end
+    ├── AnswerError (ValueError)        an answer does not fit the Python type it was asked for
     └── TaskError                       a task ended, but did not succeed
         ├── TaskFailed
         ├── TaskTimedOut
@@ -122,6 +123,18 @@ class WaitTimeout(CprError, TimeoutError):
 
 class SessionInterrupted(CprError):
     """The session's runner is gone before every task had ended."""
+
+
+class AnswerError(CprError, ValueError):
+    """The answer of a task that succeeded does not fit the Python type that was given as schema.
+
+    Args:
+        message: Where it does not fit.
+        where: Whose answer it is.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(f"{where}: {message}" if where else message)
 
 
 class TaskError(CprError):

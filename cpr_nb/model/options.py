@@ -346,15 +346,9 @@ def _can_be_passed(text: str) -> bool:
 
 
 def _schema(option: Option, value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or value.get("type") != "object":
-        raise InputError("must be a JSON schema whose type is 'object'", where)
-    try:
-        size_bytes = len(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"can't be written as JSON: {error}", where) from None
-    if size_bytes > MAX_SCHEMA_BYTES:
-        raise InputError(f"is larger than {MAX_SCHEMA_BYTES} bytes", where)
-    return dict(value)
+    from cpr_nb.model.schema import read_schema
+
+    return read_schema(value, where)
 
 
 def _folder(option: Option, value: Any, where: str) -> str:

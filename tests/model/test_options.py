@@ -20,6 +20,7 @@ from cpr_nb.model.options import (
     check_options,
     from_text,
 )
+from cpr_nb.model.schema import Answer
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 SESSION_ONLY = ("max_parallel", "name", "budget_usd", "warm_start", "worktree_dir")
@@ -39,7 +40,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("deny", ["WebFetch"], ["WebFetch"]),
     ("cwd", "/tmp", "/tmp"),
     ("cwd", Path("/tmp"), "/tmp"),
-    ("schema", SCHEMA, SCHEMA),
+    ("schema", SCHEMA, Answer(SCHEMA)),
     ("max_turns", 1, 1),
     ("timeout_s", 60, 60.0),
     ("timeout_s", 0.5, 0.5),
