@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("jupyterlab", reason="no JupyterLab: pip install -e '.[test]'")
+pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[test]'")
+
 from playwright.sync_api import Locator, expect
-from testkit.jupyter import LIMIT_MS, Browser, Notebook, Server
+from testkit.jupyter import LIMIT_MS, Browser, Notebook, Server, launching
 from testkit.stub import Stub, plan
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -15,16 +19,6 @@ expect.set_options(timeout=LIMIT_MS)
 
 N = 800
 BAD = plan(result=None, exit=3, stderr="something broke")
-
-
-def launching(prompts: list[str], stub: Stub, *, then: str = "s", **options: object) -> str:
-    """A cell that launches a session."""
-    given = "".join(f", {name}={value!r}" for name, value in options.items())
-    return (
-        "import json, os\nimport cpr_nb as cpr\n"
-        f"os.environ['CPR_CLAUDE'] = {str(stub)!r}\n"
-        f"s = cpr.launch(json.loads({json.dumps(prompts)!r}){given})\n{then}"
-    )
 
 
 def rows(output: Locator) -> Locator:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Error, Locator, Page, sync_playwright
 
 START_S = 120.0  # a loaded machine needs long; no test's outcome depends on it
 LIMIT_MS = 60_000
@@ -167,12 +167,17 @@ class Notebook:
             write_notebook(self.path, cells)
         self.page: Page = browser.context.new_page()
         self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", self._note)
         place = f"lab/tree/{name}?reset" if server.app == "lab" else f"notebooks/{name}"
         self.page.goto(f"{server.url}/{place}")
         self.await_ready()
         if dark == (self.page.get_attribute("body", "data-jp-theme-light") == "true"):
             self.set_dark(dark)
+
+    def _note(self, error: Error) -> None:
+        """Keeps an error of ours: a widget's module is a blob, the frontend is not."""
+        if "blob:" in (error.stack or ""):
+            self.errors.append(f"{error.message} {error.stack}")
 
     def await_ready(self) -> None:
         """Waits until the notebook is there and its kernel answers."""
@@ -224,6 +229,8 @@ class Notebook:
         """Runs a cell; returns what it has put out."""
         self.start(index)
         self.finish()
+        for output in self.cells()[index]["outputs"]:
+            assert output["output_type"] != "error", output["traceback"]
         return self.output(index)
 
     def output(self, index: int) -> Locator:
@@ -277,3 +284,13 @@ def write_notebook(path: Path, cells: list[str]) -> None:
         "cells": [{**code, "id": f"c{n}", "source": source} for n, source in enumerate(cells)],
     }
     path.write_text(json.dumps(notebook), "utf-8")
+
+
+def launching(prompts: list[str], stub: object, *, then: str = "s", **options: object) -> str:
+    """A cell that launches a session."""
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    return (
+        "import json, os\nimport cpr_nb as cpr\n"
+        f"os.environ['CPR_CLAUDE'] = {str(stub)!r}\n"
+        f"s = cpr.launch(json.loads({json.dumps(prompts)!r}){given})\n{then}"
+    )
