@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
+from cpr_nb.model.events import integer, number
 from cpr_nb.model.outcome import one_line
 from cpr_nb.store.doing import Doing
 from cpr_nb.store.read import Snapshot
@@ -26,12 +27,12 @@ _NOW = 200
 
 
 def task_row(
-    number: int, task: dict[str, Any], prompt: str, doing: Doing, limit_bytes: int | None = None
+    index: int, task: dict[str, Any], prompt: str, doing: Doing, limit_bytes: int | None = None
 ) -> Row:
     """A task as a row.
 
     Args:
-        number: Its number, from 0.
+        index: Its number, from 0.
         task: Its fields in status.json.
         prompt: Its prompt; the first characters are enough.
         doing: What tells what it does.
@@ -45,19 +46,18 @@ def task_row(
     """
     state, outcome = task_state(task)
     now, since_s = doing.line(task, limit_bytes)
-    cost, denied = task.get("cost_usd"), task.get("n_denials")
     is_running = state == states.RUNNING
     return [
         str(task.get("transaction_id", "")),
-        number + 1,
+        index + 1,
         outcome or state,
         one_line(strip_controls(prompt[: 4 * _PROMPT]), _PROMPT),
         one_line(strip_controls(now), _NOW),
         since_s,
         parse_iso(task.get("started_at")) if is_running else None,
-        None if is_running else _seconds(task_duration_s(task)),
-        round(cost, 4) if isinstance(cost, int | float) else None,
-        denied if isinstance(denied, int) else 0,
+        None if is_running else _rounded(task_duration_s(task), 1),
+        _rounded(task.get("cost_usd"), 4),
+        integer(task.get("n_denials")) or 0,
     ]
 
 
@@ -70,7 +70,6 @@ def session_row(snapshot: Snapshot, notice: str) -> Row:
         ['3f2a', 0, 'stale', '3f2a', 'gone']
     """
     head, total = snapshot.head, snapshot.count("total")
-    cost = head.get("cost_usd")
     counts = [
         f"{snapshot.count(f'n_{word}')} {word}"
         for word in (states.SUCCEEDED, states.FAILED, states.RUNNING, states.PENDING)
@@ -85,14 +84,15 @@ def session_row(snapshot: Snapshot, notice: str) -> Row:
         one_line(" · ".join(part for part in (*counts, notice) if part), _NOW),
         None,
         parse_iso(head.get("started_at")) if snapshot.is_live else None,
-        None if snapshot.is_live else _seconds(session_duration_s(snapshot)),
-        round(cost, 4) if isinstance(cost, int | float) else None,
+        None if snapshot.is_live else _rounded(session_duration_s(snapshot), 1),
+        _rounded(head.get("cost_usd"), 4),
         snapshot.count("n_denials"),
     ]
 
 
-def _seconds(duration_s: float | None) -> float | None:
-    return None if duration_s is None else round(duration_s, 1)
+def _rounded(value: object, digits: int) -> float | None:
+    known = number(value)
+    return None if known is None else round(known, digits)
 
 
 def changes(old: Sequence[Row], fresh: Mapping[int, Row]) -> list[Change]:

@@ -56,7 +56,8 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     notebooks, server: Server, story_api: ScriptedApi, claude: str, tmp_path: Path
 ) -> None:
     env = {"ANTHROPIC_BASE_URL": story_api.url, "CPR_CLAUDE": claude}
-    load = f"%load_ext cpr_nb\nimport os\nfrom pathlib import Path\nos.environ |= {env}"
+    load = "%load_ext cpr_nb\nimport os\nfrom pathlib import Path\nimport cpr_nb as cpr\n"
+    load += f"os.environ |= {env}"
     launch = LAUNCH.replace("FILES", repr(FILES))
     book: Notebook = notebooks("story.ipynb", [load, launch, COMPUTE, ATTACH])
 
