@@ -92,7 +92,6 @@ class _Table:
             "kind": "sessions",
             "short": "",
             "commands": {},
-            "n_retry": 0,
             "words": words.LOOKS,
             "groups": _GROUPS,
             "empty": "No sessions yet.",

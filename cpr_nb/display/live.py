@@ -119,7 +119,7 @@ class Part:
             "short": pane.short,
             "live": pane.snapshot.is_live,
             "commands": pane.commands(),
-            "n_retry": pane.n_to_retry(),
+            "again": [*states.FAILURES, states.CANCELLED, states.SKIPPED],
             "words": words.LOOKS,
             "groups": _GROUPS,
             "empty": pane.snapshot.problem or "No tasks.",

@@ -144,20 +144,14 @@ class Pane:
 
     # -- what can be asked ------------------------------------------------------------------
 
-    def n_to_retry(self) -> int:
-        """How many tasks have ended without success."""
-        return sum(
-            self.snapshot.count(f"n_{word}")
-            for word in (states.FAILED, states.CANCELLED, states.SKIPPED)
-        )
-
     def commands(self) -> dict[str, str]:
         """What can be asked of it now: the verb, and the command that does the same."""
         snapshot = self.snapshot
         if snapshot.is_seed or snapshot.state == states.UNREADABLE:
             return {}
         verbs = []
-        if self.n_to_retry():
+        ended = (states.FAILED, states.CANCELLED, states.SKIPPED)
+        if any(snapshot.count(f"n_{word}") for word in ended):
             verbs.append("retry")
         if snapshot.state in (states.PAUSED, states.WAITING, states.INTERRUPTED):
             verbs.append("resume")

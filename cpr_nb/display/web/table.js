@@ -119,6 +119,7 @@ class Table {
     this.mosaic.replaceChildren(...(this.mosaic.hidden ? [] : this.rows.map(() => make("i"))));
     this.dirty = new Set(this.rows.keys());
     this.drawMeta();
+    this.drawChips();
     this.arrange();
     this.soon();
   }
@@ -238,6 +239,9 @@ class Table {
       node.setAttribute("aria-pressed", this.filters.has(name));
       say(node.lastChild, `${n} ${name}`);
     }
+    this.nRetry = sum(this.meta.again || []);
+    const retry = this.actions.querySelector("[data-verb=retry]");
+    if (retry) say(retry, `${LABELS.retry} (${this.nRetry})`);
     this.mosaic.setAttribute("aria-label", chips.filter((c) => c[1]).map((c) => `${c[1]} ${c[0]}`).join(", "));
   }
 
@@ -267,12 +271,11 @@ class Table {
     this.names.children[5].title = "The CLI's own estimate at list price";
     this.names.hidden = !this.rows.length;
     const verbs = Object.keys(meta.commands || {});
-    const shape = JSON.stringify([meta.commands, meta.n_retry]);
-    if (this.shape === shape) return;
-    this.shape = shape;
+    if (this.shape === verbs.join()) return;
+    this.shape = verbs.join();
     this.actions.replaceChildren(...verbs.map((verb) => button(
-      verb === "retry" ? `${LABELS.retry} (${meta.n_retry})` : LABELS[verb],
-      () => this.click(verb), { "data-verb": verb, title: meta.commands[verb] })));
+      LABELS[verb], () => this.click(verb), { "data-verb": verb, title: meta.commands[verb] })));
+    this.drawChips();
     if (verbs.length) this.actions.prepend(make("code", "mute", `cpr ${verbs.join("|")} ${meta.short}`));
   }
 
@@ -280,7 +283,7 @@ class Table {
 
   click(verb, key = "", command = this.meta.commands[verb]) {
     const left = this.rows.filter((row) => ["run", "mute"].includes(this.look(row[WORD])[1]) && row[TOOK] === null).length;
-    const question = key ? `Cancel this task?` : verb === "retry" ? `Run ${this.meta.n_retry} again, as a new session?`
+    const question = key ? `Cancel this task?` : verb === "retry" ? `Run ${this.nRetry} again, as a new session?`
       : verb === "cancel" ? `Cancel the ${left} that have not ended?` : "";
     if (!question) { this.ask(verb, key, command); return; }
     const yes = button(verb === "retry" ? "Run again" : "Cancel them", () => this.ask(verb, key, command), { "data-yes": verb });
