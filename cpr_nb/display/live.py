@@ -6,6 +6,7 @@ may come on any thread, and only after the cell that computes now.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -362,16 +363,22 @@ def _after(pane: Pane) -> str:
     return ", s.show() opens the outputs" if pane.has_ended and pane.rows else ""
 
 
+def is_deaf() -> bool:
+    """Whether this kernel is one that does not deliver what a thread sends to a widget."""
+    ipykernel = sys.modules.get("ipykernel")
+    return tuple(getattr(ipykernel, "version_info", ())[:2]) == (7, 0)
+
+
 def show(root: str, ask: Ask, *, widgets: bool | None = None, keep: bool = False) -> None:
     """Shows a session in the cell that runs.
 
     Args:
         root: The session's folder.
         ask: What asks something of it.
-        widgets: Whether to use widgets; None for where they are installed.
+        widgets: Whether to use widgets; None for where they are installed and can be updated.
         keep: Whether the widgets stay when the session has ended.
     """
-    if widgets is None or widgets:
+    if not is_deaf() if widgets is None else widgets:
         try:
             LiveView(root, ask, keep=keep).display()
             return
