@@ -98,7 +98,7 @@ class _Table:
         }
         self.send_rows()
 
-    def send_rows(self) -> None:
+    def send_rows(self, *, is_seen: bool = False) -> None:
         """Sends all rows."""
         if self.table.rows is self._sessions.rows:
             self.table.send_state("rows")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cpr_nb.display.widget import Table
 
 _CARD_S = 5.0
-_HEAD_S = 0.5
+_HEAD_S = 1.0
 _SILENT_S = 5.0  # a word at least: a view that hears nothing says so
 # A message that comes before the browser has loaded the table is lost: then all rows again.
 _AGAIN_S = (1.0, 4.0, 15.0)
@@ -99,8 +99,14 @@ class Part:
             self._tell(self._output.look(self.pane.snapshot))
         return bool(told) or told is None
 
-    def send_rows(self) -> None:
-        """Sends all rows."""
+    def send_rows(self, *, is_seen: bool = False) -> None:
+        """Sends all rows.
+
+        Args:
+            is_seen: Whether the browser has asked for them: it loses nothing from now on.
+        """
+        if is_seen:
+            self._again.clear()
         if self.table.rows is not self.pane.rows:
             self.table.rows = self.pane.rows
         self.table.send_state("rows")
@@ -202,7 +208,7 @@ class View:
             if verb == "shown":
                 self._viewers.add(viewer)
                 self._was_seen = True
-                part.send_rows()
+                part.send_rows(is_seen=True)
             elif verb == "hidden":
                 self._viewers.discard(viewer)
                 self._holders.discard(viewer)

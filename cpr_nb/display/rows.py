@@ -26,15 +26,20 @@ _PROMPT = 160
 _NOW = 200
 
 
+def title_of(prompt: str) -> str:
+    """The beginning of a prompt on one line."""
+    return one_line(strip_controls(prompt[: 4 * _PROMPT]), _PROMPT)
+
+
 def task_row(
-    index: int, task: dict[str, Any], prompt: str, doing: Doing, limit_bytes: int | None = None
+    index: int, task: dict[str, Any], title: str, doing: Doing, limit_bytes: int | None = None
 ) -> Row:
     """A task as a row.
 
     Args:
         index: Its number, from 0.
         task: Its fields in status.json.
-        prompt: Its prompt; the first characters are enough.
+        title: What to call it: the beginning of its prompt.
         doing: What tells what it does.
         limit_bytes: How much of its stream to read at most.
 
@@ -45,20 +50,26 @@ def task_row(
         ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0]
     """
     state, outcome = task_state(task)
-    now, since_s = doing.line(task, limit_bytes)
     is_running = state == states.RUNNING
     return [
         str(task.get("transaction_id", "")),
         index + 1,
         outcome or state,
-        one_line(strip_controls(prompt[: 4 * _PROMPT]), _PROMPT),
-        one_line(strip_controls(now), _NOW),
-        since_s,
-        parse_iso(task.get("started_at")) if is_running else None,
+        title,
+        *doing_now(task, doing, limit_bytes),
+        _rounded(parse_iso(task.get("started_at")), 1) if is_running else None,
         None if is_running else _rounded(task_duration_s(task), 1),
         _rounded(task.get("cost_usd"), 4),
         integer(task.get("n_denials")) or 0,
     ]
+
+
+def doing_now(
+    task: dict[str, Any], doing: Doing, limit_bytes: int | None
+) -> tuple[str, float | None]:
+    """The columns ``now`` and ``since`` of a task."""
+    now, since_s = doing.line(task, limit_bytes)
+    return now[:_NOW], _rounded(since_s, 1)
 
 
 def session_row(snapshot: Snapshot, notice: str) -> Row:
@@ -83,7 +94,7 @@ def session_row(snapshot: Snapshot, notice: str) -> Row:
         one_line(title, _PROMPT),
         one_line(" · ".join(part for part in (*counts, notice) if part), _NOW),
         None,
-        parse_iso(head.get("started_at")) if snapshot.is_live else None,
+        _rounded(parse_iso(head.get("started_at")), 1) if snapshot.is_live else None,
         None if snapshot.is_live else _rounded(session_duration_s(snapshot), 1),
         _rounded(head.get("cost_usd"), 4),
         snapshot.count("n_denials"),

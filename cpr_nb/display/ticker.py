@@ -98,7 +98,7 @@ def pace(last_s: float, *, changed: bool) -> float:
     """How long to wait for the next look: short while things change, then longer and longer.
 
     Example:
-        >>> pace(0.5, changed=True), pace(0.5, changed=False), pace(0.9, changed=False)
-        (0.1, 0.6, 1.0)
+        >>> pace(0.5, changed=True), pace(0.0, changed=False), pace(0.9, changed=False)
+        (0.1, 0.12, 1.0)
     """
-    return TICK_S if changed else min(SLOWEST_S, round(last_s * 1.2, 3))
+    return TICK_S if changed else min(SLOWEST_S, round(max(TICK_S, last_s) * 1.2, 3))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import compress, count
+from operator import ne
 
 from cpr_nb.model import states
 from cpr_nb.store.layout import SessionPaths
@@ -66,7 +68,7 @@ class Watcher:
         head, mark, rest = data.partition(TASKS_MARK)
         lines = rest.removesuffix(b"\n]}\n").split(b"\n")
         if mark and rest.endswith(b"\n]}\n") and len(lines) == len(self._lines):
-            changed = {n for n, line in enumerate(lines) if line != self._lines[n]}
+            changed = set(compress(count(), map(ne, lines, self._lines)))
             if self._take(head, lines, changed):
                 return changed
         changed = self._read_whole()
