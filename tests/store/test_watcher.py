@@ -62,6 +62,24 @@ def test_what_changes_is_what_was_written(
             assert watcher.look() == set()
 
 
+def test_only_what_has_changed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "session-1"
+    root.mkdir()
+    bases = [record.base_fields(n + 1, f"t{n}", "p") for n in range(100)]
+    head = {"schema_version": 1, "overall_status": "completed"}
+    writer = StatusWriter(str(root / "status.json"), head, bases)
+    writer.write()
+    watcher = Watcher(str(root))
+    watcher.look()
+    monkeypatch.delattr("cpr_nb.store.watcher.read_session")  # nothing is read as a whole
+    for numbers in ([0], [99], [3, 60], [], range(100)):
+        for number in numbers:
+            writer.set_task(number, {"state": "ended", "n": len(list(numbers)) + number})
+        writer.head["n"] = len(list(numbers))
+        writer.write()
+        assert watcher.look() == set(numbers)
+
+
 @settings(deadline=None)  # files
 @given(broken_json({"schema_version": 1, "total": 1, "tasks": [{"task_num": 1}]}))
 def test_a_broken_status_is_told_as_a_reader_tells_it(data: bytes) -> None:
