@@ -21,7 +21,7 @@ import pydantic
 import pytest
 from hypothesis import example, given, settings
 from testkit.schemas import ANSWER, REFUSED, WHOLE, N, of, text
-from testkit.schemas_draw import like_schemas, typed_values
+from testkit.schemas_draw import like_schemas, tidy_schemas, typed_values
 
 from cpr_nb.model.errors import AnswerError, CprError, InputError
 from cpr_nb.model.options import MAX_SCHEMA_BYTES
@@ -384,7 +384,7 @@ def test_a_schema_that_was_read_is_taken_again() -> None:
 
 
 @settings(max_examples=300)
-@given(like_schemas())
+@given(like_schemas() | tidy_schemas())
 @example({"$ref": "#/x", "x": []})
 @example({"type": "object", "properties": {"n": {"$ref": "#/properties"}}})
 @example({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}})
