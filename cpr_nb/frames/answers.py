@@ -40,7 +40,7 @@ class AnswerColumn(NamedTuple):
         doc: What the schema says of it, its ``description``.
         categories: The choices, in the schema's order.
         path: The keys that lead to its value.
-        types: Which types of JSON an ``object`` column holds; empty for any.
+        types: Which types of JSON it may hold; empty for any.
     """
 
     name: str
@@ -244,13 +244,10 @@ def _leaf(node: Mapping[str, Any]) -> _Leaf:
         types = frozenset(_type_of(choice) for choice in choices)
         return _Leaf(types, choices=tuple(choice for choice in choices if choice is not None))
     words = node.get("type", "object" if "properties" in node else "array")
-    types = frozenset(w for w in (words if isinstance(words, list) else [words]) if _is_word(w))
+    words = words if isinstance(words, list) else [words]
+    types = frozenset(word for word in words if isinstance(word, str))
     shape = node.get("format")
     return _Leaf(types, shape if isinstance(shape, str) else "", node=node)
-
-
-def _is_word(word: object) -> bool:
-    return isinstance(word, str)
 
 
 def _type_of(value: object) -> str:
