@@ -81,6 +81,7 @@ def is_missing(value: Any) -> bool:
         ({"anyOf": [{"const": "a"}, {"enum": ["b", None]}]}, "category"),
         ({"anyOf": [S, {"const": "auto"}]}, "string"),
         ({"anyOf": [{**S, "format": "date"}, S]}, "string"),
+        ({"anyOf": [{**S, "format": "date"}, {**S, "format": "date-time"}]}, "string"),
         ({"anyOf": [N, S]}, "object"),
         ({"type": ["string", "integer"]}, "object"),
         ({"enum": [1, True]}, "object"),
@@ -238,6 +239,17 @@ def test_flatten_does_not_make_columns_without_end() -> None:
     for _ in range(300):
         deep = of(d=deep)
     assert flat(of(a=deep)) == ["a" + ".d" * 19]
+
+
+def test_a_schema_of_a_strangers_session_costs_no_more_than_others() -> None:
+    """It comes from the disk, where nobody has checked it."""
+    doubling = {f"P{n}": {"anyOf": [{"$ref": f"#/$defs/P{n + 1}"}] * 2} for n in range(60)}
+    schema = {**of(n={"$ref": "#/$defs/P0"}), "$defs": {**doubling, "P60": N}}
+    assert [found.dtype for found in answer_columns(schema)] == ["Int64"]
+    deep: Any = N
+    for _ in range(5_000):
+        deep = {"anyOf": [deep]}
+    assert cells(deep, 1, "a") == [1, "a"]
 
 
 # -- collisions -------------------------------------------------------------------------------

@@ -149,6 +149,8 @@ class Inner(NamedTuple):
 
 
 Seconds = NewType("Seconds", float)
+Birthday = NewType("Birthday", datetime)
+MOMENT = {"type": "string", "format": "date-time"}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,24 @@ Seconds = NewType("Seconds", float)
             datetime | None,
             {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
         ),
+        (
+            list[datetime] | str,
+            {"anyOf": [{"type": "array", "items": MOMENT}, {"type": "string"}]},
+        ),
+        (
+            dict[str, tuple[str, Annotated[datetime, "words"]]] | None,
+            {
+                "anyOf": [
+                    {"type": "object", "additionalProperties": {
+                        "type": "array", "minItems": 2, "maxItems": 2,
+                        "items": {"anyOf": [{"type": "string"}, MOMENT]},
+                    }},
+                    {"type": "null"},
+                ]
+            },
+        ),
+        (tuple[Birthday, ...], {"type": "array", "items": MOMENT}),
+        (Annotated[datetime, msgspec.Meta(tz=True)], MOMENT),
         (date, {"type": "string", "format": "date"}),
         (time, {"type": "string"}),
         (timedelta, {"type": "string", "format": "duration"}),
@@ -283,6 +303,8 @@ def test_a_class_may_stand_for_a_whole_answer() -> None:
 
 class Model(pydantic.BaseModel):
     """A model."""
+
+    model_config = {"strict": True}
 
     when: date = pydantic.Field(alias="at", description="the day")
     level: Level = Level.HIGH
