@@ -11,6 +11,7 @@ from typing import Any
 from cpr_nb import _sync
 from cpr_nb._as_completed import AsCompleted
 from cpr_nb._branches import Branches
+from cpr_nb._charts import Charts
 from cpr_nb._results import Results
 from cpr_nb._steering import Steering
 from cpr_nb._tables import SessionTables
@@ -21,7 +22,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_asked, read_session
 
 
-class Session(Steering, Branches, Results, SessionTables):
+class Session(Steering, Branches, Results, Charts, SessionTables):
     """A handle on a session: of ours, or of the seed's.
 
     It is a view on the session's folder. To drop it, to interrupt a wait or to restart the
