@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 from cpr_nb.display import svg
 from cpr_nb.display.svg import Chart, num
-from cpr_nb.display.timeline import name_of
+from cpr_nb.display.timeline import label_of
 from cpr_nb.model import states
 from cpr_nb.store import words
 from cpr_nb.store.attempts import TaskTimes, task_times
@@ -30,7 +31,7 @@ def cost_chart(snapshot: Snapshot) -> Chart:
     costs = {id(task): _cost(task) for task in times}
     known = [task for task in times if costs[id(task)] is not None]
     known.sort(key=lambda task: -(costs[id(task)] or 0.0))
-    title = f"Costs of {snapshot.head.get('name') or snapshot.session_id[:8]}"
+    title = svg.title("Costs", snapshot)
     told = _told(snapshot, [costs[id(task)] or 0.0 for task in known], len(times) - len(known))
     parts = [
         svg.text(0, 14, title, kind="name", limit=60),
@@ -63,8 +64,7 @@ def _cost(task: TaskTimes) -> float | None:
 def _told(snapshot: Snapshot, costs: Sequence[float], n_unknown: int) -> str:
     told = [words.cost(snapshot.head)]
     if costs:
-        middle = sorted(costs)[len(costs) // 2]
-        told.append(f"{len(costs)} tasks, {middle:.2f} in the middle, {max(costs):.2f} at most")
+        told.append(f"{len(costs)} tasks, median {median(costs):.2f}, at most {max(costs):.2f}")
     if n_unknown:
         told.append(f"{n_unknown} not known")
     return " · ".join(word for word in told if word)
@@ -79,7 +79,7 @@ def _rows(tasks: Sequence[TaskTimes], top: float, most: float) -> list[str]:
         width = max(1.5, cost / most * (_RIGHT - _LEFT))
         tone = svg.TONE.get(task.state, "rest")
         shapes.setdefault(tone, []).append(svg.bar(_LEFT, y, width, _ROW - 6))
-        labels.append(svg.text(0, y + 10, name_of(task), limit=40))
+        labels.append(label_of(task, y + 10))
         said = f"{cost:.2f}" if cost >= 0.005 or not cost else f"{cost:.4f}"
         if task.state != states.SUCCEEDED:
             symbol, _ = words.LOOKS.get(task.state, ("", ""))
@@ -93,13 +93,15 @@ def _profile(tasks: Sequence[TaskTimes], top: float) -> list[str]:
     costs = [_cost(task) or 0.0 for task in tasks]
     most, step = max(costs), svg.WIDTH / len(costs)
     width = step * 0.8 if step > 4 else step
+    bottom = top + _PROFILE
     paths: dict[str, list[str]] = {}
     for index, (task, cost) in enumerate(zip(tasks, costs, strict=True)):
         height = max(0.5, cost / most * _PROFILE)
         tone = svg.TONE.get(task.state, "rest")
-        column = f"M{index * step:.2f} {num(top + _PROFILE)}v-{num(height)}h{width:.2f}V{num(top + _PROFILE)}z"
+        x = index * step
+        column = f"M{x:.2f} {num(bottom)}v-{num(height)}h{width:.2f}V{num(bottom)}z"
         paths.setdefault(tone, []).append(column)
-    base = svg.hairlines(f"M0 {num(top + _PROFILE)}H{svg.WIDTH}")
+    base = svg.hairlines(f"M0 {num(bottom)}H{svg.WIDTH}")
     shapes = [svg.group(tone, [f'<path d="{"".join(d)}"/>']) for tone, d in sorted(paths.items())]
     label = svg.text(
         0, top + _PROFILE + 15, f"all {len(tasks)} tasks, the dearest first", kind="mute"

@@ -14,6 +14,7 @@ from typing import Any
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import one_line
+from cpr_nb.store.read import Snapshot
 from cpr_nb.store.words import strip_controls
 
 WIDTH = 880
@@ -25,7 +26,8 @@ _TONES = {
     "run": ("#1565c0", "#90caf9"),
 }
 _TONES["warn"] = ("#a15c00", "#ffcc80")
-_GREY = "#767676"
+GREY = "#767676"
+_NOT_IN_XML = {0xFFFE: "?", 0xFFFF: "?"}
 #: State → tone. Colour is for states only.
 TONE = {
     states.SUCCEEDED: "ok",
@@ -47,7 +49,7 @@ _STYLE = (
     + "color:var(--jp-content-font-color1,var(--vscode-foreground,currentColor));fill:currentColor;"
     "font:12px var(--jp-ui-font-family,var(--vscode-font-family,system-ui,sans-serif));"
     "font-variant-numeric:tabular-nums;display:block;max-width:100%;height:auto}"
-    f".cpr-chart:root{{color:{_GREY}}}"
+    f".cpr-chart:root{{color:{GREY}}}"
     + _DARK
     + "{"
     + ";".join(f"--{tone}:{dark}" for tone, (_, dark) in _TONES.items())
@@ -106,15 +108,27 @@ def document(title: str, description: str, height: float, parts: Sequence[str]) 
     size = f'width="{WIDTH}" height="{num(height)}" viewBox="0 0 {WIDTH} {num(height)}"'
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="cpr-chart" role="img" {size} '
-        f'fill="{_GREY}" font-family="system-ui,sans-serif" font-size="12">'
+        f'fill="{GREY}" font-family="system-ui,sans-serif" font-size="12">'
         f"<title>{clean(title)}</title><desc>{clean(description)}</desc>"
     )
     return f"{head}<style>{_STYLE}</style>{''.join(parts)}</svg>"
 
 
+def title(kind: str, snapshot: Snapshot) -> str:
+    """The title of a session's chart."""
+    name, short = snapshot.head.get("name"), snapshot.session_id[:8]
+    return f"{kind} of {_plain(str(name), 40)}, {short}" if name else f"{kind} of {short}"
+
+
 def clean(text: str, limit: int = 200) -> str:
     """Text that anybody may have written, on one line and without markup."""
-    return escape(one_line(strip_controls(text), limit))
+    return escape(_plain(text, limit))
+
+
+def _plain(text: str, limit: int) -> str:
+    """On one line, without what drives a terminal, and without what XML can't hold."""
+    sound = text.encode("utf-8", "replace").decode().translate(_NOT_IN_XML)
+    return one_line(strip_controls(sound), limit)
 
 
 def text(
@@ -144,7 +158,7 @@ def bar(x: float, y: float, width: float, height: float, label: str = "") -> str
 
 def hairlines(path: str) -> str:
     """Thin lines, given as the data of one path."""
-    return f'<path class="line" stroke="{_GREY}" stroke-opacity=".3" fill="none" d="{path}"/>'
+    return f'<path class="line" stroke="{GREY}" stroke-opacity=".3" fill="none" d="{path}"/>'
 
 
 def num(value: float) -> str:

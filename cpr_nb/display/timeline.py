@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterable, Sequence
 
 from cpr_nb.display import svg
 from cpr_nb.display.svg import Chart, num
 from cpr_nb.display.timescale import TimeScale
 from cpr_nb.model import states
-from cpr_nb.model.outcome import one_line
 from cpr_nb.store import words
 from cpr_nb.store.attempts import Attempt, TaskTimes, task_times
 from cpr_nb.store.read import Snapshot
@@ -17,8 +17,10 @@ from cpr_nb.store.rows import session_duration_s
 
 #: Up to so many tasks have a row and a name each; more share rows, as they shared the machine.
 _MAX_NAMED = 40
-_RIGHT = svg.WIDTH - 56
-_PANEL = 44
+#: Up to so many, each bar says what it is when somebody points at it.
+_MAX_POINTED = 300
+_TOP = 40
+_PANEL = 48
 _MAX_LANES_HEIGHT = 420.0
 
 
@@ -34,7 +36,7 @@ def timeline(snapshot: Snapshot, now_s: float | None = None) -> Chart:
     """
     times = task_times(snapshot, now_s)
     ran = [task for task in times if task.attempts]
-    title = f"Timeline of {snapshot.head.get('name') or snapshot.session_id[:8]}"
+    title = svg.title("Timeline", snapshot)
     told = _told(snapshot, times)
     parts = [
         svg.text(0, 14, title, kind="name", limit=60),
@@ -44,12 +46,13 @@ def timeline(snapshot: Snapshot, now_s: float | None = None) -> Chart:
         parts.append(svg.text(0, 44, "No task has begun yet.", kind="mute"))
         return Chart(svg.document(title, told, 56, parts), f"{title}: {told}")
     named = len(times) <= _MAX_NAMED
-    left = 190.0 if named else 0.0
-    scale = TimeScale([(a.began_s, a.ended_s) for t in ran for a in t.attempts], left, _RIGHT)
-    rows = _named_rows(times) if named else _lanes(ran)
-    bars, bottom = _bars(rows, scale, named)
-    panels, end = _panels(ran, scale, left, bottom + 26, snapshot)
-    parts += [_grid(scale, left, 32, bottom, end), *bars, *panels, _legend(times, end + 20)]
+    # Names stand before the bars, and behind them what became of the task.
+    left, right = (190.0, svg.WIDTH - 116.0) if named else (0.0, svg.WIDTH - 2.0)
+    scale = TimeScale([(a.began_s, a.ended_s) for t in ran for a in t.attempts], left, right)
+    rows = [[task] for task in times] if named else _lanes(ran)
+    bars, bottom = _bars(rows, scale, named=named)
+    panels, end = _panels(ran, scale, bottom + 24)
+    parts += [_grid(scale, bottom, end), *bars, *panels, _legend(times, end + 20)]
     return Chart(svg.document(title, told, end + 28, parts), f"{title}: {told}")
 
 
@@ -67,11 +70,7 @@ def _told(snapshot: Snapshot, times: Sequence[TaskTimes]) -> str:
 
 # -- the bars -------------------------------------------------------------------------------
 
-_Rows = list[tuple[str, list[TaskTimes]]]
-
-
-def _named_rows(times: Iterable[TaskTimes]) -> _Rows:
-    return [(name_of(task), [task]) for task in times]
+_Rows = list[list[TaskTimes]]
 
 
 def _lanes(ran: Iterable[TaskTimes]) -> _Rows:
@@ -83,45 +82,43 @@ def _lanes(ran: Iterable[TaskTimes]) -> _Rows:
             _, lane = heapq.heappop(free)
         else:
             lane = len(lanes)
-            lanes.append(("", []))
-        lanes[lane][1].append(task)
+            lanes.append([])
+        lanes[lane].append(task)
         heapq.heappush(free, (task.attempts[-1].ended_s, lane))
     return lanes
 
 
-def name_of(task: TaskTimes) -> str:
+def label_of(task: TaskTimes, y: float) -> str:
     """A task's number and what it is about; an id that nobody gave it says nothing."""
     task_id = str(task.fields.get("transaction_id", ""))
     made_up = len(task_id) == 36 and task_id.count("-") == 4
     what = str(task.fields.get("prompt", "")) if made_up else task_id
-    return f"{task.fields.get('task_num', '')}  {one_line(words.strip_controls(what), 24)}"
+    number = svg.text(20, y, str(task.fields.get("task_num", "")), anchor="end", kind="mute")
+    return number + svg.text(28, y, what, limit=24)
 
 
-def _bars(rows: _Rows, scale: TimeScale, named: bool) -> tuple[list[str], float]:
+def _bars(rows: _Rows, scale: TimeScale, *, named: bool) -> tuple[list[str], float]:
     """The bars, and where they end."""
     height = 18.0 if named else min(14.0, _MAX_LANES_HEIGHT / len(rows))
     thick = height - (6 if named else min(2.0, height / 5))
+    pointed = sum(map(len, rows)) <= _MAX_POINTED
     shapes: dict[str, list[str]] = {}
-    rests, labels, marks = [], [], []
-    for index, (name, tasks) in enumerate(rows):
-        y = 36 + index * height
-        if name:
-            labels.append(svg.text(0, y + height / 2 + 2, name, limit=40))
+    rests, labels = [], []
+    for index, tasks in enumerate(rows):
+        y = _TOP + index * height
         for task in tasks:
-            rests.append(_rests(task, scale, y + (thick) / 2))
+            rests.append(_rests(task, scale, y + thick / 2))
             for number, attempt in enumerate(task.attempts, 1):
                 x = scale(attempt.began_s)
-                width = max(1.5, scale(attempt.ended_s) - x)
-                is_last = number == len(task.attempts)
-                tone = _tone(task, attempt, is_last)
-                label = _label(task, attempt, number)
-                shapes.setdefault(tone, []).append(svg.bar(x, y, width, thick, label))
+                width = max(1.0, scale(attempt.ended_s) - x - 0.8)  # neighbours can be told apart
+                label = _label(task, attempt, number) if pointed else ""
+                shapes.setdefault(_tone(task, number), []).append(
+                    svg.bar(x, y, width, thick, label)
+                )
             if named:
-                marks.append(_mark(task, scale, y + height / 2 + 2))
+                labels += [label_of(task, y + 10), _mark(task, scale, y + 10)]
     groups = [svg.group(tone, bars) for tone, bars in sorted(shapes.items())]
-    return [svg.hairlines("".join(rests)) if any(rests) else "", *groups, *labels, *marks], (
-        36 + len(rows) * height
-    )
+    return [svg.hairlines("".join(rests)), *groups, *labels], _TOP + len(rows) * height
 
 
 def _rests(task: TaskTimes, scale: TimeScale, y: float) -> str:
@@ -130,16 +127,14 @@ def _rests(task: TaskTimes, scale: TimeScale, y: float) -> str:
     return "".join(f"M{num(scale(a.ended_s))} {num(y)}H{num(scale(b.began_s))}" for a, b in pairs)
 
 
-def _tone(task: TaskTimes, attempt: Attempt, is_last: bool) -> str:
-    if not is_last:
-        return "warn"  # another one followed
-    state = attempt.state if attempt.state in states.OUTCOMES else attempt.state
-    return svg.TONE.get(task.state if task.state in states.OUTCOMES else state, "rest")
+def _tone(task: TaskTimes, number: int) -> str:
+    """The tone of an attempt: the last one has that of its task."""
+    return svg.TONE.get(task.state, "rest") if number == len(task.attempts) else "warn"
 
 
 def _label(task: TaskTimes, attempt: Attempt, number: int) -> str:
     """What a bar says when somebody points at it."""
-    told = [f"{task.fields.get('task_num', '')} {attempt.state}"]
+    told = [f"{task.fields.get('task_num', '')}: {attempt.state}"]
     is_last = number == len(task.attempts)
     if is_last and attempt.state not in (states.SUCCEEDED, states.RUNNING):
         told.append(str(task.fields.get("reason", "")))
@@ -148,97 +143,79 @@ def _label(task: TaskTimes, attempt: Attempt, number: int) -> str:
     told.append(words.clock(attempt.ended_s - attempt.began_s))
     if attempt.cost_usd is not None:
         told.append(f"USD {attempt.cost_usd:.2f}")
-    return ", ".join(word for word in told if word)
+    return " ".join(word for word in told if word)
 
 
 def _mark(task: TaskTimes, scale: TimeScale, y: float) -> str:
-    """Behind the bar: what happened, as a symbol and a word."""
+    """Behind the bar: how long it took, or what happened, as a symbol and a word."""
     symbol, _ = words.LOOKS.get(task.state, ("", ""))
-    tone = svg.TONE.get(task.state, "mute")
     if not task.attempts:
-        return svg.text(scale(scale.begin_s) + 4, y, f"{symbol} {task.state}", kind="mute")
-    last = task.attempts[-1]
+        return svg.text(scale(scale.begin_s), y, f"{symbol} {task.state}", kind="mute")
+    begin_s, end_s = task.attempts[0].began_s, task.attempts[-1].ended_s
+    tone, word = svg.TONE.get(task.state, "mute"), f"{symbol} {task.state}"
     if task.state == states.SUCCEEDED:
-        word = words.clock(last.ended_s - task.attempts[0].began_s)
-        tone = "mute"
-    else:
-        reason = str(task.fields.get("reason") or task.state)
-        word = f"{symbol} {reason if task.state in states.FAILURES else task.state}"
-    x = scale(last.ended_s)
-    if x > _RIGHT - 90:  # no room: in front of the last attempt, or nowhere
-        return ""
-    return svg.text(x + 6, y, word, kind=tone, limit=24)
+        tone, word = "mute", words.clock(end_s - begin_s)
+    elif task.state in states.FAILURES:
+        word = f"{symbol} {task.fields.get('reason') or task.state}"
+    return svg.text(scale(end_s) + 5, y, word, kind=tone, limit=18)
 
 
 # -- below the bars -------------------------------------------------------------------------
 
 
-def _grid(scale: TimeScale, left: float, top: float, bottom: float, end: float) -> str:
+def _grid(scale: TimeScale, bottom: float, end: float) -> str:
     """Hairlines at the times, their labels, and where time was cut out."""
-    lines, labels = [f"M{num(left)} {num(bottom)}H{_RIGHT}"], []
+    left = scale.left
+    lines, labels = [f"M{num(left)} {num(bottom)}H{num(scale.right)}"], []
     for x, label in scale.ticks():
-        lines.append(f"M{num(x)} {num(top)}V{num(end)}")
+        lines.append(f"M{num(x)} {_TOP - 4}V{num(end)}")
         anchor = "middle" if x > left + 12 else ""
         labels.append(svg.text(x, bottom + 15, label, anchor=anchor, kind="mute"))
     for begin, finish, took in scale.cuts():
         middle = (begin + finish) / 2
         lines.append(
-            f"M{num(middle - 3)} {num(top)}V{num(end)}M{num(middle + 3)} {num(top)}V{num(end)}"
+            f"M{num(middle - 3)} {_TOP - 4}V{num(end)}M{num(middle + 3)} {_TOP - 4}V{num(end)}"
         )
-        labels.append(svg.text(middle, top - 2, f"{took} idle", anchor="middle", kind="mute"))
+        labels.append(svg.text(middle, _TOP - 6, f"{took} idle", anchor="middle", kind="mute"))
     return svg.hairlines("".join(lines)) + "".join(labels)
 
 
-def _panels(
-    ran: Sequence[TaskTimes], scale: TimeScale, left: float, top: float, snapshot: Snapshot
-) -> tuple[list[str], float]:
+def _panels(ran: Sequence[TaskTimes], scale: TimeScale, top: float) -> tuple[list[str], float]:
     """How many ran at once, and the cost so far; and where they end."""
     attempts = [attempt for task in ran for attempt in task.attempts]
+    # At the same moment, an end comes before a begin.
     moves = sorted([(a.began_s, 1.0) for a in attempts] + [(a.ended_s, -1.0) for a in attempts])
-    at_once = _steps(moves, scale)
-    parts = _panel(
-        at_once, scale, left, top, "at once", f"{max(y for _, y in at_once):.0f} at most"
-    )
+    most = max(itertools.accumulate(change for _, change in sorted(moves)))
+    parts = _panel(moves, scale, top, f"{most:.0f} at once at most")
     spent = sorted((a.ended_s, a.cost_usd) for a in attempts if a.cost_usd is not None)
-    if not spent:
-        return parts, top + _PANEL
-    costs = _steps(spent, scale)
-    top += _PANEL + 14
-    parts += _panel(costs, scale, left, top, "USD, estimate", f"{costs[-1][1]:.2f}")
+    if spent:
+        top += _PANEL
+        total = sum(cost for _, cost in spent)
+        parts += _panel(spent, scale, top, f"USD {total:.2f} estimate")
     return parts, top + _PANEL
 
 
-def _steps(moves: Sequence[tuple[float, float]], scale: TimeScale) -> list[tuple[float, float]]:
-    """Adds up; one point where several are closer together than can be seen."""
-    level, points = 0.0, [(scale(scale.begin_s), 0.0)]
-    for at_s, change in moves:
-        level += change
-        x = round(scale(at_s), 1)
-        if points[-1][0] == x:
-            points[-1] = (x, level)
-        else:
-            points.append((x, level))
-    return points
-
-
 def _panel(
-    points: Sequence[tuple[float, float]],
-    scale: TimeScale,
-    left: float,
-    top: float,
-    name: str,
-    last: str,
+    moves: Sequence[tuple[float, float]], scale: TimeScale, top: float, name: str
 ) -> list[str]:
-    most = max(level for _, level in points) or 1.0
+    """What adds up as time goes on, as steps; those that can't be told apart are one."""
+    left, right = round(scale.left), num(scale.right)
+    level, points = 0.0, [(left, 0.0)]
+    for at_s, change in moves:
+        level, x = level + change, round(scale(at_s))
+        if points[-1][0] == x:
+            points.pop()
+        points.append((x, level))
     bottom = top + _PANEL
-    path = "".join(f"H{num(x)}V{num(bottom - level / most * (_PANEL - 12))}" for x, level in points)
-    begin = f"M{num(left)} {num(bottom)}{path}"
-    area = f'<path class="soft" fill-opacity=".12" d="{begin}H{_RIGHT}V{num(bottom)}z"/>'
-    line = f'<path class="step" stroke="#767676" fill="none" d="{begin}H{_RIGHT}"/>'
-    base = svg.hairlines(f"M{num(left)} {num(bottom)}H{_RIGHT}")
-    label = svg.text(left + 4 if left < 100 else 0, top + 10, name, kind="mute")
-    y = bottom - points[-1][1] / most * (_PANEL - 12) + 4 if "most" not in last else top + 16
-    return [area, line, base, label, svg.text(_RIGHT + 6, y, last, kind="mute")]
+    per_level = (_PANEL - 18) / (max(level for _, level in points) or 1.0)
+    path = "".join(f"H{x}V{num(bottom - level * per_level)}" for x, level in points)
+    line = f"M{left} {num(bottom)}{path}H{right}"
+    return [
+        f'<path class="soft" fill-opacity=".12" d="{line}V{num(bottom)}z"/>',
+        f'<path class="step" stroke="{svg.GREY}" fill="none" d="{line}"/>',
+        svg.hairlines(f"M{num(left)} {num(bottom)}H{right}"),
+        svg.text(0, bottom - 8 if left else top + 12, name, kind="mute"),
+    ]
 
 
 def _legend(times: Sequence[TaskTimes], y: float) -> str:

@@ -49,18 +49,19 @@ class TimeScale:
     def __init__(self, spans: Iterable[tuple[float, float]], left: float, right: float) -> None:
         self._pieces = _pieces(sorted(spans))
         self.begin_s, self.end_s = self._pieces[0][0], self._pieces[-1][1]
-        self._left, self._right = left, right
+        self.left, self.right = left, right
         active_s = sum(end - begin for begin, end in self._pieces)
         room = right - left - _CUT_WIDTH * (len(self._pieces) - 1)
         self._per_s = room / max(active_s, 1e-9)
 
     def __call__(self, at_s: float) -> float:
-        x = self._left
+        """The x of a moment; one that was cut out is where the next stretch begins."""
+        x = self.left
         for begin, end in self._pieces:
             if at_s <= end:
                 return x + max(0.0, at_s - begin) * self._per_s
             x += (end - begin) * self._per_s + _CUT_WIDTH
-        return self._right
+        return self.right
 
     def cuts(self) -> list[tuple[float, float, str]]:
         """Where time was cut out: from x, to x, and how long it was."""
