@@ -59,7 +59,7 @@ def timeline(snapshot: Snapshot, now_s: float | None = None) -> Chart:
 def _told(snapshot: Snapshot, times: Sequence[TaskTimes]) -> str:
     n_again = sum(len(task.attempts) > 1 for task in times)
     told = [
-        f"{len(times)} tasks",
+        f"{len(times)} task{'s' * (len(times) != 1)}",
         snapshot.state,
         words.clock(session_duration_s(snapshot)),
         words.cost(snapshot.head),

@@ -51,6 +51,14 @@ def test_an_interrupt_ends_the_wait_says_so_and_the_session_goes_on(
     assert "text/html" in cells[2].results()[0] and len(cells[2].results()) == 1
 
 
+def test_a_chart_is_shown_as_html_once(kernel: Kernel) -> None:
+    kernel.good("s = cpr.launch(['a', 'b'])\nawait s")
+    for code in ("s.timeline()", "s.cost_chart()"):
+        (shown,) = kernel.good(code).results()
+        assert shown["text/html"].startswith("<svg ") and "2 tasks" in shown["text/plain"]
+        assert {*shown} == {"text/html", "text/plain"}
+
+
 def test_a_mistake_has_no_traceback_and_stops_run_all(kernel: Kernel) -> None:
     kernel.good("kept = 1")
     cells = kernel.run_all("%cpr run nope.json", "kept = 2")
