@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cpr_nb._launch import launch
     from cpr_nb._map import map
     from cpr_nb._session import Session, attach
+    from cpr_nb._shown import dashboard
     from cpr_nb._task import Task
     from cpr_nb.frames.sessions import (
         denials_df,
@@ -55,6 +56,7 @@ _HOMES = {
     "launch": "cpr_nb._launch",
     "map": "cpr_nb._map",
     "attach": "cpr_nb._session",
+    "dashboard": "cpr_nb._shown",
     "Session": "cpr_nb._session",
     "Task": "cpr_nb._task",
     "AmbiguousSession": "cpr_nb.model.errors",
@@ -115,6 +117,7 @@ __all__ = [
     "WorktreeError",
     "__version__",
     "attach",
+    "dashboard",
     "denials_df",
     "events_df",
     "launch",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb._shown import ShownTask
 from cpr_nb._tables import TaskTables
 from cpr_nb.model import errors, states
 from cpr_nb.model.activity import Activity
@@ -28,7 +29,7 @@ _ERRORS = {
 }
 
 
-class Task(TaskTables):
+class Task(TaskTables, ShownTask):
     """A handle on one task. It is a view: to drop it never touches the work.
 
     Get one from a `Session`: ``session[0]``, ``session.task("docs")``.

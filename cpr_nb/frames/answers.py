@@ -6,7 +6,6 @@ answer is an error here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -24,8 +23,8 @@ OURS = ("result", "session_id", "task_id", "ok", "outcome", "cost_usd", "duratio
 DAY = "datetime64[us]"
 #: More columns than this are not made of nested objects: they stay objects.
 MAX_FLAT_COLUMNS = 1000
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DTYPES = {"string": "string", "integer": "Int64", "number": "Float64", "boolean": "boolean"}
 _FORMATS = {"date-time": TIME, "date": DAY}
 
@@ -136,9 +135,9 @@ def check_collisions(
     Example:
         >>> check_collisions(["severity"], ["path"])
     """
-    frame = set(taken)
+    frame, own = set(taken), {*OURS, *ours}
     for name in names:
-        if name in OURS or name in ours:
+        if name in own:
             raise InputError(
                 f"the field {name!r} has the name of a column that every table of results has: "
                 "give it another name",
@@ -293,12 +292,13 @@ def _categories(choices: list[Any]) -> tuple[Any, ...]:
     """Choices that pandas can tell apart; empty if it can't."""
     if not all(isinstance(choice, str | int | float) for choice in choices):
         return ()
-    different = dict.fromkeys(choices)  # a choice of two alternatives is one
-    kinds = {isinstance(choice, bool) for choice in choices}
-    if len(different) < len({_key(choice) for choice in choices}):
-        return ()  # 1 and true are one to pandas
-    unreal = any(isinstance(c, float) and not np.isfinite(c) for c in choices)
-    return () if unreal or not kinds else tuple(different)
+    if any(isinstance(choice, float) and not np.isfinite(choice) for choice in choices):
+        return ()
+    different = {_key(choice): choice for choice in reversed(choices)}
+    # To pandas, 1 and true are one; and so are two texts of which it can't hold a character.
+    if len({_shown(choice) for choice in choices}) < len(different):
+        return ()
+    return tuple(reversed(different.values()))
 
 
 # -- its values -------------------------------------------------------------------------------
@@ -337,8 +337,7 @@ def _category(values: list[Any], categories: tuple[Any, ...]) -> pd.Series[Any]:
 
 def _key(value: object) -> tuple[bool, Any]:
     """What makes two values of JSON the same: 1 and 1.0 are, 1 and true are not."""
-    known = isinstance(value, str | int | float)
-    return isinstance(value, bool), value if known else json.dumps(value, default=repr)
+    return isinstance(value, bool), value if isinstance(value, str | int | float) else None
 
 
 def _shown(value: Any) -> Any:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+from cpr_nb import _defaults
 
 #: Types that a notebook shows as the command would print them: module, name.
 _REPORTS = (
@@ -16,6 +19,9 @@ _REPORTS = (
 
 def load_ipython_extension(shell: Any) -> None:
     """Registers the magics, their completion, and how reports are shown.
+
+    From now on a launch attaches to the session that was asked the same (``reuse``), and every
+    DataFrame has ``.cpr`` once there are any.
 
     Args:
         shell: The shell that loads the extension.
@@ -40,6 +46,8 @@ def load_ipython_extension(shell: Any) -> None:
     texts = shell.display_formatter.formatters["text/plain"]
     for module, name in _REPORTS:
         texts.for_type_by_name(module, name, _show_report)
+    shell.events.register("pre_run_cell", _give_accessor)
+    _defaults.reuse = True
 
 
 def unload_ipython_extension(shell: Any) -> None:
@@ -53,6 +61,14 @@ def unload_ipython_extension(shell: Any) -> None:
     texts = shell.display_formatter.formatters["text/plain"]
     for module, name in _REPORTS:
         texts.pop(f"{module}.{name}", None)
+    shell.events.unregister("pre_run_cell", _give_accessor)
+    _defaults.reuse = False
+
+
+def _give_accessor(_: Any) -> None:
+    """Gives DataFrames their accessor as soon as somebody has loaded pandas."""
+    if "pandas" in sys.modules and "cpr_nb.pandas" not in sys.modules:
+        import cpr_nb.pandas  # noqa: F401
 
 
 def _show_report(report: Any, printer: Any, cycle: bool) -> None:

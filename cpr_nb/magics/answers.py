@@ -111,8 +111,13 @@ def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any
         run.tell_plan(planned, args)
     if args.dry_run:
         return None
-    session = planned.start()
-    if not args.json:
+    from cpr_nb import _reuse
+
+    found = _reuse.find(planned) if _reuse.is_wanted(args.reuse, args.fresh) else None
+    session = found or planned.start()
+    if found:
+        common.note(_reuse.told(found, "--fresh"))
+    elif not args.json:
         print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
     if args.wait:
         _wait(shell, session, quiet=args.json)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from cpr_nb.model.patterns import wrong_in_pattern
+from cpr_nb.model.patterns import fits, wrong_in_pattern
 
 Path = tuple[str, ...]
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
@@ -25,7 +25,7 @@ _ONE = ("additionalProperties", "contains", "else", "if", "items", "not", "prope
 _SEVERAL = ("allOf", "anyOf", "oneOf")
 _BY_NAME = ("$defs", "definitions", "dependencies", "patternProperties", "properties")
 # Where a schema speaks of the very same value as the one that holds it.
-_SAME_VALUE = ("else", "if", "not", "then", *_SEVERAL)
+_SAME_VALUE = ("dependencies", "else", "if", "not", "then", *_SEVERAL)
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _TUPLE = (
     "positions of an array can't be told: the CLI knows only the form of draft 7, the API only "
@@ -245,11 +245,7 @@ def _check_pairs(node: dict[str, Any], path: Path) -> None:
         raise WrongSchema("'then' or 'else' without 'if' has no effect", path)
     for pattern in node.get("patternProperties", ()):
         for name in node.get("properties", ()):
-            try:
-                both = re.search(pattern, name)
-            except re.error:
-                continue  # of JavaScript only
-            if both:
+            if fits(pattern, name):
                 raise WrongSchema(
                     f"{name!r} is one of the properties and fits {pattern!r}, too",
                     (*path, "patternProperties"),

@@ -30,6 +30,7 @@ _WAYS = (
     "a JSON schema, a mapping of columns to Python types, a dataclass, a TypedDict, a NamedTuple, "
     "a msgspec.Struct or a pydantic model"
 )
+_SAME_NAME = "two types are called '{}': give one of them another name"
 
 
 def read_type(given: Any) -> tuple[dict[str, Any], str, Callable[[Any], Any]]:
@@ -78,7 +79,10 @@ def _typed_dict(given: Mapping[Any, Any], name: str) -> Any:
             way = f": for choices, Literal{list(hint)}" if isinstance(hint, list | tuple) else ""
             raise WrongSchema(f"{column!r} must be a Python type, not {hint!r:.60}{way}")
         fields[column] = hint
-    return TypedDict(name, fields)  # type: ignore[operator]  # made while running
+    try:
+        return TypedDict(name, fields)  # type: ignore[operator]  # made while running
+    except TypeError as error:
+        raise WrongSchema(f"must be a mapping of columns to Python types: {error}") from None
 
 
 def _named_tuple(given: Any) -> Any:
@@ -98,9 +102,9 @@ def _is_pydantic(given: Any) -> bool:
     return isinstance(given, type) and hasattr(given, "model_json_schema")
 
 
-def _pydantic_schema(model: Any) -> dict[str, Any]:
+def _pydantic_schema(model: Any, refs: str = "#/$defs/{model}") -> dict[str, Any]:
     try:
-        schema: dict[str, Any] = model.model_json_schema()
+        schema: dict[str, Any] = model.model_json_schema(ref_template=refs)
     except Exception as error:  # its errors are its own
         raise WrongSchema(f"{model.__name__} has no JSON schema: {error}") from None
     _loosen(schema)
@@ -130,21 +134,33 @@ def _schema(hint: Any) -> dict[str, Any]:
     def custom(kind: Any) -> dict[str, Any]:
         if not _is_pydantic(kind):
             raise NotImplementedError
-        schema = _pydantic_schema(kind)
-        parts.update(schema.pop("$defs", {}))
+        # It describes types in its own words, so they get names of their own.
+        schema = _pydantic_schema(kind, f"#/$defs/{kind.__name__}.{{model}}")
+        own = schema.pop("$defs", {})
+        _add_parts(parts, {f"{kind.__name__}.{name}": part for name, part in own.items()})
         return schema
 
     try:
         schema = msgspec.json.schema(hint, schema_hook=custom)
+    except WrongSchema:
+        raise
+    except KeyError as error:  # msgspec tells types apart by their whole names
+        raise WrongSchema(_SAME_NAME.format(getattr(error.args[0], "__name__", error))) from None
     except Exception as error:  # a TypeError, and whatever the evaluation of a name raises
         raise WrongSchema(_why_not(hint, error, custom)) from None
-    if parts:
-        schema["$defs"] = {**parts, **schema.get("$defs", {})}
+    _add_parts(parts, schema.get("$defs", {}))
+    schema.update({"$defs": parts} if parts else {})
     _loosen(schema)
     order = _Order()
     order.read(hint)
     order.apply(schema)
     return schema
+
+
+def _add_parts(parts: dict[str, Any], more: dict[str, Any]) -> None:
+    for name, part in more.items():
+        if parts.setdefault(name, part) != part:
+            raise WrongSchema(_SAME_NAME.format(name))
 
 
 def _why_not(hint: Any, error: Exception, custom: Callable[[Any], dict[str, Any]]) -> str:
@@ -173,10 +189,13 @@ def _hints(hint: Any) -> dict[str, Any]:
 def _loosen(node: Any) -> None:
     """Puts the positions of a tuple in words that the CLI and the API have in common.
 
-    An order of types can't be said so; `Answer.convert` sees to it.
+    An order of types can't be said so; `Answer.convert` sees to it. Choices lose what pydantic
+    tells twice: the other names of an enum's members.
     """
     if not isinstance(node, dict):
         return
+    if "enum" in node:
+        node["enum"] = list({(type(choice), choice): choice for choice in node["enum"]}.values())
     if "prefixItems" in node:
         positions = node.pop("prefixItems")
         different = [p for n, p in enumerate(positions) if p not in positions[:n]]

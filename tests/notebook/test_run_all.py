@@ -59,6 +59,22 @@ def test_run_all_runs_every_queued_cell_once(kernel: Kernel, work: Path, stub: S
     run_all(kernel, work, stub)
 
 
+def test_a_second_run_all_attaches_and_starts_nothing(
+    kernel: Kernel, work: Path, stub: Stub
+) -> None:
+    repository(work)
+    kernel.good("%load_ext cpr_nb")
+    run_all(kernel, work, stub)
+    first = kernel.good("s.id").results()
+    run_all(kernel, work, stub)
+    assert kernel.good("s.id").results() == first
+    (session,) = (work / "results").glob("session-*")
+    assert len(stub.calls()) == 3
+    attached = kernel.good(CELLS[0].replace("{edits!r}", repr(plan(write={"code.py": "new\n"}))))
+    told = f"attached to {session.name[8:16]}: 3 of 3 succeeded; fresh=True runs it again\n"
+    assert attached.text() == told
+
+
 def held(kernel: Kernel, stub: Stub) -> None:
     """Launches a session whose only task runs until it is released."""
     stub.fifos("held")

@@ -41,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_wait_options(parser: argparse.ArgumentParser) -> None:
     """Adds what is to happen after the launch."""
     parser.add_argument("--wait", "--sync", action="store_true", help="show it live until it ends")
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        default=None,
+        help="attach to the session that was asked the same before (the default in notebooks)",
+    )
+    parser.add_argument("--fresh", action="store_true", help="start anew in any case")
     parser.add_argument("--verbose", action="store_true", help="show what is loaded and what runs")
     parser.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
 
@@ -78,7 +85,10 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         tell_plan(planned, args)
     if args.dry_run:
         return 0
-    session = planned.start()
+    from cpr_nb import _reuse
+
+    found = _reuse.find(planned) if _reuse.is_wanted(args.reuse, args.fresh) else None
+    session = found or planned.start()
     if args.json:
         try:
             code = finish(session, quiet=True) if args.wait else 0
@@ -86,7 +96,10 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
             code = 130  # the session goes on, so whoever called us must know which it is
         print_json(told(session, planned))
         return code
-    _tell_launch(session, planned)
+    if found:
+        note(_reuse.told(found, "--fresh"))
+    else:
+        _tell_launch(session, planned)
     return finish(session) if args.wait else 0
 
 
