@@ -12,7 +12,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb._launch import launch
+    from cpr_nb._map import map
     from cpr_nb._session import Session, attach
+    from cpr_nb._shown import dashboard
     from cpr_nb._task import Task
     from cpr_nb.frames.sessions import (
         denials_df,
@@ -52,7 +54,9 @@ __version__ = "0.1.0"
 # must start fast, and so must the runner, whose modules live below this package.
 _HOMES = {
     "launch": "cpr_nb._launch",
+    "map": "cpr_nb._map",
     "attach": "cpr_nb._session",
+    "dashboard": "cpr_nb._shown",
     "Session": "cpr_nb._session",
     "Task": "cpr_nb._task",
     "AmbiguousSession": "cpr_nb.model.errors",
@@ -82,6 +86,9 @@ _HOMES = {
     "tasks_df": "cpr_nb.frames.sessions",
     "tool_calls_df": "cpr_nb.frames.sessions",
     "usage_df": "cpr_nb.frames.sessions",
+    # What %load_ext and %unload_ext ask for.
+    "load_ipython_extension": "cpr_nb.magics",
+    "unload_ipython_extension": "cpr_nb.magics",
 }
 
 __all__ = [
@@ -110,9 +117,11 @@ __all__ = [
     "WorktreeError",
     "__version__",
     "attach",
+    "dashboard",
     "denials_df",
     "events_df",
     "launch",
+    "map",
     "sessions_df",
     "tasks_df",
     "tool_calls_df",
@@ -127,9 +136,17 @@ def __getattr__(name: str) -> object:
     import importlib
 
     value = getattr(importlib.import_module(home), name)
+    if home.startswith("cpr_nb.frames"):
+        import cpr_nb.pandas  # noqa: F401 - a table of ours is a command, too
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+import sys  # noqa: E402 - known to every process, so it costs nothing
+
+if "pandas" in sys.modules:  # whoever works with DataFrames finds `df.cpr`
+    import cpr_nb.pandas  # noqa: F401

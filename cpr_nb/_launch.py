@@ -15,8 +15,10 @@ from cpr_nb._machine import check_permissions, default_parallel, find_claude
 from cpr_nb._session import Session
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.model.errors import InputError, LaunchError
+from cpr_nb.model.factors import combinations, expand
+from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.inputs import slash_warnings
-from cpr_nb.model.options import check_options
+from cpr_nb.model.options import OPTIONS, check_options, unknown_option
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.runner.command import clean_environment
 from cpr_nb.runner.recorder import first_head
@@ -41,13 +43,18 @@ class LaunchPlan:
         results_dir: Where the session goes, absolute.
         claude_path: The CLI, absolute.
         environ: The environment that tasks inherit.
-        parent_session_id: The session that this one retries.
+        parent_session_id: The sessions that this one goes on from, separated by commas.
         own_environment: Whether ``environ`` is not that of this process; such a session can't
             be retried, for nobody has that environment any more.
         checkouts: Where the branches of tasks with a worktree begin.
 
-    Its ``answer_types`` are the Python types of the answers, by task id, as far as types were
-    given: the session's folder keeps only their JSON schemas.
+    Attributes:
+        answer_types: The Python types of the answers, by task id, as far as types were given:
+            the session's folder keeps only their JSON schemas.
+        frame: The user's frame whose rows the tasks are about, if there is one.
+        kept_frame: The same as JSON, to be kept in the session's folder.
+        identity: What a launch of the same is known by.
+        goes_on_from: Session and task of each that it repeats or follows up.
     """
 
     def __init__(
@@ -70,6 +77,10 @@ class LaunchPlan:
         self.parent_session_id = parent_session_id
         self.own_environment = own_environment
         self.checkouts = checkouts or {}
+        self.frame: Any = None
+        self.kept_frame: dict[str, Any] | None = None
+        self.identity = of_tasks(tasks, options)
+        self.goes_on_from: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
@@ -90,7 +101,12 @@ class LaunchPlan:
         asked = self._asked(session_id, executor.name)
         tasks = [self._task_object(task) for task in self.tasks]
         paths, lock_fd = create_session(
-            self.results_dir, session_id, asked, tasks, first_head(asked, len(tasks))
+            self.results_dir,
+            session_id,
+            asked,
+            tasks,
+            first_head(asked, len(tasks)),
+            self.kept_frame,
         )
         environ = {**self.environ, **self.options.get("env", {})}
         task_env = {t.task_id: t.options["env"] for t in self.tasks if "env" in t.options}
@@ -102,6 +118,7 @@ class LaunchPlan:
         finally:
             os.close(lock_fd)
         session = Session(paths.root)
+        session.frame = self.frame
         session.answer_types = self.answer_types
         return session
 
@@ -121,18 +138,17 @@ class LaunchPlan:
             "claude_path": self.claude_path,
             "executor": executor,
             "parent_session_id": self.parent_session_id,
+            "identity": self.identity,
         }
 
     def _task_object(self, task: TaskSpec) -> dict[str, Any]:
         options = {k: v for k, v in task.options.items() if k != "env"}
         thing: dict[str, Any] = {"id": task.task_id, "prompt": task.prompt, "options": options}
+        thing |= task.origin
         if "env" in task.options:
             thing["env_names"] = sorted(task.options["env"])
         if task.task_id in self.checkouts:
             thing["checkout"] = self.checkouts[task.task_id]
-            if self.parent_session_id is not None:
-                parent = {"session_id": self.parent_session_id, "task_id": task.task_id}
-                thing["parent"] = parent
         return thing
 
 
@@ -149,7 +165,7 @@ def plan(
         prompts: Texts, mappings or `TaskSpec` objects.
         options: The options of `launch`.
         environ: The environment that tasks inherit; default: that of this process.
-        parent_session_id: The session that this one retries.
+        parent_session_id: The sessions that this one goes on from, separated by commas.
 
     Returns:
         The plan; `LaunchPlan.start` starts it.
@@ -186,18 +202,33 @@ def plan(
 
 @overload
 def launch(
-    prompts: Iterable[Any], *, dry_run: Literal[False] = False, **options: Any
+    prompts: Iterable[Any],
+    *,
+    vary: Mapping[str, Any] | None = ...,
+    repeats: int = ...,
+    dry_run: Literal[False] = False,
+    **options: Any,
 ) -> Session: ...
 
 
 @overload
 def launch(
-    prompts: Iterable[Any], *, dry_run: Literal[True], **options: Any
+    prompts: Iterable[Any],
+    *,
+    vary: Mapping[str, Any] | None = ...,
+    repeats: int = ...,
+    dry_run: Literal[True],
+    **options: Any,
 ) -> list[dict[str, Any]]: ...
 
 
 def launch(
-    prompts: Iterable[Any], *, dry_run: bool = False, **options: Any
+    prompts: Iterable[Any],
+    *,
+    vary: Mapping[str, Any] | None = None,
+    repeats: int = 1,
+    dry_run: bool = False,
+    **options: Any,
 ) -> Session | list[dict[str, Any]]:
     """Starts tasks in parallel and returns at once; they outlive this process.
 
@@ -207,9 +238,14 @@ def launch(
     Args:
         prompts: One text a task, or a mapping with ``prompt`` and perhaps ``id`` and a task's
             own options.
+        vary: Option → its levels, such as ``{"model": ["sonnet", "opus"]}``: each prompt is
+            there for every combination.
+        repeats: How often each of them is there.
         dry_run: Check everything, start nothing, and return what would run.
-        **options: ``results_dir``, ``claude_path`` and every option of
-            `cpr_nb.model.options.OPTIONS`, such as ``max_parallel``, ``model``,
+        **options: ``reuse=True`` attaches to the newest session that was asked the same, whatever
+            became of it, and says so (so it is by default once the notebook's extension is
+            loaded; ``fresh=True`` runs it again); ``results_dir``, ``claude_path`` and every
+            option of `cpr_nb.model.options.OPTIONS`, such as ``max_parallel``, ``model``,
             ``permissions``, ``allow``, ``schema``, ``timeout_s``, ``budget_usd``, ``name``.
             ``schema`` is a JSON schema or a Python type: docs/schemas.md.
 
@@ -227,12 +263,29 @@ def launch(
         >>> cpr.launch(["say hello"], dry_run=True, claude_path="sh")[0]["prompt"]
         'say hello'
     """
-    planned = plan(prompts, options)
+    from cpr_nb import _reuse
+
+    reuse = _reuse.take(options)
+    factors = combinations(vary, repeats, options)
+    strange = [name for name in vary or () if name not in OPTIONS]
+    if strange:
+        raise unknown_option(strange[0], "vary", per_task=True)
+    planned = plan(_varied(prompts, factors), options)
     for warning in slash_warnings(planned.tasks):
         warnings.warn(warning, stacklevel=2)
     if dry_run:
         return dry_rows(planned)
-    return planned.start()
+    return _reuse.start(planned, reuse=reuse)
+
+
+def _varied(prompts: Any, factors: list[dict[str, Any]]) -> Any:
+    """The tasks for each combination of factors; the prompts as they are if nothing varies."""
+    if factors == [{}]:
+        return prompts
+    tasks = check_tasks(expand(_elements(prompts), factors))
+    for number, task in enumerate(tasks):
+        task.origin["factors"] = factors[number % len(factors)]
+    return tasks
 
 
 def dry_rows(planned: LaunchPlan) -> list[dict[str, Any]]:
@@ -256,10 +309,14 @@ def _answer_types(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> dict
     return {i: s for i, s in schemas.items() if isinstance(s, Answer) and s.is_typed}
 
 
-def _tasks(prompts: Any) -> list[TaskSpec]:
+def _elements(prompts: Any) -> list[Any]:
     if isinstance(prompts, str | bytes | Mapping) or not isinstance(prompts, Iterable):
         raise InputError("must be a list: one text, or one mapping, a task", "prompts")
-    elements = list(prompts)
+    return list(prompts)
+
+
+def _tasks(prompts: Any) -> list[TaskSpec]:
+    elements = _elements(prompts)
     if elements and all(isinstance(element, TaskSpec) for element in elements):
         return elements
     return check_tasks(elements)

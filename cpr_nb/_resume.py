@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cpr_nb._retry import check_ours, stored_values
+from cpr_nb._again import check_ours, stored_values
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+from cpr_nb import _sync
 from cpr_nb._as_completed import AsCompleted
 from cpr_nb._branches import Branches
+from cpr_nb._charts import Charts
+from cpr_nb._results import Results
+from cpr_nb._shown import ShownSession
+from cpr_nb._steering import Steering
 from cpr_nb._tables import SessionTables
-from cpr_nb._task import Task, deadline, poll_delays_s
+from cpr_nb._task import Task, deadline
 from cpr_nb.model import errors, states
-from cpr_nb.model.options import check_options
-from cpr_nb.store import catalog, layout, requests
+from cpr_nb.store import catalog
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_asked, read_session
+from cpr_nb.store.words import on_one_line
 
 
-class Session(Branches, SessionTables):
+class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
     """A handle on a session: of ours, or of the seed's.
 
     It is a view on the session's folder. To drop it, to interrupt a wait or to restart the
@@ -82,16 +87,7 @@ class Session(Branches, SessionTables):
         return float(cost) if isinstance(cost, int | float) else None
 
     def __repr__(self) -> str:
-        self.refresh()
-        snapshot, total = self._snapshot, self.head.get("total", 0)
-        name = f" {self.name}" if self.name else ""
-        counts = ", ".join(
-            f"{snapshot.count('n_' + what)} {what}"
-            for what in ("succeeded", "failed", "cancelled", "skipped", "running", "pending")
-            if snapshot.count("n_" + what)
-        )
-        cost = f", USD {self.cost_usd:.2f} estimate" if self.cost_usd is not None else ""
-        return f"<Session {self.id[:8]}{name} {snapshot.state}: {total} tasks, {counts}{cost}>"
+        return on_one_line(self.refresh().snapshot)
 
     # -- its tasks --------------------------------------------------------------------------
 
@@ -189,10 +185,7 @@ class Session(Branches, SessionTables):
             SessionInterrupted: If it never will, for the runner is gone.
         """
         end = deadline(timeout)
-        for delay_s in poll_delays_s():
-            if self.look(reached, end, what):
-                return
-            time.sleep(delay_s)
+        _sync.until(lambda: self.look(reached, end, what))
 
     def __await__(self) -> Generator[Any, None, Session]:
         return self._wait_async().__await__()
@@ -200,7 +193,7 @@ class Session(Branches, SessionTables):
     async def _wait_async(self) -> Session:
         import asyncio
 
-        for delay_s in poll_delays_s():
+        for delay_s in _sync.poll_delays_s():
             if self.look(lambda: self._snapshot.state in states.ENDED_STATES, None, "the session"):
                 break
             await asyncio.sleep(delay_s)
@@ -263,119 +256,6 @@ class Session(Branches, SessionTables):
                 if error is not None:
                     raise error
         return self
-
-    # -- asking the runner ------------------------------------------------------------------
-
-    def cancel(self) -> bool:
-        """Ends every task with its process tree; what is written stays.
-
-        If the session's runner is gone, it is done here and now.
-
-        Returns:
-            False if the session had ended already.
-
-        Raises:
-            SessionNotUsable: If the seed wrote the session, or it can't be read.
-        """
-        if self.done():
-            return False
-        self.ask("cancel", requests.cancel_name(None))
-        return True
-
-    def pause(self) -> None:
-        """Starts nothing more until `resume`; what runs goes on.
-
-        Raises:
-            SessionNotUsable: If no runner works on it.
-        """
-        self._require_runner("pause")
-        requests.leave(self.paths, layout.PAUSE)
-
-    @property
-    def max_parallel(self) -> int:
-        """How many tasks may run at once; 0 for no limit. It can be changed while they run."""
-        return self.refresh().snapshot.count("max_parallel")
-
-    @max_parallel.setter
-    def max_parallel(self, value: int) -> None:
-        checked = check_options({"max_parallel": value})["max_parallel"]
-        self._require_runner("set max_parallel of")
-        requests.leave(self.paths, layout.MAX_PARALLEL, str(checked))
-
-    def resume(self, env: Mapping[str, str] | None = None) -> Session:
-        """Goes on after an interruption, a pause, or before a limit is over.
-
-        Of an interrupted session, what has ended stays as it is; an agent that still runs is
-        taken over; one that was cut off goes on with its conversation.
-
-        Args:
-            env: Values of variables that the launch was given: they are not stored.
-
-        Returns:
-            This session.
-
-        Raises:
-            SessionNotUsable: If it has ended, or runs already.
-            InputError: If a value of ``env`` is missing.
-            LaunchError: If the runner does not come up.
-
-        Example:
-            >>> import cpr_nb as cpr
-            >>> cpr.attach("3f2a").resume().wait()  # doctest: +SKIP
-        """
-        from cpr_nb._resume import resume
-
-        resume(self, dict(env or {}))
-        return self.refresh()
-
-    def ask(self, verb: str, request: str) -> None:
-        """Leaves a request, and carries it out if no runner is there to do so.
-
-        Args:
-            verb: What to call it in an error.
-            request: The name of the request.
-
-        Raises:
-            SessionNotUsable: If it can't be done.
-        """
-        if self._snapshot.state != states.INTERRUPTED:
-            self._require_runner(verb)
-            requests.leave(self.paths, request)
-            return
-        from cpr_nb._resume import settle
-
-        settle(self, request)
-
-    def _require_runner(self, verb: str) -> None:
-        """Refuses what only a live runner can do."""
-        self.refresh()
-        if self._snapshot.is_seed:
-            raise errors.SessionNotUsable(f"can't {verb} {self.id}: the seed wrote this session")
-        if not self._snapshot.is_live:
-            raise errors.SessionNotUsable(
-                f"can't {verb} {self.id}: it is {self._snapshot.state}, no runner works on it"
-            )
-
-    def retry(self, *, all_tasks: bool = False, **options: Any) -> Session:
-        """Runs the tasks that ended without success again, as a new session.
-
-        The new session has the same prompts, ids and options, and points to this one.
-
-        Args:
-            all_tasks: Run those that succeeded again, too.
-            **options: Options of `cpr_nb.launch` that go before the old ones.
-
-        Returns:
-            The new session.
-
-        Raises:
-            SessionNotUsable: If nothing is to be retried, or the seed wrote the session: it
-                kept only 50 characters of each prompt.
-            InputError: If an option can't be right, or an environment value is missing.
-        """
-        from cpr_nb._retry import plan_retry
-
-        return plan_retry(self, all_tasks=all_tasks, options=options).start()
 
 
 def attach(session: str, results_dir: str | os.PathLike[str] | None = None) -> Session:

@@ -27,6 +27,7 @@ class SessionTables:
         def refresh(self) -> Session: ...
 
     def _table(self, name: str, **how: Any) -> Any:
+        import cpr_nb.pandas  # noqa: F401 - the table is a command, too
         from cpr_nb.frames.sessions import of_tasks
 
         return of_tasks(name, [self.refresh().snapshot], **how)
@@ -50,13 +51,22 @@ class SessionTables:
     def tasks_df(
         self, *, states: States | None = None, full: bool = False, strict: bool = True
     ) -> Any:
-        """A row a task.
+        """A row a task; of an experiment also a column a factor (see ``vary``).
+
+        With ``full=True`` a column of a factor's name, such as ``model``, is called
+        ``model_used``.
 
         Example:
             >>> import cpr_nb as cpr
             >>> cpr.attach("3f2a").tasks_df(states="failed")  # doctest: +SKIP
         """
-        return self._table("tasks_df", states=states, full=full, strict=strict)
+        made, problems = self._table("tasks_df", states=states, full=full, strict=False)
+        if strict and problems:
+            return self._table("tasks_df", states=states, full=full, strict=True)
+        from cpr_nb.frames.results import with_factors
+
+        made = with_factors(made, self.refresh().snapshot)
+        return made if strict else (made, problems)
 
     @overload
     def events_df(

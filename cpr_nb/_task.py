@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb._shown import ShownTask
 from cpr_nb._tables import TaskTables
 from cpr_nb.model import errors, states
 from cpr_nb.model.activity import Activity
@@ -28,7 +29,7 @@ _ERRORS = {
 }
 
 
-class Task(TaskTables):
+class Task(TaskTables, ShownTask):
     """A handle on one task. It is a view: to drop it never touches the work.
 
     Get one from a `Session`: ``session[0]``, ``session.task("docs")``.
@@ -43,6 +44,11 @@ class Task(TaskTables):
         self._index = index
 
     # -- what it is -------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The session that it belongs to."""
+        return self._session
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -281,14 +287,6 @@ class Task(TaskTables):
             return False
         self._session.ask("cancel", requests.cancel_name(self.id))
         return True
-
-
-def poll_delays_s() -> Iterator[float]:
-    """How long to wait between two looks at a folder: short at first, then 0.2 s."""
-    delay_s = 0.01
-    while True:
-        yield delay_s
-        delay_s = min(0.2, delay_s * 1.3)
 
 
 def deadline(timeout: float | None) -> float | None:

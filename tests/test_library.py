@@ -320,6 +320,24 @@ def test_attach_reads_sessions_of_the_seed(work: Path) -> None:
     assert cpr.attach("58f2").task("docs-task").prompt == "Add documentation"
 
 
+# --- charts -------------------------------------------------------------------------------------
+
+
+def test_charts_show_a_session_that_runs_and_one_that_ended(stub: Stub, work: Path) -> None:
+    session = held_session(stub)
+    assert "1 task · running" in session.timeline().text
+    assert "1 not known" in session.cost_chart().text
+    stub.release("held")
+    session.wait(LIMIT_S)
+    timeline = session.timeline()
+    assert "1: succeeded" in timeline.svg and "USD 0.25 estimate" in timeline.text
+    timeline.save(work / "timeline.svg")
+    assert (work / "timeline.svg").read_text().startswith("<svg ")
+    shutil.copytree(SEED, work / "results", dirs_exist_ok=True)
+    with pytest.raises(cpr.SessionNotUsable, match="the seed wrote this session"):
+        cpr.attach("eb0e").timeline()
+
+
 # --- a handle is only a view --------------------------------------------------------------------
 
 

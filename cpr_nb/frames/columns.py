@@ -15,6 +15,8 @@ from cpr_nb.model import states
 #: What a function that makes a table returns; named here, for only this package knows pandas.
 DataFrame = pd.DataFrame
 
+#: The attribute of a table that says in which results directory its sessions are.
+PLACE = "cpr_results_dir"
 TIME = "datetime64[us, UTC]"
 #: The ordered categories: the words of `cpr_nb.model.states`, in their order.
 CATEGORIES = {

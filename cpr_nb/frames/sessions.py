@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, cast, overload
 
 from cpr_nb.frames import choice
 from cpr_nb.frames.choice import Since, States
-from cpr_nb.frames.columns import DataFrame, table
+from cpr_nb.frames.columns import PLACE, DataFrame, table
 from cpr_nb.frames.events import denial_rows, event_rows, tool_call_rows
 from cpr_nb.frames.streams import Problem, View, streams_of
 from cpr_nb.frames.tables import TABLES
@@ -195,12 +195,16 @@ def of_tasks(
     wanted = choice.chosen_words(states, choice.TASK_WORDS)
     problems: list[Problem] = []
     rows: list[dict[str, Any]] = []
+    place = None
     for snapshot in snapshots:
+        place = str(Path(snapshot.paths.root).parent)
         problems.extend(_unreadable(snapshot))
         tasks = choice.tasks(snapshot, wanted, index)
         view = View(snapshot, tasks, streams_of(snapshot.paths.root), problems)
         rows.extend(_task_rows(view, full=full) if name == "tasks_df" else _ROWS[name](view))
     made = _table(name, rows, full=full)
+    if place is not None:
+        made.attrs[PLACE] = place
     if not strict:
         return made, problems
     if problems:

@@ -23,15 +23,21 @@ class TaskSpec:
         prompt: The prompt in full.
         options: The task's own options, checked.
         where: What to call it in an error, such as ``prompts[2]``.
+
+    Attributes:
+        origin: What else session.json says of it: ``row`` (of the frame, from 0), ``factors``,
+            ``parent`` (the task that it goes on from) and ``follows`` (whose conversation it
+            goes on with).
     """
 
-    __slots__ = ("options", "prompt", "task_id", "where")
+    __slots__ = ("options", "origin", "prompt", "task_id", "where")
 
     def __init__(self, task_id: str, prompt: str, options: dict[str, Any], where: str) -> None:
         self.task_id = task_id
         self.prompt = prompt
         self.options = options
         self.where = where
+        self.origin: dict[str, Any] = {}
 
 
 def check_tasks(

@@ -67,6 +67,7 @@ def build_argv(
     conversation_id: str,
     *,
     resume: bool = False,
+    follows: str = "",
     many_folders: bool = False,
     has_branch: bool = False,
 ) -> list[str]:
@@ -77,6 +78,7 @@ def build_argv(
         options: The task's options over the session's, checked.
         conversation_id: The conversation's UUID, chosen before the start.
         resume: Whether the conversation exists already.
+        follows: The conversation that this one begins with a copy of; empty for none.
         many_folders: Whether tasks of the session run in different folders.
         has_branch: Whether the task has a checkout and a branch of its own.
 
@@ -89,6 +91,8 @@ def build_argv(
     """
     mode, tools = _MODES[options.get("permissions", "edits")]
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
+    if follows and not resume:
+        argv += ["--resume", follows, "--fork-session"]
     argv += ["--resume" if resume else "--session-id", conversation_id]
     argv += ["--permission-mode", mode]
     # One flag a rule with "=": a rule may hold spaces and commas, and a flag that takes

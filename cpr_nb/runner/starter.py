@@ -79,6 +79,7 @@ class Starter:
             options,
             conversation_id,
             resume=bool(words),
+            follows=asked.get("follows", ""),
             many_folders=self._many_folders,
             has_branch=bool(checkout.get("branch")),
         )

@@ -46,6 +46,11 @@ class SessionPaths:
         return f"{self.root}/session.json"
 
     @property
+    def frame(self) -> str:
+        """The table whose rows the tasks are about; written once."""
+        return f"{self.root}/frame.json"
+
+    @property
     def runner(self) -> str:
         """Who works on it."""
         return f"{self.root}/runner.json"

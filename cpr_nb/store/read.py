@@ -27,7 +27,8 @@ STALE_AFTER_S = 600.0
 _TRIES = 5
 _TRY_AGAIN_S = 0.02
 _HEAD_BYTES = 4096
-_TASKS_MARK = b',\n"tasks":[\n'
+#: Between the head of a status.json of ours and its tasks, a line each.
+TASKS_MARK = b',\n"tasks":[\n'
 
 
 class Snapshot:
@@ -111,7 +112,7 @@ def _read_once(paths: SessionPaths, *, tasks: bool) -> Snapshot:
     found = status.pop("tasks", None)
     task_list = [t for t in found if isinstance(t, dict)] if isinstance(found, list) else []
     _complete(status, task_list)
-    state = _state(paths, status)
+    state = state_of(paths, status)
     return Snapshot(paths, status, task_list if tasks else None, state)
 
 
@@ -215,7 +216,7 @@ def _read_head(path: str) -> dict[str, Any] | None:
         return None
     finally:
         os.close(fd)
-    end = data.find(_TASKS_MARK)
+    end = data.find(TASKS_MARK)
     if end < 0:
         return None
     try:
@@ -267,7 +268,8 @@ def _int(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _state(paths: SessionPaths, status: dict[str, Any]) -> str:
+def state_of(paths: SessionPaths, status: dict[str, Any]) -> str:
+    """A session's state, from the head of its status.json and from whether its lock is held."""
     overall = status.get("overall_status")
     if overall in states.ENDED_STATES:
         return str(overall)

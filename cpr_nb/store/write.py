@@ -144,6 +144,7 @@ def create_session(
     asked: dict[str, Any],
     tasks: list[dict[str, Any]],
     head: dict[str, Any],
+    frame: dict[str, Any] | None = None,
 ) -> tuple[layout.SessionPaths, int]:
     """Creates a session's folder, complete and durable, with its lock held by us.
 
@@ -156,6 +157,7 @@ def create_session(
         asked: The head of session.json.
         tasks: One object a task: id, prompt, options.
         head: The head of the first status.json.
+        frame: The frame whose rows the tasks are about, if there is one.
 
     Returns:
         The session's paths, and the descriptor that holds the lock.
@@ -172,6 +174,8 @@ def create_session(
         os.mkdir(new.requests, 0o700)
         lock_fd = hold_lock(new.lock)
         write_new(new.session, b"".join(_session_pieces(asked, tasks)), durable=True)
+        if frame is not None:
+            write_new(new.frame, dump(frame), durable=True)
         bases = (
             record.base_fields(number, task["id"], task["prompt"])
             for number, task in enumerate(tasks, 1)

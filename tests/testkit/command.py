@@ -110,10 +110,15 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: self._begin(slave),
         )
         os.close(slave)
         self.output = b""
+
+    @staticmethod
+    def _begin(slave: int) -> None:
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
 
     def __enter__(self) -> Terminal:
         return self

@@ -1,0 +1,153 @@
+"""The user's frame joined with what the agents answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cpr_nb.frames.answers import answer_table, check_collisions
+from cpr_nb.frames.columns import PLACE, Column, table
+from cpr_nb.frames.mapping import FIGURES, RESULT, check_taken
+from cpr_nb.frames.tables import TABLES
+from cpr_nb.model import states
+from cpr_nb.store.lineage import Step, newest, steps
+from cpr_nb.store.read import Snapshot, read_answer
+from cpr_nb.store.results import last_result
+from cpr_nb.store.rows import task_row, task_state
+
+_PROMPT = "prompt"
+_FIGURES = [column for column in TABLES["tasks_df"].columns if column.name in FIGURES]
+
+
+def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) -> pd.DataFrame:
+    """A table of answers; see `Session.results_df`.
+
+    Args:
+        snapshot: The session.
+        frame: The frame whose rows the tasks are about, if there is one.
+        flatten: Nested objects as columns of their own.
+    """
+    first, best = steps(snapshot), newest(snapshot)
+    parts = [_joined(first, frame), factors(first)]
+    schemas = [step.schema for step in first]
+    schema = schemas[0] if schemas and all(s == schemas[0] for s in schemas) else None
+    answers = [
+        _answer(step) if task_state(step.task)[1] == states.SUCCEEDED else None for step in best
+    ]
+    if schema is not None:
+        parts.append(answer_table(answers, schema, pd.RangeIndex(len(best)), flatten=flatten))
+    else:
+        dtype = "string" if all(s is None for s in schemas) else "object"
+        parts.append(table(({RESULT: answer} for answer in answers), [Column(RESULT, dtype, "")]))
+    rows = [task_row(step.snapshot, step.task, streamed=False) for step in best]
+    order = {name: number for number, name in enumerate(FIGURES)}
+    figures = table(rows, sorted(_FIGURES, key=lambda column: order[column.name]))
+    parts.append(figures)
+    if frame is None and schema is not None:  # a launch takes any schema
+        check_collisions(parts[2].columns, [])
+        parts[0] = parts[0].drop(columns=parts[2].columns, errors="ignore")
+    index = parts[0].index
+    made = pd.concat([part.set_axis(index) for part in parts], axis=1)
+    made.attrs[PLACE] = str(Path(snapshot.paths.root).parent)
+    return made
+
+
+def _joined(first: list[Step], frame: pd.DataFrame | None) -> pd.DataFrame:
+    """The rows of the frame, one a task; the prompts if there is no frame."""
+    told = [step.asked.get("row") for step in first]
+    if frame is not None:
+        numbers = [n for n in told if isinstance(n, int) and 0 <= n < len(frame)]
+        if len(numbers) == len(told):
+            return frame.iloc[numbers]
+    prompts = [step.asked.get("prompt", step.task.get("prompt")) for step in first]
+    return table(({_PROMPT: prompt} for prompt in prompts), [Column(_PROMPT, "string", "")])
+
+
+def factors(tasks: list[Step]) -> pd.DataFrame:
+    """What varied: a column a factor, a category in the order of its levels."""
+    told = [step.asked.get("factors") for step in tasks]
+    levels = [mine if isinstance(mine, dict) else {} for mine in told]
+    found = {}
+    for name in dict.fromkeys(name for mine in levels for name in mine):
+        values = [mine.get(name) for mine in levels]
+        try:
+            kinds = list(dict.fromkeys(value for value in values if value is not None))
+            found[name] = pd.Series(pd.Categorical(values, categories=kinds))
+        except TypeError:  # such as lists: a level of ``allow``
+            found[name] = pd.Series(values, dtype="object")
+    return pd.DataFrame(found, index=range(len(tasks)))
+
+
+def with_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
+    """The table of a session's tasks with a column a factor, after the prompts.
+
+    Args:
+        tasks: The table.
+        snapshot: The session.
+    """
+    told = steps(snapshot)
+    made = factors(told)
+    if made.columns.empty:
+        return tasks
+    numbers = {step.ids[1]: number for number, step in enumerate(told)}
+    made = made.iloc[[numbers[task_id] for task_id in tasks["task_id"]]].set_axis(tasks.index)
+    tasks = tasks.rename(columns={name: f"{name}_used" for name in made.columns})
+    at = list(tasks.columns).index("prompt") + 1
+    parts = [tasks.iloc[:, :at], made, tasks.iloc[:, at:]]
+    return pd.concat(parts, axis=1)
+
+
+def _answer(step: Step) -> Any:
+    """The object of a task with a schema, else its text."""
+    task_id, attempt = step.ids[1], step.task.get("attempts")
+    if step.schema is None:
+        text = read_answer(step.snapshot.paths, task_id)
+        return None if text is None else text.removesuffix("\n")
+    stream = step.snapshot.paths.stream(task_id, attempt if isinstance(attempt, int) else 1)
+    return (last_result(stream) or {}).get("structured_output")
+
+
+def with_score(
+    made: pd.DataFrame,
+    name: str,
+    function: Callable[[pd.Series[Any]], Any],
+    known: dict[tuple[str, str], Any],
+) -> pd.DataFrame:
+    """The results with a score.
+
+    Args:
+        made: The results.
+        name: The column's name.
+        function: Scores a row.
+        known: Scores and errors of attempts that were scored before; it is added to.
+    """
+    error_name = f"{name}_error"
+    check_taken(made, [name, error_name])
+    scores: list[Any] = []
+    errors: list[str | None] = []
+    for number in range(len(made)):
+        row = made.iloc[number]
+        if pd.isna(row["outcome"]):
+            score, error = None, None
+        else:
+            key = (row["session_id"], row["task_id"])
+            if key not in known:
+                known[key] = _scored(function, row)
+            score, error = known[key]
+        scores.append(score)
+        errors.append(error)
+    column = pd.Series(scores, index=made.index, dtype="object").convert_dtypes()
+    told = pd.Series(errors, index=made.index, dtype="string")
+    return pd.concat([made, column.rename(name), told.rename(error_name)], axis=1)
+
+
+def _scored(
+    function: Callable[[pd.Series[Any]], Any], row: pd.Series[Any]
+) -> tuple[Any, str | None]:
+    try:
+        return function(row), None
+    except Exception as error:
+        return None, f"{type(error).__name__}: {error}"

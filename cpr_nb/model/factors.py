@@ -1,0 +1,130 @@
+"""Experiments: the same tasks for every combination of some factors, several times."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from cpr_nb.model.errors import InputError
+from cpr_nb.model.options import OPTIONS, check_options
+
+#: The column that counts repeats, from 1.
+REPEAT = "repeat"
+#: What a task is besides its options: no factor may be called so.
+_RESERVED = ("id", "prompt", REPEAT)
+
+
+def combinations(
+    vary: Mapping[str, Sequence[Any]] | None, repeats: int = 1, given: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Every combination of the factors' levels, each as often as it is repeated.
+
+    Args:
+        vary: Factor → its levels. A factor is an option of tasks, or any other name: the
+            template's business then.
+        repeats: How often each combination is there.
+        given: The options that the launch was given: none of them can vary too.
+
+    Returns:
+        Factor → level, a dictionary a combination; the last factor changes fastest, and
+        ``repeat`` (from 1, if there are several) faster still.
+
+    Raises:
+        InputError: If a factor, a level or the number of repeats can't be right.
+
+    Example:
+        >>> combinations({"model": ["sonnet", "opus"]})
+        [{'model': 'sonnet'}, {'model': 'opus'}]
+        >>> combinations(None, repeats=2)
+        [{'repeat': 1}, {'repeat': 2}]
+    """
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+        raise InputError(f"must be a whole number from 1, not {repeats!r}", "repeats")
+    if vary is not None and not isinstance(vary, Mapping):
+        raise InputError("must be a mapping of factors to lists of levels", "vary")
+    factors = {name: _levels(name, levels, given) for name, levels in (vary or {}).items()}
+    if repeats > 1:
+        factors[REPEAT] = list(range(1, repeats + 1))
+    return [
+        dict(zip(factors, levels, strict=True)) for levels in itertools.product(*factors.values())
+    ]
+
+
+def _levels(name: str, levels: Any, given: Collection[str]) -> list[Any]:
+    where = f"vary[{name!r}]"
+    if not isinstance(name, str) or not name.isidentifier() or name in _RESERVED:
+        raise InputError(
+            "can't be the name of a factor: an option, or a place of a template", where
+        )
+    if name in given:
+        raise InputError(f"{name} is given as an option too: it can't vary then", where)
+    option = OPTIONS.get(name)
+    if option is not None and not option.per_task:
+        raise InputError(f"{name} is an option of the session, not of a task", where)
+    if isinstance(levels, str | bytes | Mapping) or not isinstance(levels, Iterable):
+        raise InputError(f"must be a list of levels, not {levels!r}", where)
+    found = list(levels)
+    if not found:
+        raise InputError("has no levels", where)
+    for number, level in enumerate(found):
+        if level in found[:number]:
+            raise InputError(
+                f"{level!r} is in it twice; repeats= runs the same several times", where
+            )
+        if option is not None:
+            check_options({name: level}, f"vary[{number}]", per_task=True)
+    return found
+
+
+def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The elements of a launch for each combination of factors.
+
+    Args:
+        elements: Texts or mappings, as in a prompts file.
+        combinations: Of factors, all of them options of tasks.
+
+    Returns:
+        The elements, those of one prompt beside each other.
+
+    Raises:
+        InputError: If an element has an option of its own that is to vary.
+
+    Example:
+        >>> expand(["fix it"], combinations({"model": ["sonnet", "opus"]}))
+        [{'prompt': 'fix it', 'model': 'sonnet'}, {'prompt': 'fix it', 'model': 'opus'}]
+    """
+    found: list[Any] = []
+    for index, element in enumerate(elements):
+        given = dict(element) if isinstance(element, Mapping) else {"prompt": element}
+        for nth, factors in enumerate(combinations, 1):
+            twice = [name for name in factors if name in given]
+            if twice:
+                raise InputError(
+                    f"has a {twice[0]} of its own, which is to vary", f"prompts[{index}]"
+                )
+            more = options_of(factors)
+            if isinstance(given.get("id"), str):
+                more["id"] = nth_id(given["id"], nth, len(combinations))
+            found.append({**given, **more})
+    return found
+
+
+def nth_id(given: str, nth: int, n_all: int) -> str:
+    """The user's id of a task that is there several times.
+
+    Example:
+        >>> nth_id("docs", 2, 4), nth_id("docs", 1, 1)
+        ('docs-2', 'docs')
+    """
+    return given if n_all == 1 else f"{given}-{nth}"
+
+
+def options_of(factors: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a combination's factors that are options.
+
+    Example:
+        >>> options_of({"model": "opus", "tone": "dry", "repeat": 2})
+        {'model': 'opus'}
+    """
+    return {name: level for name, level in factors.items() if name in OPTIONS}

@@ -1,0 +1,78 @@
+"""Prompts with places to fill: `{name}`, and no other syntax.
+
+A place is an identifier between braces, and nothing else between them. Prompts carry JSON and
+code, so every other brace stays as it is: ``{}``, ``{0}``, ``{a.b}``, ``{x:>3}``, ``{"a": 1}``. For
+braces around a word that is no place, write them twice: ``{{name}}`` becomes ``{name}``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cpr_nb.model.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WORD = re.compile(r"(\{+)(\w+)(\}+)")
+
+
+def names(template: str) -> tuple[str, ...]:
+    """The places of a template, each once, in order.
+
+    Example:
+        >>> names('Review {path} for {who}: {"as": "JSON"}, {path}, {{not this}}, {{nor_this}}')
+        ('path', 'who')
+    """
+    found = (match[2] for match in _WORD.finditer(template) if _is_place(match))
+    return tuple(dict.fromkeys(found))
+
+
+def fill(template: str, values: Mapping[str, object], where: str = "") -> str:
+    """Puts values into the places of a template.
+
+    What is put in is never looked at again: a value may contain braces.
+
+    Args:
+        template: The text.
+        values: Name → value; ``str`` of it goes in. More of them than places is fine.
+        where: The element that carries the template, for the error.
+
+    Returns:
+        The text.
+
+    Raises:
+        InputError: If a place has no value.
+
+    Example:
+        >>> fill('Answer {who} as {"name": "{{who}}"}', {"who": "{Ann}"})
+        'Answer {Ann} as {"name": "{who}"}'
+    """
+
+    def one(match: re.Match[str]) -> str:
+        opening, name, closing = match.groups()
+        if _is_place(match):
+            if name not in values:
+                raise _unknown(name, values, where)
+            return f"{opening[1:]}{values[name]}{closing[1:]}"
+        if name.isidentifier():
+            return f"{opening[1:]}{name}{closing[1:]}"
+        return match[0]
+
+    return _WORD.sub(one, template)
+
+
+def _is_place(match: re.Match[str]) -> bool:
+    """Whether it is no word between braces that are written twice."""
+    return match[2].isidentifier() and min(len(match[1]), len(match[3])) == 1
+
+
+def _unknown(name: str, values: Mapping[str, object], where: str) -> InputError:
+    import difflib
+
+    near = difflib.get_close_matches(name, [str(known) for known in values], n=1)
+    hint = f"did you mean {{{near[0]}}}? " if near else ""
+    return InputError(
+        f"nothing is called {{{name}}}: {hint}For the braces themselves write {{{{{name}}}}}", where
+    )
