@@ -24,8 +24,8 @@ _TONES = {
     "ok": ("#2e7d32", "#81c784"),
     "bad": ("#c62828", "#ef9a9a"),
     "run": ("#1565c0", "#90caf9"),
+    "warn": ("#a15c00", "#ffcc80"),
 }
-_TONES["warn"] = ("#a15c00", "#ffcc80")
 GREY = "#767676"
 _NOT_IN_XML = {0xFFFE: "?", 0xFFFF: "?"}
 #: State → tone. Colour is for states only.
