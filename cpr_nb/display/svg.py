@@ -107,7 +107,9 @@ def document(title: str, description: str, height: float, parts: Sequence[str]) 
     """
     size = f'width="{WIDTH}" height="{num(height)}" viewBox="0 0 {WIDTH} {num(height)}"'
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="cpr-chart" role="img" {size} '
+        # Of a prompt with $…$ in it, a notebook would make mathematics.
+        '<svg xmlns="http://www.w3.org/2000/svg" class="cpr-chart mathjax_ignore tex2jax_ignore" '
+        f'role="img" {size} '
         f'fill="{GREY}" font-family="system-ui,sans-serif" font-size="12">'
         f"<title>{clean(title)}</title><desc>{clean(description)}</desc>"
     )
