@@ -13,8 +13,10 @@ from datetime import datetime
 from typing import (
     Annotated,
     Any,
+    ClassVar,
     Literal,
     NotRequired,
+    Required,
     TypedDict,
     get_args,
     get_origin,
@@ -24,7 +26,8 @@ from typing import (
 
 import msgspec
 
-from cpr_nb.model.dialect import WrongSchema, subschemas
+from cpr_nb.model.dialect import WrongSchema
+from cpr_nb.model.keywords import subschemas
 
 _WAYS = (
     "a JSON schema, a mapping of columns to Python types, a dataclass, a TypedDict, a NamedTuple, "
@@ -168,6 +171,8 @@ def _why_not(hint: Any, error: Exception, custom: Callable[[Any], dict[str, Any]
     reason = str(error).partition(" requires either:")[0].strip()
     reason = " ".join(reason.split()) or type(error).__name__
     for name, part in _hints(hint).items():
+        if get_origin(part) in (ClassVar, NotRequired, Required):
+            part = get_args(part)[0]
         try:
             msgspec.json.schema(part, schema_hook=custom)
         except Exception:
@@ -260,8 +265,9 @@ class _Order:
         if "required" in node:
             places = {name: place for place, name in enumerate(node.get("properties", ()))}
             node["required"].sort(key=lambda name: places.get(name, 0))
+        title = str(node.get("title", "")).partition("[")[0]  # of a generic: Box[int]
         for name, part in properties.items():
-            if (node.get("title"), name) in self._moments:
+            if (title, name) in self._moments:
                 for text in (part, *part.get("anyOf", ())):
                     if text.get("type") == "string":
                         text.setdefault("format", "date-time")

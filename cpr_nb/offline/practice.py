@@ -17,6 +17,7 @@ from typing import Any
 
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
+_begun: tuple[Mapping[str, Any], Path] | None = None
 _AUTHOR = {"NAME": "Practice", "EMAIL": "practice@example.com"}
 
 
@@ -29,7 +30,7 @@ def begin(
     """Makes this process practise: its environment, its current folder, who answers.
 
     The environment is replaced by one that is built from nothing: no login of yours is in it.
-    Folder and API end with the process.
+    Folder and API end with the process. To begin the same once more goes on in the same folder.
 
     Args:
         script: What the API plays, see `cpr_nb.offline.scripted_api`.
@@ -42,13 +43,19 @@ def begin(
     Example:
         >>> begin({"default": [{"text": "Hello."}]}, {"a.py": "x = 1"})  # doctest: +SKIP
     """
+    global _begun
+    if _begun is not None and _begun[0] == script:
+        os.chdir(_begun[1])
+        return _begun[1]
     home = Path(tempfile.mkdtemp(prefix="cpr-practice-"))
     api = ScriptedApi(script)
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     atexit.register(api.close)
     folder = home / "shop"
     folder.mkdir()
+    _begun = script, folder
     environ = cli_environment(api.url, home, path=os.environ.get("PATH"))
+    environ["GIT_PAGER"] = "cat"  # a pager would wait for a key
     for role in ("AUTHOR", "COMMITTER"):
         environ |= {f"GIT_{role}_{what}": value for what, value in _AUTHOR.items()}
     os.environ.clear()

@@ -12,7 +12,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+)
 
 import attrs
 import jsonschema
@@ -21,7 +32,7 @@ import pydantic
 import pytest
 from hypothesis import example, given, settings
 from testkit.schemas import ANSWER, REFUSED, WHOLE, N, of, text
-from testkit.schemas_draw import like_schemas, typed_values
+from testkit.schemas_draw import like_schemas, tidy_schemas, typed_values
 
 from cpr_nb.model.errors import AnswerError, CprError, InputError
 from cpr_nb.model.options import MAX_SCHEMA_BYTES
@@ -222,6 +233,22 @@ class Attrs:
     s: str = "s"
 
 
+Kind = TypeVar("Kind")
+
+
+@dataclass
+class Box(Generic[Kind]):
+    item: Kind
+    at: datetime | None = None
+
+
+def test_a_generic_class_may_be_filled() -> None:
+    found = read_schema(Box[Level])
+    assert found["properties"]["item"] == {"$ref": "#/$defs/Level"}
+    assert found["properties"]["at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
+    assert found.convert({"item": "high"}) == Box(Level.HIGH)
+
+
 def test_fields_and_choices_keep_their_order() -> None:
     found = read_schema(Review)
     assert list(found["properties"]) == ["z", "b", "a", "c", "d"]
@@ -303,6 +330,7 @@ def test_two_types_of_one_name_are_refused() -> None:
     [
         ({"n": complex}, "'n' has a type that JSON can't hold, <class 'complex'>"),
         ({"a": int, "n": list[object]}, r"'n' has a type that JSON can't hold, list\[object\]"),
+        ({"a": NotRequired[int], "n": set[complex]}, r"'n' has a type that JSON can't hold, set\["),
         ({"a": int, "n": int, 3: str}, "the name of a column must be a text, not 3"),
         ({"a": int, "n": "str"}, "'n' must be a Python type, not 'str'"),
         ({"a": int, "n": ["low", "high"]}, r"for choices, Literal\['low', 'high'\]"),
@@ -384,7 +412,7 @@ def test_a_schema_that_was_read_is_taken_again() -> None:
 
 
 @settings(max_examples=300)
-@given(like_schemas())
+@given(like_schemas() | tidy_schemas())
 @example({"$ref": "#/x", "x": []})
 @example({"type": "object", "properties": {"n": {"$ref": "#/properties"}}})
 @example({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}})
