@@ -27,7 +27,6 @@ _TONES = {
     "warn": ("#a15c00", "#ffcc80"),
 }
 GREY = "#767676"
-_NOT_IN_XML = {0xFFFE: "?", 0xFFFF: "?"}
 #: State → tone. Colour is for states only.
 TONE = {
     states.SUCCEEDED: "ok",
@@ -128,9 +127,8 @@ def clean(text: str, limit: int = 200) -> str:
 
 
 def _plain(text: str, limit: int) -> str:
-    """On one line, without what drives a terminal, and without what XML can't hold."""
-    sound = text.encode("utf-8", "replace").decode().translate(_NOT_IN_XML)
-    return one_line(strip_controls(sound), limit)
+    """On one line, without what drives a terminal; what XML can't hold is not printable."""
+    return one_line(strip_controls(text), limit)
 
 
 def text(
