@@ -247,6 +247,7 @@ def launch(
             loaded; ``fresh=True`` runs it again); ``results_dir``, ``claude_path`` and every
             option of `cpr_nb.model.options.OPTIONS`, such as ``max_parallel``, ``model``,
             ``permissions``, ``allow``, ``schema``, ``timeout_s``, ``budget_usd``, ``name``.
+            ``schema`` is a JSON schema or a Python type: docs/schemas.md.
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary a task.

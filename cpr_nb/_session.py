@@ -11,6 +11,7 @@ from typing import Any
 from cpr_nb import _sync
 from cpr_nb._as_completed import AsCompleted
 from cpr_nb._branches import Branches
+from cpr_nb._charts import Charts
 from cpr_nb._results import Results
 from cpr_nb._shown import ShownSession
 from cpr_nb._steering import Steering
@@ -23,7 +24,7 @@ from cpr_nb.store.read import Snapshot, read_asked, read_session
 from cpr_nb.store.words import on_one_line
 
 
-class Session(Steering, Branches, Results, SessionTables, ShownSession):
+class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
     """A handle on a session: of ours, or of the seed's.
 
     It is a view on the session's folder. To drop it, to interrupt a wait or to restart the

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +22,9 @@ from cpr_nb.model.errors import InputError
 #: The columns of a table of results that are not of the schema.
 OURS = ("result", "session_id", "task_id", "ok", "outcome", "cost_usd", "duration_s")
 DAY = "datetime64[us]"
-#: More columns than this are not made of nested objects: they stay objects.
-MAX_FLAT_COLUMNS = 1000
+#: An object that would make more columns than this, or lies deeper, stays an object.
+MAX_COLUMNS = 1000
+MAX_DEPTH = 20
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DTYPES = {"string": "string", "integer": "Int64", "number": "Float64", "boolean": "boolean"}
@@ -38,7 +40,7 @@ class AnswerColumn(NamedTuple):
         doc: What the schema says of it, its ``description``.
         categories: The choices, in the schema's order.
         path: The keys that lead to its value.
-        types: Which types of JSON an ``object`` column holds; empty for any.
+        types: Which types of JSON it may hold; empty for any.
     """
 
     name: str
@@ -72,13 +74,16 @@ def answer_columns(
     """
     if not isinstance(schema, Mapping):
         return ()
-    top = _properties(schema, schema)
     columns: list[AnswerColumn] = []
+    top = _properties(schema)
     for name, node in top.items():
-        found = list(_columns((name,), node, schema, (), MAX_FLAT_COLUMNS if flatten else 0))
+        whole = [_column((name,), node, schema)[0]]
+        room = max(0, MAX_COLUMNS - len(columns))
+        found = list(islice(_columns((name,), node, schema), room + 1)) if flatten else whole
+        names = {column.name for column in found}
         taken = {column.name for column in columns} | (top.keys() - {name})
-        if len(found) + len(columns) > MAX_FLAT_COLUMNS or {c.name for c in found} & taken:
-            found = list(_columns((name,), node, schema, (), 0))
+        if len(found) > room or len(names) < len(found) or names & taken:
+            found = whole
         columns += found
     return tuple(columns)
 
@@ -164,22 +169,16 @@ class _Leaf(NamedTuple):
 
 
 def _columns(
-    path: tuple[str, ...], node: Any, root: Mapping[str, Any], above: tuple[int, ...], room: int
+    path: tuple[str, ...], node: Any, root: Mapping[str, Any], above: tuple[int, ...] = ()
 ) -> Iterator[AnswerColumn]:
-    """The column of a property, or the columns of the object that it is, at most ``room``."""
+    """The column of a property, or the columns of the object that it is."""
     column, inner = _column(path, node, root)
-    parts = _properties(inner, root) if room and inner is not None else {}
-    if not parts or id(inner) in above or len(parts) > room:
+    parts = _properties(inner)
+    if not parts or id(inner) in above or len(path) == MAX_DEPTH:
         yield column
         return
-    found: list[AnswerColumn] = []
     for name, part in parts.items():
-        room_left = room - len(found)
-        found += _columns((*path, name), part, root, (*above, id(inner)), room_left)
-        if len(found) > room or len({c.name for c in found}) < len(found):
-            yield column
-            return
-    yield from found
+        yield from _columns((*path, name), part, root, (*above, id(inner)))
 
 
 def _column(
@@ -245,13 +244,10 @@ def _leaf(node: Mapping[str, Any]) -> _Leaf:
         types = frozenset(_type_of(choice) for choice in choices)
         return _Leaf(types, choices=tuple(choice for choice in choices if choice is not None))
     words = node.get("type", "object" if "properties" in node else "array")
-    types = frozenset(w for w in (words if isinstance(words, list) else [words]) if _is_word(w))
+    words = words if isinstance(words, list) else [words]
+    types = frozenset(word for word in words if isinstance(word, str))
     shape = node.get("format")
     return _Leaf(types, shape if isinstance(shape, str) else "", node=node)
-
-
-def _is_word(word: object) -> bool:
-    return isinstance(word, str)
 
 
 def _type_of(value: object) -> str:
@@ -268,8 +264,8 @@ def _target(ref: str, root: Mapping[str, Any]) -> Any:
         return None
 
 
-def _properties(node: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
-    found = node.get("properties")
+def _properties(node: Mapping[str, Any] | None) -> dict[str, Any]:
+    found = node.get("properties") if node is not None else None
     return dict(found) if isinstance(found, Mapping) else {}
 
 
@@ -314,7 +310,7 @@ def _series(values: list[Any], column: AnswerColumn) -> pd.Series[Any]:
     if column.dtype == "category":
         return _category(values, column.categories)
     if column.dtype == TIME:
-        values = [v if isinstance(v, str) and _MOMENT.fullmatch(v) else None for v in values]
+        values = [value if _is_moment(value) else None for value in values]
     elif column.dtype == DAY:
         return pd.Series(np.array([_day(value) for value in values], dtype=DAY))
     elif column.dtype == "object":
@@ -349,6 +345,18 @@ def _index_dtype(categories: tuple[Any, ...]) -> Any:
     kinds = {type(category) for category in categories}
     fits = all(not isinstance(c, int) or -(1 << 63) <= c < 1 << 63 for c in categories)
     return None if len(kinds) == 1 and fits else "object"
+
+
+def _is_moment(value: object) -> bool:
+    """Whether a text has a day and a time, of years that Python knows in UTC, too."""
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        return False
+    try:
+        moment = datetime.fromisoformat(value)
+        moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _day(value: object) -> np.datetime64:

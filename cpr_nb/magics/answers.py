@@ -192,8 +192,9 @@ def _status(shell: InteractiveShell, args: Namespace) -> Any:
 
 def _watch(shell: InteractiveShell, args: Namespace) -> Any:
     if _in_notebook(shell):
-        return common.open_session(args)
-    _module("watch").run(args)
+        common.open_session(args).show()
+    else:
+        _module("watch").run(args)
     return None
 
 

@@ -12,7 +12,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+)
 
 import attrs
 import jsonschema
@@ -21,7 +32,7 @@ import pydantic
 import pytest
 from hypothesis import example, given, settings
 from testkit.schemas import ANSWER, REFUSED, WHOLE, N, of, text
-from testkit.schemas_draw import like_schemas, typed_values
+from testkit.schemas_draw import like_schemas, tidy_schemas, typed_values
 
 from cpr_nb.model.errors import AnswerError, CprError, InputError
 from cpr_nb.model.options import MAX_SCHEMA_BYTES
@@ -138,6 +149,8 @@ class Inner(NamedTuple):
 
 
 Seconds = NewType("Seconds", float)
+Birthday = NewType("Birthday", datetime)
+MOMENT = {"type": "string", "format": "date-time"}
 
 
 @pytest.mark.parametrize(
@@ -169,6 +182,24 @@ Seconds = NewType("Seconds", float)
             datetime | None,
             {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
         ),
+        (
+            list[datetime] | str,
+            {"anyOf": [{"type": "array", "items": MOMENT}, {"type": "string"}]},
+        ),
+        (
+            dict[str, tuple[str, Annotated[datetime, "words"]]] | None,
+            {
+                "anyOf": [
+                    {"type": "object", "additionalProperties": {
+                        "type": "array", "minItems": 2, "maxItems": 2,
+                        "items": {"anyOf": [{"type": "string"}, MOMENT]},
+                    }},
+                    {"type": "null"},
+                ]
+            },
+        ),
+        (tuple[Birthday, ...], {"type": "array", "items": MOMENT}),
+        (Annotated[datetime, msgspec.Meta(tz=True)], MOMENT),
         (date, {"type": "string", "format": "date"}),
         (time, {"type": "string"}),
         (timedelta, {"type": "string", "format": "duration"}),
@@ -222,6 +253,22 @@ class Attrs:
     s: str = "s"
 
 
+Kind = TypeVar("Kind")
+
+
+@dataclass
+class Box(Generic[Kind]):
+    item: Kind
+    at: datetime | None = None
+
+
+def test_a_generic_class_may_be_filled() -> None:
+    found = read_schema(Box[Level])
+    assert found["properties"]["item"] == {"$ref": "#/$defs/Level"}
+    assert found["properties"]["at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
+    assert found.convert({"item": "high"}) == Box(Level.HIGH)
+
+
 def test_fields_and_choices_keep_their_order() -> None:
     found = read_schema(Review)
     assert list(found["properties"]) == ["z", "b", "a", "c", "d"]
@@ -256,6 +303,8 @@ def test_a_class_may_stand_for_a_whole_answer() -> None:
 
 class Model(pydantic.BaseModel):
     """A model."""
+
+    model_config = {"strict": True}
 
     when: date = pydantic.Field(alias="at", description="the day")
     level: Level = Level.HIGH
@@ -303,6 +352,7 @@ def test_two_types_of_one_name_are_refused() -> None:
     [
         ({"n": complex}, "'n' has a type that JSON can't hold, <class 'complex'>"),
         ({"a": int, "n": list[object]}, r"'n' has a type that JSON can't hold, list\[object\]"),
+        ({"a": NotRequired[int], "n": set[complex]}, r"'n' has a type that JSON can't hold, set\["),
         ({"a": int, "n": int, 3: str}, "the name of a column must be a text, not 3"),
         ({"a": int, "n": "str"}, "'n' must be a Python type, not 'str'"),
         ({"a": int, "n": ["low", "high"]}, r"for choices, Literal\['low', 'high'\]"),
@@ -384,7 +434,7 @@ def test_a_schema_that_was_read_is_taken_again() -> None:
 
 
 @settings(max_examples=300)
-@given(like_schemas())
+@given(like_schemas() | tidy_schemas())
 @example({"$ref": "#/x", "x": []})
 @example({"type": "object", "properties": {"n": {"$ref": "#/properties"}}})
 @example({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}})

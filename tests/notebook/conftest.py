@@ -50,7 +50,9 @@ def shell(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Shell]:
     in_env(stub_env)
-    yield Shell(capsys)
+    shell = Shell(capsys)
+    yield shell
+    shell.good("%unload_ext cpr_nb")  # what it changes is for the whole process
     InteractiveShell.clear_instance()
 
 

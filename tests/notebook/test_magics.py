@@ -281,6 +281,7 @@ def test_a_name_is_only_set_if_all_went_well(shell: Shell) -> None:
 # --- Tab ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # a kernel calls it too
 def test_tab_completes_commands_options_values_and_sessions(
     shell: Shell, ended: cpr.Session
 ) -> None:
@@ -298,5 +299,6 @@ def test_tab_completes_commands_options_values_and_sessions(
     assert shell.completions("%cpr watch --ex") == ["--exit-code"]
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_tab_leaves_files_to_the_shell(shell: Shell, file: Path) -> None:
     assert any("my" in match for match in shell.completions("%cpr run my"))

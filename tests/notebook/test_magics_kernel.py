@@ -12,20 +12,36 @@ from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 
-
-def test_waiting_shows_the_session_once_and_names_it(kernel: Kernel) -> None:
-    waits = "%cpr run --wait {file} -o s"
-    kernel.good("file = 'p.jsonl'; open(file, 'w').write('\"one\"\\n\"two\"')")
-    cells = kernel.run_all(waits, "s.state", "s")
-    assert [cell.status for cell in cells] == ["ok"] * 3
-    assert len(cells[0].results()) == 1 and cells[0].text("stderr") == ""
-    assert cells[1].results()[0]["text/plain"] == "'completed'"
-    assert len(cells[2].results()) == 1, "in another cell it is shown again"
+WAITING = """
+from cpr_nb import _sync
+until = _sync.until
+_sync.until = lambda reached: (print("waiting", flush=True), until(reached))
+"""
 
 
-def test_a_launch_shows_the_session_once(kernel: Kernel) -> None:
-    cells = kernel.run_all("%%cpr run -o s\none\n", "await s")
-    assert [len(cell.results()) for cell in cells] == [1, 1]
+def test_waiting_shows_the_session_once_and_names_it(kernel: Kernel, stub: Stub) -> None:
+    stub.fifos("held")
+    kernel.good(WAITING)
+    waiting = kernel.send(f"%%cpr run --wait -o s\n{plan(here='held', gate='held')}\n")
+    kernel.await_output("waiting")
+    stub.await_here("held")
+    stub.release("held")
+    (cell,) = kernel.collect([waiting])
+    # The live view, and what is saved beside it; not once more as the cell's value.
+    assert cell.status == "ok" and cell.kinds() == ["view", "html"]
+    cells = kernel.run_all("s.state", "s")
+    assert cells[0].results()[0]["text/plain"] == "'completed'"
+    assert cells[1].kinds() == ["value"], "in another cell it is shown again"
+
+
+def test_a_launch_shows_the_session_once(kernel: Kernel, stub: Stub) -> None:
+    stub.fifos("held")
+    cell = kernel.good(f"%%cpr run -o s\n{plan(here='held', gate='held')}\n")
+    stub.await_here("held")
+    assert cell.kinds() == ["view", "html"]
+    stub.release("held")
+    assert kernel.good("await s").kinds() == ["value"]
+    assert kernel.good("%cpr watch").kinds() == ["view", "html"]
 
 
 def test_an_interrupt_ends_the_wait_says_so_and_the_session_goes_on(
@@ -33,10 +49,7 @@ def test_an_interrupt_ends_the_wait_says_so_and_the_session_goes_on(
 ) -> None:
     stub.fifos("held")
     held = plan(here="held", gate="held")
-    kernel.good(
-        "from cpr_nb import _sync\nuntil = _sync.until\n"
-        "_sync.until = lambda reached: (print('waiting', flush=True), until(reached))"
-    )
+    kernel.good(WAITING)
     waiting = kernel.send(f"s = get_ipython().run_cell_magic('cpr', 'run --wait', {held!r})")
     kernel.await_output("waiting")
     stub.await_here("held")
@@ -49,6 +62,14 @@ def test_an_interrupt_ends_the_wait_says_so_and_the_session_goes_on(
     cells = kernel.run_all("s.wait()", "await s", "%cpr list")
     assert [cell.status for cell in cells] == ["ok"] * 3
     assert "text/html" in cells[2].results()[0] and len(cells[2].results()) == 1
+
+
+def test_a_chart_is_shown_as_html_once(kernel: Kernel) -> None:
+    kernel.good("s = cpr.launch(['a', 'b'])\nawait s")
+    for code in ("s.timeline()", "s.cost_chart()"):
+        (shown,) = kernel.good(code).results()
+        assert shown["text/html"].startswith("<svg ") and "2 tasks" in shown["text/plain"]
+        assert {*shown} == {"text/html", "text/plain"}
 
 
 def test_a_mistake_has_no_traceback_and_stops_run_all(kernel: Kernel) -> None:

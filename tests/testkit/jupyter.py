@@ -117,9 +117,12 @@ class Browser:
         folder: Where the profile goes.
         width: Of the window, in pixels.
         height: Of the window, in pixels.
+        scale: How many pixels of a picture a pixel of the window is.
     """
 
-    def __init__(self, folder: Path, width: int = 1200, height: int = 900) -> None:
+    def __init__(
+        self, folder: Path, width: int = 1200, height: int = 900, scale: float = 1
+    ) -> None:
         self._playwright = sync_playwright().start()
         try:
             self.context = self._playwright.chromium.launch_persistent_context(
@@ -128,6 +131,7 @@ class Browser:
                 headless=True,
                 args=_ARGUMENTS,
                 viewport={"width": width, "height": height},
+                device_scale_factor=scale,
             )
         except BaseException:
             self._playwright.stop()

@@ -36,6 +36,17 @@ class Cell:
             c["text"] for kind, c in self.messages if kind == "stream" and c["name"] == stream
         )
 
+    def kinds(self) -> list[str]:
+        """What it showed, a word each: a ``view`` of widgets, ``html``, or its ``value``."""
+        kinds = []
+        for kind, content in self.messages:
+            if kind == "execute_result":
+                kinds.append("value")
+            elif kind == "display_data":
+                is_view = "application/vnd.jupyter.widget-view+json" in content["data"]
+                kinds.append("view" if is_view else "html")
+        return kinds
+
     def results(self) -> list[dict[str, Any]]:
         """The bundles of what it showed: its last expression, and ``display``."""
         shown = ("execute_result", "display_data")
@@ -59,6 +70,7 @@ class Kernel:
         self._manager = KernelManager(context=self._context, connection_file=str(file))
         self._folder, self._env = folder, dict(env)
         self._client: BlockingKernelClient
+        self._kept: list[dict[str, Any]] = []  # seen while something was waited for
 
     def __enter__(self) -> Kernel:
         env = {**self._env, "IPYTHONDIR": str(self._folder.parent / "ipython")}
@@ -108,7 +120,7 @@ class Kernel:
                 cells[parent] = Cell(message["content"])
         idle = set(ids)
         while idle:
-            message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            message = self._kept.pop(0) if self._kept else self._client.get_iopub_msg(LIMIT_S)
             parent, content = message["parent_header"].get("msg_id"), message["content"]
             if parent in cells:
                 cells[parent].messages.append((message["msg_type"], content))
@@ -120,7 +132,8 @@ class Kernel:
         """Waits until a cell that runs has printed this."""
         seen = ""
         while text not in seen:
-            message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            message = self._client.get_iopub_msg(LIMIT_S)
+            self._kept.append(message)
             if message["msg_type"] == "stream":
                 seen += message["content"]["text"]
 

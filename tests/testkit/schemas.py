@@ -58,7 +58,7 @@ TAKEN: dict[str, tuple[Any, Any]] = {
     "letters": (text(r"^\p{Lu}\u{308}?$"), "Ä"),
     "a named group": (text(r"(?<y>\d)\k<y>"), "11"),
     "look around": (text(r"(?<!a)b(?=c)(?:d|c{1,2})+?"), "bc"),
-    "empty classes": (text(r"[^]|[]"), "x"),
+    "empty classes": (text(r"[^]|a[]"), "x"),
     "of Decimals": (text(r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"), "1.5"),
 }
 DEFINITIONS = {
@@ -146,6 +146,9 @@ REFUSED: dict[str, Refused] = {
         {**of(n={"$ref": "#/$defs/A"}), "$defs": {"A": {"anyOf": [{"$ref": "#/$defs/A"}, N]}}},
         "at $defs.A: stands for itself, without end",
         "",
+    ),
+    "by what depends": Refused(
+        {**of(n=N), "dependencies": {"n": {"$ref": "#"}}}, "stands for itself, without end", ""
     ),
     "unused": Refused(
         {**of(n=N), "$defs": {"A": {"type": "x"}}}, "at $defs.A.type: must be", "API"

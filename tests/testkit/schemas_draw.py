@@ -75,6 +75,52 @@ def like_schemas() -> st.SearchStrategy[dict[str, Any]]:
     return top | top | _keywords(schemas())
 
 
+#: Values that choices and answers share, so that they meet.
+COMMON = st.sampled_from(["low", "high", "", "2026-05-01", 1, 1.0, 0, 2.5, True, False, None, [1]])
+_KNOWN = ("array", "boolean", "integer", "null", "number", "object", "string")
+_LEAVES = st.one_of(
+    st.sampled_from(_KNOWN).map(lambda word: {"type": word}),
+    st.lists(st.sampled_from(_KNOWN), min_size=1, max_size=3, unique=True).map(
+        lambda words: {"type": words}
+    ),
+    st.lists(
+        COMMON, min_size=1, max_size=4, unique_by=lambda v: (isinstance(v, bool), str(v), v != v)
+    ).map(lambda values: {"enum": [v for n, v in enumerate(values) if not _among(v, values[:n])]}),
+    COMMON.map(lambda value: {"const": value}),
+    st.just({}) | st.just(True),
+    st.sampled_from(["A", "B"]).map(lambda name: {"$ref": f"#/$defs/{name}"}),
+)
+
+
+def _among(value: Any, others: list[Any]) -> bool:
+    return any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in others)
+
+
+def _holding(part: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    parts = st.lists(part, min_size=1, max_size=3)
+    return st.one_of(
+        st.builds(
+            lambda key, several: {key: several}, st.sampled_from(["anyOf", "oneOf", "allOf"]), parts
+        ),
+        part.map(lambda items: {"type": "array", "items": items}),
+        st.dictionaries(st.sampled_from(["x", "y", "x.y"]), part, min_size=1, max_size=3).map(
+            lambda named: {"type": "object", "properties": named}
+        ),
+    )
+
+
+def tidy_schemas() -> st.SearchStrategy[dict[str, Any]]:
+    """Whole schemas that are taken."""
+    part = st.recursive(_LEAVES, _holding, max_leaves=4)
+    plain = _LEAVES.filter(lambda leaf: "$ref" not in str(leaf))
+    return st.builds(
+        lambda named, a, b: {"type": "object", "properties": named, "$defs": {"A": a, "B": b}},
+        st.dictionaries(st.sampled_from(["n", "m", "place", "a.b", "place.x"]), part, max_size=4),
+        plain,
+        st.just({"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}) | plain,
+    )
+
+
 # -- types with values ------------------------------------------------------------------------
 
 
