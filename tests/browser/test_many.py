@@ -89,7 +89,7 @@ def test_rows_stay_where_they_are_under_the_pointer(
         plan(here=n, gate=n, exit=3, result=None) if n in ("t0", "t15") else n for n in names
     ]
     cell = launching(prompts, stub_for, max_parallel=20, attempts=1)
-    book: Notebook = notebooks("pointer.ipynb", [cell])
+    book: Notebook = notebooks("pointer.ipynb", [cell, "s.wait()"])
     output = book.run(0)
     stub_for.await_here("t0")
     stub_for.await_here("t15")
@@ -105,7 +105,17 @@ def test_rows_stay_where_they_are_under_the_pointer(
     # The pointer leaves: failures come first again.
     book.page.mouse.move(2, 2)
     expect(rows(output).filter(has_text="failed").first).to_have_attribute("data-at", "0")
+    # A wait lets clicks through: an output opens while the cell runs.
+    book.start(1)
+    row = rows(output).filter(has_text="running")
+    row.click()
+    viewer = output.locator(".cpr-out")
+    expect(viewer.locator('[data-tab="prompt"]')).to_be_visible()
+    viewer.locator('[data-tab="prompt"]').click()
+    expect(viewer.locator("pre")).to_contain_text("Do it.")
+    assert "[*]" in book.page.locator(".jp-Cell").nth(1).inner_text()
     stub_for.release("t0")
+    book.finish()
 
 
 HOSTILE = [
