@@ -248,13 +248,14 @@ class LiveView(View):
         self._box = widget.box()
         self._place, self._still = Place(), Place()
         self._card, self._card_at = "", 0.0
-        self._is_closed = False
+        self._is_replaced = False
         self._add(root)
 
     def _add(self, root: str) -> None:
         part = Part(root)
         self.listen(part)
         self._parts.append(part)
+        self._is_replaced = False
         self._box.children = [*self._box.children, part.box]
 
     def display(self) -> None:
@@ -271,18 +272,21 @@ class LiveView(View):
 
     def tick(self) -> float | None:
         """Looks once; see `cpr_nb.display.ticker.Shown`."""
-        if self._is_closed:
-            return None
         self.hear()
+        if self._is_replaced and self.is_hidden:
+            self._close()
+        if not self._parts:
+            return None
         changed = sum(part.tick() for part in self._parts) > 0
+        is_alive = any(part.pane.snapshot.is_live for part in self._parts)
+        self._draw_card(now=not is_alive)
+        if is_alive and not self.is_hidden:
+            self._pace_s = pace(self._pace_s, changed=changed)
+            return self._pace_s
         has_ended = all(part.pane.has_ended for part in self._parts)
-        self._draw_card(now=has_ended)
-        if has_ended:
-            if not (self._keep or self._holders):
-                self._replace()
-            return None  # what the browser says wakes it
-        self._pace_s = pace(self._pace_s, changed=changed)
-        return None if self.is_hidden else self._pace_s
+        if has_ended and not (self._is_replaced or self._keep or self._holders):
+            self._replace()
+        return None  # what the browser says wakes it
 
     def take(self, part: Part, message: dict[str, Any]) -> None:
         """Takes a message that concerns what is shown."""
@@ -315,11 +319,18 @@ class LiveView(View):
 
     def _replace(self) -> None:
         """Leaves the static card where the widgets were: it needs no kernel."""
-        self._is_closed = True
+        self._is_replaced = True
         self._place.update(self._bundle(still=False))
         self._still.update(_EMPTY)
+
+    def _close(self) -> None:
+        """Ends the widgets, once the browser has taken them away.
+
+        A page that was loaded anew does not know the place any more: it keeps them.
+        """
         for part in self._parts:
             part.close()
+        self._parts.clear()
         self._box.close()
 
 
@@ -340,7 +351,7 @@ class StillView:
         """Shows it in the cell that runs, and looks after it until the session ends."""
         self._told = self._bundle()
         self._place.show(self._told)
-        if not self._pane.has_ended:
+        if self._pane.snapshot.is_live:
             ticker.add(self)
 
     def tick(self) -> float | None:
@@ -350,7 +361,7 @@ class StillView:
         if bundle != self._told:
             self._told = bundle
             self._place.update(bundle)
-        return None if self._pane.has_ended else 1.0
+        return 1.0 if self._pane.snapshot.is_live else None
 
     def fail(self, error: Exception) -> None:
         """Is told why it will not be looked after any more."""

@@ -5,6 +5,7 @@ An ordinary thread: a task on the kernel's own loop stands still while a cell co
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Protocol
@@ -80,7 +81,8 @@ class Ticker:
         try:
             again_s = shown.tick()
         except Exception as error:  # one that can't be shown must not stop the others
-            shown.fail(error)
+            with contextlib.suppress(Exception):  # such as a widget that is closed
+                shown.fail(error)
         with self._lock:
             if self._due[shown] != float("inf"):
                 return

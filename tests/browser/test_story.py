@@ -143,6 +143,10 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     again = book.run(3)
     expect(row(again, 3)).to_contain_text("– cancelled")
     expect(row(again, 6)).to_contain_text("running")
+    # The old view can't hear anything any more, and says so.
+    output.locator(".cpr-grid").first.hover()
+    book.page.mouse.move(2, 2)
+    expect(output.locator(".cpr-asking").first).to_contain_text("No word from the kernel")
     again.scroll_into_view_if_needed()
     shot("6-attached-after-a-restart-dark")
     book.save()

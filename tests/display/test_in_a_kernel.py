@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testkit import processes
 from testkit.kernel import Kernel
 from testkit.stub import Stub, plan
 
@@ -40,6 +42,20 @@ def test_a_live_session_is_a_widget_with_html_and_text_beside(kernel: Kernel, st
     assert "2 succeeded" in bundle["text/html"] and WIDGET not in bundle
     kernel.good(GONE)
     assert kernel.good(THREADS).text() == "[]\n"
+
+
+@pytest.mark.parametrize("then", ["s", "s.show(widgets=False)"])
+def test_when_the_runner_is_gone_the_thread_ends_too(
+    kernel: Kernel, stub: Stub, work: Path, then: str
+) -> None:
+    launch(kernel, stub, then)
+    (runner,) = work.glob("results/session-*/runner.json")
+    processes.end(json.loads(runner.read_text())["pid"])
+    assert "cpr resume" in kernel.await_shown("✕ interrupted")["text/html"]
+    kernel.good(GONE)
+    assert kernel.good(THREADS).text() == "[]\n"
+    kernel.good("s.cancel()")
+    kernel.good("s.wait(60)")
 
 
 def test_an_ended_session_and_a_task_are_cards(kernel: Kernel, stub: Stub) -> None:

@@ -61,6 +61,19 @@ def test_one_that_can_not_be_shown_does_not_stop_the_others() -> None:
     assert str(bad.error) == "no" and good.n_looks == 3
 
 
+def test_one_that_can_not_even_tell_why_does_not_stop_the_others() -> None:
+    class Mute(Probe):
+        def fail(self, error: Exception) -> None:
+            super().fail(error)
+            raise RuntimeError("closed")
+
+    ticker, bad, good = Ticker(), Mute(ValueError("no")), Probe(0.001, 0.001, None)
+    ticker.add(bad)
+    ticker.add(good)
+    assert bad.done.wait(LIMIT_S) and good.done.wait(LIMIT_S)
+    await_end(ticker)
+
+
 def test_who_is_added_again_is_looked_at_at_once() -> None:
     ticker, probe = Ticker(), Probe(1e6, None)
     ticker.add(probe)
