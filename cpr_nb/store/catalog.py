@@ -112,7 +112,12 @@ def _upwards(folder: str) -> Iterator[str]:
         folder = parent
 
 
-def _session_names(directory: str) -> Iterator[str]:
+def session_names(directory: str) -> Iterator[str]:
+    """The names of the folders of sessions in a results directory, in any order.
+
+    Raises:
+        ResultsDirError: If it can't be read; one that is not there has none.
+    """
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -135,7 +140,7 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
 
 def _holds_session(directory: str) -> bool:
     try:
-        return any(_session_names(directory))
+        return any(session_names(directory))
     except ResultsDirError:
         return False
 
@@ -150,7 +155,7 @@ def list_sessions(directory: str) -> list[Snapshot]:
         A snapshot without tasks of each; a stranger's folder too, as ``unreadable``.
     """
     sessions = [
-        read_session(f"{directory}/{name}", tasks=False) for name in _session_names(directory)
+        read_session(f"{directory}/{name}", tasks=False) for name in session_names(directory)
     ]
     sessions.sort(key=_age, reverse=True)
     return sessions
@@ -179,7 +184,7 @@ def find_session(directory: str, wanted: str) -> str:
     folder, slash, name = wanted.rstrip("/").rpartition("/")
     if slash and name.startswith(SESSION_PREFIX) and os.path.isdir(wanted):
         return os.path.join(os.path.abspath(folder or "/"), name)
-    ids = [name.removeprefix(SESSION_PREFIX) for name in _session_names(directory)]
+    ids = [name.removeprefix(SESSION_PREFIX) for name in session_names(directory)]
     begin = wanted.removeprefix(SESSION_PREFIX)
     if begin in ids:
         return f"{directory}/{SESSION_PREFIX}{begin}"

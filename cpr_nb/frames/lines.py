@@ -1,0 +1,117 @@
+"""Streams as whole lines, a piece at a time, and their events: no file is ever held whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+
+from cpr_nb.model.events import parse_line
+
+_PIECE_BYTES = 1 << 20
+_NEWLINE, _OPEN, _CLOSE = b"\n{}"
+
+E = TypeVar("E")
+
+
+class _Decoder(Protocol[E]):
+    def decode(self, data: bytes) -> E: ...
+    def decode_lines(self, data: Any) -> list[E]: ...
+
+
+def pieces(file: BinaryIO) -> Iterator[memoryview]:
+    """What is left of a file, in whole lines; the last piece may lack its newline.
+
+    A piece is good until the next is asked for.
+    """
+    size = os.fstat(file.fileno()).st_size - file.tell()
+    buffer = bytearray(min(max(size, 0) + 1, _PIECE_BYTES))
+    held = 0  # bytes at the buffer's begin that are no whole line yet
+    while n := file.readinto(memoryview(buffer)[held:]):  # type: ignore[attr-defined]
+        end = held + n
+        cut = buffer.rfind(b"\n", held, end) + 1
+        if cut:
+            yield memoryview(buffer)[:cut]
+            buffer[: end - cut] = buffer[cut:end]
+        held = end - cut
+        if held == len(buffer):  # a line longer than that
+            buffer = buffer + bytearray(len(buffer))
+    if held:
+        yield memoryview(buffer)[:held]
+
+
+class Reading(Generic[E]):
+    """What one stream says, for one table: the lines are fed, `take` gets their events.
+
+    Args:
+        decoder: Reads an event of the form that is expected of it.
+    """
+
+    def __init__(self, decoder: _Decoder[E]) -> None:
+        self._decoder = decoder
+        self.n_lines = 0
+        self.n_bytes = 0
+        self.n_torn_bytes = 0  # of a last line that was not fed: it is still being written
+        self.unreadable: list[int] = []  # the numbers of lines that are no event
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Takes lines, in order."""
+        self.n_bytes += len(data)
+        n_lines = count_objects(data)
+        if n_lines:
+            try:
+                events = self._decoder.decode_lines(data)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                events = []
+            if len(events) == n_lines:
+                self.n_lines += n_lines
+                self.take(events)
+                return
+        self.take(list(self._one_by_one(bytes(data))))
+
+    def _one_by_one(self, data: bytes) -> Iterator[E | dict[str, Any]]:
+        lines = data.split(b"\n")
+        torn = lines.pop()
+        for line in lines:
+            self.n_lines += 1
+            event = self.event(line)
+            if event is not None:
+                yield event
+            elif line.strip():
+                self.unreadable.append(self.n_lines)
+        event = self.event(torn) if torn else None
+        if event is not None:  # else it is still being written
+            yield event
+
+    def event(self, line: bytes) -> E | dict[str, Any] | None:
+        """The event of a line; None if it is none."""
+        try:
+            return self._decoder.decode(line)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return parse_line(line)  # what is odd, such as NaN or half a surrogate pair
+
+    def take(self, events: list[Any]) -> None:
+        """Takes events, in order: of the decoder's form, or as objects if they lack it."""
+        raise NotImplementedError
+
+
+def count_objects(data: bytes | memoryview) -> int:
+    r"""How many lines there are, if each begins with ``{`` and ends with ``}``; else 0.
+
+    No object can go on over such a line's end: nothing in JSON allows ``}``, a newline and
+    ``{`` in a row inside an object. So if there are as many objects as lines, each is one.
+
+    Example:
+        >>> count_objects(b'{"a":1}\n{}\n'), count_objects(b'{"a":\n1}\n')
+        (2, 0)
+    """
+    found = np.frombuffer(data, np.uint8)
+    if not len(found) or found[0] != _OPEN or found[-1] != _NEWLINE:
+        return 0
+    ends = np.flatnonzero(found == _NEWLINE)
+    if (found[ends - 1] != _CLOSE).any() or (found[ends[:-1] + 1] != _OPEN).any():
+        return 0
+    return len(ends)
