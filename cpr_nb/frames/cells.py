@@ -134,13 +134,14 @@ def _missing(values: list[Any], kinds: set[type]) -> np.ndarray[Any, np.dtype[np
 
 def _moments(values: list[Any]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
     """ISO 8601 times as microseconds since the epoch."""
-    made = np.full(len(values), np.datetime64("NaT", "us"))
-    there = [number for number, value in enumerate(values) if value is not None]
-    known = values if len(there) == len(values) else [values[number] for number in there]
+    known = [value for value in values if value is not None]
     moments = _usual_moments(known)
     if moments is None:
-        moments = np.array([_microseconds(value) for value in known], dtype="datetime64[us]")
-    made[there] = moments
+        return np.array([_microseconds(value) for value in values], dtype="datetime64[us]")
+    if len(known) == len(values):
+        return moments
+    made = np.full(len(values), np.datetime64("NaT", "us"))
+    made[~_missing(values, {_NONE})] = moments
     return made
 
 

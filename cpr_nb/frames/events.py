@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from cpr_nb.frames.lines import Reading
 from cpr_nb.model.events import content_blocks
@@ -30,7 +31,7 @@ class _Block(msgspec.Struct, gc=False):
 
 class _Message(msgspec.Struct, gc=False):
     role: str | None = None
-    model: str | msgspec.UnsetType | None = msgspec.UNSET
+    model: str | msgspec.UnsetType | None = UNSET
     content: str | list[_Block] | None = None
 
 
@@ -80,38 +81,33 @@ class EventReading(Reading[_Event]):
         self.lists: dict[str, list[Any]] = {name: [] for name in self._COLUMNS}
         self._tools: dict[str, object] = {}  # id of a call → its tool
 
-    def take(self, events: list[_Event | dict[str, Any]]) -> None:
+    def take(self, events: list[_Event]) -> None:
         """Takes events, in order."""
         add = [self.lists[name].append for name in self._COLUMNS]
         add_at, add_type, add_subtype, add_role, add_text, add_model, add_tool = add
         tools = self._tools
         for event in events:
-            if isinstance(event, dict):
-                self._take_odd(event)
-                continue
-            message = event.message
-            blocks: Any = None
-            if isinstance(message, _Message):
+            message, blocks, role, model = event.message, None, None, event.model
+            if type(message) is _Message:
                 blocks, role = message.content, message.role
-                model = event.model if message.model is msgspec.UNSET else message.model
-            else:
-                role, model = None, event.model
-            if not isinstance(blocks, list):
-                blocks = () if blocks is None else (_Block("text", blocks),)
+                if message.model is not UNSET:
+                    model = message.model
+            if type(blocks) is not list:
+                blocks = [] if blocks is None else [_Block("text", blocks)]
             for block in blocks:
-                kind, tool, text = block.type, None, block.text
+                kind, tool = block.type, None
                 if kind == "tool_use":
                     tool = tools[str(block.id)] = block.name
-                    text = _raw_text(block.input)
+                    add_text(_raw_text(block.input))
                 elif kind == "tool_result":
-                    tool, text = tools.get(str(block.tool_use_id)), output_text(block.content)
-                elif kind == "thinking":
-                    text = block.thinking
+                    tool = tools.get(str(block.tool_use_id))
+                    add_text(output_text(block.content))
+                else:
+                    add_text(block.thinking if kind == "thinking" else block.text)
                 add_at(event.timestamp)
                 add_type(event.type)
                 add_subtype(kind)
                 add_role(role)
-                add_text(text)
                 add_model(model)
                 add_tool(tool)
             if not blocks:
@@ -123,7 +119,8 @@ class EventReading(Reading[_Event]):
                 add_model(model)
                 add_tool(event.tool_name)
 
-    def _take_odd(self, event: dict[str, Any]) -> None:
+    def take_odd(self, event: dict[str, Any]) -> None:
+        """Takes one event that has not the usual form."""
         for row in _blocks(event, self._tools):
             for name, values in self.lists.items():
                 values.append(row.get(name))
@@ -140,8 +137,8 @@ _EVENTS = msgspec.json.Decoder(_Event)
 
 def _raw_text(raw: msgspec.Raw) -> str | None:
     """JSON as it was written; None if there is none."""
-    text = str(memoryview(raw), "utf-8", "replace")
-    return None if text in ("", "null") else text
+    text = str(raw, "utf-8", "replace")  # type: ignore[arg-type] - it is a buffer
+    return None if text == "null" or not text else text
 
 
 def _first_text(said: Iterable[object]) -> str | None:

@@ -70,21 +70,21 @@ class Reading(Generic[E]):
                 self.n_lines += n_lines
                 self.take(events)
                 return
-        self.take(list(self._one_by_one(bytes(data))))
-
-    def _one_by_one(self, data: bytes) -> Iterator[E | dict[str, Any]]:
-        lines = data.split(b"\n")
-        torn = lines.pop()
+        *lines, torn = bytes(data).split(b"\n")
         for line in lines:
             self.n_lines += 1
-            event = self.event(line)
-            if event is not None:
-                yield event
-            elif line.strip():
+            if not self._feed_line(line) and line.strip():
                 self.unreadable.append(self.n_lines)
-        event = self.event(torn) if torn else None
-        if event is not None:  # else it is still being written
-            yield event
+        if torn:
+            self._feed_line(torn)  # if it is no event it is still being written
+
+    def _feed_line(self, line: bytes) -> bool:
+        event = self.event(line)
+        if isinstance(event, dict):
+            self.take_odd(event)
+        elif event is not None:
+            self.take([event])
+        return event is not None
 
     def event(self, line: bytes) -> E | dict[str, Any] | None:
         """The event of a line; None if it is none."""
@@ -93,8 +93,12 @@ class Reading(Generic[E]):
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return parse_line(line)  # what is odd, such as NaN or half a surrogate pair
 
-    def take(self, events: list[Any]) -> None:
-        """Takes events, in order: of the decoder's form, or as objects if they lack it."""
+    def take(self, events: list[E]) -> None:
+        """Takes events of the decoder's form, in order."""
+        raise NotImplementedError
+
+    def take_odd(self, event: dict[str, Any]) -> None:
+        """Takes an event that has not this form."""
         raise NotImplementedError
 
 

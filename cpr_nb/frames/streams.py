@@ -131,7 +131,7 @@ _DECODER = msgspec.json.Decoder(_Event)
 
 
 class Events(Reading[dict[str, Any]]):
-    """What one stream says, from its events as objects: `feed_event` gets one after the other."""
+    """What one stream says, from its events as objects: `take_odd` gets one after the other."""
 
     def __init__(self) -> None:
         super().__init__(_DECODER)
@@ -139,11 +139,7 @@ class Events(Reading[dict[str, Any]]):
     def take(self, events: list[dict[str, Any]]) -> None:
         """Takes events, in order."""
         for event in events:
-            self.feed_event(event)
-
-    def feed_event(self, event: dict[str, Any]) -> None:
-        """Takes one event."""
-        raise NotImplementedError
+            self.take_odd(event)
 
 
 def streams_of(root: str) -> dict[str, list[int]]:

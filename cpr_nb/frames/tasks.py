@@ -118,16 +118,22 @@ class TaskReading(Reading[_Event]):
         self._n_tool_calls = 0
         self._structured: Any = None
 
-    def take(self, events: list[_Event | dict[str, Any]]) -> None:
+    def take(self, events: list[_Event]) -> None:
         """Takes events, in order."""
         for event in events:
-            odd = isinstance(event, dict)
-            kind = event["type"] if odd else event.type
-            if kind == "assistant":
-                self._n_tool_calls += _n_calls(event)
-            elif kind == "result":
-                found = event.get("structured_output") if odd else event.structured_output
-                self._structured = found
+            if event.type == "result":
+                self._structured = event.structured_output
+            elif event.type == "assistant" and isinstance(event.message, _Message):
+                for block in event.message.content or ():
+                    self._n_tool_calls += isinstance(block, _Block) and block.type == "tool_use"
+
+    def take_odd(self, event: dict[str, Any]) -> None:
+        """Takes one event that has not the usual form."""
+        if event["type"] == "result":
+            self._structured = event.get("structured_output")
+        elif event["type"] == "assistant":
+            blocks = content_blocks(event)
+            self._n_tool_calls += sum(block.get("type") == "tool_use" for block in blocks)
 
     def told(self) -> dict[str, Any]:
         """The columns."""
@@ -136,13 +142,3 @@ class TaskReading(Reading[_Event]):
             "structured": self._structured,
             "output_bytes": self.n_bytes + self.n_torn_bytes,
         }
-
-
-def _n_calls(event: _Event | dict[str, Any]) -> int:
-    if isinstance(event, dict):
-        return sum(block.get("type") == "tool_use" for block in content_blocks(event))
-    message = event.message
-    blocks = message.content if isinstance(message, _Message) else None
-    if not isinstance(blocks, list):
-        return 0
-    return sum(block.type == "tool_use" for block in blocks)
