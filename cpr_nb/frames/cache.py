@@ -233,8 +233,9 @@ def ranges(start: Integers, n_rows: Integers) -> Integers:
         >>> ranges(np.array([5, 0]), np.array([2, 1])).tolist()
         [5, 6, 0]
     """
-    shifts = start - (n_rows.cumsum() - n_rows)
-    return np.repeat(shifts, n_rows) + np.arange(int(n_rows.sum()))
+    shifts: Any = start - (n_rows.cumsum() - n_rows)
+    made: Integers = np.repeat(shifts, n_rows) + np.arange(int(n_rows.sum()))
+    return made
 
 
 def taken(rows: pd.DataFrame, numbers: Integers) -> pd.DataFrame:

@@ -30,7 +30,7 @@ class CallReading(Events):
         self.calls: list[dict[str, Any]] = []
         self._by_id: dict[str, dict[str, Any]] = {}
 
-    def take_odd(self, event: dict[str, Any]) -> None:
+    def feed_event(self, event: dict[str, Any]) -> None:
         """Takes one event."""
         at, kind = event.get("timestamp"), event["type"]
         for block in content_blocks(event):
@@ -111,7 +111,7 @@ class DenialReading(Events):
         self._told: list[dict[str, Any]] = []
         self._result: dict[str, Any] | None = None
 
-    def take_odd(self, event: dict[str, Any]) -> None:
+    def feed_event(self, event: dict[str, Any]) -> None:
         """Takes one event."""
         if event["type"] == "result":
             self._result = event

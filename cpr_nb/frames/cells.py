@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ _FORM = b"0000-00-00T00:00:00.000Z"
 _DIGITS = np.array([place for place, byte in enumerate(_FORM) if byte == ord("0")])
 _MARKS = np.array([place for place, byte in enumerate(_FORM) if byte != ord("0")])
 _MARK_BYTES = np.frombuffer(_FORM, np.uint8)[_MARKS]
+_MOMENTS = pd.DatetimeTZDtype("us", "UTC")
 _NONE = type(None)
 
 
@@ -40,22 +41,36 @@ def series(values: list[Any], dtype: str) -> pd.Series[Any]:
         >>> series([1, 2.0, "3", None], "Int64").tolist()
         [1, 2, <NA>, <NA>]
     """
+    return pd.Series(array(values, dtype), copy=False)
+
+
+def array(values: list[Any], dtype: str) -> Any:
+    """The same as an array, of pandas or (of objects) of numpy."""
     if dtype == "object":
-        return pd.Series(values, dtype="object")
+        made = np.empty(len(values), dtype=object)
+        made[:] = values
+        return made
     if dtype == TIME:
-        return pd.Series(_moments(values)).dt.tz_localize("UTC")
+        return pd.array(_moments(values), dtype=_MOMENTS)
     if dtype in CATEGORIES:
-        return pd.Series(_category(values, CATEGORIES[dtype]))
+        return _category(values, CATEGORIES[dtype])
     if dtype == "string":
-        return pd.Series(_texts(values), copy=False)
+        return _texts(values)
     read, make = _READERS[dtype], _MAKERS[dtype]
     try:
-        made = make(values)
+        found = make(values)
     except OverflowError:
-        made = None
-    if made is None:
-        made = make([read(value) for value in values])
-    return pd.Series(made, copy=False)
+        found = None
+    return found if found is not None else make([read(value) for value in values])
+
+
+def concatenated(arrays: Sequence[Any]) -> Any:
+    """Arrays of one dtype, one after the other."""
+    if len(arrays) == 1:
+        return arrays[0]
+    if isinstance(arrays[0], np.ndarray):
+        return np.concatenate(arrays)
+    return type(arrays[0])._concat_same_type(arrays)
 
 
 # -- all at once ------------------------------------------------------------------------------
@@ -75,7 +90,7 @@ def _texts(values: list[Any]) -> Any:
         made = pa.array(values, **how)
     except (ValueError, TypeError):
         made = pa.array([_text(value) for value in values], **how)
-    return dtype.__from_arrow__(made)
+    return pd.array(made, dtype=dtype)
 
 
 def _is_unicode(values: list[str | None]) -> bool:
@@ -90,7 +105,7 @@ def _is_unicode(values: list[str | None]) -> bool:
     return True
 
 
-def _category(values: list[Any], words: tuple[str, ...]) -> pd.Categorical:
+def _category(values: list[Any], words: tuple[str, ...]) -> Any:
     codes = {word: code for code, word in enumerate(words)}
     try:
         found = [codes.get(value, -1) for value in values]

@@ -39,15 +39,16 @@ def sessions(heads: Heads, since: Since | None, name: str | None) -> Heads:
     Raises:
         InputError: If ``since`` can't be right.
     """
-    fits = np.ones(len(heads.names), dtype=bool)
+    fits = [True] * len(heads.names)
     if since is not None:
         after_s = moment_s(since)
         starts = heads.rows[START].to_numpy("int64", na_value=0).tolist()
         pairs = zip(heads.rows[CREATED].tolist(), starts, strict=True)
-        fits &= [_created_s(created_at, start_s) >= after_s for created_at, start_s in pairs]
+        fits = [_created_s(created_at, start_s) >= after_s for created_at, start_s in pairs]
     if name is not None:
-        fits &= [_is_called(found, name) for found in heads.rows["name"].tolist()]
-    return heads.taken(np.flatnonzero(fits))
+        called = [_is_called(found, name) for found in heads.rows["name"].tolist()]
+        fits = [fit and call for fit, call in zip(fits, called, strict=True)]
+    return heads.taken(np.flatnonzero(np.array(fits, dtype=bool)))
 
 
 def _is_called(name: object, wanted: str) -> bool:

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from cpr_nb.frames.build import Builder
 from cpr_nb.frames.lines import Reading
+from cpr_nb.frames.streams import View
 from cpr_nb.model.events import content_blocks
 
 # Where an event without content blocks says something in words, in this order.
@@ -71,29 +73,36 @@ def _add_stream(view: View, builder: Builder, same: dict[str, Any]) -> None:
     view.read(same["task_id"], same["attempt"], EventReading, add)
 
 
-class EventReading(Reading[_Event]):
+_NONE: list[_Block] = []
+
+
+class EventReading(Reading):
     """The rows of a stream: one a content block, or an event without any."""
 
-    _COLUMNS = ("at", "type", "subtype", "role", "text", "model", "tool")
+    COLUMNS = ("at", "type", "subtype", "role", "text", "model", "tool")
+
+    decoder = msgspec.json.Decoder(_Event)
 
     def __init__(self) -> None:
-        super().__init__(_EVENTS)
-        self.lists: dict[str, list[Any]] = {name: [] for name in self._COLUMNS}
-        self._tools: dict[str, object] = {}  # id of a call → its tool
+        super().__init__()
+        self.lists: dict[str, list[Any]] = {name: [] for name in self.COLUMNS}
+        self._tools: dict[str, Any] = {}  # id of a call → its tool
 
     def take(self, events: list[_Event]) -> None:
         """Takes events, in order."""
-        add = [self.lists[name].append for name in self._COLUMNS]
+        add = [self.lists[name].append for name in self.COLUMNS]
         add_at, add_type, add_subtype, add_role, add_text, add_model, add_tool = add
         tools = self._tools
         for event in events:
-            message, blocks, role, model = event.message, None, None, event.model
-            if type(message) is _Message:
-                blocks, role = message.content, message.role
+            message, blocks, role, model = event.message, _NONE, None, event.model
+            if isinstance(message, _Message):
+                role = message.role
                 if message.model is not UNSET:
                     model = message.model
-            if type(blocks) is not list:
-                blocks = [] if blocks is None else [_Block("text", blocks)]
+                if isinstance(message.content, str):
+                    blocks = [_Block("text", message.content)]
+                elif message.content is not None:
+                    blocks = message.content
             for block in blocks:
                 kind, tool = block.type, None
                 if kind == "tool_use":
@@ -128,16 +137,13 @@ class EventReading(Reading[_Event]):
     def drain(self) -> dict[str, list[Any]]:
         """The rows since the last call."""
         drained = self.lists
-        self.lists = {name: [] for name in self._COLUMNS}
+        self.lists = {name: [] for name in self.COLUMNS}
         return drained
-
-
-_EVENTS = msgspec.json.Decoder(_Event)
 
 
 def _raw_text(raw: msgspec.Raw) -> str | None:
     """JSON as it was written; None if there is none."""
-    text = str(raw, "utf-8", "replace")  # type: ignore[arg-type] - it is a buffer
+    text = str(raw, "utf-8", "replace")
     return None if text == "null" or not text else text
 
 

@@ -20,7 +20,6 @@ from cpr_nb.frames.streams import Problem, View, streams_of
 from cpr_nb.frames.tasks import add_session, columns_of, needs_streams, sources
 from cpr_nb.model import states
 from cpr_nb.store import cache as files
-from cpr_nb.store.cache import ABSENT
 from cpr_nb.store.read import Snapshot, read_session
 
 
@@ -159,10 +158,12 @@ class _Reader:
 
     def _entry(self, number: int, view: View, before: files.Signature) -> Entry | None:
         """What to note of a session so that its rows may be kept; None if they may change."""
-        status = self._heads.signatures[number].tolist()
         stat = view.snapshot.stat
-        if not self._may_keep or stat is None or list(files.signature(stat)) != status:
+        if not self._may_keep or stat is None:
             return None
+        status = files.signature(stat)
+        if status != tuple(self._heads.signatures[number].tolist()):
+            return None  # it has not ended, or not long ago
         names = sources(self._name, view, full=self._full)
         if any("/" in name or "\0" in name for name in names):  # a stranger's ids
             return None

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Generic, TypeVar
 from cpr_nb.frames.lines import Reading, pieces
 from cpr_nb.store.read import open_regular
 
-R = TypeVar("R", bound=Reading[Any])
+R = TypeVar("R", bound=Reading)
 
 _LIMIT_BYTES = 64 << 20
 _MARK_BYTES = 64
@@ -31,7 +31,7 @@ class Growing:
         self.lock = threading.RLock()  # held while a reading is read or used
         self.n_bytes = 0
         self._limit_bytes = limit_bytes
-        self._streams: OrderedDict[tuple[str, type[Reading[Any]]], _Stream[Any]] = OrderedDict()
+        self._streams: OrderedDict[tuple[str, type[Reading]], _Stream[Any]] = OrderedDict()
 
     def read(self, path: str, make: type[R]) -> R:
         """Reads on in a stream; from its begin if it is another file than it was.

@@ -19,8 +19,7 @@ from cpr_nb.model import states
 from cpr_nb.store import cache as files
 from cpr_nb.store.cache import ABSENT, Signature
 from cpr_nb.store.catalog import session_names
-from cpr_nb.store.layout import SESSION_PREFIX
-from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.read import read_session
 from cpr_nb.store.rows import session_row
 
 # By these the sessions are ordered and chosen; nobody sees them.

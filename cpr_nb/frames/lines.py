@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import Any, BinaryIO, ClassVar
 
 import msgspec
 import numpy as np
@@ -13,13 +13,6 @@ from cpr_nb.model.events import parse_line
 
 _PIECE_BYTES = 1 << 20
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"
-
-E = TypeVar("E")
-
-
-class _Decoder(Protocol[E]):
-    def decode(self, data: bytes) -> E: ...
-    def decode_lines(self, data: Any) -> list[E]: ...
 
 
 def pieces(file: BinaryIO) -> Iterator[memoryview]:
@@ -43,15 +36,13 @@ def pieces(file: BinaryIO) -> Iterator[memoryview]:
         yield memoryview(buffer)[:held]
 
 
-class Reading(Generic[E]):
-    """What one stream says, for one table: the lines are fed, `take` gets their events.
+class Reading:
+    """What one stream says, for one table: the lines are fed, `take` gets their events."""
 
-    Args:
-        decoder: Reads an event of the form that is expected of it.
-    """
+    #: Reads an event of the form that is expected of it.
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
 
-    def __init__(self, decoder: _Decoder[E]) -> None:
-        self._decoder = decoder
+    def __init__(self) -> None:
         self.n_lines = 0
         self.n_bytes = 0
         self.n_torn_bytes = 0  # of a last line that was not fed: it is still being written
@@ -63,7 +54,7 @@ class Reading(Generic[E]):
         n_lines = count_objects(data)
         if n_lines:
             try:
-                events = self._decoder.decode_lines(data)
+                events = self.decoder.decode_lines(data)
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 events = []
             if len(events) == n_lines:
@@ -86,14 +77,14 @@ class Reading(Generic[E]):
             self.take([event])
         return event is not None
 
-    def event(self, line: bytes) -> E | dict[str, Any] | None:
-        """The event of a line; None if it is none."""
+    def event(self, line: bytes) -> Any:
+        """The event of a line, of the decoder's form or as an object; None if it is none."""
         try:
-            return self._decoder.decode(line)
+            return self.decoder.decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return parse_line(line)  # what is odd, such as NaN or half a surrogate pair
 
-    def take(self, events: list[E]) -> None:
+    def take(self, events: list[Any]) -> None:
         """Takes events of the decoder's form, in order."""
         raise NotImplementedError
 

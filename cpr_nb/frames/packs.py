@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -16,7 +17,7 @@ import pandas as pd
 
 from cpr_nb.frames.cells import CATEGORIES, TIME
 
-Buffer = np.ndarray[Any, Any]
+Buffer = Any  # np.ndarray[Any, Any], which mypy takes for no buffer
 Part = list[Buffer]  # what stands one after the other in the file
 
 _MAGIC = b"cpr_nb pack 1\n"
@@ -127,7 +128,7 @@ def open_pack(file: BinaryIO, kind: str) -> Pack:
 def _read_at(file: BinaryIO, start: int, n_bytes: int) -> Buffer:
     if file.seek(0, 2) < start + n_bytes:
         raise ValueError("too short")
-    data = np.empty(n_bytes, np.uint8)
+    data: Buffer = np.empty(n_bytes, np.uint8)
     file.seek(start)
     view, done = memoryview(data), 0
     while done < n_bytes:
@@ -218,7 +219,7 @@ def _text_parts(column: pd.Series[Any]) -> list[Part]:
 def _arrow_parts(column: pd.Series[Any]) -> list[Part]:
     import pyarrow as pa
 
-    found = column.array.__arrow_array__()  # type: ignore[attr-defined]
+    found = column.array.__arrow_array__()
     ends, texts, n_bytes = [], [], 0
     for chunk in found.chunks if isinstance(found, pa.ChunkedArray) else [found]:
         if not len(chunk):
@@ -239,9 +240,9 @@ def _texts(parts: list[Buffer]) -> Any:
         raise ValueError("texts that overlap")
     dtype = pd.StringDtype()
     if dtype.storage == "pyarrow":
-        return dtype.__from_arrow__(_arrow_texts(starts, missing, data))
+        return pd.array(_arrow_texts(starts, missing, data), dtype=dtype)
     whole, at = data.tobytes(), starts.tolist()
-    texts: list[Any] = [str(whole[a:b], "utf-8") for a, b in zip(at, at[1:], strict=False)]
+    texts: list[Any] = [str(whole[a:b], "utf-8") for a, b in pairwise(at)]
     made = np.array(texts, dtype=object)
     made[missing] = pd.NA
     return pd.array(made, dtype=dtype)

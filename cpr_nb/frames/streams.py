@@ -13,7 +13,7 @@ from cpr_nb.frames.lines import Reading, pieces
 from cpr_nb.store.layout import attempt_of
 from cpr_nb.store.read import Snapshot, open_regular
 
-R = TypeVar("R", bound=Reading[Any])
+R = TypeVar("R", bound=Reading)
 
 
 class Problem(NamedTuple):
@@ -127,19 +127,23 @@ class _Event(TypedDict, total=False):
     total_cost_usd: Any
 
 
-_DECODER = msgspec.json.Decoder(_Event)
+class Events(Reading):
+    """What one stream says, from its events as objects: `feed_event` gets one after the other."""
 
+    decoder = msgspec.json.Decoder(_Event)
 
-class Events(Reading[dict[str, Any]]):
-    """What one stream says, from its events as objects: `take_odd` gets one after the other."""
-
-    def __init__(self) -> None:
-        super().__init__(_DECODER)
-
-    def take(self, events: list[dict[str, Any]]) -> None:
+    def take(self, events: list[Any]) -> None:
         """Takes events, in order."""
         for event in events:
-            self.take_odd(event)
+            self.feed_event(event)
+
+    def take_odd(self, event: dict[str, Any]) -> None:
+        """Takes one event."""
+        self.feed_event(event)
+
+    def feed_event(self, event: dict[str, Any]) -> None:
+        """Takes one event."""
+        raise NotImplementedError
 
 
 def streams_of(root: str) -> dict[str, list[int]]:

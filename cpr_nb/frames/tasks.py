@@ -86,7 +86,7 @@ def _task_rows(view: View, *, full: bool) -> Iterator[dict[str, Any]]:
 def _told(view: View, task: dict[str, Any]) -> dict[str, Any]:
     """What only the stream of a task's last attempt tells."""
     task_id, attempt = str(task.get("transaction_id", "")), task.get("attempts")
-    if attempt not in view.streams.get(task_id, ()):
+    if not isinstance(attempt, int) or attempt not in view.streams.get(task_id, ()):
         return {}
     quiet = view._replace(problems=[])  # the rest of the row is as good without
     reading = quiet.read(task_id, attempt, TaskReading)
@@ -107,14 +107,13 @@ class _Event(msgspec.Struct, gc=False):
     structured_output: Any = None
 
 
-_EVENTS = msgspec.json.Decoder(_Event)
-
-
-class TaskReading(Reading[_Event]):
+class TaskReading(Reading):
     """What `tasks_df` takes from a stream."""
 
+    decoder = msgspec.json.Decoder(_Event)
+
     def __init__(self) -> None:
-        super().__init__(_EVENTS)
+        super().__init__()
         self._n_tool_calls = 0
         self._structured: Any = None
 

@@ -110,7 +110,7 @@ class UsageReading(Events):
         super().__init__()
         self.usage = ModelUsage()
 
-    def take_odd(self, event: dict[str, Any]) -> None:
+    def feed_event(self, event: dict[str, Any]) -> None:
         """Takes one event."""
         self.usage.feed(event)
 
