@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cpr_nb._launch import launch
     from cpr_nb._map import map
     from cpr_nb._session import Session, attach
+    from cpr_nb._shown import dashboard
     from cpr_nb._task import Task
     from cpr_nb.frames.sessions import (
         denials_df,
@@ -55,6 +56,7 @@ _HOMES = {
     "launch": "cpr_nb._launch",
     "map": "cpr_nb._map",
     "attach": "cpr_nb._session",
+    "dashboard": "cpr_nb._shown",
     "Session": "cpr_nb._session",
     "Task": "cpr_nb._task",
     "AmbiguousSession": "cpr_nb.model.errors",
@@ -84,6 +86,9 @@ _HOMES = {
     "tasks_df": "cpr_nb.frames.sessions",
     "tool_calls_df": "cpr_nb.frames.sessions",
     "usage_df": "cpr_nb.frames.sessions",
+    # What %load_ext and %unload_ext ask for.
+    "load_ipython_extension": "cpr_nb.magics",
+    "unload_ipython_extension": "cpr_nb.magics",
 }
 
 __all__ = [
@@ -112,6 +117,7 @@ __all__ = [
     "WorktreeError",
     "__version__",
     "attach",
+    "dashboard",
     "denials_df",
     "events_df",
     "launch",

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cpr_nb import _launch
+from cpr_nb import _launch, _reuse
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError, SessionNotUsable
+from cpr_nb.model.identity import of_request
 from cpr_nb.model.options import OPTIONS
-from cpr_nb.model.spec import TaskSpec
+from cpr_nb.model.spec import TaskSpec, check_prompt
 from cpr_nb.store.read import is_whole, read_asked
 
 if TYPE_CHECKING:
@@ -65,8 +66,27 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
     return plan_again(wanted, options)
 
 
+def again(
+    wanted: Sequence[Again], options: dict[str, Any], frame: Any = None, template: object = None
+) -> Session:
+    """Starts a new session of tasks that ended before, or attaches to the one that did the same.
+
+    Args:
+        wanted: The tasks, at least one.
+        options: Options that go before the old ones, and ``reuse`` or ``fresh``.
+        frame: As for `plan_again`.
+        template: What all of them are told further; None for a retry.
+    """
+    reuse = _reuse.take(options)
+    planned = plan_again(wanted, options, frame, template)
+    return _reuse.start(planned, reuse=reuse)
+
+
 def plan_again(
-    wanted: Sequence[Again], options: Mapping[str, Any], frame: Any = None
+    wanted: Sequence[Again],
+    options: Mapping[str, Any],
+    frame: Any = None,
+    template: object = None,
 ) -> _launch.LaunchPlan:
     """Checks a new session of tasks that ended before, of one session or of several.
 
@@ -75,6 +95,7 @@ def plan_again(
         options: Options that go before the old ones.
         frame: The frame whose rows these tasks are about; default the rows that they were
             about before.
+        template: What all of them are told further; None for a retry.
 
     Returns:
         The plan of the new session.
@@ -107,6 +128,8 @@ def plan_again(
             known = again.task.session.answer_types.get(again.task.id)
             if known is not None and again.prompt is None:
                 planned.answer_types[spec.task_id] = known
+    planned.identity = of_request(options, template)
+    planned.goes_on_from = [(again.task.session.id, again.task.id) for again in wanted]
     if frame is None:
         frame = _same_rows(wanted, asked)
     _keep_frame(planned, frame)
@@ -242,7 +265,8 @@ def _spec(
                 f"task {task.id} of {task.session.id} has no conversation to go on with: it "
                 f"{task.outcome} ({task.reason})"
             )
-        spec.prompt, spec.origin["follows"] = again.prompt, task.conversation_id
+        spec.prompt = check_prompt(again.prompt, f"{spec.where}: what to say")
+        spec.origin |= {"follows": task.conversation_id, "is_follow_up": True}
         if "schema" not in given:
             own.pop("schema", None)
     elif told.get("follows"):

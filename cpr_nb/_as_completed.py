@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
-from cpr_nb._task import Task, deadline, poll_delays_s
+from cpr_nb import _sync
+from cpr_nb._task import Task, deadline
 from cpr_nb.model import states
 
 if TYPE_CHECKING:
@@ -20,29 +20,26 @@ class AsCompleted:
         self._session = session
         self._end = deadline(timeout)
         self._told: set[int] = set()
+        self._ended: list[Task] = []
 
     def __iter__(self) -> Iterator[Task]:
         while len(self._told) < len(self._session):
-            for delay_s in poll_delays_s():
-                ended = self._look()
-                if ended:
-                    break
-                time.sleep(delay_s)
-            yield from ended
+            _sync.until(self._look)
+            yield from self._ended
 
     async def __aiter__(self) -> AsyncIterator[Task]:
         import asyncio
 
         while len(self._told) < len(self._session):
-            for delay_s in poll_delays_s():
-                ended = self._look()
-                if ended:
+            for delay_s in _sync.poll_delays_s():
+                if self._look():
                     break
                 await asyncio.sleep(delay_s)
-            for task in ended:
+            for task in self._ended:
                 yield task
 
-    def _look(self) -> list[Task]:
+    def _look(self) -> bool:
+        """Whether tasks have ended that were not told yet; they are in ``_ended`` then."""
         ended: list[Task] = []
 
         def some_ended() -> bool:
@@ -53,6 +50,7 @@ class AsCompleted:
             )
             return bool(ended)
 
-        self._session.look(some_ended, self._end, "as_completed")
+        reached = self._session.look(some_ended, self._end, "as_completed")
         self._told.update(task.num for task in ended)
-        return ended
+        self._ended = ended
+        return reached

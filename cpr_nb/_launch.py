@@ -16,6 +16,7 @@ from cpr_nb._session import Session
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.model.errors import InputError, LaunchError
 from cpr_nb.model.factors import combinations, expand
+from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.options import OPTIONS, check_options, unknown_option
 from cpr_nb.model.spec import TaskSpec, check_tasks
@@ -52,6 +53,8 @@ class LaunchPlan:
             the session's folder keeps only their JSON schemas.
         frame: The user's frame whose rows the tasks are about, if there is one.
         kept_frame: The same as JSON, to be kept in the session's folder.
+        identity: What a launch of the same is known by.
+        goes_on_from: Session and task of each that it repeats or follows up.
     """
 
     def __init__(
@@ -76,6 +79,8 @@ class LaunchPlan:
         self.checkouts = checkouts or {}
         self.frame: Any = None
         self.kept_frame: dict[str, Any] | None = None
+        self.identity = of_tasks(tasks, options)
+        self.goes_on_from: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
@@ -133,6 +138,7 @@ class LaunchPlan:
             "claude_path": self.claude_path,
             "executor": executor,
             "parent_session_id": self.parent_session_id,
+            "identity": self.identity,
         }
 
     def _task_object(self, task: TaskSpec) -> dict[str, Any]:
@@ -236,9 +242,12 @@ def launch(
             there for every combination.
         repeats: How often each of them is there.
         dry_run: Check everything, start nothing, and return what would run.
-        **options: ``results_dir``, ``claude_path`` and every option of
-            `cpr_nb.model.options.OPTIONS`, such as ``max_parallel``, ``model``,
+        **options: ``reuse=True`` attaches to the newest session that was asked the same, whatever
+            became of it, and says so (so it is by default once the notebook's extension is
+            loaded; ``fresh=True`` runs it again); ``results_dir``, ``claude_path`` and every
+            option of `cpr_nb.model.options.OPTIONS`, such as ``max_parallel``, ``model``,
             ``permissions``, ``allow``, ``schema``, ``timeout_s``, ``budget_usd``, ``name``.
+            ``schema`` is a JSON schema or a Python type: docs/schemas.md.
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary a task.
@@ -254,6 +263,9 @@ def launch(
         >>> cpr.launch(["say hello"], dry_run=True, claude_path="sh")[0]["prompt"]
         'say hello'
     """
+    from cpr_nb import _reuse
+
+    reuse = _reuse.take(options)
     factors = combinations(vary, repeats, options)
     strange = [name for name in vary or () if name not in OPTIONS]
     if strange:
@@ -263,7 +275,7 @@ def launch(
         warnings.warn(warning, stacklevel=2)
     if dry_run:
         return dry_rows(planned)
-    return planned.start()
+    return _reuse.start(planned, reuse=reuse)
 
 
 def _varied(prompts: Any, factors: list[dict[str, Any]]) -> Any:

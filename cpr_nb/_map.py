@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from cpr_nb import _reuse
 from cpr_nb._launch import LaunchPlan, dry_rows, plan
 from cpr_nb.model.factors import combinations
 from cpr_nb.model.inputs import slash_warnings
@@ -85,10 +86,11 @@ def map(  # the name that everybody expects, and nothing here needs the builtin
         >>> [task["prompt"] for task in planned]
         ['Review a.py', 'Review b.py']
     """
+    reuse = _reuse.take(options)
     planned = plan_map(template, df, vary, repeats, options)
     for warning in slash_warnings(planned.tasks):
         warnings.warn(warning, stacklevel=2)
-    return dry_rows(planned) if dry_run else planned.start()
+    return dry_rows(planned) if dry_run else _reuse.start(planned, reuse=reuse)
 
 
 def plan_map(

@@ -40,7 +40,7 @@ class Results:
         """The frame that was mapped, joined with the answers: now, as far as they are there.
 
         Of a task that was retried the newest attempt counts, whichever session made it; so
-        does a follow-up that succeeded and answers in the same form.
+        does a follow-up that was given the same schema and succeeded.
 
         Args:
             flatten: Nested objects of a schema as columns of their own (``place.city``).

@@ -8,19 +8,23 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+from cpr_nb import _sync
 from cpr_nb._as_completed import AsCompleted
 from cpr_nb._branches import Branches
+from cpr_nb._charts import Charts
 from cpr_nb._results import Results
+from cpr_nb._shown import ShownSession
 from cpr_nb._steering import Steering
 from cpr_nb._tables import SessionTables
-from cpr_nb._task import Task, deadline, poll_delays_s
+from cpr_nb._task import Task, deadline
 from cpr_nb.model import errors, states
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_asked, read_session
+from cpr_nb.store.words import on_one_line
 
 
-class Session(Steering, Branches, Results, SessionTables):
+class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
     """A handle on a session: of ours, or of the seed's.
 
     It is a view on the session's folder. To drop it, to interrupt a wait or to restart the
@@ -83,16 +87,7 @@ class Session(Steering, Branches, Results, SessionTables):
         return float(cost) if isinstance(cost, int | float) else None
 
     def __repr__(self) -> str:
-        self.refresh()
-        snapshot, total = self._snapshot, self.head.get("total", 0)
-        name = f" {self.name}" if self.name else ""
-        counts = ", ".join(
-            f"{snapshot.count('n_' + what)} {what}"
-            for what in ("succeeded", "failed", "cancelled", "skipped", "running", "pending")
-            if snapshot.count("n_" + what)
-        )
-        cost = f", USD {self.cost_usd:.2f} estimate" if self.cost_usd is not None else ""
-        return f"<Session {self.id[:8]}{name} {snapshot.state}: {total} tasks, {counts}{cost}>"
+        return on_one_line(self.refresh().snapshot)
 
     # -- its tasks --------------------------------------------------------------------------
 
@@ -190,10 +185,7 @@ class Session(Steering, Branches, Results, SessionTables):
             SessionInterrupted: If it never will, for the runner is gone.
         """
         end = deadline(timeout)
-        for delay_s in poll_delays_s():
-            if self.look(reached, end, what):
-                return
-            time.sleep(delay_s)
+        _sync.until(lambda: self.look(reached, end, what))
 
     def __await__(self) -> Generator[Any, None, Session]:
         return self._wait_async().__await__()
@@ -201,7 +193,7 @@ class Session(Steering, Branches, Results, SessionTables):
     async def _wait_async(self) -> Session:
         import asyncio
 
-        for delay_s in poll_delays_s():
+        for delay_s in _sync.poll_delays_s():
             if self.look(lambda: self._snapshot.state in states.ENDED_STATES, None, "the session"):
                 break
             await asyncio.sleep(delay_s)

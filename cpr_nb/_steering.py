@@ -120,16 +120,20 @@ class Steering:
 
         Args:
             all_tasks: Run those that succeeded again, too.
-            **options: Options of `cpr_nb.launch` that go before the old ones.
+            **options: Options of `cpr_nb.launch` that go before the old ones; ``reuse`` and
+                ``fresh`` as there.
 
         Returns:
-            The new session.
+            The new session; with ``reuse`` the one that was started for the same before.
 
         Raises:
             SessionNotUsable: If nothing is to be retried, or the seed wrote the session: it
                 kept only 50 characters of each prompt.
             InputError: If an option can't be right, or an environment value is missing.
         """
+        from cpr_nb import _reuse
         from cpr_nb._again import plan_retry
 
-        return plan_retry(self._me, all_tasks=all_tasks, options=options).start()
+        reuse = _reuse.take(options)
+        planned = plan_retry(self._me, all_tasks=all_tasks, options=options)
+        return _reuse.start(planned, reuse=reuse)

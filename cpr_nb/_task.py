@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb._shown import ShownTask
 from cpr_nb._tables import TaskTables
 from cpr_nb.model import errors, states
 from cpr_nb.model.activity import Activity
@@ -28,7 +29,7 @@ _ERRORS = {
 }
 
 
-class Task(TaskTables):
+class Task(TaskTables, ShownTask):
     """A handle on one task. It is a view: to drop it never touches the work.
 
     Get one from a `Session`: ``session[0]``, ``session.task("docs")``.
@@ -287,13 +288,30 @@ class Task(TaskTables):
         self._session.ask("cancel", requests.cancel_name(self.id))
         return True
 
+    def follow_up(self, prompt: str, **options: Any) -> Session:
+        """Says something more to its agent, which knows what it did, as a new session.
 
-def poll_delays_s() -> Iterator[float]:
-    """How long to wait between two looks at a folder: short at first, then 0.2 s."""
-    delay_s = 0.01
-    while True:
-        yield delay_s
-        delay_s = min(0.2, delay_s * 1.3)
+        A copy of the conversation goes on, in the same folder or on the same branch.
+
+        Args:
+            prompt: What to say.
+            **options: Options of `cpr_nb.launch` that go before the old ones (``schema`` is not
+                kept); ``reuse`` and ``fresh`` as there.
+
+        Returns:
+            The new session, of one task.
+
+        Raises:
+            SessionNotUsable: If it has not ended, or has no conversation to go on with.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a")[0].follow_up("Now write the tests.")  # doctest: +SKIP
+        """
+        from cpr_nb._again import Again, again
+
+        self._session.refresh()
+        return again([Again(self, prompt)], options, template=prompt)
 
 
 def deadline(timeout: float | None) -> float | None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cpr_nb._no_session import NoSession
 from cpr_nb.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,15 +48,16 @@ class CprAccessor:
 
         return map_rows(template, self._frame, **options)
 
-    def retry(self, *, results_dir: Folder | None = None, **options: Any) -> Session | None:
+    def retry(self, *, results_dir: Folder | None = None, **options: Any) -> Session | NoSession:
         """Runs the tasks of these rows again, as one new session that points to the old ones.
 
         Args:
             results_dir: Where their sessions are, if it isn't where the table comes from.
-            **options: Options of `cpr_nb.launch` that go before the old ones.
+            **options: Options of `cpr_nb.launch` that go before the old ones; ``reuse`` and
+                ``fresh`` as there.
 
         Returns:
-            The new session; None, and a warning, if there are no rows.
+            The new session; without rows a `NoSession`, and a warning.
 
         Raises:
             InputError: If the table does not say whose rows they are, or an option can't be
@@ -67,12 +69,10 @@ class CprAccessor:
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> s.tasks_df().query("not ok").cpr.retry(model="opus")  # doctest: +SKIP
         """
-        from cpr_nb._again import Again, plan_again
+        from cpr_nb._again import Again, again
 
         tasks = self._tasks(results_dir, "retried")
-        if not tasks:
-            return None
-        return plan_again([Again(task) for task in tasks], options).start()
+        return again([Again(task) for task in tasks], options) if tasks else NoSession(self._frame)
 
     def cancel(self, *, results_dir: Folder | None = None) -> int:
         """Ends the tasks of these rows with their process trees; what is written stays.
@@ -90,7 +90,7 @@ class CprAccessor:
 
     def follow_up(
         self, template: Template, *, results_dir: Folder | None = None, **options: Any
-    ) -> Session | None:
+    ) -> Session | NoSession:
         """Says something more to the agent of each row, which knows what it did.
 
         Each conversation is gone on with in the same folder or on the same branch; the earlier
@@ -99,11 +99,12 @@ class CprAccessor:
         Args:
             template: What to say, with ``{column}`` places; or a function of a row.
             results_dir: Where the sessions are, if it isn't where the table comes from.
-            **options: Options of `cpr_nb.launch` that go before the old ones.
+            **options: Options of `cpr_nb.launch` that go before the old ones; ``reuse`` and
+                ``fresh`` as there.
 
         Returns:
             The new session, which points to those of the rows; its frame is this table without
-            the columns of the results. None, and a warning, if there are no rows.
+            the columns of the results. Without rows a `NoSession`, and a warning.
 
         Raises:
             InputError: If a row is there twice, or a place of the template has no value.
@@ -115,18 +116,19 @@ class CprAccessor:
             >>> high = out[out.severity == "high"]  # doctest: +SKIP
             >>> high.cpr.follow_up("Fix the {bugs} bugs", worktree=True)  # doctest: +SKIP
         """
-        from cpr_nb._again import Again, plan_again
+        from cpr_nb._again import Again, again
         from cpr_nb.frames import mapping
 
         tasks = self._tasks(results_dir, "followed up", once=True)
         if not tasks:
-            return None
+            return NoSession(self._frame)
         made = mapping.elements(template, self._frame, {}, [{}], "the table's")
         wanted = [
             Again(task, element["prompt"])
             for task, (element, _, _) in zip(tasks, made, strict=True)
         ]
-        return plan_again(wanted, options, mapping.asked_columns(self._frame)).start()
+        said = template if isinstance(template, str) else [more.prompt for more in wanted]
+        return again(wanted, options, mapping.asked_columns(self._frame), said)
 
     def merge(
         self,

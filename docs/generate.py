@@ -1,6 +1,6 @@
-"""Makes docs/options.md and docs/tables.md from the declarations, and docs/watch.svg.
+"""Makes docs/options.md and docs/tables.md, docs/watch.svg, and the outputs of the notebooks.
 
-Usage: python docs/generate.py [options|tables|picture]
+Usage: python docs/generate.py [options|tables|picture|notebooks]
 
 The picture is a real session: eight tasks of the real Claude Code CLI, with the scripted API of
 `cpr demo` behind it, caught while two of them run.
@@ -193,11 +193,53 @@ def _export(view: object, console: Any, path: Path) -> None:
     path.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n", "utf-8")
 
 
+# -- the notebooks --------------------------------------------------------------------------
+
+NOTEBOOKS = DOCS.parent / "notebooks"
+#: What would spend is never executed.
+NOT_EXECUTED = ("5-real-accounts",)
+
+
+def execute(path: Path, folder: Path) -> Any:
+    """Executes a notebook, from its first cell to its last, and returns it with its outputs.
+
+    Args:
+        path: The notebook.
+        folder: Where its kernel begins.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, 4)
+    # The kernel finds what this Python has beside it, and nothing of this process's own logins:
+    # the first cell builds its environment from nothing.
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
+    client.create_kernel_manager()
+    client.km.kernel_spec.argv[0] = sys.executable
+    client.execute(env={"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath])})
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # when it ran
+    notebook.metadata.pop("widgets", None)  # a session that has ended needs none
+    return notebook
+
+
+def notebooks() -> None:
+    """Executes the notebooks in their place."""
+    import nbformat
+
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        if path.stem not in NOT_EXECUTED:
+            with tempfile.TemporaryDirectory() as folder:
+                nbformat.write(execute(path, Path(folder)), path)
+
+
 if __name__ == "__main__":
-    WANTED = sys.argv[1:] or ["options", "tables", "picture"]
+    WANTED = sys.argv[1:] or ["options", "tables", "picture", "notebooks"]
     if "options" in WANTED:
         (DOCS / "options.md").write_text(options_page(), "utf-8")
     if "tables" in WANTED:
         (DOCS / "tables.md").write_text(tables_page(), "utf-8")
     if "picture" in WANTED:
         picture(DOCS / "watch.svg")
+    if "notebooks" in WANTED:
+        notebooks()

@@ -133,6 +133,20 @@ def stub_env(stub: Stub, tmp_path: Path, token: str) -> dict[str, str]:
     return {**env, "CPR_CLAUDE": str(stub)}
 
 
+@pytest.fixture
+def transcript(stub_env: dict[str, str]) -> Callable[[str], Path]:
+    """Writes what the CLI keeps of a conversation, and the stub does not."""
+
+    def write(conversation_id: str) -> Path:
+        folder = Path(stub_env["CLAUDE_CONFIG_DIR"]) / "projects" / "-somewhere"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{conversation_id}.jsonl"
+        path.write_text("{}\n")
+        return path
+
+    return write
+
+
 # --- The command --------------------------------------------------------------------------------
 
 

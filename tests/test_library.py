@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import shutil
 import signal
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,9 @@ def test_launch_takes_any_iterable_of_prompts() -> None:
         (["a"], {"permissions": "root"}, cpr.InputError, "permissions: must be one of read"),
         (["a"], {"claude_path": "/nope"}, cpr.ClaudeNotFound, "/nope is not a program"),
         (["a"], {"results_dir": "/proc/x"}, cpr.ResultsDirError, "can't write to the results"),
+        (["a"], {"schema": {"n": complex}}, cpr.InputError, "schema: 'n' has a type that JSON"),
+        (["a"], {"schema": {"n": "int"}}, cpr.InputError, "schema: must be .*'n' is 'int'"),
+        ([{"prompt": "a", "schema": int}], {}, cpr.InputError, r"prompts\[0\].schema: must be"),
         ([{"prompt": "a", "id": "../x"}], {}, cpr.InputError, r"prompts\[0\].id: '../x' can't be"),
     ],
 )
@@ -152,6 +158,34 @@ def test_a_result_is_the_object_if_there_was_a_schema() -> None:
     session = cpr.launch([answer], schema={"type": "object"})
     assert session[0].result(LIMIT_S) == {"n": 3}
     assert session[0].text == "In words."
+
+
+@dataclass
+class Found:
+    n: int
+    day: date | None = None
+
+
+def test_a_result_is_of_the_type_that_its_own_handle_was_given() -> None:
+    answer = plan(result={"structured_output": {"n": 3, "day": "2026-05-01"}})
+    own = {"id": "own", "prompt": answer, "schema": {"day": date}}
+    wrong = {"id": "wrong", "prompt": plan(result={"structured_output": {"n": "many"}})}
+    session = cpr.launch([answer, own, wrong], schema=Found).wait(LIMIT_S)
+    assert session[0].result() == Found(3, date(2026, 5, 1))
+    assert session[1].result() == {"day": date(2026, 5, 1)}
+    assert session[0].structured == {"n": 3, "day": "2026-05-01"}
+    with pytest.raises(cpr.AnswerError, match=r"^task 3 \(wrong\): .* not fit Found: .*`\$\.n`"):
+        session[2].result()
+    assert session[2].ok and session[2].exception() is None
+    # On the disk there is the JSON schema, and so another handle gives what the CLI gave.
+    assert cpr.attach(session.id)[0].result() == session[0].structured
+    asked = json.loads((session.path / "session.json").read_text())
+    assert asked["options"]["schema"]["properties"]["n"] == {"type": "integer"}
+    again = session.retry(all_tasks=True)
+    assert again[0].result(LIMIT_S) == Found(3, date(2026, 5, 1))
+    assert again[1].result(LIMIT_S) == {"day": date(2026, 5, 1)}
+    plain = session.retry(all_tasks=True, schema={"type": "object"})
+    assert plain[0].result(LIMIT_S) == plain[1].result(LIMIT_S) == session[0].structured
 
 
 def test_a_timeout_ends_the_wait_and_not_the_work(stub: Stub) -> None:
@@ -284,6 +318,24 @@ def test_attach_reads_sessions_of_the_seed(work: Path) -> None:
         session.retry()
     assert session.cancel() is False
     assert cpr.attach("58f2").task("docs-task").prompt == "Add documentation"
+
+
+# --- charts -------------------------------------------------------------------------------------
+
+
+def test_charts_show_a_session_that_runs_and_one_that_ended(stub: Stub, work: Path) -> None:
+    session = held_session(stub)
+    assert "1 task · running" in session.timeline().text
+    assert "1 not known" in session.cost_chart().text
+    stub.release("held")
+    session.wait(LIMIT_S)
+    timeline = session.timeline()
+    assert "1: succeeded" in timeline.svg and "USD 0.25 estimate" in timeline.text
+    timeline.save(work / "timeline.svg")
+    assert (work / "timeline.svg").read_text().startswith("<svg ")
+    shutil.copytree(SEED, work / "results", dirs_exist_ok=True)
+    with pytest.raises(cpr.SessionNotUsable, match="the seed wrote this session"):
+        cpr.attach("eb0e").timeline()
 
 
 # --- a handle is only a view --------------------------------------------------------------------

@@ -179,7 +179,7 @@ def _read_schema(option: Option, value: str) -> Any:
         raise InputError(f"can't read {value}: {error}", option.flag) from None
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{value} is not JSON: {error}", option.flag) from None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 
@@ -11,6 +10,11 @@ from cpr_nb.store.notice import notice
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.rows import session_duration_s, task_state
 from cpr_nb.store.times import parse_iso
+from cpr_nb.store.words import clock as clock
+from cpr_nb.store.words import cost as cost
+from cpr_nb.store.words import strip_controls as strip_controls
+from cpr_nb.store.words import tokens as tokens
+from cpr_nb.store.words import usd as usd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,26 +36,10 @@ ICONS = {
 }
 WAIT_ICON = "⏳"
 
-# What can drive a terminal: escape sequences, and control characters but tab and newline.
-_ESCAPES = (
-    "\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_].*?(?:\x07|\x1b\\\\|$)|\x1b.?"
-    "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-
 
 def safe(text: str) -> str:
     """An agent's text for our stdout: as it is for a pipe, harmless for a terminal."""
     return strip_controls(text) if sys.stdout.isatty() else text
-
-
-def strip_controls(text: str) -> str:
-    r"""The text without what could drive a terminal.
-
-    Example:
-        >>> strip_controls("\x1b[31mred\x1b[0m\x07")
-        'red'
-    """
-    return re.sub(_ESCAPES, "", text)
 
 
 def date(epoch_s: float | None) -> str:
@@ -67,55 +55,6 @@ def date(epoch_s: float | None) -> str:
         return time.ctime(epoch_s)
     except (OverflowError, ValueError, OSError):
         return "unknown"
-
-
-def clock(duration_s: float | None) -> str:
-    """A duration: 0:07, 6:20, 1:12:04.
-
-    Example:
-        >>> clock(380)
-        '6:20'
-    """
-    if duration_s is None:
-        return ""
-    minutes, seconds = divmod(int(duration_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def usd(cost_usd: object) -> str:
-    """A cost; it is always the CLI's own estimate.
-
-    Example:
-        >>> usd(0.912)
-        'USD 0.91 estimate'
-    """
-    if not isinstance(cost_usd, int | float):
-        return ""
-    digits = 4 if 0 < cost_usd < 0.005 else 2
-    return f"USD {cost_usd:.{digits}f} estimate"
-
-
-def cost(head: dict[str, Any]) -> str:
-    """What a session or task has cost, and what of it is not known.
-
-    Example:
-        >>> cost({"cost_usd": 0.912, "n_unknown_costs": 2})
-        'USD 0.91 estimate and 2 attempts that ended before they told their cost'
-    """
-    known, n_unknown = usd(head.get("cost_usd")), head.get("n_unknown_costs")
-    if not isinstance(n_unknown, int) or not n_unknown:
-        return known
-    attempts = "an attempt" if n_unknown == 1 else f"{n_unknown} attempts"
-    unknown = f"{attempts} that ended before {'it' if n_unknown == 1 else 'they'} told "
-    unknown += "its cost" if n_unknown == 1 else "their cost"
-    return f"{known} and {unknown}" if known else f"{unknown}"
-
-
-def tokens(head: dict[str, Any]) -> int:
-    """All tokens of a session or task."""
-    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-    return sum(value for name in names if isinstance(value := head.get(name), int))
 
 
 def task_word(task: dict[str, Any]) -> str:

@@ -14,45 +14,25 @@ from cpr_nb._session import Session
 from cpr_nb._task import Task
 from cpr_nb.cli import render
 from cpr_nb.model import states
-from cpr_nb.model.activity import Activity
-from cpr_nb.model.events import parse_line
 from cpr_nb.model.outcome import one_line
-from cpr_nb.store.follow import Follower
+from cpr_nb.store import words
+from cpr_nb.store.doing import Doing
 from cpr_nb.store.notice import notice
-from cpr_nb.store.rows import session_duration_s, task_duration_s, task_state
+from cpr_nb.store.rows import task_duration_s, task_state
 from cpr_nb.store.times import parse_iso
 
 _REFRESH_S = 0.25
 _FRAME_LINES = 8  # what stands around the rows of tasks
 
-# State → symbol and colour: told by shape and word, the colour only helps.
-LOOKS = {
-    states.SUCCEEDED: ("✓", "green"),
-    states.FAILED: ("✕", "red"),
-    states.TIMED_OUT: ("✕", "red"),
-    states.LOST: ("✕", "red"),
-    states.CANCELLED: ("–", "dim"),
-    states.SKIPPED: ("–", "dim"),
-    states.RUNNING: ("◐", "blue"),
-    states.RETRYING: ("◐", "yellow"),
-    states.PENDING: ("○", "dim"),
-    states.STARTING: ("◐", "blue"),
-    states.WAITING: ("◔", "yellow"),
-    states.PAUSED: ("‖", "yellow"),
-    states.COMPLETED: ("●", "bold"),
-    states.INTERRUPTED: ("✕", "red"),
-    states.ERROR: ("✕", "red"),
-    states.STALE: ("?", "yellow"),
-    states.UNREADABLE: ("?", "yellow"),
+_COLOURS = {
+    "ok": "green",
+    "bad": "red",
+    "run": "blue",
+    "warn": "yellow",
+    "mute": "dim",
+    "plain": "bold",
 }
-_COUNTERS = (
-    ("n_succeeded", states.SUCCEEDED, "succeeded"),
-    ("n_failed", states.FAILED, "failed"),
-    ("n_cancelled", states.CANCELLED, "cancelled"),
-    ("n_skipped", states.SKIPPED, "skipped"),
-    ("n_running", states.RUNNING, "running"),
-    ("n_pending", states.PENDING, "pending"),
-)
+LOOKS = {state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in words.LOOKS.items()}
 
 
 def watch(session: Session, console: Console) -> None:
@@ -96,11 +76,11 @@ def progress_lines(session: Session) -> Iterator[str]:
 def _progress_line(session: Session, task: Task, n_ended: int) -> str:
     fields = task.fields
     outcome = str(task.outcome)
-    words = [f"{outcome}: {task.reason}" if not task.ok else outcome]
+    parts = [f"{outcome}: {task.reason}" if not task.ok else outcome]
     if fields.get("n_denials"):
-        words.append(f"{fields['n_denials']} denied")
-    words += [render.clock(task_duration_s(fields)), render.usd(fields.get("cost_usd"))]
-    told = ", ".join(word for word in words if word)
+        parts.append(f"{fields['n_denials']} denied")
+    parts += [render.clock(task_duration_s(fields)), render.usd(fields.get("cost_usd"))]
+    told = ", ".join(part for part in parts if part)
     return (
         f"[{n_ended}/{len(session)}] {render.task_icon(fields)} "
         f"Task {task.num} (ID: {task.id}): {told}"
@@ -116,8 +96,7 @@ class SessionView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._followed: dict[str, tuple[Follower, Activity]] = {}
-        self._answers: dict[int, str] = {}
+        self._doing = Doing(session.paths, str(session.head.get("cwd", "")))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         snapshot = self._session.snapshot
@@ -141,7 +120,9 @@ class SessionView:
         if self._session.name:
             left.append(f"  {render.strip_controls(self._session.name)}", "bold")
         left.append(f"  {self._session.id[:8]}", "dim")
-        folder = Text(_home(snapshot.paths.root), "dim", no_wrap=True, overflow="ellipsis")
+        folder = Text(
+            words.short_path(snapshot.paths.root), "dim", no_wrap=True, overflow="ellipsis"
+        )
         room = width - left.cell_len - 2
         if room > 10:
             folder.truncate(room, overflow="ellipsis")
@@ -153,8 +134,8 @@ class SessionView:
         snapshot = self._session.snapshot
         total = max(1, snapshot.count("total"))
         bar, used, seen = Text(), 0, 0
-        for name, state, _ in _COUNTERS:
-            seen += snapshot.count(name)
+        for state in words.COUNTERS:
+            seen += snapshot.count(f"n_{state}")
             end = round(width * min(seen, total) / total)
             glyph = "─" if state == states.PENDING else "━"
             bar.append(glyph * (end - used), LOOKS[state][1])
@@ -163,43 +144,17 @@ class SessionView:
 
     def _counters(self) -> Text:
         snapshot, line = self._session.snapshot, Text()
-        for name, state, word in _COUNTERS:
-            count = snapshot.count(name)
-            if count or state in (states.SUCCEEDED, states.RUNNING, states.PENDING):
+        for state in words.COUNTERS:
+            count = snapshot.count(f"n_{state}")
+            if count or state in words.ALWAYS_SHOWN:
                 symbol, colour = LOOKS[state]
-                line.append(f"{symbol} {count} {word}   ", colour if count else "dim")
+                line.append(f"{symbol} {count} {state}   ", colour if count else "dim")
         if snapshot.count("n_denials"):
             line.append(f"⚠ {snapshot.count('n_denials')} denied", "yellow")
         return line
 
     def _figures(self) -> Text:
-        snapshot, head = self._session.snapshot, self._session.head
-        n_tokens = render.tokens(head)
-        figures = [
-            render.cost(head),
-            f"{_short(n_tokens)} tokens" if n_tokens else "",
-            render.clock(session_duration_s(snapshot)),
-            self._left() if snapshot.state == states.RUNNING else "",
-        ]
-        if snapshot.state == states.RUNNING:
-            limit = head.get("max_parallel") or "all"
-            figures.append(f"{snapshot.count('n_running')} of {limit} at once")
-        return Text(" · ".join(figure for figure in figures if figure))
-
-    def _left(self) -> str:
-        """How long it will take, once enough tasks have ended to say so."""
-        snapshot = self._session.snapshot
-        ended = [
-            task_duration_s(task) or 0.0
-            for task in snapshot.tasks or ()
-            if task.get("outcome") == states.SUCCEEDED
-        ]
-        n_left = snapshot.count("n_pending") + snapshot.count("n_running")
-        if len(ended) < 2 or not n_left:
-            return ""
-        at_once = min(n_left, snapshot.count("max_parallel") or n_left)
-        left_s = sum(ended) / len(ended) * n_left / at_once
-        return f"about {left_s / 60:.0f} min left" if left_s > 90 else f"about {left_s:.0f} s left"
+        return Text(" · ".join(words.figures(self._session.snapshot)))
 
     def _notice(self) -> str:
         return one_line(notice(self._session.snapshot, render.program()))
@@ -244,45 +199,13 @@ class SessionView:
         return sorted(sorted(tasks, key=order)[:n_rows], key=lambda task: task.num)
 
     def _now(self, task: Task, word: str) -> Text:
-        fields = task.fields
-        if word == states.RUNNING:
-            return Text(self._activity(task))
-        if word == states.PENDING:
-            return Text()
+        told, since_s = self._doing.line(task.fields)
+        if word in states.FAILURES:
+            return Text(told, "red")
         if word != states.SUCCEEDED:
-            why = ": ".join(str(fields[k]) for k in ("reason", "error") if fields.get(k))
-            return Text(one_line(why), "red" if word in states.FAILURES else LOOKS[word][1])
+            since = f", {time.time() - since_s:.0f} s" if since_s else ""
+            return Text(told + since, "" if word == states.RUNNING else LOOKS[word][1])
         line = Text()
-        if fields.get("n_denials"):
-            line.append(f"⚠ {fields['n_denials']} denied ", "yellow")
-        if task.num not in self._answers:
-            self._answers[task.num] = one_line(render.strip_controls(task.text), 120)
-        return line.append(self._answers[task.num], "dim")
-
-    def _activity(self, task: Task) -> str:
-        path = str(task.stream_path)  # each attempt has its own
-        if path not in self._followed:
-            cwd = str(self._session.head.get("cwd", ""))
-            self._followed[path] = (Follower(path), Activity(cwd))
-        follower, activity = self._followed[path]
-        for line in follower.new_lines():
-            event = parse_line(line)
-            if event is not None:
-                activity.feed(event)
-        began = parse_iso(activity.tool_started_at)
-        since = f", {time.time() - began:.0f} s" if began and activity.tool_running else ""
-        return activity.now + since
-
-
-def _home(path: str) -> str:
-    from pathlib import Path
-
-    home = str(Path.home())
-    return f"~{path.removeprefix(home)}" if path.startswith(home + "/") else path
-
-
-def _short(count: int) -> str:
-    for limit, unit in ((1_000_000, "M"), (1_000, "k")):
-        if count >= limit:
-            return f"{count / limit:.1f}{unit}" if count < 10 * limit else f"{count // limit}{unit}"
-    return str(count)
+        if task.fields.get("n_denials"):
+            line.append(f"⚠ {task.fields['n_denials']} denied ", "yellow")
+        return line.append(told, "dim")

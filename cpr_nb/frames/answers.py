@@ -6,10 +6,10 @@ answer is an error here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +22,11 @@ from cpr_nb.model.errors import InputError
 #: The columns of a table of results that are not of the schema.
 OURS = ("result", "session_id", "task_id", "ok", "outcome", "cost_usd", "duration_s")
 DAY = "datetime64[us]"
-#: More columns than this are not made of nested objects: they stay objects.
-MAX_FLAT_COLUMNS = 1000
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+#: An object that would make more columns than this, or lies deeper, stays an object.
+MAX_COLUMNS = 1000
+MAX_DEPTH = 20
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DTYPES = {"string": "string", "integer": "Int64", "number": "Float64", "boolean": "boolean"}
 _FORMATS = {"date-time": TIME, "date": DAY}
 
@@ -39,7 +40,7 @@ class AnswerColumn(NamedTuple):
         doc: What the schema says of it, its ``description``.
         categories: The choices, in the schema's order.
         path: The keys that lead to its value.
-        types: Which types of JSON an ``object`` column holds; empty for any.
+        types: Which types of JSON it may hold; empty for any.
     """
 
     name: str
@@ -73,13 +74,16 @@ def answer_columns(
     """
     if not isinstance(schema, Mapping):
         return ()
-    top = _properties(schema, schema)
     columns: list[AnswerColumn] = []
+    top = _properties(schema)
     for name, node in top.items():
-        found = list(_columns((name,), node, schema, (), MAX_FLAT_COLUMNS if flatten else 0))
+        whole = [_column((name,), node, schema)[0]]
+        room = max(0, MAX_COLUMNS - len(columns))
+        found = list(islice(_columns((name,), node, schema), room + 1)) if flatten else whole
+        names = {column.name for column in found}
         taken = {column.name for column in columns} | (top.keys() - {name})
-        if len(found) + len(columns) > MAX_FLAT_COLUMNS or {c.name for c in found} & taken:
-            found = list(_columns((name,), node, schema, (), 0))
+        if len(found) > room or len(names) < len(found) or names & taken:
+            found = whole
         columns += found
     return tuple(columns)
 
@@ -136,9 +140,9 @@ def check_collisions(
     Example:
         >>> check_collisions(["severity"], ["path"])
     """
-    frame = set(taken)
+    frame, own = set(taken), {*OURS, *ours}
     for name in names:
-        if name in OURS or name in ours:
+        if name in own:
             raise InputError(
                 f"the field {name!r} has the name of a column that every table of results has: "
                 "give it another name",
@@ -165,22 +169,16 @@ class _Leaf(NamedTuple):
 
 
 def _columns(
-    path: tuple[str, ...], node: Any, root: Mapping[str, Any], above: tuple[int, ...], room: int
+    path: tuple[str, ...], node: Any, root: Mapping[str, Any], above: tuple[int, ...] = ()
 ) -> Iterator[AnswerColumn]:
-    """The column of a property, or the columns of the object that it is, at most ``room``."""
+    """The column of a property, or the columns of the object that it is."""
     column, inner = _column(path, node, root)
-    parts = _properties(inner, root) if room and inner is not None else {}
-    if not parts or id(inner) in above or len(parts) > room:
+    parts = _properties(inner)
+    if not parts or id(inner) in above or len(path) == MAX_DEPTH:
         yield column
         return
-    found: list[AnswerColumn] = []
     for name, part in parts.items():
-        room_left = room - len(found)
-        found += _columns((*path, name), part, root, (*above, id(inner)), room_left)
-        if len(found) > room or len({c.name for c in found}) < len(found):
-            yield column
-            return
-    yield from found
+        yield from _columns((*path, name), part, root, (*above, id(inner)))
 
 
 def _column(
@@ -246,13 +244,10 @@ def _leaf(node: Mapping[str, Any]) -> _Leaf:
         types = frozenset(_type_of(choice) for choice in choices)
         return _Leaf(types, choices=tuple(choice for choice in choices if choice is not None))
     words = node.get("type", "object" if "properties" in node else "array")
-    types = frozenset(w for w in (words if isinstance(words, list) else [words]) if _is_word(w))
+    words = words if isinstance(words, list) else [words]
+    types = frozenset(word for word in words if isinstance(word, str))
     shape = node.get("format")
     return _Leaf(types, shape if isinstance(shape, str) else "", node=node)
-
-
-def _is_word(word: object) -> bool:
-    return isinstance(word, str)
 
 
 def _type_of(value: object) -> str:
@@ -269,8 +264,8 @@ def _target(ref: str, root: Mapping[str, Any]) -> Any:
         return None
 
 
-def _properties(node: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
-    found = node.get("properties")
+def _properties(node: Mapping[str, Any] | None) -> dict[str, Any]:
+    found = node.get("properties") if node is not None else None
     return dict(found) if isinstance(found, Mapping) else {}
 
 
@@ -293,12 +288,13 @@ def _categories(choices: list[Any]) -> tuple[Any, ...]:
     """Choices that pandas can tell apart; empty if it can't."""
     if not all(isinstance(choice, str | int | float) for choice in choices):
         return ()
-    different = dict.fromkeys(choices)  # a choice of two alternatives is one
-    kinds = {isinstance(choice, bool) for choice in choices}
-    if len(different) < len({_key(choice) for choice in choices}):
-        return ()  # 1 and true are one to pandas
-    unreal = any(isinstance(c, float) and not np.isfinite(c) for c in choices)
-    return () if unreal or not kinds else tuple(different)
+    if any(isinstance(choice, float) and not np.isfinite(choice) for choice in choices):
+        return ()
+    different = {_key(choice): choice for choice in reversed(choices)}
+    # To pandas, 1 and true are one; and so are two texts of which it can't hold a character.
+    if len({_shown(choice) for choice in choices}) < len(different):
+        return ()
+    return tuple(reversed(different.values()))
 
 
 # -- its values -------------------------------------------------------------------------------
@@ -314,7 +310,7 @@ def _series(values: list[Any], column: AnswerColumn) -> pd.Series[Any]:
     if column.dtype == "category":
         return _category(values, column.categories)
     if column.dtype == TIME:
-        values = [v if isinstance(v, str) and _MOMENT.fullmatch(v) else None for v in values]
+        values = [value if _is_moment(value) else None for value in values]
     elif column.dtype == DAY:
         return pd.Series(np.array([_day(value) for value in values], dtype=DAY))
     elif column.dtype == "object":
@@ -337,8 +333,7 @@ def _category(values: list[Any], categories: tuple[Any, ...]) -> pd.Series[Any]:
 
 def _key(value: object) -> tuple[bool, Any]:
     """What makes two values of JSON the same: 1 and 1.0 are, 1 and true are not."""
-    known = isinstance(value, str | int | float)
-    return isinstance(value, bool), value if known else json.dumps(value, default=repr)
+    return isinstance(value, bool), value if isinstance(value, str | int | float) else None
 
 
 def _shown(value: Any) -> Any:
@@ -350,6 +345,18 @@ def _index_dtype(categories: tuple[Any, ...]) -> Any:
     kinds = {type(category) for category in categories}
     fits = all(not isinstance(c, int) or -(1 << 63) <= c < 1 << 63 for c in categories)
     return None if len(kinds) == 1 and fits else "object"
+
+
+def _is_moment(value: object) -> bool:
+    """Whether a text has a day and a time, of years that Python knows in UTC, too."""
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        return False
+    try:
+        moment = datetime.fromisoformat(value)
+        moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _day(value: object) -> np.datetime64:

@@ -100,22 +100,24 @@ def _series(told: dict[str, Any]) -> pd.Series[Any]:
         kind = pd.CategoricalDtype(_series(told["categories"]), told["ordered"])
         return pd.Series(pd.Categorical.from_codes(values, dtype=kind), name=name)
     if dtype.startswith(("datetime64", "timedelta64")):
-        return _times(values, dtype).rename(name)
+        return _times(values, dtype, name)
     if dtype.startswith("float"):
         values = [math.nan if value is None else float(value) for value in values]
+    made: pd.Series[Any]
     try:
-        return pd.Series(values, dtype=dtype, name=name)
+        made = pd.Series(values, dtype=dtype, name=name)
     except (TypeError, ValueError, ImportError):  # such as a dtype of an absent library
-        return pd.Series(values, dtype="object", name=name)
+        made = pd.Series(values, dtype="object", name=name)
+    return made
 
 
-def _times(values: list[int | None], dtype: str) -> pd.Series[Any]:
+def _times(values: list[int | None], dtype: str, name: Any) -> pd.Series[Any]:
     """Moments or durations of their counts; a zone shows them in its own time."""
     kind, _, rest = dtype.partition("[")
     unit, _, zone = rest.rstrip("]").partition(", ")
     counts: list[Any] = [pd.NaT if value is None else value for value in values]
     known: Any = f"{kind}[{unit}]"
-    plain: pd.Series[Any] = pd.Series(pd.array(counts, dtype=known))
+    plain: pd.Series[Any] = pd.Series(pd.array(counts, dtype=known), name=name)
     made: pd.Series[Any] = plain.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else plain
     return made
 

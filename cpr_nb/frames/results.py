@@ -46,7 +46,7 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
     order = {name: number for number, name in enumerate(FIGURES)}
     figures = table(rows, sorted(_FIGURES, key=lambda column: order[column.name]))
     parts.append(figures)
-    if frame is None:  # a launch takes any schema
+    if frame is None and schema is not None:  # a launch takes any schema
         check_collisions(parts[2].columns, [])
         parts[0] = parts[0].drop(columns=parts[2].columns, errors="ignore")
     index = parts[0].index

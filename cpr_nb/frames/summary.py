@@ -62,8 +62,8 @@ def _row(group: pd.DataFrame, score: str | None) -> dict[str, Any]:
         row[f"{score}_sd"] = _sd(values)
     return (
         row
-        | _mean("cost_usd", _numbers(ended["cost_usd"]))
-        | _mean("duration_s", _numbers(ended["duration_s"]))
+        | _mean("cost_usd", _numbers(ended["cost_usd"]), least=0.0)
+        | _mean("duration_s", _numbers(ended["duration_s"]), least=0.0)
     )
 
 
@@ -72,14 +72,14 @@ def _numbers(column: pd.Series[Any]) -> list[float]:
     return [float(value) for value in numbers]
 
 
-def _mean(name: str, values: Sequence[float]) -> dict[str, float]:
+def _mean(name: str, values: Sequence[float], least: float = -math.inf) -> dict[str, float]:
     if not values:
         return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
     mean = math.fsum(values) / len(values)
     half = math.nan
     if len(values) > 1:
         half = t_quantile(len(values) - 1) * _sd(values) / math.sqrt(len(values))
-    return {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+    return {name: mean, f"{name}_low": max(least, mean - half), f"{name}_high": mean + half}
 
 
 def _sd(values: Sequence[float]) -> float:

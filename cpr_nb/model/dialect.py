@@ -10,22 +10,17 @@ leaves out what says nothing of an answer, and refuses the rest with the place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from cpr_nb.model.patterns import wrong_in_pattern
-
-Path = tuple[str, ...]
-TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+from cpr_nb.model.keywords import KEYWORDS, SEVERAL, Path, subschemas
+from cpr_nb.model.patterns import fits, wrong_in_pattern
 
 # What says nothing of an answer, and the CLI's strict mode does not know.
 _LEFT_OUT = ("$schema", "$id", "discriminator", "example", "externalDocs", "xml")
-_ONE = ("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then")
-_SEVERAL = ("allOf", "anyOf", "oneOf")
-_BY_NAME = ("$defs", "definitions", "dependencies", "patternProperties", "properties")
 # Where a schema speaks of the very same value as the one that holds it.
-_SAME_VALUE = ("else", "if", "not", "then", *_SEVERAL)
+_SAME_VALUE = ("dependencies", "else", "if", "not", "then", *SEVERAL)
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _TUPLE = (
     "positions of an array can't be told: the CLI knows only the form of draft 7, the API only "
@@ -78,28 +73,6 @@ def normal(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def subschemas(node: Any) -> Iterator[tuple[Path, Any]]:
-    """The schemas directly in a schema, each with the keys that lead to it.
-
-    Example:
-        >>> list(subschemas({"properties": {"n": {}}, "enum": [{}]}))
-        [(('properties', 'n'), {})]
-    """
-    if not isinstance(node, dict):
-        return
-    for key, value in node.items():
-        if key in _ONE:
-            yield (key,), value
-        elif key in _SEVERAL and isinstance(value, list):
-            yield from (((key, str(number)), part) for number, part in enumerate(value))
-        elif key in _BY_NAME and isinstance(value, dict):
-            yield from (
-                ((key, name), part)
-                for name, part in value.items()
-                if key != "dependencies" or not isinstance(part, list)
-            )
-
-
 def follow(ref: object, root: Any) -> Any:
     """What a reference into the same schema stands for.
 
@@ -150,7 +123,7 @@ def _without_root_ref(schema: dict[str, Any]) -> dict[str, Any]:
             raise WrongSchema(f"{ref!r} stands for no schema in it", ("$ref",))
         followed.add(ref)
         rest = {key: value for key, value in schema.items() if key != "$ref"}
-        for key in rest.keys() & target.keys() - {"title", "description", *_BY_NAME[:2]}:
+        for key in rest.keys() & target.keys() - {"title", "description", "$defs", "definitions"}:
             if rest[key] != target[key]:
                 raise WrongSchema(f"is given here and in {ref}: give it once", (key,))
         schema = {**target, **rest}
@@ -181,7 +154,7 @@ def _refs(node: Any) -> Iterator[Any]:
 
 def _object(schema: dict[str, Any]) -> dict[str, Any]:
     """Sees to it that an answer is an object, as the API wants it."""
-    for key in _SEVERAL:
+    for key in SEVERAL:
         if key in schema:
             raise WrongSchema(f"{key} can't stand at the top, only below a property", (key,))
     if "type" not in schema and "properties" in schema:
@@ -202,7 +175,7 @@ def _checked(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         raise WrongSchema(f"must be a schema (an object), not {node!r}", path)
     yield path, node
     for key, value in node.items():
-        check = _KEYWORDS.get(key)
+        check = KEYWORDS.get(key)
         if check is None:
             raise WrongSchema(_unknown(key), path)
         wrong = check(value)
@@ -228,7 +201,7 @@ def _unknown(key: str) -> str:
 
     if key == "prefixItems":
         return f"{key}: {_TUPLE}"
-    near = difflib.get_close_matches(key, _KEYWORDS, n=2)
+    near = difflib.get_close_matches(key, KEYWORDS, n=2)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"unknown keyword {key!r}{hint} (the CLI takes those of JSON schema draft 7)"
 
@@ -245,11 +218,7 @@ def _check_pairs(node: dict[str, Any], path: Path) -> None:
         raise WrongSchema("'then' or 'else' without 'if' has no effect", path)
     for pattern in node.get("patternProperties", ()):
         for name in node.get("properties", ()):
-            try:
-                both = re.search(pattern, name)
-            except re.error:
-                continue  # of JavaScript only
-            if both:
+            if fits(pattern, name):
                 raise WrongSchema(
                     f"{name!r} is one of the properties and fits {pattern!r}, too",
                     (*path, "patternProperties"),
@@ -288,95 +257,3 @@ def _check_refs(schema: dict[str, Any], nodes: Mapping[int, Path]) -> None:
             look_at_all(part)
 
     look_at_all(schema)
-
-
-# -- one check a keyword: what its value must be, if it is not ---------------------------------
-
-
-def _is_text(value: Any) -> str:
-    return "" if isinstance(value, str) else "a text"
-
-
-def _is_flag(value: Any) -> str:
-    return "" if isinstance(value, bool) else "true or false"
-
-
-def _is_number(value: Any) -> str:
-    return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
-
-
-def _is_above_0(value: Any) -> str:
-    return "" if not _is_number(value) and value > 0 else "a number above 0"
-
-
-def _is_count(value: Any) -> str:
-    known = not _is_number(value) and value >= 0 and value == int(value)
-    return "" if known else "a whole number from 0"
-
-
-def _is_type(value: Any) -> str:
-    words = value if isinstance(value, list) else [value]
-    known = words and all(isinstance(word, str) and word in TYPES for word in words)
-    return "" if known and len(set(words)) == len(words) else f"one of {', '.join(TYPES)}"
-
-
-def _are_names(value: Any) -> str:
-    known = isinstance(value, list) and all(isinstance(name, str) for name in value)
-    return "" if known and len(set(value)) == len(value) else "a list of different texts"
-
-
-def _are_choices(value: Any) -> str:
-    import json
-
-    wrong = "a list of different values, at least one"
-    if not isinstance(value, list) or not value:
-        return wrong
-    # 1 and 1.0 are one value in JSON, 1 and true are not.
-    keys = [json.dumps(_whole(choice), sort_keys=True) for choice in value]
-    return "" if len(set(keys)) == len(keys) else wrong
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _is_list(value: Any) -> str:
-    return "" if isinstance(value, list) else "a list"
-
-
-def _are_schemas(value: Any) -> str:
-    return "" if isinstance(value, list) and value else "a list of schemas, at least one"
-
-
-def _are_named(value: Any) -> str:
-    return "" if isinstance(value, dict) else "an object of schemas"
-
-
-def _are_dependencies(value: Any) -> str:
-    if not isinstance(value, dict):
-        return _are_named(value)
-    return next((_are_names(v) for v in value.values() if isinstance(v, list)), "")
-
-
-def _is_anything(value: Any) -> str:
-    return ""
-
-
-_KEYWORDS: Mapping[str, Callable[[Any], str]] = {
-    **dict.fromkeys(("$comment", "$ref", "contentEncoding", "contentMediaType"), _is_text),
-    **dict.fromkeys(("description", "format", "pattern", "title"), _is_text),
-    **dict.fromkeys(("deprecated", "nullable", "readOnly", "uniqueItems", "writeOnly"), _is_flag),
-    **dict.fromkeys(("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum"), _is_number),
-    **dict.fromkeys(("maxItems", "maxLength", "maxProperties"), _is_count),
-    **dict.fromkeys(("minItems", "minLength", "minProperties"), _is_count),
-    "multipleOf": _is_above_0,
-    "type": _is_type,
-    "required": _are_names,
-    "enum": _are_choices,
-    "examples": _is_list,
-    **dict.fromkeys(("const", "default"), _is_anything),
-    **dict.fromkeys(_ONE, _is_anything),  # checked as the schemas that they are
-    **dict.fromkeys(_SEVERAL, _are_schemas),
-    **dict.fromkeys(_BY_NAME, _are_named),
-    "dependencies": _are_dependencies,
-}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 # One piece of a pattern: an escape, the begin of a group, a quantifier, a class, anything else.
 _PIECE = re.compile(
@@ -61,7 +62,26 @@ def _wrong_in_python(pattern: str) -> str:
         pattern = re.sub(what, instead, pattern)
     pattern = re.sub(r"\(\?<(?=\w)", "(?P<", pattern)
     try:
-        re.compile(re.sub(r"\\k<(\w+)>", r"(?P=\1)", pattern))
+        _compiled(re.sub(r"\\k<(\w+)>", r"(?P=\1)", pattern))
     except (re.error, OverflowError, RecursionError) as error:
         return "" if str(error).startswith(_ONLY_PYTHONS) else str(error)
     return ""
+
+
+def fits(pattern: str, text: str) -> bool:
+    r"""Whether a pattern is found in a text, as far as Python can tell.
+
+    Example:
+        >>> fits("^n", "name"), fits(r"\p{Lu}", "name")
+        (True, False)
+    """
+    try:
+        return _compiled(pattern).search(text) is not None
+    except (re.error, OverflowError, RecursionError):
+        return False  # of JavaScript only
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what Python may read in another way some day
+        return re.compile(pattern)

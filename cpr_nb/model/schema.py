@@ -92,9 +92,9 @@ def read_schema(given: Any, where: str = "schema") -> Answer:
             from cpr_nb.model.typed import read_type
 
             schema, name, read = read_type(given)
-            return Answer(json.loads(_normal(_text(schema, where))), name, read)
+            return Answer(_plain(schema, where), name, read)
         _check_looks_like_schema(given)
-        return Answer(json.loads(_normal(_text(given, where))))
+        return Answer(_plain(given, where))
     except WrongSchema as error:
         raise InputError(str(error), where) from None
     except RecursionError:
@@ -121,14 +121,14 @@ def _check_looks_like_schema(given: Mapping[Any, Any]) -> None:
     )
 
 
-def _text(schema: Mapping[str, Any], where: str) -> str:
+def _plain(schema: Mapping[str, Any], where: str) -> Any:
     try:
-        text = json.dumps(dict(schema), allow_nan=False)
+        text = _normal(json.dumps(dict(schema), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InputError(f"can't be written as JSON: {error}", where) from None
     if len(text) > MAX_SCHEMA_BYTES:
         raise InputError(f"is larger than {MAX_SCHEMA_BYTES} bytes", where)
-    return text
+    return json.loads(text)
 
 
 @lru_cache(maxsize=32)  # thousands of tasks may have the same

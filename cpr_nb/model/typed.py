@@ -10,12 +10,16 @@ import enum
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import UnionType
 from typing import (
     Annotated,
     Any,
+    ClassVar,
     Literal,
     NotRequired,
+    Required,
     TypedDict,
+    Union,
     get_args,
     get_origin,
     get_type_hints,
@@ -24,12 +28,14 @@ from typing import (
 
 import msgspec
 
-from cpr_nb.model.dialect import WrongSchema, subschemas
+from cpr_nb.model.dialect import WrongSchema
+from cpr_nb.model.keywords import subschemas
 
 _WAYS = (
     "a JSON schema, a mapping of columns to Python types, a dataclass, a TypedDict, a NamedTuple, "
     "a msgspec.Struct or a pydantic model"
 )
+_SAME_NAME = "two types are called '{}': give one of them another name"
 
 
 def read_type(given: Any) -> tuple[dict[str, Any], str, Callable[[Any], Any]]:
@@ -78,7 +84,10 @@ def _typed_dict(given: Mapping[Any, Any], name: str) -> Any:
             way = f": for choices, Literal{list(hint)}" if isinstance(hint, list | tuple) else ""
             raise WrongSchema(f"{column!r} must be a Python type, not {hint!r:.60}{way}")
         fields[column] = hint
-    return TypedDict(name, fields)  # type: ignore[operator]  # made while running
+    try:
+        return TypedDict(name, fields)  # type: ignore[operator]  # made while running
+    except TypeError as error:
+        raise WrongSchema(f"must be a mapping of columns to Python types: {error}") from None
 
 
 def _named_tuple(given: Any) -> Any:
@@ -98,9 +107,9 @@ def _is_pydantic(given: Any) -> bool:
     return isinstance(given, type) and hasattr(given, "model_json_schema")
 
 
-def _pydantic_schema(model: Any) -> dict[str, Any]:
+def _pydantic_schema(model: Any, refs: str = "#/$defs/{model}") -> dict[str, Any]:
     try:
-        schema: dict[str, Any] = model.model_json_schema()
+        schema: dict[str, Any] = model.model_json_schema(ref_template=refs)
     except Exception as error:  # its errors are its own
         raise WrongSchema(f"{model.__name__} has no JSON schema: {error}") from None
     _loosen(schema)
@@ -130,21 +139,34 @@ def _schema(hint: Any) -> dict[str, Any]:
     def custom(kind: Any) -> dict[str, Any]:
         if not _is_pydantic(kind):
             raise NotImplementedError
-        schema = _pydantic_schema(kind)
-        parts.update(schema.pop("$defs", {}))
+        # It describes types in its own words, so they get names of their own.
+        schema = _pydantic_schema(kind, f"#/$defs/{kind.__name__}.{{model}}")
+        own = schema.pop("$defs", {})
+        _add_parts(parts, {f"{kind.__name__}.{name}": part for name, part in own.items()})
         return schema
 
     try:
         schema = msgspec.json.schema(hint, schema_hook=custom)
+    except WrongSchema:
+        raise
+    except KeyError as error:  # msgspec tells types apart by their whole names
+        raise WrongSchema(_SAME_NAME.format(getattr(error.args[0], "__name__", error))) from None
     except Exception as error:  # a TypeError, and whatever the evaluation of a name raises
         raise WrongSchema(_why_not(hint, error, custom)) from None
-    if parts:
-        schema["$defs"] = {**parts, **schema.get("$defs", {})}
+    _add_parts(parts, schema.get("$defs", {}))
+    schema.update({"$defs": parts} if parts else {})
+    declared = _Declared()
+    declared.read(hint)
+    declared.apply(schema)
+    _mark_moments(schema, hint)
     _loosen(schema)
-    order = _Order()
-    order.read(hint)
-    order.apply(schema)
     return schema
+
+
+def _add_parts(parts: dict[str, Any], more: dict[str, Any]) -> None:
+    for name, part in more.items():
+        if parts.setdefault(name, part) != part:
+            raise WrongSchema(_SAME_NAME.format(name))
 
 
 def _why_not(hint: Any, error: Exception, custom: Callable[[Any], dict[str, Any]]) -> str:
@@ -152,6 +174,8 @@ def _why_not(hint: Any, error: Exception, custom: Callable[[Any], dict[str, Any]
     reason = str(error).partition(" requires either:")[0].strip()
     reason = " ".join(reason.split()) or type(error).__name__
     for name, part in _hints(hint).items():
+        if get_origin(part) in (ClassVar, NotRequired, Required):
+            part = get_args(part)[0]
         try:
             msgspec.json.schema(part, schema_hook=custom)
         except Exception:
@@ -173,10 +197,13 @@ def _hints(hint: Any) -> dict[str, Any]:
 def _loosen(node: Any) -> None:
     """Puts the positions of a tuple in words that the CLI and the API have in common.
 
-    An order of types can't be said so; `Answer.convert` sees to it.
+    An order of types can't be said so; `Answer.convert` sees to it. Choices lose what pydantic
+    tells twice: the other names of an enum's members.
     """
     if not isinstance(node, dict):
         return
+    if "enum" in node:
+        node["enum"] = list({(type(choice), choice): choice for choice in node["enum"]}.values())
     if "prefixItems" in node:
         positions = node.pop("prefixItems")
         different = [p for n, p in enumerate(positions) if p not in positions[:n]]
@@ -185,28 +212,28 @@ def _loosen(node: Any) -> None:
         _loosen(part)
 
 
-class _Order:
-    """The order in which types declare things: msgspec sorts choices and the keys of TypedDicts.
+class _Declared:
+    """What the types say and msgspec's schemas do not.
 
-    It also knows which fields are moments, for a datetime without a rule for its zone has no
-    format in msgspec's schemas.
+    msgspec sorts choices and the keys of TypedDicts, and a datetime without a rule for its zone
+    has no format there.
     """
 
     def __init__(self) -> None:
         self._choices: dict[frozenset[Any], list[Any]] = {}
         self._keys: dict[frozenset[str], list[str]] = {}
-        self._moments: set[tuple[str, str]] = set()
+        self._fields: dict[tuple[str, str], Any] = {}
         self._seen: list[Any] = []
 
     def read(self, hint: Any) -> None:
+        """Reads a type, and all types in it."""
         if any(hint is seen for seen in self._seen):
             return
         self._seen.append(hint)
         if get_origin(hint) is Literal:
             self._add_choices(get_args(hint))
             return
-        inner = [getattr(hint, name, None) for name in ("__supertype__", "__value__")]
-        for part in (*get_args(hint), get_origin(hint), *inner):
+        for part in (*get_args(hint), get_origin(hint), _meant(hint)):
             if part is not None:
                 self.read(part)
         if isinstance(hint, enum.EnumMeta):
@@ -214,23 +241,15 @@ class _Order:
         fields = _hints(hint)
         if is_typeddict(hint):
             self._keys.setdefault(frozenset(fields), list(fields))
-        names = dict(
-            zip(
-                getattr(hint, "__struct_fields__", ()),
-                getattr(hint, "__struct_encode_fields__", ()),
-                strict=True,
-            )
-        )
         for name, part in fields.items():
-            if _may_be(part, datetime):
-                self._moments.add((hint.__name__, names.get(name, name)))
+            self._fields[hint.__name__, _in_json(hint, name)] = part
             self.read(part)
 
     def _add_choices(self, values: Any) -> None:
         self._choices.setdefault(_as_set(values), list(values))
 
     def apply(self, node: Any) -> None:
-        """Brings the order into a schema."""
+        """Brings it into a schema."""
         if not isinstance(node, dict):
             return
         if "enum" in node:
@@ -241,11 +260,9 @@ class _Order:
         if "required" in node:
             places = {name: place for place, name in enumerate(node.get("properties", ()))}
             node["required"].sort(key=lambda name: places.get(name, 0))
+        title = str(node.get("title", "")).partition("[")[0]  # of a generic: Box[int]
         for name, part in properties.items():
-            if (node.get("title"), name) in self._moments:
-                for text in (part, *part.get("anyOf", ())):
-                    if text.get("type") == "string":
-                        text.setdefault("format", "date-time")
+            _mark_moments(part, self._fields.get((title, name)))
         for _, part in subschemas(node):
             self.apply(part)
 
@@ -254,10 +271,34 @@ def _as_set(values: Any) -> frozenset[Any]:
     return frozenset((type(value), value) for value in values)
 
 
-def _may_be(hint: Any, kind: type) -> bool:
-    """Whether a field may hold this kind itself, not only within something."""
-    if hint is kind:
-        return True
-    holds = get_origin(hint) in (list, set, frozenset, tuple, dict, Literal)
-    parts = get_args(hint)[:1] if get_origin(hint) is Annotated else get_args(hint)
-    return not holds and any(_may_be(part, kind) for part in parts)
+def _meant(hint: Any) -> Any:
+    """What a NewType or an alias stands for."""
+    return getattr(hint, "__supertype__", None) or getattr(hint, "__value__", None)
+
+
+def _in_json(hint: Any, field: str) -> str:
+    """The name of a field in JSON: a Struct may give it another one."""
+    names: tuple[str, ...] = getattr(hint, "__struct_fields__", ())
+    return hint.__struct_encode_fields__[names.index(field)] if field in names else field
+
+
+def _mark_moments(node: Any, hint: Any) -> None:
+    """Gives the texts that are a datetime their format. A union has at most one kind of text."""
+    if not isinstance(node, dict):
+        return
+    parts, several = get_args(hint), (*node.get("prefixItems", ()), *node.get("anyOf", ()))
+    if hint is datetime and node.get("type") == "string":
+        node.setdefault("format", "date-time")
+    elif get_origin(hint) in (Annotated, ClassVar, NotRequired, Required) or _meant(hint):
+        _mark_moments(node, parts[0] if parts else _meant(hint))
+    elif get_origin(hint) is tuple and "prefixItems" in node:
+        for position, part in zip(several, parts, strict=False):
+            _mark_moments(position, part)
+    elif get_origin(hint) in (Union, UnionType):
+        for part in parts:
+            for one in several:
+                _mark_moments(one, part)
+    elif "items" in node and parts:
+        _mark_moments(node["items"], parts[0])
+    elif "additionalProperties" in node and parts:
+        _mark_moments(node["additionalProperties"], parts[-1])

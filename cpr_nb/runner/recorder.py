@@ -301,6 +301,7 @@ def first_head(asked: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "model": options.get("model"),
         "executor": asked.get("executor"),
         "parent_session_id": asked.get("parent_session_id"),
+        "identity": asked.get("identity"),
         "n_pending": n_tasks,
         "n_running": 0,
     }

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from cpr_nb.model import states
 from cpr_nb.store import catalog
+from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot, read_asked, read_session
 from cpr_nb.store.rows import task_state
 
@@ -35,7 +36,23 @@ class Step(NamedTuple):
     @property
     def is_follow_up(self) -> bool:
         """Whether it goes on with another task's conversation, and asks something else."""
-        return bool(self.asked.get("follows"))
+        return bool(self.asked.get("is_follow_up"))
+
+    @property
+    def answers_anew(self) -> bool:
+        """Whether its answer may stand for that of the task it goes on from.
+
+        A retry's does. A follow-up's only where it was asked for an answer of a schema.
+        """
+        return not self.is_follow_up or self.schema is not None
+
+    @property
+    def parent(self) -> tuple[str, str] | None:
+        """The ids of session and task that it goes on from, if there are any."""
+        told = self.asked.get("parent")
+        if not isinstance(told, dict):
+            return None
+        return str(told.get("session_id", "")), str(told.get("task_id", ""))
 
     @property
     def schema(self) -> Any:
@@ -60,8 +77,8 @@ def newest(snapshot: Snapshot) -> list[Step]:
     """Of each task of a session the step whose answer counts: its newest retry, mostly.
 
     A retry counts once it has ended, or at once if what it repeats did not succeed. A
-    follow-up asks something else: it counts if it has succeeded and answers in the same form
-    (the same schema, or none).
+    follow-up asks something else: it counts if it has succeeded and its answer has the same
+    schema.
 
     Args:
         snapshot: The session.
@@ -70,29 +87,46 @@ def newest(snapshot: Snapshot) -> list[Step]:
         A step a task, in the tasks' order.
     """
     first = steps(snapshot)
-    numbers = {step.ids: number for number, step in enumerate(first)}
+    # Ids → the task's number, and whether a follow-up lies between.
+    known = {step.ids: (number, False) for number, step in enumerate(first)}
     best = list(first)
     for child in _descendants(snapshot):
         for step in steps(child):
-            number = numbers.get(_parent(step))
-            if number is not None:
-                numbers[step.ids] = number
-                if _replaces(step, best[number]):
-                    best[number] = step
+            number, further = known.get(step.parent or ("", ""), (-1, False))
+            if number < 0 or not step.answers_anew:
+                continue
+            further |= step.is_follow_up
+            known[step.ids] = number, further
+            if _replaces(step, best[number], further=further):
+                best[number] = step
     return best
 
 
-def _replaces(step: Step, older: Step) -> bool:
+def _replaces(step: Step, older: Step, *, further: bool) -> bool:
     state, outcome = task_state(step.task)
-    if step.is_follow_up:
+    if further:
         return outcome == states.SUCCEEDED and step.schema == older.schema
     return state == states.ENDED or task_state(older.task)[1] != states.SUCCEEDED
 
 
-def _parent(step: Step) -> tuple[str, str]:
-    parent = step.asked.get("parent")
-    parent = parent if isinstance(parent, dict) else {}
-    return str(parent.get("session_id", "")), str(parent.get("task_id", ""))
+def earlier(folder: str, ids: tuple[str, str]) -> set[tuple[str, str]]:
+    """A task and those whose answer its own may stand for (see `Step.answers_anew`).
+
+    Args:
+        folder: The results directory.
+        ids: Session and task.
+
+    Returns:
+        Session and task of each.
+    """
+    found: set[tuple[str, str]] = set()
+    following: tuple[str, str] | None = ids
+    while following is not None and following not in found:
+        found.add(following)
+        session = read_session(f"{folder}/{SESSION_PREFIX}{following[0]}")
+        mine = [step for step in steps(session) if step.ids == following]
+        following = mine[0].parent if mine and mine[0].answers_anew else None
+    return found
 
 
 def _descendants(snapshot: Snapshot) -> Iterator[Snapshot]:

@@ -30,7 +30,8 @@ STALE_AFTER_S = 600.0
 _TRIES = 5
 _TRY_AGAIN_S = 0.02
 _HEAD_BYTES = 4096
-_TASKS_MARK = b',\n"tasks":[\n'
+#: Between the head of a status.json of ours and its tasks, a line each.
+TASKS_MARK = b',\n"tasks":[\n'
 
 
 class Snapshot:
@@ -118,8 +119,13 @@ def _read_once(paths: SessionPaths, tasks: bool, loads: Loads) -> Snapshot:
     told = status.pop("tasks", None)
     task_list = [t for t in told if isinstance(t, dict)] if isinstance(told, list) else []
     _complete(status, task_list)
+<<<<<<< HEAD
     state = _state(paths, status)
     return Snapshot(paths, status, task_list if tasks else None, state, stat=found)
+=======
+    state = state_of(paths, status)
+    return Snapshot(paths, status, task_list if tasks else None, state)
+>>>>>>> main
 
 
 def open_regular(path: str) -> BinaryIO:
@@ -242,7 +248,7 @@ def _read_head(path: str, loads: Loads) -> tuple[dict[str, Any] | None, os.stat_
         return None, None
     finally:
         os.close(fd)
-    end = data.find(_TASKS_MARK)
+    end = data.find(TASKS_MARK)
     if end < 0:
         return None, None
     try:
@@ -296,7 +302,8 @@ def _int(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _state(paths: SessionPaths, status: dict[str, Any]) -> str:
+def state_of(paths: SessionPaths, status: dict[str, Any]) -> str:
+    """A session's state, from the head of its status.json and from whether its lock is held."""
     overall = status.get("overall_status")
     if overall in states.ENDED_STATES:
         return str(overall)

@@ -71,6 +71,10 @@ JSON_TEXTS = {
         prompts({"prompt": "a", "schema": {"type": "array"}}),
         "prompts[0].schema: must be a JSON schema whose type is 'object'",
     ),
+    "bad place in a schema": (
+        prompts({"prompt": "a", "schema": {"properties": {"n": {"type": "int"}}}}),
+        "prompts[0].schema: at properties.n.type: must be one of array, boolean, ",
+    ),
     "bad env": (prompts({"prompt": "a", "env": {"A": 1}}), "prompts[0].env: the value of A must"),
 }
 
@@ -180,6 +184,11 @@ OPTIONS = {
     "schema file missing": (["--schema", "nope.json"], "--schema: can't read nope.json"),
     "schema no JSON": (["--schema", "{oops"], "--schema"),
     "schema of an array": (["--schema", '{"type": "array"}'], "schema: must be a JSON schema"),
+    "schema with a typo": (
+        ["--schema", '{"properties": {}, "requird": []}'],
+        "schema: unknown keyword 'requird'; did you mean required?",
+    ),
+    "no schema of types": (["--schema", '{"bugs": "int"}'], "to Python types: 'bugs' is 'int'"),
     "empty rule": (["--allow", " "], "allow: has an element that "),
     "an argument of our own": (["--claude-args=--resume"], "--resume is set by cpr itself"),
     "a variable that is not set": (["--env", "NOT_SET_HERE"], "NOT_SET_HERE is not set here"),
@@ -192,6 +201,12 @@ OPTIONS = {
 @pytest.mark.parametrize(("args", "words"), OPTIONS.values(), ids=OPTIONS)
 def test_bad_options_are_refused(stub_cpr: Cpr, stub: Stub, args: list[str], words: str) -> None:
     assert_refused(stub_cpr, stub, *args, words=words, stdin=prompts("a"))
+
+
+def test_a_schema_file_that_is_too_deep_is_refused(stub_cpr: Cpr, stub: Stub) -> None:
+    (stub_cpr.cwd / "deep.json").write_text("[" * 100_000)
+    words = "--schema: deep.json is not JSON"
+    assert_refused(stub_cpr, stub, "--schema", "deep.json", words=words, stdin=prompts("a"))
 
 
 # --- Sessions -----------------------------------------------------------------------------------
@@ -299,6 +314,8 @@ def test_bad_settings_are_refused_with_their_file(stub_cpr: Cpr, stub: Stub) -> 
     for text, words in [
         ("[tool.cpr\n", "pyproject.toml: is not TOML"),
         ('[tool.cpr]\nmodle = "opus"\n', "pyproject.toml [tool.cpr]: unknown option 'modle'"),
+        ('[tool.cpr]\nschema = {type = "array"}\n', "[tool.cpr].schema: must be a JSON schema"),
+        ("[tool.cpr]\nschema = {n = 1979-05-27}\n", "[tool.cpr].schema: 'n' has a type"),
         ("[tool.cpr]\nmax_parallel = -1\n", "pyproject.toml [tool.cpr].max_parallel: must be"),
         ('[tool.cpr]\nclaude_path = "./x"\n', "[tool.cpr].claude_path: may not stand here"),
         ('[tool.cpr]\npermissions = "all"\n', "[tool.cpr].all: may not stand here"),

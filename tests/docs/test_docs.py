@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+from dataclasses import make_dataclass
+from datetime import date, datetime
+from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 from cpr_nb.cli.main import COMMANDS
+from cpr_nb.frames.answers import answer_columns
 from cpr_nb.model import states
+from cpr_nb.model.schema import read_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +36,22 @@ def test_the_readme_names_every_command() -> None:
 def test_the_page_of_the_results_directory_names_every_outcome() -> None:
     page = (ROOT / "docs" / "results-directory.md").read_text("utf-8")
     assert [word for word in states.OUTCOMES if word not in page] == []
+
+
+def test_the_page_of_schemas_tells_the_columns_of_types() -> None:
+    page = (ROOT / "docs" / "schemas.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| `(.+)` \| .+ \| `(.+)` \|$", page.partition("## Columns")[2], re.MULTILINE
+    )
+    known = {"Literal": Literal, "date": date, "datetime": datetime}
+    known |= {
+        "Level": Enum("Level", {"LOW": "low"}),
+        "Place": make_dataclass("Place", [("city", str)]),
+    }
+    for told, dtype in rows:
+        hint = eval(told.replace("\\|", "|"), known)
+        assert [c.dtype for c in answer_columns(read_schema({"n": hint}))] == [dtype], told
+    assert len(rows) == 13
 
 
 def test_the_readme_has_the_two_commands_that_ci_and_a_newcomer_run() -> None:

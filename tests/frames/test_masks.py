@@ -179,16 +179,33 @@ def test_a_follow_up_goes_on_with_each_conversation(
     assert list(further.results_df().columns[:2]) == ["do", "result"]
 
 
-def test_a_follow_up_counts_for_its_row_once_it_has_succeeded(transcript: Transcript) -> None:
-    session = mapped("a", "b")
+def test_a_follow_up_with_the_same_schema_counts_for_its_row(transcript: Transcript) -> None:
+    def so(n: int) -> str:
+        return plan(result={"structured_output": {"n": n}})
+
+    session = mapped(so(1), so(2), so(3), schema={"n": int})
     for task in session:
         transcript(str(task.conversation_id))
-    table = session.results_df()
-    failed = table[:1].cpr.follow_up(BAD, attempts=1)
-    good = table[1:].cpr.follow_up("go on")
-    failed.wait(LIMIT_S)
-    good.wait(LIMIT_S)
-    assert session.results_df()["session_id"].tolist() == [session.id, good.id]
+    table = session.results_df().assign(say=[BAD, so(20), "in words"])
+    failed = table[:1].cpr.follow_up("{say}", attempts=1, schema={"n": int})
+    better = table[1:2].cpr.follow_up("{say}", schema={"n": int})
+    words = table[2:].cpr.follow_up("{say}")
+    for more in (failed, better, words):
+        more.wait(LIMIT_S)
+    out = session.results_df()
+    assert out["n"].tolist() == [1, 20, 3]
+    assert out["session_id"].tolist() == [session.id, better.id, session.id]
+    assert better.results_df()["n"].tolist() == [20]
+    assert words.results_df()[["n", "result"]].values.tolist() == [[3, "done"]]
+
+
+def test_a_retry_of_a_follow_up_counts_for_the_follow_up(transcript: Transcript) -> None:
+    session = mapped("a")
+    transcript(str(session[0].conversation_id))
+    failed = session.results_df().assign(say=BAD).cpr.follow_up("{say}", attempts=1)
+    again = failed.wait(LIMIT_S).retry().wait(LIMIT_S)
+    assert failed.results_df()["session_id"].tolist() == [again.id]
+    assert session.results_df()["session_id"].tolist() == [session.id]
 
 
 def test_a_follow_up_is_retried_from_the_same_conversation(
@@ -225,3 +242,13 @@ def test_a_seed_session_has_no_conversations(tmp_path: Path) -> None:
     table = cpr.tasks_df(seed)
     with pytest.raises(cpr.SessionNotUsable, match="the seed kept only 50"):
         table.cpr.follow_up("more")
+
+
+def test_a_single_task_is_followed_up(stub: Stub, transcript: Transcript) -> None:
+    session = mapped("a", "b")
+    transcript(str(session[1].conversation_id))
+    more = session[1].follow_up("And now {this}.").wait(LIMIT_S)
+    assert stub.calls()[more[0].id]["stdin"] == "And now {this}."
+    assert more.results_df().index.tolist() == ["r1"]
+    with pytest.raises(cpr.InputError, match="is empty"):
+        session[1].follow_up(" ")

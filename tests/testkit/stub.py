@@ -8,6 +8,7 @@ ignore_term ignore SIGTERM
 say         write an assistant's text; ``tool``: [name, input], write the call of a tool
 raw         write this text to stdout as it is
 stderr      write this text to stderr
+write       a mapping: name of a file in the task's folder → the text to write into it
 here        tell the test, which waits with `Stub.await_here`
 gate        block until the test calls `Stub.release`, or for ever
 lock        block while somebody holds ``lock-NAME`` in the stub's folder (flock)
@@ -85,6 +86,9 @@ if "raw" in plan:
     write(plan["raw"])
 if "stderr" in plan:
     print(plan["stderr"], file=sys.stderr, flush=True)
+for name, text in plan.get("write", {}).items():
+    with open(name, "w") as file:
+        file.write(text)
 if "here" in plan:
     with open(FOLDER + "/here-" + plan["here"], "w") as fifo:
         fifo.write(os.environ.get("CPR_TASK_ID", "") + "\\n")

@@ -33,17 +33,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Removes worktrees and merged branches; what would be lost stays."""
-    if args.session is not None:
-        report = open_session(args).clean(args.task, into=args.into, dry_run=args.dry_run)
-    elif args.task:
-        raise InputError("--task needs a SESSION", "clean")
-    else:
-        report = _clean_all(results_dir(args), into=args.into, dry_run=args.dry_run)
-    done = "would be removed" if report.is_dry_run else "removed"
-    lines = [f"✅ {one.path or one.branch}: {done}" for one in report.removed]
-    lines += [f"–  {one.path or one.branch}: stays, {one.why}" for one in report.kept]
-    print_lines(lines or ["Nothing to clean."])
+    print_lines(lines(cleaned(args)))
     return 0
+
+
+def cleaned(args: argparse.Namespace) -> CleanReport:
+    """Does it."""
+    if args.session is not None:
+        return open_session(args).clean(args.task, into=args.into, dry_run=args.dry_run)
+    if args.task:
+        raise InputError("--task needs a SESSION", "clean")
+    return _clean_all(results_dir(args), into=args.into, dry_run=args.dry_run)
+
+
+def lines(report: CleanReport) -> list[str]:
+    """What a person reads of it."""
+    done = "would be removed" if report.is_dry_run else "removed"
+    told = [f"✅ {one.path or one.branch}: {done}" for one in report.removed]
+    told += [f"–  {one.path or one.branch}: stays, {one.why}" for one in report.kept]
+    return told or ["Nothing to clean."]
 
 
 def _clean_all(directory: str, *, into: str | None, dry_run: bool) -> CleanReport:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cpr_nb._task import Task, poll_delays_s
+from cpr_nb._sync import poll_delays_s
+from cpr_nb._task import Task
 from cpr_nb.cli import render
 from cpr_nb.cli.common import open_session
 from cpr_nb.cli.options import add_session

@@ -10,7 +10,6 @@ from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.cli.render import program
 
 if TYPE_CHECKING:
-    from cpr_nb._session import Session
     from cpr_nb.worktrees.merging import MergeReport
 
 
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(_object(report))
     else:
-        print_lines(_lines(session, report))
+        print_lines(lines(report))
     return 1 if report.stopped else 0
 
 
@@ -55,21 +54,22 @@ def _object(report: MergeReport) -> dict[str, Any]:
     return told
 
 
-def _lines(session: Session, report: MergeReport) -> list[str]:
+def lines(report: MergeReport) -> list[str]:
+    """What a person reads of a merge."""
     would = "would be " if report.is_dry_run else ""
-    lines = [f"✅ {one.branch}: {would}merged into {report.into}" for one in report.merged]
-    lines += [f"–  {one.branch}: {one.why}" for one in report.skipped]
+    told = [f"✅ {one.branch}: {would}merged into {report.into}" for one in report.merged]
+    told += [f"–  {one.branch}: {one.why}" for one in report.skipped]
     if report.stopped:
         stopped = report.stopped
-        lines.append(f"❌ {stopped.branch}: {stopped.why}")
-        lines += [f"     {name}" for name in stopped.files]
-        go_on = [f"  {stopped.command}", f"  {program()} merge {session.id[:8]}"]
+        told.append(f"❌ {stopped.branch}: {stopped.why}")
+        told += [f"     {name}" for name in stopped.files]
+        go_on = [f"  {stopped.command}", f"  {program()} merge {stopped.session_id[:8]}"]
         if report.is_dry_run:
-            lines.append("There it would stop.")
+            told.append("There it would stop.")
         else:
-            lines += ["Nothing of it was merged. To resolve it, and go on:", *go_on]
+            told += ["Nothing of it was merged. To resolve it, and go on:", *go_on]
     if report.left:
-        lines.append(f"Not tried: {', '.join(report.left)}")
+        told.append(f"Not tried: {', '.join(report.left)}")
     if not report.merged and not report.stopped:
-        lines.append("Nothing to merge.")
-    return lines
+        told.append("Nothing to merge.")
+    return told

@@ -25,12 +25,17 @@ def run(args: argparse.Namespace) -> int:
     session = open_session(args)
     tasks = session.tasks if args.task is None else [session.task(args.task)]
     if args.json:
-        print_json([_row(task) for task in tasks])
+        print_json([row(task) for task in tasks])
         return 0
     print_lines([f"Session: {session.id}", "=" * 50, ""])
     for task in tasks:
-        print_lines([f"Task {task.num} (ID: {task.id}):", "-" * 30, *_body(session, task), ""])
+        print_lines(lines(session, task))
     return 0
+
+
+def lines(session: Session, task: Task) -> list[str]:
+    """What one task answered, for a person."""
+    return [f"Task {task.num} (ID: {task.id}):", "-" * 30, *_body(session, task), ""]
 
 
 def _body(session: Session, task: Task) -> list[str]:
@@ -51,7 +56,8 @@ def _denials(task: Task) -> list[str]:
     return ["", f"[{task.fields['n_denials']} denied; to allow: {allow_options([task])}]"]
 
 
-def _row(task: Task) -> dict[str, Any]:
+def row(task: Task) -> dict[str, Any]:
+    """What one task answered, for a program."""
     return {
         "task_id": task.id,
         "task_num": task.num,

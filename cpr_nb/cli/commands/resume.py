@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from cpr_nb.cli.common import finish, open_session, print_lines, results_dir
 from cpr_nb.cli.options import add_session, read_env
@@ -10,6 +11,9 @@ from cpr_nb.cli.render import program
 from cpr_nb.model import states
 from cpr_nb.model.errors import CprError, InputError
 from cpr_nb.store import catalog
+
+if TYPE_CHECKING:
+    from cpr_nb._session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         session = open_session(args)
         before = session.state
         session.resume(env)
-        print_lines([_told(session, before)])
+        print_lines([told(session, before)])
         return finish(session) if args.wait else 0
     if args.session is not None or args.wait:
         raise InputError("--all takes no SESSION and no --wait", "resume")
@@ -50,7 +54,7 @@ def _resume_all(directory: str, env: dict[str, str]) -> int:
             session = Session(snapshot.paths.root)
             try:
                 session.resume(env)
-                print_lines([_told(session, states.INTERRUPTED)])
+                print_lines([told(session, states.INTERRUPTED)])
             except CprError as error:  # the others can go on all the same
                 print_lines([f"Session {session.id}: {error}"])
                 code = 1
@@ -59,7 +63,8 @@ def _resume_all(directory: str, env: dict[str, str]) -> int:
     return code
 
 
-def _told(session, before: str) -> str:  # type: ignore[no-untyped-def]  # a Session
+def told(session: Session, before: str) -> str:
+    """What a person reads of a session that goes on."""
     snapshot = session.snapshot
     left = snapshot.count("total") - snapshot.count("completed")
     watch = f"{program()} watch {session.id[:8]}"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from cpr_nb.cli.commands.run import add_wait_options, start
 from cpr_nb.cli.common import open_session
 from cpr_nb.cli.options import add_json, add_launch_options, add_session, launch_options
+
+if TYPE_CHECKING:
+    from cpr_nb._launch import LaunchPlan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs what did not succeed again, as a new session."""
+    return start(plan(args), args)
+
+
+def plan(args: argparse.Namespace) -> LaunchPlan:
+    """Checks it without spending anything."""
     session = open_session(args)
     from cpr_nb._again import plan_retry
 
-    return start(plan_retry(session, all_tasks=args.all_tasks, options=launch_options(args)), args)
+    return plan_retry(session, all_tasks=args.all_tasks, options=launch_options(args))

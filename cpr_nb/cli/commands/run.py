@@ -15,6 +15,7 @@ from cpr_nb.model.errors import InputError
 if TYPE_CHECKING:
     from cpr_nb._launch import LaunchPlan
     from cpr_nb._session import Session
+    from cpr_nb.model.spec import TaskSpec
 
 FORMS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
@@ -40,21 +41,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_wait_options(parser: argparse.ArgumentParser) -> None:
     """Adds what is to happen after the launch."""
     parser.add_argument("--wait", "--sync", action="store_true", help="show it live until it ends")
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        default=None,
+        help="attach to the session that was asked the same before (the default in notebooks)",
+    )
+    parser.add_argument("--fresh", action="store_true", help="start anew in any case")
     parser.add_argument("--verbose", action="store_true", help="show what is loaded and what runs")
     parser.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
 
 
 def run(args: argparse.Namespace) -> int:
     """Starts a session."""
+    return start(plan(*read_tasks(args), args), args)
+
+
+def read_tasks(args: argparse.Namespace) -> tuple[list[TaskSpec], list[str]]:
+    """Reads the prompts that the arguments name: the tasks, and warnings for a person."""
     text, source, form = _read_input(args)
-    from cpr_nb import _launch
     from cpr_nb.model.inputs import parse
 
-    tasks, warnings = parse(text, source, form)
+    return parse(text, source, form)
+
+
+def plan(tasks: list[TaskSpec], warnings: list[str], args: argparse.Namespace) -> LaunchPlan:
+    """Checks a launch, then warns of what was found in its prompts."""
+    from cpr_nb import _launch
+
     planned = _launch.plan(tasks, launch_options(args))
     for warning in warnings:
         note(f"warning: {warning}")
-    return start(planned, args)
+    return planned
 
 
 def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
@@ -64,18 +82,24 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         The exit code.
     """
     if args.verbose or args.dry_run:
-        _tell_plan(planned, args)
+        tell_plan(planned, args)
     if args.dry_run:
         return 0
-    session = planned.start()
+    from cpr_nb import _reuse
+
+    found = _reuse.find(planned) if _reuse.is_wanted(args.reuse, args.fresh) else None
+    session = found or planned.start()
     if args.json:
         try:
             code = finish(session, quiet=True) if args.wait else 0
         except KeyboardInterrupt:
             code = 130  # the session goes on, so whoever called us must know which it is
-        print_json(_object(session, planned))
+        print_json(told(session, planned))
         return code
-    _tell_launch(session, planned)
+    if found:
+        note(_reuse.told(found, "--fresh"))
+    else:
+        _tell_launch(session, planned)
     return finish(session) if args.wait else 0
 
 
@@ -100,7 +124,8 @@ def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
         raise InputError(f"is not UTF-8: byte {error.start} is wrong", source) from None
 
 
-def _object(session: Session, planned: LaunchPlan) -> dict[str, Any]:
+def told(session: Session, planned: LaunchPlan) -> dict[str, Any]:
+    """What ``--json`` tells of a launch."""
     return {
         "session_id": session.id,
         "path": str(session.path),
@@ -111,15 +136,12 @@ def _object(session: Session, planned: LaunchPlan) -> dict[str, Any]:
 
 
 def _tell_launch(session: Session, planned: LaunchPlan) -> None:
-    mode = planned.options.get("permissions", "edits")
-    at_once = planned.max_parallel or "all"
     cpr = program()
     print_lines(
         [
             f"🚀 Started session: {session.id}",
             f"📂 Results directory: {session.path}",
-            f"   {len(session)} tasks, {at_once} at once, permissions {mode}: {MODES[mode]}",
-            *_worktree_lines(planned),
+            *plan_lines(planned),
             "",
             "Use these commands to monitor progress:",
             f"  {cpr} --status {session.id}",
@@ -128,6 +150,14 @@ def _tell_launch(session: Session, planned: LaunchPlan) -> None:
         ]
     )
     sys.stdout.flush()
+
+
+def plan_lines(planned: LaunchPlan) -> list[str]:
+    """How many tasks run, how many at once, and what they may do."""
+    mode = planned.options.get("permissions", "edits")
+    n_tasks, at_once = len(planned.tasks), planned.max_parallel or "all"
+    first = f"   {n_tasks} tasks, {at_once} at once, permissions {mode}: {MODES[mode]}"
+    return [first, *_worktree_lines(planned)]
 
 
 def _worktree_lines(planned: LaunchPlan) -> list[str]:
@@ -143,8 +173,8 @@ def _worktree_lines(planned: LaunchPlan) -> list[str]:
     return []
 
 
-def _tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
-    """What ``--verbose`` and ``--dry-run`` show."""
+def tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
+    """Prints what ``--verbose`` and ``--dry-run`` show."""
     from cpr_nb._launch import dry_rows
 
     if args.json and args.dry_run:

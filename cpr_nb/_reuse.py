@@ -1,0 +1,124 @@
+"""Asked again, it is not paid for again: a launch attaches to the session that did the same.
+
+A launch is known by its identity (`cpr_nb.model.identity`), in session.json and in the head of
+status.json; a retry and a follow-up also by the tasks that they go on from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb import _defaults
+from cpr_nb._session import Session
+from cpr_nb.display.say import say
+from cpr_nb.model import states
+from cpr_nb.model.errors import InputError
+from cpr_nb.store import catalog
+from cpr_nb.store.lineage import earlier, steps
+from cpr_nb.store.read import read_json
+
+if TYPE_CHECKING:
+    from cpr_nb._launch import LaunchPlan
+
+
+def take(options: dict[str, Any]) -> bool:
+    """Takes ``reuse`` and ``fresh`` out of the keywords of a launch.
+
+    Args:
+        options: The keywords.
+
+    Returns:
+        Whether to attach to a session that did the same.
+
+    Raises:
+        InputError: If one of them is neither True nor False.
+
+    Example:
+        >>> take({"fresh": True}), take({"reuse": True})
+        (False, True)
+    """
+    return is_wanted(options.pop("reuse", None), options.pop("fresh", None))
+
+
+def is_wanted(reuse: bool | None, fresh: bool | None) -> bool:
+    """Whether to attach, by what a launch was given; None for nothing."""
+    for name, value in (("reuse", reuse), ("fresh", fresh)):
+        if value not in (None, True, False):
+            raise InputError(f"must be True or False, not {value!r}", name)
+    return not fresh and (_defaults.reuse if reuse is None else bool(reuse))
+
+
+def start(planned: LaunchPlan, *, reuse: bool) -> Session:
+    """Starts what was planned, or attaches to the session that did it and says so.
+
+    Args:
+        planned: The plan.
+        reuse: Whether to attach.
+    """
+    found = find(planned) if reuse else None
+    if found is None:
+        return planned.start()
+    say(told(found))
+    return found
+
+
+def find(planned: LaunchPlan) -> Session | None:
+    """The newest session that was asked the same, whatever became of it."""
+    for head in catalog.list_sessions(planned.results_dir):
+        if head.head.get("identity") == planned.identity:
+            found = Session(head.paths.root)
+            if found.state != states.UNREADABLE and _covers(found, planned):
+                _hand_over(planned, found)
+                return found
+    return None
+
+
+def _covers(found: Session, planned: LaunchPlan) -> bool:
+    """Whether it goes on from all tasks that are wanted, or is what came of them."""
+    if not planned.goes_on_from:
+        return len(found) == len(planned.tasks)
+    found_steps = steps(found.snapshot)
+    known = {step.parent for step in found_steps}
+    known |= {step.ids for step in found_steps if step.answers_anew}
+    folder = str(found.path.parent)
+    return all(not known.isdisjoint(earlier(folder, ids)) for ids in planned.goes_on_from)
+
+
+def _hand_over(planned: LaunchPlan, found: Session) -> None:
+    """Gives the handle what only this process knows."""
+    if len(found) == len(planned.tasks):
+        found.frame = planned.frame
+        for task, spec in zip(found, planned.tasks, strict=True):
+            if spec.task_id in planned.answer_types:
+                found.answer_types[task.id] = planned.answer_types[spec.task_id]
+
+
+def told(session: Session, again: str = "fresh=True") -> str:
+    """One line: what it is attached to, and whether the repository has changed since.
+
+    Args:
+        session: The session.
+        again: What would run it again.
+    """
+    count, n_tasks = session.snapshot.count, len(session)
+    line = f"attached to {session.id[:8]}: {count('n_succeeded')} of {n_tasks} succeeded"
+    if session.snapshot.state not in states.ENDED_STATES:
+        line += f", it is {session.snapshot.state}"
+    then = read_json(session.paths.runner)
+    now = _repository(str(session.head.get("cwd", "")))
+    if then.get("git_tree") and now and then["git_tree"] != now["git_tree"]:
+        before, after = str(then.get("git_commit"))[:7], now["git_commit"][:7]
+        line += f"; the repository changed since ({before} → {after})"
+    return f"{line}; {again} runs it again"
+
+
+def _repository(cwd: str) -> dict[str, str]:
+    """Commit and tree that a folder's repository is at; empty if it is in none."""
+    import subprocess
+
+    words = ["git", "rev-parse", "HEAD", "HEAD^{tree}"]
+    try:
+        done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):  # no folder, no git, no repository
+        return {}
+    return dict(zip(("git_commit", "git_tree"), done.stdout.split(), strict=True))

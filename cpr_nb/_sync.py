@@ -1,0 +1,114 @@
+"""Waits in sync code, also where an event loop runs: the one place that may nest one.
+
+In a notebook's cell the kernel's loop runs in the very thread that waits. If the thread slept, the
+user's own asyncio tasks would stand still, so the loop turns meanwhile. asyncio refuses that;
+nest-asyncio2 lets it (its predecessor nest-asyncio is not kept up any more, and loses queued
+cells). Queued cells do not run nested: the kernel holds a lock while a cell runs.
+
+nest-asyncio2 changes asyncio in the whole process, so it is loaded by the first wait that needs
+it, and never by an import. ``await session`` and ``async for`` need none of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+
+
+def until(reached: Callable[[], bool]) -> None:
+    """Looks again and again until a condition holds: often at first, then every 0.2 s.
+
+    Args:
+        reached: The condition. What it raises ends the wait.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, also where a loop's own handler would only have asked the
+            waiting task to end at its next ``await``.
+
+    Example:
+        >>> numbers = iter(range(3))
+        >>> until(lambda: next(numbers) == 2)
+    """
+    owner = _sigint_owner()
+    # A cell with `await` in it is a task. If Ctrl-C came before we did, a turn of the loop would
+    # cancel that task while it does not await, and ipykernel would never answer the cell.
+    loop = None if owner == "ipykernel" else _running_loop()
+    with _interruptible(owner):
+        for delay_s in poll_delays_s():
+            if reached():
+                return
+            if loop is None:
+                time.sleep(delay_s)
+            else:
+                _turn(loop, delay_s)
+
+
+def poll_delays_s() -> Iterator[float]:
+    """How long to wait between two looks at a folder: short at first, then 0.2 s."""
+    delay_s = 0.01
+    while True:
+        yield delay_s
+        delay_s = min(0.2, delay_s * 1.3)
+
+
+def _running_loop() -> asyncio.BaseEventLoop | None:
+    """The loop that runs in this thread, if there is one that can be nested."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:  # then nobody runs a loop, and its import is spared
+        return None
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return loop if isinstance(loop, asyncio.BaseEventLoop) else None  # uvloop's can't
+
+
+def _turn(loop: asyncio.BaseEventLoop, delay_s: float) -> None:
+    """Lets a loop that runs already turn for a while."""
+    import asyncio
+
+    import nest_asyncio2
+
+    nest_asyncio2.apply(loop)
+    nested = loop.create_task(asyncio.sleep(delay_s))
+    try:
+        loop.run_until_complete(nested)
+    finally:
+        nested.cancel()  # after an interrupt it is not done, and nobody waits for it
+
+
+def _sigint_owner() -> str:
+    """The package whose handler Ctrl-C calls in this thread; empty if it has none to call."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        return ""
+    handler = signal.getsignal(signal.SIGINT)
+    module = getattr(getattr(handler, "func", handler), "__module__", None)
+    return str(module or "").split(".", 1)[0]
+
+
+@contextlib.contextmanager
+def _interruptible(owner: str) -> Iterator[None]:
+    """Lets Ctrl-C raise KeyboardInterrupt instead of calling a handler that only cancels a task.
+
+    That of ipykernel, for cells with ``await`` in them, and that of `asyncio.run` do so: the wait
+    would go on until it is over. Anybody else's handler stays.
+    """
+    if owner not in ("asyncio", "ipykernel"):
+        yield
+        return
+    import signal
+
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -1,0 +1,381 @@
+"""The live view of sessions in a notebook, and the static card where there are no widgets.
+
+Everything happens in the ticker's thread: what the browser asks is queued, for its message
+may come on any thread, and only after the cell that computes now.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cpr_nb.display import cards
+from cpr_nb.display.output import Output
+from cpr_nb.display.pane import Pane
+from cpr_nb.display.place import Place
+from cpr_nb.display.ticker import pace, ticker
+from cpr_nb.model import states
+from cpr_nb.model.outcome import one_line
+from cpr_nb.store import words
+
+if TYPE_CHECKING:
+    from cpr_nb.display.widget import Table
+
+_CARD_S = 5.0
+_HEAD_S = 0.5
+_SILENT_S = 5.0  # a word at least: a view that hears nothing says so
+# A message that comes before the browser has loaded the table is lost: then all rows again.
+_AGAIN_S = (1.0, 4.0, 15.0)
+_EMPTY = {"text/plain": "", "text/html": ""}
+_GROUPS = [
+    [states.SUCCEEDED, [states.SUCCEEDED], True],
+    [states.FAILED, list(states.FAILURES), False],
+    [states.CANCELLED, [states.CANCELLED], False],
+    [states.SKIPPED, [states.SKIPPED], False],
+    [states.RUNNING, [states.RUNNING, states.RETRYING], True],
+    [states.PENDING, [states.PENDING], True],
+]
+
+
+class Asked(NamedTuple):
+    """What became of something that was asked by a button.
+
+    Args:
+        text: For the person, one line.
+        code: What to type, if there is something.
+        root: The folder of a session that was made.
+        bad: Whether it was refused.
+    """
+
+    text: str
+    code: str = ""
+    root: str = ""
+    bad: bool = False
+
+
+#: Asks something of a session: its folder, the verb, the id of a task or "".
+Ask = Callable[[str, str, str], Asked]
+
+
+class Part:
+    """The widgets of one session.
+
+    Args:
+        root: The session's folder.
+    """
+
+    def __init__(self, root: str) -> None:
+        from cpr_nb.display import widget
+
+        self.root = root
+        self.pane = Pane(root)
+        self.pane.look()
+        self._head_at = self._told_at = 0.0
+        self._began = time.monotonic()
+        self._again = list(_AGAIN_S)
+        self._output: Output | None = None
+        self._progress, self._figures = widget.html(), widget.html()
+        self.table: Table = widget.Table()
+        self.table.rows = self.pane.rows
+        self._draw_head()
+        self.box = widget.box(self._progress, self._figures, self.table)
+
+    def tick(self) -> bool:
+        """Brings the widgets up to date; whether anything has changed."""
+        state = self.pane.snapshot.state
+        told = self.pane.look()
+        if told is None:
+            self.send_rows()
+        elif told or time.monotonic() - self._told_at > _SILENT_S:
+            self._told_at = time.monotonic()
+            self.table.send({"rows": told, "now": time.time()})
+        self._send_again()
+        if time.monotonic() - self._head_at > _HEAD_S or state != self.pane.snapshot.state:
+            self._draw_head()
+        if self._output is not None:
+            self._tell(self._output.look(self.pane.snapshot))
+        return bool(told) or told is None
+
+    def send_rows(self) -> None:
+        """Sends all rows."""
+        if self.table.rows is not self.pane.rows:
+            self.table.rows = self.pane.rows
+        self.table.send_state("rows")
+
+    def _send_again(self) -> None:
+        if self._again and time.monotonic() - self._began > self._again[0]:
+            self._again.pop(0)
+            self.send_rows()
+
+    def _draw_head(self) -> None:
+        pane = self.pane
+        self._head_at = time.monotonic()
+        self._progress.value = cards.head(pane, bar=len(pane.rows) <= 40)
+        self._figures.value = cards.figures(pane)
+        self.table.meta = {
+            "kind": "tasks",
+            "short": pane.short,
+            "live": pane.snapshot.is_live,
+            "commands": pane.commands(),
+            "n_retry": pane.n_to_retry(),
+            "words": words.LOOKS,
+            "groups": _GROUPS,
+            "empty": pane.snapshot.problem or "No tasks.",
+        }
+
+    def stop(self, why: str) -> None:
+        """Says that the view does not go on."""
+        self._figures.value = cards.note(why)
+
+    def hear(self, message: dict[str, Any], ask: Ask) -> Asked | None:
+        """Does what the browser asks."""
+        verb, key = message.get("do"), str(message.get("key", ""))
+        if verb == "open":
+            self._open(key)
+        elif verb == "close":
+            self._output = None
+        elif verb == "more" and self._output:
+            at = message.get("at")
+            self._tell(
+                self._output.more(str(message.get("name")), at if isinstance(at, int) else 0)
+            )
+        elif verb == "earlier" and self._output:
+            self._tell(self._output.earlier())
+        elif verb == "ask":
+            asked = ask(self.root, str(message.get("verb")), key)
+            self.table.send({"told": {"text": asked.text, "code": asked.code, "bad": asked.bad}})
+            return asked
+        return None
+
+    def _open(self, key: str) -> None:
+        self._output = None
+        for index, row in enumerate(self.pane.rows):
+            if row[0] == key:
+                self._output = Output(self.pane.snapshot, index, self.pane.short)
+                self._tell(self._output.look(self.pane.snapshot))
+
+    def _tell(self, messages: Any) -> None:
+        assert self._output is not None  # noqa: S101 - only its own messages come here
+        for message in messages:
+            self.table.send({"view": {"key": self._output.key, **message}})
+
+    def close(self) -> None:
+        """Ends the widgets."""
+        for widget in (self.table, self._progress, self._figures, self.box):
+            widget.close()
+
+
+class View:
+    """What a live view is, whatever it shows: who looks at it, what was asked."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._queue: SimpleQueue[tuple[Any, dict[str, Any]]] = SimpleQueue()
+        self._viewers: set[str] = set()
+        self._holders: set[str] = set()
+        self._was_seen = False
+        self._pace_s = 0.0
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the browser has shown it once, and does so no more."""
+        return self._was_seen and not self._viewers
+
+    def listen(self, part: Any) -> None:
+        """Takes what comes from the browser for a part of this view."""
+
+        def heard(_widget: object, message: object, _buffers: object) -> None:
+            if isinstance(message, dict):
+                self._queue.put((part, message))
+                ticker.add(self)
+
+        part.table.on_msg(heard)
+
+    def hear(self) -> None:
+        """Does what was asked since the last time."""
+        while not self._queue.empty():
+            part, message = self._queue.get()
+            verb, viewer = message.get("do"), str(message.get("id"))
+            if verb == "shown":
+                self._viewers.add(viewer)
+                self._was_seen = True
+                part.send_rows()
+            elif verb == "hidden":
+                self._viewers.discard(viewer)
+                self._holders.discard(viewer)
+            elif verb == "hold":
+                (self._holders.add if message.get("on") else self._holders.discard)(viewer)
+            else:
+                self.take(part, message)
+
+    def take(self, part: Any, message: dict[str, Any]) -> None:
+        """Takes a message that concerns what is shown."""
+        raise NotImplementedError
+
+    def tick(self) -> float | None:
+        """Looks once; see `cpr_nb.display.ticker.Shown`."""
+        raise NotImplementedError
+
+    def fail(self, error: Exception) -> None:
+        """Is told why it will not be looked after any more."""
+        raise NotImplementedError
+
+
+class LiveView(View):
+    """A session live, and below it those that its buttons have made.
+
+    Args:
+        root: The session's folder.
+        ask: What asks something of it.
+        keep: Whether it stays as it is when the session has ended.
+    """
+
+    def __init__(self, root: str, ask: Ask, *, keep: bool = False) -> None:
+        from cpr_nb.display import widget
+
+        super().__init__(ask)
+        self._keep = keep
+        self._parts: list[Part] = []
+        self._box = widget.box()
+        self._place, self._still = Place(), Place()
+        self._card, self._card_at = "", 0.0
+        self._is_closed = False
+        self._add(root)
+
+    def _add(self, root: str) -> None:
+        part = Part(root)
+        self.listen(part)
+        self._parts.append(part)
+        self._box.children = [*self._box.children, part.box]
+
+    def display(self) -> None:
+        """Shows it in the cell that runs, and looks after it from then on."""
+        snapshot = self._parts[0].pane.snapshot
+        bundle = self._box._repr_mimebundle_()
+        bundle = bundle[0] if isinstance(bundle, tuple) else bundle
+        self._place.show(
+            {**bundle, "text/plain": words.on_one_line(snapshot), "text/html": _PLACEHOLDER}
+        )
+        self._card, self._card_at = self._cards(), time.monotonic()
+        self._still.show(self._bundle(still=True))
+        ticker.add(self)
+
+    def tick(self) -> float | None:
+        """Looks once; see `cpr_nb.display.ticker.Shown`."""
+        if self._is_closed:
+            return None
+        self.hear()
+        changed = sum(part.tick() for part in self._parts) > 0
+        has_ended = all(part.pane.has_ended for part in self._parts)
+        self._draw_card(now=has_ended)
+        if has_ended:
+            if not (self._keep or self._holders):
+                self._replace()
+            return None  # what the browser says wakes it
+        self._pace_s = pace(self._pace_s, changed=changed)
+        return None if self.is_hidden else self._pace_s
+
+    def take(self, part: Part, message: dict[str, Any]) -> None:
+        """Takes a message that concerns what is shown."""
+        asked = part.hear(message, self._ask)
+        if asked is not None and asked.root:
+            self._add(asked.root)
+        self._pace_s = 0.0
+
+    def fail(self, error: Exception) -> None:
+        """Is told why it will not be looked after any more."""
+        for part in self._parts:
+            part.stop(f"This view has stopped ({type(error).__name__}: {error}); show it again.")
+
+    def _draw_card(self, *, now: bool) -> None:
+        if not now and time.monotonic() - self._card_at < _CARD_S:
+            return
+        self._card_at = time.monotonic()
+        card = self._cards()
+        if card != self._card:
+            self._card = card
+            self._still.update(self._bundle(still=True))
+
+    def _cards(self) -> str:
+        return "".join(cards.card(part.pane, _after(part.pane)) for part in self._parts)
+
+    def _bundle(self, *, still: bool) -> dict[str, str]:
+        text = "\n".join(words.on_one_line(part.pane.snapshot) for part in self._parts)
+        html = f'<div class="cpr-still">{self._card}</div>' if still else self._card
+        return {"text/plain": text, "text/html": html}
+
+    def _replace(self) -> None:
+        """Leaves the static card where the widgets were: it needs no kernel."""
+        self._is_closed = True
+        self._place.update(self._bundle(still=False))
+        self._still.update(_EMPTY)
+        for part in self._parts:
+            part.close()
+        self._box.close()
+
+
+class StillView:
+    """A session as a static card that is refreshed, where there are no widgets.
+
+    Args:
+        root: The session's folder.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._pane = Pane(root)
+        self._pane.look()
+        self._place = Place()
+        self._told: dict[str, str] = {}
+
+    def display(self) -> None:
+        """Shows it in the cell that runs, and looks after it until the session ends."""
+        self._told = self._bundle()
+        self._place.show(self._told)
+        if not self._pane.has_ended:
+            ticker.add(self)
+
+    def tick(self) -> float | None:
+        """Looks once; see `cpr_nb.display.ticker.Shown`."""
+        self._pane.look()
+        bundle = self._bundle()
+        if bundle != self._told:
+            self._told = bundle
+            self._place.update(bundle)
+        return None if self._pane.has_ended else 1.0
+
+    def fail(self, error: Exception) -> None:
+        """Is told why it will not be looked after any more."""
+        self._place.update({"text/plain": f"This view has stopped: {one_line(str(error))}"})
+
+    def _bundle(self) -> dict[str, str]:
+        card = cards.card(self._pane, _after(self._pane))
+        return {"text/plain": words.on_one_line(self._pane.snapshot), "text/html": card}
+
+
+_PLACEHOLDER = '<div class="cpr">A live view; what it showed last:</div>'
+
+
+def _after(pane: Pane) -> str:
+    """What to type next, for the last line of a card."""
+    return ", s.show() opens the outputs" if pane.has_ended and pane.rows else ""
+
+
+def show(root: str, ask: Ask, *, widgets: bool | None = None, keep: bool = False) -> None:
+    """Shows a session in the cell that runs.
+
+    Args:
+        root: The session's folder.
+        ask: What asks something of it.
+        widgets: Whether to use widgets; None for where they are installed.
+        keep: Whether the widgets stay when the session has ended.
+    """
+    if widgets is None or widgets:
+        try:
+            LiveView(root, ask, keep=keep).display()
+            return
+        except ImportError:
+            if widgets:
+                raise
+    StillView(root).display()

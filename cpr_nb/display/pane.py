@@ -1,0 +1,170 @@
+"""One session as a notebook shows it, without any widget: rows, figures, what can be asked."""
+
+from __future__ import annotations
+
+from cpr_nb.display import rows as rows_of
+from cpr_nb.model import states
+from cpr_nb.model.denials import denial_rule, denials_of
+from cpr_nb.model.events import RunFacts
+from cpr_nb.model.outcome import one_line
+from cpr_nb.store.doing import Doing
+from cpr_nb.store.notice import PROGRAM, notice
+from cpr_nb.store.read import Snapshot, open_regular, read_asked
+from cpr_nb.store.rows import task_state
+from cpr_nb.store.watcher import Watcher
+from cpr_nb.store.words import strip_controls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cpr_nb.display.rows import Row
+
+#: How much of a stream is read in one look, so that a long one does not keep the others waiting.
+LIMIT_BYTES = 1_000_000
+_TITLE = 400
+_MAX_RULES = 4
+
+
+class Pane:
+    """Follows one session.
+
+    Args:
+        root: The session's folder.
+
+    Example:
+        >>> pane = Pane("/no/such/session-1")
+        >>> pane.look(), pane.rows, pane.snapshot.state
+        (None, [], 'unreadable')
+    """
+
+    def __init__(self, root: str) -> None:
+        self._watcher = Watcher(root)
+        self.rows: list[Row] = []
+        self._prompts: list[str] | None = None
+        self._doing = Doing(self._watcher.paths)
+        self._is_new = True
+        self._denied: dict[str, list[str]] = {}
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The session as it was seen last."""
+        return self._watcher.snapshot
+
+    @property
+    def short(self) -> str:
+        """The first characters of its id, as a person types it."""
+        return self.snapshot.session_id[:8]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change unless somebody resumes it."""
+        return not self.snapshot.is_live and self.snapshot.state != states.INTERRUPTED
+
+    def look(self) -> list[rows_of.Change] | None:
+        """Reads what is new.
+
+        Returns:
+            What has changed in `rows`; None if they are new as a whole.
+        """
+        changed = self._watcher.look()
+        tasks = self.snapshot.tasks or []
+        if self._is_new or len(tasks) != len(self.rows):
+            self._is_new = False
+            self._doing = Doing(self._watcher.paths, str(self.snapshot.head.get("cwd", "")))
+            self.rows = [self._row(number) for number in range(len(tasks))]
+            return None
+        running = {n for n, row in enumerate(self.rows) if row[2] == states.RUNNING}
+        fresh = {number: self._row(number) for number in sorted(changed | running)}
+        told = rows_of.changes(self.rows, fresh)
+        rows_of.apply(self.rows, told)
+        return told
+
+    def _row(self, number: int) -> Row:
+        task = (self.snapshot.tasks or [])[number]
+        return rows_of.task_row(number, task, self._prompt(number), self._doing, LIMIT_BYTES)
+
+    def _prompt(self, number: int) -> str:
+        """The beginning of a prompt: status.json keeps 50 characters."""
+        if self._prompts is None:
+            asked = read_asked(self._watcher.paths).get("tasks")
+            tasks = asked if isinstance(asked, list) else []
+            self._prompts = [
+                strip_controls(str(task.get("prompt", ""))[:_TITLE])
+                if isinstance(task, dict)
+                else ""
+                for task in tasks
+            ]
+        told = self._prompts[number] if number < len(self._prompts) else ""
+        return told or strip_controls(str((self.snapshot.tasks or [])[number].get("prompt", "")))
+
+    # -- what a person should know ----------------------------------------------------------
+
+    def notice(self) -> str:
+        """What it waits for, or why it does not go on; empty if there is nothing to say."""
+        return one_line(strip_controls(notice(self.snapshot)))
+
+    def denied_rules(self) -> list[str]:
+        """The rules that would allow what was denied, each once."""
+        found: dict[str, None] = {}
+        for task in self.snapshot.tasks or ():
+            if task.get("n_denials") and task_state(task)[0] == states.ENDED:
+                found.update(dict.fromkeys(self._rules_of(task)))
+        return list(found)
+
+    def _rules_of(self, task: dict[str, Any]) -> list[str]:
+        attempt = task.get("attempts")
+        path = self._watcher.paths.stream(
+            str(task.get("transaction_id", "")), attempt if isinstance(attempt, int) else 1
+        )
+        if path not in self._denied:
+            facts = RunFacts()
+            try:
+                with open_regular(path) as stream:
+                    for line in stream:
+                        if b'"permission_denials"' in line:
+                            facts.feed(line)
+            except (OSError, ValueError):
+                pass
+            denials = denials_of(facts.result)
+            self._denied[path] = [one_line(denial_rule(d), 80) for d in denials]
+        return self._denied[path]
+
+    def denial_notice(self) -> tuple[str, str]:
+        """That tool calls were denied, and the call that allows them; empty if none were."""
+        count = self.snapshot.count("n_denials")
+        if not count:
+            return "", ""
+        n_tasks = sum(1 for row in self.rows if row[9])
+        told = (
+            f"{count} tool call{'s' * (count != 1)} denied in {n_tasks} task{'s' * (n_tasks != 1)}."
+        )
+        rules = self.denied_rules()[:_MAX_RULES]
+        if not rules or self.snapshot.is_seed:
+            return told, ""
+        return f"{told} Allow them:", f"s.retry(all_tasks=True, allow={rules!r})"
+
+    # -- what can be asked ------------------------------------------------------------------
+
+    def n_to_retry(self) -> int:
+        """How many tasks have ended without success."""
+        return sum(
+            self.snapshot.count(f"n_{word}")
+            for word in (states.FAILED, states.CANCELLED, states.SKIPPED)
+        )
+
+    def commands(self) -> dict[str, str]:
+        """What can be asked of it now: the verb, and the command that does the same."""
+        snapshot = self.snapshot
+        if snapshot.is_seed or snapshot.state == states.UNREADABLE:
+            return {}
+        verbs = []
+        if self.n_to_retry():
+            verbs.append("retry")
+        if snapshot.state in (states.PAUSED, states.WAITING, states.INTERRUPTED):
+            verbs.append("resume")
+        if snapshot.state in (states.STARTING, states.RUNNING, states.WAITING):
+            verbs.append("pause")
+        if snapshot.is_live or snapshot.state == states.INTERRUPTED:
+            verbs.append("cancel")
+        return {verb: f"{PROGRAM} {verb} {self.short}" for verb in verbs}

@@ -1,0 +1,97 @@
+"""One call of the magic: the words of the command, a mistake in one line, an object back."""
+
+from __future__ import annotations
+
+import keyword
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from cpr_nb.cli.main import COMMANDS, SHORT_HELP, split_command
+from cpr_nb.cli.options import command_parser
+from cpr_nb.magics import answers, prompts
+from cpr_nb.model.errors import CprError, InputError
+from cpr_nb.model.templates import fill
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+def call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
+    """Does what a line or a cell says.
+
+    Args:
+        shell: The shell that calls.
+        line: What stands behind ``%cpr`` or ``%%cpr``.
+        cell: What stands below ``%%cpr``; None for ``%cpr``.
+
+    Returns:
+        What `answers.answer` returns; None if the line ends in ``;``.
+
+    Raises:
+        UsageError: For a user's mistake: IPython shows it as one red line.
+    """
+    line = line.strip()
+    silent = line.endswith(";")
+    try:
+        value = _call(shell, line.removesuffix(";"), cell)
+    except CprError as error:
+        raise UsageError(" ".join(str(error).split())) from None
+    except SystemExit:  # argparse has printed a help
+        return None
+    return None if silent else value
+
+
+def _call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
+    names = prompts.names_of(shell)
+    words = [fill(word, names, "%cpr") for word in _words(line)]
+    if not words and cell is None:
+        print(SHORT_HELP, end="")
+        return None
+    name, rest = split_command(words)
+    if name in ("help", "version"):
+        return answers.printed_by_main(name)
+    args = parser_of(name).parse_args(rest)
+    _check(name, args, cell)
+    value = answers.answer(shell, name, args, cell, names)
+    if args.output is not None:
+        shell.user_ns[args.output] = value
+    return value
+
+
+def parser_of(name: str) -> ArgumentParser:
+    """The parser of a sub-command: that of the command line, and ``-o``."""
+    import importlib
+
+    parser = command_parser(name, COMMANDS[name])
+    importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(parser)
+    parser.prog = f"%cpr {name}"
+    parser.add_argument(
+        "-o", "--output", metavar="NAME", help="a name in the notebook for what it returns"
+    )
+    return parser
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise InputError(f"{error}: '…' and \"…\" must be closed", "%cpr") from None
+
+
+def _check(name: str, args: Namespace, cell: str | None) -> None:
+    """Refuses what can't be right, before anything is done."""
+    output = args.output
+    if output is not None and (not output.isidentifier() or keyword.iskeyword(output)):
+        raise InputError(f"{output!r} can't be a name in the notebook", "-o")
+    if name != "run":
+        if cell is not None:
+            raise InputError(f"%%cpr takes prompts, so only run; %cpr {name} is a line", "%%cpr")
+        return
+    if cell is not None and args.file is not None:
+        raise InputError(f"there are prompts in the cell and in {args.file}: give one", "%%cpr")
+    if cell is None and args.file in (None, "-"):
+        raise InputError("no prompts: name a file, or write them below %%cpr run", "%cpr run")

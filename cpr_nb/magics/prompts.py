@@ -1,0 +1,77 @@
+"""Prompts in a cell: parted by lines of ``---``, or JSON; filled from the notebook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb.model.errors import InputError
+from cpr_nb.model.inputs import parse, slash_warnings
+from cpr_nb.model.spec import TaskSpec, check_tasks
+from cpr_nb.model.templates import fill
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_IS_JSON = re.compile(r'\s*\{\s*"prompts"\s*:')
+_PARTING = re.compile(r"^---[ \t]*$", re.MULTILINE)
+
+
+class Names(dict[str, Any]):
+    """Names of the notebook → values; what no prompt can mean is refused where it is used."""
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if isinstance(value, ModuleType) or callable(value):
+            kind = type(value).__name__
+            hint = f"for the braces themselves write {{{{{name}}}}}"
+            raise InputError(f"{{{name}}} is a {kind} here, nothing to fill in: {hint}")
+        return value
+
+
+def names_of(shell: InteractiveShell) -> Names:
+    """What the user has named in the notebook; not what IPython put there."""
+    hidden, missing = shell.user_ns_hidden, object()
+    own = {k: v for k, v in shell.user_ns.items() if hidden.get(k, missing) is not v}
+    return Names(own)
+
+
+def read_cell(
+    cell: str, form: str | None, names: Mapping[str, Any]
+) -> tuple[list[TaskSpec], list[str]]:
+    r"""Reads the prompts of a cell.
+
+    Args:
+        cell: Its text.
+        form: ``json``, ``jsonl``, ``csv``; None for prompts as they are, or JSON that begins with
+            ``{"prompts":``.
+        names: What ``{name}`` in a prompt stands for.
+
+    Returns:
+        The tasks, and warnings for a person.
+
+    Raises:
+        InputError: If a prompt can't be run, or a name is not known.
+
+    Example:
+        >>> tasks, _ = read_cell("Review {path}.\n---\nTest it.", None, {"path": "a.py"})
+        >>> [task.prompt for task in tasks]
+        ['Review a.py.', 'Test it.']
+    """
+    if form is None and not _IS_JSON.match(cell):
+        parts = _PARTING.split(cell)
+        while len(parts) > 1 and not parts[-1].strip():
+            parts.pop()
+        labels = [f"prompt {number}" for number in range(1, len(parts) + 1)]
+        filled = [
+            fill(part.strip("\n"), names, label) for part, label in zip(parts, labels, strict=True)
+        ]
+        tasks = check_tasks(filled, "", labels)
+        return tasks, slash_warnings(tasks)
+    tasks, warnings = parse(cell, "cell", form or "json")
+    for task in tasks:
+        text = fill(task.prompt, names, task.where)
+        task.prompt = check_tasks([text], "", [task.where])[0].prompt
+    return tasks, warnings

@@ -1,0 +1,179 @@
+"""Asked again, nothing is paid for again: launch, map, retry and follow-up attach."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from testkit.command import Cpr, prompts
+from testkit.repository import Checkout
+from testkit.stub import Stub, plan
+
+import cpr_nb as cpr
+import cpr_nb.pandas
+from cpr_nb import _defaults
+
+LIMIT_S = 120.0
+BAD = plan(result=None, exit=3)
+EnterEnv = Callable[[dict[str, str]], None]
+
+
+@pytest.fixture(autouse=True)
+def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
+    in_env(stub_env)
+
+
+@pytest.fixture
+def by_default() -> Iterator[None]:
+    """As once the notebook's extension is loaded."""
+    _defaults.reuse = True
+    yield
+    _defaults.reuse = False
+
+
+def n_sessions() -> int:
+    return len(cpr.sessions_df())
+
+
+def test_the_same_launch_attaches_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    session = cpr.launch(["a", BAD], attempts=1, model="opus").wait(LIMIT_S)
+    again = cpr.launch(["a", BAD], attempts=1, model="opus", reuse=True, name="x", max_parallel=1)
+    assert again.id == session.id and n_sessions() == 1
+    told = capsys.readouterr()
+    line = f"attached to {session.id[:8]}: 1 of 2 succeeded; fresh=True runs it again\n"
+    assert told.out + told.err == line
+
+
+@pytest.mark.parametrize(
+    ("asked", "options"),
+    [
+        (["a", "c"], {}),
+        (["b", "a"], {}),
+        (["a"], {}),
+        (["a", "b"], {"model": "opus"}),
+        (["a", "b"], {"env": {"A": "1"}}),
+        (["a", {"prompt": "b", "model": "opus"}], {}),
+        (["a", {"prompt": "b", "id": "mine"}], {}),
+        (["a", "b"], {"repeats": 2}),
+        (["a", "b"], {"fresh": True}),
+        (["a", "b"], {"reuse": False}),
+    ],
+)
+def test_another_launch_starts(asked: list[Any], options: dict[str, Any]) -> None:
+    session = cpr.launch(["a", "b"])
+    other = cpr.launch(asked, **{"reuse": True, **options})
+    assert other.id != session.id and n_sessions() == 2
+    session.wait(LIMIT_S)
+    other.wait(LIMIT_S)
+
+
+def test_it_attaches_whatever_the_state(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    stub.fifos("held")
+    prompt = plan(here="held", gate="held")
+    session = cpr.launch([prompt])
+    stub.await_here("held")
+    session.wait_until(session[0].running, LIMIT_S, "the task")
+    assert cpr.launch([prompt], reuse=True).id == session.id
+    assert "0 of 1 succeeded, it is running" in "".join(capsys.readouterr())
+    session.cancel()
+    session.wait(LIMIT_S)
+    assert cpr.launch([prompt], reuse=True).id == session.id
+
+
+def test_nothing_attaches_unless_it_is_asked_to() -> None:
+    ids = {cpr.launch(["a"]).wait(LIMIT_S).id for _ in range(2)}
+    assert len(ids) == 2
+
+
+def test_the_newest_one_counts() -> None:
+    sessions = [cpr.launch(["a"]).wait(LIMIT_S) for _ in range(2)]
+    assert cpr.launch(["a"], reuse=True).id == sessions[1].id
+
+
+@pytest.mark.parametrize("options", [{"reuse": "yes"}, {"fresh": 3}])
+def test_it_is_yes_or_no(options: dict[str, Any]) -> None:
+    with pytest.raises(cpr.InputError, match="must be True or False"):
+        cpr.launch(["a"], **options)
+
+
+def test_a_changed_repository_is_told_and_not_paid_for(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "Test")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@example.com")
+    repo = Checkout.new(work / "repo")
+    monkeypatch.chdir(repo.path)
+    repo.write({"a.txt": "1\n", ".gitignore": "results/\n"})
+    repo.commit("first")
+    before = repo.git("rev-parse", "--short=7", "HEAD")
+    session = cpr.launch(["a"]).wait(LIMIT_S)
+    repo.write({"a.txt": "2\n"})
+    repo.commit("second")
+    after = repo.git("rev-parse", "--short=7", "HEAD")
+    assert cpr.launch(["a"], reuse=True).id == session.id
+    told = "".join(capsys.readouterr())
+    assert f"1 of 1 succeeded; the repository changed since ({before} → {after}); fresh" in told
+
+
+def test_a_schema_keeps_its_type() -> None:
+    @dataclasses.dataclass
+    class Bugs:
+        n: int
+
+    prompt = plan(result={"structured_output": {"n": 3}})
+    cpr.launch([prompt], schema=Bugs).wait(LIMIT_S)
+    assert cpr.launch([prompt], schema=Bugs, reuse=True)[0].result() == Bugs(3)
+    assert n_sessions() == 1
+
+
+def test_run_all_twice(by_default: None, transcript: Callable[[str], Path]) -> None:
+    ids: list[list[str]] = []
+    df = pd.DataFrame({"do": ["good", BAD, plan(result={"result": "R"})]}, index=list("abc"))
+    for _ in range(3):
+        s = cpr.map("{do}", df, attempts=1).wait(LIMIT_S)
+        for task in s:
+            transcript(str(task.conversation_id))
+        out = s.results_df()
+        again = out[~out.ok].cpr.retry(effort="low").wait(LIMIT_S)
+        out = s.results_df()
+        more = out[out.ok].cpr.follow_up("shorter: {result}").wait(LIMIT_S)
+        whole = s.retry().wait(LIMIT_S)
+        ids.append([session.id for session in (s, again, more, whole)])
+        for task in more:
+            transcript(str(task.conversation_id))
+    assert ids[0] == ids[1] == ids[2]
+    assert n_sessions() == 4
+
+
+def test_a_retry_that_has_helped_leaves_nothing_to_do(by_default: None, stub: Stub) -> None:
+    (stub.folder / "lock-once").touch()
+    s = cpr.map("{do}", pd.DataFrame({"do": [plan(exit=3)]}), attempts=1).wait(LIMIT_S)
+    assert not s[0].ok
+    stub.path.write_text(stub.path.read_text().replace('plan.get("exit", 0)', "0"))
+    again = s.results_df().query("not ok").cpr.retry().wait(LIMIT_S)
+    assert again[0].ok
+    out = s.results_df()
+    with pytest.warns(UserWarning, match="no rows"):
+        nothing = out[~out.ok].cpr.retry()
+    assert not nothing.wait() and nothing.results_df().empty and list(nothing) == []
+    assert n_sessions() == 2
+
+
+def test_other_words_are_another_request(by_default: None) -> None:
+    s = cpr.launch([BAD], attempts=1).wait(LIMIT_S)
+    one = s.retry(model="opus").wait(LIMIT_S)
+    two = s.retry(model="sonnet").wait(LIMIT_S)
+    assert len({s.id, one.id, two.id, s.retry(fresh=True).wait(LIMIT_S).id}) == 4
+
+
+def test_the_command_reuses_too(stub_cpr: Cpr) -> None:
+    session = stub_cpr.launch(prompts("a"), "--reuse").wait(LIMIT_S)
+    (stub_cpr.cwd / "p.json").write_text(prompts("a"))
+    run = stub_cpr("run", "p.json", "--reuse")
+    assert f"attached to {session.id[:8]}: 1 of 1 succeeded" in run.stderr
+    assert n_sessions() == 1
