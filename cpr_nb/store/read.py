@@ -119,13 +119,8 @@ def _read_once(paths: SessionPaths, tasks: bool, loads: Loads) -> Snapshot:
     told = status.pop("tasks", None)
     task_list = [t for t in told if isinstance(t, dict)] if isinstance(told, list) else []
     _complete(status, task_list)
-<<<<<<< HEAD
-    state = _state(paths, status)
-    return Snapshot(paths, status, task_list if tasks else None, state, stat=found)
-=======
     state = state_of(paths, status)
-    return Snapshot(paths, status, task_list if tasks else None, state)
->>>>>>> main
+    return Snapshot(paths, status, task_list if tasks else None, state, stat=found)
 
 
 def open_regular(path: str) -> BinaryIO:
