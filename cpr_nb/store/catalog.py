@@ -11,8 +11,9 @@ from cpr_nb.model.errors import (
     ResultsDirError,
     SessionNotFound,
 )
+from cpr_nb.store.heads import read_heads
 from cpr_nb.store.layout import SESSION_PREFIX
-from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.read import Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _holds_session(directory: str) -> bool:
 
 
 def list_sessions(directory: str) -> list[Snapshot]:
-    """Reads the heads of all sessions, the newest first.
+    """Reads the heads of all sessions, the newest first; those that have ended only once.
 
     Args:
         directory: The results directory; one that is not there has no sessions.
@@ -154,17 +155,15 @@ def list_sessions(directory: str) -> list[Snapshot]:
     Returns:
         A snapshot without tasks of each; a stranger's folder too, as ``unreadable``.
     """
-    sessions = [
-        read_session(f"{directory}/{name}", tasks=False) for name in session_names(directory)
-    ]
+    sessions = read_heads(directory, session_names(directory))
     sessions.sort(key=_age, reverse=True)
     return sessions
 
 
 def _age(session: Snapshot) -> tuple[int, str, str]:
-    # The seed knows whole seconds only.
+    # The seed knows whole seconds only. The folders differ in nothing but the id.
     created_at = session.head.get("created_at")
-    return session.count("start_time"), str(created_at or ""), session.session_id
+    return session.count("start_time"), str(created_at or ""), session.paths.root
 
 
 def find_session(directory: str, wanted: str) -> str:
