@@ -12,7 +12,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import InputError, SessionNotUsable
 from cpr_nb.model.identity import of_request
 from cpr_nb.model.options import OPTIONS
-from cpr_nb.model.spec import TaskSpec
+from cpr_nb.model.spec import TaskSpec, check_prompt
 from cpr_nb.store.read import is_whole, read_asked
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def _spec(
                 f"task {task.id} of {task.session.id} has no conversation to go on with: it "
                 f"{task.outcome} ({task.reason})"
             )
-        spec.prompt = again.prompt
+        spec.prompt = check_prompt(again.prompt, f"{spec.where}: what to say")
         spec.origin |= {"follows": task.conversation_id, "is_follow_up": True}
         if "schema" not in given:
             own.pop("schema", None)

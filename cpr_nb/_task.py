@@ -288,6 +288,31 @@ class Task(TaskTables, ShownTask):
         self._session.ask("cancel", requests.cancel_name(self.id))
         return True
 
+    def follow_up(self, prompt: str, **options: Any) -> Session:
+        """Says something more to its agent, which knows what it did, as a new session.
+
+        A copy of the conversation goes on, in the same folder or on the same branch.
+
+        Args:
+            prompt: What to say.
+            **options: Options of `cpr_nb.launch` that go before the old ones (``schema`` is not
+                kept); ``reuse`` and ``fresh`` as there.
+
+        Returns:
+            The new session, of one task.
+
+        Raises:
+            SessionNotUsable: If it has not ended, or has no conversation to go on with.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a")[0].follow_up("Now write the tests.")  # doctest: +SKIP
+        """
+        from cpr_nb._again import Again, again
+
+        self._session.refresh()
+        return again([Again(self, prompt)], options, template=prompt)
+
 
 def deadline(timeout: float | None) -> float | None:
     """When a wait of ``timeout`` seconds ends, on the clock that never goes back."""

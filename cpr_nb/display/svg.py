@@ -24,10 +24,9 @@ _TONES = {
     "ok": ("#2e7d32", "#81c784"),
     "bad": ("#c62828", "#ef9a9a"),
     "run": ("#1565c0", "#90caf9"),
+    "warn": ("#a15c00", "#ffcc80"),
 }
-_TONES["warn"] = ("#a15c00", "#ffcc80")
 GREY = "#767676"
-_NOT_IN_XML = {0xFFFE: "?", 0xFFFF: "?"}
 #: State → tone. Colour is for states only.
 TONE = {
     states.SUCCEEDED: "ok",
@@ -107,7 +106,9 @@ def document(title: str, description: str, height: float, parts: Sequence[str]) 
     """
     size = f'width="{WIDTH}" height="{num(height)}" viewBox="0 0 {WIDTH} {num(height)}"'
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="cpr-chart" role="img" {size} '
+        # Of a prompt with $…$ in it, a notebook would make mathematics.
+        '<svg xmlns="http://www.w3.org/2000/svg" class="cpr-chart mathjax_ignore tex2jax_ignore" '
+        f'role="img" {size} '
         f'fill="{GREY}" font-family="system-ui,sans-serif" font-size="12">'
         f"<title>{clean(title)}</title><desc>{clean(description)}</desc>"
     )
@@ -126,9 +127,8 @@ def clean(text: str, limit: int = 200) -> str:
 
 
 def _plain(text: str, limit: int) -> str:
-    """On one line, without what drives a terminal, and without what XML can't hold."""
-    sound = text.encode("utf-8", "replace").decode().translate(_NOT_IN_XML)
-    return one_line(strip_controls(sound), limit)
+    """On one line, without what drives a terminal; what XML can't hold is not printable."""
+    return one_line(strip_controls(text), limit)
 
 
 def text(

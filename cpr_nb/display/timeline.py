@@ -185,7 +185,7 @@ def _panels(ran: Sequence[TaskTimes], scale: TimeScale, top: float) -> tuple[lis
     attempts = [attempt for task in ran for attempt in task.attempts]
     # At the same moment, an end comes before a begin.
     moves = sorted([(a.began_s, 1.0) for a in attempts] + [(a.ended_s, -1.0) for a in attempts])
-    most = max(itertools.accumulate(change for _, change in sorted(moves)))
+    most = max(itertools.accumulate(change for _, change in moves))
     parts = _panel(moves, scale, top, f"{most:.0f} at once at most")
     spent = sorted((a.ended_s, a.cost_usd) for a in attempts if a.cost_usd is not None)
     if spent:
@@ -219,7 +219,7 @@ def _panel(
 
 
 def _legend(times: Sequence[TaskTimes], y: float) -> str:
-    """How many of what, each with its symbol and colour."""
+    """How many of what, each with its colour."""
     counts: dict[str, int] = {}
     for task in times:
         counts[task.state] = counts.get(task.state, 0) + 1

@@ -59,7 +59,7 @@ class TimeScale:
         x = self.left
         for begin, end in self._pieces:
             if at_s <= end:
-                return x + max(0.0, at_s - begin) * self._per_s
+                return min(self.right, x + max(0.0, at_s - begin) * self._per_s)
             x += (end - begin) * self._per_s + _CUT_WIDTH
         return self.right
 

@@ -77,14 +77,14 @@ def check_tasks(
 
 def _task(element: Any, where: str) -> TaskSpec:
     if isinstance(element, str):
-        return TaskSpec(str(uuid.uuid4()), _prompt(element, where), {}, where)
+        return TaskSpec(str(uuid.uuid4()), check_prompt(element, where), {}, where)
     if not isinstance(element, Mapping):
         kind = type(element).__name__
         raise InputError(f"must be a text or an object with 'prompt', not {kind}", where)
     given = dict(element)
     if "prompt" not in given:
         raise InputError("has no 'prompt'", where)
-    prompt = _prompt(given.pop("prompt"), f"{where}.prompt")
+    prompt = check_prompt(given.pop("prompt"), f"{where}.prompt")
     task_id = given.pop("id", None)
     task_id = str(uuid.uuid4()) if task_id is None else check_task_id(task_id, f"{where}.id")
     for name in given:
@@ -116,7 +116,16 @@ def check_task_id(task_id: Any, where: str) -> str:
     return task_id
 
 
-def _prompt(prompt: Any, where: str) -> str:
+def check_prompt(prompt: Any, where: str) -> str:
+    """Checks a prompt: a text that the CLI takes.
+
+    Raises:
+        InputError: Saying what is wrong with it.
+
+    Example:
+        >>> check_prompt("fix it", "prompts[0]")
+        'fix it'
+    """
     if not isinstance(prompt, str):
         raise InputError(f"must be a text, not {type(prompt).__name__}", where)
     if not prompt.strip():

@@ -39,7 +39,7 @@ class TaskTimes(NamedTuple):
 
     Args:
         fields: What status.json says of it.
-        state: Its outcome, or its state before it has one.
+        state: Its outcome; before it has one its state, or interrupted if its runner is gone.
         attempts: Its attempts in order; none if it never began.
     """
 
@@ -93,6 +93,8 @@ def task_times(snapshot: Snapshot, now_s: float | None = None) -> list[TaskTimes
         else:
             track.end(max(last_s, track.began_s or 0.0), states.INTERRUPTED, None)
         attempts = tuple(track.attempts) or _from_status(fields, outcome, now_s)
+        if outcome is None and attempts and attempts[-1].state == states.INTERRUPTED:
+            state = states.INTERRUPTED
         found.append(TaskTimes(fields, outcome or state, attempts))
     return found
 

@@ -242,3 +242,13 @@ def test_a_seed_session_has_no_conversations(tmp_path: Path) -> None:
     table = cpr.tasks_df(seed)
     with pytest.raises(cpr.SessionNotUsable, match="the seed kept only 50"):
         table.cpr.follow_up("more")
+
+
+def test_a_single_task_is_followed_up(stub: Stub, transcript: Transcript) -> None:
+    session = mapped("a", "b")
+    transcript(str(session[1].conversation_id))
+    more = session[1].follow_up("And now {this}.").wait(LIMIT_S)
+    assert stub.calls()[more[0].id]["stdin"] == "And now {this}."
+    assert more.results_df().index.tolist() == ["r1"]
+    with pytest.raises(cpr.InputError, match="is empty"):
+        session[1].follow_up(" ")

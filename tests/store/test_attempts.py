@@ -39,7 +39,8 @@ def test_what_runs_runs_until_now(tmp_path: Path) -> None:
     ran.at(5, "identity")
     ran.write("running")
     gone = Snapshot(found.paths, found.head, found.tasks, "interrupted")
-    assert spans(task_times(gone, BEGIN_S + 10)[0]) == [(3, 5, "interrupted", None)]
+    (task,) = task_times(gone, BEGIN_S + 10)
+    assert spans(task) == [(3, 5, "interrupted", None)] and task.state == "interrupted"
 
 
 def test_an_attempt_that_was_cut_off_ends_with_its_runner(tmp_path: Path) -> None:
