@@ -41,7 +41,8 @@ def series(values: list[Any], dtype: str) -> pd.Series[Any]:
         >>> series([1, 2.0, "3", None], "Int64").tolist()
         [1, 2, <NA>, <NA>]
     """
-    return pd.Series(array(values, dtype), copy=False)
+    # pandas would make texts of an array of objects that are all texts.
+    return pd.Series(array(values, dtype), dtype="object" if dtype == "object" else None, copy=False)
 
 
 def array(values: list[Any], dtype: str) -> Any:
