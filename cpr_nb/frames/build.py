@@ -67,11 +67,11 @@ class Builder:
         self._grown(n_rows, size_bytes)
 
     def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Adds rows one by one; a builder gets all its rows so, or none."""
-        for row in rows:
-            for name, values in self._lists.items():
-                values.append(row.get(name))
-            self._grown(1, 0)
+        """Adds rows, such as those of a session; a builder gets all its rows so, or none."""
+        found = list(rows)
+        for name, values in self._lists.items():
+            values += [row.get(name) for row in found]
+        self._grown(len(found), 0)
 
     def _grown(self, n_rows: int, size_bytes: int) -> None:
         self.n_rows += n_rows
