@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpr_nb.frames.cells import array, concatenated
+from cpr_nb.frames.cells import array, concatenated, frame
 from cpr_nb.frames.columns import Column
 
 # When rows are packed: what they take as Python objects is small beside the whole.
@@ -95,7 +95,7 @@ class Builder:
             self._pack()
         names = self._dtypes
         made = {name: concatenated([piece[name] for piece in self._pieces]) for name in names}
-        return pd.DataFrame(made, copy=False)
+        return frame(made)
 
 
 def joined(pieces: Sequence[pd.DataFrame]) -> pd.DataFrame:
