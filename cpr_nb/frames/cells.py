@@ -42,7 +42,9 @@ def series(values: list[Any], dtype: str) -> pd.Series[Any]:
         [1, 2, <NA>, <NA>]
     """
     # pandas would make texts of an array of objects that are all texts.
-    return pd.Series(array(values, dtype), dtype="object" if dtype == "object" else None, copy=False)
+    return pd.Series(
+        array(values, dtype), dtype="object" if dtype == "object" else None, copy=False
+    )
 
 
 def array(values: list[Any], dtype: str) -> Any:
