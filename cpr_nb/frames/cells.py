@@ -42,9 +42,8 @@ def series(values: list[Any], dtype: str) -> pd.Series[Any]:
         [1, 2, <NA>, <NA>]
     """
     # pandas would make texts of an array of objects that are all texts.
-    return pd.Series(
-        array(values, dtype), dtype="object" if dtype == "object" else None, copy=False
-    )
+    kept = "object" if dtype == "object" else None
+    return pd.Series(array(values, dtype), dtype=kept, copy=False)
 
 
 def array(values: list[Any], dtype: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cpr_nb.frames.cells import CATEGORIES, TIME, array, series
+from cpr_nb.frames.cells import CATEGORIES, TIME, series
 
 __all__ = ["CATEGORIES", "PLACE", "TIME", "Column", "DataFrame", "series", "table"]
 
@@ -76,7 +76,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.Da
     """
     found = list(rows)
     made = {
-        column.name: array([row.get(column.name) for row in found], column.dtype)
+        column.name: series([row.get(column.name) for row in found], column.dtype)
         for column in columns
     }
     return pd.DataFrame(made, copy=False)

@@ -146,6 +146,15 @@ class Kernel:
             if message["msg_type"] == "stream":
                 seen += message["content"]["text"]
 
+    def await_shown(self, text: str) -> dict[str, Any]:
+        """Waits until something with this text is shown, or takes the place of what was."""
+        while True:
+            message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            if message["msg_type"] in ("display_data", "update_display_data"):
+                data: dict[str, Any] = message["content"]["data"]
+                if text in data.get("text/html", ""):
+                    return data
+
     def interrupt(self) -> None:
         """What the stop button does."""
         self._manager.interrupt_kernel()
