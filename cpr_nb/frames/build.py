@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpr_nb.frames.cells import array, concatenated
+from cpr_nb.frames.cells import array, concatenated, frame
 from cpr_nb.frames.columns import Column
 
 # When rows are packed: what they take as Python objects is small beside the whole.
@@ -67,11 +67,11 @@ class Builder:
         self._grown(n_rows, size_bytes)
 
     def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Adds rows one by one; a builder gets all its rows so, or none."""
-        for row in rows:
-            for name, values in self._lists.items():
-                values.append(row.get(name))
-            self._grown(1, 0)
+        """Adds rows, such as those of a session; a builder gets all its rows so, or none."""
+        found = list(rows)
+        for name, values in self._lists.items():
+            values += [row.get(name) for row in found]
+        self._grown(len(found), 0)
 
     def _grown(self, n_rows: int, size_bytes: int) -> None:
         self.n_rows += n_rows
@@ -95,7 +95,7 @@ class Builder:
             self._pack()
         names = self._dtypes
         made = {name: concatenated([piece[name] for piece in self._pieces]) for name in names}
-        return pd.DataFrame(made, copy=False)
+        return frame(made)
 
 
 def joined(pieces: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -88,8 +88,8 @@ class _Used(NamedTuple):
     """A file, and what was taken of it."""
 
     name: str
-    rows: pd.DataFrame | None
     entries: pd.DataFrame
+    rows: pd.DataFrame
 
 
 class Cache:
@@ -142,61 +142,75 @@ class Cache:
     ) -> None:
         """Finds what one file has."""
         index = opened.read("index")
-        kept = index["name"].tolist()
-        at = np.array([numbers.get(name, -1) for name in kept], dtype=np.int64)
-        at[(at >= 0) & (found.source[at] >= 0)] = -1  # another file had it
-        told = index[_SIGNATURE].to_numpy("int64")
-        now = self._now(kept, at) if signatures is None else signatures[at]
-        at[(told != now).any(axis=1) | (now == 0).all(axis=1)] = -1
-        others, digests = index["files"].tolist(), index["digest"].tolist()
-        for row in np.flatnonzero((at >= 0) & (index["files"] != "").to_numpy(bool)).tolist():
-            if look(f"{self._directory}/{kept[row]}", others[row])[0] != digests[row]:
-                at[row] = -1
-        good = at >= 0
-        rows = opened.read("rows") if good.any() else None
-        if rows is not None:
-            at = at[good]
-            found.source[at] = len(found.tables)
-            found.start[at] = index["start"].to_numpy("int64")[good]
-            found.n_rows[at] = index["n_rows"].to_numpy("int64")[good]
-            found.signatures[at] = told[good]
-            found.tables.append(rows)
-        self._used.append(_Used(file, rows, index[good]))
+        names = index["name"].tolist()
+        at = np.array([numbers.get(name, -1) for name in names], dtype=np.int64)
+        good = np.flatnonzero(at >= 0)
+        good = good[found.source[at[good]] < 0]  # else another file had it
+        told = index[_SIGNATURE].to_numpy("int64")[good]
+        now = self._now(names, good) if signatures is None else signatures[at[good]]
+        same = (told == now).all(axis=1)
+        same[same] = self._as_they_were(index, good[same])
+        good, at = good[same], at[good[same]]
+        if not len(good):
+            self._used.append(_Used(file, index.iloc[:0], index.iloc[:0]))
+            return
+        rows = opened.read("rows")
+        found.source[at] = len(found.tables)
+        found.start[at] = index["start"].to_numpy("int64")[good]
+        found.n_rows[at] = index["n_rows"].to_numpy("int64")[good]
+        found.signatures[at] = told[same]
+        found.tables.append(rows)
+        self._used.append(_Used(file, taken(index, good), rows))
 
     def _now(self, names: Sequence[str], wanted: Integers) -> Integers:
-        """The signatures of status.json of those sessions that are wanted."""
-        now = [
-            files.signature_of(f"{self._directory}/{name}/status.json") if number >= 0 else ABSENT
-            for name, number in zip(names, wanted.tolist(), strict=True)
-        ]
+        """The signatures of the status.json of these sessions."""
+        root = self._directory
+        now = [files.signature_of(f"{root}/{names[row]}/status.json") for row in wanted.tolist()]
         return np.array(now, np.int64).reshape(-1, len(ABSENT))
+
+    def _as_they_were(self, index: pd.DataFrame, wanted: Integers) -> list[bool]:
+        """Whether what else their rows were made of is as it was."""
+        told = [index[name].tolist() for name in ("name", "files", "digest")]
+        names, others, digests = ([each[row] for row in wanted.tolist()] for each in told)
+        return [
+            not other or look(f"{self._directory}/{name}", other)[0] == digest
+            for name, other, digest in zip(names, others, digests, strict=True)
+        ]
 
     # -- keeping ----------------------------------------------------------------------------
 
-    def save(self, entries: Sequence[Entry], rows: pd.DataFrame, *, everything: bool) -> None:
-        """Keeps the rows of sessions.
+    def save(
+        self, entries: Sequence[Entry], rows: pd.DataFrame, took_s: float, *, everything: bool
+    ) -> None:
+        """Keeps the rows of sessions, if they were worth it.
 
         Args:
             entries: The sessions.
             rows: The table with their rows.
+            took_s: How long it took to read them.
             everything: Whether all sessions of the directory were looked for: then what was not
                 found is of no use any more.
         """
-        fresh = table((entry._asdict() for entry in entries), _INDEX)
         if everything:
-            for used in self._used:
-                if not len(used.entries):
-                    files.remove(self._directory, used.name)
+            self._tidy()
+        if not entries or took_s < WORTH_S:
+            return
+        fresh = table((entry._asdict() for entry in entries), _INDEX)
         small = [u for u in self._used if 0 < u.entries["weight_bytes"].sum() < PACK_BYTES // 2]
-        if len(entries) and everything and len(small) >= MAX_SMALL:
-            parts = [(u.entries, u.rows) for u in small if u.rows is not None]
-            fresh, rows = _merged([*parts, (fresh, rows)])
-        else:
+        if len(small) < MAX_SMALL:
             small = []
+        fresh, rows = _merged([*((used.entries, used.rows) for used in small), (fresh, rows)])
         saved = [self._save(*_merged([(part, rows)])) for part in _divided(fresh)]
         if all(saved):
             for used in small:
                 files.remove(self._directory, used.name)
+
+    def _tidy(self) -> None:
+        """Removes what was of no use, and what older code has left long ago."""
+        for used in self._used:
+            if not len(used.entries):
+                files.remove(self._directory, used.name)
+        files.remove_old(self._directory, f"{self._kind.split()[0]}-", self._begin)
 
     def _save(self, index: pd.DataFrame, rows: pd.DataFrame) -> bool:
         tables = {"index": (index, _DTYPES), "rows": (rows, self._dtypes)}

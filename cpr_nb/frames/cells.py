@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,9 +41,8 @@ def series(values: list[Any], dtype: str) -> pd.Series[Any]:
         >>> series([1, 2.0, "3", None], "Int64").tolist()
         [1, 2, <NA>, <NA>]
     """
-    # pandas would make texts of an array of objects that are all texts.
-    kept = "object" if dtype == "object" else None
-    return pd.Series(array(values, dtype), dtype=kept, copy=False)
+    made = array(values, dtype)
+    return pd.Series(made, dtype="object" if dtype == "object" else None, copy=False)
 
 
 def array(values: list[Any], dtype: str) -> Any:
@@ -64,6 +63,16 @@ def array(values: list[Any], dtype: str) -> Any:
     except OverflowError:
         found = None
     return found if found is not None else make([read(value) for value in values])
+
+
+def frame(arrays: Mapping[str, Any]) -> pd.DataFrame:
+    """A table of such arrays."""
+    columns = {
+        # Else pandas would see what the objects are.
+        name: pd.Series(found, dtype="object") if isinstance(found, np.ndarray) else found
+        for name, found in arrays.items()
+    }
+    return pd.DataFrame(columns, copy=False)
 
 
 def concatenated(arrays: Sequence[Any]) -> Any:

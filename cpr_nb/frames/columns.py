@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cpr_nb.frames.cells import CATEGORIES, TIME, series
+from cpr_nb.frames.cells import CATEGORIES, TIME, array, frame, series
 
 __all__ = ["CATEGORIES", "PLACE", "TIME", "Column", "DataFrame", "series", "table"]
 
@@ -75,8 +75,9 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.Da
         1
     """
     found = list(rows)
-    made = {
-        column.name: series([row.get(column.name) for row in found], column.dtype)
-        for column in columns
-    }
-    return pd.DataFrame(made, copy=False)
+    return frame(
+        {
+            column.name: array([row.get(column.name) for row in found], column.dtype)
+            for column in columns
+        }
+    )

@@ -61,9 +61,9 @@ def gather(
     reader = _Reader(heads, name, columns, full=full)
     for number in np.flatnonzero(found.source < 0).tolist():
         reader.read(number, found)
-    if reader.took_s >= cache.WORTH_S:
-        kept.save(reader.entries, reader.lasting.frame(), everything=everything)
-    tables = [*found.tables, reader.lasting.frame(), reader.passing.frame()]
+    took_s, new = reader.took_s, reader.lasting.frame()
+    kept.save(reader.entries, new, took_s, everything=everything)
+    tables = [*found.tables, new, reader.passing.frame()]
     table = _together(tables, found)
     if wanted is not None:
         fits = table["state"].isin(wanted) | table["outcome"].isin(wanted)

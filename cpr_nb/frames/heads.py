@@ -93,16 +93,15 @@ def read_heads(directory: str, *, full: bool = False) -> Heads:
     fresh = _Fresh(directory, mine, full=full)
     for number in np.flatnonzero(found.source < 0).tolist():
         fresh.read(number, names[number])
-    rows = _rows(found, fresh)
+    took_s, new = fresh.took_s, fresh.builder.frame()
+    rows = _rows(found, fresh, new)
     order = _order(found, rows, names)
     if full:
-        rows[_PATH] = series([f"{directory}/{name}" for name in names], "string")
-        rows = rows[[column.name for column in mine]]
+        paths = series([f"{directory}/{name}" for name in names], "string")
+        rows = rows.assign(**{_PATH: paths})[[column.name for column in mine]]
     found.signatures[fresh.numbers] = np.array(fresh.signatures, np.int64).reshape(-1, len(ABSENT))
-    heads = Heads(directory, names, rows, found.signatures, fresh.unreadable).taken(order)
-    if fresh.took_s >= cache.WORTH_S:
-        kept.save(fresh.entries(names, order), fresh.builder.frame(), everything=True)
-    return heads
+    kept.save(fresh.entries(names, order), new, took_s, everything=True)
+    return Heads(directory, names, rows, found.signatures, fresh.unreadable).taken(order)
 
 
 class _Fresh:
@@ -161,11 +160,11 @@ class _Fresh:
         ]
 
 
-def _rows(found: Found, fresh: _Fresh) -> pd.DataFrame:
+def _rows(found: Found, fresh: _Fresh, new: pd.DataFrame) -> pd.DataFrame:
     """The rows of all sessions, in the order in which they were found."""
     found.source[fresh.numbers] = len(found.tables)
     found.start[fresh.numbers] = range(len(fresh.numbers))
-    tables = [*found.tables, fresh.builder.frame()]
+    tables = [*found.tables, new]
     first = np.cumsum([0, *(len(each) for each in tables)])
     return cache.taken(joined(tables), first[found.source] + found.start)
 

@@ -24,6 +24,7 @@ ABSENT = (0, 0, 0, 0)
 #: A file that was changed less than this ago may change again without its times showing it.
 SETTLED_S = 2.0
 _LEFT_AFTER_S = 3600.0
+_UNUSED_AFTER_S = 30 * 86400.0
 _TEMPORARY = ".new-"
 _63_BITS = (1 << 63) - 1
 
@@ -52,26 +53,28 @@ def is_settled(found: Signature, now_ns: int) -> bool:
 
 
 def names(directory: str, begin: str) -> list[str]:
-    """The files of the cache whose names begin so; what a crash has left is removed."""
-    folder, found = f"{directory}/{CACHE}", []
+    """The files of the cache whose names begin so."""
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(_TEMPORARY):
-                    _remove_old(entry)
-                elif entry.name.startswith(begin):
-                    found.append(entry.name)
+        return sorted(name for name in os.listdir(f"{directory}/{CACHE}") if name.startswith(begin))
     except OSError:
         return []
-    return sorted(found)
 
 
-def _remove_old(entry: os.DirEntry[str]) -> None:
-    try:
-        if entry.stat(follow_symlinks=False).st_mtime < time.time() - _LEFT_AFTER_S:
-            os.unlink(entry.path)
-    except OSError:
-        pass
+def remove_old(directory: str, begin: str, but: str) -> None:
+    """Removes what a crash, or a version that nobody uses any more, has left.
+
+    Args:
+        directory: The results directory.
+        begin: How the names of the files begin.
+        but: How the names of those begin that are in use.
+    """
+    for name in names(directory, ""):
+        left = name.startswith(_TEMPORARY)
+        if left or (name.startswith(begin) and not name.startswith(but)):
+            path = f"{directory}/{CACHE}/{name}"
+            age_s = time.time() - signature_of(path)[2] / 1e9
+            if age_s > (_LEFT_AFTER_S if left else _UNUSED_AFTER_S):
+                _unlink(path)
 
 
 def open_own(directory: str, name: str) -> BinaryIO | None:

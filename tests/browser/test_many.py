@@ -21,6 +21,35 @@ N = 800
 BAD = plan(result=None, exit=3, stderr="something broke")
 
 
+CONTRASTS = """(output) => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    const back = getComputedStyle(document.body).getPropertyValue("--jp-layout-color0");
+    const light = (...colours) => {
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        const part = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(part);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const found = {};
+    for (const tone of ["ok", "bad", "run", "mute", "warn", "plain"]) {
+        const probe = document.createElement("span");
+        probe.className = tone;
+        output.querySelector(".cpr-live").append(probe);
+        const [a, b] = [light(back), light(back, getComputedStyle(probe).color)];
+        found[tone] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        probe.remove();
+    }
+    return found;
+}"""
+
+
+def can_be_read(output: Locator) -> bool:
+    """Whether every tone has the contrast to the page that WCAG AA wants of small text."""
+    found = output.evaluate(CONTRASTS)
+    assert len(found) == 6
+    return min(found.values()) >= 4.5
+
+
 def rows(output: Locator) -> Locator:
     return output.locator(".cpr-grid .cpr-row:visible")
 
@@ -52,6 +81,7 @@ def test_eight_hundred_tasks(notebooks, stub_for: Stub, tmp_path: Path) -> None:
     expect(rows(output).first).to_contain_text("failed")
     assert numbers(output)[:4] == ["41", "87", "1", "2"]
     book.shot(tmp_path / "many.png")
+    assert can_be_read(output)
     # The last one by keyboard, then a search, then both with a filter.
     grid = output.locator(".cpr-grid")
     grid.focus()
@@ -65,6 +95,7 @@ def test_eight_hundred_tasks(notebooks, stub_for: Stub, tmp_path: Path) -> None:
     expect(rows(output)).to_have_count(2)
     book.set_dark()
     book.shot(tmp_path / "many-failed-dark.png")
+    assert can_be_read(output)
     output.locator('[data-name="failed"]').click()
     # A cell of the mosaic opens its task.
     output.locator(".cpr-mosaic i").nth(86).click()

@@ -49,6 +49,29 @@ def test_the_dashboard_shows_all_sessions_and_opens_one(
     expect(output.locator(".cpr-live")).to_have_count(1)
 
 
+def test_a_page_that_is_loaded_anew_goes_on(notebooks, stub_for: Stub) -> None:
+    stub_for.fifos("one", "two")
+    prompts = [plan(here=n, gate=n, say="I look") for n in ("one", "two")]
+    book: Notebook = notebooks("reload.ipynb", [launching(prompts, stub_for, max_parallel=2)])
+    output = book.run(0)
+    stub_for.await_here("one")
+    stub_for.await_here("two")
+    expect(output.locator(".cpr-grid .cpr-row:visible")).to_have_count(2)
+    book.save()
+    book.page.reload()
+    book.await_ready()
+    rows = output.locator(".cpr-grid .cpr-row:visible")
+    expect(rows.first).to_contain_text("running")
+    stub_for.release("one")
+    expect(rows.first).to_contain_text("✓ succeeded")
+    stub_for.release("two")
+    # The place of the card is not known to this page: the view stays, and can still be asked.
+    expect(output.locator(".head").first).to_contain_text("● completed")
+    rows.nth(1).click()
+    expect(output.locator(".cpr-body pre")).to_contain_text("done")
+    book.page.keyboard.press("Escape")
+
+
 def test_notebook_7(notebooks, browser_program: str, stub_for: Stub, tmp_path: Path) -> None:
     stub_for.fifos("one")
     (tmp_path / "home").mkdir()
