@@ -251,9 +251,13 @@ def execute(path: Path, folder: Path) -> Any:
     # The kernel finds what this Python has beside it, and nothing of this process's own logins:
     # the first cell builds its environment from nothing.
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
-    client.create_kernel_manager()
-    client.km.kernel_spec.argv[0] = sys.executable
-    client.execute(env={"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath])})
+    manager = client.create_kernel_manager()
+    manager.kernel_spec.argv[0] = sys.executable
+    path_variable = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+    with tempfile.TemporaryDirectory() as sockets:
+        # No ports: whoever talked to an earlier kernel at the same one would talk to this.
+        manager.transport, manager.ip = "ipc", f"{sockets}/k"
+        client.execute(env={"PATH": path_variable})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when it ran
     notebook.metadata.pop("widgets", None)  # a session that has ended needs none

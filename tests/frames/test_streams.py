@@ -13,11 +13,12 @@ from testkit.made import RUNNING, made_session
 from testkit.streams_draw import STREAMS, any_stream, lines, message, result
 
 import cpr_nb as cpr
-from cpr_nb.frames.streams import read_event
+from cpr_nb.frames.streams import Events
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import content_blocks, parse_line
 
 NO_JUNK = st.just([])
+READ = Events().event
 OF_STREAMS = ("events_df", "tool_calls_df", "denials_df", "usage_df")
 
 relaxed = settings(deadline=None)
@@ -27,7 +28,7 @@ relaxed = settings(deadline=None)
 @given(any_stream())
 def test_an_event_is_what_the_runner_would_read(stream: bytes) -> None:
     for line in stream.splitlines(keepends=True):
-        mine, whole = read_event(line), parse_line(line)
+        mine, whole = READ(line), parse_line(line)
         assert (mine is None) == (whole is None)
         if mine is not None and whole is not None:
             assert repr(mine) == repr({name: whole[name] for name in mine})
@@ -36,7 +37,7 @@ def test_an_event_is_what_the_runner_would_read(stream: bytes) -> None:
 
 @pytest.mark.parametrize("line", [b'{"type": "x", "text": "\\ud800"}', b'{"type": "x", "n": NaN}'])
 def test_what_only_the_standard_library_reads_is_read(line: bytes) -> None:
-    assert read_event(line) == {"type": "x"}
+    assert READ(line) == parse_line(line)
 
 
 @relaxed
@@ -56,8 +57,10 @@ def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bo
     assert (calls.ended_at.isna() | calls.is_error.notna() | calls.output.isna()).all()
     if not live and any(event["type"] == "result" for event in events):
         told = [e for e in events if e["type"] == "result"][-1].get("permission_denials")
-        whole = isinstance(told, list) and all(isinstance(denial, dict) for denial in told)
-        assert denials.n.sum() == (task.n_denials if whole else 0)
+        told = told if isinstance(told, list) else []
+        known = [denial for denial in told if isinstance(denial, dict)]
+        assert denials.n.sum() == len(known)
+        assert len(known) < len(told) or task.n_denials == len(told)
 
 
 @relaxed
