@@ -112,6 +112,6 @@ def plan_map(
     for task, (_, origin, _) in zip(tasks, made, strict=True):
         task.origin.update(origin)
     planned = plan(tasks, options)
-    mapping.check_answers(frame, planned.options.get("schema"), factors[0])
+    mapping.check_answers(frame, planned.schemas(), factors[0])
     planned.frame, planned.kept_frame = frame, kept.encode(frame)
     return planned

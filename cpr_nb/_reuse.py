@@ -14,7 +14,7 @@ from cpr_nb.display.say import say
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
-from cpr_nb.store.lineage import earlier, steps
+from cpr_nb.store.lineage import Ids, earlier, steps
 from cpr_nb.store.read import read_json
 
 if TYPE_CHECKING:
@@ -67,30 +67,37 @@ def find(planned: LaunchPlan) -> Session | None:
     for head in catalog.list_sessions(planned.results_dir):
         if head.head.get("identity") == planned.identity:
             found = Session(head.paths.root)
-            if found.state != states.UNREADABLE and _covers(found, planned):
-                _hand_over(planned, found)
+            numbers = _numbers(found, planned)
+            if found.state != states.UNREADABLE and None not in numbers:
+                _hand_over(planned, found, numbers)
                 return found
     return None
 
 
-def _covers(found: Session, planned: LaunchPlan) -> bool:
-    """Whether it goes on from all tasks that are wanted, or is what came of them."""
+def _numbers(found: Session, planned: LaunchPlan) -> list[int | None]:
+    """Of each task that is wanted the one there that does it, or that it came of; from 0."""
     if not planned.goes_on_from:
-        return len(found) == len(planned.tasks)
-    found_steps = steps(found.snapshot)
-    known = {step.parent for step in found_steps}
-    known |= {step.ids for step in found_steps if step.answers_anew}
-    folder = str(found.path.parent)
-    return all(not known.isdisjoint(earlier(folder, ids)) for ids in planned.goes_on_from)
+        return [number if number < len(found) else None for number in range(len(planned.tasks))]
+    known: dict[tuple[Ids | None, str | None], int] = {}
+    for number, step in enumerate(steps(found.snapshot)):
+        for ids in (step.parent, step.ids) if step.answers_anew else (step.parent,):
+            known[ids, step.asked.get("said")] = number
+    said = [spec.origin.get("said") for spec in planned.tasks]
+    origins = earlier(str(found.path.parent), planned.goes_on_from)
+    return [
+        next((known[ids, words] for ids in mine if (ids, words) in known), None)
+        for mine, words in zip(origins, said, strict=True)
+    ]
 
 
-def _hand_over(planned: LaunchPlan, found: Session) -> None:
+def _hand_over(planned: LaunchPlan, found: Session, numbers: list[int | None]) -> None:
     """Gives the handle what only this process knows."""
-    if len(found) == len(planned.tasks):
+    if numbers == list(range(len(found))):
         found.frame = planned.frame
-        for task, spec in zip(found, planned.tasks, strict=True):
-            if spec.task_id in planned.answer_types:
-                found.answer_types[task.id] = planned.answer_types[spec.task_id]
+    tasks = found.tasks
+    for number, spec in zip(numbers, planned.tasks, strict=True):
+        if number is not None and spec.task_id in planned.answer_types:
+            found.answer_types[tasks[number].id] = planned.answer_types[spec.task_id]
 
 
 def told(session: Session, again: str = "fresh=True") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -31,18 +31,30 @@ def summary(
         score: The name of the score's column, if there is one.
     """
     repeat = "repeat"
-    names = [by] if isinstance(by, str) else list(by or [f for f in factors if f != repeat])
+    if by is None:
+        names = [factor for factor in factors if factor != repeat]
+    else:
+        names = list(by) if isinstance(by, Sequence) and not isinstance(by, str) else [by]
+    names = list(dict.fromkeys(names))
     for name in names:
         if name not in results.columns:
             known = ", ".join(map(str, results.columns))
             raise InputError(f"the results have no column {name!r}; they have {known}", "by")
     if not names:
         return pd.DataFrame([_row(results, score)])
-    found = results.reset_index(drop=True).groupby(names, observed=True, dropna=False)
+    columns = [_groups(results[name].reset_index(drop=True)) for name in names]
+    found = results.reset_index(drop=True).groupby(columns, observed=True, dropna=False)
     rows = {key if isinstance(key, tuple) else (key,): _row(group, score) for key, group in found}
     index = pd.MultiIndex.from_tuples(list(rows), names=names)
     made = pd.DataFrame(list(rows.values()), index=index)
     return made if len(names) > 1 else made.set_axis(index.get_level_values(0))
+
+
+def _groups(column: pd.Series[Any]) -> pd.Series[Any]:
+    """What tells the groups apart: the values, or their texts if they are such as lists."""
+    if all(isinstance(value, Hashable) for value in column):
+        return column
+    return column.map(str, na_action="ignore")
 
 
 def _row(group: pd.DataFrame, score: str | None) -> dict[str, Any]:
