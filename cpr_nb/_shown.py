@@ -85,12 +85,14 @@ class ShownTask:
 
     def _repr_html_(self) -> str:
         from cpr_nb.display.cards import task_card
-        from cpr_nb.display.rows import task_row
+        from cpr_nb.display.rows import task_row, title_of
         from cpr_nb.store.doing import Doing
 
         snapshot = self._session.refresh().snapshot
         doing = Doing(snapshot.paths, str(snapshot.head.get("cwd", "")))
-        return task_card(self.fields, task_row(self._index, self.fields, self.prompt, doing))
+        return task_card(
+            self.fields, task_row(self._index, self.fields, title_of(self.prompt), doing)
+        )
 
 
 def dashboard(results_dir: str | os.PathLike[str] | None = None) -> Dashboard:

@@ -1,21 +1,27 @@
-"""Makes docs/options.md and docs/tables.md, docs/watch.svg, and the outputs of the notebooks.
+"""Makes docs/options.md and docs/tables.md, the two pictures, and the outputs of the notebooks.
 
-Usage: python docs/generate.py [options|tables|picture|notebooks]
+Usage: python docs/generate.py [options|tables|picture|live-view|notebooks]
 
-The picture is a real session: eight tasks of the real Claude Code CLI, with the scripted API of
+The pictures (docs/watch.svg of the terminal, docs/live-view.png of JupyterLab in a headless
+Chromium) are of a real session: eight tasks of the real Claude Code CLI, with the scripted API of
 `cpr demo` behind it, caught while two of them run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cpr_nb.model.options import OPTIONS
+
+if TYPE_CHECKING:
+    from cpr_nb import Session
 
 DOCS = Path(__file__).resolve().parent
 _VALUES = {
@@ -141,12 +147,10 @@ def _script() -> dict[str, Any]:
     return {"rules": rules}
 
 
-def picture(path: Path) -> None:
-    """Catches the live view of a session and writes it as SVG."""
-    from rich.console import Console
-
+@contextlib.contextmanager
+def _caught() -> Iterator[tuple[Session, dict[str, str]]]:
+    """The session while two of its tasks run a tool, and the environment that it has."""
     from cpr_nb import _launch
-    from cpr_nb.cli.view import SessionView
     from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
     with tempfile.TemporaryDirectory() as folder, ScriptedApi(_script()) as api:
@@ -156,6 +160,7 @@ def picture(path: Path) -> None:
         (shop / "tests").mkdir(parents=True)
         for name in ("token", "roles"):
             os.mkfifo(shop / "tests" / f"test_{name}.fifo")
+        env = cli_environment(api.url, home, path=os.environ.get("PATH"))
         planned = _launch.plan(
             [f"Review auth/{name}.py" for name in _FILES],
             {
@@ -165,22 +170,54 @@ def picture(path: Path) -> None:
                 "max_parallel": 2,
                 "allow": ["Bash(cat:*)"],
             },
-            environ=cli_environment(api.url, home, path=os.environ.get("PATH")),
+            environ=env,
         )
         session = planned.start()
-        view = SessionView(session)
-        tools: set[int] = set()
-        while len(tools) < 2:
-            session.refresh()
-            tools = {t.num for t in session if t.running() and t.activity().tool_running}
-            tools = tools if session.snapshot.count("n_running") == len(tools) else set()
-        _export(
-            view,
-            Console(record=True, width=104, height=24, force_terminal=True, file=io.StringIO()),
-            path,
+        try:
+            tools: set[int] = set()
+            while len(tools) < 2:
+                session.refresh()
+                tools = {t.num for t in session if t.running() and t.activity().tool_running}
+                tools = tools if session.snapshot.count("n_running") == len(tools) else set()
+            yield session, env
+        finally:
+            session.cancel()
+            session.wait()
+
+
+def picture(path: Path) -> None:
+    """Catches the live view of a session in the terminal and writes it as SVG."""
+    from rich.console import Console
+
+    from cpr_nb.cli.view import SessionView
+
+    with _caught() as (session, _):
+        console = Console(
+            record=True, width=104, height=24, force_terminal=True, file=io.StringIO()
         )
-        session.cancel()
-        session.wait()
+        _export(SessionView(session), console, path)
+
+
+def live_view(path: Path) -> None:
+    """Catches the live view of a session in JupyterLab and writes it as PNG."""
+    sys.path.insert(0, str(DOCS.parent / "tests"))
+    from testkit.jupyter import Browser, Notebook, Server
+
+    with _caught() as (session, env), contextlib.ExitStack() as ends:
+        home = Path(env["HOME"])
+        server = Server(home / "lab", env)
+        ends.callback(server.close)
+        browser = Browser(home / "profile", width=1060, height=1000, scale=1.5)
+        ends.callback(browser.close)
+        cell = f"import cpr_nb as cpr\ncpr.attach({str(session.path)!r})"
+        notebook = Notebook(server, browser, "view.ipynb", [cell])
+        notebook.command("application:toggle-left-area")
+        output = notebook.run(0)
+        output.locator(".cpr-grid .cpr-row", has_text="token.py").click()
+        output.locator(".cpr-step", has_text="Bash").wait_for()
+        notebook.page.mouse.move(2, 2)
+        path.write_bytes(output.locator(".cpr-box").first.screenshot())
+        notebook.close()
 
 
 def _export(view: object, console: Any, path: Path) -> None:
@@ -214,9 +251,13 @@ def execute(path: Path, folder: Path) -> Any:
     # The kernel finds what this Python has beside it, and nothing of this process's own logins:
     # the first cell builds its environment from nothing.
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
-    client.create_kernel_manager()
-    client.km.kernel_spec.argv[0] = sys.executable
-    client.execute(env={"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath])})
+    manager = client.create_kernel_manager()
+    manager.kernel_spec.argv[0] = sys.executable
+    path_variable = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+    with tempfile.TemporaryDirectory() as sockets:
+        # No ports: whoever talked to an earlier kernel at the same one would talk to this.
+        manager.transport, manager.ip = "ipc", f"{sockets}/k"
+        client.execute(env={"PATH": path_variable})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when it ran
     notebook.metadata.pop("widgets", None)  # a session that has ended needs none
@@ -234,12 +275,14 @@ def notebooks() -> None:
 
 
 if __name__ == "__main__":
-    WANTED = sys.argv[1:] or ["options", "tables", "picture", "notebooks"]
+    WANTED = sys.argv[1:] or ["options", "tables", "picture", "live-view", "notebooks"]
     if "options" in WANTED:
         (DOCS / "options.md").write_text(options_page(), "utf-8")
     if "tables" in WANTED:
         (DOCS / "tables.md").write_text(tables_page(), "utf-8")
     if "picture" in WANTED:
         picture(DOCS / "watch.svg")
+    if "live-view" in WANTED:
+        live_view(DOCS / "live-view.png")
     if "notebooks" in WANTED:
         notebooks()

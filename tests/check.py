@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     failed = [" ".join(words) for words in quick if _run(words)]
     if failed:
         print(f"failed: {'; '.join(failed)}", file=sys.stderr)
-    code = _run(["pytest", "-n", "auto", *rest])
+    code = _run(["pytest", "-n", "auto", "--dist", "loadgroup", *rest])
     return code or len(failed)
 
 

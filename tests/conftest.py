@@ -27,9 +27,15 @@ for _number, _usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIG
         signal.signal(_number, _usual or signal.SIG_DFL)
 
 REQUIRE_CLI = "CPR_REQUIRE_CLI"
+REQUIRE_BROWSER = "CPR_REQUIRE_BROWSER"
+#: What must have run at least once where the variable is 1: its marker, and what it is called.
+_REQUIRED = {
+    REQUIRE_CLI: ("real_cli", "no test ran the real CLI"),
+    REQUIRE_BROWSER: ("browser", "no test drove a browser"),
+}
 _NUMBERS = itertools.count(1)
 NO_SKIPS = "CPR_NO_SKIPS"
-_real_cli_tests_run = 0
+_ran: set[str] = set()
 _skipped: list[str] = []
 
 
@@ -51,19 +57,23 @@ def token(request: pytest.FixtureRequest) -> Iterator[str]:
     assert not left, "the test left behind: " + "; ".join(left)
 
 
-# --- The real CLI must have been there ----------------------------------------------------------
+# --- The real CLI and the browser must have been there -------------------------------------------
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    global _real_cli_tests_run
     if report.skipped:
         _skipped.append(report.nodeid)
-    if report.when == "call" and "real_cli" in report.keywords and not report.skipped:
-        _real_cli_tests_run += 1
+    elif report.when == "call":
+        _ran.update(marker for marker, _ in _REQUIRED.values() if marker in report.keywords)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:  # a module that can't be imported here
+        _skipped.append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    missing = _cli_was_missing(session.config) or _skips_count(session.config)
+    missing = _missing(session.config) or _skips_count(session.config)
     if missing and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -71,8 +81,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if _cli_was_missing(config):
-        terminalreporter.write_line(f"{REQUIRE_CLI}=1, but no test ran the real CLI", red=True)
+    for line in _missing(config):
+        terminalreporter.write_line(line, red=True)
     if _skips_count(config):
         terminalreporter.write_line(f"{NO_SKIPS}=1, but skipped: {', '.join(_skipped)}", red=True)
 
@@ -81,10 +91,15 @@ def _skips_count(config: pytest.Config) -> bool:
     return bool(_skipped and os.environ.get(NO_SKIPS) == "1" and not hasattr(config, "workerinput"))
 
 
-def _cli_was_missing(config: pytest.Config) -> bool:
-    is_worker = hasattr(config, "workerinput")  # the controller sees what all workers did
-    wanted = os.environ.get(REQUIRE_CLI) == "1" and not config.option.collectonly
-    return wanted and not is_worker and not _real_cli_tests_run
+def _missing(config: pytest.Config) -> list[str]:
+    """What had to run and did not; the controller sees what all workers did."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return []
+    return [
+        f"{name}=1, but {told}"
+        for name, (marker, told) in _REQUIRED.items()
+        if os.environ.get(name) == "1" and marker not in _ran
+    ]
 
 
 # --- Environments -------------------------------------------------------------------------------

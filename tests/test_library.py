@@ -181,11 +181,11 @@ def test_a_result_is_of_the_type_that_its_own_handle_was_given() -> None:
     assert cpr.attach(session.id)[0].result() == session[0].structured
     asked = json.loads((session.path / "session.json").read_text())
     assert asked["options"]["schema"]["properties"]["n"] == {"type": "integer"}
-    again = session.retry(all_tasks=True)
-    assert again[0].result(LIMIT_S) == Found(3, date(2026, 5, 1))
-    assert again[1].result(LIMIT_S) == {"day": date(2026, 5, 1)}
-    plain = session.retry(all_tasks=True, schema={"type": "object"})
-    assert plain[0].result(LIMIT_S) == plain[1].result(LIMIT_S) == session[0].structured
+    again = session.retry(all_tasks=True).wait(LIMIT_S)
+    assert again[0].result() == Found(3, date(2026, 5, 1))
+    assert again[1].result() == {"day": date(2026, 5, 1)}
+    plain = session.retry(all_tasks=True, schema={"type": "object"}).wait(LIMIT_S)
+    assert plain[0].result() == plain[1].result() == session[0].structured
 
 
 def test_a_timeout_ends_the_wait_and_not_the_work(stub: Stub) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from testkit import processes
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,16 @@ def test_what_a_test_leaves_behind_is_found_and_ended(token: str) -> None:
     assert before.left_since(token) == []
 
 
-def test_a_run_that_requires_the_real_cli_fails_without_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("CPR_REQUIRE_CLI", "no test ran the real CLI"),
+        ("CPR_REQUIRE_BROWSER", "no test drove a browser"),
+    ],
+)
+def test_a_run_that_requires_something_fails_without_it(
+    tmp_path: Path, name: str, told: str
+) -> None:
     def run(**env: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         return subprocess.run(
@@ -50,6 +60,6 @@ def test_a_run_that_requires_the_real_cli_fails_without_it(tmp_path: Path) -> No
         )
 
     assert run().returncode == 0
-    required = run(CPR_REQUIRE_CLI="1")
+    required = run(**{name: "1"})
     assert required.returncode == 1
-    assert "CPR_REQUIRE_CLI=1, but no test ran the real CLI" in required.stdout
+    assert f"{name}=1, but {told}" in required.stdout

@@ -92,14 +92,13 @@ class _Table:
             "kind": "sessions",
             "short": "",
             "commands": {},
-            "n_retry": 0,
             "words": words.LOOKS,
             "groups": _GROUPS,
             "empty": "No sessions yet.",
         }
         self.send_rows()
 
-    def send_rows(self) -> None:
+    def send_rows(self, *, is_seen: bool = False) -> None:
         """Sends all rows."""
         if self.table.rows is self._sessions.rows:
             self.table.send_state("rows")

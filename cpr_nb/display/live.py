@@ -6,6 +6,7 @@ may come on any thread, and only after the cell that computes now.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cpr_nb.display.widget import Table
 
 _CARD_S = 5.0
-_HEAD_S = 0.5
+_HEAD_S = 1.0
 _SILENT_S = 5.0  # a word at least: a view that hears nothing says so
 # A message that comes before the browser has loaded the table is lost: then all rows again.
 _AGAIN_S = (1.0, 4.0, 15.0)
@@ -98,8 +99,14 @@ class Part:
             self._tell(self._output.look(self.pane.snapshot))
         return bool(told) or told is None
 
-    def send_rows(self) -> None:
-        """Sends all rows."""
+    def send_rows(self, *, is_seen: bool = False) -> None:
+        """Sends all rows.
+
+        Args:
+            is_seen: Whether the browser has asked for them: it loses nothing from now on.
+        """
+        if is_seen:
+            self._again.clear()
         if self.table.rows is not self.pane.rows:
             self.table.rows = self.pane.rows
         self.table.send_state("rows")
@@ -119,7 +126,7 @@ class Part:
             "short": pane.short,
             "live": pane.snapshot.is_live,
             "commands": pane.commands(),
-            "n_retry": pane.n_to_retry(),
+            "again": [*states.FAILURES, states.CANCELLED, states.SKIPPED],
             "words": words.LOOKS,
             "groups": _GROUPS,
             "empty": pane.snapshot.problem or "No tasks.",
@@ -201,7 +208,7 @@ class View:
             if verb == "shown":
                 self._viewers.add(viewer)
                 self._was_seen = True
-                part.send_rows()
+                part.send_rows(is_seen=True)
             elif verb == "hidden":
                 self._viewers.discard(viewer)
                 self._holders.discard(viewer)
@@ -241,13 +248,14 @@ class LiveView(View):
         self._box = widget.box()
         self._place, self._still = Place(), Place()
         self._card, self._card_at = "", 0.0
-        self._is_closed = False
+        self._is_replaced = False
         self._add(root)
 
     def _add(self, root: str) -> None:
         part = Part(root)
         self.listen(part)
         self._parts.append(part)
+        self._is_replaced = False
         self._box.children = [*self._box.children, part.box]
 
     def display(self) -> None:
@@ -264,18 +272,21 @@ class LiveView(View):
 
     def tick(self) -> float | None:
         """Looks once; see `cpr_nb.display.ticker.Shown`."""
-        if self._is_closed:
-            return None
         self.hear()
+        if self._is_replaced and self.is_hidden:
+            self._close()
+        if not self._parts:
+            return None
         changed = sum(part.tick() for part in self._parts) > 0
+        is_alive = any(part.pane.snapshot.is_live for part in self._parts)
+        self._draw_card(now=not is_alive)
+        if is_alive and not self.is_hidden:
+            self._pace_s = pace(self._pace_s, changed=changed)
+            return self._pace_s
         has_ended = all(part.pane.has_ended for part in self._parts)
-        self._draw_card(now=has_ended)
-        if has_ended:
-            if not (self._keep or self._holders):
-                self._replace()
-            return None  # what the browser says wakes it
-        self._pace_s = pace(self._pace_s, changed=changed)
-        return None if self.is_hidden else self._pace_s
+        if has_ended and not (self._is_replaced or self._keep or self._holders):
+            self._replace()
+        return None  # what the browser says wakes it
 
     def take(self, part: Part, message: dict[str, Any]) -> None:
         """Takes a message that concerns what is shown."""
@@ -308,11 +319,18 @@ class LiveView(View):
 
     def _replace(self) -> None:
         """Leaves the static card where the widgets were: it needs no kernel."""
-        self._is_closed = True
+        self._is_replaced = True
         self._place.update(self._bundle(still=False))
         self._still.update(_EMPTY)
+
+    def _close(self) -> None:
+        """Ends the widgets, once the browser has taken them away.
+
+        A page that was loaded anew does not know the place any more: it keeps them.
+        """
         for part in self._parts:
             part.close()
+        self._parts.clear()
         self._box.close()
 
 
@@ -333,7 +351,7 @@ class StillView:
         """Shows it in the cell that runs, and looks after it until the session ends."""
         self._told = self._bundle()
         self._place.show(self._told)
-        if not self._pane.has_ended:
+        if self._pane.snapshot.is_live:
             ticker.add(self)
 
     def tick(self) -> float | None:
@@ -343,7 +361,7 @@ class StillView:
         if bundle != self._told:
             self._told = bundle
             self._place.update(bundle)
-        return None if self._pane.has_ended else 1.0
+        return 1.0 if self._pane.snapshot.is_live else None
 
     def fail(self, error: Exception) -> None:
         """Is told why it will not be looked after any more."""
@@ -362,16 +380,22 @@ def _after(pane: Pane) -> str:
     return ", s.show() opens the outputs" if pane.has_ended and pane.rows else ""
 
 
+def is_deaf() -> bool:
+    """Whether this kernel is one that does not deliver what a thread sends to a widget."""
+    ipykernel = sys.modules.get("ipykernel")
+    return tuple(getattr(ipykernel, "version_info", ())[:2]) == (7, 0)
+
+
 def show(root: str, ask: Ask, *, widgets: bool | None = None, keep: bool = False) -> None:
     """Shows a session in the cell that runs.
 
     Args:
         root: The session's folder.
         ask: What asks something of it.
-        widgets: Whether to use widgets; None for where they are installed.
+        widgets: Whether to use widgets; None for where they are installed and can be updated.
         keep: Whether the widgets stay when the session has ended.
     """
-    if widgets is None or widgets:
+    if not is_deaf() if widgets is None else widgets:
         try:
             LiveView(root, ask, keep=keep).display()
             return

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 #: How much of a stream is read in one look, so that a long one does not keep the others waiting.
 LIMIT_BYTES = 1_000_000
-_TITLE = 400
 _MAX_RULES = 4
 
 
@@ -41,7 +40,8 @@ class Pane:
     def __init__(self, root: str) -> None:
         self._watcher = Watcher(root)
         self.rows: list[Row] = []
-        self._prompts: list[str] | None = None
+        self._titles: list[str] | None = None
+        self._running: set[int] = set()
         self._doing = Doing(self._watcher.paths)
         self._is_new = True
         self._denied: dict[str, list[str]] = {}
@@ -71,32 +71,36 @@ class Pane:
         tasks = self.snapshot.tasks or []
         if self._is_new or len(tasks) != len(self.rows):
             self._is_new = False
+            self._running = set()
             self._doing = Doing(self._watcher.paths, str(self.snapshot.head.get("cwd", "")))
             self.rows = [self._row(number) for number in range(len(tasks))]
             return None
-        running = {n for n, row in enumerate(self.rows) if row[2] == states.RUNNING}
-        fresh = {number: self._row(number) for number in sorted(changed | running)}
+        fresh = {number: self._row(number) for number in sorted(changed)}
+        for number in self._running - changed:
+            row = list(self.rows[number])
+            row[4:6] = rows_of.doing_now(tasks[number], self._doing, LIMIT_BYTES)
+            fresh[number] = row
         told = rows_of.changes(self.rows, fresh)
         rows_of.apply(self.rows, told)
         return told
 
     def _row(self, number: int) -> Row:
         task = (self.snapshot.tasks or [])[number]
-        return rows_of.task_row(number, task, self._prompt(number), self._doing, LIMIT_BYTES)
+        row = rows_of.task_row(number, task, self._title(number), self._doing, LIMIT_BYTES)
+        (self._running.add if row[2] == states.RUNNING else self._running.discard)(number)
+        return row
 
-    def _prompt(self, number: int) -> str:
-        """The beginning of a prompt: status.json keeps 50 characters."""
-        if self._prompts is None:
+    def _title(self, number: int) -> str:
+        """The beginning of a prompt; of status.json's 50 characters if nothing else is known."""
+        if self._titles is None:
             asked = read_asked(self._watcher.paths).get("tasks")
             tasks = asked if isinstance(asked, list) else []
-            self._prompts = [
-                strip_controls(str(task.get("prompt", ""))[:_TITLE])
-                if isinstance(task, dict)
-                else ""
+            self._titles = [
+                rows_of.title_of(str(task.get("prompt", ""))) if isinstance(task, dict) else ""
                 for task in tasks
             ]
-        told = self._prompts[number] if number < len(self._prompts) else ""
-        return told or strip_controls(str((self.snapshot.tasks or [])[number].get("prompt", "")))
+        told = self._titles[number] if number < len(self._titles) else ""
+        return told or rows_of.title_of(str((self.snapshot.tasks or [])[number].get("prompt", "")))
 
     # -- what a person should know ----------------------------------------------------------
 
@@ -146,20 +150,14 @@ class Pane:
 
     # -- what can be asked ------------------------------------------------------------------
 
-    def n_to_retry(self) -> int:
-        """How many tasks have ended without success."""
-        return sum(
-            self.snapshot.count(f"n_{word}")
-            for word in (states.FAILED, states.CANCELLED, states.SKIPPED)
-        )
-
     def commands(self) -> dict[str, str]:
         """What can be asked of it now: the verb, and the command that does the same."""
         snapshot = self.snapshot
         if snapshot.is_seed or snapshot.state == states.UNREADABLE:
             return {}
         verbs = []
-        if self.n_to_retry():
+        ended = (states.FAILED, states.CANCELLED, states.SKIPPED)
+        if any(snapshot.count(f"n_{word}") for word in ended):
             verbs.append("retry")
         if snapshot.state in (states.PAUSED, states.WAITING, states.INTERRUPTED):
             verbs.append("resume")

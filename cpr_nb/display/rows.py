@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
+from cpr_nb.model.events import integer, number
 from cpr_nb.model.outcome import one_line
 from cpr_nb.store.doing import Doing
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.rows import session_duration_s, task_duration_s, task_state
 from cpr_nb.store.times import parse_iso
+from cpr_nb.store.words import strip_controls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,15 +26,20 @@ _PROMPT = 160
 _NOW = 200
 
 
+def title_of(prompt: str) -> str:
+    """The beginning of a prompt on one line."""
+    return one_line(strip_controls(prompt[: 4 * _PROMPT]), _PROMPT)
+
+
 def task_row(
-    number: int, task: dict[str, Any], prompt: str, doing: Doing, limit_bytes: int | None = None
+    index: int, task: dict[str, Any], title: str, doing: Doing, limit_bytes: int | None = None
 ) -> Row:
     """A task as a row.
 
     Args:
-        number: Its number, from 0.
+        index: Its number, from 0.
         task: Its fields in status.json.
-        prompt: Its prompt; the first characters are enough.
+        title: What to call it: the beginning of its prompt.
         doing: What tells what it does.
         limit_bytes: How much of its stream to read at most.
 
@@ -43,21 +50,26 @@ def task_row(
         ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0]
     """
     state, outcome = task_state(task)
-    now, since_s = doing.line(task, limit_bytes)
-    cost, denied = task.get("cost_usd"), task.get("n_denials")
     is_running = state == states.RUNNING
     return [
         str(task.get("transaction_id", "")),
-        number + 1,
+        index + 1,
         outcome or state,
-        one_line(prompt, _PROMPT),
-        one_line(now, _NOW),
-        since_s,
-        parse_iso(task.get("started_at")) if is_running else None,
-        None if is_running else _seconds(task_duration_s(task)),
-        round(cost, 4) if isinstance(cost, int | float) else None,
-        denied if isinstance(denied, int) else 0,
+        title,
+        *doing_now(task, doing, limit_bytes),
+        _rounded(parse_iso(task.get("started_at")), 1) if is_running else None,
+        None if is_running else _rounded(task_duration_s(task), 1),
+        _rounded(task.get("cost_usd"), 4),
+        integer(task.get("n_denials")) or 0,
     ]
+
+
+def doing_now(
+    task: dict[str, Any], doing: Doing, limit_bytes: int | None
+) -> tuple[str, float | None]:
+    """The columns ``now`` and ``since`` of a task."""
+    now, since_s = doing.line(task, limit_bytes)
+    return now[:_NOW], _rounded(since_s, 1)
 
 
 def session_row(snapshot: Snapshot, notice: str) -> Row:
@@ -69,7 +81,6 @@ def session_row(snapshot: Snapshot, notice: str) -> Row:
         ['3f2a', 0, 'stale', '3f2a', 'gone']
     """
     head, total = snapshot.head, snapshot.count("total")
-    cost = head.get("cost_usd")
     counts = [
         f"{snapshot.count(f'n_{word}')} {word}"
         for word in (states.SUCCEEDED, states.FAILED, states.RUNNING, states.PENDING)
@@ -83,15 +94,16 @@ def session_row(snapshot: Snapshot, notice: str) -> Row:
         one_line(title, _PROMPT),
         one_line(" · ".join(part for part in (*counts, notice) if part), _NOW),
         None,
-        parse_iso(head.get("started_at")) if snapshot.is_live else None,
-        None if snapshot.is_live else _seconds(session_duration_s(snapshot)),
-        round(cost, 4) if isinstance(cost, int | float) else None,
+        _rounded(parse_iso(head.get("started_at")), 1) if snapshot.is_live else None,
+        None if snapshot.is_live else _rounded(session_duration_s(snapshot), 1),
+        _rounded(head.get("cost_usd"), 4),
         snapshot.count("n_denials"),
     ]
 
 
-def _seconds(duration_s: float | None) -> float | None:
-    return None if duration_s is None else round(duration_s, 1)
+def _rounded(value: object, digits: int) -> float | None:
+    known = number(value)
+    return None if known is None else round(known, digits)
 
 
 def changes(old: Sequence[Row], fresh: Mapping[int, Row]) -> list[Change]:

@@ -10,6 +10,7 @@ from cpr_nb.model.outcome import one_line
 from cpr_nb.store.follow import Follower
 from cpr_nb.store.read import open_regular
 from cpr_nb.store.times import parse_iso
+from cpr_nb.store.words import strip_controls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,14 +140,14 @@ class Steps:
         return None if at is None or self._began is None else round(at - self._began, 1)
 
     def _add(self, at: float | None, name: str, target: str) -> Step:
-        step = Step(len(self.steps), at, one_line(name, 40), one_line(target, _LONG))
+        step = Step(len(self.steps), at, _plain(name, 40), _plain(target, _LONG))
         self.steps.append(step)
         self._changed[step.number] = step
         return step
 
     def _note(self, at: float | None, name: str, told: str, tone: str) -> None:
         step = self._add(at, name, "")
-        step.brief, step.tone = one_line(told, _LONG), tone
+        step.brief, step.tone = _plain(told, _LONG), tone
 
     def _said(self, at: float | None, number: int, block: dict[str, Any]) -> None:
         text = block.get("text")
@@ -169,10 +170,14 @@ class Steps:
         step.places["result"] = (self._offset, number)
         text = _result_text(block).strip()
         n_lines = text.count("\n") + 1
-        first = one_line(text, 80)
+        first = _plain(text, 80)
         step.tone = "bad" if block.get("is_error") else "mute"
         step.brief = f"{n_lines} lines" if n_lines > 1 and step.tone == "mute" else first
         self._changed[step.number] = step
+
+
+def _plain(text: str, limit: int) -> str:
+    return one_line(strip_controls(text[: 4 * limit]), limit)
 
 
 def _input_text(tool_input: object) -> str:

@@ -5,6 +5,7 @@ An ordinary thread: a task on the kernel's own loop stands still while a cell co
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Protocol
@@ -80,7 +81,8 @@ class Ticker:
         try:
             again_s = shown.tick()
         except Exception as error:  # one that can't be shown must not stop the others
-            shown.fail(error)
+            with contextlib.suppress(Exception):  # such as a widget that is closed
+                shown.fail(error)
         with self._lock:
             if self._due[shown] != float("inf"):
                 return
@@ -98,7 +100,7 @@ def pace(last_s: float, *, changed: bool) -> float:
     """How long to wait for the next look: short while things change, then longer and longer.
 
     Example:
-        >>> pace(0.5, changed=True), pace(0.5, changed=False), pace(0.9, changed=False)
-        (0.1, 0.6, 1.0)
+        >>> pace(0.5, changed=True), pace(0.0, changed=False), pace(0.9, changed=False)
+        (0.1, 0.12, 1.0)
     """
-    return TICK_S if changed else min(SLOWEST_S, round(last_s * 1.2, 3))
+    return TICK_S if changed else min(SLOWEST_S, round(max(TICK_S, last_s) * 1.2, 3))

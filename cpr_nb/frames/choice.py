@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+
+from cpr_nb.frames.heads import CREATED, START, Heads
 from cpr_nb.model import states as words
 from cpr_nb.model.errors import InputError
-from cpr_nb.store import catalog
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.rows import task_state
 from cpr_nb.store.times import parse_iso
@@ -27,27 +28,37 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 TASK_WORDS = tuple(dict.fromkeys((*words.TASK_STATES, *words.OUTCOMES)))
 
 
-def sessions(
-    results_dir: str | os.PathLike[str] | None, since: Since | None, name: str | None
-) -> Iterator[Snapshot]:
-    """The heads of the sessions of a results directory that fit, the newest first."""
-    after_s = None if since is None else moment_s(since)
-    for snapshot in catalog.list_sessions(catalog.results_dir(results_dir, os.environ)):
-        if after_s is not None and created_s(snapshot) < after_s:
-            continue
-        if name is None or _is_called(snapshot, name):
-            yield snapshot
+def sessions(heads: Heads, since: Since | None, name: str | None) -> Heads:
+    """The sessions that fit.
+
+    Args:
+        heads: All sessions.
+        since: Only those launched since.
+        name: Only those of this name; ``*`` and ``?`` stand for any characters.
+
+    Raises:
+        InputError: If ``since`` can't be right.
+    """
+    fits = [True] * len(heads.names)
+    if since is not None:
+        after_s = moment_s(since)
+        starts = heads.rows[START].to_numpy("int64", na_value=0).tolist()
+        pairs = zip(heads.rows[CREATED].tolist(), starts, strict=True)
+        fits = [_created_s(created_at, start_s) >= after_s for created_at, start_s in pairs]
+    if name is not None:
+        called = [_is_called(found, name) for found in heads.rows["name"].tolist()]
+        fits = [fit and call for fit, call in zip(fits, called, strict=True)]
+    return heads.taken(np.flatnonzero(np.array(fits, dtype=bool)))
 
 
-def _is_called(snapshot: Snapshot, wanted: str) -> bool:
-    name = snapshot.head.get("name")
+def _is_called(name: object, wanted: str) -> bool:
     return isinstance(name, str) and (name == wanted or fnmatchcase(name, wanted))
 
 
-def created_s(snapshot: Snapshot) -> float:
+def _created_s(created_at: object, start_s: int) -> float:
     """When a session was launched, in seconds since the epoch; before all others if unknown."""
-    known = parse_iso(snapshot.head.get("created_at"))
-    return known if known is not None else snapshot.count("start_time")
+    known = parse_iso(created_at)
+    return known if known is not None else start_s
 
 
 def moment_s(since: Since) -> float:

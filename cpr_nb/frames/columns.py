@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from cpr_nb.model import states
+from cpr_nb.frames.cells import CATEGORIES, TIME, array, frame, series
+
+__all__ = ["CATEGORIES", "PLACE", "TIME", "Column", "DataFrame", "series", "table"]
 
 #: What a function that makes a table returns; named here, for only this package knows pandas.
 DataFrame = pd.DataFrame
 
 #: The attribute of a table that says in which results directory its sessions are.
 PLACE = "cpr_results_dir"
-TIME = "datetime64[us, UTC]"
-#: The ordered categories: the words of `cpr_nb.model.states`, in their order.
-CATEGORIES = {
-    "session state": states.SESSION_STATES,
-    "task state": states.TASK_STATES,
-    "outcome": states.OUTCOMES,
-}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Column(NamedTuple):
@@ -85,70 +75,9 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.Da
         1
     """
     found = list(rows)
-    made = {
-        column.name: series([row.get(column.name) for row in found], column.dtype)
-        for column in columns
-    }
-    return pd.DataFrame(made)
-
-
-def series(values: list[Any], dtype: str) -> pd.Series[Any]:
-    """Makes a column of a dtype, or of `CATEGORIES`; what can't be of it is missing."""
-    if dtype == "object":
-        return pd.Series(values, dtype="object")
-    if dtype == TIME:
-        moments = np.array([_microseconds(value) for value in values], dtype="datetime64[us]")
-        return pd.Series(moments).dt.tz_localize("UTC")
-    if dtype in CATEGORIES:
-        known = [v if isinstance(v, str) and v in CATEGORIES[dtype] else None for v in values]
-        return pd.Series(pd.Categorical(known, categories=CATEGORIES[dtype], ordered=True))
-    read = _READERS[dtype]
-    return pd.Series([read(value) for value in values], dtype=dtype)
-
-
-def _text(value: object) -> str | None:
-    if not isinstance(value, str):
-        return None
-    if value.isascii():
-        return value
-    return value.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair is no text
-
-
-def _integer(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, float) and not value.is_integer():
-        return None
-    return int(value) if -(1 << 63) <= value < 1 << 63 else None
-
-
-def _float(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
-
-
-def _boolean(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _microseconds(value: object) -> int | np.datetime64:
-    """Microseconds since the epoch of an ISO 8601 time; without a zone it is in UTC."""
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-            return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND
-        except (ValueError, OverflowError):
-            pass
-    return np.datetime64("NaT", "us")
-
-
-_READERS: dict[str, Callable[[object], Any]] = {
-    "string": _text,
-    "Int64": _integer,
-    "Float64": _float,
-    "boolean": _boolean,
-}
+    return frame(
+        {
+            column.name: array([row.get(column.name) for row in found], column.dtype)
+            for column in columns
+        }
+    )

@@ -1,4 +1,4 @@
-"""Rows of what agents did: events, tool calls, denials."""
+"""Rows of what agents did, event by event."""
 
 from __future__ import annotations
 
@@ -7,48 +7,171 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
+from cpr_nb.frames.build import Builder
+from cpr_nb.frames.lines import Reading
 from cpr_nb.frames.streams import View
-from cpr_nb.model.activity import tool_target
-from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import content_blocks
-from cpr_nb.store.times import parse_iso
 
 # Where an event without content blocks says something in words, in this order.
 _WORDS = ("result", "content", "message", "error")
 
 
-# -- events ---------------------------------------------------------------------------------
+class _Block(msgspec.Struct, gc=False):
+    """A content block of the usual form; see `_block`."""
+
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: msgspec.Raw = msgspec.Raw()
+    tool_use_id: str | None = None
+    content: str | list[Any] | None = None
 
 
-def event_rows(view: View) -> Iterator[dict[str, Any]]:
-    """A row a content block, or an event without any."""
+class _Message(msgspec.Struct, gc=False):
+    role: str | None = None
+    model: str | msgspec.UnsetType | None = UNSET
+    content: str | list[_Block] | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    """An event of the usual form: what `EventReading` wants of it, and nothing else."""
+
+    type: str
+    subtype: str | None = None
+    timestamp: str | None = None
+    message: _Message | str | None = None
+    model: str | None = None
+    tool_name: str | None = None
+    result: Any = None
+    content: Any = None
+    error: Any = None
+
+
+def add_events(view: View, builder: Builder) -> None:
+    """Adds the rows of a session's events."""
     for _, task in view.tasks:
         ids = view.ids(task)
-        for attempt, events in view.attempts(task):
-            for seq, row in enumerate(_blocks(events), 1):
-                yield {**ids, "attempt": attempt, "seq": seq, **row}
+        for attempt in view.streams.get(ids["task_id"], ()):
+            _add_stream(view, builder, {**ids, "attempt": attempt})
 
 
-def _blocks(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    tools: dict[str, object] = {}  # id of a call → its tool
-    for event in events:
-        message = event.get("message")
-        message = message if isinstance(message, dict) else {}
-        common = {
-            "type": event["type"],
-            "at": event.get("timestamp"),
-            "role": message.get("role"),
-            "model": message.get("model", event.get("model")),
+def _add_stream(view: View, builder: Builder, same: dict[str, Any]) -> None:
+    n_rows = n_bytes = 0
+
+    def add(reading: EventReading) -> None:
+        nonlocal n_rows, n_bytes
+        lists = reading.drain() if view.growing is None else reading.lists
+        n_new = len(lists["type"])
+        seq = list(range(n_rows + 1, n_rows + n_new + 1))
+        builder.add({**lists, "seq": seq}, n_new, same, reading.n_bytes - n_bytes)
+        n_rows, n_bytes = n_rows + n_new, reading.n_bytes
+
+    view.read(same["task_id"], same["attempt"], EventReading, add)
+
+
+_NONE: list[_Block] = []
+
+
+class EventReading(Reading):
+    """The rows of a stream: one a content block, or an event without any."""
+
+    COLUMNS = ("at", "type", "subtype", "role", "text", "model", "tool")
+
+    decoder = msgspec.json.Decoder(_Event)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists: dict[str, list[Any]] = {name: [] for name in self.COLUMNS}
+        self._tools: dict[str, Any] = {}  # id of a call → its tool
+
+    def take(self, events: list[_Event]) -> None:
+        """Takes events, in order."""
+        add = [self.lists[name].append for name in self.COLUMNS]
+        add_at, add_type, add_subtype, add_role, add_text, add_model, add_tool = add
+        tools = self._tools
+        for event in events:
+            message, blocks, role, model = event.message, _NONE, None, event.model
+            if isinstance(message, _Message):
+                role = message.role
+                if message.model is not UNSET:
+                    model = message.model
+                if isinstance(message.content, str):
+                    blocks = [_Block("text", message.content)]
+                elif message.content is not None:
+                    blocks = message.content
+            for block in blocks:
+                kind, tool = block.type, None
+                if kind == "tool_use":
+                    tool = tools[str(block.id)] = block.name
+                    add_text(_raw_text(block.input))
+                elif kind == "tool_result":
+                    tool = tools.get(str(block.tool_use_id))
+                    add_text(output_text(block.content))
+                else:
+                    add_text(block.thinking if kind == "thinking" else block.text)
+                add_at(event.timestamp)
+                add_type(event.type)
+                add_subtype(kind)
+                add_role(role)
+                add_model(model)
+                add_tool(tool)
+            if not blocks:
+                add_at(event.timestamp)
+                add_type(event.type)
+                add_subtype(event.subtype)
+                add_role(role)
+                add_text(_first_text((event.result, event.content, message, event.error)))
+                add_model(model)
+                add_tool(event.tool_name)
+
+    def take_odd(self, event: dict[str, Any]) -> None:
+        """Takes one event that has not the usual form."""
+        for row in _blocks(event, self._tools):
+            for name, values in self.lists.items():
+                values.append(row.get(name))
+
+    def drain(self) -> dict[str, list[Any]]:
+        """The rows since the last call."""
+        drained = self.lists
+        self.lists = {name: [] for name in self.COLUMNS}
+        return drained
+
+
+def _raw_text(raw: msgspec.Raw) -> str | None:
+    """JSON as it was written; None if there is none."""
+    text = str(raw, "utf-8", "replace")
+    return None if text == "null" or not text else text
+
+
+def _first_text(said: Iterable[object]) -> str | None:
+    return next((words for words in said if isinstance(words, str)), None)
+
+
+def _blocks(event: dict[str, Any], tools: dict[str, object]) -> Iterator[dict[str, Any]]:
+    """The rows of any event, whatever stands in it."""
+    message = event.get("message")
+    message = message if isinstance(message, dict) else {}
+    common = {
+        "type": event["type"],
+        "at": event.get("timestamp"),
+        "role": message.get("role"),
+        "model": message.get("model", event.get("model")),
+    }
+    blocks = content_blocks(event)
+    for block in blocks:
+        yield {**common, **_block(block, tools)}
+    if not blocks:
+        text = _first_text(event.get(name) for name in _WORDS)
+        yield {
+            **common,
+            "subtype": event.get("subtype"),
+            "text": text,
+            "tool": event.get("tool_name"),
         }
-        blocks = content_blocks(event)
-        for block in blocks:
-            yield {**common, **_block(block, tools)}
-        if not blocks:
-            said = (event.get(name) for name in _WORDS)
-            text = next((words for words in said if isinstance(words, str)), None)
-            tool = event.get("tool_name")
-            yield {**common, "subtype": event.get("subtype"), "text": text, "tool": tool}
 
 
 def _block(block: dict[str, Any], tools: dict[str, object]) -> dict[str, Any]:
@@ -59,115 +182,10 @@ def _block(block: dict[str, Any], tools: dict[str, object]) -> dict[str, Any]:
         row["text"] = as_json(block.get("input"))
     elif kind == "tool_result":
         row["tool"] = tools.get(str(block.get("tool_use_id")))
-        row["text"] = _output(block.get("content"))
+        row["text"] = output_text(block.get("content"))
     else:
         row["text"] = block.get("thinking") if kind == "thinking" else block.get("text")
     return row
-
-
-# -- tool calls -----------------------------------------------------------------------------
-
-
-def tool_call_rows(view: View) -> Iterator[dict[str, Any]]:
-    """A row a tool call, in the order of the calls."""
-    for _, task in view.tasks:
-        ids = view.ids(task)
-        for attempt, events in view.attempts(task):
-            for call in _calls(events):
-                yield {**ids, "attempt": attempt, **call}
-
-
-def _calls(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    calls: list[dict[str, Any]] = []
-    by_id: dict[str, dict[str, Any]] = {}
-    for event in events:
-        at, kind = event.get("timestamp"), event["type"]
-        for block in content_blocks(event):
-            if kind == "assistant" and block.get("type") == "tool_use":
-                calls.append(_call(block, at))
-                if isinstance(block.get("id"), str):
-                    by_id[block["id"]] = calls[-1]
-            elif kind == "user" and block.get("type") == "tool_result":
-                call = by_id.get(str(block.get("tool_use_id")))
-                if call is not None:
-                    _answer(call, block, at)
-        for call_id, permission in _permissions(event):
-            if call_id in by_id:
-                by_id[call_id]["permission"] = permission
-    return calls
-
-
-def _call(block: dict[str, Any], at: object) -> dict[str, Any]:
-    return {
-        "tool": block.get("name"),
-        "target": tool_target(block.get("input")) or None,
-        "started_at": at,
-        "input": as_json(block.get("input")),
-    }
-
-
-def _answer(call: dict[str, Any], block: dict[str, Any], at: object) -> None:
-    call["ended_at"] = at
-    call["is_error"] = block.get("is_error", False)  # the API leaves it out of a good one
-    call["output"] = _output(block.get("content"))
-    start, end = parse_iso(call["started_at"]), parse_iso(at)
-    if start is not None and end is not None and end >= start:
-        call["duration_s"] = round(end - start, 6)
-
-
-def _permissions(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What an event tells of permissions: id of a call → allowed, denied."""
-    if event.get("subtype") == "permission_denied":
-        yield str(event.get("tool_use_id")), "denied"
-    if event["type"] == "result":
-        for denial in denials_of(event):
-            yield str(denial.get("tool_use_id")), "denied"
-    told = event.get("tool_result_meta")
-    for meta in told if isinstance(told, list) else ():
-        decision = meta.get("permission_decision") if isinstance(meta, dict) else None
-        if isinstance(decision, dict) and decision.get("decision") in ("accept", "reject"):
-            yield str(meta.get("id")), "allowed" if decision["decision"] == "accept" else "denied"
-
-
-# -- denials --------------------------------------------------------------------------------
-
-
-def denial_rows(view: View) -> Iterator[dict[str, Any]]:
-    """A row a task and a rule that would allow what was denied."""
-    for _, task in view.tasks:
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for _attempt, events in view.attempts(task):
-            for denial in _denials(events):
-                tool, rule = str(denial.get("tool_name", "")), denial_rule(denial)
-                if (tool, rule) not in rows:
-                    rows[tool, rule] = {
-                        **view.ids(task),
-                        "tool": tool,
-                        "rule": rule,
-                        "n": 0,
-                        "target": tool_target(denial.get("tool_input")) or None,
-                        "input": as_json(denial.get("tool_input")),
-                    }
-                rows[tool, rule]["n"] += 1
-        yield from rows.values()
-
-
-def _denials(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The denials of an attempt: those of its result line, until then those told as they came."""
-    inputs: dict[str, object] = {}
-    told: list[dict[str, Any]] = []
-    result = None
-    for event in events:
-        if event["type"] == "result":
-            result = event
-        elif event.get("subtype") == "permission_denied":
-            tool_input = inputs.get(str(event.get("tool_use_id")))
-            told.append({"tool_name": event.get("tool_name", ""), "tool_input": tool_input})
-        elif event["type"] == "assistant":
-            for block in content_blocks(event):
-                if block.get("type") == "tool_use":
-                    inputs[str(block.get("id"))] = block.get("input")
-    return told if result is None else denials_of(result)
 
 
 # -- texts ----------------------------------------------------------------------------------
@@ -190,7 +208,7 @@ def as_json(value: object) -> str | None:
         return None
 
 
-def _output(content: object) -> str | None:
+def output_text(content: object) -> str | None:
     """What a tool answered, as text; what is no text is named."""
     if isinstance(content, str):
         return content

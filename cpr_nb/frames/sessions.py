@@ -7,20 +7,26 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, overload
 
+import numpy as np
+
 from cpr_nb.frames import choice
+from cpr_nb.frames.build import Builder
 from cpr_nb.frames.choice import Since, States
 from cpr_nb.frames.columns import PLACE, DataFrame, table
-from cpr_nb.frames.events import denial_rows, event_rows, tool_call_rows
+from cpr_nb.frames.gather import gather, unreadable
+from cpr_nb.frames.growth import GROWING
+from cpr_nb.frames.heads import Heads, read_heads
 from cpr_nb.frames.streams import Problem, View, streams_of
 from cpr_nb.frames.tables import TABLES
-from cpr_nb.frames.usage import usage_rows
+from cpr_nb.frames.tasks import add_session, columns_of
 from cpr_nb.model import states as words
 from cpr_nb.model.errors import SessionNotUsable
-from cpr_nb.store.read import Snapshot, read_asked, read_session
-from cpr_nb.store.rows import session_row, task_row
+from cpr_nb.store import catalog
+from cpr_nb.store.layout import SESSION_PREFIX
+from cpr_nb.store.read import Snapshot
+from cpr_nb.store.rows import session_row
 
 Folder = str | os.PathLike[str]
-_Rows = Iterator[dict[str, Any]]
 
 
 class TableFunction(Protocol):
@@ -92,15 +98,20 @@ def sessions_df(
         0
     """
     wanted = choice.chosen_words(states, words.SESSION_STATES)
-    problems: list[Problem] = []
-    rows = []
-    for snapshot in choice.sessions(results_dir, since, name):
-        if wanted is None or snapshot.state in wanted:
-            rows.append(session_row(snapshot))
-            problems.extend(_unreadable(snapshot))
+    heads = read_heads(catalog.results_dir(results_dir, os.environ), full=full)
+    heads = choice.sessions(heads, since, name)
+    if wanted is not None:
+        heads = heads.taken(np.flatnonzero(heads.rows["state"].isin(wanted)))
     # An unreadable session lacks nothing here: it has its row, which says so.
-    made = _table("sessions_df", rows, full=full)
-    return made if strict else (made, problems)
+    made = heads.rows[[column.name for column in columns_of("sessions_df", full=full)]]
+    return made if strict else (made, list(_unreadable(heads)))
+
+
+def _unreadable(heads: Heads) -> Iterator[Problem]:
+    for name in heads.names:
+        if name in heads.unreadable:
+            root, session_id = f"{heads.directory}/{name}", name.removeprefix(SESSION_PREFIX)
+            yield Problem(session_id, None, root, heads.unreadable[name])
 
 
 def _all_sessions(name: str, doc: str) -> TableFunction:
@@ -115,10 +126,14 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
         full: bool = False,
         strict: bool = True,
     ) -> Any:
-        heads = choice.sessions(results_dir, since, name)
-        snapshots = (read_session(head.paths.root) for head in heads)
-        there = (s for s in snapshots if Path(s.paths.root).is_dir())  # not removed since
-        return of_tasks(table_name, there, states=states, full=full, strict=strict)
+        wanted = choice.chosen_words(states, choice.TASK_WORDS)
+        heads = read_heads(catalog.results_dir(results_dir, os.environ))
+        chosen = choice.sessions(heads, since, name)
+        everything = since is None and name is None
+        table, problems = gather(chosen, table_name, wanted, full=full, everything=everything)
+        if chosen.names:
+            table.attrs[PLACE] = heads.directory
+        return _checked(table, problems, strict=strict)
 
     table_name = name
     function.__name__ = function.__qualname__ = name
@@ -162,8 +177,9 @@ usage_df = _all_sessions("usage_df", "Costs are the CLI's own estimate at list p
 
 def of_session(snapshot: Snapshot, *, full: bool = False, strict: bool = True) -> Any:
     """`sessions_df` of one session."""
-    made = _table("sessions_df", [session_row(snapshot)], full=full)
-    return made if strict else (made, list(_unreadable(snapshot)))
+    made = table([session_row(snapshot, full=full)], columns_of("sessions_df", full=full))
+    problems = [unreadable(snapshot)] if snapshot.state == words.UNREADABLE else []
+    return made if strict else (made, problems)
 
 
 def of_tasks(
@@ -175,7 +191,7 @@ def of_tasks(
     full: bool = False,
     strict: bool = True,
 ) -> Any:
-    """A table of the tasks of some sessions.
+    """A table of the tasks of some sessions; what was read of a stream is not read again.
 
     Args:
         name: Which table: a key of `TABLES`.
@@ -194,49 +210,26 @@ def of_tasks(
     """
     wanted = choice.chosen_words(states, choice.TASK_WORDS)
     problems: list[Problem] = []
-    rows: list[dict[str, Any]] = []
+    builder = Builder(columns_of(name, full=full))
     place = None
     for snapshot in snapshots:
         place = str(Path(snapshot.paths.root).parent)
-        problems.extend(_unreadable(snapshot))
+        if snapshot.state == words.UNREADABLE:
+            problems.append(unreadable(snapshot))
         tasks = choice.tasks(snapshot, wanted, index)
-        view = View(snapshot, tasks, streams_of(snapshot.paths.root), problems)
-        rows.extend(_task_rows(view, full=full) if name == "tasks_df" else _ROWS[name](view))
-    made = _table(name, rows, full=full)
+        view = View(snapshot, tasks, streams_of(snapshot.paths.root), problems, GROWING)
+        add_session(builder, name, view, full=full)
+    made = builder.frame()
     if place is not None:
         made.attrs[PLACE] = place
+    return _checked(made, problems, strict=strict)
+
+
+def _checked(made: DataFrame, problems: list[Problem], *, strict: bool) -> Any:
+    """The table, and what it lacks; or an error if it may lack nothing."""
     if not strict:
         return made, problems
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise SessionNotUsable(f"can't read {problems[0]}{more}; strict=False leaves it out")
     return made
-
-
-_ROWS: dict[str, Callable[[View], _Rows]] = {
-    "events_df": event_rows,
-    "tool_calls_df": tool_call_rows,
-    "denials_df": denial_rows,
-    "usage_df": usage_rows,
-}
-
-
-def _task_rows(view: View, *, full: bool) -> _Rows:
-    asked = read_asked(view.snapshot.paths).get("tasks")
-    asked = asked if isinstance(asked, list) else []
-    for index, task in view.tasks:
-        mine = asked[index] if index < len(asked) else None
-        prompt = mine.get("prompt") if isinstance(mine, dict) else None
-        yield task_row(view.snapshot, task, prompt, streamed=full)
-
-
-def _unreadable(snapshot: Snapshot) -> Iterator[Problem]:
-    if snapshot.state == words.UNREADABLE:
-        # A head alone does not tell the reason.
-        why = snapshot.problem or read_session(snapshot.paths.root).problem or words.UNREADABLE
-        yield Problem(snapshot.session_id, None, snapshot.paths.root, why)
-
-
-def _table(name: str, rows: Iterable[dict[str, Any]], *, full: bool) -> DataFrame:
-    columns = [column for column in TABLES[name].columns if full or column.default]
-    return table(rows, columns)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Required, TypedDict
+from typing import Any, NamedTuple, Required, TypedDict, TypeVar
 
 import msgspec
 
-from cpr_nb.model.events import parse_line
+from cpr_nb.frames.growth import Growing
+from cpr_nb.frames.lines import Reading, pieces
 from cpr_nb.store.layout import attempt_of
 from cpr_nb.store.read import Snapshot, open_regular
+
+R = TypeVar("R", bound=Reading)
 
 
 class Problem(NamedTuple):
@@ -40,12 +43,14 @@ class View(NamedTuple):
         tasks: The number from 0 and the fields of each.
         streams: The attempts of each task that have a stream, in order.
         problems: Where to put what can't be read.
+        growing: What was read of streams before; its lock is held. None to keep nothing.
     """
 
     snapshot: Snapshot
     tasks: list[tuple[int, dict[str, Any]]]
     streams: dict[str, list[int]]
     problems: list[Problem]
+    growing: Growing | None = None
 
     def ids(self, task: dict[str, Any]) -> dict[str, str]:
         """The columns that say which task it is."""
@@ -54,28 +59,47 @@ class View(NamedTuple):
             "task_id": str(task.get("transaction_id", "")),
         }
 
-    def attempts(self, task: dict[str, Any]) -> Iterator[tuple[int, Iterator[dict[str, Any]]]]:
-        """Number and events of each attempt of a task."""
+    def attempts(self, task: dict[str, Any], make: type[R]) -> Iterator[tuple[int, R]]:
+        """Number of each attempt of a task, and what was read of its stream."""
         task_id = str(task.get("transaction_id", ""))
         for attempt in self.streams.get(task_id, ()):
-            path = self.snapshot.paths.stream(task_id, attempt)
-            yield attempt, self._events(task_id, path)
+            reading = self.read(task_id, attempt, make)
+            if reading is not None:
+                yield attempt, reading
 
-    def _events(self, task_id: str, path: str) -> Iterator[dict[str, Any]]:
-        unreadable = []
+    def read(
+        self, task_id: str, attempt: int, make: type[R], each: Callable[[R], object] = id
+    ) -> R | None:
+        """Reads a stream; what can't be read becomes a problem.
+
+        Args:
+            task_id: The task.
+            attempt: The attempt.
+            make: What reads it.
+            each: Gets it after every piece.
+
+        Returns:
+            What was read; None if the stream can't be read.
+        """
+        path = self.snapshot.paths.stream(task_id, attempt)
         try:
-            with open_regular(path) as file:
-                for number, line in enumerate(file, 1):
-                    event = read_event(line)
-                    if event is not None:
-                        yield event
-                    elif line.endswith(b"\n") and line.strip():
-                        unreadable.append(number)
+            if self.growing is not None:
+                reading = self.growing.read(path, make)
+                each(reading)
+            else:
+                reading = make()
+                with open_regular(path) as file:
+                    for piece in pieces(file):
+                        reading.feed(piece)
+                        each(reading)
         except OSError as error:
             self._problem(task_id, path, error.strerror or str(error))
-        if unreadable:
-            more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
-            self._problem(task_id, path, f"line {unreadable[0]}{more}: no event")
+            return None
+        if reading.unreadable:
+            first, n_more = reading.unreadable[0], len(reading.unreadable) - 1
+            more = f" and {n_more} more" if n_more else ""
+            self._problem(task_id, path, f"line {first}{more}: no event")
+        return reading
 
     def _problem(self, task_id: str, path: str, why: str) -> None:
         self.problems.append(Problem(self.snapshot.session_id, task_id, path, why))
@@ -103,23 +127,23 @@ class _Event(TypedDict, total=False):
     total_cost_usd: Any
 
 
-_DECODER = msgspec.json.Decoder(_Event)
+class Events(Reading):
+    """What one stream says, from its events as objects: `feed_event` gets one after the other."""
 
+    decoder = msgspec.json.Decoder(_Event)
 
-def read_event(line: bytes) -> dict[str, Any] | None:
-    """Reads one line of a stream as `parse_line` does, but only what the tables want of it.
+    def take(self, events: list[Any]) -> None:
+        """Takes events, in order."""
+        for event in events:
+            self.feed_event(event)
 
-    Example:
-        >>> read_event(b'{"type": "user", "tool_use_result": {"stdout": "much"}}')
-        {'type': 'user'}
-    """
-    try:
-        return dict(_DECODER.decode(line))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        event = parse_line(line)  # what msgspec is stricter about: half a surrogate pair, NaN
-    if event is None:
-        return None
-    return {name: value for name, value in event.items() if name in _Event.__annotations__}
+    def take_odd(self, event: dict[str, Any]) -> None:
+        """Takes one event."""
+        self.feed_event(event)
+
+    def feed_event(self, event: dict[str, Any]) -> None:
+        """Takes one event."""
+        raise NotImplementedError
 
 
 def streams_of(root: str) -> dict[str, list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cpr_nb.frames.streams import View
+from cpr_nb.frames.streams import Events, View
 from cpr_nb.model import states
 from cpr_nb.model.events import TOKEN_FIELDS, integer, number, text_or_none, usage_tokens
 from cpr_nb.store.rows import task_state
@@ -103,15 +103,24 @@ def add_known(
             mine[name] = (mine.get(name) or 0) + value
 
 
+class UsageReading(Events):
+    """What each model has used in the attempt of a stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.usage = ModelUsage()
+
+    def feed_event(self, event: dict[str, Any]) -> None:
+        """Takes one event."""
+        self.usage.feed(event)
+
+
 def usage_rows(view: View) -> Iterator[dict[str, Any]]:
     """A row a task and a model."""
     for _, task in view.tasks:
         used: dict[str | None, _Figures] = {}
-        for _attempt, events in view.attempts(task):
-            attempt = ModelUsage()
-            for event in events:
-                attempt.feed(event)
-            for model, figures in attempt.by_model.items():
+        for _attempt, reading in view.attempts(task, UsageReading):
+            for model, figures in reading.usage.by_model.items():
                 add_known(used, model, figures)
         if task_state(task)[0] == states.ENDED:
             used = _shared_out(task, used)

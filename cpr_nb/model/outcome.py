@@ -186,6 +186,8 @@ def one_line(text: str, limit: int = 300) -> str:
         >>> one_line("a\n b\x1b[31m")
         'a b [31m'
     """
-    cleaned = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    cleaned = text[: 4 * limit]
+    if not cleaned.isprintable():
+        cleaned = "".join(c if c.isprintable() else " " for c in cleaned)
     line = " ".join(cleaned.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -11,8 +11,9 @@ from cpr_nb.model.errors import (
     ResultsDirError,
     SessionNotFound,
 )
+from cpr_nb.store.heads import read_heads
 from cpr_nb.store.layout import SESSION_PREFIX
-from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.read import Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +113,12 @@ def _upwards(folder: str) -> Iterator[str]:
         folder = parent
 
 
-def _session_names(directory: str) -> Iterator[str]:
+def session_names(directory: str) -> Iterator[str]:
+    """The names of the folders of sessions in a results directory, in any order.
+
+    Raises:
+        ResultsDirError: If it can't be read; one that is not there has none.
+    """
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -135,13 +141,13 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
 
 def _holds_session(directory: str) -> bool:
     try:
-        return any(_session_names(directory))
+        return any(session_names(directory))
     except ResultsDirError:
         return False
 
 
 def list_sessions(directory: str) -> list[Snapshot]:
-    """Reads the heads of all sessions, the newest first.
+    """Reads the heads of all sessions, the newest first; those that have ended only once.
 
     Args:
         directory: The results directory; one that is not there has no sessions.
@@ -149,17 +155,15 @@ def list_sessions(directory: str) -> list[Snapshot]:
     Returns:
         A snapshot without tasks of each; a stranger's folder too, as ``unreadable``.
     """
-    sessions = [
-        read_session(f"{directory}/{name}", tasks=False) for name in _session_names(directory)
-    ]
+    sessions = read_heads(directory, session_names(directory))
     sessions.sort(key=_age, reverse=True)
     return sessions
 
 
 def _age(session: Snapshot) -> tuple[int, str, str]:
-    # The seed knows whole seconds only.
+    # The seed knows whole seconds only. The folders differ in nothing but the id.
     created_at = session.head.get("created_at")
-    return session.count("start_time"), str(created_at or ""), session.session_id
+    return session.count("start_time"), str(created_at or ""), session.paths.root
 
 
 def find_session(directory: str, wanted: str) -> str:
@@ -179,7 +183,7 @@ def find_session(directory: str, wanted: str) -> str:
     folder, slash, name = wanted.rstrip("/").rpartition("/")
     if slash and name.startswith(SESSION_PREFIX) and os.path.isdir(wanted):
         return os.path.join(os.path.abspath(folder or "/"), name)
-    ids = [name.removeprefix(SESSION_PREFIX) for name in _session_names(directory)]
+    ids = [name.removeprefix(SESSION_PREFIX) for name in session_names(directory)]
     begin = wanted.removeprefix(SESSION_PREFIX)
     if begin in ids:
         return f"{directory}/{SESSION_PREFIX}{begin}"

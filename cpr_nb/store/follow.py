@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-
-from cpr_nb.store.read import open_regular
+import stat
 
 
 class Follower:
@@ -32,16 +31,19 @@ class Follower:
             limit_bytes: How much to read at most; the rest comes with the next call.
         """
         try:
-            if os.stat(self._path).st_size == self._offset:  # most looks find nothing new
+            status = os.stat(self._path)
+            size = status.st_size
+            # Most looks find nothing new; a named pipe in its place would keep us for ever.
+            if size == self._offset or not stat.S_ISREG(status.st_mode):
                 return []
-            file = open_regular(self._path)
+            if size < self._offset:  # somebody began it anew
+                self._offset, self._torn = 0, b""
+            n_new = size - self._offset
+            with open(self._path, "rb", buffering=0) as file:
+                file.seek(self._offset)
+                data = file.read(n_new if limit_bytes is None else min(n_new, limit_bytes))
         except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
             return []
-        with file:
-            if os.fstat(file.fileno()).st_size < self._offset:  # somebody began it anew
-                self._offset, self._torn = 0, b""
-            file.seek(self._offset)
-            data = file.read(-1 if limit_bytes is None else limit_bytes)
         self._offset += len(data)
         lines = (self._torn + data).split(b"\n")
         self._torn = lines.pop()

@@ -10,6 +10,8 @@ SESSION_PREFIX = "session-"
 NEW_PREFIX = ".new-session-"
 #: In the results directory, so that it never makes a checkout dirty.
 GITIGNORE = ".gitignore"
+#: In the results directory, too: what makes a second look cheap. Anybody may delete it.
+CACHE = ".cache"
 
 # The leavings of requests: files in the session's ``requests`` folder.
 CANCEL = "cancel"

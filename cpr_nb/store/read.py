@@ -18,7 +18,10 @@ from cpr_nb.store.layout import SessionPaths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, BinaryIO
+
+    Loads = Callable[[bytes], Any]
 
 #: How long a seed session may say "running" without a sign of life.
 STALE_AFTER_S = 600.0
@@ -40,13 +43,14 @@ class Snapshot:
         tasks: The tasks' fields, or None if only the head was read.
         state: One of `cpr_nb.model.states.SESSION_STATES`.
         problem: Why it is unreadable, for a person.
+        stat: What the system says of the status.json that was read.
 
     Example:
         >>> Snapshot(SessionPaths("/r/session-1"), {}, [], "unreadable").session_id
         '1'
     """
 
-    __slots__ = ("head", "paths", "problem", "state", "tasks")
+    __slots__ = ("head", "paths", "problem", "stat", "state", "tasks")
 
     def __init__(
         self,
@@ -55,12 +59,14 @@ class Snapshot:
         tasks: list[dict[str, Any]] | None,
         state: str,
         problem: str = "",
+        stat: os.stat_result | None = None,
     ) -> None:
         self.paths = paths
         self.head = head
         self.tasks = tasks
         self.state = state
         self.problem = problem
+        self.stat = stat
 
     @property
     def session_id(self) -> str:
@@ -83,37 +89,38 @@ class Snapshot:
         return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def read_session(root: str, *, tasks: bool = True) -> Snapshot:
+def read_session(root: str, *, tasks: bool = True, loads: Loads = json.loads) -> Snapshot:
     """Reads a session's folder.
 
     Args:
         root: The folder.
         tasks: Whether the tasks are wanted too; the head alone is read faster.
+        loads: Parses JSON; what it raises is a ValueError or a RecursionError.
 
     Returns:
         What it says; its state is ``unreadable`` if it says nothing.
     """
-    snapshot = _read_once(SessionPaths(root), tasks=tasks)
+    snapshot = _read_once(SessionPaths(root), tasks, loads)
     if snapshot.state == states.INTERRUPTED:
         # Its runner may have written the end, and let go of the lock, between our two looks.
-        snapshot = _read_once(SessionPaths(root), tasks=tasks)
+        snapshot = _read_once(SessionPaths(root), tasks, loads)
     return snapshot
 
 
-def _read_once(paths: SessionPaths, *, tasks: bool) -> Snapshot:
-    status: dict[str, Any] | None = None
+def _read_once(paths: SessionPaths, tasks: bool, loads: Loads) -> Snapshot:
+    status, found = None, None
     if not tasks:
-        status = _read_head(paths.status)
+        status, found = _read_head(paths.status, loads)
     problem = ""
     if status is None:
-        status, problem = _read_whole(paths)
+        status, found, problem = _read_whole(paths, loads)
     if status is None:
         return Snapshot(paths, {}, [] if tasks else None, states.UNREADABLE, problem)
-    found = status.pop("tasks", None)
-    task_list = [t for t in found if isinstance(t, dict)] if isinstance(found, list) else []
+    told = status.pop("tasks", None)
+    task_list = [t for t in told if isinstance(t, dict)] if isinstance(told, list) else []
     _complete(status, task_list)
     state = state_of(paths, status)
-    return Snapshot(paths, status, task_list if tasks else None, state)
+    return Snapshot(paths, status, task_list if tasks else None, state, stat=found)
 
 
 def open_regular(path: str) -> BinaryIO:
@@ -148,19 +155,40 @@ def is_locked(paths: SessionPaths) -> bool | None:
     return False
 
 
-def read_json(path: str) -> dict[str, Any]:
+def read_file(path: str) -> bytes:
+    """A small file's bytes: `open_regular` in half the time, for who reads 100,000.
+
+    Raises:
+        OSError: If it can't be read, or is no regular file.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not wait on a named pipe
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        data = os.read(fd, found.st_size + 1)
+        while len(data) > found.st_size:  # it has grown since
+            more = os.read(fd, len(data))
+            if not more:
+                break
+            data += more
+        return data
+    finally:
+        os.close(fd)
+
+
+def read_json(path: str, loads: Loads = json.loads) -> dict[str, Any]:
     """A JSON object from a file; empty if it is not there or not one."""
     try:
-        with open_regular(path) as file:
-            value = json.load(file)
+        value = loads(read_file(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def read_asked(paths: SessionPaths) -> dict[str, Any]:
+def read_asked(paths: SessionPaths, loads: Loads = json.loads) -> dict[str, Any]:
     """session.json: what was asked, prompts in full; empty for a seed session."""
-    return read_json(paths.session)
+    return read_json(paths.session, loads)
 
 
 def is_whole(asked: dict[str, Any]) -> bool:
@@ -194,8 +222,7 @@ def _are_names(names: object) -> bool:
 def read_answer(paths: SessionPaths, task_id: str) -> str | None:
     """The text of ``task-<id>.txt``, or None if it is not there."""
     try:
-        with open_regular(paths.answer(task_id)) as file:
-            return file.read().decode("utf-8", "replace")
+        return read_file(paths.answer(task_id)).decode("utf-8", "replace")
     except (OSError, ValueError):
         return None
 
@@ -203,52 +230,54 @@ def read_answer(paths: SessionPaths, task_id: str) -> str | None:
 # -- status.json ----------------------------------------------------------------------------
 
 
-def _read_head(path: str) -> dict[str, Any] | None:
+def _read_head(path: str, loads: Loads) -> tuple[dict[str, Any] | None, os.stat_result | None]:
     """The head line of a status.json of ours, without reading the tasks behind it."""
     try:
         # Of 10,000 sessions this is most of the work. It does not wait on a named pipe either.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
-        return None
+        return None, None
     try:
-        data = os.read(fd, _HEAD_BYTES)
+        found, data = os.fstat(fd), os.read(fd, _HEAD_BYTES)  # what changes then is seen
     except OSError:
-        return None
+        return None, None
     finally:
         os.close(fd)
     end = data.find(TASKS_MARK)
     if end < 0:
-        return None
+        return None, None
     try:
-        head = json.loads(data[:end] + b"}")
+        head = loads(data[:end] + b"}")
     except (ValueError, RecursionError):
-        return None
-    return head if isinstance(head, dict) else None
+        return None, None
+    return (head, found) if isinstance(head, dict) else (None, None)
 
 
-def _read_whole(paths: SessionPaths) -> tuple[dict[str, Any] | None, str]:
+def _read_whole(
+    paths: SessionPaths, loads: Loads
+) -> tuple[dict[str, Any] | None, os.stat_result | None, str]:
     problem = "status.json is empty"
     for attempt in range(_TRIES):
         try:
             with open_regular(paths.status) as file:
+                found = os.fstat(file.fileno())
                 data = file.read()
-                age_s = time.time() - os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
-            return None, "no status.json"
+            return None, None, "no status.json"
         except OSError as error:
-            return None, f"status.json: {error.strerror}"
+            return None, None, f"status.json: {error.strerror}"
         try:
-            status = json.loads(data)
+            status = loads(data)
             if isinstance(status, dict):
-                return status, ""
-            return None, "status.json is not an object"
+                return status, found, ""
+            return None, None, "status.json is not an object"
         except (ValueError, RecursionError):
             if data:
                 problem = "status.json is not whole JSON"
-        if age_s > 1 or attempt == _TRIES - 1:
+        if time.time() - found.st_mtime > 1 or attempt == _TRIES - 1:
             break  # nobody is writing it
         time.sleep(_TRY_AGAIN_S)
-    return None, problem
+    return None, None, problem
 
 
 def _complete(head: dict[str, Any], tasks: list[dict[str, Any]]) -> None:

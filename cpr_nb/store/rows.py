@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 
 from cpr_nb.model import states
-from cpr_nb.model.activity import Activity
-from cpr_nb.model.events import RunFacts, parse_line
+from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.notice import notice
 from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_json
@@ -33,6 +32,8 @@ _SESSION_FIELDS = (
     "permissions",
     "executor",
 )
+# What stands in the lines of a stream that tell more than status.json does.
+_TELLING = (b'"tool_use"', b'"result"')
 _RUNNER_FIELDS = ("host", "claude_version", "git_commit", "git_tree")
 _TASK_FIELDS = (
     "started_at",
@@ -65,28 +66,38 @@ _TASK_FIELDS = (
 )
 
 
-def session_row(snapshot: Snapshot) -> dict[str, Any]:
+def session_row(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
     """A session as one row; what is not known is None.
+
+    Args:
+        snapshot: The session.
+        full: Whether all is wanted, not only what a table shows by itself.
 
     Example:
         >>> session_row(Snapshot(SessionPaths("/r/session-1"), {}, [], "unreadable"))["state"]
         'unreadable'
     """
-    head = snapshot.head
-    runner = read_json(snapshot.paths.runner)
-    return {
+    head, count = snapshot.head, snapshot.count
+    row = {
         "session_id": snapshot.session_id,
         "name": head.get("name"),
         "state": snapshot.state,
         "created_at": head.get("created_at") or _iso(head.get("start_time")),
         "duration_s": session_duration_s(snapshot),
-        "n_tasks": snapshot.count("total"),
-        "n_pending": snapshot.count("n_pending"),
-        "n_running": snapshot.count("n_running"),
-        "n_succeeded": snapshot.count("n_succeeded"),
-        "n_failed": snapshot.count("n_failed"),
-        "n_denials": snapshot.count("n_denials"),
+        "n_tasks": count("total"),
+        "n_pending": count("n_pending"),
+        "n_running": count("n_running"),
+        "n_succeeded": count("n_succeeded"),
+        "n_failed": count("n_failed"),
+        # The seed never looked for any.
+        "n_denials": None if snapshot.is_seed else count("n_denials"),
         "cost_usd": head.get("cost_usd"),
+    }
+    if not full:
+        return row
+    runner = read_json(snapshot.paths.runner)
+    return {
+        **row,
         **{name: head.get(name) for name in _SESSION_FIELDS},
         **{name: runner.get(name) for name in _RUNNER_FIELDS},
         "waiting_for": head.get("waiting_for") if snapshot.is_live else None,
@@ -104,6 +115,7 @@ def task_row(
     prompt: str | None = None,
     *,
     streamed: bool = True,
+    full: bool = True,
 ) -> dict[str, Any]:
     """A task as one row; what is not known is None.
 
@@ -112,10 +124,11 @@ def task_row(
         task: Its fields in status.json.
         prompt: The prompt in full, if it is known.
         streamed: Whether to read its stream for what only that tells.
+        full: Whether all is wanted, not only what a table shows by itself.
     """
     state, outcome = task_state(task)
     task_id = str(task.get("transaction_id", ""))
-    return {
+    row = {
         "session_id": snapshot.session_id,
         "task_id": task_id,
         "task_num": task.get("task_num"),
@@ -124,10 +137,15 @@ def task_row(
         "outcome": outcome,
         "ok": outcome == states.SUCCEEDED if outcome else None,
         "reason": task.get("reason"),
-        "n_denials": task.get("n_denials", 0),
+        "n_denials": task.get("n_denials", None if snapshot.is_seed else 0),
         "duration_s": task_duration_s(task),
         "cost_usd": task.get("cost_usd"),
         "result": read_answer(snapshot.paths, task_id) if state == states.ENDED else None,
+    }
+    if not full:
+        return row
+    return {
+        **row,
         **{name: task.get(name) for name in _TASK_FIELDS},
         "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
         **(_streamed(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),
@@ -139,21 +157,22 @@ def _streamed(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, A
     row: dict[str, Any] = {"n_tool_calls": None, "structured": None, "output_bytes": None}
     if not isinstance(attempt, int) or attempt < 1:
         return row
-    facts, activity, size_bytes = RunFacts(), Activity(), 0
+    n_tool_calls, structured, size_bytes = 0, None, 0
     try:
         with open_regular(paths.stream(task_id, attempt)) as stream:
             for line in stream:
                 size_bytes += len(line)
-                facts.feed(line)
-                event = parse_line(line)
-                if event is not None:
-                    activity.feed(event)
+                event = parse_line(line) if any(mark in line for mark in _TELLING) else None
+                if event is None:
+                    continue
+                if event["type"] == "result":
+                    structured = event.get("structured_output")
+                elif event["type"] == "assistant":
+                    blocks = content_blocks(event)
+                    n_tool_calls += sum(block.get("type") == "tool_use" for block in blocks)
     except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
         return row
-    row["n_tool_calls"] = activity.n_tool_calls
-    row["structured"] = facts.result.get("structured_output") if facts.result else None
-    row["output_bytes"] = size_bytes
-    return row
+    return {"n_tool_calls": n_tool_calls, "structured": structured, "output_bytes": size_bytes}
 
 
 def task_state(task: dict[str, Any]) -> tuple[str, str | None]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_END = b"\n]}\n"
+
+
 class Watcher:
     """Keeps the snapshot of one session up to date.
 
@@ -34,7 +37,7 @@ class Watcher:
         self.snapshot = Snapshot(self.paths, {}, [], states.UNREADABLE)
         self._seen: tuple[int, int, int] | None = None
         self._head = b""
-        self._lines: list[bytes] = []
+        self._lines = b""
 
     def look(self) -> set[int]:
         """Brings `snapshot` up to date.
@@ -63,27 +66,28 @@ class Watcher:
                 data = file.read()
         except OSError:
             data = b""
-        head, mark, rest = data.partition(TASKS_MARK)
-        lines = rest.removesuffix(b"\n]}\n").split(b"\n")
-        if mark and rest.endswith(b"\n]}\n") and len(lines) == len(self._lines):
-            changed = {n for n, line in enumerate(lines) if line != self._lines[n]}
-            if self._take(head, lines, changed):
-                return changed
+        head, mark, lines = data.partition(TASKS_MARK)
+        if mark and self._lines and lines.endswith(_END):
+            differ = _differences(self._lines, lines)
+            if differ is not None and self._take(head, lines, differ):
+                return set(differ)
         changed = self._read_whole()
-        is_ours = mark and len(lines) == len(self.snapshot.tasks or ())
-        self._head, self._lines = (head, lines) if is_ours else (b"", [])
+        is_ours = mark and lines.count(b"\n") == len(self.snapshot.tasks or ()) + 1
+        self._head, self._lines = (head, lines) if is_ours else (b"", b"")
         return changed
 
-    def _take(self, head: bytes, lines: list[bytes], changed: set[int]) -> bool:
+    def _take(self, head: bytes, lines: bytes, differ: dict[int, bytes]) -> bool:
         """Takes the lines that differ; False if one of them is not what it should be."""
         try:
             told = json.loads(head + b"}") if head != self._head else self.snapshot.head
-            fresh = {number: json.loads(lines[number].removesuffix(b",")) for number in changed}
+            fresh = {n: json.loads(line.removesuffix(b",")) for n, line in differ.items()}
         except (ValueError, RecursionError):
             return False
         if not all(isinstance(value, dict) for value in (told, *fresh.values())):
             return False
         tasks: list[dict[str, Any]] = self.snapshot.tasks or []
+        if any(number >= len(tasks) for number in fresh):
+            return False
         for number, task in fresh.items():
             tasks[number] = task
         state = state_of(self.paths, told)
@@ -101,3 +105,45 @@ class Watcher:
         self.snapshot = snapshot
         old, new = before.tasks or [], snapshot.tasks or []
         return {n for n, task in enumerate(new) if n >= len(old) or task != old[n]}
+
+
+def _differences(old: bytes, new: bytes) -> dict[int, bytes] | None:
+    """The lines of ``new`` that differ, by their number; None if there are more or fewer.
+
+    Of 1,000 tasks few have changed: what is before the first and behind the last of them is
+    never split into lines.
+    """
+    shorter = min(len(old), len(new))
+    same = _common(old, new, shorter)
+    if same == len(old) == len(new):
+        return {}
+    begin = new.rfind(b"\n", 0, same) + 1
+    left = shorter - same
+    same_end = _common(old, new, left, from_end=True)
+    end = new.find(b"\n", len(new) - same_end) if same_end else len(new)
+    before = old[begin : len(old) - (len(new) - end)].split(b"\n")
+    after = new[begin:end].split(b"\n")
+    if len(before) != len(after):
+        return None
+    first = new.count(b"\n", 0, begin)
+    return {
+        first + n: line
+        for n, (was, line) in enumerate(zip(before, after, strict=True))
+        if was != line
+    }
+
+
+def _common(left: bytes, right: bytes, most: int, *, from_end: bool = False) -> int:
+    """How many bytes they have in common, at most ``most``, from the beginning or from the end."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if from_end:
+            is_same = (
+                left[len(left) - middle : len(left) - low]
+                == right[len(right) - middle : len(right) - low]
+            )
+        else:
+            is_same = left[low:middle] == right[low:middle]
+        low, high = (middle, high) if is_same else (low, middle - 1)
+    return low

@@ -37,3 +37,13 @@ def test_a_smoke_run_prints_a_row(group: str) -> None:
 @pytest.mark.parametrize("group", ["quota", "warm-start"])
 def test_a_smoke_run_with_the_real_cli_prints_a_row(group: str) -> None:
     smoke(group)
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("browser")
+def test_a_smoke_run_of_the_live_view_prints_its_rows() -> None:
+    pytest.importorskip("jupyterlab", reason="no JupyterLab: pip install -e '.[test]'")
+    pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[test]'")
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        pytest.skip("no chromium on PATH: apt-get install chromium")
+    smoke("live-view")

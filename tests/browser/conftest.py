@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from testkit.processes import await_runners
@@ -12,10 +13,8 @@ from testkit.stub import Stub
 import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
-for _module in ("playwright", "jupyterlab", "notebook", "ipykernel"):
-    pytest.importorskip(_module, reason=f"{_module} is not installed: pip install -e '.[test]'")
-
-from testkit.jupyter import Browser, Notebook, Server, chromium  # noqa: E402
+if TYPE_CHECKING:  # where they are missing, the tests say so
+    from testkit.jupyter import Browser, Notebook, Server
 
 NOWHERE = "http://127.0.0.1:9"
 # What the agents do in the story; a step that waits goes on when the test says so.
@@ -39,6 +38,8 @@ SCRIPT = {
 
 @pytest.fixture(scope="session")
 def browser_program() -> str:
+    from testkit.jupyter import chromium
+
     program = chromium()
     if program is None:
         pytest.skip("no chromium on PATH: apt-get install chromium")
@@ -53,6 +54,8 @@ def story_api() -> Iterator[ScriptedApi]:
 
 @pytest.fixture(scope="session")
 def server(browser_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from testkit.jupyter import Server
+
     folder = tmp_path_factory.mktemp("lab")
     (folder / "home").mkdir()
     env = cli_environment(NOWHERE, folder / "home")
@@ -63,17 +66,21 @@ def server(browser_program: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="module")
 def browser(browser_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    from testkit.jupyter import Browser
+
     browser = Browser(tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
 
 
-Open = Callable[..., Notebook]
+Open = Callable[..., "Notebook"]
 
 
 @pytest.fixture
 def notebooks(server: Server, browser: Browser, story_api: ScriptedApi) -> Iterator[Open]:
     """Opens notebooks; at the end of the test nothing runs any more, and nothing has thrown."""
+    from testkit.jupyter import Notebook
+
     opened: list[Notebook] = []
 
     def open_one(

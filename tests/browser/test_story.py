@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("jupyterlab", reason="no JupyterLab: pip install -e '.[test]'")
+pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[test]'")
+
 from playwright.sync_api import Locator, expect
 from testkit.jupyter import LIMIT_MS, Notebook, Server
 
@@ -52,7 +56,8 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     notebooks, server: Server, story_api: ScriptedApi, claude: str, tmp_path: Path
 ) -> None:
     env = {"ANTHROPIC_BASE_URL": story_api.url, "CPR_CLAUDE": claude}
-    load = f"import os\nfrom pathlib import Path\nos.environ |= {env}\nimport cpr_nb as cpr"
+    load = "%load_ext cpr_nb\nimport os\nfrom pathlib import Path\nimport cpr_nb as cpr\n"
+    load += f"os.environ |= {env}"
     launch = LAUNCH.replace("FILES", repr(FILES))
     book: Notebook = notebooks("story.ipynb", [load, launch, COMPUTE, ATTACH])
 
@@ -138,6 +143,10 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     again = book.run(3)
     expect(row(again, 3)).to_contain_text("– cancelled")
     expect(row(again, 6)).to_contain_text("running")
+    # The old view can't hear anything any more, and says so.
+    output.locator(".cpr-grid").first.hover()
+    book.page.mouse.move(2, 2)
+    expect(output.locator(".cpr-asking").first).to_contain_text("No word from the kernel")
     again.scroll_into_view_if_needed()
     shot("6-attached-after-a-restart-dark")
     book.save()

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Error, Locator, Page, sync_playwright
 
 START_S = 120.0  # a loaded machine needs long; no test's outcome depends on it
 LIMIT_MS = 60_000
@@ -117,9 +117,12 @@ class Browser:
         folder: Where the profile goes.
         width: Of the window, in pixels.
         height: Of the window, in pixels.
+        scale: How many pixels of a picture a pixel of the window is.
     """
 
-    def __init__(self, folder: Path, width: int = 1200, height: int = 900) -> None:
+    def __init__(
+        self, folder: Path, width: int = 1200, height: int = 900, scale: float = 1
+    ) -> None:
         self._playwright = sync_playwright().start()
         try:
             self.context = self._playwright.chromium.launch_persistent_context(
@@ -128,6 +131,7 @@ class Browser:
                 headless=True,
                 args=_ARGUMENTS,
                 viewport={"width": width, "height": height},
+                device_scale_factor=scale,
             )
         except BaseException:
             self._playwright.stop()
@@ -167,12 +171,17 @@ class Notebook:
             write_notebook(self.path, cells)
         self.page: Page = browser.context.new_page()
         self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", self._note)
         place = f"lab/tree/{name}?reset" if server.app == "lab" else f"notebooks/{name}"
         self.page.goto(f"{server.url}/{place}")
         self.await_ready()
-        if dark:
-            self.set_dark()
+        if dark == (self.page.get_attribute("body", "data-jp-theme-light") == "true"):
+            self.set_dark(dark)
+
+    def _note(self, error: Error) -> None:
+        """Keeps an error of ours: a widget's module is a blob, the frontend is not."""
+        if "blob:" in (error.stack or ""):
+            self.errors.append(f"{error.message} {error.stack}")
 
     def await_ready(self) -> None:
         """Waits until the notebook is there and its kernel answers."""
@@ -224,6 +233,8 @@ class Notebook:
         """Runs a cell; returns what it has put out."""
         self.start(index)
         self.finish()
+        for output in self.cells()[index]["outputs"]:
+            assert output["output_type"] != "error", output["traceback"]
         return self.output(index)
 
     def output(self, index: int) -> Locator:
@@ -277,3 +288,13 @@ def write_notebook(path: Path, cells: list[str]) -> None:
         "cells": [{**code, "id": f"c{n}", "source": source} for n, source in enumerate(cells)],
     }
     path.write_text(json.dumps(notebook), "utf-8")
+
+
+def launching(prompts: list[str], stub: object, *, then: str = "s", **options: object) -> str:
+    """A cell that launches a session."""
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    return (
+        "import json, os\nimport cpr_nb as cpr\n"
+        f"os.environ['CPR_CLAUDE'] = {str(stub)!r}\n"
+        f"s = cpr.launch(json.loads({json.dumps(prompts)!r}){given})\n{then}"
+    )

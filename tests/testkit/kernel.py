@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,14 @@ class Kernel:
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._context = zmq.Context()
         file = folder.parent / "kernel.json"
-        self._manager = KernelManager(context=self._context, connection_file=str(file))
+        # No ports: whoever talked to an earlier kernel at the same one would talk to this.
+        self._sockets = tempfile.TemporaryDirectory()
+        self._manager = KernelManager(
+            context=self._context,
+            connection_file=str(file),
+            transport="ipc",
+            ip=f"{self._sockets.name}/k",
+        )
         self._folder, self._env = folder, dict(env)
         self._client: BlockingKernelClient
         self._kept: list[dict[str, Any]] = []  # seen while something was waited for
@@ -89,6 +97,7 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._context.destroy(linger=0)
+        self._sockets.cleanup()
         ensure_event_loop().close()  # of the blocking client
 
     def __call__(self, code: str) -> Cell:
@@ -136,6 +145,15 @@ class Kernel:
             self._kept.append(message)
             if message["msg_type"] == "stream":
                 seen += message["content"]["text"]
+
+    def await_shown(self, text: str) -> dict[str, Any]:
+        """Waits until something with this text is shown, or takes the place of what was."""
+        while True:
+            message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            if message["msg_type"] in ("display_data", "update_display_data"):
+                data: dict[str, Any] = message["content"]["data"]
+                if text in data.get("text/html", ""):
+                    return data
 
     def interrupt(self) -> None:
         """What the stop button does."""

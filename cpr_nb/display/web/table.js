@@ -70,8 +70,8 @@ class Table {
     on(this.root, "pointerleave", () => { this.inside = false; this.hold(); this.soon(); });
     on(this.root, "focusin", () => this.hold());
     on(this.root, "focusout", () => setTimeout(() => { this.hold(); this.soon(); }));
-    on(this.input, "input", () => { this.search = this.input.value.trim().toLowerCase(); this.arrange(); this.soon(); });
-    on(this.input, "keydown", (event) => { if (event.key === "Escape") { this.input.value = this.search = ""; this.arrange(); this.soon(); } });
+    on(this.input, "input", () => this.find(this.input.value));
+    on(this.input, "keydown", (event) => { if (event.key === "Escape") this.find(this.input.value = ""); });
     on(this.root, "keydown", (event) => { if (event.key === "Escape" && this.viewer.key) { this.close(); event.stopPropagation(); } });
     this.onRows = () => this.fill();
     this.onMeta = () => this.drawMeta();
@@ -119,6 +119,7 @@ class Table {
     this.mosaic.replaceChildren(...(this.mosaic.hidden ? [] : this.rows.map(() => make("i"))));
     this.dirty = new Set(this.rows.keys());
     this.drawMeta();
+    this.drawChips();
     this.arrange();
     this.soon();
   }
@@ -163,7 +164,8 @@ class Table {
       this.grid.setAttribute("aria-rowcount", n);
       say(this.nothing, n ? "" : this.rows.length ? "Nothing fits." : this.meta.empty || "");
     }
-    const first = Math.max(0, Math.floor(this.grid.scrollTop / ROW_PX) - 2);
+    // The scroller may still stand where there are no rows any more.
+    const first = Math.max(0, Math.min(Math.floor(this.grid.scrollTop / ROW_PX), n - MAX_ROWS) - 2);
     const last = Math.min(n, first + MAX_ROWS + 5);
     for (let at = first; at < last; at++) this.drawRow(this.slot(at - first), at, this.rows[this.order[at]]);
     for (let spare = last - first; spare < this.slots.length; spare++) this.slots[spare].hidden = true;
@@ -237,14 +239,26 @@ class Table {
       node.setAttribute("aria-pressed", this.filters.has(name));
       say(node.lastChild, `${n} ${name}`);
     }
+    this.nRetry = sum(this.meta.again || []);
+    const retry = this.actions.querySelector("[data-verb=retry]");
+    if (retry) say(retry, `${LABELS.retry} (${this.nRetry})`);
     this.mosaic.setAttribute("aria-label", chips.filter((c) => c[1]).map((c) => `${c[1]} ${c[0]}`).join(", "));
   }
 
   filter(name) {
     if (!this.filters.delete(name)) this.filters.add(name);
+    this.drawChips();
+    this.begin();
+  }
+
+  find(text) {
+    this.search = text.trim().toLowerCase();
+    this.begin();
+  }
+
+  begin() {
     this.grid.scrollTop = 0;
     this.arrange();
-    this.drawChips();
     this.soon();
   }
 
@@ -257,12 +271,11 @@ class Table {
     this.names.children[5].title = "The CLI's own estimate at list price";
     this.names.hidden = !this.rows.length;
     const verbs = Object.keys(meta.commands || {});
-    const shape = JSON.stringify([meta.commands, meta.n_retry]);
-    if (this.shape === shape) return;
-    this.shape = shape;
+    if (this.shape === verbs.join()) return;
+    this.shape = verbs.join();
     this.actions.replaceChildren(...verbs.map((verb) => button(
-      verb === "retry" ? `${LABELS.retry} (${meta.n_retry})` : LABELS[verb],
-      () => this.click(verb), { "data-verb": verb, title: meta.commands[verb] })));
+      LABELS[verb], () => this.click(verb), { "data-verb": verb, title: meta.commands[verb] })));
+    this.drawChips();
     if (verbs.length) this.actions.prepend(make("code", "mute", `cpr ${verbs.join("|")} ${meta.short}`));
   }
 
@@ -270,7 +283,7 @@ class Table {
 
   click(verb, key = "", command = this.meta.commands[verb]) {
     const left = this.rows.filter((row) => ["run", "mute"].includes(this.look(row[WORD])[1]) && row[TOOK] === null).length;
-    const question = key ? `Cancel this task?` : verb === "retry" ? `Run ${this.meta.n_retry} again, as a new session?`
+    const question = key ? `Cancel this task?` : verb === "retry" ? `Run ${this.nRetry} again, as a new session?`
       : verb === "cancel" ? `Cancel the ${left} that have not ended?` : "";
     if (!question) { this.ask(verb, key, command); return; }
     const yes = button(verb === "retry" ? "Run again" : "Cancel them", () => this.ask(verb, key, command), { "data-yes": verb });

@@ -1,0 +1,141 @@
+"""What a results directory keeps so that a second look is cheap: files that anybody may delete.
+
+They are never the only truth. Whatever is missing, torn, foreign or of another version counts
+as not there, and where nothing can be written everything works without.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from cpr_nb.store.layout import CACHE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import BinaryIO
+
+#: What changes with every change of a file: inode, size, times in nanoseconds.
+Signature = tuple[int, int, int, int]
+#: The signature of a file that is not there.
+ABSENT = (0, 0, 0, 0)
+#: A file that was changed less than this ago may change again without its times showing it.
+SETTLED_S = 2.0
+_LEFT_AFTER_S = 3600.0
+_UNUSED_AFTER_S = 30 * 86400.0
+_TEMPORARY = ".new-"
+_63_BITS = (1 << 63) - 1
+
+
+def signature(found: os.stat_result) -> Signature:
+    """The signature of a file."""
+    return (found.st_ino & _63_BITS, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def signature_of(path: str) -> Signature:
+    """The same of a path."""
+    try:
+        return signature(os.stat(path))
+    except (OSError, ValueError):
+        return ABSENT
+
+
+def now_ns() -> int:
+    """The time by which `is_settled` judges."""
+    return time.time_ns()
+
+
+def is_settled(found: Signature, now_ns: int) -> bool:
+    """Whether a later change will show; ``now_ns`` is from before the file was looked at."""
+    return found[2] < now_ns - int(SETTLED_S * 1e9)
+
+
+def names(directory: str, begin: str) -> list[str]:
+    """The files of the cache whose names begin so."""
+    try:
+        return sorted(name for name in os.listdir(f"{directory}/{CACHE}") if name.startswith(begin))
+    except OSError:
+        return []
+
+
+def remove_old(directory: str, begin: str, but: str) -> None:
+    """Removes what a crash, or a version that nobody uses any more, has left.
+
+    Args:
+        directory: The results directory.
+        begin: How the names of the files begin.
+        but: How the names of those begin that are in use.
+    """
+    for name in names(directory, ""):
+        left = name.startswith(_TEMPORARY)
+        if left or (name.startswith(begin) and not name.startswith(but)):
+            path = f"{directory}/{CACHE}/{name}"
+            age_s = time.time() - signature_of(path)[2] / 1e9
+            if age_s > (_LEFT_AFTER_S if left else _UNUSED_AFTER_S):
+                _unlink(path)
+
+
+def open_own(directory: str, name: str) -> BinaryIO | None:
+    """Opens a file of the cache; None if it is not there, or nobody's or somebody else's."""
+    path = f"{directory}/{CACHE}/{name}"
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    file = open(fd, "rb", buffering=0)  # noqa: SIM115 - the caller closes it
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+        return file
+    file.close()
+    return None
+
+
+def save(directory: str, name: str, pieces: Iterable[bytes | memoryview]) -> bool:
+    """Writes a file of the cache, whole or not at all, readable by its owner.
+
+    Args:
+        directory: The results directory.
+        name: The file's name.
+        pieces: Its bytes.
+
+    Returns:
+        Whether it is there now; a cache that can't be written is no error.
+    """
+    folder = f"{directory}/{CACHE}"
+    temporary = f"{folder}/{_TEMPORARY}{os.getpid()}-{time.monotonic_ns()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        _make(folder)
+        with open(os.open(temporary, flags, 0o600), "wb") as file:
+            file.writelines(pieces)
+        os.replace(temporary, f"{folder}/{name}")
+    except OSError:
+        _unlink(temporary)
+        return False
+    except BaseException:  # such as Ctrl-C
+        _unlink(temporary)
+        raise
+    return True
+
+
+def _make(folder: str) -> None:
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        return
+    with open(f"{folder}/.gitignore", "w", encoding="ascii") as file:
+        file.write("*\n")  # it makes no checkout dirty
+
+
+def remove(directory: str, name: str) -> None:
+    """Removes a file of the cache."""
+    _unlink(f"{directory}/{CACHE}/{name}")
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,122 @@
+"""Static cards: small, readable, and nothing that an agent wrote is markup."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cpr_nb.display import cards
+from cpr_nb.display.pane import Pane
+
+HOSTILE = st.sampled_from(
+    ["<script>x</script>", "<img src=x onerror=x>", "$a$ \\(b\\)", '"><b>', "\x1b[31m", "\u202e"]
+) | st.text(max_size=200)
+TAGS = {"style", "div", "b", "code", "i", "span", "table", "tr", "td"}
+
+
+class Seen(HTMLParser):
+    """The tags and attributes of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def session(folder: str, tasks: list[dict[str, Any]], **head: Any) -> Pane:
+    """A session as its folder would tell it."""
+    root = Path(folder, "session-3f2a9c1e-0000-4000-8000-000000000000")
+    root.mkdir()
+    counts = {
+        f"n_{word}": sum(task.get("outcome") == word for task in tasks)
+        for word in ("succeeded", "failed", "cancelled")
+    }
+    status = {"schema_version": 1, "overall_status": "completed", "total": len(tasks), **counts}
+    named = [{"task_num": n, "transaction_id": f"t{n}", **t} for n, t in enumerate(tasks, 1)]
+    (root / "status.json").write_text(json.dumps({**status, **head, "tasks": named}))
+    pane = Pane(str(root))
+    pane.look()
+    return pane
+
+
+def ended(outcome: str, **fields: Any) -> dict[str, Any]:
+    return {"state": "ended", "status": "completed", "outcome": outcome, **fields}
+
+
+TASKS = st.lists(
+    st.builds(
+        lambda outcome, prompt, error: ended(outcome, prompt=prompt, reason="x", error=error),
+        st.sampled_from(["succeeded", "failed"]),
+        HOSTILE,
+        HOSTILE,
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)  # files
+@given(TASKS, HOSTILE, HOSTILE)
+def test_a_card_is_small_and_has_only_our_own_markup(
+    tasks: list[dict[str, Any]], name: str, error: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        html = cards.card(session(folder, tasks, name=name, error=error))
+    assert len(html.encode()) <= cards.MAX_BYTES
+    seen = Seen(html)
+    assert seen.tags <= TAGS
+    assert seen.attributes <= {"class", "style", "role", "aria-label"}
+    text = html.partition("</style>")[2]
+    assert "\x1b" not in text and "\u202e" not in text
+    # No formula: what opens one stands alone in an element of its own.
+    assert text.count("$") == text.count("<span>$</span>")
+    assert text.count("\\") == text.count("<span>\\</span>")
+
+
+def test_the_worst_card_is_still_small_and_says_what_counts(tmp_path: Path) -> None:
+    worst = [ended("failed", prompt="漢'" * 400, error="$<&" * 400) for _ in range(40)]
+    html = cards.card(session(str(tmp_path), worst, name="<>" * 400))
+    assert len(html.encode()) <= cards.MAX_BYTES
+    assert "40 failed" in Seen(html).text and "cpr.attach(" in Seen(html).text
+
+
+def test_a_card_shows_failures_first_and_what_is_left_out(tmp_path: Path) -> None:
+    tasks = [ended("succeeded", prompt=f"good {n}") for n in range(790)]
+    tasks += [ended("failed", prompt=f"bad {n}", reason="check_failed") for n in range(12)]
+    text = Seen(cards.card(session(str(tmp_path), tasks, cost_usd=1.118))).text
+    assert [text.count(f"bad {n}") for n in (0, 9, 10)] == [1, 1, 0]
+    assert text.count("good ") == 8 and "784 more:" in text
+    assert "USD 1.12 estimate" in text and "check_failed" in text
+    assert 'cpr.attach("3f2a9c1e")' in text
+
+
+def test_denials_are_told_with_the_rule_that_allows_them(tmp_path: Path) -> None:
+    denials = [{"tool_name": "Bash", "tool_input": {"command": "pytest -q"}}] * 3
+    line = {"type": "result", "is_error": False, "permission_denials": denials}
+    task = ended("succeeded", n_denials=3, attempts=1)
+    pane = session(str(tmp_path), [task], n_denials=3)
+    (Path(pane.snapshot.paths.root) / "task-t1.jsonl").write_text(json.dumps(line) + "\n")
+    text = Seen(cards.card(pane)).text
+    assert "3 tool calls denied in 1 task." in text
+    assert "s.retry(all_tasks=True, allow=['Bash(pytest:*)'])" in text
+    assert "⚠ 3 denied" in text
+
+
+def test_a_stranger_and_nothing_at_all_have_a_card_too(tmp_path: Path) -> None:
+    pane = Pane(str(tmp_path / "session-none"))
+    pane.look()
+    assert "? unreadable" in Seen(cards.card(pane)).text
