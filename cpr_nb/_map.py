@@ -88,7 +88,9 @@ def map(  # the name that everybody expects, and nothing here needs the builtin
     """
     reuse = _reuse.take(options)
     planned = plan_map(template, df, vary, repeats, options)
-    for warning in slash_warnings(planned.tasks):
+    from cpr_nb.frames.mapping import place_warnings
+
+    for warning in [*slash_warnings(planned.tasks), *place_warnings(template, df)]:
         warnings.warn(warning, stacklevel=2)
     return dry_rows(planned) if dry_run else _reuse.start(planned, reuse=reuse)
 

@@ -111,6 +111,8 @@ def told(session: Session, again: str = "fresh=True") -> str:
     line = f"attached to {session.id[:8]}: {count('n_succeeded')} of {n_tasks} succeeded"
     if session.snapshot.state not in states.ENDED_STATES:
         line += f", it is {session.snapshot.state}"
+    if session.snapshot.state == states.INTERRUPTED:
+        line += "; .resume() goes on with it"
     then = read_json(session.paths.runner)
     now = _repository(str(session.head.get("cwd", "")))
     if then.get("git_tree") and now and then["git_tree"] != now["git_tree"]:

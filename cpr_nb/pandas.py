@@ -125,6 +125,8 @@ class CprAccessor:
         if not tasks:
             return NoSession(self._frame)
         made = mapping.elements(template, self._frame, {}, [{}], "the table's")
+        for warning in mapping.place_warnings(template, self._frame):
+            warnings.warn(warning, stacklevel=2)
         words = mapping.said(template, self._frame)
         wanted = [
             Again(task, element["prompt"], said)

@@ -140,17 +140,16 @@ def option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[str, s
     Raises:
         InputError: If there is no such column, or the option is given twice.
     """
-    found = {}
+    found: dict[str, str] = {}
     for keyword in [word for word in keywords if word.endswith("_col")]:
-        name = keyword.removesuffix("_col")
-        column: Any = keywords.pop(keyword)
+        name, column = keyword.removesuffix("_col"), keywords.pop(keyword)
         known = ["id", *(option.name for option in OPTIONS.values() if option.per_task)]
         if name not in known:
             near = difflib.get_close_matches(name, known, n=2)
             raise UnknownOption(keyword, [f"{word}_col" for word in near])
         if column is None:
             continue
-        if not pd.api.types.is_hashable(column) or column not in frame.columns:
+        if column not in list(frame.columns):
             raise InputError(f"the frame has no column {column!r}", keyword)
         found[name] = column
     return found
@@ -192,6 +191,17 @@ def elements(
                 element["id"] = nth_id(str(given["id"]), nth, len(combinations))
             origin = {"row": number, **({"factors": as_json(factors)} if factors else {})}
             yield element, origin, called
+
+
+def place_warnings(template: Template, frame: pd.DataFrame) -> list[str]:
+    """What looks like a place of the template and is none: a column whose name is no identifier."""
+    names = [name for name in frame.columns if isinstance(name, str) and not name.isidentifier()]
+    return [
+        f"{{{name}}} stays as it is, though there is such a column: places have names of letters, "
+        "digits and '_'"
+        for name in names
+        if isinstance(template, str) and f"{{{name}}}" in template
+    ]
 
 
 def _check_factors(
