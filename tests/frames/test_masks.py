@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,17 +118,60 @@ def test_an_empty_mask_does_nothing_and_says_so(verb: str) -> None:
         ({"a": [1]}, "the table: has no column 'session_id'"),
         ({"session_id": ["x"]}, "the table: has no column 'task_id'"),
         ({"session_id": [None], "task_id": ["x"]}, "rows without session_id"),
+        ([["a", "b", "c"]], "the table: has 2 columns 'session_id'"),
     ],
 )
-def test_a_table_that_does_not_say_whose_rows_they_are(data: dict[str, Any], words: str) -> None:
+def test_a_table_that_does_not_say_whose_rows_they_are(data: Any, words: str) -> None:
+    names = ["session_id", "task_id", "session_id"] if isinstance(data, list) else None
     with pytest.raises(cpr.InputError, match=words):
-        pd.DataFrame(data).cpr.retry()
+        pd.DataFrame(data, columns=names).cpr.retry()
 
 
 def test_a_session_that_is_gone_is_named() -> None:
     table = pd.DataFrame({"session_id": ["0" * 36], "task_id": ["x"]})
     with pytest.raises(cpr.SessionNotFound, match="0000"):
         table.cpr.retry()
+    with pytest.raises(cpr.SessionNotFound, match="Session 3 not found"):
+        table.assign(session_id=3).cpr.retry()
+
+
+def test_a_task_is_known_by_its_whole_id() -> None:
+    session = cpr.launch([{"prompt": "a", "id": "12"}, {"prompt": "b", "id": "docs-1"}])
+    session.wait(LIMIT_S)
+    table = pd.DataFrame({"session_id": session.id, "task_id": [12]})  # as a CSV file gives it
+    assert [task.id for task in table.cpr.retry().wait(LIMIT_S)] == ["12"]
+    for other in ("docs", 1):
+        with pytest.raises(cpr.TaskNotFound, match=f"has no task {other!r}"):
+            table.assign(task_id=other).cpr.retry()
+
+
+def test_a_session_that_is_gone_has_no_results() -> None:
+    session = mapped("a")
+    shutil.rmtree(session.path)
+    with pytest.raises(cpr.SessionNotUsable, match=r"can't read .*: no status.json"):
+        session.results_df()
+
+
+def test_cells_after_an_empty_mask_go_on() -> None:
+    table = mapped("good").results_df()
+    with pytest.warns(UserWarning, match="no rows"):
+        nothing = table[~table.ok].cpr.retry()
+    assert nothing.wait().retry() is nothing
+    assert nothing.score(len).empty and nothing.summary(by="model").empty
+    assert "cost_usd" in nothing.summary()
+
+
+@pytest.mark.parametrize("env", [None, {}])
+def test_no_variables_are_no_variables(env: Any) -> None:
+    assert mapped(BAD).retry(env=env).wait(LIMIT_S).done()
+
+
+@pytest.mark.parametrize("name", ["ok", "do"])
+def test_a_retry_may_not_ask_for_columns_that_are_there(name: str) -> None:
+    session = mapped("a")
+    with pytest.raises(cpr.InputError, match=f"{name!r}"):
+        session.results_df().cpr.retry(schema={name: str})
+    assert len(cpr.sessions_df()) == 1
 
 
 # -- cancel -----------------------------------------------------------------------------------
@@ -219,6 +263,22 @@ def test_a_follow_up_is_retried_from_the_same_conversation(
     again = failed.retry().wait(LIMIT_S)
     argv = stub.calls()[again[0].id]["argv"]
     assert argv[argv.index("--resume") + 1] == session[0].conversation_id
+
+
+def test_the_frame_of_a_follow_up_has_what_was_asked_and_factors_once(
+    transcript: Transcript,
+) -> None:
+    df = pd.DataFrame({"prompt": ["a"], "state": ["open"]})
+    session = cpr.map("{prompt} {tone}", df, vary={"tone": ["dry"], "effort": ["low"]})
+    transcript(str(session.wait(LIMIT_S)[0].conversation_id))
+    more = session.results_df().cpr.follow_up("{state} {tone}").wait(LIMIT_S)
+    out = more.results_df()
+    assert list(out.columns[:5]) == ["prompt", "state", "tone", "effort", "result"]
+    assert out["prompt"].tolist() == ["a"] and more[0].prompt == "open dry"
+    assert more.tasks_df()["tone"].tolist() == ["dry"]
+    transcript(str(more[0].conversation_id))
+    third = more.tasks_df().cpr.follow_up("{state}").wait(LIMIT_S)
+    assert third[0].prompt == "ended" and third.results_df()["tone"].tolist() == ["dry"]
 
 
 def test_without_a_transcript_there_is_no_follow_up() -> None:
