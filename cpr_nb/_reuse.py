@@ -6,6 +6,10 @@ status.json; a retry and a follow-up also by the tasks that they go on from.
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb import _defaults
@@ -55,11 +59,28 @@ def start(planned: LaunchPlan, *, reuse: bool) -> Session:
         planned: The plan.
         reuse: Whether to attach.
     """
-    found = find(planned) if reuse else None
-    if found is None:
+    if not reuse:
         return planned.start()
+    with _alone(os.path.dirname(planned.results_dir)):
+        found = find(planned)
+        if found is None:
+            return planned.start()
     say(told(found))
     return found
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Two kernels that ask for the same at once: the second looks when the first has started."""
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def find(planned: LaunchPlan) -> Session | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 import cpr_nb.pandas
-from cpr_nb import _again, _defaults
+from cpr_nb import _again, _defaults, _reuse
 from cpr_nb.store import lineage
 from cpr_nb.store.read import Snapshot, read_session
 
@@ -284,6 +287,23 @@ def test_sessions_are_read_once_however_many_rows(
     monkeypatch.setattr(lineage, "read_session", read)
     assert done.results_df().cpr.follow_up("{note}").id == more.id
     assert len(reads) <= 3
+
+
+def test_two_kernels_at_once_pay_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2)
+    find = _reuse.find
+
+    def look(planned: Any) -> cpr.Session | None:
+        found = find(planned)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.5)  # both have looked, if nothing keeps the second from it
+        return found
+
+    monkeypatch.setattr(_reuse, "find", look)
+    with ThreadPoolExecutor(2) as kernels:
+        futures = [kernels.submit(cpr.launch, ["a"], reuse=True) for _ in range(2)]
+    assert len({future.result().wait(LIMIT_S).id for future in futures}) == 1
+    assert n_sessions() == 1
 
 
 def test_the_command_reuses_too(stub_cpr: Cpr) -> None:
