@@ -106,7 +106,6 @@ def plan_map(
     from cpr_nb.frames import kept, mapping
 
     frame = mapping.check_frame(df).copy()
-    options = dict(options)
     columns = mapping.option_columns(options, frame)
     factors = combinations(vary, repeats, [*options, *columns])
     made = list(mapping.elements(template, frame, columns, factors))

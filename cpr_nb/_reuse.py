@@ -59,14 +59,27 @@ def start(planned: LaunchPlan, *, reuse: bool) -> Session:
         planned: The plan.
         reuse: Whether to attach.
     """
+    session, is_new = start_or_find(planned, reuse=reuse)
+    if not is_new:
+        say(told(session))
+    return session
+
+
+def start_or_find(planned: LaunchPlan, *, reuse: bool) -> tuple[Session, bool]:
+    """Starts what was planned, or attaches to the session that did it.
+
+    Args:
+        planned: The plan.
+        reuse: Whether to attach.
+
+    Returns:
+        The session, and whether it is new.
+    """
     if not reuse:
-        return planned.start()
+        return planned.start(), True
     with _alone(os.path.dirname(planned.results_dir)):
         found = find(planned)
-        if found is None:
-            return planned.start()
-    say(told(found))
-    return found
+        return (planned.start(), True) if found is None else (found, False)
 
 
 @contextmanager

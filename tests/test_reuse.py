@@ -311,4 +311,8 @@ def test_the_command_reuses_too(stub_cpr: Cpr) -> None:
     (stub_cpr.cwd / "p.json").write_text(prompts("a"))
     run = stub_cpr("run", "p.json", "--reuse")
     assert f"attached to {session.id[:8]}: 1 of 1 succeeded" in run.stderr
+    assert run.stderr.endswith("; --fresh runs it again\n")
+    run = stub_cpr("run", "p.json", "--reuse", "--json")
+    assert json.loads(run.stdout)["session_id"] == session.id
+    assert f"attached to {session.id[:8]}" in run.stderr
     assert n_sessions() == 1

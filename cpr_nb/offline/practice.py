@@ -55,7 +55,6 @@ def begin(lesson: str | Mapping[str, Any]) -> Path:
     atexit.register(api.close)
     folder = home / "shop"
     folder.mkdir()
-    _begun = lesson, folder
     environ = cli_environment(api.url, home, path=os.environ.get("PATH"))
     environ["GIT_PAGER"] = "cat"  # a pager would wait for a key
     for role in ("AUTHOR", "COMMITTER"):
@@ -71,6 +70,7 @@ def begin(lesson: str | Mapping[str, Any]) -> Path:
         (folder / ".gitignore").write_text("results/\n", encoding="utf-8")
         for words in ("init -q -b main", "add .", "commit -q -m begin"):
             subprocess.run(["git", *words.split()], cwd=folder, check=True)  # noqa: S603, S607
+    _begun = lesson, folder
     return folder
 
 
