@@ -122,7 +122,7 @@ def plan_again(
     if "schema" not in options:
         for spec, again in zip(tasks, wanted, strict=True):
             known = again.task.session.answer_types.get(again.task.id)
-            if known is not None and again.prompt is None:
+            if known is not None:
                 planned.answer_types[spec.task_id] = known
     checked = {name: planned.options.get(name) for name in options if name not in _launch.PLACES}
     planned.identity = of_request({**checked, "env": options.get("env") or {}}, verb)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from cpr_nb.model.factors import plain
 from cpr_nb.store.read import read_json
 
 _VERSION = 1
@@ -153,8 +154,7 @@ def _cell(value: Any, depth: int = 0) -> Any:
     """A cell as JSON has it; what JSON has not, as text."""
     if depth > _MAX_DEPTH:
         return str(value)
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()  # a scalar of numpy
+    value = plain(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

@@ -12,7 +12,7 @@ from cpr_nb.frames.answers import OURS, answer_columns, check_collisions
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import templates
 from cpr_nb.model.errors import InputError, UnknownOption
-from cpr_nb.model.factors import REPEAT, as_json, nth_id, options_of
+from cpr_nb.model.factors import REPEAT, as_json, nth_id, options_of, plain
 from cpr_nb.model.options import OPTIONS
 
 Template = str | Callable[["pd.Series[Any]"], str]
@@ -240,13 +240,6 @@ def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, dict[str, Any]]]:
             cells.append(frame.index.get_level_values(name).array)
     for number, label in enumerate(frame.index):
         yield plain(label), {n: plain(cell[number]) for n, cell in zip(names, cells, strict=True)}
-
-
-def plain(value: Any) -> Any:
-    """A scalar of numpy as Python's own."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return value.item()
-    return tuple(map(plain, value)) if isinstance(value, tuple) else value
 
 
 def _known(value: Any) -> Any:

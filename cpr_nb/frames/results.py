@@ -19,7 +19,7 @@ from cpr_nb.store.results import last_result
 from cpr_nb.store.rows import task_row, task_state
 
 _PROMPT = "prompt"
-_FIGURES = [column for column in TABLES["tasks_df"].columns if column.name in FIGURES]
+_COLUMNS = {column.name: column for column in TABLES["tasks_df"].columns}
 
 
 def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) -> pd.DataFrame:
@@ -43,9 +43,7 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
         dtype = "string" if all(s is None for s in schemas) else "object"
         parts.append(table(({RESULT: answer} for answer in answers), [Column(RESULT, dtype, "")]))
     rows = [task_row(step.snapshot, step.task, streamed=False) for step in best]
-    order = {name: number for number, name in enumerate(FIGURES)}
-    figures = table(rows, sorted(_FIGURES, key=lambda column: order[column.name]))
-    parts.append(figures)
+    parts.append(table(rows, [_COLUMNS[name] for name in FIGURES]))
     if frame is None and schema is not None:  # a launch takes any schema
         check_collisions(parts[2].columns, [])
         parts[0] = parts[0].drop(columns=parts[2].columns, errors="ignore")

@@ -113,6 +113,13 @@ def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -
     return found
 
 
+def plain(value: Any) -> Any:
+    """A scalar of numpy as Python's own, also in tuples."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return value.item()
+    return tuple(map(plain, value)) if isinstance(value, tuple) else value
+
+
 def as_json(level: Any) -> Any:
     """A level as session.json and the tables have it: as JSON, or as its text.
 
@@ -120,8 +127,7 @@ def as_json(level: Any) -> Any:
         >>> as_json([1, None, {"n": int}])
         [1, None, {'n': 'int'}]
     """
-    if hasattr(level, "item") and getattr(level, "ndim", None) == 0:
-        level = level.item()  # a scalar of numpy
+    level = plain(level)
     if level is None or isinstance(level, bool | int | float | str):
         return level
     if isinstance(level, Mapping):

@@ -304,6 +304,13 @@ def test_a_seed_session_has_no_conversations(tmp_path: Path) -> None:
         table.cpr.follow_up("more")
 
 
+def test_a_follow_up_in_words_has_no_type(transcript: Transcript) -> None:
+    so = plan(result={"structured_output": {"n": 1}})
+    session = cpr.launch([so], schema={"n": int}).wait(LIMIT_S)
+    transcript(str(session[0].conversation_id))
+    assert session[0].follow_up("why?").wait(LIMIT_S)[0].result() == "done"
+
+
 def test_a_single_task_is_followed_up(stub: Stub, transcript: Transcript) -> None:
     session = mapped("a", "b")
     transcript(str(session[1].conversation_id))
