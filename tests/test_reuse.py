@@ -179,6 +179,7 @@ def test_other_words_are_another_request(by_default: None) -> None:
     one = s.retry(model="opus").wait(LIMIT_S)
     two = s.retry(model="sonnet").wait(LIMIT_S)
     assert len({s.id, one.id, two.id, s.retry(fresh=True).wait(LIMIT_S).id}) == 4
+    assert s.retry(model="opus", results_dir=s.path.parent).id == one.id
 
 
 def answered(n: int) -> str:

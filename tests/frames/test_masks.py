@@ -51,8 +51,9 @@ def test_a_mask_may_name_what_succeeded() -> None:
 
 def test_rows_of_several_sessions_become_one(stub: Stub, work: Path) -> None:
     (work / "sub").mkdir()
-    one = cpr.launch([{"prompt": BAD, "id": "same"}], model="opus", attempts=1, env={"A": "1"})
-    two = cpr.launch([{"prompt": BAD, "id": "same"}, BAD], cwd="sub", attempts=1)
+    task = {"prompt": BAD, "id": "same"}
+    one = cpr.launch([task], model="opus", attempts=1, env={"A": "1"}, name="one", max_parallel=1)
+    two = cpr.launch([{**task, "id": "Same"}, BAD], cwd="sub", attempts=1)
     one.wait(LIMIT_S)
     two.wait(LIMIT_S)
     table = cpr.tasks_df()
@@ -66,10 +67,10 @@ def test_rows_of_several_sessions_become_one(stub: Stub, work: Path) -> None:
         for task in asked(again)["tasks"]
     }
     assert "opus" in of[one.id, "same"]["argv"] and of[one.id, "same"]["cwd"] == str(work)
-    assert "opus" not in of[two.id, "same"]["argv"]
-    assert of[two.id, "same"]["cwd"] == str(work / "sub")
+    assert "opus" not in of[two.id, "Same"]["argv"]
+    assert of[two.id, "Same"]["cwd"] == str(work / "sub")
     assert of[one.id, "same"]["env"]["A"] == "2"
-    assert sorted(task.id for task in again if "same" in task.id) == ["same", "same-2"]
+    assert {task.id for task in again} >= {"Same", "same-2"} and again.name is None
     assert one.results_df()["session_id"].tolist() == [again.id]
     assert two.results_df()["session_id"].tolist() == [again.id] * 2
 
@@ -288,6 +289,30 @@ def test_without_a_transcript_there_is_no_follow_up() -> None:
     assert len(cpr.sessions_df()) == 1
 
 
+def test_the_transcript_is_looked_for_where_the_agent_was_told(
+    transcript: Transcript, tmp_path: Path
+) -> None:
+    env = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
+    session = cpr.launch(["a"], env=env).wait(LIMIT_S)
+    path = transcript(str(session[0].conversation_id))
+    with pytest.raises(cpr.SessionNotUsable, match=r"is not in .*other/projects any more"):
+        session[0].follow_up("more", env=env)
+    (tmp_path / "other/projects/here").mkdir(parents=True)
+    path.rename(tmp_path / "other/projects/here" / path.name)
+    assert session[0].follow_up("more", env=env).wait(LIMIT_S)[0].ok
+
+
+@pytest.mark.parametrize("row", [1, -1, "x", None])
+def test_a_row_that_is_not_in_the_frame_has_a_prompt(row: Any) -> None:
+    session = mapped(BAD)
+    told = asked(session)
+    told["tasks"][0]["row"] = row
+    Path(session.paths.session).write_text(json.dumps(told))
+    assert list(session.results_df().columns[:2]) == ["prompt", "result"]
+    again = session.retry().wait(LIMIT_S)
+    assert list(again.results_df().columns[:2]) == ["prompt", "result"]
+
+
 def test_a_follow_up_needs_a_value_in_each_place() -> None:
     session = mapped("a", BAD)
     with pytest.raises(cpr.InputError, match="the table's row 'r1': 'result' has no value"):
@@ -306,9 +331,11 @@ def test_a_seed_session_has_no_conversations(tmp_path: Path) -> None:
 
 def test_a_follow_up_in_words_has_no_type(transcript: Transcript) -> None:
     so = plan(result={"structured_output": {"n": 1}})
-    session = cpr.launch([so], schema={"n": int}).wait(LIMIT_S)
-    transcript(str(session[0].conversation_id))
-    assert session[0].follow_up("why?").wait(LIMIT_S)[0].result() == "done"
+    schema = {"n": int}
+    session = cpr.launch([so, {"prompt": so, "schema": schema}], schema=schema).wait(LIMIT_S)
+    for task in session:
+        transcript(str(task.conversation_id))
+        assert task.follow_up("why?").wait(LIMIT_S)[0].result() == "done"
 
 
 def test_a_single_task_is_followed_up(stub: Stub, transcript: Transcript) -> None:
