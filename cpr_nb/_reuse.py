@@ -18,7 +18,7 @@ from cpr_nb.display.say import say
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
-from cpr_nb.store.lineage import Ids, earlier, steps
+from cpr_nb.store.lineage import earlier, steps
 from cpr_nb.store.read import read_json
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def find(planned: LaunchPlan) -> Session | None:
         if head.head.get("identity") == planned.identity:
             found = Session(head.paths.root)
             numbers = _numbers(found, planned)
-            if found.state != states.UNREADABLE and None not in numbers:
+            if None not in numbers:
                 _hand_over(planned, found, numbers)
                 return found
     return None
@@ -112,10 +112,8 @@ def _numbers(found: Session, planned: LaunchPlan) -> list[int | None]:
     """Of each task that is wanted the one there that does it, or that it came of; from 0."""
     if not planned.goes_on_from:
         return [number if number < len(found) else None for number in range(len(planned.tasks))]
-    known: dict[tuple[Ids | None, str | None], int] = {}
-    for number, step in enumerate(steps(found.snapshot)):
-        for ids in (step.parent, step.ids) if step.answers_anew else (step.parent,):
-            known[ids, step.asked.get("said")] = number
+    there = enumerate(steps(found.snapshot))
+    known = {(step.parent, step.asked.get("said")): number for number, step in there}
     said = [spec.origin.get("said") for spec in planned.tasks]
     origins = earlier(str(found.path.parent), planned.goes_on_from)
     return [

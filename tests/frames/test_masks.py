@@ -175,6 +175,14 @@ def test_a_retry_may_not_ask_for_columns_that_are_there(name: str) -> None:
     assert len(cpr.sessions_df()) == 1
 
 
+@pytest.mark.parametrize("name", ["", "session.json"])
+def test_what_others_may_write_is_not_run(name: str) -> None:
+    session = mapped(BAD)
+    (session.path / name).chmod(0o770)
+    with pytest.raises(cpr.SessionNotUsable, match="others may write it"):
+        session.results_df().cpr.retry()
+
+
 # -- cancel -----------------------------------------------------------------------------------
 
 
