@@ -127,10 +127,13 @@ def plan_again(
     checked = {name: planned.options.get(name) for name in options if name not in _launch.PLACES}
     planned.identity = of_request({**checked, "env": options.get("env") or {}}, verb)
     planned.goes_on_from = [(again.task.session.id, again.task.id) for again in wanted]
-    if frame is None:
+    factors = {name for spec in tasks for name in spec.origin.get("factors", ())}
+    if frame is not None:  # a table, which has the factors
+        frame = frame.drop(columns=list(factors), errors="ignore")
+    if frame is None or frame.columns.empty:
         frame = _same_rows(wanted, asked)
     if frame is not None:
-        _keep_frame(planned, frame, further=verb != "retry")
+        _keep_frame(planned, frame, factors, further=verb != "retry")
     return planned
 
 
@@ -149,13 +152,14 @@ def _same_rows(wanted: Sequence[Again], asked: Mapping[Session, dict[str, Any]])
     return take(rows)
 
 
-def _keep_frame(planned: _launch.LaunchPlan, frame: Any, *, further: bool) -> None:
+def _keep_frame(
+    planned: _launch.LaunchPlan, frame: Any, factors: set[str], *, further: bool
+) -> None:
     from cpr_nb.frames.kept import encode
     from cpr_nb.frames.mapping import answer_names, check_answers
 
-    factors = {name for spec in planned.tasks for name in spec.origin.get("factors", ())}
-    if further:  # its table has the factors, and it may ask for the same columns anew
-        newer = [*factors, *answer_names(planned.options.get("schema"))]
+    if further:  # it may ask for the same columns anew
+        newer = answer_names(planned.options.get("schema"))
         frame = frame.drop(columns=newer, errors="ignore")
     check_answers(frame, planned.schemas(), factors)
     planned.frame, planned.kept_frame = frame, encode(frame)

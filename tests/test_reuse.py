@@ -122,12 +122,29 @@ def test_a_changed_repository_is_told_and_not_paid_for(
     repo.commit("first")
     before = repo.git("rev-parse", "--short=7", "HEAD")
     session = cpr.launch(["a"]).wait(LIMIT_S)
+    repo.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    assert cpr.launch(["a"], reuse=True).id == session.id
+    assert "changed" not in "".join(capsys.readouterr())
     repo.write({"a.txt": "2\n"})
     repo.commit("second")
     after = repo.git("rev-parse", "--short=7", "HEAD")
     assert cpr.launch(["a"], reuse=True).id == session.id
     told = "".join(capsys.readouterr())
     assert f"1 of 1 succeeded; the repository changed since ({before} → {after}); fresh" in told
+
+
+def test_what_can_not_be_read_is_not_attached_to() -> None:
+    session = cpr.launch(["a"]).wait(LIMIT_S)
+    status = Path(session.paths.status)
+    status.write_bytes(status.read_bytes()[:-9])
+    assert cpr.launch(["a"], reuse=True).wait(LIMIT_S).id != session.id
+
+
+def test_a_frame_keeps_its_objects() -> None:
+    df = pd.DataFrame({"n": [1], "path": [Path("/x")]})
+    cpr.map("{n}", df).wait(LIMIT_S)
+    again = cpr.map("{n}", df, reuse=True)
+    assert again.results_df()["path"].tolist() == [Path("/x")] and n_sessions() == 1
 
 
 def test_a_schema_keeps_its_type() -> None:

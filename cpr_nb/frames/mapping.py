@@ -96,10 +96,9 @@ def answer_names(schema: Mapping[str, Any] | None) -> list[str]:
     return list(dict.fromkeys(column.name for column in columns))
 
 
-def asked_columns(table: pd.DataFrame) -> pd.DataFrame | None:
-    """A table of tasks or results without what tells of these; None if nothing is left."""
-    rest = table.drop(columns=list(_ours(table)), errors="ignore")
-    return None if rest.columns.empty else rest
+def asked_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of tasks or results without what tells of these."""
+    return table.drop(columns=list(_ours(table)), errors="ignore")
 
 
 def _ours(table: pd.DataFrame) -> set[str]:

@@ -288,6 +288,7 @@ def test_the_frame_of_a_follow_up_has_what_was_asked_and_factors_once(
     transcript(str(more[0].conversation_id))
     third = more.tasks_df().cpr.follow_up("{state}").wait(LIMIT_S)
     assert third[0].prompt == "ended" and third.results_df()["tone"].tolist() == ["dry"]
+    assert list(third.results_df().columns) == list(out.columns)
 
 
 def test_without_a_transcript_there_is_no_follow_up() -> None:

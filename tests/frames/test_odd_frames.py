@@ -78,6 +78,8 @@ def test_whole_numbers_beside_a_missing_one_stay_whole() -> None:
     assert [row["max_turns"] for row in rows] == [3, 9]
     rows = planned("x", pd.DataFrame({"n": [7, None]}), id_col="n")
     assert rows[0]["task_id"] == "7"
+    with pytest.raises(cpr.InputError, match=r"df row 0.max_turns: must be .*, not 3.5"):
+        planned("x", pd.DataFrame({"n": [3.5]}), max_turns_col="n")
 
 
 @pytest.mark.parametrize("column", [["n"], {"n"}, "m"])
@@ -102,6 +104,18 @@ def test_texts_beside_objects_have_a_column_of_their_own() -> None:
 
 
 # -- places -------------------------------------------------------------------------------------
+
+
+def test_a_column_goes_before_an_index_of_its_name() -> None:
+    df = pd.DataFrame({"n": ["column"]}, index=pd.Index(["index"], name="n"))
+    assert planned("{n}", df)[0]["prompt"] == "column"
+
+
+def test_labels_are_told_as_a_person_writes_them() -> None:
+    index = pd.MultiIndex.from_arrays([["a"], [1]])
+    with pytest.raises(cpr.InputError, match=r"^df row \('a', 1\): nothing"):
+        planned("{m}", pd.DataFrame({"n": [1]}, index=index))
+    assert planned(lambda row: repr(row.name), ONE.set_axis(index))[0]["prompt"] == "('a', 1)"
 
 
 def test_names_in_any_script_are_places() -> None:
