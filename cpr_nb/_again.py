@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cpr_nb import _launch, _reuse
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError, SessionNotUsable
-from cpr_nb.model.identity import of_request
+from cpr_nb.model.factors import as_json
+from cpr_nb.model.identity import of_request, of_words
 from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.spec import TaskSpec, check_prompt
 from cpr_nb.store.read import is_whole, read_asked
@@ -29,10 +30,13 @@ class Again(NamedTuple):
     Args:
         task: The task.
         prompt: What to say to its conversation; None repeats it from its beginning.
+        words: What that was made of, by which it is known that it was said before; default the
+            prompt.
     """
 
     task: Task
     prompt: str | None = None
+    words: str | None = None
 
 
 def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) -> _launch.LaunchPlan:
@@ -66,27 +70,20 @@ def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) ->
     return plan_again(wanted, options)
 
 
-def again(
-    wanted: Sequence[Again], options: dict[str, Any], frame: Any = None, template: object = None
-) -> Session:
+def again(wanted: Sequence[Again], options: dict[str, Any], frame: Any = None) -> Session:
     """Starts a new session of tasks that ended before, or attaches to the one that did the same.
 
     Args:
         wanted: The tasks, at least one.
         options: Options that go before the old ones, and ``reuse`` or ``fresh``.
         frame: As for `plan_again`.
-        template: What all of them are told further; None for a retry.
     """
     reuse = _reuse.take(options)
-    planned = plan_again(wanted, options, frame, template)
-    return _reuse.start(planned, reuse=reuse)
+    return _reuse.start(plan_again(wanted, options, frame), reuse=reuse)
 
 
 def plan_again(
-    wanted: Sequence[Again],
-    options: Mapping[str, Any],
-    frame: Any = None,
-    template: object = None,
+    wanted: Sequence[Again], options: Mapping[str, Any], frame: Any = None
 ) -> _launch.LaunchPlan:
     """Checks a new session of tasks that ended before, of one session or of several.
 
@@ -95,7 +92,6 @@ def plan_again(
         options: Options that go before the old ones.
         frame: The frame whose rows these tasks are about; default the rows that they were
             about before.
-        template: What all of them are told further; None for a retry.
 
     Returns:
         The plan of the new session.
@@ -126,13 +122,18 @@ def plan_again(
     if "schema" not in options:
         for spec, again in zip(tasks, wanted, strict=True):
             known = again.task.session.answer_types.get(again.task.id)
-            if known is not None and again.prompt is None:
+            if known is not None:
                 planned.answer_types[spec.task_id] = known
-    planned.identity = of_request(options, template)
+    checked = {name: planned.options.get(name) for name in options if name not in _launch.PLACES}
+    planned.identity = of_request({**checked, "env": options.get("env") or {}}, verb)
     planned.goes_on_from = [(again.task.session.id, again.task.id) for again in wanted]
-    if frame is None:
+    factors = {name for spec in tasks for name in spec.origin.get("factors", ())}
+    if frame is not None:  # a table, which has the factors
+        frame = frame.drop(columns=list(factors), errors="ignore")
+    if frame is None or frame.columns.empty:
         frame = _same_rows(wanted, asked)
-    _keep_frame(planned, frame)
+    if frame is not None:
+        _keep_frame(planned, frame, factors, further=verb != "retry")
     return planned
 
 
@@ -151,16 +152,17 @@ def _same_rows(wanted: Sequence[Again], asked: Mapping[Session, dict[str, Any]])
     return take(rows)
 
 
-def _keep_frame(planned: _launch.LaunchPlan, frame: Any) -> None:
-    if frame is None:
-        return
+def _keep_frame(
+    planned: _launch.LaunchPlan, frame: Any, factors: set[str], *, further: bool
+) -> None:
     from cpr_nb.frames.kept import encode
-    from cpr_nb.frames.mapping import answer_names
+    from cpr_nb.frames.mapping import answer_names, check_answers
 
-    # A follow-up that asks for the same columns brings newer ones.
-    told = answer_names(planned.options.get("schema"))
-    planned.frame = frame.drop(columns=[name for name in told if name in frame.columns])
-    planned.kept_frame = encode(planned.frame)
+    if further:  # it may ask for the same columns anew
+        newer = answer_names(planned.options.get("schema"))
+        frame = frame.drop(columns=newer, errors="ignore")
+    check_answers(frame, planned.schemas(), factors)
+    planned.frame, planned.kept_frame = frame, encode(frame)
 
 
 def read_usable(session: Session, verb: str) -> dict[str, Any]:
@@ -212,7 +214,7 @@ def check_ours(session: Session, verb: str) -> None:
 
 def _options(asked: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """A session's own options, with the values of its variables."""
-    env = stored_values(asked.get("env_names", []), given.get("env", {}))
+    env = stored_values(asked.get("env_names", []), given.get("env") or {})
     return {**asked["options"], "cwd": asked["cwd"], **({"env": env} if env else {})}
 
 
@@ -242,7 +244,7 @@ def _own(told: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     own = {k: v for k, v in told.get("options", {}).items() if k not in given}
     names = told.get("env_names", [])
     if names:
-        own["env"] = stored_values(names, given.get("env", {}))
+        own["env"] = stored_values(names, given.get("env") or {})
     return own
 
 
@@ -258,7 +260,7 @@ def _spec(
     spec.origin["parent"] = {"session_id": task.session.id, "task_id": task.id}
     factors = told.get("factors")
     if factors:
-        spec.origin["factors"] = {k: given.get(k, level) for k, level in factors.items()}
+        spec.origin["factors"] = as_json({k: given.get(k, level) for k, level in factors.items()})
     if again.prompt is not None:
         if task.conversation_id is None:
             raise SessionNotUsable(
@@ -266,7 +268,8 @@ def _spec(
                 f"{task.outcome} ({task.reason})"
             )
         spec.prompt = check_prompt(again.prompt, f"{spec.where}: what to say")
-        spec.origin |= {"follows": task.conversation_id, "is_follow_up": True}
+        said = of_words(again.prompt if again.words is None else again.words)
+        spec.origin |= {"follows": task.conversation_id, "is_follow_up": True, "said": said}
         if "schema" not in given:
             own.pop("schema", None)
     elif told.get("follows"):

@@ -15,7 +15,7 @@ from cpr_nb._machine import check_permissions, default_parallel, find_claude
 from cpr_nb._session import Session
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.model.errors import InputError, LaunchError
-from cpr_nb.model.factors import combinations, expand
+from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.options import OPTIONS, check_options, unknown_option
@@ -85,6 +85,11 @@ class LaunchPlan:
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
+
+    def schemas(self) -> list[Any]:
+        """The JSON schema of each task's answer; None for a text."""
+        own = self.options.get("schema")
+        return [task.options.get("schema", own) for task in self.tasks]
 
     def start(self) -> Session:
         """Creates the session's folder and starts its runner.
@@ -284,7 +289,7 @@ def _varied(prompts: Any, factors: list[dict[str, Any]]) -> Any:
         return prompts
     tasks = check_tasks(expand(_elements(prompts), factors))
     for number, task in enumerate(tasks):
-        task.origin["factors"] = factors[number % len(factors)]
+        task.origin["factors"] = as_json(factors[number % len(factors)])
     return tasks
 
 

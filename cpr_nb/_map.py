@@ -88,7 +88,9 @@ def map(  # the name that everybody expects, and nothing here needs the builtin
     """
     reuse = _reuse.take(options)
     planned = plan_map(template, df, vary, repeats, options)
-    for warning in slash_warnings(planned.tasks):
+    from cpr_nb.frames.mapping import place_warnings
+
+    for warning in [*slash_warnings(planned.tasks), *place_warnings(template, df)]:
         warnings.warn(warning, stacklevel=2)
     return dry_rows(planned) if dry_run else _reuse.start(planned, reuse=reuse)
 
@@ -104,7 +106,6 @@ def plan_map(
     from cpr_nb.frames import kept, mapping
 
     frame = mapping.check_frame(df).copy()
-    options = dict(options)
     columns = mapping.option_columns(options, frame)
     factors = combinations(vary, repeats, [*options, *columns])
     made = list(mapping.elements(template, frame, columns, factors))
@@ -112,6 +113,6 @@ def plan_map(
     for task, (_, origin, _) in zip(tasks, made, strict=True):
         task.origin.update(origin)
     planned = plan(tasks, options)
-    mapping.check_answers(frame, planned.options.get("schema"), factors[0])
+    mapping.check_answers(frame, planned.schemas(), factors[0])
     planned.frame, planned.kept_frame = frame, kept.encode(frame)
     return planned

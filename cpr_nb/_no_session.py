@@ -66,6 +66,20 @@ class NoSession:
         """The table without rows."""
         return self._table
 
+    def retry(self, **options: Any) -> NoSession:
+        """Itself: nothing has failed."""
+        return self
+
+    def score(self, function: object, name: str = "score") -> pd.DataFrame | None:
+        """The table without rows: there is nothing to score."""
+        return self._table
+
+    def summary(self, by: object = None) -> pd.DataFrame:
+        """A summary without groups."""
+        from cpr_nb.frames.summary import summary
+
+        return summary(self.tasks_df(), None, (), None)[:0]
+
     def tasks_df(self, *, full: bool = False) -> pd.DataFrame:
         """A table of tasks without rows."""
         from cpr_nb.frames.sessions import of_tasks

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb.model import states
+from cpr_nb.model.errors import SessionNotUsable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -51,6 +54,9 @@ class Results:
             ``session_id``, ``task_id``, ``ok``, ``outcome``, ``cost_usd`` (US dollars, the
             CLI's own estimate) and ``duration_s``, of the attempt that counts.
 
+        Raises:
+            SessionNotUsable: If the session can't be read, or is gone.
+
         Example:
             >>> import cpr_nb as cpr
             >>> out = cpr.attach("3f2a").results_df()  # doctest: +SKIP
@@ -59,7 +65,10 @@ class Results:
         import cpr_nb.pandas  # noqa: F401 - the table is a command, too
         from cpr_nb.frames.results import results, with_score
 
-        table = results(self._me.refresh().snapshot, self.rows_frame(), flatten=flatten)
+        snapshot = self._me.refresh().snapshot
+        if snapshot.state == states.UNREADABLE:
+            raise SessionNotUsable(f"can't read {snapshot.paths.root}: {snapshot.problem}")
+        table = results(snapshot, self.rows_frame(), flatten=flatten)
         return table if self._score is None else with_score(table, *self._score)
 
     def score(self, function: Callable[[pd.Series[Any]], Any], name: str = "score") -> pd.DataFrame:
@@ -94,7 +103,8 @@ class Results:
         """Compares groups of tasks: how many succeeded, how well, at what cost, how fast.
 
         Args:
-            by: The columns of `results_df` that make the groups; default all factors.
+            by: The columns (or levels of the index) of `results_df` that make the groups;
+                default all factors.
 
         Returns:
             A row a group: ``n`` tasks, ``n_ended``, the share that is ``ok``, the mean score (if

@@ -6,6 +6,10 @@ status.json; a retry and a follow-up also by the tasks that they go on from.
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb import _defaults
@@ -55,11 +59,41 @@ def start(planned: LaunchPlan, *, reuse: bool) -> Session:
         planned: The plan.
         reuse: Whether to attach.
     """
-    found = find(planned) if reuse else None
-    if found is None:
-        return planned.start()
-    say(told(found))
-    return found
+    session, is_new = start_or_find(planned, reuse=reuse)
+    if not is_new:
+        say(told(session))
+    return session
+
+
+def start_or_find(planned: LaunchPlan, *, reuse: bool) -> tuple[Session, bool]:
+    """Starts what was planned, or attaches to the session that did it.
+
+    Args:
+        planned: The plan.
+        reuse: Whether to attach.
+
+    Returns:
+        The session, and whether it is new.
+    """
+    if not reuse:
+        return planned.start(), True
+    with _alone(os.path.dirname(planned.results_dir)):
+        found = find(planned)
+        return (planned.start(), True) if found is None else (found, False)
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Two kernels that ask for the same at once: the second looks when the first has started."""
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def find(planned: LaunchPlan) -> Session | None:
@@ -67,30 +101,35 @@ def find(planned: LaunchPlan) -> Session | None:
     for head in catalog.list_sessions(planned.results_dir):
         if head.head.get("identity") == planned.identity:
             found = Session(head.paths.root)
-            if found.state != states.UNREADABLE and _covers(found, planned):
-                _hand_over(planned, found)
+            numbers = _numbers(found, planned)
+            if None not in numbers:
+                _hand_over(planned, found, numbers)
                 return found
     return None
 
 
-def _covers(found: Session, planned: LaunchPlan) -> bool:
-    """Whether it goes on from all tasks that are wanted, or is what came of them."""
+def _numbers(found: Session, planned: LaunchPlan) -> list[int | None]:
+    """Of each task that is wanted the one there that does it, or that it came of; from 0."""
     if not planned.goes_on_from:
-        return len(found) == len(planned.tasks)
-    found_steps = steps(found.snapshot)
-    known = {step.parent for step in found_steps}
-    known |= {step.ids for step in found_steps if step.answers_anew}
-    folder = str(found.path.parent)
-    return all(not known.isdisjoint(earlier(folder, ids)) for ids in planned.goes_on_from)
+        return [number if number < len(found) else None for number in range(len(planned.tasks))]
+    there = enumerate(steps(found.snapshot))
+    known = {(step.parent, step.asked.get("said")): number for number, step in there}
+    said = [spec.origin.get("said") for spec in planned.tasks]
+    origins = earlier(str(found.path.parent), planned.goes_on_from)
+    return [
+        next((known[ids, words] for ids in mine if (ids, words) in known), None)
+        for mine, words in zip(origins, said, strict=True)
+    ]
 
 
-def _hand_over(planned: LaunchPlan, found: Session) -> None:
+def _hand_over(planned: LaunchPlan, found: Session, numbers: list[int | None]) -> None:
     """Gives the handle what only this process knows."""
-    if len(found) == len(planned.tasks):
+    if numbers == list(range(len(found))):
         found.frame = planned.frame
-        for task, spec in zip(found, planned.tasks, strict=True):
-            if spec.task_id in planned.answer_types:
-                found.answer_types[task.id] = planned.answer_types[spec.task_id]
+    tasks = found.tasks
+    for number, spec in zip(numbers, planned.tasks, strict=True):
+        if number is not None and spec.task_id in planned.answer_types:
+            found.answer_types[tasks[number].id] = planned.answer_types[spec.task_id]
 
 
 def told(session: Session, again: str = "fresh=True") -> str:
@@ -104,6 +143,8 @@ def told(session: Session, again: str = "fresh=True") -> str:
     line = f"attached to {session.id[:8]}: {count('n_succeeded')} of {n_tasks} succeeded"
     if session.snapshot.state not in states.ENDED_STATES:
         line += f", it is {session.snapshot.state}"
+    if session.snapshot.state == states.INTERRUPTED:
+        line += "; .resume() goes on with it"
     then = read_json(session.paths.runner)
     now = _repository(str(session.head.get("cwd", "")))
     if then.get("git_tree") and now and then["git_tree"] != now["git_tree"]:

@@ -311,7 +311,7 @@ class Task(TaskTables, ShownTask):
         from cpr_nb._again import Again, again
 
         self._session.refresh()
-        return again([Again(self, prompt)], options, template=prompt)
+        return again([Again(self, prompt)], options)
 
 
 def deadline(timeout: float | None) -> float | None:

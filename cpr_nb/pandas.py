@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from cpr_nb._no_session import NoSession
-from cpr_nb.model.errors import InputError
+from cpr_nb.frames.columns import PLACE
+from cpr_nb.model.errors import InputError, TaskNotFound
 
 if TYPE_CHECKING:
     from cpr_nb._session import Session
@@ -123,12 +125,14 @@ class CprAccessor:
         if not tasks:
             return NoSession(self._frame)
         made = mapping.elements(template, self._frame, {}, [{}], "the table's")
+        for warning in mapping.place_warnings(template, self._frame):
+            warnings.warn(warning, stacklevel=2)
+        words = mapping.said(template, self._frame)
         wanted = [
-            Again(task, element["prompt"])
-            for task, (element, _, _) in zip(tasks, made, strict=True)
+            Again(task, element["prompt"], said)
+            for task, (element, _, _), said in zip(tasks, made, words, strict=True)
         ]
-        said = template if isinstance(template, str) else [more.prompt for more in wanted]
-        return again(wanted, options, mapping.asked_columns(self._frame), said)
+        return again(wanted, options, mapping.asked_columns(self._frame))
 
     def merge(
         self,
@@ -171,10 +175,11 @@ class CprAccessor:
 
         frame = self._frame
         for name in ("session_id", "task_id"):
-            if name not in frame.columns:
+            n_columns = list(frame.columns).count(name)
+            if n_columns != 1:
                 raise InputError(
-                    f"has no column {name!r}: only the rows of a table of tasks or results can be "
-                    f"{done}",
+                    f"has {n_columns or 'no'} column{'s' * (n_columns > 1)} {name!r}: only the "
+                    f"rows of a table of tasks or results can be {done}",
                     "the table",
                 )
         if frame.empty:
@@ -184,10 +189,12 @@ class CprAccessor:
         if any(pd.isna(session_id) or pd.isna(task_id) for session_id, task_id in ids):
             raise InputError("has rows without session_id or task_id", "the table")
         if once and len(set(ids)) < len(ids):
-            twice = next(
-                task_id for number, (_, task_id) in enumerate(ids) if ids[number] in ids[:number]
-            )
+            (_, twice), _ = Counter(ids).most_common(1)[0]
             raise InputError(f"has several rows of the task {twice}", "the table")
-        place = results_dir or frame.attrs.get("cpr_results_dir")
-        sessions = {name: attach(name, place) for name in dict.fromkeys(name for name, _ in ids)}
-        return [sessions[name].task(str(task_id)) for name, task_id in dict.fromkeys(ids)]
+        place = results_dir or frame.attrs.get(PLACE)
+        sessions = {name: attach(str(name), place) for name in dict.fromkeys(n for n, _ in ids)}
+        tasks = {(name, task.id): task for name, session in sessions.items() for task in session}
+        for name, task_id in ids:
+            if (name, str(task_id)) not in tasks:
+                raise TaskNotFound(f"session {name} has no task {task_id!r}")
+        return [tasks[name, str(task_id)] for name, task_id in dict.fromkeys(ids)]

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from testkit import processes
 from testkit.command import Cpr, prompts
 from testkit.repository import Checkout
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 import cpr_nb.pandas
-from cpr_nb import _defaults
+from cpr_nb import _again, _defaults, _reuse
+from cpr_nb.store import lineage
+from cpr_nb.store.read import Snapshot, read_session
 
 LIMIT_S = 120.0
 BAD = plan(result=None, exit=3)
 EnterEnv = Callable[[dict[str, str]], None]
+Transcript = Callable[[str], Path]
 
 
 @pytest.fixture(autouse=True)
@@ -112,12 +122,29 @@ def test_a_changed_repository_is_told_and_not_paid_for(
     repo.commit("first")
     before = repo.git("rev-parse", "--short=7", "HEAD")
     session = cpr.launch(["a"]).wait(LIMIT_S)
+    repo.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    assert cpr.launch(["a"], reuse=True).id == session.id
+    assert "changed" not in "".join(capsys.readouterr())
     repo.write({"a.txt": "2\n"})
     repo.commit("second")
     after = repo.git("rev-parse", "--short=7", "HEAD")
     assert cpr.launch(["a"], reuse=True).id == session.id
     told = "".join(capsys.readouterr())
     assert f"1 of 1 succeeded; the repository changed since ({before} → {after}); fresh" in told
+
+
+def test_what_can_not_be_read_is_not_attached_to() -> None:
+    session = cpr.launch(["a"]).wait(LIMIT_S)
+    status = Path(session.paths.status)
+    status.write_bytes(status.read_bytes()[:-9])
+    assert cpr.launch(["a"], reuse=True).wait(LIMIT_S).id != session.id
+
+
+def test_a_frame_keeps_its_objects() -> None:
+    df = pd.DataFrame({"n": [1], "path": [Path("/x")]})
+    cpr.map("{n}", df).wait(LIMIT_S)
+    again = cpr.map("{n}", df, reuse=True)
+    assert again.results_df()["path"].tolist() == [Path("/x")] and n_sessions() == 1
 
 
 def test_a_schema_keeps_its_type() -> None:
@@ -169,6 +196,132 @@ def test_other_words_are_another_request(by_default: None) -> None:
     one = s.retry(model="opus").wait(LIMIT_S)
     two = s.retry(model="sonnet").wait(LIMIT_S)
     assert len({s.id, one.id, two.id, s.retry(fresh=True).wait(LIMIT_S).id}) == 4
+    assert s.retry(model="opus", results_dir=s.path.parent).id == one.id
+
+
+def answered(n: int) -> str:
+    return plan(result={"structured_output": {"n": n}, "result": f"R{n}"})
+
+
+@pytest.fixture
+def done(transcript: Callable[[str], Path]) -> cpr.Session:
+    """Three rows that succeeded, with a column beside the prompts."""
+    df = pd.DataFrame({"do": [answered(n) for n in range(3)], "note": list("pqr")})
+    session = cpr.map("{do}", df).wait(LIMIT_S)
+    for task in session:
+        transcript(str(task.conversation_id))
+    return session
+
+
+def test_rows_in_another_order_keep_their_answers(by_default: None, done: cpr.Session) -> None:
+    out = done.results_df()
+    more = out.cpr.follow_up("{do}").wait(LIMIT_S)
+    expected = more.results_df()["result"].tolist()
+    assert expected == ["R0", "R1", "R2"]
+    again = out[::-1].cpr.follow_up("{do}")
+    assert again.id == more.id
+    pd.testing.assert_frame_equal(again.results_df(), more.results_df())
+    assert out[1:].cpr.follow_up("{do}").results_df()["result"].tolist() == expected
+
+
+def test_what_a_person_says_counts(by_default: None, done: cpr.Session) -> None:
+    out = done.results_df()
+    more = out.cpr.follow_up("{note}").wait(LIMIT_S)
+    assert out.assign(note=list("pqx")).cpr.follow_up("{note}").wait(LIMIT_S).id != more.id
+    assert out.cpr.follow_up(lambda row: row["note"]).id == more.id
+    assert out.cpr.follow_up("{do}").wait(LIMIT_S).id != more.id
+    assert done[2].follow_up("r").id == more.id
+    assert done[2].follow_up("q").wait(LIMIT_S).id != more.id
+
+
+def test_answers_and_scores_may_change_meanwhile(by_default: None, done: cpr.Session) -> None:
+    scored = done.score(lambda row: 1)
+    more = scored.cpr.follow_up("{result} {score} {outcome}").wait(LIMIT_S)
+    changed = done.score(lambda row: 2).assign(outcome="failed", result="other")
+    assert changed.cpr.follow_up("{result} {score} {outcome}").id == more.id
+
+
+def test_a_better_answer_is_no_other_row(by_default: None, transcript: Transcript) -> None:
+    df = pd.DataFrame({"do": [answered(1)], "say": [answered(2)]})
+    for _ in range(2):
+        session = cpr.map("{do}", df, schema={"n": int}).wait(LIMIT_S)
+        transcript(str(session[0].conversation_id))
+        out = session.results_df()
+        more = out.cpr.follow_up("You found {n}; {say}", schema={"n": int}).wait(LIMIT_S)
+        transcript(str(more[0].conversation_id))
+    assert session.results_df()["n"].tolist() == [2]
+    assert n_sessions() == 2
+
+
+def test_a_type_that_has_changed_is_another_request(by_default: None) -> None:
+    def bugs(name: str) -> type:
+        return dataclasses.make_dataclass("Bugs", [(name, int)])
+
+    session = cpr.launch([plan(result={"structured_output": {"n": 3}})]).wait(LIMIT_S)
+    retry = session.retry(all_tasks=True, schema=bugs("n")).wait(LIMIT_S)
+    again = session.retry(all_tasks=True, schema=bugs("n"))
+    assert again.id == retry.id and again[0].result().n == 3
+    assert session.retry(all_tasks=True, schema=bugs("m")).wait(LIMIT_S).id != retry.id
+
+
+def test_a_type_is_known_of_the_task_that_helped(by_default: None) -> None:
+    @dataclasses.dataclass
+    class Bugs:
+        n: int
+
+    session = cpr.launch([answered(0), answered(1)], schema=Bugs).wait(LIMIT_S)
+    session.retry(all_tasks=True).wait(LIMIT_S)
+    again = _again.again([_again.Again(session[1])], {})
+    assert again[1].result() == Bugs(1) and again.answer_types.keys() == {again[1].id}
+    assert n_sessions() == 2
+
+
+def test_an_interrupted_one_is_told_so(
+    by_default: None, stub: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.fifos("held")
+    prompt = plan(here="held", gate="held")
+    session = cpr.launch([prompt])
+    stub.await_here("held")
+    os.kill(json.loads(Path(session.paths.runner).read_text())["pid"], signal.SIGKILL)
+    processes.await_lock(session.path / "runner.lock")
+    again = cpr.launch([prompt])
+    assert again.id == session.id
+    assert "it is interrupted; .resume() goes on with it" in "".join(capsys.readouterr())
+    stub.release("held")
+    assert again.resume().wait(LIMIT_S).done()
+
+
+def test_sessions_are_read_once_however_many_rows(
+    by_default: None, done: cpr.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = done.results_df().cpr.follow_up("{note}").wait(LIMIT_S)
+    reads: list[str] = []
+
+    def read(root: str) -> Snapshot:
+        reads.append(root)
+        return read_session(root)
+
+    monkeypatch.setattr(lineage, "read_session", read)
+    assert done.results_df().cpr.follow_up("{note}").id == more.id
+    assert len(reads) <= 3
+
+
+def test_two_kernels_at_once_pay_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2)
+    find = _reuse.find
+
+    def look(planned: Any) -> cpr.Session | None:
+        found = find(planned)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.5)  # both have looked, if nothing keeps the second from it
+        return found
+
+    monkeypatch.setattr(_reuse, "find", look)
+    with ThreadPoolExecutor(2) as kernels:
+        futures = [kernels.submit(cpr.launch, ["a"], reuse=True) for _ in range(2)]
+    assert len({future.result().wait(LIMIT_S).id for future in futures}) == 1
+    assert n_sessions() == 1
 
 
 def test_the_command_reuses_too(stub_cpr: Cpr) -> None:
@@ -176,4 +329,8 @@ def test_the_command_reuses_too(stub_cpr: Cpr) -> None:
     (stub_cpr.cwd / "p.json").write_text(prompts("a"))
     run = stub_cpr("run", "p.json", "--reuse")
     assert f"attached to {session.id[:8]}: 1 of 1 succeeded" in run.stderr
+    assert run.stderr.endswith("; --fresh runs it again\n")
+    run = stub_cpr("run", "p.json", "--reuse", "--json")
+    assert json.loads(run.stdout)["session_id"] == session.id
+    assert f"attached to {session.id[:8]}" in run.stderr
     assert n_sessions() == 1

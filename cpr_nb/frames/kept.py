@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
+from cpr_nb.model.factors import plain
 from cpr_nb.store.read import read_json
 
 _VERSION = 1
+# Dtypes that pandas reads from texts.
+_BY_TEXT = ("string", "str", "period", "date32", "date64")
+# What lies deeper in a cell, or within itself, is kept as its text.
+_MAX_DEPTH = 50
 
 
 def encode(frame: pd.DataFrame) -> dict[str, Any]:
@@ -43,8 +49,13 @@ def decode(kept: dict[str, Any]) -> pd.DataFrame | None:
         columns = [_series(told) for told in kept["columns"]]
         if not levels or any(len(series) != n_rows for series in (*levels, *columns)):
             return None
-        index = pd.Index(levels[0]) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
-        names = pd.Index([series.name for series in columns], dtype="object")
+        levels = [_hashable(level) for level in levels]
+        if len(levels) == 1:
+            index = pd.Index(levels[0], tupleize_cols=False)
+        else:
+            index = pd.MultiIndex.from_arrays(levels)
+        labels = [series.name for series in columns]
+        names = pd.Index(labels, dtype="object", tupleize_cols=False)
         frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(n_rows))
         frame.columns = names.infer_objects() if len(names) else names
         frame.index = index.set_names([series.name for series in levels])
@@ -83,19 +94,21 @@ def _column(series: pd.Series[Any], name: object) -> dict[str, Any]:
         categories = dtype.categories.to_series()
         told |= {"categories": _column(categories, None), "ordered": dtype.ordered}
         return {**told, "dtype": "category", "values": series.cat.codes.tolist()}
+    if str(dtype).startswith(_BY_TEXT):
+        return {**told, "values": [_cell(value) for value in series]}
     if dtype.kind in "mM":
         counts = series.astype("int64").tolist()
         told["values"] = [
             None if missing else n for n, missing in zip(counts, series.isna(), strict=True)
         ]
         return told
-    if dtype.kind in "biuf" or str(dtype) in ("string", "str"):
+    if dtype.kind in "biuf":
         return {**told, "values": [_cell(value) for value in series]}
     return {**told, "dtype": "object", "values": [_cell(value) for value in series]}
 
 
 def _series(told: dict[str, Any]) -> pd.Series[Any]:
-    dtype, values, name = told["dtype"], told["values"], told["name"]
+    dtype, values, name = told["dtype"], told["values"], _label(told["name"])
     if dtype == "category":
         kind = pd.CategoricalDtype(_series(told["categories"]), told["ordered"])
         return pd.Series(pd.Categorical.from_codes(values, dtype=kind), name=name)
@@ -111,6 +124,17 @@ def _series(told: dict[str, Any]) -> pd.Series[Any]:
     return made
 
 
+def _label(value: Any) -> Any:
+    """A label or a name: JSON makes lists of tuples, and a list is none."""
+    return tuple(map(_label, value)) if isinstance(value, list) else value
+
+
+def _hashable(level: pd.Series[Any]) -> pd.Series[Any]:
+    if level.dtype != "object":
+        return level
+    return pd.Series([_label(value) for value in level], dtype="object", name=level.name)
+
+
 def _times(values: list[int | None], dtype: str, name: Any) -> pd.Series[Any]:
     """Moments or durations of their counts; a zone shows them in its own time."""
     kind, _, rest = dtype.partition("[")
@@ -118,22 +142,27 @@ def _times(values: list[int | None], dtype: str, name: Any) -> pd.Series[Any]:
     counts: list[Any] = [pd.NaT if value is None else value for value in values]
     known: Any = f"{kind}[{unit}]"
     plain: pd.Series[Any] = pd.Series(pd.array(counts, dtype=known), name=name)
-    made: pd.Series[Any] = plain.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else plain
+    if not zone:
+        return plain
+    made: pd.Series[Any] = plain.dt.tz_localize("UTC")
+    with suppress(KeyError, ValueError):  # a zone that only its maker knows
+        made = made.dt.tz_convert(zone)
     return made
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, depth: int = 0) -> Any:
     """A cell as JSON has it; what JSON has not, as text."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()  # a scalar of numpy
+    if depth > _MAX_DEPTH:
+        return str(value)
+    value = plain(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         return None if math.isnan(value) else value if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple):
-        return [_cell(element) for element in value]
+        return [_cell(element, depth + 1) for element in value]
     if isinstance(value, dict):
-        return {str(key): _cell(element) for key, element in value.items()}
+        return {str(key): _cell(element, depth + 1) for key, element in value.items()}
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     return str(value)

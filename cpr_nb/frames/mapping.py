@@ -12,13 +12,15 @@ from cpr_nb.frames.answers import OURS, answer_columns, check_collisions
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import templates
 from cpr_nb.model.errors import InputError, UnknownOption
-from cpr_nb.model.factors import nth_id, options_of
+from cpr_nb.model.factors import REPEAT, as_json, nth_id, options_of, plain
 from cpr_nb.model.options import OPTIONS
 
 Template = str | Callable[["pd.Series[Any]"], str]
 
 # What `results_df` puts beside a frame's columns.
 RESULT, *FIGURES = OURS
+# Which columns of a table of results are answers, and scores of them; in its attrs.
+ANSWERS = "cpr_answers"
 
 
 def check_frame(frame: Any) -> pd.DataFrame:
@@ -29,7 +31,7 @@ def check_frame(frame: Any) -> pd.DataFrame:
     """
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"must be a pandas DataFrame, not {type(frame).__name__}", "df")
-    if frame.empty and not len(frame):
+    if not len(frame):
         raise InputError("has no rows: there is nothing to do", "df")
     if frame.columns.nlevels > 1:
         raise InputError("has columns of several levels: give it plain names first", "df.columns")
@@ -66,20 +68,26 @@ def check_taken(frame: pd.DataFrame, added: Sequence[str]) -> None:
 
 
 def check_answers(
-    frame: pd.DataFrame, schema: Mapping[str, Any] | None, factors: Iterable[str]
+    frame: pd.DataFrame, schemas: Iterable[Mapping[str, Any] | None], factors: Iterable[str] = ()
 ) -> None:
     """Refuses what would be in the table of the results twice.
 
     Args:
         frame: The user's frame.
-        schema: The JSON schema of the answers; None for texts.
+        schemas: The JSON schema of each task's answer; None for a text.
         factors: What varies.
 
     Raises:
         InputError: Naming the column or the field.
     """
-    check_taken(frame, [*factors, *([RESULT] if schema is None else []), *FIGURES])
-    check_collisions(answer_names(schema), frame.columns, ours=tuple(factors))
+    different: list[Mapping[str, Any] | None] = []
+    for schema in schemas:
+        if schema not in different:
+            different.append(schema)
+    is_typed = len(different) == 1 and different[0] is not None
+    check_taken(frame, [*factors, *([] if is_typed else [RESULT]), *FIGURES])
+    for schema in different:
+        check_collisions(answer_names(schema), frame.columns, ours=tuple(factors))
 
 
 def answer_names(schema: Mapping[str, Any] | None) -> list[str]:
@@ -88,11 +96,34 @@ def answer_names(schema: Mapping[str, Any] | None) -> list[str]:
     return list(dict.fromkeys(column.name for column in columns))
 
 
-def asked_columns(table: pd.DataFrame) -> pd.DataFrame | None:
-    """A table of tasks or results without what tells of these; None if nothing is left."""
-    ours = {RESULT, *(column.name for column in TABLES["tasks_df"].columns)}
-    rest = table[[name for name in table.columns if name not in ours]]
-    return None if rest.columns.empty else rest
+def asked_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of tasks or results without what tells of these."""
+    return table.drop(columns=list(_ours(table)), errors="ignore")
+
+
+def _ours(table: pd.DataFrame) -> set[str]:
+    """The columns of a table of tasks or results that its rows were not asked about."""
+    is_of_tasks = "task_num" in table.columns
+    return {*OURS, *((c.name for c in TABLES["tasks_df"].columns) if is_of_tasks else ())}
+
+
+def said(template: Template, table: pd.DataFrame) -> list[str | None]:
+    """What is known of a follow-up before there are answers: the places of these left open.
+
+    A row whose answer has become a newer one is still the row that was followed up.
+
+    Args:
+        template: What is said.
+        table: The table of results.
+
+    Returns:
+        A text a row; None for the prompt itself.
+    """
+    if not isinstance(template, str):
+        return [None] * len(table)
+    later = {*_ours(table), *table.attrs.get(ANSWERS, ())}
+    places = {name: f"{{{name}}}" for name in templates.names(template) if name in later}
+    return [templates.fill(template, {**row, **places}) for _, row in _rows(table)]
 
 
 def option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[str, str]:
@@ -108,7 +139,7 @@ def option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[str, s
     Raises:
         InputError: If there is no such column, or the option is given twice.
     """
-    found = {}
+    found: dict[str, str] = {}
     for keyword in [word for word in keywords if word.endswith("_col")]:
         name, column = keyword.removesuffix("_col"), keywords.pop(keyword)
         known = ["id", *(option.name for option in OPTIONS.values() if option.per_task)]
@@ -117,7 +148,7 @@ def option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[str, s
             raise UnknownOption(keyword, [f"{word}_col" for word in near])
         if column is None:
             continue
-        if column not in frame.columns:
+        if column not in list(frame.columns):
             raise InputError(f"the frame has no column {column!r}", keyword)
         found[name] = column
     return found
@@ -147,26 +178,55 @@ def elements(
     """
     if not isinstance(template, str) and not callable(template):
         raise InputError("must be a text with {column} places, or a function of a row", "template")
-    levels = {name for factors in combinations for name in factors}
-    for name in levels - set(OPTIONS) - {"repeat"}:
-        if isinstance(template, str) and name not in templates.names(template):
-            raise InputError(
-                f"is no option of a task, and the template has no place {{{name}}} for it",
-                f"vary[{name!r}]",
-            )
-        if name in frame.columns:
-            raise InputError(f"the frame has a column {name!r} already", f"vary[{name!r}]")
+    _check_factors(template, frame, combinations)
     for number, (label, row) in enumerate(_rows(frame)):
         called = f"{where} row {label!r}"
-        given = {name: _known(row[column]) for name, column in columns.items()}
+        given = {name: _option(row[column]) for name, column in columns.items()}
         given = {name: value for name, value in given.items() if value is not None}
         for nth, factors in enumerate(combinations, 1):
             element = {**given, **options_of(factors)}
             element["prompt"] = _prompt(template, {**row, **factors}, label, called)
             if "id" in given:
                 element["id"] = nth_id(str(given["id"]), nth, len(combinations))
-            origin = {"row": number, **({"factors": factors} if factors else {})}
+            origin = {"row": number, **({"factors": as_json(factors)} if factors else {})}
             yield element, origin, called
+
+
+def place_warnings(template: Template, frame: pd.DataFrame) -> list[str]:
+    """What looks like a place of the template and is none: a column whose name is no identifier."""
+    names = [name for name in frame.columns if isinstance(name, str) and not name.isidentifier()]
+    return [
+        f"{{{name}}} stays as it is, though there is such a column: places have names of letters, "
+        "digits and '_'"
+        for name in names
+        if isinstance(template, str) and f"{{{name}}}" in template
+    ]
+
+
+def _check_factors(
+    template: Template, frame: pd.DataFrame, combinations: Sequence[Mapping[str, Any]]
+) -> None:
+    """Refuses factors that are no places of the template, or that the frame has already."""
+    for name in dict.fromkeys(name for factors in combinations for name in factors):
+        where = f"vary[{name!r}]"
+        if name in OPTIONS or name == REPEAT:
+            continue
+        if name in OURS:
+            raise InputError("every table of results has such a column: call it otherwise", where)
+        if name in frame.columns or name in frame.index.names:
+            raise InputError(f"the frame has a column {name!r} already", where)
+        if isinstance(template, str) and name not in templates.names(template):
+            raise InputError(
+                f"is no option of a task, and the template has no place {{{name}}} for it", where
+            )
+        if any(_known(factors[name]) is None for factors in combinations):
+            raise InputError("has a missing value among its levels", where)
+
+
+def _option(value: Any) -> Any:
+    """An option's value; None if it is missing, which makes a float of a column's whole numbers."""
+    value = _known(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -179,13 +239,6 @@ def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, dict[str, Any]]]:
             cells.append(frame.index.get_level_values(name).array)
     for number, label in enumerate(frame.index):
         yield plain(label), {n: plain(cell[number]) for n, cell in zip(names, cells, strict=True)}
-
-
-def plain(value: Any) -> Any:
-    """A scalar of numpy as Python's own."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return value.item()
-    return tuple(map(plain, value)) if isinstance(value, tuple) else value
 
 
 def _known(value: Any) -> Any:

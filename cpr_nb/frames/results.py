@@ -10,7 +10,7 @@ import pandas as pd
 
 from cpr_nb.frames.answers import answer_table, check_collisions
 from cpr_nb.frames.columns import PLACE, Column, table
-from cpr_nb.frames.mapping import FIGURES, RESULT, check_taken
+from cpr_nb.frames.mapping import ANSWERS, FIGURES, RESULT, check_taken
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store.lineage import Step, newest, steps
@@ -19,7 +19,7 @@ from cpr_nb.store.results import last_result
 from cpr_nb.store.rows import task_row, task_state
 
 _PROMPT = "prompt"
-_FIGURES = [column for column in TABLES["tasks_df"].columns if column.name in FIGURES]
+_COLUMNS = {column.name: column for column in TABLES["tasks_df"].columns}
 
 
 def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) -> pd.DataFrame:
@@ -43,15 +43,13 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
         dtype = "string" if all(s is None for s in schemas) else "object"
         parts.append(table(({RESULT: answer} for answer in answers), [Column(RESULT, dtype, "")]))
     rows = [task_row(step.snapshot, step.task, streamed=False) for step in best]
-    order = {name: number for number, name in enumerate(FIGURES)}
-    figures = table(rows, sorted(_FIGURES, key=lambda column: order[column.name]))
-    parts.append(figures)
+    parts.append(table(rows, [_COLUMNS[name] for name in FIGURES]))
     if frame is None and schema is not None:  # a launch takes any schema
         check_collisions(parts[2].columns, [])
         parts[0] = parts[0].drop(columns=parts[2].columns, errors="ignore")
     index = parts[0].index
     made = pd.concat([part.set_axis(index) for part in parts], axis=1)
-    made.attrs[PLACE] = str(Path(snapshot.paths.root).parent)
+    made.attrs |= {PLACE: str(Path(snapshot.paths.root).parent), ANSWERS: list(parts[2].columns)}
     return made
 
 
@@ -141,7 +139,9 @@ def with_score(
         errors.append(error)
     column = pd.Series(scores, index=made.index, dtype="object").convert_dtypes()
     told = pd.Series(errors, index=made.index, dtype="string")
-    return pd.concat([made, column.rename(name), told.rename(error_name)], axis=1)
+    scored = pd.concat([made, column.rename(name), told.rename(error_name)], axis=1)
+    scored.attrs = {**made.attrs, ANSWERS: [*made.attrs[ANSWERS], name, error_name]}
+    return scored
 
 
 def _scored(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -31,18 +31,32 @@ def summary(
         score: The name of the score's column, if there is one.
     """
     repeat = "repeat"
-    names = [by] if isinstance(by, str) else list(by or [f for f in factors if f != repeat])
+    by = [factor for factor in factors if factor != repeat] if by is None else by
+    given = list(by) if isinstance(by, Iterable) and not isinstance(by, str) else [by]
+    names = list(dict.fromkeys(given))
+    levels = [name for name in results.index.names if name is not None]
     for name in names:
-        if name not in results.columns:
-            known = ", ".join(map(str, results.columns))
+        if name not in results.columns and name not in levels:
+            known = ", ".join(map(str, [*results.columns, *levels]))
             raise InputError(f"the results have no column {name!r}; they have {known}", "by")
     if not names:
         return pd.DataFrame([_row(results, score)])
-    found = results.reset_index(drop=True).groupby(names, observed=True, dropna=False)
+    columns = [_groups(results, name) for name in names]
+    found = results.reset_index(drop=True).groupby(columns, observed=True, dropna=False)
     rows = {key if isinstance(key, tuple) else (key,): _row(group, score) for key, group in found}
     index = pd.MultiIndex.from_tuples(list(rows), names=names)
     made = pd.DataFrame(list(rows.values()), index=index)
     return made if len(names) > 1 else made.set_axis(index.get_level_values(0))
+
+
+def _groups(results: pd.DataFrame, name: Any) -> pd.Series[Any]:
+    """What tells the groups apart: the values, or their texts if they are such as lists."""
+    is_column = name in results.columns
+    values: Any = results[name] if is_column else results.index.get_level_values(name)
+    column: pd.Series[Any] = pd.Series(values.array)
+    if all(isinstance(value, Hashable) for value in column):
+        return column
+    return column.map(str, na_action="ignore")
 
 
 def _row(group: pd.DataFrame, score: str | None) -> dict[str, Any]:
@@ -68,6 +82,8 @@ def _row(group: pd.DataFrame, score: str | None) -> dict[str, Any]:
 
 
 def _numbers(column: pd.Series[Any]) -> list[float]:
+    if column.dtype.kind in "mMc":
+        return []  # moments are counts to pandas
     numbers = pd.to_numeric(column, errors="coerce").dropna()
     return [float(value) for value in numbers]
 
@@ -75,18 +91,26 @@ def _numbers(column: pd.Series[Any]) -> list[float]:
 def _mean(name: str, values: Sequence[float], least: float = -math.inf) -> dict[str, float]:
     if not values:
         return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
-    mean = math.fsum(values) / len(values)
-    half = math.nan
-    if len(values) > 1:
-        half = t_quantile(len(values) - 1) * _sd(values) / math.sqrt(len(values))
+    mean = _sum(values) / len(values)
+    if len(values) == 1:
+        return {name: mean, f"{name}_low": math.nan, f"{name}_high": math.nan}
+    half = t_quantile(len(values) - 1) * _sd(values) / math.sqrt(len(values))
     return {name: mean, f"{name}_low": max(least, mean - half), f"{name}_high": mean + half}
 
 
 def _sd(values: Sequence[float]) -> float:
     if len(values) < 2:
         return math.nan
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    mean = _sum(values) / len(values)
+    squares = [(value - mean) * (value - mean) for value in values]
+    return math.sqrt(_sum(squares) / (len(values) - 1))
+
+
+def _sum(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):  # of infinite ones
+        return sum(values)
 
 
 def wilson(n_good: int, n: int) -> tuple[float, float]:

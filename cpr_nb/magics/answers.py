@@ -113,10 +113,10 @@ def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any
         return None
     from cpr_nb import _reuse
 
-    found = _reuse.find(planned) if _reuse.is_wanted(args.reuse, args.fresh) else None
-    session = found or planned.start()
-    if found:
-        common.note(_reuse.told(found, "--fresh"))
+    reuse = _reuse.is_wanted(args.reuse, args.fresh)
+    session, is_new = _reuse.start_or_find(planned, reuse=reuse)
+    if not is_new:
+        common.note(_reuse.told(session, "--fresh"))
     elif not args.json:
         print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
     if args.wait:

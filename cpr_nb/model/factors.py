@@ -64,11 +64,14 @@ def _levels(name: str, levels: Any, given: Collection[str]) -> list[Any]:
         raise InputError(f"{name} is an option of the session, not of a task", where)
     if isinstance(levels, str | bytes | Mapping) or not isinstance(levels, Iterable):
         raise InputError(f"must be a list of levels, not {levels!r}", where)
+    if name == "env":
+        raise InputError("can't vary: levels are stored, and values of variables never are", where)
     found = list(levels)
     if not found:
         raise InputError("has no levels", where)
+    shown = [as_json(level) for level in found]
     for number, level in enumerate(found):
-        if level in found[:number]:
+        if shown[number] in shown[:number]:
             raise InputError(
                 f"{level!r} is in it twice; repeats= runs the same several times", where
             )
@@ -108,6 +111,30 @@ def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -
                 more["id"] = nth_id(given["id"], nth, len(combinations))
             found.append({**given, **more})
     return found
+
+
+def plain(value: Any) -> Any:
+    """A scalar of numpy as Python's own, also in tuples."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return value.item()
+    return tuple(map(plain, value)) if isinstance(value, tuple) else value
+
+
+def as_json(level: Any) -> Any:
+    """A level as session.json and the tables have it: as JSON, or as its text.
+
+    Example:
+        >>> as_json([1, None, {"n": int}])
+        [1, None, {'n': 'int'}]
+    """
+    level = plain(level)
+    if level is None or isinstance(level, bool | int | float | str):
+        return level
+    if isinstance(level, Mapping):
+        return {str(key): as_json(value) for key, value in level.items()}
+    if isinstance(level, list | tuple):
+        return [as_json(value) for value in level]
+    return level.__name__ if isinstance(level, type) else str(level)
 
 
 def nth_id(given: str, nth: int, n_all: int) -> str:

@@ -37,18 +37,30 @@ def of_tasks(tasks: Iterable[TaskSpec], options: Mapping[str, Any]) -> str:
     return _hash("tasks", _public(options), told)
 
 
-def of_request(options: Mapping[str, Any], template: object = None) -> str:
-    """The identity of a retry or a follow-up: what it asks anew.
+def of_request(options: Mapping[str, Any], verb: str) -> str:
+    """The identity of a retry or a follow-up, but for its tasks.
 
     Args:
-        options: The options that go before the old ones.
-        template: What is said further; None for a retry.
+        options: The options that go before the old ones, checked.
+        verb: Which of them it is.
 
     Example:
-        >>> of_request({"model": "opus", "name": "a"}) == of_request({"model": "opus"})
+        >>> of_request({"model": "opus", "name": "a"}, "retry") == of_request(
+        ...     {"model": "opus"}, "retry"
+        ... )
         True
     """
-    return _hash("request", _public(options), template)
+    return _hash(verb, _public(options))
+
+
+def of_words(words: str) -> str:
+    """The identity of what is said in a follow-up.
+
+    Example:
+        >>> of_words("go on") == of_words("Go on")
+        False
+    """
+    return _hash(words)
 
 
 def _public(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_WORD = re.compile(r"(\{+)(\w+)(\}+)")
+_WORD = re.compile(r"(\{+)([^{}\s]+)(\}+)")
 
 
 def names(template: str) -> tuple[str, ...]:

@@ -59,7 +59,6 @@ map-a-dataframe, quickstart, what-ran, worktrees-and-merging
     atexit.register(api.close)
     folder = home / "shop"
     folder.mkdir()
-    _begun = lesson, folder
     environ = cli_environment(api.url, home, path=os.environ.get("PATH"))
     environ["GIT_PAGER"] = "cat"  # a pager would wait for a key
     for role in ("AUTHOR", "COMMITTER"):
@@ -75,6 +74,7 @@ map-a-dataframe, quickstart, what-ran, worktrees-and-merging
         (folder / ".gitignore").write_text("results/\n", encoding="utf-8")
         for words in ("init -q -b main", "add .", "commit -q -m begin"):
             subprocess.run(["git", *words.split()], cwd=folder, check=True)  # noqa: S603, S607
+    _begun = lesson, folder
     return folder
 
 

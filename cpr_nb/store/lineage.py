@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from cpr_nb.model import states
@@ -11,6 +11,9 @@ from cpr_nb.store import catalog
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot, read_asked, read_session
 from cpr_nb.store.rows import task_state
+
+#: A session's id and a task's.
+Ids = tuple[str, str]
 
 
 class Step(NamedTuple):
@@ -29,7 +32,7 @@ class Step(NamedTuple):
     options: dict[str, Any]
 
     @property
-    def ids(self) -> tuple[str, str]:
+    def ids(self) -> Ids:
         """The session's id and the task's."""
         return self.snapshot.session_id, str(self.task.get("transaction_id", ""))
 
@@ -47,7 +50,7 @@ class Step(NamedTuple):
         return not self.is_follow_up or self.schema is not None
 
     @property
-    def parent(self) -> tuple[str, str] | None:
+    def parent(self) -> Ids | None:
         """The ids of session and task that it goes on from, if there are any."""
         told = self.asked.get("parent")
         if not isinstance(told, dict):
@@ -109,23 +112,31 @@ def _replaces(step: Step, older: Step, *, further: bool) -> bool:
     return state == states.ENDED or task_state(older.task)[1] != states.SUCCEEDED
 
 
-def earlier(folder: str, ids: tuple[str, str]) -> set[tuple[str, str]]:
-    """A task and those whose answer its own may stand for (see `Step.answers_anew`).
+def earlier(folder: str, wanted: Iterable[Ids]) -> list[set[Ids]]:
+    """Of each task itself and those whose answer its own may stand for (see `answers_anew`).
 
     Args:
         folder: The results directory.
-        ids: Session and task.
+        wanted: Session and task of each.
 
     Returns:
-        Session and task of each.
+        Sessions and tasks, a set each.
     """
-    found: set[tuple[str, str]] = set()
-    following: tuple[str, str] | None = ids
-    while following is not None and following not in found:
-        found.add(following)
-        session = read_session(f"{folder}/{SESSION_PREFIX}{following[0]}")
-        mine = [step for step in steps(session) if step.ids == following]
-        following = mine[0].parent if mine and mine[0].answers_anew else None
+    # Each session is read once, however many of its tasks are wanted.
+    known: dict[str, dict[Ids, Step]] = {}
+    found = []
+    for ids in wanted:
+        mine: set[Ids] = set()
+        following: Ids | None = ids
+        while following is not None and following not in mine:
+            mine.add(following)
+            session_id = following[0]
+            if session_id not in known:
+                session = read_session(f"{folder}/{SESSION_PREFIX}{session_id}")
+                known[session_id] = {step.ids: step for step in steps(session)}
+            step = known[session_id].get(following)
+            following = step.parent if step is not None and step.answers_anew else None
+        found.append(mine)
     return found
 
 

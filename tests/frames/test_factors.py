@@ -174,6 +174,65 @@ def test_the_groups_are_those_that_are_asked_for(session: cpr.Session) -> None:
         session.summary(by="modle")
 
 
+def test_groups_are_made_of_anything(stubbed: None) -> None:
+    df = pd.DataFrame({"do": ["a", "b"], "tags": [["x"], ["x"]], 0: [1, 2]}, index=["u", "v"])
+    session = cpr.map("{do}", df.rename_axis("file"), vary={"allow": [["A"], ["B"]]})
+    session.wait(LIMIT_S)
+    assert session.summary().index.tolist() == ["['A']", "['B']"]
+    assert session.summary(by="tags")["n"].tolist() == [4]
+    assert session.summary(by=0)["n"].tolist() == [2, 2]
+    assert session.summary(by="file").index.tolist() == ["u", "v"]
+    assert session.summary(by={"file"}).index.name == "file"
+    twice = session.summary(by=["file", "file"])
+    assert twice.index.tolist() == ["u", "v"]
+    with pytest.raises(cpr.InputError, match=r"no column 'nope'; they have .*, file$"):
+        session.summary(by="nope")
+
+
+def test_one_figure_has_no_interval(stubbed: None) -> None:
+    row = cpr.launch(["a"]).wait(LIMIT_S).summary().iloc[0]
+    assert row["cost_usd"] == 0.25 and row["duration_s"] > 0
+    for name in ("cost_usd_low", "cost_usd_high", "duration_s_low", "duration_s_high"):
+        assert math.isnan(row[name])
+
+
+@pytest.mark.parametrize(
+    ("scores", "mean"),
+    [
+        ([True, False], 0.5),
+        (["1", "x"], 1.0),
+        ([pd.Timestamp(0), pd.Timestamp(1)], math.nan),
+        ([pd.Timedelta(1), pd.Timedelta(2)], math.nan),
+        ([1j, 2j], math.nan),
+        ([[1], [2]], math.nan),
+        ([math.inf, 1.0], math.inf),
+        ([math.inf, -math.inf], math.nan),
+        ([1e200, -1e200], 0.0),
+        ([1.7e308, 1.7e308], math.inf),
+        ([None, 3], 3.0),
+        ([pd.Series([1]), 3], 3.0),
+    ],
+)
+def test_scores_of_any_kind(stubbed: None, scores: list[Any], mean: float) -> None:
+    session = cpr.launch(["a", "b"]).wait(LIMIT_S)
+    left = iter(scores)
+    out = session.score(lambda row: next(left))
+    assert len(out["score"]) == 2 and out["score_error"].isna().all()
+    found = session.summary()["score"].iloc[0]
+    assert found == mean or (math.isnan(found) and math.isnan(mean))
+
+
+def test_a_score_leaves_the_row_as_it_was(stubbed: None) -> None:
+    session = cpr.map("{n}", pd.DataFrame({"n": [1, 2], "t": ["a", "b"]})).wait(LIMIT_S)
+
+    def spoil(row: pd.Series[Any]) -> int:
+        row["n"] = 9
+        return 1
+
+    assert session.score(spoil)["n"].tolist() == [1, 2]
+    assert session.results_df()["n"].tolist() == [1, 2]
+
+
 def test_without_factors_there_is_one_group(stubbed: None) -> None:
     table = cpr.launch(["a", BAD], attempts=1).wait(LIMIT_S).summary()
     assert table["n"].tolist() == [2] and table["ok"].tolist() == [0.5]

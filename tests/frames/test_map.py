@@ -246,7 +246,7 @@ def test_cells_of_any_kind_are_kept_as_far_as_json_can() -> None:
 
 
 def test_the_frame_of_the_caller_can_change_afterwards(df: pd.DataFrame) -> None:
-    session = cpr.map("{do}", df[:1], attempts=1).wait(LIMIT_S)
+    session = cpr.map("{do}", df, attempts=1).wait(LIMIT_S)
     df.loc["x", "path"] = "changed"
     assert session.results_df().loc["x", "path"] == "a.py"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,9 @@ def test_a_mask_may_name_what_succeeded() -> None:
 
 def test_rows_of_several_sessions_become_one(stub: Stub, work: Path) -> None:
     (work / "sub").mkdir()
-    one = cpr.launch([{"prompt": BAD, "id": "same"}], model="opus", attempts=1, env={"A": "1"})
-    two = cpr.launch([{"prompt": BAD, "id": "same"}, BAD], cwd="sub", attempts=1)
+    task = {"prompt": BAD, "id": "same"}
+    one = cpr.launch([task], model="opus", attempts=1, env={"A": "1"}, name="one", max_parallel=1)
+    two = cpr.launch([{**task, "id": "Same"}, BAD], cwd="sub", attempts=1)
     one.wait(LIMIT_S)
     two.wait(LIMIT_S)
     table = cpr.tasks_df()
@@ -65,10 +67,10 @@ def test_rows_of_several_sessions_become_one(stub: Stub, work: Path) -> None:
         for task in asked(again)["tasks"]
     }
     assert "opus" in of[one.id, "same"]["argv"] and of[one.id, "same"]["cwd"] == str(work)
-    assert "opus" not in of[two.id, "same"]["argv"]
-    assert of[two.id, "same"]["cwd"] == str(work / "sub")
+    assert "opus" not in of[two.id, "Same"]["argv"]
+    assert of[two.id, "Same"]["cwd"] == str(work / "sub")
     assert of[one.id, "same"]["env"]["A"] == "2"
-    assert sorted(task.id for task in again if "same" in task.id) == ["same", "same-2"]
+    assert {task.id for task in again} >= {"Same", "same-2"} and again.name is None
     assert one.results_df()["session_id"].tolist() == [again.id]
     assert two.results_df()["session_id"].tolist() == [again.id] * 2
 
@@ -117,17 +119,68 @@ def test_an_empty_mask_does_nothing_and_says_so(verb: str) -> None:
         ({"a": [1]}, "the table: has no column 'session_id'"),
         ({"session_id": ["x"]}, "the table: has no column 'task_id'"),
         ({"session_id": [None], "task_id": ["x"]}, "rows without session_id"),
+        ([["a", "b", "c"]], "the table: has 2 columns 'session_id'"),
     ],
 )
-def test_a_table_that_does_not_say_whose_rows_they_are(data: dict[str, Any], words: str) -> None:
+def test_a_table_that_does_not_say_whose_rows_they_are(data: Any, words: str) -> None:
+    names = ["session_id", "task_id", "session_id"] if isinstance(data, list) else None
     with pytest.raises(cpr.InputError, match=words):
-        pd.DataFrame(data).cpr.retry()
+        pd.DataFrame(data, columns=names).cpr.retry()
 
 
 def test_a_session_that_is_gone_is_named() -> None:
     table = pd.DataFrame({"session_id": ["0" * 36], "task_id": ["x"]})
     with pytest.raises(cpr.SessionNotFound, match="0000"):
         table.cpr.retry()
+    with pytest.raises(cpr.SessionNotFound, match="Session 3 not found"):
+        table.assign(session_id=3).cpr.retry()
+
+
+def test_a_task_is_known_by_its_whole_id() -> None:
+    session = cpr.launch([{"prompt": "a", "id": "12"}, {"prompt": "b", "id": "docs-1"}])
+    session.wait(LIMIT_S)
+    table = pd.DataFrame({"session_id": session.id, "task_id": [12]})  # as a CSV file gives it
+    assert [task.id for task in table.cpr.retry().wait(LIMIT_S)] == ["12"]
+    for other in ("docs", 1):
+        with pytest.raises(cpr.TaskNotFound, match=f"has no task {other!r}"):
+            table.assign(task_id=other).cpr.retry()
+
+
+def test_a_session_that_is_gone_has_no_results() -> None:
+    session = mapped("a")
+    shutil.rmtree(session.path)
+    with pytest.raises(cpr.SessionNotUsable, match=r"can't read .*: no status.json"):
+        session.results_df()
+
+
+def test_cells_after_an_empty_mask_go_on() -> None:
+    table = mapped("good").results_df()
+    with pytest.warns(UserWarning, match="no rows"):
+        nothing = table[~table.ok].cpr.retry()
+    assert nothing.wait().retry() is nothing
+    assert nothing.score(len).empty and nothing.summary(by="model").empty
+    assert "cost_usd" in nothing.summary()
+
+
+@pytest.mark.parametrize("env", [None, {}])
+def test_no_variables_are_no_variables(env: Any) -> None:
+    assert mapped(BAD).retry(env=env).wait(LIMIT_S).done()
+
+
+@pytest.mark.parametrize("name", ["ok", "do"])
+def test_a_retry_may_not_ask_for_columns_that_are_there(name: str) -> None:
+    session = mapped("a")
+    with pytest.raises(cpr.InputError, match=f"{name!r}"):
+        session.results_df().cpr.retry(schema={name: str})
+    assert len(cpr.sessions_df()) == 1
+
+
+@pytest.mark.parametrize("name", ["", "session.json"])
+def test_what_others_may_write_is_not_run(name: str) -> None:
+    session = mapped(BAD)
+    (session.path / name).chmod(0o770)
+    with pytest.raises(cpr.SessionNotUsable, match="others may write it"):
+        session.results_df().cpr.retry()
 
 
 # -- cancel -----------------------------------------------------------------------------------
@@ -221,11 +274,52 @@ def test_a_follow_up_is_retried_from_the_same_conversation(
     assert argv[argv.index("--resume") + 1] == session[0].conversation_id
 
 
+def test_the_frame_of_a_follow_up_has_what_was_asked_and_factors_once(
+    transcript: Transcript,
+) -> None:
+    df = pd.DataFrame({"prompt": ["a"], "state": ["open"]})
+    session = cpr.map("{prompt} {tone}", df, vary={"tone": ["dry"], "effort": ["low"]})
+    transcript(str(session.wait(LIMIT_S)[0].conversation_id))
+    more = session.results_df().cpr.follow_up("{state} {tone}").wait(LIMIT_S)
+    out = more.results_df()
+    assert list(out.columns[:5]) == ["prompt", "state", "tone", "effort", "result"]
+    assert out["prompt"].tolist() == ["a"] and more[0].prompt == "open dry"
+    assert more.tasks_df()["tone"].tolist() == ["dry"]
+    transcript(str(more[0].conversation_id))
+    third = more.tasks_df().cpr.follow_up("{state}").wait(LIMIT_S)
+    assert third[0].prompt == "ended" and third.results_df()["tone"].tolist() == ["dry"]
+    assert list(third.results_df().columns) == list(out.columns)
+
+
 def test_without_a_transcript_there_is_no_follow_up() -> None:
     session = mapped("a")
     with pytest.raises(cpr.SessionNotUsable, match=r"its conversation .* is not in .*projects"):
         session.tasks_df().cpr.follow_up("more")
     assert len(cpr.sessions_df()) == 1
+
+
+def test_the_transcript_is_looked_for_where_the_agent_was_told(
+    transcript: Transcript, tmp_path: Path
+) -> None:
+    env = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
+    session = cpr.launch(["a"], env=env).wait(LIMIT_S)
+    path = transcript(str(session[0].conversation_id))
+    with pytest.raises(cpr.SessionNotUsable, match=r"is not in .*other/projects any more"):
+        session[0].follow_up("more", env=env)
+    (tmp_path / "other/projects/here").mkdir(parents=True)
+    path.rename(tmp_path / "other/projects/here" / path.name)
+    assert session[0].follow_up("more", env=env).wait(LIMIT_S)[0].ok
+
+
+@pytest.mark.parametrize("row", [1, -1, "x", None])
+def test_a_row_that_is_not_in_the_frame_has_a_prompt(row: Any) -> None:
+    session = mapped(BAD)
+    told = asked(session)
+    told["tasks"][0]["row"] = row
+    Path(session.paths.session).write_text(json.dumps(told))
+    assert list(session.results_df().columns[:2]) == ["prompt", "result"]
+    again = session.retry().wait(LIMIT_S)
+    assert list(again.results_df().columns[:2]) == ["prompt", "result"]
 
 
 def test_a_follow_up_needs_a_value_in_each_place() -> None:
@@ -242,6 +336,15 @@ def test_a_seed_session_has_no_conversations(tmp_path: Path) -> None:
     table = cpr.tasks_df(seed)
     with pytest.raises(cpr.SessionNotUsable, match="the seed kept only 50"):
         table.cpr.follow_up("more")
+
+
+def test_a_follow_up_in_words_has_no_type(transcript: Transcript) -> None:
+    so = plan(result={"structured_output": {"n": 1}})
+    schema = {"n": int}
+    session = cpr.launch([so, {"prompt": so, "schema": schema}], schema=schema).wait(LIMIT_S)
+    for task in session:
+        transcript(str(task.conversation_id))
+        assert task.follow_up("why?").wait(LIMIT_S)[0].result() == "done"
 
 
 def test_a_single_task_is_followed_up(stub: Stub, transcript: Transcript) -> None:

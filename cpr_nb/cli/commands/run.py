@@ -87,8 +87,10 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         return 0
     from cpr_nb import _reuse
 
-    found = _reuse.find(planned) if _reuse.is_wanted(args.reuse, args.fresh) else None
-    session = found or planned.start()
+    reuse = _reuse.is_wanted(args.reuse, args.fresh)
+    session, is_new = _reuse.start_or_find(planned, reuse=reuse)
+    if not is_new:
+        note(_reuse.told(session, "--fresh"))
     if args.json:
         try:
             code = finish(session, quiet=True) if args.wait else 0
@@ -96,9 +98,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
             code = 130  # the session goes on, so whoever called us must know which it is
         print_json(told(session, planned))
         return code
-    if found:
-        note(_reuse.told(found, "--fresh"))
-    else:
+    if is_new:
         _tell_launch(session, planned)
     return finish(session) if args.wait else 0
 
