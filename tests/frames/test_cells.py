@@ -33,8 +33,9 @@ MOMENTS = st.datetimes(timezones=st.just(UTC)).map(
     lambda at: at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 )
 ODD_MOMENTS = st.sampled_from(
-    ["", "now", "2026", "2026-02-30T00:00:00.000Z", "2026-13-01T00:00:00.000Z", "0000-01-01T00:00:00.000Z",
-     "2026-01-01T24:00:00.000Z", "2026-01-01T00:60:00.000Z", "2026-01-01T00:00:60.000Z",
+    ["", "now", "2026", "2026-02-30T00:00:00.000Z", "2026-13-01T00:00:00.000Z",
+     "0000-01-01T00:00:00.000Z", "2026-01-01T24:00:00.000Z", "2026-01-01T00:60:00.000Z",
+     "2026-01-01T00:00:60.000Z",
      "2026-01-01T00:00:00.000+01", "2026-01-01 00:00:00.000Z", "2026-01-01T00:00:00+02:00",
      "٢٠٢٦-01-01T00:00:00.000Z", "2026-01-01T00:00:00.00Z", "Z2026-01-01T00:00:00.000Z"]
 )  # fmt: skip
@@ -92,7 +93,9 @@ def test_only_booleans_are_booleans(values: list[Any]) -> None:
 @given(lists(st.sampled_from(states.OUTCOMES) | st.none()))
 def test_a_word_of_a_category_is_one_of_its_words(values: list[Any]) -> None:
     made = series(values, "outcome")
-    assert known(made) == [v if isinstance(v, str) and v in states.OUTCOMES else None for v in values]
+    assert known(made) == [
+        v if isinstance(v, str) and v in states.OUTCOMES else None for v in values
+    ]
     assert made.dtype == pd.CategoricalDtype(CATEGORIES["outcome"], ordered=True)
 
 
