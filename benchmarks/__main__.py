@@ -12,7 +12,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import limits, listing, memory, real_cli, report, startup, tasks, worktrees
+from benchmarks import (
+    frames,
+    limits,
+    listing,
+    memory,
+    real_cli,
+    report,
+    startup,
+    tasks,
+    worktrees,
+)
 from benchmarks.lab import Lab, SkippedError
 
 _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
@@ -20,6 +30,7 @@ _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
     "launch": startup.measure_launch,
     "memory": memory.measure_memory,
     "list": listing.measure_listing,
+    "frames": frames.measure_tables,
     "real-cli": real_cli.measure_real_cli,
     "quota": limits.measure_quota,
     "warm-start": limits.measure_warm_start,
