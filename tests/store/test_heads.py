@@ -100,9 +100,9 @@ def test_a_second_list_is_the_first(
 
 
 def break_it(path: Path, what: str, data: st.DataObject) -> None:
-    if what == "whole" or not path.exists():
+    whole = bytearray(path.read_bytes() if path.exists() else b"")
+    if what == "whole" or not whole:
         return
-    whole = bytearray(path.read_bytes())
     at = data.draw(st.integers(0, len(whole) - 1))
     if what == "cut":
         whole = whole[:at]
