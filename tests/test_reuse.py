@@ -140,6 +140,15 @@ def test_what_can_not_be_read_is_not_attached_to() -> None:
     assert cpr.launch(["a"], reuse=True).wait(LIMIT_S).id != session.id
 
 
+def test_the_same_prompts_of_other_rows_and_factors_are_not_the_same() -> None:
+    df = pd.DataFrame({"n": ["a", "a"]})
+    one = cpr.launch(["a", "a"]).wait(LIMIT_S)
+    two = cpr.launch(["a"], repeats=2, reuse=True).wait(LIMIT_S)
+    three = cpr.map("{n}", df, reuse=True).wait(LIMIT_S)
+    assert len({one.id, two.id, three.id}) == 3
+    assert cpr.launch(["a"], repeats=2, reuse=True).id == two.id
+
+
 def test_a_frame_keeps_its_objects() -> None:
     df = pd.DataFrame({"n": [1], "path": [Path("/x")]})
     cpr.map("{n}", df).wait(LIMIT_S)

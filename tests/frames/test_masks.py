@@ -252,6 +252,14 @@ def test_a_follow_up_with_the_same_schema_counts_for_its_row(transcript: Transcr
     assert words.results_df()[["n", "result"]].values.tolist() == [[3, "done"]]
 
 
+def test_a_follow_up_with_another_schema_does_not_count(transcript: Transcript) -> None:
+    so = plan(result={"structured_output": {"n": 1, "m": 2}})
+    session = mapped(so, schema={"n": int})
+    transcript(str(session[0].conversation_id))
+    more = session.results_df().cpr.follow_up("{do}", schema={"m": int}).wait(LIMIT_S)
+    assert more[0].ok and session.results_df()["session_id"].tolist() == [session.id]
+
+
 def test_a_retry_of_a_follow_up_counts_for_the_follow_up(transcript: Transcript) -> None:
     session = mapped("a")
     transcript(str(session[0].conversation_id))
