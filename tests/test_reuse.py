@@ -333,6 +333,14 @@ def test_two_kernels_at_once_pay_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert n_sessions() == 1
 
 
+def test_a_task_that_goes_on_from_itself_is_no_end_of_looking(done: cpr.Session) -> None:
+    told = json.loads(Path(done.paths.session).read_text())
+    ids = done.id, done[0].id
+    told["tasks"][0]["parent"] = {"session_id": ids[0], "task_id": ids[1]}
+    Path(done.paths.session).write_text(json.dumps(told))
+    assert lineage.earlier(str(done.path.parent), [ids]) == [{ids}]
+
+
 def test_the_command_reuses_too(stub_cpr: Cpr) -> None:
     session = stub_cpr.launch(prompts("a"), "--reuse").wait(LIMIT_S)
     (stub_cpr.cwd / "p.json").write_text(prompts("a"))
