@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import (
+    frames,
     limits,
     listing,
     live_view,
@@ -31,6 +32,7 @@ _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
     "memory": memory.measure_memory,
     "list": listing.measure_listing,
     "live-view": live_view.measure_live_view,
+    "frames": frames.measure_tables,
     "real-cli": real_cli.measure_real_cli,
     "quota": limits.measure_quota,
     "warm-start": limits.measure_warm_start,

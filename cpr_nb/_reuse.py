@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb import _defaults
@@ -77,16 +78,16 @@ def start_or_find(planned: LaunchPlan, *, reuse: bool) -> tuple[Session, bool]:
     """
     if not reuse:
         return planned.start(), True
-    with _alone(os.path.dirname(planned.results_dir)):
+    with _alone(Path(planned.results_dir).parent):
         found = find(planned)
         return (planned.start(), True) if found is None else (found, False)
 
 
 @contextmanager
-def _alone(folder: str) -> Iterator[None]:
+def _alone(folder: Path) -> Iterator[None]:
     """Two kernels that ask for the same at once: the second looks when the first has started."""
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
+    while not folder.is_dir():
+        folder = folder.parent
     fd = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks

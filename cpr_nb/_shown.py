@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cpr_nb._session import Session
     from cpr_nb._task import Task
     from cpr_nb.display.dashboard import Dashboard
-    from cpr_nb.display.live import Asked
+    from cpr_nb.display.part import Asked
     from cpr_nb.store.read import Snapshot
 
 
@@ -123,7 +123,7 @@ def ask(root: str, verb: str, task_id: str) -> Asked:
         task_id: The task that is meant; empty for the session.
     """
     from cpr_nb._session import Session
-    from cpr_nb.display.live import Asked
+    from cpr_nb.display.part import Asked
 
     session = Session(root)
     try:

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.display import cards, rows
-from cpr_nb.display.live import Ask, Part, View
+from cpr_nb.display.live import View
+from cpr_nb.display.part import Ask, Part
 from cpr_nb.display.place import Place, shell
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model import states

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from cpr_nb.display import rows as rows_of
 from cpr_nb.model import states
 from cpr_nb.model.denials import denial_rule, denials_of
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 #: How much of a stream is read in one look, so that a long one does not keep the others waiting.
 LIMIT_BYTES = 1_000_000
+_DOING_EVERY_S = 0.25
 _MAX_RULES = 4
 
 
@@ -42,6 +45,7 @@ class Pane:
         self.rows: list[Row] = []
         self._titles: list[str] | None = None
         self._running: set[int] = set()
+        self._looked_at = 0.0
         self._doing = Doing(self._watcher.paths)
         self._is_new = True
         self._denied: dict[str, list[str]] = {}
@@ -76,13 +80,21 @@ class Pane:
             self.rows = [self._row(number) for number in range(len(tasks))]
             return None
         fresh = {number: self._row(number) for number in sorted(changed)}
-        for number in self._running - changed:
+        for number in self._running - changed if self._is_time() else ():
             row = list(self.rows[number])
             row[4:6] = rows_of.doing_now(tasks[number], self._doing, LIMIT_BYTES)
             fresh[number] = row
         told = rows_of.changes(self.rows, fresh)
         rows_of.apply(self.rows, told)
         return told
+
+    def _is_time(self) -> bool:
+        """Whether to look at what running tasks do: nobody reads it faster than this."""
+        now = time.monotonic()
+        is_time = now - self._looked_at >= _DOING_EVERY_S
+        if is_time:
+            self._looked_at = now
+        return is_time
 
     def _row(self, number: int) -> Row:
         task = (self.snapshot.tasks or [])[number]

@@ -13,6 +13,8 @@ from cpr_nb.store.read import open_regular
 R = TypeVar("R", bound=Reading)
 
 _LIMIT_BYTES = 64 << 20
+#: What a stream takes beside what was read of it.
+OVERHEAD_BYTES = 4096
 _MARK_BYTES = 64
 
 
@@ -45,16 +47,16 @@ class Growing:
         """
         stream: _Stream[R] | None = self._streams.pop((path, make), None)
         if stream is not None:
-            self.n_bytes -= stream.offset
+            self.n_bytes -= stream.n_bytes
         with open_regular(path) as file:
             if stream is None or not stream.goes_on(file):
                 stream = _Stream(make(), file)
             may_stay = stream.read_on(file)
         if may_stay:
             self._streams[path, make] = stream
-            self.n_bytes += stream.offset
+            self.n_bytes += stream.n_bytes
             while self.n_bytes > self._limit_bytes:
-                self.n_bytes -= self._streams.popitem(last=False)[1].offset
+                self.n_bytes -= self._streams.popitem(last=False)[1].n_bytes
         return stream.reading
 
 
@@ -66,6 +68,11 @@ class _Stream(Generic[R]):
         self.offset = 0
         self._file = _identity(file)
         self._mark = b""  # what stands before the offset
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much is kept of it."""
+        return self.offset + OVERHEAD_BYTES
 
     def goes_on(self, file: BinaryIO) -> bool:
         """Whether this file begins with what was read: it was not replaced or cut."""

@@ -41,7 +41,11 @@ def begin(lesson: str | Mapping[str, Any]) -> Path:
         InputError: If there is no such lesson.
 
     Example:
-        >>> begin("quickstart")  # doctest: +SKIP
+        >>> begin("cooking")
+        Traceback (most recent call last):
+        ...
+        cpr_nb.model.errors.InputError: practice: there is no lesson 'cooking'; there are \
+map-a-dataframe, quickstart, what-ran, worktrees-and-merging
     """
     global _begun
     if isinstance(lesson, str):

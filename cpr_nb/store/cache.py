@@ -79,16 +79,15 @@ def remove_old(directory: str, begin: str, but: str) -> None:
 
 def open_own(directory: str, name: str) -> BinaryIO | None:
     """Opens a file of the cache; None if it is not there, or nobody's or somebody else's."""
-    path = f"{directory}/{CACHE}/{name}"
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(f"{directory}/{CACHE}/{name}", flags)
     except OSError:
         return None
-    file = open(fd, "rb", buffering=0)  # noqa: SIM115 - the caller closes it
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
-        return file
-    file.close()
+        return open(fd, "rb", buffering=0)
+    os.close(fd)
     return None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 from cpr_nb.model import states
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import TASKS_MARK, Snapshot, open_regular, read_session, state_of
+from cpr_nb.store.read import TASKS_MARK, Snapshot, read_session, state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _END = b"\n]}\n"
+_STEP_BYTES = 16_384  # what is compared at once: more would leave the cache
 
 
 class Watcher:
@@ -37,7 +39,8 @@ class Watcher:
         self.snapshot = Snapshot(self.paths, {}, [], states.UNREADABLE)
         self._seen: tuple[int, int, int] | None = None
         self._head = b""
-        self._lines = b""
+        self._data = b""
+        self._begin = 0  # where the tasks begin in it
 
     def look(self) -> set[int]:
         """Brings `snapshot` up to date.
@@ -46,8 +49,8 @@ class Watcher:
             The indices of the tasks that have changed, all of them after the first look.
         """
         try:
-            stat = os.stat(self.paths.status)
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            status = os.stat(self.paths.status)
+            seen = (status.st_mtime_ns, status.st_size, status.st_ino)
         except OSError:
             seen = None
         if seen is None or seen != self._seen:
@@ -61,22 +64,21 @@ class Watcher:
         return set()
 
     def _read(self) -> set[int]:
-        try:
-            with open_regular(self.paths.status) as file:
-                data = file.read()
-        except OSError:
-            data = b""
-        head, mark, lines = data.partition(TASKS_MARK)
-        if mark and self._lines and lines.endswith(_END):
-            differ = _differences(self._lines, lines)
-            if differ is not None and self._take(head, lines, differ):
+        data = _bytes_of(self.paths.status)
+        mark = data.find(TASKS_MARK)
+        begin = mark + len(TASKS_MARK)
+        if mark >= 0 and self._data and data.endswith(_END):
+            differ = _differences(self._data, self._begin, data, begin)
+            if differ is not None and self._take(data[:mark], differ):
+                self._data, self._begin = data, begin
                 return set(differ)
         changed = self._read_whole()
-        is_ours = mark and lines.count(b"\n") == len(self.snapshot.tasks or ()) + 1
-        self._head, self._lines = (head, lines) if is_ours else (b"", b"")
+        is_ours = mark >= 0 and data.count(b"\n", begin) == len(self.snapshot.tasks or ()) + 1
+        self._head = data[:mark] if is_ours else b""
+        self._data, self._begin = (data, begin) if is_ours else (b"", 0)
         return changed
 
-    def _take(self, head: bytes, lines: bytes, differ: dict[int, bytes]) -> bool:
+    def _take(self, head: bytes, differ: dict[int, bytes]) -> bool:
         """Takes the lines that differ; False if one of them is not what it should be."""
         try:
             told = json.loads(head + b"}") if head != self._head else self.snapshot.head
@@ -94,7 +96,7 @@ class Watcher:
         if state == states.INTERRUPTED and self.snapshot.state != state:
             return False  # as `read_session` does: look twice
         self.snapshot = Snapshot(self.paths, told, tasks, state)
-        self._head, self._lines = head, lines
+        self._head = head
         return True
 
     def _read_whole(self) -> set[int]:
@@ -107,43 +109,68 @@ class Watcher:
         return {n for n, task in enumerate(new) if n >= len(old) or task != old[n]}
 
 
-def _differences(old: bytes, new: bytes) -> dict[int, bytes] | None:
+def _bytes_of(path: str) -> bytes:
+    """A file that is replaced as a whole, in one read; empty if it is none, or can't be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # it does not wait on a named pipe either
+    except OSError:
+        return b""
+    try:
+        status = os.fstat(fd)
+        return os.read(fd, status.st_size) if stat.S_ISREG(status.st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _differences(old: bytes, old_at: int, new: bytes, new_at: int) -> dict[int, bytes] | None:
     """The lines of ``new`` that differ, by their number; None if there are more or fewer.
 
     Of 1,000 tasks few have changed: what is before the first and behind the last of them is
-    never split into lines.
+    neither copied nor split into lines.
+
+    Args:
+        old: The file as it was.
+        old_at: Where its lines begin.
+        new: The file as it is.
+        new_at: Where its lines begin.
     """
-    shorter = min(len(old), len(new))
-    same = _common(old, new, shorter)
-    if same == len(old) == len(new):
+    shorter = min(len(old) - old_at, len(new) - new_at)
+    same = _common(old, old_at, new, new_at, shorter)
+    if same == len(old) - old_at == len(new) - new_at:
         return {}
-    begin = new.rfind(b"\n", 0, same) + 1
-    left = shorter - same
-    same_end = _common(old, new, left, from_end=True)
+    begin = max(new.rfind(b"\n", new_at, new_at + same) + 1, new_at)
+    same_end = _common_end(old, new, shorter - same)
     end = new.find(b"\n", len(new) - same_end) if same_end else len(new)
-    before = old[begin : len(old) - (len(new) - end)].split(b"\n")
+    before = old[begin - new_at + old_at : len(old) - (len(new) - end)].split(b"\n")
     after = new[begin:end].split(b"\n")
     if len(before) != len(after):
         return None
-    first = new.count(b"\n", 0, begin)
-    return {
-        first + n: line
-        for n, (was, line) in enumerate(zip(before, after, strict=True))
-        if was != line
-    }
+    first = new.count(b"\n", new_at, begin)
+    both = enumerate(zip(before, after, strict=True), first)
+    return {number: line for number, (was, line) in both if was != line}
 
 
-def _common(left: bytes, right: bytes, most: int, *, from_end: bool = False) -> int:
-    """How many bytes they have in common, at most ``most``, from the beginning or from the end."""
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        if from_end:
-            is_same = (
-                left[len(left) - middle : len(left) - low]
-                == right[len(right) - middle : len(right) - low]
-            )
+def _common(old: bytes, old_at: int, new: bytes, new_at: int, most: int) -> int:
+    """How many bytes they have in common from these places on."""
+    low, step = 0, _STEP_BYTES
+    while low < most and step:
+        high = min(most, low + step)
+        if old[old_at + low : old_at + high] == new[new_at + low : new_at + high]:
+            low = high
         else:
-            is_same = left[low:middle] == right[low:middle]
-        low, high = (middle, high) if is_same else (low, middle - 1)
+            step = (high - low) // 2
+    return low
+
+
+def _common_end(old: bytes, new: bytes, most: int) -> int:
+    """How many bytes they have in common at their ends."""
+    low, step = 0, _STEP_BYTES
+    while low < most and step:
+        high = min(most, low + step)
+        if old[len(old) - high : len(old) - low] == new[len(new) - high : len(new) - low]:
+            low = high
+        else:
+            step = (high - low) // 2
     return low

@@ -57,8 +57,10 @@ def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bo
     assert (calls.ended_at.isna() | calls.is_error.notna() | calls.output.isna()).all()
     if not live and any(event["type"] == "result" for event in events):
         told = [e for e in events if e["type"] == "result"][-1].get("permission_denials")
-        whole = isinstance(told, list) and all(isinstance(denial, dict) for denial in told)
-        assert denials.n.sum() == (task.n_denials if whole else 0)
+        told = told if isinstance(told, list) else []
+        known = [denial for denial in told if isinstance(denial, dict)]
+        assert denials.n.sum() == len(known)
+        assert len(known) < len(told) or task.n_denials == len(told)
 
 
 @relaxed

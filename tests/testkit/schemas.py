@@ -58,7 +58,7 @@ TAKEN: dict[str, tuple[Any, Any]] = {
     "letters": (text(r"^\p{Lu}\u{308}?$"), "Ä"),
     "a named group": (text(r"(?<y>\d)\k<y>"), "11"),
     "look around": (text(r"(?<!a)b(?=c)(?:d|c{1,2})+?"), "bc"),
-    "empty classes": (text(r"[^]|a[]"), "x"),
+    "empty classes": (text(r"x|a[]"), "x"),
     "of Decimals": (text(r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"), "1.5"),
 }
 DEFINITIONS = {

@@ -1,0 +1,147 @@
+"""One measurement of reading, in a process of its own: `python -m benchmarks.frames_probe`.
+
+It loads what it needs, looks once at an empty folder, then measures one look, and prints its
+wall time, the memory before it and the largest after it as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_WITHOUT = "--without-pyarrow"
+
+
+def main(what: str, folder: Path) -> None:
+    """Measures.
+
+    Args:
+        what: A function of cpr_nb, or a name of `_RIVALS`.
+        folder: The results directory.
+    """
+    with tempfile.TemporaryDirectory() as empty:
+        look = _RIVALS.get(what) or _ours(what)
+        look(Path(empty))
+    before = _memory_bytes("VmRSS")
+    began = time.perf_counter()
+    made = look(folder)
+    wall_s = time.perf_counter() - began
+    peak = _memory_bytes("VmHWM")
+    print(json.dumps({"wall_s": wall_s, "before": before, "peak": peak, "n": len(made)}))
+
+
+def _ours(what: str) -> Callable[[Path], Any]:
+    import cpr_nb as cpr
+
+    function: Callable[[Path], Any] = getattr(cpr, what)
+    return function
+
+
+def _memory_bytes(name: str) -> int:
+    for line in Path("/proc/self/status").read_text("ascii").splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(name)
+
+
+# -- rivals -----------------------------------------------------------------------------------
+
+
+def _read(*patterns: str) -> Callable[[Path], list[int]]:
+    """Reads the bytes of files, and no more."""
+
+    def read(folder: Path) -> list[int]:
+        sizes = []
+        for session in folder.iterdir():
+            for pattern in patterns:
+                names = session.glob(pattern) if "*" in pattern else (session / pattern,)
+                for path in names:
+                    with path.open("rb") as file:
+                        sizes.append(len(file.read()))
+        return sizes
+
+    return read
+
+
+def _streams(folder: Path) -> list[Path]:
+    return sorted(folder.glob("session-*/task-*.jsonl"))
+
+
+def _json_loop(folder: Path) -> Any:
+    """What anybody would write: `json`, a row a content block."""
+    import pandas as pd
+
+    rows = []
+    for path in _streams(folder):
+        with path.open("rb") as file:
+            for line in file:
+                event = json.loads(line)
+                message = event.get("message") or {}
+                for block in message.get("content") or [{}]:
+                    text = block.get("text") or block.get("content") or event.get("result")
+                    if block.get("type") == "tool_use":
+                        text = json.dumps(block["input"])
+                    rows.append(
+                        {
+                            "session_id": path.parent.name,
+                            "task_id": path.stem,
+                            "at": event.get("timestamp"),
+                            "type": event["type"],
+                            "subtype": block.get("type", event.get("subtype")),
+                            "role": message.get("role"),
+                            "text": text,
+                            "model": message.get("model"),
+                            "tool": block.get("name"),
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def _read_json(folder: Path) -> Any:
+    import pandas as pd
+
+    parts = [pd.read_json(path, lines=True) for path in _streams(folder)]
+    return pd.concat(parts) if parts else pd.DataFrame()
+
+
+def _pyarrow(folder: Path) -> Any:
+    """pyarrow, told what it will find: it can't find out by itself."""
+    import pyarrow as pa
+    import pyarrow.json as pj
+
+    text = pa.string()
+    names = "command", "description", "file_path", "content", "old_string", "new_string", "pattern"
+    told = pa.struct([(name, text) for name in names])
+    fields = "type", "text", "thinking", "id", "name", "tool_use_id", "content"
+    block = pa.struct([*((name, text) for name in fields), ("input", told)])
+    message = pa.struct(
+        [("id", text), ("role", text), ("model", text), ("content", pa.list_(block))]
+    )
+    at = pa.timestamp("us", "UTC")
+    columns = [("type", text), ("subtype", text), ("timestamp", at), ("message", message)]
+    schema = pa.schema([*columns, ("result", text)])
+    how = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+    parts = [pj.read_json(path, parse_options=how) for path in _streams(folder)]
+    return pa.concat_tables(parts) if parts else []
+
+
+_RIVALS: dict[str, Callable[[Path], Any]] = {
+    "read-heads": _read("status.json"),
+    "read-tasks": _read("status.json", "session.json", "task-*.txt"),
+    "read-streams": _read("task-*.jsonl"),
+    "json": _json_loop,
+    "read_json": _read_json,
+    "pyarrow": _pyarrow,
+}
+
+
+if __name__ == "__main__":
+    if _WITHOUT in sys.argv:
+        sys.argv.remove(_WITHOUT)
+        sys.modules["pyarrow"] = None  # type: ignore[assignment] - as if it was not installed
+    main(sys.argv[1], Path(sys.argv[2]))
