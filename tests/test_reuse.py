@@ -140,6 +140,15 @@ def test_what_can_not_be_read_is_not_attached_to() -> None:
     assert cpr.launch(["a"], reuse=True).wait(LIMIT_S).id != session.id
 
 
+def test_the_same_prompts_of_other_rows_and_factors_are_not_the_same() -> None:
+    df = pd.DataFrame({"n": ["a", "a"]})
+    one = cpr.launch(["a", "a"]).wait(LIMIT_S)
+    two = cpr.launch(["a"], repeats=2, reuse=True).wait(LIMIT_S)
+    three = cpr.map("{n}", df, reuse=True).wait(LIMIT_S)
+    assert len({one.id, two.id, three.id}) == 3
+    assert cpr.launch(["a"], repeats=2, reuse=True).id == two.id
+
+
 def test_a_frame_keeps_its_objects() -> None:
     df = pd.DataFrame({"n": [1], "path": [Path("/x")]})
     cpr.map("{n}", df).wait(LIMIT_S)
@@ -322,6 +331,14 @@ def test_two_kernels_at_once_pay_once(monkeypatch: pytest.MonkeyPatch) -> None:
         futures = [kernels.submit(cpr.launch, ["a"], reuse=True) for _ in range(2)]
     assert len({future.result().wait(LIMIT_S).id for future in futures}) == 1
     assert n_sessions() == 1
+
+
+def test_a_task_that_goes_on_from_itself_is_no_end_of_looking(done: cpr.Session) -> None:
+    told = json.loads(Path(done.paths.session).read_text())
+    ids = done.id, done[0].id
+    told["tasks"][0]["parent"] = {"session_id": ids[0], "task_id": ids[1]}
+    Path(done.paths.session).write_text(json.dumps(told))
+    assert lineage.earlier(str(done.path.parent), [ids]) == [{ids}]
 
 
 def test_the_command_reuses_too(stub_cpr: Cpr) -> None:

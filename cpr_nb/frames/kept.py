@@ -114,8 +114,6 @@ def _series(told: dict[str, Any]) -> pd.Series[Any]:
         return pd.Series(pd.Categorical.from_codes(values, dtype=kind), name=name)
     if dtype.startswith(("datetime64", "timedelta64")):
         return _times(values, dtype, name)
-    if dtype.startswith("float"):
-        values = [math.nan if value is None else float(value) for value in values]
     made: pd.Series[Any]
     try:
         made = pd.Series(values, dtype=dtype, name=name)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.frames.summary import t_quantile, wilson
+from cpr_nb.frames.summary import summary, t_quantile, wilson
 
 LIMIT_S = 120.0
 BAD = plan(result=None, exit=3)
@@ -95,6 +95,7 @@ def test_a_place_of_the_template_varies_too(stubbed: None, stub: Stub) -> None:
         (["a"], {"vary": ["model"]}, "vary: must be a mapping"),
         (["a"], {"repeats": True}, "repeats: must be a whole number"),
         (["a"], {"vary": {"prompt": ["x"]}}, "can't be the name of a factor"),
+        (["a"], {"vary": {"my tone": ["x"]}}, "can't be the name of a factor"),
         ("text", {"repeats": 2}, "prompts: must be a list"),
         ([3], {"repeats": 2}, r"prompts\[0\].prompt: must be a text"),
     ],
@@ -141,6 +142,9 @@ def test_a_score_needs_a_name_of_its_own(session: cpr.Session) -> None:
     with pytest.raises(cpr.InputError, match="have a column 'model' of their own"):
         session.score(lambda row: 1, name="model")
     assert "model_error" not in session.results_df()
+    df = pd.DataFrame({"n": [1], "score_error": [2]})
+    with pytest.raises(cpr.InputError, match="have a column 'score_error' of their own"):
+        cpr.map("{n}", df).wait(LIMIT_S).score(len)
 
 
 # -- summary ----------------------------------------------------------------------------------
@@ -187,6 +191,29 @@ def test_groups_are_made_of_anything(stubbed: None) -> None:
     assert twice.index.tolist() == ["u", "v"]
     with pytest.raises(cpr.InputError, match=r"no column 'nope'; they have .*, file$"):
         session.summary(by="nope")
+
+
+def table(*rows: tuple[Any, ...]) -> pd.DataFrame:
+    """Results: group, outcome, cost."""
+    made = pd.DataFrame(rows, columns=["g", "outcome", "cost_usd"])
+    ok = (made["outcome"] == "succeeded").astype("boolean").mask(made["outcome"].isna())
+    return made.assign(ok=ok, duration_s=made["cost_usd"])
+
+
+def test_what_is_missing_is_a_group_and_what_never_came_is_none() -> None:
+    kinds = pd.CategoricalDtype(["low", "medium", "high"])
+    rows = table(("high", "succeeded", 1.0), (None, "failed", 2.0), ("low", "failed", 3.0))
+    found = summary(rows.astype({"g": kinds}), "g", (), None)
+    assert found.index.tolist()[:2] == ["low", "high"] and pd.isna(found.index[2])
+    assert found["n"].tolist() == [1, 1, 1]
+
+
+def test_only_what_has_ended_is_compared() -> None:
+    rows = table(("a", "succeeded", 0.0), ("a", "failed", 10.0), ("a", None, 99.0))
+    row = summary(rows, None, (), None).iloc[0]
+    assert (row["n"], row["n_ended"], row["ok"], row["cost_usd"]) == (3, 2, 0.5, 5.0)
+    assert (row["ok_low"], row["ok_high"]) == wilson(1, 2)
+    assert row["cost_usd_low"] == row["duration_s_low"] == 0  # less than nothing costs nothing
 
 
 def test_one_figure_has_no_interval(stubbed: None) -> None:
@@ -238,6 +265,8 @@ def test_without_factors_there_is_one_group(stubbed: None) -> None:
     assert table["n"].tolist() == [2] and table["ok"].tolist() == [0.5]
 
 
+@example(0, 10)
+@example(13, 0)
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_the_interval_of_a_share_holds_it(good: int, bad: int) -> None:
     low, high = wilson(good, good + bad)

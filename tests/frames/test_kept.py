@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pandas as pd
@@ -55,7 +56,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
 
 @given(frames())
 def test_what_is_kept_comes_back(frame: pd.DataFrame) -> None:
-    kept = json.loads(json.dumps(encode(frame)))
+    kept = json.loads(json.dumps(encode(frame), allow_nan=False))
     back = decode(kept)
     assert back is not None
     pd.testing.assert_frame_equal(back, frame, check_column_type=False)
@@ -79,9 +80,30 @@ def test_what_is_no_kept_frame_is_none_or_a_frame(value: Any, where: str) -> Non
     assert back is None or len(back) == 2
 
 
-@pytest.mark.parametrize("kept", [{}, {"n_rows": 1}, {"n_rows": 1, "index": [], "columns": []}])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {},
+        {"n_rows": 1},
+        {"n_rows": 1, "index": [], "columns": []},
+        {**encode(NUMBERS), "n_rows": 3},
+        {**encode(NUMBERS), "columns": encode(NUMBERS[:1])["columns"]},
+    ],
+)
 def test_half_of_one_is_none(kept: dict[str, Any]) -> None:
     assert decode(kept) is None
+
+
+def test_the_order_of_categories_comes_back() -> None:
+    values = pd.Categorical(["low", None], categories=["low", "high"], ordered=True)
+    back = decode(encode(pd.DataFrame({"c": values})))
+    assert back is not None and back["c"].dtype == values.dtype
+
+
+def test_what_is_no_number_in_json_is_its_text() -> None:
+    kept = json.dumps(encode(pd.DataFrame({"o": [[math.inf, math.nan], {"a": -math.inf}]})))
+    back = decode(json.loads(kept))
+    assert back is not None and back["o"].tolist() == [["inf", None], {"a": "-inf"}]
 
 
 def test_rows_of_several_frames_come_in_their_order() -> None:

@@ -45,8 +45,8 @@ def test_a_mask_is_retried() -> None:
 
 def test_a_mask_may_name_what_succeeded() -> None:
     session = mapped("good")
-    again = session.results_df().cpr.retry()
-    assert again.wait(LIMIT_S)[0].ok
+    again = pd.concat([session.results_df()] * 2).cpr.retry()
+    assert [task.ok for task in again.wait(LIMIT_S)] == [True]
 
 
 def test_rows_of_several_sessions_become_one(stub: Stub, work: Path) -> None:
@@ -250,6 +250,14 @@ def test_a_follow_up_with_the_same_schema_counts_for_its_row(transcript: Transcr
     assert out["session_id"].tolist() == [session.id, better.id, session.id]
     assert better.results_df()["n"].tolist() == [20]
     assert words.results_df()[["n", "result"]].values.tolist() == [[3, "done"]]
+
+
+def test_a_follow_up_with_another_schema_does_not_count(transcript: Transcript) -> None:
+    so = plan(result={"structured_output": {"n": 1, "m": 2}})
+    session = mapped(so, schema={"n": int})
+    transcript(str(session[0].conversation_id))
+    more = session.results_df().cpr.follow_up("{do}", schema={"m": int}).wait(LIMIT_S)
+    assert more[0].ok and session.results_df()["session_id"].tolist() == [session.id]
 
 
 def test_a_retry_of_a_follow_up_counts_for_the_follow_up(transcript: Transcript) -> None:
