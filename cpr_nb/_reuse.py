@@ -103,33 +103,39 @@ def find(planned: LaunchPlan) -> Session | None:
         if head.head.get("identity") == planned.identity:
             found = Session(head.paths.root)
             numbers = _numbers(found, planned)
-            if None not in numbers:
+            if numbers is not None:
                 _hand_over(planned, found, numbers)
                 return found
     return None
 
 
-def _numbers(found: Session, planned: LaunchPlan) -> list[int | None]:
-    """Of each task that is wanted the one there that does it, or that it came of; from 0."""
+def _numbers(found: Session, planned: LaunchPlan) -> list[int] | None:
+    """Of each task that is wanted the number of the one there that does it, from 0.
+
+    None if one of them is not done there, nor what it came of.
+    """
     if not planned.goes_on_from:
-        return [number if number < len(found) else None for number in range(len(planned.tasks))]
+        return list(range(len(found))) if len(found) == len(planned.tasks) else None
     there = enumerate(steps(found.snapshot))
     known = {(step.parent, step.asked.get("said")): number for number, step in there}
-    said = [spec.origin.get("said") for spec in planned.tasks]
     origins = earlier(str(found.path.parent), planned.goes_on_from)
-    return [
-        next((known[ids, words] for ids in mine if (ids, words) in known), None)
-        for mine, words in zip(origins, said, strict=True)
-    ]
+    numbers = []
+    for mine, spec in zip(origins, planned.tasks, strict=True):
+        keys = [(ids, spec.origin.get("said")) for ids in mine]
+        fits = [known[key] for key in keys if key in known]
+        if not fits:
+            return None
+        numbers.append(fits[0])
+    return numbers
 
 
-def _hand_over(planned: LaunchPlan, found: Session, numbers: list[int | None]) -> None:
+def _hand_over(planned: LaunchPlan, found: Session, numbers: list[int]) -> None:
     """Gives the handle what only this process knows."""
-    if numbers == list(range(len(found))):
-        found.frame = planned.frame
     tasks = found.tasks
+    if numbers == list(range(len(tasks))):
+        found.frame = planned.frame
     for number, spec in zip(numbers, planned.tasks, strict=True):
-        if number is not None and spec.task_id in planned.answer_types:
+        if spec.task_id in planned.answer_types:
             found.answer_types[tasks[number].id] = planned.answer_types[spec.task_id]
 
 

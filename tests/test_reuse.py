@@ -99,6 +99,13 @@ def test_nothing_attaches_unless_it_is_asked_to() -> None:
     assert len(ids) == 2
 
 
+def test_the_folder_of_the_results_may_be_new(work: Path) -> None:
+    where = work / "not" / "yet" / "there"
+    session = cpr.launch(["a"], reuse=True, results_dir=where).wait(LIMIT_S)
+    assert session.path.parent == where
+    assert cpr.launch(["a"], reuse=True, results_dir=where).id == session.id
+
+
 def test_the_newest_one_counts() -> None:
     sessions = [cpr.launch(["a"]).wait(LIMIT_S) for _ in range(2)]
     assert cpr.launch(["a"], reuse=True).id == sessions[1].id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pandas as pd
@@ -100,6 +101,7 @@ def test_texts_beside_objects_have_a_column_of_their_own() -> None:
     df = pd.DataFrame({"s": [{"a": int}, None], "result": [1, 2]})
     with pytest.raises(cpr.InputError, match="the results have a column 'result'"):
         planned("x", df, schema_col="s")
+    assert len(planned("x", df, schema={"a": int})) == 2
     assert len(planned("x", df[:1], schema_col="s")) == 1
 
 
@@ -120,7 +122,9 @@ def test_labels_are_told_as_a_person_writes_them() -> None:
 
 def test_names_in_any_script_are_places() -> None:
     df = pd.DataFrame({"größe": ["a"], "名": ["b"], "cafe\u0301": ["c"]})
-    assert planned("{größe}{名}{cafe\u0301}", df)[0]["prompt"] == "abc"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # such as that they can be no places
+        assert planned("{größe}{名}{cafe\u0301}", df)[0]["prompt"] == "abc"
 
 
 def test_a_column_that_can_be_no_place_is_told() -> None:
