@@ -51,7 +51,7 @@ def decode(kept: dict[str, Any]) -> pd.DataFrame | None:
             return None
         levels = [_hashable(level) for level in levels]
         if len(levels) == 1:
-            index = pd.Index(levels[0], tupleize_cols=False)
+            index = pd.Index(levels[0])
         else:
             index = pd.MultiIndex.from_arrays(levels)
         labels = [series.name for series in columns]
