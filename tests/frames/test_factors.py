@@ -208,6 +208,13 @@ def test_what_is_missing_is_a_group_and_what_never_came_is_none() -> None:
     assert found["n"].tolist() == [1, 1, 1]
 
 
+def test_lists_are_groups_beside_what_is_missing() -> None:
+    rows = table((["x"], "failed", 1.0), (None, "failed", 2.0), (["x"], "failed", 3.0))
+    found = summary(rows, "g", (), None)
+    assert found.index.tolist()[0] == "['x']" and pd.isna(found.index[1])
+    assert found["n"].tolist() == [2, 1]
+
+
 def test_only_what_has_ended_is_compared() -> None:
     rows = table(("a", "succeeded", 0.0), ("a", "failed", 10.0), ("a", None, 99.0))
     row = summary(rows, None, (), None).iloc[0]
