@@ -125,7 +125,7 @@ def plan_again(
             if known is not None:
                 planned.answer_types[spec.task_id] = known
     checked = {name: planned.options.get(name) for name in options if name not in _launch.PLACES}
-    planned.identity = of_request({**checked, "env": options.get("env") or {}}, verb)
+    planned.identity = of_request({**checked, "env": options.get("env") or {}})
     planned.goes_on_from = [(again.task.session.id, again.task.id) for again in wanted]
     factors = {name for spec in tasks for name in spec.origin.get("factors", ())}
     if frame is not None:  # a table, which has the factors

@@ -106,6 +106,11 @@ def test_the_folder_of_the_results_may_be_new(work: Path) -> None:
     assert cpr.launch(["a"], reuse=True, results_dir=where).id == session.id
 
 
+def test_values_of_variables_do_not_count() -> None:
+    session = cpr.launch(["a"], env={"A": "1"}).wait(LIMIT_S)
+    assert cpr.launch(["a"], env={"A": "2"}, reuse=True).id == session.id
+
+
 def test_the_newest_one_counts() -> None:
     sessions = [cpr.launch(["a"]).wait(LIMIT_S) for _ in range(2)]
     assert cpr.launch(["a"], reuse=True).id == sessions[1].id

@@ -37,20 +37,17 @@ def of_tasks(tasks: Iterable[TaskSpec], options: Mapping[str, Any]) -> str:
     return _hash("tasks", _public(options), told)
 
 
-def of_request(options: Mapping[str, Any], verb: str) -> str:
+def of_request(options: Mapping[str, Any]) -> str:
     """The identity of a retry or a follow-up, but for its tasks.
 
     Args:
         options: The options that go before the old ones, checked.
-        verb: Which of them it is.
 
     Example:
-        >>> of_request({"model": "opus", "name": "a"}, "retry") == of_request(
-        ...     {"model": "opus"}, "retry"
-        ... )
+        >>> of_request({"model": "opus", "name": "a"}) == of_request({"model": "opus"})
         True
     """
-    return _hash(verb, _public(options))
+    return _hash("request", _public(options))
 
 
 def of_words(words: str) -> str:

@@ -80,6 +80,11 @@ def test_a_launch_varies_too(stubbed: None, stub: Stub) -> None:
     assert "--allowedTools=Bash(a)" in argv and argv[argv.index("--effort") + 1] == "high"
 
 
+def test_types_vary_in_a_launch(stubbed: None) -> None:
+    session = cpr.launch(["p"], vary={"schema": [{"n": int}]}, attempts=1).wait(LIMIT_S)
+    assert session.results_df()["schema"].tolist() == [{"n": "int"}]
+
+
 def test_a_place_of_the_template_varies_too(stubbed: None, stub: Stub) -> None:
     df = pd.DataFrame({"x": [1]})
     session = cpr.map("{x} {tone}", df, vary={"tone": ["dry", "warm"]}).wait(LIMIT_S)
