@@ -52,7 +52,8 @@ class Results:
             The frame's columns and index (without a frame: the prompts), a column a factor,
             ``result`` or the columns of the schema (missing unless the task succeeded), then
             ``session_id``, ``task_id``, ``ok``, ``outcome``, ``cost_usd`` (US dollars, the
-            CLI's own estimate) and ``duration_s``, of the attempt that counts.
+            CLI's own estimate) and ``duration_s``, of the attempt that counts. Of a `launch`, a
+            field that is called like one of these is ``answer_<field>``.
 
         Raises:
             SessionNotUsable: If the session can't be read, or is gone.

@@ -50,10 +50,7 @@ def decode(kept: dict[str, Any]) -> pd.DataFrame | None:
         if not levels or any(len(series) != n_rows for series in (*levels, *columns)):
             return None
         levels = [_hashable(level) for level in levels]
-        if len(levels) == 1:
-            index = pd.Index(levels[0])
-        else:
-            index = pd.MultiIndex.from_arrays(levels)
+        index = pd.Index(levels[0]) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
         labels = [series.name for series in columns]
         names = pd.Index(labels, dtype="object", tupleize_cols=False)
         frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(n_rows))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cpr_nb.frames.answers import answer_table, check_collisions
+from cpr_nb.frames.answers import answer_table
 from cpr_nb.frames.columns import PLACE, Column, table
 from cpr_nb.frames.mapping import ANSWERS, FIGURES, RESULT, check_taken
 from cpr_nb.frames.tables import TABLES
@@ -44,9 +44,9 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
         parts.append(table(({RESULT: answer} for answer in answers), [Column(RESULT, dtype, "")]))
     rows = [task_row(step.snapshot, step.task, streamed=False) for step in best]
     parts.append(table(rows, [_COLUMNS[name] for name in FIGURES]))
-    if frame is None and schema is not None:  # a launch takes any schema
-        check_collisions(parts[2].columns, [])
-        parts[0] = parts[0].drop(columns=parts[2].columns, errors="ignore")
+    if frame is None:  # a launch takes any schema: its answers give way here
+        ours = {*parts[0].columns, *parts[1].columns, *FIGURES}
+        parts[2] = parts[2].rename(columns={name: f"answer_{name}" for name in ours})
     index = parts[0].index
     made = pd.concat([part.set_axis(index) for part in parts], axis=1)
     made.attrs |= {PLACE: str(Path(snapshot.paths.root).parent), ANSWERS: list(parts[2].columns)}

@@ -89,13 +89,14 @@ def test_a_session_without_a_frame_has_its_prompts() -> None:
     assert out["result"].tolist() == ["A", "B"]
 
 
-def test_a_launch_may_ask_for_a_prompt() -> None:
-    prompt = plan(result={"structured_output": {"prompt": "better", "ok": True}})
-    session = cpr.launch([prompt], schema={"prompt": str}).wait(LIMIT_S)
-    assert session.results_df().filter(like="prompt").to_dict("list") == {"prompt": ["better"]}
-    session = cpr.launch([prompt], schema={"ok": bool}).wait(LIMIT_S)
-    with pytest.raises(cpr.InputError, match="the field 'ok' has the name of a column"):
-        session.results_df()
+def test_a_launch_may_ask_for_fields_of_any_name() -> None:
+    for name, value in (("prompt", "better"), ("ok", True), ("result", "x")):
+        prompt = plan(result={"structured_output": {name: value}})
+        session = cpr.launch([prompt], schema={name: type(value)}).wait(LIMIT_S)
+        out = session.results_df()
+        column = name if name == "result" else f"answer_{name}"
+        assert out.columns.is_unique and out[column].tolist() == [value]
+        assert out["prompt"].tolist() == [prompt]
 
 
 @pytest.mark.parametrize(
