@@ -12,14 +12,16 @@ import pandas as pd
 
 from cpr_nb.frames import cache
 from cpr_nb.frames.build import Builder, joined
-from cpr_nb.frames.cache import Cache, Entry, Found, Integers
-from cpr_nb.frames.columns import Column, series
+from cpr_nb.frames.cache import Cache, Found, Integers
+from cpr_nb.frames.cells import array, frame, series
+from cpr_nb.frames.columns import Column
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store import cache as files
 from cpr_nb.store.cache import ABSENT, Signature
 from cpr_nb.store.catalog import session_names
-from cpr_nb.store.read import read_session
+from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
+from cpr_nb.store.read import Snapshot, read_head, read_session
 from cpr_nb.store.rows import session_row
 
 # By these the sessions are ordered and chosen; nobody sees them.
@@ -91,17 +93,17 @@ def read_heads(directory: str, *, full: bool = False) -> Heads:
     names = list(session_names(directory))
     found = kept.find(names)
     fresh = _Fresh(directory, mine, full=full)
-    for number in np.flatnonzero(found.source < 0).tolist():
-        fresh.read(number, names[number])
-    took_s, new = fresh.took_s, fresh.builder.frame()
-    rows = _rows(found, fresh, new)
+    fresh.read([(n, names[n]) for n in np.flatnonzero(found.source < 0).tolist()])
+    took_s, new = fresh.took_s, fresh.frame()
+    rows = _rows(found, fresh.numbers, new)
     order = _order(found, rows, names)
     if full:
         paths = series([f"{directory}/{name}" for name in names], "string")
         rows = rows.assign(**{_PATH: paths})[[column.name for column in mine]]
-    found.signatures[fresh.numbers] = np.array(fresh.signatures, np.int64).reshape(-1, len(ABSENT))
-    kept.save(fresh.entries(names, order), new, took_s, everything=True)
-    return Heads(directory, names, rows, found.signatures, fresh.unreadable).taken(order)
+    lasting = fresh.lasting(found.signatures)
+    heads = Heads(directory, names, rows, found.signatures, fresh.unreadable).taken(order)
+    kept.save(fresh.index(names, order, lasting), new, took_s, everything=True)
+    return heads
 
 
 class _Fresh:
@@ -114,34 +116,52 @@ class _Fresh:
     """
 
     def __init__(self, directory: str, columns: list[Column], *, full: bool) -> None:
-        self.builder = Builder(columns)
         self.numbers: list[int] = []
-        self.signatures: list[Signature] = []
-        self._digests: list[str] = []
         self.unreadable: dict[str, str] = {}
+        self._columns = columns
         self._directory = directory
         self._full = full
+        self._signatures: list[Signature] = []
+        self._digests: list[str] = []
+        self._usual: list[dict[str, Any]] = []  # heads of sessions of ours that have ended
+        self._usual_roots: list[str] = []
+        self._odd = Builder(columns)
         self._began = time.perf_counter()
+        self._settled_ns = files.settled_before_ns(files.now_ns())
 
-    def read(self, number: int, name: str) -> None:
-        """Reads one."""
-        now_ns = files.now_ns()
+    def read(self, sessions: list[tuple[int, str]]) -> None:
+        """Reads sessions, of which the numbers and the folders are given."""
+        others = []
+        for number, name in [] if self._full else sessions:
+            root = f"{self._directory}/{name}"
+            head, stat = read_head(f"{root}/status.json", loads)
+            if head is None or stat is None or not _is_usual(head):
+                others.append((number, name))
+                continue
+            self._usual.append(head)
+            self._usual_roots.append(root)
+            self._note(number, files.signature(stat), "")
+        for number, name in sessions if self._full else others:
+            self._read_odd(number, name)
+
+    def _read_odd(self, number: int, name: str) -> None:
         root = f"{self._directory}/{name}"
         digest, settled, _ = cache.look(root, _RUNNER) if self._full else ("", True, 0)
         snapshot = read_session(root, tasks=False, loads=loads)
         row = session_row(snapshot, full=self._full)
         row[START] = snapshot.count("start_time")
         row[CREATED] = snapshot.head.get("created_at")
-        self.builder.add_rows([row])
-        mine = ABSENT
-        if snapshot.state in states.ENDED_STATES and snapshot.stat is not None and settled:
-            mine = files.signature(snapshot.stat)
-            mine = mine if files.is_settled(mine, now_ns) else ABSENT
-        elif snapshot.state == states.UNREADABLE:
+        self._odd.add_rows([row])
+        if snapshot.state == states.UNREADABLE:
             # A head alone does not tell the reason.
             self.unreadable[name] = snapshot.problem or read_session(root).problem
+        ended = snapshot.state in states.ENDED_STATES and settled
+        stat = snapshot.stat if ended else None
+        self._note(number, ABSENT if stat is None else files.signature(stat), digest)
+
+    def _note(self, number: int, signature: Signature, digest: str) -> None:
         self.numbers.append(number)
-        self.signatures.append(mine)
+        self._signatures.append(signature)
         self._digests.append(digest)
 
     @property
@@ -149,21 +169,80 @@ class _Fresh:
         """How long it took so far."""
         return time.perf_counter() - self._began
 
-    def entries(self, names: list[str], order: Integers) -> list[Entry]:
-        """Those that may be kept, in this order of all names."""
-        rows = {number: row for row, number in enumerate(self.numbers)}
-        others = _RUNNER if self._full else ""
-        return [
-            Entry(names[n], *self.signatures[row], others, self._digests[row], _WEIGHT, row, 1)
-            for n in order.tolist()
-            if (row := rows.get(n)) is not None and self.signatures[row] != ABSENT
-        ]
+    def frame(self) -> pd.DataFrame:
+        """The rows, in the order of the numbers."""
+        odd = self._odd.frame()
+        if not self._usual:
+            return odd
+        lists = _usual_rows(self._usual_roots, self._usual)
+        usual = frame({c.name: array(lists[c.name], c.dtype) for c in self._columns})
+        return joined([usual, odd]) if len(odd) else usual
+
+    def lasting(self, signatures: Integers) -> Integers:
+        """Sets the signatures of those that will not change any more; the rows of these."""
+        mine = np.array(self._signatures, np.int64).reshape(-1, len(ABSENT))
+        mine[mine[:, 2] >= self._settled_ns] = ABSENT
+        signatures[self.numbers] = mine
+        return np.flatnonzero(mine.any(axis=1))
+
+    def index(self, names: list[str], order: Integers, lasting: Integers) -> cache.Index:
+        """What is kept of them, in this order of all names."""
+        numbers = np.array(self.numbers, np.int64)
+        place = np.empty(len(names), np.int64)
+        place[order] = np.arange(len(names))
+        rows = lasting[np.argsort(place[numbers[lasting]])]
+        at = rows.tolist()
+        return cache.Index(
+            name=[names[self.numbers[row]] for row in at],
+            signature=np.array(self._signatures, np.int64).reshape(-1, len(ABSENT))[rows],
+            files=[_RUNNER if self._full else ""] * len(at),
+            digest=[self._digests[row] for row in at],
+            weight_bytes=np.full(len(at), _WEIGHT),
+            start=rows,
+            n_rows=np.ones(len(at), np.int64),
+        )
 
 
-def _rows(found: Found, fresh: _Fresh, new: pd.DataFrame) -> pd.DataFrame:
+def _is_usual(head: dict[str, Any]) -> bool:
+    return "schema_version" in head and head.get("overall_status") in states.ENDED_STATES
+
+
+def _usual_rows(roots: list[str], heads: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The columns of `session_row` of sessions of ours that have ended, all at once."""
+
+    def values(name: str) -> list[Any]:
+        return [head.get(name) for head in heads]
+
+    def counts(name: str) -> list[int]:
+        return [value if type(value) is int else 0 for value in values(name)]
+
+    begin = len(roots[0]) - len(roots[0].rpartition(SESSION_PREFIX)[2])
+    lists: dict[str, list[Any]] = {
+        "session_id": [root[begin:] for root in roots],
+        "name": values("name"),
+        "state": values("overall_status"),
+        "created_at": values("created_at"),
+        "duration_s": values("duration_s"),
+        "n_tasks": counts("total"),
+        "cost_usd": values("cost_usd"),
+        START: counts("start_time"),
+        CREATED: values("created_at"),
+    }
+    for name in ("n_pending", "n_running", "n_succeeded", "n_failed", "n_denials"):
+        lists[name] = counts(name)
+    for name, kinds in (("created_at", {str}), ("duration_s", {int, float})):
+        found = lists[name]
+        for row, value in enumerate(found) if set(map(type, found)) - kinds else ():
+            if type(value) not in kinds:  # then it is made of other fields
+                paths, state = SessionPaths(roots[row]), lists["state"][row]
+                found[row] = session_row(Snapshot(paths, heads[row], None, state), full=False)[name]
+    return lists
+
+
+def _rows(found: Found, numbers: list[int], new: pd.DataFrame) -> pd.DataFrame:
     """The rows of all sessions, in the order in which they were found."""
-    found.source[fresh.numbers] = len(found.tables)
-    found.start[fresh.numbers] = range(len(fresh.numbers))
+    found.source[numbers] = len(found.tables)
+    found.start[numbers] = range(len(numbers))
     tables = [*found.tables, new]
     first = np.cumsum([0, *(len(each) for each in tables)])
     return cache.taken(joined(tables), first[found.source] + found.start)
@@ -173,7 +252,9 @@ def _order(found: Found, rows: pd.DataFrame, names: list[str]) -> Integers:
     """The newest first, as `catalog.list_sessions` has them."""
     if len(found.tables) == 1 and not (found.source > 0).any():
         return np.argsort(found.start)  # it was kept in this order
-    starts = rows[START].to_numpy("int64", na_value=0).tolist()
+    starts = rows[START].to_numpy("int64", na_value=0)
+    if len(np.unique(starts)) == len(starts):
+        return np.argsort(starts)[::-1]
     created = rows[CREATED].fillna("").tolist()
-    keys = list(zip(starts, created, names, strict=True))
+    keys = list(zip(starts.tolist(), created, names, strict=True))
     return np.array(sorted(range(len(keys)), key=keys.__getitem__, reverse=True), np.int64)

@@ -110,7 +110,7 @@ def read_session(root: str, *, tasks: bool = True, loads: Loads = json.loads) ->
 def _read_once(paths: SessionPaths, tasks: bool, loads: Loads) -> Snapshot:
     status, found = None, None
     if not tasks:
-        status, found = _read_head(paths.status, loads)
+        status, found = read_head(paths.status, loads)
     problem = ""
     if status is None:
         status, found, problem = _read_whole(paths, loads)
@@ -121,6 +121,37 @@ def _read_once(paths: SessionPaths, tasks: bool, loads: Loads) -> Snapshot:
     _complete(status, task_list)
     state = state_of(paths, status)
     return Snapshot(paths, status, task_list if tasks else None, state, stat=found)
+
+
+def read_head(path: str, loads: Loads) -> tuple[dict[str, Any] | None, os.stat_result | None]:
+    """The head of a status.json of ours, without the tasks behind it.
+
+    Args:
+        path: The file.
+        loads: Parses JSON, as for `read_session`.
+
+    Returns:
+        The head, and what the system says of the file; None if it has another form.
+    """
+    try:
+        # Of 10,000 sessions this is most of the work. It does not wait on a named pipe either.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None, None
+    try:
+        found, data = os.fstat(fd), os.read(fd, _HEAD_BYTES)  # what changes then is seen
+    except OSError:
+        return None, None
+    finally:
+        os.close(fd)
+    end = data.find(TASKS_MARK)
+    if end < 0:
+        return None, None
+    try:
+        head = loads(data[:end] + b"}")
+    except (ValueError, RecursionError):
+        return None, None
+    return (head, found) if isinstance(head, dict) else (None, None)
 
 
 def open_regular(path: str) -> BinaryIO:
@@ -228,29 +259,6 @@ def read_answer(paths: SessionPaths, task_id: str) -> str | None:
 
 
 # -- status.json ----------------------------------------------------------------------------
-
-
-def _read_head(path: str, loads: Loads) -> tuple[dict[str, Any] | None, os.stat_result | None]:
-    """The head line of a status.json of ours, without reading the tasks behind it."""
-    try:
-        # Of 10,000 sessions this is most of the work. It does not wait on a named pipe either.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return None, None
-    try:
-        found, data = os.fstat(fd), os.read(fd, _HEAD_BYTES)  # what changes then is seen
-    except OSError:
-        return None, None
-    finally:
-        os.close(fd)
-    end = data.find(TASKS_MARK)
-    if end < 0:
-        return None, None
-    try:
-        head = loads(data[:end] + b"}")
-    except (ValueError, RecursionError):
-        return None, None
-    return (head, found) if isinstance(head, dict) else (None, None)
 
 
 def _read_whole(
