@@ -20,8 +20,8 @@ from cpr_nb.model import states
 from cpr_nb.store import cache as files
 from cpr_nb.store.cache import ABSENT, Signature
 from cpr_nb.store.catalog import session_names
-from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
-from cpr_nb.store.read import Snapshot, read_head, read_session
+from cpr_nb.store.layout import SESSION_PREFIX
+from cpr_nb.store.read import head_bytes, read_session
 from cpr_nb.store.rows import session_row
 
 # By these the sessions are ordered and chosen; nobody sees them.
@@ -123,8 +123,8 @@ class _Fresh:
         self._full = full
         self._signatures: list[Signature] = []
         self._digests: list[str] = []
-        self._usual: list[dict[str, Any]] = []  # heads of sessions of ours that have ended
-        self._usual_roots: list[str] = []
+        self._usual: list[_Head] = []
+        self._usual_names: list[str] = []
         self._odd = Builder(columns)
         self._began = time.perf_counter()
         self._settled_ns = files.settled_before_ns(files.now_ns())
@@ -133,14 +133,14 @@ class _Fresh:
         """Reads sessions, of which the numbers and the folders are given."""
         others = []
         for number, name in [] if self._full else sessions:
-            root = f"{self._directory}/{name}"
-            head, stat = read_head(f"{root}/status.json", loads)
-            if head is None or stat is None or not _is_usual(head):
+            read = head_bytes(f"{self._directory}/{name}/status.json")
+            head = _usual_head(read[0]) if read is not None else None
+            if head is None or read is None:
                 others.append((number, name))
                 continue
             self._usual.append(head)
-            self._usual_roots.append(root)
-            self._note(number, files.signature(stat), "")
+            self._usual_names.append(name)
+            self._note(number, files.signature(read[1]), "")
         for number, name in sessions if self._full else others:
             self._read_odd(number, name)
 
@@ -174,7 +174,7 @@ class _Fresh:
         odd = self._odd.frame()
         if not self._usual:
             return odd
-        lists = _usual_rows(self._usual_roots, self._usual)
+        lists = _usual_rows(self._usual_names, self._usual)
         usual = frame({c.name: array(lists[c.name], c.dtype) for c in self._columns})
         return joined([usual, odd]) if len(odd) else usual
 
@@ -203,39 +203,57 @@ class _Fresh:
         )
 
 
-def _is_usual(head: dict[str, Any]) -> bool:
-    return "schema_version" in head and head.get("overall_status") in states.ENDED_STATES
+class _Head(msgspec.Struct, gc=False):
+    """The head of a session of ours: what `session_row` takes of one that has ended."""
+
+    schema_version: Any
+    overall_status: Any
+    created_at: str
+    duration_s: float
+    start_time: Any = None
+    name: Any = None
+    total: Any = None
+    n_pending: Any = None
+    n_running: Any = None
+    n_succeeded: Any = None
+    n_failed: Any = None
+    n_denials: Any = None
+    cost_usd: Any = None
 
 
-def _usual_rows(roots: list[str], heads: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """The columns of `session_row` of sessions of ours that have ended, all at once."""
+_HEADS = msgspec.json.Decoder(_Head)
 
-    def values(name: str) -> list[Any]:
-        return [head.get(name) for head in heads]
 
-    def counts(name: str) -> list[int]:
-        return [value if type(value) is int else 0 for value in values(name)]
+def _usual_head(data: bytes) -> _Head | None:
+    """A head of a session of ours that has ended, if it is made as they all are."""
+    try:
+        head = _HEADS.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return head if head.overall_status in states.ENDED_STATES and head.created_at else None
 
-    begin = len(roots[0]) - len(roots[0].rpartition(SESSION_PREFIX)[2])
+
+def _usual_rows(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
+    """The columns of `session_row` of such sessions."""
     lists: dict[str, list[Any]] = {
-        "session_id": [root[begin:] for root in roots],
-        "name": values("name"),
-        "state": values("overall_status"),
-        "created_at": values("created_at"),
-        "duration_s": values("duration_s"),
-        "n_tasks": counts("total"),
-        "cost_usd": values("cost_usd"),
-        START: counts("start_time"),
-        CREATED: values("created_at"),
+        "session_id": [name[len(SESSION_PREFIX) :] for name in names],
+        "name": [head.name for head in heads],
+        "state": [head.overall_status for head in heads],
+        "created_at": [head.created_at for head in heads],
+        "duration_s": [head.duration_s for head in heads],
+        "n_tasks": [head.total for head in heads],
+        "n_pending": [head.n_pending for head in heads],
+        "n_running": [head.n_running for head in heads],
+        "n_succeeded": [head.n_succeeded for head in heads],
+        "n_failed": [head.n_failed for head in heads],
+        "n_denials": [head.n_denials for head in heads],
+        "cost_usd": [head.cost_usd for head in heads],
+        START: [head.start_time for head in heads],
+        CREATED: [head.created_at for head in heads],
     }
-    for name in ("n_pending", "n_running", "n_succeeded", "n_failed", "n_denials"):
-        lists[name] = counts(name)
-    for name, kinds in (("created_at", {str}), ("duration_s", {int, float})):
-        found = lists[name]
-        for row, value in enumerate(found) if set(map(type, found)) - kinds else ():
-            if type(value) not in kinds:  # then it is made of other fields
-                paths, state = SessionPaths(roots[row]), lists["state"][row]
-                found[row] = session_row(Snapshot(paths, heads[row], None, state), full=False)[name]
+    for name in (START, *(name for name in lists if name.startswith("n_"))):
+        # What is no count is 0, as `Snapshot.count` has it.
+        lists[name] = [value if type(value) is int else 0 for value in lists[name]]
     return lists
 
 
