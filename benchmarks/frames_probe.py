@@ -7,6 +7,7 @@ wall time, the memory before it and the largest after it as JSON.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -52,17 +53,18 @@ def _memory_bytes(name: str) -> int:
 # -- rivals -----------------------------------------------------------------------------------
 
 
-def _read(*patterns: str) -> Callable[[Path], list[int]]:
-    """Reads the bytes of files, and no more."""
+def _read(*names: str, ending: str = "") -> Callable[[Path], list[int]]:
+    """Reads the bytes of files, and no more: those of these names, and of this ending."""
 
     def read(folder: Path) -> list[int]:
         sizes = []
-        for session in folder.iterdir():
-            for pattern in patterns:
-                names = session.glob(pattern) if "*" in pattern else (session / pattern,)
-                for path in names:
-                    with path.open("rb") as file:
-                        sizes.append(len(file.read()))
+        for session in [entry.path for entry in os.scandir(folder) if entry.name[0] != "."]:
+            wanted = list(names)
+            if ending:
+                wanted += [name for name in os.listdir(session) if name.endswith(ending)]
+            for name in wanted:
+                with open(f"{session}/{name}", "rb") as file:
+                    sizes.append(len(file.read()))
         return sizes
 
     return read
@@ -132,8 +134,8 @@ def _pyarrow(folder: Path) -> Any:
 
 _RIVALS: dict[str, Callable[[Path], Any]] = {
     "read-heads": _read("status.json"),
-    "read-tasks": _read("status.json", "session.json", "task-*.txt"),
-    "read-streams": _read("task-*.jsonl"),
+    "read-tasks": _read("status.json", "session.json", ending=".txt"),
+    "read-streams": _read(ending=".jsonl"),
     "json": _json_loop,
     "read_json": _read_json,
     "pyarrow": _pyarrow,

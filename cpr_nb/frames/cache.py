@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from cpr_nb.frames.build import joined
-from cpr_nb.frames.columns import Column, table
+from cpr_nb.frames.cells import array, frame
+from cpr_nb.frames.columns import Column
 from cpr_nb.frames.packs import Pack, open_pack, pack
 from cpr_nb.store import cache as files
 from cpr_nb.store.cache import ABSENT
@@ -51,19 +52,27 @@ _SIGNATURE = [column.name for column in _INDEX[1:5]]
 _DTYPES = {column.name: column.dtype for column in _INDEX}
 
 
-class Entry(NamedTuple):
-    """A session whose rows may be kept; its fields are the columns of the index."""
+class Index(NamedTuple):
+    """Sessions whose rows may be kept; the fields are columns, ``signature`` is four."""
 
-    name: str
-    inode: int
-    size_bytes: int
-    mtime_ns: int
-    ctime_ns: int
-    files: str
-    digest: str
-    weight_bytes: int
-    start: int
-    n_rows: int
+    name: list[str]
+    signature: Integers
+    files: list[str]
+    digest: list[str]
+    weight_bytes: Integers
+    start: Integers
+    n_rows: Integers
+
+    def table(self) -> pd.DataFrame:
+        """The same as a table."""
+        columns = {**self._asdict(), **dict(zip(_SIGNATURE, self.signature.T, strict=True))}
+        return frame({name: _column(columns[name], dtype) for name, dtype in _DTYPES.items()})
+
+
+def _column(values: list[str] | Integers, dtype: str) -> Any:
+    if isinstance(values, list):
+        return array(values, dtype)
+    return pd.arrays.IntegerArray(values.astype(np.int64), np.zeros(len(values), bool))
 
 
 class Found(NamedTuple):
@@ -179,13 +188,11 @@ class Cache:
 
     # -- keeping ----------------------------------------------------------------------------
 
-    def save(
-        self, entries: Sequence[Entry], rows: pd.DataFrame, took_s: float, *, everything: bool
-    ) -> None:
+    def save(self, index: Index, rows: pd.DataFrame, took_s: float, *, everything: bool) -> None:
         """Keeps the rows of sessions, if they were worth it.
 
         Args:
-            entries: The sessions.
+            index: The sessions.
             rows: The table with their rows.
             took_s: How long it took to read them.
             everything: Whether all sessions of the directory were looked for: then what was not
@@ -193,9 +200,9 @@ class Cache:
         """
         if everything:
             self._tidy()
-        if not entries or took_s < WORTH_S:
+        if not index.name or took_s < WORTH_S:
             return
-        fresh = table((entry._asdict() for entry in entries), _INDEX)
+        fresh = index.table()
         small = [u for u in self._used if 0 < u.entries["weight_bytes"].sum() < PACK_BYTES // 2]
         if len(small) < MAX_SMALL:
             small = []
@@ -274,10 +281,10 @@ def look(root: str, names: str) -> tuple[str, bool, int]:
         A digest of their signatures, whether a later change of any of them will show, and how
         much they hold in bytes.
     """
-    now_ns = files.now_ns()
+    settled_ns = files.settled_before_ns(files.now_ns())
     found = [files.signature_of(f"{root}/{name}") for name in names.split("/")]
     packed = struct.pack(f"<{4 * len(found)}q", *(part for each in found for part in each))
-    settled = all(files.is_settled(each, now_ns) for each in found)
+    settled = all(each[2] < settled_ns for each in found)
     size = sum(each[1] for each in found)
     return hashlib.blake2b(packed, digest_size=16).hexdigest(), settled, size
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from cpr_nb.frames import cache, choice
 from cpr_nb.frames.build import Builder, joined
-from cpr_nb.frames.cache import Cache, Entry, Found
+from cpr_nb.frames.cache import Cache, Found
 from cpr_nb.frames.columns import Column
 from cpr_nb.frames.growth import GROWING
 from cpr_nb.frames.heads import Heads, loads
@@ -62,7 +62,7 @@ def gather(
     for number in np.flatnonzero(found.source < 0).tolist():
         reader.read(number, found)
     took_s, new = reader.took_s, reader.lasting.frame()
-    kept.save(reader.entries, new, took_s, everything=everything)
+    kept.save(reader.index(), new, took_s, everything=everything)
     tables = [*found.tables, new, reader.passing.frame()]
     table = _together(tables, found)
     if wanted is not None:
@@ -99,6 +99,18 @@ def _together(tables: list[pd.DataFrame], found: Found) -> pd.DataFrame:
     return cache.taken(joined(used), cache.ranges(first[source] + start, n_rows))
 
 
+class _Entry(NamedTuple):
+    """A session whose rows may be kept: the fields of `cache.Index`."""
+
+    name: str
+    signature: files.Signature
+    files: str
+    digest: str
+    weight_bytes: int
+    start: int = 0
+    n_rows: int = 0
+
+
 class _Reader:
     """Reads the tasks of sessions.
 
@@ -111,7 +123,7 @@ class _Reader:
 
     def __init__(self, heads: Heads, name: str, columns: list[Column], *, full: bool) -> None:
         self.lasting, self.passing = Builder(columns), Builder(columns)
-        self.entries: list[Entry] = []
+        self.entries: list[_Entry] = []
         self.problems: list[Problem] = []
         self._heads = heads
         self._name = name
@@ -156,7 +168,15 @@ class _Reader:
         if entry is not None and len(self.problems) == n_problems:
             self.entries.append(entry._replace(start=start, n_rows=n_rows))
 
-    def _entry(self, number: int, view: View, before: files.Signature) -> Entry | None:
+    def index(self) -> cache.Index:
+        """The sessions whose rows may be kept."""
+        lists: list[Any] = [list(values) for values in zip(*self.entries, strict=True)]
+        name, signature, others, digest, *numbers = lists or [[] for _ in _Entry._fields]
+        weight, start, n_rows = (np.array(values, np.int64) for values in numbers)
+        signatures = np.array(signature, np.int64).reshape(-1, len(files.ABSENT))
+        return cache.Index(name, signatures, others, digest, weight, start, n_rows)
+
+    def _entry(self, number: int, view: View, before: files.Signature) -> _Entry | None:
         """What to note of a session so that its rows may be kept; None if they may change."""
         stat = view.snapshot.stat
         if not self._may_keep or stat is None:
@@ -172,7 +192,7 @@ class _Reader:
         if not settled or files.signature_of(view.snapshot.paths.root) != before:
             return None
         folder = self._heads.names[number]
-        return Entry(folder, *status, together, digest, size + stat.st_size, 0, 0)
+        return _Entry(folder, status, together, digest, size + stat.st_size)
 
 
 def unreadable(snapshot: Snapshot) -> Problem:

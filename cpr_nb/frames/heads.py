@@ -12,14 +12,16 @@ import pandas as pd
 
 from cpr_nb.frames import cache
 from cpr_nb.frames.build import Builder, joined
-from cpr_nb.frames.cache import Cache, Entry, Found, Integers
-from cpr_nb.frames.columns import Column, series
+from cpr_nb.frames.cache import Cache, Found, Integers
+from cpr_nb.frames.cells import array, frame, series
+from cpr_nb.frames.columns import Column
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store import cache as files
 from cpr_nb.store.cache import ABSENT, Signature
 from cpr_nb.store.catalog import session_names
-from cpr_nb.store.read import read_session
+from cpr_nb.store.layout import SESSION_PREFIX
+from cpr_nb.store.read import head_bytes, read_session
 from cpr_nb.store.rows import session_row
 
 # By these the sessions are ordered and chosen; nobody sees them.
@@ -91,17 +93,17 @@ def read_heads(directory: str, *, full: bool = False) -> Heads:
     names = list(session_names(directory))
     found = kept.find(names)
     fresh = _Fresh(directory, mine, full=full)
-    for number in np.flatnonzero(found.source < 0).tolist():
-        fresh.read(number, names[number])
-    took_s, new = fresh.took_s, fresh.builder.frame()
-    rows = _rows(found, fresh, new)
+    fresh.read([(n, names[n]) for n in np.flatnonzero(found.source < 0).tolist()])
+    took_s, new = fresh.took_s, fresh.frame()
+    rows = _rows(found, fresh.numbers, new)
     order = _order(found, rows, names)
     if full:
         paths = series([f"{directory}/{name}" for name in names], "string")
         rows = rows.assign(**{_PATH: paths})[[column.name for column in mine]]
-    found.signatures[fresh.numbers] = np.array(fresh.signatures, np.int64).reshape(-1, len(ABSENT))
-    kept.save(fresh.entries(names, order), new, took_s, everything=True)
-    return Heads(directory, names, rows, found.signatures, fresh.unreadable).taken(order)
+    lasting = fresh.lasting(found.signatures)
+    heads = Heads(directory, names, rows, found.signatures, fresh.unreadable).taken(order)
+    kept.save(fresh.index(names, order, lasting), new, took_s, everything=True)
+    return heads
 
 
 class _Fresh:
@@ -114,34 +116,52 @@ class _Fresh:
     """
 
     def __init__(self, directory: str, columns: list[Column], *, full: bool) -> None:
-        self.builder = Builder(columns)
         self.numbers: list[int] = []
-        self.signatures: list[Signature] = []
-        self._digests: list[str] = []
         self.unreadable: dict[str, str] = {}
+        self._columns = columns
         self._directory = directory
         self._full = full
+        self._signatures: list[Signature] = []
+        self._digests: list[str] = []
+        self._usual: list[_Head] = []
+        self._usual_names: list[str] = []
+        self._odd = Builder(columns)
         self._began = time.perf_counter()
+        self._settled_ns = files.settled_before_ns(files.now_ns())
 
-    def read(self, number: int, name: str) -> None:
-        """Reads one."""
-        now_ns = files.now_ns()
+    def read(self, sessions: list[tuple[int, str]]) -> None:
+        """Reads sessions, of which the numbers and the folders are given."""
+        others = []
+        for number, name in [] if self._full else sessions:
+            read = head_bytes(f"{self._directory}/{name}/status.json")
+            head = _usual_head(read[0]) if read is not None else None
+            if head is None or read is None:
+                others.append((number, name))
+                continue
+            self._usual.append(head)
+            self._usual_names.append(name)
+            self._note(number, files.signature(read[1]), "")
+        for number, name in sessions if self._full else others:
+            self._read_odd(number, name)
+
+    def _read_odd(self, number: int, name: str) -> None:
         root = f"{self._directory}/{name}"
         digest, settled, _ = cache.look(root, _RUNNER) if self._full else ("", True, 0)
         snapshot = read_session(root, tasks=False, loads=loads)
         row = session_row(snapshot, full=self._full)
         row[START] = snapshot.count("start_time")
         row[CREATED] = snapshot.head.get("created_at")
-        self.builder.add_rows([row])
-        mine = ABSENT
-        if snapshot.state in states.ENDED_STATES and snapshot.stat is not None and settled:
-            mine = files.signature(snapshot.stat)
-            mine = mine if files.is_settled(mine, now_ns) else ABSENT
-        elif snapshot.state == states.UNREADABLE:
+        self._odd.add_rows([row])
+        if snapshot.state == states.UNREADABLE:
             # A head alone does not tell the reason.
             self.unreadable[name] = snapshot.problem or read_session(root).problem
+        ended = snapshot.state in states.ENDED_STATES and settled
+        stat = snapshot.stat if ended else None
+        self._note(number, ABSENT if stat is None else files.signature(stat), digest)
+
+    def _note(self, number: int, signature: Signature, digest: str) -> None:
         self.numbers.append(number)
-        self.signatures.append(mine)
+        self._signatures.append(signature)
         self._digests.append(digest)
 
     @property
@@ -149,21 +169,98 @@ class _Fresh:
         """How long it took so far."""
         return time.perf_counter() - self._began
 
-    def entries(self, names: list[str], order: Integers) -> list[Entry]:
-        """Those that may be kept, in this order of all names."""
-        rows = {number: row for row, number in enumerate(self.numbers)}
-        others = _RUNNER if self._full else ""
-        return [
-            Entry(names[n], *self.signatures[row], others, self._digests[row], _WEIGHT, row, 1)
-            for n in order.tolist()
-            if (row := rows.get(n)) is not None and self.signatures[row] != ABSENT
-        ]
+    def frame(self) -> pd.DataFrame:
+        """The rows, in the order of the numbers."""
+        odd = self._odd.frame()
+        if not self._usual:
+            return odd
+        lists = _usual_rows(self._usual_names, self._usual)
+        usual = frame({c.name: array(lists[c.name], c.dtype) for c in self._columns})
+        return joined([usual, odd]) if len(odd) else usual
+
+    def lasting(self, signatures: Integers) -> Integers:
+        """Sets the signatures of those that will not change any more; the rows of these."""
+        mine = np.array(self._signatures, np.int64).reshape(-1, len(ABSENT))
+        mine[mine[:, 2] >= self._settled_ns] = ABSENT
+        signatures[self.numbers] = mine
+        return np.flatnonzero(mine.any(axis=1))
+
+    def index(self, names: list[str], order: Integers, lasting: Integers) -> cache.Index:
+        """What is kept of them, in this order of all names."""
+        numbers = np.array(self.numbers, np.int64)
+        place = np.empty(len(names), np.int64)
+        place[order] = np.arange(len(names))
+        rows = lasting[np.argsort(place[numbers[lasting]])]
+        at = rows.tolist()
+        return cache.Index(
+            name=[names[self.numbers[row]] for row in at],
+            signature=np.array(self._signatures, np.int64).reshape(-1, len(ABSENT))[rows],
+            files=[_RUNNER if self._full else ""] * len(at),
+            digest=[self._digests[row] for row in at],
+            weight_bytes=np.full(len(at), _WEIGHT),
+            start=rows,
+            n_rows=np.ones(len(at), np.int64),
+        )
 
 
-def _rows(found: Found, fresh: _Fresh, new: pd.DataFrame) -> pd.DataFrame:
+class _Head(msgspec.Struct, gc=False):
+    """The head of a session of ours: what `session_row` takes of one that has ended."""
+
+    schema_version: Any
+    overall_status: Any
+    created_at: str
+    duration_s: float
+    start_time: Any = None
+    name: Any = None
+    total: Any = None
+    n_pending: Any = None
+    n_running: Any = None
+    n_succeeded: Any = None
+    n_failed: Any = None
+    n_denials: Any = None
+    cost_usd: Any = None
+
+
+_HEADS = msgspec.json.Decoder(_Head)
+
+
+def _usual_head(data: bytes) -> _Head | None:
+    """A head of a session of ours that has ended, if it is made as they all are."""
+    try:
+        head = _HEADS.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return head if head.overall_status in states.ENDED_STATES and head.created_at else None
+
+
+def _usual_rows(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
+    """The columns of `session_row` of such sessions."""
+    lists: dict[str, list[Any]] = {
+        "session_id": [name[len(SESSION_PREFIX) :] for name in names],
+        "name": [head.name for head in heads],
+        "state": [head.overall_status for head in heads],
+        "created_at": [head.created_at for head in heads],
+        "duration_s": [head.duration_s for head in heads],
+        "n_tasks": [head.total for head in heads],
+        "n_pending": [head.n_pending for head in heads],
+        "n_running": [head.n_running for head in heads],
+        "n_succeeded": [head.n_succeeded for head in heads],
+        "n_failed": [head.n_failed for head in heads],
+        "n_denials": [head.n_denials for head in heads],
+        "cost_usd": [head.cost_usd for head in heads],
+        START: [head.start_time for head in heads],
+        CREATED: [head.created_at for head in heads],
+    }
+    for name in (START, *(name for name in lists if name.startswith("n_"))):
+        # What is no count is 0, as `Snapshot.count` has it.
+        lists[name] = [value if type(value) is int else 0 for value in lists[name]]
+    return lists
+
+
+def _rows(found: Found, numbers: list[int], new: pd.DataFrame) -> pd.DataFrame:
     """The rows of all sessions, in the order in which they were found."""
-    found.source[fresh.numbers] = len(found.tables)
-    found.start[fresh.numbers] = range(len(fresh.numbers))
+    found.source[numbers] = len(found.tables)
+    found.start[numbers] = range(len(numbers))
     tables = [*found.tables, new]
     first = np.cumsum([0, *(len(each) for each in tables)])
     return cache.taken(joined(tables), first[found.source] + found.start)
@@ -173,7 +270,9 @@ def _order(found: Found, rows: pd.DataFrame, names: list[str]) -> Integers:
     """The newest first, as `catalog.list_sessions` has them."""
     if len(found.tables) == 1 and not (found.source > 0).any():
         return np.argsort(found.start)  # it was kept in this order
-    starts = rows[START].to_numpy("int64", na_value=0).tolist()
+    starts = rows[START].to_numpy("int64", na_value=0)
+    if len(np.unique(starts)) == len(starts):
+        return np.argsort(starts)[::-1]
     created = rows[CREATED].fillna("").tolist()
-    keys = list(zip(starts, created, names, strict=True))
+    keys = list(zip(starts.tolist(), created, names, strict=True))
     return np.array(sorted(range(len(keys)), key=keys.__getitem__, reverse=True), np.int64)

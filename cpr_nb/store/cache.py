@@ -43,13 +43,17 @@ def signature_of(path: str) -> Signature:
 
 
 def now_ns() -> int:
-    """The time by which `is_settled` judges."""
+    """The time of the files."""
     return time.time_ns()
 
 
-def is_settled(found: Signature, now_ns: int) -> bool:
-    """Whether a later change will show; ``now_ns`` is from before the file was looked at."""
-    return found[2] < now_ns - int(SETTLED_S * 1e9)
+def settled_before_ns(now_ns: int) -> int:
+    """What was changed before this has settled: a later change will show in its times.
+
+    Args:
+        now_ns: The time before the file was looked at, `now_ns`.
+    """
+    return now_ns - int(SETTLED_S * 1e9)
 
 
 def names(directory: str, begin: str) -> list[str]:

@@ -36,7 +36,7 @@ def read_heads(directory: str, names: Iterable[str]) -> list[Snapshot]:
     Returns:
         A snapshot without tasks of each, in the same order.
     """
-    known, now_ns = _load(directory), cache.now_ns()
+    known, settled_ns = _load(directory), cache.settled_before_ns(cache.now_ns())
     found: list[Snapshot] = []
     lasting: dict[str, tuple[cache.Signature, dict[str, Any]]] = {}
     n_new, took_s = 0, 0.0
@@ -53,7 +53,7 @@ def read_heads(directory: str, names: Iterable[str]) -> list[Snapshot]:
         found.append(snapshot)
         if snapshot.stat is not None and snapshot.state in states.ENDED_STATES:
             signature = cache.signature(snapshot.stat)
-            if cache.is_settled(signature, now_ns):
+            if signature[2] < settled_ns:
                 lasting[name] = (signature, snapshot.head)
                 n_new += 1
     if n_new and took_s >= WORTH_S:

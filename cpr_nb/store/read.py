@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     Loads = Callable[[bytes], Any]
+    _Read = tuple[dict[str, Any] | None, os.stat_result | None, str]
 
 #: How long a seed session may say "running" without a sign of life.
 STALE_AFTER_S = 600.0
@@ -108,10 +109,7 @@ def read_session(root: str, *, tasks: bool = True, loads: Loads = json.loads) ->
 
 
 def _read_once(paths: SessionPaths, tasks: bool, loads: Loads) -> Snapshot:
-    status, found = None, None
-    if not tasks:
-        status, found = _read_head(paths.status, loads)
-    problem = ""
+    status, found, problem = (None, None, "") if tasks else _read_head(paths, loads)
     if status is None:
         status, found, problem = _read_whole(paths, loads)
     if status is None:
@@ -121,6 +119,30 @@ def _read_once(paths: SessionPaths, tasks: bool, loads: Loads) -> Snapshot:
     _complete(status, task_list)
     state = state_of(paths, status)
     return Snapshot(paths, status, task_list if tasks else None, state, stat=found)
+
+
+def head_bytes(path: str) -> tuple[bytes, os.stat_result] | None:
+    """The head of a status.json of ours, without reading the tasks behind it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The head as JSON, and what the system says of the file; None if it has another form.
+    """
+    try:
+        # Of 10,000 sessions this is most of the work. It does not wait on a named pipe either.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        found, data = os.fstat(fd), os.read(fd, _HEAD_BYTES)  # what changes then is seen
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    end = data.find(TASKS_MARK)
+    return (data[:end] + b"}", found) if end >= 0 else None
 
 
 def open_regular(path: str) -> BinaryIO:
@@ -230,32 +252,19 @@ def read_answer(paths: SessionPaths, task_id: str) -> str | None:
 # -- status.json ----------------------------------------------------------------------------
 
 
-def _read_head(path: str, loads: Loads) -> tuple[dict[str, Any] | None, os.stat_result | None]:
-    """The head line of a status.json of ours, without reading the tasks behind it."""
-    try:
-        # Of 10,000 sessions this is most of the work. It does not wait on a named pipe either.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return None, None
-    try:
-        found, data = os.fstat(fd), os.read(fd, _HEAD_BYTES)  # what changes then is seen
-    except OSError:
-        return None, None
-    finally:
-        os.close(fd)
-    end = data.find(TASKS_MARK)
-    if end < 0:
-        return None, None
-    try:
-        head = loads(data[:end] + b"}")
-    except (ValueError, RecursionError):
-        return None, None
-    return (head, found) if isinstance(head, dict) else (None, None)
+def _read_head(paths: SessionPaths, loads: Loads) -> _Read:
+    read = head_bytes(paths.status)
+    if read is not None:
+        try:
+            head = loads(read[0])
+        except (ValueError, RecursionError):
+            head = None
+        if isinstance(head, dict):
+            return head, read[1], ""
+    return None, None, ""
 
 
-def _read_whole(
-    paths: SessionPaths, loads: Loads
-) -> tuple[dict[str, Any] | None, os.stat_result | None, str]:
+def _read_whole(paths: SessionPaths, loads: Loads) -> _Read:
     problem = "status.json is empty"
     for attempt in range(_TRIES):
         try:
