@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
@@ -42,6 +43,9 @@ _skipped: list[str] = []
 # --- Nothing is left behind ---------------------------------------------------------------------
 
 
+_RUN = asyncio.run
+
+
 @pytest.fixture(autouse=True)
 def token(request: pytest.FixtureRequest) -> Iterator[str]:
     """What marks the processes of this test; at its end, nothing may be left of it."""
@@ -51,6 +55,7 @@ def token(request: pytest.FixtureRequest) -> Iterator[str]:
     folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
     yield token
     os.environ.pop(processes.TOKEN, None)
+    asyncio.run = _RUN  # a wait in a test of the browser, where a loop runs, has changed it
     if folder is not None:
         processes.await_runners(folder)
     left = before.left_since(token)

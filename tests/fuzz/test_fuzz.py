@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cpr_nb._retry import plan_retry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.broken import VALUES, broken_json
 
 import cpr_nb as cpr
+from cpr_nb._again import plan_retry
 from cpr_nb._resume import resume
 from cpr_nb.cli import render
 from cpr_nb.model import record, states
