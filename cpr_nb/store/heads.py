@@ -43,7 +43,7 @@ def read_heads(directory: str, names: Iterable[str]) -> list[Snapshot]:
     for name in names:
         root = f"{directory}/{name}"
         signature, head = known.get(name, (cache.ABSENT, {}))
-        if head and cache.signature_of(f"{root}/status.json") == signature:
+        if head and cache.signatures_of([f"{root}/status.json"])[0] == signature:
             found.append(Snapshot(SessionPaths(root), head, None, head["overall_status"]))
             lasting[name] = (signature, head)
             continue
@@ -52,7 +52,7 @@ def read_heads(directory: str, names: Iterable[str]) -> list[Snapshot]:
         took_s += time.perf_counter() - began
         found.append(snapshot)
         if snapshot.stat is not None and snapshot.state in states.ENDED_STATES:
-            signature = cache.signature(snapshot.stat)
+            [signature] = cache.signatures([snapshot.stat])
             if signature[2] < settled_ns:
                 lasting[name] = (signature, snapshot.head)
                 n_new += 1
