@@ -33,6 +33,7 @@ _HIDDEN = (
 )
 _PATH = "path"  # not kept: a results directory may move
 _RUNNER = "runner.json"
+_FAR_S = 1e15  # of no use as a time
 _WEIGHT = 1024  # of a session, in bytes; its head is no longer
 
 
@@ -152,8 +153,8 @@ class _Fresh:
         digest, settled, _ = cache.look(root, _RUNNER) if self._full else ("", True, 0)
         snapshot = read_session(root, tasks=False, loads=loads)
         row = session_row(snapshot, full=self._full)
-        row[START] = snapshot.count("start_time")
-        row[CREATED] = snapshot.head.get("created_at")
+        row[START] = int(max(-_FAR_S, min(_FAR_S, snapshot.count("start_time"))))
+        row[CREATED] = str(snapshot.head.get("created_at") or "")
         self._odd.add_rows([row])
         if snapshot.state == states.UNREADABLE:
             # A head alone does not tell the reason.
@@ -232,7 +233,9 @@ def _usual_head(data: bytes) -> _Head | None:
         head = _HEADS.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return head if head.overall_status in states.ENDED_STATES and head.created_at else None
+    start_s = head.start_time if type(head.start_time) is int else 0
+    usual = head.overall_status in states.ENDED_STATES and head.created_at
+    return head if usual and 0 <= head.duration_s < _FAR_S > abs(start_s) else None
 
 
 def _usual_rows(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
