@@ -17,13 +17,16 @@ from cpr_nb.store.write import StatusWriter, dump, utc_iso
 
 _BEGAN_AT_S = 1_750_000_000
 _RECORDINGS = Path(__file__).resolve().parents[1] / "tests" / "model" / "recordings"
-# What the texts are made of: code and prose, with quotes, newlines and some that is not ASCII.
+# What the texts are made of: code and prose, with quotes and newlines; some have what is not
+# ASCII, too.
 _TEXT = (
     "def return self import value path error test file line None True session task the of and to "
     "in is for with it as on be at by from or an not events stream result reads writes 'name' "
-    '"quoted" {x} [i] (n) += == -> # — ✓ é'
+    '"quoted" {x} [i] (n) += == -> #'
 )
 _WORDS = _TEXT.split()
+_RARE_WORDS = ["—", "✓", "é", "→"]
+_RARE = 0.2
 
 
 def write_session(
@@ -179,7 +182,8 @@ class _Agent:
 
     def _words(self, mean_bytes: int) -> str:
         size = min(20.0 * mean_bytes, self._chance.expovariate(1 / mean_bytes))
-        found: list[str] = []
+        rare = self._chance.random() < _RARE
+        found = [self._chance.choice(_RARE_WORDS)] if rare else []
         while size > 0:
             found.append(self._chance.choice(_WORDS))
             size -= len(found[-1]) + 1

@@ -74,6 +74,7 @@ def _add_stream(view: View, builder: Builder, same: dict[str, Any]) -> None:
 
 
 _NONE: list[_Block] = []
+_NO_INPUT = ("", "null")
 
 
 class EventReading(Reading):
@@ -86,7 +87,7 @@ class EventReading(Reading):
     def __init__(self) -> None:
         super().__init__()
         self.lists: dict[str, list[Any]] = {name: [] for name in self.COLUMNS}
-        self._tools: dict[str, Any] = {}  # id of a call → its tool
+        self._tools: dict[Any, Any] = {}  # id of a call → its tool
 
     def take(self, events: list[_Event]) -> None:
         """Takes events, in order."""
@@ -106,11 +107,12 @@ class EventReading(Reading):
             for block in blocks:
                 kind, tool = block.type, None
                 if kind == "tool_use":
-                    tool = tools[str(block.id)] = block.name
-                    add_text(_raw_text(block.input))
+                    tool = tools[block.id] = block.name
+                    text = str(block.input, "utf-8", "replace")
+                    add_text(None if text in _NO_INPUT else text)
                 elif kind == "tool_result":
-                    tool = tools.get(str(block.tool_use_id))
-                    add_text(output_text(block.content))
+                    tool, content = tools.get(block.tool_use_id), block.content
+                    add_text(content if isinstance(content, str) else output_text(content))
                 else:
                     add_text(block.thinking if kind == "thinking" else block.text)
                 add_at(event.timestamp)
@@ -141,17 +143,11 @@ class EventReading(Reading):
         return drained
 
 
-def _raw_text(raw: msgspec.Raw) -> str | None:
-    """JSON as it was written; None if there is none."""
-    text = str(raw, "utf-8", "replace")
-    return None if text == "null" or not text else text
-
-
 def _first_text(said: Iterable[object]) -> str | None:
     return next((words for words in said if isinstance(words, str)), None)
 
 
-def _blocks(event: dict[str, Any], tools: dict[str, object]) -> Iterator[dict[str, Any]]:
+def _blocks(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[dict[str, Any]]:
     """The rows of any event, whatever stands in it."""
     message = event.get("message")
     message = message if isinstance(message, dict) else {}
@@ -174,18 +170,22 @@ def _blocks(event: dict[str, Any], tools: dict[str, object]) -> Iterator[dict[st
         }
 
 
-def _block(block: dict[str, Any], tools: dict[str, object]) -> dict[str, Any]:
+def _block(block: dict[str, Any], tools: dict[Any, Any]) -> dict[str, Any]:
     kind = block.get("type")
     row: dict[str, Any] = {"subtype": kind}
     if kind == "tool_use":
-        row["tool"] = tools[str(block.get("id"))] = block.get("name")
+        row["tool"] = tools[_key(block.get("id"))] = block.get("name")
         row["text"] = as_json(block.get("input"))
     elif kind == "tool_result":
-        row["tool"] = tools.get(str(block.get("tool_use_id")))
+        row["tool"] = tools.get(_key(block.get("tool_use_id")))
         row["text"] = output_text(block.get("content"))
     else:
         row["text"] = block.get("thinking") if kind == "thinking" else block.get("text")
     return row
+
+
+def _key(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else str(value)
 
 
 # -- texts ----------------------------------------------------------------------------------

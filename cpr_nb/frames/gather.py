@@ -149,7 +149,7 @@ class _Reader:
         """Reads a session, and notes where its rows are."""
         folder = self._heads.names[number]
         root = f"{self._heads.directory}/{folder}"
-        before = files.signature_of(root)
+        before = files.signatures_of([root])
         snapshot = self.open(root)
         if snapshot is None:
             found.n_rows[number] = 0
@@ -176,12 +176,12 @@ class _Reader:
         signatures = np.array(signature, np.int64).reshape(-1, len(files.ABSENT))
         return cache.Index(name, signatures, others, digest, weight, start, n_rows)
 
-    def _entry(self, number: int, view: View, before: files.Signature) -> _Entry | None:
+    def _entry(self, number: int, view: View, before: list[files.Signature]) -> _Entry | None:
         """What to note of a session so that its rows may be kept; None if they may change."""
         stat = view.snapshot.stat
         if not self._may_keep or stat is None:
             return None
-        status = files.signature(stat)
+        [status] = files.signatures([stat])
         if status != tuple(self._heads.signatures[number].tolist()):
             return None  # it has not ended, or not long ago
         names = sources(self._name, view, full=self._full)
@@ -189,7 +189,7 @@ class _Reader:
             return None
         together = "/".join(names)
         digest, settled, size = cache.look(view.snapshot.paths.root, together)
-        if not settled or files.signature_of(view.snapshot.paths.root) != before:
+        if not settled or files.signatures_of([view.snapshot.paths.root]) != before:
             return None
         folder = self._heads.names[number]
         return _Entry(folder, status, together, digest, size + stat.st_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from cpr_nb.frames.columns import Column
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store import cache as files
-from cpr_nb.store.cache import ABSENT, Signature
+from cpr_nb.store.cache import ABSENT
 from cpr_nb.store.catalog import session_names
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import head_bytes, read_session
@@ -32,6 +33,7 @@ _HIDDEN = (
 )
 _PATH = "path"  # not kept: a results directory may move
 _RUNNER = "runner.json"
+_FAR_S = 1e15  # of no use as a time
 _WEIGHT = 1024  # of a session, in bytes; its head is no longer
 
 
@@ -95,15 +97,15 @@ def read_heads(directory: str, *, full: bool = False) -> Heads:
     fresh = _Fresh(directory, mine, full=full)
     fresh.read([(n, names[n]) for n in np.flatnonzero(found.source < 0).tolist()])
     took_s, new = fresh.took_s, fresh.frame()
-    rows = _rows(found, fresh.numbers, new)
-    order = _order(found, rows, names)
+    rows, order = _ordered(found, fresh.numbers, new, names)
+    names = [names[number] for number in order.tolist()]
     if full:
         paths = series([f"{directory}/{name}" for name in names], "string")
         rows = rows.assign(**{_PATH: paths})[[column.name for column in mine]]
-    lasting = fresh.lasting(found.signatures)
-    heads = Heads(directory, names, rows, found.signatures, fresh.unreadable).taken(order)
-    kept.save(fresh.index(names, order, lasting), new, took_s, everything=True)
-    return heads
+    signatures = fresh.signatures()
+    found.signatures[fresh.numbers] = signatures
+    kept.save(fresh.index(order, signatures), new, took_s, everything=True)
+    return Heads(directory, names, rows, found.signatures[order], fresh.unreadable)
 
 
 class _Fresh:
@@ -121,10 +123,10 @@ class _Fresh:
         self._columns = columns
         self._directory = directory
         self._full = full
-        self._signatures: list[Signature] = []
+        self._names: list[str] = []
+        self._stats: list[os.stat_result | None] = []  # None if it may change
         self._digests: list[str] = []
         self._usual: list[_Head] = []
-        self._usual_names: list[str] = []
         self._odd = Builder(columns)
         self._began = time.perf_counter()
         self._settled_ns = files.settled_before_ns(files.now_ns())
@@ -139,8 +141,10 @@ class _Fresh:
                 others.append((number, name))
                 continue
             self._usual.append(head)
-            self._usual_names.append(name)
-            self._note(number, files.signature(read[1]), "")
+            self._stats.append(read[1])
+            self.numbers.append(number)
+            self._names.append(name)
+        self._digests = [""] * len(self.numbers)
         for number, name in sessions if self._full else others:
             self._read_odd(number, name)
 
@@ -149,20 +153,17 @@ class _Fresh:
         digest, settled, _ = cache.look(root, _RUNNER) if self._full else ("", True, 0)
         snapshot = read_session(root, tasks=False, loads=loads)
         row = session_row(snapshot, full=self._full)
-        row[START] = snapshot.count("start_time")
-        row[CREATED] = snapshot.head.get("created_at")
+        row[START] = int(max(-_FAR_S, min(_FAR_S, snapshot.count("start_time"))))
+        row[CREATED] = str(snapshot.head.get("created_at") or "")
         self._odd.add_rows([row])
         if snapshot.state == states.UNREADABLE:
             # A head alone does not tell the reason.
             self.unreadable[name] = snapshot.problem or read_session(root).problem
         ended = snapshot.state in states.ENDED_STATES and settled
-        stat = snapshot.stat if ended else None
-        self._note(number, ABSENT if stat is None else files.signature(stat), digest)
-
-    def _note(self, number: int, signature: Signature, digest: str) -> None:
-        self.numbers.append(number)
-        self._signatures.append(signature)
+        self._stats.append(snapshot.stat if ended else None)
         self._digests.append(digest)
+        self.numbers.append(number)
+        self._names.append(name)
 
     @property
     def took_s(self) -> float:
@@ -174,27 +175,29 @@ class _Fresh:
         odd = self._odd.frame()
         if not self._usual:
             return odd
-        lists = _usual_rows(self._usual_names, self._usual)
+        lists = _usual_rows(self._names[: len(self._usual)], self._usual)
         usual = frame({c.name: array(lists[c.name], c.dtype) for c in self._columns})
         return joined([usual, odd]) if len(odd) else usual
 
-    def lasting(self, signatures: Integers) -> Integers:
-        """Sets the signatures of those that will not change any more; the rows of these."""
-        mine = np.array(self._signatures, np.int64).reshape(-1, len(ABSENT))
-        mine[mine[:, 2] >= self._settled_ns] = ABSENT
-        signatures[self.numbers] = mine
-        return np.flatnonzero(mine.any(axis=1))
+    def signatures(self) -> Integers:
+        """Those of the status.json of each; `ABSENT` where it may still change."""
+        known = [stat for stat in self._stats if stat is not None]
+        made = np.zeros((len(self._stats), len(ABSENT)), np.int64)
+        there = [stat is not None for stat in self._stats]
+        made[there] = np.array(files.signatures(known), np.int64).reshape(-1, len(ABSENT))
+        made[made[:, 2] >= self._settled_ns] = ABSENT
+        return made
 
-    def index(self, names: list[str], order: Integers, lasting: Integers) -> cache.Index:
-        """What is kept of them, in this order of all names."""
-        numbers = np.array(self.numbers, np.int64)
-        place = np.empty(len(names), np.int64)
-        place[order] = np.arange(len(names))
-        rows = lasting[np.argsort(place[numbers[lasting]])]
+    def index(self, order: Integers, signatures: Integers) -> cache.Index:
+        """Those that may be kept, in this order of all sessions."""
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        rows = np.flatnonzero(signatures.any(axis=1))
+        rows = rows[np.argsort(place[np.array(self.numbers, np.int64)[rows]])]
         at = rows.tolist()
         return cache.Index(
-            name=[names[self.numbers[row]] for row in at],
-            signature=np.array(self._signatures, np.int64).reshape(-1, len(ABSENT))[rows],
+            name=[self._names[row] for row in at],
+            signature=signatures[rows],
             files=[_RUNNER if self._full else ""] * len(at),
             digest=[self._digests[row] for row in at],
             weight_bytes=np.full(len(at), _WEIGHT),
@@ -230,7 +233,9 @@ def _usual_head(data: bytes) -> _Head | None:
         head = _HEADS.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return head if head.overall_status in states.ENDED_STATES and head.created_at else None
+    start_s = head.start_time if type(head.start_time) is int else 0
+    usual = head.overall_status in states.ENDED_STATES and head.created_at
+    return head if usual and 0 <= head.duration_s < _FAR_S > abs(start_s) else None
 
 
 def _usual_rows(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
@@ -257,22 +262,25 @@ def _usual_rows(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
     return lists
 
 
-def _rows(found: Found, numbers: list[int], new: pd.DataFrame) -> pd.DataFrame:
-    """The rows of all sessions, in the order in which they were found."""
+def _ordered(
+    found: Found, numbers: list[int], new: pd.DataFrame, names: list[str]
+) -> tuple[pd.DataFrame, Integers]:
+    """The rows of all sessions, the newest first, and the numbers of the sessions."""
     found.source[numbers] = len(found.tables)
     found.start[numbers] = range(len(numbers))
     tables = [*found.tables, new]
-    first = np.cumsum([0, *(len(each) for each in tables)])
-    return cache.taken(joined(tables), first[found.source] + found.start)
+    rows = joined([table for table in tables if len(table)] or [new])
+    first = np.cumsum([0, *(len(table) for table in tables)])
+    at = first[found.source] + found.start
+    order = _order(rows, at, names)
+    return cache.taken(rows, at[order]), order
 
 
-def _order(found: Found, rows: pd.DataFrame, names: list[str]) -> Integers:
+def _order(rows: pd.DataFrame, at: Integers, names: list[str]) -> Integers:
     """The newest first, as `catalog.list_sessions` has them."""
-    if len(found.tables) == 1 and not (found.source > 0).any():
-        return np.argsort(found.start)  # it was kept in this order
-    starts = rows[START].to_numpy("int64", na_value=0)
+    starts = rows[START].to_numpy("int64", na_value=0)[at]
     if len(np.unique(starts)) == len(starts):
-        return np.argsort(starts)[::-1]
+        return np.argsort(-starts)
     created = rows[CREATED].fillna("").tolist()
-    keys = list(zip(starts.tolist(), created, names, strict=True))
+    keys = list(zip(starts.tolist(), [created[row] for row in at], names, strict=True))
     return np.array(sorted(range(len(keys)), key=keys.__getitem__, reverse=True), np.int64)

@@ -14,7 +14,7 @@ from cpr_nb.store.layout import CACHE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import BinaryIO
 
 #: What changes with every change of a file: inode, size, times in nanoseconds.
@@ -29,15 +29,23 @@ _TEMPORARY = ".new-"
 _63_BITS = (1 << 63) - 1
 
 
-def signature(found: os.stat_result) -> Signature:
-    """The signature of a file."""
-    return (found.st_ino & _63_BITS, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+def signatures(found: Sequence[os.stat_result]) -> list[Signature]:
+    """The signatures of files."""
+    return [(s.st_ino & _63_BITS, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found]
 
 
-def signature_of(path: str) -> Signature:
-    """The same of a path."""
+def signatures_of(paths: Sequence[str]) -> list[Signature]:
+    """The same of many paths: there may be 100,000."""
+    look = os.stat
     try:
-        return signature(os.stat(path))
+        return signatures([look(path) for path in paths])
+    except (OSError, ValueError):  # one is not there
+        return [_signature_of(path) for path in paths]
+
+
+def _signature_of(path: str) -> Signature:
+    try:
+        return signatures([os.stat(path)])[0]
     except (OSError, ValueError):
         return ABSENT
 
@@ -76,7 +84,7 @@ def remove_old(directory: str, begin: str, but: str) -> None:
         left = name.startswith(_TEMPORARY)
         if left or (name.startswith(begin) and not name.startswith(but)):
             path = f"{directory}/{CACHE}/{name}"
-            age_s = time.time() - signature_of(path)[2] / 1e9
+            age_s = time.time() - _signature_of(path)[2] / 1e9
             if age_s > (_LEFT_AFTER_S if left else _UNUSED_AFTER_S):
                 _unlink(path)
 

@@ -37,28 +37,31 @@ def read_heads(directory: str, names: Iterable[str]) -> list[Snapshot]:
         A snapshot without tasks of each, in the same order.
     """
     known, settled_ns = _load(directory), cache.settled_before_ns(cache.now_ns())
-    found: list[Snapshot] = []
-    lasting: dict[str, tuple[cache.Signature, dict[str, Any]]] = {}
+    all_names = list(names)
+    maybe = [name for name in all_names if name in known]
+    now = cache.signatures_of([f"{directory}/{name}/status.json" for name in maybe])
+    same = {name for name, found in zip(maybe, now, strict=True) if found == known[name][0]}
+    sessions: list[Snapshot] = []
+    lasting = {name: known[name] for name in same}
     n_new, took_s = 0, 0.0
-    for name in names:
+    for name in all_names:
         root = f"{directory}/{name}"
-        signature, head = known.get(name, (cache.ABSENT, {}))
-        if head and cache.signature_of(f"{root}/status.json") == signature:
-            found.append(Snapshot(SessionPaths(root), head, None, head["overall_status"]))
-            lasting[name] = (signature, head)
+        if name in same:
+            head = known[name][1]
+            sessions.append(Snapshot(SessionPaths(root), head, None, head["overall_status"]))
             continue
         began = time.perf_counter()
         snapshot = read_session(root, tasks=False)
         took_s += time.perf_counter() - began
-        found.append(snapshot)
+        sessions.append(snapshot)
         if snapshot.stat is not None and snapshot.state in states.ENDED_STATES:
-            signature = cache.signature(snapshot.stat)
+            [signature] = cache.signatures([snapshot.stat])
             if signature[2] < settled_ns:
                 lasting[name] = (signature, snapshot.head)
                 n_new += 1
     if n_new and took_s >= WORTH_S:
         _save(directory, lasting)
-    return found
+    return sessions
 
 
 def _load(directory: str) -> dict[str, tuple[cache.Signature, dict[str, Any]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from cpr_nb.model import states
-from cpr_nb.model.events import content_blocks, parse_line
+from cpr_nb.model.events import content_blocks, number, parse_line
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.notice import notice
 from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_json
@@ -191,8 +191,8 @@ def task_state(task: dict[str, Any]) -> tuple[str, str | None]:
 
 def task_duration_s(task: dict[str, Any]) -> float | None:
     """From a task's start to its end, or to now; None if it has not started."""
-    known = task.get("duration_s", task.get("duration"))
-    if isinstance(known, int | float):
+    known = number(task.get("duration_s", task.get("duration")))
+    if known is not None:
         return float(known)
     started = parse_iso(task.get("started_at"))
     return max(0.0, time.time() - started) if started is not None else None
@@ -201,18 +201,18 @@ def task_duration_s(task: dict[str, Any]) -> float | None:
 def session_duration_s(snapshot: Snapshot) -> float | None:
     """From a session's start to its end, or to now while it lives; None if nobody knows."""
     head = snapshot.head
-    known = head.get("duration_s")
-    if isinstance(known, int | float):
+    known = number(head.get("duration_s"))
+    if known is not None:
         return float(known)
-    start, end = head.get("start_time"), head.get("end_time")
-    if isinstance(start, int) and isinstance(end, int):
+    start, end = number(head.get("start_time")), number(head.get("end_time"))
+    if start is not None and end is not None:
         return float(max(0, end - start))
-    started = parse_iso(head.get("started_at")) or (start if isinstance(start, int) else None)
+    started = parse_iso(head.get("started_at")) or start
     if started is None:
         return None
     if snapshot.is_live:
         return max(0.0, time.time() - started)
-    return _between_s(utc_iso(started), head.get("updated_at"))
+    return _between_s(_iso(started), head.get("updated_at"))
 
 
 def _between_s(start: object, end: object) -> float | None:

@@ -1,220 +1,33 @@
-"""The second look: the same as a first one, whatever has happened in between."""
+"""What is kept of sessions that have ended: when it is, and when it is not believed."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from testkit.made import ENDED, RUNNING, made_session
-from testkit.streams_draw import STREAMS, any_stream
+from testkit.looks import LONG_AGO_S, Clock, compare, everything_is_kept
+from testkit.made import RUNNING, made_session
+from testkit.streams_draw import STREAMS
 
 import cpr_nb as cpr
 from cpr_nb.frames import cache, gather, heads
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.store.layout import CACHE
 
-#: Files get times in the past, each its own, as if time went by: what is young is never kept.
-LONG_AGO_S = 1_000_000_000
-
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """Everything is worth keeping, in many small files that are joined soon."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "WORTH_S", 0.0)
-        patch.setattr(cache, "PACK_BYTES", 6000)
-        patch.setattr(cache, "MAX_SMALL", 2)
+    """What is read is kept, in files that are joined soon."""
+    with everything_is_kept():
         yield
-
-
-class Clock:
-    """Times for files."""
-
-    def __init__(self) -> None:
-        self.now_s = LONG_AGO_S
-
-    def settle(self, *paths: Path) -> None:
-        for path in paths:
-            self.now_s += 1
-            os.utime(path, (self.now_s, self.now_s))
-
-    def settle_session(self, folder: Path) -> None:
-        self.settle(*(path for path in folder.iterdir() if path.is_file()), folder)
-
-
-def look(results: Path, table: str, **how: Any) -> tuple[pd.DataFrame, list[str]]:
-    """A table, and what can't be read."""
-    df, problems = getattr(cpr, table)(results, strict=False, **how)
-    return df, sorted(str(problem).replace(str(results), "") for problem in problems)
-
-
-def compare(results: Path, table: str, **how: Any) -> None:
-    """A look at the directory, and at a copy of it that nobody has looked at."""
-    now, problems = look(results, table, **how)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "copy")
-        shutil.copytree(results, copy, ignore=lambda *_: [CACHE], symlinks=True)
-        fresh, fresh_problems = look(copy, table, **how)
-    if "path" in now:
-        now["path"] = now["path"].str.replace(str(results), str(copy))
-    live = now["state"].isin(["running", "interrupted"]) if "state" in now else None
-    if live is not None and "duration_s" in now:  # it grows while we look
-        now.loc[live, "duration_s"] = fresh.loc[live, "duration_s"] = 0.0
-    pd.testing.assert_frame_equal(now, fresh)
-    assert problems == fresh_problems
-
-
-class Looks(RuleBasedStateMachine):
-    """Sessions go on, end, are removed, cut, replaced; their cache is broken at any byte."""
-
-    @initialize(storage=st.sampled_from(["python", "pyarrow"]))
-    def begin(self, storage: str) -> None:
-        self.option = pd.option_context("mode.string_storage", storage)
-        self.option.__enter__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.results = Path(self.folder.name, "results")
-        self.results.mkdir()
-        self.clock, self.n_sessions = Clock(), 0
-        self.session(ended=True, streams=[[b""], [STREAMS["tools"], STREAMS["plain"]]])
-        self.session(ended=False, streams=[[STREAMS["perm_default"][:3000]]])
-
-    def teardown(self) -> None:
-        if hasattr(self, "folder"):
-            self.folder.cleanup()
-            self.option.__exit__(None, None, None)
-
-    def sessions(self) -> list[Path]:
-        return sorted(self.results.glob("session-*"))
-
-    @rule(ended=st.booleans(), streams=st.lists(st.lists(any_stream(), max_size=2), max_size=2))
-    def session(self, ended: bool, streams: list[list[bytes]]) -> None:
-        self.n_sessions += 1
-        named = {f"task-{number}": attempts for number, attempts in enumerate(streams)}
-        state = ENDED if ended else RUNNING
-        folder = made_session(self.results, named, number=self.n_sessions, state=state)
-        (folder / "session.json").write_text(json.dumps({"tasks": [{"prompt": "do"}]}))
-        (folder / "runner.json").write_text(json.dumps({"host": "here"}))
-        (folder / "runner.lock").touch()
-        for name in named if ended else ():
-            (folder / f"task-{name}.txt").write_text("answer")
-        self.clock.settle_session(folder)
-
-    @rule(data=st.data(), more=any_stream(), settled=st.booleans())
-    def goes_on(self, data: st.DataObject, more: bytes, settled: bool) -> None:
-        path = self.a_file(data, "*.jsonl")
-        if path is not None:
-            with path.open("ab") as file:
-                file.write(more)
-            if settled:
-                self.clock.settle(path)
-
-    @rule(data=st.data())
-    def ends(self, data: st.DataObject) -> None:
-        path = self.a_file(data, "status.json")
-        if path is not None:
-            try:
-                status = json.loads(path.read_text())
-            except ValueError:  # it was cut
-                return
-            tasks = [{**task, **ENDED, "cost_usd": 0.5} for task in status.get("tasks", [])]
-            new = path.with_name("status.new")
-            new.write_text(json.dumps({**status, "overall_status": "completed", "tasks": tasks}))
-            new.replace(path)
-            self.clock.settle_session(path.parent)
-
-    @rule(data=st.data())
-    def is_removed(self, data: st.DataObject) -> None:
-        if self.sessions():
-            shutil.rmtree(data.draw(st.sampled_from(self.sessions())))
-
-    @rule(data=st.data(), settled=st.booleans())
-    def is_cut(self, data: st.DataObject, settled: bool) -> None:
-        path = self.a_file(data, "*.json*") or self.a_file(data, "*.txt")
-        if path is not None:
-            os.truncate(path, data.draw(st.integers(0, path.stat().st_size)))
-            if settled or path.name == "status.json":  # a young one is waited for
-                self.clock.settle(path)
-
-    @rule(data=st.data(), settled=st.booleans(), in_place=st.booleans())
-    def is_replaced(self, data: st.DataObject, settled: bool, in_place: bool) -> None:
-        path = self.a_file(data, data.draw(st.sampled_from(["*.txt", "*.jsonl", "*n.json"])))
-        if path is not None:
-            size = path.stat().st_size  # the same: only the times and the inode tell
-            new = b"{" + b"x" * (size - 1) if size else b"y"
-            if in_place:
-                path.write_bytes(new)
-            else:
-                path.with_name("new").write_bytes(new)
-                path.with_name("new").replace(path)
-            if settled:
-                self.clock.settle(path)
-
-    @rule(data=st.data(), what=st.sampled_from(["cut", "changed", "removed", "foreign"]))
-    def cache_is_broken(self, data: st.DataObject, what: str) -> None:
-        kept = sorted((self.results / CACHE).glob("*_df*")) + sorted(
-            (self.results / CACHE).glob("sessions*")
-        )
-        if not kept:
-            return
-        path = data.draw(st.sampled_from(kept))
-        whole = bytearray(path.read_bytes())
-        at = data.draw(st.integers(0, len(whole) - 1)) if whole else 0
-        if what == "cut":
-            os.truncate(path, at)
-        elif what == "changed" and whole:
-            whole[at] ^= data.draw(st.integers(1, 255))
-            path.write_bytes(whole)
-        elif what == "foreign":
-            path.write_bytes(data.draw(st.binary(max_size=100)))
-        else:
-            path.unlink()
-
-    def a_file(self, data: st.DataObject, pattern: str) -> Path | None:
-        found = sorted(self.results.glob(f"session-*/{pattern}"))
-        return data.draw(st.sampled_from(found)) if found else None
-
-    @invariant()
-    def looks_the_same(self) -> None:
-        if not hasattr(self, "folder"):
-            return
-        self.n_looks = getattr(self, "n_looks", 0) + 1
-        turn = ["tool_calls_df", "denials_df", "usage_df", "sessions_df", "tasks_df"]
-        for name in ("sessions_df", "tasks_df"):
-            compare(self.results, name, full=True)
-        compare(self.results, "events_df")
-        compare(self.results, turn[self.n_looks % len(turn)])
-        if self.n_looks % 3 == 0:
-            compare(self.results, "tasks_df", states=["succeeded", "running"])
-            compare(self.results, "usage_df", name="nobody")
-
-
-Looks.TestCase.settings = settings(
-    max_examples=int(os.environ.get("CPR_FUZZ_EXAMPLES", "150")) // 10,
-    stateful_step_count=6,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-
-
-@pytest.mark.usefixtures("eager")
-class TestLooks(Looks.TestCase):  # type: ignore[name-defined,misc]
-    """The machine above, in files that are joined soon."""
-
-
-# -- by hand ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -401,3 +214,29 @@ def test_several_kernels_at_once_see_the_same(results: Path) -> None:
         for kernel in kernels:
             kernel.kill()
             kernel.wait()
+
+
+@pytest.mark.parametrize("first", ["with", "without"])
+def test_every_table_is_the_same_without_pyarrow(first: str, results: Path) -> None:
+    """And what one has kept the other takes."""
+    code = (
+        "import sys\n"
+        "if sys.argv[2] == 'without': sys.modules['pyarrow'] = None\n"
+        "import cpr_nb as cpr, pandas as pd\n"
+        "from cpr_nb.frames import cache, gather, heads\n"
+        "from cpr_nb.frames.tables import TABLES\n"
+        "cache.WORTH_S = 0.0\n"
+        "if sys.argv[3] == 'second': gather.read_session = heads.read_session = None\n"
+        "assert pd.StringDtype().storage == {'with': 'pyarrow', 'without': 'python'}[sys.argv[2]]\n"
+        "for name in TABLES:\n"
+        "    made = getattr(cpr, name)(sys.argv[1], full=True)\n"
+        "    print(name, made.dtypes.astype(str).to_dict(), made.to_csv())\n"
+    )
+    told = []
+    second = {"with": "without", "without": "with"}[first]
+    for kernel, turn in ((first, "first"), (second, "second")):
+        argv = [sys.executable, "-c", code, str(results), kernel, turn]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        told.append(done.stdout)
+    assert told[0] == told[1] and "claude-opus" in told[0]
