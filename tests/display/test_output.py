@@ -51,7 +51,7 @@ class Made:
     def status(self, **fields: Any) -> None:
         task = {"task_num": 1, "transaction_id": "a", "attempts": 1, **fields}
         status = {"schema_version": 1, "overall_status": "completed", "tasks": [task]}
-        (self.root / "status.json").write_text(json.dumps({"cwd": "/work", **status}))
+        (self.root / "status.json").write_text(json.dumps({"cwd": "/shop", **status}))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -84,7 +84,7 @@ def test_a_running_task_is_followed(tmp_path: Path) -> None:
     made.look()
     assert made.texts["prompt"] == "Do\nit now" and made.steps == {}
     assert made.info["cancel"] == "cpr cancel 3f2a --task 1"
-    made.write(said(words("I look"), call("Read", 1, file_path="/work/a.py")))
+    made.write(said(words("I look"), call("Read", 1, file_path="/shop/a.py")))
     made.look()
     assert [(s["name"], s["target"], s["brief"]) for s in made.steps.values()] == [
         ("", "I look", ""),
@@ -98,7 +98,7 @@ def test_a_running_task_is_followed(tmp_path: Path) -> None:
     made.take(made.output.more("step-1-result", 0))
     made.take(made.output.more("step-1-input", 0))
     assert made.texts["step-1-result"] == "one\ntwo"
-    assert made.texts["step-1-input"] == "file_path: /work/a.py"
+    assert made.texts["step-1-input"] == "file_path: /shop/a.py"
     (made.root / "task-a.txt").write_text("The answer\n")
     made.status(state="ended", status="completed", outcome="failed", reason="x", error="broke")
     made.look()
