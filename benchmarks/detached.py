@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.lab import SkippedError, await_readable
-from cpr_nb._launch import plan
+from cpr_nb.launching.plan import plan
 
 if TYPE_CHECKING:
     from cpr_nb import Session

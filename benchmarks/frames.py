@@ -14,7 +14,7 @@ from typing import NamedTuple
 from benchmarks.frames_data import streams, write_session
 from benchmarks.lab import Lab
 from benchmarks.report import Comparison, compare
-from cpr_nb.store.cache import SETTLED_S
+from cpr_nb.store.cache_files import SETTLED_S
 from cpr_nb.store.layout import CACHE
 
 _N_SESSIONS, _QUICK_N_SESSIONS = 10_000, 100

@@ -9,7 +9,7 @@ from benchmarks.frames_data import write_status
 from benchmarks.lab import Lab, measure, run_program
 from benchmarks.report import Comparison, compare
 from benchmarks.startup import cpr_command
-from cpr_nb.store.cache import SETTLED_S
+from cpr_nb.store.cache_files import SETTLED_S
 
 _N_SESSIONS = 10_000
 _QUICK_N_SESSIONS = 300

@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks import detached
 from benchmarks.lab import Lab, Run, SkippedError, measure, run_program
 from benchmarks.report import Comparison, compare
-from cpr_nb._launch import plan
-from cpr_nb._machine import find_claude
+from cpr_nb.launching.machine import find_claude
+from cpr_nb.launching.plan import plan
 from cpr_nb.model.errors import ClaudeNotFound
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from cpr_nb.runner.command import build_argv

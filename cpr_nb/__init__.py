@@ -11,12 +11,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cpr_nb._launch import launch
-    from cpr_nb._map import map
-    from cpr_nb._session import Session, attach
-    from cpr_nb._shown import dashboard
-    from cpr_nb._task import Task
-    from cpr_nb.frames.sessions import (
+    from cpr_nb.frames.queries import (
         denials_df,
         events_df,
         sessions_df,
@@ -24,6 +19,11 @@ if TYPE_CHECKING:
         tool_calls_df,
         usage_df,
     )
+    from cpr_nb.handles.notebook import dashboard
+    from cpr_nb.handles.session import Session, attach
+    from cpr_nb.handles.task import Task
+    from cpr_nb.launching.from_frame import map
+    from cpr_nb.launching.plan import launch
     from cpr_nb.model.errors import (
         AmbiguousSession,
         AnswerError,
@@ -53,12 +53,12 @@ __version__ = "0.1.0"
 # name → the private module that has it. Importing cpr_nb itself loads nothing: the command
 # must start fast, and so must the runner, whose modules live below this package.
 _HOMES = {
-    "launch": "cpr_nb._launch",
-    "map": "cpr_nb._map",
-    "attach": "cpr_nb._session",
-    "dashboard": "cpr_nb._shown",
-    "Session": "cpr_nb._session",
-    "Task": "cpr_nb._task",
+    "launch": "cpr_nb.launching.plan",
+    "map": "cpr_nb.launching.from_frame",
+    "attach": "cpr_nb.handles.session",
+    "dashboard": "cpr_nb.handles.notebook",
+    "Session": "cpr_nb.handles.session",
+    "Task": "cpr_nb.handles.task",
     "AmbiguousSession": "cpr_nb.model.errors",
     "AnswerError": "cpr_nb.model.errors",
     "ClaudeNotFound": "cpr_nb.model.errors",
@@ -80,12 +80,12 @@ _HOMES = {
     "UnknownOption": "cpr_nb.model.errors",
     "WaitTimeout": "cpr_nb.model.errors",
     "WorktreeError": "cpr_nb.model.errors",
-    "denials_df": "cpr_nb.frames.sessions",
-    "events_df": "cpr_nb.frames.sessions",
-    "sessions_df": "cpr_nb.frames.sessions",
-    "tasks_df": "cpr_nb.frames.sessions",
-    "tool_calls_df": "cpr_nb.frames.sessions",
-    "usage_df": "cpr_nb.frames.sessions",
+    "denials_df": "cpr_nb.frames.queries",
+    "events_df": "cpr_nb.frames.queries",
+    "sessions_df": "cpr_nb.frames.queries",
+    "tasks_df": "cpr_nb.frames.queries",
+    "tool_calls_df": "cpr_nb.frames.queries",
+    "usage_df": "cpr_nb.frames.queries",
     # What %load_ext and %unload_ext ask for.
     "load_ipython_extension": "cpr_nb.magics",
     "unload_ipython_extension": "cpr_nb.magics",

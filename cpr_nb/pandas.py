@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cpr_nb._no_session import NoSession
 from cpr_nb.frames.columns import PLACE
+from cpr_nb.handles.empty import NoSession
 from cpr_nb.model.errors import InputError, TaskNotFound
 
 if TYPE_CHECKING:
-    from cpr_nb._session import Session
-    from cpr_nb._task import Task
     from cpr_nb.frames.mapping import Template
+    from cpr_nb.handles.session import Session
+    from cpr_nb.handles.task import Task
     from cpr_nb.worktrees.merging import MergeReport
 
     Folder = str | os.PathLike[str]
@@ -46,7 +46,7 @@ class CprAccessor:
 
     def map(self, template: Template, **options: Any) -> Any:
         """Starts a task a row: `cpr_nb.map` with this frame."""
-        from cpr_nb._map import map as map_rows
+        from cpr_nb.launching.from_frame import map as map_rows
 
         return map_rows(template, self._frame, **options)
 
@@ -71,7 +71,7 @@ class CprAccessor:
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> s.tasks_df().query("not ok").cpr.retry(model="opus")  # doctest: +SKIP
         """
-        from cpr_nb._again import Again, again
+        from cpr_nb.launching.rerun import Again, again
 
         tasks = self._tasks(results_dir, "retried")
         return again([Again(task) for task in tasks], options) if tasks else NoSession(self._frame)
@@ -118,8 +118,8 @@ class CprAccessor:
             >>> high = out[out.severity == "high"]  # doctest: +SKIP
             >>> high.cpr.follow_up("Fix the {bugs} bugs", worktree=True)  # doctest: +SKIP
         """
-        from cpr_nb._again import Again, again
         from cpr_nb.frames import mapping
+        from cpr_nb.launching.rerun import Again, again
 
         tasks = self._tasks(results_dir, "followed up", once=True)
         if not tasks:
@@ -171,7 +171,7 @@ class CprAccessor:
 
     def _tasks(self, results_dir: Folder | None, done: str, *, once: bool = False) -> list[Task]:
         """The tasks of the rows, each once."""
-        from cpr_nb._session import attach
+        from cpr_nb.handles.session import attach
 
         frame = self._frame
         for name in ("session_id", "task_id"):

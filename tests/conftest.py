@@ -18,7 +18,7 @@ from testkit import processes
 from testkit.command import Cpr, console_script
 from testkit.stub import Stub
 
-from cpr_nb import _machine
+from cpr_nb.launching import machine
 from cpr_nb.model.errors import ClaudeNotFound
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
@@ -114,7 +114,7 @@ def _missing(config: pytest.Config) -> list[str]:
 def claude() -> str:
     """The real CLI."""
     try:
-        return _machine.find_claude(None, os.environ)
+        return machine.find_claude(None, os.environ)
     except ClaudeNotFound as error:
         if os.environ.get(REQUIRE_CLI) == "1":
             pytest.fail(f"{REQUIRE_CLI}=1: {error}")

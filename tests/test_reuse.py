@@ -22,9 +22,9 @@ from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 import cpr_nb.pandas
-from cpr_nb import _again, _defaults, _reuse
-from cpr_nb.store import lineage
+from cpr_nb.launching import defaults, rerun, reuse
 from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.views import lineage
 
 LIMIT_S = 120.0
 BAD = plan(result=None, exit=3)
@@ -40,9 +40,9 @@ def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
 @pytest.fixture
 def by_default() -> Iterator[None]:
     """As once the notebook's extension is loaded."""
-    _defaults.reuse = True
+    defaults.reuse = True
     yield
-    _defaults.reuse = False
+    defaults.reuse = False
 
 
 def n_sessions() -> int:
@@ -292,7 +292,7 @@ def test_a_type_is_known_of_the_task_that_helped(by_default: None) -> None:
 
     session = cpr.launch([answered(0), answered(1)], schema=Bugs).wait(LIMIT_S)
     session.retry(all_tasks=True).wait(LIMIT_S)
-    again = _again.again([_again.Again(session[1])], {})
+    again = rerun.again([rerun.Again(session[1])], {})
     assert again[1].result() == Bugs(1) and again.answer_types.keys() == {again[1].id}
     assert n_sessions() == 2
 
@@ -330,7 +330,7 @@ def test_sessions_are_read_once_however_many_rows(
 
 def test_two_kernels_at_once_pay_once(monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(2)
-    find = _reuse.find
+    find = reuse.find
 
     def look(planned: Any) -> cpr.Session | None:
         found = find(planned)
@@ -338,7 +338,7 @@ def test_two_kernels_at_once_pay_once(monkeypatch: pytest.MonkeyPatch) -> None:
             together.wait(0.5)  # both have looked, if nothing keeps the second from it
         return found
 
-    monkeypatch.setattr(_reuse, "find", look)
+    monkeypatch.setattr(reuse, "find", look)
     with ThreadPoolExecutor(2) as kernels:
         futures = [kernels.submit(cpr.launch, ["a"], reuse=True) for _ in range(2)]
     assert len({future.result().wait(LIMIT_S).id for future in futures}) == 1

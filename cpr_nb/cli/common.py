@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cpr_nb._session import Session
-    from cpr_nb._task import Task
+    from cpr_nb.handles.session import Session
+    from cpr_nb.handles.task import Task
 
 
 def results_dir(args: argparse.Namespace) -> str:
@@ -30,7 +30,7 @@ def open_session(args: argparse.Namespace) -> Session:
         SessionNotFound: If there is none.
         AmbiguousSession: If several fit.
     """
-    from cpr_nb._session import Session
+    from cpr_nb.handles.session import Session
 
     directory = results_dir(args)
     if args.session is None:
@@ -114,8 +114,8 @@ def allow_options(tasks: Iterable[Task]) -> str:
     """The options that would allow what was denied to these tasks, for a person to copy."""
     import shlex
 
-    from cpr_nb.cli.render import strip_controls
     from cpr_nb.model.denials import rules_of
+    from cpr_nb.views.formatting import strip_controls
 
     rules = rules_of(
         denial for task in tasks if task.fields.get("n_denials") for denial in task.denials

@@ -6,15 +6,11 @@ import sys
 import time
 
 from cpr_nb.model import states
-from cpr_nb.store.notice import notice
 from cpr_nb.store.read import Snapshot
-from cpr_nb.store.rows import session_duration_s, task_state
 from cpr_nb.store.times import parse_iso
-from cpr_nb.store.words import clock as clock
-from cpr_nb.store.words import cost as cost
-from cpr_nb.store.words import strip_controls as strip_controls
-from cpr_nb.store.words import tokens as tokens
-from cpr_nb.store.words import usd as usd
+from cpr_nb.views.formatting import clock, cost, strip_controls, tokens, usd
+from cpr_nb.views.notice import notice
+from cpr_nb.views.rows import session_duration_s, task_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cpr_nb._session import Session
-from cpr_nb._task import Task
 from cpr_nb.cli import render
+from cpr_nb.handles.session import Session
+from cpr_nb.handles.task import Task
 from cpr_nb.model import states
 from cpr_nb.model.outcome import one_line
-from cpr_nb.store import words
-from cpr_nb.store.doing import Doing
-from cpr_nb.store.notice import notice
-from cpr_nb.store.rows import task_duration_s, task_state
 from cpr_nb.store.times import parse_iso
+from cpr_nb.views import formatting
+from cpr_nb.views.current_activity import Doing
+from cpr_nb.views.notice import notice
+from cpr_nb.views.rows import task_duration_s, task_state
 
 _REFRESH_S = 0.25
 _FRAME_LINES = 8  # what stands around the rows of tasks
@@ -32,7 +32,7 @@ _COLOURS = {
     "mute": "dim",
     "plain": "bold",
 }
-LOOKS = {state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in words.LOOKS.items()}
+LOOKS = {state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in formatting.LOOKS.items()}
 
 
 def watch(session: Session, console: Console) -> None:
@@ -79,7 +79,7 @@ def _progress_line(session: Session, task: Task, n_ended: int) -> str:
     parts = [f"{outcome}: {task.reason}" if not task.ok else outcome]
     if fields.get("n_denials"):
         parts.append(f"{fields['n_denials']} denied")
-    parts += [render.clock(task_duration_s(fields)), render.usd(fields.get("cost_usd"))]
+    parts += [formatting.clock(task_duration_s(fields)), formatting.usd(fields.get("cost_usd"))]
     told = ", ".join(part for part in parts if part)
     return (
         f"[{n_ended}/{len(session)}] {render.task_icon(fields)} "
@@ -118,10 +118,10 @@ class SessionView:
         symbol, colour = LOOKS[snapshot.state]
         left = Text.assemble((f"{symbol} {snapshot.state}", colour))
         if self._session.name:
-            left.append(f"  {render.strip_controls(self._session.name)}", "bold")
+            left.append(f"  {formatting.strip_controls(self._session.name)}", "bold")
         left.append(f"  {self._session.id[:8]}", "dim")
         folder = Text(
-            words.short_path(snapshot.paths.root), "dim", no_wrap=True, overflow="ellipsis"
+            formatting.short_path(snapshot.paths.root), "dim", no_wrap=True, overflow="ellipsis"
         )
         room = width - left.cell_len - 2
         if room > 10:
@@ -134,7 +134,7 @@ class SessionView:
         snapshot = self._session.snapshot
         total = max(1, snapshot.count("total"))
         bar, used, seen = Text(), 0, 0
-        for state in words.COUNTERS:
+        for state in formatting.COUNTERS:
             seen += snapshot.count(f"n_{state}")
             end = round(width * min(seen, total) / total)
             glyph = "─" if state == states.PENDING else "━"
@@ -144,9 +144,9 @@ class SessionView:
 
     def _counters(self) -> Text:
         snapshot, line = self._session.snapshot, Text()
-        for state in words.COUNTERS:
+        for state in formatting.COUNTERS:
             count = snapshot.count(f"n_{state}")
-            if count or state in words.ALWAYS_SHOWN:
+            if count or state in formatting.ALWAYS_SHOWN:
                 symbol, colour = LOOKS[state]
                 line.append(f"{symbol} {count} {state}   ", colour if count else "dim")
         if snapshot.count("n_denials"):
@@ -154,7 +154,7 @@ class SessionView:
         return line
 
     def _figures(self) -> Text:
-        return Text(" · ".join(words.figures(self._session.snapshot)))
+        return Text(" · ".join(formatting.figures(self._session.snapshot)))
 
     def _notice(self) -> str:
         return one_line(notice(self._session.snapshot, render.program()))
@@ -178,7 +178,7 @@ class SessionView:
                 Text(f"{symbol} {word}", colour),
                 Text(one_line(str(fields.get("prompt", "")), 80)),
                 self._now(task, word),
-                render.clock(task_duration_s(fields)),
+                formatting.clock(task_duration_s(fields)),
                 f"{cost:.2f}" if isinstance(cost, int | float) else "",
             )
         return table

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import one_line
-from cpr_nb.store import words
 from cpr_nb.store.times import parse_iso
+from cpr_nb.views import formatting
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from cpr_nb.display.pane import Pane
-    from cpr_nb.display.rows import Row
+    from cpr_nb.display.row_deltas import Row
+    from cpr_nb.display.session_model import Pane
 
 #: A notebook with many of them must stay small.
 MAX_BYTES = 6000
@@ -88,7 +88,7 @@ def plain(text: object) -> Any:
     from markupsafe import Markup, escape
 
     # What renders a notebook typesets $…$ and \(…\), but never across an element.
-    told = str(escape(words.strip_controls(str(text))))
+    told = str(escape(formatting.strip_controls(str(text))))
     return Markup(told.replace("\\", "<span>\\</span>").replace("$", "<span>$</span>"))  # noqa: S704
 
 
@@ -106,9 +106,9 @@ def head(pane: Pane, *, bar: bool = True) -> str:
         bar: Whether to draw the bar.
     """
     snapshot = pane.snapshot
-    symbol, tone = words.LOOKS[snapshot.state]
-    counts = [(word, snapshot.count(f"n_{word}")) for word in words.COUNTERS]
-    parts = [(words.LOOKS[word][1], n) for word, n in counts if n]
+    symbol, tone = formatting.LOOKS[snapshot.state]
+    counts = [(word, snapshot.count(f"n_{word}")) for word in formatting.COUNTERS]
+    parts = [(formatting.LOOKS[word][1], n) for word, n in counts if n]
     return _render(
         "head",
         symbol=symbol,
@@ -116,7 +116,7 @@ def head(pane: Pane, *, bar: bool = True) -> str:
         state=snapshot.state,
         name=one_line(str(snapshot.head.get("name") or ""), 80),
         short=pane.short,
-        folder=one_line(words.short_path(snapshot.paths.root), 120),
+        folder=one_line(formatting.short_path(snapshot.paths.root), 120),
         parts=parts if bar else (),
         label=", ".join(f"{n} {word}" for word, n in counts if n),
     )
@@ -127,7 +127,7 @@ def figures(pane: Pane) -> str:
     note, fix = pane.notice(), ""
     if not note:
         note, fix = pane.denial_notice()
-    told = words.figures(pane.snapshot)
+    told = formatting.figures(pane.snapshot)
     return _render("figures", figures=told, note=one_line(note), fix=one_line(fix))
 
 
@@ -152,7 +152,11 @@ def card(pane: Pane, after: str = "") -> str:
 
 def _card(pane: Pane, after: str, limit: int, n_bad: int, n_good: int) -> str:
     snapshot = pane.snapshot
-    bad = [row for row in pane.rows if row[2] in words.LOOKS and words.LOOKS[row[2]][1] == "bad"]
+    bad = [
+        row
+        for row in pane.rows
+        if row[2] in formatting.LOOKS and formatting.LOOKS[row[2]][1] == "bad"
+    ]
     good = [row for row in pane.rows if row[2] == states.SUCCEEDED]
     rows = [*bad[:n_bad], *good[:n_good]]
     n_more = len(pane.rows) - len(rows)
@@ -170,14 +174,16 @@ def _card(pane: Pane, after: str, limit: int, n_bad: int, n_good: int) -> str:
 
 
 def _counters(pane: Pane) -> list[tuple[str, str, int, str]]:
-    counted = [(*words.LOOKS[w], pane.snapshot.count(f"n_{w}"), w) for w in words.COUNTERS]
+    counted = [
+        (*formatting.LOOKS[w], pane.snapshot.count(f"n_{w}"), w) for w in formatting.COUNTERS
+    ]
     told = [(tone, symbol, n, word) for symbol, tone, n, word in counted if n]
     n_denied = pane.snapshot.count("n_denials")
     return [*told, ("warn", "⚠", n_denied, "denied")] if n_denied else told
 
 
 def _shown(row: Row, limit: int) -> tuple[int, str, str, str, str]:
-    symbol, tone = words.LOOKS[row[2]]
+    symbol, tone = formatting.LOOKS[row[2]]
     denied = f"⚠ {row[9]} denied · " if row[9] else ""
     now = one_line(denied + row[4], limit + 20)
     return row[1], tone, f"{symbol} {row[2]}", one_line(row[3], limit), now
@@ -199,7 +205,7 @@ def sessions(rows: list[Row], directory: str) -> str:
             "sessions",
             css=_safe(css()),
             n=len(rows),
-            folder=one_line(words.short_path(directory), 120),
+            folder=one_line(formatting.short_path(directory), 120),
             rows=[_shown(row, limit) for row in rows[:count]],
         )
         if len(told.encode()) <= MAX_BYTES:
@@ -214,12 +220,12 @@ def task_card(fields: dict[str, Any], row: Row) -> str:
         fields: What status.json says of it.
         row: It as a row.
     """
-    symbol, tone = words.LOOKS[row[2]]
-    n_tokens = words.tokens(fields)
+    symbol, tone = formatting.LOOKS[row[2]]
+    n_tokens = formatting.tokens(fields)
     told = [
-        words.cost(fields),
-        f"{words.short_count(n_tokens)} tokens" if n_tokens else "",
-        words.clock(row[7]),
+        formatting.cost(fields),
+        f"{formatting.short_count(n_tokens)} tokens" if n_tokens else "",
+        formatting.clock(row[7]),
         f"{row[9]} denied" if row[9] else "",
     ]
     return _render(

@@ -6,19 +6,19 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from cpr_nb.display import cards, rows
+from cpr_nb.display import cards, row_deltas
+from cpr_nb.display.display_handle import Place, shell
 from cpr_nb.display.live import View
-from cpr_nb.display.part import Ask, Part
-from cpr_nb.display.place import Place, shell
+from cpr_nb.display.session_widget import Ask, Part
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model import states
-from cpr_nb.store import words
 from cpr_nb.store.catalog import list_sessions
-from cpr_nb.store.notice import notice
 from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.views import formatting
+from cpr_nb.views.notice import notice
 
 if TYPE_CHECKING:
-    from cpr_nb.display.rows import Change, Row
+    from cpr_nb.display.row_deltas import Change, Row
     from cpr_nb.display.widget import Table
 
 _GROUPS = [
@@ -72,13 +72,13 @@ class Sessions:
             if snapshot.state not in states.ENDED_STATES:
                 self.snapshots[index] = read_session(snapshot.paths.root, tasks=False)
                 fresh[index] = self._row(self.snapshots[index])
-        told = rows.changes(self.rows, fresh)
-        rows.apply(self.rows, told)
+        told = row_deltas.changes(self.rows, fresh)
+        row_deltas.apply(self.rows, told)
         return told
 
     @staticmethod
     def _row(snapshot: Snapshot) -> Row:
-        return rows.session_row(snapshot, notice(snapshot))
+        return row_deltas.session_row(snapshot, notice(snapshot))
 
 
 class _Table:
@@ -93,7 +93,7 @@ class _Table:
             "kind": "sessions",
             "short": "",
             "commands": {},
-            "words": words.LOOKS,
+            "words": formatting.LOOKS,
             "groups": _GROUPS,
             "empty": "No sessions yet.",
         }
@@ -134,7 +134,7 @@ class Dashboard(View):
 
     def __repr__(self) -> str:
         self._sessions.look()
-        told = [words.on_one_line(s) for s in self._sessions.snapshots[:_N_TEXT]]
+        told = [formatting.on_one_line(s) for s in self._sessions.snapshots[:_N_TEXT]]
         n_more = len(self._sessions.snapshots) - len(told)
         more = [f"{n_more} more: cpr.sessions_df()"] if n_more else []
         return "\n".join([*told, *more]) or f"<no sessions in {self._directory}>"

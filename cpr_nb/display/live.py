@@ -12,12 +12,12 @@ from queue import SimpleQueue
 from typing import Any
 
 from cpr_nb.display import cards
-from cpr_nb.display.pane import Pane
-from cpr_nb.display.part import Ask, Part
-from cpr_nb.display.place import Place
+from cpr_nb.display.display_handle import Place
+from cpr_nb.display.session_model import Pane
+from cpr_nb.display.session_widget import Ask, Part
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model.outcome import one_line
-from cpr_nb.store import words
+from cpr_nb.views import formatting
 
 _CARD_S = 5.0
 _EMPTY = {"text/plain": "", "text/html": ""}
@@ -113,7 +113,7 @@ class LiveView(View):
         bundle = self._box._repr_mimebundle_()
         bundle = bundle[0] if isinstance(bundle, tuple) else bundle
         self._place.show(
-            {**bundle, "text/plain": words.on_one_line(snapshot), "text/html": _PLACEHOLDER}
+            {**bundle, "text/plain": formatting.on_one_line(snapshot), "text/html": _PLACEHOLDER}
         )
         self._card, self._card_at = self._cards(), time.monotonic()
         self._still.show(self._bundle(still=True))
@@ -162,7 +162,7 @@ class LiveView(View):
         return "".join(cards.card(part.pane, _after(part.pane)) for part in self._parts)
 
     def _bundle(self, *, still: bool) -> dict[str, str]:
-        text = "\n".join(words.on_one_line(part.pane.snapshot) for part in self._parts)
+        text = "\n".join(formatting.on_one_line(part.pane.snapshot) for part in self._parts)
         html = f'<div class="cpr-still">{self._card}</div>' if still else self._card
         return {"text/plain": text, "text/html": html}
 
@@ -218,7 +218,7 @@ class StillView:
 
     def _bundle(self) -> dict[str, str]:
         card = cards.card(self._pane, _after(self._pane))
-        return {"text/plain": words.on_one_line(self._pane.snapshot), "text/html": card}
+        return {"text/plain": formatting.on_one_line(self._pane.snapshot), "text/html": card}
 
 
 _PLACEHOLDER = '<div class="cpr">A live view; what it showed last:</div>'

@@ -10,10 +10,10 @@ from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts
 from cpr_nb.model.outcome import one_line
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.notice import PROGRAM
 from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_asked
-from cpr_nb.store.rows import task_state
-from cpr_nb.store.words import strip_controls
+from cpr_nb.views.formatting import strip_controls
+from cpr_nb.views.notice import PROGRAM
+from cpr_nb.views.rows import task_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

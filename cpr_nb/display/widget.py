@@ -19,7 +19,7 @@ def _read(*names: str) -> str:
 class Table(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
     """The table of tasks or sessions, with its filters, buttons and viewer.
 
-    ``rows`` goes to the browser as a whole only at first; then `cpr_nb.display.rows.changes`
+    ``rows`` goes to the browser as a whole only at first; then `cpr_nb.display.row_deltas.changes`
     follow as messages, and the list is changed in place on both sides.
     """
 

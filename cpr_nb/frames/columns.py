@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cpr_nb.frames.cells import CATEGORIES, TIME, array, frame, series
+from cpr_nb.frames.arrays import CATEGORIES, TIME, array, frame, series
 
 __all__ = ["CATEGORIES", "PLACE", "TIME", "Column", "DataFrame", "series", "table"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from cpr_nb.frames.build import Builder
-from cpr_nb.frames.lines import Reading
+from cpr_nb.frames.builder import Builder
+from cpr_nb.frames.jsonl import Reading
 from cpr_nb.frames.streams import View
 from cpr_nb.model.events import content_blocks
 

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cpr_nb.frames import cache, choice
-from cpr_nb.frames.build import Builder, joined
-from cpr_nb.frames.cache import Cache, Found
+from cpr_nb.frames import filters, row_cache
+from cpr_nb.frames.builder import Builder, joined
 from cpr_nb.frames.columns import Column
-from cpr_nb.frames.growth import GROWING
-from cpr_nb.frames.heads import Heads, loads
+from cpr_nb.frames.row_cache import Cache, Found
+from cpr_nb.frames.session_rows import Heads, loads
+from cpr_nb.frames.stream_cache import GROWING
 from cpr_nb.frames.streams import Problem, View, streams_of
 from cpr_nb.frames.tasks import add_session, columns_of, needs_streams, sources
 from cpr_nb.model import states
-from cpr_nb.store import cache as files
+from cpr_nb.store import cache_files as files
 from cpr_nb.store.read import Snapshot, read_session
 
 
@@ -67,7 +67,7 @@ def gather(
     table = _together(tables, found)
     if wanted is not None:
         fits = table["state"].isin(wanted) | table["outcome"].isin(wanted)
-        table = cache.taken(table, np.flatnonzero(fits))
+        table = row_cache.taken(table, np.flatnonzero(fits))
     return Gathered(table, reader.problems)
 
 
@@ -79,7 +79,7 @@ def _chosen(
     for folder in heads.names:
         snapshot = reader.open(f"{heads.directory}/{folder}")
         if snapshot is not None:
-            tasks = choice.tasks(snapshot, wanted)
+            tasks = filters.tasks(snapshot, wanted)
             view = View(snapshot, tasks, streams_of(snapshot.paths.root), reader.problems)
             add_session(reader.passing, name, view, full=full)
     return Gathered(reader.passing.frame(), reader.problems)
@@ -96,7 +96,7 @@ def _together(tables: list[pd.DataFrame], found: Found) -> pd.DataFrame:
     used = [tables[number] for number in order]
     first = np.zeros(len(tables), np.int64)
     first[order] = np.cumsum([0, *(len(table) for table in used[:-1])])
-    return cache.taken(joined(used), cache.ranges(first[source] + start, n_rows))
+    return row_cache.taken(joined(used), row_cache.ranges(first[source] + start, n_rows))
 
 
 class _Entry(NamedTuple):
@@ -155,7 +155,7 @@ class _Reader:
             found.n_rows[number] = 0
             return
         streams = streams_of(root) if needs_streams(self._name, full=self._full) else {}
-        view = View(snapshot, choice.tasks(snapshot, None), streams, self.problems)
+        view = View(snapshot, filters.tasks(snapshot, None), streams, self.problems)
         entry = self._entry(number, view, before)
         builder = self.passing if entry is None else self.lasting
         if snapshot.is_live:
@@ -168,13 +168,13 @@ class _Reader:
         if entry is not None and len(self.problems) == n_problems:
             self.entries.append(entry._replace(start=start, n_rows=n_rows))
 
-    def index(self) -> cache.Index:
+    def index(self) -> row_cache.Index:
         """The sessions whose rows may be kept."""
         lists: list[Any] = [list(values) for values in zip(*self.entries, strict=True)]
         name, signature, others, digest, *numbers = lists or [[] for _ in _Entry._fields]
         weight, start, n_rows = (np.array(values, np.int64) for values in numbers)
         signatures = np.array(signature, np.int64).reshape(-1, len(files.ABSENT))
-        return cache.Index(name, signatures, others, digest, weight, start, n_rows)
+        return row_cache.Index(name, signatures, others, digest, weight, start, n_rows)
 
     def _entry(self, number: int, view: View, before: list[files.Signature]) -> _Entry | None:
         """What to note of a session so that its rows may be kept; None if they may change."""
@@ -188,7 +188,7 @@ class _Reader:
         if any("/" in name or "\0" in name for name in names):  # a stranger's ids
             return None
         together = "/".join(names)
-        digest, settled, size = cache.look(view.snapshot.paths.root, together)
+        digest, settled, size = row_cache.look(view.snapshot.paths.root, together)
         if not settled or files.signatures_of([view.snapshot.paths.root]) != before:
             return None
         folder = self._heads.names[number]

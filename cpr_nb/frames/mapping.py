@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cpr_nb.frames.answers import OURS, answer_columns, check_collisions
+from cpr_nb.frames.schema_columns import OURS, answer_columns, check_collisions
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import templates
 from cpr_nb.model.errors import InputError, UnknownOption

@@ -8,15 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from cpr_nb.frames.answers import answer_table
 from cpr_nb.frames.columns import PLACE, Column, table
 from cpr_nb.frames.mapping import ANSWERS, FIGURES, RESULT, check_taken
+from cpr_nb.frames.schema_columns import answer_table
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
-from cpr_nb.store.lineage import Step, newest, steps
 from cpr_nb.store.read import Snapshot, read_answer
-from cpr_nb.store.results import last_result
-from cpr_nb.store.rows import task_row, task_state
+from cpr_nb.store.result_line import last_result
+from cpr_nb.views.lineage import Step, newest, steps
+from cpr_nb.views.rows import task_row, task_state
 
 _PROMPT = "prompt"
 _COLUMNS = {column.name: column for column in TABLES["tasks_df"].columns}

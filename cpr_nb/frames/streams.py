@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Required, TypedDict, TypeVar
 
 import msgspec
 
-from cpr_nb.frames.growth import Growing
-from cpr_nb.frames.lines import Reading, pieces
+from cpr_nb.frames.jsonl import Reading, pieces
+from cpr_nb.frames.stream_cache import Growing
 from cpr_nb.store.layout import attempt_of
 from cpr_nb.store.read import Snapshot, open_regular
 

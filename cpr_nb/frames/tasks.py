@@ -8,18 +8,18 @@ from typing import Any
 
 import msgspec
 
-from cpr_nb.frames.build import Builder
+from cpr_nb.frames.builder import Builder
 from cpr_nb.frames.calls import call_rows, denial_rows
 from cpr_nb.frames.columns import Column
 from cpr_nb.frames.events import add_events
-from cpr_nb.frames.heads import loads
-from cpr_nb.frames.lines import Reading
+from cpr_nb.frames.jsonl import Reading
+from cpr_nb.frames.session_rows import loads
 from cpr_nb.frames.streams import View
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.frames.usage import usage_rows
 from cpr_nb.model.events import content_blocks
 from cpr_nb.store.read import read_asked
-from cpr_nb.store.rows import task_row
+from cpr_nb.views.rows import task_row
 
 _ROWS: dict[str, Callable[[View], Iterator[dict[str, Any]]]] = {
     "tool_calls_df": call_rows,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from cpr_nb import _defaults
+from cpr_nb.launching import defaults
 
 #: Types that a notebook shows as the command would print them: module, name.
 _REPORTS = (
@@ -47,7 +47,7 @@ def load_ipython_extension(shell: Any) -> None:
     for module, name in _REPORTS:
         texts.for_type_by_name(module, name, _show_report)
     shell.events.register("pre_run_cell", _give_accessor)
-    _defaults.reuse = True
+    defaults.reuse = True
 
 
 def unload_ipython_extension(shell: Any) -> None:
@@ -62,7 +62,7 @@ def unload_ipython_extension(shell: Any) -> None:
     for module, name in _REPORTS:
         texts.pop(f"{module}.{name}", None)
     shell.events.unregister("pre_run_cell", _give_accessor)
-    _defaults.reuse = False
+    defaults.reuse = False
 
 
 def _give_accessor(_: Any) -> None:

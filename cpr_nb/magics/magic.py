@@ -10,7 +10,7 @@ from IPython.core.error import UsageError
 
 from cpr_nb.cli.main import COMMANDS, SHORT_HELP, split_command
 from cpr_nb.cli.options import command_parser
-from cpr_nb.magics import answers, prompts
+from cpr_nb.magics import handlers, prompts
 from cpr_nb.model.errors import CprError, InputError
 from cpr_nb.model.templates import fill
 
@@ -53,10 +53,10 @@ def _call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
         return None
     name, rest = split_command(words)
     if name in ("help", "version"):
-        return answers.printed_by_main(name)
+        return handlers.printed_by_main(name)
     args = parser_of(name).parse_args(rest)
     _check(name, args, cell)
-    value = answers.answer(shell, name, args, cell, names)
+    value = handlers.answer(shell, name, args, cell, names)
     if args.output is not None:
         shell.user_ns[args.output] = value
     return value

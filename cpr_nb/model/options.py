@@ -346,7 +346,7 @@ def _can_be_passed(text: str) -> bool:
 
 
 def _schema(option: Option, value: Any, where: str) -> dict[str, Any]:
-    from cpr_nb.model.schema import read_schema
+    from cpr_nb.model.schemas.answer import read_schema
 
     return read_schema(value, where)
 

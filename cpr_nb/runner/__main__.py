@@ -46,9 +46,9 @@ def _prepare(root: str, lock_fd: int, *, settle: bool):  # type: ignore[no-untyp
     # Its type would have to be imported.
     # After the standard library, so that nothing in site-packages can stand in its place.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from cpr_nb.runner import begin
+    from cpr_nb.runner import bootstrap
 
-    return begin.prepare(root, lock_fd, settle=settle)
+    return bootstrap.prepare(root, lock_fd, settle=settle)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,15 @@ from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
-from cpr_nb.runner import messages, plans, process
+from cpr_nb.runner import messages, process, task_state
 from cpr_nb.runner.attempt import Attempt
-from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.clock import AwakeClock
-from cpr_nb.runner.flight import Flight
+from cpr_nb.runner.effects import Hands
 from cpr_nb.runner.gitinfo import GitQuestion
-from cpr_nb.runner.hands import Hands
-from cpr_nb.runner.orders import Orders
-from cpr_nb.runner.runs import Runs
+from cpr_nb.runner.process_table import Runs
+from cpr_nb.runner.request_inbox import Orders
+from cpr_nb.runner.task_run import Flight
+from cpr_nb.runner.task_table import GRACE_S
 from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.runner.wakeup import Wakeup
 from cpr_nb.store.write import utc_iso
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.model.events import RunFacts
-    from cpr_nb.runner.asked import Asked
     from cpr_nb.runner.attempt import SideRun
+    from cpr_nb.runner.disk_monitor import Room
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
-    from cpr_nb.runner.room import Room
     from cpr_nb.runner.schedule import Schedule
+    from cpr_nb.runner.session_spec import Asked
     from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
 
@@ -125,8 +125,8 @@ class Loop:
             run.kill_tree()
         for task in range(self._asked.n_tasks):
             phase = self._schedule.phase(task)
-            if phase != plans.ENDED:
-                began = phase != plans.PENDING
+            if phase != task_state.ENDED:
+                began = phase != task_state.PENDING
                 outcome = states.FAILED if began else states.SKIPPED
                 end = Outcome(outcome, "unknown", f"the runner failed: {error}")
                 try:

@@ -6,7 +6,7 @@ import os
 import time
 
 from cpr_nb.model import record, states
-from cpr_nb.runner.pen import Pen
+from cpr_nb.runner.journal import Pen
 from cpr_nb.store.times import parse_iso
 from cpr_nb.store.write import StatusWriter, dump, utc_iso, write_new
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.model.outcome import Outcome
-    from cpr_nb.runner.flight import Flight
     from cpr_nb.runner.history import History, TaskHistory
     from cpr_nb.runner.messages import Harvest, Rest, Tell
+    from cpr_nb.runner.task_run import Flight
     from cpr_nb.store.layout import SessionPaths
 
 # status.json is rewritten as a whole, so it may take this share of the runner's time at most.

@@ -13,16 +13,16 @@ import time
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import process
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
-from cpr_nb.runner.plans import Active, Past
+from cpr_nb.runner.task_state import Active, Past
 from cpr_nb.store.times import parse_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cpr_nb.runner.asked import Asked
     from cpr_nb.runner.attempt import Attempt
     from cpr_nb.runner.history import History, TaskHistory
+    from cpr_nb.runner.session_spec import Asked
     from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
 

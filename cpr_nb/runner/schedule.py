@@ -16,9 +16,8 @@ from cpr_nb.model.outcome import Outcome, derive
 from cpr_nb.model.retry import backoff_s, may_pass
 from cpr_nb.runner import messages
 from cpr_nb.runner.admission import Admission
-from cpr_nb.runner.book import Book
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
-from cpr_nb.runner.plans import (
+from cpr_nb.runner.task_state import (
     CANCELLED,
     CHECKING,
     ENDED,
@@ -36,6 +35,7 @@ from cpr_nb.runner.plans import (
     prepared_outcome,
     quiet_until,
 )
+from cpr_nb.runner.task_table import Book
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Schedule:
         return self._admission.spent_usd
 
     def phase(self, task: int) -> int:
-        """One of the phases of `cpr_nb.runner.plans`."""
+        """One of the phases of `cpr_nb.runner.task_state`."""
         return self._book.phase[task]
 
     # -- processes --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from cpr_nb.model.errors import (
     ResultsDirError,
     SessionNotFound,
 )
-from cpr_nb.store.heads import read_heads
+from cpr_nb.store.head_cache import read_heads
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot
 

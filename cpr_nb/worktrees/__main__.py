@@ -30,9 +30,9 @@ def answer(command: str, asked: bytes) -> dict[str, Any]:
 
 def _done(command: str, asked: bytes) -> dict[str, Any]:
     try:
-        from cpr_nb.worktrees import manager, repo
+        from cpr_nb.worktrees import prepare, repo
         from cpr_nb.worktrees.harvest import harvest
-        from cpr_nb.worktrees.orders import read_order
+        from cpr_nb.worktrees.job import read_order
     except ImportError as error:  # GitPython says so when there is no git
         raise WorktreeError(f"git can't be used: {str(error).splitlines()[0]}") from None
     try:
@@ -41,7 +41,7 @@ def _done(command: str, asked: bytes) -> dict[str, Any]:
         raise WorktreeError(f"the order is not JSON: {error}") from None
     repo.clean_own_environment()
     order = read_order(given if isinstance(given, dict) else {})
-    return manager.prepare(order) if command == "prepare" else harvest(order)
+    return prepare.prepare(order) if command == "prepare" else harvest(order)
 
 
 def main(argv: list[str]) -> int:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.store.read import read_session
-from cpr_nb.worktrees import notes, removing
+from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.inspection import gitlinks, unsaved_repository
 from cpr_nb.worktrees.listing import TaskBranch, checkout_of, target_of, task_branches
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.looking import gitlinks, unsaved_repository
 from cpr_nb.worktrees.repo import shared_git
 
 
@@ -120,7 +120,7 @@ class _Cleaning:
         if not place.has_admin:  # named: git has nothing to forget
             os.rename(place.path, removing.aside(place))
             return ""
-        theirs = notes.read_worktree(place.admin_dir)
+        theirs = records.read_worktree(place.admin_dir)
         try:
             removing.unregister(place, str(theirs["session_id"]), str(theirs["task_id"]))
         except WorktreeError as error:
@@ -130,7 +130,7 @@ class _Cleaning:
     def _in_use(self) -> str:
         """Why nothing of it may be touched."""
         for owner in self._branch.owners:
-            if notes.is_live(owner.session_folder):
+            if records.is_live(owner.session_folder):
                 return f"session {owner.session_id} is running"
         state = read_session(self._branch.session_folder, tasks=False).state
         if state not in ENDED_STATES:
@@ -166,7 +166,7 @@ class _Cleaning:
             why = f"it is checked out in {self._other_checkout(name)}"
         if not (why or self._dry_run):
             self._git.run("branch", "--quiet", "-D", "--", name)
-            notes.forget_branch(self._place.common_dir, name)
+            records.forget_branch(self._place.common_dir, name)
         return self._told(None, why, name)
 
     def _other_checkout(self, name: str) -> str | None:

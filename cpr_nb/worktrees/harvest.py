@@ -7,12 +7,12 @@ from typing import Any
 
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.worktrees import notes, removing
-from cpr_nb.worktrees.figures import figures, write_patch
+from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.diffstat import figures, write_patch
+from cpr_nb.worktrees.inspection import Place, ignored_files
+from cpr_nb.worktrees.job import Order
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.looking import Place, ignored_files
-from cpr_nb.worktrees.notes import TaskNote
-from cpr_nb.worktrees.orders import Order
+from cpr_nb.worktrees.records import TaskNote
 from cpr_nb.worktrees.repo import shared_git
 from cpr_nb.worktrees.saving import Saved, drop_scratch, save, scratch
 
@@ -59,11 +59,11 @@ def harvest(order: Order) -> dict[str, Any]:
     place = place_of(note)
     if not os.path.isdir(place.common_dir):
         raise WorktreeError(f"the repository {place.common_dir} is gone")
-    if note.stage == notes.READY or (note.stage == notes.FILLED and note["is_adopted"]):
+    if note.stage == records.READY or (note.stage == records.FILLED and note["is_adopted"]):
         _save(order, note, place)
-    elif note.stage in notes.BEFORE_AGENT:
+    elif note.stage in records.BEFORE_AGENT:
         _give_up(order, note, place)
-    if note.stage == notes.REMOVING:
+    if note.stage == records.REMOVING:
         drop_scratch(place.common_dir, order.label)
         _remove(order, note, place)
     return dict(note["harvest"])
@@ -77,7 +77,7 @@ def place_of(note: TaskNote) -> Place:
 
 def is_taken_over(note: TaskNote, order: Order, place: Place) -> bool:
     """Whether another task has gone on in this worktree."""
-    theirs = notes.read_worktree(place.admin_dir)
+    theirs = records.read_worktree(place.admin_dir)
     same = (theirs.get("session_id"), theirs.get("task_id")) == (order.session_id, order.task_id)
     return bool(theirs) and not same
 
@@ -91,7 +91,7 @@ def _save(order: Order, note: TaskNote, place: Place) -> None:
     """Commits, measures, writes the patch; then says whether the worktree may go."""
     if is_taken_over(note, order, place):
         _tell(order, note, place, None, ["another task goes on with this worktree"])
-        note.write(stage=notes.HARVESTED)
+        note.write(stage=records.HARVESTED)
         return
     with scratch(place.common_dir, order.label) as folder:
         saved = save(
@@ -107,14 +107,14 @@ def _save(order: Order, note: TaskNote, place: Place) -> None:
         _tell(order, note, place, saved, known)
         if order.keep_worktrees or saved.unsaved:
             removing.settle(place, saved.index_path)
-            note.write(stage=notes.HARVESTED)
+            note.write(stage=records.HARVESTED)
             return
         from_setup = note["from_setup"] or {}
         why = removing.make_ready(place, saved.index_path, saved.commit, from_setup)
         if why:
-            note.write(stage=notes.HARVESTED, harvest={**note["harvest"], "kept_because": why})
+            note.write(stage=records.HARVESTED, harvest={**note["harvest"], "kept_because": why})
             return
-    note.write(stage=notes.REMOVING)
+    note.write(stage=records.REMOVING)
 
 
 def _tell(
@@ -155,7 +155,7 @@ def _remove(order: Order, note: TaskNote, place: Place) -> None:
     except WorktreeError as error:
         told["kept_because"] = str(error)
     removing.delete_aside(place)
-    note.write(stage=notes.HARVESTED, harvest=told)
+    note.write(stage=records.HARVESTED, harvest=told)
 
 
 def _give_up(order: Order, note: TaskNote, place: Place) -> None:
@@ -165,13 +165,13 @@ def _give_up(order: Order, note: TaskNote, place: Place) -> None:
         if place.path:
             removing.unregister(place, order.session_id, order.task_id)
         tip = git.commit(f"refs/heads/{place.branch}")
-        known = notes.read_branch(place.common_dir, place.branch)
+        known = records.read_branch(place.common_dir, place.branch)
         is_ours = known is not None and known.belongs_to(order.session_id, order.task_id)
         if tip == place.base_commit and note["is_new_branch"] and is_ours:
             git.run("update-ref", "-d", f"refs/heads/{place.branch}", tip)
-            notes.forget_branch(place.common_dir, place.branch)
+            records.forget_branch(place.common_dir, place.branch)
             tip = None
     if place.path:
         removing.delete_aside(place)
     told = {**NOTHING, "branch": place.branch if tip else None, "base_commit": place.base_commit}
-    note.write(stage=notes.HARVESTED, harvest={**told, "tip_commit": tip, "notes": note["notes"]})
+    note.write(stage=records.HARVESTED, harvest={**told, "tip_commit": tip, "notes": note["notes"]})

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.store.read import read_session
-from cpr_nb.worktrees import notes
+from cpr_nb.worktrees import records
 from cpr_nb.worktrees.harvest import place_of
-from cpr_nb.worktrees.looking import Place, is_dirty
-from cpr_nb.worktrees.notes import TaskNote
+from cpr_nb.worktrees.inspection import Place, is_dirty
+from cpr_nb.worktrees.records import TaskNote
 from cpr_nb.worktrees.repo import Git, registered_worktrees, shared_git
 
 
@@ -26,12 +26,12 @@ class TaskBranch(NamedTuple):
     #: Where the branch is; None if it is gone, or by now that of somebody else.
     tip: str | None
     #: Every task that ever worked on the branch, the latest last.
-    owners: tuple[notes.Owner, ...]
+    owners: tuple[records.Owner, ...]
 
     @property
     def is_at_work(self) -> bool:
         """Whether a task may be working on it just now."""
-        return any(notes.in_use(owner) for owner in self.owners)
+        return any(records.in_use(owner) for owner in self.owners)
 
     @property
     def has_worktree(self) -> bool:
@@ -39,7 +39,7 @@ class TaskBranch(NamedTuple):
         if not self.place.has_admin:
             harvested = self.note["harvest"] or {}
             return self.place.has_folder and harvested.get("worktree") == self.place.path
-        theirs = notes.read_worktree(self.place.admin_dir)
+        theirs = records.read_worktree(self.place.admin_dir)
         ids = str(theirs.get("session_id")), str(theirs.get("task_id"))
         return any(owner.is_task(*ids) for owner in self.owners)
 
@@ -95,7 +95,7 @@ def task_branches(
     for folder in map(os.path.abspath, session_folders):
         known = [str(t.get("transaction_id")) for t in read_session(folder).tasks or ()]
         numbers = {task_id: number for number, task_id in enumerate(known)}
-        here = [one for one in notes.task_notes(folder) if tasks is None or one[0] in tasks]
+        here = [one for one in records.task_notes(folder) if tasks is None or one[0] in tasks]
         for task_id, note in sorted(here, key=lambda one: numbers.get(one[0], len(numbers))):
             place = place_of(note)
             if place.branch and os.path.isdir(place.common_dir):
@@ -111,10 +111,10 @@ def task_branches(
 
 
 def _task_branch(folder: str, task_id: str, note: TaskNote, place: Place) -> TaskBranch:
-    own = notes.Owner(os.path.basename(folder).removeprefix("session-"), task_id, folder)
-    known = notes.read_branch(place.common_dir, place.branch)
+    own = records.Owner(os.path.basename(folder).removeprefix("session-"), task_id, folder)
+    known = records.read_branch(place.common_dir, place.branch)
     tip: str | None = None
-    owners: tuple[notes.Owner, ...] = (own,)
+    owners: tuple[records.Owner, ...] = (own,)
     if known is not None and known.belongs_to(own.session_id, task_id):
         tip = shared_git(place.common_dir).commit(f"refs/heads/{place.branch}")
         owners = known.owners

@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.worktrees import notes, removing
-from cpr_nb.worktrees.forecast import forecast, one_repository
+from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.conflicts import forecast, one_repository
 from cpr_nb.worktrees.harvest import trailer
+from cpr_nb.worktrees.inspection import Place, operation, unmerged_files
 from cpr_nb.worktrees.listing import TaskBranch, checkout_of, target_of, task_branches
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.looking import Place, operation, unmerged_files
 from cpr_nb.worktrees.repo import Git, GitFailed, shared_git
 
 ORDERS = ("fewest-conflicts", "task")
@@ -171,7 +171,7 @@ def _choose(
         why = None
         if branch.tip is None:
             why = "the branch is gone"
-        elif branch.is_at_work or branch.note.stage == notes.READY:
+        elif branch.is_at_work or branch.note.stage == records.READY:
             why = "its task has not ended: wait for its session, or resume it"
         elif branch.place.branch == target.branch:
             why = "it is the target itself"

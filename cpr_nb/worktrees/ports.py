@@ -9,7 +9,7 @@ import socket
 import zlib
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.worktrees.notes import read_worktree
+from cpr_nb.worktrees.records import read_worktree
 
 # Below the ports that systems give to outgoing connections, so that those don't take one later.
 FIRST_PORT, LAST_PORT = 20_000, 32_000

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.worktrees.looking import Place, find_admin_dir, is_dirty
-from cpr_nb.worktrees.notes import read_worktree
+from cpr_nb.worktrees.inspection import Place, find_admin_dir, is_dirty
+from cpr_nb.worktrees.records import read_worktree
 from cpr_nb.worktrees.repo import GitFailed, shared_git
 
 #: Behind the repository's name: the folder of worktrees where the user has not named another.

@@ -14,8 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from cpr_nb.worktrees.lock import own_folder
-from cpr_nb.worktrees.looking import (
+from cpr_nb.worktrees.inspection import (
     Place,
     fingerprint,
     gitlinks,
@@ -24,6 +23,7 @@ from cpr_nb.worktrees.looking import (
     unsaved_repository,
     untracked,
 )
+from cpr_nb.worktrees.lock import own_folder
 from cpr_nb.worktrees.repo import Git, GitFailed
 
 # A lock on our branch that is older than this was left by a git that is dead.

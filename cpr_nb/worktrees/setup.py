@@ -8,11 +8,11 @@ import subprocess
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.outcome import one_line
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.worktrees import notes
+from cpr_nb.worktrees import records
 from cpr_nb.worktrees.harvest import place_of
-from cpr_nb.worktrees.looking import changed_paths
-from cpr_nb.worktrees.notes import TaskNote
-from cpr_nb.worktrees.orders import Order
+from cpr_nb.worktrees.inspection import changed_paths
+from cpr_nb.worktrees.job import Order
+from cpr_nb.worktrees.records import TaskNote
 from cpr_nb.worktrees.repo import removed_here
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -48,7 +48,7 @@ def run_setup(order: Order, note: TaskNote, folder: str) -> None:
     except OSError as error:
         raise WorktreeError(f"{place.path} after set-up: {error.strerror}") from None
     note.write(
-        stage=notes.READY, since_ns=since_ns, from_setup=changed_paths(place.git()), harvest=None
+        stage=records.READY, since_ns=since_ns, from_setup=changed_paths(place.git()), harvest=None
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpr_nb.display import cards
-from cpr_nb.display.pane import Pane
+from cpr_nb.display.session_model import Pane
 
 HOSTILE = st.sampled_from(
     ["<script>x</script>", "<img src=x onerror=x>", "$a$ \\(b\\)", '"><b>', "\x1b[31m", "\u202e"]

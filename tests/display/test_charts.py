@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.ran import BEGIN_S, Ran
 
-from cpr_nb.display.cost_chart import cost_chart
-from cpr_nb.display.svg import Chart
-from cpr_nb.display.timeline import timeline
-from cpr_nb.display.timescale import TimeScale
+from cpr_nb.display.charts.cost_chart import cost_chart
+from cpr_nb.display.charts.svg import Chart
+from cpr_nb.display.charts.timeline import timeline
+from cpr_nb.display.charts.timescale import TimeScale
 from cpr_nb.store.read import Snapshot
 
 NS = "{http://www.w3.org/2000/svg}"

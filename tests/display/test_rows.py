@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cpr_nb.display.rows import COLUMNS, apply, changes, task_row, title_of
-from cpr_nb.store.doing import Doing
+from cpr_nb.display.row_deltas import COLUMNS, apply, changes, task_row, title_of
 from cpr_nb.store.layout import SessionPaths
+from cpr_nb.views.current_activity import Doing
 
 CELLS = st.none() | st.integers(0, 3) | st.sampled_from(["", "running", "$x$"]) | st.floats(0, 1)
 ROWS = st.lists(CELLS, min_size=len(COLUMNS), max_size=len(COLUMNS))

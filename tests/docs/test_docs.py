@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from cpr_nb.cli.main import COMMANDS
-from cpr_nb.frames.answers import answer_columns
+from cpr_nb.frames.schema_columns import answer_columns
 from cpr_nb.model import states
-from cpr_nb.model.schema import read_schema
+from cpr_nb.model.schemas.answer import read_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,7 +19,7 @@ from testkit.command import LIMIT_S, Cpr, console_script
 from testkit.stub import Stub
 
 import cpr_nb as cpr
-from cpr_nb import _machine
+from cpr_nb.launching import machine
 from cpr_nb.model.errors import ClaudeNotFound, LaunchError
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from faults import killer
@@ -219,7 +219,7 @@ class World:
 def find_real_cli() -> str | None:
     """The real CLI, or None."""
     try:
-        return _machine.find_claude(None, os.environ)
+        return machine.find_claude(None, os.environ)
     except ClaudeNotFound:
         return None
 

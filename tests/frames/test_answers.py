@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from testkit.schemas import N, S, of
 from testkit.schemas_draw import COMMON, JSON, like_schemas, tidy_schemas
 
-from cpr_nb.frames.answers import (
+from cpr_nb.frames.columns import TIME
+from cpr_nb.frames.schema_columns import (
     DAY,
     OURS,
     AnswerColumn,
@@ -22,9 +23,8 @@ from cpr_nb.frames.answers import (
     answer_table,
     check_collisions,
 )
-from cpr_nb.frames.columns import TIME
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.schema import read_schema
+from cpr_nb.model.schemas.answer import read_schema
 
 NULL = {"type": "null"}
 LEVELS = {"enum": ["low", "high", "middle"]}

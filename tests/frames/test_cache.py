@@ -18,7 +18,7 @@ from testkit.made import RUNNING, made_session
 from testkit.streams_draw import STREAMS
 
 import cpr_nb as cpr
-from cpr_nb.frames import cache, gather, heads
+from cpr_nb.frames import gather, row_cache, session_rows
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.store.layout import CACHE
 
@@ -56,7 +56,7 @@ def test_a_session_that_has_ended_is_read_once(
     name: str, full: bool, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = getattr(cpr, name)(results, full=full)
-    for module in (heads, gather):
+    for module in (session_rows, gather):
         monkeypatch.setattr(module, "read_session", refuse)
     second = getattr(cpr, name)(results, full=full)
     pd.testing.assert_frame_equal(first, second)
@@ -94,7 +94,7 @@ def test_a_live_session_is_never_kept(tmp_path: Path, eager: None) -> None:
 
 
 def test_what_is_read_at_once_leaves_no_cache(results: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(cache, "WORTH_S", 1e9)
+    monkeypatch.setattr(row_cache, "WORTH_S", 1e9)
     for name in TABLES:
         getattr(cpr, name)(results)
     assert not (results / CACHE).exists()
@@ -131,9 +131,9 @@ def test_a_file_of_somebody_else_is_not_trusted(
 ) -> None:
     cpr.sessions_df(results)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    monkeypatch.setattr(cache, "WORTH_S", 1e9)
+    monkeypatch.setattr(row_cache, "WORTH_S", 1e9)
     read = []
-    monkeypatch.setattr(heads, "read_session", lambda *a, **k: read.append(a) or refuse())
+    monkeypatch.setattr(session_rows, "read_session", lambda *a, **k: read.append(a) or refuse())
     with pytest.raises(AssertionError):
         cpr.sessions_df(results)
     assert read
@@ -150,7 +150,7 @@ def test_what_other_code_has_made_is_not_believed(
 ) -> None:
     cpr.tasks_df(results)
     before = kept(results)
-    monkeypatch.setattr(cache, "_code", lambda: "other")
+    monkeypatch.setattr(row_cache, "_code", lambda: "other")
     cpr.tasks_df(results)
     assert set(before) < set(kept(results)), "the other code may be in use, too"
     for name in before:
@@ -182,7 +182,7 @@ def test_what_nobody_needs_any_more_goes(results: Path) -> None:
 def test_many_small_files_become_one(
     tmp_path: Path, eager: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "PACK_BYTES", 1 << 20)
+    monkeypatch.setattr(row_cache, "PACK_BYTES", 1 << 20)
     clock = Clock()
     for number in range(1, 8):
         folder = made_session(tmp_path, {"a": [STREAMS["plain"][:200]]}, number=number)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpr_nb.frames import cells
-from cpr_nb.frames.build import Builder
-from cpr_nb.frames.cells import CATEGORIES, TIME, series
+from cpr_nb.frames import arrays
+from cpr_nb.frames.arrays import CATEGORIES, TIME, series
+from cpr_nb.frames.builder import Builder
 from cpr_nb.frames.columns import Column
 from cpr_nb.model import states
 
@@ -119,9 +119,9 @@ def test_a_moment_is_what_the_standard_library_reads(values: list[Any]) -> None:
 
 def test_usual_moments_are_read_all_at_once() -> None:
     """Else the test above compares the slow way with itself."""
-    usual = cells._usual_moments(["2026-02-28T23:59:59.999Z", "0001-01-01T00:00:00.000Z"])
+    usual = arrays._usual_moments(["2026-02-28T23:59:59.999Z", "0001-01-01T00:00:00.000Z"])
     assert usual is not None and usual.dtype == np.dtype("datetime64[us]")
-    assert cells._usual_moments(["2026-02-29T23:59:59.999Z"]) is None
+    assert arrays._usual_moments(["2026-02-29T23:59:59.999Z"]) is None
 
 
 # -- tables that grow -------------------------------------------------------------------------
@@ -133,7 +133,7 @@ BATCHES = st.lists(st.tuples(st.lists(st.integers(0, 9), max_size=4), st.text(ma
 @given(BATCHES, st.integers(1, 5))
 def test_a_table_that_grows_is_the_table_of_all_its_rows(batches: Any, n_rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cpr_nb.frames.build._PIECE_ROWS", n_rows)
+        patch.setattr("cpr_nb.frames.builder._PIECE_ROWS", n_rows)
         by_columns, by_rows = Builder(COLUMNS), Builder(COLUMNS)
         for numbers, what in batches:
             same = {"what": what, "all": [what]}

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from testkit.broken import VALUES
 
 import cpr_nb as cpr
-from cpr_nb.frames import heads
+from cpr_nb.frames import session_rows
 from cpr_nb.frames.columns import table
 from cpr_nb.frames.tasks import columns_of
 from cpr_nb.store import catalog
-from cpr_nb.store.rows import session_row
+from cpr_nb.views.rows import session_row
 
 HEAD = {
     "session_id": "1", "overall_status": "completed", "start_time": 5, "end_time": 9, "total": 4,
@@ -68,5 +68,5 @@ def test_a_head_as_the_runner_writes_it_is_read_all_at_once(
         (tmp_path / f"session-{number}").mkdir()
         head = json.dumps({**HEAD, "start_time": number}).encode()[:-1]
         (tmp_path / f"session-{number}" / "status.json").write_bytes(head + b',\n"tasks":[\n]}\n')
-    monkeypatch.setattr(heads, "read_session", None)
+    monkeypatch.setattr(session_rows, "read_session", None)
     assert cpr.sessions_df(tmp_path).session_id.tolist() == ["2", "1", "0"]

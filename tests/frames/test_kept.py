@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpr_nb.frames.kept import decode, encode, take
+from cpr_nb.frames.frame_json import decode, encode, take
 
 NUMBERS = pd.DataFrame({"n": [1, 2]}, index=["a", "b"])
 # Strategies of a cell → the dtype of its column.

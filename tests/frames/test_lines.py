@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.streams_draw import EVENT_LINES, STREAMS, any_stream, lines, message
 
-from cpr_nb.frames import growth
-from cpr_nb.frames import lines as frames_lines
+from cpr_nb.frames import jsonl as frames_lines
+from cpr_nb.frames import stream_cache
 from cpr_nb.frames.events import EventReading
-from cpr_nb.frames.growth import Growing
-from cpr_nb.frames.lines import Reading, count_objects, pieces
+from cpr_nb.frames.jsonl import Reading, count_objects, pieces
+from cpr_nb.frames.stream_cache import Growing
 from cpr_nb.frames.tasks import TaskReading
 from cpr_nb.model.events import parse_line
 
@@ -167,7 +167,7 @@ def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             read.append(bytes(memoryview(buffer)[:n]))
             return n
 
-    monkeypatch.setattr(growth, "open_regular", lambda path: Seen(io.FileIO(path)))
+    monkeypatch.setattr(stream_cache, "open_regular", lambda path: Seen(io.FileIO(path)))
     path, growing = tmp_path / "stream", Growing()
     one, two = lines(message("assistant", "one")), lines(message("assistant", "two"))
     for new, read_again in ((one + two[:9], b""), (two[9:] + one, two[:9]), (b"", b"")):
@@ -180,10 +180,10 @@ def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_what_is_kept_stays_below_its_limit(tmp_path: Path) -> None:
     stream = lines(message("assistant", "x" * 1000))
-    growing = Growing(limit_bytes=5 * (len(stream) + growth.OVERHEAD_BYTES))
+    growing = Growing(limit_bytes=5 * (len(stream) + stream_cache.OVERHEAD_BYTES))
     for number in range(9):
         path = tmp_path / str(number)
         path.write_bytes(stream)
         growing.read(str(path), EventReading)
-        assert growing.n_bytes <= 5 * (len(stream) + growth.OVERHEAD_BYTES)
+        assert growing.n_bytes <= 5 * (len(stream) + stream_cache.OVERHEAD_BYTES)
     assert len(growing._streams) == 5, "those that were used last"

@@ -10,7 +10,7 @@ import pytest
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.frames.kept import decode, encode
+from cpr_nb.frames.frame_json import decode, encode
 
 LIMIT_S = 120.0
 ONE = pd.DataFrame({"n": [1]})

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cpr_nb.frames.columnar_file import open_pack, pack
 from cpr_nb.frames.columns import TIME, Column, table
-from cpr_nb.frames.packs import open_pack, pack
 from cpr_nb.model import states
 
 relaxed = settings(deadline=None)

@@ -16,21 +16,21 @@ from hypothesis import strategies as st
 from testkit.broken import VALUES, broken_json
 
 import cpr_nb as cpr
-from cpr_nb._again import plan_retry
-from cpr_nb._resume import resume
 from cpr_nb.cli import render
+from cpr_nb.launching.rerun import plan_retry
+from cpr_nb.launching.resume import resume
 from cpr_nb.model import record, states
 from cpr_nb.model.inputs import parse
 from cpr_nb.runner import messages
-from cpr_nb.runner.asked import Asked
 from cpr_nb.runner.history import read_history
-from cpr_nb.runner.orders import Orders
 from cpr_nb.runner.recorder import first_head
+from cpr_nb.runner.request_inbox import Orders
+from cpr_nb.runner.session_spec import Asked
 from cpr_nb.store import layout
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.notice import notice
 from cpr_nb.store.read import read_session
-from cpr_nb.store.rows import session_row, task_row
+from cpr_nb.views.notice import notice
+from cpr_nb.views.rows import session_row, task_row
 
 FUZZ = settings.get_profile("fuzz")
 RECORDINGS = Path(__file__).parents[1] / "model" / "recordings"

@@ -20,7 +20,7 @@ from cpr_nb.model.options import (
     check_options,
     from_text,
 )
-from cpr_nb.model.schema import Answer
+from cpr_nb.model.schemas.answer import Answer
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 SESSION_ONLY = ("max_parallel", "name", "budget_usd", "warm_start", "worktree_dir")

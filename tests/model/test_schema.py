@@ -36,7 +36,7 @@ from testkit.schemas_draw import like_schemas, tidy_schemas, typed_values
 
 from cpr_nb.model.errors import AnswerError, CprError, InputError
 from cpr_nb.model.options import MAX_SCHEMA_BYTES
-from cpr_nb.model.schema import Answer, read_schema
+from cpr_nb.model.schemas.answer import Answer, read_schema
 
 
 class Level(enum.Enum):

@@ -18,7 +18,7 @@ from testkit.command import LIMIT_S, script
 from testkit.schemas import ANSWER, REFUSED, WHOLE, of
 
 import cpr_nb as cpr
-from cpr_nb.model.schema import read_schema
+from cpr_nb.model.schemas.answer import read_schema
 from cpr_nb.offline.scripted_api import ScriptedApi
 
 pytestmark = pytest.mark.real_cli

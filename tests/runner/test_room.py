@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cpr_nb.runner.room import Room
+from cpr_nb.runner.disk_monitor import Room
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import hold_lock
 

@@ -16,9 +16,9 @@ from testkit.machine import FOR_EVER, GOOD, done, feed, machine, running, told
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import schedule
-from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.messages import Cancel, Ended, Heard, Start, Started, Tick
-from cpr_nb.runner.plans import TaskPlan
+from cpr_nb.runner.task_state import TaskPlan
+from cpr_nb.runner.task_table import GRACE_S
 
 # -- starting ---------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from testkit.machine import GOOD, begin, done, failed, feed, last_tell, machine,
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.model.retry import PASSING, backoff_s
-from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.governor import COOL_S, PATIENCE_S, SMALLEST_WINDOW, SPACING_S
 from cpr_nb.runner.messages import (
     ASK_FOR_STRUCTURE,
@@ -30,7 +29,8 @@ from cpr_nb.runner.messages import (
     Throttled,
     Tick,
 )
-from cpr_nb.runner.plans import TaskPlan
+from cpr_nb.runner.task_state import TaskPlan
+from cpr_nb.runner.task_table import GRACE_S
 
 PLAN = TaskPlan()
 CHECKED = TaskPlan(check=True, check_timeout_s=60)

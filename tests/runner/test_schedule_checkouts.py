@@ -16,8 +16,8 @@ from cpr_nb.runner.messages import (
     Started,
     Tick,
 )
-from cpr_nb.runner.plans import Active, Past, TaskPlan
 from cpr_nb.runner.schedule import Schedule
+from cpr_nb.runner.task_state import Active, Past, TaskPlan
 
 PLAN = TaskPlan(worktree=True)
 NOT_MADE = Outcome("failed", "worktree", "there is a branch already")

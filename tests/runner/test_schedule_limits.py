@@ -27,8 +27,8 @@ from cpr_nb.runner.messages import (
     Started,
     Tick,
 )
-from cpr_nb.runner.plans import TaskPlan
 from cpr_nb.runner.schedule import Schedule
+from cpr_nb.runner.task_state import TaskPlan
 
 PLAN = TaskPlan()
 

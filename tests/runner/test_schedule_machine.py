@@ -41,8 +41,8 @@ from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import messages
 from cpr_nb.runner.governor import SPACING_S
 from cpr_nb.runner.messages import Ended, Event, Heard, Started, Tick
-from cpr_nb.runner.plans import TaskPlan
 from cpr_nb.runner.schedule import Schedule
+from cpr_nb.runner.task_state import TaskPlan
 
 
 def some(chosen: Callable[[Book], bool]) -> Any:

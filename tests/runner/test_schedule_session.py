@@ -6,7 +6,6 @@ import pytest
 from testkit.machine import GOOD, begin, done, failed, feed, last_tell, machine, running, starts
 
 from cpr_nb.model.outcome import Exit, Outcome
-from cpr_nb.runner.book import GRACE_S
 from cpr_nb.runner.messages import (
     GO_ON,
     Cancel,
@@ -21,7 +20,8 @@ from cpr_nb.runner.messages import (
     Started,
     Tick,
 )
-from cpr_nb.runner.plans import RESTING, STOPPING, Active, Past, TaskPlan
+from cpr_nb.runner.task_state import RESTING, STOPPING, Active, Past, TaskPlan
+from cpr_nb.runner.task_table import GRACE_S
 
 PLAN = TaskPlan()
 SUCCEEDED = Past(Outcome("succeeded", "completed"), None)

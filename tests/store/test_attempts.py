@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from testkit.ran import BEGIN_S, Ran
 
-from cpr_nb.store.attempts import TaskTimes, task_times
 from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.views.attempts import TaskTimes, task_times
 
 
 def spans(task: TaskTimes) -> list[tuple[float, float, str, float | None]]:

@@ -18,9 +18,9 @@ from testkit.command import Cpr
 from testkit.made import made_session
 
 from cpr_nb.cli import render
-from cpr_nb.store import catalog, heads
+from cpr_nb.store import catalog, head_cache
 from cpr_nb.store.layout import CACHE
-from cpr_nb.store.rows import session_row
+from cpr_nb.views.rows import session_row
 
 LONG_AGO_S = 1_000_000_000
 STATUS = {
@@ -34,7 +34,7 @@ SEED = {name: STATUS[name] for name in list(STATUS)[:7]}
 def eager() -> Iterator[None]:
     """Everything is worth keeping."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heads, "WORTH_S", 0.0)
+        patch.setattr(head_cache, "WORTH_S", 0.0)
         yield
 
 
@@ -120,9 +120,9 @@ def test_a_session_that_has_ended_is_read_once(
     write(tmp_path / "session-2", in_our_form({**STATUS, "overall_status": "running"}), 0)
     first = seen(tmp_path)
     read: list[str] = []
-    whole = heads.read_session
+    whole = head_cache.read_session
     monkeypatch.setattr(
-        heads, "read_session", lambda root, **how: read.append(root) or whole(root, **how)
+        head_cache, "read_session", lambda root, **how: read.append(root) or whole(root, **how)
     )
     assert seen(tmp_path) == first
     assert read == [str(tmp_path / "session-2")], "one that has not ended is read again"
@@ -155,5 +155,5 @@ def test_the_command_loads_no_pandas_for_its_list(
     told = stub_cpr("list", env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert told.stdout == listed
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
-    assert "cpr_nb.store.heads" in loaded
+    assert "cpr_nb.store.head_cache" in loaded
     assert not loaded & {"pandas", "numpy", "msgspec", "pyarrow"}

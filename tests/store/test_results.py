@@ -11,7 +11,7 @@ from unittest import mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpr_nb.store import results
+from cpr_nb.store import result_line
 
 LINES = st.lists(
     st.one_of(
@@ -29,11 +29,14 @@ def test_it_is_found_wherever_blocks_end(lines: list[str], block: int, ends: boo
     for line in lines:
         if line.startswith('{"type": "result"') and line.endswith("}"):
             found.append(json.loads(line))
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(results, "_BLOCK_BYTES", block):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(result_line, "_BLOCK_BYTES", block),
+    ):
         path = Path(folder, "stream")
         path.write_text(text)
-        assert results.last_result(str(path)) == (found[-1] if found else None)
+        assert result_line.last_result(str(path)) == (found[-1] if found else None)
 
 
 def test_a_name_that_is_no_path_has_none() -> None:
-    assert results.last_result("/\0") is None
+    assert result_line.last_result("/\0") is None

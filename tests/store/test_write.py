@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cpr_nb.model.errors import ResultsDirError
-from cpr_nb.runner.asked import Asked
 from cpr_nb.runner.recorder import first_head
+from cpr_nb.runner.session_spec import Asked
 from cpr_nb.store import write
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import (

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import cpr_nb as cpr
-from cpr_nb.frames import cache
+from cpr_nb.frames import row_cache
 from cpr_nb.store.layout import CACHE
 
 #: Files get times in the past, each its own, as if time went by: what is young is never kept.
@@ -25,9 +25,9 @@ LONG_AGO_S = 1_000_000_000
 def everything_is_kept() -> Iterator[None]:
     """Within it everything is worth keeping, in many small files that are joined soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "WORTH_S", 0.0)
-        patch.setattr(cache, "PACK_BYTES", 6000)
-        patch.setattr(cache, "MAX_SMALL", 2)
+        patch.setattr(row_cache, "WORTH_S", 0.0)
+        patch.setattr(row_cache, "PACK_BYTES", 6000)
+        patch.setattr(row_cache, "MAX_SMALL", 2)
         yield
 
 

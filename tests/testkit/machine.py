@@ -20,8 +20,8 @@ from cpr_nb.runner.messages import (
     Tell,
     Tick,
 )
-from cpr_nb.runner.plans import Past, TaskPlan
 from cpr_nb.runner.schedule import Schedule
+from cpr_nb.runner.task_state import Past, TaskPlan
 
 FOR_EVER = float("inf")  # a tool runs
 GOOD = {"is_error": False, "structured_output": {"n": 1}}

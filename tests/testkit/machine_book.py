@@ -13,14 +13,14 @@ from cpr_nb.model import states
 from cpr_nb.model.limits import LOGIN, Limit
 from cpr_nb.model.outcome import Exit, Outcome, derive
 from cpr_nb.model.retry import backoff_s, may_pass
-from cpr_nb.runner import governor, messages, plans
-from cpr_nb.runner.book import GRACE_S
+from cpr_nb.runner import governor, messages, task_state
 from cpr_nb.runner.messages import Ended, Heard, Instruction
-from cpr_nb.runner.plans import TaskPlan
+from cpr_nb.runner.task_state import TaskPlan
+from cpr_nb.runner.task_table import GRACE_S
 
 PENDING, STARTING, RUNNING, CHECKING, RESTING, ENDED = range(6)
 _NAMES = ("PENDING", "STARTING", "RUNNING", "CHECKING", "RESTING", "ENDED")
-MACHINE_PHASES: list[int] = [getattr(plans, name) for name in _NAMES]
+MACHINE_PHASES: list[int] = [getattr(task_state, name) for name in _NAMES]
 ACTIVE = (STARTING, RUNNING, CHECKING)
 SLOW = ("timeout", "silence", "no_first_byte")
 #: What an end tells of when the API has not been heard.
@@ -68,7 +68,7 @@ class Book:
     def machine_phase(self) -> int:
         """The machine's own word for it."""
         if self.stopped_at is not None or (self.active and self.cancel_asked):
-            return plans.STOPPING
+            return task_state.STOPPING
         return MACHINE_PHASES[self.phase]
 
     def waits(self, now: float) -> bool:

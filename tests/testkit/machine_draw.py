@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cpr_nb.model.limits import LOGIN, USAGE
 from cpr_nb.model.outcome import Outcome
-from cpr_nb.runner.plans import Active, Past, TaskPlan
+from cpr_nb.runner.task_state import Active, Past, TaskPlan
 from testkit import machine_book as books
 from testkit.machine_book import Book
 

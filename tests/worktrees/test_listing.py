@@ -11,8 +11,8 @@ import pytest
 from testkit.repository import Checkout, Runner
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.worktrees import forecast
-from cpr_nb.worktrees.forecast import conflicts
+from cpr_nb.worktrees import conflicts as conflicts_module
+from cpr_nb.worktrees.conflicts import conflicts
 from cpr_nb.worktrees.listing import worktrees
 
 NewRunner = Callable[[], Runner]
@@ -118,7 +118,7 @@ def test_conflicts_of_some_tasks_and_with_another_target(repo: Checkout, runner:
     repo.git("branch", "calm")
     repo.commit("by the user", {"a.txt": "user\n"})
     told = conflicts([str(runner.folder)], ["b"], into="calm")
-    assert told == forecast.Forecast("calm", ("main-task-b",), (), ())
+    assert told == conflicts_module.Forecast("calm", ("main-task-b",), (), ())
     with pytest.raises(WorktreeError, match="no worktree was ever made for x"):
         conflicts([str(runner.folder)], ["b", "x"])
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cpr_nb.cli.common import note, print_lines
 
 if TYPE_CHECKING:
-    from cpr_nb._session import Session
+    from cpr_nb.handles.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs five tasks; 0 if four succeeded and the fifth failed as it should."""
-    from cpr_nb import _launch
-    from cpr_nb._machine import find_claude
+    from cpr_nb.launching import plan
+    from cpr_nb.launching.machine import find_claude
     from cpr_nb.offline import demo
     from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
     from cpr_nb.store.write import make_results_dir
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     workplace.mkdir(exist_ok=True)
     (workplace / "hello.py").unlink(missing_ok=True)  # of an earlier demo
     with ScriptedApi(demo.SCRIPT) as api, tempfile.TemporaryDirectory() as home:
-        planned = _launch.plan(
+        planned = plan.plan(
             demo.PROMPTS,
             {
                 "results_dir": results_dir,

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cpr_nb import __version__, _machine
+from cpr_nb import __version__
 from cpr_nb.cli.common import print_lines, results_dir
+from cpr_nb.launching import machine
 from cpr_nb.model.errors import ClaudeNotFound
 
 Finding = tuple[bool, str, str]
@@ -37,17 +38,17 @@ def _checks(args: argparse.Namespace) -> Iterator[Finding]:
     yield _claude(args.claude_path)
     yield _results(results_dir(args))
     yield _git()
-    free = _machine.free_memory_bytes()
-    n_tasks = _machine.default_parallel(10**6)
+    free = machine.free_memory_bytes()
+    n_tasks = machine.default_parallel(10**6)
     told = f"{free / 1e9:.1f} GB free, so {n_tasks} tasks at once by default"
-    yield free >= _machine.TASK_MEMORY_BYTES, "memory", told
+    yield free >= machine.TASK_MEMORY_BYTES, "memory", told
     yield _detaching()
     yield _sandbox()
 
 
 def _claude(given: str | None) -> Finding:
     try:
-        path = _machine.find_claude(given, os.environ)
+        path = machine.find_claude(given, os.environ)
     except ClaudeNotFound as error:
         return False, "Claude Code CLI", str(error)
     version = _output(path, "--version")

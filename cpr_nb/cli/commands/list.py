@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     directory = results_dir(args)
     sessions = catalog.list_sessions(directory)
     if args.json:
-        from cpr_nb.store.rows import session_row
+        from cpr_nb.views.rows import session_row
 
         print_json([session_row(session) for session in sessions])
     else:

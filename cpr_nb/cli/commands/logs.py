@@ -7,16 +7,17 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cpr_nb._sync import poll_delays_s
-from cpr_nb._task import Task
 from cpr_nb.cli import render
 from cpr_nb.cli.common import open_session
 from cpr_nb.cli.options import add_session
+from cpr_nb.handles.task import Task
+from cpr_nb.handles.waiting import poll_delays_s
 from cpr_nb.model import states
 from cpr_nb.model.activity import tool_target
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.outcome import one_line
-from cpr_nb.store.follow import Follower
+from cpr_nb.store.tail import Follower
+from cpr_nb.views import formatting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def _new_lines(task: Task, followers: dict[int, tuple[str, Follower]]) -> Iterat
         event = parse_line(line)
         for step in steps(event) if event else ():
             at = render.utc_clock(event.get("timestamp")) if event else ""
-            yield f"{at or '        '} [{task.num}] {render.strip_controls(step)}"
+            yield f"{at or '        '} [{task.num}] {formatting.strip_controls(step)}"
 
 
 def steps(event: dict[str, Any]) -> list[str]:
@@ -72,7 +73,7 @@ def steps(event: dict[str, Any]) -> list[str]:
     if kind == "system" and subtype == "permission_denied":
         return [f"denied {event.get('tool_name')}: {one_line(str(event.get('message', '')), 160)}"]
     if kind == "result":
-        cost = render.usd(event.get("total_cost_usd"))
+        cost = formatting.usd(event.get("total_cost_usd"))
         word = "error" if event.get("is_error") else "done"
         return [f"{word}: {subtype}, {event.get('num_turns')} turns, {cost}".rstrip(", ")]
     return []

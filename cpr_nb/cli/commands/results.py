@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cpr_nb._session import Session
-from cpr_nb._task import Task
 from cpr_nb.cli import render
 from cpr_nb.cli.common import allow_options, open_session, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_session
+from cpr_nb.handles.session import Session
+from cpr_nb.handles.task import Task
 from cpr_nb.model import states
 
 

@@ -13,7 +13,7 @@ from cpr_nb.model.errors import CprError, InputError
 from cpr_nb.store import catalog
 
 if TYPE_CHECKING:
-    from cpr_nb._session import Session
+    from cpr_nb.handles.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _resume_all(directory: str, env: dict[str, str]) -> int:
-    from cpr_nb._session import Session
+    from cpr_nb.handles.session import Session
 
     code, n_found = 0, 0
     for snapshot in catalog.list_sessions(directory):

@@ -10,7 +10,7 @@ from cpr_nb.cli.common import open_session
 from cpr_nb.cli.options import add_json, add_launch_options, add_session, launch_options
 
 if TYPE_CHECKING:
-    from cpr_nb._launch import LaunchPlan
+    from cpr_nb.launching.plan import LaunchPlan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +32,6 @@ def run(args: argparse.Namespace) -> int:
 def plan(args: argparse.Namespace) -> LaunchPlan:
     """Checks it without spending anything."""
     session = open_session(args)
-    from cpr_nb._again import plan_retry
+    from cpr_nb.launching.rerun import plan_retry
 
     return plan_retry(session, all_tasks=args.all_tasks, options=launch_options(args))

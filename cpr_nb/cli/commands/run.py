@@ -13,8 +13,8 @@ from cpr_nb.cli.render import program
 from cpr_nb.model.errors import InputError
 
 if TYPE_CHECKING:
-    from cpr_nb._launch import LaunchPlan
-    from cpr_nb._session import Session
+    from cpr_nb.handles.session import Session
+    from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.model.spec import TaskSpec
 
 FORMS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -67,9 +67,9 @@ def read_tasks(args: argparse.Namespace) -> tuple[list[TaskSpec], list[str]]:
 
 def plan(tasks: list[TaskSpec], warnings: list[str], args: argparse.Namespace) -> LaunchPlan:
     """Checks a launch, then warns of what was found in its prompts."""
-    from cpr_nb import _launch
+    from cpr_nb.launching import plan
 
-    planned = _launch.plan(tasks, launch_options(args))
+    planned = plan.plan(tasks, launch_options(args))
     for warning in warnings:
         note(f"warning: {warning}")
     return planned
@@ -85,12 +85,12 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         tell_plan(planned, args)
     if args.dry_run:
         return 0
-    from cpr_nb import _reuse
+    from cpr_nb.launching import reuse as reusing
 
-    reuse = _reuse.is_wanted(args.reuse, args.fresh)
-    session, is_new = _reuse.start_or_find(planned, reuse=reuse)
+    reuse = reusing.is_wanted(args.reuse, args.fresh)
+    session, is_new = reusing.start_or_find(planned, reuse=reuse)
     if not is_new:
-        note(_reuse.told(session, "--fresh"))
+        note(reusing.told(session, "--fresh"))
     if args.json:
         try:
             code = finish(session, quiet=True) if args.wait else 0
@@ -162,7 +162,7 @@ def plan_lines(planned: LaunchPlan) -> list[str]:
 
 def _worktree_lines(planned: LaunchPlan) -> list[str]:
     """Where the tasks' own checkouts begin; or, in a repository, that there could be some."""
-    from cpr_nb._checkouts import in_repository
+    from cpr_nb.launching.worktree_base import in_repository
 
     if planned.checkouts:
         found = next(iter(planned.checkouts.values()))
@@ -175,7 +175,7 @@ def _worktree_lines(planned: LaunchPlan) -> list[str]:
 
 def tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
     """Prints what ``--verbose`` and ``--dry-run`` show."""
-    from cpr_nb._launch import dry_rows
+    from cpr_nb.launching.plan import dry_rows
 
     if args.json and args.dry_run:
         print_json(dry_rows(planned))

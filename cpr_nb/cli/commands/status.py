@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     """Shows one session, task by task."""
     session = open_session(args)
     if args.json:
-        from cpr_nb.store.rows import session_row, task_row
+        from cpr_nb.views.rows import session_row, task_row
 
         row = session_row(session.snapshot)
         row["tasks"] = [

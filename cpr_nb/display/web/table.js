@@ -1,5 +1,5 @@
 // The table of tasks (or of sessions): virtual rows, counters that filter, search, mosaic, buttons.
-// A row is a list; its columns are those of display/rows.py.
+// A row is a list; its columns are those of display/row_deltas.py.
 const KEY = 0, NUM = 1, WORD = 2, TITLE = 3, NOW = 4, SINCE = 5, START = 6, TOOK = 7, COST = 8, DENIED = 9;
 const ROW_PX = 26, MAX_ROWS = 12, MANY = 40, ANSWER_MS = 1500, SILENT_MS = 20000;
 const LABELS = { retry: "Retry failed", pause: "Pause", resume: "Resume", cancel: "Cancel" };

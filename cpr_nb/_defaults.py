@@ -1,7 +1,0 @@
-"""What a notebook's extension changes for its process; nothing is loaded to know it."""
-
-from __future__ import annotations
-
-#: Whether a launch attaches to the session that was asked the same (see `cpr_nb._reuse`).
-#: "Run All" must not pay twice.
-reuse = False

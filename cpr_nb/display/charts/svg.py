@@ -1,0 +1,171 @@
+"""Charts as SVG that needs nothing else: readable in light and dark, saved with the notebook.
+
+The SVG stands in ``text/html``: only there do the notebook's colours reach it (as an image it has
+none of them). Where a page strips styles, as GitHub does, the attributes still give colours that
+can be read on white and on black.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from cpr_nb.model import states
+from cpr_nb.model.outcome import one_line
+from cpr_nb.store.read import Snapshot
+from cpr_nb.views.formatting import strip_controls
+
+WIDTH = 880
+
+# Tone → colours in light and dark. The middle grey can be read on both.
+_TONES = {
+    "ok": ("#2e7d32", "#81c784"),
+    "bad": ("#c62828", "#ef9a9a"),
+    "run": ("#1565c0", "#90caf9"),
+    "warn": ("#a15c00", "#ffcc80"),
+}
+GREY = "#767676"
+#: State → tone. Colour is for states only.
+TONE = {
+    states.SUCCEEDED: "ok",
+    states.FAILED: "bad",
+    states.TIMED_OUT: "bad",
+    states.LOST: "bad",
+    states.RUNNING: "run",
+    states.RETRYING: "warn",
+    states.INTERRUPTED: "warn",
+}
+
+_DARK = (
+    "[data-jp-theme-light=false] .cpr-chart,.vscode-dark .cpr-chart,"
+    ".vscode-high-contrast:not(.vscode-high-contrast-light) .cpr-chart"
+)
+_STYLE = (
+    ".cpr-chart{"
+    + "".join(f"--{tone}:{light};" for tone, (light, _) in _TONES.items())
+    + "color:var(--jp-content-font-color1,var(--vscode-foreground,currentColor));fill:currentColor;"
+    "font:12px var(--jp-ui-font-family,var(--vscode-font-family,system-ui,sans-serif));"
+    "font-variant-numeric:tabular-nums;display:block;max-width:100%;height:auto}"
+    f".cpr-chart:root{{color:{GREY}}}"
+    + _DARK
+    + "{"
+    + ";".join(f"--{tone}:{dark}" for tone, (_, dark) in _TONES.items())
+    + "}"
+    + "".join(f".cpr-chart .{tone}{{fill:var(--{tone})}}" for tone in _TONES)
+    + ".cpr-chart .line{stroke:currentColor;stroke-opacity:.16;fill:none}"
+    ".cpr-chart .step{stroke:currentColor;stroke-opacity:.7;fill:none}"
+    ".cpr-chart .mute{fill-opacity:.68}.cpr-chart .rest{fill-opacity:.35}"
+    ".cpr-chart .soft{fill-opacity:.08}.cpr-chart .name{font-weight:600}"
+)
+
+
+class Chart:
+    """A chart; the last expression of a cell shows it.
+
+    Args:
+        svg: The SVG.
+        text: What it says in a few words.
+
+    Example:
+        >>> print(Chart("<svg/>", "Nothing to see"))
+        <svg/>
+    """
+
+    def __init__(self, svg: str, text: str) -> None:
+        self.svg = svg
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"<Chart: {self.text}>"
+
+    def save(self, path: str | Path) -> None:
+        """Writes it into a file.
+
+        Args:
+            path: The file, such as ``timeline.svg``.
+        """
+        Path(path).write_text(self.svg, "utf-8")
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.svg, "text/plain": repr(self)}
+
+
+def document(title: str, description: str, height: float, parts: Sequence[str]) -> str:
+    """A whole SVG.
+
+    Args:
+        title: What it is, for those who can't see it.
+        description: What it shows, for them too.
+        height: How high it is, in its own units; it is `WIDTH` wide.
+        parts: What is in it.
+    """
+    size = f'width="{WIDTH}" height="{num(height)}" viewBox="0 0 {WIDTH} {num(height)}"'
+    head = (
+        # Of a prompt with $…$ in it, a notebook would make mathematics.
+        '<svg xmlns="http://www.w3.org/2000/svg" class="cpr-chart mathjax_ignore tex2jax_ignore" '
+        f'role="img" {size} '
+        f'fill="{GREY}" font-family="system-ui,sans-serif" font-size="12">'
+        f"<title>{clean(title)}</title><desc>{clean(description)}</desc>"
+    )
+    return f"{head}<style>{_STYLE}</style>{''.join(parts)}</svg>"
+
+
+def title(kind: str, snapshot: Snapshot) -> str:
+    """The title of a session's chart."""
+    name, short = snapshot.head.get("name"), snapshot.session_id[:8]
+    return f"{kind} of {_plain(str(name), 40)}, {short}" if name else f"{kind} of {short}"
+
+
+def clean(text: str, limit: int = 200) -> str:
+    """Text that anybody may have written, on one line and without markup."""
+    return escape(_plain(text, limit))
+
+
+def _plain(text: str, limit: int) -> str:
+    """On one line, without what drives a terminal; what XML can't hold is not printable."""
+    return one_line(strip_controls(text), limit)
+
+
+def text(
+    x: float, y: float, content: str, *, anchor: str = "", kind: str = "", limit: int = 80
+) -> str:
+    """A text; ``anchor`` is ``end`` or ``middle``, ``kind`` a class such as ``mute``."""
+    more = f' text-anchor="{anchor}"' if anchor else ""
+    more += f' class="{kind}"' if kind else ""
+    return f'<text x="{num(x)}" y="{num(y)}"{more}>{clean(content, limit)}</text>'
+
+
+def group(tone: str, parts: Sequence[str]) -> str:
+    """Shapes of one tone; of none, if there are none."""
+    if not parts:
+        return ""
+    colour = f' fill="{_TONES[tone][0]}"' if tone in _TONES else ' fill-opacity=".35"'
+    return f'<g class="{tone}"{colour}>{"".join(parts)}</g>'
+
+
+def bar(x: float, y: float, width: float, height: float, label: str = "") -> str:
+    """A bar, with what it says when somebody points at it."""
+    path = f"M{num(x)} {num(y)}h{num(width)}v{num(height)}h-{num(width)}z"
+    return (
+        f'<path d="{path}"><title>{clean(label)}</title></path>' if label else f'<path d="{path}"/>'
+    )
+
+
+def hairlines(path: str) -> str:
+    """Thin lines, given as the data of one path."""
+    return f'<path class="line" stroke="{GREY}" stroke-opacity=".3" fill="none" d="{path}"/>'
+
+
+def num(value: float) -> str:
+    """A number with one decimal at most.
+
+    Example:
+        >>> num(12.04), num(3.25)
+        ('12', '3.2')
+    """
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,102 @@
+"""From wall time to a place on a line; long stretches in which nothing ran are cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cpr_nb.views.formatting import clock
+
+#: Steps between two labels, in seconds.
+_STEPS_S = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+    86400,
+)
+#: An idle stretch is cut if it is longer than this share of the time in which something ran.
+_IDLE_SHARE = 0.2
+_CUT_WIDTH = 26.0
+
+
+class TimeScale:
+    """Maps seconds since the epoch to x.
+
+    Args:
+        spans: When something ran: begin, end.
+        left: The x of the first moment.
+        right: The x of the last one.
+
+    Example:
+        >>> scale = TimeScale([(0, 60), (30, 100)], 0, 200)
+        >>> scale(50.0)
+        100.0
+    """
+
+    def __init__(self, spans: Iterable[tuple[float, float]], left: float, right: float) -> None:
+        self._pieces = _pieces(sorted(spans))
+        self.begin_s, self.end_s = self._pieces[0][0], self._pieces[-1][1]
+        self.left, self.right = left, right
+        active_s = sum(end - begin for begin, end in self._pieces)
+        room = right - left - _CUT_WIDTH * (len(self._pieces) - 1)
+        self._per_s = room / max(active_s, 1e-9)
+
+    def __call__(self, at_s: float) -> float:
+        """The x of a moment; one that was cut out is where the next stretch begins."""
+        x = self.left
+        for begin, end in self._pieces:
+            if at_s <= end:
+                return min(self.right, x + max(0.0, at_s - begin) * self._per_s)
+            x += (end - begin) * self._per_s + _CUT_WIDTH
+        return self.right
+
+    def cuts(self) -> list[tuple[float, float, str]]:
+        """Where time was cut out: from x, to x, and how long it was."""
+        pairs = zip(self._pieces, self._pieces[1:], strict=False)
+        return [(self(a[1]), self(b[0]), clock(b[0] - a[1])) for a, b in pairs]
+
+    def ticks(self, most: int = 8) -> list[tuple[float, str]]:
+        """Where to write which time since the begin."""
+        active_s = sum(end - begin for begin, end in self._pieces)
+        step = next((s for s in _STEPS_S if active_s / s <= most), None)
+        step = step or max(_STEPS_S[-1], int(active_s / most))
+        found = []
+        for begin, end in self._pieces:
+            first = -(-(begin - self.begin_s) // step)
+            n_steps = int((end - self.begin_s) // step - first) + 1
+            at_s = [(first + i) * step for i in range(n_steps)]
+            found += [(self(self.begin_s + s), clock(s)) for s in at_s]
+        return found
+
+
+def _pieces(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The stretches of time that are drawn: spans that lie close together are one."""
+    merged: list[tuple[float, float]] = []
+    for begin, end in spans:
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((begin, end))
+    active_s = sum(end - begin for begin, end in merged)
+    pieces: list[tuple[float, float]] = []
+    for begin, end in merged:
+        if pieces and begin - pieces[-1][1] <= max(1.0, active_s * _IDLE_SHARE):
+            pieces[-1] = (pieces[-1][0], end)
+        else:
+            pieces.append((begin, end))
+    begin, end = pieces[-1]
+    pieces[-1] = (begin, max(end, begin + 0.001))
+    return pieces

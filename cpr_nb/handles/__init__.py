@@ -1,0 +1,1 @@
+"""Handles on sessions and tasks: views on a folder."""

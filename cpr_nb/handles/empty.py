@@ -1,0 +1,88 @@
+"""What a command on no rows returns: nothing to do is no error, also in the cells after it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb.model import states
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cpr_nb.handles.task import Task
+
+
+class NoSession:
+    """A session without tasks that was never started; it is false.
+
+    Args:
+        table: The table without rows that was the command.
+
+    Example:
+        >>> bool(NoSession(None)), len(NoSession(None).wait())
+        (False, 0)
+    """
+
+    state = states.COMPLETED
+
+    def __init__(self, table: pd.DataFrame | None) -> None:
+        self._table = table
+
+    def __repr__(self) -> str:
+        return "<No session: the table had no rows>"
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(())
+
+    def wait(self, timeout: float | None = None) -> NoSession:
+        """Returns itself at once."""
+        return self
+
+    def raise_for_failures(self) -> NoSession:
+        """Returns itself: nothing has failed."""
+        return self
+
+    def __await__(self) -> Generator[Any, None, NoSession]:
+        return self
+        yield  # never reached; it makes this a generator
+
+    def done(self) -> bool:
+        """True."""
+        return True
+
+    def cancel(self) -> bool:
+        """False: nothing runs."""
+        return False
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[Task]:
+        """No tasks."""
+        return iter(())
+
+    def results_df(self, *, flatten: bool = False) -> pd.DataFrame | None:
+        """The table without rows."""
+        return self._table
+
+    def retry(self, **options: Any) -> NoSession:
+        """Itself: nothing has failed."""
+        return self
+
+    def score(self, function: object, name: str = "score") -> pd.DataFrame | None:
+        """The table without rows: there is nothing to score."""
+        return self._table
+
+    def summary(self, by: object = None) -> pd.DataFrame:
+        """A summary without groups."""
+        from cpr_nb.frames.summary import summary
+
+        return summary(self.tasks_df(), None, (), None)[:0]
+
+    def tasks_df(self, *, full: bool = False) -> pd.DataFrame:
+        """A table of tasks without rows."""
+        from cpr_nb.frames.queries import of_tasks
+
+        made: pd.DataFrame = of_tasks("tasks_df", [], full=full)
+        return made

@@ -1,0 +1,1 @@
+"""From prompts to a session folder with a runner."""

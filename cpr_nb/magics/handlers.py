@@ -1,0 +1,241 @@
+"""What each sub-command returns in a notebook: an object, or the text that it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb.cli import common
+from cpr_nb.cli.commands import results, run
+from cpr_nb.magics.prompts import read_cell
+from cpr_nb.views import formatting
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from cpr_nb.handles.session import Session
+    from cpr_nb.launching.plan import LaunchPlan
+    from cpr_nb.model.spec import TaskSpec
+
+
+class Text(str):
+    """A text that a notebook shows as it is, not quoted."""
+
+    __slots__ = ()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+
+class Results(list[dict[str, Any]]):
+    """What tasks answered: a dictionary a task, as of ``cpr results --json``.
+
+    Args:
+        rows: The dictionaries.
+        text: What a notebook shows.
+    """
+
+    def __init__(self, rows: list[dict[str, Any]], text: str) -> None:
+        super().__init__(rows)
+        self.text = text
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self.text)
+
+
+def answer(
+    shell: InteractiveShell, name: str, args: Namespace, cell: str | None, names: Mapping[str, Any]
+) -> Any:
+    """Does what a sub-command does, and returns its object.
+
+    Args:
+        shell: The shell that shows it.
+        name: The sub-command.
+        args: Its arguments.
+        cell: The prompts in the cell, if there is one.
+        names: What ``{name}`` in a prompt stands for.
+
+    Returns:
+        The object; None where the sub-command prints a text.
+    """
+    if name == "run":
+        return _start(shell, run.plan(*_tasks(args, cell, names), args), args)
+    if getattr(args, "json", False) and name != "retry":
+        return json.loads(_printed(name, args))
+    if name in _ANSWERS:
+        return _ANSWERS[name](shell, args)
+    _module(name).run(args)
+    return None
+
+
+def printed_by_main(name: str) -> None:
+    """Prints the help or the version, as the command does."""
+    from cpr_nb.cli.main import main
+
+    main([f"--{name}"])
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"cpr_nb.cli.commands.{name}")
+
+
+def _printed(name: str, args: Namespace) -> str:
+    """What the command would print."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        _module(name).run(args)
+    return out.getvalue()
+
+
+# -- sessions that start or go on -----------------------------------------------------------
+
+
+def _tasks(
+    args: Namespace, cell: str | None, names: Mapping[str, Any]
+) -> tuple[list[TaskSpec], list[str]]:
+    return run.read_tasks(args) if cell is None else read_cell(cell, args.format, names)
+
+
+def _retry(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.cli.commands.retry import plan
+
+    return _start(shell, plan(args), args)
+
+
+def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any:
+    if args.verbose or args.dry_run:
+        run.tell_plan(planned, args)
+    if args.dry_run:
+        return None
+    from cpr_nb.launching import reuse as reusing
+
+    reuse = reusing.is_wanted(args.reuse, args.fresh)
+    session, is_new = reusing.start_or_find(planned, reuse=reuse)
+    if not is_new:
+        common.note(reusing.told(session, "--fresh"))
+    elif not args.json:
+        print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
+    if args.wait:
+        _wait(shell, session, quiet=args.json)
+    return run.told(session, planned) if args.json else session
+
+
+def _resume(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.cli.commands import resume
+
+    if args.all:
+        resume.run(args)
+        return None
+    wait, args.wait = args.wait, False
+    session = common.open_session(args)
+    args.session = session.id
+    resume.run(args)
+    if wait:
+        _wait(shell, session)
+    return session
+
+
+def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> None:
+    """Shows a session until it ends. An interrupt ends that, and not the session."""
+    if not (quiet or _in_notebook(shell)):
+        common.finish(session)
+        return
+    if not quiet:
+        _show(shell, session)
+    try:
+        session.wait()
+    except KeyboardInterrupt:
+        short = session.id[:8]
+        common.note(f"the session goes on: %cpr watch {short}, %cpr cancel {short}")
+
+
+def _in_notebook(shell: InteractiveShell) -> bool:
+    return getattr(shell, "kernel", None) is not None
+
+
+def _show(shell: InteractiveShell, session: Session) -> None:
+    """Shows a session now, and not once more if it is the value of the cell."""
+    from IPython.core import display_functions
+
+    show: Any = display_functions.display
+    show(session)
+
+    def show_nothing() -> None:
+        """It stands above."""
+
+    def forget(*_: Any) -> None:
+        session.__dict__.pop("_ipython_display_", None)
+        shell.events.unregister("post_run_cell", forget)
+
+    session.__dict__["_ipython_display_"] = show_nothing
+    shell.events.register("post_run_cell", forget)
+
+
+# -- reading --------------------------------------------------------------------------------
+
+
+def _list(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.frames.queries import sessions_df
+
+    return sessions_df(common.results_dir(args))
+
+
+def _status(shell: InteractiveShell, args: Namespace) -> Any:
+    if not _in_notebook(shell):  # a session's text there is but one line
+        print(_printed("status", args), end="")
+    return common.open_session(args)
+
+
+def _watch(shell: InteractiveShell, args: Namespace) -> Any:
+    if _in_notebook(shell):
+        common.open_session(args).show()
+    else:
+        _module("watch").run(args)
+    return None
+
+
+def _results(shell: InteractiveShell, args: Namespace) -> Any:
+    session = common.open_session(args)
+    tasks = session.tasks if args.task is None else [session.task(args.task)]
+    lines = [line for task in tasks for line in results.lines(session, task)]
+    text = formatting.strip_controls("\n".join(lines).rstrip())
+    return Results([results.row(task) for task in tasks], text)
+
+
+def _logs(shell: InteractiveShell, args: Namespace) -> Any:
+    if args.follow:
+        _module("logs").run(args)
+        return None
+    return Text(_printed("logs", args).rstrip("\n"))
+
+
+# -- branches -------------------------------------------------------------------------------
+
+
+def _merge(shell: InteractiveShell, args: Namespace) -> Any:
+    session = common.open_session(args)
+    return session.merge(args.task, into=args.into, order=args.order, dry_run=args.dry_run)
+
+
+def _clean(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.cli.commands.clean import cleaned
+
+    return cleaned(args)
+
+
+_ANSWERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
+    "clean": _clean,
+    "list": _list,
+    "logs": _logs,
+    "merge": _merge,
+    "results": _results,
+    "resume": _resume,
+    "retry": _retry,
+    "status": _status,
+    "watch": _watch,
+}

@@ -1,0 +1,259 @@
+"""JSON schemas that both the CLI and the API take, checked here before anything is spent.
+
+The CLI checks a schema with Ajv in its strict mode: draft 7, and not one keyword more. The API
+wants draft 2020-12, the type "object" at the top and nothing that chooses there, and plain
+names of properties. So what may be given is what these have in common (measured on the CLI
+2.1.330; its words are those of a usage error). `normal` brings a schema into that form: it
+leaves out what says nothing of an answer, and refuses the rest with the place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from cpr_nb.model.schemas.keywords import KEYWORDS, SEVERAL, Path, subschemas
+from cpr_nb.model.schemas.patterns import fits, wrong_in_pattern
+
+# What says nothing of an answer, and the CLI's strict mode does not know.
+_LEFT_OUT = ("$schema", "$id", "discriminator", "example", "externalDocs", "xml")
+# Where a schema speaks of the very same value as the one that holds it.
+_SAME_VALUE = ("dependencies", "else", "if", "not", "then", *SEVERAL)
+_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+_TUPLE = (
+    "positions of an array can't be told: the CLI knows only the form of draft 7, the API only "
+    "that of draft 2020-12; use an object, or one schema for all items with minItems and maxItems"
+)
+
+
+class WrongSchema(Exception):
+    """What is wrong with a schema, and where in it.
+
+    Args:
+        message: What is wrong.
+        path: The keys that lead there.
+    """
+
+    def __init__(self, message: str, path: Path = ()) -> None:
+        super().__init__(f"at {'.'.join(path)}: {message}" if path else message)
+
+
+def normal(schema: dict[str, Any]) -> dict[str, Any]:
+    """Brings a schema into the form that the CLI and the API take.
+
+    Args:
+        schema: The schema, plain JSON; it is changed.
+
+    Returns:
+        The same schema, with ``"type": "object"`` and without ``$ref`` at the top.
+
+    Raises:
+        WrongSchema: If there is no such form.
+
+    Example:
+        >>> normal({"$schema": "x", "properties": {"n": {"type": "integer"}}})
+        {'type': 'object', 'properties': {'n': {'type': 'integer'}}}
+    """
+    _leave_out(schema)
+    schema = _object(_without_root_ref(schema))
+    nodes = {id(node): path for path, node in _checked(schema, ())}
+    _check_refs(schema, nodes)
+    for name in schema.get("properties", ()):
+        if not _NAME.fullmatch(name):
+            raise WrongSchema(
+                f"{name!r} can't be the name of a column: the API takes up to 64 letters (a-z), "
+                "digits, '_', '.' and '-'",
+                ("properties",),
+            )
+    for name in schema.get("required", ()) if "properties" in schema else ():
+        if name not in schema["properties"]:
+            raise WrongSchema(f"{name!r} is not one of the properties", ("required",))
+    return schema
+
+
+def follow(ref: object, root: Any) -> Any:
+    """What a reference into the same schema stands for.
+
+    Args:
+        ref: The value of ``$ref``: ``#``, ``#/$defs/Name``.
+        root: The whole schema.
+
+    Raises:
+        LookupError: If it stands for nothing.
+
+    Example:
+        >>> follow("#/$defs/N", {"$defs": {"N": {"type": "integer"}}})
+        {'type': 'integer'}
+    """
+    if not isinstance(ref, str) or not (ref == "#" or ref.startswith("#/")):
+        raise LookupError(ref)
+    found = root
+    for word in unquote(ref).split("/")[1:]:
+        key = word.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list):
+            found = found[int(key)] if key.isdigit() and int(key) < len(found) else None
+        else:
+            found = found.get(key) if isinstance(found, dict) else None
+        if found is None:
+            raise LookupError(ref)
+    return found
+
+
+def _leave_out(node: Any) -> None:
+    """Removes what says nothing of an answer."""
+    if isinstance(node, dict):
+        for key in [key for key in node if key in _LEFT_OUT or key.startswith("x-")]:
+            del node[key]
+        for _, part in subschemas(node):
+            _leave_out(part)
+
+
+def _without_root_ref(schema: dict[str, Any]) -> dict[str, Any]:
+    """Puts what a reference at the top stands for in its place."""
+    followed = set()
+    while "$ref" in schema:
+        ref = schema["$ref"]
+        try:
+            target = follow(ref, schema)
+        except LookupError:
+            target = None
+        if not isinstance(target, dict) or ref in followed:
+            raise WrongSchema(f"{ref!r} stands for no schema in it", ("$ref",))
+        followed.add(ref)
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        for key in rest.keys() & target.keys() - {"title", "description", "$defs", "definitions"}:
+            if rest[key] != target[key]:
+                raise WrongSchema(f"is given here and in {ref}: give it once", (key,))
+        schema = {**target, **rest}
+        _drop_if_unused(ref, schema)
+    return schema
+
+
+def _drop_if_unused(ref: str, schema: dict[str, Any]) -> None:
+    """Drops a definition that was only there to be the top."""
+    place, _, name = ref.removeprefix("#/").partition("/")
+    named = schema.get(place)
+    if place in ("$defs", "definitions") and isinstance(named, dict) and name in named:
+        rest = {key: part for key, part in named.items() if key != name}
+        without = {key: value for key, value in schema.items() if key != place}
+        without.update({place: rest} if rest else {})
+        # Its own parts are those of the schema now; references from anywhere keep it.
+        if ref not in _refs(without):
+            schema.clear()
+            schema.update(without)
+
+
+def _refs(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        yield node.get("$ref")
+    for _, part in subschemas(node):
+        yield from _refs(part)
+
+
+def _object(schema: dict[str, Any]) -> dict[str, Any]:
+    """Sees to it that an answer is an object, as the API wants it."""
+    for key in SEVERAL:
+        if key in schema:
+            raise WrongSchema(f"{key} can't stand at the top, only below a property", (key,))
+    if "type" not in schema and "properties" in schema:
+        schema = {"type": "object", **schema}
+    if schema.get("type") != "object":
+        raise WrongSchema(
+            f"must be a JSON schema whose type is 'object', not {schema.get('type')!r}: an answer "
+            "is an object, which may hold it"
+        )
+    return schema
+
+
+def _checked(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Checks a schema and all schemas in it, and yields them."""
+    if not isinstance(node, dict):
+        if isinstance(node, bool):
+            return
+        raise WrongSchema(f"must be a schema (an object), not {node!r}", path)
+    yield path, node
+    for key, value in node.items():
+        check = KEYWORDS.get(key)
+        if check is None:
+            raise WrongSchema(_unknown(key), path)
+        wrong = check(value)
+        if wrong:
+            raise WrongSchema(f"must be {wrong}, not {value!r:.80}", (*path, key))
+        if key == "pattern":
+            _check_pattern(value, (*path, key))
+        for name in value if key == "patternProperties" else ():
+            _check_pattern(name, (*path, key))
+    _check_pairs(node, path)
+    for keys, part in subschemas(node):
+        yield from _checked(part, path + keys)
+
+
+def _check_pattern(pattern: str, path: Path) -> None:
+    wrong = wrong_in_pattern(pattern)
+    if wrong:
+        raise WrongSchema(f"{pattern!r} is no regular expression of JavaScript: {wrong}", path)
+
+
+def _unknown(key: str) -> str:
+    import difflib
+
+    if key == "prefixItems":
+        return f"{key}: {_TUPLE}"
+    near = difflib.get_close_matches(key, KEYWORDS, n=2)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"unknown keyword {key!r}{hint} (the CLI takes those of JSON schema draft 7)"
+
+
+def _check_pairs(node: dict[str, Any], path: Path) -> None:
+    """What the strict mode refuses because it would have no effect."""
+    if isinstance(node.get("items"), list):
+        raise WrongSchema(_TUPLE, (*path, "items"))
+    if "nullable" in node and "type" not in node:
+        raise WrongSchema("nullable needs a type beside it", path)
+    if "if" in node and not node.keys() & {"then", "else"}:
+        raise WrongSchema("'if' without 'then' and 'else' has no effect", path)
+    if node.keys() & {"then", "else"} and "if" not in node:
+        raise WrongSchema("'then' or 'else' without 'if' has no effect", path)
+    for pattern in node.get("patternProperties", ()):
+        for name in node.get("properties", ()):
+            if fits(pattern, name):
+                raise WrongSchema(
+                    f"{name!r} is one of the properties and fits {pattern!r}, too",
+                    (*path, "patternProperties"),
+                )
+
+
+def _check_refs(schema: dict[str, Any], nodes: Mapping[int, Path]) -> None:
+    """Every reference must stand for a schema, and none for itself."""
+    done: set[int] = set()
+
+    def look(node: Any, above: tuple[int, ...]) -> None:
+        if not isinstance(node, dict) or id(node) in done:
+            return
+        path = nodes[id(node)]
+        if id(node) in above:
+            raise WrongSchema("stands for itself, without end", path)
+        parts = [part for keys, part in subschemas(node) if keys[0] in _SAME_VALUE]
+        if "$ref" in node:
+            try:
+                target = follow(node["$ref"], schema)
+            except LookupError:
+                target = None
+            if not isinstance(target, bool) and id(target) not in nodes:
+                raise WrongSchema(
+                    f"{node['$ref']!r} stands for no schema in it (such as '#/$defs/Name')",
+                    (*path, "$ref"),
+                )
+            parts.append(target)
+        for part in parts:
+            look(part, (*above, id(node)))
+        done.add(id(node))
+
+    def look_at_all(node: Any) -> None:
+        look(node, ())
+        for _, part in subschemas(node):
+            look_at_all(part)
+
+    look_at_all(schema)

@@ -1,0 +1,122 @@
+"""Does for a task what the state machine tells: attempts, checks, care for its checkout."""
+
+from __future__ import annotations
+
+import time
+
+from cpr_nb.model import states
+from cpr_nb.model.outcome import Exit, Outcome, one_line
+from cpr_nb.model.record import harvest_fields
+from cpr_nb.runner import messages
+from cpr_nb.runner.journal import DISK_ERRORS
+from cpr_nb.runner.starter import asked_again
+from cpr_nb.runner.task_run import Flight, new_uuid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cpr_nb.runner.clock import AwakeClock
+    from cpr_nb.runner.process_table import Runs
+    from cpr_nb.runner.recorder import Recorder
+    from cpr_nb.runner.session_spec import Asked
+    from cpr_nb.runner.starter import Starter
+
+
+class Hands:
+    """Starts what runs for the tasks, and knows them from their first intent to their end.
+
+    Args:
+        asked: What was asked.
+        recorder: Writes down what happens.
+        starter: Starts processes.
+        runs: Is told of what was started.
+        clock: The loop's clock.
+
+    Attributes:
+        flights: The tasks that are under way: task → what is kept of it.
+        disk_trouble: Why a task's files could not be created.
+    """
+
+    def __init__(
+        self, asked: Asked, recorder: Recorder, starter: Starter, runs: Runs, clock: AwakeClock
+    ) -> None:
+        self._asked = asked
+        self._recorder = recorder
+        self._starter = starter
+        self._runs = runs
+        self._clock = clock
+        self.flights: dict[int, Flight] = {}
+        self.disk_trouble = ""
+
+    def start(self, start: messages.Start) -> messages.Event:
+        """Starts an attempt; returns what came of it."""
+        task, number, now = start.task, start.attempt, self._clock.now()
+        asked = self._asked.task(task)
+        flight = self.flights.setdefault(task, Flight(asked["id"], now))
+        conversation_id, words = start.conversation_id, ""
+        if start.resume:
+            if self._starter.has_conversation(flight.task_id, conversation_id):
+                words = asked_again(start.resume)
+            else:
+                conversation_id = new_uuid()
+        flight.begin(number, conversation_id)
+        self._recorder.intent(flight.task_id, number, conversation_id)
+        if self._recorder.trouble:  # a crash could not tell that it began
+            self.disk_trouble = self._recorder.trouble
+            return messages.Postponed(now, task)
+        try:
+            attempt = self._starter.start(
+                task, asked, number, conversation_id, words, flight.checkout
+            )
+        except OSError as error:
+            if error.errno in DISK_ERRORS:
+                self.disk_trouble = error.strerror or str(error)
+                return messages.Postponed(now, task)
+            exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
+            flight.end(now, exit_, None, {})
+            return messages.Ended(now, task, exit_)
+        self._runs.start(attempt)
+        flight.started_s = time.time()
+        self._recorder.started(task, flight, attempt.pid)
+        return messages.Started(now, task, conversation_id)
+
+    def beside(self, kind: str, task: int) -> messages.Event | None:
+        """Starts what runs for a task beside its agent: a check, the care for its checkout."""
+        now, asked = self._clock.now(), self._asked.task(task)
+        flight = self.flights.setdefault(task, Flight(asked["id"], now))
+        try:
+            if kind == "check":
+                run = self._starter.start_check(task, asked, flight.number, flight.checkout)
+            else:
+                run = self._starter.start_helper(kind, task, asked, flight.number)
+        except OSError as error:
+            words = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
+            return self.side_event(kind, task, {"ok": False, "error": words})
+        self._recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.pid)
+        self._runs.add(run)
+        return None
+
+    def side_event(self, kind: str, task: int, answer: dict[str, Any]) -> messages.Event:
+        """What the end of something beside the agent means."""
+        now, flight = self._clock.now(), self.flights[task]
+        if kind == "check":
+            return messages.Checked(now, task, answer["error"])
+        if kind == "harvest":
+            flight.extra |= harvest_fields(answer)
+            return messages.Harvested(now, task)
+        if answer["ok"]:
+            flight.checkout = answer
+            self._recorder.journal("prepared", task_id=flight.task_id, checkout=answer)
+            return messages.Prepared(now, task, None, exists=True)
+        reason = "setup_failed" if answer.get("reason") == "setup_failed" else "worktree"
+        outcome = Outcome(states.FAILED, reason, one_line(str(answer.get("error"))))
+        # Unless none could be made, there may be one, with what a set-up left in it.
+        return messages.Prepared(now, task, outcome, exists=answer.get("reason") != "worktree")
+
+    def finish(self, finish: messages.Finish) -> None:
+        """Records how a task ended."""
+        flight = self.flights.pop(finish.task, None)
+        if flight is None:  # it never started
+            flight = Flight(self._asked.task(finish.task)["id"], 0.0)
+        self._recorder.ended(finish.task, flight, finish.outcome)

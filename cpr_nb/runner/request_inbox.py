@@ -1,0 +1,73 @@
+"""Takes the requests that faces leave in the session's folder."""
+
+from __future__ import annotations
+
+import os
+
+from cpr_nb.runner import messages
+from cpr_nb.store import layout, requests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cpr_nb.runner.recorder import Recorder
+    from cpr_nb.runner.session_spec import Asked
+    from cpr_nb.store.layout import SessionPaths
+
+
+class Orders:
+    """The requests of one session.
+
+    Args:
+        paths: The session's paths.
+        asked: What was asked, to know the tasks' numbers.
+        recorder: Journals each request before it is carried out.
+    """
+
+    def __init__(self, paths: SessionPaths, asked: Asked, recorder: Recorder) -> None:
+        self._paths = paths
+        self._asked = asked
+        self._recorder = recorder
+        self._taken: set[str] = set()  # taken, and can't be removed (a read-only disk)
+
+    def take(self, now: float) -> Iterator[messages.Event]:
+        """Takes what waits; a request is removed once its event has been dealt with."""
+        try:
+            names = set(os.listdir(self._paths.requests))
+        except OSError:
+            return
+        self._taken &= names
+        for name in sorted(names - self._taken):
+            if name.startswith("."):
+                continue  # one that is being written
+            value = requests.read_value(self._paths, name)
+            number = int(value) if value.isdecimal() else None
+            self._recorder.journal("request", name=name, value=number)
+            event = self._event(name, number, now)
+            if event is not None:
+                yield event
+            self._taken.add(name)
+            requests.remove(self._paths, name)
+
+    def again(self, names: list[str], now: float) -> Iterator[messages.Event]:
+        """The requests to cancel that an earlier runner had taken, and perhaps not done."""
+        for name in names:
+            event = self._event(name, None, now)
+            if event is not None:
+                yield event
+
+    def _event(self, name: str, number: int | None, now: float) -> messages.Event | None:
+        if name == layout.CANCEL:
+            return messages.Cancel(now)
+        if name.startswith(layout.CANCEL_TASK_PREFIX):
+            task = self._asked.number(name.removeprefix(layout.CANCEL_TASK_PREFIX))
+            return None if task is None else messages.Cancel(now, task)
+        if name == layout.PAUSE:
+            return messages.Pause(now)
+        if name == layout.GO_ON:
+            return messages.GoOn(now)
+        if name == layout.MAX_PARALLEL and number is not None:
+            self._recorder.set_parallel(number)
+            return messages.SetParallel(now, number)
+        return None

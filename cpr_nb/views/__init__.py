@@ -1,0 +1,1 @@
+"""What every interface shows of a session: rows, text, notices, lineage, attempts."""

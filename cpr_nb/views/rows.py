@@ -1,0 +1,231 @@
+"""Sessions and tasks as flat rows: the columns of every table, whoever shows it."""
+
+from __future__ import annotations
+
+import time
+
+from cpr_nb.model import states
+from cpr_nb.model.events import content_blocks, number, parse_line
+from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_json
+from cpr_nb.store.times import parse_iso
+from cpr_nb.store.write import utc_iso
+from cpr_nb.views.notice import notice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Columns that are taken from status.json as they are.
+_SESSION_FIELDS = (
+    "n_cancelled",
+    "n_skipped",
+    "started_at",
+    "ended_at",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "n_unknown_costs",
+    "max_parallel",
+    "model",
+    "permissions",
+    "executor",
+)
+# What stands in the lines of a stream that tell more than status.json does.
+_TELLING = (b'"tool_use"', b'"result"')
+_RUNNER_FIELDS = ("host", "claude_version", "git_commit", "git_tree")
+_TASK_FIELDS = (
+    "started_at",
+    "ended_at",
+    "api_duration_s",
+    "attempts",
+    "num_turns",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "n_unknown_costs",
+    "model",
+    "api_retries",
+    "api_error_status",
+    "exit_code",
+    "signal",
+    "is_error",
+    "subtype",
+    "stop_reason",
+    "error",
+    "conversation_id",
+    "branch",
+    "worktree",
+    "n_files_changed",
+    "lines_added",
+    "lines_deleted",
+    "n_commits",
+    "peak_rss_bytes",
+)
+
+
+def session_row(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
+    """A session as one row; what is not known is None.
+
+    Args:
+        snapshot: The session.
+        full: Whether all is wanted, not only what a table shows by itself.
+
+    Example:
+        >>> session_row(Snapshot(SessionPaths("/r/session-1"), {}, [], "unreadable"))["state"]
+        'unreadable'
+    """
+    head, count = snapshot.head, snapshot.count
+    row = {
+        "session_id": snapshot.session_id,
+        "name": head.get("name"),
+        "state": snapshot.state,
+        "created_at": head.get("created_at") or _iso(head.get("start_time")),
+        "duration_s": session_duration_s(snapshot),
+        "n_tasks": count("total"),
+        "n_pending": count("n_pending"),
+        "n_running": count("n_running"),
+        "n_succeeded": count("n_succeeded"),
+        "n_failed": count("n_failed"),
+        # The seed never looked for any.
+        "n_denials": None if snapshot.is_seed else count("n_denials"),
+        "cost_usd": head.get("cost_usd"),
+    }
+    if not full:
+        return row
+    runner = read_json(snapshot.paths.runner)
+    return {
+        **row,
+        **{name: head.get(name) for name in _SESSION_FIELDS},
+        **{name: runner.get(name) for name in _RUNNER_FIELDS},
+        "waiting_for": head.get("waiting_for") if snapshot.is_live else None,
+        "waiting_until": head.get("waiting_until") if snapshot.is_live else None,
+        "notice": notice(snapshot) or None,
+        "cwd": head.get("cwd"),
+        "parent_session_id": head.get("parent_session_id"),
+        "path": snapshot.paths.root,
+    }
+
+
+def task_row(
+    snapshot: Snapshot,
+    task: dict[str, Any],
+    prompt: str | None = None,
+    *,
+    streamed: bool = True,
+    full: bool = True,
+) -> dict[str, Any]:
+    """A task as one row; what is not known is None.
+
+    Args:
+        snapshot: Its session.
+        task: Its fields in status.json.
+        prompt: The prompt in full, if it is known.
+        streamed: Whether to read its stream for what only that tells.
+        full: Whether all is wanted, not only what a table shows by itself.
+    """
+    state, outcome = task_state(task)
+    task_id = str(task.get("transaction_id", ""))
+    row = {
+        "session_id": snapshot.session_id,
+        "task_id": task_id,
+        "task_num": task.get("task_num"),
+        "prompt": prompt if prompt is not None else task.get("prompt"),
+        "state": state,
+        "outcome": outcome,
+        "ok": outcome == states.SUCCEEDED if outcome else None,
+        "reason": task.get("reason"),
+        "n_denials": task.get("n_denials", None if snapshot.is_seed else 0),
+        "duration_s": task_duration_s(task),
+        "cost_usd": task.get("cost_usd"),
+        "result": read_answer(snapshot.paths, task_id) if state == states.ENDED else None,
+    }
+    if not full:
+        return row
+    return {
+        **row,
+        **{name: task.get(name) for name in _TASK_FIELDS},
+        "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
+        **(_streamed(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),
+    }
+
+
+def _streamed(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, Any]:
+    """What only the stream tells."""
+    row: dict[str, Any] = {"n_tool_calls": None, "structured": None, "output_bytes": None}
+    if not isinstance(attempt, int) or attempt < 1:
+        return row
+    n_tool_calls, structured, size_bytes = 0, None, 0
+    try:
+        with open_regular(paths.stream(task_id, attempt)) as stream:
+            for line in stream:
+                size_bytes += len(line)
+                event = parse_line(line) if any(mark in line for mark in _TELLING) else None
+                if event is None:
+                    continue
+                if event["type"] == "result":
+                    structured = event.get("structured_output")
+                elif event["type"] == "assistant":
+                    blocks = content_blocks(event)
+                    n_tool_calls += sum(block.get("type") == "tool_use" for block in blocks)
+    except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
+        return row
+    return {"n_tool_calls": n_tool_calls, "structured": structured, "output_bytes": size_bytes}
+
+
+def task_state(task: dict[str, Any]) -> tuple[str, str | None]:
+    """A task's state, and its outcome once it has ended; also of the seed's tasks."""
+    state, outcome = task.get("state"), task.get("outcome")
+    if state not in states.TASK_STATES:
+        status = task.get("status")
+        state = states.ENDED if status == "completed" else status
+        state = state if state in states.TASK_STATES else states.PENDING
+    if state != states.ENDED:
+        return str(state), None
+    if outcome in states.OUTCOMES:
+        return str(state), str(outcome)
+    return str(state), states.SUCCEEDED if task.get("success") == 1 else states.FAILED
+
+
+def task_duration_s(task: dict[str, Any]) -> float | None:
+    """From a task's start to its end, or to now; None if it has not started."""
+    known = number(task.get("duration_s", task.get("duration")))
+    if known is not None:
+        return float(known)
+    started = parse_iso(task.get("started_at"))
+    return max(0.0, time.time() - started) if started is not None else None
+
+
+def session_duration_s(snapshot: Snapshot) -> float | None:
+    """From a session's start to its end, or to now while it lives; None if nobody knows."""
+    head = snapshot.head
+    known = number(head.get("duration_s"))
+    if known is not None:
+        return float(known)
+    start, end = number(head.get("start_time")), number(head.get("end_time"))
+    if start is not None and end is not None:
+        return float(max(0, end - start))
+    started = parse_iso(head.get("started_at")) or start
+    if started is None:
+        return None
+    if snapshot.is_live:
+        return max(0.0, time.time() - started)
+    return _between_s(_iso(started), head.get("updated_at"))
+
+
+def _between_s(start: object, end: object) -> float | None:
+    begin, finish = parse_iso(start), parse_iso(end)
+    if begin is None or finish is None:
+        return None
+    return round(max(0.0, finish - begin), 3)
+
+
+def _iso(epoch_s: object) -> str | None:
+    if isinstance(epoch_s, int | float) and not isinstance(epoch_s, bool):
+        try:
+            return utc_iso(epoch_s)
+        except (OverflowError, ValueError, OSError):
+            return None
+    return None
