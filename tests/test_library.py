@@ -22,7 +22,7 @@ from testkit.stub import Stub, plan
 import cpr_nb as cpr
 
 LIMIT_S = 120.0
-SEED = Path(__file__).parent / "store" / "seed-results"
+LEGACY = Path(__file__).parent / "store" / "legacy-results"
 BAD = plan(result=None, exit=3, stderr="something broke")
 EnterEnv = Callable[[dict[str, str]], None]
 
@@ -306,15 +306,17 @@ def test_attach_follows_a_session_that_runs(stub: Stub) -> None:
     assert second.wait(LIMIT_S)[0].result() == "done" == first[0].result(LIMIT_S)
 
 
-def test_attach_reads_sessions_of_the_seed(work: Path) -> None:
-    shutil.copytree(SEED, work / "results")
+def test_attach_reads_legacy_sessions(work: Path) -> None:
+    shutil.copytree(LEGACY, work / "results")
     session = cpr.attach("eb0e")
     assert session.wait().state == "completed" and len(session) == 3
     assert [task.ok for task in session] == [True, False, True]
     assert session[2].result() == "[ID: x] Answer to: ok"
     with pytest.raises(cpr.TaskFailed):
         session[1].result()
-    with pytest.raises(cpr.SessionNotUsable, match="the seed kept only 50 characters"):
+    with pytest.raises(
+        cpr.SessionNotUsable, match=r"claude-parallel-runner\.pl kept only 50 characters"
+    ):
         session.retry()
     assert session.cancel() is False
     assert cpr.attach("58f2").task("docs-task").prompt == "Add documentation"
@@ -333,8 +335,10 @@ def test_charts_show_a_session_that_runs_and_one_that_ended(stub: Stub, work: Pa
     assert "1: succeeded" in timeline.svg and "USD 0.25 estimate" in timeline.text
     timeline.save(work / "timeline.svg")
     assert (work / "timeline.svg").read_text().startswith("<svg ")
-    shutil.copytree(SEED, work / "results", dirs_exist_ok=True)
-    with pytest.raises(cpr.SessionNotUsable, match="the seed wrote this session"):
+    shutil.copytree(LEGACY, work / "results", dirs_exist_ok=True)
+    with pytest.raises(
+        cpr.SessionNotUsable, match=r"claude-parallel-runner\.pl wrote this session"
+    ):
         cpr.attach("eb0e").timeline()
 
 

@@ -1,4 +1,4 @@
-"""The entry of ``cpr``: finds the sub-command, in today's grammar or in the seed's."""
+"""The entry of ``cpr``: finds the sub-command, in either grammar."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ COMMANDS = {
     "demo": "five tasks with the real CLI, offline, no account",
     "completion": "print the shell completion for bash, zsh or fish",
 }
-# The seed's way to name a command.
-_SEED_FLAGS = {"--status": "status", "--results": "results", "--list": "list"}
-_SEED_FLAGS["--overview"] = "overview"
+# How claude-parallel-runner.pl names its commands.
+_LEGACY_FLAGS = {"--status": "status", "--results": "results", "--list": "list"}
+_LEGACY_FLAGS["--overview"] = "overview"
 # Options that may stand before the sub-command; True if a value follows.
 _LEADING = {"--results-dir": True, "--json": False, "--verbose": False}
 
@@ -162,9 +162,9 @@ def split_command(argv: list[str]) -> tuple[str, list[str]]:
             return "help", []
         if flag in ("-v", "--version"):
             return "version", []
-        if flag in _SEED_FLAGS:
+        if flag in _LEGACY_FLAGS:
             given = [value] if equals else []
-            return _SEED_FLAGS[flag], argv[:index] + given + argv[index + 1 :]
+            return _LEGACY_FLAGS[flag], argv[:index] + given + argv[index + 1 :]
     return "run", argv
 
 

@@ -1,4 +1,4 @@
-"""Plain text for the terminal: the seed's forms, with ours added at the end of a line."""
+"""Plain text for the terminal: each line begins as claude-parallel-runner.pl prints it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def safe(text: str) -> str:
 
 
 def date(epoch_s: float | None) -> str:
-    """A local time as the seed prints it.
+    """A local time as claude-parallel-runner.pl prints it.
 
     Example:
         >>> len(date(0.0))
@@ -54,7 +54,7 @@ def date(epoch_s: float | None) -> str:
 
 
 def task_word(task: dict[str, Any]) -> str:
-    """What a line says of a task: the seed's word first, ours behind it."""
+    """What a line says of a task: the word of claude-parallel-runner.pl, then ours."""
     state, outcome = task_state(task)
     if outcome is None:
         return state
@@ -114,8 +114,8 @@ def _list_entry(session: Snapshot) -> list[str]:
     duration_s = session_duration_s(session)
     if not session.is_live and duration_s is not None:
         progress += f" - Duration: {int(duration_s)}s"
-    extra = [usd(session.head.get("cost_usd"))] if not session.is_seed else []
-    if session.count("n_failed") and not session.is_seed:
+    extra = [usd(session.head.get("cost_usd"))] if not session.is_legacy else []
+    if session.count("n_failed") and not session.is_legacy:
         extra.insert(0, f"{session.count('n_failed')} failed")
     progress += "".join(f" - {word}" for word in extra if word)
     return [
@@ -179,11 +179,11 @@ def status_lines(session: Snapshot, allow: str = "", done: Collection[str] = ())
 
 
 def status_notes(session: Snapshot, allow: str, done: Collection[str] = ()) -> list[str]:
-    """What a person should know of a session besides its tasks; nothing of the seed's."""
+    """What a person should know of a session besides its tasks; empty for a legacy session."""
     told = notice(session, program())
     label = "Error" if session.state == states.ERROR else "Notice"
     told = f"{label}: {strip_controls(told)}" if told else ""
-    if session.is_seed:
+    if session.is_legacy:
         return [told] if told else []
     head, notes = session.head, []
     if head.get("name"):
@@ -268,6 +268,6 @@ def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
         lines.append(f"  {session.count('n_denials')} tool calls were denied; to allow: {allow}")
     if session.state == states.INTERRUPTED:
         lines.append(f"  {cpr} resume {short}     goes on with the rest")
-    elif bad and not session.is_seed:
+    elif bad and not session.is_legacy:
         lines.append(f"  {cpr} retry {short}      runs again what did not succeed")
     return lines

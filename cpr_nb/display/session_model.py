@@ -156,7 +156,7 @@ class Pane:
             f"{count} tool call{'s' * (count != 1)} denied in {n_tasks} task{'s' * (n_tasks != 1)}."
         )
         rules = self.denied_rules()[:_MAX_RULES]
-        if not rules or self.snapshot.is_seed:
+        if not rules or self.snapshot.is_legacy:
             return told, ""
         return f"{told} Allow them:", f"s.retry(all_tasks=True, allow={rules!r})"
 
@@ -165,7 +165,7 @@ class Pane:
     def commands(self) -> dict[str, str]:
         """What can be asked of it now: the verb, and the command that does the same."""
         snapshot = self.snapshot
-        if snapshot.is_seed or snapshot.state == states.UNREADABLE:
+        if snapshot.is_legacy or snapshot.state == states.UNREADABLE:
             return {}
         verbs = []
         ended = (states.FAILED, states.CANCELLED, states.SKIPPED)

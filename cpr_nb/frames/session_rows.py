@@ -28,7 +28,7 @@ from cpr_nb.views.rows import session_row
 # By these the sessions are ordered and chosen; nobody sees them.
 START, CREATED = "_start_s", "_created"
 _HIDDEN = (
-    Column(START, "Int64", "whole seconds, as the seed knows them"),
+    Column(START, "Int64", "whole seconds, as claude-parallel-runner.pl knows them"),
     Column(CREATED, "string", "as status.json says it"),
 )
 _PATH = "path"  # not kept: a results directory may move

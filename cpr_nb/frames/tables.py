@@ -97,7 +97,9 @@ SESSIONS = (
 TASKS = (
     *_IDS,
     Column("task_num", "Int64", "its number in the session, from 1", _STATUS),
-    Column("prompt", "string", "its prompt; of a seed session the first 50 characters", _ASKED),
+    Column(
+        "prompt", "string", "its prompt; of a legacy session only the first 50 characters", _ASKED
+    ),
     Column("state", "task state", "what it does now", _STATUS),
     Column("outcome", "outcome", "how it ended; missing before", _STATUS),
     Column("ok", "boolean", "whether it succeeded; missing before its end", _STATUS),

@@ -26,7 +26,7 @@ class Charts:
             What a notebook shows; ``save("timeline.svg")`` writes it into a file.
 
         Raises:
-            SessionNotUsable: If the seed wrote the session: it wrote no times down.
+            SessionNotUsable: If it is a legacy session: those have no times.
 
         Example:
             >>> import cpr_nb as cpr
@@ -43,7 +43,7 @@ class Charts:
             What a notebook shows; ``save("costs.svg")`` writes it into a file.
 
         Raises:
-            SessionNotUsable: If the seed wrote the session: it wrote no costs down.
+            SessionNotUsable: If it is a legacy session: those have no costs.
 
         Example:
             >>> import cpr_nb as cpr
@@ -57,9 +57,10 @@ class Charts:
         from cpr_nb.model.errors import SessionNotUsable
 
         snapshot = self.refresh().snapshot
-        if snapshot.is_seed:
+        if snapshot.is_legacy:
             raise SessionNotUsable(
-                f"can't draw the {what} of {snapshot.session_id}: the seed wrote this session, "
+                f"can't draw the {what} of {snapshot.session_id}: "
+                "claude-parallel-runner.pl wrote this session, "
                 "without times and costs of its tasks"
             )
         return snapshot

@@ -29,7 +29,7 @@ class Steering:
             False if the session had ended already.
 
         Raises:
-            SessionNotUsable: If the seed wrote the session, or it can't be read.
+            SessionNotUsable: If claude-parallel-runner.pl wrote the session, or it can't be read.
         """
         if self._me.done():
             return False
@@ -103,9 +103,9 @@ class Steering:
     def _require_runner(self, verb: str) -> None:
         """Refuses what only a live runner can do."""
         self._me.refresh()
-        if self._me.snapshot.is_seed:
+        if self._me.snapshot.is_legacy:
             raise errors.SessionNotUsable(
-                f"can't {verb} {self._me.id}: the seed wrote this session"
+                f"can't {verb} {self._me.id}: claude-parallel-runner.pl wrote this session"
             )
         if not self._me.snapshot.is_live:
             raise errors.SessionNotUsable(
@@ -127,7 +127,7 @@ class Steering:
             The new session; with ``reuse`` the one that was started for the same before.
 
         Raises:
-            SessionNotUsable: If nothing is to be retried, or the seed wrote the session: it
+            SessionNotUsable: If nothing is to be retried, or it is a legacy session: it
                 kept only 50 characters of each prompt.
             InputError: If an option can't be right, or an environment value is missing.
         """

@@ -25,7 +25,7 @@ from cpr_nb.views.formatting import on_one_line
 
 
 class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
-    """A handle on a session: of ours, or of the seed's.
+    """A handle on a session, also one that claude-parallel-runner.pl wrote.
 
     It is a view on the session's folder. To drop it, to interrupt a wait or to restart the
     kernel never touches the work.
@@ -149,8 +149,8 @@ class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
             seen = None
         if seen != self._seen or seen is None or self._snapshot.state not in states.ENDED_STATES:
             snapshot = read_session(self.paths.root)
-            if snapshot.state == states.UNREADABLE and self._snapshot.is_seed and seen:
-                return self  # the seed writes in place: the last good one still tells more
+            if snapshot.state == states.UNREADABLE and self._snapshot.is_legacy and seen:
+                return self  # a legacy session is written in place: keep the last good one
             self._snapshot = snapshot
             self._seen = seen
         return self
@@ -259,7 +259,7 @@ class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
 
 
 def attach(session: str, results_dir: str | os.PathLike[str] | None = None) -> Session:
-    """Opens a session that exists: from another kernel, another day, or of the seed's.
+    """Opens a session that exists: from another kernel, another day, or a legacy one.
 
     Args:
         session: Its id, a unique prefix of at least four characters, or its name.

@@ -67,7 +67,7 @@ class Task(TaskTables, ShownTask):
 
     @property
     def prompt(self) -> str:
-        """Its prompt in full (of a seed session: the first 50 characters)."""
+        """Its prompt in full (of a legacy session: only the first 50 characters)."""
         asked = self._session.asked_task(self._index)
         return str(asked.get("prompt") or self.fields.get("prompt", ""))
 
@@ -78,8 +78,8 @@ class Task(TaskTables, ShownTask):
         state = fields.get("state")
         if state in states.TASK_STATES:
             return str(state)
-        seed = {"pending": states.PENDING, "running": states.RUNNING, "completed": states.ENDED}
-        return seed.get(str(fields.get("status")), states.PENDING)
+        legacy = {"pending": states.PENDING, "running": states.RUNNING, "completed": states.ENDED}
+        return legacy.get(str(fields.get("status")), states.PENDING)
 
     @property
     def outcome(self) -> str | None:
@@ -281,7 +281,7 @@ class Task(TaskTables, ShownTask):
             False if it had ended already.
 
         Raises:
-            SessionNotUsable: If the seed wrote the session, or it can't be read.
+            SessionNotUsable: If claude-parallel-runner.pl wrote the session, or it can't be read.
         """
         if self.done():
             return False

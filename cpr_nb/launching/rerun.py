@@ -170,9 +170,10 @@ def read_usable(session: Session, verb: str) -> dict[str, Any]:
     Raises:
         SessionNotUsable: If it can't.
     """
-    if session.snapshot.is_seed:
+    if session.snapshot.is_legacy:
         raise SessionNotUsable(
-            f"can't {verb} {session.id}: the seed kept only 50 characters of each prompt"
+            f"can't {verb} {session.id}: "
+            "claude-parallel-runner.pl kept only 50 characters of each prompt"
         )
     check_ours(session, verb)
     asked = read_asked(session.paths)

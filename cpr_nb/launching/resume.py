@@ -112,8 +112,8 @@ def _trusted(session: Session) -> dict[str, Any]:
         SessionNotUsable: If the folder is not ours alone, or says too little.
     """
     refused = f"can't resume {session.id}: "
-    known = session.snapshot.state == states.INTERRUPTED and not session.snapshot.is_seed
-    # A session whose status.json is lost has its lock still: a seed's never had one.
+    known = session.snapshot.state == states.INTERRUPTED and not session.snapshot.is_legacy
+    # A session whose status.json is lost has its lock still: a legacy session never had one.
     if not known and not (session.snapshot.state == states.UNREADABLE and _has_lock(session)):
         raise SessionNotUsable(
             f"{refused}it is {session.snapshot.state}, and not a session of ours"

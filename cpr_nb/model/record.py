@@ -1,4 +1,4 @@
-"""What status.json says of a task: the seed's fields to the letter, ours beside them."""
+"""What status.json says of a task: the fields of claude-parallel-runner.pl first, then ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.events import RunFacts
     from cpr_nb.model.outcome import Exit, Outcome
 
-#: How many characters of a prompt the seed keeps in status.json.
+#: How many characters of a prompt claude-parallel-runner.pl keeps in status.json.
 PROMPT_HEAD = 50
 SCHEMA_VERSION = 1
 
@@ -28,7 +28,7 @@ COUNTERS = {
 
 
 def prompt_head(prompt: str) -> str:
-    """The beginning of a prompt, as the seed keeps it.
+    """The beginning of a prompt, as claude-parallel-runner.pl keeps it.
 
     Example:
         >>> prompt_head("x" * 60)[-5:]

@@ -282,7 +282,7 @@ class Recorder:
 
 
 def first_head(asked: dict[str, Any], n_tasks: int) -> dict[str, Any]:
-    """The head of status.json before anything ran: the seed's fields first."""
+    """The head of status.json before anything ran: claude-parallel-runner.pl's fields first."""
     options = asked.get("options", {})
     head = {
         "session_id": asked["session_id"],

@@ -161,7 +161,7 @@ def list_sessions(directory: str) -> list[Snapshot]:
 
 
 def _age(session: Snapshot) -> tuple[int, str, str]:
-    # The seed knows whole seconds only. The folders differ in nothing but the id.
+    # claude-parallel-runner.pl knows whole seconds only. The folders differ in nothing but the id.
     created_at = session.head.get("created_at")
     return session.count("start_time"), str(created_at or ""), session.paths.root
 

@@ -1,4 +1,4 @@
-"""Reading a session's folder: ours, the seed's, or what is left of one.
+"""Reading a session's folder: ours, claude-parallel-runner.pl's, or what is left of one.
 
 A session's state is derived here, for every face: from status.json and from whether the
 session's lock is held. Nothing in this module raises for what a folder holds.
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     Loads = Callable[[bytes], Any]
     _Read = tuple[dict[str, Any] | None, os.stat_result | None, str]
 
-#: How long a seed session may say "running" without a sign of life.
+#: How long a legacy session may say "running" without a sign of life.
 STALE_AFTER_S = 600.0
 
-# The seed writes its status in place: a reader may meet half of it.
+# claude-parallel-runner.pl writes its status in place: a reader may meet half of it.
 _TRIES = 5
 _TRY_AGAIN_S = 0.02
 _HEAD_BYTES = 4096
@@ -75,8 +75,8 @@ class Snapshot:
         return self.paths.root.rpartition("/session-")[2]
 
     @property
-    def is_seed(self) -> bool:
-        """Whether the seed wrote it."""
+    def is_legacy(self) -> bool:
+        """Whether claude-parallel-runner.pl wrote it."""
         return "schema_version" not in self.head and bool(self.head)
 
     @property
@@ -161,7 +161,7 @@ def open_regular(path: str) -> BinaryIO:
 
 
 def is_locked(paths: SessionPaths) -> bool | None:
-    """Whether somebody holds the session's lock; None if it has none (a seed session)."""
+    """Whether somebody holds the session's lock; None if it has none (a legacy session)."""
     try:
         file = open_regular(paths.lock)
     except FileNotFoundError:
@@ -209,7 +209,7 @@ def read_json(path: str, loads: Loads = json.loads) -> dict[str, Any]:
 
 
 def read_asked(paths: SessionPaths, loads: Loads = json.loads) -> dict[str, Any]:
-    """session.json: what was asked, prompts in full; empty for a seed session."""
+    """session.json: what was asked, prompts in full; empty for a legacy session."""
     return read_json(paths.session, loads)
 
 
@@ -290,7 +290,7 @@ def _read_whole(paths: SessionPaths, loads: Loads) -> _Read:
 
 
 def _complete(head: dict[str, Any], tasks: list[dict[str, Any]]) -> None:
-    """Gives a seed session the counters that ours have."""
+    """Gives a legacy session the counters that ours have."""
     if "schema_version" in head:
         return
     total, done = _int(head.get("total")), _int(head.get("completed"))
@@ -315,14 +315,14 @@ def state_of(paths: SessionPaths, status: dict[str, Any]) -> str:
         return states.UNREADABLE
     locked = is_locked(paths)
     if locked is None:
-        return _seed_state(paths)
+        return _legacy_state(paths)
     if not locked:
         return states.INTERRUPTED
     state = status.get("state")
     return state if state in states.LIVE_STATES else states.RUNNING
 
 
-def _seed_state(paths: SessionPaths) -> str:
+def _legacy_state(paths: SessionPaths) -> str:
     try:
         newest = max(entry.stat(follow_symlinks=False).st_mtime for entry in os.scandir(paths.root))
     except (OSError, ValueError):

@@ -12,7 +12,7 @@ def parse_iso(iso: object) -> float | None:
     """
     if not isinstance(iso, str):
         return None
-    from datetime import UTC, datetime  # 1.4 ms: most runners, and the seed's sessions, need none
+    from datetime import UTC, datetime  # 1.4 ms: most runners, and legacy sessions, need none
 
     try:
         moment = datetime.fromisoformat(iso)

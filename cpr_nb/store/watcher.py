@@ -23,7 +23,7 @@ class Watcher:
     """Keeps the snapshot of one session up to date.
 
     status.json has a line a task: at each look the lines are compared, and only those that
-    differ are parsed. What has another form (the seed's) is read as a whole.
+    differ are parsed. What has another form (claude-parallel-runner.pl's) is read as a whole.
 
     Args:
         root: The session's folder.
@@ -102,8 +102,8 @@ class Watcher:
     def _read_whole(self) -> set[int]:
         before = self.snapshot
         snapshot = read_session(self.paths.root)
-        if snapshot.state == states.UNREADABLE and before.is_seed and self._seen:
-            return set()  # the seed writes in place: the last good one still tells more
+        if snapshot.state == states.UNREADABLE and before.is_legacy and self._seen:
+            return set()  # a legacy session is written in place: keep the last good one
         self.snapshot = snapshot
         old, new = before.tasks or [], snapshot.tasks or []
         return {n for n, task in enumerate(new) if n >= len(old) or task != old[n]}

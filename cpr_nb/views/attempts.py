@@ -75,7 +75,7 @@ def task_times(snapshot: Snapshot, now_s: float | None = None) -> list[TaskTimes
         now_s: What is now, in seconds since the epoch.
 
     Returns:
-        The tasks in order. Times of the seed's tasks are not known: it wrote none down.
+        The tasks in order. The times of legacy tasks are not known.
 
     Example:
         >>> from cpr_nb.store.layout import SessionPaths

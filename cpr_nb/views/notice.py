@@ -39,7 +39,7 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
         return f"paused: nothing more starts; {go_on} goes on"
     if snapshot.state == states.STALE:
         return "no sign of life for 10 minutes: its runner is probably gone"
-    if snapshot.is_live and not snapshot.is_seed:
+    if snapshot.is_live and not snapshot.is_legacy:
         return disk_problem(snapshot.paths.root) or told + _until(snapshot.head)
     error = snapshot.head.get("error")
     return error if isinstance(error, str) else snapshot.problem

@@ -89,8 +89,8 @@ def session_row(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
         "n_running": count("n_running"),
         "n_succeeded": count("n_succeeded"),
         "n_failed": count("n_failed"),
-        # The seed never looked for any.
-        "n_denials": None if snapshot.is_seed else count("n_denials"),
+        # claude-parallel-runner.pl never looked for any.
+        "n_denials": None if snapshot.is_legacy else count("n_denials"),
         "cost_usd": head.get("cost_usd"),
     }
     if not full:
@@ -137,7 +137,7 @@ def task_row(
         "outcome": outcome,
         "ok": outcome == states.SUCCEEDED if outcome else None,
         "reason": task.get("reason"),
-        "n_denials": task.get("n_denials", None if snapshot.is_seed else 0),
+        "n_denials": task.get("n_denials", None if snapshot.is_legacy else 0),
         "duration_s": task_duration_s(task),
         "cost_usd": task.get("cost_usd"),
         "result": read_answer(snapshot.paths, task_id) if state == states.ENDED else None,
@@ -176,7 +176,7 @@ def _streamed(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, A
 
 
 def task_state(task: dict[str, Any]) -> tuple[str, str | None]:
-    """A task's state, and its outcome once it has ended; also of the seed's tasks."""
+    """A task's state, and its outcome once it has ended; also of legacy tasks."""
     state, outcome = task.get("state"), task.get("outcome")
     if state not in states.TASK_STATES:
         status = task.get("status")

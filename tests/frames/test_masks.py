@@ -339,10 +339,10 @@ def test_a_follow_up_needs_a_value_in_each_place() -> None:
     assert len(cpr.sessions_df()) == 1
 
 
-def test_a_seed_session_has_no_conversations(tmp_path: Path) -> None:
-    seed = Path(__file__).parents[1] / "store" / "seed-results"
-    table = cpr.tasks_df(seed)
-    with pytest.raises(cpr.SessionNotUsable, match="the seed kept only 50"):
+def test_a_legacy_session_has_no_conversations(tmp_path: Path) -> None:
+    legacy = Path(__file__).parents[1] / "store" / "legacy-results"
+    table = cpr.tasks_df(legacy)
+    with pytest.raises(cpr.SessionNotUsable, match=r"claude-parallel-runner\.pl kept only 50"):
         table.cpr.follow_up("more")
 
 

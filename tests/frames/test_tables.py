@@ -1,4 +1,4 @@
-"""The tables, black-box: sessions that the command made, sessions of the seed, broken ones."""
+"""The tables, black-box: sessions that the command made, legacy sessions, broken ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cpr_nb.frames.columns import CATEGORIES
 from cpr_nb.frames.tables import TABLES
 
 TESTS = Path(__file__).parents[1]
-SEED = TESTS / "store" / "seed-results"
+LEGACY = TESTS / "store" / "legacy-results"
 RECORDINGS = TESTS / "model" / "recordings"
 LIMIT_S = 120.0
 EDIT = ["Edit", {"file_path": "a.py", "old_string": "x"}]
@@ -175,7 +175,7 @@ def test_what_status_json_can_not_mean_is_missing(tmp_path: Path) -> None:
     assert (session["name"], session["max_parallel"]) == (None, None)
 
 
-# -- live, seed, empty ------------------------------------------------------------------------
+# -- live, legacy, empty ------------------------------------------------------------------------
 
 
 def test_a_live_session_is_in_every_table(stub_cpr: Cpr, stub: Stub, results: Path) -> None:
@@ -205,8 +205,8 @@ def test_a_live_session_is_in_every_table(stub_cpr: Cpr, stub: Stub, results: Pa
     assert cpr.usage_df(results).cost_usd.tolist() == [0.25, 0.25]
 
 
-def test_sessions_of_the_seed_are_in_the_tables() -> None:
-    tables = every_table(SEED)
+def test_legacy_sessions_are_in_the_tables() -> None:
+    tables = every_table(LEGACY)
     sessions, tasks = tables["sessions_df"], tables["tasks_df"]
     assert sessions.state.tolist() == ["completed"] * 2 and sessions.n_failed.tolist() == [1, 0]
     assert sessions.cost_usd.isna().all() and sessions.created_at.notna().all()
@@ -214,7 +214,7 @@ def test_sessions_of_the_seed_are_in_the_tables() -> None:
     assert tasks.result.notna().all() and tasks.cost_usd.isna().all()
     for name in ("events_df", "tool_calls_df", "denials_df", "usage_df"):
         assert tables[name].empty
-    with_handle = cpr.attach("58f2", SEED).tasks_df()
+    with_handle = cpr.attach("58f2", LEGACY).tasks_df()
     assert with_handle.task_id.tolist()[2] == "docs-task"
 
 

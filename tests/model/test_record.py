@@ -60,7 +60,7 @@ def test_the_head_of_a_prompt_is_fifty_characters(prompt: str, head: str) -> Non
     assert record.prompt_head(prompt) == head
 
 
-def test_the_fields_of_a_task_that_succeeded_are_the_seeds_and_ours() -> None:
+def test_the_fields_of_a_task_that_succeeded_are_those_of_the_script_and_ours() -> None:
     exit_ = Exit(0)
     facts = facts_of(is_error=False, num_turns=2, duration_api_ms=1500, total_cost_usd=0.5)
     assert ended(SUCCEEDED, exit_, facts) == {

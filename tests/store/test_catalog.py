@@ -17,7 +17,7 @@ from cpr_nb.model.errors import (
 )
 from cpr_nb.store.catalog import find_session, list_sessions, results_dir, settings
 
-SEED = Path(__file__).parent / "seed-results"
+LEGACY = Path(__file__).parent / "legacy-results"
 ALL_GOOD = "58f2a8e6-135c-0d34-8ae6-f30afe254fb0"
 ONE_FAILED = "eb0e8f55-b5b4-5144-08dc-d144fc4f1590"
 
@@ -232,8 +232,8 @@ def test_a_pyproject_that_is_no_text_is_refused(repo: Path) -> None:
 # -- which there are --------------------------------------------------------------------------
 
 
-def test_the_seeds_sessions_are_listed_the_newest_first() -> None:
-    sessions = list_sessions(str(SEED))
+def test_the_legacy_sessions_are_listed_the_newest_first() -> None:
+    sessions = list_sessions(str(LEGACY))
     assert [session.session_id for session in sessions] == [ONE_FAILED, ALL_GOOD]
     assert [(s.count("total"), s.count("successful")) for s in sessions] == [(3, 2), (3, 3)]
     assert all(session.tasks is None for session in sessions)
@@ -371,7 +371,7 @@ def test_what_fits_nothing_is_not_found(results: str, wanted: str) -> None:
     assert "prefix" not in str(caught.value) or len(wanted) < 4
 
 
-def test_the_seeds_words_for_a_session_that_is_not_there(tmp_path: Path) -> None:
+def test_the_scripts_words_for_a_session_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SessionNotFound, match=r"^Session nope not found or no status available"):
         find_session(str(tmp_path), "nope")
 

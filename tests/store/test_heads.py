@@ -27,7 +27,7 @@ STATUS = {
     "session_id": "1", "overall_status": "completed", "start_time": 5, "end_time": 9, "total": 1,
     "completed": 1, "successful": 1, "schema_version": 1, "cost_usd": 0.5, "name": "é",
 }  # fmt: skip
-SEED = {name: STATUS[name] for name in list(STATUS)[:7]}
+LEGACY = {name: STATUS[name] for name in list(STATUS)[:7]}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ STATUSES = st.one_of(
     st.sampled_from([STATUS, {**STATUS, "name": None}, {**STATUS, "x": [1.5, {"a": None}]}]).map(
         in_our_form
     ),
-    st.sampled_from([STATUS, SEED]).map(lambda status: json.dumps(status).encode()),
+    st.sampled_from([STATUS, LEGACY]).map(lambda status: json.dumps(status).encode()),
     broken_json(STATUS),
 )
 

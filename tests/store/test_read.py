@@ -1,4 +1,4 @@
-"""Reading a session's folder: the seed's, ours, half of one, a stranger's; never an error."""
+"""Reading a session's folder: a legacy one, ours, half of one, a stranger's; never an error."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from cpr_nb.store.read import (
 )
 from cpr_nb.store.write import StatusWriter
 
-SEED = Path(__file__).parent / "seed-results"
-ALL_GOOD = SEED / "session-58f2a8e6-135c-0d34-8ae6-f30afe254fb0"
-ONE_FAILED = SEED / "session-eb0e8f55-b5b4-5144-08dc-d144fc4f1590"
-SEED_STATUS = (ONE_FAILED / "status.json").read_bytes()
+LEGACY = Path(__file__).parent / "legacy-results"
+ALL_GOOD = LEGACY / "session-58f2a8e6-135c-0d34-8ae6-f30afe254fb0"
+ONE_FAILED = LEGACY / "session-eb0e8f55-b5b4-5144-08dc-d144fc4f1590"
+LEGACY_STATUS = (ONE_FAILED / "status.json").read_bytes()
 LONG_AGO = 1_000_000_000
 
 
@@ -84,13 +84,13 @@ def state_of(folder: Path) -> str:
     return whole.state
 
 
-# -- the seed's -------------------------------------------------------------------------------
+# -- legacy sessions --------------------------------------------------------------------------
 
 
-def test_a_seed_session_is_read_as_the_seed_shows_it() -> None:
+def test_a_legacy_session_is_read_as_the_script_shows_it() -> None:
     session = read_session(str(ONE_FAILED))
     assert session.session_id == "eb0e8f55-b5b4-5144-08dc-d144fc4f1590"
-    assert (session.state, session.is_seed, session.is_live) == ("completed", True, False)
+    assert (session.state, session.is_legacy, session.is_live) == ("completed", True, False)
     assert [session.count(name) for name in ("total", "completed", "successful")] == [3, 3, 2]
     assert session.tasks is not None
     assert [(task["transaction_id"][:8], task["success"]) for task in session.tasks] == [
@@ -102,14 +102,14 @@ def test_a_seed_session_is_read_as_the_seed_shows_it() -> None:
 
 
 @pytest.mark.parametrize(("folder", "n_failed"), [(ALL_GOOD, 0), (ONE_FAILED, 1)])
-def test_a_seed_session_gets_the_counters_that_ours_have(folder: Path, n_failed: int) -> None:
+def test_a_legacy_session_gets_the_counters_that_ours_have(folder: Path, n_failed: int) -> None:
     for session in (read_session(str(folder)), read_session(str(folder), tasks=False)):
         counts = [session.count(f"n_{what}") for what in ("succeeded", "failed", "running")]
         assert counts == [3 - n_failed, n_failed, 0]
         assert session.count("n_pending") == 0
 
 
-def test_a_seed_session_in_its_midst_is_counted(root: Path) -> None:
+def test_a_legacy_session_in_its_midst_is_counted(root: Path) -> None:
     tasks = [{"status": "completed", "success": 0}, {"status": "running"}, {"status": "pending"}]
     status = {"overall_status": "running", "total": 3, "completed": 1, "successful": 0}
     session = read_session(str(put(root, json.dumps({**status, "tasks": tasks}).encode())))
@@ -117,7 +117,7 @@ def test_a_seed_session_in_its_midst_is_counted(root: Path) -> None:
     assert [session.count(name) for name in names] == [0, 1, 1, 1]
 
 
-def test_a_seed_sessions_answers_are_read_as_they_are() -> None:
+def test_a_legacy_sessions_answers_are_read_as_they_are() -> None:
     paths = SessionPaths(str(ONE_FAILED))
     answer = read_answer(paths, "e13026e9-4978-1a34-6591-09f2ac95e591")
     assert answer == "h\u00e9llo \u2705 <b>not bold</b> \x1b[31mred\x1b[0m\n"
@@ -128,7 +128,7 @@ def test_a_seed_sessions_answers_are_read_as_they_are() -> None:
     assert read_asked(paths) == {}
 
 
-def put_running_seed(folder: Path, age_s: float) -> Path:
+def put_running_legacy(folder: Path, age_s: float) -> Path:
     status = {"overall_status": "running", "total": 1, "completed": 0, "successful": 0, "tasks": []}
     put(folder, json.dumps(status).encode())
     (folder / "task-a.txt").write_text("so far")
@@ -138,31 +138,31 @@ def put_running_seed(folder: Path, age_s: float) -> Path:
     return folder
 
 
-def test_a_seed_session_that_nobody_touched_for_long_is_stale(root: Path) -> None:
-    assert state_of(put_running_seed(root, STALE_AFTER_S + 5)) == "stale"
+def test_a_legacy_session_that_nobody_touched_for_long_is_stale(root: Path) -> None:
+    assert state_of(put_running_legacy(root, STALE_AFTER_S + 5)) == "stale"
 
 
-def test_a_seed_session_that_was_touched_lately_is_running(root: Path) -> None:
-    assert state_of(put_running_seed(root, STALE_AFTER_S - 60)) == "running"
+def test_a_legacy_session_that_was_touched_lately_is_running(root: Path) -> None:
+    assert state_of(put_running_legacy(root, STALE_AFTER_S - 60)) == "running"
 
 
-def test_one_sign_of_life_is_enough_for_a_seed_session(root: Path) -> None:
-    put_running_seed(root, STALE_AFTER_S + 5)
+def test_one_sign_of_life_is_enough_for_a_legacy_session(root: Path) -> None:
+    put_running_legacy(root, STALE_AFTER_S + 5)
     (root / "task-b.txt").write_text("a new one")
     assert state_of(root) == "running"
 
 
 def test_a_clock_that_was_put_back_makes_no_session_stale(root: Path) -> None:
-    assert state_of(put_running_seed(root, -99_999)) == "running"
+    assert state_of(put_running_legacy(root, -99_999)) == "running"
 
 
-def test_a_link_to_nowhere_makes_no_seed_session_stale(root: Path) -> None:
-    put_running_seed(root, 5)
+def test_a_link_to_nowhere_makes_no_legacy_session_stale(root: Path) -> None:
+    put_running_legacy(root, 5)
     (root / "latest").symlink_to(root / "gone")
     assert state_of(root) == "running"
 
 
-def test_a_seed_session_that_ended_is_never_stale() -> None:
+def test_a_legacy_session_that_ended_is_never_stale() -> None:
     assert state_of(ONE_FAILED) == "completed"
 
 
@@ -174,7 +174,7 @@ def test_a_session_with_a_runner_is_running(root: Path, hold: Callable[[Path], i
     hold(root)
     assert state_of(root) == "running"
     session = read_session(str(root))
-    assert session.is_live and not session.is_seed
+    assert session.is_live and not session.is_legacy
     assert session.tasks is not None
     assert [task["transaction_id"] for task in session.tasks] == ["t1", "t2"]
 

@@ -17,8 +17,8 @@ from cpr_nb.runner.recorder import first_head
 from cpr_nb.store.read import read_session
 from cpr_nb.store.write import StatusWriter
 
-SEED = Path(__file__).parent / "seed-results"
-SEED_STATUS = (SEED / "session-eb0e8f55-b5b4-5144-08dc-d144fc4f1590/status.json").read_bytes()
+LEGACY = Path(__file__).parent / "legacy-results"
+LEGACY_STATUS = (LEGACY / "session-eb0e8f55-b5b4-5144-08dc-d144fc4f1590/status.json").read_bytes()
 LONG_AGO = 1_000_000_000
 
 
@@ -52,7 +52,7 @@ def state_of(folder: Path) -> str:
     return whole.state
 
 
-@pytest.mark.parametrize("status", [SEED_STATUS, our_status()], ids=["seed", "ours"])
+@pytest.mark.parametrize("status", [LEGACY_STATUS, our_status()], ids=["legacy", "ours"])
 def test_a_status_cut_at_any_byte_is_unreadable_and_no_error(root: Path, status: bytes) -> None:
     put(root, None, lock=True)
     for cut in range(len(status.rstrip()) - 1):
@@ -62,7 +62,7 @@ def test_a_status_cut_at_any_byte_is_unreadable_and_no_error(root: Path, status:
         assert session.problem in ("status.json is empty", "status.json is not whole JSON")
 
 
-@pytest.mark.parametrize("status", [SEED_STATUS, our_status()], ids=["seed", "ours"])
+@pytest.mark.parametrize("status", [LEGACY_STATUS, our_status()], ids=["legacy", "ours"])
 def test_the_head_of_a_status_cut_at_any_byte_is_whole_or_not_there(
     root: Path, status: bytes
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_half_written_status_is_read_again_when_it_is_whole(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(root, b"") / "status.json"
-    pieces = [SEED_STATUS[:100], SEED_STATUS[:300], SEED_STATUS]
+    pieces = [LEGACY_STATUS[:100], LEGACY_STATUS[:300], LEGACY_STATUS]
 
     def the_writer_goes_on(_seconds: float) -> None:
         path.write_bytes(pieces.pop(0))
@@ -88,7 +88,7 @@ def test_a_half_written_status_is_read_again_when_it_is_whole(
 
 
 def test_a_status_that_stays_half_is_given_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(root, None).joinpath("status.json").write_bytes(SEED_STATUS[:100])
+    put(root, None).joinpath("status.json").write_bytes(LEGACY_STATUS[:100])
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
     session = read_session(str(root))
@@ -100,7 +100,7 @@ def test_nobody_waits_for_a_half_status_that_is_old(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda _seconds: pytest.fail("it waited"))
-    assert state_of(put(root, SEED_STATUS[:100])) == "unreadable"
+    assert state_of(put(root, LEGACY_STATUS[:100])) == "unreadable"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_is_no_status_is_unreadable_and_says_why(
     session = read_session(str(put(root, status)), tasks=tasks)
     assert (session.state, session.problem) == ("unreadable", problem)
     assert session.head == {} and not session.tasks
-    assert not session.is_seed and not session.is_live
+    assert not session.is_legacy and not session.is_live
 
 
 def test_a_status_that_is_a_folder_or_a_loop_is_unreadable(root: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_status_with_wrong_types_everywhere_is_read_or_unreadable(
     for session in (read_session(str(root)), read_session(str(root), tasks=False)):
         assert session.state in states.SESSION_STATES
         assert isinstance(session.count("n_failed"), int)
-        assert isinstance(session.is_live, bool) and isinstance(session.is_seed, bool)
+        assert isinstance(session.is_live, bool) and isinstance(session.is_legacy, bool)
         assert all(isinstance(task, dict) for task in session.tasks or ())
 
 
@@ -207,6 +207,6 @@ def open_descriptors() -> int:
 def test_reading_leaves_no_descriptor_open(root: Path) -> None:
     put(root, our_status(), lock=True)
     before = open_descriptors()
-    for status in (b"", b"[]", our_status(), SEED_STATUS):
+    for status in (b"", b"[]", our_status(), LEGACY_STATUS):
         assert state_of(put(root, status)) in states.SESSION_STATES
     assert open_descriptors() == before

@@ -132,7 +132,7 @@ def test_an_interruption_is_seen_without_any_change_of_the_file(tmp_path: Path) 
     assert watcher.snapshot.state == "interrupted"
 
 
-def test_of_a_seed_session_the_last_good_one_stays(tmp_path: Path) -> None:
+def test_of_a_legacy_session_the_last_good_one_stays(tmp_path: Path) -> None:
     root = tmp_path / "session-1"
     root.mkdir()
     status = {"overall_status": "running", "total": 1, "tasks": [{"status": "running"}]}

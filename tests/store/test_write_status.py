@@ -16,7 +16,7 @@ from cpr_nb.model import record
 from cpr_nb.runner.recorder import first_head
 from cpr_nb.store.write import StatusWriter, dump, utc_iso
 
-SEED = Path(__file__).parent / "seed-results"
+LEGACY = Path(__file__).parent / "legacy-results"
 
 relaxed = settings(deadline=None)
 # With lone surrogates, but no pairs of them: JSON makes one character of a pair.
@@ -80,11 +80,11 @@ def test_writing_a_status_replaces_the_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def seed_statuses() -> list[dict[str, Any]]:
-    return [json.loads(path.read_bytes()) for path in sorted(SEED.glob("*/status.json"))]
+def legacy_statuses() -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted(LEGACY.glob("*/status.json"))]
 
 
-def test_the_first_status_has_the_seeds_fields_to_the_letter() -> None:
+def test_the_first_status_has_the_scripts_fields_to_the_letter() -> None:
     asked = {"session_id": "s-1", "start_time": 9, "created_at": "", "cwd": "/", "max_parallel": 1}
     bases = [
         record.base_fields(1, "a", "first\nprompt \u2028 é"),
@@ -94,12 +94,12 @@ def test_the_first_status_has_the_seeds_fields_to_the_letter() -> None:
     assert (ours["session_id"], ours["start_time"]) == ("s-1", 9)
     assert (ours["overall_status"], ours["total"]) == ("running", 2)
     assert (ours["completed"], ours["successful"]) == (0, 0)
-    for seed in seed_statuses():
-        for name in set(seed) - {"end_time"}:
-            assert type(ours[name]) is type(seed[name]), name
-        for task, seed_task in zip(ours["tasks"], seed["tasks"], strict=False):
-            for name in set(seed_task) - {"duration"}:
-                assert type(task[name]) is type(seed_task[name]), name
+    for legacy in legacy_statuses():
+        for name in set(legacy) - {"end_time"}:
+            assert type(ours[name]) is type(legacy[name]), name
+        for task, legacy_task in zip(ours["tasks"], legacy["tasks"], strict=False):
+            for name in set(legacy_task) - {"duration"}:
+                assert type(task[name]) is type(legacy_task[name]), name
     assert [
         {name: task[name] for name in ("task_num", "transaction_id", "prompt", "status", "success")}
         for task in ours["tasks"]

@@ -1,4 +1,4 @@
-"""The seed's commands, outputs and workflow, with `cpr` in place of its script."""
+"""claude-parallel-runner.pl's commands, outputs and workflow, with `cpr` in place of its script."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 
-SEED = Path(__file__).parents[1] / "store"
+LEGACY = Path(__file__).parents[1] / "store"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 DATE = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 FAILED, GOOD = "eb0e8f55-b5b4-5144-08dc-d144fc4f1590", "58f2a8e6-135c-0d34-8ae6-f30afe254fb0"
 
 
 def recorded(command: str) -> list[str]:
-    """What the real seed printed for a command."""
-    blocks = (SEED / "seed-output.txt").read_text("utf-8").split("$ ")
+    """What the real claude-parallel-runner.pl printed for a command."""
+    blocks = (LEGACY / "legacy-output.txt").read_text("utf-8").split("$ ")
     (block,) = [block for block in blocks if block.startswith(command + "\n")]
     return block.partition("\n")[2].rpartition("[exit ")[0].rstrip("\n").split("\n")
 
 
-def assert_appended(ours: str, seeds: Sequence[str]) -> None:
-    """Line by line the seed's, where ours may only append to a line."""
+def assert_appended(ours: str, expected: Sequence[str]) -> None:
+    """Line by line claude-parallel-runner.pl's, where ours may only append to a line."""
     lines = ours.rstrip("\n").split("\n")
-    assert len(lines) == len(seeds), ours
-    for line, seed in zip(lines, seeds, strict=True):
-        assert line.startswith(seed), (line, seed)
+    assert len(lines) == len(expected), ours
+    for line, start in zip(lines, expected, strict=True):
+        assert line.startswith(start), (line, start)
 
 
 def assert_matches(ours: str, patterns: Sequence[str]) -> None:
@@ -45,8 +45,8 @@ def assert_matches(ours: str, patterns: Sequence[str]) -> None:
 
 
 @pytest.fixture
-def seed_cpr(stub_cpr: Cpr) -> Cpr:
-    shutil.copytree(SEED / "seed-results", stub_cpr.cwd / "results")
+def legacy_cpr(stub_cpr: Cpr) -> Cpr:
+    shutil.copytree(LEGACY / "legacy-results", stub_cpr.cwd / "results")
     stub_cpr.env["TZ"] = "UTC"
     return stub_cpr
 
@@ -55,72 +55,74 @@ def seed_cpr(stub_cpr: Cpr) -> Cpr:
 
 
 @pytest.mark.parametrize("command", [["--list"], ["list"]])
-def test_sessions_of_the_seed_are_listed_as_it_lists_them(
-    seed_cpr: Cpr, command: list[str]
-) -> None:
-    assert_appended(seed_cpr.good(*command), recorded("--list"))
+def test_legacy_sessions_are_listed_as_it_lists_them(legacy_cpr: Cpr, command: list[str]) -> None:
+    assert_appended(legacy_cpr.good(*command), recorded("--list"))
 
 
 @pytest.mark.parametrize("command", [["--overview"], ["overview"]])
-def test_sessions_of_the_seed_count_as_it_counts_them(seed_cpr: Cpr, command: list[str]) -> None:
-    assert_appended(seed_cpr.good(*command), recorded("--overview"))
+def test_legacy_sessions_count_as_it_counts_them(legacy_cpr: Cpr, command: list[str]) -> None:
+    assert_appended(legacy_cpr.good(*command), recorded("--overview"))
 
 
 @pytest.mark.parametrize(
     "command", [["--status", FAILED], [f"--status={FAILED}"], ["status", FAILED[:4]]]
 )
-def test_the_status_of_a_seed_session_is_as_it_shows_it(seed_cpr: Cpr, command: list[str]) -> None:
-    seeds = [
+def test_the_status_of_a_legacy_session_is_as_it_shows_it(
+    legacy_cpr: Cpr, command: list[str]
+) -> None:
+    expected = [
         re.sub(r"^(Started|Completed): \d+$", r"\1: Sun Nov 22 06:34:51 2026", line)
         for line in recorded(f"--status {FAILED}")
     ]
-    ours = seed_cpr.good(*command)
-    assert_appended(ours, seeds)
+    ours = legacy_cpr.good(*command)
+    assert_appended(ours, expected)
     assert "): completed (failed)\n" in ours
 
 
 @pytest.mark.parametrize("command", [["--results", FAILED], ["results", FAILED[:8]]])
-def test_the_results_of_a_seed_session_are_as_it_shows_them(
-    seed_cpr: Cpr, command: list[str]
+def test_the_results_of_a_legacy_session_are_as_it_shows_them(
+    legacy_cpr: Cpr, command: list[str]
 ) -> None:
-    ours = seed_cpr.good(*command).rstrip("\n").split("\n")
+    ours = legacy_cpr.good(*command).rstrip("\n").split("\n")
     assert ours == recorded(f"--results {FAILED}")
 
 
-def test_an_unknown_session_is_what_the_seed_says_it_is(seed_cpr: Cpr) -> None:
-    done = seed_cpr("--status", "nope")
+def test_an_unknown_session_is_what_the_script_says_it_is(legacy_cpr: Cpr) -> None:
+    done = legacy_cpr("--status", "nope")
     (words,) = recorded("--status nope")
     assert done.returncode == 2 and words in done.stderr
 
 
-def test_a_seed_session_can_be_read_but_not_worked_on(seed_cpr: Cpr) -> None:
-    done = seed_cpr("retry", GOOD)
-    assert done.returncode == 2 and "the seed kept only 50 characters" in done.stderr
-    assert "had ended already: completed" in seed_cpr.good("cancel", GOOD)
-    assert "3/3 succeeded" in seed_cpr.good("watch", GOOD)
-    row = json.loads(seed_cpr.good("status", "--json", FAILED))
+def test_a_legacy_session_can_be_read_but_not_worked_on(legacy_cpr: Cpr) -> None:
+    done = legacy_cpr("retry", GOOD)
+    assert (
+        done.returncode == 2 and "claude-parallel-runner.pl kept only 50 characters" in done.stderr
+    )
+    assert "had ended already: completed" in legacy_cpr.good("cancel", GOOD)
+    assert "3/3 succeeded" in legacy_cpr.good("watch", GOOD)
+    row = json.loads(legacy_cpr.good("status", "--json", FAILED))
     assert (row["state"], row["n_succeeded"], row["n_failed"]) == ("completed", 2, 1)
     assert [task["outcome"] for task in row["tasks"]] == ["succeeded", "failed", "succeeded"]
     assert "\x1b[31mred" in row["tasks"][0]["result"]
 
 
-def test_a_seed_session_that_gave_no_sign_of_life_is_stale(seed_cpr: Cpr) -> None:
-    folder = seed_cpr.cwd / "results" / f"session-{GOOD}"
+def test_a_legacy_session_that_gave_no_sign_of_life_is_stale(legacy_cpr: Cpr) -> None:
+    folder = legacy_cpr.cwd / "results" / f"session-{GOOD}"
     status = json.loads((folder / "status.json").read_text())
     status["overall_status"] = "running"
     (folder / "status.json").write_text(json.dumps(status))
-    assert f"{GOOD[:8]} [running]" in seed_cpr.good("--list")
+    assert f"{GOOD[:8]} [running]" in legacy_cpr.good("--list")
     for path in (folder, *folder.iterdir()):
         os.utime(path, (1, 1))
-    assert f"{GOOD[:8]} [stale]" in seed_cpr.good("--list")
-    assert "no sign of life" in seed_cpr.good("--status", GOOD)
+    assert f"{GOOD[:8]} [stale]" in legacy_cpr.good("--list")
+    assert "no sign of life" in legacy_cpr.good("--status", GOOD)
 
 
 # --- Its examples -------------------------------------------------------------------------------
 
 
 def launched(ours: str) -> str:
-    """The id in what a launch prints, which begins as the seed's does."""
+    """The id in what a launch prints, which begins as claude-parallel-runner.pl's does."""
     lines = ours.split("\n")
     found = re.fullmatch(f"🚀 Started session: ({UUID})", lines[0])
     assert found
@@ -132,7 +134,7 @@ def launched(ours: str) -> str:
     return session
 
 
-def test_a_session_flows_as_in_the_seeds_readme(stub_cpr: Cpr, stub: Stub) -> None:
+def test_a_session_flows_as_in_the_scripts_readme(stub_cpr: Cpr, stub: Stub) -> None:
     stub.fifos("second")
     elements = [
         plan(result={"result": "All done."}),
@@ -274,7 +276,7 @@ def test_where_there_is_nothing_that_is_said(stub_cpr: Cpr) -> None:
     assert not any(stub_cpr.cwd.iterdir())
 
 
-# --- Our sessions, as the seed reads them -------------------------------------------------------
+# --- Our sessions, as claude-parallel-runner.pl reads them ---------------------------------------
 
 SESSION_TYPES = {
     "session_id": str,
@@ -299,14 +301,14 @@ def assert_typed(fields: dict[str, Any], types: dict[str, type]) -> None:
     assert {name: type(fields.get(name)) for name in types} == types
 
 
-def test_our_status_has_the_seeds_fields(stub_cpr: Cpr) -> None:
+def test_our_status_has_the_scripts_fields(stub_cpr: Cpr) -> None:
     long = "x" * 51
     text = prompts("y" * 50, {"id": "own", "prompt": long}, plan(result=None, exit=1))
     session = stub_cpr.launch(text).wait(LIMIT_S)
     status = json.loads((session.path / "status.json").read_text())
     assert_typed(status, SESSION_TYPES)
-    seed = json.loads((SEED / "seed-results" / f"session-{GOOD}" / "status.json").read_text())
-    assert set(seed) == {*SESSION_TYPES, "tasks"} and set(seed["tasks"][0]) == set(TASK_TYPES)
+    legacy = json.loads((LEGACY / "legacy-results" / f"session-{GOOD}" / "status.json").read_text())
+    assert set(legacy) == {*SESSION_TYPES, "tasks"} and set(legacy["tasks"][0]) == set(TASK_TYPES)
     assert (status["session_id"], status["overall_status"]) == (session.id, "completed")
     assert (status["total"], status["completed"], status["successful"]) == (3, 3, 2)
     assert status["start_time"] <= status["end_time"]
