@@ -19,7 +19,33 @@ from typing import NamedTuple
 PACKAGE = Path(__file__).resolve().parents[2] / "cpr_nb"
 #: These say nothing about a value, and as the first word of a longer name neither.
 VAGUE_WORDS = frozenset(
-    ["told", "tell", "tells", "take", "takes", "taken", "look", "looks", "looked", "looking", "asked", "found", "known", "made", "given", "said", "say", "says", "hear", "hears", "heard", "meant", "wanted", "thing", "things"]
+    [
+        "told",
+        "tell",
+        "tells",
+        "take",
+        "takes",
+        "taken",
+        "look",
+        "looks",
+        "looked",
+        "looking",
+        "asked",
+        "found",
+        "known",
+        "made",
+        "given",
+        "said",
+        "say",
+        "says",
+        "hear",
+        "hears",
+        "heard",
+        "meant",
+        "wanted",
+        "thing",
+        "things",
+    ]
 )
 #: These are vague on their own only: `started_at` is a time, and `what_is_left` would say enough.
 VAGUE_ALONE = frozenset({"at", "what"})
