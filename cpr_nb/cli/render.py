@@ -6,9 +6,9 @@ import sys
 import time
 
 from cpr_nb.model import states
+from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.formatting import strip_controls
 from cpr_nb.views.rows import task_state
 
 TYPE_CHECKING = False

@@ -23,8 +23,9 @@ from cpr_nb.cli.render import (
 )
 from cpr_nb.cli.session_summary import branch_lines
 from cpr_nb.model import states
+from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import cost, strip_controls, tokens
+from cpr_nb.views.formatting import cost, tokens
 from cpr_nb.views.notice import notice
 from cpr_nb.views.rows import session_duration_s
 
