@@ -44,7 +44,8 @@ shell = InteractiveShell.instance(config=config)
 before, run = set(sys.modules), asyncio.run
 shell.run_line_magic("load_ext", "cpr_nb")
 new = {name for name in set(sys.modules) - before if not name.startswith("IPython")}
-assert new == {"cpr_nb", "cpr_nb.launching", "cpr_nb.launching.defaults", "cpr_nb.magics"}, new
+packages = {"cpr_nb", "cpr_nb.frames", "cpr_nb.launching"}
+assert new == {*packages, "cpr_nb.launching.defaults", "cpr_nb.magics"}, new
 assert asyncio.run is run
 assert shell.find_line_magic("cpr") and shell.find_cell_magic("cpr")
 shell.run_line_magic("reload_ext", "cpr_nb")
@@ -114,7 +115,7 @@ def test_a_cell_may_be_json_jsonl_or_csv(shell: Shell) -> None:
     for words, body in cells.items():
         session = shell.good(f"%%cpr {words}\n{body}\n").wait(LIMIT_S)
         assert [task.prompt for task in session] == ['For a "person"', "two"], words
-        assert session[1].id == "b" and session.task_spec(1)["options"] == {"model": "opus"}
+        assert session[1].id == "b" and session.asked_task(1)["options"] == {"model": "opus"}
 
 
 def test_values_stay_one_word_of_a_line(shell: Shell, file: Path) -> None:
