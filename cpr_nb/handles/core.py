@@ -13,7 +13,7 @@ from cpr_nb.handles import waiting
 from cpr_nb.model import errors, states
 from cpr_nb.store import requests
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, read_asked, read_session
+from cpr_nb.store.read import Snapshot, read_spec, read_session
 from cpr_nb.views.formatting import on_one_line
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class SessionCore:
     def task_spec(self, index: int) -> dict[str, Any]:
         """What session.json says of task number ``index`` (from 0): its full prompt and options."""
         if self._task_specs is None:
-            tasks = read_asked(self.paths).get("tasks")
+            tasks = read_spec(self.paths).get("tasks")
             self._task_specs = tasks if isinstance(tasks, list) else []
         spec = self._task_specs[index] if index < len(self._task_specs) else None
         return spec if isinstance(spec, dict) else {}

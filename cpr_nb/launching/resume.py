@@ -12,7 +12,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import layout, requests
-from cpr_nb.store.read import Snapshot, is_locked, is_whole, read_asked, read_session
+from cpr_nb.store.read import Snapshot, is_locked, is_whole, read_spec, read_session
 from cpr_nb.store.write import hold_lock
 
 EXECUTORS = {LocalExecutor.name: LocalExecutor}
@@ -112,7 +112,7 @@ def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
     if not (is_interrupted or is_headless):
         raise SessionNotUsable(f"{refusal}it is {snapshot.state}, and not a session of ours")
     check_owner(snapshot, "resume")
-    spec = read_asked(snapshot.paths)
+    spec = read_spec(snapshot.paths)
     if not is_whole(spec):
         raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
     return spec

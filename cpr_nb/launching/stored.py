@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb.model.errors import InputError, SessionNotUsable
-from cpr_nb.store.read import Snapshot, is_whole, read_asked
+from cpr_nb.store.read import Snapshot, is_whole, read_spec
 
 
 def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
             f"{refusal}claude-parallel-runner.pl kept only 50 characters of each prompt"
         )
     check_owner(snapshot, verb)
-    spec = read_asked(snapshot.paths)
+    spec = read_spec(snapshot.paths)
     if not is_whole(spec) or len(spec["tasks"]) < len(snapshot.tasks or ()):
         raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
     check_environment(snapshot, spec, verb)
