@@ -13,7 +13,7 @@ from cpr_nb.handles import waiting
 from cpr_nb.model import errors, states
 from cpr_nb.store import requests
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, read_spec, read_session
+from cpr_nb.store.read import Snapshot, read_session, read_spec
 from cpr_nb.views.formatting import on_one_line
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import layout, requests
-from cpr_nb.store.read import Snapshot, is_locked, is_whole, read_spec, read_session
+from cpr_nb.store.read import Snapshot, is_locked, is_whole, read_session, read_spec
 from cpr_nb.store.write import hold_lock
 
 EXECUTORS = {LocalExecutor.name: LocalExecutor}
