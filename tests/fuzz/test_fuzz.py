@@ -119,7 +119,9 @@ def test_a_retry_of_whatever_is_there_is_right_or_one_line(
     put(root, "session.json", asked)
     put(root, "status.json", status)
     try:
-        planned = plan_retry(cpr.Session(root), all_tasks=True, options={"claude_path": "sh"})
+        planned = plan_retry(
+            cpr.Session(root).rerun_source(), all_tasks=True, options={"claude_path": "sh"}
+        )
     except cpr.CprError as error:
         assert "\n" not in str(error)
     else:
@@ -135,7 +137,7 @@ def test_a_resume_of_whatever_is_there_starts_nothing_wrong(root: Path, asked: b
     (root / "runner.lock").unlink(missing_ok=True)
     try:
         with pytest.raises(cpr.CprError):
-            resume(cpr.Session(root), {})
+            resume(cpr.Session(root).snapshot, {})
     finally:
         (root / "runner.lock").touch()
 
