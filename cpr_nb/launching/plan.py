@@ -14,16 +14,17 @@ from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.machine import check_permissions, default_parallel, find_claude
 from cpr_nb.launching.worktree_base import find_checkouts
+from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import InputError, LaunchError
 from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.options import OPTIONS, check_options, unknown_option
+from cpr_nb.model.record import first_head
 from cpr_nb.model.spec import TaskSpec, check_tasks
-from cpr_nb.runner.command import clean_environment
-from cpr_nb.runner.recorder import first_head
 from cpr_nb.store import catalog
-from cpr_nb.store.write import create_session, remove_session, utc_iso
+from cpr_nb.store.times import utc_iso
+from cpr_nb.store.write import create_session, remove_session
 
 if TYPE_CHECKING:
     from cpr_nb.model.schemas.answer import Answer

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.rerun import check_ours, stored_values
 from cpr_nb.model import states
+from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
-from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import layout, requests
 from cpr_nb.store.read import is_locked, is_whole, read_asked, read_session
 from cpr_nb.store.write import hold_lock
