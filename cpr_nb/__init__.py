@@ -137,9 +137,18 @@ def __getattr__(name: str) -> object:
 
     value = getattr(importlib.import_module(home), name)
     if home.startswith("cpr_nb.frames"):
-        import cpr_nb.pandas  # noqa: F401 - a table of ours is a command, too
+        _register_accessor()
+    else:
+        from cpr_nb import frames
+
+        frames.on_table = _register_accessor
     globals()[name] = value
     return value
+
+
+def _register_accessor() -> None:
+    """Gives every DataFrame `df.cpr`: a table of tasks or results is a command, too."""
+    import cpr_nb.pandas  # noqa: F401
 
 
 def __dir__() -> list[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cpr_nb.display.say import say
 from cpr_nb.handles.session import Session
 from cpr_nb.launching import defaults
 from cpr_nb.model import states
@@ -62,8 +62,15 @@ def start(planned: LaunchPlan, *, reuse: bool) -> Session:
     """
     session, is_new = start_or_find(planned, reuse=reuse)
     if not is_new:
-        say(told(session))
+        _print_line(told(session))
     return session
+
+
+def _print_line(line: str) -> None:
+    """Prints a line: into the cell's output in a notebook, to stderr elsewhere."""
+    stream = sys.stdout if "IPython" in sys.modules else sys.stderr
+    if stream is not None:
+        stream.write(f"{line}\n")
 
 
 def start_or_find(planned: LaunchPlan, *, reuse: bool) -> tuple[Session, bool]:
