@@ -280,7 +280,7 @@ EXITS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(EXITS, st.booleans())
 def test_a_task_succeeds_if_and_only_if_the_truth_table_says_so(exit_: Exit, schema: bool) -> None:
     result = copy.deepcopy(exit_.result)
@@ -297,7 +297,7 @@ def test_a_task_succeeds_if_and_only_if_the_truth_table_says_so(exit_: Exit, sch
     assert (outcome.reason == "completed") == expected
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(EXITS, st.booleans())
 def test_an_outcome_is_always_in_the_vocabulary_and_on_one_line(exit_: Exit, schema: bool) -> None:
     outcome = derive(exit_, schema=schema)
