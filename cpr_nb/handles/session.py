@@ -20,7 +20,7 @@ from cpr_nb.handles.task import Task, deadline
 from cpr_nb.model import errors, states
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, read_asked, read_session
+from cpr_nb.store.read import Snapshot, read_session, read_spec
 from cpr_nb.views.formatting import on_one_line
 
 
@@ -133,7 +133,7 @@ class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
     def asked_task(self, index: int) -> dict[str, Any]:
         """What session.json says of it: the prompt in full, its own options."""
         if self._asked is None:
-            tasks = read_asked(self.paths).get("tasks")
+            tasks = read_spec(self.paths).get("tasks")
             self._asked = tasks if isinstance(tasks, list) else []
         asked = self._asked[index] if index < len(self._asked) else None
         return asked if isinstance(asked, dict) else {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.cli import common
 from cpr_nb.cli.commands import results, run
 from cpr_nb.magics.prompts import read_cell
-from cpr_nb.views import formatting
+from cpr_nb.model.text import strip_controls
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -203,7 +203,7 @@ def _results(shell: InteractiveShell, args: Namespace) -> Any:
     session = common.open_session(args)
     tasks = session.tasks if args.task is None else [session.task(args.task)]
     lines = [line for task in tasks for line in results.lines(session, task)]
-    text = formatting.strip_controls("\n".join(lines).rstrip())
+    text = strip_controls("\n".join(lines).rstrip())
     return Results([results.row(task) for task in tasks], text)
 
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from cpr_nb.model import states
 from cpr_nb.model.events import RunFacts
-from cpr_nb.model.outcome import STOP_CAUSES, Exit, derive, one_line
+from cpr_nb.model.outcome import STOP_CAUSES, Exit, derive
+from cpr_nb.model.text import one_line
 
 RECORDINGS = Path(__file__).parent / "recordings"
 GOOD = {"type": "result", "subtype": "success", "is_error": False, "result": "done"}

@@ -183,7 +183,7 @@ def tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
     import platform
 
     from cpr_nb import __version__
-    from cpr_nb.model.outcome import one_line
+    from cpr_nb.model.text import one_line
 
     out = sys.stderr if args.json else sys.stdout
     options = {k: v for k, v in planned.options.items() if k not in ("env", "schema")}
