@@ -74,7 +74,7 @@ def measure_live_view(lab: Lab) -> Iterator[Comparison]:
             browser.close()
     finally:
         server.close()
-    what = f"live view, {n_tasks} tasks, {_AT_ONCE + 1} rows a tick"
+    what = f"live view, {n_tasks} tasks, {_AT_ONCE + 1} rows per tick"
     yield figure(f"{what}: sent", [r.n_bytes / 1000 for r in rounds], unit="kB", limit=4)
     yield figure(f"{what}: kernel", [r.kernel_s * 1000 for r in rounds], unit="ms", limit=1)
     yield figure(f"{what}: browser", [r.busy * 1000 for r in rounds], unit="ms/s", limit=250)

@@ -79,13 +79,13 @@ def absolute(what: str, ours: Sequence[float], *, unit: str, limit: float) -> Co
 def figure(what: str, ours: Sequence[float], *, unit: str, limit: float) -> Comparison:
     """Makes a row of one series that is in its unit already, with a goal of its own."""
     median = statistics.median(ours)
-    told = f"{median:.3g} {unit}"
-    return Comparison(what, told, "", "", None, f"≤ {limit:.3g} {unit}", median <= limit)
+    text = f"{median:.3g} {unit}"
+    return Comparison(what, text, "", "", None, f"≤ {limit:.3g} {unit}", median <= limit)
 
 
 def header() -> str:
     """The table's first line."""
-    return _FORM.format("what", "cpr_nb", "beside", "", "ratio", "goal", "").rstrip()
+    return _FORM.format("what", "cpr_nb", "compared with", "", "ratio", "goal", "").rstrip()
 
 
 def line(row: Comparison, *, judge: bool = True) -> str:

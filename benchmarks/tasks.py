@@ -96,9 +96,9 @@ def _one_size(lab: Lab, size: _Size) -> Iterator[Comparison]:
         )
 
     yield row("wall", _FLOOR, None)
-    yield row("CPU a task", _FLOOR, _CPU_LIMIT)
+    yield row("CPU per task", _FLOOR, _CPU_LIMIT)
     yield row("wall", _XARGS, _XARGS_LIMIT)
-    yield row("CPU a task", _XARGS, None)
+    yield row("CPU per task", _XARGS, None)
     if _PARALLEL in rivals:
         yield row("wall", _PARALLEL, _PARALLEL_LIMIT)
     else:

@@ -109,7 +109,7 @@ def measure_worktrees(lab: Lab) -> Iterator[Comparison]:
     alone = lab.interleave({"ours": lambda: prepare(1), "plain": lambda: plain(1)})
     yield compare(f"{what}: ready", alone["ours"], _PLAIN, alone["plain"], unit="s")
     every = lab.interleave({"ours": lambda: prepare(n_at_once), "plain": lambda: plain(n_at_once)})
-    label = f"{what}, {n_at_once} at once: ready, a task"
+    label = f"{what}, {n_at_once} at once: ready, per task"
     beside = f"{_PLAIN}, in turn"
     yield compare(label, every["ours"], beside, every["plain"], unit="s")
 
