@@ -8,7 +8,7 @@ import time
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.formatting import clock, cost, strip_controls, tokens, usd
+from cpr_nb.views.formatting import clock, cost, strip_controls, total_tokens, usd
 from cpr_nb.views.notice import notice
 from cpr_nb.views.rows import session_duration_s, task_state
 
@@ -190,7 +190,7 @@ def status_notes(session: Snapshot, allow: str, done: Collection[str] = ()) -> l
         notes.append(f"Name: {head['name']}")
     told_cost = cost(head)
     if told_cost:
-        notes.append(f"Cost: {told_cost}, {tokens(head)} tokens")
+        notes.append(f"Cost: {told_cost}, {total_tokens(head)} tokens")
     if told:
         notes.append(told)
     if session.count("n_denials"):

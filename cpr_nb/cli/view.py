@@ -17,7 +17,7 @@ from cpr_nb.model import states
 from cpr_nb.model.outcome import one_line
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
-from cpr_nb.views.current_activity import Doing
+from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.notice import notice
 from cpr_nb.views.rows import task_duration_s, task_state
 
@@ -32,7 +32,9 @@ _COLOURS = {
     "mute": "dim",
     "plain": "bold",
 }
-LOOKS = {state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in formatting.LOOKS.items()}
+LOOKS = {
+    state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in formatting.STATE_STYLES.items()
+}
 
 
 def watch(session: Session, console: Console) -> None:
@@ -96,7 +98,7 @@ class SessionView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._doing = Doing(session.paths, str(session.head.get("cwd", "")))
+        self._doing = ActivityFollower(session.paths, str(session.head.get("cwd", "")))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         snapshot = self._session.snapshot
@@ -199,7 +201,7 @@ class SessionView:
         return sorted(sorted(tasks, key=order)[:n_rows], key=lambda task: task.num)
 
     def _now(self, task: Task, word: str) -> Text:
-        told, since_s = self._doing.line(task.fields)
+        told, since_s = self._doing.describe(task.fields)
         if word in states.FAILURES:
             return Text(told, "red")
         if word != states.SUCCEEDED:

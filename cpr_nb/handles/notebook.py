@@ -11,7 +11,7 @@ from cpr_nb.model.errors import CprError
 
 if TYPE_CHECKING:
     from cpr_nb.display.dashboard import Dashboard
-    from cpr_nb.display.session_widget import Asked
+    from cpr_nb.display.session_widget import ActionResult
     from cpr_nb.handles.session import Session
     from cpr_nb.handles.task import Task
     from cpr_nb.store.read import Snapshot
@@ -63,12 +63,12 @@ class ShownSession:
             raise NotImplementedError  # IPython then takes the text, or the card below
 
     def _repr_html_(self) -> str:
-        from cpr_nb.display.cards import card
-        from cpr_nb.display.session_model import Pane
+        from cpr_nb.display.cards import SHOW_HINT, session_card
+        from cpr_nb.display.session_model import SessionModel
 
-        pane = Pane(self.refresh().snapshot.paths.root)
-        pane.look()
-        return card(pane, after=", s.show() opens the outputs")
+        model = SessionModel(self.refresh().snapshot.paths.root)
+        model.refresh()
+        return session_card(model, SHOW_HINT)
 
 
 class ShownTask:
@@ -86,10 +86,10 @@ class ShownTask:
     def _repr_html_(self) -> str:
         from cpr_nb.display.cards import task_card
         from cpr_nb.display.row_deltas import task_row, title_of
-        from cpr_nb.views.current_activity import Doing
+        from cpr_nb.views.current_activity import ActivityFollower
 
         snapshot = self._session.refresh().snapshot
-        doing = Doing(snapshot.paths, str(snapshot.head.get("cwd", "")))
+        doing = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
         return task_card(
             self.fields, task_row(self._index, self.fields, title_of(self.prompt), doing)
         )
@@ -114,7 +114,7 @@ def dashboard(results_dir: str | os.PathLike[str] | None = None) -> Dashboard:
     return Dashboard(find(results_dir, os.environ), ask)
 
 
-def ask(root: str, verb: str, task_id: str) -> Asked:
+def ask(root: str, verb: str, task_id: str) -> ActionResult:
     """Does what a button asks: leaves the request, as the command of that name does.
 
     Args:
@@ -122,27 +122,27 @@ def ask(root: str, verb: str, task_id: str) -> Asked:
         verb: ``cancel``, ``pause``, ``resume`` or ``retry``.
         task_id: The task that is meant; empty for the session.
     """
-    from cpr_nb.display.session_widget import Asked
+    from cpr_nb.display.session_widget import ActionResult
     from cpr_nb.handles.session import Session
 
     session = Session(root)
     try:
         if verb == "retry":
             retried = session.retry(fresh=True)  # a click is meant
-            return Asked(
+            return ActionResult(
                 "Runs again as a new session, below:",
                 f'cpr.attach("{retried.id[:8]}")',
                 str(retried.path),
             )
         if verb == "pause":
             session.pause()
-            return Asked("Paused: what runs goes on, nothing more starts.")
+            return ActionResult("Paused: what runs goes on, nothing more starts.")
         if verb == "resume":
             session.resume()
-            return Asked("It goes on.")
+            return ActionResult("It goes on.")
         if verb == "cancel":
             asked: Task | Session = session.task(task_id) if task_id else session
-            return Asked("Cancelled." if asked.cancel() else "It had ended already.")
+            return ActionResult("Cancelled." if asked.cancel() else "It had ended already.")
     except (CprError, OSError) as error:
-        return Asked(str(error), bad=True)
-    return Asked(f"not known: {verb}", bad=True)
+        return ActionResult(str(error), bad=True)
+    return ActionResult(f"not known: {verb}", bad=True)

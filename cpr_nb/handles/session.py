@@ -21,7 +21,7 @@ from cpr_nb.model import errors, states
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_asked, read_session
-from cpr_nb.views.formatting import on_one_line
+from cpr_nb.views.formatting import session_line
 
 
 class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
@@ -87,7 +87,7 @@ class Session(Steering, Branches, Results, Charts, SessionTables, ShownSession):
         return float(cost) if isinstance(cost, int | float) else None
 
     def __repr__(self) -> str:
-        return on_one_line(self.refresh().snapshot)
+        return session_line(self.refresh().snapshot)
 
     # -- its tasks --------------------------------------------------------------------------
 

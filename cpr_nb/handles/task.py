@@ -130,7 +130,7 @@ class Task(TaskTables, ShownTask):
     @property
     def stream_path(self) -> Path:
         """The stream-json of its last attempt."""
-        return Path(self._session.paths.stream(self.id, self.attempts))
+        return Path(self._session.paths.newest_stream(self.fields))
 
     def __repr__(self) -> str:
         what = self.outcome or self.state

@@ -20,7 +20,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
 from cpr_nb.store.read import read_json
-from cpr_nb.views.lineage import earlier, steps
+from cpr_nb.views.lineage import ancestors, linked_tasks
 
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
@@ -123,9 +123,9 @@ def _numbers(found: Session, planned: LaunchPlan) -> list[int] | None:
     """
     if not planned.goes_on_from:
         return list(range(len(found))) if len(found) == len(planned.tasks) else None
-    there = enumerate(steps(found.snapshot))
+    there = enumerate(linked_tasks(found.snapshot))
     known = {(step.parent, step.asked.get("said")): number for number, step in there}
-    origins = earlier(str(found.path.parent), planned.goes_on_from)
+    origins = ancestors(str(found.path.parent), planned.goes_on_from)
     numbers = []
     for mine, spec in zip(origins, planned.tasks, strict=True):
         keys = [(ids, spec.origin.get("said")) for ids in mine]

@@ -16,7 +16,7 @@ from cpr_nb.views.rows import task_state
 Ids = tuple[str, str]
 
 
-class Step(NamedTuple):
+class LinkedTask(NamedTuple):
     """One task of a session, with all that is known of it.
 
     Args:
@@ -64,7 +64,7 @@ class Step(NamedTuple):
         return {**self.options, **(own if isinstance(own, dict) else {})}.get("schema")
 
 
-def steps(snapshot: Snapshot) -> list[Step]:
+def linked_tasks(snapshot: Snapshot) -> list[LinkedTask]:
     """The tasks of a session."""
     asked = read_asked(snapshot.paths)
     options, tasks = asked.get("options"), asked.get("tasks")
@@ -72,11 +72,11 @@ def steps(snapshot: Snapshot) -> list[Step]:
     found = []
     for index, task in enumerate(snapshot.tasks or ()):
         mine = tasks[index] if index < len(tasks) and isinstance(tasks[index], dict) else {}
-        found.append(Step(snapshot, task, mine, options if isinstance(options, dict) else {}))
+        found.append(LinkedTask(snapshot, task, mine, options if isinstance(options, dict) else {}))
     return found
 
 
-def newest(snapshot: Snapshot) -> list[Step]:
+def newest_answers(snapshot: Snapshot) -> list[LinkedTask]:
     """Of each task of a session the step whose answer counts: its newest retry, mostly.
 
     A retry counts once it has ended, or at once if what it repeats did not succeed. A
@@ -89,12 +89,12 @@ def newest(snapshot: Snapshot) -> list[Step]:
     Returns:
         A step a task, in the tasks' order.
     """
-    first = steps(snapshot)
+    first = linked_tasks(snapshot)
     # Ids → the task's number, and whether a follow-up lies between.
     known = {step.ids: (number, False) for number, step in enumerate(first)}
     best = list(first)
     for child in _descendants(snapshot):
-        for step in steps(child):
+        for step in linked_tasks(child):
             number, further = known.get(step.parent or ("", ""), (-1, False))
             if number < 0 or not step.answers_anew:
                 continue
@@ -105,14 +105,14 @@ def newest(snapshot: Snapshot) -> list[Step]:
     return best
 
 
-def _replaces(step: Step, older: Step, *, further: bool) -> bool:
+def _replaces(step: LinkedTask, older: LinkedTask, *, further: bool) -> bool:
     state, outcome = task_state(step.task)
     if further:
         return outcome == states.SUCCEEDED and step.schema == older.schema
     return state == states.ENDED or task_state(older.task)[1] != states.SUCCEEDED
 
 
-def earlier(folder: str, wanted: Iterable[Ids]) -> list[set[Ids]]:
+def ancestors(folder: str, wanted: Iterable[Ids]) -> list[set[Ids]]:
     """Of each task itself and those whose answer its own may stand for (see `answers_anew`).
 
     Args:
@@ -123,7 +123,7 @@ def earlier(folder: str, wanted: Iterable[Ids]) -> list[set[Ids]]:
         Sessions and tasks, a set each.
     """
     # Each session is read once, however many of its tasks are wanted.
-    known: dict[str, dict[Ids, Step]] = {}
+    known: dict[str, dict[Ids, LinkedTask]] = {}
     found = []
     for ids in wanted:
         mine: set[Ids] = set()
@@ -133,7 +133,7 @@ def earlier(folder: str, wanted: Iterable[Ids]) -> list[set[Ids]]:
             session_id = following[0]
             if session_id not in known:
                 session = read_session(f"{folder}/{SESSION_PREFIX}{session_id}")
-                known[session_id] = {step.ids: step for step in steps(session)}
+                known[session_id] = {step.ids: step for step in linked_tasks(session)}
             step = known[session_id].get(following)
             following = step.parent if step is not None and step.answers_anew else None
         found.append(mine)

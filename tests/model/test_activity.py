@@ -54,10 +54,10 @@ def answered(tool_id: str) -> dict[str, Any]:
         ),
         (
             "retry_429_ok",
-            ["starting", "thinking", "API answered 429, waits 1 s (retry 1)",
-             "API answered 429, waits 1 s (retry 2)", "ok"],
+            ["starting", "thinking", "API answered 429, retry 1 in 1 s",
+             "API answered 429, retry 2 in 1 s", "ok"],
         ),
-        ("cut_once", ["starting", "thinking", "API answered unknown, waits 1 s (retry 1)",
+        ("cut_once", ["starting", "thinking", "API answered unknown, retry 1 in 1 s",
                       "a b c d e f g h"]),
         ("sigkill", ["starting", "thinking", "will sleep",
                      "Bash tail -f /dev/null & tail -f /dev/null; echo never"]),
