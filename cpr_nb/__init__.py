@@ -19,11 +19,10 @@ if TYPE_CHECKING:
         tool_calls_df,
         usage_df,
     )
-    from cpr_nb.handles.notebook import dashboard
+    from cpr_nb.handles.dashboard import dashboard
+    from cpr_nb.handles.launch import launch, map
     from cpr_nb.handles.session import Session, attach
     from cpr_nb.handles.task import Task
-    from cpr_nb.launching.from_frame import map
-    from cpr_nb.launching.plan import launch
     from cpr_nb.model.errors import (
         AmbiguousSession,
         AnswerError,
@@ -53,10 +52,10 @@ __version__ = "0.1.0"
 # name → the private module that has it. Importing cpr_nb itself loads nothing: the command
 # must start fast, and so must the runner, whose modules live below this package.
 _HOMES = {
-    "launch": "cpr_nb.launching.plan",
-    "map": "cpr_nb.launching.from_frame",
+    "launch": "cpr_nb.handles.launch",
+    "map": "cpr_nb.handles.launch",
     "attach": "cpr_nb.handles.session",
-    "dashboard": "cpr_nb.handles.notebook",
+    "dashboard": "cpr_nb.handles.dashboard",
     "Session": "cpr_nb.handles.session",
     "Task": "cpr_nb.handles.task",
     "AmbiguousSession": "cpr_nb.model.errors",
@@ -137,9 +136,18 @@ def __getattr__(name: str) -> object:
 
     value = getattr(importlib.import_module(home), name)
     if home.startswith("cpr_nb.frames"):
-        import cpr_nb.pandas  # noqa: F401 - a table of ours is a command, too
+        _register_accessor()
+    else:
+        from cpr_nb import frames
+
+        frames.on_table = _register_accessor
     globals()[name] = value
     return value
+
+
+def _register_accessor() -> None:
+    """Gives every DataFrame `df.cpr`: a table of tasks or results is a command, too."""
+    import cpr_nb.pandas  # noqa: F401
 
 
 def __dir__() -> list[str]:

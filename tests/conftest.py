@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # for testkit
 
 from testkit import processes
 from testkit.command import Cpr, console_script
+from testkit.examples import PROFILE
 from testkit.stub import Stub
 
 from cpr_nb.launching import machine
@@ -26,6 +28,9 @@ from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 for _number, _usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, None)]:
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, _usual or signal.SIG_DFL)
+
+settings.register_profile("cpr_nb", PROFILE)
+settings.load_profile("cpr_nb")
 
 REQUIRE_CLI = "CPR_REQUIRE_CLI"
 REQUIRE_BROWSER = "CPR_REQUIRE_BROWSER"

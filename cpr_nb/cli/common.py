@@ -115,7 +115,7 @@ def allow_options(tasks: Iterable[Task]) -> str:
     import shlex
 
     from cpr_nb.model.denials import rules_of
-    from cpr_nb.views.formatting import strip_controls
+    from cpr_nb.model.text import strip_controls
 
     rules = rules_of(
         denial for task in tasks if task.fields.get("n_denials") for denial in task.denials

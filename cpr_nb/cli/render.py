@@ -6,9 +6,10 @@ import sys
 import time
 
 from cpr_nb.model import states
+from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.formatting import clock, cost, strip_controls, total_tokens, usd
+from cpr_nb.views.formatting import clock, cost, total_tokens, usd
 from cpr_nb.views.notice import notice
 from cpr_nb.views.rows import session_duration_s, task_state
 

@@ -14,7 +14,7 @@ from cpr_nb.cli import render
 from cpr_nb.handles.session import Session
 from cpr_nb.handles.task import Task
 from cpr_nb.model import states
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 from cpr_nb.views.current_activity import ActivityFollower
@@ -120,7 +120,7 @@ class SessionView:
         symbol, colour = LOOKS[snapshot.state]
         left = Text.assemble((f"{symbol} {snapshot.state}", colour))
         if self._session.name:
-            left.append(f"  {formatting.strip_controls(self._session.name)}", "bold")
+            left.append(f"  {strip_controls(self._session.name)}", "bold")
         left.append(f"  {self._session.id[:8]}", "dim")
         folder = Text(
             formatting.short_path(snapshot.paths.root), "dim", no_wrap=True, overflow="ellipsis"

@@ -16,7 +16,7 @@ from cpr_nb.display.display_handle import DisplayHandle
 from cpr_nb.display.session_model import SessionModel
 from cpr_nb.display.session_widget import ActionHandler, SessionWidget
 from cpr_nb.display.ticker import pace, ticker
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line
 from cpr_nb.views import formatting
 
 _CARD_EVERY_S = 5.0

@@ -8,12 +8,12 @@ from cpr_nb.display import row_deltas
 from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
 from cpr_nb.model.denials import denial_rule
-from cpr_nb.model.outcome import one_line
-from cpr_nb.store.read import Snapshot, read_asked
+from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.store.read import Snapshot, read_spec
 from cpr_nb.store.watcher import Watcher
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.denials import read_denials
-from cpr_nb.views.formatting import plural, strip_controls
+from cpr_nb.views.formatting import plural
 from cpr_nb.views.notice import PROGRAM, notice
 from cpr_nb.views.rows import task_state
 
@@ -110,7 +110,7 @@ class SessionModel:
     def _title(self, index: int) -> str:
         """Returns the beginning of a prompt: session.json's, else status.json's 50 characters."""
         if self._titles is None:
-            tasks = read_asked(self._watcher.paths).get("tasks")
+            tasks = read_spec(self._watcher.paths).get("tasks")
             self._titles = [
                 row_deltas.title_of(str(task.get("prompt", ""))) if isinstance(task, dict) else ""
                 for task in (tasks if isinstance(tasks, list) else ())

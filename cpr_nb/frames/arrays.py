@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cpr_nb import frames
 from cpr_nb.model import states
 
 TIME = "datetime64[us, UTC]"
@@ -67,6 +68,8 @@ def array(values: list[Any], dtype: str) -> Any:
 
 def frame(arrays: Mapping[str, Any]) -> pd.DataFrame:
     """A table of such arrays."""
+    if frames.on_table is not None:
+        frames.on_table()
     columns = {
         # Else pandas would see what the objects are.
         name: pd.Series(found, dtype="object") if isinstance(found, np.ndarray) else found

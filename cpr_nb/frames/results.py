@@ -55,18 +55,18 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
 
 def _joined(first: list[LinkedTask], frame: pd.DataFrame | None) -> pd.DataFrame:
     """The rows of the frame, one a task; the prompts if there is no frame."""
-    told = [step.asked.get("row") for step in first]
+    told = [step.spec.get("row") for step in first]
     if frame is not None:
         numbers = [n for n in told if isinstance(n, int) and 0 <= n < len(frame)]
         if len(numbers) == len(told):
             return frame.iloc[numbers]
-    prompts = [step.asked.get("prompt", step.task.get("prompt")) for step in first]
+    prompts = [step.spec.get("prompt", step.task.get("prompt")) for step in first]
     return table(({_PROMPT: prompt} for prompt in prompts), [Column(_PROMPT, "string", "")])
 
 
 def factors(tasks: list[LinkedTask]) -> pd.DataFrame:
     """What varied: a column a factor, a category in the order of its levels."""
-    told = [step.asked.get("factors") for step in tasks]
+    told = [step.spec.get("factors") for step in tasks]
     levels = [mine if isinstance(mine, dict) else {} for mine in told]
     found = {}
     for name in dict.fromkeys(name for mine in levels for name in mine):

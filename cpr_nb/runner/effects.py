@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import Exit, Outcome, one_line
+from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.model.record import harvest_fields
+from cpr_nb.model.text import one_line
 from cpr_nb.runner import messages
 from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.starter import asked_again

@@ -11,7 +11,7 @@ import os
 import sys
 from collections import deque
 
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line
 from cpr_nb.store.write import open_append
 
 #: What passes when there is room again, or somebody mounts it for writing.

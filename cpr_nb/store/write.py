@@ -141,7 +141,7 @@ class StatusWriter:
 def create_session(
     results_dir: str,
     session_id: str,
-    asked: dict[str, Any],
+    spec: dict[str, Any],
     tasks: list[dict[str, Any]],
     head: dict[str, Any],
     frame: dict[str, Any] | None = None,
@@ -154,7 +154,7 @@ def create_session(
     Args:
         results_dir: The results directory; created if it is missing.
         session_id: The session's id.
-        asked: The head of session.json.
+        spec: The head of session.json.
         tasks: One object a task: id, prompt, options.
         head: The head of the first status.json.
         frame: The frame whose rows the tasks are about, if there is one.
@@ -173,7 +173,7 @@ def create_session(
         os.mkdir(new.root, 0o700)
         os.mkdir(new.requests, 0o700)
         lock_fd = hold_lock(new.lock)
-        write_new(new.session, b"".join(_session_pieces(asked, tasks)), durable=True)
+        write_new(new.session, b"".join(_session_pieces(spec, tasks)), durable=True)
         if frame is not None:
             write_new(new.frame, dump(frame), durable=True)
         bases = (
@@ -204,9 +204,9 @@ def remove_session(paths: layout.SessionPaths) -> None:
     shutil.rmtree(paths.root, ignore_errors=True)
 
 
-def _session_pieces(asked: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[bytes]:
+def _session_pieces(spec: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[bytes]:
     """session.json, a line a task: the runner reads a prompt when its turn has come."""
-    yield dump(asked)[:-1] + b',\n"tasks":[\n'
+    yield dump(spec)[:-1] + b',\n"tasks":[\n'
     for number, task in enumerate(tasks, 1):
         yield dump(task) + (b",\n" if number < len(tasks) else b"\n]}\n")
 

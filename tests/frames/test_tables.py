@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,17 @@ def session(stub_cpr: Cpr) -> cpr.Session:
         *("--name", "mine", "--attempts", "1"),
     )
     return session.wait(LIMIT_S)
+
+
+@pytest.mark.parametrize("table", ["attach({!r}).tasks_df()", "tasks_df()"])
+def test_a_table_is_a_command_though_nobody_imported_pandas(tmp_path: Path, table: str) -> None:
+    session_id = made_session(tmp_path, {"a": []}).name.removeprefix("session-")
+    code = f"import cpr_nb as cpr; print(cpr.{table.format(session_id)}.cpr.cancel())"
+    env = {**os.environ, "CPR_RESULTS_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=LIMIT_S
+    )
+    assert (done.stdout, done.returncode) == ("0\n", 0), done.stderr
 
 
 # -- what the command made --------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Whatever a session's files hold: no traceback in any face, and no success that is none.
 
-The length of the run is set by ``CPR_FUZZ_EXAMPLES`` (see conftest.py here and CONTRIBUTING.md).
+The length of the run is set by ``CPR_FUZZ_EXAMPLES`` (see testkit/examples.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from testkit.broken import VALUES, broken_json
+from testkit.examples import FUZZ
 
 import cpr_nb as cpr
 from cpr_nb.cli import render
@@ -32,7 +33,6 @@ from cpr_nb.store.read import read_session
 from cpr_nb.views.notice import notice
 from cpr_nb.views.rows import session_row, task_row
 
-FUZZ = settings.get_profile("fuzz")
 RECORDINGS = Path(__file__).parents[1] / "model" / "recordings"
 ASKED: dict[str, Any] = {
     "session_id": "1", "name": "n", "created_at": "2026-01-01T00:00:00Z", "start_time": 1,
@@ -116,7 +116,9 @@ def test_a_retry_of_whatever_is_there_is_right_or_one_line(
     put(root, "session.json", asked)
     put(root, "status.json", status)
     try:
-        planned = plan_retry(cpr.Session(root), all_tasks=True, options={"claude_path": "sh"})
+        planned = plan_retry(
+            cpr.Session(root).rerun_source(), all_tasks=True, options={"claude_path": "sh"}
+        )
     except cpr.CprError as error:
         assert "\n" not in str(error)
     else:
@@ -132,7 +134,7 @@ def test_a_resume_of_whatever_is_there_starts_nothing_wrong(root: Path, asked: b
     (root / "runner.lock").unlink(missing_ok=True)
     try:
         with pytest.raises(cpr.CprError):
-            resume(cpr.Session(root), {})
+            resume(cpr.Session(root).snapshot, {})
     finally:
         (root / "runner.lock").touch()
 

@@ -44,7 +44,8 @@ shell = InteractiveShell.instance(config=config)
 before, run = set(sys.modules), asyncio.run
 shell.run_line_magic("load_ext", "cpr_nb")
 new = {name for name in set(sys.modules) - before if not name.startswith("IPython")}
-assert new == {"cpr_nb", "cpr_nb.launching.defaults", "cpr_nb.magics"}, new
+packages = {"cpr_nb", "cpr_nb.frames", "cpr_nb.launching"}
+assert new == {*packages, "cpr_nb.launching.defaults", "cpr_nb.magics"}, new
 assert asyncio.run is run
 assert shell.find_line_magic("cpr") and shell.find_cell_magic("cpr")
 shell.run_line_magic("reload_ext", "cpr_nb")

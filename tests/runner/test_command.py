@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS, check_options
@@ -156,7 +156,6 @@ def test_every_option_changes_the_arguments_or_is_somebody_elses(name: str) -> N
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["A", "SECRET"]), st.text("xyz", min_size=1)))
 def test_no_value_of_a_variable_is_in_the_arguments(env: dict[str, str]) -> None:
     assert argv(env=env) == argv()

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from testkit.examples import SHARED_FIXTURES
 
 from cpr_nb.runner.journal import Pen
 
-relaxed = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+relaxed = settings(SHARED_FIXTURES, max_examples=150)
 REAL_WRITE = os.write
 # What passes: a full disk, a full quota, a disk that is read-only for now, one that fails.
 DISK_ERRORS = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO]

@@ -394,5 +394,5 @@ class ScheduleMachine(RuleBasedStateMachine):
 
 TestScheduleMachine = ScheduleMachine.TestCase
 TestScheduleMachine.settings = settings(
-    deadline=None, max_examples=400, stateful_step_count=40, report_multiple_bugs=False
+    max_examples=400, stateful_step_count=40, report_multiple_bugs=False
 )

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from testkit.broken import broken_json
 from testkit.command import Cpr
+from testkit.examples import SHARED_FIXTURES
 from testkit.made import made_session
 
 from cpr_nb.cli import render
@@ -76,7 +77,7 @@ STATUSES = st.one_of(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@SHARED_FIXTURES
 @given(
     st.lists(st.tuples(st.integers(0, 3), STATUSES | st.none()), min_size=1, max_size=6),
     st.sampled_from(["whole", "cut", "changed", "foreign"]),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpr_nb.model.errors import ResultsDirError
@@ -45,8 +45,6 @@ TASKS: list[dict[str, Any]] = [
     {"id": "a", "prompt": "first\nprompt \u2028 é", "options": {}},
     {"id": "b", "prompt": "x" * 60, "options": {"timeout_s": 9.0}},
 ]
-
-relaxed = settings(deadline=None)
 
 
 def create(results: Path, session_id: str = "s-1") -> tuple[SessionPaths, int]:
@@ -130,7 +128,6 @@ def test_the_runner_reads_back_what_was_asked_to_the_letter(tmp_path: Path) -> N
         assert json.load(file) == {**ASKED, "tasks": TASKS}
 
 
-@relaxed
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
 @example(["a\u2028b\u0085c\r\nd", "]}", ',\n"tasks":[\n', '"', "\\"])
 def test_the_runner_reads_back_any_prompts(

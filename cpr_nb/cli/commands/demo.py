@@ -21,8 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs five tasks; 0 if four succeeded and the fifth failed as it should."""
-    from cpr_nb.launching import plan
+    from cpr_nb.handles.session import Session
     from cpr_nb.launching.machine import find_claude
+    from cpr_nb.launching.plan import plan_launch
+    from cpr_nb.launching.start import start
     from cpr_nb.offline import demo
     from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
     from cpr_nb.store.write import make_results_dir
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     workplace.mkdir(exist_ok=True)
     (workplace / "hello.py").unlink(missing_ok=True)  # of an earlier demo
     with ScriptedApi(demo.SCRIPT) as api, tempfile.TemporaryDirectory() as home:
-        planned = plan.plan(
+        planned = plan_launch(
             demo.PROMPTS,
             {
                 "results_dir": results_dir,
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             },
             environ=cli_environment(api.url, home, path=os.environ.get("PATH")),
         )
-        session = planned.start()
+        session = Session.from_started(start(planned))
         print_lines(
             [
                 f"🚀 Started session: {session.id}",

@@ -15,7 +15,7 @@ from cpr_nb.handles.waiting import poll_delays_s
 from cpr_nb.model import states
 from cpr_nb.model.activity import tool_target
 from cpr_nb.model.events import content_blocks, parse_line
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.tail import Follower
 from cpr_nb.views import formatting
 
@@ -52,7 +52,7 @@ def _new_lines(task: Task, followers: dict[int, tuple[str, Follower]]) -> Iterat
         event = parse_line(line)
         for step in steps(event) if event else ():
             at = render.utc_clock(event.get("timestamp")) if event else ""
-            yield f"{at or '        '} [{task.num}] {formatting.strip_controls(step)}"
+            yield f"{at or '        '} [{task.num}] {strip_controls(step)}"
 
 
 def steps(event: dict[str, Any]) -> list[str]:

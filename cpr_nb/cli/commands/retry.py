@@ -34,4 +34,6 @@ def plan(args: argparse.Namespace) -> LaunchPlan:
     session = open_session(args)
     from cpr_nb.launching.rerun import plan_retry
 
-    return plan_retry(session, all_tasks=args.all_tasks, options=launch_options(args))
+    return plan_retry(
+        session.rerun_source(), all_tasks=args.all_tasks, options=launch_options(args)
+    )

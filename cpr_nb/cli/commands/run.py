@@ -67,9 +67,9 @@ def read_tasks(args: argparse.Namespace) -> tuple[list[TaskSpec], list[str]]:
 
 def plan(tasks: list[TaskSpec], warnings: list[str], args: argparse.Namespace) -> LaunchPlan:
     """Checks a launch, then warns of what was found in its prompts."""
-    from cpr_nb.launching import plan
+    from cpr_nb.launching.plan import plan_launch
 
-    planned = plan.plan(tasks, launch_options(args))
+    planned = plan_launch(tasks, launch_options(args))
     for warning in warnings:
         note(f"warning: {warning}")
     return planned
@@ -85,12 +85,13 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         tell_plan(planned, args)
     if args.dry_run:
         return 0
-    from cpr_nb.launching import reuse as reusing
+    from cpr_nb.handles.session import Session
+    from cpr_nb.launching.reuse import attached_message, resolve_reuse, start_or_attach
 
-    reuse = reusing.is_wanted(args.reuse, args.fresh)
-    session, is_new = reusing.start_or_find(planned, reuse=reuse)
-    if not is_new:
-        note(reusing.told(session, "--fresh"))
+    started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
+    session = Session.from_started(started)
+    if not started.is_new:
+        note(attached_message(session.snapshot, "--fresh"))
     if args.json:
         try:
             code = finish(session, quiet=True) if args.wait else 0
@@ -98,7 +99,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
             code = 130  # the session goes on, so whoever called us must know which it is
         print_json(told(session, planned))
         return code
-    if is_new:
+    if started.is_new:
         _tell_launch(session, planned)
     return finish(session) if args.wait else 0
 
@@ -183,7 +184,7 @@ def tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
     import platform
 
     from cpr_nb import __version__
-    from cpr_nb.model.outcome import one_line
+    from cpr_nb.model.text import one_line
 
     out = sys.stderr if args.json else sys.stdout
     options = {k: v for k, v in planned.options.items() if k not in ("env", "schema")}
