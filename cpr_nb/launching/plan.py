@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.launching.machine import check_permissions, default_parallel, find_claude
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.worktree_base import find_checkouts
+from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.options import OPTIONS, check_options, unknown_option
 from cpr_nb.model.spec import TaskSpec, check_tasks
-from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import catalog
 
 if TYPE_CHECKING:

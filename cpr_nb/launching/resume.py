@@ -9,8 +9,8 @@ from typing import Any
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.stored import check_environment, check_owner, stored_values
 from cpr_nb.model import states
+from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
-from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import layout, requests
 from cpr_nb.store.read import Snapshot, is_locked, is_whole, read_session, read_spec
 from cpr_nb.store.write import hold_lock

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.model.errors import LaunchError
-from cpr_nb.runner.recorder import first_head
-from cpr_nb.store.write import create_session, remove_session, utc_iso
+from cpr_nb.model.record import first_head
+from cpr_nb.store.times import utc_iso
+from cpr_nb.store.write import create_session, remove_session
 
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan

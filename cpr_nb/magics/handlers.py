@@ -109,7 +109,7 @@ def _retry(shell: InteractiveShell, args: Namespace) -> Any:
 
 def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any:
     if args.verbose or args.dry_run:
-        run.tell_plan(planned, args)
+        run.print_plan(planned, args)
     if args.dry_run:
         return None
     from cpr_nb.handles.session import Session
@@ -123,7 +123,7 @@ def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any
         print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
     if args.wait:
         _wait(shell, session, quiet=args.json)
-    return run.told(session, planned) if args.json else session
+    return run.launch_json(session, planned) if args.json else session
 
 
 def _resume(shell: InteractiveShell, args: Namespace) -> Any:
@@ -203,9 +203,9 @@ def _watch(shell: InteractiveShell, args: Namespace) -> Any:
 def _results(shell: InteractiveShell, args: Namespace) -> Any:
     session = common.open_session(args)
     tasks = session.tasks if args.task is None else [session.task(args.task)]
-    lines = [line for task in tasks for line in results.lines(session, task)]
+    lines = [line for task in tasks for line in results.task_lines(session, task)]
     text = strip_controls("\n".join(lines).rstrip())
-    return Results([results.row(task) for task in tasks], text)
+    return Results([results.task_json(task) for task in tasks], text)
 
 
 def _logs(shell: InteractiveShell, args: Namespace) -> Any:
@@ -224,9 +224,9 @@ def _merge(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _clean(shell: InteractiveShell, args: Namespace) -> Any:
-    from cpr_nb.cli.commands.clean import cleaned
+    from cpr_nb.cli.commands.clean import clean_sessions
 
-    return cleaned(args)
+    return clean_sessions(args)
 
 
 _HANDLERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
