@@ -109,7 +109,7 @@ class SessionView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._activity = ActivityFollower(session.paths, str(session.head.get("cwd", "")))
+        self._follower = ActivityFollower(session.paths, str(session.head.get("cwd", "")))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         snapshot = self._session.snapshot
@@ -206,7 +206,7 @@ class SessionView:
         return sorted(sorted(tasks, key=_urgency)[:n_rows], key=lambda task: task.num)
 
     def _activity(self, task: Task, word: str) -> Text:
-        activity, since_s = self._activity.describe(task.fields)
+        activity, since_s = self._follower.describe(task.fields)
         if word in states.FAILURES:
             return Text(activity, "red")
         if word != states.SUCCEEDED:
