@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cpr_nb.handles.task_output import TaskOutput
 from cpr_nb.model import errors, states
+from cpr_nb.model.public import public
 from cpr_nb.store import requests
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _ERRORS = {
 }
 
 
+@public
 class Task(TaskOutput):
     """A handle on one task. It is a view: dropping it never touches the work.
 
