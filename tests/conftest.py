@@ -34,7 +34,7 @@ settings.load_profile("cpr_nb")
 
 REQUIRE_CLI = "CPR_REQUIRE_CLI"
 REQUIRE_BROWSER = "CPR_REQUIRE_BROWSER"
-#: What must have run at least once where the variable is 1: its marker, and what it is called.
+#: What must have run at least once where the variable is 1: its marker, and what to report.
 _REQUIRED = {
     REQUIRE_CLI: ("real_cli", "no test ran the real CLI"),
     REQUIRE_BROWSER: ("browser", "no test drove a browser"),
@@ -65,6 +65,13 @@ def token(request: pytest.FixtureRequest) -> Iterator[str]:
         processes.await_runners(folder)
     left = before.left_since(token)
     assert not left, "the test left behind: " + "; ".join(left)
+
+
+# --- The slow ones first: at the end of a run every core has something to do ---------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 # --- The real CLI and the browser must have been there -------------------------------------------
@@ -106,8 +113,8 @@ def _missing(config: pytest.Config) -> list[str]:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return []
     return [
-        f"{name}=1, but {told}"
-        for name, (marker, told) in _REQUIRED.items()
+        f"{name}=1, but {message}"
+        for name, (marker, message) in _REQUIRED.items()
         if os.environ.get(name) == "1" and marker not in _ran
     ]
 

@@ -15,7 +15,7 @@ from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.result_line import last_result
-from cpr_nb.views.lineage import Step, newest, steps
+from cpr_nb.views.lineage import LinkedTask, linked_tasks, newest_answers
 from cpr_nb.views.rows import task_row, task_state
 
 _PROMPT = "prompt"
@@ -30,7 +30,7 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
         frame: The frame whose rows the tasks are about, if there is one.
         flatten: Nested objects as columns of their own.
     """
-    first, best = steps(snapshot), newest(snapshot)
+    first, best = linked_tasks(snapshot), newest_answers(snapshot)
     parts = [_joined(first, frame), factors(first)]
     schemas = [step.schema for step in first]
     schema = schemas[0] if schemas and all(s == schemas[0] for s in schemas) else None
@@ -53,20 +53,20 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
     return made
 
 
-def _joined(first: list[Step], frame: pd.DataFrame | None) -> pd.DataFrame:
+def _joined(first: list[LinkedTask], frame: pd.DataFrame | None) -> pd.DataFrame:
     """The rows of the frame, one a task; the prompts if there is no frame."""
-    told = [step.asked.get("row") for step in first]
+    told = [step.spec.get("row") for step in first]
     if frame is not None:
         numbers = [n for n in told if isinstance(n, int) and 0 <= n < len(frame)]
         if len(numbers) == len(told):
             return frame.iloc[numbers]
-    prompts = [step.asked.get("prompt", step.task.get("prompt")) for step in first]
+    prompts = [step.spec.get("prompt", step.task.get("prompt")) for step in first]
     return table(({_PROMPT: prompt} for prompt in prompts), [Column(_PROMPT, "string", "")])
 
 
-def factors(tasks: list[Step]) -> pd.DataFrame:
+def factors(tasks: list[LinkedTask]) -> pd.DataFrame:
     """What varied: a column a factor, a category in the order of its levels."""
-    told = [step.asked.get("factors") for step in tasks]
+    told = [step.spec.get("factors") for step in tasks]
     levels = [mine if isinstance(mine, dict) else {} for mine in told]
     found = {}
     for name in dict.fromkeys(name for mine in levels for name in mine):
@@ -86,7 +86,7 @@ def with_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
         tasks: The table.
         snapshot: The session.
     """
-    told = steps(snapshot)
+    told = linked_tasks(snapshot)
     made = factors(told)
     if made.columns.empty:
         return tasks
@@ -98,14 +98,13 @@ def with_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
-def _answer(step: Step) -> Any:
+def _answer(step: LinkedTask) -> Any:
     """The object of a task with a schema, else its text."""
-    task_id, attempt = step.ids[1], step.task.get("attempts")
+    paths = step.snapshot.paths
     if step.schema is None:
-        text = read_answer(step.snapshot.paths, task_id)
+        text = read_answer(paths, step.ids[1])
         return None if text is None else text.removesuffix("\n")
-    stream = step.snapshot.paths.stream(task_id, attempt if isinstance(attempt, int) else 1)
-    return (last_result(stream) or {}).get("structured_output")
+    return (last_result(paths.newest_stream(step.task)) or {}).get("structured_output")
 
 
 def with_score(

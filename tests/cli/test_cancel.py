@@ -159,6 +159,7 @@ def test_a_task_of_an_unknown_name_is_refused(stub_cpr: Cpr, stub: Stub) -> None
         assert f"has no task {wanted!r}" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_task_that_ignores_the_request_is_killed_after_the_grace(
     stub_cpr: Cpr, stub: Stub, token: str
 ) -> None:

@@ -37,6 +37,7 @@ def test_what_only_the_standard_library_reads_is_read(line: bytes) -> None:
     assert READ(line) == parse_line(line)
 
 
+@pytest.mark.slow
 @given(any_stream(NO_JUNK), st.sampled_from([True, False]))
 def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bool) -> None:
     events = [e for line in stream.splitlines() if (e := parse_line(line)) is not None]
@@ -59,6 +60,7 @@ def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bo
         assert len(known) < len(told) or task.n_denials == len(told)
 
 
+@pytest.mark.slow
 @given(any_stream())
 def test_junk_is_told_and_keeps_nothing_else_away(stream: bytes) -> None:
     *whole, last = stream.split(b"\n")
