@@ -37,6 +37,11 @@ class Task(TaskOutput):
         index: The task's number, from 0.
     """
 
+    @property
+    def session(self) -> Session:
+        """Its session."""
+        return self._session  # type: ignore[return-value]  # every handle is a Session
+
     # -- as concurrent.futures --------------------------------------------------------------
 
     def done(self) -> bool:
