@@ -34,9 +34,9 @@ class Results:
         What JSON can't hold is text in it, unless this process has made the session.
         """
         if self.frame is None:
-            from cpr_nb.frames.frame_json import read
+            from cpr_nb.frames.frame_json import read_frame
 
-            self.frame = read(self._me.paths.frame)
+            self.frame = read_frame(self._me.paths.frame)
         return self.frame
 
     def results_df(self, *, flatten: bool = False) -> pd.DataFrame:
@@ -64,13 +64,13 @@ class Results:
             >>> out[out.severity == "high"]  # doctest: +SKIP
         """
         import cpr_nb.pandas  # noqa: F401 - the table is a command, too
-        from cpr_nb.frames.results import results, with_score
+        from cpr_nb.frames.results import add_score, build_results
 
         snapshot = self._me.refresh().snapshot
         if snapshot.state == states.UNREADABLE:
             raise SessionNotUsable(f"can't read {snapshot.paths.root}: {snapshot.problem}")
-        table = results(snapshot, self.rows_frame(), flatten=flatten)
-        return table if self._score is None else with_score(table, *self._score)
+        table = build_results(snapshot, self.rows_frame(), flatten=flatten)
+        return table if self._score is None else add_score(table, *self._score)
 
     def score(self, function: Callable[[pd.Series[Any]], Any], name: str = "score") -> pd.DataFrame:
         """Gives each row that has ended a score of your own; `results_df` has it from then on.
@@ -121,10 +121,10 @@ class Results:
             >>> s = cpr.launch(["…"], vary={"model": ["sonnet", "opus"]})  # doctest: +SKIP
             >>> s.wait().summary(by="model")  # doctest: +SKIP
         """
-        from cpr_nb.frames.summary import summary
+        from cpr_nb.frames.summary import summarize
 
         score = None if self._score is None else self._score[0]
-        return summary(self.results_df(), by, self._factors(), score)
+        return summarize(self.results_df(), by, self._factors(), score)
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}

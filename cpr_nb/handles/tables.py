@@ -28,9 +28,9 @@ class SessionTables:
 
     def _table(self, name: str, **how: Any) -> Any:
         import cpr_nb.pandas  # noqa: F401 - the table is a command, too
-        from cpr_nb.frames.queries import of_tasks
+        from cpr_nb.frames.queries import build_task_table
 
-        return of_tasks(name, [self.refresh().snapshot], **how)
+        return build_task_table(name, [self.refresh().snapshot], **how)
 
     @overload
     def sessions_df(self, *, full: bool = ..., strict: _Yes = ...) -> DataFrame: ...
@@ -38,9 +38,9 @@ class SessionTables:
     def sessions_df(self, *, full: bool = ..., strict: _No) -> _Both: ...
     def sessions_df(self, *, full: bool = False, strict: bool = True) -> Any:
         """This session as the one row of a table."""
-        from cpr_nb.frames.queries import of_session
+        from cpr_nb.frames.queries import build_session_table
 
-        return of_session(self.refresh().snapshot, full=full, strict=strict)
+        return build_session_table(self.refresh().snapshot, full=full, strict=strict)
 
     @overload
     def tasks_df(
@@ -63,9 +63,9 @@ class SessionTables:
         made, problems = self._table("tasks_df", states=states, full=full, strict=False)
         if strict and problems:
             return self._table("tasks_df", states=states, full=full, strict=True)
-        from cpr_nb.frames.results import with_factors
+        from cpr_nb.frames.results import add_factors
 
-        made = with_factors(made, self.refresh().snapshot)
+        made = add_factors(made, self.refresh().snapshot)
         return made if strict else (made, problems)
 
     @overload
@@ -129,10 +129,10 @@ class TaskTables:
         _index: int
 
     def _table(self, name: str, **how: Any) -> Any:
-        from cpr_nb.frames.queries import of_tasks
+        from cpr_nb.frames.queries import build_task_table
 
         snapshot: Snapshot = self._session.refresh().snapshot
-        return of_tasks(name, [snapshot], index=self._index, **how)
+        return build_task_table(name, [snapshot], index=self._index, **how)
 
     @overload
     def events_df(self, *, full: bool = ..., strict: _Yes = ...) -> DataFrame: ...

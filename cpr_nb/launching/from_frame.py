@@ -106,9 +106,9 @@ def plan_map(
     from cpr_nb.frames import frame_json, mapping
 
     frame = mapping.check_frame(df).copy()
-    columns = mapping.option_columns(options, frame)
+    columns = mapping.pop_option_columns(options, frame)
     factors = combinations(vary, repeats, [*options, *columns])
-    made = list(mapping.elements(template, frame, columns, factors))
+    made = list(mapping.build_elements(template, frame, columns, factors))
     tasks = check_tasks((element for element, _, _ in made), label=[where for _, _, where in made])
     for task, (_, origin, _) in zip(tasks, made, strict=True):
         task.origin.update(origin)

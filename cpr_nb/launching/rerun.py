@@ -140,7 +140,7 @@ def plan_again(
 
 def _same_rows(wanted: Sequence[Again], asked: Mapping[Session, dict[str, Any]]) -> Any:
     """The rows of the sessions' frames that these tasks are about; None if one has no frame."""
-    from cpr_nb.frames.frame_json import take
+    from cpr_nb.frames.frame_json import pick_rows
 
     frames = {session: session.rows_frame() for session in asked}
     rows = []
@@ -150,7 +150,7 @@ def _same_rows(wanted: Sequence[Again], asked: Mapping[Session, dict[str, Any]])
         if frame is None or not isinstance(row, int) or not 0 <= row < len(frame):
             return None
         rows.append((frame, row))
-    return take(rows)
+    return pick_rows(rows)
 
 
 def _keep_frame(planned: plan.LaunchPlan, frame: Any, factors: set[str], *, further: bool) -> None:

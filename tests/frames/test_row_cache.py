@@ -94,7 +94,7 @@ def test_a_live_session_is_never_kept(tmp_path: Path, eager: None) -> None:
 
 
 def test_what_is_read_at_once_leaves_no_cache(results: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(row_cache, "WORTH_S", 1e9)
+    monkeypatch.setattr(row_cache, "MIN_READ_S", 1e9)
     for name in TABLES:
         getattr(cpr, name)(results)
     assert not (results / CACHE).exists()
@@ -131,7 +131,7 @@ def test_a_file_of_somebody_else_is_not_trusted(
 ) -> None:
     cpr.sessions_df(results)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    monkeypatch.setattr(row_cache, "WORTH_S", 1e9)
+    monkeypatch.setattr(row_cache, "MIN_READ_S", 1e9)
     read = []
     monkeypatch.setattr(session_rows, "read_session", lambda *a, **k: read.append(a) or refuse())
     with pytest.raises(AssertionError):
@@ -197,7 +197,7 @@ def test_several_kernels_at_once_see_the_same(results: Path) -> None:
     code = (
         "import sys, shutil, cpr_nb as cpr\n"
         "from cpr_nb.frames import cache\n"
-        "cache.WORTH_S, cache.MAX_SMALL = 0.0, 1\n"
+        "cache.MIN_READ_S, cache.MAX_SMALL = 0.0, 1\n"
         "for turn in range(12):\n"
         "    made = cpr.events_df(sys.argv[1]).to_csv() + cpr.tasks_df(sys.argv[1]).to_csv()\n"
         "    assert made == sys.argv[2], made\n"
@@ -225,7 +225,7 @@ def test_every_table_is_the_same_without_pyarrow(first: str, results: Path) -> N
         "import cpr_nb as cpr, pandas as pd\n"
         "from cpr_nb.frames import cache, gather, heads\n"
         "from cpr_nb.frames.tables import TABLES\n"
-        "cache.WORTH_S = 0.0\n"
+        "cache.MIN_READ_S = 0.0\n"
         "if sys.argv[3] == 'second': gather.read_session = heads.read_session = None\n"
         "assert pd.StringDtype().storage == {'with': 'pyarrow', 'without': 'python'}[sys.argv[2]]\n"
         "for name in TABLES:\n"
