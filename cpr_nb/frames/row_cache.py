@@ -300,8 +300,8 @@ def _code_checksum() -> str:
     """The code that makes the rows: what other code made of the same files may differ."""
     crc, package = 0, Path(__file__).parents[1]
     try:
-        for folder in ("frames", "model", "store"):
-            for path in sorted((package / folder).glob("*.py")):
+        for folder in ("frames", "model", "store", "views"):
+            for path in sorted((package / folder).rglob("*.py")):
                 crc = zlib.crc32(path.read_bytes(), crc)
     except OSError:  # such as a package in a zip file
         return os.urandom(8).hex()
