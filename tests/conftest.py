@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # for testkit
 
 from testkit import processes
 from testkit.command import Cpr, console_script
+from testkit.examples import PROFILE
 from testkit.stub import Stub
 
 from cpr_nb.launching import machine
@@ -27,9 +29,12 @@ for _number, _usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, _usual or signal.SIG_DFL)
 
+settings.register_profile("cpr_nb", PROFILE)
+settings.load_profile("cpr_nb")
+
 REQUIRE_CLI = "CPR_REQUIRE_CLI"
 REQUIRE_BROWSER = "CPR_REQUIRE_BROWSER"
-#: What must have run at least once where the variable is 1: its marker, and what it is called.
+#: What must have run at least once where the variable is 1: its marker, and what to report.
 _REQUIRED = {
     REQUIRE_CLI: ("real_cli", "no test ran the real CLI"),
     REQUIRE_BROWSER: ("browser", "no test drove a browser"),
@@ -60,6 +65,13 @@ def token(request: pytest.FixtureRequest) -> Iterator[str]:
         processes.await_runners(folder)
     left = before.left_since(token)
     assert not left, "the test left behind: " + "; ".join(left)
+
+
+# --- The slow ones first: at the end of a run every core has something to do ---------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 # --- The real CLI and the browser must have been there -------------------------------------------
@@ -101,8 +113,8 @@ def _missing(config: pytest.Config) -> list[str]:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return []
     return [
-        f"{name}=1, but {told}"
-        for name, (marker, told) in _REQUIRED.items()
+        f"{name}=1, but {message}"
+        for name, (marker, message) in _REQUIRED.items()
         if os.environ.get(name) == "1" and marker not in _ran
     ]
 

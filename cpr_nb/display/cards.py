@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 
@@ -88,7 +88,7 @@ def plain(text: object) -> Any:
     from markupsafe import Markup, escape
 
     # What renders a notebook typesets $…$ and \(…\), but never across an element.
-    told = str(escape(formatting.strip_controls(str(text))))
+    told = str(escape(strip_controls(str(text))))
     return Markup(told.replace("\\", "<span>\\</span>").replace("$", "<span>$</span>"))  # noqa: S704
 
 

@@ -16,7 +16,7 @@ from cpr_nb.display.display_handle import Place
 from cpr_nb.display.session_model import Pane
 from cpr_nb.display.session_widget import Ask, Part
 from cpr_nb.display.ticker import pace, ticker
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line
 from cpr_nb.views import formatting
 
 _CARD_S = 5.0

@@ -8,10 +8,9 @@ from cpr_nb.display.steps import Steps
 from cpr_nb.model import states
 from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_asked
-from cpr_nb.views.formatting import strip_controls
+from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_spec
 from cpr_nb.views.notice import PROGRAM
 from cpr_nb.views.rows import task_state
 
@@ -183,7 +182,7 @@ class Output:
         }
 
     def _prompt(self, task: dict[str, Any]) -> str:
-        tasks = read_asked(self._paths).get("tasks")
+        tasks = read_spec(self._paths).get("tasks")
         asked = tasks[self._index] if isinstance(tasks, list) and self._index < len(tasks) else {}
         prompt = asked.get("prompt") if isinstance(asked, dict) else None
         return str(prompt or task.get("prompt", ""))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from cpr_nb.model import states
 from cpr_nb.model.events import integer, number
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views.current_activity import Doing
-from cpr_nb.views.formatting import strip_controls
 from cpr_nb.views.rows import session_duration_s, task_duration_s, task_state
 
 TYPE_CHECKING = False

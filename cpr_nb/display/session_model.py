@@ -8,11 +8,10 @@ from cpr_nb.display import row_deltas as rows_of
 from cpr_nb.model import states
 from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts
-from cpr_nb.model.outcome import one_line
-from cpr_nb.store.read import Snapshot, open_regular, read_asked
+from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.store.read import Snapshot, open_regular, read_spec
 from cpr_nb.store.watcher import Watcher
 from cpr_nb.views.current_activity import Doing
-from cpr_nb.views.formatting import strip_controls
 from cpr_nb.views.notice import PROGRAM, notice
 from cpr_nb.views.rows import task_state
 
@@ -105,7 +104,7 @@ class Pane:
     def _title(self, number: int) -> str:
         """The beginning of a prompt; of status.json's 50 characters if nothing else is known."""
         if self._titles is None:
-            asked = read_asked(self._watcher.paths).get("tasks")
+            asked = read_spec(self._watcher.paths).get("tasks")
             tasks = asked if isinstance(asked, list) else []
             self._titles = [
                 rows_of.title_of(str(task.get("prompt", ""))) if isinstance(task, dict) else ""

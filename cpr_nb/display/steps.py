@@ -6,11 +6,10 @@ import json
 
 from cpr_nb.model.activity import tool_target
 from cpr_nb.model.events import content_blocks, parse_line
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.read import open_regular
 from cpr_nb.store.tail import Follower
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.formatting import strip_controls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from cpr_nb.frames.streams import TaskSelection
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.frames.usage import usage_rows
 from cpr_nb.model.events import content_blocks
-from cpr_nb.store.read import read_asked
+from cpr_nb.store.read import read_spec
 from cpr_nb.views.rows import task_row
 
 _ROWS: dict[str, Callable[[TaskSelection], Iterator[dict[str, Any]]]] = {
@@ -74,7 +74,7 @@ def add_session(builder: TableBuilder, name: str, view: TaskSelection, *, full: 
 
 
 def _task_rows(view: TaskSelection, *, full: bool) -> Iterator[dict[str, Any]]:
-    asked = read_asked(view.snapshot.paths, loads).get("tasks")
+    asked = read_spec(view.snapshot.paths, loads).get("tasks")
     asked = asked if isinstance(asked, list) else []
     for index, task in view.tasks:
         mine = asked[index] if index < len(asked) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model.events import content_blocks, integer, number, text_blocks
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cpr_nb.model import states
 from cpr_nb.model.denials import denials_of, rules_of
+from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,17 +178,3 @@ def _without_result(exit_: Exit) -> Outcome:
         return Outcome(states.FAILED, "usage_error", stderr)
     what = "without a result line" if exit_.result is None else "after its result line"
     return Outcome(states.FAILED, "unknown", stderr or f"exited with code {exit_.exit_code} {what}")
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    r"""The text on one line, without control characters, cut to ``limit`` characters.
-
-    Example:
-        >>> one_line("a\n b\x1b[31m")
-        'a b [31m'
-    """
-    cleaned = text[: 4 * limit]
-    if not cleaned.isprintable():
-        cleaned = "".join(c if c.isprintable() else " " for c in cleaned)
-    line = " ".join(cleaned.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -7,7 +7,8 @@ import os
 import signal
 
 from cpr_nb.model.limits import Limit, limit_of_result
-from cpr_nb.model.outcome import Exit, one_line
+from cpr_nb.model.outcome import Exit
+from cpr_nb.model.text import one_line
 from cpr_nb.runner import process
 from cpr_nb.runner.stream import Stream
 

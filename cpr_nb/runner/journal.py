@@ -11,23 +11,23 @@ import os
 import sys
 from collections import deque
 
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line
 from cpr_nb.store.write import open_append
 
 #: What passes when there is room again, or somebody mounts it for writing.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
-class Pen:
+class JournalWriter:
     """Writes a session's journal and its answers.
 
     Args:
         journal_path: The journal; appended to. A torn last line is ended first.
 
     Example:
-        >>> pen = Pen("/dev/null")
-        >>> pen.journal(b"{}")
-        >>> pen.trouble
+        >>> writer = JournalWriter("/dev/null")
+        >>> writer.journal(b"{}")
+        >>> writer.trouble
         ''
     """
 

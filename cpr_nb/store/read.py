@@ -208,22 +208,22 @@ def read_json(path: str, loads: Loads = json.loads) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def read_asked(paths: SessionPaths, loads: Loads = json.loads) -> dict[str, Any]:
+def read_spec(paths: SessionPaths, loads: Loads = json.loads) -> dict[str, Any]:
     """session.json: what was asked, prompts in full; empty for a legacy session."""
     return read_json(paths.session, loads)
 
 
-def is_whole(asked: dict[str, Any]) -> bool:
+def is_whole(spec: dict[str, Any]) -> bool:
     """Whether a session.json says what is needed to run its tasks (again)."""
     texts = ("session_id", "cwd", "claude_path")
     return (
-        all(isinstance(asked.get(name), str) for name in texts)
-        and isinstance(asked.get("options"), dict)
-        and isinstance(asked.get("max_parallel"), int)
-        and _are_names(asked.get("env_names", []))
-        and isinstance(asked.get("tasks"), list)
-        and bool(asked["tasks"])
-        and all(_is_task(task) for task in asked["tasks"])
+        all(isinstance(spec.get(name), str) for name in texts)
+        and isinstance(spec.get("options"), dict)
+        and isinstance(spec.get("max_parallel"), int)
+        and _are_names(spec.get("env_names", []))
+        and isinstance(spec.get("tasks"), list)
+        and bool(spec["tasks"])
+        and all(_is_task(task) for task in spec["tasks"])
     )
 
 

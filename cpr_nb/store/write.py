@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from array import array
 
 from cpr_nb.model import record
-from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -27,23 +25,6 @@ def dump(value: object) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":")).encode()
-
-
-def utc_iso(epoch_s: float) -> str:
-    """A time as ISO 8601 in UTC, to the millisecond.
-
-    Example:
-        >>> utc_iso(0.5)
-        '1970-01-01T00:00:00.500Z'
-    """
-    whole, millis = divmod(int(epoch_s * 1000), 1000)
-    if _SECOND[0] != whole:
-        _SECOND[:] = whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-    return f"{_SECOND[1]}.{millis:03d}Z"
-
-
-# The last second that was formatted: a busy runner asks for the same one hundreds of times.
-_SECOND: list[Any] = [None, ""]
 
 
 def write_new(path: str, data: bytes, *, durable: bool = False) -> None:
@@ -141,7 +122,7 @@ class StatusWriter:
 def create_session(
     results_dir: str,
     session_id: str,
-    asked: dict[str, Any],
+    spec: dict[str, Any],
     tasks: list[dict[str, Any]],
     head: dict[str, Any],
     frame: dict[str, Any] | None = None,
@@ -154,7 +135,7 @@ def create_session(
     Args:
         results_dir: The results directory; created if it is missing.
         session_id: The session's id.
-        asked: The head of session.json.
+        spec: The head of session.json.
         tasks: One object a task: id, prompt, options.
         head: The head of the first status.json.
         frame: The frame whose rows the tasks are about, if there is one.
@@ -173,7 +154,7 @@ def create_session(
         os.mkdir(new.root, 0o700)
         os.mkdir(new.requests, 0o700)
         lock_fd = hold_lock(new.lock)
-        write_new(new.session, b"".join(_session_pieces(asked, tasks)), durable=True)
+        write_new(new.session, b"".join(_session_pieces(spec, tasks)), durable=True)
         if frame is not None:
             write_new(new.frame, dump(frame), durable=True)
         bases = (
@@ -191,6 +172,8 @@ def create_session(
         remove_session(made)
         if not isinstance(error, OSError):  # such as Ctrl-C
             raise
+        from cpr_nb.model.errors import ResultsDirError  # the runner has no use for it
+
         raise ResultsDirError(
             f"can't write to the results directory {results_dir}: {error.strerror or error}"
         ) from error
@@ -204,9 +187,9 @@ def remove_session(paths: layout.SessionPaths) -> None:
     shutil.rmtree(paths.root, ignore_errors=True)
 
 
-def _session_pieces(asked: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[bytes]:
+def _session_pieces(spec: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[bytes]:
     """session.json, a line a task: the runner reads a prompt when its turn has come."""
-    yield dump(asked)[:-1] + b',\n"tasks":[\n'
+    yield dump(spec)[:-1] + b',\n"tasks":[\n'
     for number, task in enumerate(tasks, 1):
         yield dump(task) + (b",\n" if number < len(tasks) else b"\n]}\n")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot
@@ -43,22 +42,6 @@ COUNTERS = (
     states.PENDING,
 )
 ALWAYS_SHOWN = (states.SUCCEEDED, states.RUNNING, states.PENDING)
-
-# What can drive a terminal: escape sequences, and control characters but tab and newline.
-_ESCAPES = re.compile(
-    "\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_].*?(?:\x07|\x1b\\\\|$)|\x1b.?"
-    "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-
-
-def strip_controls(text: str) -> str:
-    r"""The text without what could drive a terminal.
-
-    Example:
-        >>> strip_controls("\x1b[31mred\x1b[0m\x07")
-        'red'
-    """
-    return _ESCAPES.sub("", text)
 
 
 def clock(duration_s: float | None) -> str:

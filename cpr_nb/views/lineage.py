@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cpr_nb.model import states
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SESSION_PREFIX
-from cpr_nb.store.read import Snapshot, read_asked, read_session
+from cpr_nb.store.read import Snapshot, read_session, read_spec
 from cpr_nb.views.rows import task_state
 
 #: A session's id and a task's.
@@ -66,7 +66,7 @@ class Step(NamedTuple):
 
 def steps(snapshot: Snapshot) -> list[Step]:
     """The tasks of a session."""
-    asked = read_asked(snapshot.paths)
+    asked = read_spec(snapshot.paths)
     options, tasks = asked.get("options"), asked.get("tasks")
     tasks = tasks if isinstance(tasks, list) else []
     found = []

@@ -11,7 +11,7 @@ import git
 from git.exc import GitCommandNotFound
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line
 
 #: Settings that could break a command of ours or execute something, set to what does neither.
 #: What makes up the content of files (filters, line ends, ignored files) stays as the user has it.

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records
 from cpr_nb.worktrees.harvest import place_of

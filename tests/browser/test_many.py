@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, expect
 from testkit.jupyter import LIMIT_MS, Browser, Notebook, Server, launching
 from testkit.stub import Stub, plan
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.xdist_group("browser")]
 expect.set_options(timeout=LIMIT_MS)
 
 N = 800

@@ -19,6 +19,7 @@ from testkit.jupyter import LIMIT_MS, Notebook, Server
 from cpr_nb.offline.scripted_api import ScriptedApi
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.real_cli,
     pytest.mark.usefixtures("claude"),

@@ -69,7 +69,7 @@ TASKS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)  # files
+@settings(max_examples=60)  # files
 @given(TASKS, HOSTILE, HOSTILE)
 def test_a_card_is_small_and_has_only_our_own_markup(
     tasks: list[dict[str, Any]], name: str, error: str

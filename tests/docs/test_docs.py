@@ -58,7 +58,7 @@ def test_the_readme_has_the_two_commands_that_ci_and_a_newcomer_run() -> None:
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     for marker, word in (
         ("<!-- demo command -->", "cpr demo"),
-        ("<!-- test command -->", "check.py"),
+        ("<!-- test command -->", "check.py --all"),
     ):
         at = lines.index(marker)
         assert at < 30 and lines[at + 1] == "```bash" and lines[at + 3] == "```"

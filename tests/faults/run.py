@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for testkit a
 from testkit import processes
 
 from cpr_nb.model.errors import CprError
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line
 from faults.catalog import FAULTS
 from faults.rows_disk import run_inside
 from faults.table import HEADS, CannotInjectError, Fault, Tally, line, row

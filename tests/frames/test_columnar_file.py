@@ -7,14 +7,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cpr_nb.frames.columnar_file import open_pack, pack
 from cpr_nb.frames.columns import TIME, Column, table
 from cpr_nb.model import states
 
-relaxed = settings(deadline=None)
 COLUMNS = [
     Column("text", "string", ""),
     Column("word", "string", ""),
@@ -61,7 +60,7 @@ def read(data: bytes, kind: str = "kind") -> pd.DataFrame:
     return open_pack(io.BytesIO(data), kind).read("rows")
 
 
-@relaxed
+@pytest.mark.slow
 @STORAGES
 @given(rows=ROWS, parts=st.integers(1, 3))
 def test_what_comes_back_is_what_was_written(storage: str, rows: Any, parts: int) -> None:
@@ -83,7 +82,6 @@ def test_what_one_has_written_the_other_reads(storage: str) -> None:
         pd.testing.assert_frame_equal(read(data), table(SOME, COLUMNS))
 
 
-@relaxed
 @given(st.data())
 def test_a_file_that_is_not_as_it_was_written_is_refused(data: st.DataObject) -> None:
     made = table(SOME, COLUMNS)

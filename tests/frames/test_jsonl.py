@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from testkit.streams_draw import EVENT_LINES, STREAMS, any_stream, lines, message
 
@@ -22,7 +22,6 @@ from cpr_nb.frames.stream_cache import StreamCache
 from cpr_nb.frames.tasks import TaskReader
 from cpr_nb.model.events import parse_line
 
-relaxed = settings(deadline=None)
 #: Objects that stand where lines don't say so.
 TRICKS = st.lists(
     st.sampled_from(
@@ -73,7 +72,6 @@ def fed(reading: EventRowReader, *parts: bytes) -> EventRowReader:
     return reading
 
 
-@relaxed
 @given(ANY)
 def test_the_fast_way_reads_what_the_slow_way_reads(stream: bytes) -> None:
     stream = split(stream)
@@ -93,7 +91,6 @@ def test_a_recording_is_read_the_fast_way(name: str, monkeypatch: pytest.MonkeyP
     assert rows(fast) == rows(slow)
 
 
-@relaxed
 @given(ANY, st.integers(1, 40))
 def test_pieces_are_the_file_in_whole_lines(stream: bytes, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryFile() as file:
@@ -117,7 +114,6 @@ def test_lines_are_counted_only_if_each_is_an_object(stream: bytes) -> None:
 # -- streams that grow ------------------------------------------------------------------------
 
 
-@relaxed
 @given(st.data())
 def test_a_stream_that_grows_is_read_on_as_if_it_was_read_anew(data: st.DataObject) -> None:
     growing = StreamCache(limit_bytes=data.draw(st.sampled_from([0, 2000, 1 << 20])))

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from testkit.examples import N_FUZZ_EXAMPLES, PROFILE
 from testkit.looks import Clock, compare, everything_is_kept
 from testkit.made import ENDED, RUNNING, made_session
 from testkit.streams_draw import STREAMS, any_stream
@@ -153,11 +154,10 @@ class Looks(RuleBasedStateMachine):
 
 
 Looks.TestCase.settings = settings(
-    max_examples=int(os.environ.get("CPR_FUZZ_EXAMPLES", "150")) // 10,
+    max_examples=N_FUZZ_EXAMPLES // 10,
     stateful_step_count=6,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[*PROFILE.suppress_health_check, HealthCheck.data_too_large],
 )
 
 
-TestLooks = Looks.TestCase
+TestLooks = pytest.mark.slow(Looks.TestCase)

@@ -296,6 +296,7 @@ def is_the_same(cell: Any, value: Any) -> bool:
     return isinstance(cell, bool | type(pd.NA)) == isinstance(value, bool) and bool(cell == value)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(tidy_schemas() | like_schemas() | JSON, ANSWERS, st.booleans())
 @example(of(n={"enum": ["None", "1"]}), [{"n": None}, {"n": 1}], False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from testkit.broken import VALUES
 
@@ -44,7 +44,6 @@ def any_head(draw: st.DrawFn) -> bytes:
     return json.dumps(head).encode()[:-1] + b',\n"tasks":[\n]}\n'
 
 
-@settings(deadline=None)
 @given(st.lists(any_head(), max_size=5))
 def test_rows_all_at_once_are_the_rows_one_by_one(found: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:

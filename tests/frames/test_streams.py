@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from testkit.made import RUNNING, made_session
 from testkit.streams_draw import STREAMS, any_stream, lines, message, result
@@ -21,10 +21,7 @@ NO_JUNK = st.just([])
 READ = ObjectReader().event
 OF_STREAMS = ("events_df", "tool_calls_df", "denials_df", "usage_df")
 
-relaxed = settings(deadline=None)
 
-
-@relaxed
 @given(any_stream())
 def test_an_event_is_what_the_runner_would_read(stream: bytes) -> None:
     for line in stream.splitlines(keepends=True):
@@ -40,7 +37,7 @@ def test_what_only_the_standard_library_reads_is_read(line: bytes) -> None:
     assert READ(line) == parse_line(line)
 
 
-@relaxed
+@pytest.mark.slow
 @given(any_stream(NO_JUNK), st.sampled_from([True, False]))
 def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bool) -> None:
     events = [e for line in stream.splitlines() if (e := parse_line(line)) is not None]
@@ -63,7 +60,7 @@ def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bo
         assert len(known) < len(told) or task.n_denials == len(told)
 
 
-@relaxed
+@pytest.mark.slow
 @given(any_stream())
 def test_junk_is_told_and_keeps_nothing_else_away(stream: bytes) -> None:
     *whole, last = stream.split(b"\n")

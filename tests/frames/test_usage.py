@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from testkit.made import RUNNING, made_session, told
 from testkit.streams_draw import STREAMS, answer, any_stream, lines, model_usage, result
@@ -16,8 +16,6 @@ from testkit.streams_draw import STREAMS, answer, any_stream, lines, model_usage
 import cpr_nb as cpr
 from cpr_nb.frames.usage import FIGURES, ModelUsage, share_out
 from cpr_nb.model.events import parse_line
-
-relaxed = settings(deadline=None)
 
 
 def result_cost_usd(stream: bytes) -> float | None:
@@ -143,7 +141,7 @@ def test_shares_add_up_and_none_is_negative(total: float, parts: Any) -> None:
 # -- any stream -------------------------------------------------------------------------------
 
 
-@relaxed
+@pytest.mark.slow
 @given(st.lists(any_stream(), min_size=1, max_size=3))
 def test_whatever_the_streams_say_the_rows_of_an_ended_task_add_up(streams: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -157,7 +155,6 @@ def test_whatever_the_streams_say_the_rows_of_an_ended_task_add_up(streams: list
         assert total == (None if task[figure] is None else pytest.approx(task[figure])), figure
 
 
-@relaxed
 @given(any_stream())
 def test_whatever_a_stream_says_so_far_no_number_is_invented(stream: bytes) -> None:
     facts, usage = told(stream), ModelUsage()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpr_nb.model.activity import Activity, tool_target
@@ -15,8 +15,6 @@ from cpr_nb.model.events import parse_line
 
 RECORDINGS = Path(__file__).parent / "recordings"
 STREAMS = {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.jsonl"))}
-
-relaxed = settings(deadline=None)
 
 
 def follow(stream: bytes, cwd: str = "") -> tuple[Activity, list[str]]:
@@ -185,7 +183,6 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
-@relaxed
 @given(st.lists(EVENTS, max_size=6))
 @example([{"type": "system", "subtype": "api_retry", "retry_delay_ms": 10**400}])
 def test_events_of_any_kind_are_told_on_one_line(events: list[dict[str, Any]]) -> None:
@@ -195,7 +192,6 @@ def test_events_of_any_kind_are_told_on_one_line(events: list[dict[str, Any]]) -
     assert isinstance(activity.tool_started_at, str)
 
 
-@relaxed
 @given(st.lists(EVENTS, max_size=6))
 @example([call("1", "Tool\nwith a \x1b[31m name")])
 @example([{"type": "system", "subtype": "api_retry", "error": "a\x1b[2J\n" + "x" * 9999}])
@@ -205,7 +201,6 @@ def test_what_is_told_is_printable_and_short(events: list[dict[str, Any]]) -> No
     assert all(text.isprintable() and len(text) <= 400 for text in said)
 
 
-@relaxed
 @given(st.sampled_from(sorted(STREAMS)), st.data())
 def test_a_recording_cut_at_any_byte_is_told_like_its_beginning(
     name: str, data: st.DataObject

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cpr_nb.model.denials import denial_rule, denials_of, rules_of
-
-relaxed = settings(deadline=None)
 
 
 def bash(command: object) -> dict[str, Any]:
@@ -68,7 +66,6 @@ VALUES = st.recursive(
 )
 
 
-@relaxed
 @given(VALUES)
 def test_whatever_a_result_lists_gives_rules_without_an_error(listed: Any) -> None:
     denials = denials_of({"permission_denials": listed})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpr_nb.model.events import (
@@ -24,8 +24,6 @@ from cpr_nb.model.events import (
 RECORDINGS = Path(__file__).parent / "recordings"
 STREAMS = {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.jsonl"))}
 NAMES = st.sampled_from(sorted(STREAMS))
-
-relaxed = settings(deadline=None)
 
 HUGE = 10**400  # a JSON number that no float can hold
 ODD_NUMBERS = st.sampled_from(
@@ -147,7 +145,6 @@ def test_what_is_no_json_number_is_none(word: bytes) -> None:
     }
 
 
-@relaxed
 @given(st.binary() | st.text().map(str.encode))
 def test_any_bytes_are_read_without_an_error(line: bytes) -> None:
     event = parse_line(line)
@@ -155,7 +152,6 @@ def test_any_bytes_are_read_without_an_error(line: bytes) -> None:
     assert_honest(fed([line]))
 
 
-@relaxed
 @given(ODD_NUMBERS | ODD_VALUES)
 @example(HUGE)
 def test_number_and_integer_take_only_finite_numbers_from_zero(value: Any) -> None:
@@ -173,7 +169,6 @@ def used(*costs_usd: float) -> list[dict[str, Any]]:
     return [{"type": "result", "model_usage_since_last_result": models}]
 
 
-@relaxed
 @given(EVENTS)
 @example([{"type": "result", "total_cost_usd": HUGE}])
 @example(used(HUGE))
@@ -183,7 +178,6 @@ def test_events_with_values_of_any_type_are_read_honestly(events: list[dict[str,
     assert_honest(facts)
 
 
-@relaxed
 @given(st.lists(RESULT_LINES, max_size=4))
 @example([{"type": "result", "model_usage_since_last_result": {"opus": "what?"}}])
 def test_where_no_number_stands_none_is_found(events: list[dict[str, Any]]) -> None:
@@ -229,7 +223,6 @@ NOISE = st.one_of(
 )
 
 
-@relaxed
 @given(NAMES, st.data())
 def test_noise_between_the_lines_changes_nothing(name: str, data: st.DataObject) -> None:
     lines = STREAMS[name].splitlines(keepends=True)
@@ -357,7 +350,6 @@ def test_what_the_user_said_is_not_taken_for_the_agents_words() -> None:
     assert fed([said("one"), line]).last_text == "one"
 
 
-@relaxed
 @given(ODD_VALUES)
 def test_blocks_are_found_in_any_message_without_an_error(message: Any) -> None:
     event = {"type": "assistant", "message": message}

@@ -15,8 +15,6 @@ from cpr_nb.model.errors import InputError, UnknownOption
 from cpr_nb.model.inputs import parse
 from cpr_nb.model.spec import MAX_PROMPT_BYTES, TaskSpec
 
-relaxed = settings(deadline=None)
-
 
 def tasks_of(text: str, form: str = "json") -> list[TaskSpec]:
     return parse(text, f"f.{form}", form)[0]
@@ -221,14 +219,12 @@ def as_csv(prompts: list[str], **options: Any) -> str:
     return buffer.getvalue()
 
 
-@relaxed
 @given(MANY, st.booleans())
 def test_prompts_come_back_from_json(prompts: list[str], ascii_only: bool) -> None:
     text = json.dumps({"prompts": prompts}, ensure_ascii=ascii_only)
     assert [task.prompt for task in tasks_of(text, "json")] == prompts
 
 
-@relaxed
 @given(MANY, st.booleans())
 @example(["a\u2028b", "c\u0085d", "e\x0bf\x1cg"], False)
 def test_prompts_come_back_from_jsonl(prompts: list[str], ascii_only: bool) -> None:
@@ -236,7 +232,7 @@ def test_prompts_come_back_from_jsonl(prompts: list[str], ascii_only: bool) -> N
     assert [task.prompt for task in tasks_of(text, "jsonl")] == prompts
 
 
-@relaxed
+@pytest.mark.slow
 @given(MANY, st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
 @example(['"', ",", "a\rb", "a\r\nb", 'x"\n"y'], csv.QUOTE_MINIMAL)
 def test_prompts_come_back_from_csv(prompts: list[str], quoting: int) -> None:
@@ -253,7 +249,8 @@ FRAGMENTS = st.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(deadline=None, max_examples=400)
+@pytest.mark.slow
+@settings(max_examples=400)
 @given(st.text() | FRAGMENTS, st.sampled_from(["json", "jsonl", "csv"]))
 @example("prompt,schema\na," + "[" * 100_000, "csv")
 @example("prompt,timeout_s\na,1" + "0" * 400, "csv")
@@ -268,7 +265,6 @@ def test_any_text_is_read_or_refused(text: str, form: str) -> None:
     assert tasks and all(isinstance(warning, str) for warning in warnings)
 
 
-@relaxed
 @given(
     st.lists(
         st.dictionaries(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cpr_nb.model.limits import LOGIN, USAGE, Limit, limit_of_event, limit_of_result
 
-relaxed = settings(deadline=None, max_examples=300)
+relaxed = settings(max_examples=300)
 
 #: When the texts below were written: 2026-03-01, noon in UTC.
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp()

@@ -283,7 +283,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(sorted(OPTIONS)) | st.text(), ANYTHING, max_size=3))
 def test_anything_is_checked_or_refused(options: dict[str, Any]) -> None:
     try:
@@ -302,7 +302,6 @@ def test_anything_is_checked_or_refused(options: dict[str, Any]) -> None:
     assert check_options(checked) == checked, "checking again changes nothing"
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(OPTIONS)), st.text())
 @example("schema", "[" * 100_000)
 def test_any_text_is_read_or_refused(name: str, text: str) -> None:

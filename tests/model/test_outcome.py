@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from cpr_nb.model import states
 from cpr_nb.model.events import RunFacts
-from cpr_nb.model.outcome import STOP_CAUSES, Exit, derive, one_line
+from cpr_nb.model.outcome import STOP_CAUSES, Exit, derive
+from cpr_nb.model.text import one_line
 
 RECORDINGS = Path(__file__).parent / "recordings"
 GOOD = {"type": "result", "subtype": "success", "is_error": False, "result": "done"}
@@ -279,7 +280,8 @@ EXITS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@pytest.mark.slow
+@settings(max_examples=500)
 @given(EXITS, st.booleans())
 def test_a_task_succeeds_if_and_only_if_the_truth_table_says_so(exit_: Exit, schema: bool) -> None:
     result = copy.deepcopy(exit_.result)
@@ -296,7 +298,7 @@ def test_a_task_succeeds_if_and_only_if_the_truth_table_says_so(exit_: Exit, sch
     assert (outcome.reason == "completed") == expected
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(EXITS, st.booleans())
 def test_an_outcome_is_always_in_the_vocabulary_and_on_one_line(exit_: Exit, schema: bool) -> None:
     outcome = derive(exit_, schema=schema)

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpr_nb.model import record, states
@@ -97,7 +97,6 @@ def test_every_outcome_has_its_counter() -> None:
     assert {o for o, name in record.COUNTERS.items() if name == "n_failed"} == set(states.FAILURES)
 
 
-@settings(deadline=None)
 @given(RESULTS)
 @example({"type": "result", "duration_api_ms": 10**400})
 @example({"type": "result", "duration_api_ms": float("1e999")})
@@ -155,7 +154,6 @@ def test_a_task_that_never_started_has_an_answer_too() -> None:
     assert record.answer_text(skipped, None) == "[skipped: budget] spent\n"
 
 
-@settings(deadline=None)
 @given(RESULTS, st.sampled_from(states.OUTCOMES), st.text(max_size=9))
 def test_an_answer_always_ends_its_last_line(
     result: dict[str, Any], outcome: str, error: str

@@ -106,7 +106,7 @@ def test_an_id_that_is_no_text_is_refused(task_id: Any) -> None:
         check_tasks([{"prompt": "p", "id": task_id}])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(max_size=140) | st.text("ab.-_0/@", max_size=12))
 def test_an_id_is_taken_if_and_only_if_it_is_safe(task_id: str) -> None:
     safe = (
@@ -159,7 +159,6 @@ def test_a_prompt_of_ten_mebibytes_is_taken_and_one_byte_more_is_not(prompt: str
         check_tasks([prompt + "x"])
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_prompt_is_kept_to_the_letter_or_refused(prompt: str) -> None:
     """``st.text()`` makes everything but surrogates."""
@@ -228,7 +227,7 @@ ELEMENTS = ANYTHING | st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(ELEMENTS, max_size=4))
 def test_any_elements_are_taken_or_refused(elements: list[Any]) -> None:
     try:

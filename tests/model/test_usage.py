@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cpr_nb.model import record
@@ -15,8 +15,6 @@ from cpr_nb.model.events import TOKEN_FIELDS, RunFacts, parse_line, usage_tokens
 RECORDINGS = Path(__file__).parent / "recordings"
 STREAMS = {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.jsonl"))}
 NAMES = st.sampled_from(sorted(STREAMS))
-
-relaxed = settings(deadline=None)
 
 
 def fed(*lines: bytes) -> RunFacts:
@@ -61,7 +59,6 @@ def tokens_of_messages(stream: bytes) -> dict[str, int]:
 # -- the recordings ---------------------------------------------------------------------------
 
 
-@relaxed
 @given(NAMES, st.data())
 def test_a_recording_cut_at_any_byte_invents_nothing(name: str, data: st.DataObject) -> None:
     whole = STREAMS[name]
@@ -150,7 +147,6 @@ LINES = st.builds(
 )
 
 
-@relaxed
 @given(st.lists(LINES | st.just(result()) | st.just(result(usage=used(3))), max_size=10))
 def test_whatever_stands_in_the_messages_counts_are_whole_and_a_cost_is_not_made_of_them(
     lines: list[bytes],

@@ -13,9 +13,9 @@ from testkit.stub import Stub, plan
 import cpr_nb as cpr
 
 WAITING = """
-from cpr_nb import _sync
-until = _sync.until
-_sync.until = lambda reached: (print("waiting", flush=True), until(reached))
+from cpr_nb.handles import waiting
+until = waiting.until
+waiting.until = lambda condition: (print("waiting", flush=True), until(condition))
 """
 
 
@@ -81,6 +81,7 @@ def test_a_mistake_has_no_traceback_and_stops_run_all(kernel: Kernel) -> None:
     assert kernel.good("kept").results()[0]["text/plain"] == "1"
 
 
+@pytest.mark.slow
 def test_tab_in_a_notebook(kernel: Kernel) -> None:
     assert kernel.complete("s = 1\ns = %cpr resum") == ["resume"]
     assert "--max-parallel" in kernel.complete("%%cpr run --max-p")

@@ -38,6 +38,7 @@ def test_its_first_cell_says_what_one_learns(path: Path) -> None:
     assert first.cell_type == "markdown" and "**You learn**" in first.source
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 @pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
 def test_it_runs_and_what_is_committed_is_what_it_shows(

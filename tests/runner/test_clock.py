@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cpr_nb.runner.clock import LONGEST_TURN_S, AwakeClock
 
-relaxed = settings(deadline=None)
 # Quarters, so that sums are exact.
 QUARTERS = st.integers(0, 60).map(lambda quarters: quarters / 4)
 
@@ -25,7 +24,6 @@ class Machine:
         return self.now
 
 
-@relaxed
 @given(st.lists(st.tuples(QUARTERS, st.booleans()), max_size=30))
 def test_it_never_goes_back_and_a_gap_between_turns_counts_no_more_than_a_turn(
     steps: list[tuple[float, bool]],

@@ -7,17 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from cpr_nb.model.environment import AGENT_VARIABLES, TOKEN_VARIABLE, clean_environment
 from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS, check_options
-from cpr_nb.runner.command import (
-    AGENT_VARIABLES,
-    READING_TOOLS,
-    TOKEN_VARIABLE,
-    build_argv,
-    clean_environment,
-)
+from cpr_nb.runner.command import READING_TOOLS, build_argv
 
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.
@@ -156,7 +151,6 @@ def test_every_option_changes_the_arguments_or_is_somebody_elses(name: str) -> N
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["A", "SECRET"]), st.text("xyz", min_size=1)))
 def test_no_value_of_a_variable_is_in_the_arguments(env: dict[str, str]) -> None:
     assert argv(env=env) == argv()

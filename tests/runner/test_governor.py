@@ -15,7 +15,7 @@ from cpr_nb.runner.governor import (
     Governor,
 )
 
-relaxed = settings(deadline=None, max_examples=300)
+relaxed = settings(max_examples=300)
 
 MOMENTS = st.lists(st.integers(0, 12).map(lambda quarters: quarters / 4), max_size=40)
 

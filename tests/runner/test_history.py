@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from testkit.examples import SHARED_FIXTURES
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import STOP_CAUSES, Outcome
 from cpr_nb.runner.history import History, TaskHistory, read_history
 from cpr_nb.store.layout import SessionPaths
 
-relaxed = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+relaxed = settings(SHARED_FIXTURES, max_examples=150)
 
 STARTED = {"event": "runner_started", "at": "2026-01-01T00:00:00.000Z"}
 

@@ -21,8 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cpr_nb.model.environment import TOKEN_VARIABLE
 from cpr_nb.runner import process
-from cpr_nb.runner.command import TOKEN_VARIABLE
 
 pytestmark = pytest.mark.skipif(not process.LINUX, reason="reads /proc and waits on pidfds")
 
@@ -253,7 +253,7 @@ def test_a_prompt_is_on_no_disk_and_not_passed_on_by_itself() -> None:
     os.close(fd)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.binary(max_size=2000))
 def test_a_prompt_is_read_from_its_beginning(prompt: bytes) -> None:
     with os.fdopen(process.open_prompt(prompt), "rb") as file:

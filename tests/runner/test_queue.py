@@ -158,4 +158,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueueMachine = QueueMachine.TestCase
-TestQueueMachine.settings = settings(deadline=None, max_examples=200, stateful_step_count=30)
+TestQueueMachine.settings = settings(max_examples=200, stateful_step_count=30)

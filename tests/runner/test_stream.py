@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from testkit.examples import SHARED_FIXTURES
 
 from cpr_nb.model.events import RunFacts
 from cpr_nb.model.limits import LOGIN, USAGE
@@ -17,9 +18,7 @@ from cpr_nb.runner.stream import News, Stream
 RECORDINGS = Path(__file__).parent.parent / "model" / "recordings"
 STREAMS = {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.jsonl"))}
 
-relaxed = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+relaxed = settings(SHARED_FIXTURES, max_examples=150)
 
 
 def event(kind: str, **fields: Any) -> bytes:

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from testkit.examples import SHARED_FIXTURES
 from testkit.ran import BEGIN_S, Ran
 
 from cpr_nb.store.read import Snapshot, read_session
@@ -85,7 +86,7 @@ LINES = st.lists(
 
 
 @given(LINES, st.binary(max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(SHARED_FIXTURES, max_examples=200)
 def test_any_journal_gives_attempts_that_can_be_drawn(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]], torn: bytes
 ) -> None:

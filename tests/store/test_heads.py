@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from testkit.broken import broken_json
 from testkit.command import Cpr
+from testkit.examples import SHARED_FIXTURES
 from testkit.made import made_session
 
-from cpr_nb.cli import render
+from cpr_nb.cli.commands.list import list_lines
+from cpr_nb.cli.commands.overview import overview_lines
 from cpr_nb.store import catalog, head_cache
 from cpr_nb.store.layout import CACHE
 from cpr_nb.views.rows import session_row
@@ -42,7 +44,7 @@ def seen(directory: Path) -> list[Any]:
     """What every face shows of a list."""
     sessions = catalog.list_sessions(str(directory))
     rows = [session_row(session) for session in sessions]
-    told = [render.list_lines(sessions, "r"), render.overview_lines(sessions)]
+    told = [list_lines(sessions, "r"), overview_lines(sessions)]
     return json.loads(json.dumps([rows, told]).replace(str(directory), ""))
 
 
@@ -76,7 +78,7 @@ STATUSES = st.one_of(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@SHARED_FIXTURES
 @given(
     st.lists(st.tuples(st.integers(0, 3), STATUSES | st.none()), min_size=1, max_size=6),
     st.sampled_from(["whole", "cut", "changed", "foreign"]),

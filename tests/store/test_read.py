@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cpr_nb.model import record, states
-from cpr_nb.runner.recorder import first_head
+from cpr_nb.model.record import first_head
 from cpr_nb.store import read
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import (
@@ -21,9 +21,9 @@ from cpr_nb.store.read import (
     Snapshot,
     is_locked,
     read_answer,
-    read_asked,
     read_json,
     read_session,
+    read_spec,
 )
 from cpr_nb.store.write import StatusWriter
 
@@ -125,7 +125,7 @@ def test_a_legacy_sessions_answers_are_read_as_they_are() -> None:
     assert failed == "partial words\nError: something broke\n"
     assert read_answer(paths, "no-such-task") is None
     assert read_answer(paths, "a\0b") is None
-    assert read_asked(paths) == {}
+    assert read_spec(paths) == {}
 
 
 def put_running_legacy(folder: Path, age_s: float) -> Path:

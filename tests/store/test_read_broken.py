@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cpr_nb.model import record, states
-from cpr_nb.runner.recorder import first_head
+from cpr_nb.model.record import first_head
 from cpr_nb.store.read import read_session
 from cpr_nb.store.write import StatusWriter
 
@@ -180,7 +180,7 @@ STATUSES = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(STATUSES, WORDS | VALUES, st.lists(TASKS | VALUES, max_size=3) | VALUES, st.booleans())
 @example({"total": 10**400, "completed": -5, "successful": "x"}, "running", [{"status": []}], True)
 def test_a_status_with_wrong_types_everywhere_is_read_or_unreadable(

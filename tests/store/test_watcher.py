@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from testkit.broken import broken_json
 
@@ -34,7 +34,6 @@ def same(watcher: Watcher) -> bool:
     return (fresh.head, fresh.tasks, fresh.state) == (known.head, known.tasks, known.state)
 
 
-@settings(deadline=None)  # files
 @given(st.lists(st.tuples(HEADS, st.dictionaries(st.integers(0, N - 1), FIELDS)), max_size=6))
 def test_what_changes_is_what_was_written(
     writes: list[tuple[dict[str, Any], dict[int, dict[str, Any]]]],
@@ -80,7 +79,6 @@ def test_only_what_has_changed_is_read(tmp_path: Path, monkeypatch: pytest.Monke
         assert watcher.look() == set(numbers)
 
 
-@settings(deadline=None)  # files
 @given(broken_json({"schema_version": 1, "total": 1, "tasks": [{"task_num": 1}]}))
 def test_a_broken_status_is_told_as_a_reader_tells_it(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpr_nb.model import record
-from cpr_nb.runner.recorder import first_head
-from cpr_nb.store.write import StatusWriter, dump, utc_iso
+from cpr_nb.model.record import first_head
+from cpr_nb.store.times import utc_iso
+from cpr_nb.store.write import StatusWriter, dump
 
 LEGACY = Path(__file__).parent / "legacy-results"
 
-relaxed = settings(deadline=None)
 # With lone surrogates, but no pairs of them: JSON makes one character of a pair.
 ANY_TEXT = st.text() | st.text(st.sampled_from('a\ud800\n\r\0\u2028é"\\{}[],'))
 VALUES = st.recursive(
@@ -37,7 +37,6 @@ def written(head: dict[str, Any], bases: list[Any], updates: dict[int, Any]) -> 
     return b"".join(writer.pieces())
 
 
-@relaxed
 @given(FIELDS | st.just({}), st.lists(FIELDS, max_size=4), st.data())
 @example({"a": "\n"}, [{"\ud800": "\udfff"}], None)
 def test_a_status_is_always_whole_json_with_its_head_on_the_first_line(
@@ -114,7 +113,6 @@ def test_the_first_status_has_the_scripts_fields_to_the_letter() -> None:
 # -- single values ----------------------------------------------------------------------------
 
 
-@relaxed
 @given(VALUES)
 def test_what_is_dumped_is_read_back_from_one_line_of_utf8(value: Any) -> None:
     data = dump(value)
@@ -140,7 +138,6 @@ def test_a_time_is_utc_to_the_millisecond(epoch_s: float, text: str) -> None:
     assert utc_iso(epoch_s) == text
 
 
-@relaxed
 @given(st.lists(st.floats(0, 4e9), min_size=2, max_size=5))
 def test_times_sort_as_their_texts(moments: list[float]) -> None:
     texts = [utc_iso(moment) for moment in sorted(moments)]

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import one_line
+from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import strip_controls
 
 WIDTH = 880
 
