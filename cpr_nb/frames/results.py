@@ -15,7 +15,7 @@ from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.result_line import last_result
-from cpr_nb.views.lineage import Step, newest, steps
+from cpr_nb.views.lineage import LinkedTask, linked_tasks, newest_answers
 from cpr_nb.views.rows import task_row, task_state
 
 _PROMPT = "prompt"
@@ -30,7 +30,7 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
         frame: The frame whose rows the tasks are about, if there is one.
         flatten: Nested objects as columns of their own.
     """
-    first, best = steps(snapshot), newest(snapshot)
+    first, best = linked_tasks(snapshot), newest_answers(snapshot)
     parts = [_input_rows(first, frame), factor_columns(first)]
     schemas = [step.schema for step in first]
     schema = schemas[0] if schemas and all(s == schemas[0] for s in schemas) else None
@@ -56,20 +56,20 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
     return made
 
 
-def _input_rows(first: list[Step], frame: pd.DataFrame | None) -> pd.DataFrame:
+def _input_rows(first: list[LinkedTask], frame: pd.DataFrame | None) -> pd.DataFrame:
     """The rows of the frame, one a task; the prompts if there is no frame."""
-    told = [step.asked.get("row") for step in first]
+    told = [step.spec.get("row") for step in first]
     if frame is not None:
         numbers = [n for n in told if isinstance(n, int) and 0 <= n < len(frame)]
         if len(numbers) == len(told):
             return frame.iloc[numbers]
-    prompts = [step.asked.get("prompt", step.task.get("prompt")) for step in first]
+    prompts = [step.spec.get("prompt", step.task.get("prompt")) for step in first]
     return table(({_PROMPT: prompt} for prompt in prompts), [Column(_PROMPT, "string", "")])
 
 
-def factor_columns(tasks: list[Step]) -> pd.DataFrame:
+def factor_columns(tasks: list[LinkedTask]) -> pd.DataFrame:
     """What varied: a column a factor, a category in the order of its levels."""
-    told = [step.asked.get("factors") for step in tasks]
+    told = [step.spec.get("factors") for step in tasks]
     levels = [mine if isinstance(mine, dict) else {} for mine in told]
     found = {}
     for name in dict.fromkeys(name for mine in levels for name in mine):
@@ -89,7 +89,7 @@ def add_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
         tasks: The table.
         snapshot: The session.
     """
-    told = steps(snapshot)
+    told = linked_tasks(snapshot)
     made = factor_columns(told)
     if made.columns.empty:
         return tasks
@@ -101,14 +101,13 @@ def add_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
-def _answer(step: Step) -> Any:
+def _answer(step: LinkedTask) -> Any:
     """The object of a task with a schema, else its text."""
-    task_id, attempt = step.ids[1], step.task.get("attempts")
+    paths = step.snapshot.paths
     if step.schema is None:
-        text = read_answer(step.snapshot.paths, task_id)
+        text = read_answer(paths, step.ids[1])
         return None if text is None else text.removesuffix("\n")
-    stream = step.snapshot.paths.stream(task_id, attempt if isinstance(attempt, int) else 1)
-    return (last_result(stream) or {}).get("structured_output")
+    return (last_result(paths.newest_stream(step.task)) or {}).get("structured_output")
 
 
 def add_score(
