@@ -135,9 +135,9 @@ class SessionCore:
         Values that JSON can't hold are text in it, unless this process has made the session.
         """
         if self.frame is None:
-            from cpr_nb.frames.frame_json import read
+            from cpr_nb.frames.frame_json import read_frame
 
-            self.frame = read(self.paths.frame)
+            self.frame = read_frame(self.paths.frame)
         return self.frame
 
     def rerun_source(self) -> RerunSource:

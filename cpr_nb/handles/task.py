@@ -185,9 +185,11 @@ class Task(TaskOutput):
         return self._table("tool_calls_df", full=full, strict=strict)
 
     def _table(self, name: str, **options: Any) -> Any:
-        from cpr_nb.frames.queries import of_tasks
+        from cpr_nb.frames.queries import build_task_table
 
-        return of_tasks(name, [self._session.refresh().snapshot], index=self._index, **options)
+        return build_task_table(
+            name, [self._session.refresh().snapshot], index=self._index, **options
+        )
 
     def _repr_html_(self) -> str:
         from cpr_nb.display.cards import task_card

@@ -140,7 +140,7 @@ def _keep_frame(
 
 def _original_rows(tasks: Sequence[RerunTask], specs: Mapping[str, Mapping[str, Any]]) -> Any:
     """The rows of the sessions' frames that these tasks are about; None if one has no frame."""
-    from cpr_nb.frames.frame_json import take
+    from cpr_nb.frames.frame_json import pick_rows
 
     sources = {task.source.root: task.source for task in tasks}
     frames = {root: source.read_frame() for root, source in sources.items()}
@@ -151,4 +151,4 @@ def _original_rows(tasks: Sequence[RerunTask], specs: Mapping[str, Mapping[str, 
         if frame is None or not isinstance(row, int) or not 0 <= row < len(frame):
             return None
         rows.append((frame, row))
-    return take(rows)
+    return pick_rows(rows)
