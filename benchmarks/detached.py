@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.lab import SkippedError, await_readable
-from cpr_nb.launching.plan import plan
+from cpr_nb.handles.session import Session
+from cpr_nb.launching.plan import plan_launch
+from cpr_nb.launching.start import start
 
 if TYPE_CHECKING:
     from cpr_nb import Session
@@ -58,7 +60,8 @@ def launch(
 ) -> Session:
     """`cpr_nb.launch` with an environment that is given, not ours."""
     places = {"claude_path": str(claude), "results_dir": str(results), "cwd": str(results)}
-    return plan(prompts, {**places, **options}, environ=environment).start()
+    plan = plan_launch(prompts, {**places, **options}, environ=environment)
+    return Session.from_started(start(plan))
 
 
 class Runner:

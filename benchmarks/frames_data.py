@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb.model import outcome, record, states
-from cpr_nb.runner.recorder import first_head
+from cpr_nb.model.record import first_head
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.write import StatusWriter, dump, utc_iso
+from cpr_nb.store.times import utc_iso
+from cpr_nb.store.write import StatusWriter, dump
 
 _BEGAN_AT_S = 1_750_000_000
 _RECORDINGS = Path(__file__).resolve().parents[1] / "tests" / "model" / "recordings"

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from benchmarks.lab import Lab, SkippedError
 from benchmarks.report import Comparison, figure
 from cpr_nb.model import outcome, record, states
-from cpr_nb.runner.recorder import first_head
-from cpr_nb.store.write import StatusWriter, utc_iso
+from cpr_nb.model.record import first_head
+from cpr_nb.store.times import utc_iso
+from cpr_nb.store.write import StatusWriter
 
 _TESTKIT = Path(__file__).resolve().parents[1] / "tests"
 _N_TASKS, _QUICK_N_TASKS = 1000, 60

@@ -12,7 +12,7 @@ from benchmarks import detached
 from benchmarks.lab import Lab, Run, SkippedError, measure, run_program
 from benchmarks.report import Comparison, compare
 from cpr_nb.launching.machine import find_claude
-from cpr_nb.launching.plan import plan
+from cpr_nb.launching.plan import plan_launch
 from cpr_nb.model.errors import ClaudeNotFound
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from cpr_nb.runner.command import build_argv
@@ -70,7 +70,7 @@ def xargs(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
     prompt = folder / "prompt.txt"
     prompt.write_text(_PROMPT, "utf-8")
     # The options as a launch would fill them in.
-    options = plan(
+    options = plan_launch(
         [_PROMPT], {"claude_path": str(claude), "cwd": str(folder)}, environ=environment
     ).options
     command = f"{shlex.join(build_argv(str(claude), options, '{}'))} <{prompt} "

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cpr_nb.frames.mapping import Template
     from cpr_nb.handles.session import Session
     from cpr_nb.handles.task import Task
+    from cpr_nb.launching.rerun import RerunTask
     from cpr_nb.worktrees.merging import MergeReport
 
     Folder = str | os.PathLike[str]
@@ -46,7 +47,7 @@ class CprAccessor:
 
     def map(self, template: Template, **options: Any) -> Any:
         """Starts a task a row: `cpr_nb.map` with this frame."""
-        from cpr_nb.launching.from_frame import map as map_rows
+        from cpr_nb.handles.launch import map as map_rows
 
         return map_rows(template, self._frame, **options)
 
@@ -71,10 +72,10 @@ class CprAccessor:
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> s.tasks_df().query("not ok").cpr.retry(model="opus")  # doctest: +SKIP
         """
-        from cpr_nb.launching.rerun import Again, again
-
         tasks = self._tasks(results_dir, "retried")
-        return again([Again(task) for task in tasks], options) if tasks else NoSession(self._frame)
+        if not tasks:
+            return NoSession(self._frame)
+        return _rerun([task.to_rerun() for task in tasks], options)
 
     def cancel(self, *, results_dir: Folder | None = None) -> int:
         """Ends the tasks of these rows with their process trees; what is written stays.
@@ -119,7 +120,6 @@ class CprAccessor:
             >>> high.cpr.follow_up("Fix the {bugs} bugs", worktree=True)  # doctest: +SKIP
         """
         from cpr_nb.frames import mapping
-        from cpr_nb.launching.rerun import Again, again
 
         tasks = self._tasks(results_dir, "followed up", once=True)
         if not tasks:
@@ -129,10 +129,10 @@ class CprAccessor:
             warnings.warn(warning, stacklevel=2)
         words = mapping.said(template, self._frame)
         wanted = [
-            Again(task, element["prompt"], said)
+            task.to_rerun(element["prompt"], said)
             for task, (element, _, _), said in zip(tasks, made, words, strict=True)
         ]
-        return again(wanted, options, mapping.asked_columns(self._frame))
+        return _rerun(wanted, options, mapping.asked_columns(self._frame))
 
     def merge(
         self,
@@ -198,3 +198,12 @@ class CprAccessor:
             if (name, str(task_id)) not in tasks:
                 raise TaskNotFound(f"session {name} has no task {task_id!r}")
         return [tasks[name, str(task_id)] for name, task_id in dict.fromkeys(ids)]
+
+
+def _rerun(tasks: list[RerunTask], options: dict[str, Any], frame: Any = None) -> Session:
+    from cpr_nb.handles.session import Session
+    from cpr_nb.launching.rerun import plan_rerun
+    from cpr_nb.launching.reuse import pop_reuse
+
+    reuse = pop_reuse(options)
+    return Session.from_plan(plan_rerun(tasks, options, frame), reuse=reuse)

@@ -150,7 +150,9 @@ def _script() -> dict[str, Any]:
 @contextlib.contextmanager
 def _caught() -> Iterator[tuple[Session, dict[str, str]]]:
     """The session while two of its tasks run a tool, and the environment that it has."""
-    from cpr_nb.launching import plan
+    from cpr_nb.handles.session import Session
+    from cpr_nb.launching.plan import plan_launch
+    from cpr_nb.launching.start import start
     from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
     with tempfile.TemporaryDirectory() as folder, ScriptedApi(_script()) as api:
@@ -161,7 +163,7 @@ def _caught() -> Iterator[tuple[Session, dict[str, str]]]:
         for name in ("token", "roles"):
             os.mkfifo(shop / "tests" / f"test_{name}.fifo")
         env = cli_environment(api.url, home, path=os.environ.get("PATH"))
-        planned = plan.plan(
+        planned = plan_launch(
             [f"Review auth/{name}.py" for name in _FILES],
             {
                 "results_dir": shop / "results",
@@ -172,7 +174,7 @@ def _caught() -> Iterator[tuple[Session, dict[str, str]]]:
             },
             environ=env,
         )
-        session = planned.start()
+        session = Session.from_started(start(planned))
         try:
             tools: set[int] = set()
             while len(tools) < 2:

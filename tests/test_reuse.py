@@ -22,7 +22,11 @@ from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 import cpr_nb.pandas
-from cpr_nb.launching import defaults, rerun, reuse
+from cpr_nb.handles.session import Session
+from cpr_nb.launching import defaults, reuse
+from cpr_nb.launching.plan import LaunchPlan
+from cpr_nb.launching.rerun import plan_rerun
+from cpr_nb.launching.start import StartedSession
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views import lineage
 
@@ -289,7 +293,7 @@ def test_a_type_is_known_of_the_task_that_helped(by_default: None) -> None:
 
     session = cpr.launch([answered(0), answered(1)], schema=Bugs).wait(LIMIT_S)
     session.retry(all_tasks=True).wait(LIMIT_S)
-    again = rerun.again([rerun.Again(session[1])], {})
+    again = Session.from_plan(plan_rerun([session[1].to_rerun()], {}), reuse=True)
     assert again[1].result() == Bugs(1) and again.answer_types.keys() == {again[1].id}
     assert n_sessions() == 2
 
@@ -305,7 +309,7 @@ def test_an_interrupted_one_is_told_so(
     processes.await_lock(session.path / "runner.lock")
     again = cpr.launch([prompt])
     assert again.id == session.id
-    assert "it is interrupted; .resume() goes on with it" in "".join(capsys.readouterr())
+    assert "it is interrupted; .resume() resumes it" in "".join(capsys.readouterr())
     stub.release("held")
     assert again.resume().wait(LIMIT_S).done()
 
@@ -327,15 +331,15 @@ def test_sessions_are_read_once_however_many_rows(
 
 def test_two_kernels_at_once_pay_once(monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(2)
-    find = reuse.find
+    find_same = reuse._find_same
 
-    def look(planned: Any) -> cpr.Session | None:
-        found = find(planned)
+    def find_both(plan: LaunchPlan) -> StartedSession | None:
+        session = find_same(plan)
         with contextlib.suppress(threading.BrokenBarrierError):
             together.wait(0.5)  # both have looked, if nothing keeps the second from it
-        return found
+        return session
 
-    monkeypatch.setattr(reuse, "find", look)
+    monkeypatch.setattr(reuse, "_find_same", find_both)
     with ThreadPoolExecutor(2) as kernels:
         futures = [kernels.submit(cpr.launch, ["a"], reuse=True) for _ in range(2)]
     assert len({future.result().wait(LIMIT_S).id for future in futures}) == 1

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
-from cpr_nb.runner.detach import start_runner
+from cpr_nb.model.errors import LaunchError
+from cpr_nb.runner import __file__ as _package_file
+from cpr_nb.runner.process import open_prompt
 from cpr_nb.store.layout import SessionPaths
+
+_MAIN = Path(_package_file).absolute().parent / "__main__.py"
 
 
 class LocalExecutor:
-    """The default: one detached runner process a session, on this machine."""
+    """The default: one detached runner process per session, on this machine."""
 
     name = "local"
 
@@ -22,5 +31,60 @@ class LocalExecutor:
         *,
         settle: bool = False,
     ) -> int:
-        """See `cpr_nb.executors.base.Executor.start`."""
-        return start_runner(paths, lock_fd, environ, task_env, settle=settle)
+        """Starts a runner that outlives us, and waits until it is up; see `Executor.start`.
+
+        It gets a session of its own (``setsid``) and the lock's descriptor, but none of our
+        terminal, so it survives our exit, SIGHUP and a closed terminal.
+        """
+        ready_fd, write_fd = os.pipe()
+        try:
+            runner = _spawn(paths, lock_fd, write_fd, environ, task_env, settle=settle)
+        except OSError as error:
+            os.close(ready_fd)
+            raise LaunchError(f"can't start the runner {sys.executable}: {error}") from error
+        finally:
+            os.close(write_fd)
+        with os.fdopen(ready_fd, "rb") as ready:
+            reply = ready.read().decode("utf-8", "replace")
+        runner.wait()  # it forked: the runner is nobody's child, so it leaves no zombie with us
+        word, _, pid = reply.partition(" ")
+        if word != "ok":
+            raise LaunchError(
+                f"the runner did not come up: {reply or 'it said nothing'}; see {paths.log}",
+                paths.log,
+            )
+        return int(pid)
+
+
+def _spawn(
+    paths: SessionPaths,
+    lock_fd: int,
+    ready_fd: int,
+    environ: Mapping[str, str],
+    task_env: Mapping[str, Mapping[str, str]],
+    *,
+    settle: bool,
+) -> subprocess.Popen[bytes]:
+    """Starts the runner's process; it reports on ``ready_fd`` when it is up.
+
+    Raises:
+        OSError: If it can't be started.
+    """
+    log_fd = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    secrets_fd = open_prompt(json.dumps(task_env).encode())
+    argv = [sys.executable, "-I", "-S", "-X", "utf8", str(_MAIN)]
+    argv += [paths.root, str(lock_fd), str(ready_fd), *(["settle"] if settle else [])]
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own program
+            argv,
+            cwd="/",
+            env=environ,
+            stdin=secrets_fd,
+            stdout=log_fd,
+            stderr=log_fd,
+            start_new_session=True,
+            pass_fds=(lock_fd, ready_fd),
+        )
+    finally:
+        os.close(log_fd)
+        os.close(secrets_fd)

@@ -21,6 +21,7 @@ from cpr_nb.frames.tables import TABLES
 from cpr_nb.frames.tasks import add_session, columns_of
 from cpr_nb.model import states as words
 from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.public import public
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot
@@ -58,7 +59,7 @@ class TableFunction(Protocol):
 
 def _typed(function: Callable[..., Any]) -> TableFunction:
     """What a type checker sees of a function that makes a table."""
-    return cast(TableFunction, function)
+    return cast(TableFunction, public(function))
 
 
 # -- all sessions ---------------------------------------------------------------------------

@@ -1,35 +1,31 @@
-"""What a session's tasks have left on their branches: tables, conflicts, merging, cleaning."""
+"""The branches that a session's tasks left: tables, conflicts, merging, cleaning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model.errors import SessionNotUsable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cpr_nb.handles.session import Session
     from cpr_nb.worktrees.cleaning import CleanReport
     from cpr_nb.worktrees.merging import MergeReport
 
 
-class Branches:
+class SessionBranches(SessionTasks):
     """The methods of a `Session` that concern the branches of its tasks."""
-
-    @property
-    def _me(self) -> Session:
-        return self  # type: ignore[return-value]  # it is never anything else
 
     def worktrees_df(self, into: str | None = None) -> pd.DataFrame:
         """The branches and worktrees of the tasks.
 
         Args:
-            into: The branch that they are compared with; default the main checkout's.
+            into: The branch to compare them with; default the main checkout's.
 
         Returns:
-            A row a branch: its worktree, what that takes, whether it is dirty, how far the
+            One row per branch: its worktree and that one's size, whether it is dirty, how far the
             branch is ahead and behind, whether it is merged.
 
         Raises:
@@ -38,22 +34,22 @@ class Branches:
         from cpr_nb.frames.columns import WORKTREES, table
         from cpr_nb.worktrees.listing import worktrees
 
-        rows = worktrees([self._me.paths.root], into=into)
+        rows = worktrees([self.paths.root], into=into)
         return table((row._asdict() for row in rows), WORKTREES)
 
     def conflicts_df(
         self, tasks: Iterable[str] | None = None, into: str | None = None
     ) -> pd.DataFrame:
-        """Which pairs of branches, and which against the target, would conflict.
+        """The pairs of branches that would conflict, with each other or with the target.
 
-        Nothing is touched.
+        Changes nothing.
 
         Args:
             tasks: The ids of tasks; default those that succeeded.
             into: The target; default the main checkout's current branch.
 
         Returns:
-            A row a conflict; none if everything can be merged.
+            One row per conflict; none if everything can be merged.
 
         Raises:
             SessionNotUsable: If no task has left a branch.
@@ -62,16 +58,16 @@ class Branches:
         from cpr_nb.frames.columns import CONFLICTS, table
         from cpr_nb.worktrees.conflicts import conflicts
 
-        told = conflicts([self._me.paths.root], self._branch_ids(tasks), into=into)
+        forecast = conflicts([self.paths.root], self._branch_ids(tasks), into=into)
         rows = [
             {
                 "branch": conflict.left,
                 "other": conflict.right,
-                "other_is_target": conflict.right == told.into,
+                "other_is_target": conflict.right == forecast.into,
                 "n_files": len(conflict.files),
                 "files": list(conflict.files),
             }
-            for conflict in (*told.against_target, *told.between)
+            for conflict in (*forecast.against_target, *forecast.between)
         ]
         return table(rows, CONFLICTS)
 
@@ -83,9 +79,9 @@ class Branches:
         order: str = "fewest-conflicts",
         dry_run: bool = False,
     ) -> MergeReport:
-        """Merges the branches of tasks, one at a time, until one conflicts.
+        """Merges the branches of tasks one at a time, until one conflicts.
 
-        Each is merged in a temporary worktree: the target, and the checkout that it is in, move
+        Each is merged in a temporary worktree. The target, and the checkout that it is in, move
         only when a merge is complete.
 
         Args:
@@ -95,11 +91,12 @@ class Branches:
             dry_run: Do everything but move the target.
 
         Returns:
-            What was merged, what was left aside, where it stopped and what to do then.
+            What was merged, what was skipped, where it stopped and what to do then.
 
         Raises:
             SessionNotUsable: If no task has left a branch.
-            WorktreeError: If the target can't be merged into, for its checkout has changes, say.
+            WorktreeError: If the target can't be merged into, for example because its checkout has
+                changes.
 
         Example:
             >>> import cpr_nb as cpr
@@ -107,8 +104,8 @@ class Branches:
         """
         from cpr_nb.worktrees.merging import merge
 
-        wanted = self._branch_ids(tasks)
-        return merge([self._me.paths.root], wanted, into=into, order=order, dry_run=dry_run)
+        task_ids = self._branch_ids(tasks)
+        return merge([self.paths.root], task_ids, into=into, order=order, dry_run=dry_run)
 
     def clean(
         self,
@@ -117,32 +114,32 @@ class Branches:
         into: str | None = None,
         dry_run: bool = False,
     ) -> CleanReport:
-        """Removes worktrees and merged branches; what would be lost stays, and is told.
+        """Removes worktrees and merged branches. What would be lost stays, and is reported.
 
         Args:
-            tasks: The ids of tasks: only theirs, and these also if that loses something; default
-                all, without loss.
+            tasks: The ids of tasks: only theirs are removed, even if that loses work. Default: all,
+                without loss.
             into: The branch that the others must be merged into; default the main checkout's.
-            dry_run: Only tell.
+            dry_run: Only report what would be removed.
 
         Returns:
-            What was removed, and what stays and why.
+            What was removed, what stays, and why.
 
         Raises:
-            WorktreeError: If a task that is named never had a worktree.
+            WorktreeError: If a given task never had a worktree.
         """
         from cpr_nb.worktrees.cleaning import clean
 
-        named = None if tasks is None else [self._me.task(task).id for task in tasks]
-        return clean([self._me.paths.root], named, into=into, dry_run=dry_run)
+        task_ids = None if tasks is None else [self.task(task).id for task in tasks]
+        return clean([self.paths.root], task_ids, into=into, dry_run=dry_run)
 
     def _branch_ids(self, tasks: Iterable[str] | None) -> list[str]:
-        """The tasks whose branches are meant: those that are named, else those that succeeded."""
+        """The ids of the given tasks, or else of those that succeeded."""
         if tasks is not None:
-            return [self._me.task(task).id for task in tasks]
-        ids = [task.id for task in self._me.refresh() if task.ok and task.fields.get("branch")]
+            return [self.task(task).id for task in tasks]
+        ids = [task.id for task in self.refresh() if task.ok and task.fields.get("branch")]
         if not ids:
             raise SessionNotUsable(
-                f"no task of {self._me.id} has succeeded on a branch of its own (worktree=True)"
+                f"no task of {self.id} has succeeded on a branch of its own (worktree=True)"
             )
         return ids

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cpr_nb.handles.collection import SessionTasks
+
 if TYPE_CHECKING:
     from cpr_nb.display.charts.svg import Chart
-    from cpr_nb.handles.session import Session
     from cpr_nb.store.read import Snapshot
 
 
-class Charts:
+class SessionCharts(SessionTasks):
     """The methods of a `Session` that draw it."""
-
-    if TYPE_CHECKING:
-
-        def refresh(self) -> Session: ...
 
     def timeline(self) -> Chart:
         """When each task ran, how many ran at once, and what it cost as time went on.

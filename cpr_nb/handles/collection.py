@@ -1,56 +1,118 @@
-"""The tasks of a session as they end."""
+"""The tasks of a session: by number, by id, and as they end."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from typing import Self
 
 from cpr_nb.handles import waiting
-from cpr_nb.handles.task import Task, deadline
-from cpr_nb.model import states
+from cpr_nb.handles.core import SessionCore
+from cpr_nb.handles.task import Task
+from cpr_nb.model import errors, states
 
-if TYPE_CHECKING:
-    from cpr_nb.handles.session import Session
+
+class SessionTasks(SessionCore):
+    """The methods of a `Session` that return its tasks."""
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All its tasks, in order."""
+        return [Task(self, index) for index in range(len(self))]
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
+
+    def __getitem__(self, index: int) -> Task:
+        return self.tasks[index]
+
+    def task(self, wanted: str | int) -> Task:
+        """A task by its id, a unique prefix of it, or its number from 1.
+
+        Raises:
+            TaskNotFound: If there is no such task, or the prefix fits several.
+        """
+        ids = [str(task.get("transaction_id", "")) for task in self._snapshot.tasks or ()]
+        if isinstance(wanted, int) or (wanted.isdigit() and wanted not in ids):
+            number = int(wanted)
+            if 1 <= number <= len(self):
+                return Task(self, number - 1)
+        else:
+            matches = [index for index, task_id in enumerate(ids) if task_id == wanted]
+            matches = matches or [i for i, task_id in enumerate(ids) if task_id.startswith(wanted)]
+            if len(matches) == 1 and wanted:
+                return Task(self, matches[0])
+        raise errors.TaskNotFound(f"session {self.id} has no task {wanted!r}, or several")
+
+    def as_completed(self, timeout: float | None = None) -> AsCompleted:
+        """The tasks as they end, for ``for`` and for ``async for``.
+
+        Args:
+            timeout: The longest wait for all of them, in seconds.
+
+        Returns:
+            An iterable of `Task`.
+
+        Raises:
+            WaitTimeout: While iterating, if they have not all ended in time.
+            SessionInterrupted: While iterating, if the runner is gone.
+        """
+        return AsCompleted(self, timeout)
+
+    def raise_for_failures(self) -> Self:
+        """Raises the error of the first task that ended without success.
+
+        Returns:
+            This session, if there is none.
+
+        Raises:
+            TaskError: If there is one.
+        """
+        for task in self.refresh():
+            if task.outcome not in (None, states.SUCCEEDED):
+                error = task.exception()
+                if error is not None:
+                    raise error
+        return self
 
 
 class AsCompleted:
     """The tasks of a session as they end; see `Session.as_completed`."""
 
-    def __init__(self, session: Session, timeout: float | None) -> None:
+    def __init__(self, session: SessionTasks, timeout: float | None) -> None:
         self._session = session
-        self._end = deadline(timeout)
-        self._told: set[int] = set()
+        self._end = waiting.deadline(timeout)
+        self._yielded: set[int] = set()
         self._ended: list[Task] = []
 
     def __iter__(self) -> Iterator[Task]:
-        while len(self._told) < len(self._session):
-            waiting.until(self._look)
+        while len(self._yielded) < len(self._session):
+            waiting.until(self._poll)
             yield from self._ended
 
     async def __aiter__(self) -> AsyncIterator[Task]:
         import asyncio
 
-        while len(self._told) < len(self._session):
+        while len(self._yielded) < len(self._session):
             for delay_s in waiting.poll_delays_s():
-                if self._look():
+                if self._poll():
                     break
                 await asyncio.sleep(delay_s)
             for task in self._ended:
                 yield task
 
-    def _look(self) -> bool:
-        """Whether tasks have ended that were not told yet; they are in ``_ended`` then."""
+    def _poll(self) -> bool:
+        """Whether more tasks have ended; they are in ``_ended`` then."""
         ended: list[Task] = []
 
         def some_ended() -> bool:
             ended.extend(
                 task
                 for task in self._session
-                if task.num not in self._told and task.state == states.ENDED
+                if task.num not in self._yielded and task.state == states.ENDED
             )
             return bool(ended)
 
-        reached = self._session.look(some_ended, self._end, "as_completed")
-        self._told.update(task.num for task in ended)
+        has_ended = self._session.poll(some_ended, self._end, "as_completed")
+        self._yielded.update(task.num for task in ended)
         self._ended = ended
-        return reached
+        return has_ended

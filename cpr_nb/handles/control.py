@@ -1,29 +1,22 @@
-"""What a session can be asked for: to stop, to pause, to go on, to run again."""
+"""Controls a session: cancel, pause, resume, retry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
-from cpr_nb.model import errors, states
+from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model.options import check_options
 from cpr_nb.store import layout, requests
 
-if TYPE_CHECKING:
-    from cpr_nb.handles.session import Session
 
-
-class Steering:
-    """The methods of a `Session` that leave requests to its runner, or start another."""
-
-    @property
-    def _me(self) -> Session:
-        return self  # type: ignore[return-value]  # it is never anything else
+class SessionControl(SessionTasks):
+    """The methods of a `Session` that leave requests for its runner, or start another."""
 
     def cancel(self) -> bool:
-        """Ends every task with its process tree; what is written stays.
+        """Cancels every task and its process tree. What is written stays.
 
-        If the session's runner is gone, it is done here and now.
+        If the session's runner is gone, this process does it.
 
         Returns:
             False if the session had ended already.
@@ -31,39 +24,39 @@ class Steering:
         Raises:
             SessionNotUsable: If claude-parallel-runner.pl wrote the session, or it can't be read.
         """
-        if self._me.done():
+        if self.done():
             return False
         self.ask("cancel", requests.cancel_name(None))
         return True
 
     def pause(self) -> None:
-        """Starts nothing more until `resume`; what runs goes on.
+        """Starts no more tasks until `resume`; those that run continue.
 
         Raises:
-            SessionNotUsable: If no runner works on it.
+            SessionNotUsable: If it has no runner.
         """
         self._require_runner("pause")
-        requests.leave(self._me.paths, layout.PAUSE)
+        requests.leave(self.paths, layout.PAUSE)
 
     @property
     def max_parallel(self) -> int:
-        """How many tasks may run at once; 0 for no limit. It can be changed while they run."""
-        return self._me.refresh().snapshot.count("max_parallel")
+        """How many tasks may run at once; 0 for no limit. Can be changed while they run."""
+        return self.refresh().snapshot.count("max_parallel")
 
     @max_parallel.setter
     def max_parallel(self, value: int) -> None:
         checked = check_options({"max_parallel": value})["max_parallel"]
         self._require_runner("set max_parallel of")
-        requests.leave(self._me.paths, layout.MAX_PARALLEL, str(checked))
+        requests.leave(self.paths, layout.MAX_PARALLEL, str(checked))
 
-    def resume(self, env: Mapping[str, str] | None = None) -> Session:
-        """Goes on after an interruption, a pause, or before a limit is over.
+    def resume(self, env: Mapping[str, str] | None = None) -> Self:
+        """Resumes after an interruption or a pause, or before a limit is over.
 
-        Of an interrupted session, what has ended stays as it is; an agent that still runs is
-        taken over; one that was cut off goes on with its conversation.
+        In an interrupted session, tasks that have ended stay as they are. An agent that still
+        runs is taken over. One that was cut off continues its conversation.
 
         Args:
-            env: Values of variables that the launch was given: they are not stored.
+            env: Values of the environment variables that the launch was given; they are not stored.
 
         Returns:
             This session.
@@ -79,61 +72,31 @@ class Steering:
         """
         from cpr_nb.launching.resume import resume
 
-        resume(self._me, dict(env or {}))
-        return self._me.refresh()
+        resume(self.refresh().snapshot, env or {})
+        return self.refresh()
 
-    def ask(self, verb: str, request: str) -> None:
-        """Leaves a request, and carries it out if no runner is there to do so.
+    def retry(self, *, all_tasks: bool = False, **options: Any) -> Self:
+        """Runs the tasks again that ended without success, as a new session.
 
-        Args:
-            verb: What to call it in an error.
-            request: The name of the request.
-
-        Raises:
-            SessionNotUsable: If it can't be done.
-        """
-        if self._me.snapshot.state != states.INTERRUPTED:
-            self._require_runner(verb)
-            requests.leave(self._me.paths, request)
-            return
-        from cpr_nb.launching.resume import settle
-
-        settle(self._me, request)
-
-    def _require_runner(self, verb: str) -> None:
-        """Refuses what only a live runner can do."""
-        self._me.refresh()
-        if self._me.snapshot.is_legacy:
-            raise errors.SessionNotUsable(
-                f"can't {verb} {self._me.id}: claude-parallel-runner.pl wrote this session"
-            )
-        if not self._me.snapshot.is_live:
-            raise errors.SessionNotUsable(
-                f"can't {verb} {self._me.id}: it is {self._me.snapshot.state}, "
-                "no runner works on it"
-            )
-
-    def retry(self, *, all_tasks: bool = False, **options: Any) -> Session:
-        """Runs the tasks that ended without success again, as a new session.
-
-        The new session has the same prompts, ids and options, and points to this one.
+        The new session has the same prompts, ids and options, and names this one as its parent.
 
         Args:
-            all_tasks: Run those that succeeded again, too.
-            **options: Options of `cpr_nb.launch` that go before the old ones; ``reuse`` and
+            all_tasks: Whether to run those again that succeeded, too.
+            **options: Options of `cpr_nb.launch` that override the old ones; ``reuse`` and
                 ``fresh`` as there.
 
         Returns:
-            The new session; with ``reuse`` the one that was started for the same before.
+            The new session; with ``reuse``, an earlier one that did the same.
 
         Raises:
             SessionNotUsable: If nothing is to be retried, or it is a legacy session: it
                 kept only 50 characters of each prompt.
             InputError: If an option can't be right, or an environment value is missing.
         """
-        from cpr_nb.launching import reuse as reusing
         from cpr_nb.launching.rerun import plan_retry
+        from cpr_nb.launching.reuse import pop_reuse
 
-        reuse = reusing.take(options)
-        planned = plan_retry(self._me, all_tasks=all_tasks, options=options)
-        return reusing.start(planned, reuse=reuse)
+        reuse = pop_reuse(options)
+        source = self.refresh().rerun_source()
+        plan = plan_retry(source, all_tasks=all_tasks, options=options)
+        return self.from_plan(plan, reuse=reuse)

@@ -1,4 +1,4 @@
-"""What a command on no rows returns: nothing to do is no error, also in the cells after it."""
+"""The result of a command on a table without rows: the cells after it still run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class NoSession:
-    """A session without tasks that was never started; it is false.
+    """A session without tasks that was never started. It is falsy.
 
     Args:
-        table: The table without rows that was the command.
+        table: The table without rows.
 
     Example:
         >>> bool(NoSession(None)), len(NoSession(None).wait())
@@ -67,7 +67,7 @@ class NoSession:
         return self._table
 
     def retry(self, **options: Any) -> NoSession:
-        """Itself: nothing has failed."""
+        """Returns itself: nothing has failed."""
         return self
 
     def score(self, function: object, name: str = "score") -> pd.DataFrame | None:
@@ -84,5 +84,5 @@ class NoSession:
         """A table of tasks without rows."""
         from cpr_nb.frames.queries import of_tasks
 
-        made: pd.DataFrame = of_tasks("tasks_df", [], full=full)
-        return made
+        table: pd.DataFrame = of_tasks("tasks_df", [], full=full)
+        return table

@@ -1,59 +1,38 @@
-"""What a session's tasks have answered, as a table beside the frame that they are about."""
+"""The answers of a session's tasks, beside the frame that they are about."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cpr_nb.handles.session import Session
 
+class SessionResults(SessionTasks):
+    """The methods of a `Session` that concern answers."""
 
-class Results:
-    """The methods of a `Session` that concern answers.
-
-    Attributes:
-        frame: The frame that `cpr_nb.map` was given, in the process that called it.
-    """
-
-    frame: pd.DataFrame | None = None
     _score: tuple[str, Callable[[pd.Series[Any]], Any], dict[tuple[str, str], Any]] | None = None
 
-    @property
-    def _me(self) -> Session:
-        return self  # type: ignore[return-value]  # it is never anything else
-
-    def rows_frame(self) -> pd.DataFrame | None:
-        """The frame whose rows the tasks are about; None if there is none.
-
-        What JSON can't hold is text in it, unless this process has made the session.
-        """
-        if self.frame is None:
-            from cpr_nb.frames.frame_json import read
-
-            self.frame = read(self._me.paths.frame)
-        return self.frame
-
     def results_df(self, *, flatten: bool = False) -> pd.DataFrame:
-        """The frame that was mapped, joined with the answers: now, as far as they are there.
+        """The frame that was mapped, joined with the answers that exist so far.
 
-        Of a task that was retried the newest attempt counts, whichever session made it; so
-        does a follow-up that was given the same schema and succeeded.
+        The newest retry of a task counts, whichever session made it. A follow-up counts if it
+        was given the same schema and succeeded.
 
         Args:
-            flatten: Nested objects of a schema as columns of their own (``place.city``).
+            flatten: Whether nested objects of a schema become columns (``place.city``).
 
         Returns:
-            The frame's columns and index (without a frame: the prompts), a column a factor,
+            The frame's columns and index (without a frame: the prompts), one column per factor,
             ``result`` or the columns of the schema (missing unless the task succeeded), then
             ``session_id``, ``task_id``, ``ok``, ``outcome``, ``cost_usd`` (US dollars, the
-            CLI's own estimate) and ``duration_s``, of the attempt that counts. Of a `launch`, a
-            field that is called like one of these is ``answer_<field>``.
+            CLI's own estimate) and ``duration_s``, of the run that counts. For a `launch`, a
+            field with the name of one of these columns is called ``answer_<field>``.
 
         Raises:
             SessionNotUsable: If the session can't be read, or is gone.
@@ -63,54 +42,53 @@ class Results:
             >>> out = cpr.attach("3f2a").results_df()  # doctest: +SKIP
             >>> out[out.severity == "high"]  # doctest: +SKIP
         """
-        import cpr_nb.pandas  # noqa: F401 - the table is a command, too
         from cpr_nb.frames.results import results, with_score
 
-        snapshot = self._me.refresh().snapshot
+        snapshot = self.refresh().snapshot
         if snapshot.state == states.UNREADABLE:
             raise SessionNotUsable(f"can't read {snapshot.paths.root}: {snapshot.problem}")
         table = results(snapshot, self.rows_frame(), flatten=flatten)
         return table if self._score is None else with_score(table, *self._score)
 
     def score(self, function: Callable[[pd.Series[Any]], Any], name: str = "score") -> pd.DataFrame:
-        """Gives each row that has ended a score of your own; `results_df` has it from then on.
+        """Scores each row that has ended with a function of yours; `results_df` then has the score.
 
         Args:
-            function: Called once with each row of `results_df` whose task has ended; what it
-                returns is the row's score. It is called again for a row whose attempt changes.
+            function: Called once with each row of `results_df` whose task has ended. It returns
+                the row's score. It is called again for a row whose task was rerun.
             name: The column's name.
 
         Returns:
-            `results_df` with the column, and one called ``<name>_error`` that says for which
-            rows the function failed, and why.
+            `results_df` with the column, and a column ``<name>_error`` that says why the function
+            failed for a row.
 
         Raises:
-            InputError: If there is such a column already.
+            InputError: If there is a column of that name already.
 
         Example:
             >>> import cpr_nb as cpr
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> s.score(lambda row: len(row.result))  # doctest: +SKIP
         """
-        before = self._score
+        previous = self._score
         self._score = (name, function, {})
         try:
             return self.results_df()
         except Exception:
-            self._score = before
+            self._score = previous
             raise
 
     def summary(self, by: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """Compares groups of tasks: how many succeeded, how well, at what cost, how fast.
+        """Compares groups of tasks: success, score, cost and speed.
 
         Args:
-            by: The columns (or levels of the index) of `results_df` that make the groups;
-                default all factors.
+            by: The columns (or index levels) of `results_df` by which to group; default all
+                factors.
 
         Returns:
-            A row a group: ``n`` tasks, ``n_ended``, the share that is ``ok``, the mean score (if
-            there is one, see `score`) and its standard deviation, mean cost in US dollars and
-            mean duration in seconds of the ended tasks. Each share and mean has its 95 %
+            One row per group: ``n`` tasks, ``n_ended``, the share that is ``ok``, the mean score
+            (if there is one, see `score`) and its standard deviation, the mean cost in US dollars
+            and the mean duration in seconds of the ended tasks. Each share and mean has its 95 %
             confidence interval beside it, ``…_low`` to ``…_high``.
 
         Raises:
@@ -128,6 +106,6 @@ class Results:
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}
-        for index in range(len(self._me)):
-            names.update(dict.fromkeys(self._me.asked_task(index).get("factors") or ()))
+        for index in range(len(self)):
+            names.update(dict.fromkeys(self.task_spec(index).get("factors") or ()))
         return list(names)

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def until(reached: Callable[[], bool]) -> None:
-    """Looks again and again until a condition holds: often at first, then every 0.2 s.
+def until(condition: Callable[[], bool]) -> None:
+    """Checks a condition until it holds: often at first, then every 0.2 s.
 
     Args:
-        reached: The condition. What it raises ends the wait.
+        condition: What to wait for. An exception that it raises ends the wait.
 
     Raises:
         KeyboardInterrupt: After Ctrl-C, also where a loop's own handler would only have asked the
@@ -41,7 +41,7 @@ def until(reached: Callable[[], bool]) -> None:
     loop = None if owner == "ipykernel" else _running_loop()
     with _interruptible(owner):
         for delay_s in poll_delays_s():
-            if reached():
+            if condition():
                 return
             if loop is None:
                 time.sleep(delay_s)
@@ -50,11 +50,16 @@ def until(reached: Callable[[], bool]) -> None:
 
 
 def poll_delays_s() -> Iterator[float]:
-    """How long to wait between two looks at a folder: short at first, then 0.2 s."""
+    """How long to wait between two reads of a folder: short at first, then 0.2 s."""
     delay_s = 0.01
     while True:
         yield delay_s
         delay_s = min(0.2, delay_s * 1.3)
+
+
+def deadline(timeout_s: float | None) -> float | None:
+    """When a wait of some seconds ends, on the monotonic clock; None for never."""
+    return None if timeout_s is None else time.monotonic() + timeout_s
 
 
 def _running_loop() -> asyncio.BaseEventLoop | None:

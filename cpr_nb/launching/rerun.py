@@ -1,96 +1,114 @@
-"""Running tasks of sessions again, or further, as a new session that points to the old ones."""
+"""Plans a new session that reruns tasks of earlier ones: retries and follow-ups."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cpr_nb.launching import plan
-from cpr_nb.launching import reuse as reusing
+from cpr_nb.launching.merge_options import merge_options
+from cpr_nb.launching.plan import LaunchPlan, plan_launch
+from cpr_nb.launching.settings import LOCATIONS
+from cpr_nb.launching.stored import read_rerunnable, stored_values
 from cpr_nb.model import states
-from cpr_nb.model.errors import InputError, SessionNotUsable
+from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.factors import as_json
 from cpr_nb.model.identity import of_request, of_words
-from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.spec import TaskSpec, check_prompt
-from cpr_nb.store.read import is_whole, read_spec
+from cpr_nb.views.rows import task_state
 
 if TYPE_CHECKING:
-    from cpr_nb.handles.session import Session
-    from cpr_nb.handles.task import Task
-
-#: Options of a session that a new one of several old ones need not share.
-_NOT_SHARED = ("max_parallel", "name")
+    from cpr_nb.store.read import Snapshot
 
 
-class Again(NamedTuple):
-    """One task that is to go on.
+class RerunSource(NamedTuple):
+    """A session whose tasks are rerun.
 
     Args:
-        task: The task.
-        prompt: What to say to its conversation; None repeats it from its beginning.
-        words: What that was made of, by which it is known that it was said before; default the
-            prompt.
+        snapshot: The session, just read.
+        answer_types: Task id → the Python type of its answer, where this process knows one.
+        read_frame: Returns the frame whose rows its tasks are about; None if it has none.
     """
 
-    task: Task
-    prompt: str | None = None
-    words: str | None = None
+    snapshot: Snapshot
+    answer_types: Mapping[str, Any]
+    read_frame: Callable[[], Any]
+
+    @property
+    def root(self) -> str:
+        """The session's folder, by which sources are told apart."""
+        return self.snapshot.paths.root
 
 
-def plan_retry(session: Session, *, all_tasks: bool, options: dict[str, Any]) -> plan.LaunchPlan:
-    """Checks a retry without spending anything; see `Session.retry`.
+class RerunTask(NamedTuple):
+    """One task that is to run once more.
 
     Args:
-        session: The session to retry from.
-        all_tasks: Also those tasks that succeeded.
-        options: Options that go before the old ones.
+        source: Its session.
+        task_index: Its number in the session, from 0.
+        prompt: What to say in its conversation (a follow-up); None to run it from its beginning
+            (a retry).
+        template: What the prompt was made from, by which a repeated follow-up is recognised;
+            default the prompt.
+    """
+
+    source: RerunSource
+    task_index: int
+    prompt: str | None = None
+    template: str | None = None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What status.json says of the task."""
+        return (self.source.snapshot.tasks or [])[self.task_index]
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The session's id and the task's."""
+        return self.source.snapshot.session_id, str(self.status.get("transaction_id", ""))
+
+
+def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, Any]) -> LaunchPlan:
+    """Checks a retry of a session without spending anything; see `Session.retry`.
+
+    Args:
+        source: The session to retry.
+        all_tasks: Whether to run those tasks again that succeeded, too.
+        options: Options that override the old ones.
 
     Returns:
         The plan of the new session.
 
     Raises:
         SessionNotUsable: If there is nothing to retry, or the prompts are not known.
-        InputError: If a value of an environment variable is missing.
+        InputError: If the value of an environment variable is missing.
     """
-    session.refresh()
-    read_usable(session, "retry")
-    wanted = [
-        Again(task)
-        for task in session
-        if task.state == states.ENDED and (all_tasks or task.outcome != states.SUCCEEDED)
+    session_id = source.snapshot.session_id
+    read_rerunnable(source.snapshot, "retry")
+    tasks = [RerunTask(source, index) for index in range(len(source.snapshot.tasks or ()))]
+    conditions = [task_state(task.status) for task in tasks]
+    retried = [
+        task
+        for task, (state, outcome) in zip(tasks, conditions, strict=True)
+        if state == states.ENDED and (all_tasks or outcome != states.SUCCEEDED)
     ]
-    if not wanted:
-        n_left = sum(task.state != states.ENDED for task in session)
+    if not retried:
+        n_left = sum(state != states.ENDED for state, _ in conditions)
         left = f"; {n_left} have not ended, and their agents may still run" if n_left else ""
         raise SessionNotUsable(
-            f"nothing to retry in {session.id}: no task has ended without success{left}"
+            f"nothing to retry in {session_id}: no task has ended without success{left}"
         )
-    return plan_again(wanted, options)
+    return plan_rerun(retried, options)
 
 
-def again(wanted: Sequence[Again], options: dict[str, Any], frame: Any = None) -> Session:
-    """Starts a new session of tasks that ended before, or attaches to the one that did the same.
-
-    Args:
-        wanted: The tasks, at least one.
-        options: Options that go before the old ones, and ``reuse`` or ``fresh``.
-        frame: As for `plan_again`.
-    """
-    reuse = reusing.take(options)
-    return reusing.start(plan_again(wanted, options, frame), reuse=reuse)
-
-
-def plan_again(
-    wanted: Sequence[Again], options: Mapping[str, Any], frame: Any = None
-) -> plan.LaunchPlan:
-    """Checks a new session of tasks that ended before, of one session or of several.
+def plan_rerun(
+    tasks: Sequence[RerunTask], options: Mapping[str, Any], frame: Any = None
+) -> LaunchPlan:
+    """Checks a new session that reruns tasks of one session or of several.
 
     Args:
-        wanted: The tasks, at least one.
-        options: Options that go before the old ones.
+        tasks: The tasks, at least one; all are retried, or all are followed up.
+        options: Options that override the old ones.
         frame: The frame whose rows these tasks are about; default the rows that they were
             about before.
 
@@ -98,232 +116,179 @@ def plan_again(
         The plan of the new session.
 
     Raises:
-        SessionNotUsable: If a task has not ended, or what it was asked is not known.
-        InputError: If a value of an environment variable is missing, or the sessions differ in
-            what a session can have but once.
+        SessionNotUsable: If a task has not ended, or its prompt is not known.
+        InputError: If the value of an environment variable is missing, or the sessions differ in
+            an option that a session has only once.
     """
-    verb = "retry" if wanted[0].prompt is None else "follow up on"
-    sessions = list(dict.fromkeys(again.task.session for again in wanted))
-    asked = {session: read_usable(session, verb) for session in sessions}
-    merged, own = _merged({s: _options(a, options) for s, a in asked.items()}, options)
-    if verb != "retry" and "schema" not in options:
-        merged.pop("schema", None)  # another question: its answer has a form of its own
-    merged.setdefault("results_dir", str(sessions[0].path.parent))
-    tasks: list[TaskSpec] = []
-    taken: set[str] = set()
-    for number, again in enumerate(wanted):
-        told = asked[again.task.session]["tasks"][again.task.num - 1]
-        spec = _spec(again, told, {**own[again.task.session], **_own(told, options)}, options)
-        spec.task_id = _free_id(spec.task_id, taken)
-        spec.origin["row"] = number
-        tasks.append(spec)
-    parents = ",".join(session.id for session in sessions)
-    planned = plan.plan(tasks, merged, parent_session_id=parents)
-    _check_conversations(planned)
+    is_retry = tasks[0].prompt is None
+    sources = list({task.source.root: task.source for task in tasks}.values())
+    verb = "retry" if is_retry else "follow up on"
+    specs = {source.root: read_rerunnable(source.snapshot, verb) for source in sources}
+    shared, own = merge_options({k: _options(s, options) for k, s in specs.items()}, options)
+    if not is_retry and "schema" not in options:
+        shared.pop("schema", None)  # a follow-up asks something else
+    shared.setdefault("results_dir", str(Path(sources[0].root).parent))
+    task_specs = _task_specs(tasks, specs, own, options)
+    parents = ",".join(source.snapshot.session_id for source in sources)
+    plan = plan_launch(task_specs, shared, parent_session_id=parents)
+    _check_conversations(plan)
     if "schema" not in options:
-        for spec, again in zip(tasks, wanted, strict=True):
-            known = again.task.session.answer_types.get(again.task.id)
-            if known is not None:
-                planned.answer_types[spec.task_id] = known
-    checked = {name: planned.options.get(name) for name in options if name not in plan.PLACES}
-    planned.identity = of_request({**checked, "env": options.get("env") or {}})
-    planned.goes_on_from = [(again.task.session.id, again.task.id) for again in wanted]
-    factors = {name for spec in tasks for name in spec.origin.get("factors", ())}
-    if frame is not None:  # a table, which has the factors
-        frame = frame.drop(columns=list(factors), errors="ignore")
-    if frame is None or frame.columns.empty:
-        frame = _same_rows(wanted, asked)
-    if frame is not None:
-        _keep_frame(planned, frame, factors, further=verb != "retry")
-    return planned
+        _keep_answer_types(plan, tasks)
+    overriding = {name: plan.options.get(name) for name in options if name not in LOCATIONS}
+    plan.identity = of_request({**overriding, "env": options.get("env") or {}})
+    plan.parents = [task.ids for task in tasks]
+    _keep_frame(plan, tasks, specs, frame)
+    return plan
 
 
-def _same_rows(wanted: Sequence[Again], asked: Mapping[Session, dict[str, Any]]) -> Any:
-    """The rows of the sessions' frames that these tasks are about; None if one has no frame."""
-    from cpr_nb.frames.frame_json import take
-
-    frames = {session: session.rows_frame() for session in asked}
-    rows = []
-    for again in wanted:
-        frame = frames[again.task.session]
-        row = asked[again.task.session]["tasks"][again.task.num - 1].get("row")
-        if frame is None or not isinstance(row, int) or not 0 <= row < len(frame):
-            return None
-        rows.append((frame, row))
-    return take(rows)
+def _options(spec: Mapping[str, Any], overriding: Mapping[str, Any]) -> dict[str, Any]:
+    """A session's own options, with the values of its environment variables."""
+    env = stored_values(spec.get("env_names", []), overriding.get("env") or {})
+    return {**spec["options"], "cwd": spec["cwd"], **({"env": env} if env else {})}
 
 
-def _keep_frame(planned: plan.LaunchPlan, frame: Any, factors: set[str], *, further: bool) -> None:
-    from cpr_nb.frames.frame_json import encode
-    from cpr_nb.frames.mapping import answer_names, check_answers
-
-    if further:  # it may ask for the same columns anew
-        newer = answer_names(planned.options.get("schema"))
-        frame = frame.drop(columns=newer, errors="ignore")
-    check_answers(frame, planned.schemas(), factors)
-    planned.frame, planned.kept_frame = frame, encode(frame)
+# -- the tasks ------------------------------------------------------------------------------
 
 
-def read_usable(session: Session, verb: str) -> dict[str, Any]:
-    """What a session was asked, if that can be asked again.
-
-    Raises:
-        SessionNotUsable: If it can't.
-    """
-    if session.snapshot.is_legacy:
-        raise SessionNotUsable(
-            f"can't {verb} {session.id}: "
-            "claude-parallel-runner.pl kept only 50 characters of each prompt"
-        )
-    check_ours(session, verb)
-    asked = read_spec(session.paths)
-    if not is_whole(asked) or len(asked["tasks"]) < len(session):
-        raise SessionNotUsable(
-            f"can't {verb} {session.id}: its session.json can't be read, or says too little"
-        )
-    if asked.get("own_environment"):
-        raise SessionNotUsable(
-            f"can't {verb} {session.id}: it ran in an environment of its own (such as the demo's), "
-            "which is not kept"
-        )
-    return asked
+def _task_specs(
+    tasks: Sequence[RerunTask],
+    specs: Mapping[str, Mapping[str, Any]],
+    own: Mapping[str, Mapping[str, Any]],
+    overriding: Mapping[str, Any],
+) -> list[TaskSpec]:
+    task_specs = []
+    used_ids: set[str] = set()
+    for row, task in enumerate(tasks):
+        stored = specs[task.source.root]["tasks"][task.task_index]
+        options = {**own[task.source.root], **_task_options(stored, overriding)}
+        task_spec = _task_spec(task, stored, options, overriding)
+        task_spec.task_id = _free_id(task_spec.task_id, used_ids)
+        task_spec.origin["row"] = row
+        task_specs.append(task_spec)
+    return task_specs
 
 
-def check_ours(session: Session, verb: str) -> None:
-    """Refuses a session that somebody else could have written: it says what is executed.
-
-    Args:
-        session: The session.
-        verb: What is to be done with it.
-
-    Raises:
-        SessionNotUsable: If its folder or its session.json is a link, another user's, or may be
-            written by others.
-    """
-    for path in (session.path, session.path / "session.json"):
-        try:
-            status = path.lstat()
-        except OSError:
-            continue  # what is not there can't be executed
-        if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise SessionNotUsable(
-                f"can't {verb} {session.id}: {path} is a link, another user's, or others may "
-                "write it: it says what is executed"
-            )
+def _task_options(stored: Mapping[str, Any], overriding: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's own options, with the values of its environment variables."""
+    options = {k: v for k, v in stored.get("options", {}).items() if k not in overriding}
+    if stored.get("env_names"):
+        options["env"] = stored_values(stored["env_names"], overriding.get("env") or {})
+    return options
 
 
-def _options(asked: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A session's own options, with the values of its variables."""
-    env = stored_values(asked.get("env_names", []), given.get("env") or {})
-    return {**asked["options"], "cwd": asked["cwd"], **({"env": env} if env else {})}
-
-
-def _merged(
-    options: Mapping[Session, dict[str, Any]], given: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[Session, dict[str, Any]]]:
-    """The options of a session that goes on from several: what they share, what is each one's."""
-    merged: dict[str, Any] = {}
-    own: dict[Session, dict[str, Any]] = {session: {} for session in options}
-    for name in dict.fromkeys(name for mine in options.values() for name in mine):
-        values = [mine.get(name) for mine in options.values()]
-        if name in given and name != "env":
-            continue
-        if all(value == values[0] for value in values):
-            merged[name] = values[0]
-        elif name not in OPTIONS or OPTIONS[name].per_task:
-            for session, mine in options.items():
-                if name in mine:
-                    own[session][name] = mine[name]
-        elif name not in _NOT_SHARED:
-            raise InputError(f"the sessions have a different {name} each: give it", name)
-    return {**merged, **{k: v for k, v in given.items() if k != "env"}}, own
-
-
-def _own(told: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's own options, with the values of its variables."""
-    own = {k: v for k, v in told.get("options", {}).items() if k not in given}
-    names = told.get("env_names", [])
-    if names:
-        own["env"] = stored_values(names, given.get("env") or {})
-    return own
-
-
-def _spec(
-    again: Again, told: dict[str, Any], own: dict[str, Any], given: Mapping[str, Any]
+def _task_spec(
+    task: RerunTask,
+    stored: Mapping[str, Any],
+    options: dict[str, Any],
+    overriding: Mapping[str, Any],
 ) -> TaskSpec:
-    task = again.task
-    if task.state != states.ENDED:
+    session_id, task_id = task.ids
+    if task_state(task.status)[0] != states.ENDED:
         raise SessionNotUsable(
-            f"task {task.id} of {task.session.id} has not ended: its agent may still run"
+            f"task {task_id} of {session_id} has not ended: its agent may still run"
         )
-    spec = TaskSpec(told["id"], told["prompt"], own, f"task {told['id']}")
-    spec.origin["parent"] = {"session_id": task.session.id, "task_id": task.id}
-    factors = told.get("factors")
+    spec = TaskSpec(stored["id"], stored["prompt"], options, f"task {stored['id']}")
+    spec.origin["parent"] = {"session_id": session_id, "task_id": task_id}
+    factors = stored.get("factors")
     if factors:
-        spec.origin["factors"] = as_json({k: given.get(k, level) for k, level in factors.items()})
-    if again.prompt is not None:
-        if task.conversation_id is None:
-            raise SessionNotUsable(
-                f"task {task.id} of {task.session.id} has no conversation to go on with: it "
-                f"{task.outcome} ({task.reason})"
-            )
-        spec.prompt = check_prompt(again.prompt, f"{spec.where}: what to say")
-        said = of_words(again.prompt if again.words is None else again.words)
-        spec.origin |= {"follows": task.conversation_id, "is_follow_up": True, "said": said}
-        if "schema" not in given:
-            own.pop("schema", None)
-    elif told.get("follows"):
-        spec.origin["follows"] = told["follows"]
+        levels = {name: overriding.get(name, level) for name, level in factors.items()}
+        spec.origin["factors"] = as_json(levels)
+    if task.prompt is not None:
+        _follow_up(spec, task, task.prompt)
+        if "schema" not in overriding:
+            options.pop("schema", None)
+    elif stored.get("follows"):
+        spec.origin["follows"] = stored["follows"]
     return spec
 
 
-def _check_conversations(planned: plan.LaunchPlan) -> None:
-    """Refuses to go on with a conversation of which the CLI has no transcript any more."""
-    folders: dict[str, set[str]] = {}
-    for spec in planned.tasks:
+def _follow_up(spec: TaskSpec, task: RerunTask, prompt: str) -> None:
+    """Lets a task continue the conversation of its parent."""
+    conversation_id = task.status.get("conversation_id")
+    if not conversation_id:
+        session_id, task_id = task.ids
+        raise SessionNotUsable(
+            f"task {task_id} of {session_id} has no conversation to continue: it "
+            f"{task_state(task.status)[1]} ({task.status.get('reason', 'unknown')})"
+        )
+    spec.prompt = check_prompt(prompt, f"{spec.where}: what to say")
+    words = of_words(prompt if task.template is None else task.template)
+    spec.origin |= {"follows": str(conversation_id), "is_follow_up": True, "said": words}
+
+
+def _free_id(task_id: str, used_ids: set[str]) -> str:
+    """The id, or with a number if another task of the new session has it."""
+    free, number = task_id, 1
+    while free.casefold() in used_ids:
+        number += 1
+        free = f"{task_id}-{number}"
+    used_ids.add(free.casefold())
+    return free
+
+
+def _check_conversations(plan: LaunchPlan) -> None:
+    """Refuses to continue a conversation of which the CLI has no transcript any more."""
+    transcripts: dict[str, set[str]] = {}  # the CLI's folder → the conversations in it
+    for spec in plan.tasks:
         follows = spec.origin.get("follows")
         if follows is None:
             continue
-        changed = {**planned.options.get("env", {}), **spec.options.get("env", {})}
-        environ = {**planned.environ, **changed}
+        overriding = {**plan.options.get("env", {}), **spec.options.get("env", {})}
+        environ = {**plan.environ, **overriding}
         home = environ.get("CLAUDE_CONFIG_DIR") or f"{environ.get('HOME', '')}/.claude"
-        if home not in folders:
-            folders[home] = {path.stem for path in Path(home, "projects").glob("*/*.jsonl")}
-        if follows not in folders[home]:
+        if home not in transcripts:
+            transcripts[home] = {path.stem for path in Path(home, "projects").glob("*/*.jsonl")}
+        if follows not in transcripts[home]:
             raise SessionNotUsable(
                 f"{spec.where}: its conversation {follows} is not in {home}/projects any more; "
                 "retry begins a new one"
             )
 
 
-def _free_id(task_id: str, taken: set[str]) -> str:
-    """The id, or with a number if another task of the new session has it."""
-    free, number = task_id, 1
-    while free.casefold() in taken:
-        number += 1
-        free = f"{task_id}-{number}"
-    taken.add(free.casefold())
-    return free
+# -- answers and frames ---------------------------------------------------------------------
 
 
-def stored_values(names: list[str], given: dict[str, str]) -> dict[str, str]:
-    """The values of variables of which only the names are stored.
+def _keep_answer_types(plan: LaunchPlan, tasks: Sequence[RerunTask]) -> None:
+    for spec, task in zip(plan.tasks, tasks, strict=True):
+        answer_type = task.source.answer_types.get(task.ids[1])
+        if answer_type is not None:
+            plan.answer_types[spec.task_id] = answer_type
 
-    Args:
-        names: The variables that a session was given.
-        given: Values that are given now; those of this process come second.
 
-    Raises:
-        InputError: If one has no value.
-    """
-    values = dict(given)
-    for name in names:
-        if name not in values:
-            if name not in os.environ:
-                raise InputError(
-                    f"the session set {name}, and its value is not stored: give it again "
-                    f"with --env {name}=VALUE (env={{{name!r}: …}})",
-                    "env",
-                )
-            values[name] = os.environ[name]
-    return values
+def _keep_frame(
+    plan: LaunchPlan,
+    tasks: Sequence[RerunTask],
+    specs: Mapping[str, Mapping[str, Any]],
+    frame: Any,
+) -> None:
+    """Gives the plan the frame that its tasks are about, if there is one."""
+    factors = {name for spec in plan.tasks for name in spec.origin.get("factors", ())}
+    if frame is not None:  # a table of results has a column per factor
+        frame = frame.drop(columns=list(factors), errors="ignore")
+    if frame is None or frame.columns.empty:
+        frame = _original_rows(tasks, specs)
+    if frame is None:
+        return
+    from cpr_nb.frames import frame_json, mapping
+
+    if tasks[0].prompt is not None:  # a follow-up may ask for the same columns again
+        names = mapping.answer_names(plan.options.get("schema"))
+        frame = frame.drop(columns=names, errors="ignore")
+    mapping.check_answers(frame, plan.schemas(), factors)
+    plan.frame, plan.frame_json = frame, frame_json.encode(frame)
+
+
+def _original_rows(tasks: Sequence[RerunTask], specs: Mapping[str, Mapping[str, Any]]) -> Any:
+    """The rows of the sessions' frames that these tasks are about; None if one has no frame."""
+    from cpr_nb.frames.frame_json import take
+
+    frames = {task.source.root: task.source for task in tasks}
+    by_root = {root: source.read_frame() for root, source in frames.items()}
+    rows = []
+    for task in tasks:
+        frame = by_root[task.source.root]
+        row = specs[task.source.root]["tasks"][task.task_index].get("row")
+        if frame is None or not isinstance(row, int) or not 0 <= row < len(frame):
+            return None
+        rows.append((frame, row))
+    return take(rows)

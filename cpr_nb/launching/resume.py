@@ -1,30 +1,28 @@
-"""Going on with a session: after its runner was killed, after a pause, before a limit ends."""
+"""Resumes a session: after its runner was killed, after a pause, or before a limit ends."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from cpr_nb.executors.local import LocalExecutor
-from cpr_nb.launching.rerun import check_ours, stored_values
+from cpr_nb.launching.stored import check_environment, check_owner, stored_values
 from cpr_nb.model import states
+from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
-from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import layout, requests
-from cpr_nb.store.read import is_locked, is_whole, read_session, read_spec
+from cpr_nb.store.read import Snapshot, is_locked, is_whole, read_session, read_spec
 from cpr_nb.store.write import hold_lock
-
-if TYPE_CHECKING:
-    from cpr_nb.handles.session import Session
 
 EXECUTORS = {LocalExecutor.name: LocalExecutor}
 
 
-def resume(session: Session, env: dict[str, str]) -> None:
-    """Goes on with a session; see `Session.resume`.
+def resume(snapshot: Snapshot, env: Mapping[str, str]) -> None:
+    """Resumes a session; see `Session.resume`.
 
     Args:
-        session: The session.
+        snapshot: The session, just read.
         env: Values of environment variables that are not stored.
 
     Raises:
@@ -32,98 +30,89 @@ def resume(session: Session, env: dict[str, str]) -> None:
         InputError: If a value of ``env`` is missing.
         LaunchError: If the runner does not come up.
     """
-    state = session.state
+    state, session_id = snapshot.state, snapshot.session_id
     if state in (states.PAUSED, states.WAITING):
-        requests.leave(session.paths, layout.GO_ON)
+        requests.leave(snapshot.paths, layout.GO_ON)
         return
     if state in states.LIVE_STATES:
-        raise SessionNotUsable(f"can't resume {session.id}: it is {state} already")
+        raise SessionNotUsable(f"can't resume {session_id}: it is {state} already")
     if state in states.ENDED_STATES:
         raise SessionNotUsable(
-            f"can't resume {session.id}: it is {state}; "
-            f"cpr retry {session.id[:8]} runs again what did not succeed"
+            f"can't resume {session_id}: it is {state}; "
+            f"cpr retry {session_id[:8]} reruns what did not succeed"
         )
-    asked = _trusted(session)
-    if asked.get("own_environment"):
-        raise SessionNotUsable(
-            f"can't resume {session.id}: it ran in an environment of its own (such as the "
-            "demo's), which is not kept"
-        )
-    values = stored_values(asked.get("env_names", []), env)
+    spec = _resumable_spec(snapshot)
+    check_environment(snapshot, spec, "resume")
+    values = stored_values(spec.get("env_names", []), env)
     environ = {**clean_environment(os.environ), **values}
     task_env = {
         task["id"]: stored_values(task["env_names"], env)
-        for task in asked["tasks"]
+        for task in spec["tasks"]
         if task.get("env_names")
     }
-    _start(session, asked, environ, task_env)
+    _start_runner(snapshot, spec, environ, task_env)
 
 
-def settle(session: Session, request: str) -> None:
+def settle(snapshot: Snapshot, request: str) -> None:
     """Carries out a request to a session whose runner is gone; nothing else happens.
 
     Args:
-        session: The session.
-        request: The request.
+        snapshot: The session.
+        request: The name of the request.
 
     Raises:
         SessionNotUsable: If it can't be done.
     """
-    asked = _trusted(session)
-    requests.leave(session.paths, request)
-    _start(session, asked, clean_environment(os.environ), {}, settle=True)
+    spec = _resumable_spec(snapshot)
+    requests.leave(snapshot.paths, request)
+    _start_runner(snapshot, spec, clean_environment(os.environ), {}, settle=True)
 
 
-def _start(
-    session: Session,
-    asked: dict[str, Any],
+def _start_runner(
+    snapshot: Snapshot,
+    spec: Mapping[str, Any],
     environ: dict[str, str],
     task_env: dict[str, dict[str, str]],
     *,
     settle: bool = False,
 ) -> None:
     """Starts a runner under the session's lock: of two who try at once, one gets it."""
+    paths, refusal = snapshot.paths, f"can't resume {snapshot.session_id}: "
     try:
-        lock_fd = hold_lock(session.paths.lock, new=False)
+        lock_fd = hold_lock(paths.lock, new=False)
     except BlockingIOError:
         raise SessionNotUsable(
-            f"can't resume {session.id}: somebody else was quicker, a runner works on it"
+            f"{refusal}somebody else was quicker, a runner works on it"
         ) from None
     except OSError as error:
         raise SessionNotUsable(
-            f"can't resume {session.id}: its lock can't be taken: {error.strerror}: "
-            f"{session.paths.lock}"
+            f"{refusal}its lock can't be taken: {error.strerror}: {paths.lock}"
         ) from None
     try:
-        # Without a status the journal tells; if it tells of the end, that is written again.
-        head = read_session(session.paths.root, tasks=False).head
+        # Without a status the journal says how far it came; if it has ended, that is written again.
+        head = read_session(paths.root, tasks=False).head
         if head.get("overall_status", "running") != "running":
-            raise SessionNotUsable(f"can't resume {session.id}: it has ended meanwhile")
-        executor = EXECUTORS.get(str(asked.get("executor")), LocalExecutor)()
-        executor.start(session.paths, lock_fd, environ, task_env, settle=settle)
+            raise SessionNotUsable(f"{refusal}it has ended meanwhile")
+        executor = EXECUTORS.get(str(spec.get("executor")), LocalExecutor)()
+        executor.start(paths, lock_fd, environ, task_env, settle=settle)
     finally:
         os.close(lock_fd)
 
 
-def _trusted(session: Session) -> dict[str, Any]:
-    """What was asked, if we may run it: its folder says what is executed, and with which rights.
+def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
+    """The session's spec, if we may run it: it says what is executed, and with which rights.
 
     Raises:
         SessionNotUsable: If the folder is not ours alone, or says too little.
     """
-    refused = f"can't resume {session.id}: "
-    known = session.snapshot.state == states.INTERRUPTED and not session.snapshot.is_legacy
-    # A session whose status.json is lost has its lock still: a legacy session never had one.
-    if not known and not (session.snapshot.state == states.UNREADABLE and _has_lock(session)):
-        raise SessionNotUsable(
-            f"{refused}it is {session.snapshot.state}, and not a session of ours"
-        )
-    check_ours(session, "resume")
-    asked = read_spec(session.paths)
-    if not is_whole(asked):
-        raise SessionNotUsable(f"{refused}its session.json can't be read, or says too little")
-    return asked
-
-
-def _has_lock(session: Session) -> bool:
-    return is_locked(session.paths) is not None
+    refusal = f"can't resume {snapshot.session_id}: "
+    is_interrupted = snapshot.state == states.INTERRUPTED and not snapshot.is_legacy
+    # A session whose status.json is lost still has its lock; a legacy session never had one.
+    is_headless = snapshot.state == states.UNREADABLE and is_locked(snapshot.paths) is not None
+    if not (is_interrupted or is_headless):
+        raise SessionNotUsable(f"{refusal}it is {snapshot.state}, and not a session of ours")
+    check_owner(snapshot, "resume")
+    spec = read_spec(snapshot.paths)
+    if not is_whole(spec):
+        raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
+    return spec

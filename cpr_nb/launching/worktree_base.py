@@ -1,23 +1,24 @@
-"""Where the worktrees of a launch begin: asked before anything is spent."""
+"""The branch and commit from which the worktrees of a launch begin."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from cpr_nb.model.errors import InputError, WorktreeError
 from cpr_nb.model.spec import TaskSpec
 
-#: What a task must not set if it has no worktree.
+#: The options that a task may set only with ``worktree=True``.
 NEED_A_WORKTREE = ("base", "setup", "setup_timeout_s", "keep_worktrees", "worktree_dir")
 
 
 def find_checkouts(
     options: Mapping[str, Any], tasks: Iterable[TaskSpec]
 ) -> dict[str, dict[str, str]]:
-    """Finds branch and commit from which each task's branch will begin.
+    """Finds the branch and the commit from which each task's branch will begin.
 
-    They are those of the launch: a commit that the user makes, or a branch that they switch to,
+    They are those of the launch. A commit that the user makes, or a branch that they switch to,
     while the tasks run changes nothing.
 
     Args:
@@ -28,25 +29,29 @@ def find_checkouts(
         Task id → ``current_branch`` and ``base``, for each task that has a worktree.
 
     Raises:
-        InputError: If there can be no worktree, or an option needs one.
+        InputError: If a worktree is impossible, or an option needs one.
     """
-    found: dict[str, dict[str, str]] = {}
-    known: dict[tuple[str, str], dict[str, str]] = {}
+    by_task: dict[str, dict[str, str]] = {}
+    by_location: dict[tuple[str, str], dict[str, str]] = {}
     for task in tasks:
-        own = {**options, **task.options}
-        if not own.get("worktree"):
-            for name in NEED_A_WORKTREE:
-                if name in own:
-                    raise InputError(f"{name} needs worktree=True", task.where)
+        merged = {**options, **task.options}
+        if not merged.get("worktree"):
+            _refuse_worktree_options(merged, task.where)
             continue
-        place = (own["cwd"], own.get("base", ""))
-        if place not in known:
-            known[place] = _look(*place, task.where)
-        found[task.task_id] = known[place]
-    return found
+        location = (merged["cwd"], merged.get("base", ""))
+        if location not in by_location:
+            by_location[location] = _resolve_base(*location, task.where)
+        by_task[task.task_id] = by_location[location]
+    return by_task
 
 
-def _look(cwd: str, base: str, where: str) -> dict[str, str]:
+def _refuse_worktree_options(options: Mapping[str, Any], where: str) -> None:
+    for name in NEED_A_WORKTREE:
+        if name in options:
+            raise InputError(f"{name} needs worktree=True", where)
+
+
+def _resolve_base(cwd: str, base: str, where: str) -> dict[str, str]:
     try:
         from cpr_nb.worktrees.repo import open_repository
     except ImportError as error:  # GitPython says so when there is no git
@@ -66,6 +71,4 @@ def _look(cwd: str, base: str, where: str) -> dict[str, str]:
 
 def in_repository(cwd: str) -> bool:
     """Whether a folder is in a git checkout: a launch without worktrees then recommends them."""
-    from pathlib import Path
-
     return any((folder / ".git").exists() for folder in (Path(cwd), *Path(cwd).parents))

@@ -74,7 +74,7 @@ def _give_accessor(_: Any) -> None:
 def _show_report(report: Any, printer: Any, cycle: bool) -> None:
     from cpr_nb.cli.commands import clean, merge
 
-    lines = merge.lines if type(report).__name__ == "MergeReport" else clean.lines
+    lines = merge.report_lines if type(report).__name__ == "MergeReport" else clean.report_lines
     printer.text("\n".join(lines(report)))
 
 

@@ -109,20 +109,21 @@ def _retry(shell: InteractiveShell, args: Namespace) -> Any:
 
 def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any:
     if args.verbose or args.dry_run:
-        run.tell_plan(planned, args)
+        run.print_plan(planned, args)
     if args.dry_run:
         return None
-    from cpr_nb.launching import reuse as reusing
+    from cpr_nb.handles.session import Session
+    from cpr_nb.launching.reuse import attached_message, resolve_reuse, start_or_attach
 
-    reuse = reusing.is_wanted(args.reuse, args.fresh)
-    session, is_new = reusing.start_or_find(planned, reuse=reuse)
-    if not is_new:
-        common.note(reusing.told(session, "--fresh"))
+    started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
+    session = Session.from_started(started)
+    if not started.is_new:
+        common.note(attached_message(session.snapshot, "--fresh"))
     elif not args.json:
         print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
     if args.wait:
         _wait(shell, session, quiet=args.json)
-    return run.told(session, planned) if args.json else session
+    return run.launch_json(session, planned) if args.json else session
 
 
 def _resume(shell: InteractiveShell, args: Namespace) -> Any:
@@ -202,9 +203,9 @@ def _watch(shell: InteractiveShell, args: Namespace) -> Any:
 def _results(shell: InteractiveShell, args: Namespace) -> Any:
     session = common.open_session(args)
     tasks = session.tasks if args.task is None else [session.task(args.task)]
-    lines = [line for task in tasks for line in results.lines(session, task)]
+    lines = [line for task in tasks for line in results.task_lines(session, task)]
     text = strip_controls("\n".join(lines).rstrip())
-    return Results([results.row(task) for task in tasks], text)
+    return Results([results.task_json(task) for task in tasks], text)
 
 
 def _logs(shell: InteractiveShell, args: Namespace) -> Any:
@@ -223,9 +224,9 @@ def _merge(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _clean(shell: InteractiveShell, args: Namespace) -> Any:
-    from cpr_nb.cli.commands.clean import cleaned
+    from cpr_nb.cli.commands.clean import clean_sessions
 
-    return cleaned(args)
+    return clean_sessions(args)
 
 
 _ANSWERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {

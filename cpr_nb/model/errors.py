@@ -30,15 +30,19 @@ attributes, so that nobody has to parse words.
 
 from __future__ import annotations
 
+from cpr_nb.model.public import public
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+@public
 class CprError(Exception):
     """Root of all errors that cpr_nb raises on purpose."""
 
 
+@public
 class InputError(CprError, ValueError):
     """Prompts or options that can't be run.
 
@@ -52,6 +56,7 @@ class InputError(CprError, ValueError):
         self.where = where
 
 
+@public
 class UnknownOption(InputError):
     """An option name that does not exist.
 
@@ -68,14 +73,17 @@ class UnknownOption(InputError):
         self.nearest = tuple(nearest)
 
 
+@public
 class ClaudeNotFound(CprError):
     """The Claude Code CLI is not installed, or is not where the user said."""
 
 
+@public
 class ResultsDirError(CprError, OSError):
     """The results directory can't be created, read or written."""
 
 
+@public
 class LaunchError(CprError):
     """The runner did not come up; ``log`` is its log file, if there is one."""
 
@@ -84,14 +92,17 @@ class LaunchError(CprError):
         self.log = log
 
 
+@public
 class SessionError(CprError):
     """Something about one session."""
 
 
+@public
 class SessionNotFound(SessionError, LookupError):
     """No session has this id, prefix or name."""
 
 
+@public
 class AmbiguousSession(SessionError, LookupError):
     """A prefix or name that fits several sessions; ``candidates`` are their ids."""
 
@@ -100,14 +111,17 @@ class AmbiguousSession(SessionError, LookupError):
         self.candidates = tuple(candidates)
 
 
+@public
 class SessionNotUsable(SessionError):
     """The session exists, but what was asked can't be done with it."""
 
 
+@public
 class TaskNotFound(CprError, LookupError):
     """The session has no such task."""
 
 
+@public
 class WorktreeError(CprError):
     """Something about worktrees or branches of tasks that git can't do, or that would lose work.
 
@@ -117,14 +131,17 @@ class WorktreeError(CprError):
     reason = "worktree"
 
 
+@public
 class WaitTimeout(CprError, TimeoutError):
     """A wait gave up. The work itself goes on."""
 
 
+@public
 class SessionInterrupted(CprError):
     """The session's runner is gone before every task had ended."""
 
 
+@public
 class AnswerError(CprError, ValueError):
     """The answer of a task that succeeded does not fit the Python type that was given as schema.
 
@@ -137,6 +154,7 @@ class AnswerError(CprError, ValueError):
         super().__init__(f"{where}: {message}" if where else message)
 
 
+@public
 class TaskError(CprError):
     """A task ended without success.
 
@@ -152,21 +170,26 @@ class TaskError(CprError):
         self.reason = reason
 
 
+@public
 class TaskFailed(TaskError):
     """The task failed."""
 
 
+@public
 class TaskTimedOut(TaskError):
     """The task was ended because it took too long or was silent for too long."""
 
 
+@public
 class TaskCancelled(TaskError):
     """The task was cancelled."""
 
 
+@public
 class TaskSkipped(TaskError):
     """The task never started."""
 
 
+@public
 class TaskLost(TaskError):
     """The task's process vanished, and nothing tells how it ended."""

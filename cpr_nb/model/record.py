@@ -27,6 +27,33 @@ COUNTERS = {
 }
 
 
+def first_head(asked: dict[str, Any], n_tasks: int) -> dict[str, Any]:
+    """The head of status.json before anything ran: claude-parallel-runner.pl's fields first."""
+    options = asked.get("options", {})
+    head = {
+        "session_id": asked["session_id"],
+        "overall_status": "running",
+        "start_time": int(asked["start_time"]),
+        "total": n_tasks,
+        "completed": 0,
+        "successful": 0,
+        "schema_version": SCHEMA_VERSION,
+        "state": states.STARTING,
+        "name": asked.get("name"),
+        "created_at": asked["created_at"],
+        "cwd": asked["cwd"],
+        "max_parallel": asked["max_parallel"],
+        "permissions": options.get("permissions", "edits"),
+        "model": options.get("model"),
+        "executor": asked.get("executor"),
+        "parent_session_id": asked.get("parent_session_id"),
+        "identity": asked.get("identity"),
+        "n_pending": n_tasks,
+        "n_running": 0,
+    }
+    return {name: value for name, value in head.items() if value is not None}
+
+
 def prompt_head(prompt: str) -> str:
     """The beginning of a prompt, as claude-parallel-runner.pl keeps it.
 

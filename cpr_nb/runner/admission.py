@@ -60,7 +60,7 @@ class Admission:
         governor = self.governor
         if isinstance(event, messages.Pause):
             governor.paused = True
-        elif isinstance(event, messages.GoOn):
+        elif isinstance(event, messages.Resume):
             governor.paused = False
             governor.may_probe()
         elif isinstance(event, messages.SetParallel):

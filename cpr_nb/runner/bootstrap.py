@@ -8,17 +8,17 @@ import sys
 import time
 
 from cpr_nb.runner import process
-from cpr_nb.runner.disk_monitor import Room
+from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.history import History, read_history
 from cpr_nb.runner.loop import Loop
+from cpr_nb.runner.random_ids import chance, new_uuid
 from cpr_nb.runner.recorder import Recorder
 from cpr_nb.runner.recovery import Recovery
 from cpr_nb.runner.schedule import Schedule
-from cpr_nb.runner.session_spec import Asked
+from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.runner.starter import Starter
-from cpr_nb.runner.task_run import chance, new_uuid
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.write import utc_iso
+from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
     """
     task_env = json.loads(sys.stdin.buffer.read() or b"{}")
     paths = SessionPaths(root)
-    asked = Asked(paths.session)
+    asked = SessionSpec(paths.session)
     is_first = not os.path.exists(paths.runner)
     history = read_history(paths)
     numbers: dict[str, int] = {}
@@ -75,12 +75,14 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
         history,
         recovery,
         schedule,
-        Room(paths, lock_fd),
+        DiskMonitor(paths, lock_fd),
         settle=settle,
     )
 
 
-def _noted(asked: Asked, history: History, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _noted(
+    asked: SessionSpec, history: History, numbers: dict[str, int]
+) -> Iterator[dict[str, Any]]:
     """The tasks' unchanging fields; notes the numbers of those that have a history."""
     for base in asked.read_tasks():
         if base["transaction_id"] in history.tasks:
@@ -88,7 +90,7 @@ def _noted(asked: Asked, history: History, numbers: dict[str, int]) -> Iterator[
         yield base
 
 
-def _runner(asked: Asked) -> dict[str, Any]:
+def _runner(asked: SessionSpec) -> dict[str, Any]:
     pid = os.getpid()
     return {
         "pid": pid,

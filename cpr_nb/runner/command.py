@@ -9,29 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-#: Set for every task, unique for every attempt: what finds its processes again.
-TOKEN_VARIABLE = "CPR_TASK_TOKEN"  # noqa: S105 - a name, not a secret
-
-#: What an agent's own shell carries and its children must not: a runner that was launched
-#: by an agent is not that agent's child. (Measured: the environment of the CLI's Bash tool.)
-AGENT_VARIABLES = (
-    "CLAUDECODE",
-    "AI_AGENT",
-    "CLAUDE_PID",
-    "CLAUDE_EFFORT",
-    "CLAUDE_CODE_CHILD_NOTES_DIR",
-    "CLAUDE_CODE_CHILD_SESSION",
-    "CLAUDE_CODE_ENTRYPOINT",
-    "CLAUDE_CODE_EXECPATH",
-    "CLAUDE_CODE_MESSAGING_SOCKET",
-    "CLAUDE_CODE_MESSAGING_TOKEN",
-    "CLAUDE_CODE_SESSION_ATTENDED",
-    "CLAUDE_CODE_SESSION_ID",
-    "CPR_SESSION_ID",
-    "CPR_TASK_ID",
-    TOKEN_VARIABLE,
-)
-
 #: What an agent is told of its checkout; its prompt stays as it was written. The name itself
 #: would make the beginning of each task's requests another one: 1,200 tokens a task that are
 #: written to the prompt cache and not read from it (measured).
@@ -118,13 +95,3 @@ def build_argv(
     if "max_turns" in options:
         argv += ["--max-turns", str(options["max_turns"])]
     return argv
-
-
-def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what belongs to an agent that may have launched us.
-
-    Example:
-        >>> clean_environment({"CLAUDECODE": "1", "HOME": "/h"})
-        {'HOME': '/h'}
-    """
-    return {name: value for name, value in environ.items() if name not in AGENT_VARIABLES}

@@ -17,7 +17,7 @@ _LOOK_EVERY_S = 1.0
 _GONE_AFTER_S = 3.0
 
 
-class Room:
+class DiskMonitor:
     """Watches one session's folder.
 
     Args:

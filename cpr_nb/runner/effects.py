@@ -10,21 +10,22 @@ from cpr_nb.model.record import harvest_fields
 from cpr_nb.model.text import one_line
 from cpr_nb.runner import messages
 from cpr_nb.runner.journal import DISK_ERRORS
-from cpr_nb.runner.starter import asked_again
-from cpr_nb.runner.task_run import Flight, new_uuid
+from cpr_nb.runner.random_ids import new_uuid
+from cpr_nb.runner.starter import resume_prompt
+from cpr_nb.runner.task_run import TaskRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.runner.clock import AwakeClock
-    from cpr_nb.runner.process_table import Runs
+    from cpr_nb.runner.process_table import ProcessTable
     from cpr_nb.runner.recorder import Recorder
-    from cpr_nb.runner.session_spec import Asked
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.starter import Starter
 
 
-class Hands:
+class Effects:
     """Starts what runs for the tasks, and knows them from their first intent to their end.
 
     Args:
@@ -40,25 +41,30 @@ class Hands:
     """
 
     def __init__(
-        self, asked: Asked, recorder: Recorder, starter: Starter, runs: Runs, clock: AwakeClock
+        self,
+        asked: SessionSpec,
+        recorder: Recorder,
+        starter: Starter,
+        runs: ProcessTable,
+        clock: AwakeClock,
     ) -> None:
         self._asked = asked
         self._recorder = recorder
         self._starter = starter
         self._runs = runs
         self._clock = clock
-        self.flights: dict[int, Flight] = {}
+        self.flights: dict[int, TaskRun] = {}
         self.disk_trouble = ""
 
     def start(self, start: messages.Start) -> messages.Event:
         """Starts an attempt; returns what came of it."""
         task, number, now = start.task, start.attempt, self._clock.now()
         asked = self._asked.task(task)
-        flight = self.flights.setdefault(task, Flight(asked["id"], now))
+        flight = self.flights.setdefault(task, TaskRun(asked["id"], now))
         conversation_id, words = start.conversation_id, ""
         if start.resume:
             if self._starter.has_conversation(flight.task_id, conversation_id):
-                words = asked_again(start.resume)
+                words = resume_prompt(start.resume)
             else:
                 conversation_id = new_uuid()
         flight.begin(number, conversation_id)
@@ -85,7 +91,7 @@ class Hands:
     def beside(self, kind: str, task: int) -> messages.Event | None:
         """Starts what runs for a task beside its agent: a check, the care for its checkout."""
         now, asked = self._clock.now(), self._asked.task(task)
-        flight = self.flights.setdefault(task, Flight(asked["id"], now))
+        flight = self.flights.setdefault(task, TaskRun(asked["id"], now))
         try:
             if kind == "check":
                 run = self._starter.start_check(task, asked, flight.number, flight.checkout)
@@ -119,5 +125,5 @@ class Hands:
         """Records how a task ended."""
         flight = self.flights.pop(finish.task, None)
         if flight is None:  # it never started
-            flight = Flight(self._asked.task(finish.task)["id"], 0.0)
+            flight = TaskRun(self._asked.task(finish.task)["id"], 0.0)
         self._recorder.ended(finish.task, flight, finish.outcome)

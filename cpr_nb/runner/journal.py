@@ -18,16 +18,16 @@ from cpr_nb.store.write import open_append
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
-class Pen:
+class JournalWriter:
     """Writes a session's journal and its answers.
 
     Args:
         journal_path: The journal; appended to. A torn last line is ended first.
 
     Example:
-        >>> pen = Pen("/dev/null")
-        >>> pen.journal(b"{}")
-        >>> pen.trouble
+        >>> writer = JournalWriter("/dev/null")
+        >>> writer.journal(b"{}")
+        >>> writer.trouble
         ''
     """
 

@@ -10,15 +10,15 @@ from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages, process, task_state
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.clock import AwakeClock
-from cpr_nb.runner.effects import Hands
+from cpr_nb.runner.effects import Effects
 from cpr_nb.runner.gitinfo import GitQuestion
-from cpr_nb.runner.process_table import Runs
-from cpr_nb.runner.request_inbox import Orders
-from cpr_nb.runner.task_run import Flight
+from cpr_nb.runner.process_table import ProcessTable
+from cpr_nb.runner.request_inbox import RequestInbox
+from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.task_table import GRACE_S
 from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.runner.wakeup import Wakeup
-from cpr_nb.store.write import utc_iso
+from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.attempt import SideRun
-    from cpr_nb.runner.disk_monitor import Room
+    from cpr_nb.runner.disk_monitor import DiskMonitor
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
     from cpr_nb.runner.schedule import Schedule
-    from cpr_nb.runner.session_spec import Asked
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
 
@@ -62,13 +62,13 @@ class Loop:
     def __init__(
         self,
         paths: SessionPaths,
-        asked: Asked,
+        asked: SessionSpec,
         recorder: Recorder,
         starter: Starter,
         history: History,
         recovery: Recovery,
         schedule: Schedule,
-        room: Room,
+        room: DiskMonitor,
         *,
         settle: bool = False,
     ) -> None:
@@ -82,9 +82,9 @@ class Loop:
         self._settle = settle
         self._clock = AwakeClock()
         self._wakeup = Wakeup()
-        self._runs = Runs(self._wakeup)
-        self._orders = Orders(paths, asked, recorder)
-        self._hands = Hands(asked, recorder, starter, self._runs, self._clock)
+        self._runs = ProcessTable(self._wakeup)
+        self._orders = RequestInbox(paths, asked, recorder)
+        self._hands = Effects(asked, recorder, starter, self._runs, self._clock)
         self._flights = self._hands.flights
         self._git: GitQuestion | None = None
         self._leftovers: list[str] = []
@@ -142,7 +142,7 @@ class Loop:
         recovery, now = self._recovery, self._clock.now()
         for task, elapsed_s in recovery.elapsed_s.items():
             task_id = self._asked.task(task)["id"]
-            self._flights[task] = Flight(task_id, now - elapsed_s)
+            self._flights[task] = TaskRun(task_id, now - elapsed_s)
             self._flights[task].checkout = self._history.tasks[task_id].checkout
         for task, attempt in recovery.attempts.items():
             flight = self._flights[task]
@@ -261,7 +261,7 @@ class Loop:
         event.interrupted = interrupted or self._leaving
         self._handle(event)
 
-    def _ask_transcript(self, flight: Flight, facts: RunFacts) -> None:
+    def _ask_transcript(self, flight: TaskRun, facts: RunFacts) -> None:
         """The tokens of a run that was killed: its transcript knows them to the end."""
         path = self._starter.transcript(flight.task_id, flight.conversation_id)
         if path is not None and flight.started_s is not None:
@@ -327,9 +327,9 @@ class Loop:
             run.terminate()
         elif isinstance(instruction, messages.Kill):
             self._runs.by_task[instruction.task].kill_tree()
-        elif isinstance(instruction, messages.Listen):
+        elif isinstance(instruction, messages.PollOutput):
             return self._listen_to(instruction.task)
-        elif isinstance(instruction, messages.Tell):
+        elif isinstance(instruction, messages.ReportState):
             self._probe_at_s = instruction.until_s
             self._recorder.tell(instruction)
         elif isinstance(instruction, messages.End):
@@ -341,7 +341,7 @@ class Loop:
         if not isinstance(run, Attempt):
             return None
         run.stream.look(now)
-        return messages.Heard(now, task, run.stream.last_output_at, run.stream.busy_until)
+        return messages.OutputPolled(now, task, run.stream.last_output_at, run.stream.busy_until)
 
     def _sweep(self, now: float) -> None:
         if self._leftovers and now >= self._next_sweep_at:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.outcome import Exit, Outcome
 
 #: What a further attempt says to a conversation that exists already.
-GO_ON = "go_on"
+CONTINUE = "go_on"
 ASK_FOR_STRUCTURE = "ask_for_structure"
 
 
@@ -89,8 +89,8 @@ class Postponed(Event):
     __slots__ = ()
 
 
-class Heard(Event):
-    """The answer to `Listen`.
+class OutputPolled(Event):
+    """The answer to `PollOutput`.
 
     Args:
         last_output_at: When the task wrote last; None if it has not written anything yet.
@@ -186,7 +186,7 @@ class Pause(Event):
     __slots__ = ()
 
 
-class GoOn(Event):
+class Resume(Event):
     """Somebody asked to go on: out of a pause, or to look again whether a limit still holds."""
 
     __slots__ = ()
@@ -244,7 +244,7 @@ class Start(Instruction):
         attempt: Which attempt it is, from 1.
         conversation_id: The conversation.
         resume: Empty for a conversation that does not exist yet, else what to say to it
-            (`GO_ON`, `ASK_FOR_STRUCTURE`). If it turns out not to exist, the task's prompt
+            (`CONTINUE`, `ASK_FOR_STRUCTURE`). If it turns out not to exist, the task's prompt
             begins a new one.
     """
 
@@ -273,8 +273,8 @@ class Kill(Instruction):
     __slots__ = ()
 
 
-class Listen(Instruction):
-    """Look when the task wrote last; tell by `Heard`."""
+class PollOutput(Instruction):
+    """Look when the task wrote last; tell by `OutputPolled`."""
 
     __slots__ = ()
 
@@ -325,7 +325,7 @@ class Check(Instruction):
     __slots__ = ()
 
 
-class Tell(Instruction):
+class ReportState(Instruction):
     """The session's own state changed: record it.
 
     Args:

@@ -15,7 +15,7 @@ import select
 import signal
 import sys
 
-from cpr_nb.runner.command import TOKEN_VARIABLE
+from cpr_nb.model.environment import TOKEN_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ Run = Attempt | SideRun
 _RSS_UNIT = 1024 if process.LINUX else 1  # macOS counts bytes
 
 
-class Runs:
+class ProcessTable:
     """Knows them by pid and by task, and notices their end.
 
     Args:

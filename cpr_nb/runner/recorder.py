@@ -6,9 +6,9 @@ import os
 import time
 
 from cpr_nb.model import record, states
-from cpr_nb.runner.journal import Pen
-from cpr_nb.store.times import parse_iso
-from cpr_nb.store.write import StatusWriter, dump, utc_iso, write_new
+from cpr_nb.runner.journal import JournalWriter
+from cpr_nb.store.times import parse_iso, utc_iso
+from cpr_nb.store.write import StatusWriter, dump, write_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.history import History, TaskHistory
-    from cpr_nb.runner.messages import Harvest, Rest, Tell
-    from cpr_nb.runner.task_run import Flight
+    from cpr_nb.runner.messages import Harvest, ReportState, Rest
+    from cpr_nb.runner.task_run import TaskRun
     from cpr_nb.store.layout import SessionPaths
 
 # status.json is rewritten as a whole, so it may take this share of the runner's time at most.
@@ -50,7 +50,7 @@ class Recorder:
         history: History,
     ) -> None:
         self._paths = paths
-        self._pen = Pen(paths.journal)
+        self._pen = JournalWriter(paths.journal)
         self._status = StatusWriter(paths.status, {}, bases)
         self._n_tasks = self._status.n_tasks
         self._counts = dict.fromkeys(record.COUNTERS.values(), 0)
@@ -62,7 +62,7 @@ class Recorder:
         self._status_trouble = ""
         self._started_at = time.time()
         self.runner = runner
-        self.head = first_head(asked, self._n_tasks)
+        self.head = record.first_head(asked, self._n_tasks)
         self.head["state"] = states.RUNNING
         self.head["started_at"] = history.started_at or utc_iso(self._started_at)
         if history.n_runners:
@@ -113,7 +113,7 @@ class Recorder:
         """An attempt is about to start."""
         self.journal("intent", task_id=task_id, attempt=attempt, conversation_id=conversation_id)
 
-    def started(self, task: int, flight: Flight, pid: int) -> None:
+    def started(self, task: int, flight: TaskRun, pid: int) -> None:
         """An attempt's process runs."""
         self.journal("started", task_id=flight.task_id, attempt=flight.number, pid=pid)
         # Of a further attempt: the task itself began with the first one.
@@ -123,7 +123,7 @@ class Recorder:
         self._status.set_task(task, fields)
         self._dirty = True
 
-    def ended(self, task: int, flight: Flight, outcome: Outcome) -> None:
+    def ended(self, task: int, flight: TaskRun, outcome: Outcome) -> None:
         """A task ended: its answer, its journal line, its status."""
         running = self._running.pop(task, {})
         answer = record.answer_text(outcome, flight.facts).encode("utf-8", "replace")
@@ -143,7 +143,7 @@ class Recorder:
         self._count(outcome.outcome, fields)
         self._dirty = True
 
-    def harvest(self, harvest: Harvest, flight: Flight) -> None:
+    def harvest(self, harvest: Harvest, flight: TaskRun) -> None:
         """A task has ended, and what it left in its checkout is about to be saved."""
         outcome = harvest.outcome
         self.journal(
@@ -154,7 +154,7 @@ class Recorder:
             error=outcome.error,
         )
 
-    def resting(self, rest: Rest, flight: Flight) -> None:
+    def resting(self, rest: Rest, flight: TaskRun) -> None:
         """An attempt is over, and another one will start."""
         task, outcome, exit_ = rest.task, rest.outcome, flight.exit
         figures = record.facts_fields(flight.facts) if flight.facts else {}
@@ -185,7 +185,7 @@ class Recorder:
 
     # -- the session ------------------------------------------------------------------------
 
-    def tell(self, told: Tell) -> None:
+    def tell(self, told: ReportState) -> None:
         """The session's own state changed."""
         until = utc_iso(told.until_s) if told.until_s is not None else None
         new = {"waiting_for": told.reason, "waiting_until": until, "notice": told.notice}
@@ -279,30 +279,3 @@ class Recorder:
             self._dirty, self._status_trouble = False, ""
         except OSError as error:
             self._status_trouble = error.strerror or str(error)
-
-
-def first_head(asked: dict[str, Any], n_tasks: int) -> dict[str, Any]:
-    """The head of status.json before anything ran: claude-parallel-runner.pl's fields first."""
-    options = asked.get("options", {})
-    head = {
-        "session_id": asked["session_id"],
-        "overall_status": "running",
-        "start_time": int(asked["start_time"]),
-        "total": n_tasks,
-        "completed": 0,
-        "successful": 0,
-        "schema_version": record.SCHEMA_VERSION,
-        "state": states.STARTING,
-        "name": asked.get("name"),
-        "created_at": asked["created_at"],
-        "cwd": asked["cwd"],
-        "max_parallel": asked["max_parallel"],
-        "permissions": options.get("permissions", "edits"),
-        "model": options.get("model"),
-        "executor": asked.get("executor"),
-        "parent_session_id": asked.get("parent_session_id"),
-        "identity": asked.get("identity"),
-        "n_pending": n_tasks,
-        "n_running": 0,
-    }
-    return {name: value for name, value in head.items() if value is not None}

@@ -12,8 +12,8 @@ import time
 
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import process
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
-from cpr_nb.runner.task_state import Active, Past
+from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.task_state import AttemptState, RestoredTask
 from cpr_nb.store.times import parse_iso
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.runner.attempt import Attempt
     from cpr_nb.runner.history import History, TaskHistory
-    from cpr_nb.runner.session_spec import Asked
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
 
@@ -52,10 +52,10 @@ class Recovery:
         paths: SessionPaths,
         history: History,
         numbers: Mapping[str, int],
-        asked: Asked,
+        asked: SessionSpec,
         starter: Starter,
     ) -> None:
-        self.past: dict[int, Past] = {}
+        self.past: dict[int, RestoredTask] = {}
         self.attempts: dict[int, Attempt] = {}
         self.alive: set[int] = set()
         self.elapsed_s: dict[int, float] = {}
@@ -85,27 +85,27 @@ class Recovery:
         self.spent_usd += figures.get("cost_usd") or 0.0
         if task.ended is not None:
             ended = Outcome(task.ended["outcome"], str(task.ended.get("reason", "unknown")))
-            self.past[number] = Past(ended, None)
+            self.past[number] = RestoredTask(ended, None)
             return
         if not task.attempt:
             return  # nothing that can be read says that it began
         self.elapsed_s[number] = self._elapsed_s(task_id, task)
         if task.harvest is not None:
-            active = Active(task.attempt, task.conversation_id, "", task.n_free)
+            active = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
             active.prepared = True
-            self.past[number] = Past(task.harvest, active, to_harvest=True)
+            self.past[number] = RestoredTask(task.harvest, active, to_harvest=True)
             asked = self._asked.task(number)
             self.attempts[number] = self._starter.attempt(0, number, asked, task.attempt, -1)
             return
         if task.rested is not None:
-            ask = ASK_FOR_STRUCTURE if task.rested.reason == "no_structure" else GO_ON
-            active = Active(task.attempt + 1, task.conversation_id, ask, task.n_free)
+            ask = ASK_FOR_STRUCTURE if task.rested.reason == "no_structure" else CONTINUE
+            active = AttemptState(task.attempt + 1, task.conversation_id, ask, task.n_free)
             active.outcome, active.prepared = task.rested, bool(task.checkout)
-            self.past[number] = Past(task.rested, active)
+            self.past[number] = RestoredTask(task.rested, active)
             return
-        active = Active(task.attempt, task.conversation_id, "", task.n_free)
+        active = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
         active.cause, active.prepared = task.cause, bool(task.checkout)
-        self.past[number] = Past(None, active)
+        self.past[number] = RestoredTask(None, active)
         self._find(number, task_id, task, marked)
 
     def _find(

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cpr_nb.runner.recorder import Recorder
-    from cpr_nb.runner.session_spec import Asked
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 
 
-class Orders:
+class RequestInbox:
     """The requests of one session.
 
     Args:
@@ -25,7 +25,7 @@ class Orders:
         recorder: Journals each request before it is carried out.
     """
 
-    def __init__(self, paths: SessionPaths, asked: Asked, recorder: Recorder) -> None:
+    def __init__(self, paths: SessionPaths, asked: SessionSpec, recorder: Recorder) -> None:
         self._paths = paths
         self._asked = asked
         self._recorder = recorder
@@ -66,7 +66,7 @@ class Orders:
         if name == layout.PAUSE:
             return messages.Pause(now)
         if name == layout.GO_ON:
-            return messages.GoOn(now)
+            return messages.Resume(now)
         if name == layout.MAX_PARALLEL and number is not None:
             self._recorder.set_parallel(number)
             return messages.SetParallel(now, number)

@@ -16,7 +16,7 @@ from cpr_nb.model.outcome import Outcome, derive
 from cpr_nb.model.retry import backoff_s, may_pass
 from cpr_nb.runner import messages
 from cpr_nb.runner.admission import Admission
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
+from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.task_state import (
     CANCELLED,
     CHECKING,
@@ -28,14 +28,14 @@ from cpr_nb.runner.task_state import (
     RUNNING,
     STARTING,
     STOPPING,
-    Active,
-    Past,
+    AttemptState,
+    RestoredTask,
     TaskPlan,
     checked_outcome,
     prepared_outcome,
-    quiet_until,
+    silence_deadline,
 )
-from cpr_nb.runner.task_table import Book
+from cpr_nb.runner.task_table import TaskTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ class Schedule:
         chance: Callable[[], float] = lambda: 0.5,
         budget_usd: float | None = None,
         groups: Sequence[int] | None = None,
-        past: Mapping[int, Past] | None = None,
+        past: Mapping[int, RestoredTask] | None = None,
         spent_usd: float = 0.0,
     ) -> None:
         self._plans = plans
         self._new_id = new_id
         self._chance = chance
         self._admission = Admission(len(plans), max_parallel, budget_usd, groups, spent_usd)
-        self._book = Book(len(plans))
+        self._book = TaskTable(len(plans))
         self._cancel_all = False
         self._begun = False
         self._end_told = False
@@ -124,7 +124,7 @@ class Schedule:
         told = self._admission.told
         if self._told != told:
             self._told = told
-            out.append(messages.Tell(*told))
+            out.append(messages.ReportState(*told))
         return out
 
     @property
@@ -215,7 +215,7 @@ class Schedule:
     ) -> None:
         """There will be another attempt, after a while."""
         task = event.task
-        ask = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else GO_ON
+        ask = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
         self._book.rest(task, self._book.active[task].next(ask, outcome, counted=counted))
         if delay_s:
             self._book.set_timer(event.at + delay_s, task)
@@ -223,11 +223,11 @@ class Schedule:
             self._admission.queue.put_back(task)
         out.append(messages.Rest(task, outcome, delay_s, counted=counted))
 
-    def _heard(self, event: messages.Heard, out: list[Instruction]) -> None:
+    def _heard(self, event: messages.OutputPolled, out: list[Instruction]) -> None:
         task = event.task
         if self._book.phase[task] != RUNNING:
             return
-        due = quiet_until(self._plans[task], self._book.active[task].started_at, event)
+        due = silence_deadline(self._plans[task], self._book.active[task].started_at, event)
         if due is not None and event.at >= due[0]:
             self._book.stop(task, due[1], event.at, out)
         elif due is not None:
@@ -338,7 +338,9 @@ class Schedule:
         for task, active in self._book.due(at):
             self._timer_rang(task, active, at, out)
 
-    def _timer_rang(self, task: int, active: Active, at: float, out: list[Instruction]) -> None:
+    def _timer_rang(
+        self, task: int, active: AttemptState, at: float, out: list[Instruction]
+    ) -> None:
         phase, plan = self._book.phase[task], self._plans[task]
         if phase == RESTING:
             self._admission.queue.put_back(task)
@@ -355,7 +357,7 @@ class Schedule:
         elif plan.timeout_s is not None and at >= active.started_at + plan.timeout_s:
             self._book.stop(task, "timeout", at, out)
         elif plan.silence_s is not None or plan.first_byte_s is not None:
-            out.append(messages.Listen(task))
+            out.append(messages.PollOutput(task))
 
     def _dispatch(self, at: float, out: list[Instruction]) -> None:
         if self._admission.over_budget and self._book.n_waiting:
@@ -364,7 +366,7 @@ class Schedule:
             self._start(task, at, out)
 
     def _start(self, task: int, at: float, out: list[Instruction]) -> None:
-        active = self._book.active.get(task) or Active(1, self._new_id())
+        active = self._book.active.get(task) or AttemptState(1, self._new_id())
         plan = self._plans[task]
         if plan.worktree and not active.prepared:
             self._book.begin(task, active, PREPARING)
@@ -389,7 +391,7 @@ class Schedule:
         messages.Started: _started,
         messages.Postponed: _postponed,
         messages.Ended: _ended,
-        messages.Heard: _heard,
+        messages.OutputPolled: _heard,
         messages.Responded: _responded,
         messages.Throttled: _throttled,
         messages.Limited: _limited,

@@ -26,7 +26,7 @@ SETUP_TIMEOUT_S = 600.0
 IN_THE_PREFIX = ("model", "effort", "permissions", "allow", "deny", "schema", "claude_args")
 
 
-class Asked:
+class SessionSpec:
     """The content of session.json.
 
     Args:

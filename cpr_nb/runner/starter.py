@@ -6,10 +6,11 @@ import json
 import os
 import sys
 
+from cpr_nb.model.environment import TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
-from cpr_nb.runner.command import TOKEN_VARIABLE, build_argv
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, GO_ON
+from cpr_nb.runner.command import build_argv
+from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -220,13 +221,13 @@ class Starter:
 
 
 _WORDS = {
-    GO_ON: "Your work on this was interrupted. Go on from where you stopped, and finish it.",
+    CONTINUE: "Your work on this was interrupted. Go on from where you stopped, and finish it.",
     ASK_FOR_STRUCTURE: "Your answer lacks the structured output. Give the same answer again by "
     "calling the StructuredOutput tool.",
 }
 
 
-def asked_again(resume: str) -> str:
+def resume_prompt(resume: str) -> str:
     """What to say to a conversation that is resumed."""
     return _WORDS[resume]
 

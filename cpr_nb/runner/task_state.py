@@ -7,7 +7,7 @@ from cpr_nb.model.outcome import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cpr_nb.runner.messages import Heard
+    from cpr_nb.runner.messages import OutputPolled
 
 PENDING, PREPARING, STARTING, RUNNING, STOPPING, RESTING, CHECKING, HARVESTING, ENDED = range(9)
 
@@ -70,7 +70,7 @@ class TaskPlan:
         self.setup_timeout_s = setup_timeout_s
 
 
-class Active:
+class AttemptState:
     """A task between the intent of its first attempt and its end.
 
     Args:
@@ -119,9 +119,9 @@ class Active:
         """How many attempts count, this one among them."""
         return self.attempt - self.n_free
 
-    def next(self, resume: str, outcome: Outcome, *, counted: bool) -> Active:
+    def next(self, resume: str, outcome: Outcome, *, counted: bool) -> AttemptState:
         """The attempt after this one, which ended with ``outcome``."""
-        following = Active(
+        following = AttemptState(
             self.attempt + 1, self.conversation_id, resume, self.n_free + (not counted)
         )
         following.outcome = outcome
@@ -130,7 +130,7 @@ class Active:
         return following
 
 
-class Past:
+class RestoredTask:
     """Where an earlier runner left a task that it had begun.
 
     Args:
@@ -142,14 +142,16 @@ class Past:
     __slots__ = ("active", "outcome", "to_harvest")
 
     def __init__(
-        self, outcome: Outcome | None, active: Active | None, *, to_harvest: bool = False
+        self, outcome: Outcome | None, active: AttemptState | None, *, to_harvest: bool = False
     ) -> None:
         self.outcome = outcome
         self.active = active
         self.to_harvest = to_harvest
 
 
-def quiet_until(plan: TaskPlan, started_at: float, heard: Heard) -> tuple[float, str] | None:
+def silence_deadline(
+    plan: TaskPlan, started_at: float, heard: OutputPolled
+) -> tuple[float, str] | None:
     """When a task has been quiet for too long, and which of its limits that is.
 
     Args:
@@ -169,7 +171,7 @@ def quiet_until(plan: TaskPlan, started_at: float, heard: Heard) -> tuple[float,
     return min(due, default=None)
 
 
-def checked_outcome(plan: TaskPlan, active: Active, error: str) -> Outcome:
+def checked_outcome(plan: TaskPlan, active: AttemptState, error: str) -> Outcome:
     """How a task ends after its check.
 
     Args:
@@ -186,7 +188,7 @@ def checked_outcome(plan: TaskPlan, active: Active, error: str) -> Outcome:
     return Outcome(states.SUCCEEDED, "completed")
 
 
-def prepared_outcome(plan: TaskPlan, active: Active, told: Outcome | None) -> Outcome | None:
+def prepared_outcome(plan: TaskPlan, active: AttemptState, told: Outcome | None) -> Outcome | None:
     """How a task ends because its checkout is not ready; None if it is."""
     if active.unwanted:
         return CANCELLED

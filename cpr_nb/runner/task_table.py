@@ -6,7 +6,15 @@ import heapq
 
 from cpr_nb.model import states
 from cpr_nb.runner import messages
-from cpr_nb.runner.task_state import ENDED, HARVESTING, PENDING, RESTING, STARTING, STOPPING, Active
+from cpr_nb.runner.task_state import (
+    ENDED,
+    HARVESTING,
+    PENDING,
+    RESTING,
+    STARTING,
+    STOPPING,
+    AttemptState,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,29 +22,29 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.messages import Instruction
-    from cpr_nb.runner.task_state import Past
+    from cpr_nb.runner.task_state import RestoredTask
 
 #: How long a task may take to end after SIGTERM; the CLI needs about 1.6 s (measured).
 GRACE_S = 10.0
 
 
-class Book:
+class TaskTable:
     """The tasks of one session.
 
     Args:
         n_tasks: How many there are, numbered from 0.
 
     Example:
-        >>> book = Book(2)
-        >>> book.begin(0, Active(1, "c-1"))
-        >>> book.n_active, book.waits(0), book.waits(1)
+        >>> tasks = TaskTable(2)
+        >>> tasks.begin(0, AttemptState(1, "c-1"))
+        >>> tasks.n_active, tasks.waits(0), tasks.waits(1)
         (1, False, True)
     """
 
     def __init__(self, n_tasks: int) -> None:
         self.n_tasks = n_tasks
         self.phase = bytearray(n_tasks)
-        self.active: dict[int, Active] = {}  # between the first intent and the end
+        self.active: dict[int, AttemptState] = {}  # between the first intent and the end
         self.n_ended = 0
         self.n_cancelled = 0
         self._n_resting = 0
@@ -58,19 +66,19 @@ class Book:
 
     # -- steps ------------------------------------------------------------------------------
 
-    def begin(self, task: int, active: Active, phase: int = STARTING) -> None:
+    def begin(self, task: int, active: AttemptState, phase: int = STARTING) -> None:
         """An attempt begins."""
         self._n_resting -= self.phase[task] == RESTING
         self.active[task] = active
         self.phase[task] = phase
 
-    def rest(self, task: int, active: Active) -> None:
+    def rest(self, task: int, active: AttemptState) -> None:
         """A task will have another attempt."""
         self._n_resting += 1
         self.active[task] = active
         self.phase[task] = RESTING
 
-    def take_up(self, task: int, past: Past) -> None:
+    def take_up(self, task: int, past: RestoredTask) -> None:
         """Puts a task where an earlier runner left it."""
         if past.active is None:
             self._end(task, past.outcome)
@@ -122,7 +130,7 @@ class Book:
         """When the next timer rings."""
         return self._timers[0][0] if self._timers else None
 
-    def due(self, at: float) -> Iterator[tuple[int, Active]]:
+    def due(self, at: float) -> Iterator[tuple[int, AttemptState]]:
         """The tasks whose timers have rung, each taken away; those of past attempts don't count."""
         while self._timers and self._timers[0][0] <= at:
             _, task, attempt = heapq.heappop(self._timers)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from array import array
 
 from cpr_nb.model import record
-from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -27,23 +25,6 @@ def dump(value: object) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":")).encode()
-
-
-def utc_iso(epoch_s: float) -> str:
-    """A time as ISO 8601 in UTC, to the millisecond.
-
-    Example:
-        >>> utc_iso(0.5)
-        '1970-01-01T00:00:00.500Z'
-    """
-    whole, millis = divmod(int(epoch_s * 1000), 1000)
-    if _SECOND[0] != whole:
-        _SECOND[:] = whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-    return f"{_SECOND[1]}.{millis:03d}Z"
-
-
-# The last second that was formatted: a busy runner asks for the same one hundreds of times.
-_SECOND: list[Any] = [None, ""]
 
 
 def write_new(path: str, data: bytes, *, durable: bool = False) -> None:
@@ -191,6 +172,8 @@ def create_session(
         remove_session(made)
         if not isinstance(error, OSError):  # such as Ctrl-C
             raise
+        from cpr_nb.model.errors import ResultsDirError  # the runner has no use for it
+
         raise ResultsDirError(
             f"can't write to the results directory {results_dir}: {error.strerror or error}"
         ) from error

@@ -26,7 +26,7 @@ def test_a_paused_session_starts_nothing_until_it_goes_on(stub_cpr: Cpr, stub: S
     stub.release("a")
     session.wait_until(lambda: session[0].ok, LIMIT_S, "the first task")
     assert (session.state, session[1].state) == ("paused", "pending")
-    assert "goes on (1 tasks left)" in stub_cpr.good("resume", session.id)
+    assert "continues, 1 of 2 tasks left" in stub_cpr.good("resume", session.id)
     session.wait(LIMIT_S)
     assert session.state == "completed" and session[1].ok
 

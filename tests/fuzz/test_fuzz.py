@@ -17,16 +17,19 @@ from testkit.broken import VALUES, broken_json
 from testkit.examples import FUZZ
 
 import cpr_nb as cpr
-from cpr_nb.cli import render
+from cpr_nb.cli.commands.list import list_lines
+from cpr_nb.cli.commands.overview import overview_lines
+from cpr_nb.cli.commands.status import status_lines
+from cpr_nb.cli.session_summary import summary_lines
 from cpr_nb.launching.rerun import plan_retry
 from cpr_nb.launching.resume import resume
 from cpr_nb.model import record, states
 from cpr_nb.model.inputs import parse
+from cpr_nb.model.record import first_head
 from cpr_nb.runner import messages
 from cpr_nb.runner.history import read_history
-from cpr_nb.runner.recorder import first_head
-from cpr_nb.runner.request_inbox import Orders
-from cpr_nb.runner.session_spec import Asked
+from cpr_nb.runner.request_inbox import RequestInbox
+from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.store import layout
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import read_session
@@ -82,10 +85,10 @@ def look(root: Path) -> cpr.Session:
     snapshot = session.snapshot
     json.dumps(session_row(snapshot))
     for lines in (
-        render.status_lines(snapshot, "x"),
-        render.summary_lines(snapshot),
-        render.list_lines([snapshot], "r"),
-        render.overview_lines([snapshot]),
+        status_lines(snapshot, "x"),
+        summary_lines(snapshot),
+        list_lines([snapshot], "r"),
+        overview_lines([snapshot]),
     ):
         assert all(isinstance(line, str) for line in lines)
     assert isinstance(notice(snapshot), str) and repr(session)
@@ -116,7 +119,9 @@ def test_a_retry_of_whatever_is_there_is_right_or_one_line(
     put(root, "session.json", asked)
     put(root, "status.json", status)
     try:
-        planned = plan_retry(cpr.Session(root), all_tasks=True, options={"claude_path": "sh"})
+        planned = plan_retry(
+            cpr.Session(root).rerun_source(), all_tasks=True, options={"claude_path": "sh"}
+        )
     except cpr.CprError as error:
         assert "\n" not in str(error)
     else:
@@ -132,7 +137,7 @@ def test_a_resume_of_whatever_is_there_starts_nothing_wrong(root: Path, asked: b
     (root / "runner.lock").unlink(missing_ok=True)
     try:
         with pytest.raises(cpr.CprError):
-            resume(cpr.Session(root), {})
+            resume(cpr.Session(root).snapshot, {})
     finally:
         (root / "runner.lock").touch()
 
@@ -183,14 +188,14 @@ NAMES = st.sampled_from(
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=100)), max_size=4))
 def test_any_request_is_an_order_or_nothing(root: Path, requests: list[tuple[Any, bytes]]) -> None:
     put(root, "session.json", b'{"options":{}' + b',\n"tasks":[\n{"id":"a","prompt":"p"}\n]}\n')
-    asked = Asked(str(root / "session.json"))
+    asked = SessionSpec(str(root / "session.json"))
     assert len(list(asked.read_tasks())) == 1
     folder = os.fsencode(root / "requests")
     for name, data in requests:
         name = os.fsencode(name)
         if name not in (b".", b".."):
             Path(os.fsdecode(folder + b"/" + name)).write_bytes(data)
-    orders = Orders(SessionPaths(str(root)), asked, Nothing())  # type: ignore[arg-type]
+    orders = RequestInbox(SessionPaths(str(root)), asked, Nothing())  # type: ignore[arg-type]
     for event in orders.take(1.0):
         assert isinstance(event, messages.Event) and event.task in (-1, 0)
     left = list((root / "requests").iterdir())

@@ -13,9 +13,9 @@ from testkit.stub import Stub, plan
 import cpr_nb as cpr
 
 WAITING = """
-from cpr_nb import _sync
-until = _sync.until
-_sync.until = lambda reached: (print("waiting", flush=True), until(reached))
+from cpr_nb.handles import waiting
+until = waiting.until
+waiting.until = lambda condition: (print("waiting", flush=True), until(condition))
 """
 
 

@@ -10,14 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpr_nb.model.environment import AGENT_VARIABLES, TOKEN_VARIABLE, clean_environment
 from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS, check_options
-from cpr_nb.runner.command import (
-    AGENT_VARIABLES,
-    READING_TOOLS,
-    TOKEN_VARIABLE,
-    build_argv,
-    clean_environment,
-)
+from cpr_nb.runner.command import READING_TOOLS, build_argv
 
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.

@@ -21,8 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cpr_nb.model.environment import TOKEN_VARIABLE
 from cpr_nb.runner import process
-from cpr_nb.runner.command import TOKEN_VARIABLE
 
 pytestmark = pytest.mark.skipif(not process.LINUX, reason="reads /proc and waits on pidfds")
 

@@ -22,8 +22,8 @@ UNWANTED = {"asyncio", "dataclasses", "pathlib", "typing", "logging", "socket", 
 _RUN = """
 import json, os, sys
 sys.path.append(sys.argv[1])
-from cpr_nb.runner import begin
-begin.prepare(sys.argv[2], os.open(sys.argv[2] + "/runner.lock", os.O_RDWR | os.O_CREAT)).run()
+from cpr_nb.runner import bootstrap
+bootstrap.prepare(sys.argv[2], os.open(sys.argv[2] + "/runner.lock", os.O_RDWR | os.O_CREAT)).run()
 known = sys.stdlib_module_names
 print(json.dumps(sorted(
     name for name in sys.modules if name.partition(".")[0] not in known and name != "__main__"

@@ -16,7 +16,7 @@ from testkit.machine import FOR_EVER, GOOD, done, feed, machine, running, told
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import schedule
-from cpr_nb.runner.messages import Cancel, Ended, Heard, Start, Started, Tick
+from cpr_nb.runner.messages import Cancel, Ended, OutputPolled, Start, Started, Tick
 from cpr_nb.runner.task_state import TaskPlan
 from cpr_nb.runner.task_table import GRACE_S
 
@@ -46,7 +46,7 @@ def test_the_session_ends_with_its_last_task_and_says_so_once() -> None:
         ("Finish", 0, "succeeded", "completed"),
         ("End", "completed"),
     ]
-    assert feed(one, Tick(3.0), Cancel(4.0), Cancel(5.0, 0), Heard(6.0, 0, 0.0)) == []
+    assert feed(one, Tick(3.0), Cancel(4.0), Cancel(5.0, 0), OutputPolled(6.0, 0, 0.0)) == []
 
 
 def test_a_session_without_tasks_ends_at_once() -> None:
@@ -176,31 +176,31 @@ def test_the_first_reason_to_stop_a_task_stays() -> None:
 
 def test_a_silent_task_is_listened_to_and_stopped() -> None:
     one = running(TaskPlan(silence_s=30))
-    assert feed(one, Tick(30.0)) == [("Listen", 0)]
-    assert feed(one, Heard(30.0, 0, 10.0)) == []
+    assert feed(one, Tick(30.0)) == [("PollOutput", 0)]
+    assert feed(one, OutputPolled(30.0, 0, 10.0)) == []
     assert one.next_at == 40.0, "thirty seconds after it wrote last"
-    assert feed(one, Tick(40.0)) == [("Listen", 0)]
-    assert feed(one, Heard(40.0, 0, 10.0)) == [("Stop", 0, "silence")]
+    assert feed(one, Tick(40.0)) == [("PollOutput", 0)]
+    assert feed(one, OutputPolled(40.0, 0, 10.0)) == [("Stop", 0, "silence")]
     assert feed(one, Ended(41.0, 0, Exit(143)))[0] == ("Finish", 0, "timed_out", "silence")
 
 
 def test_a_task_whose_tool_runs_is_not_silent() -> None:
     one = running(TaskPlan(silence_s=30))
     feed(one, Tick(30.0))
-    assert feed(one, Heard(30.0, 0, 0.0, FOR_EVER)) == []
+    assert feed(one, OutputPolled(30.0, 0, 0.0, FOR_EVER)) == []
     assert one.next_at == 60.0
 
 
 def test_a_task_that_is_listened_to_may_still_take_too_long() -> None:
     one = running(TaskPlan(silence_s=30, timeout_s=50))
-    feed(one, Tick(30.0), Heard(30.0, 0, 29.0))
+    feed(one, Tick(30.0), OutputPolled(30.0, 0, 29.0))
     assert feed(one, Tick(50.0)) == [("Stop", 0, "timeout")]
 
 
 def test_what_is_heard_of_a_stopped_task_changes_nothing() -> None:
     one = running(TaskPlan(silence_s=30))
     feed(one, Tick(30.0), Cancel(31.0))
-    assert feed(one, Heard(32.0, 0, 0.0)) == []
+    assert feed(one, OutputPolled(32.0, 0, 0.0)) == []
     assert feed(one, Ended(33.0, 0, Exit(143)))[0] == ("Finish", 0, "cancelled", "cancelled")
 
 
@@ -218,7 +218,7 @@ def test_no_task_starts_once_the_budget_is_spent_and_running_ones_go_on() -> Non
         ("Finish", 0, "succeeded", "completed"),
         ("Finish", 2, "skipped", "budget"),
         ("Finish", 3, "skipped", "budget"),
-        ("Tell", "running", ""),
+        ("ReportState", "running", ""),
     ]
     assert feed(one, done(2.0, 1, 0.5))[-1] == ("End", "completed")
     assert one.spent_usd == 1.5

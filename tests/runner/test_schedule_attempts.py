@@ -13,16 +13,16 @@ from cpr_nb.model.retry import PASSING, backoff_s
 from cpr_nb.runner.governor import COOL_S, PATIENCE_S, SMALLEST_WINDOW, SPACING_S
 from cpr_nb.runner.messages import (
     ASK_FOR_STRUCTURE,
-    GO_ON,
+    CONTINUE,
     Cancel,
     Checked,
     Ended,
     Finish,
-    GoOn,
-    Heard,
     Instruction,
+    OutputPolled,
     Pause,
     Responded,
+    Resume,
     SetParallel,
     Start,
     Started,
@@ -57,7 +57,7 @@ def test_an_attempt_that_may_pass_is_followed_by_another_after_a_while() -> None
     assert one.n_active == 1, "a task that rests takes no place"
     assert feed(one, Tick(1.0 + delay_s - 0.1)) == []
     start = the_start(one.handle(Tick(1.0 + delay_s)))
-    assert (start.attempt, start.conversation_id, start.resume) == (2, "c-1", GO_ON)
+    assert (start.attempt, start.conversation_id, start.resume) == (2, "c-1", CONTINUE)
     feed(one, Started(20.0, 0))
     assert feed(one, failed(21.0, 0)) == [("Finish", 0, "failed", "overloaded")]
 
@@ -100,7 +100,7 @@ def test_an_attempt_that_was_interrupted_does_not_count() -> None:
     for attempt in (2, 3, 4):
         out = one.handle(Ended(1.0, 0, Exit(), interrupted=True))
         start = the_start(out)
-        assert (start.attempt, start.resume, start.conversation_id) == (attempt, GO_ON, "c-1")
+        assert (start.attempt, start.resume, start.conversation_id) == (attempt, CONTINUE, "c-1")
         begin(one, 1.0, 0)
     assert feed(one, failed(2.0, 0))[0][0] == "Finish"
 
@@ -154,19 +154,23 @@ def test_a_denied_call_fails_a_task_that_asked_for_it() -> None:
 
 def test_a_task_that_writes_nothing_is_stopped_for_that() -> None:
     one = running(TaskPlan(first_byte_s=20))
-    assert feed(one, Tick(20.0)) == [("Listen", 0)]
-    assert feed(one, Heard(20.0, 0, None)) == [("Stop", 0, "no_first_byte")]
+    assert feed(one, Tick(20.0)) == [("PollOutput", 0)]
+    assert feed(one, OutputPolled(20.0, 0, None)) == [("Stop", 0, "no_first_byte")]
     one = running(TaskPlan(first_byte_s=20))
-    assert feed(one, Tick(20.0), Heard(20.0, 0, 3.0)) == [("Listen", 0)]
+    assert feed(one, Tick(20.0), OutputPolled(20.0, 0, 3.0)) == [("PollOutput", 0)]
     assert one.next_at is None, "it has written; nothing else limits it"
 
 
 def test_the_clis_own_wait_explains_a_silence() -> None:
     one = running(TaskPlan(silence_s=10))
     feed(one, Tick(10.0))
-    assert feed(one, Heard(10.0, 0, 1.0, busy_until=8.0)) == []
+    assert feed(one, OutputPolled(10.0, 0, 1.0, busy_until=8.0)) == []
     assert one.next_at == 18.0
-    assert feed(one, Tick(18.0), Heard(18.0, 0, 1.0, busy_until=8.0))[-1] == ("Stop", 0, "silence")
+    assert feed(one, Tick(18.0), OutputPolled(18.0, 0, 1.0, busy_until=8.0))[-1] == (
+        "Stop",
+        0,
+        "silence",
+    )
 
 
 # -- the API refuses for now ------------------------------------------------------------------
@@ -174,7 +178,7 @@ def test_the_clis_own_wait_explains_a_silence() -> None:
 
 def test_a_task_whose_cli_would_wait_long_for_its_first_answer_is_taken_back() -> None:
     one = running(*[PLAN] * 8)
-    assert feed(one, Throttled(1.0, 0, PATIENCE_S)) == [("Tell", "running", "")]
+    assert feed(one, Throttled(1.0, 0, PATIENCE_S)) == [("ReportState", "running", "")]
     assert feed(one, Throttled(1.0, 0, PATIENCE_S + 0.1)) == [("Stop", 0, "throttled")]
     assert feed(one, Throttled(1.5, 0, 60.0)) == [], "once"
     assert feed(one, Ended(2.0, 0, Exit(143))) == [("Rest", 0, "rate_limit", 0.0, False)]
@@ -336,7 +340,7 @@ def test_a_task_that_was_stopped_after_its_good_answer_is_checked() -> None:
 def test_one_of_a_group_leads_until_it_is_answered() -> None:
     one = machine(*[PLAN] * 5, groups=[0, 0, 0, 1, 1])
     out = feed(one, Tick(0.0))
-    assert out == [("Start", 0), ("Start", 3), ("Tell", "running", "")]
+    assert out == [("Start", 0), ("Start", 3), ("ReportState", "running", "")]
     begin(one, 0.0, 0, 3)
     assert starts(one, Tick(5.0)) == []
     assert starts(one, Responded(6.0, 0)) == [1, 2]
@@ -370,7 +374,7 @@ def test_a_leader_that_is_cancelled_before_it_starts_lets_the_next_one_lead() ->
     one = machine(*[PLAN] * 5, groups=[0, 1, 1, 1, 1], max_parallel=2)
     feed(one, Tick(0.0), Started(0.0, 0), Started(0.0, 1))
     feed(one, Throttled(0.0, 0, 1.0), Pause(0.0), failed(0.1, 1, status=400))
-    assert starts(one, GoOn(0.2)) == [], "task 2 is to lead, as soon as starts may follow"
+    assert starts(one, Resume(0.2)) == [], "task 2 is to lead, as soon as starts may follow"
     assert one.next_at == SPACING_S
     feed(one, Cancel(0.3, 2))
     assert starts(one, Tick(SPACING_S)) == [3]

@@ -6,18 +6,9 @@ import pytest
 from testkit.machine import begin, done, failed, feed, machine
 
 from cpr_nb.model.outcome import Exit, Outcome
-from cpr_nb.runner.messages import (
-    Cancel,
-    Ended,
-    GoOn,
-    Harvested,
-    Pause,
-    Prepared,
-    Started,
-    Tick,
-)
+from cpr_nb.runner.messages import Cancel, Ended, Harvested, Pause, Prepared, Resume, Started, Tick
 from cpr_nb.runner.schedule import Schedule
-from cpr_nb.runner.task_state import Active, Past, TaskPlan
+from cpr_nb.runner.task_state import AttemptState, RestoredTask, TaskPlan
 
 PLAN = TaskPlan(worktree=True)
 NOT_MADE = Outcome("failed", "worktree", "there is a branch already")
@@ -111,7 +102,7 @@ def test_no_agent_starts_in_a_checkout_that_is_ready_during_a_pause() -> None:
     one = machine(PLAN)
     feed(one, Tick(0.0), Pause(1.0))
     assert feed(one, ready(2.0, 0)) == []
-    assert feed(one, GoOn(3.0))[0] == ("Start", 0)
+    assert feed(one, Resume(3.0))[0] == ("Start", 0)
 
 
 def test_a_task_that_is_cancelled_while_it_rests_is_harvested() -> None:
@@ -122,17 +113,17 @@ def test_a_task_that_is_cancelled_while_it_rests_is_harvested() -> None:
 
 @pytest.mark.parametrize("outcome", ["succeeded", "failed", "timed_out", "cancelled"])
 def test_a_harvest_that_was_cut_off_is_all_that_is_left_to_do(outcome: str) -> None:
-    active = Active(1, "p-1")
+    active = AttemptState(1, "p-1")
     active.prepared = True
-    past = Past(Outcome(outcome, "unknown"), active, to_harvest=True)
+    past = RestoredTask(Outcome(outcome, "unknown"), active, to_harvest=True)
     one = machine(PLAN, past={0: past})
     assert feed(one, Tick(0.0), Cancel(1.0)) == []
     assert feed(one, Harvested(2.0, 0))[0] == ("Finish", 0, outcome, "unknown")
 
 
 def test_an_interrupted_task_with_a_checkout_is_not_prepared_again() -> None:
-    active = Active(1, "p-1")
+    active = AttemptState(1, "p-1")
     active.prepared = True
-    one = machine(PLAN, past={0: Past(None, active)})
+    one = machine(PLAN, past={0: RestoredTask(None, active)})
     feed(one, Started(0.0, 0), Ended(0.0, 0, Exit(), interrupted=True))
     assert feed(one, Tick(1.0)) == [("Start", 0)]

@@ -16,13 +16,13 @@ from cpr_nb.runner.messages import (
     Cancel,
     DiskFree,
     Ended,
-    GoOn,
-    Heard,
     Limited,
+    OutputPolled,
     Pause,
     Postponed,
     Probe,
     Responded,
+    Resume,
     Start,
     Started,
     Tick,
@@ -50,14 +50,14 @@ def test_a_task_that_is_refused_rests_and_nothing_starts(kind: str) -> None:
     feed(one, Tick(0.0), Started(0.0, 0), Started(0.0, 1))
     assert feed(one, refused(1.0, 0, kind)) == [
         ("Rest", 0, "auth" if kind == LOGIN else "rate_limit", 0.0, False),
-        ("Tell", "waiting", kind),
+        ("ReportState", "waiting", kind),
     ]
     assert feed(one, Tick(2.0)) == []
 
 
 def test_an_answer_to_any_task_tells_that_the_login_is_good() -> None:
     one = waiting(kind=LOGIN)
-    assert feed(one, Responded(2.0, 1)) == [("Start", 0), ("Tell", "running", "")]
+    assert feed(one, Responded(2.0, 1)) == [("Start", 0), ("ReportState", "running", "")]
 
 
 def test_a_person_is_told_what_it_waits_for_and_until_when() -> None:
@@ -79,7 +79,7 @@ def test_of_a_lost_login_a_person_is_told_what_to_do() -> None:
 def test_a_limit_that_is_heard_of_while_a_task_runs_holds_the_others_back() -> None:
     one = machine(PLAN, PLAN, max_parallel=1)
     feed(one, Tick(0.0), Started(0.0, 0))
-    assert feed(one, Limited(1.0, 0, Limit(USAGE, 99.0))) == [("Tell", "waiting", "limit")]
+    assert feed(one, Limited(1.0, 0, Limit(USAGE, 99.0))) == [("ReportState", "waiting", "limit")]
     assert starts(one, done(2.0, 0)) == [], "its answer may have been paid for before"
     assert starts(one, Probe(3.0)) == [1]
 
@@ -132,7 +132,7 @@ def test_a_task_that_was_too_slow_because_it_was_refused_comes_back(plan: TaskPl
     one = running(plan)
     feed(one, Limited(1.0, 0, Limit(LOGIN)), Tick(60.0))
     if plan.timeout_s is None:
-        feed(one, Heard(60.0, 0, None))
+        feed(one, OutputPolled(60.0, 0, None))
     out = feed(one, Ended(61.0, 0, Exit(143), limit=Limit(LOGIN)))
     assert out[0][0] == "Rest" and out[0][-1] is False, "it does not count"
 
@@ -145,9 +145,9 @@ def test_when_the_reset_comes_one_task_probes_and_an_answer_ends_the_wait() -> N
     assert one.next_at is None, "the runner's own clock tells of a moment of the day"
     feed(one, done(2.0, 1))
     out = feed(one, Probe(50.0))
-    assert out == [("Start", 2), ("Tell", "waiting", "limit")]
-    assert starts(one, Started(50.0, 2), Tick(51.0), Probe(52.0), GoOn(53.0)) == []
-    assert feed(one, Responded(54.0, 2)) == [("Start", 0), ("Tell", "running", "")]
+    assert out == [("Start", 2), ("ReportState", "waiting", "limit")]
+    assert starts(one, Started(50.0, 2), Tick(51.0), Probe(52.0), Resume(53.0)) == []
+    assert feed(one, Responded(54.0, 2)) == [("Start", 0), ("ReportState", "running", "")]
 
 
 def test_a_good_end_of_the_probe_ends_the_wait_too() -> None:
@@ -258,15 +258,15 @@ def test_a_reset_that_was_none_is_not_asked_about_again_at_once() -> None:
 def test_a_person_may_have_it_tried_at_any_time() -> None:
     one = waiting(until_s=5000.0)
     feed(one, done(2.0, 1))
-    assert starts(one, GoOn(3.0)) == [2]
+    assert starts(one, Resume(3.0)) == [2]
     feed(one, Started(3.0, 2), refused(4.0, 2, USAGE, 5000.0))
-    assert len(starts(one, GoOn(5.0))) == 1
+    assert len(starts(one, Resume(5.0))) == 1
 
 
 def test_the_clock_of_the_reset_does_not_wake_a_machine_whose_probe_runs() -> None:
     one = waiting(until_s=50.0)
     feed(one, done(2.0, 1), Probe(50.0), Started(50.0, 2), refused(51.0, 2, USAGE, 50.0))
-    assert starts(one, GoOn(52.0)) == [3]
+    assert starts(one, Resume(52.0)) == [3]
     feed(one, Started(52.0, 3), Probe(53.0))
     feed(one, Tick(200.0))
     assert one.next_at is None, "or the runner would turn without a pause"
@@ -283,7 +283,7 @@ def test_a_pause_holds_a_probe_back() -> None:
     one = waiting(until_s=50.0)
     feed(one, done(2.0, 1))
     assert starts(one, Pause(3.0), Probe(50.0), Tick(60.0)) == []
-    assert starts(one, GoOn(70.0)) == [2]
+    assert starts(one, Resume(70.0)) == [2]
 
 
 def test_a_limit_while_nothing_else_waits_is_probed_by_the_refused_task_itself() -> None:
@@ -358,7 +358,7 @@ def test_a_task_that_was_answered_itself_since_is_not_burnt() -> None:
 def test_a_usage_limit_never_ends_a_task() -> None:
     one = running(PLAN, PLAN, PLAN, max_parallel=3)
     feed(one, refused(1.0, 0, USAGE), Responded(2.0, 1))
-    assert starts(one, GoOn(3.0)) == [0]
+    assert starts(one, Resume(3.0)) == [0]
     assert feed(one, Started(3.0, 0), refused(4.0, 0, USAGE))[0][0] == "Rest"
 
 

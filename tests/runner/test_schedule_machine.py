@@ -40,7 +40,7 @@ from cpr_nb.model.limits import LOGIN, Limit
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import messages
 from cpr_nb.runner.governor import SPACING_S
-from cpr_nb.runner.messages import Ended, Event, Heard, Started, Tick
+from cpr_nb.runner.messages import Ended, Event, OutputPolled, Started, Tick
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import TaskPlan
 
@@ -131,7 +131,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.books and self.schedule.next_at is not None)
     @rule(times=st.integers(1, 3), tool_running=st.booleans())
     def the_moment_comes_that_it_wants(self, times: int, tool_running: bool) -> None:
-        """As in the runner, which answers a `Listen` at once."""
+        """As in the runner, which answers a `PollOutput` at once."""
         for _ in range(times):
             if self.schedule.next_at is not None:
                 self.book.now = self.schedule.next_at
@@ -221,7 +221,9 @@ class ScheduleMachine(RuleBasedStateMachine):
         assert book.started_at is not None
         if ago < 50.0 or book.wrote_at is not None:
             book.wrote_at = max(book.wrote_at or book.started_at, self.now - ago)
-        event = Heard(self.now, task, book.wrote_at, FOR_EVER if tool_running else busy_until)
+        event = OutputPolled(
+            self.now, task, book.wrote_at, FOR_EVER if tool_running else busy_until
+        )
         self.book.heard(task, event)
         self.handle(event)
         assert book.quiet is None or book.cause is not None, "it is quiet, and goes on"
@@ -292,7 +294,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         self.book.paused = paused
         if not paused:
             self.book.may_probe(at_once=True)
-        self.handle(messages.Pause(self.now) if paused else messages.GoOn(self.now))
+        self.handle(messages.Pause(self.now) if paused else messages.Resume(self.now))
 
     @rule(max_parallel=st.integers(0, 4))
     def another_number_may_run(self, max_parallel: int) -> None:

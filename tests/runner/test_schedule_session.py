@@ -7,37 +7,37 @@ from testkit.machine import GOOD, begin, done, failed, feed, last_tell, machine,
 
 from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.runner.messages import (
-    GO_ON,
+    CONTINUE,
     Cancel,
     DiskFree,
     DiskFull,
     Ended,
-    GoOn,
     Pause,
     Postponed,
     Responded,
+    Resume,
     Start,
     Started,
     Tick,
 )
-from cpr_nb.runner.task_state import RESTING, STOPPING, Active, Past, TaskPlan
+from cpr_nb.runner.task_state import RESTING, STOPPING, AttemptState, RestoredTask, TaskPlan
 from cpr_nb.runner.task_table import GRACE_S
 
 PLAN = TaskPlan()
-SUCCEEDED = Past(Outcome("succeeded", "completed"), None)
-WAS_CANCELLED = Past(Outcome("cancelled", "cancelled"), None)
+SUCCEEDED = RestoredTask(Outcome("succeeded", "completed"), None)
+WAS_CANCELLED = RestoredTask(Outcome("cancelled", "cancelled"), None)
 
 
-def ran(attempt: int = 1, *, cause: str | None = None, n_free: int = 0) -> Past:
-    active = Active(attempt, f"p-{attempt}", "", n_free)
+def ran(attempt: int = 1, *, cause: str | None = None, n_free: int = 0) -> RestoredTask:
+    active = AttemptState(attempt, f"p-{attempt}", "", n_free)
     active.cause = cause
-    return Past(None, active)
+    return RestoredTask(None, active)
 
 
-def rested(reason: str = "network", attempt: int = 2) -> Past:
-    active = Active(attempt, "p-1", GO_ON)
+def rested(reason: str = "network", attempt: int = 2) -> RestoredTask:
+    active = AttemptState(attempt, "p-1", CONTINUE)
     active.outcome = Outcome("failed", reason, "it broke off")
-    return Past(active.outcome, active)
+    return RestoredTask(active.outcome, active)
 
 
 # -- pauses and disks -------------------------------------------------------------------------
@@ -46,24 +46,24 @@ def rested(reason: str = "network", attempt: int = 2) -> Past:
 def test_a_pause_starts_nothing_more_and_what_runs_goes_on() -> None:
     one = machine(*[PLAN] * 3, max_parallel=1)
     feed(one, Tick(0.0), Started(0.0, 0))
-    assert feed(one, Pause(1.0)) == [("Tell", "paused", "")]
+    assert feed(one, Pause(1.0)) == [("ReportState", "paused", "")]
     assert feed(one, Pause(1.5)) == []
     assert feed(one, done(2.0, 0)) == [("Finish", 0, "succeeded", "completed")]
     assert one.next_at is None
-    assert feed(one, GoOn(3.0)) == [("Start", 1), ("Tell", "running", "")]
+    assert feed(one, Resume(3.0)) == [("Start", 1), ("ReportState", "running", "")]
 
 
 def test_a_paused_session_ends_with_its_last_task() -> None:
     one = running(PLAN)
     feed(one, Pause(1.0))
     assert feed(one, done(2.0, 0))[-1] == ("End", "completed")
-    assert feed(one, GoOn(3.0), Pause(4.0), DiskFull(5.0, "no space")) == []
+    assert feed(one, Resume(3.0), Pause(4.0), DiskFull(5.0, "no space")) == []
 
 
 def test_a_pause_before_the_beginning_starts_nothing() -> None:
     one = machine(PLAN)
-    assert feed(one, Pause(0.0), Tick(0.0)) == [("Tell", "paused", "")]
-    assert feed(one, GoOn(1.0)) == [("Start", 0), ("Tell", "running", "")]
+    assert feed(one, Pause(0.0), Tick(0.0)) == [("ReportState", "paused", "")]
+    assert feed(one, Resume(1.0)) == [("Start", 0), ("ReportState", "running", "")]
 
 
 def test_a_full_disk_holds_what_has_not_started() -> None:
@@ -74,13 +74,13 @@ def test_a_full_disk_holds_what_has_not_started() -> None:
     assert (tell.state, tell.reason) == ("waiting", "disk")
     assert "0.1 MB" in tell.notice
     assert starts(one, done(2.0, 0)) == []
-    assert feed(one, DiskFree(3.0)) == [("Start", 1), ("Tell", "running", "")]
+    assert feed(one, DiskFree(3.0)) == [("Start", 1), ("ReportState", "running", "")]
 
 
 def test_a_task_without_room_for_its_files_starts_first_when_there_is_room() -> None:
     one = machine(*[PLAN] * 3, max_parallel=2)
     feed(one, Tick(0.0), Started(0.0, 0))
-    assert feed(one, Postponed(0.0, 1)) == [("Tell", "waiting", "disk")], "and not at once"
+    assert feed(one, Postponed(0.0, 1)) == [("ReportState", "waiting", "disk")], "and not at once"
     assert one.phase(1) == RESTING
     assert one.n_active == 1
     assert starts(one, Tick(5.0)) == []
@@ -94,7 +94,7 @@ def test_what_was_about_to_start_goes_before_what_rests() -> None:
     one = machine(*[TaskPlan(schema=True, attempts=2)] * 2)
     feed(one, Tick(0.0), Started(0.0, 0), Pause(0.5))
     feed(one, Ended(1.0, 0, Exit(0, result={"is_error": False})), Postponed(1.0, 1))
-    assert starts(one, GoOn(2.0), DiskFree(3.0)) == [1, 0]
+    assert starts(one, Resume(2.0), DiskFree(3.0)) == [1, 0]
 
 
 def test_a_cancelled_task_without_room_for_its_files_is_cancelled() -> None:
@@ -132,7 +132,7 @@ def test_a_task_that_has_tried_ends_as_it_did_when_the_budget_is_spent() -> None
     assert feed(one, done(2.0, 1, 1.0)) == [
         ("Finish", 1, "succeeded", "completed"),
         ("Finish", 0, "failed", "overloaded"),
-        ("Tell", "running", ""),
+        ("ReportState", "running", ""),
     ]
     assert feed(one, Tick(99.0)) == []
 
@@ -180,7 +180,7 @@ def test_an_attempt_that_is_gone_is_made_again_and_does_not_count() -> None:
     assert feed(one, gone) == [("Rest", 0, "vanished", 0.0, False)], "nothing starts yet"
     (start, *_) = one.handle(Tick(0.0))
     assert isinstance(start, Start)
-    assert (start.attempt, start.conversation_id, start.resume) == (4, "p-3", GO_ON)
+    assert (start.attempt, start.conversation_id, start.resume) == (4, "p-3", CONTINUE)
     feed(one, Started(0.0, 0))
     assert feed(one, failed(1.0, 0))[0] == ("Finish", 0, "failed", "overloaded")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cpr_nb.model import record, states
-from cpr_nb.runner.recorder import first_head
+from cpr_nb.model.record import first_head
 from cpr_nb.store import read
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import (

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cpr_nb.model import record, states
-from cpr_nb.runner.recorder import first_head
+from cpr_nb.model.record import first_head
 from cpr_nb.store.read import read_session
 from cpr_nb.store.write import StatusWriter
 

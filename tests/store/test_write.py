@@ -17,8 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpr_nb.model.errors import ResultsDirError
-from cpr_nb.runner.recorder import first_head
-from cpr_nb.runner.session_spec import Asked
+from cpr_nb.model.record import first_head
+from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.store import write
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import (
@@ -116,7 +116,7 @@ def test_the_lock_is_held_from_the_first_moment_and_not_inherited(tmp_path: Path
 def test_the_runner_reads_back_what_was_asked_to_the_letter(tmp_path: Path) -> None:
     paths, lock_fd = create(tmp_path)
     os.close(lock_fd)
-    asked = Asked(paths.session)
+    asked = SessionSpec(paths.session)
     bases = list(asked.read_tasks())
     assert asked.head == ASKED
     assert [asked.task(number) for number in (1, 0, 1)] == [TASKS[1], TASKS[0], TASKS[1]]
@@ -137,7 +137,7 @@ def test_the_runner_reads_back_any_prompts(
     results = tmp_path_factory.mktemp("r")
     paths, lock_fd = create_session(str(results), "s-1", ASKED, tasks, first_head(ASKED, 1))
     os.close(lock_fd)
-    asked = Asked(paths.session)
+    asked = SessionSpec(paths.session)
     assert len(list(asked.read_tasks())) == len(tasks)
     assert [asked.task(number) for number in range(len(tasks))] == tasks
 

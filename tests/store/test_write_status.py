@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpr_nb.model import record
-from cpr_nb.runner.recorder import first_head
-from cpr_nb.store.write import StatusWriter, dump, utc_iso
+from cpr_nb.model.record import first_head
+from cpr_nb.store.times import utc_iso
+from cpr_nb.store.write import StatusWriter, dump
 
 LEGACY = Path(__file__).parent / "legacy-results"
 

@@ -14,14 +14,14 @@ from cpr_nb.runner.messages import (
     Event,
     Finish,
     Instruction,
+    ReportState,
     Rest,
     Started,
     Stop,
-    Tell,
     Tick,
 )
 from cpr_nb.runner.schedule import Schedule
-from cpr_nb.runner.task_state import Past, TaskPlan
+from cpr_nb.runner.task_state import RestoredTask, TaskPlan
 
 FOR_EVER = float("inf")  # a tool runs
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
@@ -32,7 +32,7 @@ def machine(
     max_parallel: int = 0,
     budget_usd: float | None = None,
     groups: Sequence[int] | None = None,
-    past: dict[int, Past] | None = None,
+    past: dict[int, RestoredTask] | None = None,
     spent_usd: float = 0.0,
 ) -> Schedule:
     numbers = count(1)
@@ -83,7 +83,7 @@ def told(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
             texts.append((kind, one.task, one.outcome.reason, one.delay_s, one.counted))
         elif isinstance(one, End):
             texts.append((kind, one.state))
-        elif isinstance(one, Tell):
+        elif isinstance(one, ReportState):
             texts.append((kind, one.state, one.reason))
         else:
             texts.append((kind, one.task))
@@ -105,7 +105,9 @@ def begin(schedule: Schedule, at: float, *tasks: int) -> None:
         schedule.handle(Started(at, task))
 
 
-def last_tell(schedule: Schedule, *events: Event) -> Tell | None:
+def last_tell(schedule: Schedule, *events: Event) -> ReportState | None:
     """What was said last of the session's own state."""
-    tells = [one for event in events for one in schedule.handle(event) if isinstance(one, Tell)]
+    tells = [
+        one for event in events for one in schedule.handle(event) if isinstance(one, ReportState)
+    ]
     return tells[-1] if tells else None

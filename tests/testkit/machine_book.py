@@ -14,7 +14,7 @@ from cpr_nb.model.limits import LOGIN, Limit
 from cpr_nb.model.outcome import Exit, Outcome, derive
 from cpr_nb.model.retry import backoff_s, may_pass
 from cpr_nb.runner import governor, messages, task_state
-from cpr_nb.runner.messages import Ended, Heard, Instruction
+from cpr_nb.runner.messages import Ended, Instruction, OutputPolled
 from cpr_nb.runner.task_state import TaskPlan
 from cpr_nb.runner.task_table import GRACE_S
 
@@ -195,7 +195,7 @@ class SessionBook:
     def probe_withdrawn(self) -> None:
         self.probe, self.word_given, self.probe_from = None, True, self.now + 1.0
 
-    def heard(self, task: int, event: Heard) -> None:
+    def heard(self, task: int, event: OutputPolled) -> None:
         book, plan = self.books[task], self.books[task].plan
         book.listening = False
         assert book.started_at is not None
@@ -292,7 +292,7 @@ class SessionBook:
         assert not self.ends, "nothing may follow the end"
         if isinstance(one, messages.End):
             self.ends.append(one.state)
-        elif isinstance(one, messages.Tell):
+        elif isinstance(one, messages.ReportState):
             new = (one.state, one.reason, one.notice, one.until_s)
             assert new != self.told, "told twice"
             self.told, self.probe_due_s = new, one.until_s
@@ -359,7 +359,7 @@ class SessionBook:
         assert self.now >= book.stopped_at + GRACE_S
         book.killed = True
 
-    def take_listen(self, book: Book, _: messages.Listen) -> None:
+    def take_polloutput(self, book: Book, _: messages.PollOutput) -> None:
         assert book.running and book.stopped_at is None and book.started_at is not None
         limits = [s for s in (book.plan.silence_s, book.plan.first_byte_s) if s is not None]
         assert self.now >= book.started_at + min(limits)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cpr_nb.model.limits import LOGIN, USAGE
 from cpr_nb.model.outcome import Outcome
-from cpr_nb.runner.task_state import Active, Past, TaskPlan
+from cpr_nb.runner.task_state import AttemptState, RestoredTask, TaskPlan
 from testkit import machine_book as books
 from testkit.machine_book import Book
 
@@ -48,9 +48,9 @@ FOR_EVER = float("inf")
 ENDS = [Outcome("succeeded", "completed"), Outcome("cancelled", "cancelled")]
 
 
-def draw_past(data: st.DataObject, tasks: list[Book]) -> dict[int, Past]:
+def draw_past(data: st.DataObject, tasks: list[Book]) -> dict[int, RestoredTask]:
     """Tasks as an earlier runner may have left them."""
-    past: dict[int, Past] = {}
+    past: dict[int, RestoredTask] = {}
     for task, book in enumerate(tasks):
         kind = data.draw(st.sampled_from(["new", "ended", "rests", "ran"]), label="past")
         if kind == "new":
@@ -62,17 +62,17 @@ def draw_past(data: st.DataObject, tasks: list[Book]) -> dict[int, Past]:
         if kind == "ended":
             outcome = data.draw(st.sampled_from(ENDS), label="end")
             book.phase, book.outcome, book.n_finished = books.ENDED, outcome, 1
-            past[task] = Past(outcome, None)
+            past[task] = RestoredTask(outcome, None)
             continue
         if kind == "rests" and book.attempt > 1:
             book.attempt -= 1  # the last one; the next one counts on
             book.phase, book.outcome = books.RESTING, Outcome("failed", "network", "gone")
-            active = Active(book.attempt + 1, f"p-{task}", "go_on", book.n_free)
+            active = AttemptState(book.attempt + 1, f"p-{task}", "go_on", book.n_free)
             active.outcome = book.outcome
-            past[task] = Past(book.outcome, active)
+            past[task] = RestoredTask(book.outcome, active)
         else:
-            active = Active(book.attempt, f"p-{task}", "", book.n_free)
+            active = AttemptState(book.attempt, f"p-{task}", "", book.n_free)
             book.cause = active.cause = data.draw(st.none() | CAUSES, label="stopped for")
             book.phase = books.STARTING
-            past[task] = Past(None, active)
+            past[task] = RestoredTask(None, active)
     return past

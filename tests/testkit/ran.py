@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb.store.read import Snapshot, read_session
-from cpr_nb.store.write import utc_iso
+from cpr_nb.store.times import utc_iso
 
 BEGIN_S = 1_700_000_000.0
 SESSION = "11111111-2222-4333-8444-555555555555"

@@ -321,7 +321,7 @@ def test_branches_are_listed_forecast_merged_and_cleaned(
     told = stub_cpr.good("merge", session.id, "--dry-run")
     assert told.count("would be merged into main") == 2 and not (repo.path / "x.txt").exists()
     told = stub_cpr.good("clean", session.id)
-    assert told.count("stays, it is not merged") == 2
+    assert told.count("kept: it is not merged") == 2
     assert stub_cpr.good("merge", session.id).count("merged into main") == 2
     assert (repo.path / "x.txt").read_text() == "x\n" and (repo.path / "y.txt").exists()
     assert session.worktrees_df().merged.all()

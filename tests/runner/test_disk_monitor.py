@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cpr_nb.runner.disk_monitor import Room
+from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import hold_lock
 
@@ -21,26 +21,26 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def room(folder: Path) -> Iterator[Room]:
+def room(folder: Path) -> Iterator[DiskMonitor]:
     paths = SessionPaths(str(folder))
     lock_fd = hold_lock(paths.lock)
-    yield Room(paths, lock_fd)
+    yield DiskMonitor(paths, lock_fd)
     os.close(lock_fd)
 
 
-def test_where_all_is_well_there_is_no_news(room: Room) -> None:
+def test_where_all_is_well_there_is_no_news(room: DiskMonitor) -> None:
     assert [room.look(now / 2, "") for now in range(9)] == [None] * 9
     assert not room.is_gone
 
 
-def test_trouble_is_told_at_once_and_once(room: Room) -> None:
+def test_trouble_is_told_at_once_and_once(room: DiskMonitor) -> None:
     room.look(0.0, "")
     assert room.look(0.1, "no space left") == "no space left"
     assert room.look(0.2, "no space left") is None
     assert room.look(5.0, "the disk is full") is None, "it is trouble still"
 
 
-def test_that_there_is_room_again_is_told_after_a_while_and_once(room: Room) -> None:
+def test_that_there_is_room_again_is_told_after_a_while_and_once(room: DiskMonitor) -> None:
     """A try may fail each time: it must not be made as often as the runner's loop turns."""
     assert room.look(0.0, "no space left") == "no space left"
     assert room.look(0.1, "") is None
@@ -51,7 +51,7 @@ def test_that_there_is_room_again_is_told_after_a_while_and_once(room: Room) -> 
 
 
 def test_a_folder_that_is_gone_is_trouble_and_after_a_while_gone(
-    room: Room, folder: Path, tmp_path: Path
+    room: DiskMonitor, folder: Path, tmp_path: Path
 ) -> None:
     folder.rename(tmp_path / "elsewhere")
     told = room.look(0.0, "")
@@ -68,7 +68,7 @@ def test_a_folder_that_is_gone_is_trouble_and_after_a_while_gone(
     assert room.is_gone
 
 
-def test_a_lock_that_somebody_removed_is_held_anew(room: Room, folder: Path) -> None:
+def test_a_lock_that_somebody_removed_is_held_anew(room: DiskMonitor, folder: Path) -> None:
     lock = folder / "runner.lock"
     lock.unlink()
     room.look(0.0, "")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.examples import SHARED_FIXTURES
 
-from cpr_nb.runner.journal import Pen
+from cpr_nb.runner.journal import JournalWriter
 
 relaxed = settings(SHARED_FIXTURES, max_examples=150)
 REAL_WRITE = os.write
@@ -46,11 +46,11 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.fixture
-def new_pen(tmp_path: Path) -> Iterator[Callable[[], Pen]]:
-    pens: list[Pen] = []
+def new_pen(tmp_path: Path) -> Iterator[Callable[[], JournalWriter]]:
+    pens: list[JournalWriter] = []
 
-    def make() -> Pen:
-        pens.append(Pen(str(tmp_path / "journal.jsonl")))
+    def make() -> JournalWriter:
+        pens.append(JournalWriter(str(tmp_path / "journal.jsonl")))
         return pens[-1]
 
     yield make
@@ -59,7 +59,7 @@ def new_pen(tmp_path: Path) -> Iterator[Callable[[], Pen]]:
 
 
 @pytest.fixture
-def pen(new_pen: Callable[[], Pen]) -> Pen:
+def pen(new_pen: Callable[[], JournalWriter]) -> JournalWriter:
     return new_pen()
 
 
@@ -69,7 +69,7 @@ def journal(tmp_path: Path) -> Path:
 
 
 def test_lines_are_appended_whole_and_readable_by_their_owner_only(
-    new_pen: Callable[[], Pen], journal: Path
+    new_pen: Callable[[], JournalWriter], journal: Path
 ) -> None:
     new_pen().journal(b'{"n":1}')
     new_pen().journal(b'{"n":2}')
@@ -81,14 +81,14 @@ def test_lines_are_appended_whole_and_readable_by_their_owner_only(
     ("before", "after"), [(b"", b""), (b"{}\n", b"{}\n"), (b'{}\n{"to', b'{}\n{"to\n')]
 )
 def test_a_torn_last_line_is_ended_before_another_follows(
-    new_pen: Callable[[], Pen], journal: Path, before: bytes, after: bytes
+    new_pen: Callable[[], JournalWriter], journal: Path, before: bytes, after: bytes
 ) -> None:
     journal.write_bytes(before)
     new_pen().journal(b"{}")
     assert journal.read_bytes() == after + b"{}\n"
 
 
-def test_an_answer_is_written_whole_and_replaced(pen: Pen, tmp_path: Path) -> None:
+def test_an_answer_is_written_whole_and_replaced(pen: JournalWriter, tmp_path: Path) -> None:
     path = tmp_path / "task-a.txt"
     pen.answer(str(path), b"a long first one")
     pen.answer(str(path), b"short")
@@ -97,7 +97,9 @@ def test_an_answer_is_written_whole_and_replaced(pen: Pen, tmp_path: Path) -> No
     assert pen.trouble == ""
 
 
-def test_short_writes_lose_nothing(pen: Pen, disk: Disk, journal: Path, tmp_path: Path) -> None:
+def test_short_writes_lose_nothing(
+    pen: JournalWriter, disk: Disk, journal: Path, tmp_path: Path
+) -> None:
     disk.portion = 1
     pen.journal(b'{"n":1}')
     pen.answer(str(tmp_path / "answer"), b"in single bytes")
@@ -107,7 +109,7 @@ def test_short_writes_lose_nothing(pen: Pen, disk: Disk, journal: Path, tmp_path
 
 @pytest.mark.parametrize("error", DISK_ERRORS, ids=errno.errorcode.get)
 def test_what_cannot_be_written_waits_in_its_order(
-    pen: Pen, disk: Disk, journal: Path, tmp_path: Path, error: int
+    pen: JournalWriter, disk: Disk, journal: Path, tmp_path: Path, error: int
 ) -> None:
     answer = tmp_path / "answer"
     disk.room, disk.error = 3, error
@@ -146,7 +148,7 @@ def test_however_little_fits_each_time_all_is_written_once_and_in_order(
     disk = Disk()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "write", disk.write)
-        pen = Pen(str(journal))
+        pen = JournalWriter(str(journal))
         try:
             for number, (is_line, data) in enumerate(items):
                 disk.room = rooms[number % len(rooms)] if rooms else None
@@ -168,7 +170,7 @@ def test_however_little_fits_each_time_all_is_written_once_and_in_order(
 
 
 def test_what_stands_in_the_place_of_an_answer_holds_up_nothing(
-    pen: Pen, journal: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    pen: JournalWriter, journal: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "folder").mkdir()
     link = tmp_path / "link"
@@ -181,7 +183,7 @@ def test_what_stands_in_the_place_of_an_answer_holds_up_nothing(
     assert not (tmp_path / "elsewhere").exists(), "a link is not followed"
 
 
-def test_trouble_elsewhere_is_trouble_until_the_next_try(pen: Pen, journal: Path) -> None:
+def test_trouble_elsewhere_is_trouble_until_the_next_try(pen: JournalWriter, journal: Path) -> None:
     pen.failed(OSError(errno.EROFS, "Read-only\nfile system"))
     assert pen.trouble == "Read-only file system"
     pen.journal(b"later")
@@ -193,7 +195,7 @@ def test_trouble_elsewhere_is_trouble_until_the_next_try(pen: Pen, journal: Path
 
 
 def test_a_journal_that_was_removed_is_begun_anew_and_one_that_was_not_stays(
-    pen: Pen, journal: Path
+    pen: JournalWriter, journal: Path
 ) -> None:
     pen.journal(b"1")
     pen.renew()
@@ -208,7 +210,7 @@ def test_a_journal_that_was_removed_is_begun_anew_and_one_that_was_not_stays(
 def test_a_journal_whose_folder_is_gone_is_trouble(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
-    pen = Pen(str(folder / "journal.jsonl"))
+    pen = JournalWriter(str(folder / "journal.jsonl"))
     (folder / "journal.jsonl").unlink()
     folder.rmdir()
     pen.renew()

@@ -1,0 +1,287 @@
+"""A session's folder as an object: what it is, reading it again, waiting for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from cpr_nb.handles import waiting
+from cpr_nb.model import errors, states
+from cpr_nb.store import requests
+from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.read import Snapshot, read_session, read_spec
+from cpr_nb.views.formatting import on_one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cpr_nb.launching.plan import LaunchPlan
+    from cpr_nb.launching.rerun import RerunSource
+    from cpr_nb.launching.start import StartedSession
+
+
+class SessionCore:
+    """What every part of a `Session` builds on: its folder, as it was read last.
+
+    Args:
+        path: The session's folder.
+
+    Attributes:
+        paths: The paths of its files.
+        answer_types: Task id → the Python type of its answer, where this process was given one.
+        frame: The frame that `cpr_nb.map` was given, in the process that called it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.paths = SessionPaths(os.path.abspath(path))
+        self.answer_types: dict[str, Any] = {}
+        self.frame: pd.DataFrame | None = None
+        self._task_specs: list[Any] | None = None
+        self._last_stat: tuple[int, int, int] | None = None
+        self._snapshot: Snapshot = read_session(self.paths.root)
+
+    @classmethod
+    def from_started(cls, started: StartedSession) -> Self:
+        """The handle on a session that this process has just started, or attached to."""
+        session = cls(started.root)
+        session.frame = started.frame
+        session.answer_types = started.answer_types
+        return session
+
+    @classmethod
+    def from_plan(cls, plan: LaunchPlan, *, reuse: bool) -> Self:
+        """Starts a plan, or attaches to the session that did the same and says so.
+
+        Args:
+            plan: The plan.
+            reuse: Whether to attach.
+
+        Raises:
+            ResultsDirError: If the results directory can't be written.
+            LaunchError: If the runner does not come up; no session is left behind.
+        """
+        from cpr_nb.launching.reuse import attached_message, start_or_attach
+
+        started = start_or_attach(plan, reuse=reuse)
+        session = cls.from_started(started)
+        if not started.is_new:
+            _print_line(attached_message(session.snapshot))
+        return session
+
+    # -- what it is -------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self._snapshot.session_id
+
+    @property
+    def name(self) -> str | None:
+        """The name that the user gave it."""
+        return str(self._snapshot.head.get("name") or "") or None
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return Path(self.paths.root)
+
+    @property
+    def state(self) -> str:
+        """One of `cpr_nb.model.states.SESSION_STATES`, as of now."""
+        self.refresh()
+        return self._snapshot.state
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """What status.json says of the session as a whole."""
+        return self._snapshot.head
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The folder as it was read last."""
+        return self._snapshot
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Its cost so far, by the CLI's own estimate; None if it is not known."""
+        cost = self.head.get("cost_usd")
+        return float(cost) if isinstance(cost, int | float) else None
+
+    def __repr__(self) -> str:
+        return on_one_line(self.refresh().snapshot)
+
+    def __len__(self) -> int:
+        return len(self._snapshot.tasks or ())
+
+    def fields(self, index: int) -> dict[str, Any]:
+        """What status.json says of task number ``index`` (from 0)."""
+        return (self._snapshot.tasks or [])[index]
+
+    def task_spec(self, index: int) -> dict[str, Any]:
+        """What session.json says of task number ``index`` (from 0): its full prompt and options."""
+        if self._task_specs is None:
+            tasks = read_spec(self.paths).get("tasks")
+            self._task_specs = tasks if isinstance(tasks, list) else []
+        spec = self._task_specs[index] if index < len(self._task_specs) else None
+        return spec if isinstance(spec, dict) else {}
+
+    def rows_frame(self) -> pd.DataFrame | None:
+        """The frame whose rows the tasks are about; None if there is none.
+
+        Values that JSON can't hold are text in it, unless this process has made the session.
+        """
+        if self.frame is None:
+            from cpr_nb.frames.frame_json import read
+
+            self.frame = read(self.paths.frame)
+        return self.frame
+
+    def rerun_source(self) -> RerunSource:
+        """What a rerun of its tasks needs to know of it."""
+        from cpr_nb.launching.rerun import RerunSource
+
+        return RerunSource(self._snapshot, self.answer_types, self.rows_frame)
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def refresh(self) -> Self:
+        """Reads the folder again if anything changed. Every question about its state does so."""
+        try:
+            stat = os.stat(self.paths.status)
+            last_stat = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        except OSError:
+            last_stat = None
+        is_unchanged = last_stat is not None and last_stat == self._last_stat
+        if is_unchanged and self._snapshot.state in states.ENDED_STATES:
+            return self
+        snapshot = read_session(self.paths.root)
+        if snapshot.state == states.UNREADABLE and self._snapshot.is_legacy and last_stat:
+            return self  # a legacy session is written in place: keep the last good one
+        self._snapshot = snapshot
+        self._last_stat = last_stat
+        return self
+
+    # -- waiting ----------------------------------------------------------------------------
+
+    def done(self) -> bool:
+        """Whether every task has ended."""
+        return self.state in states.ENDED_STATES
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Waits until every task has ended. Ctrl-C ends the wait, not the work.
+
+        Args:
+            timeout: The longest wait, in seconds; None waits as long as it takes.
+
+        Returns:
+            This session.
+
+        Raises:
+            WaitTimeout: If it has not ended in time. It continues.
+            SessionInterrupted: If its runner is gone.
+        """
+        self.wait_until(self._has_ended, timeout, "the session")
+        return self
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float | None, what: str) -> None:
+        """Waits until a condition holds that only reads this handle.
+
+        Args:
+            condition: The condition.
+            timeout: The longest wait, in seconds; None waits as long as it takes.
+            what: What is waited for, for the error.
+
+        Raises:
+            WaitTimeout: If it does not hold in time.
+            SessionInterrupted: If it never will, because the runner is gone.
+        """
+        end = waiting.deadline(timeout)
+        waiting.until(lambda: self.poll(condition, end, what))
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._wait_async().__await__()
+
+    async def _wait_async(self) -> Self:
+        import asyncio
+
+        for delay_s in waiting.poll_delays_s():
+            if self.poll(self._has_ended, None, "the session"):
+                break
+            await asyncio.sleep(delay_s)
+        return self
+
+    def _has_ended(self) -> bool:
+        return self._snapshot.state in states.ENDED_STATES
+
+    def poll(self, condition: Callable[[], bool], end: float | None, what: str) -> bool:
+        """Reads the folder once for a wait.
+
+        Args:
+            condition: The condition that is waited for; it only reads this handle.
+            end: When the wait ends, on the monotonic clock; None for never.
+            what: What is waited for, for the error.
+
+        Returns:
+            Whether the condition holds.
+
+        Raises:
+            WaitTimeout: If it does not hold in time.
+            SessionInterrupted: If it never will, because the runner is gone.
+        """
+        self.refresh()
+        if condition():
+            return True
+        state = self._snapshot.state
+        if state in states.ENDED_STATES:
+            raise errors.SessionInterrupted(f"session {self.id} is {state}, but {what} is not")
+        if state in (states.INTERRUPTED, states.STALE, states.UNREADABLE):
+            raise errors.SessionInterrupted(
+                f"session {self.id} is {state}: its runner is gone before the end; "
+                f"cpr resume {self.id[:8]} resumes it"
+            )
+        if end is not None and time.monotonic() >= end:
+            raise errors.WaitTimeout(f"{what} has not ended in time; it continues")
+        return False
+
+    # -- requests ---------------------------------------------------------------------------
+
+    def ask(self, verb: str, request: str) -> None:
+        """Leaves a request for the runner, and carries it out if there is no runner.
+
+        Args:
+            verb: What to call it in an error.
+            request: The name of the request.
+
+        Raises:
+            SessionNotUsable: If it can't be done.
+        """
+        if self._snapshot.state != states.INTERRUPTED:
+            self._require_runner(verb)
+            requests.leave(self.paths, request)
+            return
+        from cpr_nb.launching.resume import settle
+
+        settle(self._snapshot, request)
+
+    def _require_runner(self, verb: str) -> None:
+        """Refuses what only a live runner can do."""
+        snapshot = self.refresh().snapshot
+        if snapshot.is_legacy:
+            raise errors.SessionNotUsable(
+                f"can't {verb} {self.id}: claude-parallel-runner.pl wrote this session"
+            )
+        if not snapshot.is_live:
+            raise errors.SessionNotUsable(
+                f"can't {verb} {self.id}: it is {snapshot.state}, no runner works on it"
+            )
+
+
+def _print_line(line: str) -> None:
+    """Prints a line for a person: in a notebook among a cell's output, elsewhere on stderr."""
+    stream = sys.stdout if "IPython" in sys.modules else sys.stderr
+    if stream is not None:
+        stream.write(f"{line}\n")

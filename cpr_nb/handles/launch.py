@@ -1,0 +1,167 @@
+"""The public functions that start sessions: `launch` and `map`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from cpr_nb.handles.session import Session
+from cpr_nb.launching.plan import dry_rows, plan_variants
+from cpr_nb.launching.reuse import pop_reuse
+from cpr_nb.model.inputs import slash_warnings
+from cpr_nb.model.public import public
+
+if TYPE_CHECKING:
+    from cpr_nb.frames.columns import DataFrame
+    from cpr_nb.frames.mapping import Template
+
+
+@overload
+def launch(
+    prompts: Iterable[Any],
+    *,
+    vary: Mapping[str, Any] | None = ...,
+    repeats: int = ...,
+    dry_run: Literal[False] = False,
+    **options: Any,
+) -> Session: ...
+
+
+@overload
+def launch(
+    prompts: Iterable[Any],
+    *,
+    vary: Mapping[str, Any] | None = ...,
+    repeats: int = ...,
+    dry_run: Literal[True],
+    **options: Any,
+) -> list[dict[str, Any]]: ...
+
+
+@public
+def launch(
+    prompts: Iterable[Any],
+    *,
+    vary: Mapping[str, Any] | None = None,
+    repeats: int = 1,
+    dry_run: bool = False,
+    **options: Any,
+) -> Session | list[dict[str, Any]]:
+    """Starts tasks in parallel and returns at once; they outlive this process.
+
+    Everything is checked before anything is spent. When it returns, the session's folder is
+    on the disk and its runner is up.
+
+    Args:
+        prompts: One text per task, or one mapping with ``prompt`` and perhaps ``id`` and the
+            task's own options.
+        vary: Option → its levels, such as ``{"model": ["sonnet", "opus"]}``. Each prompt runs
+            once for every combination.
+        repeats: How often each of them runs.
+        dry_run: Whether to check everything, start nothing, and return what would run.
+        **options: ``reuse=True`` attaches to the newest session that was asked the same, whatever
+            became of it, and says so. That is the default once the notebook's extension is
+            loaded; ``fresh=True`` runs it again. Also ``results_dir``, ``claude_path`` and every
+            option of `cpr_nb.model.options.OPTIONS`, such as ``max_parallel``, ``model``,
+            ``permissions``, ``allow``, ``schema``, ``timeout_s``, ``budget_usd``, ``name``.
+            ``schema`` is a JSON schema or a Python type: see docs/schemas.md.
+
+    Returns:
+        The `Session`; with ``dry_run`` a list with one dictionary per task.
+
+    Raises:
+        InputError: If a prompt or an option can't be right.
+        ClaudeNotFound: If there is no Claude Code CLI.
+        ResultsDirError: If the results directory can't be written.
+        LaunchError: If the runner does not come up.
+
+    Example:
+        >>> import cpr_nb as cpr
+        >>> cpr.launch(["say hello"], dry_run=True, claude_path="sh")[0]["prompt"]
+        'say hello'
+    """
+    reuse = pop_reuse(options)
+    plan = plan_variants(prompts, vary, repeats, options)
+    for warning in slash_warnings(plan.tasks):
+        warnings.warn(warning, stacklevel=2)
+    return dry_rows(plan) if dry_run else Session.from_plan(plan, reuse=reuse)
+
+
+@overload
+def map(
+    template: Template,
+    df: DataFrame,
+    *,
+    vary: Mapping[str, Sequence[Any]] | None = ...,
+    repeats: int = ...,
+    dry_run: Literal[False] = False,
+    **options: Any,
+) -> Session: ...
+
+
+@overload
+def map(
+    template: Template,
+    df: DataFrame,
+    *,
+    vary: Mapping[str, Sequence[Any]] | None = ...,
+    repeats: int = ...,
+    dry_run: Literal[True],
+    **options: Any,
+) -> list[dict[str, Any]]: ...
+
+
+@public
+def map(  # users expect this name, and nothing here needs the builtin
+    template: Template,
+    df: DataFrame,
+    *,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    repeats: int = 1,
+    dry_run: bool = False,
+    **options: Any,
+) -> Session | list[dict[str, Any]]:
+    """Starts one task per row of a DataFrame and returns at once; see `Session.results_df`.
+
+    Everything is checked before anything is spent: every placeholder has a column, every cell
+    that is used has a value, the index tells the rows apart, and no column of the answers is in
+    the frame already.
+
+    Args:
+        template: The prompt with ``{column}`` placeholders (also the names of index levels), or
+            a function that makes it from a row (a Series). Braces around anything but an
+            identifier stay as they are; ``{{name}}`` is the text ``{name}``.
+        df: The frame. It is kept in the session's folder.
+        vary: Factor → its levels. Each row runs once for every combination. A factor is an
+            option, such as ``model``, or another placeholder of the template.
+        repeats: How often each of them runs; the column ``repeat`` counts.
+        dry_run: Whether to check everything, start nothing, and return what would run.
+        **options: As for `cpr_nb.launch`. ``model_col="which"`` and the like take a row's
+            option from a column (where that has no value, the session's option holds);
+            ``id_col`` takes the task's id.
+
+    Returns:
+        The `Session`; with ``dry_run`` a list with one dictionary per task.
+
+    Raises:
+        InputError: If anything in it can't be right.
+        ClaudeNotFound: If there is no Claude Code CLI.
+        ResultsDirError: If the results directory can't be written.
+        LaunchError: If the runner does not come up.
+
+    Example:
+        >>> import cpr_nb as cpr, pandas as pd
+        >>> df = pd.DataFrame({"path": ["a.py", "b.py"]})
+        >>> planned = cpr.map("Review {path}", df, dry_run=True, claude_path="sh")
+        >>> [task["prompt"] for task in planned]
+        ['Review a.py', 'Review b.py']
+    """
+    from cpr_nb.frames.mapping import place_warnings
+    from cpr_nb.launching.from_frame import plan_map
+
+    reuse = pop_reuse(options)
+    plan = plan_map(template, df, vary, repeats, options)
+    for warning in [*slash_warnings(plan.tasks), *place_warnings(template, df)]:
+        warnings.warn(warning, stacklevel=2)
+    return dry_rows(plan) if dry_run else Session.from_plan(plan, reuse=reuse)

@@ -1,0 +1,90 @@
+"""What the agent of a task has said and done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb.handles.task_status import TaskStatus
+from cpr_nb.model import states
+from cpr_nb.model.activity import Activity
+from cpr_nb.model.denials import denial_rule, denials_of
+from cpr_nb.model.events import RunFacts, parse_line, text_blocks
+from cpr_nb.store.read import open_regular, read_answer
+
+if TYPE_CHECKING:
+    from cpr_nb.display.diff import Diff
+
+
+class TaskOutput(TaskStatus):
+    """The methods of a `Task` that read its answer and its stream."""
+
+    @property
+    def text(self) -> str:
+        """The answer as text; while the task runs, what its agent has said so far."""
+        if self.state == states.ENDED:
+            answer = read_answer(self._session.paths, self.id)
+            if answer is not None:
+                return answer.removesuffix("\n")
+        return "\n\n".join(
+            "\n".join(texts)
+            for event in self.events()
+            if event["type"] == "assistant" and (texts := text_blocks(event))
+        )
+
+    @property
+    def structured(self) -> Any:
+        """The answer as an object, if a schema was given and met; otherwise None."""
+        result = self.facts().result
+        return result.get("structured_output") if result else None
+
+    @property
+    def denials(self) -> list[dict[str, Any]]:
+        """The tool calls that the permissions refused, as the CLI reports them.
+
+        Each has a ``rule``: the value that ``allow=[…]`` would need to permit it.
+        """
+        return [{**d, "rule": denial_rule(d)} for d in denials_of(self.facts().result)]
+
+    def diff(self) -> Diff:
+        """What it changed in its worktree: text, with colours in a notebook.
+
+        Empty if it has changed nothing, has not ended, or had no worktree.
+        """
+        from cpr_nb.display.diff import Diff
+
+        path = self._session.paths.patch(self.id)
+        try:
+            with open_regular(path) as file:
+                return Diff(file.read().decode("utf-8", "replace"), path)
+        except (OSError, ValueError):
+            return Diff("", path)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The events of its last attempt so far, without a torn last line."""
+        for line in self._lines():
+            event = parse_line(line)
+            if event is not None:
+                yield event
+
+    def facts(self) -> RunFacts:
+        """The figures in the stream of its last attempt."""
+        facts = RunFacts()
+        for line in self._lines():
+            facts.feed(line)
+        return facts
+
+    def activity(self) -> Activity:
+        """What its agent does now."""
+        options = self._session.task_spec(self._index).get("options", {})
+        activity = Activity(str(options.get("cwd") or self._session.head.get("cwd", "")))
+        for event in self.events():
+            activity.feed(event)
+        return activity
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            with open_regular(str(self.stream_path)) as stream:
+                yield from stream
+        except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
+            return

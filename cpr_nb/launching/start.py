@@ -1,0 +1,99 @@
+"""Starts a planned launch: its folder is made durable, then its runner is started."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cpr_nb.executors.local import LocalExecutor
+from cpr_nb.model.errors import LaunchError
+from cpr_nb.model.record import first_head
+from cpr_nb.store.times import utc_iso
+from cpr_nb.store.write import create_session, remove_session
+
+if TYPE_CHECKING:
+    from cpr_nb.launching.plan import LaunchPlan
+    from cpr_nb.model.spec import TaskSpec
+
+
+class StartedSession(NamedTuple):
+    """The session that carries out a plan, and what only this process knows of it.
+
+    Attributes:
+        root: The session's folder, absolute.
+        is_new: Whether it was started now; otherwise the launch attached to it.
+        frame: The user's frame, one row per task, if there is one.
+        answer_types: Task id → the Python type of its answer, where a type was given.
+    """
+
+    root: str
+    is_new: bool
+    frame: Any
+    answer_types: dict[str, Any]
+
+
+def start(plan: LaunchPlan) -> StartedSession:
+    """Creates the session's folder and starts its runner.
+
+    Args:
+        plan: What to start.
+
+    Returns:
+        The session; its runner is up.
+
+    Raises:
+        ResultsDirError: If the results directory can't be written.
+        LaunchError: If the runner does not come up; no session is left behind.
+    """
+    executor = LocalExecutor()
+    session_id = str(uuid.uuid4())
+    spec = _session_spec(plan, session_id, executor.name)
+    tasks = [_task_spec(plan, task) for task in plan.tasks]
+    paths, lock_fd = create_session(
+        plan.results_dir, session_id, spec, tasks, first_head(spec, len(tasks)), plan.frame_json
+    )
+    environ = {**plan.environ, **plan.options.get("env", {})}
+    task_env = {t.task_id: t.options["env"] for t in plan.tasks if "env" in t.options}
+    try:
+        executor.start(paths, lock_fd, environ, task_env)
+    except LaunchError:
+        remove_session(paths)
+        raise
+    finally:
+        os.close(lock_fd)
+    return StartedSession(paths.root, True, plan.frame, plan.answer_types)
+
+
+def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str, Any]:
+    """What session.json says of the session as a whole."""
+    now = time.time()
+    options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
+    return {
+        "session_id": session_id,
+        "name": plan.options.get("name"),
+        "created_at": utc_iso(now),
+        "start_time": int(now),
+        "cwd": plan.options["cwd"],
+        "options": options,
+        "env_names": sorted(plan.options.get("env", {})),
+        "own_environment": plan.own_environment,
+        "max_parallel": plan.max_parallel,
+        "claude_path": plan.claude_path,
+        "executor": executor,
+        "parent_session_id": plan.parent_session_id,
+        "identity": plan.identity,
+    }
+
+
+def _task_spec(plan: LaunchPlan, task: TaskSpec) -> dict[str, Any]:
+    """What session.json says of a task; of environment variables only their names."""
+    options = {k: v for k, v in task.options.items() if k != "env"}
+    spec: dict[str, Any] = {"id": task.task_id, "prompt": task.prompt, "options": options}
+    spec |= task.origin
+    if "env" in task.options:
+        spec["env_names"] = sorted(task.options["env"])
+    if task.task_id in plan.checkouts:
+        spec["checkout"] = plan.checkouts[task.task_id]
+    return spec

@@ -1,0 +1,95 @@
+"""What a session's folder stores of its launch, if that may be carried out again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cpr_nb.model.errors import InputError, SessionNotUsable
+from cpr_nb.store.read import Snapshot, is_whole, read_spec
+
+
+def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
+    """Reads the session.json of a session whose tasks are to run again.
+
+    Args:
+        snapshot: The session.
+        verb: What is to be done with it, for the error.
+
+    Raises:
+        SessionNotUsable: If its tasks can't run again.
+    """
+    refusal = f"can't {verb} {snapshot.session_id}: "
+    if snapshot.is_legacy:
+        raise SessionNotUsable(
+            f"{refusal}claude-parallel-runner.pl kept only 50 characters of each prompt"
+        )
+    check_owner(snapshot, verb)
+    spec = read_spec(snapshot.paths)
+    if not is_whole(spec) or len(spec["tasks"]) < len(snapshot.tasks or ()):
+        raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
+    check_environment(snapshot, spec, verb)
+    return spec
+
+
+def check_owner(snapshot: Snapshot, verb: str) -> None:
+    """Refuses a session that somebody else could have written: it says what is executed.
+
+    Args:
+        snapshot: The session.
+        verb: What is to be done with it, for the error.
+
+    Raises:
+        SessionNotUsable: If its folder or its session.json is a link, belongs to another user, or
+            may be written by others.
+    """
+    root = Path(snapshot.paths.root)
+    for path in (root, root / "session.json"):
+        try:
+            status = path.lstat()
+        except OSError:
+            continue  # what is not there can't be executed
+        if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise SessionNotUsable(
+                f"can't {verb} {snapshot.session_id}: {path} is a link, another user's, or others "
+                "may write it: it says what is executed"
+            )
+
+
+def check_environment(snapshot: Snapshot, spec: Mapping[str, Any], verb: str) -> None:
+    """Refuses a session whose environment nobody has any more.
+
+    Raises:
+        SessionNotUsable: If it ran in an environment of its own.
+    """
+    if spec.get("own_environment"):
+        raise SessionNotUsable(
+            f"can't {verb} {snapshot.session_id}: it ran in an environment of its own (such as "
+            "the demo's), which is not kept"
+        )
+
+
+def stored_values(names: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
+    """The values of environment variables of which a session's folder keeps only the names.
+
+    Args:
+        names: The variables that the session was given.
+        values: Values that are given now; those of this process come second.
+
+    Raises:
+        InputError: If a variable has no value.
+    """
+    complete = dict(values)
+    for name in names:
+        if name in complete:
+            continue
+        if name not in os.environ:
+            raise InputError(
+                f"the session set {name}, and its value is not stored: give it again "
+                f"with --env {name}=VALUE (env={{{name!r}: …}})",
+                "env",
+            )
+        complete[name] = os.environ[name]
+    return complete

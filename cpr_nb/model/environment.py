@@ -1,0 +1,40 @@
+"""The environment variables that mark an agent's processes, and those that it must not pass on."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Set for every task, unique for every attempt: what finds its processes again.
+TOKEN_VARIABLE = "CPR_TASK_TOKEN"  # noqa: S105 - a name, not a secret
+
+#: What an agent's own shell carries and its children must not: a runner that was launched
+#: by an agent is not that agent's child. (Measured: the environment of the CLI's Bash tool.)
+AGENT_VARIABLES = (
+    "CLAUDECODE",
+    "AI_AGENT",
+    "CLAUDE_PID",
+    "CLAUDE_EFFORT",
+    "CLAUDE_CODE_CHILD_NOTES_DIR",
+    "CLAUDE_CODE_CHILD_SESSION",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_EXECPATH",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CLAUDE_CODE_MESSAGING_TOKEN",
+    "CLAUDE_CODE_SESSION_ATTENDED",
+    "CLAUDE_CODE_SESSION_ID",
+    "CPR_SESSION_ID",
+    "CPR_TASK_ID",
+    TOKEN_VARIABLE,
+)
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what belongs to an agent that may have launched us.
+
+    Example:
+        >>> clean_environment({"CLAUDECODE": "1", "HOME": "/h"})
+        {'HOME': '/h'}
+    """
+    return {name: value for name, value in environ.items() if name not in AGENT_VARIABLES}
