@@ -351,7 +351,7 @@ def test_a_task_that_goes_on_from_itself_is_no_end_of_looking(done: cpr.Session)
     ids = done.id, done[0].id
     told["tasks"][0]["parent"] = {"session_id": ids[0], "task_id": ids[1]}
     Path(done.paths.session).write_text(json.dumps(told))
-    assert lineage.earlier(str(done.path.parent), [ids]) == [{ids}]
+    assert lineage.ancestors(str(done.path.parent), [ids]) == [{ids}]
 
 
 def test_the_command_reuses_too(stub_cpr: Cpr) -> None:

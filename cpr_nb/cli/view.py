@@ -17,7 +17,7 @@ from cpr_nb.model import states
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
-from cpr_nb.views.current_activity import Doing
+from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.notice import notice
 from cpr_nb.views.rows import task_duration_s, task_state
 
@@ -32,7 +32,9 @@ _COLOURS = {
     "mute": "dim",
     "plain": "bold",
 }
-LOOKS = {state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in formatting.LOOKS.items()}
+STYLES = {
+    state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in formatting.STATE_STYLES.items()
+}
 
 
 def watch(session: Session, console: Console) -> None:
@@ -107,7 +109,7 @@ class SessionView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._doing = Doing(session.paths, str(session.head.get("cwd", "")))
+        self._follower = ActivityFollower(session.paths, str(session.head.get("cwd", "")))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         snapshot = self._session.snapshot
@@ -128,7 +130,7 @@ class SessionView:
 
     def _title(self, width: int) -> Text:
         snapshot = self._session.snapshot
-        symbol, colour = LOOKS[snapshot.state]
+        symbol, colour = STYLES[snapshot.state]
         left = Text.assemble((f"{symbol} {snapshot.state}", colour))
         if self._session.name:
             left.append(f"  {strip_controls(self._session.name)}", "bold")
@@ -151,7 +153,7 @@ class SessionView:
             n_tasks += snapshot.count(f"n_{state}")
             end = round(width * min(n_tasks, total) / total)
             glyph = "─" if state == states.PENDING else "━"
-            bar.append(glyph * (end - n_cells), LOOKS[state][1])
+            bar.append(glyph * (end - n_cells), STYLES[state][1])
             n_cells = max(n_cells, end)
         return bar
 
@@ -160,7 +162,7 @@ class SessionView:
         for state in formatting.COUNTERS:
             count = snapshot.count(f"n_{state}")
             if count or state in formatting.ALWAYS_SHOWN:
-                symbol, colour = LOOKS[state]
+                symbol, colour = STYLES[state]
                 line.append(f"{symbol} {count} {state}   ", colour if count else "dim")
         if snapshot.count("n_denials"):
             line.append(f"⚠ {snapshot.count('n_denials')} denied", "yellow")
@@ -184,7 +186,7 @@ class SessionView:
             fields = task.fields
             state, outcome = task_state(fields)
             word = outcome or state
-            symbol, colour = LOOKS[word]
+            symbol, colour = STYLES[word]
             cost = fields.get("cost_usd")
             table.add_row(
                 str(task.num),
@@ -204,12 +206,12 @@ class SessionView:
         return sorted(sorted(tasks, key=_urgency)[:n_rows], key=lambda task: task.num)
 
     def _activity(self, task: Task, word: str) -> Text:
-        activity, since_s = self._doing.line(task.fields)
+        activity, since_s = self._follower.describe(task.fields)
         if word in states.FAILURES:
             return Text(activity, "red")
         if word != states.SUCCEEDED:
             elapsed = f", {time.time() - since_s:.0f} s" if since_s else ""
-            return Text(activity + elapsed, "" if word == states.RUNNING else LOOKS[word][1])
+            return Text(activity + elapsed, "" if word == states.RUNNING else STYLES[word][1])
         line = Text()
         if task.fields.get("n_denials"):
             line.append(f"⚠ {task.fields['n_denials']} denied ", "yellow")

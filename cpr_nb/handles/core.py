@@ -14,7 +14,7 @@ from cpr_nb.model import errors, states
 from cpr_nb.store import requests
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_session, read_spec
-from cpr_nb.views.formatting import on_one_line
+from cpr_nb.views.formatting import session_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,7 @@ class SessionCore:
         return float(cost) if isinstance(cost, int | float) else None
 
     def __repr__(self) -> str:
-        return on_one_line(self.refresh().snapshot)
+        return session_line(self.refresh().snapshot)
 
     def __len__(self) -> int:
         return len(self._snapshot.tasks or ())
@@ -135,9 +135,9 @@ class SessionCore:
         Values that JSON can't hold are text in it, unless this process has made the session.
         """
         if self.frame is None:
-            from cpr_nb.frames.frame_json import read
+            from cpr_nb.frames.frame_json import read_frame
 
-            self.frame = read(self.paths.frame)
+            self.frame = read_frame(self.paths.frame)
         return self.frame
 
     def rerun_source(self) -> RerunSource:

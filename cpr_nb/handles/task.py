@@ -180,17 +180,19 @@ class Task(TaskOutput):
         return self._table("tool_calls_df", full=full, strict=strict)
 
     def _table(self, name: str, **options: Any) -> Any:
-        from cpr_nb.frames.queries import of_tasks
+        from cpr_nb.frames.queries import build_task_table
 
-        return of_tasks(name, [self._session.refresh().snapshot], index=self._index, **options)
+        return build_task_table(
+            name, [self._session.refresh().snapshot], index=self._index, **options
+        )
 
     def _repr_html_(self) -> str:
         from cpr_nb.display.cards import task_card
         from cpr_nb.display.row_deltas import task_row, title_of
-        from cpr_nb.views.current_activity import Doing
+        from cpr_nb.views.current_activity import ActivityFollower
 
         snapshot = self._session.refresh().snapshot
-        activity = Doing(snapshot.paths, str(snapshot.head.get("cwd", "")))
+        activity = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
         return task_card(
             self.fields, task_row(self._index, self.fields, title_of(self.prompt), activity)
         )

@@ -109,7 +109,7 @@ class TaskStatus:
     @property
     def stream_path(self) -> Path:
         """The stream-json of its last attempt."""
-        return Path(self._session.paths.stream(self.id, self.attempts))
+        return Path(self._session.paths.newest_stream(self.fields))
 
     def __repr__(self) -> str:
         what = self.outcome or self.state

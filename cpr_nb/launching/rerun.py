@@ -280,7 +280,7 @@ def _keep_frame(
 
 def _original_rows(tasks: Sequence[RerunTask], specs: Mapping[str, Mapping[str, Any]]) -> Any:
     """The rows of the sessions' frames that these tasks are about; None if one has no frame."""
-    from cpr_nb.frames.frame_json import take
+    from cpr_nb.frames.frame_json import pick_rows
 
     frames = {task.source.root: task.source for task in tasks}
     by_root = {root: source.read_frame() for root, source in frames.items()}
@@ -291,4 +291,4 @@ def _original_rows(tasks: Sequence[RerunTask], specs: Mapping[str, Mapping[str, 
         if frame is None or not isinstance(row, int) or not 0 <= row < len(frame):
             return None
         rows.append((frame, row))
-    return take(rows)
+    return pick_rows(rows)

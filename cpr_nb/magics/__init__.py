@@ -46,7 +46,7 @@ def load_ipython_extension(shell: Any) -> None:
     texts = shell.display_formatter.formatters["text/plain"]
     for module, name in _REPORTS:
         texts.for_type_by_name(module, name, _show_report)
-    shell.events.register("pre_run_cell", _give_accessor)
+    shell.events.register("pre_run_cell", _register_accessor)
     defaults.reuse = True
 
 
@@ -61,11 +61,11 @@ def unload_ipython_extension(shell: Any) -> None:
     texts = shell.display_formatter.formatters["text/plain"]
     for module, name in _REPORTS:
         texts.pop(f"{module}.{name}", None)
-    shell.events.unregister("pre_run_cell", _give_accessor)
+    shell.events.unregister("pre_run_cell", _register_accessor)
     defaults.reuse = False
 
 
-def _give_accessor(_: Any) -> None:
+def _register_accessor(_: Any) -> None:
     """Gives DataFrames their accessor as soon as somebody has loaded pandas."""
     if "pandas" in sys.modules and "cpr_nb.pandas" not in sys.modules:
         import cpr_nb.pandas  # noqa: F401

@@ -6,7 +6,7 @@ import argparse
 import re
 
 from cpr_nb.cli.main import COMMANDS, split_command
-from cpr_nb.magics.magic import parser_of
+from cpr_nb.magics.magic import build_parser
 
 _MAGIC = re.compile(r"%cpr\s")
 
@@ -38,7 +38,7 @@ def _candidates(before: list[str], prefix: str) -> list[str]:
     name, rest = split_command(before)
     if name not in COMMANDS:
         return []
-    parser = parser_of(name)
+    parser = build_parser(name)
     flags = {flag: action for action in parser._actions for flag in action.option_strings}
     flag, equals, _ = prefix.partition("=")
     if equals:
@@ -61,12 +61,12 @@ def _values(action: argparse.Action | None, prefix: str, words: list[str]) -> li
     completer = getattr(action, "completer", None)
     if completer is None:
         return []
-    given = argparse.Namespace(results_dir=_after("--results-dir", words))
+    given = argparse.Namespace(results_dir=_option_value("--results-dir", words))
     found: list[str] = completer(prefix, given)
     return found
 
 
-def _after(flag: str, words: list[str]) -> str | None:
+def _option_value(flag: str, words: list[str]) -> str | None:
     for index, word in enumerate(words):
         if word.startswith(f"{flag}="):
             return word.partition("=")[2]

@@ -49,7 +49,7 @@ class Results(list[dict[str, Any]]):
         printer.text(self.text)
 
 
-def answer(
+def run_command(
     shell: InteractiveShell, name: str, args: Namespace, cell: str | None, names: Mapping[str, Any]
 ) -> Any:
     """Does what a sub-command does, and returns its object.
@@ -68,13 +68,13 @@ def answer(
         return _start(shell, run.plan(*_tasks(args, cell, names), args), args)
     if getattr(args, "json", False) and name != "retry":
         return json.loads(_printed(name, args))
-    if name in _ANSWERS:
-        return _ANSWERS[name](shell, args)
+    if name in _HANDLERS:
+        return _HANDLERS[name](shell, args)
     _module(name).run(args)
     return None
 
 
-def printed_by_main(name: str) -> None:
+def print_main(name: str) -> None:
     """Prints the help or the version, as the command does."""
     from cpr_nb.cli.main import main
 
@@ -229,7 +229,7 @@ def _clean(shell: InteractiveShell, args: Namespace) -> Any:
     return clean_sessions(args)
 
 
-_ANSWERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
+_HANDLERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
     "clean": _clean,
     "list": _list,
     "logs": _logs,

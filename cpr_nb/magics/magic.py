@@ -46,23 +46,23 @@ def call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
 
 
 def _call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
-    names = prompts.names_of(shell)
+    names = prompts.notebook_names(shell)
     words = [fill(word, names, "%cpr") for word in _words(line)]
     if not words and cell is None:
         print(SHORT_HELP, end="")
         return None
     name, rest = split_command(words)
     if name in ("help", "version"):
-        return handlers.printed_by_main(name)
-    args = parser_of(name).parse_args(rest)
+        return handlers.print_main(name)
+    args = build_parser(name).parse_args(rest)
     _check(name, args, cell)
-    value = handlers.answer(shell, name, args, cell, names)
+    value = handlers.run_command(shell, name, args, cell, names)
     if args.output is not None:
         shell.user_ns[args.output] = value
     return value
 
 
-def parser_of(name: str) -> ArgumentParser:
+def build_parser(name: str) -> ArgumentParser:
     """The parser of a sub-command: that of the command line, and ``-o``."""
     import importlib
 

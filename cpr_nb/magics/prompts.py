@@ -31,7 +31,7 @@ class Names(dict[str, Any]):
         return value
 
 
-def names_of(shell: InteractiveShell) -> Names:
+def notebook_names(shell: InteractiveShell) -> Names:
     """What the user has named in the notebook; not what IPython put there."""
     hidden, missing = shell.user_ns_hidden, object()
     own = {k: v for k, v in shell.user_ns.items() if hidden.get(k, missing) is not v}

@@ -83,7 +83,7 @@ def task_times(snapshot: Snapshot, now_s: float | None = None) -> list[TaskTimes
         [TaskTimes(fields={'task_num': 1}, state='pending', attempts=())]
     """
     now_s = time.time() if now_s is None else now_s
-    tracks, last_s = _read(snapshot)
+    tracks, last_s = _read_journal(snapshot)
     found = []
     for fields in snapshot.tasks or ():
         state, outcome = task_state(fields)
@@ -92,18 +92,18 @@ def task_times(snapshot: Snapshot, now_s: float | None = None) -> list[TaskTimes
             track.end(now_s, states.RUNNING, None)
         else:
             track.end(max(last_s, track.began_s or 0.0), states.INTERRUPTED, None)
-        attempts = tuple(track.attempts) or _from_status(fields, outcome, now_s)
+        attempts = tuple(track.attempts) or _attempts_from_status(fields, outcome, now_s)
         if outcome is None and attempts and attempts[-1].state == states.INTERRUPTED:
             state = states.INTERRUPTED
         found.append(TaskTimes(fields, outcome or state, attempts))
     return found
 
 
-def _read(snapshot: Snapshot) -> tuple[dict[str, _Track], float]:
+def _read_journal(snapshot: Snapshot) -> tuple[dict[str, _Track], float]:
     """What the journal says: task id → its attempts, and when the last line was written."""
     tracks: dict[str, _Track] = {}
     last_s = runner_end_s = 0.0
-    for line in _lines(snapshot):
+    for line in _journal_lines(snapshot):
         at, event, task_id = parse_iso(line.get("at")), line.get("event"), line.get("task_id")
         if at is None:
             continue
@@ -123,7 +123,7 @@ def _read(snapshot: Snapshot) -> tuple[dict[str, _Track], float]:
     return tracks, last_s
 
 
-def _lines(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+def _journal_lines(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     try:
         with open_regular(snapshot.paths.journal) as file:
             for data in file:
@@ -137,7 +137,9 @@ def _lines(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
         return
 
 
-def _from_status(fields: dict[str, Any], outcome: str | None, now_s: float) -> tuple[Attempt, ...]:
+def _attempts_from_status(
+    fields: dict[str, Any], outcome: str | None, now_s: float
+) -> tuple[Attempt, ...]:
     """What status.json says where somebody has removed the journal."""
     began_s = parse_iso(fields.get("started_at"))
     if began_s is None:

@@ -32,7 +32,7 @@ _SESSION_FIELDS = (
     "executor",
 )
 # What stands in the lines of a stream that tell more than status.json does.
-_TELLING = (b'"tool_use"', b'"result"')
+_STREAM_MARKS = (b'"tool_use"', b'"result"')
 _RUNNER_FIELDS = ("host", "claude_version", "git_commit", "git_tree")
 _TASK_FIELDS = (
     "started_at",
@@ -147,11 +147,11 @@ def task_row(
         **row,
         **{name: task.get(name) for name in _TASK_FIELDS},
         "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
-        **(_streamed(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),
+        **(_stream_columns(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),
     }
 
 
-def _streamed(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, Any]:
+def _stream_columns(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, Any]:
     """What only the stream tells."""
     row: dict[str, Any] = {"n_tool_calls": None, "structured": None, "output_bytes": None}
     if not isinstance(attempt, int) or attempt < 1:
@@ -161,7 +161,7 @@ def _streamed(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, A
         with open_regular(paths.stream(task_id, attempt)) as stream:
             for line in stream:
                 size_bytes += len(line)
-                event = parse_line(line) if any(mark in line for mark in _TELLING) else None
+                event = parse_line(line) if any(mark in line for mark in _STREAM_MARKS) else None
                 if event is None:
                     continue
                 if event["type"] == "result":

@@ -13,7 +13,7 @@ from cpr_nb.cli.options import add_session
 from cpr_nb.handles.task import Task
 from cpr_nb.handles.waiting import poll_delays_s
 from cpr_nb.model import states
-from cpr_nb.model.activity import tool_target
+from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.tail import Follower
@@ -77,10 +77,9 @@ def steps(event: dict[str, Any]) -> list[str]:
 def _system_steps(event: dict[str, Any]) -> list[str]:
     subtype = event.get("subtype")
     if subtype == "api_retry":
-        cause = event.get("error_status") or event.get("error")
-        return [f"API answered {cause}, retry {event.get('attempt')}"]
+        return [retry_text(event)]
     if subtype == "permission_denied":
-        return [f"denied {event.get('tool_name')}: {one_line(str(event.get('message', '')), 160)}"]
+        return [f"denied {denial_text(event)}"]
     return []
 
 
@@ -102,8 +101,5 @@ def _agent_step(block: dict[str, Any]) -> str:
 def _tool_result(block: dict[str, Any]) -> str:
     if block.get("type") != "tool_result":
         return ""
-    content = block.get("content")
-    if isinstance(content, list):
-        content = " ".join(str(b.get("text", "")) for b in content if isinstance(b, dict))
     mark = "✕" if block.get("is_error") else "◂"
-    return f"  {mark} {one_line(str(content), 160)}"
+    return f"  {mark} {one_line(result_text(block), 160)}"

@@ -7,7 +7,7 @@ from statistics import median
 
 from cpr_nb.display.charts import svg
 from cpr_nb.display.charts.svg import Chart, num
-from cpr_nb.display.charts.timeline import label_of
+from cpr_nb.display.charts.timeline import task_label
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
@@ -32,7 +32,7 @@ def cost_chart(snapshot: Snapshot) -> Chart:
     known = [task for task in times if costs[id(task)] is not None]
     known.sort(key=lambda task: -(costs[id(task)] or 0.0))
     title = svg.title("Costs", snapshot)
-    told = _told(snapshot, [costs[id(task)] or 0.0 for task in known], len(times) - len(known))
+    told = _summary(snapshot, [costs[id(task)] or 0.0 for task in known], len(times) - len(known))
     parts = [
         svg.text(0, 14, title, kind="name", limit=60),
         svg.text(svg.WIDTH, 14, told, anchor="end", kind="mute", limit=120),
@@ -61,7 +61,7 @@ def _cost(task: TaskTimes) -> float | None:
     return sum(known) if known else None
 
 
-def _told(snapshot: Snapshot, costs: Sequence[float], n_unknown: int) -> str:
+def _summary(snapshot: Snapshot, costs: Sequence[float], n_unknown: int) -> str:
     told = [formatting.cost(snapshot.head)]
     if costs:
         told.append(f"{len(costs)} tasks, median {median(costs):.2f}, at most {max(costs):.2f}")
@@ -79,10 +79,10 @@ def _rows(tasks: Sequence[TaskTimes], top: float, most: float) -> list[str]:
         width = max(1.5, cost / most * (_RIGHT - _LEFT))
         tone = svg.TONE.get(task.state, "rest")
         shapes.setdefault(tone, []).append(svg.bar(_LEFT, y, width, _ROW - 6))
-        labels.append(label_of(task, y + 10))
+        labels.append(task_label(task, y + 10))
         said = f"{cost:.2f}" if cost >= 0.005 or not cost else f"{cost:.4f}"
         if task.state != states.SUCCEEDED:
-            symbol, _ = formatting.LOOKS.get(task.state, ("", ""))
+            symbol, _ = formatting.STATE_STYLES.get(task.state, ("", ""))
             said += f"  {symbol} {task.state}"
         labels.append(svg.text(_LEFT + width + 6, y + 10, said, kind="mute"))
     return [svg.group(tone, bars) for tone, bars in sorted(shapes.items())] + labels

@@ -37,7 +37,7 @@ def timeline(snapshot: Snapshot, now_s: float | None = None) -> Chart:
     times = task_times(snapshot, now_s)
     ran = [task for task in times if task.attempts]
     title = svg.title("Timeline", snapshot)
-    told = _told(snapshot, times)
+    told = _summary(snapshot, times)
     parts = [
         svg.text(0, 14, title, kind="name", limit=60),
         svg.text(svg.WIDTH, 14, told, anchor="end", kind="mute", limit=120),
@@ -56,7 +56,7 @@ def timeline(snapshot: Snapshot, now_s: float | None = None) -> Chart:
     return Chart(svg.document(title, told, end + 28, parts), f"{title}: {told}")
 
 
-def _told(snapshot: Snapshot, times: Sequence[TaskTimes]) -> str:
+def _summary(snapshot: Snapshot, times: Sequence[TaskTimes]) -> str:
     n_again = sum(len(task.attempts) > 1 for task in times)
     told = [
         f"{len(times)} task{'s' * (len(times) != 1)}",
@@ -88,7 +88,7 @@ def _lanes(ran: Iterable[TaskTimes]) -> _Rows:
     return lanes
 
 
-def label_of(task: TaskTimes, y: float) -> str:
+def task_label(task: TaskTimes, y: float) -> str:
     """A task's number and what it is about; an id that nobody gave it says nothing."""
     task_id = str(task.fields.get("transaction_id", ""))
     made_up = len(task_id) == 36 and task_id.count("-") == 4
@@ -111,12 +111,12 @@ def _bars(rows: _Rows, scale: TimeScale, *, named: bool) -> tuple[list[str], flo
             for number, attempt in enumerate(task.attempts, 1):
                 x = scale(attempt.began_s)
                 width = max(1.0, scale(attempt.ended_s) - x - 0.8)  # neighbours can be told apart
-                label = _label(task, attempt, number) if pointed else ""
+                label = _bar_title(task, attempt, number) if pointed else ""
                 shapes.setdefault(_tone(task, number), []).append(
                     svg.bar(x, y, width, thick, label)
                 )
             if named:
-                labels += [label_of(task, y + 10), _mark(task, scale, y + 10)]
+                labels += [task_label(task, y + 10), _mark(task, scale, y + 10)]
     groups = [svg.group(tone, bars) for tone, bars in sorted(shapes.items())]
     return [svg.hairlines("".join(rests)), *groups, *labels], _TOP + len(rows) * height
 
@@ -132,7 +132,7 @@ def _tone(task: TaskTimes, number: int) -> str:
     return svg.TONE.get(task.state, "rest") if number == len(task.attempts) else "warn"
 
 
-def _label(task: TaskTimes, attempt: Attempt, number: int) -> str:
+def _bar_title(task: TaskTimes, attempt: Attempt, number: int) -> str:
     """What a bar says when somebody points at it."""
     told = [f"{task.fields.get('task_num', '')}: {attempt.state}"]
     is_last = number == len(task.attempts)
@@ -148,7 +148,7 @@ def _label(task: TaskTimes, attempt: Attempt, number: int) -> str:
 
 def _mark(task: TaskTimes, scale: TimeScale, y: float) -> str:
     """Behind the bar: how long it took, or what happened, as a symbol and a word."""
-    symbol, _ = formatting.LOOKS.get(task.state, ("", ""))
+    symbol, _ = formatting.STATE_STYLES.get(task.state, ("", ""))
     if not task.attempts:
         return svg.text(scale(scale.begin_s), y, f"{symbol} {task.state}", kind="mute")
     begin_s, end_s = task.attempts[0].began_s, task.attempts[-1].ended_s
@@ -224,7 +224,7 @@ def _legend(times: Sequence[TaskTimes], y: float) -> str:
     for task in times:
         counts[task.state] = counts.get(task.state, 0) + 1
     x, parts = 0.0, []
-    for state in formatting.LOOKS:
+    for state in formatting.STATE_STYLES:
         if state in counts:
             tone, label = svg.TONE.get(state, "rest"), f"{counts[state]} {state}"
             parts += [svg.group(tone, [svg.bar(x, y - 9, 9, 9)]), svg.text(x + 14, y, label)]
