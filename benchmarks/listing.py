@@ -20,8 +20,8 @@ _FLOOR = "C reads every byte"
 def measure_listing(lab: Lab) -> Iterator[Comparison]:
     """The first and the second listing of a results directory that was never read before.
 
-    Further goals compare with claude-parallel-runner.pl, which is not part of this project. They are
-    measured elsewhere.
+    Further goals compare with claude-parallel-runner.pl. They are measured elsewhere, since that is
+    not part of this project.
     """
     n_sessions = _QUICK_N_SESSIONS if lab.quick else _N_SESSIONS
     first: list[float] = []
