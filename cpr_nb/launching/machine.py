@@ -21,33 +21,33 @@ HOW_TO_GET_CLAUDE = (
 )
 
 
-def find_claude(given: str | None, environ: Mapping[str, str]) -> str:
+def find_claude(claude_path: str | None, environ: Mapping[str, str]) -> str:
     """Finds the Claude Code CLI.
 
-    ``given``, else ``CPR_CLAUDE``, else ``claude`` on PATH, else the one bundled with the
+    ``claude_path``, else ``CPR_CLAUDE``, else ``claude`` on PATH, else the one bundled with the
     package claude-agent-sdk.
 
     Args:
-        given: The option, if it was given.
+        claude_path: The option, if it was given.
         environ: The environment.
 
     Returns:
         Its absolute path.
 
     Raises:
-        ClaudeNotFound: If there is none, or what was named is not one.
+        ClaudeNotFound: If there is none, or the given one is not a program.
     """
-    named = given or environ.get("CPR_CLAUDE")
+    named = claude_path or environ.get("CPR_CLAUDE")
     if named:
         # A name is looked for on PATH, a path is taken from here.
         path = Path(named).expanduser()
-        found = shutil.which(
+        program = shutil.which(
             path if "/" not in named else path.absolute(), path=environ.get("PATH")
         )
-        if found is None:
-            source = "--claude-path" if given else "CPR_CLAUDE"
+        if program is None:
+            source = "--claude-path" if claude_path else "CPR_CLAUDE"
             raise ClaudeNotFound(f"{source}: {named} is not a program that can be run")
-        return str(Path(found).absolute())
+        return str(Path(program).absolute())
     on_path = shutil.which("claude", path=environ.get("PATH"))
     if on_path is not None:
         return str(Path(on_path).absolute())

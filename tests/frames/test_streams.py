@@ -13,12 +13,12 @@ from testkit.made import RUNNING, made_session
 from testkit.streams_draw import STREAMS, any_stream, lines, message, result
 
 import cpr_nb as cpr
-from cpr_nb.frames.streams import Events
+from cpr_nb.frames.streams import ObjectReader
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import content_blocks, parse_line
 
 NO_JUNK = st.just([])
-READ = Events().event
+READ = ObjectReader().event
 OF_STREAMS = ("events_df", "tool_calls_df", "denials_df", "usage_df")
 
 
