@@ -153,7 +153,7 @@ def test_retry_and_resume_return_sessions(shell: Shell, stub: Stub) -> None:
     held.pause()
     held.wait_until(lambda: held.snapshot.state == "paused", LIMIT_S, "the pause")
     value, out, _ = shell(f"s = %cpr resume {held.id}")
-    assert value is None and "goes on" in out and shell["s"].id == held.id
+    assert value is None and "continues" in out and shell["s"].id == held.id
     stub.release("held")
     held.wait(LIMIT_S)
 
@@ -246,12 +246,12 @@ def test_reports_of_branches_are_objects_that_read_well(shell: Shell, work: Path
         ("%cpr run 'x", "No closing quotation: '…' and \"…\" must be closed"),
         ("%cpr list -o 2x", "-o: '2x' can't be a name in the notebook"),
         ("%cpr list -o class", "-o: 'class' can't be a name"),
-        ("%%cpr list\nx\n", "%cpr list is a line"),
+        ("%%cpr list\nx\n", "write %cpr list on one line"),
         ("%%cpr run x.json\nx\n", "there are prompts in the cell and in x.json"),
         ("%%cpr run\n \n", "prompt 1: is empty"),
         ("%%cpr run\na\n---\n\n---\nb\n", "prompt 2: is empty"),
         ("%%cpr run\nReview {pth}.\n", "prompt 1: nothing is called {pth}: did you mean {path}?"),
-        ("%%cpr run\nfine\n---\nuse {json}\n", "{json} is a module here"),
+        ("%%cpr run\nfine\n---\nuse {json}\n", "{json} is a module and"),
         ("%%cpr run\nuse {get_ipython}\n", "nothing is called {get_ipython}"),
         ('%%cpr run\n{"prompts": ["a"\n', "cell: is not JSON"),
         ('%%cpr run\n{"prompts": ["{nope}"]}\n', "cell: prompts[0]: nothing is called {nope}"),
