@@ -68,6 +68,7 @@ def kernel(work: Path, offline_env: dict[str, str]) -> Iterator[Kernel]:
 
 
 @pytest.mark.real_cli
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs_as_pasted(kernel: Kernel) -> None:
     quick = [kernel(block) for block in blocks("Quick start")]
     shown(quick)
