@@ -9,127 +9,71 @@ Example:
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cpr_nb.frames.queries import (
-        denials_df,
-        events_df,
-        sessions_df,
-        tasks_df,
-        tool_calls_df,
-        usage_df,
-    )
-    from cpr_nb.handles.dashboard import dashboard
-    from cpr_nb.handles.launch import launch, map
-    from cpr_nb.handles.session import Session, attach
-    from cpr_nb.handles.task import Task
-    from cpr_nb.model.errors import (
-        AmbiguousSession,
-        AnswerError,
-        ClaudeNotFound,
-        CprError,
-        InputError,
-        LaunchError,
-        ResultsDirError,
-        SessionError,
-        SessionInterrupted,
-        SessionNotFound,
-        SessionNotUsable,
-        TaskCancelled,
-        TaskError,
-        TaskFailed,
-        TaskLost,
-        TaskNotFound,
-        TaskSkipped,
-        TaskTimedOut,
-        UnknownOption,
-        WaitTimeout,
-        WorktreeError,
-    )
+    # The public names are written here and nowhere else: `_homes` reads these lines.
+    from cpr_nb.frames.queries import denials_df as denials_df
+    from cpr_nb.frames.queries import events_df as events_df
+    from cpr_nb.frames.queries import sessions_df as sessions_df
+    from cpr_nb.frames.queries import tasks_df as tasks_df
+    from cpr_nb.frames.queries import tool_calls_df as tool_calls_df
+    from cpr_nb.frames.queries import usage_df as usage_df
+    from cpr_nb.handles.dashboard import dashboard as dashboard
+    from cpr_nb.handles.launch import launch as launch
+    from cpr_nb.handles.launch import map as map
+    from cpr_nb.handles.session import Session as Session
+    from cpr_nb.handles.session import attach as attach
+    from cpr_nb.handles.task import Task as Task
+    from cpr_nb.model.errors import AmbiguousSession as AmbiguousSession
+    from cpr_nb.model.errors import AnswerError as AnswerError
+    from cpr_nb.model.errors import ClaudeNotFound as ClaudeNotFound
+    from cpr_nb.model.errors import CprError as CprError
+    from cpr_nb.model.errors import InputError as InputError
+    from cpr_nb.model.errors import LaunchError as LaunchError
+    from cpr_nb.model.errors import ResultsDirError as ResultsDirError
+    from cpr_nb.model.errors import SessionError as SessionError
+    from cpr_nb.model.errors import SessionInterrupted as SessionInterrupted
+    from cpr_nb.model.errors import SessionNotFound as SessionNotFound
+    from cpr_nb.model.errors import SessionNotUsable as SessionNotUsable
+    from cpr_nb.model.errors import TaskCancelled as TaskCancelled
+    from cpr_nb.model.errors import TaskError as TaskError
+    from cpr_nb.model.errors import TaskFailed as TaskFailed
+    from cpr_nb.model.errors import TaskLost as TaskLost
+    from cpr_nb.model.errors import TaskNotFound as TaskNotFound
+    from cpr_nb.model.errors import TaskSkipped as TaskSkipped
+    from cpr_nb.model.errors import TaskTimedOut as TaskTimedOut
+    from cpr_nb.model.errors import UnknownOption as UnknownOption
+    from cpr_nb.model.errors import WaitTimeout as WaitTimeout
+    from cpr_nb.model.errors import WorktreeError as WorktreeError
+
+    __all__: list[str]
 
 __version__ = "0.1.0"
 
-# name → the private module that has it. Importing cpr_nb itself loads nothing: the command
-# must start fast, and so must the runner, whose modules live below this package.
-_HOMES = {
-    "launch": "cpr_nb.handles.launch",
-    "map": "cpr_nb.handles.launch",
-    "attach": "cpr_nb.handles.session",
-    "dashboard": "cpr_nb.handles.dashboard",
-    "Session": "cpr_nb.handles.session",
-    "Task": "cpr_nb.handles.task",
-    "AmbiguousSession": "cpr_nb.model.errors",
-    "AnswerError": "cpr_nb.model.errors",
-    "ClaudeNotFound": "cpr_nb.model.errors",
-    "CprError": "cpr_nb.model.errors",
-    "InputError": "cpr_nb.model.errors",
-    "LaunchError": "cpr_nb.model.errors",
-    "ResultsDirError": "cpr_nb.model.errors",
-    "SessionError": "cpr_nb.model.errors",
-    "SessionInterrupted": "cpr_nb.model.errors",
-    "SessionNotFound": "cpr_nb.model.errors",
-    "SessionNotUsable": "cpr_nb.model.errors",
-    "TaskCancelled": "cpr_nb.model.errors",
-    "TaskError": "cpr_nb.model.errors",
-    "TaskFailed": "cpr_nb.model.errors",
-    "TaskLost": "cpr_nb.model.errors",
-    "TaskNotFound": "cpr_nb.model.errors",
-    "TaskSkipped": "cpr_nb.model.errors",
-    "TaskTimedOut": "cpr_nb.model.errors",
-    "UnknownOption": "cpr_nb.model.errors",
-    "WaitTimeout": "cpr_nb.model.errors",
-    "WorktreeError": "cpr_nb.model.errors",
-    "denials_df": "cpr_nb.frames.queries",
-    "events_df": "cpr_nb.frames.queries",
-    "sessions_df": "cpr_nb.frames.queries",
-    "tasks_df": "cpr_nb.frames.queries",
-    "tool_calls_df": "cpr_nb.frames.queries",
-    "usage_df": "cpr_nb.frames.queries",
-    # What %load_ext and %unload_ext ask for.
-    "load_ipython_extension": "cpr_nb.magics",
-    "unload_ipython_extension": "cpr_nb.magics",
-}
+# IPython calls these two for %load_ext and %unload_ext.
+_EXTENSION_HOOKS = ("load_ipython_extension", "unload_ipython_extension")
 
-__all__ = [
-    "AmbiguousSession",
-    "AnswerError",
-    "ClaudeNotFound",
-    "CprError",
-    "InputError",
-    "LaunchError",
-    "ResultsDirError",
-    "Session",
-    "SessionError",
-    "SessionInterrupted",
-    "SessionNotFound",
-    "SessionNotUsable",
-    "Task",
-    "TaskCancelled",
-    "TaskError",
-    "TaskFailed",
-    "TaskLost",
-    "TaskNotFound",
-    "TaskSkipped",
-    "TaskTimedOut",
-    "UnknownOption",
-    "WaitTimeout",
-    "WorktreeError",
-    "__version__",
-    "attach",
-    "dashboard",
-    "denials_df",
-    "events_df",
-    "launch",
-    "map",
-    "sessions_df",
-    "tasks_df",
-    "tool_calls_df",
-    "usage_df",
-]
+
+def _homes() -> dict[str, str]:
+    """Public name → the module that defines it."""
+    with open(__file__, encoding="utf-8") as file:  # noqa: PTH123 - pathlib would be loaded for it
+        source = file.read()
+    block = source.partition("if TYPE_CHECKING:\n")[2].partition("\n\n")[0]
+    imports = (line.split() for line in block.splitlines() if " import " in line)
+    return {words[-1]: words[1] for words in imports}
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
+    # Importing cpr_nb loads nothing: the command must start fast, and so must the runner, whose
+    # modules are below this package.
+    if name.startswith("__") and name != "__all__":
+        raise AttributeError(f"module 'cpr_nb' has no attribute {name!r}")
+    homes = _homes()
+    if name == "__all__":
+        return ["__version__", *homes]
+    home = "cpr_nb.magics" if name in _EXTENSION_HOOKS else homes.get(name)
     if home is None:
         raise AttributeError(f"module 'cpr_nb' has no attribute {name!r}")
     import importlib
@@ -151,10 +95,8 @@ def _register_accessor() -> None:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(["__version__", *_homes()])
 
-
-import sys  # noqa: E402 - known to every process, so it costs nothing
 
 if "pandas" in sys.modules:  # whoever works with DataFrames finds `df.cpr`
     import cpr_nb.pandas  # noqa: F401

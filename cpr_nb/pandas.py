@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cpr_nb.frames.columns import PLACE
+from cpr_nb.frames.columns import RESULTS_DIR_ATTR
 from cpr_nb.handles.empty import NoSession
 from cpr_nb.model.errors import InputError, TaskNotFound
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cpr_nb.frames.mapping import Template
     from cpr_nb.handles.session import Session
     from cpr_nb.handles.task import Task
-    from cpr_nb.launching.rerun import RerunTask
+    from cpr_nb.launching.rerun_tasks import RerunTask
     from cpr_nb.worktrees.merging import MergeReport
 
     Folder = str | os.PathLike[str]
@@ -124,15 +124,15 @@ class CprAccessor:
         tasks = self._tasks(results_dir, "followed up", once=True)
         if not tasks:
             return NoSession(self._frame)
-        made = mapping.elements(template, self._frame, {}, [{}], "the table's")
+        made = mapping.build_elements(template, self._frame, {}, [{}], "the table's")
         for warning in mapping.place_warnings(template, self._frame):
             warnings.warn(warning, stacklevel=2)
-        words = mapping.said(template, self._frame)
+        words = mapping.prompts_without_answers(template, self._frame)
         wanted = [
             task.to_rerun(element["prompt"], said)
             for task, (element, _, _), said in zip(tasks, made, words, strict=True)
         ]
-        return _rerun(wanted, options, mapping.asked_columns(self._frame))
+        return _rerun(wanted, options, mapping.drop_results(self._frame))
 
     def merge(
         self,
@@ -191,7 +191,7 @@ class CprAccessor:
         if once and len(set(ids)) < len(ids):
             (_, twice), _ = Counter(ids).most_common(1)[0]
             raise InputError(f"has several rows of the task {twice}", "the table")
-        place = results_dir or frame.attrs.get(PLACE)
+        place = results_dir or frame.attrs.get(RESULTS_DIR_ATTR)
         sessions = {name: attach(str(name), place) for name in dict.fromkeys(n for n, _ in ids)}
         tasks = {(name, task.id): task for name, session in sessions.items() for task in session}
         for name, task_id in ids:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for testkit
 from testkit import processes
 from testkit.command import Cpr, console_script
 from testkit.examples import PROFILE
+from testkit.repository import GIT_ENVIRONMENT, enter_git_environment
 from testkit.stub import Stub
 
 from cpr_nb.launching import machine
@@ -32,9 +33,11 @@ for _number, _usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIG
 settings.register_profile("cpr_nb", PROFILE)
 settings.load_profile("cpr_nb")
 
+enter_git_environment()
+
 REQUIRE_CLI = "CPR_REQUIRE_CLI"
 REQUIRE_BROWSER = "CPR_REQUIRE_BROWSER"
-#: What must have run at least once where the variable is 1: its marker, and what it is called.
+#: What must have run at least once where the variable is 1: its marker, and what to report.
 _REQUIRED = {
     REQUIRE_CLI: ("real_cli", "no test ran the real CLI"),
     REQUIRE_BROWSER: ("browser", "no test drove a browser"),
@@ -65,6 +68,13 @@ def token(request: pytest.FixtureRequest) -> Iterator[str]:
         processes.await_runners(folder)
     left = before.left_since(token)
     assert not left, "the test left behind: " + "; ".join(left)
+
+
+# --- The slow ones first: at the end of a run every core has something to do ---------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 # --- The real CLI and the browser must have been there -------------------------------------------
@@ -106,8 +116,8 @@ def _missing(config: pytest.Config) -> list[str]:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return []
     return [
-        f"{name}=1, but {told}"
-        for name, (marker, told) in _REQUIRED.items()
+        f"{name}=1, but {message}"
+        for name, (marker, message) in _REQUIRED.items()
         if os.environ.get(name) == "1" and marker not in _ran
     ]
 
@@ -136,7 +146,7 @@ def api() -> Iterator[ScriptedApi]:
 def _environment(url: str, home: Path, token: str) -> dict[str, str]:
     home.mkdir(exist_ok=True)
     tools = f"{Path(console_script()).parent}{os.pathsep}/usr/local/bin{os.pathsep}{os.defpath}"
-    return {**cli_environment(url, home, path=tools), processes.TOKEN: token}
+    return {**cli_environment(url, home, path=tools), **GIT_ENVIRONMENT, processes.TOKEN: token}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 import subprocess
 import sys
 
@@ -46,7 +47,22 @@ def test_every_exported_name_is_there_and_documented() -> None:
         value = getattr(cpr, name)
         if name != "__version__":
             assert inspect.getdoc(value), name
-            assert value.__module__.startswith("cpr_nb.")
+            assert value.__module__ == "cpr_nb", f"{name} lacks the decorator `public`"
+            assert pickle.loads(pickle.dumps(value)) is value
+
+
+def test_a_traceback_names_an_error_as_users_import_it() -> None:
+    code = "import cpr_nb as cpr; cpr.attach('nowhere', results_dir='/none')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr.splitlines()[-1].startswith("cpr_nb.SessionNotFound: ")
+
+
+def test_star_imports_every_public_name() -> None:
+    names: dict[str, object] = {}
+    exec("from cpr_nb import *", names)
+    assert set(names) - {"__builtins__"} == set(cpr.__all__)
 
 
 def test_exactly_these_names_are_exported() -> None:

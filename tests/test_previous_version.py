@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from testkit.repository import Checkout
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.model import record
+from cpr_nb.model.identity import of_tasks
+from cpr_nb.model.spec import check_tasks
 
 RECORDED = Path(__file__).parent / "store" / "previous-version"
 STATES = {
@@ -27,7 +31,6 @@ STATES = {
     "paused": "interrupted",
     "worktree": "completed",
 }
-BAD = plan(result=None, exit=3)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +81,7 @@ def test_they_are_listed(stub_cpr: Cpr) -> None:
 def test_their_tables_are_read() -> None:
     tasks = cpr.tasks_df()
     assert len(tasks) == 15
-    assert tasks.outcome.value_counts().to_dict() == {"succeeded": 10, "failed": 2}
+    assert tasks.outcome.dropna().value_counts()[["succeeded", "failed"]].tolist() == [10, 2]
     assert tasks.cost_usd.sum() == 2.5
     (call,) = cpr.tool_calls_df().to_dict("records")
     assert (call["task_id"], call["tool"]) == ("tool", "Bash")
@@ -93,16 +96,16 @@ def test_a_mapped_frame_comes_back() -> None:
     assert df.index.tolist() == ["x", "y"] and df.path.tolist() == ["a.py", "b.py"]
     assert df.when.tolist() == [pd.Timestamp("2026-01-01"), pd.NaT]
     assert df.n.tolist() == [3, pd.NA] and df.ok.tolist() == [True, False]
-    assert df.error.tolist()[1] == "exited with code 3 without a result line"
+    assert df.outcome.tolist() == ["succeeded", "failed"]
 
 
 def test_results_status_and_logs_are_shown(stub_cpr: Cpr) -> None:
     texts = {
         "completed": ["Docs written", "ü ✓"],
-        "failed": ["fine", "exited with code 3"],
+        "failed": ["fine", "no luck"],
         "interrupted": ["first", "so far", "[Task never started]"],
         "mapped": ["R", "exited with code 3"],
-        "paused": ["first", "so far", "[Task never started]"],
+        "paused": ["first", "done", "[Task never started]"],
         "worktree": ["done", "nothing to do"],
     }
     for name, words in texts.items():
@@ -113,7 +116,7 @@ def test_results_status_and_logs_are_shown(stub_cpr: Cpr) -> None:
         assert json.loads(stub_cpr.good("status", "--json", session.id))["name"] == name
         assert stub_cpr.good("logs", session.id)
     assert attach("completed")[0].result() == "Docs written"
-    with pytest.raises(cpr.TaskFailed, match="exited with code 3"):
+    with pytest.raises(cpr.TaskFailed, match="no luck"):
         attach("failed")[1].result()
 
 
@@ -140,7 +143,7 @@ def test_a_failed_task_is_retried(stub: Stub, transcript: Callable[[str], Path])
     session = attach("failed")
     retry = session.retry(attempts=1).wait(LIMIT_S)
     assert outcomes(retry) == {"bad": "failed"} and set(stub.calls()) == {"bad"}
-    assert rows()[retry.id]["parent_session_id"] == session.id
+    assert retry.head["parent_session_id"] == session.id
     transcript(str(session[0].conversation_id))
     more = session[0].follow_up("go on").wait(LIMIT_S)
     argv = stub.calls()["good"]["argv"]
@@ -154,15 +157,12 @@ def test_rows_of_a_mapped_frame_are_retried() -> None:
     assert retry.results_df().path.tolist() == ["b.py"]
 
 
-def test_the_same_request_attaches_to_them() -> None:
-    """What was asked has the same identity as before, so that nothing is paid for twice."""
+def test_the_same_request_has_the_same_identity_still() -> None:
+    """By it a launch finds the session that did the same, so that nothing is paid for twice."""
     session = attach("completed")
-    tasks = [{"id": task.id, "prompt": task.prompt} for task in session]
-    assert cpr.launch(tasks, model="opus", reuse=True).id == session.id
-    mapped = attach("mapped")
-    frame = mapped.results_df()[["path", "when", "do"]]
-    again = cpr.map("Review {path}. {do}", frame, attempts=1, schema={"n": int}, reuse=True)
-    assert again.id == mapped.id and len(rows()) == len(STATES)
+    tasks = check_tasks([{"id": task.id, "prompt": task.prompt} for task in session])
+    options = {"model": "opus", "cwd": "/home/user/project"}
+    assert of_tasks(tasks, options) == session.head["identity"]
 
 
 @pytest.fixture
@@ -200,8 +200,110 @@ def test_a_task_with_a_branch_goes_on_with_it(
     assert repo.files("main-task-edit").keys() == {".gitignore", "a.txt", "b.txt", "c.txt"}
 
 
-def test_the_recording_names_no_other_machine() -> None:
-    text = subprocess.run(
-        ["grep", "-rhoE", r'"/[a-z]+/[a-z]+', str(RECORDED)], capture_output=True, check=True
-    ).stdout.decode()
-    assert set(text.split()) == {'"/home/user'}
+def ask_helper(kind: str, order: dict[str, Any]) -> dict[str, Any]:
+    """As a runner of the version before does, which was started before the upgrade."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "cpr_nb.worktrees", kind],
+        cwd="/",
+        input=json.dumps(order).encode(),
+        capture_output=True,
+        check=True,
+        timeout=LIMIT_S,
+    )
+    assert done.stderr == b"" and done.stdout.endswith(b"}\n") and done.stdout.count(b"\n") == 1
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def recorded_lines(session: cpr.Session, event: str) -> list[dict[str, Any]]:
+    lines = Path(session.paths.journal).read_text().splitlines()
+    return [line for line in map(json.loads, lines) if line["event"] == event]
+
+
+def test_a_runner_from_before_the_upgrade_gets_its_worktrees(repo: Checkout) -> None:
+    session = attach("worktree")
+    folder = session.path.with_name("session-5d2ab9a4-17b2-4e3c-9d39-6a5f4b1c0e11")
+    folder.mkdir(mode=0o700)
+    order = {
+        "session_folder": str(folder),
+        "session_id": folder.name.removeprefix("session-"),
+        "task_id": "new",
+        "cwd": str(repo.path),
+        "options": {
+            "worktree_dir": str(repo.path.parent / "trees"),
+            "setup": "echo set-up >setup.txt",
+            "keep_worktrees": True,
+            "current_branch": "main",
+            "base": repo.head,
+        },
+        "parent": None,
+    }
+    prepared = ask_helper("prepare", order)
+    recorded = recorded_lines(session, "prepared")[0]["checkout"]
+    assert prepared.keys() == recorded.keys()
+    assert prepared["ok"] and prepared["branch"] == "main-task-new"
+    assert Path(prepared["worktree"]) == repo.path.parent / "trees" / "main-task-new"
+    (Path(prepared["cwd"]) / "c.txt").write_text("three\n")
+    harvest = ask_helper("harvest", order)
+    ended = recorded_lines(session, "ended")[0]
+    kept = {name for name in record.HARVEST_FIELDS if name in ended}
+    assert harvest["ok"] and kept <= harvest.keys()
+    assert (harvest["n_files_changed"], harvest["lines_added"]) == (1, 1)
+    assert Path(harvest["worktree"]) == Path(prepared["worktree"])
+
+
+def test_a_runner_from_before_the_upgrade_continues_the_branch_of_a_task(repo: Checkout) -> None:
+    session = attach("worktree")
+    folder = session.path.with_name("session-5d2ab9a4-17b2-4e3c-9d39-6a5f4b1c0e11")
+    folder.mkdir(mode=0o700)
+    order = {
+        "session_folder": str(folder),
+        "session_id": folder.name.removeprefix("session-"),
+        "task_id": "edit",
+        "cwd": str(repo.path),
+        "options": {},
+        "parent": {"session_id": session.id, "task_id": "edit"},
+    }
+    prepared = ask_helper("prepare", order)
+    assert prepared["branch"] == "main-task-edit"
+    assert (Path(prepared["cwd"]) / "b.txt").read_text() == "two\n"
+    harvest = ask_helper("harvest", order)
+    assert (harvest["ok"], harvest["branch"]) == (True, "main-task-edit")
+
+
+def test_a_runner_from_before_the_upgrade_is_answered_what_failed(work: Path) -> None:
+    order = {"session_folder": str(work), "session_id": "1", "task_id": "a", "cwd": str(work)}
+    answer = ask_helper("prepare", {**order, "options": {}, "parent": None})
+    assert answer.keys() == {"ok", "reason", "error"}
+    assert (answer["ok"], answer["reason"]) == (False, "worktree") and answer["error"]
+
+
+PUBLIC = """
+AmbiguousSession AnswerError ClaudeNotFound CprError InputError LaunchError ResultsDirError Session
+SessionError SessionInterrupted SessionNotFound SessionNotUsable Task TaskCancelled TaskError
+TaskFailed TaskLost TaskNotFound TaskSkipped TaskTimedOut UnknownOption WaitTimeout WorktreeError
+__version__ attach dashboard denials_df events_df launch load_ipython_extension map sessions_df
+tasks_df tool_calls_df unload_ipython_extension usage_df
+"""
+MEMBERS = {
+    "cpr.Session": """
+        as_completed cancel clean conflicts_df cost_chart cost_usd denials_df done events_df head id
+        max_parallel merge name path pause raise_for_failures refresh results_df resume retry score
+        sessions_df show state summary task tasks tasks_df timeline tool_calls_df usage_df wait
+        worktrees_df
+    """,
+    "cpr.Task": """
+        activity attempts cancel cancelled conversation_id cost_usd denials diff done error events
+        events_df exception follow_up id num ok outcome prompt reason result running session state
+        stream_path structured text tool_calls_df
+    """,
+    "pd.DataFrame({'a': []}).cpr": "cancel follow_up map merge retry",
+}
+
+
+def test_all_public_names_and_members_are_there() -> None:
+    names = PUBLIC.split()
+    lines = [f"from cpr_nb import {', '.join(names)}", "import cpr_nb as cpr, pandas as pd"]
+    for owner, members in MEMBERS.items():
+        lines += [f"for name in {members.split()}:", f"    assert hasattr({owner}, name), name"]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=LIMIT_S)

@@ -129,9 +129,6 @@ def test_it_is_yes_or_no(options: dict[str, Any]) -> None:
 def test_a_changed_repository_is_told_and_not_paid_for(
     work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{name}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@example.com")
     repo = Checkout.new(work / "repo")
     monkeypatch.chdir(repo.path)
     repo.write({"a.txt": "1\n", ".gitignore": "results/\n"})
@@ -354,7 +351,7 @@ def test_a_task_that_goes_on_from_itself_is_no_end_of_looking(done: cpr.Session)
     ids = done.id, done[0].id
     told["tasks"][0]["parent"] = {"session_id": ids[0], "task_id": ids[1]}
     Path(done.paths.session).write_text(json.dumps(told))
-    assert lineage.earlier(str(done.path.parent), [ids]) == [{ids}]
+    assert lineage.ancestors(str(done.path.parent), [ids]) == [{ids}]
 
 
 def test_the_command_reuses_too(stub_cpr: Cpr) -> None:

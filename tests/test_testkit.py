@@ -1,12 +1,14 @@
-"""The checks of what a test leaves behind, and that the real CLI was there."""
+"""The checks of what a test leaves behind, and that the real CLI was there; `tests/check.py`."""
 
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from testkit import processes
@@ -39,14 +41,14 @@ def test_what_a_test_leaves_behind_is_found_and_ended(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("CPR_REQUIRE_CLI", "no test ran the real CLI"),
         ("CPR_REQUIRE_BROWSER", "no test drove a browser"),
     ],
 )
 def test_a_run_that_requires_something_fails_without_it(
-    tmp_path: Path, name: str, told: str
+    tmp_path: Path, name: str, message: str
 ) -> None:
     def run(**env: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -62,4 +64,25 @@ def test_a_run_that_requires_something_fails_without_it(
     assert run().returncode == 0
     required = run(**{name: "1"})
     assert required.returncode == 1
-    assert f"{name}=1, but {told}" in required.stdout
+    assert f"{name}=1, but {message}" in required.stdout
+
+
+@pytest.mark.parametrize(("options", "is_whole"), [([], False), (["--all"], True)])
+def test_a_quick_check_leaves_out_the_slow_tests_and_what_only_they_can_meet(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], is_whole: bool
+) -> None:
+    monkeypatch.setenv("CPR_REQUIRE_BROWSER", "1")
+    runs: list[tuple[list[str], dict[str, str] | None]] = []
+
+    def run(command: list[str], **kwargs: Any) -> subprocess.CompletedProcess[bytes]:
+        runs.append((command, kwargs["env"]))
+        return subprocess.CompletedProcess(command, 0)
+
+    main = runpy.run_path(str(ROOT / "tests" / "check.py"))["main"]
+    monkeypatch.setattr(subprocess, "run", run)
+    assert main([*options, "-k", "words"]) == 0
+    command, environ = runs[-1]
+    assert command[-2:] == ["-k", "words"]
+    assert ("not slow" in command) is not is_whole
+    requirements = os.environ if environ is None else environ
+    assert ("CPR_REQUIRE_BROWSER" in requirements) is is_whole

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def results_dir(args: argparse.Namespace) -> str:
-    """The results directory that the arguments and the environment mean."""
+    """Returns the results directory that the arguments or the environment name."""
     return catalog.results_dir(args.results_dir, os.environ)
 
 
 def open_session(args: argparse.Namespace) -> Session:
-    """The session that the arguments name; the newest if they name none.
+    """Opens the session that the arguments name; the newest if they name none.
 
     Raises:
-        SessionNotFound: If there is none.
-        AmbiguousSession: If several fit.
+        SessionNotFound: If no session fits.
+        AmbiguousSession: If several sessions fit.
     """
     from cpr_nb.handles.session import Session
 
@@ -55,7 +55,7 @@ def print_json(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Says something to the person beside the output: on stderr."""
+    """Prints a message for the person on stderr, apart from the output."""
     print(f"cpr: {text}", file=sys.stderr, flush=True)
 
 
@@ -64,14 +64,14 @@ def finish(session: Session, *, quiet: bool = False) -> int:
 
     Args:
         session: The session.
-        quiet: Show nothing, only wait.
+        quiet: Only wait, and show nothing.
 
     Returns:
-        0 if every task succeeded, 1 if not, 130 after Ctrl-C: the session then goes on.
+        0 if every task succeeded, 1 if not. 130 after Ctrl-C: the session keeps running.
     """
     if quiet:
         session.wait()
-        return _code(session)
+        return _exit_code(session)
     from rich.console import Console
 
     from cpr_nb.cli.view import watch
@@ -82,36 +82,36 @@ def finish(session: Session, *, quiet: bool = False) -> int:
         from cpr_nb.cli.render import program
 
         cpr, short = program(), session.id[:8]
-        note(f"the session goes on: {cpr} watch {short}, {cpr} cancel {short}")
+        note(f"the session keeps running. To watch it: {cpr} watch {short}")
+        note(f"To cancel it: {cpr} cancel {short}")
         return 130
-    from cpr_nb.cli import render
+    from cpr_nb.cli.session_summary import summary_lines
 
-    print_lines(render.summary_lines(session.snapshot, allow_options(session.tasks)))
-    return _code(session)
-
-
-def _code(session: Session) -> int:
-    good = session.snapshot.count("n_succeeded") == len(session)
-    return 0 if good else 1
+    print_lines(summary_lines(session.snapshot, allow_options(session.tasks)))
+    return _exit_code(session)
 
 
-def done_branches(session: Session) -> set[str]:
-    """The branches of a session's tasks that are merged already, or gone."""
+def _exit_code(session: Session) -> int:
+    return 0 if session.snapshot.count("n_succeeded") == len(session) else 1
+
+
+def settled_branches(session: Session) -> set[str]:
+    """Returns the branches of a session's tasks that are already merged, or gone."""
     branches = {str(b) for task in session.tasks if (b := task.fields.get("branch"))}
     if not branches or session.snapshot.is_live:
-        return set()  # git is asked only if there is something to ask
+        return set()  # saves the call of git
     from cpr_nb.model.errors import WorktreeError
     from cpr_nb.worktrees.listing import worktrees
 
     try:
         rows = worktrees([session.paths.root])
     except (WorktreeError, OSError):
-        return set()  # the repository is gone, or elsewhere: then nobody knows
+        return set()  # the repository is gone or has moved, so nobody knows
     return branches - {row.branch for row in rows if row.merged is False}
 
 
 def allow_options(tasks: Iterable[Task]) -> str:
-    """The options that would allow what was denied to these tasks, for a person to copy."""
+    """Returns the options that would allow what these tasks were denied, ready to paste."""
     import shlex
 
     from cpr_nb.model.denials import rules_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def full_help(commands: Mapping[str, str]) -> str:
-    """What ``cpr --help`` prints.
+    """Returns what ``cpr --help`` prints.
 
     Args:
         commands: Sub-command → one line.
@@ -14,39 +14,45 @@ def full_help(commands: Mapping[str, str]) -> str:
     lines = "\n".join(f"  {name:<12}{line}" for name, line in commands.items())
     return f"""\
 usage: cpr [FILE] [options]              start tasks (or: … | cpr)
-       cpr COMMAND [options]             cpr COMMAND --help tells all of its options
+       cpr COMMAND [options]             cpr COMMAND --help lists its options
 
-Runs many Claude Code tasks in parallel and detached: close the terminal, come back later.
+Runs many Claude Code tasks in parallel, detached: close the terminal and come back later.
 Everything is kept in a plain results directory.
 
 commands:
 {lines}
 
-the short grammar does the same:
+the short forms do the same:
   cpr FILE                  cpr run FILE
   cpr --sync FILE           cpr run --wait FILE
   cpr --status SESSION      cpr status SESSION
   cpr --results SESSION     cpr results SESSION
-  cpr --list, --overview    cpr list, cpr overview
+  cpr --list                cpr list
+  cpr --overview            cpr overview
 
-often used with a launch:
+options often used to start tasks:
   -j, --max-parallel=N      how many tasks run at once (0: no limit)
   --permissions MODE        read, edits (default), sandbox, all
-  --allow RULE              also allow a tool, such as 'Bash(pytest:*)'
-  --model M, --effort E     the model, and how hard it thinks
-  --schema FILE             JSON schema of the answers
+  --allow RULE              also allow this tool, such as 'Bash(pytest:*)'
+  --model M, --effort E     the model and how hard it thinks
+  --schema FILE             a JSON schema for the answers
   --timeout-s S             end a task after S seconds
-  --budget-usd X            start no further task once X is spent
+  --budget-usd X            start no more tasks once X is spent
   --name NAME               a name for the session
-  --verbose                 show what is loaded and what runs
+  --verbose                 show the prompts and options that were loaded
   --dry-run                 check everything, start nothing
 
-FILE is .json ({{"prompts": ["…", {{"id": "…", "prompt": "…"}}]}}), .jsonl or .csv (a row a prompt).
-A SESSION is an id, its first characters (at least four), or a name.
+FILE is .json ({{"prompts": ["…", {{"id": "…", "prompt": "…"}}]}}), .jsonl (one prompt per line) or
+.csv (one prompt per row).
+SESSION is a session's id, the first characters of it (at least four), or its name.
 
-exit codes: 0 launched, or all succeeded; 1 a task did not succeed (--sync, --wait), doctor found
-something; 2 bad input, no Claude CLI, unknown session; 130 Ctrl-C.
+exit codes:
+  0    started; with --wait or --sync: all tasks succeeded
+  1    a task did not succeed (--wait, --sync, watch --exit-code), a merge stopped, a session could
+       not be resumed (resume --all), the demo went wrong, or doctor found a problem
+  2    bad input, no Claude CLI, unknown session
+  130  Ctrl-C; the session keeps running
 
-  -h, --help     this text
-  -v, --version  the version
+  -h, --help     show this text
+  -v, --version  show the version
 """

@@ -1,4 +1,4 @@
-"""The entry of ``cpr``: finds the sub-command, in either grammar."""
+"""The entry point of ``cpr``: finds the sub-command in either grammar, and runs it."""
 
 from __future__ import annotations
 
@@ -9,42 +9,47 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-#: Name → one line for the help. The module of that name in ``commands`` has the rest, and is
-#: loaded only when it is called.
+#: Name → one line for the help. The module of that name in ``commands`` has the rest. It is loaded
+#: only when the command is called.
 COMMANDS = {
     "run": "start tasks from a file or stdin, detached",
-    "status": "one session, task by task",
-    "results": "what the agents answered",
-    "list": "all sessions",
-    "overview": "figures over all sessions",
-    "watch": "a session live",
-    "logs": "what the agents do, step by step",
-    "cancel": "end a session or a task",
-    "resume": "go on after an interruption, a pause, or before a limit is over",
-    "pause": "start nothing more in a session until it is resumed",
+    "status": "show one session, task by task",
+    "results": "show what the agents answered",
+    "list": "list all sessions",
+    "overview": "show totals over all sessions",
+    "watch": "watch a session live",
+    "logs": "show what the agents do, step by step",
+    "cancel": "cancel a session or a task",
+    "resume": "continue a session that was interrupted or paused, or that waits for a limit",
+    "pause": "start no more tasks of a session until it is resumed",
     "set": "change how many tasks of a session run at once",
-    "retry": "run what did not succeed again",
+    "retry": "rerun the tasks that did not succeed, as a new session",
     "merge": "merge the branches of tasks, one at a time",
     "clean": "remove worktrees and merged branches",
     "doctor": "check this machine",
-    "demo": "five tasks with the real CLI, offline, no account",
+    "demo": "run five tasks with the real CLI, offline, without an account",
     "completion": "print the shell completion for bash, zsh or fish",
 }
 # How claude-parallel-runner.pl names its commands.
-_LEGACY_FLAGS = {"--status": "status", "--results": "results", "--list": "list"}
-_LEGACY_FLAGS["--overview"] = "overview"
-# Options that may stand before the sub-command; True if a value follows.
+_LEGACY_FLAGS = {
+    "--status": "status",
+    "--results": "results",
+    "--list": "list",
+    "--overview": "overview",
+}
+_INFO_FLAGS = {"-h": "help", "--help": "help", "-v": "version", "--version": "version"}
+# Options that may come before the sub-command. True: a value follows.
 _LEADING = {"--results-dir": True, "--json": False, "--verbose": False}
 
 SHORT_HELP = """\
 cpr: run many Claude Code tasks in parallel, detached
 
-  cpr prompts.json         start {"prompts": ["…", "…"]}, return at once
-  cpr watch                see it work
+  cpr prompts.json         start the tasks in {"prompts": ["…", "…"]} and return at once
+  cpr watch                watch them work
   cpr results SESSION      read the answers
   cpr demo                 try it offline, without an account
 
-cpr --help tells all.
+cpr --help shows everything.
 """
 
 EXIT_BAD_INPUT = 2
@@ -68,7 +73,7 @@ def main(argv: list[str]) -> int:
     """
     if "_ARGCOMPLETE" in os.environ:
         return _complete()
-    if sys.stdout is None:  # closed by whoever called us
+    if sys.stdout is None:  # the caller closed it
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     _tolerant_output()
     try:
@@ -77,15 +82,15 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        _drop_output()  # whoever read our output has enough
+        _drop_output()  # the reader of our output has closed it
         return 0
     except Exception as error:
-        return _told(error)
+        return _report_error(error)
     return code
 
 
-def _told(error: Exception) -> int:
-    """Tells a user's error in one line; ours keep their traceback."""
+def _report_error(error: Exception) -> int:
+    """Prints a user's mistake as one line; a bug of ours keeps its traceback."""
     from cpr_nb.model.errors import CprError
 
     if isinstance(error, CprError):
@@ -100,7 +105,7 @@ def _told(error: Exception) -> int:
 
 
 def _drop_output() -> None:
-    """Python flushes stdout at its exit: into nothing, then."""
+    """Sends what Python flushes at exit to nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -145,26 +150,38 @@ def split_command(argv: list[str]) -> tuple[str, list[str]]:
         >>> split_command(["--max-parallel=3", "tasks.json"])
         ('run', ['--max-parallel=3', 'tasks.json'])
     """
-    at = 0
-    while at < len(argv) and argv[at].split("=", 1)[0] in _LEADING:
-        has_value = _LEADING[argv[at].split("=", 1)[0]] and "=" not in argv[at]
-        at += 2 if has_value else 1
-    first = argv[at] if at < len(argv) else ""
+    start = _first_word(argv)
+    first = argv[start] if start < len(argv) else ""
     if first in COMMANDS:
-        return first, argv[:at] + argv[at + 1 :]
+        return first, argv[:start] + argv[start + 1 :]
     if first == "help":
         return "help", []
+    return _split_flags(argv)
+
+
+def _first_word(argv: list[str]) -> int:
+    """The index of the first argument that is not a leading option or its value."""
+    index = 0
+    while index < len(argv):
+        flag, equals, _ = argv[index].partition("=")
+        if flag not in _LEADING:
+            break
+        takes_next = _LEADING[flag] and not equals
+        index += 2 if takes_next else 1
+    return index
+
+
+def _split_flags(argv: list[str]) -> tuple[str, list[str]]:
+    """Finds the sub-command where a flag names it; without any, it is ``run``."""
     for index, word in enumerate(argv):
         if word == "--":
             break
         flag, equals, value = word.partition("=")
-        if flag in ("-h", "--help"):
-            return "help", []
-        if flag in ("-v", "--version"):
-            return "version", []
+        if flag in _INFO_FLAGS:
+            return _INFO_FLAGS[flag], []
         if flag in _LEGACY_FLAGS:
-            given = [value] if equals else []
-            return _LEGACY_FLAGS[flag], argv[:index] + given + argv[index + 1 :]
+            values = [value] if equals else []
+            return _LEGACY_FLAGS[flag], argv[:index] + values + argv[index + 1 :]
     return "run", argv
 
 
@@ -190,7 +207,7 @@ def _complete() -> int:
 
 
 def _tolerant_output() -> None:
-    """A terminal that lacks a character gets a substitute, not a traceback."""
+    """Prints a substitute, not a traceback, where a terminal lacks a character."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

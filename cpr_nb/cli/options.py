@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CprParser(argparse.ArgumentParser):
-    """A parser whose errors are one line, and which knows what a mistyped option meant."""
+    """A parser whose errors are one line and suggest the option that was meant."""
 
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("allow_abbrev", False)
@@ -24,8 +24,8 @@ class CprParser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parses; raises InputError for what it does not know."""
-        found, unknown = self.parse_known_args(args, namespace)
+        """Parses the arguments; raises InputError for unknown ones."""
+        namespace, unknown = self.parse_known_args(args, namespace)
         if unknown:
             import difflib
 
@@ -35,7 +35,7 @@ class CprParser(argparse.ArgumentParser):
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             kind = "option" if unknown[0].startswith("-") else "argument"
             raise InputError(f"unknown {kind} {unknown[0]!r}{hint} (see {self.prog} --help)")
-        return found
+        return namespace
 
     def error(self, message: str) -> NoReturn:
         """Raises InputError instead of printing the usage and exiting."""
@@ -43,7 +43,7 @@ class CprParser(argparse.ArgumentParser):
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    """As wide as the terminal; argparse would load shutil for that, even without --help."""
+    """Formats as wide as the terminal; argparse would load shutil even without --help."""
     try:
         columns = os.get_terminal_size().columns
     except (OSError, ValueError, AttributeError):
@@ -52,12 +52,12 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def command_parser(name: str, line: str, children: Any = None) -> argparse.ArgumentParser:
-    """A parser for one sub-command, with the options that all of them have.
+    """Makes the parser of one sub-command, with the options that all of them have.
 
     Args:
         name: The sub-command.
         line: What it does.
-        children: The sub-parsers object that it is to belong to, if any.
+        children: The sub-parsers object to add it to, if any.
     """
     if children is None:
         parser: argparse.ArgumentParser = CprParser(prog=f"cpr {name}", description=line)
@@ -66,7 +66,7 @@ def command_parser(name: str, line: str, children: Any = None) -> argparse.Argum
     parser.add_argument(
         "--results-dir",
         metavar="DIR",
-        help="the results directory (default: CPR_RESULTS_DIR, [tool.cpr], the nearest results/)",
+        help="the results directory (default: CPR_RESULTS_DIR, [tool.cpr] or the nearest results/)",
     )
     return parser
 
@@ -77,7 +77,7 @@ def add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
         "session",
         metavar="SESSION",
         nargs="?" if optional else None,
-        help="its id, the first characters of it, or its name"
+        help="its id, the first characters of its id, or its name"
         + (" (default: the newest)" if optional else ""),
     )
     action.completer = complete_session  # type: ignore[attr-defined]  # argcomplete's way
@@ -122,21 +122,21 @@ _METAVARS = {
 
 
 def launch_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of `cpr_nb.launch` that were given on the command line.
+    """Returns the options of `cpr_nb.launch` that the command line sets.
 
     Raises:
-        InputError: If the text of one can't be read.
+        InputError: If the text of an option can't be read.
     """
-    given: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for option in OPTIONS.values():
         value = getattr(args, option.name)
         if value is not None:
             read = _READERS.get(option.kind, _read_text)
-            given[option.name] = read(option, value)
+            options[option.name] = read(option, value)
     for name in ("results_dir", "claude_path"):
         if getattr(args, name) is not None:
-            given[name] = getattr(args, name)
-    return given
+            options[name] = getattr(args, name)
+    return options
 
 
 def _read_text(option: Option, value: Any) -> Any:
@@ -152,10 +152,10 @@ def _read_env(option: Option, values: list[str]) -> dict[str, str]:
 
 
 def read_env(pairs: list[str], flag: str) -> dict[str, str]:
-    """Reads variables: ``NAME=VALUE``, or ``NAME`` for the value that it has here.
+    """Reads variables: ``NAME=VALUE``, or ``NAME`` for its value in this environment.
 
     Raises:
-        InputError: If a name has no value here.
+        InputError: If a name has no value in this environment.
     """
     env = {}
     for pair in pairs:
@@ -192,7 +192,7 @@ _READERS: dict[str, Callable[[Option, Any], Any]] = {
 
 
 def complete_session(prefix: str, parsed_args: Any, **_: Any) -> list[str]:
-    """Ids and names of sessions, for shell completion; never raises."""
+    """Returns ids and names of sessions for shell completion; never raises."""
     from cpr_nb.store import catalog
 
     try:

@@ -17,12 +17,12 @@ from cpr_nb.model import states
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
-from cpr_nb.views.current_activity import Doing
+from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.notice import notice
 from cpr_nb.views.rows import task_duration_s, task_state
 
 _REFRESH_S = 0.25
-_FRAME_LINES = 8  # what stands around the rows of tasks
+_FRAME_LINES = 8  # the lines around the rows of tasks
 
 _COLOURS = {
     "ok": "green",
@@ -32,11 +32,13 @@ _COLOURS = {
     "mute": "dim",
     "plain": "bold",
 }
-LOOKS = {state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in formatting.LOOKS.items()}
+STYLES = {
+    state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in formatting.STATE_STYLES.items()
+}
 
 
 def watch(session: Session, console: Console) -> None:
-    """Shows a session until it ends: live on a terminal, a line an ended task elsewhere.
+    """Shows a session until it ends: live on a terminal, elsewhere one line per task as it ends.
 
     Args:
         session: The session.
@@ -55,19 +57,19 @@ def watch(session: Session, console: Console) -> None:
 
 
 def progress_lines(session: Session) -> Iterator[str]:
-    """One line for each task as it ends, and for what holds them up."""
-    told: set[int] = set()
-    noticed = ""
+    """Yields one line for each task as it ends, and one for what holds the tasks up."""
+    ended: set[int] = set()
+    last_notice = ""
     while True:
         live = session.refresh().snapshot.is_live
-        now = one_line(notice(session.snapshot, render.program()))
-        if now and now != noticed:
-            yield f"▌ {now}"
-        noticed = now
+        current = one_line(notice(session.snapshot, render.program()))
+        if current and current != last_notice:
+            yield f"▌ {current}"
+        last_notice = current
         for task in session:
-            if task.num not in told and task.state == states.ENDED:
-                told.add(task.num)
-                yield _progress_line(session, task, len(told))
+            if task.num not in ended and task.state == states.ENDED:
+                ended.add(task.num)
+                yield _progress_line(session, task, len(ended))
         if not live:
             return
         time.sleep(_REFRESH_S)
@@ -80,15 +82,26 @@ def _progress_line(session: Session, task: Task, n_ended: int) -> str:
     if fields.get("n_denials"):
         parts.append(f"{fields['n_denials']} denied")
     parts += [formatting.clock(task_duration_s(fields)), formatting.usd(fields.get("cost_usd"))]
-    told = ", ".join(part for part in parts if part)
+    summary = ", ".join(part for part in parts if part)
     return (
         f"[{n_ended}/{len(session)}] {render.task_icon(fields)} "
-        f"Task {task.num} (ID: {task.id}): {told}"
+        f"Task {task.num} (ID: {task.id}): {summary}"
     )
 
 
+def _urgency(task: Task) -> tuple[int, float]:
+    state, outcome = task_state(task.fields)
+    if state in (states.RUNNING, states.RETRYING):
+        rank = 0
+    elif outcome in states.FAILURES:
+        rank = 1
+    else:
+        rank = 2 if outcome else 3
+    return rank, -(parse_iso(task.fields.get("ended_at")) or 0.0)
+
+
 class SessionView:
-    """A session as rich shows it; reads only what is new at each look.
+    """A session as rich shows it; each refresh reads only what is new.
 
     Args:
         session: The session.
@@ -96,7 +109,7 @@ class SessionView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._doing = Doing(session.paths, str(session.head.get("cwd", "")))
+        self._follower = ActivityFollower(session.paths, str(session.head.get("cwd", "")))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         snapshot = self._session.snapshot
@@ -108,14 +121,16 @@ class SessionView:
         if notice:
             yield Text("▌ ", "yellow") + Text(notice)
         yield Text()
-        rows = max(3, console.height - _FRAME_LINES - bool(notice))
-        yield self._table(rows)
-        if len(snapshot.tasks or ()) > rows:
-            yield Text(f"  {len(snapshot.tasks or ()) - rows} more: cpr status", "dim")
+        n_rows = max(3, console.height - _FRAME_LINES - bool(notice))
+        yield self._table(n_rows)
+        n_hidden = len(snapshot.tasks or ()) - n_rows
+        if n_hidden > 0:
+            more = f"  {n_hidden} more: {render.program()} status {self._session.id[:8]}"
+            yield Text(more, "dim")
 
     def _title(self, width: int) -> Text:
         snapshot = self._session.snapshot
-        symbol, colour = LOOKS[snapshot.state]
+        symbol, colour = STYLES[snapshot.state]
         left = Text.assemble((f"{symbol} {snapshot.state}", colour))
         if self._session.name:
             left.append(f"  {strip_controls(self._session.name)}", "bold")
@@ -133,13 +148,13 @@ class SessionView:
     def _bar(self, width: int) -> Text:
         snapshot = self._session.snapshot
         total = max(1, snapshot.count("total"))
-        bar, used, seen = Text(), 0, 0
+        bar, n_cells, n_tasks = Text(), 0, 0
         for state in formatting.COUNTERS:
-            seen += snapshot.count(f"n_{state}")
-            end = round(width * min(seen, total) / total)
+            n_tasks += snapshot.count(f"n_{state}")
+            end = round(width * min(n_tasks, total) / total)
             glyph = "─" if state == states.PENDING else "━"
-            bar.append(glyph * (end - used), LOOKS[state][1])
-            used = max(used, end)
+            bar.append(glyph * (end - n_cells), STYLES[state][1])
+            n_cells = max(n_cells, end)
         return bar
 
     def _counters(self) -> Text:
@@ -147,7 +162,7 @@ class SessionView:
         for state in formatting.COUNTERS:
             count = snapshot.count(f"n_{state}")
             if count or state in formatting.ALWAYS_SHOWN:
-                symbol, colour = LOOKS[state]
+                symbol, colour = STYLES[state]
                 line.append(f"{symbol} {count} {state}   ", colour if count else "dim")
         if snapshot.count("n_denials"):
             line.append(f"⚠ {snapshot.count('n_denials')} denied", "yellow")
@@ -171,41 +186,33 @@ class SessionView:
             fields = task.fields
             state, outcome = task_state(fields)
             word = outcome or state
-            symbol, colour = LOOKS[word]
+            symbol, colour = STYLES[word]
             cost = fields.get("cost_usd")
             table.add_row(
                 str(task.num),
                 Text(f"{symbol} {word}", colour),
                 Text(one_line(str(fields.get("prompt", "")), 80)),
-                self._now(task, word),
+                self._activity(task, word),
                 formatting.clock(task_duration_s(fields)),
                 f"{cost:.2f}" if isinstance(cost, int | float) else "",
             )
         return table
 
     def _rows(self, n_rows: int) -> list[Task]:
-        """All tasks if they fit; else those that run, then failures, then the latest."""
+        """All tasks if they fit; otherwise running tasks first, then failures, then the latest."""
         tasks = self._session.tasks
         if len(tasks) <= n_rows:
             return tasks
-        rank = {states.RUNNING: 0, states.RETRYING: 0}
+        return sorted(sorted(tasks, key=_urgency)[:n_rows], key=lambda task: task.num)
 
-        def order(task: Task) -> tuple[int, float]:
-            state, outcome = task_state(task.fields)
-            place = 1 if outcome in states.FAILURES else 2 if outcome else 3
-            ended = parse_iso(task.fields.get("ended_at")) or 0.0
-            return rank.get(state, place), -ended
-
-        return sorted(sorted(tasks, key=order)[:n_rows], key=lambda task: task.num)
-
-    def _now(self, task: Task, word: str) -> Text:
-        told, since_s = self._doing.line(task.fields)
+    def _activity(self, task: Task, word: str) -> Text:
+        activity, since_s = self._follower.describe(task.fields)
         if word in states.FAILURES:
-            return Text(told, "red")
+            return Text(activity, "red")
         if word != states.SUCCEEDED:
-            since = f", {time.time() - since_s:.0f} s" if since_s else ""
-            return Text(told + since, "" if word == states.RUNNING else LOOKS[word][1])
+            elapsed = f", {time.time() - since_s:.0f} s" if since_s else ""
+            return Text(activity + elapsed, "" if word == states.RUNNING else STYLES[word][1])
         line = Text()
         if task.fields.get("n_denials"):
             line.append(f"⚠ {task.fields['n_denials']} denied ", "yellow")
-        return line.append(told, "dim")
+        return line.append(activity, "dim")

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.times import parse_iso
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from cpr_nb.display.row_deltas import Row
-    from cpr_nb.display.session_model import Pane
+    from cpr_nb.display.session_model import SessionModel
 
-#: A notebook with many of them must stay small.
+#: The most bytes of a card: a notebook with many of them must stay small.
 MAX_BYTES = 6000
-_N_BAD, _N_GOOD = 10, 8
+#: For the last line of a card: how to read the outputs.
+SHOW_HINT = ", s.show() opens the outputs"
+_MAX_FAILURES, _MAX_SUCCESSES = 10, 8
 _TEMPLATES = {
     "head": """\
 <div class="head"><b class="{{ tone }}">{{ symbol }} {{ state|plain }}</b>
@@ -32,28 +35,30 @@ _TEMPLATES = {
     "figures": """\
 <div class="mute">{% for figure in figures %}{{ " · " if not loop.first }}{{ figure|plain }}
 {%- endfor %}</div>
-{%- if note %}{% include "note" %}{% endif %}
+{%- if notice %}{% include "notice" %}{% endif %}
 """,
-    "note": """\
-<div class="note">{{ note|plain }}{% if fix %} <code>{{ fix|plain }}</code>{% endif %}</div>
+    "notice": """\
+<div class="note">{{ notice|plain }}
+{%- if command %} <code>{{ command|plain }}</code>{% endif %}</div>
 """,
     "card": """\
 <style>{{ css }}</style><div class="cpr cpr-card">{{ head }}
-<div>{% for tone, symbol, n, word in counters -%}
-<span class="{{ tone }}">{{ symbol }}</span> {{ n }} {{ word }}{{ " · " if not loop.last }}
+<div>{% for tone, symbol, n, state in counters -%}
+<span class="{{ tone }}">{{ symbol }}</span> {{ n }} {{ state }}{{ " · " if not loop.last }}
 {%- endfor %}</div>{{ figures }}
-{%- if rows %}<table class="t">{% for num, tone, what, title, now in rows %}
-<tr><td class="mute">{{ num }}</td><td class="{{ tone }}">{{ what }}</td><td>{{ title|plain }}</td>
+{%- if rows %}<table class="t">
+{%- for num, tone, state, title, now in rows %}
+<tr><td class="mute">{{ num }}</td><td class="{{ tone }}">{{ state }}</td><td>{{ title|plain }}</td>
 <td class="mute">{{ now|plain }}</td></tr>{% endfor %}</table>{% endif %}
 <div class="mute">{{ more }}<code>cpr.attach("{{ short|plain }}")</code>{{ after }}</div></div>
 """,
     "sessions": """\
-<style>{{ css }}</style><div class="cpr cpr-card"><div class="head"><b>{{ n }} sessions</b>
+<style>{{ css }}</style><div class="cpr cpr-card"><div class="head"><b>{{ title }}</b>
  <code class="mute">{{ folder|plain }}</code></div><table class="t">
-{%- for num, tone, what, title, now in rows %}
-<tr><td class="mute">{{ num }}</td><td class="{{ tone }}">{{ what }}</td><td>{{ title|plain }}</td>
+{%- for num, tone, state, title, now in rows %}
+<tr><td class="mute">{{ num }}</td><td class="{{ tone }}">{{ state }}</td><td>{{ title|plain }}</td>
 <td class="mute">{{ now|plain }}</td></tr>{% endfor %}</table>
-{%- if n > rows|length %}<div class="mute">{{ n - rows|length }} more:
+{%- if n_more %}<div class="mute">{{ n_more }} more:
 <code>cpr.sessions_df()</code></div>{% endif %}</div>
 """,
     "task": """\
@@ -79,7 +84,7 @@ def _render(template: str, /, **values: Any) -> str:
 
 
 def plain(text: object) -> Any:
-    """Text for HTML that stays text: no markup, and no mathematics either.
+    """Returns text as HTML that shows it unchanged: no markup, and no mathematics either.
 
     Example:
         >>> plain("<b> $x$")
@@ -87,163 +92,170 @@ def plain(text: object) -> Any:
     """
     from markupsafe import Markup, escape
 
-    # What renders a notebook typesets $…$ and \(…\), but never across an element.
-    told = str(escape(strip_controls(str(text))))
-    return Markup(told.replace("\\", "<span>\\</span>").replace("$", "<span>$</span>"))  # noqa: S704
+    # Notebooks typeset $…$ and \(…\), but never across an element.
+    html = str(escape(strip_controls(str(text))))
+    return Markup(html.replace("\\", "<span>\\</span>").replace("$", "<span>$</span>"))  # noqa: S704
 
 
 @cache
 def css() -> str:
-    """The style of a card."""
+    """Returns the style of a card."""
     return files("cpr_nb.display").joinpath("web", "card.css").read_text("utf-8").replace("\n", "")
 
 
-def head(pane: Pane, *, bar: bool = True) -> str:
-    """The first lines of a session: its state, its name, its folder, and the segmented bar.
+def head_html(model: SessionModel, *, bar: bool = True) -> str:
+    """Returns the first lines of a session: its state, name and folder, and the segmented bar.
 
     Args:
-        pane: The session.
+        model: The session.
         bar: Whether to draw the bar.
     """
-    snapshot = pane.snapshot
-    symbol, tone = formatting.LOOKS[snapshot.state]
-    counts = [(word, snapshot.count(f"n_{word}")) for word in formatting.COUNTERS]
-    parts = [(formatting.LOOKS[word][1], n) for word, n in counts if n]
+    snapshot = model.snapshot
+    symbol, tone = formatting.STATE_STYLES[snapshot.state]
+    counts = [(state, snapshot.count(f"n_{state}")) for state in formatting.COUNTERS]
+    parts = [(formatting.STATE_STYLES[state][1], n) for state, n in counts if n]
     return _render(
         "head",
         symbol=symbol,
         tone=tone,
         state=snapshot.state,
         name=one_line(str(snapshot.head.get("name") or ""), 80),
-        short=pane.short,
+        short=model.short,
         folder=one_line(formatting.short_path(snapshot.paths.root), 120),
         parts=parts if bar else (),
-        label=", ".join(f"{n} {word}" for word, n in counts if n),
+        label=", ".join(f"{n} {state}" for state, n in counts if n),
     )
 
 
-def figures(pane: Pane) -> str:
-    """The line of figures, and the one notice if there is any."""
-    note, fix = pane.notice(), ""
-    if not note:
-        note, fix = pane.denial_notice()
-    told = formatting.figures(pane.snapshot)
-    return _render("figures", figures=told, note=one_line(note), fix=one_line(fix))
+def figures_html(model: SessionModel) -> str:
+    """Returns the line of figures, and one notice at most."""
+    notice, command = model.notice(), ""
+    if not notice:
+        notice, command = model.denial_notice()
+    figures = formatting.figures(model.snapshot)
+    return _render("figures", figures=figures, notice=one_line(notice), command=one_line(command))
 
 
-def note(text: str) -> str:
-    """A notice alone."""
-    return _render("note", note=one_line(text))
+def notice_html(text: str) -> str:
+    """Returns a notice alone."""
+    return _render("notice", notice=one_line(text))
 
 
-def card(pane: Pane, after: str = "") -> str:
-    """A session as static HTML of at most `MAX_BYTES`.
+def session_card(model: SessionModel, hint: str = "") -> str:
+    """Returns a session as static HTML of at most `MAX_BYTES`.
 
     Args:
-        pane: The session.
-        after: A few words for the last line, behind how to open it again.
+        model: The session.
+        hint: The end of the last line, such as `SHOW_HINT`.
     """
     for limit, scale in ((90, 1.0), (60, 1.0), (40, 1.0), (40, 0.5), (30, 0.2), (0, 0.0)):
-        told = _card(pane, after, limit, int(_N_BAD * scale), int(_N_GOOD * scale))
-        if len(told.encode()) <= MAX_BYTES:
+        html = _render_card(model, hint, limit, scale)
+        if len(html.encode()) <= MAX_BYTES:
             break
-    return told
+    return html
 
 
-def _card(pane: Pane, after: str, limit: int, n_bad: int, n_good: int) -> str:
-    snapshot = pane.snapshot
-    bad = [
-        row
-        for row in pane.rows
-        if row[2] in formatting.LOOKS and formatting.LOOKS[row[2]][1] == "bad"
-    ]
-    good = [row for row in pane.rows if row[2] == states.SUCCEEDED]
-    rows = [*bad[:n_bad], *good[:n_good]]
-    n_more = len(pane.rows) - len(rows)
+def _render_card(model: SessionModel, hint: str, limit: int, scale: float) -> str:
+    failures = [row for row in model.rows if _style(row)[1] == "bad"]
+    successes = [row for row in model.rows if row[Column.STATE] == states.SUCCEEDED]
+    n_failures, n_successes = int(_MAX_FAILURES * scale), int(_MAX_SUCCESSES * scale)
+    rows = [*failures[:n_failures], *successes[:n_successes]]
+    n_more = len(model.rows) - len(rows)
     return _render(
         "card",
-        css=_safe(css()),
-        head=_safe(head(pane)),
-        figures=_safe(figures(pane)),
-        counters=_counters(pane),
-        rows=[_shown(row, limit) for row in rows],
+        css=_markup(css()),
+        head=_markup(head_html(model)),
+        figures=_markup(figures_html(model)),
+        counters=_counters(model),
+        rows=[_row_cells(row, limit) for row in rows],
         more=f"{n_more} more: " if n_more else "",
-        short=pane.short,
-        after=f" {_ended(snapshot.head)}{after}",
+        short=model.short,
+        after=f" {_end_time(model.snapshot.head)}{hint}",
     )
 
 
-def _counters(pane: Pane) -> list[tuple[str, str, int, str]]:
-    counted = [
-        (*formatting.LOOKS[w], pane.snapshot.count(f"n_{w}"), w) for w in formatting.COUNTERS
-    ]
-    told = [(tone, symbol, n, word) for symbol, tone, n, word in counted if n]
-    n_denied = pane.snapshot.count("n_denials")
-    return [*told, ("warn", "⚠", n_denied, "denied")] if n_denied else told
+def _counters(model: SessionModel) -> list[tuple[str, str, int, str]]:
+    """Returns tone, symbol, number and name of each counter that is not 0."""
+    counters = []
+    for state in formatting.COUNTERS:
+        symbol, tone = formatting.STATE_STYLES[state]
+        count = model.snapshot.count(f"n_{state}")
+        if count:
+            counters.append((tone, symbol, count, state))
+    n_denied = model.snapshot.count("n_denials")
+    return [*counters, ("warn", "⚠", n_denied, "denied")] if n_denied else counters
 
 
-def _shown(row: Row, limit: int) -> tuple[int, str, str, str, str]:
-    symbol, tone = formatting.LOOKS[row[2]]
-    denied = f"⚠ {row[9]} denied · " if row[9] else ""
-    now = one_line(denied + row[4], limit + 20)
-    return row[1], tone, f"{symbol} {row[2]}", one_line(row[3], limit), now
+def _style(row: Row) -> tuple[str, str]:
+    """Returns the symbol and the tone of a row's state."""
+    return formatting.STATE_STYLES.get(row[Column.STATE], ("?", "warn"))
 
 
-def _ended(head: dict[str, Any]) -> str:
-    at = parse_iso(head.get("ended_at"))
-    if at is None:
+def _row_cells(row: Row, limit: int) -> tuple[int, str, str, str, str]:
+    """Returns number, tone, state, title and activity of a row, as the templates show them."""
+    symbol, tone = _style(row)
+    denied = f"⚠ {row[Column.DENIED]} denied · " if row[Column.DENIED] else ""
+    now = one_line(denied + row[Column.NOW], limit + 20)
+    state = f"{symbol} {row[Column.STATE]}"
+    return row[Column.NUM], tone, state, one_line(row[Column.TITLE], limit), now
+
+
+def _end_time(head: dict[str, Any]) -> str:
+    end_s = parse_iso(head.get("ended_at"))
+    if end_s is None:
         return ""
     from datetime import UTC, datetime
 
-    return f"· ended {datetime.fromtimestamp(at, UTC):%d %b %Y %H:%M} UTC"
+    return f"· ended {datetime.fromtimestamp(end_s, UTC):%d %b %Y %H:%M} UTC"
 
 
-def sessions(rows: list[Row], directory: str) -> str:
-    """The newest sessions of a results directory as static HTML of at most `MAX_BYTES`."""
+def session_list_card(rows: list[Row], directory: str) -> str:
+    """Returns the newest sessions of a results directory as HTML of at most `MAX_BYTES`."""
     for limit, count in ((60, 12), (40, 10), (30, 5), (0, 0)):
-        told = _render(
+        html = _render(
             "sessions",
-            css=_safe(css()),
-            n=len(rows),
+            css=_markup(css()),
+            title=formatting.plural(len(rows), "session"),
+            n_more=len(rows[count:]),
             folder=one_line(formatting.short_path(directory), 120),
-            rows=[_shown(row, limit) for row in rows[:count]],
+            rows=[_row_cells(row, limit) for row in rows[:count]],
         )
-        if len(told.encode()) <= MAX_BYTES:
+        if len(html.encode()) <= MAX_BYTES:
             break
-    return told
+    return html
 
 
 def task_card(fields: dict[str, Any], row: Row) -> str:
-    """A task as a small piece of static HTML.
+    """Returns a task as a small piece of static HTML.
 
     Args:
-        fields: What status.json says of it.
-        row: It as a row.
+        fields: Its fields in status.json.
+        row: Its row.
     """
-    symbol, tone = formatting.LOOKS[row[2]]
-    n_tokens = formatting.tokens(fields)
-    told = [
+    symbol, tone = _style(row)
+    n_tokens = formatting.total_tokens(fields)
+    figures = [
         formatting.cost(fields),
         f"{formatting.short_count(n_tokens)} tokens" if n_tokens else "",
-        formatting.clock(row[7]),
-        f"{row[9]} denied" if row[9] else "",
+        formatting.clock(row[Column.DURATION]),
+        f"{row[Column.DENIED]} denied" if row[Column.DENIED] else "",
     ]
     return _render(
         "task",
-        css=_safe(css()),
+        css=_markup(css()),
         symbol=symbol,
         tone=tone,
-        state=row[2],
-        num=row[1],
-        id=row[0],
-        title=row[3],
-        now=row[4],
-        failed=row[2] in states.FAILURES,
-        figures=[figure for figure in told if figure],
+        state=row[Column.STATE],
+        num=row[Column.NUM],
+        id=row[Column.KEY],
+        title=row[Column.TITLE],
+        now=row[Column.NOW],
+        failed=row[Column.STATE] in states.FAILURES,
+        figures=[figure for figure in figures if figure],
     )
 
 
-def _safe(html: str) -> Any:
+def _markup(html: str) -> Any:
     from markupsafe import Markup
 
-    return Markup(html)  # noqa: S704 - it was escaped when it was made
+    return Markup(html)  # noqa: S704 - it was escaped when it was rendered

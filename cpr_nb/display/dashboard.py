@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.display import cards, row_deltas
-from cpr_nb.display.display_handle import Place, shell
-from cpr_nb.display.live import View
-from cpr_nb.display.session_widget import Ask, Part
+from cpr_nb.display.display_handle import DisplayHandle, shell
+from cpr_nb.display.live import View, stopped_text
+from cpr_nb.display.session_widget import ActionHandler, SessionWidget
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model import states
 from cpr_nb.store.catalog import list_sessions
@@ -31,39 +31,39 @@ _GROUPS = [
     [states.ERROR, [states.ERROR, states.UNREADABLE], False],
 ]
 _IDLE_S = 2.0
-_N_TEXT = 50
+_MAX_LINES = 50
 
 
-class Sessions:
-    """Follows the sessions of a directory: of those that have ended, nothing is read again.
+class SessionList:
+    """Follows the sessions of a directory; those that have ended are not read again.
 
     Args:
         directory: The results directory; it need not exist.
 
     Example:
-        >>> Sessions("/no/such/results").look()
+        >>> SessionList("/no/such/results").refresh()
         []
     """
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._seen: tuple[int, int] | None = None
+        self._stamp: tuple[int, int] | None = None
         self.snapshots: list[Snapshot] = []
         self.rows: list[Row] = []
 
-    def look(self) -> list[Change] | None:
+    def refresh(self) -> list[Change] | None:
         """Reads what is new.
 
         Returns:
-            What has changed in `rows`; None if there are other sessions than before.
+            What has changed in `rows`; None if sessions were added or removed.
         """
         try:
             stat = os.stat(self._directory)  # noqa: PTH116 - plain paths, as in the store
-            seen: tuple[int, int] | None = (stat.st_mtime_ns, stat.st_ino)
+            stamp: tuple[int, int] | None = (stat.st_mtime_ns, stat.st_ino)
         except OSError:
-            seen = None
-        if seen != self._seen:
-            self._seen = seen
+            stamp = None
+        if stamp != self._stamp:
+            self._stamp = stamp
             self.snapshots = list_sessions(self._directory)
             self.rows = [self._row(snapshot) for snapshot in self.snapshots]
             return None
@@ -72,19 +72,19 @@ class Sessions:
             if snapshot.state not in states.ENDED_STATES:
                 self.snapshots[index] = read_session(snapshot.paths.root, tasks=False)
                 fresh[index] = self._row(self.snapshots[index])
-        told = row_deltas.changes(self.rows, fresh)
-        row_deltas.apply(self.rows, told)
-        return told
+        changes = row_deltas.diff_rows(self.rows, fresh)
+        row_deltas.apply_changes(self.rows, changes)
+        return changes
 
     @staticmethod
     def _row(snapshot: Snapshot) -> Row:
         return row_deltas.session_row(snapshot, notice(snapshot))
 
 
-class _Table:
-    """The table of sessions, as a part of a view."""
+class _SessionTable:
+    """The table of sessions, a part of the dashboard."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: SessionList) -> None:
         from cpr_nb.display import widget
 
         self._sessions = sessions
@@ -93,13 +93,13 @@ class _Table:
             "kind": "sessions",
             "short": "",
             "commands": {},
-            "words": formatting.LOOKS,
+            "styles": formatting.STATE_STYLES,
             "groups": _GROUPS,
             "empty": "No sessions yet.",
         }
         self.send_rows()
 
-    def send_rows(self, *, is_seen: bool = False) -> None:
+    def send_rows(self, *, is_loaded: bool = False) -> None:
         """Sends all rows."""
         if self.table.rows is self._sessions.rows:
             self.table.send_state("rows")
@@ -107,13 +107,13 @@ class _Table:
             self.table.rows = self._sessions.rows
 
     def tick(self) -> bool:
-        """Brings the table up to date; whether anything has changed."""
-        told = self._sessions.look()
-        if told is None:
+        """Brings the table up to date; returns whether anything has changed."""
+        changes = self._sessions.refresh()
+        if changes is None:
             self.send_rows()
-        elif told:
-            self.table.send({"rows": told, "now": time.time()})
-        return told is None or bool(told)
+        elif changes:
+            self.table.send({"rows": changes, "now": time.time()})
+        return changes is None or bool(changes)
 
 
 class Dashboard(View):
@@ -121,86 +121,88 @@ class Dashboard(View):
 
     Args:
         directory: The results directory.
-        ask: What asks something of a session.
+        handle_action: Does the actions of a session's buttons.
     """
 
-    def __init__(self, directory: str, ask: Ask) -> None:
-        super().__init__(ask)
+    def __init__(self, directory: str, handle_action: ActionHandler) -> None:
+        super().__init__(handle_action)
         self._directory = directory
-        self._sessions = Sessions(directory)
-        self._table: _Table | None = None
-        self._open: dict[str, Part] = {}
+        self._sessions = SessionList(directory)
+        self._table: _SessionTable | None = None
+        self._opened: dict[str, SessionWidget] = {}
         self._box: Any = None
 
     def __repr__(self) -> str:
-        self._sessions.look()
-        told = [formatting.on_one_line(s) for s in self._sessions.snapshots[:_N_TEXT]]
-        n_more = len(self._sessions.snapshots) - len(told)
+        self._sessions.refresh()
+        lines = [formatting.session_line(s) for s in self._sessions.snapshots[:_MAX_LINES]]
+        n_more = len(self._sessions.snapshots) - len(lines)
         more = [f"{n_more} more: cpr.sessions_df()"] if n_more else []
-        return "\n".join([*told, *more]) or f"<no sessions in {self._directory}>"
+        return "\n".join([*lines, *more]) or f"<no sessions in {self._directory}>"
 
     def _repr_html_(self) -> str:
-        self._sessions.look()
-        return cards.sessions(self._sessions.rows, self._directory)
+        self._sessions.refresh()
+        return cards.session_list_card(self._sessions.rows, self._directory)
 
     def _ipython_display_(self) -> None:
         if shell() is None:
-            raise NotImplementedError  # IPython then takes the text
+            raise NotImplementedError  # IPython shows the text then
         try:
             from cpr_nb.display import widget
         except ImportError:
             raise NotImplementedError from None
-        self._sessions.look()
-        self._table = _Table(self._sessions)
+        self._sessions.refresh()
+        self._table = _SessionTable(self._sessions)
         self.listen(self._table)
         self._box = widget.box(self._table.table)
         bundle = self._box._repr_mimebundle_()
         bundle = bundle[0] if isinstance(bundle, tuple) else bundle
         texts = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        Place().show({**bundle, **texts})
+        DisplayHandle().show({**bundle, **texts})
         ticker.add(self)
 
     def tick(self) -> float | None:
-        """Looks once; see `cpr_nb.display.ticker.Shown`."""
-        self.hear()
-        n_changed = sum(part.tick() for part in self._open.values())
+        """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
+        self.drain_messages()
+        n_changed = sum(session.tick() for session in self._opened.values())
         changed = (self._table is not None and self._table.tick()) or n_changed > 0
-        is_alive = any(s.is_live for s in self._sessions.snapshots)
-        self._pace_s = pace(self._pace_s, changed=changed) if is_alive or changed else _IDLE_S
+        is_live = any(s.is_live for s in self._sessions.snapshots)
+        self._pace_s = pace(self._pace_s, changed=changed) if is_live or changed else _IDLE_S
         return None if self.is_hidden else self._pace_s
 
-    def take(self, part: Any, message: dict[str, Any]) -> None:
-        """Takes a message: of the table, or of a session that was opened."""
+    def handle_message(self, part: Any, message: dict[str, Any]) -> None:
+        """Handles a message to the table, or to a session that was opened."""
         self._pace_s = 0.0
-        if isinstance(part, Part):
-            asked = part.hear(message, self._ask)
-            if asked is not None and asked.root:
-                self._add(asked.root)
+        if isinstance(part, SessionWidget):
+            result = part.on_message(message, self._handle_action)
+            if result is not None and result.root:
+                self._add(result.root)
             return
-        if message.get("do") == "open":
+        if message.get("type") == "open":
             for snapshot in self._sessions.snapshots:
                 if snapshot.session_id == message.get("key"):
                     self._toggle(snapshot.paths.root)
 
     def _toggle(self, root: str) -> None:
-        part = self._open.pop(root, None)
-        if part is None:
+        session = self._opened.pop(root, None)
+        if session is None:
             self._add(root)
             return
         self._draw()
-        part.close()
+        session.close()
 
     def _add(self, root: str) -> None:
-        part = self._open[root] = Part(root)
-        self.listen(part)
+        session = self._opened[root] = SessionWidget(root)
+        self.listen(session)
         self._draw()
 
     def _draw(self) -> None:
         if self._table is not None:
-            self._box.children = [self._table.table, *(p.box for p in self._open.values())]
+            self._box.children = [
+                self._table.table,
+                *(session.box for session in self._opened.values()),
+            ]
 
-    def fail(self, error: Exception) -> None:
-        """Is told why it will not be looked after any more."""
-        why = f"This view has stopped ({type(error).__name__}: {error}); show it again."
-        for part in self._open.values():
-            part.stop(why)
+    def on_error(self, error: Exception) -> None:
+        """Shows why the view is not kept up to date any more."""
+        for session in self._opened.values():
+            session.stop(stopped_text(error))

@@ -1,4 +1,4 @@
-"""A place in a notebook's output that can be filled again, also by a thread."""
+"""An output of a notebook that can be updated later, also by a thread."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any
 
 
 def shell() -> Any:
-    """The IPython shell of this kernel; None where there is no kernel to show anything."""
+    """Returns the IPython shell of this kernel; None where there is no kernel."""
     import sys
 
-    if "IPython" not in sys.modules:  # nobody runs in it then
+    if "IPython" not in sys.modules:  # no kernel runs without it
         return None
     from IPython.core.getipython import get_ipython
 
-    found = get_ipython()  # type: ignore[no-untyped-call, unused-ignore]
-    return found if hasattr(found, "kernel") else None
+    current = get_ipython()  # type: ignore[no-untyped-call, unused-ignore]
+    return current if hasattr(current, "kernel") else None
 
 
-class Place:
-    """One output, known by an id of its own."""
+class DisplayHandle:
+    """One output, with an id of its own."""
 
     def __init__(self) -> None:
         self._id = uuid.uuid4().hex
         self._shell = shell()
 
     def show(self, bundle: dict[str, Any]) -> None:
-        """Shows something in the cell that runs."""
+        """Shows a MIME bundle in the cell that runs."""
         self._publish(bundle, update=False)
 
     def update(self, bundle: dict[str, Any]) -> None:
-        """Shows something else instead; from any thread."""
+        """Replaces what is shown; from any thread."""
         self._publish(bundle, update=True)
 
     def _publish(self, bundle: dict[str, Any], *, update: bool) -> None:

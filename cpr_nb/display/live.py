@@ -1,7 +1,7 @@
 """The live view of sessions in a notebook, and the static card where there are no widgets.
 
-Everything happens in the ticker's thread: what the browser asks is queued, for its message
-may come on any thread, and only after the cell that computes now.
+Everything happens in the ticker's thread. Messages of the browser are queued, for they may
+arrive on any thread, and only after the cell that computes now.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from queue import SimpleQueue
 from typing import Any
 
 from cpr_nb.display import cards
-from cpr_nb.display.display_handle import Place
-from cpr_nb.display.session_model import Pane
-from cpr_nb.display.session_widget import Ask, Part
+from cpr_nb.display.display_handle import DisplayHandle
+from cpr_nb.display.session_model import SessionModel
+from cpr_nb.display.session_widget import ActionHandler, SessionWidget
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model.text import one_line
 from cpr_nb.views import formatting
 
-_CARD_S = 5.0
+_CARD_EVERY_S = 5.0
 _EMPTY = {"text/plain": "", "text/html": ""}
 
 
 class View:
-    """What a live view is, whatever it shows: who looks at it, what was asked."""
+    """What all live views share: who sees them, and the messages of the browser."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, handle_action: ActionHandler) -> None:
+        self._handle_action = handle_action
         self._queue: SimpleQueue[tuple[Any, dict[str, Any]]] = SimpleQueue()
         self._viewers: set[str] = set()
         self._holders: set[str] = set()
@@ -36,154 +36,159 @@ class View:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether the browser has shown it once, and does so no more."""
+        """Whether the browser showed it once and does not any more."""
         return self._was_seen and not self._viewers
 
     def listen(self, part: Any) -> None:
-        """Takes what comes from the browser for a part of this view."""
+        """Queues the messages of the browser to a part of this view."""
 
-        def heard(_widget: object, message: object, _buffers: object) -> None:
+        def on_message(_widget: object, message: object, _buffers: object) -> None:
             if isinstance(message, dict):
                 self._queue.put((part, message))
                 ticker.add(self)
 
-        part.table.on_msg(heard)
+        part.table.on_msg(on_message)
 
-    def hear(self) -> None:
-        """Does what was asked since the last time."""
+    def drain_messages(self) -> None:
+        """Handles the messages that have arrived since the last call."""
         while not self._queue.empty():
             part, message = self._queue.get()
-            verb, viewer = message.get("do"), str(message.get("id"))
-            if verb == "shown":
+            kind, viewer = message.get("type"), str(message.get("id"))
+            if kind == "shown":
                 self._viewers.add(viewer)
                 self._was_seen = True
-                part.send_rows(is_seen=True)
-            elif verb == "hidden":
+                part.send_rows(is_loaded=True)
+            elif kind == "hidden":
                 self._viewers.discard(viewer)
                 self._holders.discard(viewer)
-            elif verb == "hold":
+            elif kind == "hold":
                 (self._holders.add if message.get("on") else self._holders.discard)(viewer)
             else:
-                self.take(part, message)
+                self.handle_message(part, message)
 
-    def take(self, part: Any, message: dict[str, Any]) -> None:
-        """Takes a message that concerns what is shown."""
+    def handle_message(self, part: Any, message: dict[str, Any]) -> None:
+        """Handles a message about what a part shows."""
         raise NotImplementedError
 
     def tick(self) -> float | None:
-        """Looks once; see `cpr_nb.display.ticker.Shown`."""
+        """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
         raise NotImplementedError
 
-    def fail(self, error: Exception) -> None:
-        """Is told why it will not be looked after any more."""
+    def on_error(self, error: Exception) -> None:
+        """Shows why the view is not kept up to date any more."""
         raise NotImplementedError
 
 
 class LiveView(View):
-    """A session live, and below it those that its buttons have made.
+    """A live session, and below it those that its buttons have started.
 
     Args:
         root: The session's folder.
-        ask: What asks something of it.
+        handle_action: Does the actions of its buttons.
         keep: Whether it stays as it is when the session has ended.
     """
 
-    def __init__(self, root: str, ask: Ask, *, keep: bool = False) -> None:
+    def __init__(self, root: str, handle_action: ActionHandler, *, keep: bool = False) -> None:
         from cpr_nb.display import widget
 
-        super().__init__(ask)
+        super().__init__(handle_action)
         self._keep = keep
-        self._parts: list[Part] = []
+        self._sessions: list[SessionWidget] = []
         self._box = widget.box()
-        self._place, self._still = Place(), Place()
-        self._card, self._card_at = "", 0.0
+        self._display, self._static = DisplayHandle(), DisplayHandle()
+        self._card, self._card_drawn_at = "", 0.0
         self._is_replaced = False
         self._add(root)
 
     def _add(self, root: str) -> None:
-        part = Part(root)
-        self.listen(part)
-        self._parts.append(part)
+        session = SessionWidget(root)
+        self.listen(session)
+        self._sessions.append(session)
         self._is_replaced = False
-        self._box.children = [*self._box.children, part.box]
+        self._box.children = [*self._box.children, session.box]
 
     def display(self) -> None:
-        """Shows it in the cell that runs, and looks after it from then on."""
-        snapshot = self._parts[0].pane.snapshot
+        """Shows it in the cell that runs, and keeps it up to date from then on."""
+        snapshot = self._sessions[0].model.snapshot
         bundle = self._box._repr_mimebundle_()
         bundle = bundle[0] if isinstance(bundle, tuple) else bundle
-        self._place.show(
-            {**bundle, "text/plain": formatting.on_one_line(snapshot), "text/html": _PLACEHOLDER}
+        self._display.show(
+            {**bundle, "text/plain": formatting.session_line(snapshot), "text/html": _PLACEHOLDER}
         )
-        self._card, self._card_at = self._cards(), time.monotonic()
-        self._still.show(self._bundle(still=True))
+        self._card, self._card_drawn_at = self._cards(), time.monotonic()
+        self._static.show(self._bundle(static=True))
         ticker.add(self)
 
     def tick(self) -> float | None:
-        """Looks once; see `cpr_nb.display.ticker.Shown`."""
-        self.hear()
+        """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
+        self.drain_messages()
         if self._is_replaced and self.is_hidden:
             self._close()
-        if not self._parts:
+        if not self._sessions:
             return None
-        changed = sum(part.tick() for part in self._parts) > 0
-        is_alive = any(part.pane.snapshot.is_live for part in self._parts)
-        self._draw_card(now=not is_alive)
-        if is_alive and not self.is_hidden:
+        changed = sum(session.tick() for session in self._sessions) > 0
+        is_live = any(session.model.snapshot.is_live for session in self._sessions)
+        self._draw_card(now=not is_live)
+        if is_live and not self.is_hidden:
             self._pace_s = pace(self._pace_s, changed=changed)
             return self._pace_s
-        has_ended = all(part.pane.has_ended for part in self._parts)
-        if has_ended and not (self._is_replaced or self._keep or self._holders):
+        if self._is_replaceable():
             self._replace()
-        return None  # what the browser says wakes it
+        return None  # a message of the browser wakes it
 
-    def take(self, part: Part, message: dict[str, Any]) -> None:
-        """Takes a message that concerns what is shown."""
-        asked = part.hear(message, self._ask)
-        if asked is not None and asked.root:
-            self._add(asked.root)
+    def _is_replaceable(self) -> bool:
+        """Whether the static card may take the place of the widgets now."""
+        if self._is_replaced or self._keep or self._holders:
+            return False
+        return all(session.model.has_ended for session in self._sessions)
+
+    def handle_message(self, part: SessionWidget, message: dict[str, Any]) -> None:
+        """Handles a message about what a part shows."""
+        result = part.on_message(message, self._handle_action)
+        if result is not None and result.root:
+            self._add(result.root)
         self._pace_s = 0.0
 
-    def fail(self, error: Exception) -> None:
-        """Is told why it will not be looked after any more."""
-        for part in self._parts:
-            part.stop(f"This view has stopped ({type(error).__name__}: {error}); show it again.")
+    def on_error(self, error: Exception) -> None:
+        """Shows why the view is not kept up to date any more."""
+        for session in self._sessions:
+            session.stop(stopped_text(error))
 
     def _draw_card(self, *, now: bool) -> None:
-        if not now and time.monotonic() - self._card_at < _CARD_S:
+        if not now and time.monotonic() - self._card_drawn_at < _CARD_EVERY_S:
             return
-        self._card_at = time.monotonic()
+        self._card_drawn_at = time.monotonic()
         card = self._cards()
         if card != self._card:
             self._card = card
-            self._still.update(self._bundle(still=True))
+            self._static.update(self._bundle(static=True))
 
     def _cards(self) -> str:
-        return "".join(cards.card(part.pane, _after(part.pane)) for part in self._parts)
+        return "".join(cards.session_card(s.model, _hint(s.model)) for s in self._sessions)
 
-    def _bundle(self, *, still: bool) -> dict[str, str]:
-        text = "\n".join(formatting.on_one_line(part.pane.snapshot) for part in self._parts)
-        html = f'<div class="cpr-still">{self._card}</div>' if still else self._card
+    def _bundle(self, *, static: bool) -> dict[str, str]:
+        text = "\n".join(formatting.session_line(s.model.snapshot) for s in self._sessions)
+        html = f'<div class="cpr-still">{self._card}</div>' if static else self._card
         return {"text/plain": text, "text/html": html}
 
     def _replace(self) -> None:
-        """Leaves the static card where the widgets were: it needs no kernel."""
+        """Puts the static card in the place of the widgets: it needs no kernel."""
         self._is_replaced = True
-        self._place.update(self._bundle(still=False))
-        self._still.update(_EMPTY)
+        self._display.update(self._bundle(static=False))
+        self._static.update(_EMPTY)
 
     def _close(self) -> None:
-        """Ends the widgets, once the browser has taken them away.
+        """Closes the widgets, once the browser has removed them.
 
-        A page that was loaded anew does not know the place any more: it keeps them.
+        A page that was reloaded does not know the display any more: it keeps them.
         """
-        for part in self._parts:
-            part.close()
-        self._parts.clear()
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
         self._box.close()
 
 
-class StillView:
+class StaticView:
     """A session as a static card that is refreshed, where there are no widgets.
 
     Args:
@@ -191,64 +196,72 @@ class StillView:
     """
 
     def __init__(self, root: str) -> None:
-        self._pane = Pane(root)
-        self._pane.look()
-        self._place = Place()
-        self._told: dict[str, str] = {}
+        self._model = SessionModel(root)
+        self._model.refresh()
+        self._display = DisplayHandle()
+        self._shown: dict[str, str] = {}
 
     def display(self) -> None:
-        """Shows it in the cell that runs, and looks after it until the session ends."""
-        self._told = self._bundle()
-        self._place.show(self._told)
-        if self._pane.snapshot.is_live:
+        """Shows it in the cell that runs, and keeps it up to date until the session ends."""
+        self._shown = self._bundle()
+        self._display.show(self._shown)
+        if self._model.snapshot.is_live:
             ticker.add(self)
 
     def tick(self) -> float | None:
-        """Looks once; see `cpr_nb.display.ticker.Shown`."""
-        self._pane.look()
+        """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
+        self._model.refresh()
         bundle = self._bundle()
-        if bundle != self._told:
-            self._told = bundle
-            self._place.update(bundle)
-        return 1.0 if self._pane.snapshot.is_live else None
+        if bundle != self._shown:
+            self._shown = bundle
+            self._display.update(bundle)
+        return 1.0 if self._model.snapshot.is_live else None
 
-    def fail(self, error: Exception) -> None:
-        """Is told why it will not be looked after any more."""
-        self._place.update({"text/plain": f"This view has stopped: {one_line(str(error))}"})
+    def on_error(self, error: Exception) -> None:
+        """Shows why the view is not kept up to date any more."""
+        self._display.update({"text/plain": stopped_text(error)})
 
     def _bundle(self) -> dict[str, str]:
-        card = cards.card(self._pane, _after(self._pane))
-        return {"text/plain": formatting.on_one_line(self._pane.snapshot), "text/html": card}
+        card = cards.session_card(self._model, _hint(self._model))
+        return {"text/plain": formatting.session_line(self._model.snapshot), "text/html": card}
 
 
-_PLACEHOLDER = '<div class="cpr">A live view; what it showed last:</div>'
+_PLACEHOLDER = '<div class="cpr">A live view. What it showed last:</div>'
 
 
-def _after(pane: Pane) -> str:
-    """What to type next, for the last line of a card."""
-    return ", s.show() opens the outputs" if pane.has_ended and pane.rows else ""
+def stopped_text(error: Exception) -> str:
+    """Returns what a view shows that is not kept up to date any more."""
+    reason = one_line(f"{type(error).__name__}: {error}")
+    return f"This view has stopped ({reason}). Show it again to continue."
 
 
-def is_deaf() -> bool:
-    """Whether this kernel is one that does not deliver what a thread sends to a widget."""
+def _hint(model: SessionModel) -> str:
+    """Returns what to type next, for the last line of a card."""
+    return cards.SHOW_HINT if model.has_ended and model.rows else ""
+
+
+def widgets_get_updates() -> bool:
+    """Whether this kernel delivers what a thread sends to a widget: ipykernel 7.0 does not."""
     ipykernel = sys.modules.get("ipykernel")
-    return tuple(getattr(ipykernel, "version_info", ())[:2]) == (7, 0)
+    return tuple(getattr(ipykernel, "version_info", ())[:2]) != (7, 0)
 
 
-def show(root: str, ask: Ask, *, widgets: bool | None = None, keep: bool = False) -> None:
+def show(
+    root: str, handle_action: ActionHandler, *, widgets: bool | None = None, keep: bool = False
+) -> None:
     """Shows a session in the cell that runs.
 
     Args:
         root: The session's folder.
-        ask: What asks something of it.
-        widgets: Whether to use widgets; None for where they are installed and can be updated.
+        handle_action: Does the actions of its buttons.
+        widgets: Whether to use widgets; None: if they are installed and can be updated.
         keep: Whether the widgets stay when the session has ended.
     """
-    if not is_deaf() if widgets is None else widgets:
+    if widgets_get_updates() if widgets is None else widgets:
         try:
-            LiveView(root, ask, keep=keep).display()
+            LiveView(root, handle_action, keep=keep).display()
             return
         except ImportError:
             if widgets:
                 raise
-    StillView(root).display()
+    StaticView(root).display()

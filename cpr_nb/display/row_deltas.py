@@ -1,13 +1,15 @@
-"""Rows for the browser, and what has changed between two looks at them."""
+"""Rows for the browser, and what has changed between two polls."""
 
 from __future__ import annotations
+
+from enum import IntEnum
 
 from cpr_nb.model import states
 from cpr_nb.model.events import integer, number
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.current_activity import Doing
+from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.rows import session_duration_s, task_duration_s, task_state
 
 TYPE_CHECKING = False
@@ -18,34 +20,54 @@ if TYPE_CHECKING:
     Row = list[Any]
     Change = list[Any]
 
-#: The columns of a row; table.js counts on this order. ``start`` and ``since`` are seconds since
-#: the epoch: the browser counts on from them by itself, so a clock costs no message.
-COLUMNS = ("key", "num", "word", "title", "now", "since", "start", "took", "cost", "denied")
-_PROMPT = 160
-_NOW = 200
+_PROMPT_CHARS = 160
+_NOW_CHARS = 200
+
+
+class Column(IntEnum):
+    """The columns of a row; `widget.Table` hands them to table.js as constants.
+
+    ``SINCE`` and ``STARTED`` are seconds since the epoch: the browser counts on from them by
+    itself, so a clock costs no message. ``DURATION`` is in seconds, ``COST`` in USD.
+    """
+
+    KEY = 0
+    NUM = 1
+    STATE = 2
+    TITLE = 3
+    NOW = 4
+    SINCE = 5
+    STARTED = 6
+    DURATION = 7
+    COST = 8
+    DENIED = 9
 
 
 def title_of(prompt: str) -> str:
-    """The beginning of a prompt on one line."""
-    return one_line(strip_controls(prompt[: 4 * _PROMPT]), _PROMPT)
+    """Returns the beginning of a prompt on one line."""
+    return one_line(strip_controls(prompt[: 4 * _PROMPT_CHARS]), _PROMPT_CHARS)
 
 
 def task_row(
-    index: int, task: dict[str, Any], title: str, doing: Doing, limit_bytes: int | None = None
+    index: int,
+    task: dict[str, Any],
+    title: str,
+    follower: ActivityFollower,
+    limit_bytes: int | None = None,
 ) -> Row:
-    """A task as a row.
+    """Returns a task as a row.
 
     Args:
         index: Its number, from 0.
         task: Its fields in status.json.
         title: What to call it: the beginning of its prompt.
-        doing: What tells what it does.
+        follower: Describes what the task does now.
         limit_bytes: How much of its stream to read at most.
 
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
-        >>> doing = Doing(SessionPaths("/no/such/session-1"))
-        >>> task_row(0, {"transaction_id": "a", "state": "pending"}, "Do it", doing)
+        >>> follower = ActivityFollower(SessionPaths("/no/such/session-1"))
+        >>> task_row(0, {"transaction_id": "a", "state": "pending"}, "Do it", follower)
         ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0]
     """
     state, outcome = task_state(task)
@@ -55,7 +77,7 @@ def task_row(
         index + 1,
         outcome or state,
         title,
-        *doing_now(task, doing, limit_bytes),
+        *activity_cells(task, follower, limit_bytes),
         _rounded(parse_iso(task.get("started_at")), 1) if is_running else None,
         None if is_running else _rounded(task_duration_s(task), 1),
         _rounded(task.get("cost_usd"), 4),
@@ -63,16 +85,16 @@ def task_row(
     ]
 
 
-def doing_now(
-    task: dict[str, Any], doing: Doing, limit_bytes: int | None
+def activity_cells(
+    task: dict[str, Any], follower: ActivityFollower, limit_bytes: int | None
 ) -> tuple[str, float | None]:
-    """The columns ``now`` and ``since`` of a task."""
-    now, since_s = doing.line(task, limit_bytes)
-    return now[:_NOW], _rounded(since_s, 1)
+    """Returns a task's cells of `Column.NOW` and `Column.SINCE`."""
+    line, since_s = follower.describe(task, limit_bytes)
+    return line[:_NOW_CHARS], _rounded(since_s, 1)
 
 
 def session_row(snapshot: Snapshot, notice: str) -> Row:
-    """A session as a row of a dashboard.
+    """Returns a session as a row of a dashboard.
 
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
@@ -81,17 +103,17 @@ def session_row(snapshot: Snapshot, notice: str) -> Row:
     """
     head, total = snapshot.head, snapshot.count("total")
     counts = [
-        f"{snapshot.count(f'n_{word}')} {word}"
-        for word in (states.SUCCEEDED, states.FAILED, states.RUNNING, states.PENDING)
-        if snapshot.count(f"n_{word}")
+        f"{snapshot.count(f'n_{state}')} {state}"
+        for state in (states.SUCCEEDED, states.FAILED, states.RUNNING, states.PENDING)
+        if snapshot.count(f"n_{state}")
     ]
     title = " ".join(str(part) for part in (snapshot.session_id[:8], head.get("name")) if part)
     return [
         snapshot.session_id,
         total,
         snapshot.state,
-        one_line(title, _PROMPT),
-        one_line(" · ".join(part for part in (*counts, notice) if part), _NOW),
+        one_line(title, _PROMPT_CHARS),
+        one_line(" · ".join(part for part in (*counts, notice) if part), _NOW_CHARS),
         None,
         _rounded(parse_iso(head.get("started_at")), 1) if snapshot.is_live else None,
         None if snapshot.is_live else _rounded(session_duration_s(snapshot), 1),
@@ -101,45 +123,45 @@ def session_row(snapshot: Snapshot, notice: str) -> Row:
 
 
 def _rounded(value: object, digits: int) -> float | None:
-    known = number(value)
-    return None if known is None else round(known, digits)
+    figure = number(value)
+    return None if figure is None else round(figure, digits)
 
 
-def changes(old: Sequence[Row], fresh: Mapping[int, Row]) -> list[Change]:
-    """What to tell of rows that may have changed.
+def diff_rows(old: Sequence[Row], fresh: Mapping[int, Row]) -> list[Change]:
+    """Returns the changes from old rows to new ones.
 
     Args:
-        old: The rows as they were told.
+        old: All rows as they were sent.
         fresh: Some of them as they are now, by their index.
 
     Returns:
         For each row that differs: its index, then column, value, column, value …
 
     Example:
-        >>> changes([["a", 1, "x"], ["b", 2, "y"]], {1: ["b", 3, "y"]})
+        >>> diff_rows([["a", 1, "x"], ["b", 2, "y"]], {1: ["b", 3, "y"]})
         [[1, 1, 3]]
     """
-    told = []
+    changes = []
     for index, row in fresh.items():
-        was = old[index]
-        if was != row:
+        before = old[index]
+        if before != row:
             change: Change = [index]
             for column, value in enumerate(row):
-                if was[column] != value:
+                if before[column] != value:
                     change += (column, value)
-            told.append(change)
-    return told
+            changes.append(change)
+    return changes
 
 
-def apply(rows: list[Row], told: Iterable[Change]) -> None:
+def apply_changes(rows: list[Row], changes: Iterable[Change]) -> None:
     """Applies changes to rows, as table.js does.
 
     Example:
         >>> rows = [["a", 1, "x"]]
-        >>> apply(rows, [[0, 1, 2]])
+        >>> apply_changes(rows, [[0, 1, 2]])
         >>> rows
         [['a', 2, 'x']]
     """
-    for change in told:
-        for at in range(1, len(change), 2):
-            rows[change[0]][change[at]] = change[at + 1]
+    for change in changes:
+        for i in range(1, len(change), 2):
+            rows[change[0]][change[i]] = change[i + 1]

@@ -1,24 +1,29 @@
-"""The widgets of one session, and what they ask."""
+"""The widgets of one session, and the actions of their buttons."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.display import cards
-from cpr_nb.display.output import Output
-from cpr_nb.display.session_model import Pane
+from cpr_nb.display.output import TaskOutput
+from cpr_nb.display.row_deltas import Column
+from cpr_nb.display.session_model import SessionModel
 from cpr_nb.model import states
 from cpr_nb.views import formatting
 
 if TYPE_CHECKING:
+    from cpr_nb.display.output import Message
     from cpr_nb.display.widget import Table
 
-_HEAD_S = 1.0
-_SILENT_S = 5.0  # a word at least: a view that hears nothing says so
-# A message that comes before the browser has loaded the table is lost: then all rows again.
-_AGAIN_S = (1.0, 4.0, 15.0)
+_HEAD_EVERY_S = 1.0
+_SILENCE_S = 5.0  # then an empty message: a view that receives nothing says so
+# A message that arrives before the browser has loaded the table is lost: send all rows again.
+_RESEND_AFTER_S = (1.0, 4.0, 15.0)
+#: With more tasks the table's mosaic takes the place of the bar (MANY in table.js).
+_MAX_IN_BAR = 40
+# The chips that filter: name, the states that they show, whether they are shown at zero.
 _GROUPS = [
     [states.SUCCEEDED, [states.SUCCEEDED], True],
     [states.FAILED, list(states.FAILURES), False],
@@ -27,16 +32,19 @@ _GROUPS = [
     [states.RUNNING, [states.RUNNING, states.RETRYING], True],
     [states.PENDING, [states.PENDING], True],
 ]
+# Of these groups, those that a retry runs again, and those that a cancel ends.
+_RETRYABLE = [states.FAILED, states.CANCELLED, states.SKIPPED]
+_UNFINISHED = [states.RUNNING, states.PENDING]
 
 
-class Asked(NamedTuple):
-    """What became of something that was asked by a button.
+class ActionResult(NamedTuple):
+    """What became of the action of a button.
 
     Args:
         text: For the person, one line.
-        code: What to type, if there is something.
-        root: The folder of a session that was made.
-        bad: Whether it was refused.
+        code: What to type, if anything.
+        root: The folder of a session that was created.
+        bad: Whether the action was refused.
     """
 
     text: str
@@ -45,11 +53,11 @@ class Asked(NamedTuple):
     bad: bool = False
 
 
-#: Asks something of a session: its folder, the verb, the id of a task or "".
-Ask = Callable[[str, str, str], Asked]
+#: Does the action of a button: the session's folder, the verb, the id of a task or "".
+ActionHandler = Callable[[str, str, str], ActionResult]
 
 
-class Part:
+class SessionWidget:
     """The widgets of one session.
 
     Args:
@@ -60,104 +68,113 @@ class Part:
         from cpr_nb.display import widget
 
         self.root = root
-        self.pane = Pane(root)
-        self.pane.look()
-        self._head_at = self._told_at = 0.0
-        self._began = time.monotonic()
-        self._again = list(_AGAIN_S)
-        self._output: Output | None = None
+        self.model = SessionModel(root)
+        self.model.refresh()
+        self._head_drawn_at = self._sent_at = 0.0
+        self._created_at = time.monotonic()
+        self._resend_after_s = list(_RESEND_AFTER_S)
+        self._output: TaskOutput | None = None
         self._progress, self._figures = widget.html(), widget.html()
         self.table: Table = widget.Table()
-        self.table.rows = self.pane.rows
+        self.table.rows = self.model.rows
         self._draw_head()
         self.box = widget.box(self._progress, self._figures, self.table)
 
     def tick(self) -> bool:
-        """Brings the widgets up to date; whether anything has changed."""
-        state = self.pane.snapshot.state
-        told = self.pane.look()
-        if told is None:
+        """Brings the widgets up to date; returns whether anything has changed."""
+        state = self.model.snapshot.state
+        changes = self.model.refresh()
+        if changes is None:
             self.send_rows()
-        elif told or time.monotonic() - self._told_at > _SILENT_S:
-            self._told_at = time.monotonic()
-            self.table.send({"rows": told, "now": time.time()})
-        self._send_again()
-        if time.monotonic() - self._head_at > _HEAD_S or state != self.pane.snapshot.state:
+        elif changes or time.monotonic() - self._sent_at > _SILENCE_S:
+            self._sent_at = time.monotonic()
+            self.table.send({"rows": changes, "now": time.time()})
+        self._resend_rows()
+        is_head_due = time.monotonic() - self._head_drawn_at > _HEAD_EVERY_S
+        if is_head_due or state != self.model.snapshot.state:
             self._draw_head()
         if self._output is not None:
-            self._tell(self._output.look(self.pane.snapshot))
-        return bool(told) or told is None
+            self._send_output(self._output.poll(self.model.snapshot))
+        return bool(changes) or changes is None
 
-    def send_rows(self, *, is_seen: bool = False) -> None:
+    def send_rows(self, *, is_loaded: bool = False) -> None:
         """Sends all rows.
 
         Args:
-            is_seen: Whether the browser has asked for them: it loses nothing from now on.
+            is_loaded: Whether the browser has loaded the table: it loses nothing from now on.
         """
-        if is_seen:
-            self._again.clear()
-        if self.table.rows is not self.pane.rows:
-            self.table.rows = self.pane.rows
+        if is_loaded:
+            self._resend_after_s.clear()
+        if self.table.rows is not self.model.rows:
+            self.table.rows = self.model.rows
         self.table.send_state("rows")
 
-    def _send_again(self) -> None:
-        if self._again and time.monotonic() - self._began > self._again[0]:
-            self._again.pop(0)
+    def _resend_rows(self) -> None:
+        after_s = self._resend_after_s
+        if after_s and time.monotonic() - self._created_at > after_s[0]:
+            after_s.pop(0)
             self.send_rows()
 
     def _draw_head(self) -> None:
-        pane = self.pane
-        self._head_at = time.monotonic()
-        self._progress.value = cards.head(pane, bar=len(pane.rows) <= 40)
-        self._figures.value = cards.figures(pane)
+        model = self.model
+        self._head_drawn_at = time.monotonic()
+        self._progress.value = cards.head_html(model, bar=len(model.rows) <= _MAX_IN_BAR)
+        self._figures.value = cards.figures_html(model)
         self.table.meta = {
             "kind": "tasks",
-            "short": pane.short,
-            "live": pane.snapshot.is_live,
-            "commands": pane.commands(),
-            "again": [*states.FAILURES, states.CANCELLED, states.SKIPPED],
-            "words": formatting.LOOKS,
+            "short": model.short,
+            "live": model.snapshot.is_live,
+            "commands": model.commands(),
+            "retryable": _RETRYABLE,
+            "unfinished": _UNFINISHED,
+            "styles": formatting.STATE_STYLES,
             "groups": _GROUPS,
-            "empty": pane.snapshot.problem or "No tasks.",
+            "empty": model.snapshot.problem or "No tasks.",
         }
 
-    def stop(self, why: str) -> None:
-        """Says that the view does not go on."""
-        self._figures.value = cards.note(why)
+    def stop(self, reason: str) -> None:
+        """Says why the view is not kept up to date any more."""
+        self._figures.value = cards.notice_html(reason)
 
-    def hear(self, message: dict[str, Any], ask: Ask) -> Asked | None:
-        """Does what the browser asks."""
-        verb, key = message.get("do"), str(message.get("key", ""))
-        if verb == "open":
+    def on_message(
+        self, message: dict[str, Any], handle_action: ActionHandler
+    ) -> ActionResult | None:
+        """Handles a message of the browser.
+
+        Returns:
+            The result, if the message is the action of a button.
+        """
+        kind, key = message.get("type"), str(message.get("key", ""))
+        if kind == "action":
+            result = handle_action(self.root, str(message.get("verb")), key)
+            payload = {"text": result.text, "code": result.code, "bad": result.bad}
+            self.table.send({"result": payload})
+            return result
+        if kind == "open":
             self._open(key)
-        elif verb == "close":
+        elif kind == "close":
             self._output = None
-        elif verb == "more" and self._output:
-            at = message.get("at")
-            self._tell(
-                self._output.more(str(message.get("name")), at if isinstance(at, int) else 0)
-            )
-        elif verb == "earlier" and self._output:
-            self._tell(self._output.earlier())
-        elif verb == "ask":
-            asked = ask(self.root, str(message.get("verb")), key)
-            self.table.send({"told": {"text": asked.text, "code": asked.code, "bad": asked.bad}})
-            return asked
+        elif kind == "more" and self._output:
+            offset = message.get("offset")
+            offset = offset if isinstance(offset, int) else 0
+            self._send_output(self._output.next_piece(str(message.get("name")), offset))
+        elif kind == "earlier" and self._output:
+            self._send_output(self._output.earlier_steps())
         return None
 
     def _open(self, key: str) -> None:
         self._output = None
-        for index, row in enumerate(self.pane.rows):
-            if row[0] == key:
-                self._output = Output(self.pane.snapshot, index, self.pane.short)
-                self._tell(self._output.look(self.pane.snapshot))
+        for index, row in enumerate(self.model.rows):
+            if row[Column.KEY] == key:
+                self._output = TaskOutput(self.model.snapshot, index, self.model.short)
+                self._send_output(self._output.poll(self.model.snapshot))
 
-    def _tell(self, messages: Any) -> None:
+    def _send_output(self, messages: Iterable[Message]) -> None:
         assert self._output is not None  # noqa: S101 - only its own messages come here
         for message in messages:
-            self.table.send({"view": {"key": self._output.key, **message}})
+            self.table.send({"output": {"key": self._output.key, **message}})
 
     def close(self) -> None:
-        """Ends the widgets."""
+        """Closes the widgets."""
         for widget in (self.table, self._progress, self._figures, self.box):
             widget.close()

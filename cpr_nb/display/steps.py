@@ -1,10 +1,10 @@
-"""The steps of a running or ended task, from its stream, without keeping what they hold."""
+"""The steps of a task, from its stream as it grows; their texts stay in the stream."""
 
 from __future__ import annotations
 
 import json
 
-from cpr_nb.model.activity import tool_target
+from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.read import open_regular
@@ -15,36 +15,36 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_LONG = 300  # longer words are folded
+_MAX_CHARS = 300  # longer texts are folded
 
 
 class Step:
-    """One step: words of the agent, a tool call, a refusal, a retry, the end.
+    """One step: a text of the agent, a tool call, a denial, a retry, an error at the end.
 
     Args:
         number: Its number, from 0.
-        at: Seconds from the first event, None if nobody knows.
-        name: The tool's name; empty for words.
-        target: What it is about.
+        time_s: Seconds since the first event; None if unknown.
+        name: The tool's name; empty for a text.
+        target: What the step is about.
     """
 
-    __slots__ = ("at", "brief", "name", "number", "places", "target", "tone")
+    __slots__ = ("brief", "name", "number", "places", "target", "time_s", "tone")
 
-    def __init__(self, number: int, at: float | None, name: str, target: str) -> None:
+    def __init__(self, number: int, time_s: float | None, name: str, target: str) -> None:
         self.number = number
-        self.at = at
+        self.time_s = time_s
         self.name = name
         self.target = target
         self.brief = ""
         self.tone = "mute"
-        # What unfolds → where it stands: the line's offset in the stream, the block in it.
+        # What unfolds → where it is: the line's offset in the stream, and the block in the line.
         self.places: dict[str, tuple[int, int]] = {}
 
-    def told(self) -> dict[str, Any]:
-        """It as the browser is told."""
+    def to_message(self) -> dict[str, Any]:
+        """Returns the step as it is sent to the browser."""
         return {
             "n": self.number,
-            "at": self.at,
+            "time_s": self.time_s,
             "name": self.name,
             "target": self.target,
             "brief": self.brief,
@@ -53,7 +53,7 @@ class Step:
         }
 
 
-class Steps:
+class StepFollower:
     """Follows the stream of one attempt.
 
     Args:
@@ -61,7 +61,7 @@ class Steps:
         cwd: The task's folder; files below it are named without it.
 
     Example:
-        >>> Steps("/no/such/stream").look(1000)
+        >>> StepFollower("/no/such/stream").poll(1000)
         []
     """
 
@@ -71,12 +71,12 @@ class Steps:
         self._follower = Follower(path)
         self._offset = 0
         self._calls: dict[str, Step] = {}
-        self._began: float | None = None
+        self._start_s: float | None = None
         self._changed: dict[int, Step] = {}
         self.steps: list[Step] = []
-        self.words: list[str] = []
+        self.texts: list[str] = []
 
-    def look(self, limit_bytes: int) -> list[Step]:
+    def poll(self, limit_bytes: int) -> list[Step]:
         """Reads what is new.
 
         Args:
@@ -93,8 +93,8 @@ class Steps:
             self._offset += len(line) + 1
         return list(self._changed.values())
 
-    def text(self, step: int, part: str) -> str:
-        """What unfolds below a step: ``input``, ``result`` or ``words``; read from the stream.
+    def read_part(self, step: int, part: str) -> str:
+        """Reads what unfolds below a step: ``input``, ``result`` or ``text``.
 
         Raises:
             KeyError: If there is no such part.
@@ -109,69 +109,75 @@ class Steps:
             return ""
         blocks = content_blocks(event)
         block = blocks[number] if number < len(blocks) else {}
-        if part == "words":
+        if part == "text":
             return str(block.get("text", ""))
-        return _input_text(block.get("input")) if part == "input" else _result_text(block)
+        return _input_text(block.get("input")) if part == "input" else result_text(block)
 
     def _feed(self, event: dict[str, Any]) -> None:
-        kind, subtype = event.get("type"), event.get("subtype")
-        at = self._since(event.get("timestamp"))
+        kind = event.get("type")
+        time_s = self._time_s(event.get("timestamp"))
         if kind == "assistant":
             for number, block in enumerate(content_blocks(event)):
-                self._said(at, number, block)
+                self._feed_block(time_s, number, block)
         elif kind == "user":
             for number, block in enumerate(content_blocks(event)):
                 if block.get("type") == "tool_result":
-                    self._came_back(number, block)
-        elif kind == "system" and subtype == "api_retry":
-            why = event.get("error_status") or event.get("error")
-            self._note(at, "Retry", f"API answered {why}, retry {event.get('attempt')}", "warn")
-        elif kind == "system" and subtype == "permission_denied":
-            told = f"{event.get('tool_name')}: {event.get('message', '')}"
-            self._note(at, "Denied", told, "warn")
+                    self._feed_result(number, block)
+        elif kind == "system":
+            self._feed_system(time_s, event)
         elif kind == "result" and event.get("is_error"):
-            self._note(at, "Error", str(event.get("result") or subtype), "bad")
+            reason = str(event.get("result") or event.get("subtype"))
+            self._add_note(time_s, "Error", reason, "bad")
 
-    def _since(self, timestamp: object) -> float | None:
-        at = parse_iso(timestamp)
-        if at is not None and self._began is None:
-            self._began = at
-        return None if at is None or self._began is None else round(at - self._began, 1)
+    def _time_s(self, timestamp: object) -> float | None:
+        """Returns the seconds from the first event to a timestamp."""
+        now_s = parse_iso(timestamp)
+        if now_s is None:
+            return None
+        if self._start_s is None:
+            self._start_s = now_s
+        return round(now_s - self._start_s, 1)
 
-    def _add(self, at: float | None, name: str, target: str) -> Step:
-        step = Step(len(self.steps), at, _plain(name, 40), _plain(target, _LONG))
+    def _add(self, time_s: float | None, name: str, target: str) -> Step:
+        step = Step(len(self.steps), time_s, _plain(name, 40), _plain(target, _MAX_CHARS))
         self.steps.append(step)
         self._changed[step.number] = step
         return step
 
-    def _note(self, at: float | None, name: str, told: str, tone: str) -> None:
-        step = self._add(at, name, "")
-        step.brief, step.tone = _plain(told, _LONG), tone
+    def _add_note(self, time_s: float | None, name: str, text: str, tone: str) -> None:
+        step = self._add(time_s, name, "")
+        step.brief, step.tone = _plain(text, _MAX_CHARS), tone
 
-    def _said(self, at: float | None, number: int, block: dict[str, Any]) -> None:
+    def _feed_system(self, time_s: float | None, event: dict[str, Any]) -> None:
+        if event.get("subtype") == "api_retry":
+            self._add_note(time_s, "Retry", retry_text(event), "warn")
+        elif event.get("subtype") == "permission_denied":
+            self._add_note(time_s, "Denied", denial_text(event), "warn")
+
+    def _feed_block(self, time_s: float | None, number: int, block: dict[str, Any]) -> None:
         text = block.get("text")
         if block.get("type") == "text" and isinstance(text, str) and text.strip():
-            self.words.append(text)
-            step = self._add(at, "", text[: 4 * _LONG])
-            if len(text) > _LONG or "\n" in text.strip():
-                step.places["words"] = (self._offset, number)
+            self.texts.append(text)
+            step = self._add(time_s, "", text[: 4 * _MAX_CHARS])
+            if len(text) > _MAX_CHARS or "\n" in text.strip():
+                step.places["text"] = (self._offset, number)
         elif block.get("type") == "tool_use":
             target = tool_target(block.get("input")).removeprefix(self._cwd)
-            step = self._add(at, str(block.get("name", "")), target)
+            step = self._add(time_s, str(block.get("name", "")), target)
             step.places["input"] = (self._offset, number)
             step.brief, step.tone = "◐ running", "run"
             self._calls[str(block.get("id"))] = step
 
-    def _came_back(self, number: int, block: dict[str, Any]) -> None:
+    def _feed_result(self, number: int, block: dict[str, Any]) -> None:
         step = self._calls.pop(str(block.get("tool_use_id")), None)
         if step is None:
             return
         step.places["result"] = (self._offset, number)
-        text = _result_text(block).strip()
+        text = result_text(block).strip()
         n_lines = text.count("\n") + 1
-        first = _plain(text, 80)
         step.tone = "bad" if block.get("is_error") else "mute"
-        step.brief = f"{n_lines} lines" if n_lines > 1 and step.tone == "mute" else first
+        is_counted = n_lines > 1 and step.tone == "mute"
+        step.brief = f"{n_lines} lines" if is_counted else _plain(text, 80)
         self._changed[step.number] = step
 
 
@@ -180,7 +186,7 @@ def _plain(text: str, limit: int) -> str:
 
 
 def _input_text(tool_input: object) -> str:
-    """A tool's input as a person reads it: one text as it is, several by their names."""
+    """Returns a tool's input for a person: a command as it is, several fields by name."""
     if not isinstance(tool_input, dict):
         return json.dumps(tool_input, ensure_ascii=False)
     if list(tool_input) == ["command"]:
@@ -189,10 +195,3 @@ def _input_text(tool_input: object) -> str:
         f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
         for name, value in tool_input.items()
     )
-
-
-def _result_text(block: dict[str, Any]) -> str:
-    content = block.get("content")
-    if isinstance(content, list):
-        return "\n".join(str(b.get("text", "")) for b in content if isinstance(b, dict))
-    return content if isinstance(content, str) else ""

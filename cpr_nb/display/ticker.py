@@ -1,6 +1,6 @@
-"""The one thread of a kernel that keeps what is shown up to date.
+"""The one thread of a kernel that keeps live views up to date.
 
-An ordinary thread: a task on the kernel's own loop stands still while a cell computes.
+An ordinary thread: a task on the kernel's own loop would stand still while a cell computes.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ import threading
 import time
 from typing import Protocol
 
-#: The time between two looks while things change, and at most.
+#: The time between two ticks while things change, and the longest one.
 TICK_S = 0.1
 SLOWEST_S = 1.0
 
 
-class Shown(Protocol):
-    """What the thread keeps up to date."""
+class Tickable(Protocol):
+    """A view that the thread keeps up to date."""
 
     def tick(self) -> float | None:
-        """Looks once.
+        """Brings the view up to date.
 
         Returns:
-            After how many seconds to look again; None if nothing more will come.
+            Seconds until the next tick; None if none is needed.
         """
         ...
 
-    def fail(self, error: Exception) -> None:
-        """Is told why it will not be looked after any more."""
+    def on_error(self, error: Exception) -> None:
+        """Shows why the view is not kept up to date any more: its tick has raised."""
         ...
 
 
 class Ticker:
-    """Looks after everything that is shown; its thread ends when there is nothing left.
+    """Ticks every live view; its thread ends when there is none left.
 
     Example:
         >>> Ticker().is_running
@@ -42,18 +42,18 @@ class Ticker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._woken = threading.Event()
-        self._due: dict[Shown, float] = {}
+        self._due: dict[Tickable, float] = {}
         self._thread: threading.Thread | None = None
 
     @property
     def is_running(self) -> bool:
-        """Whether the thread lives."""
+        """Whether the thread runs."""
         return self._thread is not None
 
-    def add(self, shown: Shown) -> None:
-        """Looks after something from now on, or at once if it does so already."""
+    def add(self, view: Tickable) -> None:
+        """Ticks a view now and from now on."""
         with self._lock:
-            self._due[shown] = 0.0
+            self._due[view] = 0.0
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="cpr-live", daemon=True)
                 self._thread.start()
@@ -67,37 +67,37 @@ class Ticker:
                     self._thread = None
                     return
                 now = time.monotonic()
-                due = [shown for shown, at in self._due.items() if at <= now]
+                due = [view for view, due_at in self._due.items() if due_at <= now]
                 wait_s = min(self._due.values()) - now
-            for shown in due:
-                self._tick(shown)
+            for view in due:
+                self._tick(view)
             if not due:
                 self._woken.wait(wait_s)
 
-    def _tick(self, shown: Shown) -> None:
+    def _tick(self, view: Tickable) -> None:
         with self._lock:
-            self._due[shown] = float("inf")  # whoever adds it again from now on is heard
-        again_s: float | None = None
+            self._due[view] = float("inf")  # add() changes it, if it comes during the tick
+        next_s: float | None = None
         try:
-            again_s = shown.tick()
-        except Exception as error:  # one that can't be shown must not stop the others
+            next_s = view.tick()
+        except Exception as error:  # a broken view must not stop the others
             with contextlib.suppress(Exception):  # such as a widget that is closed
-                shown.fail(error)
+                view.on_error(error)
         with self._lock:
-            if self._due[shown] != float("inf"):
+            if self._due[view] != float("inf"):
                 return
-            if again_s is None:
-                del self._due[shown]
+            if next_s is None:
+                del self._due[view]
             else:
-                self._due[shown] = time.monotonic() + again_s
+                self._due[view] = time.monotonic() + next_s
 
 
-#: The one of this kernel.
+#: The ticker of this kernel.
 ticker = Ticker()
 
 
 def pace(last_s: float, *, changed: bool) -> float:
-    """How long to wait for the next look: short while things change, then longer and longer.
+    """Returns the seconds to the next tick: few while things change, then more and more.
 
     Example:
         >>> pace(0.5, changed=True), pace(0.0, changed=False), pace(0.9, changed=False)

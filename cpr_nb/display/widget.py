@@ -9,6 +9,8 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from cpr_nb.display.row_deltas import Column
+
 _WEB = files("cpr_nb.display").joinpath("web")
 
 
@@ -16,28 +18,33 @@ def _read(*names: str) -> str:
     return "\n".join(_WEB.joinpath(name).read_text("utf-8") for name in names)
 
 
+def _column_constants() -> str:
+    return f"const {', '.join(f'{column.name} = {column.value}' for column in Column)};"
+
+
 class Table(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
     """The table of tasks or sessions, with its filters, buttons and viewer.
 
-    ``rows`` goes to the browser as a whole only at first; then `cpr_nb.display.row_deltas.changes`
-    follow as messages, and the list is changed in place on both sides.
+    ``rows`` goes to the browser as a whole only at first. Then the changes that
+    `cpr_nb.display.row_deltas.diff_rows` finds follow as messages, and both sides change the list
+    in place.
     """
 
-    _esm = _read("base.js", "viewer.js", "table.js")
+    _esm = f"{_column_constants()}\n{_read('base.js', 'viewer.js', 'table.js')}"
     _css = _read("card.css", "table.css")
     rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
     meta: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
 
 
 def html() -> ipywidgets.HTML:
-    """A piece of HTML, styled as a card is."""
+    """Returns a piece of HTML with the style of a card."""
     widget = ipywidgets.HTML()
     widget.add_class("cpr")
     return widget
 
 
 def box(*children: Any) -> ipywidgets.VBox:
-    """The widgets below each other."""
+    """Returns the widgets below each other."""
     widget = ipywidgets.VBox(list(children))
     widget.add_class("cpr-box")
     return widget

@@ -27,7 +27,7 @@ _FORM = b"0000-00-00T00:00:00.000Z"
 _DIGITS = np.array([place for place, byte in enumerate(_FORM) if byte == ord("0")])
 _MARKS = np.array([place for place, byte in enumerate(_FORM) if byte != ord("0")])
 _MARK_BYTES = np.frombuffer(_FORM, np.uint8)[_MARKS]
-_MOMENTS = pd.DatetimeTZDtype("us", "UTC")
+_TIME_DTYPE = pd.DatetimeTZDtype("us", "UTC")
 _NONE = type(None)
 
 
@@ -53,7 +53,7 @@ def array(values: list[Any], dtype: str) -> Any:
         made[:] = values
         return made
     if dtype == TIME:
-        return pd.array(_moments(values), dtype=_MOMENTS)
+        return pd.array(_timestamps(values), dtype=_TIME_DTYPE)
     if dtype in CATEGORIES:
         return _category(values, CATEGORIES[dtype])
     if dtype == "string":
@@ -78,7 +78,7 @@ def frame(arrays: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-def concatenated(arrays: Sequence[Any]) -> Any:
+def concatenate(arrays: Sequence[Any]) -> Any:
     """Arrays of one dtype, one after the other."""
     if len(arrays) == 1:
         return arrays[0]
@@ -161,10 +161,10 @@ def _missing(values: list[Any], kinds: set[type]) -> np.ndarray[Any, np.dtype[np
     return np.array([value is None for value in values], dtype=bool)
 
 
-def _moments(values: list[Any]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
+def _timestamps(values: list[Any]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
     """ISO 8601 times as microseconds since the epoch."""
     known = [value for value in values if value is not None]
-    moments = _usual_moments(known)
+    moments = _usual_timestamps(known)
     if moments is None:
         return np.array([_microseconds(value) for value in values], dtype="datetime64[us]")
     if len(known) == len(values):
@@ -174,7 +174,7 @@ def _moments(values: list[Any]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
     return made
 
 
-def _usual_moments(values: list[Any]) -> np.ndarray[Any, np.dtype[np.datetime64]] | None:
+def _usual_timestamps(values: list[Any]) -> np.ndarray[Any, np.dtype[np.datetime64]] | None:
     """The same if all have the form of `_FORM` and are on the calendar, ten times faster."""
     if not values or set(map(type, values)) != {str} or set(map(len, values)) != {len(_FORM)}:
         return None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpr_nb.frames.arrays import array, concatenated, frame
+from cpr_nb.frames.arrays import array, concatenate, frame
 from cpr_nb.frames.columns import Column
 
 # When rows are packed: what they take as Python objects is small beside the whole.
@@ -16,7 +16,7 @@ _PIECE_ROWS = 16384
 _PIECE_BYTES = 1 << 20
 
 
-class Builder:
+class TableBuilder:
     """A table that grows.
 
     Args:
@@ -94,11 +94,11 @@ class Builder:
         if self._n_rows or not self._pieces:
             self._pack()
         names = self._dtypes
-        made = {name: concatenated([piece[name] for piece in self._pieces]) for name in names}
+        made = {name: concatenate([piece[name] for piece in self._pieces]) for name in names}
         return frame(made)
 
 
-def joined(pieces: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def concat_tables(pieces: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Tables one below the other, with a new index."""
     if len(pieces) == 1:
         return pieces[0]

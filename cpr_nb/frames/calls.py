@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from cpr_nb.frames.events import as_json, output_text
-from cpr_nb.frames.streams import Events, View
+from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model.activity import tool_target
 from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import content_blocks
 from cpr_nb.store.times import parse_iso
 
 
-def call_rows(view: View) -> Iterator[dict[str, Any]]:
+def call_rows(view: TaskSelection) -> Iterator[dict[str, Any]]:
     """A row a tool call, in the order of the calls."""
     for _, task in view.tasks:
         ids = view.ids(task)
-        for attempt, reading in view.attempts(task, CallReading):
+        for attempt, reading in view.attempts(task, CallReader):
             for call in reading.calls:
                 yield {**ids, "attempt": attempt, **call}
 
 
-class CallReading(Events):
+class CallReader(ObjectReader):
     """The tool calls of a stream, each with its result as soon as that is there."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class CallReading(Events):
             elif kind == "user" and block.get("type") == "tool_result":
                 call = self._by_id.get(str(block.get("tool_use_id")))
                 if call is not None:
-                    _answer(call, block, at)
+                    _add_result(call, block, at)
         for call_id, permission in _permissions(event):
             if call_id in self._by_id:
                 self._by_id[call_id]["permission"] = permission
@@ -56,7 +56,7 @@ def _call(block: dict[str, Any], at: object) -> dict[str, Any]:
     }
 
 
-def _answer(call: dict[str, Any], block: dict[str, Any], at: object) -> None:
+def _add_result(call: dict[str, Any], block: dict[str, Any], at: object) -> None:
     call["ended_at"] = at
     call["is_error"] = block.get("is_error", False)  # the API leaves it out of a good one
     call["output"] = output_text(block.get("content"))
@@ -82,11 +82,11 @@ def _permissions(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
 # -- denials --------------------------------------------------------------------------------
 
 
-def denial_rows(view: View) -> Iterator[dict[str, Any]]:
+def denial_rows(view: TaskSelection) -> Iterator[dict[str, Any]]:
     """A row a task and a rule that would allow what was denied."""
     for _, task in view.tasks:
         rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for _attempt, reading in view.attempts(task, DenialReading):
+        for _attempt, reading in view.attempts(task, DenialReader):
             for denial in reading.denials:
                 tool, rule = str(denial.get("tool_name", "")), denial_rule(denial)
                 if (tool, rule) not in rows:
@@ -102,7 +102,7 @@ def denial_rows(view: View) -> Iterator[dict[str, Any]]:
         yield from rows.values()
 
 
-class DenialReading(Events):
+class DenialReader(ObjectReader):
     """The denials of a stream: those of its result line, until then those told as they came."""
 
     def __init__(self) -> None:

@@ -9,13 +9,13 @@ import pandas as pd
 
 from cpr_nb.frames.arrays import CATEGORIES, TIME, array, frame, series
 
-__all__ = ["CATEGORIES", "PLACE", "TIME", "Column", "DataFrame", "series", "table"]
+__all__ = ["CATEGORIES", "RESULTS_DIR_ATTR", "TIME", "Column", "DataFrame", "series", "table"]
 
 #: What a function that makes a table returns; named here, for only this package knows pandas.
 DataFrame = pd.DataFrame
 
 #: The attribute of a table that says in which results directory its sessions are.
-PLACE = "cpr_results_dir"
+RESULTS_DIR_ATTR = "cpr_results_dir"
 
 
 class Column(NamedTuple):

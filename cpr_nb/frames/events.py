@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from cpr_nb.frames.builder import Builder
-from cpr_nb.frames.jsonl import Reading
-from cpr_nb.frames.streams import View
+from cpr_nb.frames.builder import TableBuilder
+from cpr_nb.frames.jsonl import JsonlReader
+from cpr_nb.frames.streams import TaskSelection
 from cpr_nb.model.events import content_blocks
 
 # Where an event without content blocks says something in words, in this order.
-_WORDS = ("result", "content", "message", "error")
+_TEXT_FIELDS = ("result", "content", "message", "error")
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -51,7 +51,7 @@ class _Event(msgspec.Struct, gc=False):
     error: Any = None
 
 
-def add_events(view: View, builder: Builder) -> None:
+def add_events(view: TaskSelection, builder: TableBuilder) -> None:
     """Adds the rows of a session's events."""
     for _, task in view.tasks:
         ids = view.ids(task)
@@ -59,10 +59,10 @@ def add_events(view: View, builder: Builder) -> None:
             _add_stream(view, builder, {**ids, "attempt": attempt})
 
 
-def _add_stream(view: View, builder: Builder, same: dict[str, Any]) -> None:
+def _add_stream(view: TaskSelection, builder: TableBuilder, same: dict[str, Any]) -> None:
     n_rows = n_bytes = 0
 
-    def add(reading: EventReading) -> None:
+    def add(reading: EventRowReader) -> None:
         nonlocal n_rows, n_bytes
         lists = reading.drain() if view.growing is None else reading.lists
         n_new = len(lists["type"])
@@ -70,14 +70,14 @@ def _add_stream(view: View, builder: Builder, same: dict[str, Any]) -> None:
         builder.add({**lists, "seq": seq}, n_new, same, reading.n_bytes - n_bytes)
         n_rows, n_bytes = n_rows + n_new, reading.n_bytes
 
-    view.read(same["task_id"], same["attempt"], EventReading, add)
+    view.read(same["task_id"], same["attempt"], EventRowReader, add)
 
 
 _NONE: list[_Block] = []
 _NO_INPUT = ("", "null")
 
 
-class EventReading(Reading):
+class EventRowReader(JsonlReader):
     """The rows of a stream: one a content block, or an event without any."""
 
     COLUMNS = ("at", "type", "subtype", "role", "text", "model", "tool")
@@ -132,7 +132,7 @@ class EventReading(Reading):
 
     def take_odd(self, event: dict[str, Any]) -> None:
         """Takes one event that has not the usual form."""
-        for row in _blocks(event, self._tools):
+        for row in _odd_event_rows(event, self._tools):
             for name, values in self.lists.items():
                 values.append(row.get(name))
 
@@ -147,7 +147,7 @@ def _first_text(said: Iterable[object]) -> str | None:
     return next((words for words in said if isinstance(words, str)), None)
 
 
-def _blocks(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+def _odd_event_rows(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[dict[str, Any]]:
     """The rows of any event, whatever stands in it."""
     message = event.get("message")
     message = message if isinstance(message, dict) else {}
@@ -159,9 +159,9 @@ def _blocks(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[dict[str, 
     }
     blocks = content_blocks(event)
     for block in blocks:
-        yield {**common, **_block(block, tools)}
+        yield {**common, **_odd_block_fields(block, tools)}
     if not blocks:
-        text = _first_text(event.get(name) for name in _WORDS)
+        text = _first_text(event.get(name) for name in _TEXT_FIELDS)
         yield {
             **common,
             "subtype": event.get("subtype"),
@@ -170,7 +170,7 @@ def _blocks(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[dict[str, 
         }
 
 
-def _block(block: dict[str, Any], tools: dict[Any, Any]) -> dict[str, Any]:
+def _odd_block_fields(block: dict[str, Any], tools: dict[Any, Any]) -> dict[str, Any]:
     kind = block.get("type")
     row: dict[str, Any] = {"subtype": kind}
     if kind == "tool_use":

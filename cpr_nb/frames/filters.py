@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cpr_nb.frames.session_rows import CREATED, START, Heads
+from cpr_nb.frames.session_rows import CREATED, START, SessionIndex
 from cpr_nb.model import states as words
 from cpr_nb.model.errors import InputError
 from cpr_nb.store.read import Snapshot
@@ -25,10 +25,10 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|(?:second|minute|hour|day|w
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 #: What a task can be in: its state, and how it ended.
-TASK_WORDS = tuple(dict.fromkeys((*words.TASK_STATES, *words.OUTCOMES)))
+TASK_STATES = tuple(dict.fromkeys((*words.TASK_STATES, *words.OUTCOMES)))
 
 
-def sessions(heads: Heads, since: Since | None, name: str | None) -> Heads:
+def filter_sessions(heads: SessionIndex, since: Since | None, name: str | None) -> SessionIndex:
     """The sessions that fit.
 
     Args:
@@ -41,17 +41,17 @@ def sessions(heads: Heads, since: Since | None, name: str | None) -> Heads:
     """
     fits = [True] * len(heads.names)
     if since is not None:
-        after_s = moment_s(since)
+        after_s = parse_since_s(since)
         starts = heads.rows[START].to_numpy("int64", na_value=0).tolist()
         pairs = zip(heads.rows[CREATED].tolist(), starts, strict=True)
         fits = [_created_s(created_at, start_s) >= after_s for created_at, start_s in pairs]
     if name is not None:
-        called = [_is_called(found, name) for found in heads.rows["name"].tolist()]
+        called = [_matches_name(found, name) for found in heads.rows["name"].tolist()]
         fits = [fit and call for fit, call in zip(fits, called, strict=True)]
     return heads.taken(np.flatnonzero(np.array(fits, dtype=bool)))
 
 
-def _is_called(name: object, wanted: str) -> bool:
+def _matches_name(name: object, wanted: str) -> bool:
     return isinstance(name, str) and (name == wanted or fnmatchcase(name, wanted))
 
 
@@ -61,7 +61,7 @@ def _created_s(created_at: object, start_s: int) -> float:
     return known if known is not None else start_s
 
 
-def moment_s(since: Since) -> float:
+def parse_since_s(since: Since) -> float:
     """A moment in seconds since the epoch.
 
     Args:
@@ -77,7 +77,7 @@ def moment_s(since: Since) -> float:
     """
     try:
         if isinstance(since, str):
-            return _read_s(since.strip())
+            return _parse_text_s(since.strip())
         if isinstance(since, timedelta):
             return time.time() - since.total_seconds()
         if isinstance(since, datetime):
@@ -90,14 +90,14 @@ def moment_s(since: Since) -> float:
     )
 
 
-def _read_s(text: str) -> float:
+def _parse_text_s(text: str) -> float:
     ago = _AGO.fullmatch(text.lower())
     if ago is None:
         return datetime.fromisoformat(text).timestamp()
     return time.time() - float(ago[1]) * _UNIT_S[ago[2][0]]
 
 
-def chosen_words(states: States | None, known: tuple[str, ...]) -> frozenset[str] | None:
+def parse_states(states: States | None, known: tuple[str, ...]) -> frozenset[str] | None:
     """The states that are asked for; None for all.
 
     Raises:
@@ -119,7 +119,7 @@ def chosen_words(states: States | None, known: tuple[str, ...]) -> frozenset[str
     return frozenset(wanted)
 
 
-def tasks(
+def filter_tasks(
     snapshot: Snapshot, wanted: frozenset[str] | None, index: int | None = None
 ) -> list[tuple[int, dict[str, Any]]]:
     """The tasks of a session that fit: number from 0, fields."""

@@ -61,13 +61,13 @@ def decode(kept: dict[str, Any]) -> pd.DataFrame | None:
     return frame
 
 
-def read(path: str) -> pd.DataFrame | None:
+def read_frame(path: str) -> pd.DataFrame | None:
     """The frame in a session's folder; None if there is none."""
     kept = read_json(path)
     return decode(kept) if kept else None
 
 
-def take(rows: Sequence[tuple[pd.DataFrame, int]]) -> pd.DataFrame:
+def pick_rows(rows: Sequence[tuple[pd.DataFrame, int]]) -> pd.DataFrame:
     """A frame of rows of others.
 
     Args:

@@ -15,7 +15,7 @@ _PIECE_BYTES = 1 << 20
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"
 
 
-def pieces(file: BinaryIO) -> Iterator[memoryview]:
+def read_pieces(file: BinaryIO) -> Iterator[memoryview]:
     """What is left of a file, in whole lines; the last piece may lack its newline.
 
     A piece is good until the next is asked for.
@@ -36,7 +36,7 @@ def pieces(file: BinaryIO) -> Iterator[memoryview]:
         yield memoryview(buffer)[:held]
 
 
-class Reading:
+class JsonlReader:
     """What one stream says, for one table: the lines are fed, `take` gets their events."""
 
     #: Reads an event of the form that is expected of it.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cpr_nb.frames.schema_columns import OURS, answer_columns, check_collisions
+from cpr_nb.frames.schema_columns import RESULT_COLUMNS, answer_columns, check_collisions
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import templates
 from cpr_nb.model.errors import InputError, UnknownOption
@@ -18,9 +18,9 @@ from cpr_nb.model.options import OPTIONS
 Template = str | Callable[["pd.Series[Any]"], str]
 
 # What `results_df` puts beside a frame's columns.
-RESULT, *FIGURES = OURS
+RESULT, *TASK_COLUMNS = RESULT_COLUMNS
 # Which columns of a table of results are answers, and scores of them; in its attrs.
-ANSWERS = "cpr_answers"
+ANSWERS_ATTR = "cpr_answers"
 
 
 def check_frame(frame: Any) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def check_frame(frame: Any) -> pd.DataFrame:
     return frame
 
 
-def check_taken(frame: pd.DataFrame, added: Sequence[str]) -> None:
+def check_added_columns(frame: pd.DataFrame, added: Sequence[str]) -> None:
     """Refuses columns that the table of the results would have twice.
 
     Args:
@@ -85,7 +85,7 @@ def check_answers(
         if schema not in different:
             different.append(schema)
     is_typed = len(different) == 1 and different[0] is not None
-    check_taken(frame, [*factors, *([] if is_typed else [RESULT]), *FIGURES])
+    check_added_columns(frame, [*factors, *([] if is_typed else [RESULT]), *TASK_COLUMNS])
     for schema in different:
         check_collisions(answer_names(schema), frame.columns, ours=tuple(factors))
 
@@ -96,18 +96,18 @@ def answer_names(schema: Mapping[str, Any] | None) -> list[str]:
     return list(dict.fromkeys(column.name for column in columns))
 
 
-def asked_columns(table: pd.DataFrame) -> pd.DataFrame:
+def drop_results(table: pd.DataFrame) -> pd.DataFrame:
     """A table of tasks or results without what tells of these."""
-    return table.drop(columns=list(_ours(table)), errors="ignore")
+    return table.drop(columns=list(_result_columns(table)), errors="ignore")
 
 
-def _ours(table: pd.DataFrame) -> set[str]:
+def _result_columns(table: pd.DataFrame) -> set[str]:
     """The columns of a table of tasks or results that its rows were not asked about."""
     is_of_tasks = "task_num" in table.columns
-    return {*OURS, *((c.name for c in TABLES["tasks_df"].columns) if is_of_tasks else ())}
+    return {*RESULT_COLUMNS, *((c.name for c in TABLES["tasks_df"].columns) if is_of_tasks else ())}
 
 
-def said(template: Template, table: pd.DataFrame) -> list[str | None]:
+def prompts_without_answers(template: Template, table: pd.DataFrame) -> list[str | None]:
     """What is known of a follow-up before there are answers: the places of these left open.
 
     A row whose answer has become a newer one is still the row that was followed up.
@@ -121,12 +121,12 @@ def said(template: Template, table: pd.DataFrame) -> list[str | None]:
     """
     if not isinstance(template, str):
         return [None] * len(table)
-    later = {*_ours(table), *table.attrs.get(ANSWERS, ())}
+    later = {*_result_columns(table), *table.attrs.get(ANSWERS_ATTR, ())}
     places = {name: f"{{{name}}}" for name in templates.names(template) if name in later}
     return [templates.fill(template, {**row, **places}) for _, row in _rows(table)]
 
 
-def option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[str, str]:
+def pop_option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[str, str]:
     """Takes the keywords that name a column of options, such as ``model_col``.
 
     Args:
@@ -154,7 +154,7 @@ def option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[str, s
     return found
 
 
-def elements(
+def build_elements(
     template: Template,
     frame: pd.DataFrame,
     columns: Mapping[str, str],
@@ -211,7 +211,7 @@ def _check_factors(
         where = f"vary[{name!r}]"
         if name in OPTIONS or name == REPEAT:
             continue
-        if name in OURS:
+        if name in RESULT_COLUMNS:
             raise InputError("every table of results has such a column: call it otherwise", where)
         if name in frame.columns or name in frame.index.names:
             raise InputError(f"the frame has a column {name!r} already", where)
@@ -219,13 +219,13 @@ def _check_factors(
             raise InputError(
                 f"is no option of a task, and the template has no place {{{name}}} for it", where
             )
-        if any(_known(factors[name]) is None for factors in combinations):
+        if any(_none_if_missing(factors[name]) is None for factors in combinations):
             raise InputError("has a missing value among its levels", where)
 
 
 def _option(value: Any) -> Any:
     """An option's value; None if it is missing, which makes a float of a column's whole numbers."""
-    value = _known(value)
+    value = _none_if_missing(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -241,7 +241,7 @@ def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, dict[str, Any]]]:
         yield plain(label), {n: plain(cell[number]) for n, cell in zip(names, cells, strict=True)}
 
 
-def _known(value: Any) -> Any:
+def _none_if_missing(value: Any) -> Any:
     """The value; None if it is missing."""
     return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
 
@@ -249,7 +249,7 @@ def _known(value: Any) -> Any:
 def _prompt(template: Template, row: Mapping[str, Any], label: Any, where: str) -> str:
     if isinstance(template, str):
         for name in templates.names(template):
-            if name in row and _known(row[name]) is None:
+            if name in row and _none_if_missing(row[name]) is None:
                 raise InputError(
                     f"{name!r} has no value there: df.dropna(subset=[{name!r}]) leaves such rows "
                     "out, df.fillna() gives them one",

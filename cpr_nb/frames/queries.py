@@ -10,17 +10,18 @@ from typing import Any, Literal, Protocol, cast, overload
 import numpy as np
 
 from cpr_nb.frames import filters
-from cpr_nb.frames.builder import Builder
-from cpr_nb.frames.columns import PLACE, DataFrame, table
+from cpr_nb.frames.builder import TableBuilder
+from cpr_nb.frames.columns import RESULTS_DIR_ATTR, DataFrame, table
 from cpr_nb.frames.filters import Since, States
 from cpr_nb.frames.gather import gather, unreadable
-from cpr_nb.frames.session_rows import Heads, read_heads
-from cpr_nb.frames.stream_cache import GROWING
-from cpr_nb.frames.streams import Problem, View, streams_of
+from cpr_nb.frames.session_rows import SessionIndex, read_session_index
+from cpr_nb.frames.stream_cache import STREAM_CACHE
+from cpr_nb.frames.streams import Problem, TaskSelection, list_streams
 from cpr_nb.frames.tables import TABLES
-from cpr_nb.frames.tasks import add_session, columns_of
+from cpr_nb.frames.tasks import add_session, table_columns
 from cpr_nb.model import states as words
 from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.public import public
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot
@@ -58,7 +59,7 @@ class TableFunction(Protocol):
 
 def _typed(function: Callable[..., Any]) -> TableFunction:
     """What a type checker sees of a function that makes a table."""
-    return cast(TableFunction, function)
+    return cast(TableFunction, public(function))
 
 
 # -- all sessions ---------------------------------------------------------------------------
@@ -97,17 +98,17 @@ def sessions_df(
         >>> len(cpr.sessions_df("/none", since="2d"))
         0
     """
-    wanted = filters.chosen_words(states, words.SESSION_STATES)
-    heads = read_heads(catalog.results_dir(results_dir, os.environ), full=full)
-    heads = filters.sessions(heads, since, name)
+    wanted = filters.parse_states(states, words.SESSION_STATES)
+    heads = read_session_index(catalog.results_dir(results_dir, os.environ), full=full)
+    heads = filters.filter_sessions(heads, since, name)
     if wanted is not None:
         heads = heads.taken(np.flatnonzero(heads.rows["state"].isin(wanted)))
     # An unreadable session lacks nothing here: it has its row, which says so.
-    made = heads.rows[[column.name for column in columns_of("sessions_df", full=full)]]
-    return made if strict else (made, list(_unreadable(heads)))
+    made = heads.rows[[column.name for column in table_columns("sessions_df", full=full)]]
+    return made if strict else (made, list(_session_problems(heads)))
 
 
-def _unreadable(heads: Heads) -> Iterator[Problem]:
+def _session_problems(heads: SessionIndex) -> Iterator[Problem]:
     for name in heads.names:
         if name in heads.unreadable:
             root, session_id = f"{heads.directory}/{name}", name.removeprefix(SESSION_PREFIX)
@@ -126,14 +127,14 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
         full: bool = False,
         strict: bool = True,
     ) -> Any:
-        wanted = filters.chosen_words(states, filters.TASK_WORDS)
-        heads = read_heads(catalog.results_dir(results_dir, os.environ))
-        chosen = filters.sessions(heads, since, name)
+        wanted = filters.parse_states(states, filters.TASK_STATES)
+        heads = read_session_index(catalog.results_dir(results_dir, os.environ))
+        chosen = filters.filter_sessions(heads, since, name)
         everything = since is None and name is None
         table, problems = gather(chosen, table_name, wanted, full=full, everything=everything)
         if chosen.names:
-            table.attrs[PLACE] = heads.directory
-        return _checked(table, problems, strict=strict)
+            table.attrs[RESULTS_DIR_ATTR] = heads.directory
+        return _check_problems(table, problems, strict=strict)
 
     table_name = name
     function.__name__ = function.__qualname__ = name
@@ -175,14 +176,14 @@ usage_df = _all_sessions("usage_df", "Costs are the CLI's own estimate at list p
 # -- one session ----------------------------------------------------------------------------
 
 
-def of_session(snapshot: Snapshot, *, full: bool = False, strict: bool = True) -> Any:
+def build_session_table(snapshot: Snapshot, *, full: bool = False, strict: bool = True) -> Any:
     """`sessions_df` of one session."""
-    made = table([session_row(snapshot, full=full)], columns_of("sessions_df", full=full))
+    made = table([session_row(snapshot, full=full)], table_columns("sessions_df", full=full))
     problems = [unreadable(snapshot)] if snapshot.state == words.UNREADABLE else []
     return made if strict else (made, problems)
 
 
-def of_tasks(
+def build_task_table(
     name: str,
     snapshots: Iterable[Snapshot],
     *,
@@ -208,24 +209,26 @@ def of_tasks(
         InputError: If ``states`` can't be right.
         SessionNotUsable: If something can't be read, unless ``strict=False``.
     """
-    wanted = filters.chosen_words(states, filters.TASK_WORDS)
+    wanted = filters.parse_states(states, filters.TASK_STATES)
     problems: list[Problem] = []
-    builder = Builder(columns_of(name, full=full))
+    builder = TableBuilder(table_columns(name, full=full))
     place = None
     for snapshot in snapshots:
         place = str(Path(snapshot.paths.root).parent)
         if snapshot.state == words.UNREADABLE:
             problems.append(unreadable(snapshot))
-        tasks = filters.tasks(snapshot, wanted, index)
-        view = View(snapshot, tasks, streams_of(snapshot.paths.root), problems, GROWING)
+        tasks = filters.filter_tasks(snapshot, wanted, index)
+        view = TaskSelection(
+            snapshot, tasks, list_streams(snapshot.paths.root), problems, STREAM_CACHE
+        )
         add_session(builder, name, view, full=full)
     made = builder.frame()
     if place is not None:
-        made.attrs[PLACE] = place
-    return _checked(made, problems, strict=strict)
+        made.attrs[RESULTS_DIR_ATTR] = place
+    return _check_problems(made, problems, strict=strict)
 
 
-def _checked(made: DataFrame, problems: list[Problem], *, strict: bool) -> Any:
+def _check_problems(made: DataFrame, problems: list[Problem], *, strict: bool) -> Any:
     """The table, and what it lacks; or an error if it may lack nothing."""
     if not strict:
         return made, problems

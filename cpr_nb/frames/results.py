@@ -8,21 +8,21 @@ from typing import Any
 
 import pandas as pd
 
-from cpr_nb.frames.columns import PLACE, Column, table
-from cpr_nb.frames.mapping import ANSWERS, FIGURES, RESULT, check_taken
+from cpr_nb.frames.columns import RESULTS_DIR_ATTR, Column, table
+from cpr_nb.frames.mapping import ANSWERS_ATTR, RESULT, TASK_COLUMNS, check_added_columns
 from cpr_nb.frames.schema_columns import answer_table
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.result_line import last_result
-from cpr_nb.views.lineage import Step, newest, steps
+from cpr_nb.views.lineage import LinkedTask, linked_tasks, newest_answers
 from cpr_nb.views.rows import task_row, task_state
 
 _PROMPT = "prompt"
 _COLUMNS = {column.name: column for column in TABLES["tasks_df"].columns}
 
 
-def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) -> pd.DataFrame:
+def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) -> pd.DataFrame:
     """A table of answers; see `Session.results_df`.
 
     Args:
@@ -30,8 +30,8 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
         frame: The frame whose rows the tasks are about, if there is one.
         flatten: Nested objects as columns of their own.
     """
-    first, best = steps(snapshot), newest(snapshot)
-    parts = [_joined(first, frame), factors(first)]
+    first, best = linked_tasks(snapshot), newest_answers(snapshot)
+    parts = [_input_rows(first, frame), factor_columns(first)]
     schemas = [step.schema for step in first]
     schema = schemas[0] if schemas and all(s == schemas[0] for s in schemas) else None
     answers = [
@@ -43,30 +43,33 @@ def results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) ->
         dtype = "string" if all(s is None for s in schemas) else "object"
         parts.append(table(({RESULT: answer} for answer in answers), [Column(RESULT, dtype, "")]))
     rows = [task_row(step.snapshot, step.task, streamed=False) for step in best]
-    parts.append(table(rows, [_COLUMNS[name] for name in FIGURES]))
+    parts.append(table(rows, [_COLUMNS[name] for name in TASK_COLUMNS]))
     if frame is None:  # a launch takes any schema: its answers give way here
-        ours = {*parts[0].columns, *parts[1].columns, *FIGURES}
+        ours = {*parts[0].columns, *parts[1].columns, *TASK_COLUMNS}
         parts[2] = parts[2].rename(columns={name: f"answer_{name}" for name in ours})
     index = parts[0].index
     made = pd.concat([part.set_axis(index) for part in parts], axis=1)
-    made.attrs |= {PLACE: str(Path(snapshot.paths.root).parent), ANSWERS: list(parts[2].columns)}
+    made.attrs |= {
+        RESULTS_DIR_ATTR: str(Path(snapshot.paths.root).parent),
+        ANSWERS_ATTR: list(parts[2].columns),
+    }
     return made
 
 
-def _joined(first: list[Step], frame: pd.DataFrame | None) -> pd.DataFrame:
+def _input_rows(first: list[LinkedTask], frame: pd.DataFrame | None) -> pd.DataFrame:
     """The rows of the frame, one a task; the prompts if there is no frame."""
-    told = [step.asked.get("row") for step in first]
+    told = [step.spec.get("row") for step in first]
     if frame is not None:
         numbers = [n for n in told if isinstance(n, int) and 0 <= n < len(frame)]
         if len(numbers) == len(told):
             return frame.iloc[numbers]
-    prompts = [step.asked.get("prompt", step.task.get("prompt")) for step in first]
+    prompts = [step.spec.get("prompt", step.task.get("prompt")) for step in first]
     return table(({_PROMPT: prompt} for prompt in prompts), [Column(_PROMPT, "string", "")])
 
 
-def factors(tasks: list[Step]) -> pd.DataFrame:
+def factor_columns(tasks: list[LinkedTask]) -> pd.DataFrame:
     """What varied: a column a factor, a category in the order of its levels."""
-    told = [step.asked.get("factors") for step in tasks]
+    told = [step.spec.get("factors") for step in tasks]
     levels = [mine if isinstance(mine, dict) else {} for mine in told]
     found = {}
     for name in dict.fromkeys(name for mine in levels for name in mine):
@@ -79,15 +82,15 @@ def factors(tasks: list[Step]) -> pd.DataFrame:
     return pd.DataFrame(found, index=range(len(tasks)))
 
 
-def with_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
+def add_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     """The table of a session's tasks with a column a factor, after the prompts.
 
     Args:
         tasks: The table.
         snapshot: The session.
     """
-    told = steps(snapshot)
-    made = factors(told)
+    told = linked_tasks(snapshot)
+    made = factor_columns(told)
     if made.columns.empty:
         return tasks
     numbers = {step.ids[1]: number for number, step in enumerate(told)}
@@ -98,17 +101,16 @@ def with_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
-def _answer(step: Step) -> Any:
+def _answer(step: LinkedTask) -> Any:
     """The object of a task with a schema, else its text."""
-    task_id, attempt = step.ids[1], step.task.get("attempts")
+    paths = step.snapshot.paths
     if step.schema is None:
-        text = read_answer(step.snapshot.paths, task_id)
+        text = read_answer(paths, step.ids[1])
         return None if text is None else text.removesuffix("\n")
-    stream = step.snapshot.paths.stream(task_id, attempt if isinstance(attempt, int) else 1)
-    return (last_result(stream) or {}).get("structured_output")
+    return (last_result(paths.newest_stream(step.task)) or {}).get("structured_output")
 
 
-def with_score(
+def add_score(
     made: pd.DataFrame,
     name: str,
     function: Callable[[pd.Series[Any]], Any],
@@ -123,7 +125,7 @@ def with_score(
         known: Scores and errors of attempts that were scored before; it is added to.
     """
     error_name = f"{name}_error"
-    check_taken(made, [name, error_name])
+    check_added_columns(made, [name, error_name])
     scores: list[Any] = []
     errors: list[str | None] = []
     for number in range(len(made)):
@@ -133,18 +135,18 @@ def with_score(
         else:
             key = (row["session_id"], row["task_id"])
             if key not in known:
-                known[key] = _scored(function, row)
+                known[key] = _compute_score(function, row)
             score, error = known[key]
         scores.append(score)
         errors.append(error)
     column = pd.Series(scores, index=made.index, dtype="object").convert_dtypes()
     told = pd.Series(errors, index=made.index, dtype="string")
     scored = pd.concat([made, column.rename(name), told.rename(error_name)], axis=1)
-    scored.attrs = {**made.attrs, ANSWERS: [*made.attrs[ANSWERS], name, error_name]}
+    scored.attrs = {**made.attrs, ANSWERS_ATTR: [*made.attrs[ANSWERS_ATTR], name, error_name]}
     return scored
 
 
-def _scored(
+def _compute_score(
     function: Callable[[pd.Series[Any]], Any], row: pd.Series[Any]
 ) -> tuple[Any, str | None]:
     try:

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from cpr_nb.frames.arrays import array, frame
-from cpr_nb.frames.builder import joined
+from cpr_nb.frames.builder import concat_tables
 from cpr_nb.frames.columnar_file import Pack, open_pack, pack
 from cpr_nb.frames.columns import Column
 from cpr_nb.store import cache_files as files
@@ -31,13 +31,13 @@ from cpr_nb.store.cache_files import ABSENT
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 #: What was read faster than this is not worth keeping.
-WORTH_S = 0.05
+MIN_READ_S = 0.05
 #: A file is of about so much that was read; more become several: a look at few reads few.
 PACK_BYTES = 64 << 20
 #: When there are more small files than this they become one.
 MAX_SMALL = 8
 
-_INDEX = (
+_ENTRY_COLUMNS = (
     Column("name", "string", "the session's folder"),
     Column("inode", "Int64", "of its status.json"),
     Column("size_bytes", "Int64", "of its status.json"),
@@ -49,11 +49,11 @@ _INDEX = (
     Column("start", "Int64", "its first row"),
     Column("n_rows", "Int64", "how many rows it has"),
 )
-_SIGNATURE = [column.name for column in _INDEX[1:5]]
-_DTYPES = {column.name: column.dtype for column in _INDEX}
+_SIGNATURE = [column.name for column in _ENTRY_COLUMNS[1:5]]
+_DTYPES = {column.name: column.dtype for column in _ENTRY_COLUMNS}
 
 
-class Index(NamedTuple):
+class CacheEntries(NamedTuple):
     """Sessions whose rows may be kept; the fields are columns, ``signature`` is four."""
 
     name: list[str]
@@ -76,7 +76,7 @@ def _column(values: list[str] | Integers, dtype: str) -> Any:
     return pd.arrays.IntegerArray(values.astype(np.int64), np.zeros(len(values), bool))
 
 
-class Found(NamedTuple):
+class RowLocations(NamedTuple):
     """Where the rows of sessions are: a number a session.
 
     Args:
@@ -94,7 +94,7 @@ class Found(NamedTuple):
     signatures: Integers
 
 
-class _Used(NamedTuple):
+class _UsedFile(NamedTuple):
     """A file, and what was taken of it."""
 
     name: str
@@ -102,7 +102,7 @@ class _Used(NamedTuple):
     rows: pd.DataFrame
 
 
-class Cache:
+class RowCache:
     """What is kept of one table in one results directory.
 
     Args:
@@ -114,13 +114,13 @@ class Cache:
     def __init__(self, directory: str, kind: str, dtypes: Mapping[str, str]) -> None:
         self._directory = directory
         self._dtypes = dtypes
-        self._kind = f"{kind} {_code()} {','.join(f'{n}:{d}' for n, d in dtypes.items())}"
+        self._kind = f"{kind} {_code_checksum()} {','.join(f'{n}:{d}' for n, d in dtypes.items())}"
         self._begin = f"{kind}-{zlib.crc32(self._kind.encode()):08x}-"
-        self._used: list[_Used] = []
+        self._used: list[_UsedFile] = []
 
     # -- finding ----------------------------------------------------------------------------
 
-    def find(self, names: Sequence[str], signatures: Integers | None = None) -> Found:
+    def find(self, names: Sequence[str], signatures: Integers | None = None) -> RowLocations:
         """Finds the rows of sessions.
 
         Args:
@@ -130,7 +130,9 @@ class Cache:
         """
         numbers = {name: number for number, name in enumerate(names)}
         source, start, n_rows = (np.full(len(names), -1, np.int64) for _ in range(3))
-        found = Found([], source, start, n_rows, np.zeros((len(names), len(ABSENT)), np.int64))
+        found = RowLocations(
+            [], source, start, n_rows, np.zeros((len(names), len(ABSENT)), np.int64)
+        )
         for name in files.names(self._directory, self._begin):
             file = files.open_own(self._directory, name)
             if file is None:
@@ -148,7 +150,7 @@ class Cache:
         opened: Pack,
         numbers: Mapping[str, int],
         signatures: Integers | None,
-        found: Found,
+        found: RowLocations,
     ) -> None:
         """Finds what one file has."""
         index = opened.read("index")
@@ -162,7 +164,7 @@ class Cache:
         same[same] = self._as_they_were(index, good[same])
         good, at = good[same], at[good[same]]
         if not len(good):
-            self._used.append(_Used(file, index.iloc[:0], index.iloc[:0]))
+            self._used.append(_UsedFile(file, index.iloc[:0], index.iloc[:0]))
             return
         rows = opened.read("rows")
         found.source[at] = len(found.tables)
@@ -170,7 +172,7 @@ class Cache:
         found.n_rows[at] = index["n_rows"].to_numpy("int64")[good]
         found.signatures[at] = told[same]
         found.tables.append(rows)
-        self._used.append(_Used(file, taken(index, good), rows))
+        self._used.append(_UsedFile(file, select_rows(index, good), rows))
 
     def _now(self, names: Sequence[str], wanted: Integers) -> Integers:
         """The signatures of the status.json of these sessions."""
@@ -184,13 +186,15 @@ class Cache:
         told = [index[name].tolist() for name in ("name", "files", "digest")]
         names, others, digests = ([each[row] for row in wanted.tolist()] for each in told)
         return [
-            not other or look(f"{self._directory}/{name}", other)[0] == digest
+            not other or digest_files(f"{self._directory}/{name}", other)[0] == digest
             for name, other, digest in zip(names, others, digests, strict=True)
         ]
 
     # -- keeping ----------------------------------------------------------------------------
 
-    def save(self, index: Index, rows: pd.DataFrame, took_s: float, *, everything: bool) -> None:
+    def save(
+        self, index: CacheEntries, rows: pd.DataFrame, took_s: float, *, everything: bool
+    ) -> None:
         """Keeps the rows of sessions, if they were worth it.
 
         Args:
@@ -202,14 +206,14 @@ class Cache:
         """
         if everything:
             self._tidy()
-        if not index.name or took_s < WORTH_S:
+        if not index.name or took_s < MIN_READ_S:
             return
         fresh = index.table()
         small = [u for u in self._used if 0 < u.entries["weight_bytes"].sum() < PACK_BYTES // 2]
         if len(small) < MAX_SMALL:
             small = []
-        fresh, rows = _merged([*((used.entries, used.rows) for used in small), (fresh, rows)])
-        saved = [self._save(*_merged([(part, rows)])) for part in _divided(fresh)]
+        fresh, rows = _merge([*((used.entries, used.rows) for used in small), (fresh, rows)])
+        saved = [self._save(*_merge([(part, rows)])) for part in _divide(fresh)]
         if all(saved):
             for used in small:
                 files.remove(self._directory, used.name)
@@ -228,14 +232,14 @@ class Cache:
         return files.save(self._directory, name, buffers)
 
 
-def _divided(index: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def _divide(index: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """The sessions in parts of about `PACK_BYTES`."""
     if len(index):
         total = index["weight_bytes"].to_numpy("int64").cumsum()
         yield from (part for _, part in index.groupby((total - 1).clip(0) // PACK_BYTES))
 
 
-def _merged(
+def _merge(
     parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Sessions and their rows, one after the other, and no others."""
@@ -243,13 +247,13 @@ def _merged(
     for index, rows in parts:
         mine = index["n_rows"].to_numpy("int64")
         starts = mine.cumsum() - mine
-        tables.append(taken(rows, ranges(index["start"].to_numpy("int64"), mine)))
+        tables.append(select_rows(rows, row_ranges(index["start"].to_numpy("int64"), mine)))
         indexes.append(index.assign(start=pd.array(starts + n_rows, dtype="Int64")))
         n_rows += int(mine.sum())
-    return joined(indexes), joined(tables)
+    return concat_tables(indexes), concat_tables(tables)
 
 
-def ranges(start: Integers, n_rows: Integers) -> Integers:
+def row_ranges(start: Integers, n_rows: Integers) -> Integers:
     """The numbers of rows that begin there and are so many, one range after the other.
 
     Example:
@@ -261,7 +265,7 @@ def ranges(start: Integers, n_rows: Integers) -> Integers:
     return made
 
 
-def taken(rows: pd.DataFrame, numbers: Integers) -> pd.DataFrame:
+def select_rows(rows: pd.DataFrame, numbers: Integers) -> pd.DataFrame:
     """These rows; nothing is copied if they are all, or follow each other."""
     if not len(numbers):
         return rows.iloc[:0]
@@ -272,7 +276,7 @@ def taken(rows: pd.DataFrame, numbers: Integers) -> pd.DataFrame:
     return rows.take(numbers).reset_index(drop=True)
 
 
-def look(root: str, names: str) -> tuple[str, bool, int]:
+def digest_files(root: str, names: str) -> tuple[str, bool, int]:
     """Looks at files of a session.
 
     Args:
@@ -292,12 +296,12 @@ def look(root: str, names: str) -> tuple[str, bool, int]:
 
 
 @cache
-def _code() -> str:
+def _code_checksum() -> str:
     """The code that makes the rows: what other code made of the same files may differ."""
     crc, package = 0, Path(__file__).parents[1]
     try:
-        for folder in ("frames", "model", "store"):
-            for path in sorted((package / folder).glob("*.py")):
+        for folder in ("frames", "model", "store", "views"):
+            for path in sorted((package / folder).rglob("*.py")):
                 crc = zlib.crc32(path.read_bytes(), crc)
     except OSError:  # such as a package in a zip file
         return os.urandom(8).hex()

@@ -20,7 +20,7 @@ from cpr_nb.model.errors import InputError
 from cpr_nb.model.schemas.dialect import follow
 
 #: The columns of a table of results that are not of the schema.
-OURS = ("result", "session_id", "task_id", "ok", "outcome", "cost_usd", "duration_s")
+RESULT_COLUMNS = ("result", "session_id", "task_id", "ok", "outcome", "cost_usd", "duration_s")
 DAY = "datetime64[us]"
 #: An object that would make more columns than this, or lies deeper, stays an object.
 MAX_COLUMNS = 1000
@@ -112,7 +112,10 @@ def answer_table(
     """
     columns = answer_columns(schema, flatten)
     table = pd.DataFrame(
-        {column.name: _series([_at(v, column.path) for v in values], column) for column in columns},
+        {
+            column.name: _series([_value_at_path(v, column.path) for v in values], column)
+            for column in columns
+        },
         index=pd.RangeIndex(len(values)),
     )
     if index is not None:
@@ -140,7 +143,7 @@ def check_collisions(
     Example:
         >>> check_collisions(["severity"], ["path"])
     """
-    frame, own = set(taken), {*OURS, *ours}
+    frame, own = set(taken), {*RESULT_COLUMNS, *ours}
     for name in names:
         if name in own:
             raise InputError(
@@ -159,7 +162,7 @@ def check_collisions(
 # -- what a column is -------------------------------------------------------------------------
 
 
-class _Leaf(NamedTuple):
+class _Alternative(NamedTuple):
     """One of the things that a property may be."""
 
     types: frozenset[str]  # empty for any
@@ -186,9 +189,9 @@ def _column(
 ) -> tuple[AnswerColumn, Mapping[str, Any] | None]:
     """The column of a property as a whole, and its schema if it is an object."""
     try:
-        leaves = [leaf for leaf in _leaves(node, root, set()) if leaf.types != {"null"}]
+        leaves = [leaf for leaf in _alternatives(node, root, set()) if leaf.types != {"null"}]
     except RecursionError:
-        leaves = [_Leaf(frozenset())]
+        leaves = [_Alternative(frozenset())]
     column = AnswerColumn(".".join(path), "object", _doc(node, root), path=path)
     if not leaves:
         return column._replace(types=frozenset(("null",))), None
@@ -210,44 +213,46 @@ def _column(
     return column._replace(dtype=dtype), inner
 
 
-def _leaves(node: Any, root: Mapping[str, Any], seen: set[str]) -> Iterator[_Leaf]:
+def _alternatives(node: Any, root: Mapping[str, Any], seen: set[str]) -> Iterator[_Alternative]:
     """What a schema allows, without references and alternatives; each reference only once."""
     if not isinstance(node, Mapping):
-        yield _Leaf(frozenset())
+        yield _Alternative(frozenset())
         return
     ref = node.get("$ref")
     if isinstance(ref, str):
         if ref not in seen:
             seen.add(ref)
-            yield from _leaves(_target(ref, root), root, seen)
+            yield from _alternatives(_resolve(ref, root), root, seen)
         return
     if any(key in node for key in ("enum", "const", "type", "properties", "items")):
-        yield _leaf(node)
+        yield _alternative(node)
         return
     for key in ("anyOf", "oneOf"):
         if isinstance(node.get(key), list):
             for part in node[key]:
-                yield from _leaves(part, root, seen)
+                yield from _alternatives(part, root, seen)
             return
     for part in node["allOf"] if isinstance(node.get("allOf"), list) else ():
         # All of them hold: the first that says what it is will do.
-        found = list(_leaves(part, root, seen))
+        found = list(_alternatives(part, root, seen))
         if all(leaf.types for leaf in found):
             yield from found
             return
-    yield _Leaf(frozenset())
+    yield _Alternative(frozenset())
 
 
-def _leaf(node: Mapping[str, Any]) -> _Leaf:
+def _alternative(node: Mapping[str, Any]) -> _Alternative:
     if isinstance(node.get("enum"), list) or "const" in node:
         choices = node["enum"] if isinstance(node.get("enum"), list) else [node["const"]]
         types = frozenset(_type_of(choice) for choice in choices)
-        return _Leaf(types, choices=tuple(choice for choice in choices if choice is not None))
+        return _Alternative(
+            types, choices=tuple(choice for choice in choices if choice is not None)
+        )
     words = node.get("type", "object" if "properties" in node else "array")
     words = words if isinstance(words, list) else [words]
     types = frozenset(word for word in words if isinstance(word, str))
     shape = node.get("format")
-    return _Leaf(types, shape if isinstance(shape, str) else "", node=node)
+    return _Alternative(types, shape if isinstance(shape, str) else "", node=node)
 
 
 def _type_of(value: object) -> str:
@@ -257,7 +262,7 @@ def _type_of(value: object) -> str:
     return kinds.get(type(value), "object")
 
 
-def _target(ref: str, root: Mapping[str, Any]) -> Any:
+def _resolve(ref: str, root: Mapping[str, Any]) -> Any:
     try:
         return follow(ref, root)
     except LookupError:
@@ -280,7 +285,7 @@ def _doc(node: Any, root: Mapping[str, Any]) -> str:
         if not isinstance(ref, str) or ref in seen:
             break
         seen.add(ref)
-        node = _target(ref, root)
+        node = _resolve(ref, root)
     return ""
 
 
@@ -292,7 +297,7 @@ def _categories(choices: list[Any]) -> tuple[Any, ...]:
         return ()
     different = {_key(choice): choice for choice in reversed(choices)}
     # To pandas, 1 and true are one; and so are two texts of which it can't hold a character.
-    if len({_shown(choice) for choice in choices}) < len(different):
+    if len({_encodable(choice) for choice in choices}) < len(different):
         return ()
     return tuple(reversed(different.values()))
 
@@ -300,7 +305,7 @@ def _categories(choices: list[Any]) -> tuple[Any, ...]:
 # -- its values -------------------------------------------------------------------------------
 
 
-def _at(value: Any, path: tuple[str, ...]) -> Any:
+def _value_at_path(value: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
@@ -327,7 +332,9 @@ def _fits(value: object, types: frozenset[str]) -> bool:
 def _category(values: list[Any], categories: tuple[Any, ...]) -> pd.Series[Any]:
     codes = {_key(category): code for code, category in enumerate(categories)}
     found = [codes.get(_key(value), -1) for value in values]
-    shown = pd.Index([_shown(category) for category in categories], dtype=_index_dtype(categories))
+    shown = pd.Index(
+        [_encodable(category) for category in categories], dtype=_index_dtype(categories)
+    )
     return pd.Series(pd.Categorical.from_codes(found, categories=shown))
 
 
@@ -336,7 +343,7 @@ def _key(value: object) -> tuple[bool, Any]:
     return isinstance(value, bool), value if isinstance(value, str | int | float) else None
 
 
-def _shown(value: Any) -> Any:
+def _encodable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 

@@ -13,9 +13,9 @@ import pandas as pd
 
 from cpr_nb.frames import row_cache
 from cpr_nb.frames.arrays import array, frame, series
-from cpr_nb.frames.builder import Builder, joined
+from cpr_nb.frames.builder import TableBuilder, concat_tables
 from cpr_nb.frames.columns import Column
-from cpr_nb.frames.row_cache import Cache, Found, Integers
+from cpr_nb.frames.row_cache import Integers, RowCache, RowLocations
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store import cache_files as files
@@ -37,7 +37,7 @@ _FAR_S = 1e15  # of no use as a time
 _WEIGHT = 1024  # of a session, in bytes; its head is no longer
 
 
-class Heads(NamedTuple):
+class SessionIndex(NamedTuple):
     """The sessions, the newest first.
 
     Args:
@@ -54,13 +54,13 @@ class Heads(NamedTuple):
     signatures: Integers
     unreadable: dict[str, str]
 
-    def taken(self, numbers: Integers) -> Heads:
+    def taken(self, numbers: Integers) -> SessionIndex:
         """Some of them, in this order."""
         if len(numbers) == len(self.names) and (np.diff(numbers) == 1).all():
             return self
         return self._replace(
             names=[self.names[number] for number in numbers.tolist()],
-            rows=row_cache.taken(self.rows, numbers),
+            rows=row_cache.select_rows(self.rows, numbers),
             signatures=self.signatures[numbers],
         )
 
@@ -73,13 +73,13 @@ def loads(data: bytes) -> Any:
         return json.loads(data)
 
 
-def columns(*, full: bool) -> list[Column]:
+def index_columns(*, full: bool) -> list[Column]:
     """The columns of the rows."""
     table = TABLES["sessions_df"].columns
     return [*(column for column in table if full or column.default), *_HIDDEN]
 
 
-def read_heads(directory: str, *, full: bool = False) -> Heads:
+def read_session_index(directory: str, *, full: bool = False) -> SessionIndex:
     """Reads the sessions of a results directory, those that have ended only once.
 
     Args:
@@ -89,15 +89,15 @@ def read_heads(directory: str, *, full: bool = False) -> Heads:
     Raises:
         ResultsDirError: If it can't be read.
     """
-    mine = columns(full=full)
+    mine = index_columns(full=full)
     dtypes = {column.name: column.dtype for column in mine if column.name != _PATH}
-    kept = Cache(directory, "sessions_full" if full else "sessions", dtypes)
+    kept = RowCache(directory, "sessions_full" if full else "sessions", dtypes)
     names = list(session_names(directory))
     found = kept.find(names)
-    fresh = _Fresh(directory, mine, full=full)
+    fresh = _SessionReader(directory, mine, full=full)
     fresh.read([(n, names[n]) for n in np.flatnonzero(found.source < 0).tolist()])
     took_s, new = fresh.took_s, fresh.frame()
-    rows, order = _ordered(found, fresh.numbers, new, names)
+    rows, order = _order_rows(found, fresh.numbers, new, names)
     names = [names[number] for number in order.tolist()]
     if full:
         paths = series([f"{directory}/{name}" for name in names], "string")
@@ -105,10 +105,10 @@ def read_heads(directory: str, *, full: bool = False) -> Heads:
     signatures = fresh.signatures()
     found.signatures[fresh.numbers] = signatures
     kept.save(fresh.index(order, signatures), new, took_s, everything=True)
-    return Heads(directory, names, rows, found.signatures[order], fresh.unreadable)
+    return SessionIndex(directory, names, rows, found.signatures[order], fresh.unreadable)
 
 
-class _Fresh:
+class _SessionReader:
     """Sessions that are read now.
 
     Args:
@@ -127,7 +127,7 @@ class _Fresh:
         self._stats: list[os.stat_result | None] = []  # None if it may change
         self._digests: list[str] = []
         self._usual: list[_Head] = []
-        self._odd = Builder(columns)
+        self._odd = TableBuilder(columns)
         self._began = time.perf_counter()
         self._settled_ns = files.settled_before_ns(files.now_ns())
 
@@ -136,7 +136,7 @@ class _Fresh:
         others = []
         for number, name in [] if self._full else sessions:
             read = head_bytes(f"{self._directory}/{name}/status.json")
-            head = _usual_head(read[0]) if read is not None else None
+            head = _decode_head(read[0]) if read is not None else None
             if head is None or read is None:
                 others.append((number, name))
                 continue
@@ -150,7 +150,7 @@ class _Fresh:
 
     def _read_odd(self, number: int, name: str) -> None:
         root = f"{self._directory}/{name}"
-        digest, settled, _ = row_cache.look(root, _RUNNER) if self._full else ("", True, 0)
+        digest, settled, _ = row_cache.digest_files(root, _RUNNER) if self._full else ("", True, 0)
         snapshot = read_session(root, tasks=False, loads=loads)
         row = session_row(snapshot, full=self._full)
         row[START] = int(max(-_FAR_S, min(_FAR_S, snapshot.count("start_time"))))
@@ -175,9 +175,9 @@ class _Fresh:
         odd = self._odd.frame()
         if not self._usual:
             return odd
-        lists = _usual_rows(self._names[: len(self._usual)], self._usual)
+        lists = _head_columns(self._names[: len(self._usual)], self._usual)
         usual = frame({c.name: array(lists[c.name], c.dtype) for c in self._columns})
-        return joined([usual, odd]) if len(odd) else usual
+        return concat_tables([usual, odd]) if len(odd) else usual
 
     def signatures(self) -> Integers:
         """Those of the status.json of each; `ABSENT` where it may still change."""
@@ -188,14 +188,14 @@ class _Fresh:
         made[made[:, 2] >= self._settled_ns] = ABSENT
         return made
 
-    def index(self, order: Integers, signatures: Integers) -> row_cache.Index:
+    def index(self, order: Integers, signatures: Integers) -> row_cache.CacheEntries:
         """Those that may be kept, in this order of all sessions."""
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
         rows = np.flatnonzero(signatures.any(axis=1))
         rows = rows[np.argsort(place[np.array(self.numbers, np.int64)[rows]])]
         at = rows.tolist()
-        return row_cache.Index(
+        return row_cache.CacheEntries(
             name=[self._names[row] for row in at],
             signature=signatures[rows],
             files=[_RUNNER if self._full else ""] * len(at),
@@ -224,13 +224,13 @@ class _Head(msgspec.Struct, gc=False):
     cost_usd: Any = None
 
 
-_HEADS = msgspec.json.Decoder(_Head)
+_HEAD_DECODER = msgspec.json.Decoder(_Head)
 
 
-def _usual_head(data: bytes) -> _Head | None:
+def _decode_head(data: bytes) -> _Head | None:
     """A head of a session of ours that has ended, if it is made as they all are."""
     try:
-        head = _HEADS.decode(data)
+        head = _HEAD_DECODER.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     start_s = head.start_time if type(head.start_time) is int else 0
@@ -238,7 +238,7 @@ def _usual_head(data: bytes) -> _Head | None:
     return head if usual and 0 <= head.duration_s < _FAR_S > abs(start_s) else None
 
 
-def _usual_rows(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
+def _head_columns(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
     """The columns of `session_row` of such sessions."""
     lists: dict[str, list[Any]] = {
         "session_id": [name[len(SESSION_PREFIX) :] for name in names],
@@ -262,21 +262,21 @@ def _usual_rows(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
     return lists
 
 
-def _ordered(
-    found: Found, numbers: list[int], new: pd.DataFrame, names: list[str]
+def _order_rows(
+    found: RowLocations, numbers: list[int], new: pd.DataFrame, names: list[str]
 ) -> tuple[pd.DataFrame, Integers]:
     """The rows of all sessions, the newest first, and the numbers of the sessions."""
     found.source[numbers] = len(found.tables)
     found.start[numbers] = range(len(numbers))
     tables = [*found.tables, new]
-    rows = joined([table for table in tables if len(table)] or [new])
+    rows = concat_tables([table for table in tables if len(table)] or [new])
     first = np.cumsum([0, *(len(table) for table in tables)])
     at = first[found.source] + found.start
-    order = _order(rows, at, names)
-    return row_cache.taken(rows, at[order]), order
+    order = _newest_first(rows, at, names)
+    return row_cache.select_rows(rows, at[order]), order
 
 
-def _order(rows: pd.DataFrame, at: Integers, names: list[str]) -> Integers:
+def _newest_first(rows: pd.DataFrame, at: Integers, names: list[str]) -> Integers:
     """The newest first, as `catalog.list_sessions` has them."""
     starts = rows[START].to_numpy("int64", na_value=0)[at]
     if len(np.unique(starts)) == len(starts):

@@ -7,10 +7,10 @@ import threading
 from collections import OrderedDict
 from typing import Any, BinaryIO, Generic, TypeVar
 
-from cpr_nb.frames.jsonl import Reading, pieces
+from cpr_nb.frames.jsonl import JsonlReader, read_pieces
 from cpr_nb.store.read import open_regular
 
-R = TypeVar("R", bound=Reading)
+R = TypeVar("R", bound=JsonlReader)
 
 _LIMIT_BYTES = 64 << 20
 #: What a stream takes beside what was read of it.
@@ -18,7 +18,7 @@ OVERHEAD_BYTES = 4096
 _MARK_BYTES = 64
 
 
-class Growing:
+class StreamCache:
     """What was read of streams, each for one table; the one used longest ago goes first.
 
     Args:
@@ -33,7 +33,7 @@ class Growing:
         self.lock = threading.RLock()  # held while a reading is read or used
         self.n_bytes = 0
         self._limit_bytes = limit_bytes
-        self._streams: OrderedDict[tuple[str, type[Reading]], _Stream[Any]] = OrderedDict()
+        self._streams: OrderedDict[tuple[str, type[JsonlReader]], _Stream[Any]] = OrderedDict()
 
     def read(self, path: str, make: type[R]) -> R:
         """Reads on in a stream; from its begin if it is another file than it was.
@@ -85,7 +85,7 @@ class _Stream(Generic[R]):
         """Reads what is new; whether the next call may go on from there."""
         file.seek(self.offset)
         self.reading.n_torn_bytes = 0
-        for piece in pieces(file):
+        for piece in read_pieces(file):
             if piece[-1] == ord("\n"):
                 self.reading.feed(piece)
                 self.offset += len(piece)
@@ -106,4 +106,4 @@ def _identity(file: BinaryIO) -> tuple[int, int]:
 
 
 #: Of this process.
-GROWING = Growing()
+STREAM_CACHE = StreamCache()

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, Required, TypedDict, TypeVar
 
 import msgspec
 
-from cpr_nb.frames.jsonl import Reading, pieces
-from cpr_nb.frames.stream_cache import Growing
+from cpr_nb.frames.jsonl import JsonlReader, read_pieces
+from cpr_nb.frames.stream_cache import StreamCache
 from cpr_nb.store.layout import attempt_of
 from cpr_nb.store.read import Snapshot, open_regular
 
-R = TypeVar("R", bound=Reading)
+R = TypeVar("R", bound=JsonlReader)
 
 
 class Problem(NamedTuple):
@@ -35,7 +35,7 @@ class Problem(NamedTuple):
         return f"{self.path}: {self.problem}"
 
 
-class View(NamedTuple):
+class TaskSelection(NamedTuple):
     """Those tasks of a session that a table is about.
 
     Args:
@@ -50,7 +50,7 @@ class View(NamedTuple):
     tasks: list[tuple[int, dict[str, Any]]]
     streams: dict[str, list[int]]
     problems: list[Problem]
-    growing: Growing | None = None
+    growing: StreamCache | None = None
 
     def ids(self, task: dict[str, Any]) -> dict[str, str]:
         """The columns that say which task it is."""
@@ -89,7 +89,7 @@ class View(NamedTuple):
             else:
                 reading = make()
                 with open_regular(path) as file:
-                    for piece in pieces(file):
+                    for piece in read_pieces(file):
                         reading.feed(piece)
                         each(reading)
         except OSError as error:
@@ -127,7 +127,7 @@ class _Event(TypedDict, total=False):
     total_cost_usd: Any
 
 
-class Events(Reading):
+class ObjectReader(JsonlReader):
     """What one stream says, from its events as objects: `feed_event` gets one after the other."""
 
     decoder = msgspec.json.Decoder(_Event)
@@ -146,7 +146,7 @@ class Events(Reading):
         raise NotImplementedError
 
 
-def streams_of(root: str) -> dict[str, list[int]]:
+def list_streams(root: str) -> dict[str, list[int]]:
     """The attempts that have a stream in a session's folder: task → their numbers, in order."""
     found: dict[str, list[int]] = {}
     try:

@@ -16,7 +16,7 @@ CONFIDENCE = 0.95
 _Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
-def summary(
+def summarize(
     results: pd.DataFrame,
     by: str | Sequence[str] | None,
     factors: Sequence[str],

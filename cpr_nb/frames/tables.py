@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cpr_nb.frames.columns import TIME, Column
 
 # Where a figure comes from.
-_STATUS, _ASKED, _RUNNER = "status.json", "session.json", "runner.json"
+_STATUS, _SPEC, _RUNNER = "status.json", "session.json", "runner.json"
 _STREAM, _FOLDER, _ANSWER = "stream", "folder", "task-<id>.txt"
 
 
@@ -98,7 +98,7 @@ TASKS = (
     *_IDS,
     Column("task_num", "Int64", "its number in the session, from 1", _STATUS),
     Column(
-        "prompt", "string", "its prompt; of a legacy session only the first 50 characters", _ASKED
+        "prompt", "string", "its prompt; of a legacy session only the first 50 characters", _SPEC
     ),
     Column("state", "task state", "what it does now", _STATUS),
     Column("outcome", "outcome", "how it ended; missing before", _STATUS),

@@ -8,27 +8,27 @@ from typing import Any
 
 import msgspec
 
-from cpr_nb.frames.builder import Builder
+from cpr_nb.frames.builder import TableBuilder
 from cpr_nb.frames.calls import call_rows, denial_rows
 from cpr_nb.frames.columns import Column
 from cpr_nb.frames.events import add_events
-from cpr_nb.frames.jsonl import Reading
+from cpr_nb.frames.jsonl import JsonlReader
 from cpr_nb.frames.session_rows import loads
-from cpr_nb.frames.streams import View
+from cpr_nb.frames.streams import TaskSelection
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.frames.usage import usage_rows
 from cpr_nb.model.events import content_blocks
 from cpr_nb.store.read import read_spec
 from cpr_nb.views.rows import task_row
 
-_ROWS: dict[str, Callable[[View], Iterator[dict[str, Any]]]] = {
+_ROWS: dict[str, Callable[[TaskSelection], Iterator[dict[str, Any]]]] = {
     "tool_calls_df": call_rows,
     "denials_df": denial_rows,
     "usage_df": usage_rows,
 }
 
 
-def columns_of(name: str, *, full: bool) -> list[Column]:
+def table_columns(name: str, *, full: bool) -> list[Column]:
     """The columns of a table."""
     return [column for column in TABLES[name].columns if full or column.default]
 
@@ -38,7 +38,7 @@ def needs_streams(name: str, *, full: bool) -> bool:
     return full or name != "tasks_df"
 
 
-def sources(name: str, view: View, *, full: bool) -> list[str]:
+def source_files(name: str, view: TaskSelection, *, full: bool) -> list[str]:
     """The files of which the rows are made, beside status.json: names in the session's folder.
 
     The folder itself, ``.``, is one of them where it matters which streams there are.
@@ -55,7 +55,7 @@ def sources(name: str, view: View, *, full: bool) -> list[str]:
     return found
 
 
-def add_session(builder: Builder, name: str, view: View, *, full: bool) -> None:
+def add_session(builder: TableBuilder, name: str, view: TaskSelection, *, full: bool) -> None:
     """Adds the rows of a session's tasks.
 
     Args:
@@ -73,23 +73,23 @@ def add_session(builder: Builder, name: str, view: View, *, full: bool) -> None:
             builder.add_rows(_ROWS[name](view))
 
 
-def _task_rows(view: View, *, full: bool) -> Iterator[dict[str, Any]]:
+def _task_rows(view: TaskSelection, *, full: bool) -> Iterator[dict[str, Any]]:
     asked = read_spec(view.snapshot.paths, loads).get("tasks")
     asked = asked if isinstance(asked, list) else []
     for index, task in view.tasks:
         mine = asked[index] if index < len(asked) else None
         prompt = mine.get("prompt") if isinstance(mine, dict) else None
         row = task_row(view.snapshot, task, prompt, streamed=False, full=full)
-        yield {**row, **_told(view, task)} if full else row
+        yield {**row, **_stream_columns(view, task)} if full else row
 
 
-def _told(view: View, task: dict[str, Any]) -> dict[str, Any]:
+def _stream_columns(view: TaskSelection, task: dict[str, Any]) -> dict[str, Any]:
     """What only the stream of a task's last attempt tells."""
     task_id, attempt = str(task.get("transaction_id", "")), task.get("attempts")
     if not isinstance(attempt, int) or attempt not in view.streams.get(task_id, ()):
         return {}
     quiet = view._replace(problems=[])  # the rest of the row is as good without
-    reading = quiet.read(task_id, attempt, TaskReading)
+    reading = quiet.read(task_id, attempt, TaskReader)
     return reading.told() if reading is not None else {}
 
 
@@ -107,7 +107,7 @@ class _Event(msgspec.Struct, gc=False):
     structured_output: Any = None
 
 
-class TaskReading(Reading):
+class TaskReader(JsonlReader):
     """What `tasks_df` takes from a stream."""
 
     decoder = msgspec.json.Decoder(_Event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cpr_nb.frames.streams import Events, View
+from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model import states
 from cpr_nb.model.events import TOKEN_FIELDS, integer, number, text_or_none, usage_tokens
 from cpr_nb.views.rows import task_state
@@ -53,7 +53,7 @@ class ModelUsage:
         if message.get("id") != self._counted.get(agent):
             self._counted[agent] = message.get("id")
             model = text_or_none(message.get("model")) or self._model
-            add_known(self.by_model, model, usage_tokens(message.get("usage")))
+            add_figures(self.by_model, model, usage_tokens(message.get("usage")))
 
     def _take_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")
@@ -61,7 +61,7 @@ class ModelUsage:
         told = result.get("modelUsage") if grows else since_last
         new: dict[str | None, _Figures] = {}
         if isinstance(told, dict) and told:
-            new.update({model: _figures_of(figures) for model, figures in told.items()})
+            new.update({model: _parse_figures(figures) for model, figures in told.items()})
         elif since_last == {}:
             new[self._model] = dict.fromkeys(FIGURES, 0)
         else:
@@ -85,7 +85,7 @@ class ModelUsage:
             before[name] = None if old is None or new is None else old + new
 
 
-def _figures_of(told: object) -> _Figures:
+def _parse_figures(told: object) -> _Figures:
     if not isinstance(told, dict):
         return {}
     figures: _Figures = {name: integer(told.get(key)) for name, (key, _) in TOKEN_FIELDS.items()}
@@ -93,7 +93,7 @@ def _figures_of(told: object) -> _Figures:
     return figures
 
 
-def add_known(
+def add_figures(
     sums: dict[str | None, _Figures], model: str | None, figures: Mapping[str, float | None]
 ) -> None:
     """Adds what is known to a model's figures."""
@@ -103,7 +103,7 @@ def add_known(
             mine[name] = (mine.get(name) or 0) + value
 
 
-class UsageReading(Events):
+class UsageReader(ObjectReader):
     """What each model has used in the attempt of a stream."""
 
     def __init__(self) -> None:
@@ -115,21 +115,21 @@ class UsageReading(Events):
         self.usage.feed(event)
 
 
-def usage_rows(view: View) -> Iterator[dict[str, Any]]:
+def usage_rows(view: TaskSelection) -> Iterator[dict[str, Any]]:
     """A row a task and a model."""
     for _, task in view.tasks:
         used: dict[str | None, _Figures] = {}
-        for _attempt, reading in view.attempts(task, UsageReading):
+        for _attempt, reading in view.attempts(task, UsageReader):
             for model, figures in reading.usage.by_model.items():
-                add_known(used, model, figures)
+                add_figures(used, model, figures)
         if task_state(task)[0] == states.ENDED:
-            used = _shared_out(task, used)
+            used = _share_out_figures(task, used)
         for model, figures in used.items():
             if any(value is not None for value in figures.values()):
                 yield {**view.ids(task), "model": model, **figures}
 
 
-def _shared_out(
+def _share_out_figures(
     task: dict[str, Any], used: Mapping[str | None, _Figures]
 ) -> dict[str | None, _Figures]:
     """The figures of an ended task, shared out among its models."""

@@ -9,13 +9,13 @@ from cpr_nb.handles.control import SessionControl
 from cpr_nb.model.errors import CprError
 
 if TYPE_CHECKING:
-    from cpr_nb.display.session_widget import Asked
+    from cpr_nb.display.session_widget import ActionResult
 
 
 def on_click(
     open_session: Callable[[str], SessionControl], root: str, verb: str, task_id: str
-) -> Asked:
-    """Does what a button says, as the command of that name does.
+) -> ActionResult:
+    """Does the action of a button, as the command of that name does.
 
     Args:
         open_session: Opens a session by its folder.
@@ -24,28 +24,28 @@ def on_click(
         task_id: The id of the task; empty for the whole session.
 
     Returns:
-        What the view says of it.
+        What the view shows.
     """
-    from cpr_nb.display.session_widget import Asked
+    from cpr_nb.display.session_widget import ActionResult
 
     session = open_session(root)
     try:
         if verb == "retry":
             retried = session.retry(fresh=True)  # a click always starts a new session
-            return Asked(
-                "Runs again as a new session, below:",
+            return ActionResult(
+                "Running again in a new session, below:",
                 f'cpr.attach("{retried.id[:8]}")',
                 str(retried.path),
             )
         if verb == "pause":
             session.pause()
-            return Asked("Paused: running tasks continue, no more are started.")
+            return ActionResult("Paused: running tasks continue, no more are started.")
         if verb == "resume":
             session.resume()
-            return Asked("Resumed.")
+            return ActionResult("Resumed.")
         if verb == "cancel":
             target = session.task(task_id) if task_id else session
-            return Asked("Cancelled." if target.cancel() else "It had ended already.")
+            return ActionResult("Cancelled." if target.cancel() else "It has already ended.")
     except (CprError, OSError) as error:
-        return Asked(str(error), bad=True)
-    return Asked(f"unknown action: {verb}", bad=True)
+        return ActionResult(str(error), bad=True)
+    return ActionResult(f"unknown action: {verb}", bad=True)

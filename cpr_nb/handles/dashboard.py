@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from cpr_nb.handles.buttons import on_click
 from cpr_nb.handles.session import Session
+from cpr_nb.model.public import public
 from cpr_nb.store import catalog
 
 if TYPE_CHECKING:
     from cpr_nb.display.dashboard import Dashboard
 
 
+@public
 def dashboard(results_dir: str | os.PathLike[str] | None = None) -> Dashboard:
     """All sessions of the results directory, live in a notebook; a click opens one.
 

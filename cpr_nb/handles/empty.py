@@ -76,13 +76,13 @@ class NoSession:
 
     def summary(self, by: object = None) -> pd.DataFrame:
         """A summary without groups."""
-        from cpr_nb.frames.summary import summary
+        from cpr_nb.frames.summary import summarize
 
-        return summary(self.tasks_df(), None, (), None)[:0]
+        return summarize(self.tasks_df(), None, (), None)[:0]
 
     def tasks_df(self, *, full: bool = False) -> pd.DataFrame:
         """A table of tasks without rows."""
-        from cpr_nb.frames.queries import of_tasks
+        from cpr_nb.frames.queries import build_task_table
 
-        table: pd.DataFrame = of_tasks("tasks_df", [], full=full)
+        table: pd.DataFrame = build_task_table("tasks_df", [], full=full)
         return table

@@ -10,6 +10,7 @@ from cpr_nb.handles.session import Session
 from cpr_nb.launching.plan import dry_rows, plan_variants
 from cpr_nb.launching.reuse import pop_reuse
 from cpr_nb.model.inputs import slash_warnings
+from cpr_nb.model.public import public
 
 if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
@@ -38,6 +39,7 @@ def launch(
 ) -> list[dict[str, Any]]: ...
 
 
+@public
 def launch(
     prompts: Iterable[Any],
     *,
@@ -110,6 +112,7 @@ def map(
 ) -> list[dict[str, Any]]: ...
 
 
+@public
 def map(  # users expect this name, and nothing here needs the builtin
     template: Template,
     df: DataFrame,

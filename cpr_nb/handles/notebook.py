@@ -52,9 +52,9 @@ class NotebookView(SessionControl):
             raise NotImplementedError  # IPython then takes the text, or the card below
 
     def _repr_html_(self) -> str:
-        from cpr_nb.display.cards import card
-        from cpr_nb.display.session_model import Pane
+        from cpr_nb.display.cards import SHOW_HINT, session_card
+        from cpr_nb.display.session_model import SessionModel
 
-        pane = Pane(self.refresh().snapshot.paths.root)
-        pane.look()
-        return card(pane, after=", s.show() opens the outputs")
+        model = SessionModel(self.refresh().snapshot.paths.root)
+        model.refresh()
+        return session_card(model, SHOW_HINT)

@@ -42,13 +42,13 @@ class SessionResults(SessionTasks):
             >>> out = cpr.attach("3f2a").results_df()  # doctest: +SKIP
             >>> out[out.severity == "high"]  # doctest: +SKIP
         """
-        from cpr_nb.frames.results import results, with_score
+        from cpr_nb.frames.results import add_score, build_results
 
         snapshot = self.refresh().snapshot
         if snapshot.state == states.UNREADABLE:
             raise SessionNotUsable(f"can't read {snapshot.paths.root}: {snapshot.problem}")
-        table = results(snapshot, self.rows_frame(), flatten=flatten)
-        return table if self._score is None else with_score(table, *self._score)
+        table = build_results(snapshot, self.rows_frame(), flatten=flatten)
+        return table if self._score is None else add_score(table, *self._score)
 
     def score(self, function: Callable[[pd.Series[Any]], Any], name: str = "score") -> pd.DataFrame:
         """Scores each row that has ended with a function of yours; `results_df` then has the score.
@@ -99,10 +99,10 @@ class SessionResults(SessionTasks):
             >>> s = cpr.launch(["…"], vary={"model": ["sonnet", "opus"]})  # doctest: +SKIP
             >>> s.wait().summary(by="model")  # doctest: +SKIP
         """
-        from cpr_nb.frames.summary import summary
+        from cpr_nb.frames.summary import summarize
 
         score = None if self._score is None else self._score[0]
-        return summary(self.results_df(), by, self._factors(), score)
+        return summarize(self.results_df(), by, self._factors(), score)
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}

@@ -9,9 +9,11 @@ from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.results import SessionResults
 from cpr_nb.handles.tables import SessionTables
+from cpr_nb.model.public import public
 from cpr_nb.store import catalog
 
 
+@public
 class Session(SessionBranches, SessionResults, SessionCharts, SessionTables, NotebookView):
     """A handle on a session, also one that claude-parallel-runner.pl wrote.
 
@@ -29,6 +31,7 @@ class Session(SessionBranches, SessionResults, SessionCharts, SessionTables, Not
     """
 
 
+@public
 def attach(session: str, results_dir: str | os.PathLike[str] | None = None) -> Session:
     """Opens an existing session: from another kernel, another day, or a legacy one.
 

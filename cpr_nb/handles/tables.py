@@ -21,9 +21,9 @@ class SessionTables(SessionTasks):
     """
 
     def _table(self, name: str, **options: Any) -> Any:
-        from cpr_nb.frames.queries import of_tasks
+        from cpr_nb.frames.queries import build_task_table
 
-        return of_tasks(name, [self.refresh().snapshot], **options)
+        return build_task_table(name, [self.refresh().snapshot], **options)
 
     @overload
     def sessions_df(self, *, full: bool = ..., strict: Literal[True] = ...) -> DataFrame: ...
@@ -31,9 +31,9 @@ class SessionTables(SessionTasks):
     def sessions_df(self, *, full: bool = ..., strict: Literal[False]) -> _WithProblems: ...
     def sessions_df(self, *, full: bool = False, strict: bool = True) -> Any:
         """This session as a table of one row."""
-        from cpr_nb.frames.queries import of_session
+        from cpr_nb.frames.queries import build_session_table
 
-        return of_session(self.refresh().snapshot, full=full, strict=strict)
+        return build_session_table(self.refresh().snapshot, full=full, strict=strict)
 
     @overload
     def tasks_df(
@@ -58,9 +58,9 @@ class SessionTables(SessionTasks):
         table, problems = self._table("tasks_df", states=states, full=full, strict=False)
         if strict and problems:
             return self._table("tasks_df", states=states, full=full, strict=True)
-        from cpr_nb.frames.results import with_factors
+        from cpr_nb.frames.results import add_factors
 
-        table = with_factors(table, self.refresh().snapshot)
+        table = add_factors(table, self.refresh().snapshot)
         return table if strict else (table, problems)
 
     @overload

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cpr_nb.handles.task_output import TaskOutput
 from cpr_nb.model import errors, states
+from cpr_nb.model.public import public
 from cpr_nb.store import requests
 
 if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
     from cpr_nb.frames.streams import Problem
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.rerun import RerunTask
+    from cpr_nb.launching.rerun_tasks import RerunTask
 
     _WithProblems = tuple[DataFrame, list[Problem]]
 
@@ -25,6 +26,7 @@ _ERRORS = {
 }
 
 
+@public
 class Task(TaskOutput):
     """A handle on one task. It is a view: dropping it never touches the work.
 
@@ -34,6 +36,11 @@ class Task(TaskOutput):
         session: The session.
         index: The task's number, from 0.
     """
+
+    @property
+    def session(self) -> Session:
+        """Its session."""
+        return self._session  # type: ignore[return-value]  # every handle is a Session
 
     # -- as concurrent.futures --------------------------------------------------------------
 
@@ -150,7 +157,7 @@ class Task(TaskOutput):
             prompt: What to say in its conversation; None to run it from its beginning.
             template: What the prompt was made from; default the prompt.
         """
-        from cpr_nb.launching.rerun import RerunTask
+        from cpr_nb.launching.rerun_tasks import RerunTask
 
         return RerunTask(self._session.rerun_source(), self._index, prompt, template)
 
@@ -178,17 +185,19 @@ class Task(TaskOutput):
         return self._table("tool_calls_df", full=full, strict=strict)
 
     def _table(self, name: str, **options: Any) -> Any:
-        from cpr_nb.frames.queries import of_tasks
+        from cpr_nb.frames.queries import build_task_table
 
-        return of_tasks(name, [self._session.refresh().snapshot], index=self._index, **options)
+        return build_task_table(
+            name, [self._session.refresh().snapshot], index=self._index, **options
+        )
 
     def _repr_html_(self) -> str:
         from cpr_nb.display.cards import task_card
         from cpr_nb.display.row_deltas import task_row, title_of
-        from cpr_nb.views.current_activity import Doing
+        from cpr_nb.views.current_activity import ActivityFollower
 
         snapshot = self._session.refresh().snapshot
-        activity = Doing(snapshot.paths, str(snapshot.head.get("cwd", "")))
+        activity = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
         return task_card(
             self.fields, task_row(self._index, self.fields, title_of(self.prompt), activity)
         )

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cpr_nb.handles.core import SessionCore
 from cpr_nb.model import states
-
-if TYPE_CHECKING:
-    from cpr_nb.handles.session import Session
 
 
 class TaskStatus:
@@ -23,11 +20,6 @@ class TaskStatus:
     def __init__(self, session: SessionCore, index: int) -> None:
         self._session = session
         self._index = index
-
-    @property
-    def session(self) -> Session:
-        """Its session."""
-        return self._session  # type: ignore[return-value]  # every handle is a Session
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -109,7 +101,7 @@ class TaskStatus:
     @property
     def stream_path(self) -> Path:
         """The stream-json of its last attempt."""
-        return Path(self._session.paths.stream(self.id, self.attempts))
+        return Path(self._session.paths.newest_stream(self.fields))
 
     def __repr__(self) -> str:
         what = self.outcome or self.state

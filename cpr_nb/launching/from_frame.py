@@ -39,9 +39,9 @@ def plan_map(
         ClaudeNotFound: If there is no CLI.
     """
     frame = mapping.check_frame(df).copy()
-    columns = mapping.option_columns(options, frame)
+    columns = mapping.pop_option_columns(options, frame)
     factors = combinations(vary, repeats, [*options, *columns])
-    elements = list(mapping.elements(template, frame, columns, factors))
+    elements = list(mapping.build_elements(template, frame, columns, factors))
     labels = [label for _, _, label in elements]
     tasks = check_tasks((element for element, _, _ in elements), label=labels)
     for task, (_, origin, _) in zip(tasks, elements, strict=True):

@@ -19,7 +19,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
 from cpr_nb.store.read import Snapshot, read_json, read_session
-from cpr_nb.views.lineage import earlier, steps
+from cpr_nb.views.lineage import ancestors, linked_tasks
 
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
@@ -114,11 +114,12 @@ def _matching_tasks(snapshot: Snapshot, plan: LaunchPlan) -> list[int] | None:
     if not plan.parents:
         return list(range(n_tasks)) if n_tasks == len(plan.tasks) else None
     by_origin = {
-        (step.parent, step.asked.get("said")): index for index, step in enumerate(steps(snapshot))
+        (step.parent, step.spec.get("said")): index
+        for index, step in enumerate(linked_tasks(snapshot))
     }
-    ancestors = earlier(str(Path(snapshot.paths.root).parent), plan.parents)
+    origins = ancestors(str(Path(snapshot.paths.root).parent), plan.parents)
     indices = []
-    for parents, task in zip(ancestors, plan.tasks, strict=True):
+    for parents, task in zip(origins, plan.tasks, strict=True):
         keys = [(ids, task.origin.get("said")) for ids in parents]
         matches = [by_origin[key] for key in keys if key in by_origin]
         if not matches:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Text(str):
-    """A text that a notebook shows as it is, not quoted."""
+    """A text that a notebook shows without quotes."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class Text(str):
 
 
 class Results(list[dict[str, Any]]):
-    """What tasks answered: a dictionary a task, as of ``cpr results --json``.
+    """What tasks answered: one dictionary per task, as in ``cpr results --json``.
 
     Args:
         rows: The dictionaries.
@@ -49,32 +49,32 @@ class Results(list[dict[str, Any]]):
         printer.text(self.text)
 
 
-def answer(
+def run_command(
     shell: InteractiveShell, name: str, args: Namespace, cell: str | None, names: Mapping[str, Any]
 ) -> Any:
-    """Does what a sub-command does, and returns its object.
+    """Runs a sub-command and returns its object.
 
     Args:
-        shell: The shell that shows it.
+        shell: The shell that shows the object.
         name: The sub-command.
         args: Its arguments.
         cell: The prompts in the cell, if there is one.
         names: What ``{name}`` in a prompt stands for.
 
     Returns:
-        The object; None where the sub-command prints a text.
+        The object; None if the sub-command prints a text.
     """
     if name == "run":
         return _start(shell, run.plan(*_tasks(args, cell, names), args), args)
     if getattr(args, "json", False) and name != "retry":
         return json.loads(_printed(name, args))
-    if name in _ANSWERS:
-        return _ANSWERS[name](shell, args)
+    if name in _HANDLERS:
+        return _HANDLERS[name](shell, args)
     _module(name).run(args)
     return None
 
 
-def printed_by_main(name: str) -> None:
+def print_main(name: str) -> None:
     """Prints the help or the version, as the command does."""
     from cpr_nb.cli.main import main
 
@@ -86,13 +86,13 @@ def _module(name: str) -> Any:
 
 
 def _printed(name: str, args: Namespace) -> str:
-    """What the command would print."""
+    """Returns what the command would print."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         _module(name).run(args)
     return out.getvalue()
 
 
-# -- sessions that start or go on -----------------------------------------------------------
+# -- sessions that start or continue --------------------------------------------------------
 
 
 def _tasks(
@@ -109,7 +109,7 @@ def _retry(shell: InteractiveShell, args: Namespace) -> Any:
 
 def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any:
     if args.verbose or args.dry_run:
-        run.tell_plan(planned, args)
+        run.print_plan(planned, args)
     if args.dry_run:
         return None
     from cpr_nb.handles.session import Session
@@ -123,7 +123,7 @@ def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any
         print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
     if args.wait:
         _wait(shell, session, quiet=args.json)
-    return run.told(session, planned) if args.json else session
+    return run.launch_json(session, planned) if args.json else session
 
 
 def _resume(shell: InteractiveShell, args: Namespace) -> Any:
@@ -142,7 +142,7 @@ def _resume(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> None:
-    """Shows a session until it ends. An interrupt ends that, and not the session."""
+    """Shows a session until it ends. An interrupt ends the wait, not the session."""
     if not (quiet or _in_notebook(shell)):
         common.finish(session)
         return
@@ -152,7 +152,7 @@ def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> 
         session.wait()
     except KeyboardInterrupt:
         short = session.id[:8]
-        common.note(f"the session goes on: %cpr watch {short}, %cpr cancel {short}")
+        common.note(f"the session keeps running: %cpr watch {short}, %cpr cancel {short}")
 
 
 def _in_notebook(shell: InteractiveShell) -> bool:
@@ -160,21 +160,21 @@ def _in_notebook(shell: InteractiveShell) -> bool:
 
 
 def _show(shell: InteractiveShell, session: Session) -> None:
-    """Shows a session now, and not once more if it is the value of the cell."""
+    """Shows a session now, and not again if it is the value of the cell."""
     from IPython.core import display_functions
 
     show: Any = display_functions.display
     show(session)
 
     def show_nothing() -> None:
-        """It stands above."""
+        """Shows nothing: the session is shown above."""
 
-    def forget(*_: Any) -> None:
+    def restore(*_: Any) -> None:
         session.__dict__.pop("_ipython_display_", None)
-        shell.events.unregister("post_run_cell", forget)
+        shell.events.unregister("post_run_cell", restore)
 
     session.__dict__["_ipython_display_"] = show_nothing
-    shell.events.register("post_run_cell", forget)
+    shell.events.register("post_run_cell", restore)
 
 
 # -- reading --------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def _list(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _status(shell: InteractiveShell, args: Namespace) -> Any:
-    if not _in_notebook(shell):  # a session's text there is but one line
+    if not _in_notebook(shell):  # a session's text there is only one line
         print(_printed("status", args), end="")
     return common.open_session(args)
 
@@ -203,9 +203,9 @@ def _watch(shell: InteractiveShell, args: Namespace) -> Any:
 def _results(shell: InteractiveShell, args: Namespace) -> Any:
     session = common.open_session(args)
     tasks = session.tasks if args.task is None else [session.task(args.task)]
-    lines = [line for task in tasks for line in results.lines(session, task)]
+    lines = [line for task in tasks for line in results.task_lines(session, task)]
     text = strip_controls("\n".join(lines).rstrip())
-    return Results([results.row(task) for task in tasks], text)
+    return Results([results.task_json(task) for task in tasks], text)
 
 
 def _logs(shell: InteractiveShell, args: Namespace) -> Any:
@@ -224,12 +224,12 @@ def _merge(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _clean(shell: InteractiveShell, args: Namespace) -> Any:
-    from cpr_nb.cli.commands.clean import cleaned
+    from cpr_nb.cli.commands.clean import clean_sessions
 
-    return cleaned(args)
+    return clean_sessions(args)
 
 
-_ANSWERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
+_HANDLERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
     "clean": _clean,
     "list": _list,
     "logs": _logs,

@@ -1,4 +1,4 @@
-"""What a task does now, from its stream: the current tool, the last words, a retry."""
+"""Events in words for people, and what a task does now: its tool, its last text, a retry."""
 
 from __future__ import annotations
 
@@ -28,6 +28,44 @@ def tool_target(tool_input: object) -> str:
     return ""
 
 
+def retry_text(event: dict[str, Any]) -> str:
+    """What an ``api_retry`` event says.
+
+    Example:
+        >>> retry_text({"error_status": 429, "attempt": 1, "retry_delay_ms": 5000})
+        'API answered 429, retry 1 in 5 s'
+    """
+    status, error = event.get("error_status"), event.get("error")
+    if integer(status) is None:
+        status = error if isinstance(error, str) else "error"
+    delay_ms = number(event.get("retry_delay_ms"))
+    delay = f" in {delay_ms / 1000:.0f} s" if delay_ms else ""
+    return one_line(f"API answered {status}, retry {event.get('attempt')}{delay}")
+
+
+def denial_text(event: dict[str, Any]) -> str:
+    """What a ``permission_denied`` event says.
+
+    Example:
+        >>> denial_text({"tool_name": "Bash", "message": "not allowed"})
+        'Bash: not allowed'
+    """
+    return f"{event.get('tool_name')}: {one_line(str(event.get('message', '')), 160)}"
+
+
+def result_text(block: dict[str, Any]) -> str:
+    r"""The text of a ``tool_result`` block.
+
+    Example:
+        >>> result_text({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]})
+        'a\nb'
+    """
+    content = block.get("content")
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
 class Activity:
     """Follows one task's events; `now` is one line about what it does.
 
@@ -44,15 +82,15 @@ class Activity:
     def __init__(self, cwd: str = "") -> None:
         self._cwd = cwd.rstrip("/") + "/" if cwd else ""
         self._open: dict[str, tuple[str, str, str]] = {}
-        self._started = False
-        self._words = ""
+        self._has_started = False
+        self._text = ""
         self._retry = ""
         self.n_tool_calls = 0
         self.n_denials = 0
 
     def feed(self, event: dict[str, Any]) -> None:
         """Takes one event of the stream, in order."""
-        self._started = True
+        self._has_started = True
         kind = event.get("type")
         if kind == "assistant":
             self._retry = ""
@@ -62,27 +100,25 @@ class Activity:
                 if block.get("type") == "tool_result":
                     self._open.pop(str(block.get("tool_use_id")), None)
         elif kind == "system" and event.get("subtype") == "api_retry":
-            self._retry = _retry_line(event)
+            self._retry = retry_text(event)
         elif kind == "system" and event.get("subtype") == "permission_denied":
             self.n_denials += 1
 
     def _feed_assistant(self, event: dict[str, Any]) -> None:
-        at = event.get("timestamp")
+        timestamp = event.get("timestamp")
         for block in content_blocks(event):
             if block.get("type") == "tool_use":
-                name, target = (
-                    one_line(str(block.get("name", "")), 80),
-                    tool_target(block.get("input")),
-                )
+                name = one_line(str(block.get("name", "")), 80)
+                target = tool_target(block.get("input"))
                 self._open[str(block.get("id"))] = (
                     name,
                     target.removeprefix(self._cwd),
-                    at if isinstance(at, str) else "",
+                    timestamp if isinstance(timestamp, str) else "",
                 )
                 self.n_tool_calls += 1
-        words = text_blocks(event)
-        if words:
-            self._words = one_line(words[-1], 200)
+        texts = text_blocks(event)
+        if texts:
+            self._text = one_line(texts[-1], 200)
 
     @property
     def tool_running(self) -> bool:
@@ -96,18 +132,10 @@ class Activity:
 
     @property
     def now(self) -> str:
-        """One line: the retry that it waits for, else its tool, else its last words."""
+        """One line: the retry that it waits for, else its tool, else its last text."""
         if self._retry:
             return self._retry
         if self._open:
             name, target, _ = next(reversed(self._open.values()))
             return f"{name} {target}".strip()
-        return self._words or ("thinking" if self._started else "starting")
-
-
-def _retry_line(event: dict[str, Any]) -> str:
-    status, error = event.get("error_status"), event.get("error")
-    why = status if integer(status) is not None else (error if isinstance(error, str) else "error")
-    delay_ms = number(event.get("retry_delay_ms"))
-    wait = f", waits {delay_ms / 1000:.0f} s" if delay_ms else ""
-    return one_line(f"API answered {why}{wait} (retry {event.get('attempt')})")
+        return self._text or ("thinking" if self._has_started else "starting")

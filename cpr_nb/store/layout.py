@@ -5,6 +5,10 @@ Paths are plain strings: the runner loads this module, and ``pathlib`` would cos
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 SESSION_PREFIX = "session-"
 #: A session's folder bears this prefix until it is complete, so that no reader sees half.
 NEW_PREFIX = ".new-session-"
@@ -84,6 +88,20 @@ class SessionPaths:
     def stream(self, task_id: str, attempt: int = 1) -> str:
         """Stream-json as the CLI wrote it."""
         return f"{self.root}/task-{task_id}{_suffix(attempt)}.jsonl"
+
+    def newest_stream(self, task: dict[str, Any]) -> str:
+        """The stream of a task's newest attempt.
+
+        Args:
+            task: Its fields in status.json.
+
+        Example:
+            >>> SessionPaths("/r/session-1").newest_stream({"transaction_id": "a", "attempts": 2})
+            '/r/session-1/task-a@2.jsonl'
+        """
+        attempts = task.get("attempts")
+        task_id = str(task.get("transaction_id", ""))
+        return self.stream(task_id, attempts if isinstance(attempts, int) else 1)
 
     def stderr(self, task_id: str, attempt: int = 1) -> str:
         """What the CLI wrote to stderr; removed when empty."""

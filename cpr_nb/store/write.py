@@ -7,7 +7,6 @@ import os
 from array import array
 
 from cpr_nb.model import record
-from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -173,6 +172,8 @@ def create_session(
         remove_session(made)
         if not isinstance(error, OSError):  # such as Ctrl-C
             raise
+        from cpr_nb.model.errors import ResultsDirError  # the runner has no use for it
+
         raise ResultsDirError(
             f"can't write to the results directory {results_dir}: {error.strerror or error}"
         ) from error

@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: State or outcome → its symbol and its tone: told by shape and word, a colour only helps.
-LOOKS = {
+#: State or outcome → its symbol and tone. Shape and word say it; the colour only helps.
+STATE_STYLES = {
     states.SUCCEEDED: ("✓", "ok"),
     states.FAILED: ("✕", "bad"),
     states.TIMED_OUT: ("✕", "bad"),
@@ -32,7 +32,7 @@ LOOKS = {
     states.STALE: ("?", "warn"),
     states.UNREADABLE: ("?", "warn"),
 }
-#: The counters of a session, in the order of its bar; those that are shown when they are 0 too.
+#: The counters of a session, in the order of its bar, and those that are shown at 0, too.
 COUNTERS = (
     states.SUCCEEDED,
     states.FAILED,
@@ -44,8 +44,18 @@ COUNTERS = (
 ALWAYS_SHOWN = (states.SUCCEEDED, states.RUNNING, states.PENDING)
 
 
+def plural(count: int, noun: str) -> str:
+    """Returns a number and its noun.
+
+    Example:
+        >>> plural(1, "task"), plural(2, "task")
+        ('1 task', '2 tasks')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def clock(duration_s: float | None) -> str:
-    """A duration: 0:07, 6:20, 1:12:04.
+    """Returns a duration as text: 0:07, 6:20, 1:12:04.
 
     Example:
         >>> clock(380)
@@ -59,7 +69,7 @@ def clock(duration_s: float | None) -> str:
 
 
 def usd(cost_usd: object) -> str:
-    """A cost; it is always the CLI's own estimate.
+    """Returns a cost as text; it is always the CLI's own estimate.
 
     Example:
         >>> usd(0.912)
@@ -72,29 +82,27 @@ def usd(cost_usd: object) -> str:
 
 
 def cost(head: dict[str, Any]) -> str:
-    """What a session or task has cost, and what of it is not known.
+    """Returns what a session or task has cost, and of how many attempts the cost is unknown.
 
     Example:
         >>> cost({"cost_usd": 0.912, "n_unknown_costs": 2})
-        'USD 0.91 estimate and 2 attempts that ended before they told their cost'
+        'USD 0.91 estimate, cost of 2 attempts unknown'
     """
     known, n_unknown = usd(head.get("cost_usd")), head.get("n_unknown_costs")
     if not isinstance(n_unknown, int) or not n_unknown:
         return known
-    attempts = "an attempt" if n_unknown == 1 else f"{n_unknown} attempts"
-    unknown = f"{attempts} that ended before {'it' if n_unknown == 1 else 'they'} told "
-    unknown += "its cost" if n_unknown == 1 else "their cost"
-    return f"{known} and {unknown}" if known else f"{unknown}"
+    unknown = f"cost of {plural(n_unknown, 'attempt')} unknown"
+    return f"{known}, {unknown}" if known else unknown
 
 
-def tokens(head: dict[str, Any]) -> int:
-    """All tokens of a session or task."""
+def total_tokens(head: dict[str, Any]) -> int:
+    """Returns all tokens of a session or task."""
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     return sum(value for name in names if isinstance(value := head.get(name), int))
 
 
 def short_count(count: int) -> str:
-    """A large number in three figures or so.
+    """Returns a large number in about three digits.
 
     Example:
         >>> short_count(412_345)
@@ -107,28 +115,29 @@ def short_count(count: int) -> str:
 
 
 def short_path(path: str) -> str:
-    """A path with ``~`` for the home folder."""
+    """Returns a path with ``~`` for the home folder."""
     home = os.path.expanduser("~")
     return f"~{path.removeprefix(home)}" if path.startswith(home + "/") else path
 
 
 def figures(snapshot: Snapshot) -> list[str]:
-    """Cost, tokens, time, how long it will take, how many at once: those that are known."""
+    """Returns cost, tokens, duration, time left and running tasks: those that are known."""
     head = snapshot.head
-    n_tokens = tokens(head)
-    told = [
+    n_tokens = total_tokens(head)
+    texts = [
         cost(head),
         f"{short_count(n_tokens)} tokens" if n_tokens else "",
         clock(session_duration_s(snapshot)),
     ]
     if snapshot.state == states.RUNNING:
-        limit = head.get("max_parallel") or "all"
-        told += [_left(snapshot), f"{snapshot.count('n_running')} of {limit} at once"]
-    return [figure for figure in told if figure]
+        limit = head.get("max_parallel")
+        of_limit = f" of {limit}" if limit else ""
+        texts += [_time_left(snapshot), f"{snapshot.count('n_running')}{of_limit} at once"]
+    return [text for text in texts if text]
 
 
-def _left(snapshot: Snapshot) -> str:
-    """How long it will take, once enough tasks have ended to say so."""
+def _time_left(snapshot: Snapshot) -> str:
+    """Returns about how long it will take, once two tasks have succeeded."""
     ended = [
         task_duration_s(task) or 0.0
         for task in snapshot.tasks or ()
@@ -142,14 +151,16 @@ def _left(snapshot: Snapshot) -> str:
     return f"about {left_s / 60:.0f} min left" if left_s > 90 else f"about {left_s:.0f} s left"
 
 
-def on_one_line(snapshot: Snapshot) -> str:
-    """A session as a handle on it is printed."""
+def session_line(snapshot: Snapshot) -> str:
+    """Returns a session as its handle is printed."""
     head = snapshot.head
     name = f" {head['name']}" if head.get("name") else ""
     counts = ", ".join(
-        f"{snapshot.count(f'n_{word}')} {word}" for word in COUNTERS if snapshot.count(f"n_{word}")
+        f"{snapshot.count(f'n_{state}')} {state}"
+        for state in COUNTERS
+        if snapshot.count(f"n_{state}")
     )
     cost_usd = head.get("cost_usd")
     spent = f", USD {cost_usd:.2f} estimate" if isinstance(cost_usd, int | float) else ""
-    what = f"{snapshot.session_id[:8]}{name} {snapshot.state}"
-    return f"<Session {what}: {head.get('total', 0)} tasks, {counts}{spent}>"
+    session = f"{snapshot.session_id[:8]}{name} {snapshot.state}"
+    return f"<Session {session}: {plural(head.get('total', 0), 'task')}, {counts}{spent}>"

@@ -1,4 +1,4 @@
-"""What goes on from a session's tasks: their retries and follow-ups, and theirs in turn."""
+"""The retries and follow-ups of a session's tasks, and those of theirs in turn."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cpr_nb.views.rows import task_state
 Ids = tuple[str, str]
 
 
-class Step(NamedTuple):
-    """One task of a session, with all that is known of it.
+class LinkedTask(NamedTuple):
+    """One task of a session, with its link to the task that it continues.
 
     Args:
         snapshot: The session.
-        task: What status.json says of the task.
-        asked: What session.json says of it.
+        task: The task's fields in status.json.
+        spec: The task's entry in session.json.
         options: The options of its session.
     """
 
     snapshot: Snapshot
     task: dict[str, Any]
-    asked: dict[str, Any]
+    spec: dict[str, Any]
     options: dict[str, Any]
 
     @property
@@ -38,118 +38,119 @@ class Step(NamedTuple):
 
     @property
     def is_follow_up(self) -> bool:
-        """Whether it goes on with another task's conversation, and asks something else."""
-        return bool(self.asked.get("is_follow_up"))
+        """Whether it continues another task's conversation with another question."""
+        return bool(self.spec.get("is_follow_up"))
 
     @property
-    def answers_anew(self) -> bool:
-        """Whether its answer may stand for that of the task it goes on from.
+    def can_replace_answer(self) -> bool:
+        """Whether its answer may replace that of the task that it continues.
 
-        A retry's does. A follow-up's only where it was asked for an answer of a schema.
+        A retry's may. A follow-up's may only if it was asked for an answer with a schema.
         """
         return not self.is_follow_up or self.schema is not None
 
     @property
     def parent(self) -> Ids | None:
-        """The ids of session and task that it goes on from, if there are any."""
-        told = self.asked.get("parent")
-        if not isinstance(told, dict):
+        """The ids of the session and task that it continues; None if there is none."""
+        ids = self.spec.get("parent")
+        if not isinstance(ids, dict):
             return None
-        return str(told.get("session_id", "")), str(told.get("task_id", ""))
+        return str(ids.get("session_id", "")), str(ids.get("task_id", ""))
 
     @property
     def schema(self) -> Any:
         """The JSON schema of its answer; None if there is none."""
-        own = self.asked.get("options")
+        own = self.spec.get("options")
         return {**self.options, **(own if isinstance(own, dict) else {})}.get("schema")
 
 
-def steps(snapshot: Snapshot) -> list[Step]:
-    """The tasks of a session."""
-    asked = read_spec(snapshot.paths)
-    options, tasks = asked.get("options"), asked.get("tasks")
-    tasks = tasks if isinstance(tasks, list) else []
-    found = []
+def linked_tasks(snapshot: Snapshot) -> list[LinkedTask]:
+    """Returns the tasks of a session, in order."""
+    spec = read_spec(snapshot.paths)
+    options, specs = spec.get("options"), spec.get("tasks")
+    options = options if isinstance(options, dict) else {}
+    specs = specs if isinstance(specs, list) else []
+    tasks = []
     for index, task in enumerate(snapshot.tasks or ()):
-        mine = tasks[index] if index < len(tasks) and isinstance(tasks[index], dict) else {}
-        found.append(Step(snapshot, task, mine, options if isinstance(options, dict) else {}))
-    return found
+        task_spec = specs[index] if index < len(specs) else None
+        task_spec = task_spec if isinstance(task_spec, dict) else {}
+        tasks.append(LinkedTask(snapshot, task, task_spec, options))
+    return tasks
 
 
-def newest(snapshot: Snapshot) -> list[Step]:
-    """Of each task of a session the step whose answer counts: its newest retry, mostly.
+def newest_answers(snapshot: Snapshot) -> list[LinkedTask]:
+    """Returns, for each task of a session, the task whose answer counts: mostly its newest retry.
 
-    A retry counts once it has ended, or at once if what it repeats did not succeed. A
-    follow-up asks something else: it counts if it has succeeded and its answer has the same
-    schema.
+    A retry counts once it has ended, or at once if the task that it repeats did not succeed.
+    A follow-up asks something else: it counts if it succeeded and its answer has the same schema.
 
     Args:
         snapshot: The session.
 
     Returns:
-        A step a task, in the tasks' order.
+        One per task of the session, in order.
     """
-    first = steps(snapshot)
-    # Ids → the task's number, and whether a follow-up lies between.
-    known = {step.ids: (number, False) for number, step in enumerate(first)}
+    first = linked_tasks(snapshot)
+    # Ids → the task's index, and whether a follow-up lies between.
+    origins = {task.ids: (index, False) for index, task in enumerate(first)}
     best = list(first)
-    for child in _descendants(snapshot):
-        for step in steps(child):
-            number, further = known.get(step.parent or ("", ""), (-1, False))
-            if number < 0 or not step.answers_anew:
+    for session in _descendants(snapshot):
+        for task in linked_tasks(session):
+            index, has_follow_up = origins.get(task.parent or ("", ""), (-1, False))
+            if index < 0 or not task.can_replace_answer:
                 continue
-            further |= step.is_follow_up
-            known[step.ids] = number, further
-            if _replaces(step, best[number], further=further):
-                best[number] = step
+            has_follow_up |= task.is_follow_up
+            origins[task.ids] = index, has_follow_up
+            if _replaces(task, best[index], has_follow_up=has_follow_up):
+                best[index] = task
     return best
 
 
-def _replaces(step: Step, older: Step, *, further: bool) -> bool:
-    state, outcome = task_state(step.task)
-    if further:
-        return outcome == states.SUCCEEDED and step.schema == older.schema
+def _replaces(task: LinkedTask, older: LinkedTask, *, has_follow_up: bool) -> bool:
+    state, outcome = task_state(task.task)
+    if has_follow_up:
+        return outcome == states.SUCCEEDED and task.schema == older.schema
     return state == states.ENDED or task_state(older.task)[1] != states.SUCCEEDED
 
 
-def earlier(folder: str, wanted: Iterable[Ids]) -> list[set[Ids]]:
-    """Of each task itself and those whose answer its own may stand for (see `answers_anew`).
+def ancestors(folder: str, tasks: Iterable[Ids]) -> list[set[Ids]]:
+    """Returns, for each task, itself and those whose answers its own may replace.
 
     Args:
         folder: The results directory.
-        wanted: Session and task of each.
+        tasks: The ids of session and task of each.
 
     Returns:
-        Sessions and tasks, a set each.
+        One set of ids per task; see `LinkedTask.can_replace_answer`.
     """
-    # Each session is read once, however many of its tasks are wanted.
-    known: dict[str, dict[Ids, Step]] = {}
-    found = []
-    for ids in wanted:
-        mine: set[Ids] = set()
-        following: Ids | None = ids
-        while following is not None and following not in mine:
-            mine.add(following)
-            session_id = following[0]
-            if session_id not in known:
+    # Each session is read once, however many of its tasks are asked for.
+    sessions: dict[str, dict[Ids, LinkedTask]] = {}
+    chains = []
+    for ids in tasks:
+        chain: set[Ids] = set()
+        current: Ids | None = ids
+        while current is not None and current not in chain:
+            chain.add(current)
+            session_id = current[0]
+            if session_id not in sessions:
                 session = read_session(f"{folder}/{SESSION_PREFIX}{session_id}")
-                known[session_id] = {step.ids: step for step in steps(session)}
-            step = known[session_id].get(following)
-            following = step.parent if step is not None and step.answers_anew else None
-        found.append(mine)
-    return found
+                sessions[session_id] = {task.ids: task for task in linked_tasks(session)}
+            task = sessions[session_id].get(current)
+            current = task.parent if task is not None and task.can_replace_answer else None
+        chains.append(chain)
+    return chains
 
 
 def _descendants(snapshot: Snapshot) -> Iterator[Snapshot]:
-    """The sessions that go on from this one, directly or not, the oldest first."""
-    known = {snapshot.session_id}
+    """Yields the sessions that continue this one, directly or not, the oldest first."""
+    family = {snapshot.session_id}
     for head in reversed(catalog.list_sessions(os.path.dirname(snapshot.paths.root))):
-        if not known.isdisjoint(parents(head)):
-            known.add(head.session_id)
+        if not family.isdisjoint(parents(head)):
+            family.add(head.session_id)
             yield read_session(head.paths.root)
 
 
 def parents(snapshot: Snapshot) -> list[str]:
-    """The ids of the sessions that a session goes on from."""
-    told = snapshot.head.get("parent_session_id")
-    return told.split(",") if isinstance(told, str) else []
+    """Returns the ids of the sessions that a session continues."""
+    ids = snapshot.head.get("parent_session_id")
+    return ids.split(",") if isinstance(ids, str) else []

@@ -122,9 +122,9 @@ def test_leftovers_of_a_stub_are_swept_up_too(stub_cpr: Cpr, stub: Stub, token: 
 def test_cancel_of_what_has_ended_says_so(stub_cpr: Cpr) -> None:
     session = stub_cpr.launch(prompts({"id": "a", "prompt": "a"})).wait(LIMIT_S)
     told = stub_cpr.good("cancel", session.id)
-    assert told == f"Session {session.id} had ended already: completed\n"
+    assert told == f"Session {session.id} had already ended: completed\n"
     told = stub_cpr.good("cancel", session.id, "--task", "a")
-    assert told == "Task 1 (ID: a) had ended already: succeeded\n"
+    assert told == "Task 1 (ID: a) had already ended: succeeded\n"
     assert session.refresh()[0].outcome == "succeeded"
 
 
@@ -147,7 +147,7 @@ def test_cancel_without_waiting_asks_only(stub_cpr: Cpr, stub: Stub) -> None:
     session = stub_cpr.launch(prompts(plan(here="task", gate="task")))
     stub.await_here("task")
     told = stub_cpr.good("cancel", "--no-wait", session.id)
-    assert told == f"Session {session.id}: to be cancelled\n"
+    assert told == f"Session {session.id}: cancellation requested\n"
     assert session.wait(LIMIT_S).state == "cancelled"
 
 
@@ -159,6 +159,7 @@ def test_a_task_of_an_unknown_name_is_refused(stub_cpr: Cpr, stub: Stub) -> None
         assert f"has no task {wanted!r}" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_task_that_ignores_the_request_is_killed_after_the_grace(
     stub_cpr: Cpr, stub: Stub, token: str
 ) -> None:

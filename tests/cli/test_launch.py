@@ -63,6 +63,7 @@ def test_a_runner_has_left_its_launcher(stub_cpr: Cpr, stub: Stub) -> None:
     session.wait(LIMIT_S)
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_24_tasks_outlive_the_killed_group_that_launched_them(
     real_cpr: Cpr, api: ScriptedApi

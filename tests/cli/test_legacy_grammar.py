@@ -98,7 +98,7 @@ def test_a_legacy_session_can_be_read_but_not_worked_on(legacy_cpr: Cpr) -> None
     assert (
         done.returncode == 2 and "claude-parallel-runner.pl kept only 50 characters" in done.stderr
     )
-    assert "had ended already: completed" in legacy_cpr.good("cancel", GOOD)
+    assert "had already ended: completed" in legacy_cpr.good("cancel", GOOD)
     assert "3/3 succeeded" in legacy_cpr.good("watch", GOOD)
     row = json.loads(legacy_cpr.good("status", "--json", FAILED))
     assert (row["state"], row["n_succeeded"], row["n_failed"]) == ("completed", 2, 1)

@@ -15,6 +15,7 @@ from testkit.stub import Stub
 # --- demo ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_the_demo_works_twice_in_the_same_folder(work: Path, offline_env: dict[str, str]) -> None:
     # It brings its own API: nothing of this environment is needed but the CLI and PATH.

@@ -23,6 +23,7 @@ PROMPTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_prompts_reach_the_api_byte_for_byte(real_cpr: Cpr, api: ScriptedApi) -> None:
     elements = [{"id": name, "prompt": prompt} for name, prompt in PROMPTS.items()]

@@ -63,7 +63,10 @@ def test_ctrl_c_ends_the_wait_and_not_the_work(stub_cpr: Cpr, stub: Stub) -> Non
         terminal.press_ctrl_c()
         assert terminal.finish() == 130
         session = the_session(stub_cpr.cwd)
-        assert f"cpr: the session goes on: cpr watch {session.id[:8]}" in terminal.text
+        assert (
+            f"cpr: the session keeps running. To watch it: cpr watch {session.id[:8]}"
+            in terminal.text
+        )
         assert "Traceback" not in terminal.text
     assert session.state == "running"
     stub.release("task")

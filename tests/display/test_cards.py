@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpr_nb.display import cards
-from cpr_nb.display.session_model import Pane
+from cpr_nb.display.session_model import SessionModel
 
 HOSTILE = st.sampled_from(
     ["<script>x</script>", "<img src=x onerror=x>", "$a$ \\(b\\)", '"><b>', "\x1b[31m", "\u202e"]
@@ -38,7 +38,7 @@ class Seen(HTMLParser):
         self.text += data
 
 
-def session(folder: str, tasks: list[dict[str, Any]], **head: Any) -> Pane:
+def session(folder: str, tasks: list[dict[str, Any]], **head: Any) -> SessionModel:
     """A session as its folder would tell it."""
     root = Path(folder, "session-3f2a9c1e-0000-4000-8000-000000000000")
     root.mkdir()
@@ -49,9 +49,9 @@ def session(folder: str, tasks: list[dict[str, Any]], **head: Any) -> Pane:
     status = {"schema_version": 1, "overall_status": "completed", "total": len(tasks), **counts}
     named = [{"task_num": n, "transaction_id": f"t{n}", **t} for n, t in enumerate(tasks, 1)]
     (root / "status.json").write_text(json.dumps({**status, **head, "tasks": named}))
-    pane = Pane(str(root))
-    pane.look()
-    return pane
+    model = SessionModel(str(root))
+    model.refresh()
+    return model
 
 
 def ended(outcome: str, **fields: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def test_a_card_is_small_and_has_only_our_own_markup(
     tasks: list[dict[str, Any]], name: str, error: str
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        html = cards.card(session(folder, tasks, name=name, error=error))
+        html = cards.session_card(session(folder, tasks, name=name, error=error))
     assert len(html.encode()) <= cards.MAX_BYTES
     seen = Seen(html)
     assert seen.tags <= TAGS
@@ -89,7 +89,7 @@ def test_a_card_is_small_and_has_only_our_own_markup(
 
 def test_the_worst_card_is_still_small_and_says_what_counts(tmp_path: Path) -> None:
     worst = [ended("failed", prompt="漢'" * 400, error="$<&" * 400) for _ in range(40)]
-    html = cards.card(session(str(tmp_path), worst, name="<>" * 400))
+    html = cards.session_card(session(str(tmp_path), worst, name="<>" * 400))
     assert len(html.encode()) <= cards.MAX_BYTES
     assert "40 failed" in Seen(html).text and "cpr.attach(" in Seen(html).text
 
@@ -97,7 +97,7 @@ def test_the_worst_card_is_still_small_and_says_what_counts(tmp_path: Path) -> N
 def test_a_card_shows_failures_first_and_what_is_left_out(tmp_path: Path) -> None:
     tasks = [ended("succeeded", prompt=f"good {n}") for n in range(790)]
     tasks += [ended("failed", prompt=f"bad {n}", reason="check_failed") for n in range(12)]
-    text = Seen(cards.card(session(str(tmp_path), tasks, cost_usd=1.118))).text
+    text = Seen(cards.session_card(session(str(tmp_path), tasks, cost_usd=1.118))).text
     assert [text.count(f"bad {n}") for n in (0, 9, 10)] == [1, 1, 0]
     assert text.count("good ") == 8 and "784 more:" in text
     assert "USD 1.12 estimate" in text and "check_failed" in text
@@ -108,15 +108,15 @@ def test_denials_are_told_with_the_rule_that_allows_them(tmp_path: Path) -> None
     denials = [{"tool_name": "Bash", "tool_input": {"command": "pytest -q"}}] * 3
     line = {"type": "result", "is_error": False, "permission_denials": denials}
     task = ended("succeeded", n_denials=3, attempts=1)
-    pane = session(str(tmp_path), [task], n_denials=3)
-    (Path(pane.snapshot.paths.root) / "task-t1.jsonl").write_text(json.dumps(line) + "\n")
-    text = Seen(cards.card(pane)).text
-    assert "3 tool calls denied in 1 task." in text
+    model = session(str(tmp_path), [task], n_denials=3)
+    (Path(model.snapshot.paths.root) / "task-t1.jsonl").write_text(json.dumps(line) + "\n")
+    text = Seen(cards.session_card(model)).text
+    assert "3 tool calls denied in 1 task. To allow them:" in text
     assert "s.retry(all_tasks=True, allow=['Bash(pytest:*)'])" in text
     assert "⚠ 3 denied" in text
 
 
 def test_a_stranger_and_nothing_at_all_have_a_card_too(tmp_path: Path) -> None:
-    pane = Pane(str(tmp_path / "session-none"))
-    pane.look()
-    assert "? unreadable" in Seen(cards.card(pane)).text
+    model = SessionModel(str(tmp_path / "session-none"))
+    model.refresh()
+    assert "? unreadable" in Seen(cards.session_card(model)).text

@@ -31,7 +31,7 @@ class Probe:
             self.done.set()
         return answer
 
-    def fail(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
         self.error = error
         self.done.set()
 
@@ -63,8 +63,8 @@ def test_one_that_can_not_be_shown_does_not_stop_the_others() -> None:
 
 def test_one_that_can_not_even_tell_why_does_not_stop_the_others() -> None:
     class Mute(Probe):
-        def fail(self, error: Exception) -> None:
-            super().fail(error)
+        def on_error(self, error: Exception) -> None:
+            super().on_error(error)
             raise RuntimeError("closed")
 
     ticker, bad, good = Ticker(), Mute(ValueError("no")), Probe(0.001, 0.001, None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-import runpy
 from dataclasses import make_dataclass
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Literal
+
+import generate
+import pytest
 
 from cpr_nb.cli.main import COMMANDS
 from cpr_nb.frames.schema_columns import answer_columns
@@ -18,14 +20,30 @@ from cpr_nb.model.schemas.answer import read_schema
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_page_of_options_is_that_of_the_declaration() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["options_page"]()
-    assert (ROOT / "docs" / "options.md").read_text("utf-8") == made
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_a_generated_page_is_up_to_date(name: str) -> None:
+    """Otherwise run ``python docs/generate.py`` and the page's name."""
+    page = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+    assert page == generate.PAGES[name]()
 
 
-def test_the_page_of_tables_is_that_of_the_declaration() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))["tables_page"]()
-    assert (ROOT / "docs" / "tables.md").read_text("utf-8") == made
+def test_the_page_of_the_architecture_shows_every_room_and_every_module() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    package = ROOT / "cpr_nb"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    picture = page.partition("Inside `handles`")[0]
+    assert set(re.findall(r"^[─┌├└] (\w+) ", picture, re.MULTILINE)) == rooms | {"pandas"}
+    for path in package.glob("*/**/*.py"):
+        if path.name != "__init__.py":
+            name = path.relative_to(package / path.relative_to(package).parts[0])
+            assert f"| `{name}` |" in page or f" {path.stem} " in page, path
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    paths = re.findall(r"`(\w+/[\w/]+\.py)`", page.partition("## Modules")[0])
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / "cpr_nb" / path).is_file()] == []
 
 
 def test_the_readme_names_every_command() -> None:
@@ -58,7 +76,7 @@ def test_the_readme_has_the_two_commands_that_ci_and_a_newcomer_run() -> None:
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     for marker, word in (
         ("<!-- demo command -->", "cpr demo"),
-        ("<!-- test command -->", "check.py"),
+        ("<!-- test command -->", "check.py --all"),
     ):
         at = lines.index(marker)
         assert at < 30 and lines[at + 1] == "```bash" and lines[at + 3] == "```"

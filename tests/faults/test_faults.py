@@ -12,6 +12,8 @@ from faults.real import real_points
 from faults.table import CannotInjectError, Fault
 from faults.world import World
 
+pytestmark = pytest.mark.slow
+
 N_POINTS = 4
 SINGLE = [
     pytest.param(fault, id=fault.name, marks=[pytest.mark.real_cli] * fault.real)

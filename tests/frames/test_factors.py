@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.frames.summary import summary, t_quantile, wilson
+from cpr_nb.frames.summary import summarize, t_quantile, wilson
 
 LIMIT_S = 120.0
 BAD = plan(result=None, exit=3)
@@ -208,21 +208,21 @@ def table(*rows: tuple[Any, ...]) -> pd.DataFrame:
 def test_what_is_missing_is_a_group_and_what_never_came_is_none() -> None:
     kinds = pd.CategoricalDtype(["low", "medium", "high"])
     rows = table(("high", "succeeded", 1.0), (None, "failed", 2.0), ("low", "failed", 3.0))
-    found = summary(rows.astype({"g": kinds}), "g", (), None)
+    found = summarize(rows.astype({"g": kinds}), "g", (), None)
     assert found.index.tolist()[:2] == ["low", "high"] and pd.isna(found.index[2])
     assert found["n"].tolist() == [1, 1, 1]
 
 
 def test_lists_are_groups_beside_what_is_missing() -> None:
     rows = table((["x"], "failed", 1.0), (None, "failed", 2.0), (["x"], "failed", 3.0))
-    found = summary(rows, "g", (), None)
+    found = summarize(rows, "g", (), None)
     assert found.index.tolist()[0] == "['x']" and pd.isna(found.index[1])
     assert found["n"].tolist() == [2, 1]
 
 
 def test_only_what_has_ended_is_compared() -> None:
     rows = table(("a", "succeeded", 0.0), ("a", "failed", 10.0), ("a", None, 99.0))
-    row = summary(rows, None, (), None).iloc[0]
+    row = summarize(rows, None, (), None).iloc[0]
     assert (row["n"], row["n_ended"], row["ok"], row["cost_usd"]) == (3, 2, 0.5, 5.0)
     assert (row["ok_low"], row["ok_high"]) == wilson(1, 2)
     assert row["cost_usd_low"] == row["duration_s_low"] == 0  # less than nothing costs nothing

@@ -15,7 +15,7 @@ import cpr_nb as cpr
 import cpr_nb.pandas
 from cpr_nb.offline.scripted_api import ScriptedApi
 
-pytestmark = pytest.mark.real_cli
+pytestmark = [pytest.mark.slow, pytest.mark.real_cli]
 LIMIT_S = 120.0
 EnterEnv = Callable[[dict[str, str]], None]
 SEVERITY = ["low", "medium", "high"]

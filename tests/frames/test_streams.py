@@ -13,12 +13,12 @@ from testkit.made import RUNNING, made_session
 from testkit.streams_draw import STREAMS, any_stream, lines, message, result
 
 import cpr_nb as cpr
-from cpr_nb.frames.streams import Events
+from cpr_nb.frames.streams import ObjectReader
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import content_blocks, parse_line
 
 NO_JUNK = st.just([])
-READ = Events().event
+READ = ObjectReader().event
 OF_STREAMS = ("events_df", "tool_calls_df", "denials_df", "usage_df")
 
 
@@ -37,6 +37,7 @@ def test_what_only_the_standard_library_reads_is_read(line: bytes) -> None:
     assert READ(line) == parse_line(line)
 
 
+@pytest.mark.slow
 @given(any_stream(NO_JUNK), st.sampled_from([True, False]))
 def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bool) -> None:
     events = [e for line in stream.splitlines() if (e := parse_line(line)) is not None]
@@ -59,6 +60,7 @@ def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bo
         assert len(known) < len(told) or task.n_denials == len(told)
 
 
+@pytest.mark.slow
 @given(any_stream())
 def test_junk_is_told_and_keeps_nothing_else_away(stream: bytes) -> None:
     *whole, last = stream.split(b"\n")

@@ -141,6 +141,7 @@ def test_shares_add_up_and_none_is_negative(total: float, parts: Any) -> None:
 # -- any stream -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.lists(any_stream(), min_size=1, max_size=3))
 def test_whatever_the_streams_say_the_rows_of_an_ended_task_add_up(streams: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -17,7 +17,10 @@ from testkit.broken import VALUES, broken_json
 from testkit.examples import FUZZ
 
 import cpr_nb as cpr
-from cpr_nb.cli import render
+from cpr_nb.cli.commands.list import list_lines
+from cpr_nb.cli.commands.overview import overview_lines
+from cpr_nb.cli.commands.status import status_lines
+from cpr_nb.cli.session_summary import summary_lines
 from cpr_nb.launching.rerun import plan_retry
 from cpr_nb.launching.resume import resume
 from cpr_nb.model import record, states
@@ -82,10 +85,10 @@ def look(root: Path) -> cpr.Session:
     snapshot = session.snapshot
     json.dumps(session_row(snapshot))
     for lines in (
-        render.status_lines(snapshot, "x"),
-        render.summary_lines(snapshot),
-        render.list_lines([snapshot], "r"),
-        render.overview_lines([snapshot]),
+        status_lines(snapshot, "x"),
+        summary_lines(snapshot),
+        list_lines([snapshot], "r"),
+        overview_lines([snapshot]),
     ):
         assert all(isinstance(line, str) for line in lines)
     assert isinstance(notice(snapshot), str) and repr(session)

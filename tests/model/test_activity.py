@@ -52,10 +52,10 @@ def answered(tool_id: str) -> dict[str, Any]:
         ),
         (
             "retry_429_ok",
-            ["starting", "thinking", "API answered 429, waits 1 s (retry 1)",
-             "API answered 429, waits 1 s (retry 2)", "ok"],
+            ["starting", "thinking", "API answered 429, retry 1 in 1 s",
+             "API answered 429, retry 2 in 1 s", "ok"],
         ),
-        ("cut_once", ["starting", "thinking", "API answered unknown, waits 1 s (retry 1)",
+        ("cut_once", ["starting", "thinking", "API answered unknown, retry 1 in 1 s",
                       "a b c d e f g h"]),
         ("sigkill", ["starting", "thinking", "will sleep",
                      "Bash tail -f /dev/null & tail -f /dev/null; echo never"]),
@@ -125,9 +125,9 @@ def test_a_retry_is_told_until_the_agent_speaks_again() -> None:
     activity = Activity()
     activity.feed(call("1", command="make"))
     activity.feed(retry)
-    assert activity.now == "API answered overloaded (retry 2)"
+    assert activity.now == "API answered overloaded, retry 2"
     activity.feed({**retry, "error_status": 529, "retry_delay_ms": 1600})
-    assert activity.now == "API answered 529, waits 2 s (retry 2)"
+    assert activity.now == "API answered 529, retry 2 in 2 s"
     activity.feed(call("2", command="ls"))
     assert activity.now == "Bash ls"
 

@@ -232,6 +232,7 @@ def test_prompts_come_back_from_jsonl(prompts: list[str], ascii_only: bool) -> N
     assert [task.prompt for task in tasks_of(text, "jsonl")] == prompts
 
 
+@pytest.mark.slow
 @given(MANY, st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
 @example(['"', ",", "a\rb", "a\r\nb", 'x"\n"y'], csv.QUOTE_MINIMAL)
 def test_prompts_come_back_from_csv(prompts: list[str], quoting: int) -> None:
@@ -248,6 +249,7 @@ FRAGMENTS = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.text() | FRAGMENTS, st.sampled_from(["json", "jsonl", "csv"]))
 @example("prompt,schema\na," + "[" * 100_000, "csv")

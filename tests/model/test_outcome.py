@@ -280,6 +280,7 @@ EXITS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(EXITS, st.booleans())
 def test_a_task_succeeds_if_and_only_if_the_truth_table_says_so(exit_: Exit, schema: bool) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from generators.notebooks import NOT_EXECUTED, execute_notebook
 from jupyter_core.utils import ensure_event_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
-EXECUTED = [path for path in PATHS if path.stem not in GENERATE["NOT_EXECUTED"]]
+EXECUTED = [path for path in PATHS if path.stem not in NOT_EXECUTED]
 # What a reader would see of a widget that has no kernel any more, and what names a machine.
 BAD = re.compile(r"Loading widget|Traceback|/root/|/home/|site-packages")
 
@@ -33,17 +32,18 @@ def test_all_are_there() -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_its_first_cell_says_what_one_learns(path: Path) -> None:
+def test_its_first_cell_says_what_the_reader_will_learn(path: Path) -> None:
     first = nbformat.read(path, 4).cells[0]
-    assert first.cell_type == "markdown" and "**You learn**" in first.source
+    assert first.cell_type == "markdown" and "**You will learn**" in first.source
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 @pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
 def test_it_runs_and_what_is_committed_is_what_it_shows(
     path: Path, tmp_path: Path, claude: str
 ) -> None:
-    fresh = code(GENERATE["execute"](path, tmp_path))  # an error in a cell is one here
+    fresh = code(execute_notebook(path, tmp_path))  # an error in a cell is one here
     ensure_event_loop().close()  # that of the kernel's client
     committed = code(nbformat.read(path, 4))
     assert [cell.execution_count for cell in committed] == list(range(1, len(committed) + 1))

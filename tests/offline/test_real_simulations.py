@@ -39,6 +39,7 @@ def test_equal_tasks_at_once_write_it_each(real_cpr: Cpr, api: ScriptedApi) -> N
     assert api.cache_use[:2] == (3, 0)
 
 
+@pytest.mark.slow
 def test_in_folders_of_their_own_tasks_share_more_with_the_flag(
     real_cpr: Cpr, api: ScriptedApi, tmp_path: Path
 ) -> None:

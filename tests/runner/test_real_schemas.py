@@ -51,12 +51,14 @@ def readable(cli: Cli, api: ScriptedApi, schemas: dict[str, Any]) -> dict[str, s
     return found
 
 
+@pytest.mark.slow
 def test_what_we_refuse_for_the_cli_it_would_refuse(cli: Cli, api: ScriptedApi) -> None:
     words = readable(cli, api, {n: case.schema for n, case in REFUSED.items() if case.by == "CLI"})
     assert {n: err for n, err in words.items() if "is not a valid JSON Schema: " not in err} == {}
     assert api.requests == []
 
 
+@pytest.mark.slow
 def test_what_we_refuse_for_the_api_the_cli_would_pass_on(cli: Cli, api: ScriptedApi) -> None:
     """If the CLI refuses one of these by now, our reason is another one."""
     words = readable(cli, api, {n: case.schema for n, case in REFUSED.items() if case.by != "CLI"})
@@ -161,6 +163,7 @@ KINDS: dict[str, tuple[Any, Any, Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_every_kind_of_schema_comes_back_as_its_type(
     in_env: Callable[[dict[str, str]], None], offline_env: dict[str, str]
 ) -> None:

@@ -18,7 +18,8 @@ from testkit.command import Cpr
 from testkit.examples import SHARED_FIXTURES
 from testkit.made import made_session
 
-from cpr_nb.cli import render
+from cpr_nb.cli.commands.list import list_lines
+from cpr_nb.cli.commands.overview import overview_lines
 from cpr_nb.store import catalog, head_cache
 from cpr_nb.store.layout import CACHE
 from cpr_nb.views.rows import session_row
@@ -43,7 +44,7 @@ def seen(directory: Path) -> list[Any]:
     """What every face shows of a list."""
     sessions = catalog.list_sessions(str(directory))
     rows = [session_row(session) for session in sessions]
-    told = [render.list_lines(sessions, "r"), render.overview_lines(sessions)]
+    told = [list_lines(sessions, "r"), overview_lines(sessions)]
     return json.loads(json.dumps([rows, told]).replace(str(directory), ""))
 
 

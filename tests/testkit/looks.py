@@ -25,7 +25,7 @@ LONG_AGO_S = 1_000_000_000
 def everything_is_kept() -> Iterator[None]:
     """Within it everything is worth keeping, in many small files that are joined soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(row_cache, "WORTH_S", 0.0)
+        patch.setattr(row_cache, "MIN_READ_S", 0.0)
         patch.setattr(row_cache, "PACK_BYTES", 6000)
         patch.setattr(row_cache, "MAX_SMALL", 2)
         yield

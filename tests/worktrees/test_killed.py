@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from testkit.repository import Checkout, Runner, start_helper
 
+pytestmark = pytest.mark.slow
+
 _GIT = """#!/bin/sh
 # Counts the calls; kills who calls before or after the one that was chosen.
 count=$(($(cat "{folder}/count") + 1))

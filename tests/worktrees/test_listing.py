@@ -26,6 +26,7 @@ def done(runner: Runner, task_id: str, files: dict[str, str], **options: bool) -
     return made.branch
 
 
+@pytest.mark.slow
 def test_a_row_tells_branch_worktree_size_and_how_far_it_is_from_the_target(
     repo: Checkout, runner: Runner
 ) -> None:
@@ -89,6 +90,7 @@ def objects(repo: Checkout) -> set[str]:
     return {str(path) for path in (repo.path / ".git").rglob("*")}
 
 
+@pytest.mark.slow
 def test_conflicts_are_told_of_pairs_and_against_the_target_and_nothing_is_touched(
     repo: Checkout, runner: Runner
 ) -> None:

@@ -77,6 +77,7 @@ def test_merging_stops_at_a_conflict_and_leaves_what_was_complete(
     assert [one.why for one in told.skipped] == ["it is merged already"]
 
 
+@pytest.mark.slow
 def test_the_branch_with_the_fewest_conflicts_comes_first(repo: Checkout, runner: Runner) -> None:
     done(runner, "a", {"a.txt": "A\n", "sub/b.txt": "A\n"})
     done(runner, "b", {"a.txt": "B\n"})

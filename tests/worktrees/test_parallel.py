@@ -6,9 +6,11 @@ import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from testkit.repository import Checkout, Prepared, Runner, answer_of, start_helper
 
 
+@pytest.mark.slow
 def test_twelve_worktrees_of_two_runners_at_once(
     repo: Checkout, new_runner: Callable[[], Runner]
 ) -> None:

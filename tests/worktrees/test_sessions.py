@@ -33,6 +33,7 @@ def write(name: str, text: str) -> dict[str, object]:
     return {"tool": "Write", "input": {"file_path": "{cwd}/" + name, "content": text}}
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
     real_cpr: Cpr, repo: Checkout, tmp_path: Path
@@ -76,6 +77,7 @@ def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
     assert len(two.merge().merged) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_the_agent_knows_its_branch_and_its_prompt_stays_as_written(
     real_cpr: Cpr, repo: Checkout, api: ScriptedApi
@@ -87,6 +89,7 @@ def test_the_agent_knows_its_branch_and_its_prompt_stays_as_written(
     assert request.last_user_blocks[-1] == prompt
 
 
+@pytest.mark.slow
 def test_a_launch_in_a_repository_recommends_worktrees(stub_cpr: Cpr, repo: Checkout) -> None:
     (repo.path / "p.json").write_text(prompts("a"))
     assert "--worktree gives each task a checkout" in stub_cpr.good("run", "--wait", "p.json")
@@ -145,6 +148,7 @@ def test_a_set_up_that_fails_fails_its_task_and_leaves_no_worktree(
     assert repo.git("worktree", "list").count("\n") == 0
 
 
+@pytest.mark.slow
 def test_a_set_up_that_hangs_ends_and_can_be_cancelled(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -166,6 +170,7 @@ def test_a_set_up_that_hangs_ends_and_can_be_cancelled(
     assert stub.calls() == {} and repo.git("worktree", "list").count("\n") == 0
 
 
+@pytest.mark.slow
 def test_the_work_of_a_cancelled_task_is_on_its_branch(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -186,6 +191,7 @@ def kill_runner(session: cpr.Session) -> None:
     processes.await_lock(session.path / "runner.lock")
 
 
+@pytest.mark.slow
 def test_a_resumed_session_goes_on_in_the_same_worktree_and_harvests_it(
     stub_cpr: Cpr, stub: Stub, repo: Checkout, token: str
 ) -> None:
@@ -208,6 +214,7 @@ def test_a_resumed_session_goes_on_in_the_same_worktree_and_harvests_it(
     assert session[0].fields["n_files_changed"] == 1 and not cwd.exists()
 
 
+@pytest.mark.slow
 def test_a_retry_goes_on_with_the_branch_of_its_parent(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -228,6 +235,7 @@ def test_a_kept_worktree_stays(stub_cpr: Cpr, repo: Checkout) -> None:
     assert repo.git("worktree", "list").count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_task_that_is_cancelled_without_a_runner_is_harvested_all_the_same(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -301,6 +309,7 @@ def edits(stub_cpr: Cpr, stub: Stub, changes: dict[str, dict[str, str]]) -> cpr.
     return session.wait(LIMIT_S)
 
 
+@pytest.mark.slow
 def test_branches_are_listed_forecast_merged_and_cleaned(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -312,7 +321,7 @@ def test_branches_are_listed_forecast_merged_and_cleaned(
     told = stub_cpr.good("merge", session.id, "--dry-run")
     assert told.count("would be merged into main") == 2 and not (repo.path / "x.txt").exists()
     told = stub_cpr.good("clean", session.id)
-    assert told.count("stays, it is not merged") == 2
+    assert told.count("kept: it is not merged") == 2
     assert stub_cpr.good("merge", session.id).count("merged into main") == 2
     assert (repo.path / "x.txt").read_text() == "x\n" and (repo.path / "y.txt").exists()
     assert session.worktrees_df().merged.all()
@@ -320,6 +329,7 @@ def test_branches_are_listed_forecast_merged_and_cleaned(
     assert repo.branches() == ["main"]
 
 
+@pytest.mark.slow
 def test_merging_stops_at_a_conflict_and_says_how_to_go_on(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -344,6 +354,7 @@ def test_merging_stops_at_a_conflict_and_says_how_to_go_on(
     assert command.endswith("merge main-task-q")
 
 
+@pytest.mark.slow
 def test_a_dirty_checkout_is_not_merged_into(stub_cpr: Cpr, stub: Stub, repo: Checkout) -> None:
     session = edits(stub_cpr, stub, {"a": {"x.txt": "x\n"}})
     repo.write({"a.txt": "unsaved\n"})
@@ -353,6 +364,7 @@ def test_a_dirty_checkout_is_not_merged_into(stub_cpr: Cpr, stub: Stub, repo: Ch
     assert done.stderr.count("\n") == 1 and repo.state() == before
 
 
+@pytest.mark.slow
 def test_only_what_succeeded_is_merged_unless_it_is_named(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -369,6 +381,7 @@ def test_only_what_succeeded_is_merged_unless_it_is_named(
     assert (repo.path / "half.txt").read_text() == "half\n"
 
 
+@pytest.mark.slow
 def test_a_session_without_worktrees_has_nothing_to_merge(stub_cpr: Cpr, repo: Checkout) -> None:
     session = stub_cpr.launch(prompts("a")).wait(LIMIT_S)
     done = stub_cpr("merge", session.id)
@@ -376,6 +389,7 @@ def test_a_session_without_worktrees_has_nothing_to_merge(stub_cpr: Cpr, repo: C
     assert stub_cpr.good("clean", session.id) == "Nothing to clean.\n"
 
 
+@pytest.mark.slow
 def test_what_is_merged_is_not_recommended_to_be_merged(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -387,6 +401,7 @@ def test_what_is_merged_is_not_recommended_to_be_merged(
     assert "No branch of these tasks is ready to merge." in stub_cpr.good("status", session.id)
 
 
+@pytest.mark.slow
 def test_all_sessions_are_cleaned_at_once(stub_cpr: Cpr, stub: Stub, repo: Checkout) -> None:
     for name in ("a", "b"):
         session = edits(stub_cpr, stub, {name: {f"{name}.txt": "x\n"}})

@@ -157,6 +157,7 @@ def test_files_that_git_takes_as_changed_right_after_a_checkout_are_not_committe
     assert (told["n_files_changed"], told["worktree"]) == (0, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["chmod +x new", "ln -sf a.txt new", "rm new", "echo y > new"])
 def test_what_the_agent_did_to_a_file_of_setup_counts(
     repo: Checkout, runner: Runner, change: str
@@ -185,6 +186,7 @@ def test_of_many_ignored_files_some_are_listed_and_all_are_counted(
     assert (len(told["ignored_files"]), told["n_ignored_files"]) == (100, 150)
 
 
+@pytest.mark.slow
 def test_ports_are_free_and_no_two_worktrees_have_the_same(repo: Checkout, runner: Runner) -> None:
     first = runner.prepare("docs").told["port"]
     ports = [runner.prepare(f"t{number}").told["port"] for number in range(4)]

@@ -1,1 +1,1 @@
-"""One sub-command a file; each has ``add_arguments(parser)`` and ``run(args) -> exit code``."""
+"""One file per sub-command; each has ``add_arguments(parser)`` and ``run(args) -> exit code``."""

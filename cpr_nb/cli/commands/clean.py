@@ -22,23 +22,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task",
         metavar="TASK",
         action="append",
-        help="only this task's, by number or id, ALSO IF IT IS NOT MERGED OR NOT COMMITTED; "
+        help="only this task's, by number or id, EVEN IF ITS WORK IS NOT MERGED OR NOT COMMITTED; "
         "may be repeated",
     )
     parser.add_argument(
-        "--into", metavar="BRANCH", help="merged into this (default: the main checkout's branch)"
+        "--into",
+        metavar="BRANCH",
+        help="remove what is merged into this branch (default: the main checkout's branch)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Removes worktrees and merged branches; what would be lost stays."""
-    print_lines(lines(cleaned(args)))
+    """Removes worktrees and merged branches, but keeps what would be lost."""
+    print_lines(report_lines(clean_sessions(args)))
     return 0
 
 
-def cleaned(args: argparse.Namespace) -> CleanReport:
-    """Does it."""
+def clean_sessions(args: argparse.Namespace) -> CleanReport:
+    """Cleans the session that the arguments name, or all sessions."""
     if args.session is not None:
         return open_session(args).clean(args.task, into=args.into, dry_run=args.dry_run)
     if args.task:
@@ -46,12 +48,12 @@ def cleaned(args: argparse.Namespace) -> CleanReport:
     return _clean_all(results_dir(args), into=args.into, dry_run=args.dry_run)
 
 
-def lines(report: CleanReport) -> list[str]:
-    """What a person reads of it."""
-    done = "would be removed" if report.is_dry_run else "removed"
-    told = [f"✅ {one.path or one.branch}: {done}" for one in report.removed]
-    told += [f"–  {one.path or one.branch}: stays, {one.why}" for one in report.kept]
-    return told or ["Nothing to clean."]
+def report_lines(report: CleanReport) -> list[str]:
+    """Returns a report for a person, one line per worktree or branch."""
+    verb = "would be removed" if report.is_dry_run else "removed"
+    lines = [f"✅ {one.path or one.branch}: {verb}" for one in report.removed]
+    lines += [f"–  {one.path or one.branch}: kept: {one.why}" for one in report.kept]
+    return lines or ["Nothing to clean."]
 
 
 def _clean_all(directory: str, *, into: str | None, dry_run: bool) -> CleanReport:

@@ -6,7 +6,7 @@ import argparse
 
 from cpr_nb.cli.common import print_lines
 
-_HOW = {
+_SETUP_LINES = {
     "bash": 'eval "$(cpr completion bash)"     # in ~/.bashrc',
     "zsh": 'eval "$(cpr completion zsh)"      # in ~/.zshrc, after compinit',
     "fish": "cpr completion fish | source      # in ~/.config/fish/config.fish",
@@ -15,12 +15,12 @@ _HOW = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    parser.add_argument("shell", choices=tuple(_HOW), help="the shell")
-    parser.epilog = "\n".join(_HOW.values())
+    parser.add_argument("shell", choices=tuple(_SETUP_LINES), help="the shell to complete in")
+    parser.epilog = "\n".join(_SETUP_LINES.values())
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the code that gives a shell the completion of cpr."""
+    """Prints the code that a shell needs to complete cpr."""
     from argcomplete.shell_integration import shellcode
 
     print_lines([shellcode(["cpr"], shell=args.shell)])

@@ -1,4 +1,4 @@
-"""``cpr demo``: the main job with the real CLI, offline, without an account."""
+"""``cpr demo``: five tasks with the real CLI, offline, without an account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs five tasks; 0 if four succeeded and the fifth failed as it should."""
+    """Runs five tasks; returns 0 if four succeeded and the fifth failed, as they should."""
     from cpr_nb.handles.session import Session
     from cpr_nb.launching.machine import find_claude
     from cpr_nb.launching.plan import plan_launch
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     make_results_dir(str(results_dir))
     workplace = results_dir / "demo"
     workplace.mkdir(exist_ok=True)
-    (workplace / "hello.py").unlink(missing_ok=True)  # of an earlier demo
+    (workplace / "hello.py").unlink(missing_ok=True)  # left by an earlier demo
     with ScriptedApi(demo.SCRIPT) as api, tempfile.TemporaryDirectory() as home:
         planned = plan_launch(
             demo.PROMPTS,
@@ -69,7 +69,7 @@ def _follow(session: Session) -> int:
     try:
         watch(session, Console(highlight=False))
     except KeyboardInterrupt:
-        note("cancelled: the demo's API ends with it")
+        note("the demo is being cancelled, because its API ends now")
         session.cancel()
         session.wait()
         return 130
@@ -80,30 +80,35 @@ def _verdict(session: Session, workplace: Path) -> int:
     from cpr_nb.cli.render import program
     from cpr_nb.offline import demo
 
-    wrong = [
+    problems = [
         f"  task {task.id}: {task.outcome}, {task.reason}: {task.error}"
         for task in session
         if (task.outcome, task.reason) != demo.EXPECTED[task.id]
     ]
     hello = workplace / "hello.py"
     if not hello.is_file() or demo.GREETING not in hello.read_text("utf-8"):
-        wrong.append(f"  {hello} was not edited")
-    if wrong:
-        print_lines(["", "❌ The demo did not go as it should:", *wrong, f"  see {session.path}"])
+        problems.append(f"  {hello} was not edited")
+    if problems:
+        print_lines(
+            ["", "❌ The demo did not go as it should:", *problems, f"  see {session.path}"]
+        )
         return 1
-    short, cpr = session.id[:8], program()
+    short, command = session.id[:8], program()
     print_lines(
         [
             "",
             "✅ Four tasks succeeded and the fifth failed, as they should.",
             "",
-            f"  {cpr} results {short}      what the agents answered",
-            f"  {cpr} logs {short}         what they did, step by step",
-            f"  {cpr} status {short}       the session, task by task",
-            f"  cat {_short_path(hello)}",
+            "To see what the agents answered, and what they did:",
+            f"  {command} results {short}",
+            f"  {command} logs {short}",
+            "To see the session task by task, and its files:",
+            f"  {command} status {short}",
             f"  ls {_short_path(session.path)}",
+            f"  cat {_short_path(hello)}",
             "",
-            'With your own account:  echo \'{"prompts": ["…", "…"]}\' | ' + cpr,
+            "To run prompts of your own, with your account:",
+            '  echo \'{"prompts": ["…", "…"]}\' | ' + command,
         ]
     )
     return 0

@@ -1,4 +1,4 @@
-"""``cpr doctor``: what this machine has, and what it lacks."""
+"""``cpr doctor``: what this machine has and what it lacks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from cpr_nb.model.errors import ClaudeNotFound
 
 Finding = tuple[bool, str, str]
 
-#: Set inside a batch job, whose end ends every process in it.
+#: Variables that are set in a batch job. The end of the job ends every process in it.
 JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
+
+_ENDS_WITH_IT = "runners end with it; cpr resume continues their sessions"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Checks this machine; 1 if something will not work."""
-    found = list(_checks(args))
-    print_lines(f"{'✓' if good else '✕'} {name:<18}{told}" for good, name, told in found)
-    return 0 if all(good for good, _, _ in found) else 1
+    """Checks this machine; returns 1 if something will not work."""
+    findings = list(_checks(args))
+    print_lines(f"{'✓' if good else '✕'} {name:<18}{text}" for good, name, text in findings)
+    return 0 if all(good for good, _, _ in findings) else 1
 
 
 def _checks(args: argparse.Namespace) -> Iterator[Finding]:
@@ -40,20 +42,21 @@ def _checks(args: argparse.Namespace) -> Iterator[Finding]:
     yield _git()
     free = machine.free_memory_bytes()
     n_tasks = machine.default_parallel(10**6)
-    told = f"{free / 1e9:.1f} GB free, so {n_tasks} tasks at once by default"
-    yield free >= machine.TASK_MEMORY_BYTES, "memory", told
+    tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
+    text = f"{free / 1e9:.1f} GB free, so {tasks} at once by default"
+    yield free >= machine.TASK_MEMORY_BYTES, "memory", text
     yield _detaching()
     yield _sandbox()
 
 
-def _claude(given: str | None) -> Finding:
+def _claude(claude_path: str | None) -> Finding:
     try:
-        path = machine.find_claude(given, os.environ)
+        path = machine.find_claude(claude_path, os.environ)
     except ClaudeNotFound as error:
         return False, "Claude Code CLI", str(error)
     version = _output(path, "--version")
     if version is None:
-        return False, "Claude Code CLI", f"{path} does not answer to --version"
+        return False, "Claude Code CLI", f"{path} does not answer --version"
     return True, "Claude Code CLI", f"{version}, {path}"
 
 
@@ -73,28 +76,27 @@ def _git() -> Finding:
 
 
 def _detaching() -> Finding:
-    """Who may end what we detach: systemd at logout, a batch job or a container at its end."""
+    """Who may end a detached runner: systemd at logout, or the end of a batch job or container."""
     job = next((name for name in JOBS if os.environ.get(name)), None)
     if job is not None:
-        told = f"inside a batch job ({job}={os.environ[job]}): runners end with it, resume goes on"
-        return True, "detaching", told
+        return True, "detaching", f"inside a batch job ({job}={os.environ[job]}): {_ENDS_WITH_IT}"
     if _in_container():
-        return True, "detaching", "inside a container: runners end with it, cpr resume goes on"
+        return True, "detaching", f"inside a container: {_ENDS_WITH_IT}"
     path = _logout_kills()
     if path is not None:
-        told = f"{path} ends your processes at logout: loginctl enable-linger keeps them"
-        return False, "detaching", told
-    return True, "detaching", "runners go on after logout"
+        text = f"{path} ends your processes at logout; to keep them: loginctl enable-linger"
+        return False, "detaching", text
+    return True, "detaching", "runners keep running after logout"
 
 
 def _in_container() -> bool:
-    """Whether the first process is no init system: what it starts ends with it."""
+    """Whether we run in a container, which ends everything in it when it ends."""
     marks = (Path("/.dockerenv"), Path("/run/.containerenv"))
     return any(mark.exists() for mark in marks) or "container" in os.environ
 
 
 def _logout_kills() -> Path | None:
-    """The file by which systemd ends a user's processes at logout; None if none does."""
+    """The file that makes systemd end a user's processes at logout; None if there is none."""
     linger = Path("/var/lib/systemd/linger") / os.environ.get("USER", "")
     for path in (Path("/etc/systemd/logind.conf"), *Path("/etc/systemd/logind.conf.d").glob("*")):
         try:
@@ -109,12 +111,13 @@ def _logout_kills() -> Path | None:
 
 def _sandbox() -> Finding:
     if not sys.platform.startswith("linux"):
-        return True, "sandbox", "that of the system"
+        return True, "sandbox", "the one of the system"
     missing = [tool for tool in ("bwrap", "socat") if shutil.which(tool) is None]
     if missing:  # nothing is wrong: only --permissions sandbox needs it
-        told = f"not available: {' and '.join(missing)} missing (apt install bubblewrap socat)"
-        return True, "sandbox", told
-    return True, "sandbox", "bubblewrap and socat are there"
+        verb = "is" if len(missing) == 1 else "are"
+        text = f"not available: {' and '.join(missing)} {verb} missing"
+        return True, "sandbox", f"{text} (apt install bubblewrap socat)"
+    return True, "sandbox", "bubblewrap and socat are installed"
 
 
 def _output(*argv: str) -> str | None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from cpr_nb.cli import render
 from cpr_nb.cli.common import print_json, print_lines, results_dir
 from cpr_nb.cli.options import add_json
+from cpr_nb.cli.render import ICONS, WAIT_ICON, format_date, session_start
+from cpr_nb.model import states
 from cpr_nb.store import catalog
+from cpr_nb.store.read import Snapshot
+from cpr_nb.views.formatting import usd
+from cpr_nb.views.rows import session_duration_s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,5 +28,46 @@ def run(args: argparse.Namespace) -> int:
 
         print_json([session_row(session) for session in sessions])
     else:
-        print_lines(render.list_lines(sessions, directory))
+        print_lines(list_lines(sessions, directory))
     return 0
+
+
+def list_lines(sessions: list[Snapshot], directory: str) -> list[str]:
+    """Returns what ``cpr list`` prints."""
+    if not sessions:
+        return [f"No sessions found in {directory}"]
+    lines = ["All Sessions:", "=" * 60]
+    for session in sessions:
+        lines += [*_entry(session), ""]
+    return [
+        *lines,
+        "Use --status SESSION_ID to see details",
+        "Use --results SESSION_ID to see output",
+    ]
+
+
+def _entry(session: Snapshot) -> list[str]:
+    name = session.head.get("name")
+    title = f"{ICONS.get(session.state, WAIT_ICON)} {session.session_id[:8]} [{session.state}]"
+    if session.state == states.UNREADABLE:
+        return [title, f"   {session.paths.root}: {session.problem or 'not a session'}"]
+    return [
+        f"{title} {name}" if name else title,
+        f"   Started: {format_date(session_start(session))}",
+        f"   Progress: {' - '.join(_figures(session))}",
+    ]
+
+
+def _figures(session: Snapshot) -> list[str]:
+    """Progress and duration, and what claude-parallel-runner.pl does not know."""
+    count = session.count
+    figures = [f"{count('completed')}/{count('total')} tasks ({count('successful')} successful)"]
+    duration_s = session_duration_s(session)
+    if not session.is_live and duration_s is not None:
+        figures.append(f"Duration: {int(duration_s)}s")
+    if session.is_legacy:
+        return figures
+    if count("n_failed"):
+        figures.append(f"{count('n_failed')} failed")
+    cost = usd(session.head.get("cost_usd"))
+    return [*figures, cost] if cost else figures

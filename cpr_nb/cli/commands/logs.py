@@ -1,4 +1,4 @@
-"""``cpr logs``: what the agents do, a line a step."""
+"""``cpr logs``: what the agents do, one line per step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cpr_nb.cli.options import add_session
 from cpr_nb.handles.task import Task
 from cpr_nb.handles.waiting import poll_delays_s
 from cpr_nb.model import states
-from cpr_nb.model.activity import tool_target
+from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.tail import Follower
@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     add_session(parser, optional=True)
     parser.add_argument("--task", metavar="TASK", help="only this task: its number or id")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until the session ends")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="keep printing until the session ends"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,11 +36,11 @@ def run(args: argparse.Namespace) -> int:
     followers: dict[int, tuple[str, Follower]] = {}
     for delay_s in poll_delays_s():
         live = session.refresh().snapshot.is_live
-        wanted = any(task.state != states.ENDED for task in tasks)
+        has_open_task = any(task.state != states.ENDED for task in tasks)
         for task in tasks:
             for line in _new_lines(task, followers):
                 print(line, flush=True)
-        if not (args.follow and live and wanted):
+        if not (args.follow and live and has_open_task):
             return 0
         time.sleep(delay_s)
     return 0
@@ -51,35 +53,44 @@ def _new_lines(task: Task, followers: dict[int, tuple[str, Follower]]) -> Iterat
     for line in followers[task.num][1].new_lines():
         event = parse_line(line)
         for step in steps(event) if event else ():
-            at = render.utc_clock(event.get("timestamp")) if event else ""
-            yield f"{at or '        '} [{task.num}] {strip_controls(step)}"
+            clock = render.utc_clock(event.get("timestamp")) if event else ""
+            yield f"{clock or '        '} [{task.num}] {strip_controls(step)}"
 
 
 def steps(event: dict[str, Any]) -> list[str]:
-    """What one event of a stream says to a person; nothing for most types.
+    """Returns what one event of a stream says to a person; nothing for most types.
 
     Example:
         >>> steps({"type": "system", "subtype": "api_retry", "error_status": 429, "attempt": 1})
         ['API answered 429, retry 1']
     """
-    kind, subtype = event.get("type"), event.get("subtype")
+    kind = event.get("type")
     if kind == "assistant":
-        return [step for block in content_blocks(event) if (step := _said(block))]
+        return [step for block in content_blocks(event) if (step := _agent_step(block))]
     if kind == "user":
-        return [step for block in content_blocks(event) if (step := _came_back(block))]
-    if kind == "system" and subtype == "api_retry":
-        why = event.get("error_status") or event.get("error")
-        return [f"API answered {why}, retry {event.get('attempt')}"]
-    if kind == "system" and subtype == "permission_denied":
-        return [f"denied {event.get('tool_name')}: {one_line(str(event.get('message', '')), 160)}"]
-    if kind == "result":
-        cost = formatting.usd(event.get("total_cost_usd"))
-        word = "error" if event.get("is_error") else "done"
-        return [f"{word}: {subtype}, {event.get('num_turns')} turns, {cost}".rstrip(", ")]
+        return [step for block in content_blocks(event) if (step := _tool_result(block))]
+    if kind == "system":
+        return _system_steps(event)
+    return [_result_step(event)] if kind == "result" else []
+
+
+def _system_steps(event: dict[str, Any]) -> list[str]:
+    subtype = event.get("subtype")
+    if subtype == "api_retry":
+        return [retry_text(event)]
+    if subtype == "permission_denied":
+        return [f"denied {denial_text(event)}"]
     return []
 
 
-def _said(block: dict[str, Any]) -> str:
+def _result_step(event: dict[str, Any]) -> str:
+    word, n_turns = "error" if event.get("is_error") else "done", event.get("num_turns")
+    turns = "1 turn" if n_turns == 1 else f"{n_turns} turns"
+    cost = formatting.usd(event.get("total_cost_usd"))
+    return f"{word}: {event.get('subtype')}, {turns}, {cost}".rstrip(", ")
+
+
+def _agent_step(block: dict[str, Any]) -> str:
     if block.get("type") == "text":
         return str(block.get("text", "")).strip()
     if block.get("type") == "tool_use":
@@ -87,11 +98,8 @@ def _said(block: dict[str, Any]) -> str:
     return ""
 
 
-def _came_back(block: dict[str, Any]) -> str:
+def _tool_result(block: dict[str, Any]) -> str:
     if block.get("type") != "tool_result":
         return ""
-    content = block.get("content")
-    if isinstance(content, list):
-        content = " ".join(str(b.get("text", "")) for b in content if isinstance(b, dict))
     mark = "✕" if block.get("is_error") else "◂"
-    return f"  {mark} {one_line(str(content), 160)}"
+    return f"  {mark} {one_line(result_text(block), 160)}"

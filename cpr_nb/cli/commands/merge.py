@@ -10,7 +10,7 @@ from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.cli.render import program
 
 if TYPE_CHECKING:
-    from cpr_nb.worktrees.merging import MergeReport
+    from cpr_nb.worktrees.merging import MergeReport, Stopped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,56 +20,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task",
         metavar="TASK",
         action="append",
-        help="this task, by number or id; may be repeated (default: all that succeeded)",
+        help="only this task's branch, by number or id; may be repeated (default: the branches of "
+        "all tasks that succeeded)",
     )
     parser.add_argument(
-        "--into", metavar="BRANCH", help="the target (default: the main checkout's branch)"
+        "--into",
+        metavar="BRANCH",
+        help="the branch to merge into (default: the main checkout's branch)",
     )
     parser.add_argument(
         "--order",
         choices=("fewest-conflicts", "task"),
         default="fewest-conflicts",
-        help="which branch comes first",
+        help="which branch to merge first (default: fewest-conflicts)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="try everything, move nothing")
+    parser.add_argument("--dry-run", action="store_true", help="try every merge and change nothing")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Merges branches of tasks; 1 if it stopped at one."""
+    """Merges branches of tasks; returns 1 if it stopped at one of them."""
     session = open_session(args)
     report = session.merge(args.task, into=args.into, order=args.order, dry_run=args.dry_run)
     if args.json:
-        print_json(_object(report))
+        print_json(_report_json(report))
     else:
-        print_lines(lines(report))
+        print_lines(report_lines(report))
     return 1 if report.stopped else 0
 
 
-def _object(report: MergeReport) -> dict[str, Any]:
-    told = report._asdict()
+def _report_json(report: MergeReport) -> dict[str, Any]:
+    fields = report._asdict()
     for name in ("merged", "skipped"):
-        told[name] = [one._asdict() for one in told[name]]
-    told["stopped"] = report.stopped._asdict() if report.stopped else None
-    return told
+        fields[name] = [one._asdict() for one in fields[name]]
+    fields["stopped"] = report.stopped._asdict() if report.stopped else None
+    return fields
 
 
-def lines(report: MergeReport) -> list[str]:
-    """What a person reads of a merge."""
+def report_lines(report: MergeReport) -> list[str]:
+    """Returns a report for a person, one line per branch."""
     would = "would be " if report.is_dry_run else ""
-    told = [f"✅ {one.branch}: {would}merged into {report.into}" for one in report.merged]
-    told += [f"–  {one.branch}: {one.why}" for one in report.skipped]
+    lines = [f"✅ {one.branch}: {would}merged into {report.into}" for one in report.merged]
+    lines += [f"–  {one.branch}: {one.why}" for one in report.skipped]
     if report.stopped:
-        stopped = report.stopped
-        told.append(f"❌ {stopped.branch}: {stopped.why}")
-        told += [f"     {name}" for name in stopped.files]
-        go_on = [f"  {stopped.command}", f"  {program()} merge {stopped.session_id[:8]}"]
-        if report.is_dry_run:
-            told.append("There it would stop.")
-        else:
-            told += ["Nothing of it was merged. To resolve it, and go on:", *go_on]
+        lines += _stop_lines(report.stopped, is_dry_run=report.is_dry_run)
     if report.left:
-        told.append(f"Not tried: {', '.join(report.left)}")
+        lines.append(f"Not tried: {', '.join(report.left)}")
     if not report.merged and not report.stopped:
-        told.append("Nothing to merge.")
-    return told
+        lines.append("Nothing to merge.")
+    return lines
+
+
+def _stop_lines(stopped: Stopped, *, is_dry_run: bool) -> list[str]:
+    lines = [f"❌ {stopped.branch}: {stopped.why}", *(f"     {name}" for name in stopped.files)]
+    if is_dry_run:
+        return [*lines, "The merge would stop there."]
+    return [
+        *lines,
+        "Nothing of this branch was merged. To merge it by hand, and then the rest:",
+        f"  {stopped.command}",
+        f"  {program()} merge {stopped.session_id[:8]}",
+    ]

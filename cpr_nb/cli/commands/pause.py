@@ -15,8 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Starts nothing more in a session until it is resumed; what runs goes on."""
+    """Starts no more tasks of a session until it is resumed; running tasks continue."""
     session = open_session(args)
     session.pause()
-    print_lines([f"Session {session.id}: pauses; {program()} resume {session.id[:8]} goes on"])
+    print_lines(
+        [
+            f"Session {session.id}: pauses; running tasks continue, no more are started",
+            "To resume it:",
+            f"  {program()} resume {session.id[:8]}",
+        ]
+    )
     return 0

@@ -25,39 +25,38 @@ def run(args: argparse.Namespace) -> int:
     session = open_session(args)
     tasks = session.tasks if args.task is None else [session.task(args.task)]
     if args.json:
-        print_json([row(task) for task in tasks])
+        print_json([task_json(task) for task in tasks])
         return 0
     print_lines([f"Session: {session.id}", "=" * 50, ""])
     for task in tasks:
-        print_lines(lines(session, task))
+        print_lines(task_lines(session, task))
     return 0
 
 
-def lines(session: Session, task: Task) -> list[str]:
-    """What one task answered, for a person."""
+def task_lines(session: Session, task: Task) -> list[str]:
+    """Returns what one task answered, for a person."""
     return [f"Task {task.num} (ID: {task.id}):", "-" * 30, *_body(session, task), ""]
 
 
 def _body(session: Session, task: Task) -> list[str]:
     text = render.safe(task.text)
     if task.state == states.PENDING:
-        gone = not session.snapshot.is_live
-        return ["[Task never started]" if gone else "[Task pending...]"]
+        return ["[Task pending...]" if session.snapshot.is_live else "[Task never started]"]
     if task.state != states.ENDED:
-        still = "[Task still running...]" if session.snapshot.is_live else "[Task interrupted]"
-        return [text, still] if text else [still]
+        note = "[Task still running...]" if session.snapshot.is_live else "[Task interrupted]"
+        return [text, note] if text else [note]
     return [text, *_denials(task)]
 
 
 def _denials(task: Task) -> list[str]:
-    """Names the rules that would have allowed what was denied."""
+    """Names the options that would have allowed what was denied."""
     if not task.fields.get("n_denials"):
         return []
     return ["", f"[{task.fields['n_denials']} denied; to allow: {allow_options([task])}]"]
 
 
-def row(task: Task) -> dict[str, Any]:
-    """What one task answered, for a program."""
+def task_json(task: Task) -> dict[str, Any]:
+    """Returns what one task answered, for a program."""
     return {
         "task_id": task.id,
         "task_num": task.num,

@@ -19,55 +19,65 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     add_session(parser, optional=True)
-    parser.add_argument("--all", action="store_true", help="every session that was interrupted")
+    parser.add_argument(
+        "--all", action="store_true", help="resume every session that was interrupted"
+    )
     parser.add_argument(
         "--env",
         metavar="NAME[=VALUE]",
         action="append",
         default=[],
-        help="the value of a variable that the launch was given: values are not stored",
+        help="the value of a variable that was set at the launch, since values are not stored",
     )
     parser.add_argument("--wait", action="store_true", help="show it live until it ends")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Goes on with a session, or with all that were interrupted."""
+    """Resumes a session, or every session that was interrupted."""
     env = read_env(args.env, "--env")
     if not args.all:
         session = open_session(args)
         before = session.state
         session.resume(env)
-        print_lines([told(session, before)])
+        print_lines(resumed_lines(session, before))
         return finish(session) if args.wait else 0
     if args.session is not None or args.wait:
-        raise InputError("--all takes no SESSION and no --wait", "resume")
+        raise InputError("--all takes neither SESSION nor --wait", "resume")
     return _resume_all(results_dir(args), env)
 
 
 def _resume_all(directory: str, env: dict[str, str]) -> int:
     from cpr_nb.handles.session import Session
 
-    code, n_found = 0, 0
+    code, n_interrupted = 0, 0
     for snapshot in catalog.list_sessions(directory):
         if snapshot.state == states.INTERRUPTED:
-            n_found += 1
+            n_interrupted += 1
             session = Session(snapshot.paths.root)
             try:
                 session.resume(env)
-                print_lines([told(session, states.INTERRUPTED)])
-            except CprError as error:  # the others can go on all the same
+                print_lines(resumed_lines(session, states.INTERRUPTED))
+            except CprError as error:  # the others can still be resumed
                 print_lines([f"Session {session.id}: {error}"])
                 code = 1
-    if not n_found:
+    if not n_interrupted:
         print_lines([f"No session was interrupted in {directory}"])
     return code
 
 
-def told(session: Session, before: str) -> str:
-    """What a person reads of a session that goes on."""
+def resumed_lines(session: Session, before: str) -> list[str]:
+    """Returns what a person reads about a session that was resumed.
+
+    Args:
+        session: The session.
+        before: Its state before.
+    """
     snapshot = session.snapshot
-    left = snapshot.count("total") - snapshot.count("completed")
-    watch = f"{program()} watch {session.id[:8]}"
-    if before in (states.PAUSED, states.WAITING):
-        return f"Session {session.id}: goes on ({left} tasks left); {watch}"
-    return f"Session {session.id}: resumed, {left} of {len(session)} tasks left; {watch}"
+    n_left = snapshot.count("total") - snapshot.count("completed")
+    verb = "continues" if before in (states.PAUSED, states.WAITING) else "resumed"
+    tasks = "task" if len(session) == 1 else "tasks"
+    return [
+        f"Session {session.id}: {verb}, {n_left} of {len(session)} {tasks} left",
+        "To watch it:",
+        f"  {program()} watch {session.id[:8]}",
+    ]

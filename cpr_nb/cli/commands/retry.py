@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     add_session(parser)
     parser.add_argument(
-        "--all-tasks", action="store_true", help="run those that succeeded again, too"
+        "--all-tasks", action="store_true", help="also rerun the tasks that succeeded"
     )
     add_launch_options(parser)
     add_wait_options(parser)
@@ -25,12 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs what did not succeed again, as a new session."""
+    """Reruns the tasks that did not succeed, as a new session."""
     return start(plan(args), args)
 
 
 def plan(args: argparse.Namespace) -> LaunchPlan:
-    """Checks it without spending anything."""
+    """Plans the retry and checks it, without spending anything."""
     session = open_session(args)
     from cpr_nb.launching.rerun import plan_retry
 

@@ -17,38 +17,47 @@ if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.model.spec import TaskSpec
 
-FORMS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 #: What each permission mode means, in one line of a launch.
 MODES = {
-    "read": "agents read only: nothing is written, no command but read-only ones",
+    "read": "agents only read: no edits, and only read-only commands",
     "edits": "agents edit files; other commands are denied unless allowed "
     "(--allow 'Bash(pytest:*)')",
-    "sandbox": "agents run any command inside a sandbox: no network, no writing outside",
+    "sandbox": "agents run any command in a sandbox: no network, no writing outside their folder",
     "all": "agents do anything without asking: only for prompts that you trust",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    parser.add_argument("file", metavar="FILE", nargs="?", help=".json, .jsonl or .csv; - is stdin")
-    parser.add_argument("--format", choices=("json", "jsonl", "csv"), help="the form of the input")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="a .json, .jsonl or .csv file; - for stdin"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("json", "jsonl", "csv"),
+        help="the format of the input (default: by the ending of FILE, else json)",
+    )
     add_launch_options(parser)
     add_wait_options(parser)
     add_json(parser)
 
 
 def add_wait_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what is to happen after the launch."""
+    """Adds the options for what happens at and after the launch."""
     parser.add_argument("--wait", "--sync", action="store_true", help="show it live until it ends")
     parser.add_argument(
         "--reuse",
         action="store_true",
         default=None,
-        help="attach to the session that was asked the same before (the default in notebooks)",
+        help="attach to an earlier session with the same prompts and options instead of starting a "
+        "new one (the default in notebooks)",
     )
-    parser.add_argument("--fresh", action="store_true", help="start anew in any case")
-    parser.add_argument("--verbose", action="store_true", help="show what is loaded and what runs")
+    parser.add_argument("--fresh", action="store_true", help="always start a new session")
+    parser.add_argument(
+        "--verbose", action="store_true", help="show the prompts and options that were loaded"
+    )
     parser.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
 
 
@@ -58,15 +67,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_tasks(args: argparse.Namespace) -> tuple[list[TaskSpec], list[str]]:
-    """Reads the prompts that the arguments name: the tasks, and warnings for a person."""
-    text, source, form = _read_input(args)
+    """Reads the prompts that the arguments name; returns the tasks, and warnings for a person."""
+    text, source, file_format = _read_input(args)
     from cpr_nb.model.inputs import parse
 
-    return parse(text, source, form)
+    return parse(text, source, file_format)
 
 
 def plan(tasks: list[TaskSpec], warnings: list[str], args: argparse.Namespace) -> LaunchPlan:
-    """Checks a launch, then warns of what was found in its prompts."""
+    """Plans a launch and checks it, then prints the warnings about its prompts."""
     from cpr_nb.launching.plan import plan_launch
 
     planned = plan_launch(tasks, launch_options(args))
@@ -76,13 +85,13 @@ def plan(tasks: list[TaskSpec], warnings: list[str], args: argparse.Namespace) -
 
 
 def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
-    """Starts what was planned and tells of it; shared with ``cpr retry``.
+    """Starts what was planned and prints about it; shared with ``cpr retry``.
 
     Returns:
         The exit code.
     """
     if args.verbose or args.dry_run:
-        tell_plan(planned, args)
+        print_plan(planned, args)
     if args.dry_run:
         return 0
     from cpr_nb.handles.session import Session
@@ -96,11 +105,11 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         try:
             code = finish(session, quiet=True) if args.wait else 0
         except KeyboardInterrupt:
-            code = 130  # the session goes on, so whoever called us must know which it is
-        print_json(told(session, planned))
+            code = 130  # the session keeps running, so the caller needs its id
+        print_json(launch_json(session, planned))
         return code
     if started.is_new:
-        _tell_launch(session, planned)
+        _print_launch(session, planned)
     return finish(session) if args.wait else 0
 
 
@@ -110,23 +119,23 @@ def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
         if sys.stdin is None or (name is None and sys.stdin.isatty()):
             raise InputError("no prompts: name a file, or pipe JSON in (see cpr --help)")
         data, source = sys.stdin.buffer.read(), "stdin"
-        form = args.format or "json"
+        file_format = args.format or "json"
     else:
         source = name
-        form = args.format or FORMS.get(Path(name).suffix.lower(), "json")
+        file_format = args.format or FORMATS.get(Path(name).suffix.lower(), "json")
         try:
             data = Path(name).read_bytes()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"can't read it: {reason}", source) from None
     try:
-        return data.decode("utf-8-sig"), source, form
+        return data.decode("utf-8-sig"), source, file_format
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8: byte {error.start} is wrong", source) from None
 
 
-def told(session: Session, planned: LaunchPlan) -> dict[str, Any]:
-    """What ``--json`` tells of a launch."""
+def launch_json(session: Session, planned: LaunchPlan) -> dict[str, Any]:
+    """Returns what ``--json`` prints about a launch."""
     return {
         "session_id": session.id,
         "path": str(session.path),
@@ -136,8 +145,8 @@ def told(session: Session, planned: LaunchPlan) -> dict[str, Any]:
     }
 
 
-def _tell_launch(session: Session, planned: LaunchPlan) -> None:
-    cpr = program()
+def _print_launch(session: Session, planned: LaunchPlan) -> None:
+    command = program()
     print_lines(
         [
             f"🚀 Started session: {session.id}",
@@ -145,36 +154,37 @@ def _tell_launch(session: Session, planned: LaunchPlan) -> None:
             *plan_lines(planned),
             "",
             "Use these commands to monitor progress:",
-            f"  {cpr} --status {session.id}",
-            f"  {cpr} --results {session.id}",
-            f"  {cpr} watch {session.id[:8]}",
+            f"  {command} --status {session.id}",
+            f"  {command} --results {session.id}",
+            f"  {command} watch {session.id[:8]}",
         ]
     )
     sys.stdout.flush()
 
 
 def plan_lines(planned: LaunchPlan) -> list[str]:
-    """How many tasks run, how many at once, and what they may do."""
+    """Returns how many tasks run, how many at once, and what they may do."""
     mode = planned.options.get("permissions", "edits")
     n_tasks, at_once = len(planned.tasks), planned.max_parallel or "all"
-    first = f"   {n_tasks} tasks, {at_once} at once, permissions {mode}: {MODES[mode]}"
+    tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
+    first = f"   {tasks}, {at_once} at once, permissions {mode}: {MODES[mode]}"
     return [first, *_worktree_lines(planned)]
 
 
 def _worktree_lines(planned: LaunchPlan) -> list[str]:
-    """Where the tasks' own checkouts begin; or, in a repository, that there could be some."""
+    """Where the tasks' worktrees begin; or, in a repository without any, how to get them."""
     from cpr_nb.launching.worktree_base import in_repository
 
     if planned.checkouts:
-        found = next(iter(planned.checkouts.values()))
-        branch, commit = found["current_branch"], found["base"][:10]
-        return [f"   a worktree each, branches {branch}-task-…, beginning at {commit}"]
+        start = next(iter(planned.checkouts.values()))
+        branch, commit = start["current_branch"], start["base"][:10]
+        return [f"   one worktree per task, on branches {branch}-task-…, starting at {commit}"]
     if in_repository(planned.options["cwd"]):
-        return ["💡 In a git repository: --worktree gives each task a checkout of its own"]
+        return ["💡 This is a git repository: --worktree gives each task a checkout of its own"]
     return []
 
 
-def tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
+def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
     """Prints what ``--verbose`` and ``--dry-run`` show."""
     from cpr_nb.launching.plan import dry_rows
 
@@ -193,7 +203,7 @@ def tell_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
         f"Claude CLI: {planned.claude_path}",
         f"Results directory: {planned.results_dir}",
         f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
-        f"Environment set: {', '.join(sorted(planned.options.get('env', {}))) or 'nothing'}",
+        f"Environment variables: {', '.join(sorted(planned.options.get('env', {}))) or 'none'}",
         f"At once: {planned.max_parallel or 'all'}",
         f"Loaded {len(planned.tasks)} prompts:",
     ]

@@ -20,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Changes a setting of a session that runs."""
+    """Changes a setting of a running session."""
     name, equals, text = args.setting.partition("=")
     name = name.strip().lstrip("-").replace("-", "_")
     if not equals or name not in CHANGEABLE:
-        known = ", ".join(f"{known.replace('_', '-')}=N" for known in CHANGEABLE)
-        raise InputError(f"can't be changed: {args.setting!r}; what can: {known}", "set")
+        valid = ", ".join(f"{setting.replace('_', '-')}=N" for setting in CHANGEABLE)
+        raise InputError(f"{args.setting!r} can't be changed, only {valid}", "set")
     value = check_options({name: from_text(OPTIONS[name], text, name)})[name]
     session = open_session(args)
     setattr(session, name, value)

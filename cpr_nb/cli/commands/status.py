@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 
-from cpr_nb.cli import render
-from cpr_nb.cli.common import allow_options, done_branches, open_session, print_json, print_lines
+from cpr_nb.cli.common import (
+    allow_options,
+    open_session,
+    print_json,
+    print_lines,
+    settled_branches,
+)
 from cpr_nb.cli.options import add_json, add_session
+from cpr_nb.cli.render import (
+    denial_line,
+    format_date,
+    program,
+    session_start,
+    task_icon,
+    task_word,
+)
+from cpr_nb.cli.session_summary import branch_lines
+from cpr_nb.model import states
+from cpr_nb.model.text import strip_controls
+from cpr_nb.store.read import Snapshot
+from cpr_nb.views.formatting import cost, total_tokens
+from cpr_nb.views.notice import notice
+from cpr_nb.views.rows import session_duration_s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +48,60 @@ def run(args: argparse.Namespace) -> int:
         ]
         print_json(row)
     else:
-        print_lines(
-            render.status_lines(
-                session.snapshot, allow_options(session.tasks), done_branches(session)
-            )
-        )
+        allow, settled = allow_options(session.tasks), settled_branches(session)
+        print_lines(status_lines(session.snapshot, allow, settled))
     return 0
+
+
+def status_lines(session: Snapshot, allow: str = "", settled: Collection[str] = ()) -> list[str]:
+    """Returns what ``cpr status`` prints.
+
+    Args:
+        session: The session.
+        allow: The options that would allow what was denied.
+        settled: Branches that are already merged, or gone.
+    """
+    lines = [*_head_lines(session), "", "Tasks:"]
+    for task in session.tasks or []:
+        title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
+        lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
+    notes = _note_lines(session, allow, settled)
+    return [*lines, "", *notes] if notes else lines
+
+
+def _head_lines(session: Snapshot) -> list[str]:
+    count, end = session.count, session.head.get("end_time")
+    lines = [
+        f"Session: {session.session_id}",
+        f"Status: {session.state}",
+        f"Started: {format_date(session_start(session))}",
+        f"Tasks: {count('completed')}/{count('total')}",
+    ]
+    if session.is_live or not isinstance(end, int | float):
+        return lines
+    return [
+        *lines,
+        f"Completed: {format_date(end)}",
+        f"Duration: {int(session_duration_s(session) or 0)}s",
+        f"Success: {count('successful')}/{count('total')}",
+    ]
+
+
+def _note_lines(session: Snapshot, allow: str, settled: Collection[str]) -> list[str]:
+    """What a person should know besides the tasks; of a legacy session, only its notice."""
+    label = "Error" if session.state == states.ERROR else "Notice"
+    text = notice(session, program())
+    notices = [f"{label}: {strip_controls(text)}"] if text else []
+    if session.is_legacy:
+        return notices
+    head, lines = session.head, []
+    if head.get("name"):
+        lines.append(f"Name: {head['name']}")
+    if spent := cost(head):
+        lines.append(f"Cost: {spent}, {total_tokens(head)} tokens")
+    lines += notices
+    if n_denials := session.count("n_denials"):
+        lines.append(denial_line(n_denials, allow))
+    lines.append(f"Folder: {session.paths.root}")
+    branches = branch_lines(session, settled)
+    return [*lines, "", *branches] if branches else lines

@@ -17,6 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Shows a session live until it ends; Ctrl-C leaves it running."""
+    """Shows a session live until it ends; after Ctrl-C it keeps running."""
     code = finish(open_session(args))
     return code if args.exit_code or code > 1 else 0

@@ -1,6 +1,6 @@
-// What the table and the viewer both need. Text is only ever set by textContent.
+// Helpers of the table and the viewer. Text is only ever set by textContent.
 
-function make(tag, cls = "", text = "", attributes = {}) {
+function element(tag, cls = "", text = "", attributes = {}) {
   const node = document.createElement(tag);
   if (cls) node.className = cls;
   if (text) node.textContent = text;
@@ -9,30 +9,34 @@ function make(tag, cls = "", text = "", attributes = {}) {
 }
 
 function button(text, action, attributes = {}) {
-  const node = make("button", "cpr-button", text, { type: "button", ...attributes });
+  const node = element("button", "cpr-button", text, { type: "button", ...attributes });
   node.addEventListener("click", action);
   return node;
 }
 
-function say(node, text) {
+function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-function look(node, cls) {
+function setClass(node, cls) {
   if (node.className !== cls) node.className = cls;
+}
+
+function plural(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function clock(seconds) {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "";
-  const all = Math.max(0, Math.floor(seconds));
+  const total = Math.max(0, Math.floor(seconds));
   const two = (n) => String(n).padStart(2, "0");
-  const [h, m, s] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
+  const [h, m, s] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-// The kernel's clock: it may run on another machine.
+// The kernel may run on another machine, with another clock.
 const offsets = new WeakMap();
-function noteClock(rows, now) {
+function setKernelClock(rows, now) {
   const offset = now - Date.now() / 1000;
   offsets.set(rows, Math.abs(offset) > 2 ? offset : 0);
 }

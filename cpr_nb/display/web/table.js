@@ -1,14 +1,14 @@
 // The table of tasks (or of sessions): virtual rows, counters that filter, search, mosaic, buttons.
-// A row is a list; its columns are those of display/row_deltas.py.
-const KEY = 0, NUM = 1, WORD = 2, TITLE = 3, NOW = 4, SINCE = 5, START = 6, TOOK = 7, COST = 8, DENIED = 9;
+// A row is a list. The names of its columns (KEY, NUM …) come from display/row_deltas.py.
 const ROW_PX = 26, MAX_ROWS = 12, MANY = 40, ANSWER_MS = 1500, SILENT_MS = 20000;
-const LABELS = { retry: "Retry failed", pause: "Pause", resume: "Resume", cancel: "Cancel" };
+const LABELS = { retry: "Retry", pause: "Pause", resume: "Resume", cancel: "Cancel" };
+const BUSY = "The kernel is busy with another cell.";
 let views = 0;
 
 function applyChanges(rows, changes) {
   for (const change of changes) {
     const row = rows[change[0]];
-    for (let at = 1; row && at < change.length; at += 2) row[change[at]] = change[at + 1];
+    for (let i = 1; row && i < change.length; i += 2) row[change[i]] = change[i + 1];
   }
 }
 
@@ -16,135 +16,135 @@ class Table {
   constructor(model, el) {
     Object.assign(this, { model, el, id: `cpr-${++views}`, filters: new Set(), search: "" });
     Object.assign(this, { order: [], slots: [], cursor: null, inside: false, held: false, dirty: new Set() });
-    this.root = make("div", "cpr cpr-live");
-    this.mosaic = make("div", "cpr-mosaic", "", { role: "img" });
-    this.tools = make("div", "cpr-tools");
-    this.chips = make("div", "cpr-chips", "", { role: "group", "aria-label": "Show only" });
-    this.input = make("input", "cpr-search", "", { type: "search", placeholder: "Search", "aria-label": "Search" });
+    this.root = element("div", "cpr cpr-live");
+    this.mosaic = element("div", "cpr-mosaic", "", { role: "img" });
+    this.tools = element("div", "cpr-tools");
+    this.chips = element("div", "cpr-chips", "", { role: "group", "aria-label": "Show only" });
+    this.input = element("input", "cpr-search", "", { type: "search", placeholder: "Search", "aria-label": "Search" });
     this.input.dataset.lmSuppressShortcuts = "true";
-    this.actions = make("div", "cpr-chips");
+    this.actions = element("div", "cpr-chips");
     this.tools.append(this.chips, this.input, this.actions);
-    this.asking = make("div", "cpr-asking", "", { role: "status" });
-    this.names = make("div", "cpr-row cpr-names");
-    this.grid = make("div", "cpr-grid", "", { role: "grid", tabindex: "0", "aria-label": "Tasks" });
+    this.action = element("div", "cpr-action", "", { role: "status" });
+    this.heading = element("div", "cpr-row cpr-heading");
+    this.grid = element("div", "cpr-grid", "", { role: "grid", tabindex: "0", "aria-label": "Tasks" });
     this.grid.dataset.lmSuppressShortcuts = "true";
-    this.space = make("div", "cpr-space", "", { role: "presentation" });
-    this.nothing = make("div", "cpr-nothing mute");
+    this.space = element("div", "cpr-space", "", { role: "presentation" });
+    this.nothing = element("div", "cpr-nothing mute");
     this.grid.append(this.space);
     this.viewer = new Viewer(this);
-    this.root.append(this.mosaic, this.tools, this.asking, this.names, this.grid, this.nothing, this.viewer.root);
+    this.root.append(this.mosaic, this.tools, this.action, this.heading, this.grid, this.nothing, this.viewer.root);
     el.append(this.root);
     this.listen();
-    this.fill();
-    this.heard = Date.now();
-    this.timer = setInterval(() => this.second(), 1000);
-    this.send({ do: "shown" });
+    this.reset();
+    this.lastMessageAt = Date.now();
+    this.timer = setInterval(() => this.everySecond(), 1000);
+    this.send({ type: "shown" });
   }
 
   get rows() { return this.model.get("rows"); }
   get meta() { return this.model.get("meta"); }
-  send(what) {
+  send(message) {
     try {
-      this.model.send({ ...what, id: this.id });
+      this.model.send({ ...message, id: this.id });
     } catch (error) {  // the kernel was restarted: the comm is closed
-      if (what.do !== "hidden") this.lost();
+      if (message.type !== "hidden") this.showDisconnected();
     }
   }
-  lost() {
-    this.told({ text: "No word from the kernel; the session goes on. In a new cell:", code: `cpr.attach("${this.meta.short}")`, bad: true });
+  showDisconnected() {
+    this.showResult({ text: "The kernel does not answer. The session keeps running. In a new cell:", code: `cpr.attach("${this.meta.short}")`, bad: true });
   }
 
   listen() {
     const on = (node, name, action) => node.addEventListener(name, action);
-    on(this.grid, "scroll", () => this.soon());
-    on(this.grid, "keydown", (event) => this.key(event));
+    on(this.grid, "scroll", () => this.scheduleDraw());
+    on(this.grid, "keydown", (event) => this.onKey(event));
     on(this.grid, "click", (event) => {
-      const row = event.target.closest("[data-at]");
-      if (row) { this.cursor = this.rows[this.order[row.dataset.at]][KEY]; this.toggle(this.cursor); }
+      const row = event.target.closest("[data-position]");
+      if (row) { this.cursor = this.rows[this.order[row.dataset.position]][KEY]; this.toggle(this.cursor); }
     });
     on(this.mosaic, "click", (event) => {
       const row = this.rows[[...this.mosaic.children].indexOf(event.target)];
-      if (row) { this.cursor = row[KEY]; this.arrange(); this.reveal(); this.open(row[KEY]); }
+      if (row) { this.cursor = row[KEY]; this.arrange(); this.scrollToCursor(); this.open(row[KEY]); }
     });
     on(this.root, "pointerenter", () => { this.inside = true; this.hold(); });
-    on(this.root, "pointerleave", () => { this.inside = false; this.hold(); this.soon(); });
+    on(this.root, "pointerleave", () => { this.inside = false; this.hold(); this.scheduleDraw(); });
     on(this.root, "focusin", () => this.hold());
-    on(this.root, "focusout", () => setTimeout(() => { this.hold(); this.soon(); }));
-    on(this.input, "input", () => this.find(this.input.value));
-    on(this.input, "keydown", (event) => { if (event.key === "Escape") this.find(this.input.value = ""); });
+    on(this.root, "focusout", () => setTimeout(() => { this.hold(); this.scheduleDraw(); }));
+    on(this.input, "input", () => this.searchFor(this.input.value));
+    on(this.input, "keydown", (event) => { if (event.key === "Escape") this.searchFor(this.input.value = ""); });
     on(this.root, "keydown", (event) => { if (event.key === "Escape" && this.viewer.key) { this.close(); event.stopPropagation(); } });
-    this.onRows = () => this.fill();
+    this.onRows = () => this.reset();
     this.onMeta = () => this.drawMeta();
-    this.onMessage = (message) => this.hear(message);
+    this.onCustom = (message) => this.onMessage(message);
     this.model.on("change:rows", this.onRows);
     this.model.on("change:meta", this.onMeta);
-    this.model.on("msg:custom", this.onMessage);
+    this.model.on("msg:custom", this.onCustom);
   }
 
   remove() {
     clearInterval(this.timer);
     this.model.off("change:rows", this.onRows);
     this.model.off("change:meta", this.onMeta);
-    this.model.off("msg:custom", this.onMessage);
-    this.send({ do: "hidden" });
+    this.model.off("msg:custom", this.onCustom);
+    this.send({ type: "hidden" });
   }
 
-  // While a person is at it, nothing may move or vanish: the kernel is told, rows keep their places.
+  // While a person uses the table, nothing may move or vanish: rows stay in place, the kernel waits too.
   get busy() {
     return this.inside || this.root.contains(document.activeElement) || this.viewer.key !== null;
   }
   hold() {
-    if (this.held !== this.busy) { this.held = this.busy; this.send({ do: "hold", on: this.held }); }
+    if (this.held !== this.busy) { this.held = this.busy; this.send({ type: "hold", on: this.held }); }
   }
 
-  second() {
-    if (this.meta.live && Date.now() - this.heard > SILENT_MS) this.lost();
-    this.soon();
+  everySecond() {
+    if (this.meta.live && Date.now() - this.lastMessageAt > SILENT_MS) this.showDisconnected();
+    this.scheduleDraw();
   }
 
-  hear(message) {
-    this.heard = Date.now();
+  onMessage(message) {
+    this.lastMessageAt = Date.now();
     if (message.rows) {  // they are applied already, by `initialize`
       for (const change of message.rows) this.dirty.add(change[0]);
-      this.soon();
+      this.scheduleDraw();
     }
-    if (message.told) this.told(message.told);
-    if (message.view) this.viewer.take(message.view);
+    if (message.result) this.showResult(message.result);
+    if (message.output) this.viewer.onMessage(message.output);
   }
 
-  fill() {
-    this.many = this.rows.length > MAX_ROWS;
-    this.input.hidden = !this.many;
+  reset() {
+    this.isLong = this.rows.length > MAX_ROWS;
+    this.input.hidden = !this.isLong;
     this.mosaic.hidden = this.rows.length <= MANY;
-    this.mosaic.replaceChildren(...(this.mosaic.hidden ? [] : this.rows.map(() => make("i"))));
+    this.mosaic.replaceChildren(...(this.mosaic.hidden ? [] : this.rows.map(() => element("i"))));
     this.dirty = new Set(this.rows.keys());
     this.drawMeta();
     this.drawChips();
     this.arrange();
-    this.soon();
+    this.scheduleDraw();
   }
 
   // -- which rows, in which order ---------------------------------------------------------------
 
-  look(word) { return this.meta.words[word] || ["?", "warn"]; }
+  styleOf(state) { return this.meta.styles[state] || ["?", "warn"]; }
 
-  fits(row) {
-    const wanted = this.filters.size === 0 || [...this.filters].some((name) =>
-      name === "denied" ? row[DENIED] > 0 : (this.meta.groups.find((g) => g[0] === name) || [0, []])[1].includes(row[WORD]));
-    return wanted && (!this.search || `${row[NUM]} ${row[KEY]} ${row[WORD]} ${row[TITLE]} ${row[NOW]}`.toLowerCase().includes(this.search));
+  matches(row) {
+    const isShown = this.filters.size === 0 || [...this.filters].some((name) =>
+      name === "denied" ? row[DENIED] > 0 : (this.meta.groups.find((g) => g[0] === name) || [0, []])[1].includes(row[STATE]));
+    return isShown && (!this.search || `${row[NUM]} ${row[KEY]} ${row[STATE]} ${row[TITLE]} ${row[NOW]}`.toLowerCase().includes(this.search));
   }
 
   arrange() {
-    const rank = (row) => ({ bad: 0, run: 1, warn: 1 })[this.look(row[WORD])[1]] ?? 2;
+    const rank = (row) => ({ bad: 0, run: 1, warn: 1 })[this.styleOf(row[STATE])[1]] ?? 2;
     this.order = [];
     this.stale = false;
-    this.rows.forEach((row, index) => { if (this.fits(row)) this.order.push(index); });
-    if (this.many && this.meta.kind === "tasks") this.order.sort((a, b) => rank(this.rows[a]) - rank(this.rows[b]) || a - b);
+    this.rows.forEach((row, index) => { if (this.matches(row)) this.order.push(index); });
+    if (this.isLong && this.meta.kind === "tasks") this.order.sort((a, b) => rank(this.rows[a]) - rank(this.rows[b]) || a - b);
   }
 
   // -- drawing ----------------------------------------------------------------------------------
 
-  soon() {
+  scheduleDraw() {
     if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.draw(); });
   }
 
@@ -162,68 +162,68 @@ class Table {
     if (this.total !== n) {
       this.space.style.height = `${(this.total = n) * ROW_PX}px`;
       this.grid.setAttribute("aria-rowcount", n);
-      say(this.nothing, n ? "" : this.rows.length ? "Nothing fits." : this.meta.empty || "");
+      setText(this.nothing, n ? "" : this.rows.length ? "No matches." : this.meta.empty || "");
     }
     // The scroller may still stand where there are no rows any more.
     const first = Math.max(0, Math.min(Math.floor(this.grid.scrollTop / ROW_PX), n - MAX_ROWS) - 2);
     const last = Math.min(n, first + MAX_ROWS + 5);
-    for (let at = first; at < last; at++) this.drawRow(this.slot(at - first), at, this.rows[this.order[at]]);
+    for (let i = first; i < last; i++) this.drawRow(this.rowNode(i - first), i, this.rows[this.order[i]]);
     for (let spare = last - first; spare < this.slots.length; spare++) this.slots[spare].hidden = true;
   }
 
-  slot(number) {
+  rowNode(number) {
     while (this.slots.length <= number) {
-      const row = make("div", "cpr-row", "", { role: "row" });
-      for (const name of ["n mute", "", "", "", "n", "n"]) row.append(make("span", name, "", { role: "gridcell" }));
-      row.children[3].append(make("span", "warn"), make("span"));
+      const row = element("div", "cpr-row", "", { role: "row" });
+      for (const name of ["n mute", "", "", "", "n", "n"]) row.append(element("span", name, "", { role: "gridcell" }));
+      row.children[3].append(element("span", "warn"), element("span"));
       this.slots.push(row);
       this.space.append(row);
     }
     return this.slots[number];
   }
 
-  drawRow(node, at, row) {
-    const [num, word, title, now, time, cost] = node.children;
-    const [symbol, tone] = this.look(row[WORD]);
+  drawRow(node, position, row) {
+    const [num, state, title, now, time, cost] = node.children;
+    const [symbol, tone] = this.styleOf(row[STATE]);
     const time_s = kernelTime(this.rows);
     node.hidden = false;
-    if (node.dataset.at !== String(at)) {
-      node.dataset.at = at;
-      node.id = `${this.id}-${at}`;
-      node.style.top = `${at * ROW_PX}px`;
-      node.setAttribute("aria-rowindex", at + 1);
+    if (node.dataset.position !== String(position)) {
+      node.dataset.position = position;
+      node.id = `${this.id}-${position}`;
+      node.style.top = `${position * ROW_PX}px`;
+      node.setAttribute("aria-rowindex", position + 1);
     }
-    const chosen = row[KEY] === this.cursor;
-    node.setAttribute("aria-selected", chosen);
-    look(node, `cpr-row${chosen ? " cpr-chosen" : ""}`);
-    if (chosen) this.grid.setAttribute("aria-activedescendant", node.id);
-    say(num, String(row[NUM]));
-    say(word, `${symbol} ${row[WORD]}`);
-    look(word, tone);
-    say(title, row[TITLE]);
+    const isChosen = row[KEY] === this.cursor;
+    node.setAttribute("aria-selected", isChosen);
+    setClass(node, `cpr-row${isChosen ? " cpr-chosen" : ""}`);
+    if (isChosen) this.grid.setAttribute("aria-activedescendant", node.id);
+    setText(num, String(row[NUM]));
+    setText(state, `${symbol} ${row[STATE]}`);
+    setClass(state, tone);
+    setText(title, row[TITLE]);
     if (title.title !== row[TITLE]) title.title = row[TITLE];
-    say(now.firstChild, row[DENIED] ? `⚠ ${row[DENIED]} denied ` : "");
-    say(now.lastChild, row[SINCE] ? `${row[NOW]}, ${Math.max(0, Math.floor(time_s - row[SINCE]))} s` : row[NOW]);
-    look(now.lastChild, tone === "bad" ? "bad" : tone === "run" ? "" : "mute");
+    setText(now.firstChild, row[DENIED] ? `⚠ ${row[DENIED]} denied ` : "");
+    setText(now.lastChild, row[SINCE] ? `${row[NOW]}, ${Math.max(0, Math.floor(time_s - row[SINCE]))} s` : row[NOW]);
+    setClass(now.lastChild, tone === "bad" ? "bad" : tone === "run" ? "" : "mute");
     if (now.title !== row[NOW]) now.title = row[NOW];
-    say(time, clock(row[START] ? time_s - row[START] : row[TOOK]));
-    say(cost, row[COST] === null ? "" : row[COST].toFixed(row[COST] > 0 && row[COST] < 0.005 ? 4 : 2));
+    setText(time, clock(row[STARTED] ? time_s - row[STARTED] : row[DURATION]));
+    setText(cost, row[COST] === null ? "" : row[COST].toFixed(row[COST] > 0 && row[COST] < 0.005 ? 4 : 2));
   }
 
   drawMosaic() {
     for (const index of this.dirty) {
       const [row, cell] = [this.rows[index], this.mosaic.children[index]];
-      look(cell, this.look(row[WORD])[1]);
-      cell.title = `${row[NUM]} ${row[WORD]}: ${row[TITLE]}`;
+      setClass(cell, this.styleOf(row[STATE])[1]);
+      cell.title = `${row[NUM]} ${row[STATE]}: ${row[TITLE]}`;
     }
   }
 
   drawChips() {
     const count = new Map();
     let denied = 0;
-    for (const row of this.rows) { count.set(row[WORD], (count.get(row[WORD]) || 0) + 1); denied += row[DENIED]; }
-    const sum = (words) => words.reduce((all, word) => all + (count.get(word) || 0), 0);
-    const chips = this.meta.groups.map(([name, words, always]) => [name, sum(words), always, ...this.look(name)]);
+    for (const row of this.rows) { count.set(row[STATE], (count.get(row[STATE]) || 0) + 1); denied += row[DENIED]; }
+    const sum = (states) => states.reduce((total, state) => total + (count.get(state) || 0), 0);
+    const chips = this.meta.groups.map(([name, states, always]) => [name, sum(states), always, ...this.styleOf(name)]);
     chips.push(["denied", denied, false, "⚠", "warn"]);
     this.chips.hidden = !this.rows.length;
     this.chipNodes = this.chipNodes || new Map();
@@ -231,94 +231,102 @@ class Table {
       let node = this.chipNodes.get(name);
       if (!node) {
         node = button("", () => this.filter(name), { "data-name": name });
-        node.append(make("span", tone, `${symbol} `), make("span"));
+        node.append(element("span", tone, `${symbol} `), element("span"));
         this.chipNodes.set(name, node);
         this.chips.append(node);
       }
       node.hidden = !n && !always && !this.filters.has(name);
       node.setAttribute("aria-pressed", this.filters.has(name));
-      say(node.lastChild, `${n} ${name}`);
+      setText(node.lastChild, `${n} ${name}`);
     }
-    this.nRetry = sum(this.meta.again || []);
+    this.counts = new Map(chips.map((chip) => [chip[0], chip[1]]));
     const retry = this.actions.querySelector("[data-verb=retry]");
-    if (retry) say(retry, `${LABELS.retry} (${this.nRetry})`);
+    if (retry) setText(retry, this.retryLabel());
     this.mosaic.setAttribute("aria-label", chips.filter((c) => c[1]).map((c) => `${c[1]} ${c[0]}`).join(", "));
+  }
+
+  // How many tasks are in these groups, such as failed and cancelled.
+  countOf(groups) { return (groups || []).reduce((total, name) => total + (this.counts.get(name) || 0), 0); }
+
+  // Says what a retry would run: "Retry failed (3)", or "Retry not succeeded (5)" for a mixture.
+  retryLabel() {
+    const groups = (this.meta.retryable || []).filter((name) => this.counts.get(name));
+    return `${LABELS.retry} ${groups.length === 1 ? groups[0] : "not succeeded"} (${this.countOf(groups)})`;
   }
 
   filter(name) {
     if (!this.filters.delete(name)) this.filters.add(name);
     this.drawChips();
-    this.begin();
+    this.showFromTop();
   }
 
-  find(text) {
+  searchFor(text) {
     this.search = text.trim().toLowerCase();
-    this.begin();
+    this.showFromTop();
   }
 
-  begin() {
+  showFromTop() {
     this.grid.scrollTop = 0;
     this.arrange();
-    this.soon();
+    this.scheduleDraw();
   }
 
   drawMeta() {
     const meta = this.meta;
-    ["#", "State", meta.kind === "tasks" ? "Prompt" : "Session", "Now", "Time", "USD est."].forEach((name, at) => {
-      const node = this.names.children[at] || this.names.appendChild(make("span", [0, 4, 5].includes(at) ? "n" : ""));
-      say(node, name);
+    ["#", "State", meta.kind === "tasks" ? "Prompt" : "Session", "Now", "Time", "USD est."].forEach((name, index) => {
+      const node = this.heading.children[index] || this.heading.appendChild(element("span", [0, 4, 5].includes(index) ? "n" : ""));
+      setText(node, name);
     });
-    this.names.children[5].title = "The CLI's own estimate at list price";
-    this.names.hidden = !this.rows.length;
+    this.heading.children[0].title = meta.kind === "tasks" ? "Number of the task" : "Number of tasks";
+    this.heading.children[5].title = "The CLI's own estimate, at list prices";
+    this.heading.hidden = !this.rows.length;
     const verbs = Object.keys(meta.commands || {});
     if (this.shape === verbs.join()) return;
     this.shape = verbs.join();
     this.actions.replaceChildren(...verbs.map((verb) => button(
-      LABELS[verb], () => this.click(verb), { "data-verb": verb, title: meta.commands[verb] })));
+      LABELS[verb], () => this.confirm(verb), { "data-verb": verb, title: meta.commands[verb] })));
     this.drawChips();
-    if (verbs.length) this.actions.prepend(make("code", "mute", `cpr ${verbs.join("|")} ${meta.short}`));
   }
 
-  // -- asking -----------------------------------------------------------------------------------
+  // -- actions ----------------------------------------------------------------------------------
 
-  click(verb, key = "", command = this.meta.commands[verb]) {
-    const left = this.rows.filter((row) => ["run", "mute"].includes(this.look(row[WORD])[1]) && row[TOOK] === null).length;
-    const question = key ? `Cancel this task?` : verb === "retry" ? `Run ${this.nRetry} again, as a new session?`
-      : verb === "cancel" ? `Cancel the ${left} that have not ended?` : "";
-    if (!question) { this.ask(verb, key, command); return; }
-    const yes = button(verb === "retry" ? "Run again" : "Cancel them", () => this.ask(verb, key, command), { "data-yes": verb });
-    if (key) yes.textContent = "Cancel it";
-    const no = button("No", () => this.asking.replaceChildren(), { "data-no": verb });
-    this.asking.replaceChildren(make("span", "", question), yes, no, make("span", "mute", "the same:"), make("code", "", command));
+  confirm(verb, key = "", command = this.meta.commands[verb]) {
+    const tasks = (groups) => plural(this.countOf(groups), "task");
+    const question = key ? "Cancel this task?" : verb === "retry" ? `Run ${tasks(this.meta.retryable)} again in a new session?`
+      : verb === "cancel" ? `Cancel ${tasks(this.meta.unfinished)}?` : "";
+    if (!question) { this.sendAction(verb, key, command); return; }
+    const yes = button(verb === "retry" ? "Run again" : key ? "Cancel task" : "Cancel all", () => this.sendAction(verb, key, command), { "data-yes": verb });
+    const no = button("No", () => this.action.replaceChildren(), { "data-no": verb });
+    this.action.replaceChildren(element("span", "", question), yes, no, element("span", "mute", "The same in a terminal:"), element("code", "", command));
     yes.focus();
   }
 
-  ask(verb, key, command) {
-    this.send({ do: "ask", verb, key });
-    this.asking.replaceChildren(make("span", "mute", "asked …"), make("code", "mute", command));
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => {
-      this.asking.replaceChildren(make("span", "warn", "The kernel computes: it will be asked after the cell. In a terminal, at once:"), make("code", "", command));
+  sendAction(verb, key, command) {
+    this.send({ type: "action", verb, key });
+    this.action.replaceChildren(element("span", "mute", "Requested …"), element("code", "mute", command));
+    clearTimeout(this.answerTimer);
+    this.answerTimer = setTimeout(() => {
+      this.action.replaceChildren(element("span", "warn", `${BUSY} Your click is queued and runs afterwards. To act now, in a terminal:`), element("code", "", command));
     }, ANSWER_MS);
   }
 
-  told({ text, code, bad }) {
-    clearTimeout(this.waiting);
-    this.asking.replaceChildren(make("span", bad ? "bad" : "mute", text));
-    if (code) this.asking.append(make("code", "", code));
+  showResult({ text, code, bad }) {
+    clearTimeout(this.answerTimer);
+    this.action.replaceChildren(element("span", bad ? "bad" : "mute", text));
+    if (code) this.action.append(element("code", "", code));
   }
 
   // -- keyboard, opening ------------------------------------------------------------------------
 
-  key(event) {
-    const at = this.order.findIndex((index) => this.rows[index][KEY] === this.cursor);
+  onKey(event) {
+    const position = this.order.findIndex((index) => this.rows[index][KEY] === this.cursor);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: MAX_ROWS, PageUp: -MAX_ROWS, Home: -Infinity, End: Infinity };
     if (event.key in steps && this.order.length) {
-      const to = Math.min(this.order.length - 1, Math.max(0, at + steps[event.key]));
-      this.cursor = this.rows[this.order[to]][KEY];
-      this.reveal();
+      const target = Math.min(this.order.length - 1, Math.max(0, position + steps[event.key]));
+      this.cursor = this.rows[this.order[target]][KEY];
+      this.scrollToCursor();
       if (this.viewer.key !== null) this.open(this.cursor);
-    } else if (event.key === "Enter" && at >= 0) {
+    } else if (event.key === "Enter" && position >= 0) {
       this.toggle(this.cursor);
     } else if (event.key === "Escape" && this.viewer.key === null) {
       this.cursor = null;
@@ -326,14 +334,14 @@ class Table {
     } else return;
     event.preventDefault();
     if (event.key !== "Escape") event.stopPropagation();
-    this.soon();
+    this.scheduleDraw();
   }
 
-  reveal() {
+  scrollToCursor() {
     const top = this.order.findIndex((index) => this.rows[index][KEY] === this.cursor) * ROW_PX;
     const low = top + ROW_PX - this.grid.clientHeight;
     if (top >= 0) this.grid.scrollTop = Math.min(top, Math.max(low, this.grid.scrollTop));
-    this.soon();
+    this.scheduleDraw();
   }
 
   toggle(key) { if (this.viewer.key === key) this.close(); else this.open(key); }
@@ -341,17 +349,17 @@ class Table {
   open(key) {
     this.cursor = key;
     if (this.meta.kind === "tasks") this.viewer.open(this.rows.find((row) => row[KEY] === key));
-    this.send({ do: "open", key });
+    this.send({ type: "open", key });
     this.hold();
-    this.soon();
+    this.scheduleDraw();
   }
 
   close() {
-    this.send({ do: "close", key: this.viewer.key });
+    this.send({ type: "close", key: this.viewer.key });
     this.viewer.close();
     this.grid.focus();
     this.hold();
-    this.soon();
+    this.scheduleDraw();
   }
 }
 
@@ -359,7 +367,7 @@ export default {
   initialize({ model }) {
     model.on("msg:custom", (message) => {
       // In place: a saved notebook and further views then have the rows as they are now.
-      if (message.rows) { applyChanges(model.get("rows"), message.rows); noteClock(model.get("rows"), message.now); }
+      if (message.rows) { applyChanges(model.get("rows"), message.rows); setKernelClock(model.get("rows"), message.now); }
     });
   },
   render({ model, el }) {

@@ -16,10 +16,10 @@ from testkit.streams_draw import EVENT_LINES, STREAMS, any_stream, lines, messag
 
 from cpr_nb.frames import jsonl as frames_lines
 from cpr_nb.frames import stream_cache
-from cpr_nb.frames.events import EventReading
-from cpr_nb.frames.jsonl import Reading, count_objects, pieces
-from cpr_nb.frames.stream_cache import Growing
-from cpr_nb.frames.tasks import TaskReading
+from cpr_nb.frames.events import EventRowReader
+from cpr_nb.frames.jsonl import JsonlReader, count_objects, read_pieces
+from cpr_nb.frames.stream_cache import StreamCache
+from cpr_nb.frames.tasks import TaskReader
 from cpr_nb.model.events import parse_line
 
 #: Objects that stand where lines don't say so.
@@ -37,7 +37,7 @@ TRICKY = st.tuples(EVENT_LINES, TRICKS).flatmap(
 ANY = any_stream() | TRICKY | TRICKY.map(lambda stream: stream + b"\n")
 
 
-class Slow(EventReading):
+class Slow(EventRowReader):
     """Reads every line by itself, and with the standard library."""
 
     def feed(self, data: Any) -> None:
@@ -54,9 +54,9 @@ def split(stream: bytes) -> bytes:
     return stream.replace(b"\r", b"").replace(b"\x0b", b"").replace(b"\x0c", b"")
 
 
-def rows(reading: EventReading) -> list[tuple[Any, ...]]:
+def rows(reading: EventRowReader) -> list[tuple[Any, ...]]:
     """What it says; the input of a tool as an object, for it may be written in several ways."""
-    found = list(zip(*(reading.lists[name] for name in EventReading.COLUMNS), strict=True))
+    found = list(zip(*(reading.lists[name] for name in EventRowReader.COLUMNS), strict=True))
     plain = []
     for at, kind, subtype, role, text, model, tool in found:
         if subtype == "tool_use" and isinstance(text, str):
@@ -66,7 +66,7 @@ def rows(reading: EventReading) -> list[tuple[Any, ...]]:
     return plain
 
 
-def fed(reading: EventReading, *parts: bytes) -> EventReading:
+def fed(reading: EventRowReader, *parts: bytes) -> EventRowReader:
     for part in parts:
         reading.feed(part)
     return reading
@@ -75,7 +75,7 @@ def fed(reading: EventReading, *parts: bytes) -> EventReading:
 @given(ANY)
 def test_the_fast_way_reads_what_the_slow_way_reads(stream: bytes) -> None:
     stream = split(stream)
-    fast, slow = fed(EventReading(), stream), fed(Slow(), stream)
+    fast, slow = fed(EventRowReader(), stream), fed(Slow(), stream)
     assert rows(fast) == rows(slow)
     assert fast.unreadable == slow.unreadable
 
@@ -83,9 +83,9 @@ def test_the_fast_way_reads_what_the_slow_way_reads(stream: bytes) -> None:
 @pytest.mark.parametrize("name", sorted(STREAMS))
 def test_a_recording_is_read_the_fast_way(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else nothing is gained by it."""
-    fast, slow = EventReading(), fed(Slow(), STREAMS[name])
-    monkeypatch.setattr(EventReading, "take_odd", None)
-    monkeypatch.setattr(Reading, "_feed_line", None)
+    fast, slow = EventRowReader(), fed(Slow(), STREAMS[name])
+    monkeypatch.setattr(EventRowReader, "take_odd", None)
+    monkeypatch.setattr(JsonlReader, "_feed_line", None)
     if STREAMS[name]:
         fast.feed(STREAMS[name])
     assert rows(fast) == rows(slow)
@@ -97,7 +97,7 @@ def test_pieces_are_the_file_in_whole_lines(stream: bytes, size: int) -> None:
         patch.setattr(frames_lines, "_PIECE_BYTES", size)
         file.write(stream)
         file.seek(0)
-        found = [bytes(piece) for piece in pieces(file)]
+        found = [bytes(piece) for piece in read_pieces(file)]
     assert b"".join(found) == stream
     assert all(piece.endswith(b"\n") for piece in found[:-1])
 
@@ -116,18 +116,18 @@ def test_lines_are_counted_only_if_each_is_an_object(stream: bytes) -> None:
 
 @given(st.data())
 def test_a_stream_that_grows_is_read_on_as_if_it_was_read_anew(data: st.DataObject) -> None:
-    growing = Growing(limit_bytes=data.draw(st.sampled_from([0, 2000, 1 << 20])))
+    growing = StreamCache(limit_bytes=data.draw(st.sampled_from([0, 2000, 1 << 20])))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stream")
         path.touch()
         for _ in range(data.draw(st.integers(1, 5))):
             change(path, data)
-            for make in (EventReading, TaskReading):
+            for make in (EventRowReader, TaskReader):
                 with growing.lock:
                     mine = growing.read(str(path), make)
                     fresh = make()
                     with path.open("rb") as file:
-                        for piece in pieces(file):
+                        for piece in read_pieces(file):
                             fresh.feed(piece)
                     assert told(mine) == told(fresh)
 
@@ -148,8 +148,8 @@ def change(path: Path, data: st.DataObject) -> None:
         path.write_bytes(data.draw(ANY))
 
 
-def told(reading: EventReading | TaskReading) -> Any:
-    if isinstance(reading, EventReading):
+def told(reading: EventRowReader | TaskReader) -> Any:
+    if isinstance(reading, EventRowReader):
         return rows(reading), reading.unreadable
     return repr(reading.told())
 
@@ -164,22 +164,22 @@ def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             return n
 
     monkeypatch.setattr(stream_cache, "open_regular", lambda path: Seen(io.FileIO(path)))
-    path, growing = tmp_path / "stream", Growing()
+    path, growing = tmp_path / "stream", StreamCache()
     one, two = lines(message("assistant", "one")), lines(message("assistant", "two"))
     for new, read_again in ((one + two[:9], b""), (two[9:] + one, two[:9]), (b"", b"")):
         with path.open("ab") as file:
             file.write(new)
         read.clear()
-        assert growing.read(str(path), EventReading).unreadable == []
+        assert growing.read(str(path), EventRowReader).unreadable == []
         assert b"".join(read) == read_again + new
 
 
 def test_what_is_kept_stays_below_its_limit(tmp_path: Path) -> None:
     stream = lines(message("assistant", "x" * 1000))
-    growing = Growing(limit_bytes=5 * (len(stream) + stream_cache.OVERHEAD_BYTES))
+    growing = StreamCache(limit_bytes=5 * (len(stream) + stream_cache.OVERHEAD_BYTES))
     for number in range(9):
         path = tmp_path / str(number)
         path.write_bytes(stream)
-        growing.read(str(path), EventReading)
+        growing.read(str(path), EventRowReader)
         assert growing.n_bytes <= 5 * (len(stream) + stream_cache.OVERHEAD_BYTES)
     assert len(growing._streams) == 5, "those that were used last"

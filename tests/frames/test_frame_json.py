@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpr_nb.frames.frame_json import decode, encode, take
+from cpr_nb.frames.frame_json import decode, encode, pick_rows
 
 NUMBERS = pd.DataFrame({"n": [1, 2]}, index=["a", "b"])
 # Strategies of a cell → the dtype of its column.
@@ -108,5 +108,5 @@ def test_what_is_no_number_in_json_is_its_text() -> None:
 
 def test_rows_of_several_frames_come_in_their_order() -> None:
     other = pd.DataFrame({"n": [3], "m": ["x"]}, index=["c"])
-    made = take([(NUMBERS, 1), (other, 0), (NUMBERS, 0)])
+    made = pick_rows([(NUMBERS, 1), (other, 0), (NUMBERS, 0)])
     assert made.index.tolist() == ["b", "c", "a"] and made["n"].tolist() == [2, 3, 1]

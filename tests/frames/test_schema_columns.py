@@ -17,7 +17,7 @@ from testkit.schemas_draw import COMMON, JSON, like_schemas, tidy_schemas
 from cpr_nb.frames.columns import TIME
 from cpr_nb.frames.schema_columns import (
     DAY,
-    OURS,
+    RESULT_COLUMNS,
     AnswerColumn,
     answer_columns,
     answer_table,
@@ -257,7 +257,7 @@ def test_a_schema_of_a_strangers_session_costs_no_more_than_others() -> None:
 
 def test_a_name_that_is_taken_is_refused_with_the_way_out() -> None:
     check_collisions(["n", "m"], ["path", 3, ("a", "b")])
-    for name in OURS:
+    for name in RESULT_COLUMNS:
         with pytest.raises(InputError, match=f"^schema: the field '{name}' has the name of a col"):
             check_collisions([name], [])
     with pytest.raises(InputError, match="'cost' has the name of a column that every table"):
@@ -296,6 +296,7 @@ def is_the_same(cell: Any, value: Any) -> bool:
     return isinstance(cell, bool | type(pd.NA)) == isinstance(value, bool) and bool(cell == value)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(tidy_schemas() | like_schemas() | JSON, ANSWERS, st.booleans())
 @example(of(n={"enum": ["None", "1"]}), [{"n": None}, {"n": 1}], False)

@@ -60,6 +60,7 @@ def read(data: bytes, kind: str = "kind") -> pd.DataFrame:
     return open_pack(io.BytesIO(data), kind).read("rows")
 
 
+@pytest.mark.slow
 @STORAGES
 @given(rows=ROWS, parts=st.integers(1, 3))
 def test_what_comes_back_is_what_was_written(storage: str, rows: Any, parts: int) -> None:

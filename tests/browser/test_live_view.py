@@ -19,6 +19,7 @@ from testkit.jupyter import LIMIT_MS, Notebook, Server
 from cpr_nb.offline.scripted_api import ScriptedApi
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.real_cli,
     pytest.mark.usefixtures("claude"),
@@ -80,12 +81,12 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     expect(row(output, 4)).to_contain_text("✓ succeeded")
     expect(row(output, 4)).to_contain_text("2 bugs, severity high")
     output.locator('[data-verb="pause"]').click()
-    expect(output.locator(".cpr-asking")).to_contain_text("cpr pause")
-    expect(output.locator(".cpr-asking")).to_contain_text("The kernel computes")
+    expect(output.locator(".cpr-action")).to_contain_text("cpr pause")
+    expect(output.locator(".cpr-action")).to_contain_text("The kernel is busy")
     shot("2-while-a-cell-computes")
     book.interrupt()
     book.finish()
-    expect(output.locator(".cpr-asking")).to_contain_text("Paused")
+    expect(output.locator(".cpr-action")).to_contain_text("Paused")
     expect(output.locator(".note")).to_contain_text("paused")
     output.locator('[data-verb="resume"]').click()
     expect(output.locator('[data-verb="pause"]')).to_be_visible()
@@ -125,14 +126,14 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     # One task is cancelled, the failed one runs again.
     row(output, 3).click()
     viewer.locator('[data-verb="cancel-task"]').click()
-    expect(output.locator(".cpr-asking")).to_contain_text("--task 3")
+    expect(output.locator(".cpr-action")).to_contain_text("--task 3")
     output.locator('[data-yes="cancel"]').click()
     expect(row(output, 3)).to_contain_text("– cancelled")
     output.locator('[data-verb="close"]').click()
     output.locator('[data-verb="retry"]').click()
-    expect(output.locator(".cpr-asking")).to_contain_text("Run 2 again")
+    expect(output.locator(".cpr-action")).to_contain_text("Run 2 tasks again")
     output.locator('[data-yes="retry"]').click()
-    expect(output.locator(".cpr-asking").first).to_contain_text("cpr.attach(")
+    expect(output.locator(".cpr-action").first).to_contain_text("cpr.attach(")
     expect(output.locator(".cpr-live")).to_have_count(2)
     shot("5-cancelled-and-retried")
     book.set_dark()
@@ -146,7 +147,7 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     # The old view can't hear anything any more, and says so.
     output.locator(".cpr-grid").first.hover()
     book.page.mouse.move(2, 2)
-    expect(output.locator(".cpr-asking").first).to_contain_text("No word from the kernel")
+    expect(output.locator(".cpr-action").first).to_contain_text("The kernel does not answer")
     again.scroll_into_view_if_needed()
     shot("6-attached-after-a-restart-dark")
     book.save()

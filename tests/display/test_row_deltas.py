@@ -1,4 +1,4 @@
-"""Rows for the browser: what is told of a change makes the new rows of the old ones."""
+"""Rows for the browser: changes applied to the old rows give the new ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cpr_nb.display.row_deltas import COLUMNS, apply, changes, task_row, title_of
+from cpr_nb.display.row_deltas import Column, apply_changes, diff_rows, task_row, title_of
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.views.current_activity import Doing
+from cpr_nb.views.current_activity import ActivityFollower
 
 CELLS = st.none() | st.integers(0, 3) | st.sampled_from(["", "running", "$x$"]) | st.floats(0, 1)
-ROWS = st.lists(CELLS, min_size=len(COLUMNS), max_size=len(COLUMNS))
+ROWS = st.lists(CELLS, min_size=len(Column), max_size=len(Column))
 ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([])
 
 
@@ -23,11 +23,11 @@ def test_changes_applied_to_the_old_rows_give_the_new_ones(
 ) -> None:
     old = [list(was) for was, _ in both]
     fresh = {n: both[n][1] for n in at if n < len(both)}
-    wanted = [fresh.get(n, was) for n, was in enumerate(old)]
-    told = json.loads(json.dumps(changes(old, fresh)))
-    apply(old, told)
-    assert old == wanted
-    assert changes(old, fresh) == []
+    expected = [fresh.get(n, was) for n, was in enumerate(old)]
+    changes = json.loads(json.dumps(diff_rows(old, fresh)))
+    apply_changes(old, changes)
+    assert old == expected
+    assert diff_rows(old, fresh) == []
 
 
 @example({"cost_usd": float("nan"), "duration_s": float("inf"), "n_denials": True}, "")
@@ -44,8 +44,8 @@ def test_changes_applied_to_the_old_rows_give_the_new_ones(
     st.text(),
 )
 def test_any_task_is_a_row_that_a_browser_can_read(task: dict[str, Any], prompt: str) -> None:
-    row = task_row(0, task, title_of(prompt), Doing(SessionPaths("/no/such/session-1")))
-    assert len(row) == len(COLUMNS)
+    row = task_row(0, task, title_of(prompt), ActivityFollower(SessionPaths("/no/such/session-1")))
+    assert len(row) == len(Column)
     for cell in row:
         assert cell is None or isinstance(cell, str | int | float)
     texts = [cell for cell in row if isinstance(cell, str)]

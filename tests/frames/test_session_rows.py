@@ -17,7 +17,7 @@ from testkit.broken import VALUES
 import cpr_nb as cpr
 from cpr_nb.frames import session_rows
 from cpr_nb.frames.columns import table
-from cpr_nb.frames.tasks import columns_of
+from cpr_nb.frames.tasks import table_columns
 from cpr_nb.store import catalog
 from cpr_nb.views.rows import session_row
 
@@ -54,7 +54,7 @@ def test_rows_all_at_once_are_the_rows_one_by_one(found: list[bytes]) -> None:
             os.utime(path, (1e9, 1e9))  # else one that is broken is waited for
             os.utime(path.parent, (1e9, 1e9))
         sessions = catalog.list_sessions(folder)
-        columns = columns_of("sessions_df", full=False)
+        columns = table_columns("sessions_df", full=False)
         expected = table((session_row(session) for session in sessions), columns)
         pd.testing.assert_frame_equal(cpr.sessions_df(folder), expected)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cpr_nb.frames import arrays
 from cpr_nb.frames.arrays import CATEGORIES, TIME, series
-from cpr_nb.frames.builder import Builder
+from cpr_nb.frames.builder import TableBuilder
 from cpr_nb.frames.columns import Column
 from cpr_nb.model import states
 
@@ -119,9 +119,9 @@ def test_a_moment_is_what_the_standard_library_reads(values: list[Any]) -> None:
 
 def test_usual_moments_are_read_all_at_once() -> None:
     """Else the test above compares the slow way with itself."""
-    usual = arrays._usual_moments(["2026-02-28T23:59:59.999Z", "0001-01-01T00:00:00.000Z"])
+    usual = arrays._usual_timestamps(["2026-02-28T23:59:59.999Z", "0001-01-01T00:00:00.000Z"])
     assert usual is not None and usual.dtype == np.dtype("datetime64[us]")
-    assert arrays._usual_moments(["2026-02-29T23:59:59.999Z"]) is None
+    assert arrays._usual_timestamps(["2026-02-29T23:59:59.999Z"]) is None
 
 
 # -- tables that grow -------------------------------------------------------------------------
@@ -134,7 +134,7 @@ BATCHES = st.lists(st.tuples(st.lists(st.integers(0, 9), max_size=4), st.text(ma
 def test_a_table_that_grows_is_the_table_of_all_its_rows(batches: Any, n_rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cpr_nb.frames.builder._PIECE_ROWS", n_rows)
-        by_columns, by_rows = Builder(COLUMNS), Builder(COLUMNS)
+        by_columns, by_rows = TableBuilder(COLUMNS), TableBuilder(COLUMNS)
         for numbers, what in batches:
             same = {"what": what, "all": [what]}
             by_columns.add({"n": numbers}, len(numbers), same)

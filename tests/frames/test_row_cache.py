@@ -94,7 +94,7 @@ def test_a_live_session_is_never_kept(tmp_path: Path, eager: None) -> None:
 
 
 def test_what_is_read_at_once_leaves_no_cache(results: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(row_cache, "WORTH_S", 1e9)
+    monkeypatch.setattr(row_cache, "MIN_READ_S", 1e9)
     for name in TABLES:
         getattr(cpr, name)(results)
     assert not (results / CACHE).exists()
@@ -131,7 +131,7 @@ def test_a_file_of_somebody_else_is_not_trusted(
 ) -> None:
     cpr.sessions_df(results)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    monkeypatch.setattr(row_cache, "WORTH_S", 1e9)
+    monkeypatch.setattr(row_cache, "MIN_READ_S", 1e9)
     read = []
     monkeypatch.setattr(session_rows, "read_session", lambda *a, **k: read.append(a) or refuse())
     with pytest.raises(AssertionError):
@@ -150,7 +150,7 @@ def test_what_other_code_has_made_is_not_believed(
 ) -> None:
     cpr.tasks_df(results)
     before = kept(results)
-    monkeypatch.setattr(row_cache, "_code", lambda: "other")
+    monkeypatch.setattr(row_cache, "_code_checksum", lambda: "other")
     cpr.tasks_df(results)
     assert set(before) < set(kept(results)), "the other code may be in use, too"
     for name in before:
@@ -196,8 +196,8 @@ def test_several_kernels_at_once_see_the_same(results: Path) -> None:
     expected = cpr.events_df(results).to_csv() + cpr.tasks_df(results).to_csv()
     code = (
         "import sys, shutil, cpr_nb as cpr\n"
-        "from cpr_nb.frames import cache\n"
-        "cache.WORTH_S, cache.MAX_SMALL = 0.0, 1\n"
+        "from cpr_nb.frames import row_cache\n"
+        "row_cache.MIN_READ_S, row_cache.MAX_SMALL = 0.0, 1\n"
         "for turn in range(12):\n"
         "    made = cpr.events_df(sys.argv[1]).to_csv() + cpr.tasks_df(sys.argv[1]).to_csv()\n"
         "    assert made == sys.argv[2], made\n"
@@ -223,10 +223,10 @@ def test_every_table_is_the_same_without_pyarrow(first: str, results: Path) -> N
         "import sys\n"
         "if sys.argv[2] == 'without': sys.modules['pyarrow'] = None\n"
         "import cpr_nb as cpr, pandas as pd\n"
-        "from cpr_nb.frames import cache, gather, heads\n"
+        "from cpr_nb.frames import gather, row_cache, session_rows\n"
         "from cpr_nb.frames.tables import TABLES\n"
-        "cache.WORTH_S = 0.0\n"
-        "if sys.argv[3] == 'second': gather.read_session = heads.read_session = None\n"
+        "row_cache.MIN_READ_S = 0.0\n"
+        "if sys.argv[3] == 'second': gather.read_session = session_rows.read_session = None\n"
         "assert pd.StringDtype().storage == {'with': 'pyarrow', 'without': 'python'}[sys.argv[2]]\n"
         "for name in TABLES:\n"
         "    made = getattr(cpr, name)(sys.argv[1], full=True)\n"

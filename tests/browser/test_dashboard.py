@@ -15,7 +15,7 @@ from testkit.stub import Stub, plan
 
 from cpr_nb.offline.scripted_api import cli_environment
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.xdist_group("browser")]
 expect.set_options(timeout=LIMIT_MS)
 
 

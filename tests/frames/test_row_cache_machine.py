@@ -160,4 +160,4 @@ Looks.TestCase.settings = settings(
 )
 
 
-TestLooks = Looks.TestCase
+TestLooks = pytest.mark.slow(Looks.TestCase)

@@ -1,0 +1,113 @@
+"""How a session ended and what to do next: the end of ``run --wait``, ``watch`` and ``status``."""
+
+from __future__ import annotations
+
+from cpr_nb.cli.render import ICONS, denial_line, program, task_icon
+from cpr_nb.model import states
+from cpr_nb.model.text import strip_controls
+from cpr_nb.store.read import Snapshot
+from cpr_nb.views.formatting import clock, cost
+from cpr_nb.views.rows import session_duration_s, task_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
+_MAX_PROBLEMS = 10
+
+
+def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
+    """Returns the figures of a session, what did not succeed, and the commands to run next.
+
+    Args:
+        session: The session.
+        allow: The options that would allow what was denied.
+    """
+    problems = [
+        task for task in session.tasks or () if task_state(task)[1] not in (None, states.SUCCEEDED)
+    ]
+    return [
+        "",
+        _figures_line(session),
+        *_error_lines(session),
+        *_problem_lines(problems),
+        "",
+        *(f"  {line}" if line else "" for line in _next_lines(session, allow, bool(problems))),
+    ]
+
+
+def _figures_line(session: Snapshot) -> str:
+    n_good, total = session.count("n_succeeded"), session.count("total")
+    icon = ICONS[states.SUCCEEDED if n_good == total else states.FAILED]
+    figures = [
+        f"{n_good}/{total} succeeded",
+        clock(session_duration_s(session)),
+        cost(session.head),
+    ]
+    return f"{icon} {session.state}: {' · '.join(figure for figure in figures if figure)}"
+
+
+def _error_lines(session: Snapshot) -> list[str]:
+    error = session.head.get("error")
+    return [f"  {strip_controls(str(error))}, see {session.paths.log}"] if error else []
+
+
+def _problem_lines(tasks: list[dict[str, Any]]) -> list[str]:
+    lines = [_problem_line(task) for task in tasks[:_MAX_PROBLEMS]]
+    n_hidden = len(tasks) - len(lines)
+    return [*lines, f"  … and {n_hidden} more"] if n_hidden else lines
+
+
+def _problem_line(task: dict[str, Any]) -> str:
+    title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
+    error = f": {strip_controls(str(task['error']))}" if task.get("error") else ""
+    reason = task.get("reason", "unknown")
+    return f"  {task_icon(task)} {title}: {task_state(task)[1]}: {reason}{error}"
+
+
+def _next_lines(session: Snapshot, allow: str, has_problems: bool) -> list[str]:
+    command, short = program(), session.session_id[:8]
+    lines = ["To read the answers:", f"  {command} results {short}", *branch_lines(session)]
+    if session.count("n_denials"):
+        lines.append(denial_line(session.count("n_denials"), allow))
+    if session.state == states.INTERRUPTED:
+        lines += ["To resume the session:", f"  {command} resume {short}"]
+    elif has_problems and not session.is_legacy:
+        lines += ["To rerun the tasks that did not succeed:", f"  {command} retry {short}"]
+    return lines
+
+
+def branch_lines(session: Snapshot, settled: Collection[str] = ()) -> list[str]:
+    """Returns the branches that tasks with a worktree left, and the commands that merge them.
+
+    Args:
+        session: The session.
+        settled: Branches that are already merged, or gone.
+    """
+    tasks = [task for task in session.tasks or () if task.get("branch")]
+    if not tasks or session.is_live:
+        return []
+    ready = [task for task in tasks if _is_ready(task, settled)]
+    if not ready:
+        return ["No branch of these tasks is ready to merge."]
+    command, short = program(), session.session_id[:8]
+    return [
+        "Branches ready to merge:",
+        *(f"  {task['branch']}   {_changes(task)}" for task in ready),
+        "To merge them:",
+        f"  {command} merge {short} --dry-run",
+        f"  {command} merge {short}",
+        f"  git merge {ready[0]['branch']}",
+    ]
+
+
+def _is_ready(task: dict[str, Any], settled: Collection[str]) -> bool:
+    succeeded = task_state(task)[1] == states.SUCCEEDED
+    return bool(succeeded and task.get("n_commits") and task["branch"] not in settled)
+
+
+def _changes(task: dict[str, Any]) -> str:
+    n_files = task.get("n_files_changed", 0)
+    n_added, n_deleted = task.get("lines_added", 0), task.get("lines_deleted", 0)
+    return f"{n_files} file{'s' * (n_files != 1)}, +{n_added} -{n_deleted}"

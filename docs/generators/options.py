@@ -1,0 +1,52 @@
+"""docs/options.md: every option, from its declaration."""
+
+from __future__ import annotations
+
+from cpr_nb.model.options import OPTIONS
+
+_VALUES = {
+    "text": "text",
+    "count": "whole number",
+    "seconds": "seconds",
+    "usd": "US dollars",
+    "flag": "true, false",
+    "command": "shell command",
+    "rules": "list of rules",
+    "arguments": "list of texts",
+    "env": "names and values",
+    "schema": "JSON schema",
+    "folder": "folder",
+}
+
+
+def options_page() -> str:
+    """The text of docs/options.md."""
+    rows = []
+    for option in OPTIONS.values():
+        value = ", ".join(option.choices) or _VALUES[option.kind]
+        flag = f"`{option.flag}`" + (", repeated" if option.is_list else "")
+        if option.name == "max_parallel":
+            flag = "`-j`, " + flag
+        scope = "session, task" if option.per_task else "session"
+        rows.append(f"| `{option.name}` | {flag} | {value} | {scope} | {option.help} |")
+    return "\n".join(
+        [
+            "# Options",
+            "",
+            "The names are the same everywhere: keywords of `cpr_nb.launch` and `Session.retry`,",
+            "flags of `cpr run` and `cpr retry`, keys of a prompt in a `.json` or `.jsonl` file,",
+            "columns of a `.csv`, keys of `[tool.cpr]` in `pyproject.toml`. A task's own option",
+            "overrides the session's; a flag or keyword overrides `[tool.cpr]`. A `pyproject.toml`",
+            "comes with a repository, so it can't set `claude_path`, `claude_args`, `env` or",
+            '`permissions = "all"`. (Made by `python docs/generate.py`.)',
+            "",
+            "| option | flag | value | for | |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+            "In addition, `results_dir` (`--results-dir`, `CPR_RESULTS_DIR`) is where sessions are",
+            "kept, `claude_path` (`--claude-path`, `CPR_CLAUDE`) is the CLI to run, and `dry_run`",
+            "(`--dry-run`) checks everything and starts nothing.",
+            "",
+        ]
+    )
