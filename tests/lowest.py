@@ -2,8 +2,8 @@
 
 Usage: python tests/lowest.py [arguments for pytest]
 
-Makes a virtual environment with them, in .venv-lowest, or takes the one that it made before. Without
-arguments the tests of tables, of the model and of the display run, but for the slow ones.
+They are installed into .venv-lowest, which stays for the next run. Without arguments the tests of
+tables, model and display run, except the slow ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv-lowest"
 PYTHON = VENV / "bin" / "python"
-#: What a user installs beside the dependencies, and the tests meet; test tools may be new.
+#: What users install beside the dependencies and the tests meet; the tools of the tests may be new.
 OPTIONAL = ("ipykernel", "ipython", "jupyter_client", "jsonschema", "pyarrow", "pydantic")
 TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
 ARGUMENTS = ["-m", "not slow and not real_cli", "tests/frames", "tests/model", "tests/display"]
