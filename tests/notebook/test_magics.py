@@ -115,7 +115,7 @@ def test_a_cell_may_be_json_jsonl_or_csv(shell: Shell) -> None:
     for words, body in cells.items():
         session = shell.good(f"%%cpr {words}\n{body}\n").wait(LIMIT_S)
         assert [task.prompt for task in session] == ['For a "person"', "two"], words
-        assert session[1].id == "b" and session.asked_task(1)["options"] == {"model": "opus"}
+        assert session[1].id == "b" and session.task_spec(1)["options"] == {"model": "opus"}
 
 
 def test_values_stay_one_word_of_a_line(shell: Shell, file: Path) -> None:
