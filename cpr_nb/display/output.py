@@ -10,9 +10,9 @@ from cpr_nb.model.denials import denial_rule
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_spec
-from cpr_nb.views.denials import read_denials
 from cpr_nb.views.notice import PROGRAM
 from cpr_nb.views.rows import task_state
+from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

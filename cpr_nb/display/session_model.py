@@ -12,10 +12,10 @@ from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.read import Snapshot, read_spec
 from cpr_nb.store.watcher import Watcher
 from cpr_nb.views.current_activity import ActivityFollower
-from cpr_nb.views.denials import read_denials
 from cpr_nb.views.formatting import plural
 from cpr_nb.views.notice import PROGRAM, notice
 from cpr_nb.views.rows import task_state
+from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

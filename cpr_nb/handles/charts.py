@@ -50,13 +50,13 @@ class SessionCharts(SessionTasks):
 
         return cost_chart(self._drawable("cost_chart"))
 
-    def _drawable(self, what: str) -> Snapshot:
+    def _drawable(self, chart: str) -> Snapshot:
         from cpr_nb.model.errors import SessionNotUsable
 
         snapshot = self.refresh().snapshot
         if snapshot.is_legacy:
             raise SessionNotUsable(
-                f"can't draw the {what} of {snapshot.session_id}: "
+                f"can't draw the {chart} of {snapshot.session_id}: "
                 "claude-parallel-runner.pl wrote this session, "
                 "without times and costs of its tasks"
             )

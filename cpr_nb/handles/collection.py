@@ -32,16 +32,10 @@ class SessionTasks(SessionCore):
             TaskNotFound: If there is no such task, or the prefix fits several.
         """
         ids = [str(task.get("transaction_id", "")) for task in self._snapshot.tasks or ()]
-        if isinstance(wanted, int) or (wanted.isdigit() and wanted not in ids):
-            number = int(wanted)
-            if 1 <= number <= len(self):
-                return Task(self, number - 1)
-        else:
-            matches = [index for index, task_id in enumerate(ids) if task_id == wanted]
-            matches = matches or [i for i, task_id in enumerate(ids) if task_id.startswith(wanted)]
-            if len(matches) == 1 and wanted:
-                return Task(self, matches[0])
-        raise errors.TaskNotFound(f"session {self.id} has no task {wanted!r}, or several")
+        indices = _matching_indices(ids, wanted)
+        if len(indices) != 1:
+            raise errors.TaskNotFound(f"session {self.id} has no task {wanted!r}, or several")
+        return Task(self, indices[0])
 
     def as_completed(self, timeout: float | None = None) -> AsCompleted:
         """The tasks as they end, for ``for`` and for ``async for``.
@@ -73,6 +67,17 @@ class SessionTasks(SessionCore):
                 if error is not None:
                     raise error
         return self
+
+
+def _matching_indices(ids: list[str], wanted: str | int) -> list[int]:
+    """The indices of the tasks that an id, the prefix of one, or a number from 1 may mean."""
+    if isinstance(wanted, int) or (wanted.isdigit() and wanted not in ids):
+        index = int(wanted) - 1
+        return [index] if 0 <= index < len(ids) else []
+    if not wanted:
+        return []
+    equal = [index for index, task_id in enumerate(ids) if task_id == wanted]
+    return equal or [index for index, task_id in enumerate(ids) if task_id.startswith(wanted)]
 
 
 class AsCompleted:

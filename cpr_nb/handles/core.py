@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cpr_nb.launching.plan import LaunchPlan
-    from cpr_nb.launching.rerun import RerunSource
+    from cpr_nb.launching.rerun_tasks import RerunSource
     from cpr_nb.launching.start import StartedSession
 
 
@@ -142,7 +142,7 @@ class SessionCore:
 
     def rerun_source(self) -> RerunSource:
         """What a rerun of its tasks needs to know of it."""
-        from cpr_nb.launching.rerun import RerunSource
+        from cpr_nb.launching.rerun_tasks import RerunSource
 
         return RerunSource(self._snapshot, self.answer_types, self.rows_frame)
 
@@ -187,20 +187,22 @@ class SessionCore:
         self.wait_until(self._has_ended, timeout, "the session")
         return self
 
-    def wait_until(self, condition: Callable[[], bool], timeout: float | None, what: str) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], timeout: float | None, subject: str
+    ) -> None:
         """Waits until a condition holds that only reads this handle.
 
         Args:
             condition: The condition.
             timeout: The longest wait, in seconds; None waits as long as it takes.
-            what: What is waited for, for the error.
+            subject: What is waited for, for the error.
 
         Raises:
             WaitTimeout: If it does not hold in time.
             SessionInterrupted: If it never will, because the runner is gone.
         """
         end = waiting.deadline(timeout)
-        waiting.until(lambda: self.poll(condition, end, what))
+        waiting.until(lambda: self.poll(condition, end, subject))
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self._wait_async().__await__()
@@ -217,13 +219,13 @@ class SessionCore:
     def _has_ended(self) -> bool:
         return self._snapshot.state in states.ENDED_STATES
 
-    def poll(self, condition: Callable[[], bool], end: float | None, what: str) -> bool:
+    def poll(self, condition: Callable[[], bool], end: float | None, subject: str) -> bool:
         """Reads the folder once for a wait.
 
         Args:
             condition: The condition that is waited for; it only reads this handle.
             end: When the wait ends, on the monotonic clock; None for never.
-            what: What is waited for, for the error.
+            subject: What is waited for, for the error.
 
         Returns:
             Whether the condition holds.
@@ -237,14 +239,14 @@ class SessionCore:
             return True
         state = self._snapshot.state
         if state in states.ENDED_STATES:
-            raise errors.SessionInterrupted(f"session {self.id} is {state}, but {what} is not")
+            raise errors.SessionInterrupted(f"session {self.id} is {state}, but {subject} is not")
         if state in (states.INTERRUPTED, states.STALE, states.UNREADABLE):
             raise errors.SessionInterrupted(
-                f"session {self.id} is {state}: its runner is gone before the end; "
+                f"session {self.id} is {state}: its runner ended before the session did; "
                 f"cpr resume {self.id[:8]} resumes it"
             )
         if end is not None and time.monotonic() >= end:
-            raise errors.WaitTimeout(f"{what} has not ended in time; it continues")
+            raise errors.WaitTimeout(f"{subject} has not ended in time; it continues")
         return False
 
     # -- requests ---------------------------------------------------------------------------

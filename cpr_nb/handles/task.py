@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
     from cpr_nb.frames.streams import Problem
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.rerun import RerunTask
+    from cpr_nb.launching.rerun_tasks import RerunTask
 
     _WithProblems = tuple[DataFrame, list[Problem]]
 
@@ -36,6 +36,11 @@ class Task(TaskOutput):
         session: The session.
         index: The task's number, from 0.
     """
+
+    @property
+    def session(self) -> Session:
+        """Its session."""
+        return self._session  # type: ignore[return-value]  # every handle is a Session
 
     # -- as concurrent.futures --------------------------------------------------------------
 
@@ -152,7 +157,7 @@ class Task(TaskOutput):
             prompt: What to say in its conversation; None to run it from its beginning.
             template: What the prompt was made from; default the prompt.
         """
-        from cpr_nb.launching.rerun import RerunTask
+        from cpr_nb.launching.rerun_tasks import RerunTask
 
         return RerunTask(self._session.rerun_source(), self._index, prompt, template)
 

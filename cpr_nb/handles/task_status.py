@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cpr_nb.handles.core import SessionCore
 from cpr_nb.model import states
-
-if TYPE_CHECKING:
-    from cpr_nb.handles.session import Session
 
 
 class TaskStatus:
@@ -23,11 +20,6 @@ class TaskStatus:
     def __init__(self, session: SessionCore, index: int) -> None:
         self._session = session
         self._index = index
-
-    @property
-    def session(self) -> Session:
-        """Its session."""
-        return self._session  # type: ignore[return-value]  # every handle is a Session
 
     @property
     def fields(self) -> dict[str, Any]:

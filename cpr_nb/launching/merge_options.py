@@ -31,18 +31,22 @@ def merge_options(
         >>> merge_options({"a": {"model": "opus"}, "b": {"model": "sonnet"}}, {})
         ({}, {'a': {'model': 'opus'}, 'b': {'model': 'sonnet'}})
     """
-    shared: dict[str, Any] = {}
+    shared = {name: value for name, value in overriding.items() if name != "env"}
     own: dict[str, dict[str, Any]] = {session: {} for session in options}
-    for name in dict.fromkeys(name for session in options.values() for name in session):
-        values = [session.get(name) for session in options.values()]
+    names = dict.fromkeys(name for session in options.values() for name in session)
+    for name in names:
         if name in overriding and name != "env":
             continue
-        if all(value == values[0] for value in values):
-            shared[name] = values[0]
+        values = {key: session[name] for key, session in options.items() if name in session}
+        if len(values) == len(options) and _all_equal(list(values.values())):
+            shared[name] = next(iter(values.values()))
         elif name not in OPTIONS or OPTIONS[name].per_task:
-            for session, session_options in options.items():
-                if name in session_options:
-                    own[session][name] = session_options[name]
+            for session, value in values.items():
+                own[session][name] = value
         elif name not in _NOT_SHARED:
             raise InputError(f"the sessions have different values of {name}: give one", name)
-    return {**shared, **{k: v for k, v in overriding.items() if k != "env"}}, own
+    return shared, own
+
+
+def _all_equal(values: list[Any]) -> bool:
+    return all(value == values[0] for value in values)

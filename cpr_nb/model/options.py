@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 PERMISSIONS = ("read", "edits", "sandbox", "all")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-#: What a schema or a check may weigh: it travels in one argument, which ends at 128 KiB on Linux.
+#: The largest schema or check: it is passed in one argument, which Linux limits to 128 KiB.
 MAX_SCHEMA_BYTES = 100_000
 
-# Flags of the CLI that the runner needs for itself.
+# Flags of the CLI that the runner sets itself.
 _OWN_FLAGS = [
     "-p",
     "--print",
@@ -57,7 +57,7 @@ class Option:
     """One option.
 
     Args:
-        name: The keyword; the flag is the same with dashes.
+        name: The keyword; the flag is the same name with dashes.
         kind: text, choice, count, seconds, usd, flag, command, rules, arguments, env, schema,
             folder.
         help: One line for a person.
@@ -95,7 +95,7 @@ class Option:
 
     @property
     def is_list(self) -> bool:
-        """Whether the flag may be given several times."""
+        """Whether the flag may be repeated."""
         return self.kind in ("rules", "arguments", "env")
 
 
@@ -125,27 +125,29 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "worktree",
             "flag",
-            "each task works in a git worktree of its own, on a branch of its own",
+            "give each task a git worktree and a branch of its own",
         ),
         Option("base", "text", "where the branches begin (default: HEAD)", metavar="REV"),
         Option(
             "worktree_dir",
             "folder",
-            "where the worktrees go (default: beside the repository, in REPOSITORY-worktrees)",
+            "the folder for the worktrees (default: REPOSITORY-worktrees, beside the repository)",
             per_task=False,
         ),
         Option(
             "setup",
             "command",
-            "a shell command that makes a worktree ready before its agent starts; CPR_BRANCH and "
-            "a free CPR_PORT are set",
+            "a shell command that prepares a worktree before its agent starts; CPR_BRANCH and a "
+            "free CPR_PORT are set",
             metavar="COMMAND",
         ),
         Option(
-            "setup_timeout_s", "seconds", "end the set-up after this many seconds (default: 600)"
+            "setup_timeout_s",
+            "seconds",
+            "end the setup command after this many seconds (default: 600)",
         ),
-        Option("keep_worktrees", "flag", "keep the worktree after its task has ended"),
-        Option("schema", "schema", "JSON schema of the answer: a file, or the JSON itself"),
+        Option("keep_worktrees", "flag", "keep each worktree after its task has ended"),
+        Option("schema", "schema", "a JSON schema for the answer: a file, or the JSON itself"),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),
         Option("timeout_s", "seconds", "end a task after this many seconds (default: never)"),
         Option(
@@ -156,8 +158,9 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "attempts",
             "count",
-            "how many attempts a task has when one fails for a reason that passes: rate limit, "
-            "overload, network, silence, a crash, a missing structure (default: 2)",
+            "how many attempts a task has in all; it gets another one after a failure for a "
+            "passing reason: rate limit, overload, network, silence, a crash, a missing structure "
+            "(default: 2)",
             metavar="N",
         ),
         Option(
@@ -168,31 +171,40 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "check",
             "command",
-            "a shell command that is run in the task's folder after its success, such as "
+            "a shell command that runs in the task's folder after its success, such as "
             "'pytest -q'; if it fails, the task counts as failed",
             metavar="COMMAND",
         ),
         Option(
             "check_timeout_s", "seconds", "end the check after this many seconds (default: 600)"
         ),
-        Option("fail_on_denied", "flag", "a task of which a tool call was denied counts as failed"),
+        Option(
+            "fail_on_denied", "flag", "count a task as failed if one of its tool calls was denied"
+        ),
         Option(
             "warm_start",
             "flag",
-            "one of the tasks that begin alike leads until its first answer, so that the others "
-            "read the prompt cache instead of each paying to write it",
+            "let one of the tasks that begin alike lead until its first answer, so that the "
+            "others read the prompt cache instead of each paying to write it",
             per_task=False,
         ),
-        Option("task_budget_usd", "usd", "end a task that has cost more, by the CLI's estimate"),
+        Option(
+            "task_budget_usd",
+            "usd",
+            "end a task once it has cost more than this, by the CLI's estimate",
+        ),
         Option(
             "budget_usd",
             "usd",
-            "start no further task once the session has cost more, by the CLI's estimate",
+            "start no more tasks once the session has cost more than this, by the CLI's estimate",
             per_task=False,
         ),
-        Option("env", "env", "a variable for the agents; its value is never stored"),
+        Option("env", "env", "set a variable for the agents; its value is never stored"),
         Option(
-            "claude_args", "arguments", "a further argument for the CLI as it is", metavar="ARG"
+            "claude_args",
+            "arguments",
+            "pass one more argument to the CLI, unchanged",
+            metavar="ARG",
         ),
     )
 }
@@ -201,19 +213,19 @@ OPTIONS: Mapping[str, Option] = {
 def check_options(
     given: Mapping[str, Any], where: str = "", *, per_task: bool = False
 ) -> dict[str, Any]:
-    """Checks options and brings their values into one form.
+    """Checks options and converts their values to one form.
 
     Args:
-        given: Option name → value; a value of None means "not given".
-        where: What to call the element in an error.
+        given: Option name → value; None means that the option is not set.
+        where: The name of the element in an error.
         per_task: Whether these are one task's own options.
 
     Returns:
-        The options that were given, checked.
+        The options that are set, checked.
 
     Raises:
-        UnknownOption: For a name that does not exist, or not for a task.
-        InputError: For a value that can't be right.
+        UnknownOption: For a name that is no option, or no option of a task.
+        InputError: For a value that is not valid.
 
     Example:
         >>> check_options({"timeout_s": 60, "model": None})
@@ -233,7 +245,7 @@ def check_options(
 
 
 def unknown_option(name: str, where: str, *, per_task: bool) -> UnknownOption:
-    """The error for a name that is no option, with the nearest ones that are."""
+    """Makes the error for a name that is no option, with the most similar options."""
     import difflib
 
     valid = [o.name for o in OPTIONS.values() if o.per_task or not per_task]
@@ -242,7 +254,7 @@ def unknown_option(name: str, where: str, *, per_task: bool) -> UnknownOption:
 
 
 def from_text(option: Option, text: str, where: str) -> Any:
-    """Reads an option's value from text: a flag's value or the cell of a table.
+    """Reads an option's value from text: the value of a flag, or the cell of a table.
 
     Example:
         >>> from_text(OPTIONS["max_turns"], "3", "--max-turns")
@@ -264,7 +276,7 @@ def from_text(option: Option, text: str, where: str) -> Any:
     return [text] if option.is_list else text
 
 
-# -- one check a kind -----------------------------------------------------------------------
+# -- one check per kind -----------------------------------------------------------------------
 
 
 def _text(option: Option, value: Any, where: str) -> str:
@@ -322,7 +334,7 @@ def _texts(option: Option, value: Any, where: str) -> list[str]:
             )
         flag = text.split("=", 1)[0]
         if option.kind == "arguments" and flag in _OWN_FLAGS:
-            raise InputError(f"{flag} is set by cpr itself and can't be given", where)
+            raise InputError(f"{flag} is set by cpr itself and can't be passed", where)
     return list(values)
 
 
@@ -338,7 +350,7 @@ def _env(option: Option, value: Any, where: str) -> dict[str, str]:
 
 
 def _can_be_passed(text: str) -> bool:
-    """Whether a text can be an argument or a variable of a process."""
+    """Whether a text can be an argument or an environment variable of a process."""
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:

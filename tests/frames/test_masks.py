@@ -87,7 +87,7 @@ def test_frames_of_several_sessions_are_joined() -> None:
 def test_sessions_that_differ_in_what_is_there_once_must_be_told() -> None:
     one, two = mapped(BAD, budget_usd=1), mapped(BAD, budget_usd=2)
     table = pd.concat([one.tasks_df(), two.tasks_df()])
-    with pytest.raises(cpr.InputError, match="budget_usd: the sessions have a different"):
+    with pytest.raises(cpr.InputError, match="budget_usd: the sessions have different values"):
         table.cpr.retry()
     assert len(cpr.sessions_df()) == 2
     assert table.cpr.retry(budget_usd=3).wait(LIMIT_S).done()

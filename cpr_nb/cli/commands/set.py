@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     name = name.strip().lstrip("-").replace("-", "_")
     if not equals or name not in CHANGEABLE:
         valid = ", ".join(f"{setting.replace('_', '-')}=N" for setting in CHANGEABLE)
-        raise InputError(f"{args.setting!r} can't be changed; this can: {valid}", "set")
+        raise InputError(f"{args.setting!r} can't be changed, only {valid}", "set")
     value = check_options({name: from_text(OPTIONS[name], text, name)})[name]
     session = open_session(args)
     setattr(session, name, value)

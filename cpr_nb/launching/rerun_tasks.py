@@ -1,0 +1,177 @@
+"""The tasks of a rerun: which they are, and what they are to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cpr_nb.launching.plan import LaunchPlan
+from cpr_nb.launching.stored import stored_values
+from cpr_nb.model import states
+from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.factors import as_json
+from cpr_nb.model.identity import of_words
+from cpr_nb.model.spec import TaskSpec, check_prompt
+from cpr_nb.views.rows import task_state
+
+if TYPE_CHECKING:
+    from cpr_nb.store.read import Snapshot
+
+
+class RerunSource(NamedTuple):
+    """A session whose tasks are rerun.
+
+    Args:
+        snapshot: The session, just read.
+        answer_types: Task id → the Python type of its answer, where this process knows one.
+        read_frame: Returns the frame whose rows its tasks are about; None if it has none.
+    """
+
+    snapshot: Snapshot
+    answer_types: Mapping[str, Any]
+    read_frame: Callable[[], Any]
+
+    @property
+    def root(self) -> str:
+        """The session's folder, by which sources are told apart."""
+        return self.snapshot.paths.root
+
+
+class RerunTask(NamedTuple):
+    """One task that is to run once more.
+
+    Args:
+        source: Its session.
+        task_index: Its number in the session, from 0.
+        prompt: What to say in its conversation (a follow-up); None to run it from its beginning
+            (a retry).
+        template: What the prompt was made from, by which a repeated follow-up is recognised;
+            default the prompt.
+    """
+
+    source: RerunSource
+    task_index: int
+    prompt: str | None = None
+    template: str | None = None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What status.json says of the task."""
+        return (self.source.snapshot.tasks or [])[self.task_index]
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The session's id and the task's."""
+        return self.source.snapshot.session_id, str(self.status.get("transaction_id", ""))
+
+
+def rerun_specs(
+    tasks: Sequence[RerunTask],
+    specs: Mapping[str, Mapping[str, Any]],
+    own: Mapping[str, Mapping[str, Any]],
+    overriding: Mapping[str, Any],
+) -> list[TaskSpec]:
+    """The tasks of the new session.
+
+    Args:
+        tasks: What is rerun.
+        specs: Session folder → what its session.json says.
+        own: Session folder → the options that its tasks keep for themselves.
+        overriding: Options that override the old ones.
+
+    Raises:
+        SessionNotUsable: If a task has not ended, or has no conversation to continue.
+        InputError: If a prompt can't be right, or a value of ``env`` is missing.
+    """
+    task_specs = []
+    used_ids: set[str] = set()
+    for row, task in enumerate(tasks):
+        stored = specs[task.source.root]["tasks"][task.task_index]
+        options = {**own[task.source.root], **_task_options(stored, overriding)}
+        task_spec = _task_spec(task, stored, options, overriding)
+        task_spec.task_id = _free_id(task_spec.task_id, used_ids)
+        task_spec.origin["row"] = row
+        task_specs.append(task_spec)
+    return task_specs
+
+
+def _task_options(stored: Mapping[str, Any], overriding: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's own options, with the values of its environment variables."""
+    options = {k: v for k, v in stored.get("options", {}).items() if k not in overriding}
+    if stored.get("env_names"):
+        options["env"] = stored_values(stored["env_names"], overriding.get("env") or {})
+    return options
+
+
+def _task_spec(
+    task: RerunTask,
+    stored: Mapping[str, Any],
+    options: dict[str, Any],
+    overriding: Mapping[str, Any],
+) -> TaskSpec:
+    session_id, task_id = task.ids
+    if task_state(task.status)[0] != states.ENDED:
+        raise SessionNotUsable(
+            f"task {task_id} of {session_id} has not ended: its agent may still run"
+        )
+    spec = TaskSpec(stored["id"], stored["prompt"], options, f"task {stored['id']}")
+    spec.origin["parent"] = {"session_id": session_id, "task_id": task_id}
+    factors = stored.get("factors")
+    if factors:
+        levels = {name: overriding.get(name, level) for name, level in factors.items()}
+        spec.origin["factors"] = as_json(levels)
+    if task.prompt is not None:
+        _follow_up(spec, task, task.prompt)
+        if "schema" not in overriding:
+            options.pop("schema", None)
+    elif stored.get("follows"):
+        spec.origin["follows"] = stored["follows"]
+    return spec
+
+
+def _follow_up(spec: TaskSpec, task: RerunTask, prompt: str) -> None:
+    """Lets a task continue the conversation of its parent."""
+    conversation_id = task.status.get("conversation_id")
+    if not conversation_id:
+        session_id, task_id = task.ids
+        raise SessionNotUsable(
+            f"task {task_id} of {session_id} has no conversation to continue: it "
+            f"{task_state(task.status)[1]} ({task.status.get('reason', 'unknown')})"
+        )
+    spec.prompt = check_prompt(prompt, f"{spec.where}: what to say")
+    words = of_words(prompt if task.template is None else task.template)
+    spec.origin |= {"follows": str(conversation_id), "is_follow_up": True, "said": words}
+
+
+def _free_id(task_id: str, used_ids: set[str]) -> str:
+    """The id, or with a number if another task of the new session has it."""
+    free, number = task_id, 1
+    while free.casefold() in used_ids:
+        number += 1
+        free = f"{task_id}-{number}"
+    used_ids.add(free.casefold())
+    return free
+
+
+def check_conversations(plan: LaunchPlan) -> None:
+    """Refuses to continue a conversation of which the CLI has no transcript any more.
+
+    Raises:
+        SessionNotUsable: If there is such a conversation.
+    """
+    transcripts: dict[str, set[str]] = {}  # the CLI's folder → the conversations in it
+    for spec in plan.tasks:
+        follows = spec.origin.get("follows")
+        if follows is None:
+            continue
+        overriding = {**plan.options.get("env", {}), **spec.options.get("env", {})}
+        environ = {**plan.environ, **overriding}
+        home = environ.get("CLAUDE_CONFIG_DIR") or f"{environ.get('HOME', '')}/.claude"
+        if home not in transcripts:
+            transcripts[home] = {path.stem for path in Path(home, "projects").glob("*/*.jsonl")}
+        if follows not in transcripts[home]:
+            raise SessionNotUsable(
+                f"{spec.where}: its conversation {follows} is not in {home}/projects any more; "
+                "retry begins a new one"
+            )
