@@ -23,7 +23,7 @@ import pandas as pd
 
 from cpr_nb.frames.arrays import array, frame
 from cpr_nb.frames.builder import concat_tables
-from cpr_nb.frames.columnar_file import Pack, open_pack, pack
+from cpr_nb.frames.columnar_file import ColumnarFile, encode_tables, open_columnar_file
 from cpr_nb.frames.columns import Column
 from cpr_nb.store import cache_files as files
 from cpr_nb.store.cache_files import ABSENT
@@ -139,7 +139,7 @@ class RowCache:
                 continue
             with file:
                 try:
-                    opened = open_pack(file, self._kind)
+                    opened = open_columnar_file(file, self._kind)
                     self._locate_in(name, opened, numbers, signatures, locations)
                 except (OSError, ValueError, KeyError):
                     files.remove(self._directory, name)  # torn, or foreign
@@ -148,7 +148,7 @@ class RowCache:
     def _locate_in(
         self,
         file: str,
-        opened: Pack,
+        opened: ColumnarFile,
         numbers: Mapping[str, int],
         signatures: Integers | None,
         locations: RowLocations,
@@ -235,7 +235,7 @@ class RowCache:
     def _save(self, entries: pd.DataFrame, rows: pd.DataFrame) -> bool:
         tables = {"index": (entries, _DTYPES), "rows": (rows, self._dtypes)}
         name = f"{self._file_prefix}{uuid.uuid4().hex[:12]}"
-        buffers = (buffer.data for buffer in pack(self._kind, tables))
+        buffers = (buffer.data for buffer in encode_tables(self._kind, tables))
         return files.save(self._directory, name, buffers)
 
 
