@@ -8,7 +8,7 @@ seconds (in brackets: of the first), 10,000 sessions of 10 tasks, 182 MB of stre
 two shared cores in 2026-11, pandas 3.1, pyarrow 26; the goals are those of benchmarks/README.md:
 
 =================================== ============ ============ ============
-\                                   sessions_df  tasks_df     events_df
+what                                sessions_df  tasks_df     events_df
 =================================== ============ ============ ============
 goal for second / first             0.3          0.3          0.1
 this file                           0.16 (0.48)  1.18 (8.51)  0.33 (3.83)
@@ -202,8 +202,8 @@ def _encode(column: pd.Series[Any], dtype: str) -> tuple[str, list[Part]]:
         texts = [None if value is None else json.dumps(value) for value in column]
         return dtype, _text_parts(pd.Series(texts, dtype="string"))
     if column.iloc[:_SAMPLE_ROWS].nunique() <= _MAX_SHARE * min(len(column), _SAMPLE_ROWS):
-        codes, texts = pd.factorize(column)
-        return "few strings", [[codes.astype("<i4")], *_text_parts(pd.Series(texts))]
+        codes, distinct = pd.factorize(column)
+        return "few strings", [[codes.astype("<i4")], *_text_parts(pd.Series(distinct))]
     return dtype, _text_parts(column)
 
 
