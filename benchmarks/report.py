@@ -85,7 +85,7 @@ def figure(label: str, ours: Sequence[float], *, unit: str, limit: float) -> Com
 
 def header() -> str:
     """The table's first line."""
-    return _FORM.format("what", "cpr_nb", "beside", "", "ratio", "goal", "").rstrip()
+    return _FORM.format("what", "cpr_nb", "compared with", "", "ratio", "goal", "").rstrip()
 
 
 def line(row: Comparison, *, judge: bool = True) -> str:
