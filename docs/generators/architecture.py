@@ -73,7 +73,7 @@ def _list_modules(_argument: str) -> Iterator[str]:
             for path in sorted(folder.rglob("*.py")):
                 if path.name != "__init__.py":
                     line = _first_line(path, code="`").replace("|", "\\|")
-                    yield f"| `{path.relative_to(folder)}` | {line} |"
+                    yield f"| `{path.relative_to(PACKAGE)}` | {line} |"
     yield ""
 
 

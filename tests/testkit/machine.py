@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -17,14 +17,38 @@ from cpr_nb.runner.messages import (
     ReportState,
     Rest,
     Started,
-    Stop,
+    Terminate,
     Tick,
 )
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import RestoredTask, TaskPlan
+from cpr_nb.runner.transitions import STATES, TRANSITIONS, IllegalTransition
 
 FOR_EVER = float("inf")  # a tool runs
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
+
+
+class CheckedSchedule(Schedule):
+    """A schedule whose every step must be in the table of transitions, instructions included.
+
+    Attributes:
+        seen: The transitions that happened: (state, event, next state).
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.seen: set[tuple[int, str, int]] = set()
+
+    def _step(
+        self, task: int, name: str, at: float, handler: Callable[..., None], *args: object
+    ) -> None:
+        before, n_before = self.state(task), len(self._steps.out)
+        super()._step(task, name, at, handler, *args)
+        after = self.state(task)
+        kinds = tuple(type(one).__name__ for one in self._steps.out[n_before:])
+        if (after != before or kinds) and "Abandon" not in kinds:
+            assert TRANSITIONS[before, name][after] == kinds, (STATES[before], name, STATES[after])
+            self.seen.add((before, name, after))
 
 
 def machine(
@@ -32,18 +56,20 @@ def machine(
     max_parallel: int = 0,
     budget_usd: float | None = None,
     groups: Sequence[int] | None = None,
-    past: dict[int, RestoredTask] | None = None,
+    restored: dict[int, RestoredTask] | None = None,
     spent_usd: float = 0.0,
+    on_illegal: Callable[[IllegalTransition], None] | None = None,
 ) -> Schedule:
     numbers = count(1)
-    return Schedule(
+    return CheckedSchedule(
         list(plans),
         max_parallel=max_parallel,
         new_id=lambda: f"c-{next(numbers)}",
         budget_usd=budget_usd,
         groups=groups,
-        past=past,
+        restored=restored,
         spent_usd=spent_usd,
+        on_illegal=on_illegal,
     )
 
 
@@ -70,14 +96,14 @@ def refused(at: float, task: int, kind: str, until_s: float | None = None) -> En
     return Ended(at, task, Exit(1, result=result), limit=Limit(kind, until_s))
 
 
-def told(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
+def readable(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
     """Instructions in a form that is easy to compare and to read."""
     texts: list[tuple[Any, ...]] = []
     for one in instructions:
         kind = type(one).__name__
         if isinstance(one, Finish):
             texts.append((kind, one.task, one.outcome.outcome, one.outcome.reason))
-        elif isinstance(one, Stop):
+        elif isinstance(one, Terminate):
             texts.append((kind, one.task, one.cause))
         elif isinstance(one, Rest):
             texts.append((kind, one.task, one.outcome.reason, one.delay_s, one.counted))
@@ -91,7 +117,7 @@ def told(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
 
 
 def feed(schedule: Schedule, *events: Event) -> list[tuple[Any, ...]]:
-    return [text for event in events for text in told(schedule.handle(event))]
+    return [text for event in events for text in readable(schedule.handle(event))]
 
 
 def starts(schedule: Schedule, *events: Event) -> list[int]:
@@ -105,7 +131,7 @@ def begin(schedule: Schedule, at: float, *tasks: int) -> None:
         schedule.handle(Started(at, task))
 
 
-def last_tell(schedule: Schedule, *events: Event) -> ReportState | None:
+def last_report(schedule: Schedule, *events: Event) -> ReportState | None:
     """What was said last of the session's own state."""
     tells = [
         one for event in events for one in schedule.handle(event) if isinstance(one, ReportState)
