@@ -6,12 +6,13 @@ import sys
 import time
 
 from cpr_nb.model import states
+from cpr_nb.model.record import task_state
 from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views.formatting import clock, cost, tokens, usd
 from cpr_nb.views.notice import notice
-from cpr_nb.views.rows import session_duration_s, task_state
+from cpr_nb.views.rows import session_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from cpr_nb.display.steps import Steps
 from cpr_nb.model import states
 from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts
+from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_spec
 from cpr_nb.views.notice import PROGRAM
-from cpr_nb.views.rows import task_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from cpr_nb.model import errors, states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts, parse_line, text_blocks
+from cpr_nb.model.record import task_state
 from cpr_nb.store import requests
 from cpr_nb.store.read import open_regular, read_answer
 
@@ -74,22 +75,12 @@ class Task(TaskTables, ShownTask):
     @property
     def state(self) -> str:
         """One of pending, running, retrying, ended."""
-        fields = self.fields
-        state = fields.get("state")
-        if state in states.TASK_STATES:
-            return str(state)
-        legacy = {"pending": states.PENDING, "running": states.RUNNING, "completed": states.ENDED}
-        return legacy.get(str(fields.get("status")), states.PENDING)
+        return task_state(self.fields)[0]
 
     @property
     def outcome(self) -> str | None:
         """How it ended, one of `cpr_nb.model.states.OUTCOMES`; None before."""
-        outcome = self.fields.get("outcome")
-        if outcome in states.OUTCOMES:
-            return str(outcome)
-        if self.state != states.ENDED:
-            return None
-        return states.SUCCEEDED if self.fields.get("success") == 1 else states.FAILED
+        return task_state(self.fields)[1]
 
     @property
     def reason(self) -> str | None:
