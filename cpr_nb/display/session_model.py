@@ -10,7 +10,9 @@ from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, strip_controls
-from cpr_nb.store.read import Snapshot, open_regular, read_spec
+from cpr_nb.store.files import open_regular
+from cpr_nb.store.read import Snapshot
+from cpr_nb.store.spec_file import read_spec
 from cpr_nb.store.watcher import Watcher
 from cpr_nb.views.current_activity import Doing
 from cpr_nb.views.notice import PROGRAM, notice

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.model import errors, states
-from cpr_nb.model.options import check_options
+from cpr_nb.model.option_values import check_options
 from cpr_nb.store import layout, requests
 
 if TYPE_CHECKING:

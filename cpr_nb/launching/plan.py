@@ -18,7 +18,8 @@ from cpr_nb.model.errors import InputError, LaunchError
 from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.inputs import slash_warnings
-from cpr_nb.model.options import OPTIONS, check_options, unknown_option
+from cpr_nb.model.option_values import check_options, unknown_option
+from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.runner.command import clean_environment
 from cpr_nb.runner.recorder import first_head

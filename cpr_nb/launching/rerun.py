@@ -15,7 +15,7 @@ from cpr_nb.model.factors import as_json
 from cpr_nb.model.identity import of_request, of_words
 from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.spec import TaskSpec, check_prompt
-from cpr_nb.store.read import is_whole, read_spec
+from cpr_nb.store.spec_file import is_complete, read_spec
 
 if TYPE_CHECKING:
     from cpr_nb.handles.session import Session
@@ -177,7 +177,7 @@ def read_usable(session: Session, verb: str) -> dict[str, Any]:
         )
     check_ours(session, verb)
     asked = read_spec(session.paths)
-    if not is_whole(asked) or len(asked["tasks"]) < len(session):
+    if not is_complete(asked) or len(asked["tasks"]) < len(session):
         raise SessionNotUsable(
             f"can't {verb} {session.id}: its session.json can't be read, or says too little"
         )

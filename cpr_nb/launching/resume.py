@@ -11,7 +11,9 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.runner.command import clean_environment
 from cpr_nb.store import layout, requests
-from cpr_nb.store.read import is_locked, is_whole, read_session, read_spec
+from cpr_nb.store.files import is_locked
+from cpr_nb.store.read import read_session
+from cpr_nb.store.spec_file import is_complete, read_spec
 from cpr_nb.store.write import hold_lock
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ def _trusted(session: Session) -> dict[str, Any]:
         )
     check_ours(session, "resume")
     asked = read_spec(session.paths)
-    if not is_whole(asked):
+    if not is_complete(asked):
         raise SessionNotUsable(f"{refused}its session.json can't be read, or says too little")
     return asked
 

@@ -19,7 +19,7 @@ from cpr_nb.launching import defaults
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
-from cpr_nb.store.read import read_json
+from cpr_nb.store.files import read_json
 from cpr_nb.views.lineage import earlier, steps
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import time
 from cpr_nb.model import states
 from cpr_nb.model.events import content_blocks, number, parse_line
 from cpr_nb.model.record import task_state
+from cpr_nb.store.files import open_regular, read_json
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_json
+from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.times import parse_iso
 from cpr_nb.store.write import utc_iso
 from cpr_nb.views.notice import notice

@@ -19,11 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 #: The circles that may exist: each found circle must lie within one of them, and each of them must
 #: still be there.
-ALLOWED = (
-    {"cpr_nb.model.options", "cpr_nb.model.schemas.answer"},
-    {"cpr_nb.offline._http", "cpr_nb.offline.scripted_api"},
-    {"cpr_nb.handles.*", "cpr_nb.launching.*", "cpr_nb.pandas"},
-)
+ALLOWED = ({"cpr_nb.handles.*", "cpr_nb.launching.*", "cpr_nb.pandas"},)
 
 
 @functools.cache

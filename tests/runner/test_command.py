@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS, check_options
+from cpr_nb.model.option_values import check_options
+from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
 from cpr_nb.runner.command import (
     AGENT_VARIABLES,
     READING_TOOLS,
