@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
         argv: The arguments without the program's name.
 
     Returns:
-        0, whether goals are met or not: a benchmark tells, it does not judge a build.
+        0, even if a goal is missed: a benchmark reports, it does not fail a build.
     """
     options = _parser().parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     rounds = 1 if options.quick else options.rounds
     print(_machine(), flush=True)
     if options.quick:
-        print("A smoke run: small sizes, one round. Its figures mean nothing.")
+        print("A smoke run: small sizes, one round. The figures mean nothing.")
     print(report.header(), flush=True)
     with tempfile.TemporaryDirectory(prefix="cpr-benchmarks-") as folder:
         for name in options.only or _GROUPS:
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
 
 
 def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt  # so that what runs is ended and the folder removed
+    raise KeyboardInterrupt  # ends what is running and removes the folder
 
 
 def _parser() -> argparse.ArgumentParser:

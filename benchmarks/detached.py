@@ -1,9 +1,9 @@
-"""Following a detached runner to its very end, and knowing what it cost.
+"""Follows a detached runner until it has ended, and measures what it cost.
 
-A runner is nobody's child: it forks once and its first process exits. This process makes
-itself a "subreaper" (Linux), so the runner becomes *its* child instead of init's. Then wait()
-ends the moment that the real, unchanged runner is gone, and the kernel adds the CPU time of
-the runner and of all tasks that it reaped to our RUSAGE_CHILDREN: nothing is sampled.
+A runner is nobody's child: it forks once, and its first process exits. This process makes
+itself a "subreaper" (Linux), so the runner becomes its child instead of init's. Then wait()
+returns at the moment when the real, unchanged runner ends, and the kernel adds the CPU time of
+the runner and of all tasks that it reaped to our RUSAGE_CHILDREN. Nothing is sampled.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.lab import SkippedError, await_readable
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.plan import plan_launch
 from cpr_nb.launching.start import start
-
-if TYPE_CHECKING:
-    from cpr_nb import Session
 
 _PR_SET_CHILD_SUBREAPER = 36
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -33,7 +30,7 @@ _CANCEL_TIMEOUT_S = 20.0
 
 
 class RunnerCost(NamedTuple):
-    """The CPU time of a runner that has ended: its own, and that of its tasks."""
+    """The CPU time of an ended runner: its own, and that of its tasks."""
 
     own_s: float
     tasks_s: float
@@ -43,7 +40,7 @@ def adopt_orphans() -> None:
     """Makes this process the parent of whatever its children leave behind.
 
     Raises:
-        SkippedError: If the system has no such thing.
+        SkippedError: If the system does not support this.
     """
     if not sys.platform.startswith("linux"):
         raise SkippedError("needs Linux: elsewhere the CPU time of a detached runner can't be had")
@@ -58,14 +55,14 @@ def launch(
     environment: Mapping[str, str],
     **options: Any,
 ) -> Session:
-    """`cpr_nb.launch` with an environment that is given, not ours."""
-    places = {"claude_path": str(claude), "results_dir": str(results), "cwd": str(results)}
-    plan = plan_launch(prompts, {**places, **options}, environ=environment)
+    """Does what `cpr_nb.launch` does, in the given environment instead of ours."""
+    locations = {"claude_path": str(claude), "results_dir": str(results), "cwd": str(results)}
+    plan = plan_launch(prompts, {**locations, **options}, environ=environment)
     return Session.from_started(start(plan))
 
 
 class Runner:
-    """A runner that is followed.
+    """A runner that this process follows.
 
     Args:
         pid: Its process id.
@@ -76,7 +73,7 @@ class Runner:
         self._pidfd = os.pidfd_open(pid)
 
     def await_end(self, timeout_s: float = _TIMEOUT_S) -> None:
-        """Waits, without looking again and again, until its process has ended.
+        """Waits, without polling, until its process has ended.
 
         Raises:
             TimeoutError: If it did not end in time.
@@ -85,7 +82,7 @@ class Runner:
             raise TimeoutError(f"the runner {self.pid} did not end in {timeout_s} s")
 
     def cost(self) -> RunnerCost:
-        """What it cost; it must have ended, and its zombie must still be there."""
+        """What it cost. It must have ended but not been reaped."""
         fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
         user, system, tasks_user, tasks_system = (int(field) for field in fields[11:15])
         return RunnerCost(
@@ -93,30 +90,30 @@ class Runner:
         )
 
     def kill(self) -> None:
-        """Kills it, if it is still there."""
+        """Kills it if it is still alive."""
         signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def reap(self) -> None:
-        """Takes the end of its process; waits for it."""
+        """Waits for the end of its process and reaps it."""
         os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
         os.close(self._pidfd)
 
 
 @contextmanager
 def followed(session: Session) -> Iterator[Runner]:
-    """Follows a session's runner; at the end of the block nothing of the session is left.
+    """Follows a session's runner; after the block no process of the session is left.
 
-    After an error in the block, or when it takes too long, the session is cancelled.
+    After an error in the block, or after the time limit, the session is cancelled.
 
     Args:
-        session: The session; `adopt_orphans` came before its launch.
+        session: The session; call `adopt_orphans` before its launch.
 
     Yields:
         The runner.
 
     Raises:
         TimeoutError: If the runner did not end in time.
-        RuntimeError: If a task did not succeed: then nothing was measured.
+        RuntimeError: If a task did not succeed, because then the measurement is worth nothing.
     """
     runner = Runner(int(json.loads(Path(session.paths.runner).read_bytes())["pid"]))
     try:

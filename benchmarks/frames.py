@@ -26,16 +26,16 @@ _TIMEOUT_S = 600
 _WITHOUT = "--without-pyarrow"
 
 
-class _Look(NamedTuple):
-    """One look, in a process of its own."""
+class _Reading(NamedTuple):
+    """One reading, in a process of its own."""
 
     wall_s: float
     before_bytes: float
     peak_bytes: float
 
 
-class _Place:
-    """A results directory that is looked at again and again.
+class _ResultsDirectory:
+    """A results directory that is read several times.
 
     Args:
         lab: The lab.
@@ -45,11 +45,11 @@ class _Place:
     def __init__(self, lab: Lab, folder: Path) -> None:
         self._lab = lab
         self.folder = folder
-        time.sleep(SETTLED_S + 0.1)  # what is younger is not kept
+        time.sleep(SETTLED_S + 0.1)  # younger files are not cached
 
-    def look(self, what: str, *options: str) -> _Look:
-        """Measures one look."""
-        argv = [sys.executable, "-m", "benchmarks.frames_probe", what, str(self.folder), *options]
+    def measure(self, reader: str, *options: str) -> _Reading:
+        """Measures one reading."""
+        argv = [sys.executable, "-m", "benchmarks.frames_probe", reader, str(self.folder), *options]
         done = subprocess.run(
             argv,
             env=self._lab.environment,
@@ -60,11 +60,11 @@ class _Place:
         )
         if done.returncode:
             raise RuntimeError(done.stderr.decode("utf-8", "replace")[-500:])
-        told = json.loads(done.stdout)
-        return _Look(told["wall_s"], told["before"], told["peak"])
+        figures = json.loads(done.stdout)
+        return _Reading(figures["wall_s"], figures["before"], figures["peak"])
 
-    def forget(self) -> None:
-        """As if nobody had looked before; nothing is deleted."""
+    def move_cache_away(self) -> None:
+        """Makes the next reading the first one; nothing is deleted."""
         if (self.folder / CACHE).exists():
             (self.folder / CACHE).rename(self._lab.fresh("forgotten") / CACHE)
 
@@ -75,27 +75,27 @@ def measure_tables(lab: Lab) -> Iterator[Comparison]:
     many = lab.fresh("many")
     for number in range(n_sessions):
         write_session(many, number, _N_TASKS)
-    place = _Place(lab, many)
-    yield from _measure(lab, place, "sessions_df", n_sessions, "read-heads", 1.5)
-    yield from _measure(lab, place, "tasks_df", n_sessions, "read-tasks", 3.5)
+    directory = _ResultsDirectory(lab, many)
+    yield from _measure(lab, directory, "sessions_df", n_sessions, "read-heads", 1.5)
+    yield from _measure(lab, directory, "tasks_df", n_sessions, "read-tasks", 3.5)
     n_long = _QUICK_N_LONG if lab.quick else _N_LONG
     long = lab.fresh("long")
-    made = streams(n_long * _N_TASKS, _N_EVENTS)
+    long_streams = streams(n_long * _N_TASKS, _N_EVENTS)
     for number in range(n_long):
-        write_session(long, number, _N_TASKS, streams=made)
-    yield from _measure_events(lab, _Place(lab, long))
+        write_session(long, number, _N_TASKS, streams=long_streams)
+    yield from _measure_events(lab, _ResultsDirectory(lab, long))
 
 
 def _measure(
-    lab: Lab, place: _Place, what: str, n_sessions: int, rival: str, limit: float
+    lab: Lab, directory: _ResultsDirectory, table: str, n_sessions: int, rival: str, limit: float
 ) -> Iterator[Comparison]:
     runs: dict[str, list[float]] = {"reading": [], "first": [], "second": []}
     for _ in range(lab.rounds):
-        runs["reading"].append(place.look(rival).wall_s)
-        place.forget()
-        runs["first"].append(place.look(what).wall_s)
-        runs["second"].append(place.look(what).wall_s)
-    name = f"{what}, {n_sessions} sessions"
+        runs["reading"].append(directory.measure(rival).wall_s)
+        directory.move_cache_away()
+        runs["first"].append(directory.measure(table).wall_s)
+        runs["second"].append(directory.measure(table).wall_s)
+    name = f"{table}, {n_sessions} sessions"
     reading = runs["reading"]
     yield compare(
         f"{name}, first", runs["first"], "reading the bytes", reading, unit="ms", limit=limit
@@ -105,45 +105,52 @@ def _measure(
     )
 
 
-def _measure_events(lab: Lab, place: _Place) -> Iterator[Comparison]:
-    size = sum(path.stat().st_size for path in place.folder.glob("session-*/task-*.jsonl"))
+def _measure_events(lab: Lab, directory: _ResultsDirectory) -> Iterator[Comparison]:
+    size = sum(path.stat().st_size for path in directory.folder.glob("session-*/task-*.jsonl"))
     has_pyarrow = importlib.util.find_spec("pyarrow") is not None
     rivals = ["read-streams", "json", "read_json", *(["pyarrow"] if has_pyarrow else [])]
-    runs: dict[str, list[_Look]] = {}
+    runs: dict[str, list[_Reading]] = {}
     for _ in range(lab.rounds):
         for rival in rivals:
-            runs.setdefault(rival, []).append(place.look(rival))
+            runs.setdefault(rival, []).append(directory.measure(rival))
         for options in ((), (_WITHOUT,)) if has_pyarrow else ((_WITHOUT,),):
-            place.forget()
+            directory.move_cache_away()
             for which in ("first", "second"):
                 name = " ".join((which, *options))
-                runs.setdefault(name, []).append(place.look("events_df", *options))
+                runs.setdefault(name, []).append(directory.measure("events_df", *options))
     name = f"events_df, {size / 1e6:.0f} MB"
     if has_pyarrow:
         yield from _events_rows(runs, name, "", size)
-        yield _against(runs, f"{name}, first", "first", "pyarrow", "pyarrow, with a schema", 1.5)
+        yield _compare_walls(
+            runs, f"{name}, first", "first", "pyarrow", "pyarrow, with a schema", 1.5
+        )
     yield from _events_rows(runs, f"{name}, no pyarrow", f" {_WITHOUT}", size)
 
 
 def _events_rows(
-    runs: dict[str, list[_Look]], name: str, end: str, size: int
+    runs: dict[str, list[_Reading]], name: str, end: str, size: int
 ) -> Iterator[Comparison]:
     first, second = f"first{end}", f"second{end}"
-    yield _against(runs, f"{name}, first", first, "read_json", "pd.read_json", 0.1)
-    yield _against(runs, f"{name}, first", first, "json", "json loops", None)
-    yield _against(runs, f"{name}, first", first, "read-streams", "reading the bytes", None)
-    yield _against(runs, f"{name}, second", second, first, "the first", 0.1)
-    whole = [look.peak_bytes for look in runs[first]]
-    added = [look.peak_bytes - look.before_bytes for look in runs[first]]
-    sizes = [float(size)] * len(whole)
-    yield compare(f"{name}: peak", whole, "the input", sizes, unit="MB", limit=1)
+    yield _compare_walls(runs, f"{name}, first", first, "read_json", "pd.read_json", 0.1)
+    yield _compare_walls(runs, f"{name}, first", first, "json", "json loops", None)
+    yield _compare_walls(runs, f"{name}, first", first, "read-streams", "reading the bytes", None)
+    yield _compare_walls(runs, f"{name}, second", second, first, "the first", 0.1)
+    peaks = [reading.peak_bytes for reading in runs[first]]
+    added = [reading.peak_bytes - reading.before_bytes for reading in runs[first]]
+    sizes = [float(size)] * len(peaks)
+    yield compare(f"{name}: peak", peaks, "the input", sizes, unit="MB", limit=1)
     yield compare(f"{name}: peak, added", added, "the input", sizes, unit="MB", limit=1)
-    theirs = [look.peak_bytes - look.before_bytes for look in runs["read_json"]]
+    theirs = [reading.peak_bytes - reading.before_bytes for reading in runs["read_json"]]
     yield compare(f"{name}: peak, added", added, "pd.read_json", theirs, unit="MB")
 
 
-def _against(
-    runs: dict[str, list[_Look]], what: str, ours: str, theirs: str, name: str, limit: float | None
+def _compare_walls(
+    runs: dict[str, list[_Reading]],
+    label: str,
+    ours: str,
+    theirs: str,
+    name: str,
+    limit: float | None,
 ) -> Comparison:
-    mine, other = ([look.wall_s for look in runs[key]] for key in (ours, theirs))
-    return compare(what, mine, name, other, unit="ms", limit=limit)
+    mine, other = ([reading.wall_s for reading in runs[key]] for key in (ours, theirs))
+    return compare(label, mine, name, other, unit="ms", limit=limit)

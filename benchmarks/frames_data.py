@@ -1,4 +1,4 @@
-"""Sessions to make tables of: many small ones, and few with long streams."""
+"""Sessions for the tables: many small ones, and a few with long streams."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from cpr_nb.store.write import StatusWriter, dump
 
 _BEGAN_AT_S = 1_750_000_000
 _RECORDINGS = Path(__file__).resolve().parents[1] / "tests" / "model" / "recordings"
-# What the texts are made of: code and prose, with quotes and newlines; some have what is not
-# ASCII, too.
+# The texts are code and prose, with quotes and newlines. Some contain other characters than
+# ASCII.
 _TEXT = (
     "def return self import value path error test file line None True session task the of and to "
     "in is for with it as on be at by from or an not events stream result reads writes 'name' "
@@ -33,16 +33,16 @@ _RARE = 0.2
 def write_session(
     results: Path, number: int, n_tasks: int, streams: Iterator[bytes] | None = None
 ) -> None:
-    """Writes a session that has ended: all that a table is made of.
+    """Writes an ended session: all files that tables read.
 
     Args:
         results: The results directory.
-        number: Tells sessions apart; the higher, the newer.
+        number: The number of the session; a higher one is newer.
         n_tasks: How many tasks it has.
-        streams: The streams of its tasks; those that there are not are not written.
+        streams: The streams of its tasks; tasks beyond them get none.
     """
-    paths, asked, tasks = write_status(results, number, n_tasks)
-    Path(paths.session).write_bytes(dump({**asked, "tasks": tasks}))
+    paths, spec, tasks = write_status(results, number, n_tasks)
+    Path(paths.session).write_bytes(dump({**spec, "tasks": tasks}))
     for task in tasks:
         Path(paths.answer(task["id"])).write_text("I have found some bugs, see below.\n" * 8)
         stream = next(streams, None) if streams is not None else None
@@ -53,59 +53,63 @@ def write_session(
 def write_status(
     results: Path, number: int, n_tasks: int
 ) -> tuple[SessionPaths, dict[str, Any], list[dict[str, Any]]]:
-    """Writes the status.json of a session that has ended, by the runner's own writer.
+    """Writes the status.json of an ended session with the runner's own writer.
 
     Returns:
-        Its paths, what was asked, its tasks.
+        Its paths, its spec, its tasks.
     """
-    chance = random.Random(number)
-    session_id = _uuid(chance)
+    random_source = random.Random(number)
+    session_id = _uuid(random_source)
     paths = SessionPaths(str(results / f"session-{session_id}"))
     Path(paths.root).mkdir()
-    at = _BEGAN_AT_S + number
-    asked = {
+    start_s = _BEGAN_AT_S + number
+    spec = {
         "session_id": session_id,
         "name": f"review-{number}",
-        "start_time": at,
-        "created_at": utc_iso(at),
+        "start_time": start_s,
+        "created_at": utc_iso(start_s),
         "cwd": str(results),
         "max_parallel": 8,
         "executor": "local",
     }
     tasks = [
-        {"id": _uuid(chance), "prompt": f"Review module_{task}.py for bugs, write what you find."}
+        {
+            "id": _uuid(random_source),
+            "prompt": f"Review module_{task}.py for bugs, write what you find.",
+        }
         for task in range(n_tasks)
     ]
-    head = first_head(asked, n_tasks)
+    head = first_head(spec, n_tasks)
     head |= {"overall_status": states.COMPLETED, "state": states.COMPLETED, "n_pending": 0}
     head |= {"completed": n_tasks, "successful": n_tasks, "n_succeeded": n_tasks, "n_failed": 0}
-    head |= {"end_time": at + 5, "ended_at": utc_iso(at + 5), "duration_s": 5.0, "cost_usd": 0.01}
+    head |= {"end_time": start_s + 5, "ended_at": utc_iso(start_s + 5)}
+    head |= {"duration_s": 5.0, "cost_usd": 0.01}
     bases = [record.base_fields(n, task["id"], task["prompt"]) for n, task in enumerate(tasks, 1)]
     writer = StatusWriter(paths.status, head, bases)
     for task in range(n_tasks):
-        writer.set_task(task, _ended(chance, at))
+        writer.set_task(task, _ended_fields(random_source, start_s))
     writer.write()
-    return paths, asked, tasks
+    return paths, spec, tasks
 
 
-def _ended(chance: random.Random, at: int) -> dict[str, Any]:
+def _ended_fields(random_source: random.Random, start_s: int) -> dict[str, Any]:
     return record.ended_fields(
-        record.running_fields(1, _uuid(chance), utc_iso(at)),
+        record.running_fields(1, _uuid(random_source), utc_iso(start_s)),
         outcome.Outcome(states.SUCCEEDED, "completed"),
         outcome.Exit(0),
         None,
-        ended_at=utc_iso(at + 5),
+        ended_at=utc_iso(start_s + 5),
         duration_s=5.0,
         extra={"cost_usd": 0.001, "peak_rss_bytes": 180_000_000, "model": "claude-opus-5-5"},
     )
 
 
 def streams(n: int, n_events: int) -> Iterator[bytes]:
-    """Streams of stream-json: events of the recordings, with texts of many lengths.
+    """Streams of stream-json: recorded events with texts of many lengths.
 
     Args:
         n: How many.
-        n_events: How many events each has: about 900 bytes an event.
+        n_events: How many events each has; an event has about 900 bytes.
     """
     events = [
         json.loads(line)
@@ -120,8 +124,8 @@ class _Agent:
     """Makes the events of one stream.
 
     Args:
-        events: Those of the recordings.
-        number: Of the stream.
+        events: The recorded events.
+        number: The number of the stream.
     """
 
     def __init__(self, events: list[dict[str, Any]], number: int) -> None:
@@ -130,7 +134,7 @@ class _Agent:
         self._at_s = _BEGAN_AT_S + self._chance.random() * 1e6
         self._begin = [e for e in events if e.get("subtype") == "init"]
         self._end = [e for e in events if e["type"] == "result" and e["subtype"] == "success"]
-        self._says = [e for e in events if _holds(e, "assistant", "text")]
+        self._texts = [e for e in events if _holds(e, "assistant", "text")]
         self._calls = [e for e in events if _holds(e, "assistant", "tool_use")]
         self._answers = [
             e
@@ -139,12 +143,12 @@ class _Agent:
         ]
 
     def run(self, n_events: int) -> Iterator[dict[str, Any]]:
-        """The events: the begin, words and tool calls in turns, the result."""
+        """The events: the start, then texts and tool calls, then the result."""
         yield self._of(self._begin)
         n = 2
         while n < n_events:
             if self._chance.random() < 0.25 or n + 1 == n_events:
-                event = self._of(self._says)
+                event = self._of(self._texts)
                 self._set(event, n, {"type": "text", "text": self._words(300)})
                 yield event
                 n += 1
@@ -156,16 +160,16 @@ class _Agent:
     def _call(self, n: int) -> Iterator[dict[str, Any]]:
         event = self._of(self._calls)
         [block] = [b for b in event["message"]["content"] if b["type"] == "tool_use"]
-        told = {
+        tool_input = {
             key: self._words(200) if self._chance.random() < 0.5 else value
             for key, value in block["input"].items()
         }
-        self._set(event, n, {**block, "id": f"toolu_{n:08}", "input": told})
+        self._set(event, n, {**block, "id": f"toolu_{n:08}", "input": tool_input})
         yield event
         answer, text = self._of(self._answers), self._words(220)
         content = {"tool_use_id": f"toolu_{n:08}", "type": "tool_result", "content": text}
         answer["message"] = {"role": "user", "content": [content]}
-        if "stdout" in answer["tool_use_result"]:  # the CLI says it twice
+        if "stdout" in answer["tool_use_result"]:  # the CLI repeats the text here
             answer["tool_use_result"] = {**answer["tool_use_result"], "stdout": text}
         yield answer
 
@@ -174,8 +178,8 @@ class _Agent:
         event |= {"session_id": self._conversation, "uuid": _uuid(self._chance)}
         if "timestamp" in event:
             self._at_s += self._chance.random() * 5
-            at = datetime.fromtimestamp(self._at_s, UTC).isoformat(timespec="milliseconds")
-            event["timestamp"] = at.replace("+00:00", "Z")
+            time = datetime.fromtimestamp(self._at_s, UTC).isoformat(timespec="milliseconds")
+            event["timestamp"] = time.replace("+00:00", "Z")
         return event
 
     def _set(self, event: dict[str, Any], n: int, block: dict[str, Any]) -> None:
@@ -183,14 +187,14 @@ class _Agent:
 
     def _words(self, mean_bytes: int) -> str:
         size = min(20.0 * mean_bytes, self._chance.expovariate(1 / mean_bytes))
-        rare = self._chance.random() < _RARE
-        found = [self._chance.choice(_RARE_WORDS)] if rare else []
+        has_rare_word = self._chance.random() < _RARE
+        words = [self._chance.choice(_RARE_WORDS)] if has_rare_word else []
         while size > 0:
-            found.append(self._chance.choice(_WORDS))
-            size -= len(found[-1]) + 1
+            words.append(self._chance.choice(_WORDS))
+            size -= len(words[-1]) + 1
             if self._chance.random() < 0.1:
-                found.append("\n")
-        return " ".join(found)
+                words.append("\n")
+        return " ".join(words)
 
 
 def _holds(event: dict[str, Any], kind: str, block: str) -> bool:
@@ -200,5 +204,5 @@ def _holds(event: dict[str, Any], kind: str, block: str) -> bool:
     return event["type"] == kind and any(b.get("type") == block for b in blocks)
 
 
-def _uuid(chance: random.Random) -> str:
-    return str(uuid.UUID(int=chance.getrandbits(128)))
+def _uuid(random_source: random.Random) -> str:
+    return str(uuid.UUID(int=random_source.getrandbits(128)))

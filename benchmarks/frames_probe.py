@@ -1,7 +1,7 @@
 """One measurement of reading, in a process of its own: `python -m benchmarks.frames_probe`.
 
-It loads what it needs, looks once at an empty folder, then measures one look, and prints its
-wall time, the memory before it and the largest after it as JSON.
+It loads the modules by reading an empty folder, then measures one reading. It prints the wall time,
+the memory before and the peak memory after it as JSON.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from typing import Any
 _WITHOUT = "--without-pyarrow"
 
 
-def main(what: str, folder: Path) -> None:
-    """Measures.
+def main(reader: str, folder: Path) -> None:
+    """Measures one reading and prints the figures.
 
     Args:
-        what: A function of cpr_nb, or a name of `_RIVALS`.
+        reader: The name of a function of cpr_nb, or of `_RIVALS`.
         folder: The results directory.
     """
     with tempfile.TemporaryDirectory() as empty:
-        look = _RIVALS.get(what) or _ours(what)
-        look(Path(empty))
+        read = _RIVALS.get(reader) or _ours(reader)
+        read(Path(empty))
     before = _memory_bytes("VmRSS")
     began = time.perf_counter()
-    made = look(folder)
+    table = read(folder)
     wall_s = time.perf_counter() - began
     peak = _memory_bytes("VmHWM")
-    print(json.dumps({"wall_s": wall_s, "before": before, "peak": peak, "n": len(made)}))
+    print(json.dumps({"wall_s": wall_s, "before": before, "peak": peak, "n": len(table)}))
 
 
-def _ours(what: str) -> Callable[[Path], Any]:
+def _ours(name: str) -> Callable[[Path], Any]:
     import cpr_nb as cpr
 
-    function: Callable[[Path], Any] = getattr(cpr, what)
+    function: Callable[[Path], Any] = getattr(cpr, name)
     return function
 
 
@@ -54,15 +54,15 @@ def _memory_bytes(name: str) -> int:
 
 
 def _read(*names: str, ending: str = "") -> Callable[[Path], list[int]]:
-    """Reads the bytes of files, and no more: those of these names, and of this ending."""
+    """Makes a reader of bytes only: of files with these names, or with this ending."""
 
     def read(folder: Path) -> list[int]:
         sizes = []
         for session in [entry.path for entry in os.scandir(folder) if entry.name[0] != "."]:
-            wanted = list(names)
+            file_names = list(names)
             if ending:
-                wanted += [name for name in os.listdir(session) if name.endswith(ending)]
-            for name in wanted:
+                file_names += [name for name in os.listdir(session) if name.endswith(ending)]
+            for name in file_names:
                 with open(f"{session}/{name}", "rb") as file:
                     sizes.append(len(file.read()))
         return sizes
@@ -75,7 +75,7 @@ def _streams(folder: Path) -> list[Path]:
 
 
 def _json_loop(folder: Path) -> Any:
-    """What anybody would write: `json`, a row a content block."""
+    """What anybody would write: `json`, one row per content block."""
     import pandas as pd
 
     rows = []
@@ -112,23 +112,23 @@ def _read_json(folder: Path) -> Any:
 
 
 def _pyarrow(folder: Path) -> Any:
-    """pyarrow, told what it will find: it can't find out by itself."""
+    """Reads with pyarrow and a schema: it cannot infer one here."""
     import pyarrow as pa
     import pyarrow.json as pj
 
     text = pa.string()
     names = "command", "description", "file_path", "content", "old_string", "new_string", "pattern"
-    told = pa.struct([(name, text) for name in names])
+    tool_input = pa.struct([(name, text) for name in names])
     fields = "type", "text", "thinking", "id", "name", "tool_use_id", "content"
-    block = pa.struct([*((name, text) for name in fields), ("input", told)])
+    block = pa.struct([*((name, text) for name in fields), ("input", tool_input)])
     message = pa.struct(
         [("id", text), ("role", text), ("model", text), ("content", pa.list_(block))]
     )
-    at = pa.timestamp("us", "UTC")
-    columns = [("type", text), ("subtype", text), ("timestamp", at), ("message", message)]
+    timestamp = pa.timestamp("us", "UTC")
+    columns = [("type", text), ("subtype", text), ("timestamp", timestamp), ("message", message)]
     schema = pa.schema([*columns, ("result", text)])
-    how = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    parts = [pj.read_json(path, parse_options=how) for path in _streams(folder)]
+    options = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+    parts = [pj.read_json(path, parse_options=options) for path in _streams(folder)]
     return pa.concat_tables(parts) if parts else []
 
 
@@ -145,5 +145,5 @@ _RIVALS: dict[str, Callable[[Path], Any]] = {
 if __name__ == "__main__":
     if _WITHOUT in sys.argv:
         sys.argv.remove(_WITHOUT)
-        sys.modules["pyarrow"] = None  # type: ignore[assignment] - as if it was not installed
+        sys.modules["pyarrow"] = None  # type: ignore[assignment] - as if it were not installed
     main(sys.argv[1], Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Where a run measures: folders that nobody used before, compiled programs, a clock."""
+"""What the measurements share: fresh folders, compiled programs, a clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SkippedError(Exception):
 
 
 class Run(NamedTuple):
-    """One measurement: wall time, and the CPU time of us and of all children reaped in it."""
+    """One measurement: wall time, and the CPU time of this process and the children it reaped."""
 
     wall_s: float
     cpu_s: float
@@ -34,9 +34,9 @@ class Lab:
     """One run of the benchmarks.
 
     Args:
-        root: An empty folder; whoever made it removes it, after the last measurement.
+        root: An empty folder; the caller removes it after the last measurement.
         rounds: How often everything is measured.
-        quick: Whether small sizes will do, for a smoke run.
+        quick: Whether to measure small sizes only, for a smoke run.
     """
 
     def __init__(self, root: Path, rounds: int, *, quick: bool) -> None:
@@ -45,7 +45,7 @@ class Lab:
         self._programs: dict[str, Path] = {}
         self.rounds = rounds
         self.quick = quick
-        # The same small environment for all who are compared: its size costs at every exec.
+        # The same small environment for all contenders: its size costs time at every exec.
         self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.fresh("home")),
@@ -53,7 +53,7 @@ class Lab:
         }
 
     def fresh(self, name: str) -> Path:
-        """A new folder. Nothing is deleted between rounds: that makes the next files dearer."""
+        """A new folder. Nothing is deleted between rounds: deleting slows down the next writes."""
         self._n_folders += 1
         folder = self._root / f"{self._n_folders}-{name}"
         folder.mkdir()
@@ -81,8 +81,8 @@ class Lab:
         """Measures in the order A B C A B C ….
 
         Args:
-            contenders: Name → what measures it once.
-            repeat: How many turns make a round, for what is short.
+            contenders: Name → a function that measures it once.
+            repeat: How many turns make a round, for short measurements.
 
         Returns:
             Name → its measurements, in order.
@@ -95,7 +95,7 @@ class Lab:
 
 
 def measure(action: Callable[[], object]) -> Run:
-    """Takes the time of an action; every process that it starts must be reaped in it."""
+    """Measures an action; it must reap every process that it starts."""
     cpu_before, before = _cpu_s(), time.perf_counter()
     action()
     wall_s = time.perf_counter() - before
@@ -110,13 +110,13 @@ def run_program(
     cwd: Path | None = None,
     timeout_s: float = 600,
 ) -> None:
-    """Runs a program to its end; its output goes nowhere.
+    """Runs a program to its end and discards its output.
 
-    No pipes and no looking again and again: both would add a millisecond to what takes ten.
+    It uses no pipes and does not poll: both would add a millisecond to a run of ten.
 
     Raises:
         RuntimeError: If it fails.
-        TimeoutError: If it takes too long; it and its children are killed then.
+        TimeoutError: If it takes too long; it and its children are killed.
     """
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         if feed:
@@ -139,13 +139,13 @@ def run_program(
             raise
         if process.returncode:
             stderr.seek(0)
-            said = stderr.read().decode("utf-8", "replace").strip()[-500:]
-            raise RuntimeError(f"{argv[0]} ended with {process.returncode}: {said}")
+            error_text = stderr.read().decode("utf-8", "replace").strip()[-500:]
+            raise RuntimeError(f"{argv[0]} ended with {process.returncode}: {error_text}")
 
 
 def _await_end(process: subprocess.Popen[bytes], timeout_s: float) -> None:
     if not hasattr(os, "pidfd_open"):
-        process.wait(timeout_s)  # looks again and again
+        process.wait(timeout_s)  # polls
         return
     pidfd = os.pidfd_open(process.pid)
     try:
@@ -165,7 +165,7 @@ def await_readable(fd: int, timeout_s: float) -> bool:
 
 def _cpu_s() -> float:
     total = 0.0
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        usage = resource.getrusage(who)
+    for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        usage = resource.getrusage(target)
         total += usage.ru_utime + usage.ru_stime
     return total

@@ -12,33 +12,33 @@ from benchmarks.report import Comparison, compare
 from cpr_nb.offline.scripted_api import Quota, ScriptedApi, cli_environment
 
 _PARALLEL = 8
-#: One request a second, none saved up: what is not used at once is lost.
+#: One request per second. An unused request is lost.
 _QUOTA = Quota(per_s=1.0, burst=1)
 _QUICK_QUOTA = Quota(per_s=4.0, burst=1)
 _LIMIT = 1.15
-# Answers that take a while: of instant ones the next task would always find the cache.
+# Answers that take a while: after an instant one, the next task would always find the cache.
 _SLOW = {"default": [{"text": "Done.", "hang_s": 2}]}
 _QUICK = {"default": [{"text": "Done.", "hang_s": 0.5}]}
 
 
 def measure_quota(lab: Lab) -> Iterator[Comparison]:
-    """Tasks of one request each, more at once than the quota allows."""
+    """Tasks with one request each, more of them in parallel than the quota allows."""
     detached.adopt_orphans()
     claude, n_tasks = real_claude(), 4 if lab.quick else 60
     quota = _QUICK_QUOTA if lab.quick else _QUOTA
 
-    def walls(contender: Callable[[Lab, Path, str, int, int], Run]) -> list[float]:
-        taken = []
+    def measure_walls(contender: Callable[[Lab, Path, str, int, int], Run]) -> list[float]:
+        walls_s = []
         for _ in range(min(lab.rounds, 3)):
             with ScriptedApi(quota=quota) as api:
-                taken.append(contender(lab, claude, api.url, n_tasks, _PARALLEL).wall_s)
-        return taken
+                walls_s.append(contender(lab, claude, api.url, n_tasks, _PARALLEL).wall_s)
+        return walls_s
 
-    mine, fixed = walls(ours), walls(xargs)
-    what = f"{n_tasks} tasks, {quota.per_s:g} request/s: wall"
+    mine, fixed = measure_walls(ours), measure_walls(xargs)
+    label = f"{n_tasks} tasks, {quota.per_s:g} request/s: wall"
     allowed = [n_tasks / quota.per_s] * len(mine)
-    yield compare(what, mine, "what the quota allows", allowed, unit="s", limit=_LIMIT)
-    yield compare(what, mine, f"always {_PARALLEL} at once (xargs)", fixed, unit="s")
+    yield compare(label, mine, "what the quota allows", allowed, unit="s", limit=_LIMIT)
+    yield compare(label, mine, f"always {_PARALLEL} at once (xargs)", fixed, unit="s")
 
 
 def measure_warm_start(lab: Lab) -> Iterator[Comparison]:
@@ -61,12 +61,12 @@ def measure_warm_start(lab: Lab) -> Iterator[Comparison]:
             session.wait(600)
             uses.append(api.cache_use)
             costs.append(session.cost_usd or 0.0)
-    what = f"{n_tasks} equal tasks, warm_start: cache"
-    told = [f"{use.n_anew}w {use.n_reads}r" for use in uses]
-    good = uses[0].n_anew == 1 and uses[0].n_reads == n_tasks - 1
+    label = f"{n_tasks} equal tasks, warm_start: cache"
+    cache_uses = [f"{use.n_anew}w {use.n_reads}r" for use in uses]
+    is_met = uses[0].n_anew == 1 and uses[0].n_reads == n_tasks - 1
     goal = f"1w {n_tasks - 1}r"
-    yield Comparison(what, told[0], "without warm_start", told[1], None, goal, good)
+    yield Comparison(label, cache_uses[0], "without warm_start", cache_uses[1], None, goal, is_met)
     ratio = costs[0] / costs[1]
-    what = f"{n_tasks} equal tasks, warm_start: cost"
+    label = f"{n_tasks} equal tasks, warm_start: cost"
     mine, theirs = (f"{cost:.3f} USD" for cost in costs)
-    yield Comparison(what, mine, "without warm_start", theirs, ratio, "", None)
+    yield Comparison(label, mine, "without warm_start", theirs, ratio, "", None)

@@ -18,10 +18,10 @@ _FLOOR = "C reads every byte"
 
 
 def measure_listing(lab: Lab) -> Iterator[Comparison]:
-    """The first and the second time in a results directory that nobody has read before.
+    """The first and the second listing of a results directory that was never read before.
 
-    Further goals compare with the program that cpr_nb took its format from; it is no part of this
-    project, so they are measured elsewhere.
+    Further goals compare with claude-parallel-runner.pl. They are measured elsewhere, since that is
+    not part of this project.
     """
     n_sessions = _QUICK_N_SESSIONS if lab.quick else _N_SESSIONS
     first: list[float] = []
@@ -32,15 +32,15 @@ def measure_listing(lab: Lab) -> Iterator[Comparison]:
         results = lab.fresh("sessions")
         for number in range(n_sessions):
             write_status(results, number, _N_TASKS)
-        time.sleep(SETTLED_S)  # what is younger is not kept
+        time.sleep(SETTLED_S)  # younger files are not cached
         listing = [*cpr_command(), "list", "--results-dir", str(results)]
         floor.append(_wall_s(lab, [str(readall), str(results)]))
         first.append(_wall_s(lab, listing))
         second.append(_wall_s(lab, listing))
-    what = f"cpr list, {n_sessions} sessions"
-    yield compare(f"{what}, first: wall", first, _FLOOR, floor, unit="ms")
-    yield compare(f"{what}, second: wall", second, _FLOOR, floor, unit="ms")
-    yield compare(f"{what}, second: wall", second, "the first", first, unit="ms", limit=0.6)
+    label = f"cpr list, {n_sessions} sessions"
+    yield compare(f"{label}, first: wall", first, _FLOOR, floor, unit="ms")
+    yield compare(f"{label}, second: wall", second, _FLOOR, floor, unit="ms")
+    yield compare(f"{label}, second: wall", second, "the first", first, unit="ms", limit=0.6)
 
 
 def _wall_s(lab: Lab, argv: list[str]) -> float:

@@ -1,4 +1,4 @@
-"""The live view of 1,000 tasks in a real JupyterLab, ten changes a second."""
+"""The live view of 1,000 tasks in a real JupyterLab, ten changes per second."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from cpr_nb.store.write import StatusWriter
 _TESTKIT = Path(__file__).resolve().parents[1] / "tests"
 _N_TASKS, _QUICK_N_TASKS = 1000, 60
 _AT_ONCE = 15
-_TICKS_A_SECOND = 10
+_TICKS_PER_S = 10
 _SECONDS, _QUICK_SECONDS = 10, 2
-# Counts what the kernel's thread takes; the clock is that of the thread alone.
+# Measures the CPU time of the kernel's thread per tick.
 _CELL = """\
 import time
 import cpr_nb as cpr
 from cpr_nb.display.live import LiveView
-looks, tick = [], LiveView.tick
+ticks_s, tick = [], LiveView.tick
 def timed(self):
     began = time.thread_time()
     again = tick(self)
-    looks.append(time.thread_time() - began)
+    ticks_s.append(time.thread_time() - began)
     return again
 LiveView.tick = timed
 cpr.attach({path!r})
@@ -41,7 +41,7 @@ cpr.attach({path!r})
 
 
 class Figures(NamedTuple):
-    """What one round gave: bytes and kernel seconds a tick, the browser's seconds a second."""
+    """One round: bytes and kernel seconds per tick, the browser's busy seconds per second."""
 
     n_bytes: float
     kernel_s: float
@@ -49,7 +49,7 @@ class Figures(NamedTuple):
 
 
 def measure_live_view(lab: Lab) -> Iterator[Comparison]:
-    """What the view costs a tick, of the kernel and of the browser; ten ticks a second."""
+    """What a tick costs the kernel and the browser; there are ten ticks per second."""
     for name in ("playwright", "jupyterlab"):
         if importlib.util.find_spec(name) is None:
             raise SkippedError(f"{name} is not installed: pip install -e '.[test]'")
@@ -74,16 +74,18 @@ def measure_live_view(lab: Lab) -> Iterator[Comparison]:
             browser.close()
     finally:
         server.close()
-    what = f"live view, {n_tasks} tasks, {_AT_ONCE + 1} rows a tick"
-    yield figure(f"{what}: sent", [r.n_bytes / 1000 for r in rounds], unit="kB", limit=4)
-    yield figure(f"{what}: kernel", [r.kernel_s * 1000 for r in rounds], unit="ms", limit=1)
-    yield figure(f"{what}: browser", [r.busy * 1000 for r in rounds], unit="ms/s", limit=250)
+    label = f"live view, {n_tasks} tasks, {_AT_ONCE + 1} rows per tick"
+    yield figure(f"{label}: sent", [r.n_bytes / 1000 for r in rounds], unit="kB", limit=4)
+    yield figure(f"{label}: kernel", [r.kernel_s * 1000 for r in rounds], unit="ms", limit=1)
+    yield figure(f"{label}: browser", [r.busy * 1000 for r in rounds], unit="ms/s", limit=250)
 
 
 def _measure(server: Any, browser: Any, name: str, work: _Work, seconds: int) -> Figures:
     from testkit.jupyter import Notebook
 
-    notebook = Notebook(server, browser, name, [_CELL.format(path=str(work.root)), "print(looks)"])
+    notebook = Notebook(
+        server, browser, name, [_CELL.format(path=str(work.root)), "print(ticks_s)"]
+    )
     try:
         page = notebook.page
         devtools = page.context.new_cdp_session(page)
@@ -91,36 +93,36 @@ def _measure(server: Any, browser: Any, name: str, work: _Work, seconds: int) ->
         devtools.send("Network.enable")
         received = [0]
 
-        def note(frame: dict[str, Any]) -> None:
+        def count_bytes(frame: dict[str, Any]) -> None:
             received[0] += len(frame["response"]["payloadData"].encode())
 
         notebook.run(0).locator(".cpr-grid .cpr-row").first.wait_for()
         work.tick()
-        page.wait_for_timeout(5000)  # past what is sent again at first
-        devtools.on("Network.webSocketFrameReceived", note)
+        page.wait_for_timeout(5000)  # until the first rows have settled
+        devtools.on("Network.webSocketFrameReceived", count_bytes)
         before, began = _busy_s(devtools), time.monotonic()
-        for number in range(seconds * _TICKS_A_SECOND):
+        for number in range(seconds * _TICKS_PER_S):
             work.tick()
-            left_s = began + (number + 1) / _TICKS_A_SECOND - time.monotonic()
+            left_s = began + (number + 1) / _TICKS_PER_S - time.monotonic()
             page.wait_for_timeout(max(0.0, left_s * 1000))
         busy = (_busy_s(devtools) - before) / (time.monotonic() - began)
-        n_bytes = received[0] / (seconds * _TICKS_A_SECOND)
+        n_bytes = received[0] / (seconds * _TICKS_PER_S)
         text = notebook.run(1).inner_text()
-        looks = json.loads(text[text.index("[") :])[-seconds * _TICKS_A_SECOND :]
-        return Figures(n_bytes, sum(looks) / len(looks), busy)
+        ticks_s = json.loads(text[text.index("[") :])[-seconds * _TICKS_PER_S :]
+        return Figures(n_bytes, sum(ticks_s) / len(ticks_s), busy)
     finally:
         notebook.close()
         work.close()
 
 
 def _busy_s(devtools: Any) -> float:
-    """How long the page's main thread has worked."""
+    """How long the page's main thread has been busy."""
     metrics = devtools.send("Performance.getMetrics")["metrics"]
     return float(next(m["value"] for m in metrics if m["name"] == "TaskDuration"))
 
 
 class _Work:
-    """A session as its runner and its agents would write it, at our pace."""
+    """Writes a session as its runner and its agents would, at our pace."""
 
     def __init__(self, results: Path, n_tasks: int) -> None:
         session_id = str(uuid.uuid4())
@@ -128,7 +130,7 @@ class _Work:
         self.root.mkdir()
         self._lock = (self.root / "runner.lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        asked = {
+        spec = {
             "session_id": session_id,
             "start_time": int(time.time()),
             "created_at": utc_iso(time.time()),
@@ -140,7 +142,7 @@ class _Work:
             record.base_fields(n + 1, f"task-{n:04}", f"Label ticket {9000 + n}")
             for n in range(n_tasks)
         ]
-        head = first_head(asked, n_tasks)
+        head = first_head(spec, n_tasks)
         head |= {"state": states.RUNNING, "started_at": utc_iso(time.time()), "cost_usd": 0.0}
         self._writer = StatusWriter(str(self.root / "status.json"), head, self._bases)
         self._n_ticks = 0
@@ -159,7 +161,7 @@ class _Work:
         self._writer.set_task(number, fields)
 
     def tick(self) -> None:
-        """One task ends, another starts, all that run call another tool."""
+        """Ends one task and starts another; all running tasks call another tool."""
         self._n_ticks += 1
         running = self._running.pop(self._first)
         ended = record.ended_fields(
@@ -191,5 +193,5 @@ class _Work:
         self._writer.write()
 
     def close(self) -> None:
-        """Lets go of the lock: its runner is gone."""
+        """Releases the lock, as if the runner had ended."""
         self._lock.close()

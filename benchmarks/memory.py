@@ -1,4 +1,4 @@
-"""How much memory a runner takes, beside a Python that does nothing."""
+"""How much memory a runner needs, beside an idle Python."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MANY_TASKS = 5000
 _QUICK_MANY_TASKS = 200
 _MANY_LIMIT_MB = 17.0
 _PARALLEL = 64
-# Time for a runner to write what it has to write after its last task began.
+# Time for a runner to write everything after the start of its last task.
 _SETTLE_S = 0.5
 _POLL_S = 0.01
 _TIMEOUT_S = 120.0
@@ -32,7 +32,7 @@ class _Memory(NamedTuple):
 
 
 def measure_memory(lab: Lab) -> Iterator[Comparison]:
-    """Resident memory with one task that does nothing; peak memory with 5,000 tasks."""
+    """Resident memory with one idle task; peak memory with 5,000 tasks."""
     detached.adopt_orphans()
     many = _QUICK_MANY_TASKS if lab.quick else _MANY_TASKS
     lab.program("stub")
@@ -67,7 +67,7 @@ def measure_memory(lab: Lab) -> Iterator[Comparison]:
 
 
 def _bare_python() -> _Memory:
-    # It says that it is up, then waits for us; nothing is imported for that.
+    # It reports that it has started, then waits for us, without any import.
     code = "print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -97,28 +97,28 @@ def _runner(lab: Lab, n_tasks: int) -> _Memory:
 
 @contextmanager
 def _holding(fifo: Path) -> Iterator[None]:
-    """Within it the task waits; it has opened the FIFO before the block begins."""
+    """Keeps the task waiting during the block; it has opened the FIFO before."""
     opened: list[int] = []
 
-    def open_it() -> bool:
+    def open_fifo() -> bool:
         try:
             opened.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-        except OSError:  # ENXIO: nobody reads it yet
+        except OSError:  # ENXIO: no reader yet
             return False
         return True
 
-    _await(open_it)
+    _await(open_fifo)
     try:
         yield
     finally:
         os.close(opened[0])
 
 
-def _await(reached: Callable[[], bool]) -> None:
+def _await(is_reached: Callable[[], bool]) -> None:
     end = time.monotonic() + _TIMEOUT_S
-    while not reached():
+    while not is_reached():
         if time.monotonic() > end:
-            raise TimeoutError(f"a runner did not get there in {_TIMEOUT_S} s")
+            raise TimeoutError(f"the runner did not reach the state in {_TIMEOUT_S} s")
         time.sleep(_POLL_S)
 
 

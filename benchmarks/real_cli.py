@@ -1,4 +1,4 @@
-"""The real Claude Code CLI: the runner beside ``xargs -P`` with the very same arguments."""
+"""The real Claude Code CLI: the runner beside ``xargs -P`` with the same arguments."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def measure_real_cli(lab: Lab) -> Iterator[Comparison]:
             _XARGS: lambda: xargs(lab, claude, api.url, n_tasks, parallel),
             "ours": lambda: ours(lab, claude, api.url, n_tasks, parallel),
         }
-        contenders[_XARGS]()  # reads the CLI from the disk
+        contenders[_XARGS]()  # loads the CLI into the page cache
         runs = lab.interleave(contenders)
-    walls = {name: [run.wall_s for run in of_one] for name, of_one in runs.items()}
-    what = f"real CLI, N = {n_tasks}, P = {parallel}: wall"
-    yield compare(what, walls["ours"], _XARGS, walls[_XARGS], unit="s", limit=_LIMIT)
+    walls = {name: [run.wall_s for run in series] for name, series in runs.items()}
+    label = f"real CLI, N = {n_tasks}, P = {parallel}: wall"
+    yield compare(label, walls["ours"], _XARGS, walls[_XARGS], unit="s", limit=_LIMIT)
 
 
 def real_claude() -> Path:
@@ -55,7 +55,7 @@ def real_claude() -> Path:
 
 
 def ours(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
-    """A session of ours."""
+    """The tasks as a session of ours."""
     folder, environment = lab.fresh("cli-ours"), cli_environment(url, lab.fresh("cli-home"))
     return measure(
         lambda: detached.run_session(
@@ -65,11 +65,11 @@ def ours(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
 
 
 def xargs(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
-    """The same tasks by ``xargs``, always so many at once."""
+    """The same tasks by ``xargs``, with a fixed number in parallel."""
     folder, environment = lab.fresh("cli-xargs"), cli_environment(url, lab.fresh("cli-home"))
     prompt = folder / "prompt.txt"
     prompt.write_text(_PROMPT, "utf-8")
-    # The options as a launch would fill them in.
+    # The options with the defaults of a launch.
     options = plan_launch(
         [_PROMPT], {"claude_path": str(claude), "cwd": str(folder)}, environ=environment
     ).options

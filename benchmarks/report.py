@@ -1,4 +1,4 @@
-"""Comparisons, and the table that they make."""
+"""Comparisons, and the table that shows them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _UNITS = {"s": 1.0, "ms": 1e3, "MB": 1e-6}
 
 
 class Comparison(NamedTuple):
-    """One row: what was measured, of us and beside it.
+    """One row: our figure and what it is compared with.
 
     Args:
-        what: What was measured.
+        label: What was measured.
         ours: Our median, with its unit.
-        against: Beside what; empty for an absolute figure.
+        against: What ours is compared with; empty for an absolute figure.
         theirs: Their median, with its unit.
         ratio: The median of the rounds' ratios, or None for an absolute figure.
         goal: The goal in words, empty if there is none.
         met: Whether it is met, or None if there is no goal.
     """
 
-    what: str
+    label: str
     ours: str
     against: str
     theirs: str
@@ -33,7 +33,7 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    what: str,
+    label: str,
     ours: Sequence[float],
     against: str,
     theirs: Sequence[float],
@@ -41,25 +41,25 @@ def compare(
     unit: str,
     limit: float | None = None,
 ) -> Comparison:
-    """Makes a row of two series that were measured in turns.
+    """Makes a row from two series that were measured in turns.
 
-    The ratio is taken in each round and the median of those counts: what else the machine
-    did in a round then hits both sides of its ratio.
+    The ratio is computed per round, and its median counts. So a disturbance of the machine in one
+    round affects both sides of that ratio.
 
     Args:
-        what: What was measured.
-        ours: Our figures, one a round, in seconds or bytes.
-        against: Beside what.
+        label: What was measured.
+        ours: Our figures, one per round, in seconds or bytes.
+        against: What ours is compared with.
         theirs: Their figures.
-        unit: What to show them in: ``s``, ``ms`` or ``MB`` (a million bytes).
-        limit: The goal: the largest ratio that is good.
+        unit: The unit shown: ``s``, ``ms`` or ``MB`` (a million bytes).
+        limit: The goal: the largest acceptable ratio.
 
     Returns:
         The row.
     """
     ratio = statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
     return Comparison(
-        what,
+        label,
         _with_unit(statistics.median(ours), unit),
         against,
         _with_unit(statistics.median(theirs), unit),
@@ -69,23 +69,23 @@ def compare(
     )
 
 
-def absolute(what: str, ours: Sequence[float], *, unit: str, limit: float) -> Comparison:
-    """Makes a row of one series with a goal of its own, in the unit shown."""
+def absolute(label: str, ours: Sequence[float], *, unit: str, limit: float) -> Comparison:
+    """Makes a row from one series in seconds or bytes; the goal is in the unit shown."""
     median = statistics.median(ours)
     met = median * _UNITS[unit] <= limit
-    return Comparison(what, _with_unit(median, unit), "", "", None, f"≤ {limit:.3g} {unit}", met)
+    return Comparison(label, _with_unit(median, unit), "", "", None, f"≤ {limit:.3g} {unit}", met)
 
 
-def figure(what: str, ours: Sequence[float], *, unit: str, limit: float) -> Comparison:
-    """Makes a row of one series that is in its unit already, with a goal of its own."""
+def figure(label: str, ours: Sequence[float], *, unit: str, limit: float) -> Comparison:
+    """Makes a row from one series that is already in the unit shown, as its goal is."""
     median = statistics.median(ours)
-    told = f"{median:.3g} {unit}"
-    return Comparison(what, told, "", "", None, f"≤ {limit:.3g} {unit}", median <= limit)
+    text = f"{median:.3g} {unit}"
+    return Comparison(label, text, "", "", None, f"≤ {limit:.3g} {unit}", median <= limit)
 
 
 def header() -> str:
     """The table's first line."""
-    return _FORM.format("what", "cpr_nb", "beside", "", "ratio", "goal", "").rstrip()
+    return _FORM.format("what", "cpr_nb", "compared with", "", "ratio", "goal", "").rstrip()
 
 
 def line(row: Comparison, *, judge: bool = True) -> str:
@@ -93,12 +93,12 @@ def line(row: Comparison, *, judge: bool = True) -> str:
 
     Args:
         row: The row.
-        judge: Whether to say if the goal is met: not of a smoke run's small sizes.
+        judge: Whether to say if the goal is met; a smoke run's sizes are too small for that.
     """
     verdict = "" if row.met is None or not judge else "met" if row.met else "MISSED"
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
     return _FORM.format(
-        row.what, row.ours, row.against, row.theirs, ratio, row.goal, verdict
+        row.label, row.ours, row.against, row.theirs, ratio, row.goal, verdict
     ).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""What a person waits for: the command's start, and the return of launch()."""
+"""What a person waits for: the start of the command, and the return of launch()."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks import detached
 from benchmarks.lab import Lab, Run, measure, run_program
 from benchmarks.report import Comparison, compare
 
-# One of these takes milliseconds, so a round has several.
+# One of these takes milliseconds, so a round repeats it.
 _REPEAT = 5
 _LAUNCH_LIMIT = 2.5
 _N_TASKS = 10
@@ -21,7 +21,7 @@ _VENV = "venv python -c ''"
 
 
 def measure_launch(lab: Lab) -> Iterator[Comparison]:
-    """launch() of ten tasks in a process that is warm, beside the start of a bare Python."""
+    """launch() of ten tasks in a warm process, beside the start of a bare Python."""
     detached.adopt_orphans()
     lab.program("stub")
     _launch(lab)  # the imports
@@ -51,7 +51,7 @@ def measure_command(lab: Lab) -> Iterator[Comparison]:
         argv = [*cpr_command(), *arguments.get(name, [name])]
         contenders[name] = lambda argv=argv: _program(lab, argv)  # type: ignore[misc]
     for contender in contenders.values():
-        contender()  # compiles what is not compiled yet
+        contender()  # writes missing bytecode
     runs = lab.interleave(contenders, _REPEAT)
     for name, limit in _COMMANDS:
         yield compare(

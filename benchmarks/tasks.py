@@ -14,7 +14,7 @@ from cpr_nb.runner.command import build_argv
 
 _SIZES = ((100, 8), (1000, 8), (5000, 8), (5000, 64))
 _QUICK_SIZES = ((50, 8), (200, 64))
-#: The size that the goals are about.
+#: The size that the goals are for.
 _GOAL_SIZE = (5000, 64)
 _CPU_LIMIT = 1.4
 _XARGS_LIMIT = 1.0
@@ -22,7 +22,7 @@ _PARALLEL_LIMIT = 1 / 6
 
 _FLAT_SIZES = (100, 1000, 10_000)
 _QUICK_FLAT_SIZES = (20, 60, 200)
-# "Flat" leaves this much room for a machine that is never quite the same.
+# "Flat" allows for the noise of a machine.
 _FLAT_LIMIT = 1.25
 
 _FLOOR, _XARGS, _PARALLEL = "C fork, exec, wait", "xargs -P, sh -c '… >file'", "GNU parallel"
@@ -35,7 +35,7 @@ class _Size(NamedTuple):
 
 
 def measure_starting(lab: Lab) -> Iterator[Comparison]:
-    """Wall time and CPU time a task; ours are those from launch() to the end of the runner."""
+    """Wall time, and CPU time per task; ours are measured from launch() to the runner's end."""
     detached.adopt_orphans()
     for size in _QUICK_SIZES if lab.quick else _SIZES:
         yield from _one_size(lab, _Size(*size))
@@ -44,7 +44,7 @@ def measure_starting(lab: Lab) -> Iterator[Comparison]:
 def measure_flatness(lab: Lab) -> Iterator[Comparison]:
     """What one more task costs the runner itself, in a large session and in a small one.
 
-    The differences leave out what a session costs once, such as Python's start.
+    Differences leave out what each session costs once, such as the start of Python.
     """
     detached.adopt_orphans()
     small, middle, large = _QUICK_FLAT_SIZES if lab.quick else _FLAT_SIZES
@@ -80,25 +80,25 @@ def _one_size(lab: Lab, size: _Size) -> Iterator[Comparison]:
     lab.program("floor")
     runs = lab.interleave(rivals)
     is_goal = lab.quick or (size.n_tasks, size.parallel) == _GOAL_SIZE
-    walls = {name: [run.wall_s for run in of_one] for name, of_one in runs.items()}
-    cpus = {name: [run.cpu_s / size.n_tasks for run in of_one] for name, of_one in runs.items()}
+    walls = {name: [run.wall_s for run in series] for name, series in runs.items()}
+    cpus = {name: [run.cpu_s / size.n_tasks for run in series] for name, series in runs.items()}
     of_size = f"N = {size.n_tasks}, P = {size.parallel}"
 
-    def row(what: str, rival: str, limit: float | None) -> Comparison:
-        series, unit = (walls, "s") if what == "wall" else (cpus, "ms")
+    def row(quantity: str, rival: str, limit: float | None) -> Comparison:
+        figures, unit = (walls, "s") if quantity == "wall" else (cpus, "ms")
         return compare(
-            f"{of_size}: {what}",
-            series["ours"],
+            f"{of_size}: {quantity}",
+            figures["ours"],
             rival,
-            series[rival],
+            figures[rival],
             unit=unit,
             limit=limit if is_goal else None,
         )
 
     yield row("wall", _FLOOR, None)
-    yield row("CPU a task", _FLOOR, _CPU_LIMIT)
+    yield row("CPU per task", _FLOOR, _CPU_LIMIT)
     yield row("wall", _XARGS, _XARGS_LIMIT)
-    yield row("CPU a task", _XARGS, None)
+    yield row("CPU per task", _XARGS, None)
     if _PARALLEL in rivals:
         yield row("wall", _PARALLEL, _PARALLEL_LIMIT)
     else:
@@ -129,7 +129,7 @@ def _ours_own(lab: Lab, size: _Size) -> Callable[[], float]:
 
 
 def _argv(lab: Lab) -> list[str]:
-    """What the runner gives each task: the same arguments for all, for they cost too."""
+    """The arguments that the runner gives each task; all rivals pass them, since they cost time."""
     return build_argv(str(lab.program("stub")), {}, _CONVERSATION)
 
 

@@ -21,7 +21,7 @@ _PLAIN = "git worktree add"
 
 
 class _Repository:
-    """A repository of many small files, in which every worktree gets a name of its own."""
+    """A repository of many small files; every worktree gets a name of its own."""
 
     def __init__(self, lab: Lab, n_files: int) -> None:
         self._environment = {**lab.environment, "GIT_CONFIG_NOSYSTEM": "1"}
@@ -37,22 +37,22 @@ class _Repository:
         session_id = str(uuid.uuid4())
         self._session = lab.fresh("results") / f"session-{session_id}"
         self._session.mkdir()
-        self._order = {"session_folder": str(self._session), "session_id": session_id}
+        self._job = {"session_folder": str(self._session), "session_id": session_id}
 
     def git(self, *words: str) -> None:
         """Runs git in it."""
         subprocess.run(["git", *words], cwd=self.path, env=self._environment, check=True)
 
     def start_plain(self) -> subprocess.Popen[bytes]:
-        """What a person would type."""
+        """Starts what a person would type."""
         name = f"plain{next(self._numbers)}"
         folder = self.path.parent / f"{self.path.name}-plain" / name
         words = ["git", "worktree", "add", "-q", "-b", name, str(folder)]
         return subprocess.Popen(words, cwd=self.path, env=self._environment)
 
     def start(self, command: str, task_id: str) -> subprocess.Popen[bytes]:
-        """What the runner starts, as the runner starts it."""
-        order = {**self._order, "task_id": task_id, "cwd": str(self.path)}
+        """Starts a helper process as the runner does."""
+        job = {**self._job, "task_id": task_id, "cwd": str(self.path)}
         process = subprocess.Popen(
             [sys.executable, "-m", "cpr_nb.worktrees", command],
             env=self._environment,
@@ -60,7 +60,7 @@ class _Repository:
             stdout=subprocess.PIPE,
         )
         assert process.stdin is not None
-        process.stdin.write(json.dumps(order).encode())
+        process.stdin.write(json.dumps(job).encode())
         process.stdin.close()
         process.stdin = None
         return process
@@ -77,13 +77,13 @@ class _Repository:
 def _finish(*processes: subprocess.Popen[bytes]) -> None:
     for process in processes:
         out = process.communicate()[0]
-        told = json.loads(out) if out else {"ok": True}
-        if process.returncode or not told["ok"]:
-            raise RuntimeError(f"{process.args!r}: {told}")
+        reply = json.loads(out) if out else {"ok": True}
+        if process.returncode or not reply["ok"]:
+            raise RuntimeError(f"{process.args!r}: {reply}")
 
 
 def measure_worktrees(lab: Lab) -> Iterator[Comparison]:
-    """Time until a task can start, alone and with others; time of a harvest.
+    """Time until a task can start, alone and with others; duration of a harvest.
 
     Raises:
         SkippedError: If there is no git.
@@ -93,7 +93,7 @@ def measure_worktrees(lab: Lab) -> Iterator[Comparison]:
     repo = _Repository(lab, _QUICK_N_FILES if lab.quick else _N_FILES)
     n_files = _QUICK_N_FILES if lab.quick else _N_FILES
     n_at_once = 2 if lab.quick else _N_AT_ONCE
-    what = f"worktree of {n_files} files"
+    label = f"worktree of {n_files} files"
     tasks: list[str] = []
 
     def prepare(n_tasks: int) -> float:
@@ -107,11 +107,13 @@ def measure_worktrees(lab: Lab) -> Iterator[Comparison]:
         return measure(action).wall_s / n_tasks
 
     alone = lab.interleave({"ours": lambda: prepare(1), "plain": lambda: plain(1)})
-    yield compare(f"{what}: ready", alone["ours"], _PLAIN, alone["plain"], unit="s")
-    every = lab.interleave({"ours": lambda: prepare(n_at_once), "plain": lambda: plain(n_at_once)})
-    label = f"{what}, {n_at_once} at once: ready, a task"
+    yield compare(f"{label}: ready", alone["ours"], _PLAIN, alone["plain"], unit="s")
+    together = lab.interleave(
+        {"ours": lambda: prepare(n_at_once), "plain": lambda: plain(n_at_once)}
+    )
+    label_together = f"{label}, {n_at_once} at once: ready, per task"
     beside = f"{_PLAIN}, in turn"
-    yield compare(label, every["ours"], beside, every["plain"], unit="s")
+    yield compare(label_together, together["ours"], beside, together["plain"], unit="s")
 
     def harvest() -> float:
         task = tasks.pop()
@@ -119,7 +121,7 @@ def measure_worktrees(lab: Lab) -> Iterator[Comparison]:
         return measure(lambda: _finish(repo.start("harvest", task))).wall_s
 
     def add_and_remove() -> float:
-        """The same by hand: commit everything, remove the worktree."""
+        """Does the same by hand: commits everything, removes the worktree."""
         task = tasks.pop()
         folder = str(repo.folder_of(task))
         (Path(folder) / "new.txt").write_text("new\n")
@@ -131,9 +133,13 @@ def measure_worktrees(lab: Lab) -> Iterator[Comparison]:
 
         return measure(by_hand).wall_s
 
-    ends = lab.interleave({"ours": harvest, "plain": add_and_remove})
+    harvests = lab.interleave({"ours": harvest, "plain": add_and_remove})
     yield compare(
-        f"{what}: harvest", ends["ours"], "git add, commit, remove", ends["plain"], unit="s"
+        f"{label}: harvest",
+        harvests["ours"],
+        "git add, commit, remove",
+        harvests["plain"],
+        unit="s",
     )
 
 

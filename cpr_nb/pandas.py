@@ -1,7 +1,7 @@
 """``import cpr_nb.pandas`` gives every DataFrame the accessor ``.cpr``.
 
-A DataFrame is mapped with it, and a table of tasks or results becomes a command: what is done is
-done to the tasks of its rows, of however many sessions.
+With it a DataFrame is mapped, and a table of tasks or results is a command: a verb applies to the
+tasks of its rows, from any number of sessions.
 
 Example:
     >>> import cpr_nb.pandas
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @pd.api.extensions.register_dataframe_accessor("cpr")
 class CprAccessor:
-    """What can be done to the rows of a DataFrame; get it as ``df.cpr``.
+    """The verbs for the rows of a DataFrame; available as ``df.cpr``.
 
     Args:
         frame: The frame.
@@ -46,25 +46,24 @@ class CprAccessor:
         self._frame = frame
 
     def map(self, template: Template, **options: Any) -> Any:
-        """Starts a task a row: `cpr_nb.map` with this frame."""
+        """Starts one task per row: `cpr_nb.map` with this frame."""
         from cpr_nb.handles.launch import map as map_rows
 
         return map_rows(template, self._frame, **options)
 
     def retry(self, *, results_dir: Folder | None = None, **options: Any) -> Session | NoSession:
-        """Runs the tasks of these rows again, as one new session that points to the old ones.
+        """Reruns the tasks of these rows as one new session that points to the old ones.
 
         Args:
-            results_dir: Where their sessions are, if it isn't where the table comes from.
-            **options: Options of `cpr_nb.launch` that go before the old ones; ``reuse`` and
-                ``fresh`` as there.
+            results_dir: Where the sessions are, if not where the table comes from.
+            **options: Options of `cpr_nb.launch` that override the old ones; ``reuse`` and
+                ``fresh`` have the meaning that they have there.
 
         Returns:
-            The new session; without rows a `NoSession`, and a warning.
+            The new session; a `NoSession` and a warning if there are no rows.
 
         Raises:
-            InputError: If the table does not say whose rows they are, or an option can't be
-                right.
+            InputError: If the rows have no unique task, or an option is not valid.
             SessionNotUsable: If a task has not ended, or can't be retried.
 
         Example:
@@ -78,40 +77,40 @@ class CprAccessor:
         return _rerun([task.to_rerun() for task in tasks], options)
 
     def cancel(self, *, results_dir: Folder | None = None) -> int:
-        """Ends the tasks of these rows with their process trees; what is written stays.
+        """Ends the tasks of these rows with their process trees; their output stays.
 
         Args:
-            results_dir: Where their sessions are, if it isn't where the table comes from.
+            results_dir: Where the sessions are, if not where the table comes from.
 
         Returns:
-            How many of them had not ended yet.
+            How many of them had not ended.
 
         Raises:
-            InputError: If the table does not say whose rows they are.
+            InputError: If the rows have no unique task.
         """
         return sum(task.cancel() for task in self._tasks(results_dir, "cancelled"))
 
     def follow_up(
         self, template: Template, *, results_dir: Folder | None = None, **options: Any
     ) -> Session | NoSession:
-        """Says something more to the agent of each row, which knows what it did.
+        """Continues the conversation of each row with a new prompt: the agent knows what it did.
 
-        Each conversation is gone on with in the same folder or on the same branch; the earlier
-        one stays as it is. The new session has the old options, but for ``schema``.
+        A copy of each conversation is continued, in the same folder or on the same branch. The new
+        session has the old options, except ``schema``.
 
         Args:
-            template: What to say, with ``{column}`` places; or a function of a row.
-            results_dir: Where the sessions are, if it isn't where the table comes from.
-            **options: Options of `cpr_nb.launch` that go before the old ones; ``reuse`` and
-                ``fresh`` as there.
+            template: The prompt with ``{column}`` placeholders, or a function of a row.
+            results_dir: Where the sessions are, if not where the table comes from.
+            **options: Options of `cpr_nb.launch` that override the old ones; ``reuse`` and
+                ``fresh`` have the meaning that they have there.
 
         Returns:
-            The new session, which points to those of the rows; its frame is this table without
-            the columns of the results. Without rows a `NoSession`, and a warning.
+            The new session, which points to the old ones; its frame is this table without the
+            columns of the results. A `NoSession` and a warning if there are no rows.
 
         Raises:
-            InputError: If a row is there twice, or a place of the template has no value.
-            SessionNotUsable: If a task has not ended, or has no conversation to go on with.
+            InputError: If a task has several rows, or a placeholder of the template has no value.
+            SessionNotUsable: If a task has not ended, or has no conversation to continue.
 
         Example:
             >>> import cpr_nb as cpr, cpr_nb.pandas
@@ -121,18 +120,18 @@ class CprAccessor:
         """
         from cpr_nb.frames import mapping
 
-        tasks = self._tasks(results_dir, "followed up", once=True)
+        tasks = self._tasks(results_dir, "followed up", unique=True)
         if not tasks:
             return NoSession(self._frame)
-        made = mapping.build_elements(template, self._frame, {}, [{}], "the table's")
+        elements = mapping.build_elements(template, self._frame, {}, [{}], "the table's")
         for warning in mapping.place_warnings(template, self._frame):
             warnings.warn(warning, stacklevel=2)
-        words = mapping.prompts_without_answers(template, self._frame)
-        wanted = [
-            task.to_rerun(element["prompt"], said)
-            for task, (element, _, _), said in zip(tasks, made, words, strict=True)
+        identities = mapping.prompts_without_answers(template, self._frame)
+        reruns = [
+            task.to_rerun(element["prompt"], identity)
+            for task, (element, _, _), identity in zip(tasks, elements, identities, strict=True)
         ]
-        return _rerun(wanted, options, mapping.drop_results(self._frame))
+        return _rerun(reruns, options, mapping.drop_results(self._frame))
 
     def merge(
         self,
@@ -147,15 +146,15 @@ class CprAccessor:
         Args:
             into: The target; default the main checkout's current branch.
             order: ``fewest-conflicts``, or ``task`` for the order of the rows.
-            dry_run: Do everything but move the target.
-            results_dir: Where the sessions are, if it isn't where the table comes from.
+            dry_run: Do everything except moving the target.
+            results_dir: Where the sessions are, if not where the table comes from.
 
         Returns:
-            What was merged, what was left aside, where it stopped and what to do then; None, and
-            a warning, if there are no rows.
+            What was merged, what was left out, where it stopped and what to do then; None and a
+            warning if there are no rows.
 
         Raises:
-            InputError: If the table does not say whose rows they are.
+            InputError: If the rows have no unique task.
             WorktreeError: If a task has no branch, or the target can't be merged into.
         """
         from cpr_nb.worktrees.merging import merge
@@ -167,37 +166,50 @@ class CprAccessor:
         ids = [task.id for task in tasks]
         return merge(folders, ids, into=into, order=order, dry_run=dry_run)
 
-    # -- whose rows they are ----------------------------------------------------------------
+    # -- the tasks of the rows --------------------------------------------------------------
 
-    def _tasks(self, results_dir: Folder | None, done: str, *, once: bool = False) -> list[Task]:
-        """The tasks of the rows, each once."""
-        from cpr_nb.handles.session import attach
+    def _tasks(self, results_dir: Folder | None, done: str, *, unique: bool = False) -> list[Task]:
+        """The tasks of the rows, each once; ``done`` says in messages what is done to them."""
+        self._check_id_columns(done)
+        if self._frame.empty:
+            warnings.warn(f"the table has no rows: nothing is {done}", stacklevel=3)
+            return []
+        return self._find_tasks(self._task_ids(unique=unique), results_dir)
 
-        frame = self._frame
+    def _check_id_columns(self, done: str) -> None:
         for name in ("session_id", "task_id"):
-            n_columns = list(frame.columns).count(name)
+            n_columns = list(self._frame.columns).count(name)
             if n_columns != 1:
                 raise InputError(
                     f"has {n_columns or 'no'} column{'s' * (n_columns > 1)} {name!r}: only the "
                     f"rows of a table of tasks or results can be {done}",
                     "the table",
                 )
-        if frame.empty:
-            warnings.warn(f"the table has no rows: nothing is {done}", stacklevel=3)
-            return []
-        ids = list(zip(frame["session_id"], frame["task_id"], strict=True))
+
+    def _task_ids(self, *, unique: bool) -> list[tuple[Any, Any]]:
+        """Session and task of each row."""
+        ids = list(zip(self._frame["session_id"], self._frame["task_id"], strict=True))
         if any(pd.isna(session_id) or pd.isna(task_id) for session_id, task_id in ids):
             raise InputError("has rows without session_id or task_id", "the table")
-        if once and len(set(ids)) < len(ids):
-            (_, twice), _ = Counter(ids).most_common(1)[0]
-            raise InputError(f"has several rows of the task {twice}", "the table")
-        place = results_dir or frame.attrs.get(RESULTS_DIR_ATTR)
-        sessions = {name: attach(str(name), place) for name in dict.fromkeys(n for n, _ in ids)}
-        tasks = {(name, task.id): task for name, session in sessions.items() for task in session}
-        for name, task_id in ids:
-            if (name, str(task_id)) not in tasks:
-                raise TaskNotFound(f"session {name} has no task {task_id!r}")
-        return [tasks[name, str(task_id)] for name, task_id in dict.fromkeys(ids)]
+        if unique and len(set(ids)) < len(ids):
+            (_, task_id), _ = Counter(ids).most_common(1)[0]
+            raise InputError(f"has several rows of the task {task_id}", "the table")
+        return ids
+
+    def _find_tasks(self, ids: list[tuple[Any, Any]], results_dir: Folder | None) -> list[Task]:
+        from cpr_nb.handles.session import attach
+
+        folder = results_dir or self._frame.attrs.get(RESULTS_DIR_ATTR)
+        session_ids = dict.fromkeys(session_id for session_id, _ in ids)
+        tasks = {
+            (session_id, task.id): task
+            for session_id in session_ids
+            for task in attach(str(session_id), folder)
+        }
+        for session_id, task_id in ids:
+            if (session_id, str(task_id)) not in tasks:
+                raise TaskNotFound(f"session {session_id} has no task {task_id!r}")
+        return [tasks[session_id, str(task_id)] for session_id, task_id in dict.fromkeys(ids)]
 
 
 def _rerun(tasks: list[RerunTask], options: dict[str, Any], frame: Any = None) -> Session:

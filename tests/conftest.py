@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for testkit
 from testkit import processes
 from testkit.command import Cpr, console_script
 from testkit.examples import PROFILE
+from testkit.repository import GIT_ENVIRONMENT, enter_git_environment
 from testkit.stub import Stub
 
 from cpr_nb.launching import machine
@@ -31,6 +32,8 @@ for _number, _usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 settings.register_profile("cpr_nb", PROFILE)
 settings.load_profile("cpr_nb")
+
+enter_git_environment()
 
 REQUIRE_CLI = "CPR_REQUIRE_CLI"
 REQUIRE_BROWSER = "CPR_REQUIRE_BROWSER"
@@ -143,7 +146,7 @@ def api() -> Iterator[ScriptedApi]:
 def _environment(url: str, home: Path, token: str) -> dict[str, str]:
     home.mkdir(exist_ok=True)
     tools = f"{Path(console_script()).parent}{os.pathsep}/usr/local/bin{os.pathsep}{os.defpath}"
-    return {**cli_environment(url, home, path=tools), processes.TOKEN: token}
+    return {**cli_environment(url, home, path=tools), **GIT_ENVIRONMENT, processes.TOKEN: token}
 
 
 @pytest.fixture

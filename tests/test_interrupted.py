@@ -39,7 +39,7 @@ def test_the_command_says_that_a_session_is_interrupted(stub_cpr: Cpr, killed: c
     assert "Interrupted: 1\n" in stub_cpr.good("overview")
     status = stub_cpr.good("status", session_id)
     assert "Status: interrupted\n" in status and "interrupted: its runner is gone" in status
-    assert f"cpr resume {session_id[:8]} goes on" in status
+    assert f"cpr resume {session_id[:8]} continues it" in status
     assert "Task 1 (ID: good): completed\n" in status
     (row,) = json.loads(stub_cpr.good("list", "--json"))
     assert (row["state"], row["n_succeeded"], row["n_running"]) == ("interrupted", 1, 1)
@@ -61,7 +61,7 @@ def test_watching_and_following_end_at_once(stub_cpr: Cpr, killed: cpr.Session) 
     assert stub_cpr("watch", "--exit-code", killed.id).returncode == 1
     with stub_cpr.on_terminal("watch", killed.id) as terminal:
         assert terminal.finish() == 0
-        assert "interrupted: its runner is gone before the end" in terminal.text
+        assert "interrupted: its runner ended before the session did" in terminal.text
 
 
 def test_the_library_says_that_a_session_is_interrupted(

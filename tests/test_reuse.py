@@ -129,9 +129,6 @@ def test_it_is_yes_or_no(options: dict[str, Any]) -> None:
 def test_a_changed_repository_is_told_and_not_paid_for(
     work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{name}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@example.com")
     repo = Checkout.new(work / "repo")
     monkeypatch.chdir(repo.path)
     repo.write({"a.txt": "1\n", ".gitignore": "results/\n"})

@@ -14,9 +14,9 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.store.watcher import Watcher
 from cpr_nb.views.current_activity import ActivityFollower
-from cpr_nb.views.denials import read_denials
 from cpr_nb.views.formatting import plural
 from cpr_nb.views.notice import PROGRAM, notice
+from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

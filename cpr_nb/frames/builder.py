@@ -23,7 +23,7 @@ class TableBuilder:
         columns: Its columns.
 
     Example:
-        >>> builder = Builder([Column("n", "Int64", "a number"), Column("what", "string", "")])
+        >>> builder = TableBuilder([Column("n", "Int64", "a number"), Column("what", "string", "")])
         >>> builder.add({"n": [1, 2]}, 2, {"what": "so"})
         >>> builder.frame()["what"].tolist()
         ['so', 'so']

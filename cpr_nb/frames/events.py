@@ -14,12 +14,12 @@ from cpr_nb.frames.jsonl import JsonlReader
 from cpr_nb.frames.streams import TaskSelection
 from cpr_nb.model.events import content_blocks
 
-# Where an event without content blocks says something in words, in this order.
+# The fields of an event without content blocks that may hold a text, in this order.
 _TEXT_FIELDS = ("result", "content", "message", "error")
 
 
 class _Block(msgspec.Struct, gc=False):
-    """A content block of the usual form; see `_block`."""
+    """A content block of the usual form; see `_odd_block_fields`."""
 
     type: str | None = None
     text: str | None = None
@@ -38,7 +38,7 @@ class _Message(msgspec.Struct, gc=False):
 
 
 class _Event(msgspec.Struct, gc=False):
-    """An event of the usual form: what `EventReading` wants of it, and nothing else."""
+    """An event of the usual form: the fields that `EventRowReader` needs, and no others."""
 
     type: str
     subtype: str | None = None
@@ -51,34 +51,35 @@ class _Event(msgspec.Struct, gc=False):
     error: Any = None
 
 
-def add_events(view: TaskSelection, builder: TableBuilder) -> None:
+def add_events(selection: TaskSelection, builder: TableBuilder) -> None:
     """Adds the rows of a session's events."""
-    for _, task in view.tasks:
-        ids = view.ids(task)
-        for attempt in view.streams.get(ids["task_id"], ()):
-            _add_stream(view, builder, {**ids, "attempt": attempt})
+    for _, task in selection.tasks:
+        ids = selection.ids(task)
+        for attempt in selection.streams.get(ids["task_id"], ()):
+            _add_stream(selection, builder, {**ids, "attempt": attempt})
 
 
-def _add_stream(view: TaskSelection, builder: TableBuilder, same: dict[str, Any]) -> None:
+def _add_stream(selection: TaskSelection, builder: TableBuilder, constants: dict[str, Any]) -> None:
     n_rows = n_bytes = 0
+    is_cached = selection.stream_cache is not None
 
-    def add(reading: EventRowReader) -> None:
+    def add(reader: EventRowReader) -> None:
         nonlocal n_rows, n_bytes
-        lists = reading.drain() if view.growing is None else reading.lists
+        lists = reader.lists if is_cached else reader.drain()
         n_new = len(lists["type"])
         seq = list(range(n_rows + 1, n_rows + n_new + 1))
-        builder.add({**lists, "seq": seq}, n_new, same, reading.n_bytes - n_bytes)
-        n_rows, n_bytes = n_rows + n_new, reading.n_bytes
+        builder.add({**lists, "seq": seq}, n_new, constants, reader.n_bytes - n_bytes)
+        n_rows, n_bytes = n_rows + n_new, reader.n_bytes
 
-    view.read(same["task_id"], same["attempt"], EventRowReader, add)
+    selection.read(constants["task_id"], constants["attempt"], EventRowReader, add)
 
 
-_NONE: list[_Block] = []
+_NO_BLOCKS: list[_Block] = []
 _NO_INPUT = ("", "null")
 
 
 class EventRowReader(JsonlReader):
-    """The rows of a stream: one a content block, or an event without any."""
+    """The rows of a stream: one per content block, or per event without any."""
 
     COLUMNS = ("at", "type", "subtype", "role", "text", "model", "tool")
 
@@ -89,13 +90,14 @@ class EventRowReader(JsonlReader):
         self.lists: dict[str, list[Any]] = {name: [] for name in self.COLUMNS}
         self._tools: dict[Any, Any] = {}  # id of a call → its tool
 
-    def take(self, events: list[_Event]) -> None:
-        """Takes events, in order."""
+    def handle_events(self, events: list[_Event]) -> None:
+        """Handles events, in order."""
+        # One long loop: this is the only code that runs once per event of a big stream.
         add = [self.lists[name].append for name in self.COLUMNS]
         add_at, add_type, add_subtype, add_role, add_text, add_model, add_tool = add
         tools = self._tools
         for event in events:
-            message, blocks, role, model = event.message, _NONE, None, event.model
+            message, blocks, role, model = event.message, _NO_BLOCKS, None, event.model
             if isinstance(message, _Message):
                 role = message.role
                 if message.model is not UNSET:
@@ -105,19 +107,19 @@ class EventRowReader(JsonlReader):
                 elif message.content is not None:
                     blocks = message.content
             for block in blocks:
-                kind, tool = block.type, None
-                if kind == "tool_use":
+                block_type, tool = block.type, None
+                if block_type == "tool_use":
                     tool = tools[block.id] = block.name
                     text = str(block.input, "utf-8", "replace")
                     add_text(None if text in _NO_INPUT else text)
-                elif kind == "tool_result":
+                elif block_type == "tool_result":
                     tool, content = tools.get(block.tool_use_id), block.content
                     add_text(content if isinstance(content, str) else output_text(content))
                 else:
-                    add_text(block.thinking if kind == "thinking" else block.text)
+                    add_text(block.thinking if block_type == "thinking" else block.text)
                 add_at(event.timestamp)
                 add_type(event.type)
-                add_subtype(kind)
+                add_subtype(block_type)
                 add_role(role)
                 add_model(model)
                 add_tool(tool)
@@ -130,25 +132,25 @@ class EventRowReader(JsonlReader):
                 add_model(model)
                 add_tool(event.tool_name)
 
-    def take_odd(self, event: dict[str, Any]) -> None:
-        """Takes one event that has not the usual form."""
+    def handle_odd_event(self, event: dict[str, Any]) -> None:
+        """Handles one event that does not have the usual form."""
         for row in _odd_event_rows(event, self._tools):
             for name, values in self.lists.items():
                 values.append(row.get(name))
 
     def drain(self) -> dict[str, list[Any]]:
-        """The rows since the last call."""
+        """Returns the rows since the last call, and forgets them."""
         drained = self.lists
         self.lists = {name: [] for name in self.COLUMNS}
         return drained
 
 
-def _first_text(said: Iterable[object]) -> str | None:
-    return next((words for words in said if isinstance(words, str)), None)
+def _first_text(values: Iterable[object]) -> str | None:
+    return next((value for value in values if isinstance(value, str)), None)
 
 
 def _odd_event_rows(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[dict[str, Any]]:
-    """The rows of any event, whatever stands in it."""
+    """The rows of any event, whatever it contains."""
     message = event.get("message")
     message = message if isinstance(message, dict) else {}
     common = {
@@ -171,16 +173,16 @@ def _odd_event_rows(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[di
 
 
 def _odd_block_fields(block: dict[str, Any], tools: dict[Any, Any]) -> dict[str, Any]:
-    kind = block.get("type")
-    row: dict[str, Any] = {"subtype": kind}
-    if kind == "tool_use":
+    block_type = block.get("type")
+    row: dict[str, Any] = {"subtype": block_type}
+    if block_type == "tool_use":
         row["tool"] = tools[_key(block.get("id"))] = block.get("name")
         row["text"] = as_json(block.get("input"))
-    elif kind == "tool_result":
+    elif block_type == "tool_result":
         row["tool"] = tools.get(_key(block.get("tool_use_id")))
         row["text"] = output_text(block.get("content"))
     else:
-        row["text"] = block.get("thinking") if kind == "thinking" else block.get("text")
+        row["text"] = block.get("thinking") if block_type == "thinking" else block.get("text")
     return row
 
 
@@ -202,14 +204,14 @@ def as_json(value: object) -> str | None:
         return None
     try:
         return msgspec.json.encode(value).decode()
-    except (ValueError, OverflowError, msgspec.MsgspecError):  # half a surrogate pair
+    except (ValueError, OverflowError, msgspec.MsgspecError):  # a lone surrogate
         return json.dumps(value)
     except RecursionError:
         return None
 
 
 def output_text(content: object) -> str | None:
-    """What a tool answered, as text; what is no text is named."""
+    """A tool's output as text; a block of another type is named."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

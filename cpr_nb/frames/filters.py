@@ -1,4 +1,4 @@
-"""Which sessions and tasks a table is about."""
+"""Filters: which sessions and tasks a table is about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cpr_nb.frames.session_rows import CREATED, START, SessionIndex
-from cpr_nb.model import states as words
+from cpr_nb.model import states as model_states
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.record import task_state
 from cpr_nb.store.read import Snapshot
@@ -24,45 +24,45 @@ States = str | Iterable[str]
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|(?:second|minute|hour|day|week)s?)")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
-#: What a task can be in: its state, and how it ended.
-TASK_STATES = tuple(dict.fromkeys((*words.TASK_STATES, *words.OUTCOMES)))
+#: The states that select tasks: states and outcomes.
+TASK_STATES = tuple(dict.fromkeys((*model_states.TASK_STATES, *model_states.OUTCOMES)))
 
 
-def filter_sessions(heads: SessionIndex, since: Since | None, name: str | None) -> SessionIndex:
-    """The sessions that fit.
+def filter_sessions(sessions: SessionIndex, since: Since | None, name: str | None) -> SessionIndex:
+    """Selects sessions.
 
     Args:
-        heads: All sessions.
+        sessions: All sessions.
         since: Only those launched since.
-        name: Only those of this name; ``*`` and ``?`` stand for any characters.
+        name: Only those with this name; ``*`` and ``?`` stand for any characters.
 
     Raises:
-        InputError: If ``since`` can't be right.
+        InputError: If ``since`` is neither a moment nor a duration.
     """
-    fits = [True] * len(heads.names)
+    is_selected = [True] * len(sessions.names)
     if since is not None:
-        after_s = parse_since_s(since)
-        starts = heads.rows[START].to_numpy("int64", na_value=0).tolist()
-        pairs = zip(heads.rows[CREATED].tolist(), starts, strict=True)
-        fits = [_created_s(created_at, start_s) >= after_s for created_at, start_s in pairs]
+        since_s = parse_since_s(since)
+        starts = sessions.rows[START].to_numpy("int64", na_value=0).tolist()
+        pairs = zip(sessions.rows[CREATED].tolist(), starts, strict=True)
+        is_selected = [_created_s(created_at, start_s) >= since_s for created_at, start_s in pairs]
     if name is not None:
-        called = [_matches_name(found, name) for found in heads.rows["name"].tolist()]
-        fits = [fit and call for fit, call in zip(fits, called, strict=True)]
-    return heads.taken(np.flatnonzero(np.array(fits, dtype=bool)))
+        matches = [_matches(value, name) for value in sessions.rows["name"].tolist()]
+        is_selected = [a and b for a, b in zip(is_selected, matches, strict=True)]
+    return sessions.select(np.flatnonzero(np.array(is_selected, dtype=bool)))
 
 
-def _matches_name(name: object, wanted: str) -> bool:
-    return isinstance(name, str) and (name == wanted or fnmatchcase(name, wanted))
+def _matches(name: object, pattern: str) -> bool:
+    return isinstance(name, str) and (name == pattern or fnmatchcase(name, pattern))
 
 
 def _created_s(created_at: object, start_s: int) -> float:
-    """When a session was launched, in seconds since the epoch; before all others if unknown."""
-    known = parse_iso(created_at)
-    return known if known is not None else start_s
+    """When a session was launched, in seconds since the epoch."""
+    created_s = parse_iso(created_at)
+    return created_s if created_s is not None else start_s
 
 
 def parse_since_s(since: Since) -> float:
-    """A moment in seconds since the epoch.
+    """Parses a moment, or how long ago it was, as seconds since the epoch.
 
     Args:
         since: A moment (without a zone: local time), or how long ago: ``timedelta(days=1)``,
@@ -72,7 +72,7 @@ def parse_since_s(since: Since) -> float:
         InputError: If it is neither.
 
     Example:
-        >>> moment_s("1970-01-02T00:00Z")
+        >>> parse_since_s("1970-01-02T00:00Z")
         86400.0
     """
     try:
@@ -97,35 +97,39 @@ def _parse_text_s(text: str) -> float:
     return time.time() - float(ago[1]) * _UNIT_S[ago[2][0]]
 
 
-def parse_states(states: States | None, known: tuple[str, ...]) -> frozenset[str] | None:
-    """The states that are asked for; None for all.
+def parse_states(states: States | None, allowed: tuple[str, ...]) -> frozenset[str] | None:
+    """Checks the states that select rows; None stands for all.
+
+    Args:
+        states: One state, or several.
+        allowed: The states that exist.
 
     Raises:
-        InputError: If one of them is none.
+        InputError: If one of them does not exist.
 
     Example:
-        >>> sorted(chosen_words("failed", TASK_WORDS))
+        >>> sorted(parse_states("failed", TASK_STATES))
         ['failed']
     """
     if states is None:
         return None
     try:
-        wanted = [states] if isinstance(states, str) else list(states)
+        selected = [states] if isinstance(states, str) else list(states)
     except TypeError:
-        wanted = [str(states)]
-    strange = [str(word) for word in wanted if word not in known]
-    if strange:
-        raise InputError(f"states: {', '.join(strange)}: must be among {', '.join(known)}")
-    return frozenset(wanted)
+        selected = [str(states)]
+    unknown = [str(state) for state in selected if state not in allowed]
+    if unknown:
+        raise InputError(f"states: {', '.join(unknown)}: must be among {', '.join(allowed)}")
+    return frozenset(selected)
 
 
 def filter_tasks(
-    snapshot: Snapshot, wanted: frozenset[str] | None, index: int | None = None
+    snapshot: Snapshot, states: frozenset[str] | None, index: int | None = None
 ) -> list[tuple[int, dict[str, Any]]]:
-    """The tasks of a session that fit: number from 0, fields."""
+    """Selects tasks of a session: the number (from 0) and the fields of each."""
     return [
         (number, task)
         for number, task in enumerate(snapshot.tasks or ())
         if (index is None or number == index)
-        and (wanted is None or not wanted.isdisjoint(task_state(task)))
+        and (states is None or not states.isdisjoint(task_state(task)))
     ]

@@ -1,4 +1,4 @@
-"""Tables of the tasks of many sessions: rows that are kept, and rows that are read now."""
+"""Tables of the tasks of many sessions, from cached rows and from rows that are read now."""
 
 from __future__ import annotations
 
@@ -36,75 +36,78 @@ class GatheredTable(NamedTuple):
 
 
 def gather(
-    heads: SessionIndex,
+    sessions: SessionIndex,
     name: str,
-    wanted: frozenset[str] | None = None,
+    task_states: frozenset[str] | None = None,
     *,
     full: bool = False,
-    everything: bool = False,
+    is_complete: bool = False,
 ) -> GatheredTable:
-    """Makes a table of the tasks of sessions; those that have ended are read only once.
+    """Makes a table of the tasks of sessions; sessions that have ended are read only once.
 
     Args:
-        heads: The sessions.
+        sessions: The sessions.
         name: Which table: a key of `TABLES`.
-        wanted: Only tasks in these states or with these outcomes; None for all.
-        full: Whether all columns are wanted.
-        everything: Whether these are all sessions of the directory.
+        task_states: Only tasks in these states or with these outcomes; None for all.
+        full: Whether to return all columns.
+        is_complete: Whether these are all sessions of the directory.
     """
     columns = table_columns(name, full=full)
-    if wanted is not None and name != "tasks_df":
-        return _gather_selected(heads, name, wanted, columns, full=full)
+    if task_states is not None and name != "tasks_df":
+        return _gather_selected(sessions, name, task_states, columns, full=full)
     kind = name + ("_full" if full else "")
-    kept = RowCache(heads.directory, kind, {column.name: column.dtype for column in columns})
-    found = kept.find(heads.names, heads.signatures)
-    reader = _TaskRowReader(heads, name, columns, full=full)
-    for number in np.flatnonzero(found.source < 0).tolist():
-        reader.read(number, found)
-    took_s, new = reader.took_s, reader.lasting.frame()
-    kept.save(reader.index(), new, took_s, everything=everything)
-    tables = [*found.tables, new, reader.passing.frame()]
-    table = _assemble(tables, found)
-    if wanted is not None:
-        fits = table["state"].isin(wanted) | table["outcome"].isin(wanted)
-        table = row_cache.select_rows(table, np.flatnonzero(fits))
+    cache = RowCache(sessions.directory, kind, {column.name: column.dtype for column in columns})
+    locations = cache.locate(sessions.names, sessions.signatures)
+    reader = _TaskRowReader(sessions, name, columns, full=full)
+    for number in np.flatnonzero(locations.source < 0).tolist():
+        reader.read(number, locations)
+    read_s, final_rows = reader.elapsed_s, reader.final_rows.frame()
+    cache.save(reader.cache_entries(), final_rows, read_s, is_complete=is_complete)
+    table = _assemble([*locations.tables, final_rows, reader.live_rows.frame()], locations)
+    if task_states is not None:
+        is_selected = table["state"].isin(task_states) | table["outcome"].isin(task_states)
+        table = row_cache.select_rows(table, np.flatnonzero(is_selected))
     return GatheredTable(table, reader.problems)
 
 
 def _gather_selected(
-    heads: SessionIndex, name: str, wanted: frozenset[str], columns: list[Column], *, full: bool
+    sessions: SessionIndex,
+    name: str,
+    task_states: frozenset[str],
+    columns: list[Column],
+    *,
+    full: bool,
 ) -> GatheredTable:
-    """A table of some tasks: only their streams are read, and nothing is kept."""
-    reader = _TaskRowReader(heads, name, columns, full=full)
-    for folder in heads.names:
-        snapshot = reader.open(f"{heads.directory}/{folder}")
+    """Makes a table of some tasks: only their streams are read, and nothing is cached."""
+    reader = _TaskRowReader(sessions, name, columns, full=full)
+    for folder in sessions.names:
+        snapshot = reader.open(f"{sessions.directory}/{folder}")
         if snapshot is not None:
-            tasks = filters.filter_tasks(snapshot, wanted)
-            view = TaskSelection(
-                snapshot, tasks, list_streams(snapshot.paths.root), reader.problems
-            )
-            add_session(reader.passing, name, view, full=full)
-    return GatheredTable(reader.passing.frame(), reader.problems)
+            tasks = filters.filter_tasks(snapshot, task_states)
+            streams = list_streams(snapshot.paths.root)
+            selection = TaskSelection(snapshot, tasks, streams, reader.problems)
+            add_session(reader.live_rows, name, selection, full=full)
+    return GatheredTable(reader.live_rows.frame(), reader.problems)
 
 
-def _assemble(tables: list[pd.DataFrame], found: RowLocations) -> pd.DataFrame:
+def _assemble(tables: list[pd.DataFrame], locations: RowLocations) -> pd.DataFrame:
     """The rows of all sessions, in the order of the sessions."""
-    there = found.n_rows > 0
-    source, start, n_rows = found.source[there], found.start[there], found.n_rows[there]
-    # Those that are needed first come first: then there is mostly nothing to put in order.
+    has_rows = locations.n_rows > 0
+    source, start = locations.source[has_rows], locations.start[has_rows]
+    n_rows = locations.n_rows[has_rows]
+    # Tables in the order of their first use: the rows are then mostly in order already.
     order = list(dict.fromkeys(source.tolist()))
     if not order:
         return tables[-1].iloc[:0]
     used = [tables[number] for number in order]
-    first = np.zeros(len(tables), np.int64)
-    first[order] = np.cumsum([0, *(len(table) for table in used[:-1])])
-    return row_cache.select_rows(
-        concat_tables(used), row_cache.row_ranges(first[source] + start, n_rows)
-    )
+    offsets = np.zeros(len(tables), np.int64)
+    offsets[order] = np.cumsum([0, *(len(table) for table in used[:-1])])
+    row_numbers = row_cache.row_ranges(offsets[source] + start, n_rows)
+    return row_cache.select_rows(concat_tables(used), row_numbers)
 
 
 class _Entry(NamedTuple):
-    """A session whose rows may be kept: the fields of `cache.Index`."""
+    """A session whose rows may be cached: the fields of `row_cache.CacheEntries`."""
 
     name: str
     signature: files.Signature
@@ -119,63 +122,64 @@ class _TaskRowReader:
     """Reads the tasks of sessions.
 
     Args:
-        heads: The sessions.
+        sessions: The sessions.
         name: The table.
         columns: Its columns.
-        full: Whether they are all.
+        full: Whether these are all columns.
     """
 
     def __init__(
-        self, heads: SessionIndex, name: str, columns: list[Column], *, full: bool
+        self, sessions: SessionIndex, name: str, columns: list[Column], *, full: bool
     ) -> None:
-        self.lasting, self.passing = TableBuilder(columns), TableBuilder(columns)
+        self.final_rows, self.live_rows = TableBuilder(columns), TableBuilder(columns)
         self.entries: list[_Entry] = []
         self.problems: list[Problem] = []
-        self._heads = heads
+        self._sessions = sessions
         self._name = name
         self._full = full
-        self._may_keep = os.access(heads.directory, os.W_OK)
-        self._began = time.perf_counter()
+        self._is_writable = os.access(sessions.directory, os.W_OK)
+        self._started = time.perf_counter()
 
     @property
-    def took_s(self) -> float:
-        """How long it took so far."""
-        return time.perf_counter() - self._began
+    def elapsed_s(self) -> float:
+        """Seconds since it was created."""
+        return time.perf_counter() - self._started
 
     def open(self, root: str) -> Snapshot | None:
-        """A session's snapshot; None if it can't be read, which is a problem if it is there."""
+        """A session's snapshot; None if it is gone, or can't be read, which is a problem."""
         snapshot = read_session(root, loads=loads)
         if snapshot.state != states.UNREADABLE:
             return snapshot
-        if Path(root).is_dir():  # not removed since
-            self.problems.append(unreadable(snapshot))
+        if Path(root).is_dir():  # not removed in the meantime
+            self.problems.append(session_problem(snapshot))
         return None
 
-    def read(self, number: int, found: RowLocations) -> None:
+    def read(self, number: int, locations: RowLocations) -> None:
         """Reads a session, and notes where its rows are."""
-        folder = self._heads.names[number]
-        root = f"{self._heads.directory}/{folder}"
-        before = files.signatures_of([root])
+        folder = self._sessions.names[number]
+        root = f"{self._sessions.directory}/{folder}"
+        folder_signature = files.signatures_of([root])
         snapshot = self.open(root)
         if snapshot is None:
-            found.n_rows[number] = 0
+            locations.n_rows[number] = 0
             return
         streams = list_streams(root) if needs_streams(self._name, full=self._full) else {}
-        view = TaskSelection(snapshot, filters.filter_tasks(snapshot, None), streams, self.problems)
-        entry = self._entry(number, view, before)
-        builder = self.passing if entry is None else self.lasting
+        tasks = filters.filter_tasks(snapshot, None)
+        selection = TaskSelection(snapshot, tasks, streams, self.problems)
+        entry = self._entry(number, selection, folder_signature)
+        builder = self.live_rows if entry is None else self.final_rows
         if snapshot.is_live:
-            view = view._replace(growing=STREAM_CACHE)
+            selection = selection._replace(stream_cache=STREAM_CACHE)
         start, n_problems = builder.n_rows, len(self.problems)
-        add_session(builder, self._name, view, full=self._full)
+        add_session(builder, self._name, selection, full=self._full)
         n_rows = builder.n_rows - start
-        found.source[number] = len(found.tables) + (entry is None)
-        found.start[number], found.n_rows[number] = start, n_rows
+        locations.source[number] = len(locations.tables) + (entry is None)
+        locations.start[number], locations.n_rows[number] = start, n_rows
         if entry is not None and len(self.problems) == n_problems:
             self.entries.append(entry._replace(start=start, n_rows=n_rows))
 
-    def index(self) -> row_cache.CacheEntries:
-        """The sessions whose rows may be kept."""
+    def cache_entries(self) -> row_cache.CacheEntries:
+        """The sessions whose rows may be cached."""
         lists: list[Any] = [list(values) for values in zip(*self.entries, strict=True)]
         name, signature, others, digest, *numbers = lists or [[] for _ in _Entry._fields]
         weight, start, n_rows = (np.array(values, np.int64) for values in numbers)
@@ -183,27 +187,28 @@ class _TaskRowReader:
         return row_cache.CacheEntries(name, signatures, others, digest, weight, start, n_rows)
 
     def _entry(
-        self, number: int, view: TaskSelection, before: list[files.Signature]
+        self, number: int, selection: TaskSelection, folder_signature: list[files.Signature]
     ) -> _Entry | None:
-        """What to note of a session so that its rows may be kept; None if they may change."""
-        stat = view.snapshot.stat
-        if not self._may_keep or stat is None:
+        """The cache entry of a session; None if its rows may still change."""
+        snapshot = selection.snapshot
+        if not self._is_writable or snapshot.stat is None:
             return None
-        [status] = files.signatures([stat])
-        if status != tuple(self._heads.signatures[number].tolist()):
-            return None  # it has not ended, or not long ago
-        names = source_files(self._name, view, full=self._full)
-        if any("/" in name or "\0" in name for name in names):  # a stranger's ids
+        [status_signature] = files.signatures([snapshot.stat])
+        if status_signature != tuple(self._sessions.signatures[number].tolist()):
+            return None  # it has not ended, or only just now
+        names = source_files(self._name, selection, full=self._full)
+        if any("/" in name or "\0" in name for name in names):  # ids of another program
             return None
-        together = "/".join(names)
-        digest, settled, size = row_cache.digest_files(view.snapshot.paths.root, together)
-        if not settled or files.signatures_of([view.snapshot.paths.root]) != before:
+        joined_names = "/".join(names)
+        digest, settled, size_bytes = row_cache.digest_files(snapshot.paths.root, joined_names)
+        if not settled or files.signatures_of([snapshot.paths.root]) != folder_signature:
             return None
-        folder = self._heads.names[number]
-        return _Entry(folder, status, together, digest, size + stat.st_size)
+        folder = self._sessions.names[number]
+        weight_bytes = size_bytes + snapshot.stat.st_size
+        return _Entry(folder, status_signature, joined_names, digest, weight_bytes)
 
 
-def unreadable(snapshot: Snapshot) -> Problem:
+def session_problem(snapshot: Snapshot) -> Problem:
     """Why a session can't be read."""
-    why = snapshot.problem or states.UNREADABLE
-    return Problem(snapshot.session_id, None, snapshot.paths.root, why)
+    reason = snapshot.problem or states.UNREADABLE
+    return Problem(snapshot.session_id, None, snapshot.paths.root, reason)

@@ -87,7 +87,7 @@ def check_answers(
     is_typed = len(different) == 1 and different[0] is not None
     check_added_columns(frame, [*factors, *([] if is_typed else [RESULT]), *TASK_COLUMNS])
     for schema in different:
-        check_collisions(answer_names(schema), frame.columns, ours=tuple(factors))
+        check_collisions(answer_names(schema), frame.columns, further=tuple(factors))
 
 
 def answer_names(schema: Mapping[str, Any] | None) -> list[str]:

@@ -13,13 +13,13 @@ from cpr_nb.frames import filters
 from cpr_nb.frames.builder import TableBuilder
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR, DataFrame, table
 from cpr_nb.frames.filters import Since, States
-from cpr_nb.frames.gather import gather, unreadable
+from cpr_nb.frames.gather import gather, session_problem
 from cpr_nb.frames.session_rows import SessionIndex, read_session_index
 from cpr_nb.frames.stream_cache import STREAM_CACHE
 from cpr_nb.frames.streams import Problem, TaskSelection, list_streams
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.frames.tasks import add_session, table_columns
-from cpr_nb.model import states as words
+from cpr_nb.model import states as model_states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.public import public
 from cpr_nb.store import catalog
@@ -58,7 +58,7 @@ class TableFunction(Protocol):
 
 
 def _typed(function: Callable[..., Any]) -> TableFunction:
-    """What a type checker sees of a function that makes a table."""
+    """Declares the type of a function that makes a table."""
     return cast(TableFunction, public(function))
 
 
@@ -75,22 +75,22 @@ def sessions_df(
     full: bool = False,
     strict: bool = True,
 ) -> Any:
-    """A row a session, the newest first; those that can't be read are ``unreadable``.
+    """One row per session, the newest first; those that can't be read are ``unreadable``.
 
     Args:
-        results_dir: The results directory, if it isn't the usual one.
+        results_dir: The results directory, if it is not the default one.
         states: Only sessions in this state, or in one of these.
         since: Only sessions launched since: a moment (without a zone: local time), or how long
             ago (a timedelta, ``"2d"``, ``"90min"``).
-        name: Only sessions of this name; ``*`` and ``?`` stand for any characters.
-        full: All columns, not only the usual ones.
-        strict: False also returns why sessions can't be read.
+        name: Only sessions with this name; ``*`` and ``?`` stand for any characters.
+        full: Whether to return all columns.
+        strict: If False, also return which sessions can't be read, and why.
 
     Returns:
         The table; with ``strict=False`` the table and a list of `Problem`.
 
     Raises:
-        InputError: If a filter can't be right.
+        InputError: If a filter is not valid.
         ResultsDirError: If the results directory can't be read.
 
     Example:
@@ -98,25 +98,25 @@ def sessions_df(
         >>> len(cpr.sessions_df("/none", since="2d"))
         0
     """
-    wanted = filters.parse_states(states, words.SESSION_STATES)
-    heads = read_session_index(catalog.results_dir(results_dir, os.environ), full=full)
-    heads = filters.filter_sessions(heads, since, name)
-    if wanted is not None:
-        heads = heads.taken(np.flatnonzero(heads.rows["state"].isin(wanted)))
-    # An unreadable session lacks nothing here: it has its row, which says so.
-    made = heads.rows[[column.name for column in table_columns("sessions_df", full=full)]]
-    return made if strict else (made, list(_session_problems(heads)))
+    session_states = filters.parse_states(states, model_states.SESSION_STATES)
+    sessions = read_session_index(catalog.results_dir(results_dir, os.environ), full=full)
+    sessions = filters.filter_sessions(sessions, since, name)
+    if session_states is not None:
+        sessions = sessions.select(np.flatnonzero(sessions.rows["state"].isin(session_states)))
+    # An unreadable session is no error here: its row says that it is unreadable.
+    rows = sessions.rows[[column.name for column in table_columns("sessions_df", full=full)]]
+    return rows if strict else (rows, list(_session_problems(sessions)))
 
 
-def _session_problems(heads: SessionIndex) -> Iterator[Problem]:
-    for name in heads.names:
-        if name in heads.unreadable:
-            root, session_id = f"{heads.directory}/{name}", name.removeprefix(SESSION_PREFIX)
-            yield Problem(session_id, None, root, heads.unreadable[name])
+def _session_problems(sessions: SessionIndex) -> Iterator[Problem]:
+    for name in sessions.names:
+        if name in sessions.unreadable:
+            root, session_id = f"{sessions.directory}/{name}", name.removeprefix(SESSION_PREFIX)
+            yield Problem(session_id, None, root, sessions.unreadable[name])
 
 
 def _all_sessions(name: str, doc: str) -> TableFunction:
-    """The function that makes a table of the tasks of all sessions."""
+    """Creates the function that makes a table of the tasks of all sessions."""
 
     def function(
         results_dir: Folder | None = None,
@@ -127,13 +127,15 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
         full: bool = False,
         strict: bool = True,
     ) -> Any:
-        wanted = filters.parse_states(states, filters.TASK_STATES)
-        heads = read_session_index(catalog.results_dir(results_dir, os.environ))
-        chosen = filters.filter_sessions(heads, since, name)
-        everything = since is None and name is None
-        table, problems = gather(chosen, table_name, wanted, full=full, everything=everything)
-        if chosen.names:
-            table.attrs[RESULTS_DIR_ATTR] = heads.directory
+        task_states = filters.parse_states(states, filters.TASK_STATES)
+        sessions = read_session_index(catalog.results_dir(results_dir, os.environ))
+        sessions = filters.filter_sessions(sessions, since, name)
+        is_complete = since is None and name is None
+        table, problems = gather(
+            sessions, table_name, task_states, full=full, is_complete=is_complete
+        )
+        if sessions.names:
+            table.attrs[RESULTS_DIR_ATTR] = sessions.directory
         return _check_problems(table, problems, strict=strict)
 
     table_name = name
@@ -143,19 +145,20 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
     {doc}
 
     Args:
-        results_dir: The results directory, if it isn't the usual one.
-        states: Only tasks in this state or with this outcome, or one of these.
+        results_dir: The results directory, if it is not the default one.
+        states: Only tasks in this state or with this outcome, or in one of these.
         since: Only sessions launched since: a moment (without a zone: local time), or how long
             ago (a timedelta, ``"2d"``, ``"90min"``).
-        name: Only sessions of this name; ``*`` and ``?`` stand for any characters.
-        full: All columns, not only the usual ones.
-        strict: Whether what can't be read is an error.
+        name: Only sessions with this name; ``*`` and ``?`` stand for any characters.
+        full: Whether to return all columns.
+        strict: Whether it is an error if something can't be read.
 
     Returns:
-        The table; with ``strict=False`` the table of what can be read, and a list of `Problem`.
+        The table; with ``strict=False`` the table without what can't be read, and a list of
+        `Problem`.
 
     Raises:
-        InputError: If a filter can't be right.
+        InputError: If a filter is not valid.
         SessionNotUsable: If something can't be read, unless ``strict=False``.
         ResultsDirError: If the results directory can't be read.
 
@@ -166,11 +169,13 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
     return _typed(function)
 
 
-tasks_df = _all_sessions("tasks_df", "Costs are the CLI's own estimate at list price.")
-events_df = _all_sessions("events_df", "What every attempt has written so far, in its order.")
-tool_calls_df = _all_sessions("tool_calls_df", "Of every attempt, in the order of the calls.")
-denials_df = _all_sessions("denials_df", "What to allow so that the agents can do their work.")
-usage_df = _all_sessions("usage_df", "Costs are the CLI's own estimate at list price.")
+tasks_df = _all_sessions("tasks_df", "Costs are the CLI's own estimates at list prices.")
+events_df = _all_sessions("events_df", "The events of every attempt so far, in order.")
+tool_calls_df = _all_sessions("tool_calls_df", "The calls of every attempt, in order.")
+denials_df = _all_sessions(
+    "denials_df", "Shows what to allow so that the agents can do their work."
+)
+usage_df = _all_sessions("usage_df", "Costs are the CLI's own estimates at list prices.")
 
 
 # -- one session ----------------------------------------------------------------------------
@@ -178,9 +183,9 @@ usage_df = _all_sessions("usage_df", "Costs are the CLI's own estimate at list p
 
 def build_session_table(snapshot: Snapshot, *, full: bool = False, strict: bool = True) -> Any:
     """`sessions_df` of one session."""
-    made = table([session_row(snapshot, full=full)], table_columns("sessions_df", full=full))
-    problems = [unreadable(snapshot)] if snapshot.state == words.UNREADABLE else []
-    return made if strict else (made, problems)
+    rows = table([session_row(snapshot, full=full)], table_columns("sessions_df", full=full))
+    problems = [session_problem(snapshot)] if snapshot.state == model_states.UNREADABLE else []
+    return rows if strict else (rows, problems)
 
 
 def build_task_table(
@@ -192,47 +197,46 @@ def build_task_table(
     full: bool = False,
     strict: bool = True,
 ) -> Any:
-    """A table of the tasks of some sessions; what was read of a stream is not read again.
+    """Makes a table of the tasks of some sessions; each part of a stream is read only once.
 
     Args:
         name: Which table: a key of `TABLES`.
         snapshots: The sessions, with their tasks.
-        index: Only this task, from 0.
+        index: Only the task with this number, from 0.
         states: Only tasks in one of these states, or with one of these outcomes.
-        full: All columns.
-        strict: Whether what can't be read is an error.
+        full: Whether to return all columns.
+        strict: Whether it is an error if something can't be read.
 
     Returns:
         The table; with ``strict=False`` the table and a list of `Problem`.
 
     Raises:
-        InputError: If ``states`` can't be right.
+        InputError: If ``states`` is not valid.
         SessionNotUsable: If something can't be read, unless ``strict=False``.
     """
-    wanted = filters.parse_states(states, filters.TASK_STATES)
+    task_states = filters.parse_states(states, filters.TASK_STATES)
     problems: list[Problem] = []
     builder = TableBuilder(table_columns(name, full=full))
-    place = None
+    results_dir = None
     for snapshot in snapshots:
-        place = str(Path(snapshot.paths.root).parent)
-        if snapshot.state == words.UNREADABLE:
-            problems.append(unreadable(snapshot))
-        tasks = filters.filter_tasks(snapshot, wanted, index)
-        view = TaskSelection(
-            snapshot, tasks, list_streams(snapshot.paths.root), problems, STREAM_CACHE
-        )
-        add_session(builder, name, view, full=full)
-    made = builder.frame()
-    if place is not None:
-        made.attrs[RESULTS_DIR_ATTR] = place
-    return _check_problems(made, problems, strict=strict)
+        results_dir = str(Path(snapshot.paths.root).parent)
+        if snapshot.state == model_states.UNREADABLE:
+            problems.append(session_problem(snapshot))
+        tasks = filters.filter_tasks(snapshot, task_states, index)
+        streams = list_streams(snapshot.paths.root)
+        selection = TaskSelection(snapshot, tasks, streams, problems, STREAM_CACHE)
+        add_session(builder, name, selection, full=full)
+    rows = builder.frame()
+    if results_dir is not None:
+        rows.attrs[RESULTS_DIR_ATTR] = results_dir
+    return _check_problems(rows, problems, strict=strict)
 
 
-def _check_problems(made: DataFrame, problems: list[Problem], *, strict: bool) -> Any:
-    """The table, and what it lacks; or an error if it may lack nothing."""
+def _check_problems(rows: DataFrame, problems: list[Problem], *, strict: bool) -> Any:
+    """Returns the table and its problems; with ``strict`` a problem is an error."""
     if not strict:
-        return made, problems
+        return rows, problems
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise SessionNotUsable(f"can't read {problems[0]}{more}; strict=False leaves it out")
-    return made
+    return rows

@@ -140,11 +140,18 @@ def add_score(
             score, error = known[key]
         scores.append(score)
         errors.append(error)
-    column = pd.Series(scores, index=made.index, dtype="object").convert_dtypes()
+    column = _convert_dtypes(pd.Series(scores, index=made.index, dtype="object"))
     told = pd.Series(errors, index=made.index, dtype="string")
     scored = pd.concat([made, column.rename(name), told.rename(error_name)], axis=1)
     scored.attrs = {**made.attrs, ANSWERS_ATTR: [*made.attrs[ANSWERS_ATTR], name, error_name]}
     return scored
+
+
+def _convert_dtypes(column: pd.Series[Any]) -> pd.Series[Any]:
+    try:
+        return column.convert_dtypes()
+    except TypeError:  # pandas 2.1, for complex numbers
+        return column.infer_objects()
 
 
 def _compute_score(

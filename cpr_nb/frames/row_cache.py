@@ -1,8 +1,8 @@
-"""Rows of ended sessions, kept in a results directory so that a second look is cheap.
+"""Rows of ended sessions, cached in the results directory so that the second read is cheap.
 
-A row is taken from there only while everything that it was made of is as it was: status.json
-and the other files, by inode, size and times. Files are written once, under names of their own,
-and never changed: several kernels at once are in nobody's way.
+A cached row is used only while all files that it was made of are unchanged (status.json and the
+others, by inode, size and times). Cache files have unique names and never change after they were
+written, so several kernels can use them at the same time.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ import pandas as pd
 
 from cpr_nb.frames.arrays import array, frame
 from cpr_nb.frames.builder import concat_tables
-from cpr_nb.frames.columnar_file import Pack, open_pack, pack
+from cpr_nb.frames.columnar_file import ColumnarFile, encode_tables, open_columnar_file
 from cpr_nb.frames.columns import Column
 from cpr_nb.store import cache_files as files
 from cpr_nb.store.cache_files import ABSENT
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
-#: What was read faster than this is not worth keeping.
+#: Rows that were read faster than this are not worth caching.
 MIN_READ_S = 0.05
-#: A file is of about so much that was read; more become several: a look at few reads few.
+#: A file covers about this much input. More becomes several files, so few sessions need few files.
 PACK_BYTES = 64 << 20
-#: When there are more small files than this they become one.
+#: Once there are this many small files they are merged.
 MAX_SMALL = 8
 
 _ENTRY_COLUMNS = (
@@ -54,7 +54,7 @@ _DTYPES = {column.name: column.dtype for column in _ENTRY_COLUMNS}
 
 
 class CacheEntries(NamedTuple):
-    """Sessions whose rows may be kept; the fields are columns, ``signature`` is four."""
+    """Sessions whose rows may be cached; the fields are columns, ``signature`` is four."""
 
     name: list[str]
     signature: Integers
@@ -65,7 +65,7 @@ class CacheEntries(NamedTuple):
     n_rows: Integers
 
     def table(self) -> pd.DataFrame:
-        """The same as a table."""
+        """The entries as a table."""
         columns = {**self._asdict(), **dict(zip(_SIGNATURE, self.signature.T, strict=True))}
         return frame({name: _column(columns[name], dtype) for name, dtype in _DTYPES.items()})
 
@@ -77,14 +77,14 @@ def _column(values: list[str] | Integers, dtype: str) -> Any:
 
 
 class RowLocations(NamedTuple):
-    """Where the rows of sessions are: a number a session.
+    """Where the rows of sessions are; each array has one number per session.
 
     Args:
         tables: The tables with the rows.
-        source: The number of the table; -1 if its rows are not there.
-        start: The first row there.
-        n_rows: How many.
-        signatures: Of its status.json, a row a session.
+        source: The number of the table; -1 if the session is in none.
+        start: The number of the first row.
+        n_rows: How many rows the session has.
+        signatures: The signature of its status.json, one row per session.
     """
 
     tables: list[pd.DataFrame]
@@ -95,7 +95,7 @@ class RowLocations(NamedTuple):
 
 
 class _UsedFile(NamedTuple):
-    """A file, and what was taken of it."""
+    """A cache file, with the entries of it that are valid."""
 
     name: str
     entries: pd.DataFrame
@@ -103,7 +103,7 @@ class _UsedFile(NamedTuple):
 
 
 class RowCache:
-    """What is kept of one table in one results directory.
+    """The cached rows of one table in one results directory.
 
     Args:
         directory: The results directory.
@@ -114,159 +114,167 @@ class RowCache:
     def __init__(self, directory: str, kind: str, dtypes: Mapping[str, str]) -> None:
         self._directory = directory
         self._dtypes = dtypes
-        self._kind = f"{kind} {_code_checksum()} {','.join(f'{n}:{d}' for n, d in dtypes.items())}"
-        self._begin = f"{kind}-{zlib.crc32(self._kind.encode()):08x}-"
+        columns = ",".join(f"{name}:{dtype}" for name, dtype in dtypes.items())
+        self._kind = f"{kind} {_code_checksum()} {columns}"
+        self._file_prefix = f"{kind}-{zlib.crc32(self._kind.encode()):08x}-"
         self._used: list[_UsedFile] = []
 
-    # -- finding ----------------------------------------------------------------------------
+    # -- reading ----------------------------------------------------------------------------
 
-    def find(self, names: Sequence[str], signatures: Integers | None = None) -> RowLocations:
-        """Finds the rows of sessions.
+    def locate(self, names: Sequence[str], signatures: Integers | None = None) -> RowLocations:
+        """Finds the cached rows of sessions.
 
         Args:
             names: The folders of the sessions.
-            signatures: Of their status.json now, a row a session, `ABSENT` where it may still
-                change; if they are not given they are looked up.
+            signatures: The current signature of each status.json, one row per session; `ABSENT`
+                where the file may still change. Without them they are read from the disk.
         """
         numbers = {name: number for number, name in enumerate(names)}
         source, start, n_rows = (np.full(len(names), -1, np.int64) for _ in range(3))
-        found = RowLocations(
-            [], source, start, n_rows, np.zeros((len(names), len(ABSENT)), np.int64)
-        )
-        for name in files.names(self._directory, self._begin):
+        no_signatures = np.zeros((len(names), len(ABSENT)), np.int64)
+        locations = RowLocations([], source, start, n_rows, no_signatures)
+        for name in files.names(self._directory, self._file_prefix):
             file = files.open_own(self._directory, name)
             if file is None:
                 continue
             with file:
                 try:
-                    self._find(name, open_pack(file, self._kind), numbers, signatures, found)
+                    opened = open_columnar_file(file, self._kind)
+                    self._locate_in(name, opened, numbers, signatures, locations)
                 except (OSError, ValueError, KeyError):
                     files.remove(self._directory, name)  # torn, or foreign
-        return found
+        return locations
 
-    def _find(
+    def _locate_in(
         self,
         file: str,
-        opened: Pack,
+        opened: ColumnarFile,
         numbers: Mapping[str, int],
         signatures: Integers | None,
-        found: RowLocations,
+        locations: RowLocations,
     ) -> None:
-        """Finds what one file has."""
-        index = opened.read("index")
-        names = index["name"].tolist()
-        at = np.array([numbers.get(name, -1) for name in names], dtype=np.int64)
-        good = np.flatnonzero(at >= 0)
-        good = good[found.source[at[good]] < 0]  # else another file had it
-        told = index[_SIGNATURE].to_numpy("int64")[good]
-        now = self._now(names, good) if signatures is None else signatures[at[good]]
-        same = (told == now).all(axis=1)
-        same[same] = self._as_they_were(index, good[same])
-        good, at = good[same], at[good[same]]
-        if not len(good):
-            self._used.append(_UsedFile(file, index.iloc[:0], index.iloc[:0]))
+        """Adds the rows that one file has."""
+        entries = opened.read("index")
+        names = entries["name"].tolist()
+        sessions = np.array([numbers.get(name, -1) for name in names], dtype=np.int64)
+        valid = np.flatnonzero(sessions >= 0)
+        valid = valid[locations.source[sessions[valid]] < 0]  # the others are in another file
+        cached = entries[_SIGNATURE].to_numpy("int64")[valid]
+        if signatures is None:
+            current = self._current_signatures(names, valid)
+        else:
+            current = signatures[sessions[valid]]
+        unchanged = (cached == current).all(axis=1)
+        unchanged[unchanged] = self._have_unchanged_files(entries, valid[unchanged])
+        valid, sessions = valid[unchanged], sessions[valid[unchanged]]
+        if not len(valid):
+            self._used.append(_UsedFile(file, entries.iloc[:0], entries.iloc[:0]))
             return
         rows = opened.read("rows")
-        found.source[at] = len(found.tables)
-        found.start[at] = index["start"].to_numpy("int64")[good]
-        found.n_rows[at] = index["n_rows"].to_numpy("int64")[good]
-        found.signatures[at] = told[same]
-        found.tables.append(rows)
-        self._used.append(_UsedFile(file, select_rows(index, good), rows))
+        locations.source[sessions] = len(locations.tables)
+        locations.start[sessions] = entries["start"].to_numpy("int64")[valid]
+        locations.n_rows[sessions] = entries["n_rows"].to_numpy("int64")[valid]
+        locations.signatures[sessions] = cached[unchanged]
+        locations.tables.append(rows)
+        self._used.append(_UsedFile(file, select_rows(entries, valid), rows))
 
-    def _now(self, names: Sequence[str], wanted: Integers) -> Integers:
+    def _current_signatures(self, names: Sequence[str], entries: Integers) -> Integers:
         """The signatures of the status.json of these sessions."""
-        paths = [f"{self._directory}/{names[row]}/status.json" for row in wanted.tolist()]
+        paths = [f"{self._directory}/{names[entry]}/status.json" for entry in entries.tolist()]
         return np.array(files.signatures_of(paths), np.int64).reshape(-1, len(ABSENT))
 
-    def _as_they_were(self, index: pd.DataFrame, wanted: Integers) -> Any:
-        """Whether what else their rows were made of is as it was."""
-        if (index["files"] == "").all():
+    def _have_unchanged_files(self, entries: pd.DataFrame, chosen: Integers) -> Any:
+        """Whether the other files that the rows were made of are unchanged, for each entry."""
+        if (entries["files"] == "").all():
             return True
-        told = [index[name].tolist() for name in ("name", "files", "digest")]
-        names, others, digests = ([each[row] for row in wanted.tolist()] for each in told)
+        columns = [entries[name].tolist() for name in ("name", "files", "digest")]
+        names, others, digests = ([column[n] for n in chosen.tolist()] for column in columns)
         return [
             not other or digest_files(f"{self._directory}/{name}", other)[0] == digest
             for name, other, digest in zip(names, others, digests, strict=True)
         ]
 
-    # -- keeping ----------------------------------------------------------------------------
+    # -- writing ----------------------------------------------------------------------------
 
     def save(
-        self, index: CacheEntries, rows: pd.DataFrame, took_s: float, *, everything: bool
+        self, entries: CacheEntries, rows: pd.DataFrame, read_s: float, *, is_complete: bool
     ) -> None:
-        """Keeps the rows of sessions, if they were worth it.
+        """Caches the rows of sessions if reading them was expensive.
 
         Args:
-            index: The sessions.
+            entries: The sessions.
             rows: The table with their rows.
-            took_s: How long it took to read them.
-            everything: Whether all sessions of the directory were looked for: then what was not
-                found is of no use any more.
+            read_s: How long it took to read them, in seconds.
+            is_complete: Whether `locate` was called with all sessions of the directory. Files
+                without a valid entry are useless then, and are removed.
         """
-        if everything:
-            self._tidy()
-        if not index.name or took_s < MIN_READ_S:
+        if is_complete:
+            self._remove_useless()
+        if not entries.name or read_s < MIN_READ_S:
             return
-        fresh = index.table()
-        small = [u for u in self._used if 0 < u.entries["weight_bytes"].sum() < PACK_BYTES // 2]
-        if len(small) < MAX_SMALL:
-            small = []
-        fresh, rows = _merge([*((used.entries, used.rows) for used in small), (fresh, rows)])
-        saved = [self._save(*_merge([(part, rows)])) for part in _divide(fresh)]
+        small = self._small_files()
+        parts = [(used.entries, used.rows) for used in small]
+        table, rows = _merge([*parts, (entries.table(), rows)])
+        saved = [self._save(*_merge([(part, rows)])) for part in _divide(table)]
         if all(saved):
             for used in small:
                 files.remove(self._directory, used.name)
 
-    def _tidy(self) -> None:
-        """Removes what was of no use, and what older code has left long ago."""
+    def _small_files(self) -> list[_UsedFile]:
+        """The files that are to be merged."""
+        small = [u for u in self._used if 0 < u.entries["weight_bytes"].sum() < PACK_BYTES // 2]
+        return small if len(small) >= MAX_SMALL else []
+
+    def _remove_useless(self) -> None:
+        """Removes files without a valid entry, and old ones that other code has left."""
         for used in self._used:
             if not len(used.entries):
                 files.remove(self._directory, used.name)
-        files.remove_old(self._directory, f"{self._kind.split()[0]}-", self._begin)
+        files.remove_old(self._directory, f"{self._kind.split()[0]}-", self._file_prefix)
 
-    def _save(self, index: pd.DataFrame, rows: pd.DataFrame) -> bool:
-        tables = {"index": (index, _DTYPES), "rows": (rows, self._dtypes)}
-        name = f"{self._begin}{uuid.uuid4().hex[:12]}"
-        buffers = (buffer.data for buffer in pack(self._kind, tables))
+    def _save(self, entries: pd.DataFrame, rows: pd.DataFrame) -> bool:
+        tables = {"index": (entries, _DTYPES), "rows": (rows, self._dtypes)}
+        name = f"{self._file_prefix}{uuid.uuid4().hex[:12]}"
+        buffers = (buffer.data for buffer in encode_tables(self._kind, tables))
         return files.save(self._directory, name, buffers)
 
 
-def _divide(index: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """The sessions in parts of about `PACK_BYTES`."""
-    if len(index):
-        total = index["weight_bytes"].to_numpy("int64").cumsum()
-        yield from (part for _, part in index.groupby((total - 1).clip(0) // PACK_BYTES))
+def _divide(entries: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Divides sessions into parts of about `PACK_BYTES`."""
+    if len(entries):
+        total = entries["weight_bytes"].to_numpy("int64").cumsum()
+        yield from (part for _, part in entries.groupby((total - 1).clip(0) // PACK_BYTES))
 
 
 def _merge(
     parts: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Sessions and their rows, one after the other, and no others."""
-    indexes, tables, n_rows = [], [], 0
-    for index, rows in parts:
-        mine = index["n_rows"].to_numpy("int64")
-        starts = mine.cumsum() - mine
-        tables.append(select_rows(rows, row_ranges(index["start"].to_numpy("int64"), mine)))
-        indexes.append(index.assign(start=pd.array(starts + n_rows, dtype="Int64")))
-        n_rows += int(mine.sum())
-    return concat_tables(indexes), concat_tables(tables)
+    """Concatenates sessions and their rows, without the rows of other sessions."""
+    entries, tables, n_rows = [], [], 0
+    for part_entries, part_rows in parts:
+        counts = part_entries["n_rows"].to_numpy("int64")
+        new_starts = n_rows + counts.cumsum() - counts
+        old_starts = part_entries["start"].to_numpy("int64")
+        tables.append(select_rows(part_rows, row_ranges(old_starts, counts)))
+        entries.append(part_entries.assign(start=pd.array(new_starts, dtype="Int64")))
+        n_rows += int(counts.sum())
+    return concat_tables(entries), concat_tables(tables)
 
 
 def row_ranges(start: Integers, n_rows: Integers) -> Integers:
-    """The numbers of rows that begin there and are so many, one range after the other.
+    """The row numbers of ranges, one range after the other.
 
     Example:
-        >>> ranges(np.array([5, 0]), np.array([2, 1])).tolist()
+        >>> row_ranges(np.array([5, 0]), np.array([2, 1])).tolist()
         [5, 6, 0]
     """
     shifts: Any = start - (n_rows.cumsum() - n_rows)
-    made: Integers = np.repeat(shifts, n_rows) + np.arange(int(n_rows.sum()))
-    return made
+    numbers: Integers = np.repeat(shifts, n_rows) + np.arange(int(n_rows.sum()))
+    return numbers
 
 
 def select_rows(rows: pd.DataFrame, numbers: Integers) -> pd.DataFrame:
-    """These rows; nothing is copied if they are all, or follow each other."""
+    """Selects rows by number, without a copy if they are all rows or consecutive ones."""
     if not len(numbers):
         return rows.iloc[:0]
     first = int(numbers[0])
@@ -277,27 +285,27 @@ def select_rows(rows: pd.DataFrame, numbers: Integers) -> pd.DataFrame:
 
 
 def digest_files(root: str, names: str) -> tuple[str, bool, int]:
-    """Looks at files of a session.
+    """Digests the signatures of files of a session.
 
     Args:
         root: The session's folder.
-        names: Their names, ``/`` between them; ``.`` is the folder itself.
+        names: The files' names, with ``/`` between them; ``.`` is the folder itself.
 
     Returns:
-        A digest of their signatures, whether a later change of any of them will show, and how
-        much they hold in bytes.
+        The digest; whether a later change of any file will show in it; the files' total size
+        in bytes.
     """
     settled_ns = files.settled_before_ns(files.now_ns())
-    found = files.signatures_of([f"{root}/{name}" for name in names.split("/")])
-    packed = struct.pack(f"<{4 * len(found)}q", *chain.from_iterable(found))
-    settled = all(each[2] < settled_ns for each in found)
-    size = sum(each[1] for each in found)
-    return hashlib.blake2b(packed, digest_size=16).hexdigest(), settled, size
+    signatures = files.signatures_of([f"{root}/{name}" for name in names.split("/")])
+    packed = struct.pack(f"<{4 * len(signatures)}q", *chain.from_iterable(signatures))
+    settled = all(signature[2] < settled_ns for signature in signatures)
+    size_bytes = sum(signature[1] for signature in signatures)
+    return hashlib.blake2b(packed, digest_size=16).hexdigest(), settled, size_bytes
 
 
 @cache
 def _code_checksum() -> str:
-    """The code that makes the rows: what other code made of the same files may differ."""
+    """The checksum of the code that makes rows: other code may make other rows of a file."""
     crc, package = 0, Path(__file__).parents[1]
     try:
         for folder in ("frames", "model", "store", "views"):

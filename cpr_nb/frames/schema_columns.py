@@ -1,7 +1,7 @@
-"""Answers by a schema as typed columns: one a property of the JSON schema, in its order.
+"""Structured answers as typed columns: one per property of the JSON schema, in its order.
 
-What an answer lacks, or what does not fit its column, is missing: nothing is invented, and no
-answer is an error here.
+A value that an answer lacks, or that does not fit its column, is missing. Nothing is invented, and
+no answer raises an error.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from cpr_nb.frames.columns import TIME, series
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.schemas.dialect import follow
 
-#: The columns of a table of results that are not of the schema.
+#: The columns of a table of results that do not come from the schema.
 RESULT_COLUMNS = ("result", "session_id", "task_id", "ok", "outcome", "cost_usd", "duration_s")
 DAY = "datetime64[us]"
-#: An object that would make more columns than this, or lies deeper, stays an object.
+#: An object with more columns than this, or nested deeper, stays an object.
 MAX_COLUMNS = 1000
 MAX_DEPTH = 20
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*", re.ASCII)
@@ -32,15 +32,15 @@ _FORMATS = {"date-time": TIME, "date": DAY}
 
 
 class AnswerColumn(NamedTuple):
-    """A column of answers.
+    """A column of structured answers.
 
     Args:
-        name: Its name: that of the property; of one in a nested object ``place.city``.
+        name: Its name: the property's; ``place.city`` for one in a nested object.
         dtype: Its pandas dtype; ``category`` for choices.
-        doc: What the schema says of it, its ``description``.
-        categories: The choices, in the schema's order.
+        doc: The schema's ``description`` of it.
+        categories: The choices, in the order of the schema.
         path: The keys that lead to its value.
-        types: Which types of JSON it may hold; empty for any.
+        types: The types of JSON that it may hold; empty for any.
     """
 
     name: str
@@ -54,15 +54,15 @@ class AnswerColumn(NamedTuple):
 def answer_columns(
     schema: Mapping[str, Any] | None, flatten: bool = False
 ) -> tuple[AnswerColumn, ...]:
-    """The columns of answers by a schema.
+    """The columns of answers that have a schema.
 
-    string, integer, number and boolean become the nullable dtypes; choices (``enum``,
-    ``const``) a category; ``date-time`` a moment in UTC, ``date`` a moment without a zone; all
-    else an object. null beside another type is only what is missing.
+    string, integer, number and boolean become nullable dtypes; choices (``enum``, ``const``) a
+    category; ``date-time`` a time in UTC; ``date`` a time without a zone; everything else an
+    object. null beside another type only means that a value may be missing.
 
     Args:
         schema: The JSON schema; None for none.
-        flatten: Whether nested objects become columns of their own, ``place.city``.
+        flatten: Whether nested objects become columns, such as ``place.city``.
 
     Returns:
         The columns, in the schema's order.
@@ -75,16 +75,14 @@ def answer_columns(
     if not isinstance(schema, Mapping):
         return ()
     columns: list[AnswerColumn] = []
-    top = _properties(schema)
-    for name, node in top.items():
-        whole = [_column((name,), node, schema)[0]]
-        room = max(0, MAX_COLUMNS - len(columns))
-        found = list(islice(_columns((name,), node, schema), room + 1)) if flatten else whole
-        names = {column.name for column in found}
-        taken = {column.name for column in columns} | (top.keys() - {name})
-        if len(found) > room or len(names) < len(found) or names & taken:
-            found = whole
-        columns += found
+    properties = _properties(schema)
+    for name, node in properties.items():
+        existing = {column.name for column in columns} | (properties.keys() - {name})
+        n_free = max(0, MAX_COLUMNS - len(columns))
+        flat = list(islice(_columns((name,), node, schema), n_free + 1)) if flatten else []
+        names = {column.name for column in flat}
+        is_usable = 0 < len(flat) <= n_free and len(names) == len(flat) and not names & existing
+        columns += flat if is_usable else [_column((name,), node, schema)[0]]
     return tuple(columns)
 
 
@@ -94,16 +92,16 @@ def answer_table(
     index: pd.Index[Any] | None = None,
     flatten: bool = False,
 ) -> pd.DataFrame:
-    """A table of answers; an empty one has the dtypes of a full one.
+    """Makes a table of structured answers; an empty one has the same dtypes.
 
     Args:
-        values: The answers as the CLI gives them; None where there is none.
-        schema: The JSON schema; None for none, and no columns.
+        values: The answers as the CLI gives them; None for a missing one.
+        schema: The JSON schema; None for no columns.
         index: The index of the table.
         flatten: As for `answer_columns`.
 
     Returns:
-        The table, a row an answer.
+        The table, one row per answer.
 
     Example:
         >>> schema = {"properties": {"n": {"type": "integer"}}}
@@ -125,17 +123,17 @@ def answer_table(
 
 def check_collisions(
     names: Iterable[str],
-    taken: Iterable[Hashable],
+    frame_columns: Iterable[Hashable],
     where: str = "schema",
-    ours: Iterable[str] = (),
+    further: Iterable[str] = (),
 ) -> None:
-    """Refuses columns of a schema that a table of results has already.
+    """Refuses fields with the name of a column that the table of results already has.
 
     Args:
         names: The columns of the schema.
-        taken: The columns of the user's frame.
+        frame_columns: The columns of the user's frame.
         where: What to call the schema in the error.
-        ours: Further columns of a table of results, beside `OURS`.
+        further: More columns of the table of results, beside `RESULT_COLUMNS`.
 
     Raises:
         InputError: Naming the field, and the way out.
@@ -143,9 +141,9 @@ def check_collisions(
     Example:
         >>> check_collisions(["severity"], ["path"])
     """
-    frame, own = set(taken), {*RESULT_COLUMNS, *ours}
+    frame, results = set(frame_columns), {*RESULT_COLUMNS, *further}
     for name in names:
-        if name in own:
+        if name in results:
             raise InputError(
                 f"the field {name!r} has the name of a column that every table of results has: "
                 "give it another name",
@@ -159,11 +157,11 @@ def check_collisions(
             )
 
 
-# -- what a column is -------------------------------------------------------------------------
+# -- from schema to column -------------------------------------------------------------------------
 
 
 class _Alternative(NamedTuple):
-    """One of the things that a property may be."""
+    """One of the forms that a schema allows for a value."""
 
     types: frozenset[str]  # empty for any
     format: str = ""
@@ -171,52 +169,65 @@ class _Alternative(NamedTuple):
     node: Mapping[str, Any] = {}
 
 
+_ANY = _Alternative(frozenset())
+
+
 def _columns(
-    path: tuple[str, ...], node: Any, root: Mapping[str, Any], above: tuple[int, ...] = ()
+    path: tuple[str, ...], node: Any, root: Mapping[str, Any], ancestors: tuple[int, ...] = ()
 ) -> Iterator[AnswerColumn]:
     """The column of a property, or the columns of the object that it is."""
     column, inner = _column(path, node, root)
-    parts = _properties(inner)
-    if not parts or id(inner) in above or len(path) == MAX_DEPTH:
+    properties = _properties(inner)
+    if not properties or id(inner) in ancestors or len(path) == MAX_DEPTH:
         yield column
         return
-    for name, part in parts.items():
-        yield from _columns((*path, name), part, root, (*above, id(inner)))
+    for name, child in properties.items():
+        yield from _columns((*path, name), child, root, (*ancestors, id(inner)))
 
 
 def _column(
     path: tuple[str, ...], node: Any, root: Mapping[str, Any]
 ) -> tuple[AnswerColumn, Mapping[str, Any] | None]:
     """The column of a property as a whole, and its schema if it is an object."""
-    try:
-        leaves = [leaf for leaf in _alternatives(node, root, set()) if leaf.types != {"null"}]
-    except RecursionError:
-        leaves = [_Alternative(frozenset())]
     column = AnswerColumn(".".join(path), "object", _doc(node, root), path=path)
-    if not leaves:
+    alternatives = _non_null_alternatives(node, root)
+    if not alternatives:
         return column._replace(types=frozenset(("null",))), None
-    if any(not leaf.types for leaf in leaves):
+    if any(not alternative.types for alternative in alternatives):
         return column, None
-    types = frozenset().union(*(leaf.types for leaf in leaves)) - {"null"}
+    types = frozenset().union(*(alternative.types for alternative in alternatives)) - {"null"}
     column = column._replace(types=types)
-    if all(leaf.choices is not None for leaf in leaves):
-        choices = _categories([c for leaf in leaves for c in leaf.choices or ()])
-        return (column._replace(dtype="category", categories=choices) if choices else column), None
-    formats = {leaf.format for leaf in leaves}
+    if all(alternative.choices is not None for alternative in alternatives):
+        choices = [choice for each in alternatives for choice in each.choices or ()]
+        categories = _categories(choices)
+        if categories:
+            column = column._replace(dtype="category", categories=categories)
+        return column, None
+    dtype = _dtype(types, {alternative.format for alternative in alternatives})
+    is_one_object = types == {"object"} and len(alternatives) == 1
+    return column._replace(dtype=dtype), alternatives[0].node if is_one_object else None
+
+
+def _dtype(types: frozenset[str], formats: set[str]) -> str:
+    """The dtype of values of these types of JSON, and of these formats."""
     if types == {"string"} and len(formats) == 1:
-        dtype = _FORMATS.get(formats.pop(), "string")
-    elif types == {"integer", "number"}:
-        dtype = "Float64"
-    else:
-        dtype = _DTYPES.get(next(iter(types)), "object") if len(types) == 1 else "object"
-    inner = leaves[0].node if types == {"object"} and len(leaves) == 1 else None
-    return column._replace(dtype=dtype), inner
+        return _FORMATS.get(next(iter(formats)), "string")
+    if types == {"integer", "number"}:
+        return "Float64"
+    return _DTYPES.get(next(iter(types)), "object") if len(types) == 1 else "object"
+
+
+def _non_null_alternatives(node: Any, root: Mapping[str, Any]) -> list[_Alternative]:
+    try:
+        return [each for each in _alternatives(node, root, set()) if each.types != {"null"}]
+    except RecursionError:
+        return [_ANY]
 
 
 def _alternatives(node: Any, root: Mapping[str, Any], seen: set[str]) -> Iterator[_Alternative]:
-    """What a schema allows, without references and alternatives; each reference only once."""
+    """What a schema allows, with references and alternatives resolved; each reference once."""
     if not isinstance(node, Mapping):
-        yield _Alternative(frozenset())
+        yield _ANY
         return
     ref = node.get("$ref")
     if isinstance(ref, str):
@@ -232,27 +243,33 @@ def _alternatives(node: Any, root: Mapping[str, Any], seen: set[str]) -> Iterato
             for part in node[key]:
                 yield from _alternatives(part, root, seen)
             return
+    yield from _all_of(node, root, seen)
+
+
+def _all_of(
+    node: Mapping[str, Any], root: Mapping[str, Any], seen: set[str]
+) -> Iterator[_Alternative]:
+    """The first part of ``allOf`` that restricts the type: all parts hold, so one is enough."""
     for part in node["allOf"] if isinstance(node.get("allOf"), list) else ():
-        # All of them hold: the first that says what it is will do.
-        found = list(_alternatives(part, root, seen))
-        if all(leaf.types for leaf in found):
-            yield from found
+        alternatives = list(_alternatives(part, root, seen))
+        if all(alternative.types for alternative in alternatives):
+            yield from alternatives
             return
-    yield _Alternative(frozenset())
+    yield _ANY
 
 
 def _alternative(node: Mapping[str, Any]) -> _Alternative:
-    if isinstance(node.get("enum"), list) or "const" in node:
-        choices = node["enum"] if isinstance(node.get("enum"), list) else [node["const"]]
+    choices = node.get("enum")
+    if not isinstance(choices, list):
+        choices = [node["const"]] if "const" in node else None
+    if choices is not None:
         types = frozenset(_type_of(choice) for choice in choices)
-        return _Alternative(
-            types, choices=tuple(choice for choice in choices if choice is not None)
-        )
-    words = node.get("type", "object" if "properties" in node else "array")
-    words = words if isinstance(words, list) else [words]
-    types = frozenset(word for word in words if isinstance(word, str))
-    shape = node.get("format")
-    return _Alternative(types, shape if isinstance(shape, str) else "", node=node)
+        return _Alternative(types, choices=tuple(c for c in choices if c is not None))
+    names = node.get("type", "object" if "properties" in node else "array")
+    names = names if isinstance(names, list) else [names]
+    types = frozenset(name for name in names if isinstance(name, str))
+    format_ = node.get("format")
+    return _Alternative(types, format_ if isinstance(format_, str) else "", node=node)
 
 
 def _type_of(value: object) -> str:
@@ -270,8 +287,8 @@ def _resolve(ref: str, root: Mapping[str, Any]) -> Any:
 
 
 def _properties(node: Mapping[str, Any] | None) -> dict[str, Any]:
-    found = node.get("properties") if node is not None else None
-    return dict(found) if isinstance(found, Mapping) else {}
+    properties = node.get("properties") if node is not None else None
+    return dict(properties) if isinstance(properties, Mapping) else {}
 
 
 def _doc(node: Any, root: Mapping[str, Any]) -> str:
@@ -290,19 +307,19 @@ def _doc(node: Any, root: Mapping[str, Any]) -> str:
 
 
 def _categories(choices: list[Any]) -> tuple[Any, ...]:
-    """Choices that pandas can tell apart; empty if it can't."""
+    """The choices without duplicates; empty if pandas can't tell them apart."""
     if not all(isinstance(choice, str | int | float) for choice in choices):
         return ()
     if any(isinstance(choice, float) and not np.isfinite(choice) for choice in choices):
         return ()
-    different = {_key(choice): choice for choice in reversed(choices)}
-    # To pandas, 1 and true are one; and so are two texts of which it can't hold a character.
-    if len({_encodable(choice) for choice in choices}) < len(different):
+    by_key = {_key(choice): choice for choice in reversed(choices)}
+    # For pandas 1 and true are equal, and so are texts that differ only in lone surrogates.
+    if len({_encodable(choice) for choice in choices}) < len(by_key):
         return ()
-    return tuple(reversed(different.values()))
+    return tuple(reversed(by_key.values()))
 
 
-# -- its values -------------------------------------------------------------------------------
+# -- values -------------------------------------------------------------------------------
 
 
 def _value_at_path(value: Any, path: tuple[str, ...]) -> Any:
@@ -324,22 +341,23 @@ def _series(values: list[Any], column: AnswerColumn) -> pd.Series[Any]:
 
 
 def _fits(value: object, types: frozenset[str]) -> bool:
-    kind = _type_of(value)
-    whole = isinstance(value, float) and value.is_integer() and "integer" in types
-    return not types or kind in types or whole or (kind == "integer" and "number" in types)
+    if not types or _type_of(value) in types:
+        return True
+    is_whole = isinstance(value, float) and value.is_integer()
+    return (is_whole and "integer" in types) or (_type_of(value) == "integer" and "number" in types)
 
 
 def _category(values: list[Any], categories: tuple[Any, ...]) -> pd.Series[Any]:
     codes = {_key(category): code for code, category in enumerate(categories)}
-    found = [codes.get(_key(value), -1) for value in values]
-    shown = pd.Index(
+    value_codes = [codes.get(_key(value), -1) for value in values]
+    index = pd.Index(
         [_encodable(category) for category in categories], dtype=_index_dtype(categories)
     )
-    return pd.Series(pd.Categorical.from_codes(found, categories=shown))
+    return pd.Series(pd.Categorical.from_codes(value_codes, categories=index))
 
 
 def _key(value: object) -> tuple[bool, Any]:
-    """What makes two values of JSON the same: 1 and 1.0 are, 1 and true are not."""
+    """A key for which 1 and 1.0 are equal, but 1 and true are not."""
     return isinstance(value, bool), value if isinstance(value, str | int | float) else None
 
 
@@ -348,14 +366,14 @@ def _encodable(value: Any) -> Any:
 
 
 def _index_dtype(categories: tuple[Any, ...]) -> Any:
-    """None lets pandas choose where it chooses well; numbers of two kinds stay as they are."""
+    """None where pandas chooses well; numbers of two types stay as they are."""
     kinds = {type(category) for category in categories}
     fits = all(not isinstance(c, int) or -(1 << 63) <= c < 1 << 63 for c in categories)
     return None if len(kinds) == 1 and fits else "object"
 
 
 def _is_moment(value: object) -> bool:
-    """Whether a text has a day and a time, of years that Python knows in UTC, too."""
+    """Whether a text has a date and a time, in years that Python supports in UTC too."""
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
         return False
     try:

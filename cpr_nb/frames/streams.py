@@ -1,4 +1,4 @@
-"""The streams of a session's tasks, event by event; what can't be read is kept as a problem."""
+"""The streams of a session's tasks, event by event; what can't be read becomes a problem."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R", bound=JsonlReader)
 
 
 class Problem(NamedTuple):
-    """Something that a table lacks because it can't be read.
+    """Something that is missing from a table because it can't be read.
 
     Args:
         session_id: The session.
@@ -37,77 +37,82 @@ class Problem(NamedTuple):
 
 
 class TaskSelection(NamedTuple):
-    """Those tasks of a session that a table is about.
+    """The tasks of a session that a table is about.
 
     Args:
         snapshot: The session.
-        tasks: The number from 0 and the fields of each.
-        streams: The attempts of each task that have a stream, in order.
-        problems: Where to put what can't be read.
-        growing: What was read of streams before; its lock is held. None to keep nothing.
+        tasks: The number (from 0) and the fields of each.
+        streams: Task → the numbers of its attempts that have a stream, in order.
+        problems: Gets what can't be read.
+        stream_cache: Has what was read of the streams before; its lock is held. None to read
+            each stream from its start.
     """
 
     snapshot: Snapshot
     tasks: list[tuple[int, dict[str, Any]]]
     streams: dict[str, list[int]]
     problems: list[Problem]
-    growing: StreamCache | None = None
+    stream_cache: StreamCache | None = None
 
     def ids(self, task: dict[str, Any]) -> dict[str, str]:
-        """The columns that say which task it is."""
+        """The columns that identify a task."""
         return {
             "session_id": self.snapshot.session_id,
             "task_id": str(task.get("transaction_id", "")),
         }
 
-    def attempts(self, task: dict[str, Any], make: type[R]) -> Iterator[tuple[int, R]]:
-        """Number of each attempt of a task, and what was read of its stream."""
+    def attempts(self, task: dict[str, Any], reader_type: type[R]) -> Iterator[tuple[int, R]]:
+        """The number of each attempt of a task, and the reader of its stream."""
         task_id = str(task.get("transaction_id", ""))
         for attempt in self.streams.get(task_id, ()):
-            reading = self.read(task_id, attempt, make)
-            if reading is not None:
-                yield attempt, reading
+            reader = self.read(task_id, attempt, reader_type)
+            if reader is not None:
+                yield attempt, reader
 
     def read(
-        self, task_id: str, attempt: int, make: type[R], each: Callable[[R], object] = id
+        self,
+        task_id: str,
+        attempt: int,
+        reader_type: type[R],
+        on_piece: Callable[[R], object] = id,
     ) -> R | None:
         """Reads a stream; what can't be read becomes a problem.
 
         Args:
             task_id: The task.
             attempt: The attempt.
-            make: What reads it.
-            each: Gets it after every piece.
+            reader_type: What reads it.
+            on_piece: Called with the reader after every piece.
 
         Returns:
-            What was read; None if the stream can't be read.
+            The reader; None if the stream can't be read.
         """
         path = self.snapshot.paths.stream(task_id, attempt)
         try:
-            if self.growing is not None:
-                reading = self.growing.read(path, make)
-                each(reading)
+            if self.stream_cache is not None:
+                reader = self.stream_cache.read(path, reader_type)
+                on_piece(reader)
             else:
-                reading = make()
+                reader = reader_type()
                 with open_regular(path) as file:
                     for piece in read_pieces(file):
-                        reading.feed(piece)
-                        each(reading)
+                        reader.feed(piece)
+                        on_piece(reader)
         except OSError as error:
-            self._problem(task_id, path, error.strerror or str(error))
+            self._add_problem(task_id, path, error.strerror or str(error))
             return None
-        if reading.unreadable:
-            first, n_more = reading.unreadable[0], len(reading.unreadable) - 1
+        if reader.unreadable:
+            first, n_more = reader.unreadable[0], len(reader.unreadable) - 1
             more = f" and {n_more} more" if n_more else ""
-            self._problem(task_id, path, f"line {first}{more}: no event")
-        return reading
+            self._add_problem(task_id, path, f"line {first}{more}: no event")
+        return reader
 
-    def _problem(self, task_id: str, path: str, why: str) -> None:
-        self.problems.append(Problem(self.snapshot.session_id, task_id, path, why))
+    def _add_problem(self, task_id: str, path: str, reason: str) -> None:
+        self.problems.append(Problem(self.snapshot.session_id, task_id, path, reason))
 
 
 class _Event(TypedDict, total=False):
-    """What the tables want of an event; the rest is skipped unread."""
+    """The fields of an event that tables need; all others are skipped."""
 
     type: Required[str]
     subtype: Any
@@ -129,31 +134,31 @@ class _Event(TypedDict, total=False):
 
 
 class ObjectReader(JsonlReader):
-    """What one stream says, from its events as objects: `feed_event` gets one after the other."""
+    """Reads a stream whose events are objects; `handle_event` gets one after the other."""
 
     decoder = msgspec.json.Decoder(_Event)
 
-    def take(self, events: list[Any]) -> None:
-        """Takes events, in order."""
+    def handle_events(self, events: list[Any]) -> None:
+        """Handles events, in order."""
         for event in events:
-            self.feed_event(event)
+            self.handle_event(event)
 
-    def take_odd(self, event: dict[str, Any]) -> None:
-        """Takes one event."""
-        self.feed_event(event)
+    def handle_odd_event(self, event: dict[str, Any]) -> None:
+        """Handles one event."""
+        self.handle_event(event)
 
-    def feed_event(self, event: dict[str, Any]) -> None:
-        """Takes one event."""
+    def handle_event(self, event: dict[str, Any]) -> None:
+        """Handles one event."""
         raise NotImplementedError
 
 
 def list_streams(root: str) -> dict[str, list[int]]:
-    """The attempts that have a stream in a session's folder: task → their numbers, in order."""
-    found: dict[str, list[int]] = {}
+    """Lists the streams in a session's folder: task → the numbers of its attempts, in order."""
+    streams: dict[str, list[int]] = {}
     try:
         names = [entry.name for entry in Path(root).iterdir()]
     except OSError:
-        return found
+        return streams
     for task_id, attempt in filter(None, map(attempt_of, names)):
-        found.setdefault(task_id, []).append(attempt)
-    return {task_id: sorted(set(attempts)) for task_id, attempts in found.items()}
+        streams.setdefault(task_id, []).append(attempt)
+    return {task_id: sorted(set(attempts)) for task_id, attempts in streams.items()}

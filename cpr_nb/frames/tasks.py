@@ -34,63 +34,66 @@ def table_columns(name: str, *, full: bool) -> list[Column]:
 
 
 def needs_streams(name: str, *, full: bool) -> bool:
-    """Whether a table is made of streams."""
+    """Whether a table is made from streams."""
     return full or name != "tasks_df"
 
 
-def source_files(name: str, view: TaskSelection, *, full: bool) -> list[str]:
-    """The files of which the rows are made, beside status.json: names in the session's folder.
+def source_files(name: str, selection: TaskSelection, *, full: bool) -> list[str]:
+    """The files that the rows are made from, beside status.json: names in the session's folder.
 
-    The folder itself, ``.``, is one of them where it matters which streams there are.
+    The folder itself, ``.``, is one of them if it matters which streams exist.
     """
-    root, paths = len(view.snapshot.paths.root) + 1, view.snapshot.paths
-    found = ["."] if needs_streams(name, full=full) else []
+    paths = selection.snapshot.paths
+    prefix = len(paths.root) + 1
+    names = ["."] if needs_streams(name, full=full) else []
     if name == "tasks_df":
-        found.append(paths.session[root:])
-    for _, task in view.tasks:
+        names.append(paths.session[prefix:])
+    for _, task in selection.tasks:
         task_id = str(task.get("transaction_id", ""))
         if name == "tasks_df":
-            found.append(paths.answer(task_id)[root:])
-        found += [paths.stream(task_id, n)[root:] for n in view.streams.get(task_id, ())]
-    return found
+            names.append(paths.answer(task_id)[prefix:])
+        attempts = selection.streams.get(task_id, ())
+        names += [paths.stream(task_id, attempt)[prefix:] for attempt in attempts]
+    return names
 
 
-def add_session(builder: TableBuilder, name: str, view: TaskSelection, *, full: bool) -> None:
+def add_session(builder: TableBuilder, name: str, selection: TaskSelection, *, full: bool) -> None:
     """Adds the rows of a session's tasks.
 
     Args:
-        builder: The table.
-        name: Which one: a key of `TABLES`.
-        view: The tasks.
-        full: Whether all columns are wanted.
+        builder: Gets the rows.
+        name: Which table: a key of `TABLES`.
+        selection: The tasks.
+        full: Whether to add all columns.
     """
-    with view.growing.lock if view.growing is not None else nullcontext():
+    cache = selection.stream_cache
+    with cache.lock if cache is not None else nullcontext():
         if name == "tasks_df":
-            builder.add_rows(_task_rows(view, full=full))
+            builder.add_rows(_task_rows(selection, full=full))
         elif name == "events_df":
-            add_events(view, builder)
+            add_events(selection, builder)
         else:
-            builder.add_rows(_ROWS[name](view))
+            builder.add_rows(_ROWS[name](selection))
 
 
-def _task_rows(view: TaskSelection, *, full: bool) -> Iterator[dict[str, Any]]:
-    asked = read_spec(view.snapshot.paths, loads).get("tasks")
-    asked = asked if isinstance(asked, list) else []
-    for index, task in view.tasks:
-        mine = asked[index] if index < len(asked) else None
-        prompt = mine.get("prompt") if isinstance(mine, dict) else None
-        row = task_row(view.snapshot, task, prompt, streamed=False, full=full)
-        yield {**row, **_stream_columns(view, task)} if full else row
+def _task_rows(selection: TaskSelection, *, full: bool) -> Iterator[dict[str, Any]]:
+    task_specs = read_spec(selection.snapshot.paths, loads).get("tasks")
+    task_specs = task_specs if isinstance(task_specs, list) else []
+    for index, task in selection.tasks:
+        task_spec = task_specs[index] if index < len(task_specs) else None
+        prompt = task_spec.get("prompt") if isinstance(task_spec, dict) else None
+        row = task_row(selection.snapshot, task, prompt, streamed=False, full=full)
+        yield {**row, **_stream_columns(selection, task)} if full else row
 
 
-def _stream_columns(view: TaskSelection, task: dict[str, Any]) -> dict[str, Any]:
-    """What only the stream of a task's last attempt tells."""
+def _stream_columns(selection: TaskSelection, task: dict[str, Any]) -> dict[str, Any]:
+    """The columns that only the stream of a task's last attempt has."""
     task_id, attempt = str(task.get("transaction_id", "")), task.get("attempts")
-    if not isinstance(attempt, int) or attempt not in view.streams.get(task_id, ()):
+    if not isinstance(attempt, int) or attempt not in selection.streams.get(task_id, ()):
         return {}
-    quiet = view._replace(problems=[])  # the rest of the row is as good without
-    reading = quiet.read(task_id, attempt, TaskReader)
-    return reading.told() if reading is not None else {}
+    without_problems = selection._replace(problems=[])  # the rest of the row is valid anyway
+    reader = without_problems.read(task_id, attempt, TaskReader)
+    return reader.columns() if reader is not None else {}
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -108,7 +111,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class TaskReader(JsonlReader):
-    """What `tasks_df` takes from a stream."""
+    """Reads the columns of `tasks_df` that come from a stream."""
 
     decoder = msgspec.json.Decoder(_Event)
 
@@ -117,8 +120,8 @@ class TaskReader(JsonlReader):
         self._n_tool_calls = 0
         self._structured: Any = None
 
-    def take(self, events: list[_Event]) -> None:
-        """Takes events, in order."""
+    def handle_events(self, events: list[_Event]) -> None:
+        """Handles events, in order."""
         for event in events:
             if event.type == "result":
                 self._structured = event.structured_output
@@ -126,16 +129,16 @@ class TaskReader(JsonlReader):
                 for block in event.message.content or ():
                     self._n_tool_calls += isinstance(block, _Block) and block.type == "tool_use"
 
-    def take_odd(self, event: dict[str, Any]) -> None:
-        """Takes one event that has not the usual form."""
+    def handle_odd_event(self, event: dict[str, Any]) -> None:
+        """Handles one event that does not have the usual form."""
         if event["type"] == "result":
             self._structured = event.get("structured_output")
         elif event["type"] == "assistant":
             blocks = content_blocks(event)
             self._n_tool_calls += sum(block.get("type") == "tool_use" for block in blocks)
 
-    def told(self) -> dict[str, Any]:
-        """The columns."""
+    def columns(self) -> dict[str, Any]:
+        """The columns, with their values."""
         return {
             "n_tool_calls": self._n_tool_calls,
             "structured": self._structured,

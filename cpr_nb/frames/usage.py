@@ -1,7 +1,7 @@
-"""Rows of what each model has used.
+"""Rows of the usage of each model.
 
-The truth is status.json, which sums over all attempts and knows more of a killed one than its
-stream does. The streams say which model's it is.
+The totals are those of status.json: it sums over all attempts, and knows more about a killed one
+than its stream does. The streams say how the models share them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Figures = dict[str, float | None]
 
 
 class ModelUsage:
-    """What each model has used in one attempt; reads the stream as `RunFacts` does.
+    """The usage of each model in one attempt; it interprets the stream as `RunFacts` does.
 
     Example:
         >>> usage = ModelUsage()
@@ -34,20 +34,20 @@ class ModelUsage:
         self.by_model: dict[str | None, _Figures] = {}
         self._model: str | None = None
         self._has_result = False
-        self._counted: dict[str | None, object] = {}  # the message counted last, of each agent
+        self._counted: dict[str | None, object] = {}  # agent → the message counted last
 
     def feed(self, event: dict[str, Any]) -> None:
-        """Takes one event, in order."""
-        kind = event.get("type")
-        if kind == "result":
-            self._take_result(event)
-        elif kind == "assistant" and not self._has_result:
-            self._take_message(event.get("message"), text_or_none(event.get("parent_tool_use_id")))
-        elif kind == "system" and event.get("subtype") == "init":
+        """Adds one event; events come in order."""
+        event_type = event.get("type")
+        if event_type == "result":
+            self._add_result(event)
+        elif event_type == "assistant" and not self._has_result:
+            self._add_message(event.get("message"), text_or_none(event.get("parent_tool_use_id")))
+        elif event_type == "system" and event.get("subtype") == "init":
             self._model = text_or_none(event.get("model"))
 
-    def _take_message(self, message: object, agent: str | None) -> None:
-        """A message's usage stands in each of its events, and counts once."""
+    def _add_message(self, message: object, agent: str | None) -> None:
+        """Adds the usage of a message once, though each of its events has it."""
         if not isinstance(message, dict) or message.get("model") == "<synthetic>":
             return
         if message.get("id") != self._counted.get(agent):
@@ -55,19 +55,19 @@ class ModelUsage:
             model = text_or_none(message.get("model")) or self._model
             add_figures(self.by_model, model, usage_tokens(message.get("usage")))
 
-    def _take_result(self, result: dict[str, Any]) -> None:
+    def _add_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")
-        grows = not isinstance(since_last, dict)  # modelUsage counts from the first result on
-        told = result.get("modelUsage") if grows else since_last
+        is_total = not isinstance(since_last, dict)  # modelUsage counts from the first result on
+        usage = result.get("modelUsage") if is_total else since_last
         new: dict[str | None, _Figures] = {}
-        if isinstance(told, dict) and told:
-            new.update({model: _parse_figures(figures) for model, figures in told.items()})
+        if isinstance(usage, dict) and usage:
+            new.update({model: _parse_figures(figures) for model, figures in usage.items()})
         elif since_last == {}:
             new[self._model] = dict.fromkeys(FIGURES, 0)
         else:
             cost_usd = number(result.get("total_cost_usd"))
             new[self._model] = {**usage_tokens(result.get("usage")), "cost_usd": cost_usd}
-        if grows or not self._has_result:
+        if is_total or not self._has_result:
             self.by_model = new
         else:
             for model, figures in new.items():
@@ -75,7 +75,7 @@ class ModelUsage:
         self._has_result = True
 
     def _add(self, model: str | None, figures: _Figures) -> None:
-        """Adds to a model's figures; one that is not known here is not known of the attempt."""
+        """Adds to a model's figures; one that is unknown here is unknown for the whole attempt."""
         before = self.by_model.get(model)
         if before is None:
             self.by_model[model] = figures
@@ -85,48 +85,48 @@ class ModelUsage:
             before[name] = None if old is None or new is None else old + new
 
 
-def _parse_figures(told: object) -> _Figures:
-    if not isinstance(told, dict):
+def _parse_figures(usage: object) -> _Figures:
+    if not isinstance(usage, dict):
         return {}
-    figures: _Figures = {name: integer(told.get(key)) for name, (key, _) in TOKEN_FIELDS.items()}
-    figures["cost_usd"] = number(told.get("costUSD"))
+    figures: _Figures = {name: integer(usage.get(key)) for name, (key, _) in TOKEN_FIELDS.items()}
+    figures["cost_usd"] = number(usage.get("costUSD"))
     return figures
 
 
 def add_figures(
     sums: dict[str | None, _Figures], model: str | None, figures: Mapping[str, float | None]
 ) -> None:
-    """Adds what is known to a model's figures."""
-    mine = sums.setdefault(model, {})
+    """Adds the figures that are known to those of a model."""
+    model_sums = sums.setdefault(model, {})
     for name, value in figures.items():
         if value is not None:
-            mine[name] = (mine.get(name) or 0) + value
+            model_sums[name] = (model_sums.get(name) or 0) + value
 
 
 class UsageReader(ObjectReader):
-    """What each model has used in the attempt of a stream."""
+    """Reads the usage of each model from the stream of an attempt."""
 
     def __init__(self) -> None:
         super().__init__()
         self.usage = ModelUsage()
 
-    def feed_event(self, event: dict[str, Any]) -> None:
-        """Takes one event."""
+    def handle_event(self, event: dict[str, Any]) -> None:
+        """Handles one event."""
         self.usage.feed(event)
 
 
-def usage_rows(view: TaskSelection) -> Iterator[dict[str, Any]]:
-    """A row a task and a model."""
-    for _, task in view.tasks:
+def usage_rows(selection: TaskSelection) -> Iterator[dict[str, Any]]:
+    """One row per task and model."""
+    for _, task in selection.tasks:
         used: dict[str | None, _Figures] = {}
-        for _attempt, reading in view.attempts(task, UsageReader):
-            for model, figures in reading.usage.by_model.items():
+        for _attempt, reader in selection.attempts(task, UsageReader):
+            for model, figures in reader.usage.by_model.items():
                 add_figures(used, model, figures)
         if task_state(task)[0] == states.ENDED:
             used = _share_out_figures(task, used)
         for model, figures in used.items():
             if any(value is not None for value in figures.values()):
-                yield {**view.ids(task), "model": model, **figures}
+                yield {**selection.ids(task), "model": model, **figures}
 
 
 def _share_out_figures(
@@ -135,8 +135,8 @@ def _share_out_figures(
     """The figures of an ended task, shared out among its models."""
     shares: dict[str | None, _Figures] = {model: {} for model in used}
     for name in FIGURES:
-        told = task.get(name)
-        total = number(told) if name == "cost_usd" else integer(told)
+        value = task.get(name)
+        total = number(value) if name == "cost_usd" else integer(value)
         parts = {model: figures.get(name) for model, figures in used.items()}
         for model, part in share_out(total, parts).items():
             shares.setdefault(model, {})[name] = part
@@ -146,11 +146,11 @@ def _share_out_figures(
 def share_out(
     total: float | None, parts: Mapping[str | None, float | None]
 ) -> dict[str | None, float]:
-    """Shares a figure out among models so that it adds up; what is no model's is None's.
+    """Shares a figure out among models so that the parts add up; None gets what no model has.
 
     Args:
         total: The figure.
-        parts: What the streams say of each model.
+        parts: Model → its figure in the streams.
 
     Returns:
         Model → its part; empty if the figure is not known.
@@ -173,6 +173,6 @@ def share_out(
     if known and abs(rest) <= rounding:
         return known
     if rest < 0:
-        return {None: total}  # the streams say more than was counted: whose is it then?
+        return {None: total}  # the streams have more than was counted: nobody knows whose that is
     known[None] = known.get(None, 0) + rest
     return known

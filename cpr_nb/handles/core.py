@@ -243,7 +243,7 @@ class SessionCore:
             raise errors.SessionInterrupted(f"session {self.id} is {state}, but {subject} is not")
         if state in (states.INTERRUPTED, states.STALE, states.UNREADABLE):
             raise errors.SessionInterrupted(
-                f"session {self.id} is {state}: its runner is gone before the end; "
+                f"session {self.id} is {state}: its runner ended before the session did; "
                 f"cpr resume {self.id[:8]} resumes it"
             )
         if end is not None and time.monotonic() >= end:

@@ -1,12 +1,12 @@
-"""Waits in sync code, also where an event loop runs: the one place that may nest one.
+"""Waits in synchronous code, even where an event loop runs: the only place that may nest one.
 
-In a notebook's cell the kernel's loop runs in the very thread that waits. If the thread slept, the
-user's own asyncio tasks would stand still, so the loop turns meanwhile. asyncio refuses that;
-nest-asyncio2 lets it (its predecessor nest-asyncio is not kept up any more, and loses queued
-cells). Queued cells do not run nested: the kernel holds a lock while a cell runs.
+In a notebook, the kernel's loop runs in the thread that waits. If that thread slept, the user's own
+asyncio tasks would stand still, so the wait runs the loop. asyncio refuses that; nest-asyncio2
+permits it. (Its predecessor nest-asyncio is no longer maintained, and loses queued cells.) Queued
+cells do not run nested: the kernel holds a lock while a cell runs.
 
-nest-asyncio2 changes asyncio in the whole process, so it is loaded by the first wait that needs
-it, and never by an import. ``await session`` and ``async for`` need none of it.
+nest-asyncio2 changes asyncio in the whole process. So the first wait that needs it loads it, and an
+import never does. ``await session`` and ``async for`` do not need it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def until(condition: Callable[[], bool]) -> None:
         condition: What to wait for. An exception that it raises ends the wait.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C, also where a loop's own handler would only have asked the
-            waiting task to end at its next ``await``.
+        KeyboardInterrupt: After Ctrl-C, even where the loop's own handler would only have
+            cancelled the waiting task at its next ``await``.
 
     Example:
         >>> numbers = iter(range(3))
         >>> until(lambda: next(numbers) == 2)
     """
     owner = _sigint_owner()
-    # A cell with `await` in it is a task. If Ctrl-C came before we did, a turn of the loop would
-    # cancel that task while it does not await, and ipykernel would never answer the cell.
+    # A cell that contains `await` is a task. After an earlier Ctrl-C, running the loop would cancel
+    # that task outside an `await`, and ipykernel would never answer the cell.
     loop = None if owner == "ipykernel" else _running_loop()
     with _interruptible(owner):
         for delay_s in poll_delays_s():
@@ -46,7 +46,7 @@ def until(condition: Callable[[], bool]) -> None:
             if loop is None:
                 time.sleep(delay_s)
             else:
-                _turn(loop, delay_s)
+                _run_nested(loop, delay_s)
 
 
 def poll_delays_s() -> Iterator[float]:
@@ -63,19 +63,19 @@ def deadline(timeout_s: float | None) -> float | None:
 
 
 def _running_loop() -> asyncio.BaseEventLoop | None:
-    """The loop that runs in this thread, if there is one that can be nested."""
+    """The loop that runs in this thread, if it can be nested."""
     asyncio = sys.modules.get("asyncio")
-    if asyncio is None:  # then nobody runs a loop, and its import is spared
+    if asyncio is None:  # then there is no loop; importing asyncio is slow
         return None
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return None
-    return loop if isinstance(loop, asyncio.BaseEventLoop) else None  # uvloop's can't
+    return loop if isinstance(loop, asyncio.BaseEventLoop) else None  # not so a loop of uvloop
 
 
-def _turn(loop: asyncio.BaseEventLoop, delay_s: float) -> None:
-    """Lets a loop that runs already turn for a while."""
+def _run_nested(loop: asyncio.BaseEventLoop, delay_s: float) -> None:
+    """Runs a loop that is already running for a while."""
     import asyncio
 
     import nest_asyncio2
@@ -85,11 +85,11 @@ def _turn(loop: asyncio.BaseEventLoop, delay_s: float) -> None:
     try:
         loop.run_until_complete(nested)
     finally:
-        nested.cancel()  # after an interrupt it is not done, and nobody waits for it
+        nested.cancel()  # after an interrupt it is not done
 
 
 def _sigint_owner() -> str:
-    """The package whose handler Ctrl-C calls in this thread; empty if it has none to call."""
+    """The package whose handler Ctrl-C calls in this thread; empty if there is none."""
     import signal
     import threading
 
@@ -104,8 +104,8 @@ def _sigint_owner() -> str:
 def _interruptible(owner: str) -> Iterator[None]:
     """Lets Ctrl-C raise KeyboardInterrupt instead of calling a handler that only cancels a task.
 
-    That of ipykernel, for cells with ``await`` in them, and that of `asyncio.run` do so: the wait
-    would go on until it is over. Anybody else's handler stays.
+    ipykernel (for cells that contain ``await``) and `asyncio.run` have such a handler, and the wait
+    would not end before its time. Any other handler stays.
     """
     if owner not in ("asyncio", "ipykernel"):
         yield

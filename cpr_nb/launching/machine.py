@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cpr_nb.model.errors import ClaudeNotFound, InputError
 
-#: What one task takes at its peak (measured: 170 to 205 MiB for the CLI 2.1.330, and its tools).
+#: The peak memory of one task (measured for the CLI 2.1.330: 170 to 205 MiB, without its tools).
 TASK_MEMORY_BYTES = 300_000_000
-#: Tasks mostly wait for the API; this many a core keep a machine usable.
+#: Tasks mostly wait for the API; with this many per core, the machine stays usable.
 TASKS_PER_CORE = 8
 
 HOW_TO_GET_CLAUDE = (
@@ -39,7 +39,7 @@ def find_claude(claude_path: str | None, environ: Mapping[str, str]) -> str:
     """
     named = claude_path or environ.get("CPR_CLAUDE")
     if named:
-        # A name is looked for on PATH, a path is taken from here.
+        # A bare name is searched on PATH; a path is relative to the current folder.
         path = Path(named).expanduser()
         program = shutil.which(
             path if "/" not in named else path.absolute(), path=environ.get("PATH")
@@ -68,10 +68,15 @@ def _bundled_claude() -> str | None:
 
 
 def check_permissions(mode: str, environ: Mapping[str, str], where: str) -> None:
-    """Refuses a permission mode that can't work here, before anything starts.
+    """Refuses a permission mode that can't work on this machine.
+
+    Args:
+        mode: The value of ``permissions``.
+        environ: The environment that the task will have.
+        where: The task, for the error.
 
     Raises:
-        InputError: If so, with what to do.
+        InputError: If it can't work; the message says what to do.
     """
     if mode == "sandbox" and sys.platform.startswith("linux"):
         missing = [tool for tool in ("bwrap", "socat") if shutil.which(tool) is None]
@@ -90,7 +95,7 @@ def check_permissions(mode: str, environ: Mapping[str, str], where: str) -> None
 
 
 def free_memory_bytes() -> int:
-    """How much memory is free to use, of this machine or of our container."""
+    """The free memory of this machine, or of the container if that has less."""
     free = _available_bytes()
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
@@ -107,15 +112,15 @@ def _available_bytes() -> int:
                 if line.startswith("MemAvailable:"):
                     return int(line.split()[1]) * 1024
     except OSError:
-        pass  # macOS: half of what is built in is a fair guess
+        pass  # macOS: half of the physical memory is a fair guess
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def default_parallel(n_tasks: int) -> int:
-    """How many tasks to run at once when nobody says.
+    """How many tasks to run at once by default.
 
-    By free memory, less what the live runners of this user have promised to tasks that do
-    not run yet, by cores, and never more than there are tasks.
+    That depends on the cores and on the free memory. What the live runners of this user need for
+    tasks that they have yet to start counts as used.
 
     Args:
         n_tasks: How many tasks the session has.
@@ -130,29 +135,29 @@ def default_parallel(n_tasks: int) -> int:
 
 
 def _promised_tasks() -> int:
-    """Tasks that live runners of this user may still start beside those that run."""
+    """How many more tasks the live runners of this user may start beside those that run."""
     from cpr_nb.store.read import read_session
 
-    promised = 0
+    n_promised = 0
     for root in runner_folders():
         session = read_session(root, tasks=False)
         if session.is_live:
             waiting = session.count("n_pending")
             limit = session.count("max_parallel") or waiting
-            promised += max(0, min(waiting, limit - session.count("n_running")))
-    return promised
+            n_promised += max(0, min(waiting, limit - session.count("n_running")))
+    return n_promised
 
 
 def runner_folders() -> list[str]:
-    """The session folders of all live runners of this user (Linux; elsewhere none are seen)."""
+    """The session folders of all live runners of this user; empty where there is no /proc."""
     folders = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             argv = entry.read_bytes().split(b"\0")
-            ours = entry.stat().st_uid == os.geteuid()
+            is_ours = entry.stat().st_uid == os.geteuid()
         except OSError:
             continue
         for index, word in enumerate(argv[:-1]):
-            if ours and word.endswith(b"cpr_nb/runner/__main__.py"):
+            if is_ours and word.endswith(b"cpr_nb/runner/__main__.py"):
                 folders.append(os.fsdecode(argv[index + 1]))
     return folders

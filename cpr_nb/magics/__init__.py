@@ -1,6 +1,6 @@
-"""``%cpr`` and ``%%cpr``: the command in a notebook, which returns objects there.
+"""``%cpr`` and ``%%cpr``: the command in a notebook, where it returns objects.
 
-``%load_ext cpr_nb`` registers them, and nothing more: what they need is loaded by their first call.
+``%load_ext cpr_nb`` only registers them: their first call loads what they need.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from cpr_nb.launching import defaults
 
-#: Types that a notebook shows as the command would print them: module, name.
+#: Types that a notebook shows as the command prints them: module, name.
 _REPORTS = (
     ("cpr_nb.worktrees.merge_report", "MergeReport"),
     ("cpr_nb.worktrees.cleaning", "CleanReport"),
@@ -20,8 +20,8 @@ _REPORTS = (
 def load_ipython_extension(shell: Any) -> None:
     """Registers the magics, their completion, and how reports are shown.
 
-    From now on a launch attaches to the session that was asked the same (``reuse``), and every
-    DataFrame has ``.cpr`` once there are any.
+    From then on, a launch attaches to an existing session with the same prompts (``reuse``), and
+    DataFrames have ``.cpr`` as soon as pandas is loaded.
 
     Args:
         shell: The shell that loads the extension.
@@ -39,9 +39,9 @@ def load_ipython_extension(shell: Any) -> None:
         return complete(event.text_until_cursor)
 
     cpr.__doc__ = HELP
-    # IPython would fill {x} and $x itself, and leave what it does not know: see `magic`.
-    as_it_is: Any = no_var_expand
-    shell.register_magic_function(as_it_is(cpr), magic_kind="line_cell", magic_name="cpr")
+    # IPython would fill {x} and $x by itself and ignore unknown names; `magic` does it instead.
+    unexpanded: Any = no_var_expand
+    shell.register_magic_function(unexpanded(cpr), magic_kind="line_cell", magic_name="cpr")
     shell.set_hook("complete_command", complete, re_key=r".*%cpr\s")
     texts = shell.display_formatter.formatters["text/plain"]
     for module, name in _REPORTS:
@@ -51,7 +51,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Takes them back.
+    """Removes the magics and everything that came with them.
 
     Args:
         shell: The shell that unloads the extension.
@@ -66,7 +66,7 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def _register_accessor(_: Any) -> None:
-    """Gives DataFrames their accessor as soon as somebody has loaded pandas."""
+    """Gives DataFrames their accessor as soon as pandas is loaded."""
     if "pandas" in sys.modules and "cpr_nb.pandas" not in sys.modules:
         import cpr_nb.pandas  # noqa: F401
 
@@ -78,19 +78,20 @@ def _show_report(report: Any, printer: Any, cycle: bool) -> None:
     printer.text("\n".join(lines(report)))
 
 
-HELP = """The command cpr, with the same words; it returns objects.
+HELP = """The command cpr, with the same arguments; it returns objects.
 
-  %cpr prompts.json                   start the tasks of a file: a Session
+  %cpr prompts.json                   start the tasks of a file; returns a Session
   s = %cpr run -j 4 prompts.json
-  df = %cpr list                      all sessions: a DataFrame
-  %cpr status 3f2a                    a Session
-  %cpr --help                         all commands; %cpr run --help: one of them
+  df = %cpr list                      all sessions, as a DataFrame
+  %cpr status 3f2a                    one session, as a Session
+  %cpr --help                         all commands; %cpr run --help shows one
 
-  %%cpr run -j 4 --worktree -o s      prompts in the cell, parted by lines of ---; s is the Session
+  %%cpr run -j 4 --worktree -o s      prompts in the cell; s becomes the Session
   Review {path}.
   ---
   Write tests for {path}.
 
--o NAME gives the object a name. {path} is filled from the notebook; other braces stay as they are,
-and {{path}} is {path}. A cell may also be JSON: {"prompts": ["…", {"id": "…", "prompt": "…"}]}.
+Lines of --- separate prompts. -o NAME stores the object in a variable. {path} is filled in from the
+notebook. Other braces stay as they are, and {{path}} becomes {path}. A cell may also be JSON:
+{"prompts": ["…", {"id": "…", "prompt": "…"}]}.
 """

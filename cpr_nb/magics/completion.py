@@ -1,4 +1,4 @@
-"""What Tab offers behind ``%cpr``: sub-commands, options, their values, sessions."""
+"""What Tab offers after ``%cpr``: sub-commands, options, their values, sessions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _MAGIC = re.compile(r"%cpr\s")
 
 
 def complete(text: str) -> list[str]:
-    """The words that fit at the end of a line.
+    """Returns the words that complete a line.
 
     Args:
         text: The line up to the cursor.
 
     Returns:
-        The words; none where a file or anything else belongs.
+        The words; none where a file name or free text is expected.
 
     Example:
         >>> complete("s = %cpr re")
@@ -26,10 +26,10 @@ def complete(text: str) -> list[str]:
     """
     words = text[[match.end() for match in _MAGIC.finditer(text)][-1] :].split()
     prefix = "" if not words or text[-1].isspace() else words.pop()
-    fits = [word for word in _candidates(words, prefix) if word.startswith(prefix)]
-    # The shell completes what stands behind the last "=".
-    cut = prefix.rfind("=") + 1
-    return [word[cut:] for word in fits]
+    matches = [word for word in _candidates(words, prefix) if word.startswith(prefix)]
+    # The shell completes what follows the last "=".
+    start = prefix.rfind("=") + 1
+    return [word[start:] for word in matches]
 
 
 def _candidates(before: list[str], prefix: str) -> list[str]:
@@ -38,22 +38,28 @@ def _candidates(before: list[str], prefix: str) -> list[str]:
     name, rest = split_command(before)
     if name not in COMMANDS:
         return []
-    parser = build_parser(name)
-    flags = {flag: action for action in parser._actions for flag in action.option_strings}
+    return _arguments(build_parser(name)._actions, rest, prefix)
+
+
+def _arguments(actions: list[argparse.Action], before: list[str], prefix: str) -> list[str]:
+    """Returns what may follow the arguments before it: a value, an option or an argument."""
+    options = {flag: action for action in actions for flag in action.option_strings}
     flag, equals, _ = prefix.partition("=")
     if equals:
-        return [f"{flag}={value}" for value in _values(flags.get(flag), "", rest)]
-    last = flags.get(rest[-1]) if rest else None
+        return [f"{flag}={value}" for value in _values(options.get(flag), "", before)]
+    last = options.get(before[-1]) if before else None
     if last is not None and last.nargs != 0:
-        return _values(last, prefix, rest)
-    if prefix.startswith("-"):
-        return sorted(flags)
-    positional = [action for action in parser._actions if not action.option_strings]
-    return [word for action in positional for word in _values(action, prefix, rest)]
+        return _values(last, prefix, before)
+    return sorted(options) if prefix.startswith("-") else _positionals(actions, before, prefix)
+
+
+def _positionals(actions: list[argparse.Action], before: list[str], prefix: str) -> list[str]:
+    positionals = [action for action in actions if not action.option_strings]
+    return [word for action in positionals for word in _values(action, prefix, before)]
 
 
 def _values(action: argparse.Action | None, prefix: str, words: list[str]) -> list[str]:
-    """What an option or an argument can be, where that is known."""
+    """Returns the possible values of an option or an argument, if they are known."""
     if action is None:
         return []
     if action.choices is not None:
@@ -61,9 +67,9 @@ def _values(action: argparse.Action | None, prefix: str, words: list[str]) -> li
     completer = getattr(action, "completer", None)
     if completer is None:
         return []
-    given = argparse.Namespace(results_dir=_option_value("--results-dir", words))
-    found: list[str] = completer(prefix, given)
-    return found
+    parsed = argparse.Namespace(results_dir=_option_value("--results-dir", words))
+    values: list[str] = completer(prefix, parsed)
+    return values
 
 
 def _option_value(flag: str, words: list[str]) -> str | None:

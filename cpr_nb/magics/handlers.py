@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Text(str):
-    """A text that a notebook shows as it is, not quoted."""
+    """A text that a notebook shows without quotes."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class Text(str):
 
 
 class Results(list[dict[str, Any]]):
-    """What tasks answered: a dictionary a task, as of ``cpr results --json``.
+    """What tasks answered: one dictionary per task, as in ``cpr results --json``.
 
     Args:
         rows: The dictionaries.
@@ -52,17 +52,17 @@ class Results(list[dict[str, Any]]):
 def run_command(
     shell: InteractiveShell, name: str, args: Namespace, cell: str | None, names: Mapping[str, Any]
 ) -> Any:
-    """Does what a sub-command does, and returns its object.
+    """Runs a sub-command and returns its object.
 
     Args:
-        shell: The shell that shows it.
+        shell: The shell that shows the object.
         name: The sub-command.
         args: Its arguments.
         cell: The prompts in the cell, if there is one.
         names: What ``{name}`` in a prompt stands for.
 
     Returns:
-        The object; None where the sub-command prints a text.
+        The object; None if the sub-command prints a text.
     """
     if name == "run":
         return _start(shell, run.plan(*_tasks(args, cell, names), args), args)
@@ -86,13 +86,13 @@ def _module(name: str) -> Any:
 
 
 def _printed(name: str, args: Namespace) -> str:
-    """What the command would print."""
+    """Returns what the command would print."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         _module(name).run(args)
     return out.getvalue()
 
 
-# -- sessions that start or go on -----------------------------------------------------------
+# -- sessions that start or continue --------------------------------------------------------
 
 
 def _tasks(
@@ -142,7 +142,7 @@ def _resume(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> None:
-    """Shows a session until it ends. An interrupt ends that, and not the session."""
+    """Shows a session until it ends. An interrupt ends the wait, not the session."""
     if not (quiet or _in_notebook(shell)):
         common.finish(session)
         return
@@ -152,7 +152,7 @@ def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> 
         session.wait()
     except KeyboardInterrupt:
         short = session.id[:8]
-        common.note(f"the session goes on: %cpr watch {short}, %cpr cancel {short}")
+        common.note(f"the session keeps running: %cpr watch {short}, %cpr cancel {short}")
 
 
 def _in_notebook(shell: InteractiveShell) -> bool:
@@ -160,21 +160,21 @@ def _in_notebook(shell: InteractiveShell) -> bool:
 
 
 def _show(shell: InteractiveShell, session: Session) -> None:
-    """Shows a session now, and not once more if it is the value of the cell."""
+    """Shows a session now, and not again if it is the value of the cell."""
     from IPython.core import display_functions
 
     show: Any = display_functions.display
     show(session)
 
     def show_nothing() -> None:
-        """It stands above."""
+        """Shows nothing: the session is shown above."""
 
-    def forget(*_: Any) -> None:
+    def restore(*_: Any) -> None:
         session.__dict__.pop("_ipython_display_", None)
-        shell.events.unregister("post_run_cell", forget)
+        shell.events.unregister("post_run_cell", restore)
 
     session.__dict__["_ipython_display_"] = show_nothing
-    shell.events.register("post_run_cell", forget)
+    shell.events.register("post_run_cell", restore)
 
 
 # -- reading --------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def _list(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _status(shell: InteractiveShell, args: Namespace) -> Any:
-    if not _in_notebook(shell):  # a session's text there is but one line
+    if not _in_notebook(shell):  # a session's text there is only one line
         print(_printed("status", args), end="")
     return common.open_session(args)
 

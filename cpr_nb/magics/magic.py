@@ -1,4 +1,4 @@
-"""One call of the magic: the words of the command, a mistake in one line, an object back."""
+"""One call of the magic: parses the arguments, runs the command, reports mistakes in a line."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
-    """Does what a line or a cell says.
+    """Runs the command of a line or a cell.
 
     Args:
         shell: The shell that calls.
-        line: What stands behind ``%cpr`` or ``%%cpr``.
-        cell: What stands below ``%%cpr``; None for ``%cpr``.
+        line: The text after ``%cpr`` or ``%%cpr``.
+        cell: The text below ``%%cpr``; None for ``%cpr``.
 
     Returns:
-        What `answers.answer` returns; None if the line ends in ``;``.
+        What `handlers.run_command` returns; None if the line ends with ``;``.
 
     Raises:
-        UsageError: For a user's mistake: IPython shows it as one red line.
+        UsageError: A mistake of the user, which IPython shows as one red line.
     """
     line = line.strip()
     silent = line.endswith(";")
@@ -63,14 +63,14 @@ def _call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
 
 
 def build_parser(name: str) -> ArgumentParser:
-    """The parser of a sub-command: that of the command line, and ``-o``."""
+    """Returns the parser of a sub-command: that of the command line, with ``-o``."""
     import importlib
 
     parser = command_parser(name, COMMANDS[name])
     importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(parser)
     parser.prog = f"%cpr {name}"
     parser.add_argument(
-        "-o", "--output", metavar="NAME", help="a name in the notebook for what it returns"
+        "-o", "--output", metavar="NAME", help="the variable in the notebook for what it returns"
     )
     return parser
 
@@ -83,15 +83,20 @@ def _words(line: str) -> list[str]:
 
 
 def _check(name: str, args: Namespace, cell: str | None) -> None:
-    """Refuses what can't be right, before anything is done."""
+    """Raises an error for arguments that can't work, before anything is done."""
     output = args.output
     if output is not None and (not output.isidentifier() or keyword.iskeyword(output)):
         raise InputError(f"{output!r} can't be a name in the notebook", "-o")
     if name != "run":
         if cell is not None:
-            raise InputError(f"%%cpr takes prompts, so only run; %cpr {name} is a line", "%%cpr")
+            raise InputError(
+                f"%%cpr takes prompts, so it works only with run; write %cpr {name} on one line",
+                "%%cpr",
+            )
         return
     if cell is not None and args.file is not None:
-        raise InputError(f"there are prompts in the cell and in {args.file}: give one", "%%cpr")
+        raise InputError(
+            f"there are prompts in the cell and in {args.file}: use only one of them", "%%cpr"
+        )
     if cell is None and args.file in (None, "-"):
         raise InputError("no prompts: name a file, or write them below %%cpr run", "%cpr run")

@@ -1,4 +1,4 @@
-"""Prompts in a cell: parted by lines of ``---``, or JSON; filled from the notebook."""
+"""Prompts in a cell: separated by lines of ``---``, or JSON; filled from the notebook."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _IS_JSON = re.compile(r'\s*\{\s*"prompts"\s*:')
-_PARTING = re.compile(r"^---[ \t]*$", re.MULTILINE)
+_SEPARATOR = re.compile(r"^---[ \t]*$", re.MULTILINE)
 
 
 class Names(dict[str, Any]):
-    """Names of the notebook → values; what no prompt can mean is refused where it is used."""
+    """Names of the notebook → values; using a module or a function in a prompt is an error."""
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
         if isinstance(value, ModuleType) or callable(value):
             kind = type(value).__name__
             hint = f"for the braces themselves write {{{{{name}}}}}"
-            raise InputError(f"{{{name}}} is a {kind} here, nothing to fill in: {hint}")
+            raise InputError(f"{{{name}}} is a {kind} and can't be filled in: {hint}")
         return value
 
 
 def notebook_names(shell: InteractiveShell) -> Names:
-    """What the user has named in the notebook; not what IPython put there."""
+    """Returns the names that the user has defined in the notebook, without IPython's."""
     hidden, missing = shell.user_ns_hidden, object()
-    own = {k: v for k, v in shell.user_ns.items() if hidden.get(k, missing) is not v}
+    own = {
+        name: value
+        for name, value in shell.user_ns.items()
+        if hidden.get(name, missing) is not value
+    }
     return Names(own)
 
 
@@ -45,7 +49,7 @@ def read_cell(
 
     Args:
         cell: Its text.
-        form: ``json``, ``jsonl``, ``csv``; None for prompts as they are, or JSON that begins with
+        form: ``json``, ``jsonl``, ``csv``; None for plain prompts, or JSON that begins with
             ``{"prompts":``.
         names: What ``{name}`` in a prompt stands for.
 
@@ -53,7 +57,7 @@ def read_cell(
         The tasks, and warnings for a person.
 
     Raises:
-        InputError: If a prompt can't be run, or a name is not known.
+        InputError: If a prompt can't be run, or a name is unknown.
 
     Example:
         >>> tasks, _ = read_cell("Review {path}.\n---\nTest it.", None, {"path": "a.py"})
@@ -61,7 +65,7 @@ def read_cell(
         ['Review a.py.', 'Test it.']
     """
     if form is None and not _IS_JSON.match(cell):
-        parts = _PARTING.split(cell)
+        parts = _SEPARATOR.split(cell)
         while len(parts) > 1 and not parts[-1].strip():
             parts.pop()
         labels = [f"prompt {number}" for number in range(1, len(parts) + 1)]

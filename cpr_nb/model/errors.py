@@ -4,19 +4,19 @@ The tree::
 
     CprError
     ├── InputError (ValueError)         bad prompts or options; nothing was spent or created
-    │   └── UnknownOption               with the nearest valid names
+    │   └── UnknownOption               with the most similar valid names
     ├── ClaudeNotFound                  no Claude Code CLI
     ├── ResultsDirError (OSError)       the results directory cannot be used
-    ├── LaunchError                     the runner did not come up
+    ├── LaunchError                     the runner did not start
     ├── SessionError
     │   ├── SessionNotFound (LookupError)
     │   ├── AmbiguousSession (LookupError)
-    │   └── SessionNotUsable            it exists, but this can't be done with it
+    │   └── SessionNotUsable            it exists, but does not allow this operation
     ├── TaskNotFound (LookupError)
-    ├── WorktreeError                   what git can't do, or what would lose work
-    ├── WaitTimeout (TimeoutError)      wait() gave up; the work goes on
-    ├── SessionInterrupted              the runner is gone before the end
-    ├── AnswerError (ValueError)        an answer does not fit the Python type it was asked for
+    ├── WorktreeError                   git can't do this, or it would lose work
+    ├── WaitTimeout (TimeoutError)      wait() gave up; the work continues
+    ├── SessionInterrupted              the runner ended before its tasks did
+    ├── AnswerError (ValueError)        an answer does not fit the Python type of its schema
     └── TaskError                       a task ended, but did not succeed
         ├── TaskFailed
         ├── TaskTimedOut
@@ -24,8 +24,8 @@ The tree::
         ├── TaskSkipped
         └── TaskLost
 
-A message says what is wrong, where, and what to do. What a program may want is in
-attributes, so that nobody has to parse words.
+A message says what is wrong, where, and what to do. Programs read the attributes, so nobody has
+to parse a message.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @public
 class CprError(Exception):
-    """Root of all errors that cpr_nb raises on purpose."""
+    """Base class of all errors that cpr_nb raises on purpose."""
 
 
 @public
@@ -61,9 +61,9 @@ class UnknownOption(InputError):
     """An option name that does not exist.
 
     Args:
-        name: The name as given.
-        nearest: The valid names that look most like it.
-        where: The element that carries it.
+        name: The unknown name.
+        nearest: The most similar valid names.
+        where: The element that contains it.
     """
 
     def __init__(self, name: str, nearest: Sequence[str], where: str = "") -> None:
@@ -75,7 +75,7 @@ class UnknownOption(InputError):
 
 @public
 class ClaudeNotFound(CprError):
-    """The Claude Code CLI is not installed, or is not where the user said."""
+    """The Claude Code CLI is not installed, or is not at the path that the user named."""
 
 
 @public
@@ -85,7 +85,7 @@ class ResultsDirError(CprError, OSError):
 
 @public
 class LaunchError(CprError):
-    """The runner did not come up; ``log`` is its log file, if there is one."""
+    """The runner did not start; ``log`` is its log file, if there is one."""
 
     def __init__(self, message: str, log: str | None = None) -> None:
         super().__init__(message)
@@ -94,7 +94,7 @@ class LaunchError(CprError):
 
 @public
 class SessionError(CprError):
-    """Something about one session."""
+    """Base class of errors about one session."""
 
 
 @public
@@ -104,7 +104,7 @@ class SessionNotFound(SessionError, LookupError):
 
 @public
 class AmbiguousSession(SessionError, LookupError):
-    """A prefix or name that fits several sessions; ``candidates`` are their ids."""
+    """A prefix or name fits several sessions; ``candidates`` are their ids."""
 
     def __init__(self, message: str, candidates: Sequence[str]) -> None:
         super().__init__(message)
@@ -113,7 +113,7 @@ class AmbiguousSession(SessionError, LookupError):
 
 @public
 class SessionNotUsable(SessionError):
-    """The session exists, but what was asked can't be done with it."""
+    """The session exists, but it does not allow this operation."""
 
 
 @public
@@ -123,9 +123,9 @@ class TaskNotFound(CprError, LookupError):
 
 @public
 class WorktreeError(CprError):
-    """Something about worktrees or branches of tasks that git can't do, or that would lose work.
+    """Git can't do something with the worktrees or branches of tasks, or it would lose work.
 
-    Its ``reason`` is that of a task which fails because of it.
+    ``reason`` is the reason of a task that fails because of it.
     """
 
     reason = "worktree"
@@ -133,17 +133,17 @@ class WorktreeError(CprError):
 
 @public
 class WaitTimeout(CprError, TimeoutError):
-    """A wait gave up. The work itself goes on."""
+    """A wait gave up. The work itself continues."""
 
 
 @public
 class SessionInterrupted(CprError):
-    """The session's runner is gone before every task had ended."""
+    """The session's runner ended before all of its tasks had ended."""
 
 
 @public
 class AnswerError(CprError, ValueError):
-    """The answer of a task that succeeded does not fit the Python type that was given as schema.
+    """The answer of a successful task does not fit the Python type that is its schema.
 
     Args:
         message: Where it does not fit.
@@ -159,7 +159,7 @@ class TaskError(CprError):
     """A task ended without success.
 
     Args:
-        message: The reason as a person would say it.
+        message: The reason, in words for people.
         task_id: The task.
         reason: One of `cpr_nb.model.states.REASONS`.
     """
@@ -192,4 +192,4 @@ class TaskSkipped(TaskError):
 
 @public
 class TaskLost(TaskError):
-    """The task's process vanished, and nothing tells how it ended."""
+    """The task's process vanished without a trace of how it ended."""

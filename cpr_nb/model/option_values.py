@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: The largest schema or check: it travels in one argument, which ends at 128 KiB on Linux.
 MAX_SCHEMA_BYTES = 100_000
-# Flags of the CLI that the runner needs for itself.
+# Flags of the CLI that the runner sets itself.
 _OWN_FLAGS = [
     "-p",
     "--print",
@@ -171,7 +171,7 @@ def _texts(option: Option, value: Any, where: str) -> list[str]:
             )
         flag = text.split("=", 1)[0]
         if option.kind == "arguments" and flag in _OWN_FLAGS:
-            raise InputError(f"{flag} is set by cpr itself and can't be given", where)
+            raise InputError(f"{flag} is set by cpr itself and can't be passed", where)
     return list(values)
 
 
@@ -187,7 +187,7 @@ def _env(option: Option, value: Any, where: str) -> dict[str, str]:
 
 
 def _can_be_passed(text: str) -> bool:
-    """Whether a text can be an argument or a variable of a process."""
+    """Whether a text can be an argument or an environment variable of a process."""
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:

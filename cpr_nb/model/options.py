@@ -16,7 +16,7 @@ class Option:
     """One option.
 
     Args:
-        name: The keyword; the flag is the same with dashes.
+        name: The keyword; the flag is the same name with dashes.
         kind: text, choice, count, seconds, usd, flag, command, rules, arguments, env, schema,
             folder.
         help: One line for a person.
@@ -54,7 +54,7 @@ class Option:
 
     @property
     def is_list(self) -> bool:
-        """Whether the flag may be given several times."""
+        """Whether the flag may be repeated."""
         return self.kind in ("rules", "arguments", "env")
 
 
@@ -84,27 +84,29 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "worktree",
             "flag",
-            "each task works in a git worktree of its own, on a branch of its own",
+            "give each task a git worktree and a branch of its own",
         ),
         Option("base", "text", "where the branches begin (default: HEAD)", metavar="REV"),
         Option(
             "worktree_dir",
             "folder",
-            "where the worktrees go (default: beside the repository, in REPOSITORY-worktrees)",
+            "the folder for the worktrees (default: REPOSITORY-worktrees, beside the repository)",
             per_task=False,
         ),
         Option(
             "setup",
             "command",
-            "a shell command that makes a worktree ready before its agent starts; CPR_BRANCH and "
-            "a free CPR_PORT are set",
+            "a shell command that prepares a worktree before its agent starts; CPR_BRANCH and a "
+            "free CPR_PORT are set",
             metavar="COMMAND",
         ),
         Option(
-            "setup_timeout_s", "seconds", "end the set-up after this many seconds (default: 600)"
+            "setup_timeout_s",
+            "seconds",
+            "end the setup command after this many seconds (default: 600)",
         ),
-        Option("keep_worktrees", "flag", "keep the worktree after its task has ended"),
-        Option("schema", "schema", "JSON schema of the answer: a file, or the JSON itself"),
+        Option("keep_worktrees", "flag", "keep each worktree after its task has ended"),
+        Option("schema", "schema", "a JSON schema for the answer: a file, or the JSON itself"),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),
         Option("timeout_s", "seconds", "end a task after this many seconds (default: never)"),
         Option(
@@ -115,8 +117,9 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "attempts",
             "count",
-            "how many attempts a task has when one fails for a reason that passes: rate limit, "
-            "overload, network, silence, a crash, a missing structure (default: 2)",
+            "how many attempts a task has in all; it gets another one after a failure for a "
+            "passing reason: rate limit, overload, network, silence, a crash, a missing structure "
+            "(default: 2)",
             metavar="N",
         ),
         Option(
@@ -127,31 +130,40 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "check",
             "command",
-            "a shell command that is run in the task's folder after its success, such as "
+            "a shell command that runs in the task's folder after its success, such as "
             "'pytest -q'; if it fails, the task counts as failed",
             metavar="COMMAND",
         ),
         Option(
             "check_timeout_s", "seconds", "end the check after this many seconds (default: 600)"
         ),
-        Option("fail_on_denied", "flag", "a task of which a tool call was denied counts as failed"),
+        Option(
+            "fail_on_denied", "flag", "count a task as failed if one of its tool calls was denied"
+        ),
         Option(
             "warm_start",
             "flag",
-            "one of the tasks that begin alike leads until its first answer, so that the others "
-            "read the prompt cache instead of each paying to write it",
+            "let one of the tasks that begin alike lead until its first answer, so that the "
+            "others read the prompt cache instead of each paying to write it",
             per_task=False,
         ),
-        Option("task_budget_usd", "usd", "end a task that has cost more, by the CLI's estimate"),
+        Option(
+            "task_budget_usd",
+            "usd",
+            "end a task once it has cost more than this, by the CLI's estimate",
+        ),
         Option(
             "budget_usd",
             "usd",
-            "start no further task once the session has cost more, by the CLI's estimate",
+            "start no more tasks once the session has cost more than this, by the CLI's estimate",
             per_task=False,
         ),
-        Option("env", "env", "a variable for the agents; its value is never stored"),
+        Option("env", "env", "set a variable for the agents; its value is never stored"),
         Option(
-            "claude_args", "arguments", "a further argument for the CLI as it is", metavar="ARG"
+            "claude_args",
+            "arguments",
+            "pass one more argument to the CLI, unchanged",
+            metavar="ARG",
         ),
     )
 }

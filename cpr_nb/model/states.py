@@ -80,5 +80,6 @@ REASONS = (
     "parent_failed",
     "cancelled",
     "vanished",
+    "internal",
     "unknown",
 )

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.messages import Event
 
-#: A person hears of the budget when this share of it is spent.
+#: The notice mentions the budget once this share of it is spent.
 WARN_SHARE = 0.8
-#: Ends that, like those which pass, tell nothing of what the API would have said.
-UNHEARD = (states.CANCELLED, states.TIMED_OUT, "spawn", "usage_error")
+#: Ends that, like those which pass, say nothing about what the API would have answered.
+INCONCLUSIVE = (states.CANCELLED, states.TIMED_OUT, "spawn", "usage_error")
 
 
 class Admission:
     """Lets tasks start.
 
     Args:
-        n_tasks: How many there are.
+        n_tasks: How many tasks there are.
         max_parallel: How many may run at once; 0 for no limit.
-        budget_usd: Nothing starts any more once this is spent; None for no limit.
+        budget_usd: No task starts any more once this is spent; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
         spent_usd: What has been spent already.
 
@@ -51,12 +51,12 @@ class Admission:
         self.spent_usd = spent_usd
         self.governor = Governor(max_parallel)
         self.queue = Queue(n_tasks, groups)
-        self.answered_at = -1.0  # when the API answered anybody last
-        #: When a start may happen that is only spread; None if nothing waits for that.
+        self.answered_at = -1.0  # when the API last answered any task
+        #: When the next task may start if only the spacing of starts holds it back, or None.
         self.start_at: float | None = None
 
     def handle(self, event: Event) -> bool:
-        """Takes an event that concerns the session as a whole; returns whether it did."""
+        """Handles an event that concerns the whole session; returns whether it was one."""
         governor = self.governor
         if isinstance(event, messages.Pause):
             governor.paused = True
@@ -68,12 +68,31 @@ class Admission:
         elif isinstance(event, messages.Probe):
             governor.probe_due(event.at)
         elif isinstance(event, messages.DiskFull):
-            governor.disk = event.words
+            governor.disk = event.reason
         elif isinstance(event, messages.DiskFree):
             governor.disk = ""
         else:
             return False
         return True
+
+    def attempt_ended(
+        self, event: messages.Ended, outcome: Outcome, n_active: int, *, at_limit: bool
+    ) -> None:
+        """Accounts for the end of an attempt.
+
+        Args:
+            event: The end.
+            outcome: What it amounts to.
+            n_active: How many tasks run, this one among them.
+            at_limit: Whether it ended at a limit that concerns all tasks.
+        """
+        self.spent_usd += event.cost_usd or 0.0
+        self.queue.ended(event.task)
+        if outcome.outcome == states.SUCCEEDED:
+            self.answer_came(event.task, event.at)
+            self.governor.ended(n_active)
+        elif self.governor.probe == event.task and not at_limit:
+            self.probe_failed(outcome, event.at)
 
     def answer_came(self, task: int, at: float) -> None:
         """The API answered a task."""
@@ -84,15 +103,15 @@ class Admission:
             self.governor.probe_over(answered=True)
 
     def limited(self, at: float, limit: Limit, task: int) -> None:
-        """A task was refused by a limit that concerns all of them."""
+        """A limit that concerns all tasks refused this one."""
         if self.governor.limited(at, limit, task):
             self.queue.cool()
 
     def throttled(self, event: messages.Throttled, n_active: int) -> bool:
-        """The API refused a request for now; returns whether the task should make room.
+        """The API refused a request for now; returns whether the task should be taken back.
 
-        Its CLI would ask again by itself: soon, or (after some refusals) much later than the
-        API would answer. A task that has had no answer yet has cost nothing.
+        Its CLI would retry by itself: soon, or (after some refusals) much later than the API
+        would answer. A task that has had no answer yet has cost nothing.
         """
         self.governor.throttled(event.at, n_active)
         if self.governor.probe == event.task:
@@ -100,20 +119,20 @@ class Admission:
         return event.delay_s > PATIENCE_S
 
     def probe_failed(self, outcome: Outcome, at: float) -> None:
-        """The task that probes ended without an answer, and not at a limit."""
+        """The probing task ended without an answer, and not at a limit."""
         passing = may_pass(outcome) and outcome.reason != "no_structure"
-        if passing or outcome.outcome in UNHEARD or outcome.reason in UNHEARD:
-            self.governor.probe_withdrawn(at)  # it tells nothing of the limit
+        if passing or outcome.outcome in INCONCLUSIVE or outcome.reason in INCONCLUSIVE:
+            self.governor.probe_withdrawn(at)  # it says nothing about the limit
         else:
             self.governor.probe_over(answered=False)
 
     def postponed(self, task: int, at: float) -> None:
-        """There was no room for a task's files: nothing starts until `DiskFree` is told."""
+        """There was no room for a task's files: nothing starts until `DiskFree`."""
         self.governor.disk = self.governor.disk or "no room for a task's files"
         self.withdraw(task, at)
 
     def withdraw(self, task: int, at: float) -> None:
-        """A task does not probe after all, if it was to: another one does, soon."""
+        """A task does not probe after all; if it was to, another one does soon."""
         if self.governor.probe == task:
             self.governor.probe_withdrawn(at)
 
@@ -123,17 +142,17 @@ class Admission:
         Args:
             at: The time.
             n_active: How many run.
-            waits: Says of a task whether it still waits to start.
+            waits: Whether a task still waits to start.
         """
         self.start_at = None
         spread_until = self.governor.next_start_at
         when = at if spread_until is None else max(at, spread_until)
         if not self.governor.may_start(when, n_active):
             return None
-        # A probe is a task that has not been refused, if there is one: what was refused may have
+        # Probe with a task that has not been refused, if there is one: what was refused may have
         # been refused for a reason of its own.
-        task = self.queue.take(waits, new=self.governor.limit is not None)
-        if task is not None and when > at:  # nothing but the spreading of starts is in its way
+        task = self.queue.pop(waits, new=self.governor.limit is not None)
+        if task is not None and when > at:  # only the spacing of starts holds it back
             self.queue.put_first(task)
             self.start_at = when
             return None
@@ -141,8 +160,8 @@ class Admission:
             self.governor.started(at, task)
         return task
 
-    def may_go_on(self, task: int) -> bool:
-        """Whether a task that was let in, and got its checkout meanwhile, may start its agent."""
+    def may_start_agent(self, task: int) -> bool:
+        """Whether a task that was admitted, and now has its worktree, may start its agent."""
         governor = self.governor
         held = governor.paused or governor.disk or governor.limit is not None
         return governor.probe == task or not (held or self.over_budget)
@@ -153,13 +172,13 @@ class Admission:
         return self._budget_usd is not None and self.spent_usd >= self._budget_usd
 
     @property
-    def budget_words(self) -> str:
-        """Why a task is skipped."""
+    def budget_error(self) -> str:
+        """Why a task is skipped, in words."""
         return f"the session's budget of USD {self._budget_usd} is spent"
 
     @property
-    def told(self) -> tuple[str, str, str, float | None]:
-        """What a person may know: state, what it waits for, one line, until when."""
+    def state_report(self) -> tuple[str, str, str, float | None]:
+        """The session's own state: state, what it waits for, one line for a person, until when."""
         governor = self.governor
         state = states.WAITING if governor.reason else states.RUNNING
         until_s = governor.limit.until_s if governor.limit is not None else None
@@ -175,6 +194,6 @@ class Admission:
             return f"the budget of USD {budget_usd:g} is spent: nothing more starts"
         if budget_usd is not None and self.spent_usd >= WARN_SHARE * budget_usd:
             return f"more than 80 % of the budget of USD {budget_usd:g} is spent"
-        if self.governor.room < (self.governor.max_parallel or self._n_tasks):
+        if self.governor.capacity < (self.governor.max_parallel or self._n_tasks):
             return "the API refuses some requests: fewer tasks at once for now"
         return ""

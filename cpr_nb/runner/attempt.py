@@ -42,10 +42,10 @@ class Attempt:
         "number",
         "pid",
         "pidfd",
-        "stopped",
         "stream",
         "task",
         "task_id",
+        "terminated",
         "token",
     )
 
@@ -67,7 +67,7 @@ class Attempt:
         self.task_id = task_id
         self.number = number
         self.pidfd = pidfd
-        self.stopped = False
+        self.terminated = False
         self.stream = Stream(paths.stream(task_id, number), with_tools=with_tools)
         self._paths = paths
 
@@ -101,15 +101,17 @@ class Attempt:
     @property
     def limit(self) -> Limit | None:
         """The limit that concerns every task, if it ended at one."""
-        facts, heard = self.stream.facts, self.stream.limit
-        if heard is not None and heard.until_s is not None:
-            return heard  # to the second; the text of the result says no more than the minute
+        facts, stream_limit = self.stream.facts, self.stream.limit
+        if stream_limit is not None and stream_limit.until_s is not None:
+            return (
+                stream_limit  # to the second; the text of the result says no more than the minute
+            )
         try:
             written_at_s = os.stat(self._paths.stream(self.task_id, self.number)).st_mtime
         except OSError:
             written_at_s = None
         result, retried = facts.result or {}, facts.api_retries > 0
-        return limit_of_result(result, retried=retried, written_at_s=written_at_s) or heard
+        return limit_of_result(result, retried=retried, written_at_s=written_at_s) or stream_limit
 
     def _read_stderr(self) -> str:
         path = self._paths.stderr(self.task_id, self.number)
@@ -133,10 +135,10 @@ class SideRun:
         task: The task's number, from 0.
         task_id: The task's id.
         path: The file that has its output, if it is a check.
-        answer_fd: The descriptor that has its answer, if it is none; closed by `answer`.
+        reply_fd: The descriptor that has its answer, if it is none; closed by `answer`.
     """
 
-    __slots__ = ("_answer_fd", "kind", "path", "pid", "stopped", "task", "task_id", "token")
+    __slots__ = ("_reply_fd", "kind", "path", "pid", "task", "task_id", "terminated", "token")
 
     def __init__(
         self,
@@ -147,7 +149,7 @@ class SideRun:
         task_id: str,
         *,
         path: str = "",
-        answer_fd: int = -1,
+        reply_fd: int = -1,
     ) -> None:
         self.kind = kind
         self.pid = pid
@@ -155,8 +157,8 @@ class SideRun:
         self.task = task
         self.task_id = task_id
         self.path = path
-        self._answer_fd = answer_fd
-        self.stopped = False
+        self._reply_fd = reply_fd
+        self.terminated = False
 
     def terminate(self) -> None:
         """Asks it to end."""
@@ -180,17 +182,17 @@ class SideRun:
         lines = [line for line in read_tail(self.path).splitlines() if line.strip()]
         return one_line(f"the check failed ({how}): {lines[-1] if lines else 'no output'}")
 
-    def answer(self) -> dict[str, Any]:
+    def reply(self) -> dict[str, Any]:
         """What it answered: an object with ``ok``; one that says so if it gave none."""
-        with open(self._answer_fd, "rb") as file:
+        with open(self._reply_fd, "rb") as file:
             file.seek(0)
             data = file.read()
         try:
-            found = json.loads(data)
+            reply = json.loads(data)
         except ValueError:
-            found = None
-        if isinstance(found, dict) and isinstance(found.get("ok"), bool):
-            return found
+            reply = None
+        if isinstance(reply, dict) and isinstance(reply.get("ok"), bool):
+            return reply
         return {"ok": False, "error": f"its {self.kind} ended without an answer; see runner.log"}
 
 

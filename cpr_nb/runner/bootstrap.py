@@ -1,4 +1,4 @@
-"""Gathers what the loop needs: what was asked, what an earlier runner left, who we are."""
+"""Gathers what the loop needs: what was spec, what an earlier runner left, who we are."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from cpr_nb.runner.transitions import IllegalTransition
+
 
 def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
-    """Makes the loop for a session's folder.
+    """Builds the loop for a session's folder.
 
-    Variables of single tasks come on stdin as JSON, task id → name → value: a value must
-    not be on the disk, nor in the arguments.
+    Variables of single tasks come on stdin as JSON (task id → name → value): a value must
+    be neither on the disk nor in the arguments.
 
     Args:
         root: The session's folder.
@@ -42,34 +44,35 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
     """
     task_env = json.loads(sys.stdin.buffer.read() or b"{}")
     paths = SessionPaths(root)
-    asked = SessionSpec(paths.session)
+    spec = SessionSpec(paths.session)
     is_first = not os.path.exists(paths.runner)
     history = read_history(paths)
     numbers: dict[str, int] = {}
-    recorder = Recorder(paths, asked.head, _noted(asked, history, numbers), _runner(asked), history)
+    recorder = Recorder(paths, spec.session, _bases(spec, history, numbers), _runner(spec), history)
     starter = Starter(
-        paths, asked.head, dict(os.environb), task_env, many_folders=asked.many_folders
+        paths, spec.session, dict(os.environb), task_env, many_folders=spec.many_folders
     )
-    recovery = Recovery(paths, history, numbers, asked, starter)
+    recovery = Recovery(paths, history, numbers, spec, starter)
     for task_id, number in numbers.items():
-        if number in recovery.past:
-            recorder.take_up(number, history.tasks[task_id])
+        if number in recovery.restored:
+            recorder.restore_task(number, history.tasks[task_id])
     if not is_first:
-        recorder.flush(0.0)  # from now on everybody sees a session that is worked on
+        recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     max_parallel = history.max_parallel
     schedule = Schedule(
-        asked.plans,
-        max_parallel=asked.head["max_parallel"] if max_parallel is None else max_parallel,
+        spec.plans,
+        max_parallel=spec.session["max_parallel"] if max_parallel is None else max_parallel,
         new_id=new_uuid,
         chance=chance,
-        budget_usd=asked.head["options"].get("budget_usd"),
-        groups=asked.groups,
-        past=recovery.past,
+        budget_usd=spec.session["options"].get("budget_usd"),
+        groups=spec.groups,
+        restored=recovery.restored,
         spent_usd=recovery.spent_usd,
+        on_illegal=lambda error: _log_illegal(spec, error),
     )
     return Loop(
         paths,
-        asked,
+        spec,
         recorder,
         starter,
         history,
@@ -80,17 +83,23 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
     )
 
 
-def _noted(
-    asked: SessionSpec, history: History, numbers: dict[str, int]
+def _bases(
+    spec: SessionSpec, history: History, numbers: dict[str, int]
 ) -> Iterator[dict[str, Any]]:
-    """The tasks' unchanging fields; notes the numbers of those that have a history."""
-    for base in asked.read_tasks():
+    """Yields the tasks' unchanging fields; puts those with a history into ``numbers``."""
+    for base in spec.read_tasks():
         if base["transaction_id"] in history.tasks:
             numbers[base["transaction_id"]] = base["task_num"] - 1
         yield base
 
 
-def _runner(asked: SessionSpec) -> dict[str, Any]:
+def _log_illegal(spec: SessionSpec, error: IllegalTransition) -> None:
+    """Writes to runner.log, which is our stderr."""
+    task_id = spec.task(error.task)["id"]
+    print(f"{utc_iso(time.time())} task {task_id}: {error}", file=sys.stderr, flush=True)
+
+
+def _runner(spec: SessionSpec) -> dict[str, Any]:
     pid = os.getpid()
     return {
         "pid": pid,
@@ -98,5 +107,5 @@ def _runner(asked: SessionSpec) -> dict[str, Any]:
         "start_time": process.start_time(pid),
         "boot_id": process.boot_id(),
         "host": os.uname().nodename,
-        "executor": asked.head.get("executor"),
+        "executor": spec.session.get("executor"),
     }

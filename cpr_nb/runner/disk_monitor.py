@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: With less than this free nothing new starts: what runs needs room for its streams.
 LEAST_FREE_BYTES = 16 << 20
-_LOOK_EVERY_S = 1.0
+_POLL_EVERY_S = 1.0
 #: A folder that is gone for so long was removed; before, it may be a network's hiccup.
 _GONE_AFTER_S = 3.0
 
@@ -29,11 +29,11 @@ class DiskMonitor:
         self._paths = paths
         self._lock_fd = lock_fd
         self._words = ""
-        self._next_look_at = 0.0
+        self._next_poll_at = 0.0
         self._gone_since: float | None = None
         self.is_gone = False  # the session's folder was removed
 
-    def look(self, now: float, trouble: str) -> str | None:
+    def poll(self, now: float, trouble: str) -> str | None:
         """Looks, once a second at most.
 
         Args:
@@ -46,9 +46,9 @@ class DiskMonitor:
         """
         # Trouble is news at once; that it is over is not: else each try to write would follow
         # the one before without a pause.
-        if now < self._next_look_at and (self._words or not trouble):
+        if now < self._next_poll_at and (self._words or not trouble):
             return None
-        self._next_look_at = now + _LOOK_EVERY_S
+        self._next_poll_at = now + _POLL_EVERY_S
         words = self._problem(now) or trouble
         if words == self._words or (words and self._words):
             return None

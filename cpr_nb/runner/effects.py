@@ -29,92 +29,92 @@ class Effects:
     """Starts what runs for the tasks, and knows them from their first intent to their end.
 
     Args:
-        asked: What was asked.
+        spec: What the session is to do.
         recorder: Writes down what happens.
         starter: Starts processes.
-        runs: Is told of what was started.
+        processes: Is told of what was started.
         clock: The loop's clock.
 
     Attributes:
-        flights: The tasks that are under way: task → what is kept of it.
+        task_runs: The tasks that are under way: task → what is kept of it.
         disk_trouble: Why a task's files could not be created.
     """
 
     def __init__(
         self,
-        asked: SessionSpec,
+        spec: SessionSpec,
         recorder: Recorder,
         starter: Starter,
-        runs: ProcessTable,
+        processes: ProcessTable,
         clock: AwakeClock,
     ) -> None:
-        self._asked = asked
+        self._spec = spec
         self._recorder = recorder
         self._starter = starter
-        self._runs = runs
+        self._processes = processes
         self._clock = clock
-        self.flights: dict[int, TaskRun] = {}
+        self.task_runs: dict[int, TaskRun] = {}
         self.disk_trouble = ""
 
     def start(self, start: messages.Start) -> messages.Event:
         """Starts an attempt; returns what came of it."""
         task, number, now = start.task, start.attempt, self._clock.now()
-        asked = self._asked.task(task)
-        flight = self.flights.setdefault(task, TaskRun(asked["id"], now))
-        conversation_id, words = start.conversation_id, ""
+        task_spec = self._spec.task(task)
+        task_run = self.task_runs.setdefault(task, TaskRun(task_spec["id"], now))
+        conversation_id, prompt = start.conversation_id, ""
         if start.resume:
-            if self._starter.has_conversation(flight.task_id, conversation_id):
-                words = resume_prompt(start.resume)
+            if self._starter.has_conversation(task_run.task_id, conversation_id):
+                prompt = resume_prompt(start.resume)
             else:
                 conversation_id = new_uuid()
-        flight.begin(number, conversation_id)
-        self._recorder.intent(flight.task_id, number, conversation_id)
+        task_run.begin(number, conversation_id)
+        self._recorder.intent(task_run.task_id, number, conversation_id)
         if self._recorder.trouble:  # a crash could not tell that it began
             self.disk_trouble = self._recorder.trouble
             return messages.Postponed(now, task)
         try:
             attempt = self._starter.start(
-                task, asked, number, conversation_id, words, flight.checkout
+                task, task_spec, number, conversation_id, prompt, task_run.worktree
             )
         except OSError as error:
             if error.errno in DISK_ERRORS:
                 self.disk_trouble = error.strerror or str(error)
                 return messages.Postponed(now, task)
             exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
-            flight.end(now, exit_, None, {})
+            task_run.end(now, exit_, None, {})
             return messages.Ended(now, task, exit_)
-        self._runs.start(attempt)
-        flight.started_s = time.time()
-        self._recorder.started(task, flight, attempt.pid)
+        self._processes.start(attempt)
+        task_run.started_s = time.time()
+        self._recorder.started(task, task_run, attempt.pid)
         return messages.Started(now, task, conversation_id)
 
-    def beside(self, kind: str, task: int) -> messages.Event | None:
+    def start_side(self, kind: str, task: int) -> messages.Event | None:
         """Starts what runs for a task beside its agent: a check, the care for its checkout."""
-        now, asked = self._clock.now(), self._asked.task(task)
-        flight = self.flights.setdefault(task, TaskRun(asked["id"], now))
+        now, task_spec = self._clock.now(), self._spec.task(task)
+        task_run = self.task_runs.setdefault(task, TaskRun(task_spec["id"], now))
         try:
             if kind == "check":
-                run = self._starter.start_check(task, asked, flight.number, flight.checkout)
+                run = self._starter.start_check(task, task_spec, task_run.number, task_run.worktree)
             else:
-                run = self._starter.start_helper(kind, task, asked, flight.number)
+                run = self._starter.start_helper(kind, task, task_spec, task_run.number)
         except OSError as error:
-            words = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
-            return self.side_event(kind, task, {"ok": False, "error": words})
+            prompt = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
+            return self.side_event(kind, task, {"ok": False, "error": prompt})
         self._recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.pid)
-        self._runs.add(run)
+        self._processes.add(run)
         return None
 
     def side_event(self, kind: str, task: int, answer: dict[str, Any]) -> messages.Event:
         """What the end of something beside the agent means."""
-        now, flight = self._clock.now(), self.flights[task]
+        now, task_run = self._clock.now(), self.task_runs[task]
         if kind == "check":
             return messages.Checked(now, task, answer["error"])
         if kind == "harvest":
-            flight.extra |= harvest_fields(answer)
+            task_run.extra |= harvest_fields(answer)
             return messages.Harvested(now, task)
         if answer["ok"]:
-            flight.checkout = answer
-            self._recorder.journal("prepared", task_id=flight.task_id, checkout=answer)
+            task_run.worktree = answer
+            self._recorder.journal("prepared", task_id=task_run.task_id, checkout=answer)
             return messages.Prepared(now, task, None, exists=True)
         reason = "setup_failed" if answer.get("reason") == "setup_failed" else "worktree"
         outcome = Outcome(states.FAILED, reason, one_line(str(answer.get("error"))))
@@ -123,7 +123,7 @@ class Effects:
 
     def finish(self, finish: messages.Finish) -> None:
         """Records how a task ended."""
-        flight = self.flights.pop(finish.task, None)
-        if flight is None:  # it never started
-            flight = TaskRun(self._asked.task(finish.task)["id"], 0.0)
-        self._recorder.ended(finish.task, flight, finish.outcome)
+        task_run = self.task_runs.pop(finish.task, None)
+        if task_run is None:  # it never started
+            task_run = TaskRun(self._spec.task(finish.task)["id"], 0.0)
+        self._recorder.ended(finish.task, task_run, finish.outcome)

@@ -30,7 +30,7 @@ class GitQuestion:
         finally:
             os.close(null)
 
-    def answer(self, status: int) -> dict[str, str]:
+    def reply(self, status: int) -> dict[str, str]:
         """What it answered, now that it has ended with this wait status."""
         self.pid = 0
         os.lseek(self._fd, 0, os.SEEK_SET)
@@ -45,7 +45,7 @@ class GitQuestion:
         for _ in range(200):
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
-                return self.answer(status)
+                return self.reply(status)
             time.sleep(0.01)
         process.signal_process(self.pid, signal.SIGKILL)
-        return self.answer(os.waitpid(self.pid, 0)[1])
+        return self.reply(os.waitpid(self.pid, 0)[1])

@@ -67,14 +67,14 @@ class Governor:
 
     def may_start(self, at: float, n_active: int) -> bool:
         """Whether a task may start now."""
-        if self.paused or self.disk or n_active >= self.room:
+        if self.paused or self.disk or n_active >= self.capacity:
             return False
         if self.limit is not None:
             return self._may_probe
         return at >= (self.next_start_at or at)
 
     @property
-    def room(self) -> float:
+    def capacity(self) -> float:
         """How many may run at once now."""
         limit = self.max_parallel or float("inf")
         return limit if self._window is None else min(limit, int(self._window))

@@ -37,7 +37,7 @@ class TaskHistory:
         rested: How that attempt ended, if another one was to follow.
         n_free: How many attempts don't count.
         figures: What the earlier attempts cost.
-        checkout: Its own checkout, if it has one.
+        worktree: Its own worktree, if it has one.
         harvest: How it ended, if only its checkout was still to be harvested.
     """
 
@@ -45,7 +45,6 @@ class TaskHistory:
         "attempt",
         "began_at",
         "cause",
-        "checkout",
         "conversation_id",
         "ended",
         "figures",
@@ -54,6 +53,7 @@ class TaskHistory:
         "pid",
         "rested",
         "started_at",
+        "worktree",
     )
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class TaskHistory:
         self.rested: Outcome | None = None
         self.n_free = 0
         self.figures: dict[str, Any] = {}
-        self.checkout: dict[str, Any] = {}
+        self.worktree: dict[str, Any] = {}
         self.harvest: Outcome | None = None
 
 
@@ -91,18 +91,18 @@ class History:
         self.n_runners = 0
         self.started_at: str | None = None
 
-    def take(self, line: dict[str, Any]) -> None:
+    def feed(self, line: dict[str, Any]) -> None:
         """Takes one line of the journal."""
         event, task_id = line.get("event"), line.get("task_id")
         if event == "runner_started":
             self.n_runners += 1
             self.started_at = self.started_at or text_or_none(line.get("at"))
         elif event == "request":
-            self._take_request(line)
-        elif isinstance(event, str) and isinstance(task_id, str) and event in _TAKERS:
-            _TAKERS[event](self.tasks.setdefault(task_id, TaskHistory()), line)
+            self._feed_request(line)
+        elif isinstance(event, str) and isinstance(task_id, str) and event in _FEEDERS:
+            _FEEDERS[event](self.tasks.setdefault(task_id, TaskHistory()), line)
 
-    def _take_request(self, line: dict[str, Any]) -> None:
+    def _feed_request(self, line: dict[str, Any]) -> None:
         name = line.get("name")
         if isinstance(name, str) and name.startswith(layout.CANCEL):
             self.cancels.append(name)
@@ -125,13 +125,13 @@ def _started(task: TaskHistory, line: dict[str, Any]) -> None:
 
 
 def _prepared(task: TaskHistory, line: dict[str, Any]) -> None:
-    checkout = line.get("checkout")
-    task.checkout = checkout if isinstance(checkout, dict) else {}
+    worktree = line.get("checkout")
+    task.worktree = worktree if isinstance(worktree, dict) else {}
 
 
 def _harvest(task: TaskHistory, line: dict[str, Any]) -> None:
     outcome, reason = line.get("outcome"), line.get("reason")
-    if outcome in states.OUTCOMES and reason in states.REASONS and task.checkout:
+    if outcome in states.OUTCOMES and reason in states.REASONS and task.worktree:
         task.harvest = Outcome(outcome, reason, text_or_none(line.get("error")) or "")
 
 
@@ -145,7 +145,7 @@ def _attempt_ended(task: TaskHistory, line: dict[str, Any]) -> None:
     if outcome in states.OUTCOMES and reason in states.REASONS:
         task.rested = Outcome(outcome, reason, text_or_none(line.get("error")) or "")
         task.n_free += line.get("counted") is False
-        task.figures = record.add_figures(task.figures, _known_figures(line))
+        task.figures = record.add_figures(task.figures, _summed_figures(line))
 
 
 def _task_ended(task: TaskHistory, line: dict[str, Any]) -> None:
@@ -154,7 +154,7 @@ def _task_ended(task: TaskHistory, line: dict[str, Any]) -> None:
         task.ended = {**fields, **record.safe_figures(fields)}
 
 
-_TAKERS = {
+_FEEDERS = {
     "intent": _intent,
     "started": _started,
     "stop": _stop,
@@ -165,7 +165,7 @@ _TAKERS = {
 }
 
 
-def _known_figures(line: dict[str, Any]) -> dict[str, Any]:
+def _summed_figures(line: dict[str, Any]) -> dict[str, Any]:
     return {name: line[name] for name in record.SUMMED if number(line.get(name)) is not None}
 
 
@@ -180,7 +180,7 @@ def read_history(paths: SessionPaths) -> History:
     """
     history = History()
     for line in _json_lines(paths.journal):
-        history.take(line)
+        history.feed(line)
     for fields in _status_tasks(paths.status):
         task_id = text_or_none(fields.get("transaction_id"))
         if task_id is None:
@@ -190,11 +190,11 @@ def read_history(paths: SessionPaths) -> History:
             task = _from_status(fields)
             if task is not None:
                 history.tasks[task_id] = task
-    _find_streams(paths, history)
+    _add_streams(paths, history)
     return history
 
 
-def _find_streams(paths: SessionPaths, history: History) -> None:
+def _add_streams(paths: SessionPaths, history: History) -> None:
     """Takes the attempts of which nothing but a stream tells that they began."""
     try:
         names = os.listdir(paths.root)

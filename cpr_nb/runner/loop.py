@@ -7,7 +7,7 @@ from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
-from cpr_nb.runner import messages, process, task_state
+from cpr_nb.runner import messages, process, transitions
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.clock import AwakeClock
 from cpr_nb.runner.effects import Effects
@@ -15,13 +15,14 @@ from cpr_nb.runner.gitinfo import GitQuestion
 from cpr_nb.runner.process_table import ProcessTable
 from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.task_run import TaskRun
-from cpr_nb.runner.task_table import GRACE_S
+from cpr_nb.runner.task_steps import GRACE_S
 from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.runner.wakeup import Wakeup
 from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from cpr_nb.model.events import RunFacts
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
 
-# How often the folder of requests is looked at. A request is a person's click.
+# How often the folder of requests is read. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
-# How often the streams of running tasks are read: so late we hear that the API refuses.
-_LOOK_EVERY_S = 0.25
+# How often the streams of running tasks are read: that late we notice that the API refuses.
+_POLL_EVERY_S = 0.25
 _IDENTIFY_AFTER_S = 0.02
-# How often what ended tasks left behind is swept up: one look serves all that ended since.
+# How often what ended tasks left behind is swept up: one sweep serves all that ended since.
 _SWEEP_EVERY_S = 1.0
 
 
@@ -49,151 +50,168 @@ class Loop:
 
     Args:
         paths: The session's paths.
-        asked: What was asked.
+        spec: What the session is to do.
         recorder: Writes down what happens.
         starter: Starts attempts.
         history: What earlier runners wrote.
         recovery: What became of the tasks that they had begun.
-        schedule: The state machine, which knows of that already.
-        room: Watches the disk and our lock.
-        settle: Only carry out the requests that wait, then leave: nothing is started.
+        schedule: The state machine, with those tasks restored.
+        disk: Watches the disk and our lock.
+        settle: Only carry out the requests that wait, then leave; start nothing.
     """
 
     def __init__(
         self,
         paths: SessionPaths,
-        asked: SessionSpec,
+        spec: SessionSpec,
         recorder: Recorder,
         starter: Starter,
         history: History,
         recovery: Recovery,
         schedule: Schedule,
-        room: DiskMonitor,
+        disk: DiskMonitor,
         *,
         settle: bool = False,
     ) -> None:
-        self._asked = asked
+        self._spec = spec
         self._recorder = recorder
         self._starter = starter
         self._history = history
         self._recovery = recovery
         self._schedule = schedule
-        self._room = room
+        self._disk = disk
         self._settle = settle
         self._clock = AwakeClock()
         self._wakeup = Wakeup()
-        self._runs = ProcessTable(self._wakeup)
-        self._orders = RequestInbox(paths, asked, recorder)
-        self._hands = Effects(asked, recorder, starter, self._runs, self._clock)
-        self._flights = self._hands.flights
+        self._processes = ProcessTable(self._wakeup)
+        self._inbox = RequestInbox(paths, spec, recorder)
+        self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
+        self._task_runs = self._effects.task_runs
         self._git: GitQuestion | None = None
         self._leftovers: list[str] = []
         self._probe_at_s: float | None = None  # seconds since the epoch
-        self._next_sweep_at = self._next_requests_at = self._next_look_at = 0.0
+        self._next_sweep_at = self._next_requests_at = self._next_poll_at = 0.0
         self._more_to_reap = False
         self._leaving = False
         self._done = False
+        self._performers: dict[type, Callable[[Any], messages.Event | None]] = {
+            messages.Start: self._effects.start,
+            messages.Prepare: self._start_side,
+            messages.Check: self._start_side,
+            messages.Harvest: self._harvest,
+            messages.Rest: self._rest,
+            messages.Finish: self._effects.finish,
+            messages.Terminate: self._terminate,
+            messages.Kill: self._kill,
+            messages.Abandon: self._abandon,
+            messages.PollOutput: self._poll_output,
+            messages.ReportState: self._report_state,
+            messages.End: self._end,
+        }
 
     def run(self) -> None:
-        """Runs until every task has ended, or this runner is told to leave."""
-        self._take_up()
+        """Runs until every task has ended, or somebody stops this runner."""
+        self._restore()
         self._read_requests(self._clock.turn())
         if self._settle:
             self._handle(messages.Pause(self._clock.now()))
         self._handle(messages.Tick(self._clock.now()))
         if not self._settle:
-            self._git = GitQuestion(self._asked.head["cwd"])
+            self._git = GitQuestion(self._spec.session["cwd"])
         while not self._done and not self._may_leave():
             self._recorder.flush(self._clock.now())
             ready = self._wakeup.wait(self._timeout_ms())
             now = self._clock.turn()
             self._reap()
-            for attempt in self._runs.reap_adopted(ready, poll=now >= self._next_requests_at):
-                self._take_end(attempt, None, {}, interrupted=self._leaving)
-            self._runs.identify(self._recorder.journal)
-            self._listen(now)
+            for attempt in self._processes.reap_adopted(ready, poll=now >= self._next_requests_at):
+                self._handle_end(attempt, None, {}, interrupted=self._leaving)
+            self._processes.identify(self._recorder.journal)
+            self._poll_streams(now)
             self._read_requests(now)
-            self._mind_the_room(now)
+            self._check_disk(now)
             if self._wakeup.n_stops and not self._leaving:
                 self._leave(now)
             self._handle(messages.Tick(now))
             self._sweep(now)
 
     def abort(self, error: str) -> None:
-        """The runner can't go on: ends what runs and says why."""
-        for run in self._runs:
+        """Ends what runs, and records why the runner failed."""
+        for run in self._processes:
             run.kill_tree()
-        for task in range(self._asked.n_tasks):
-            phase = self._schedule.phase(task)
-            if phase != task_state.ENDED:
-                began = phase != task_state.PENDING
+        for task in range(self._spec.n_tasks):
+            state = self._schedule.state(task)
+            if state != transitions.ENDED:
+                began = state != transitions.PENDING
                 outcome = states.FAILED if began else states.SKIPPED
                 end = Outcome(outcome, "unknown", f"the runner failed: {error}")
                 try:
-                    self._hands.finish(messages.Finish(task, end))
+                    self._effects.finish(messages.Finish(task, end))
                 except (OSError, ValueError):
                     continue  # what made us fail may be in the way of this too
         self._recorder.end(states.ERROR, error)
 
-    # -- beginning and leaving --------------------------------------------------------------
+    # -- restoring and leaving --------------------------------------------------------------
 
-    def _take_up(self) -> None:
-        """Adopts the agents that still run, and hears of the end of those that don't."""
+    def _restore(self) -> None:
+        """Adopts the agents that still run, and handles the end of those that don't."""
         recovery, now = self._recovery, self._clock.now()
         for task, elapsed_s in recovery.elapsed_s.items():
-            task_id = self._asked.task(task)["id"]
-            self._flights[task] = TaskRun(task_id, now - elapsed_s)
-            self._flights[task].checkout = self._history.tasks[task_id].checkout
+            task_id = self._spec.task(task)["id"]
+            self._task_runs[task] = TaskRun(task_id, now - elapsed_s)
+            self._task_runs[task].worktree = self._history.tasks[task_id].worktree
         for task, attempt in recovery.attempts.items():
-            flight = self._flights[task]
-            flight.begin(attempt.number, recovery.conversation_id(task))
-            flight.started_s = recovery.started_s.get(task)
-            if recovery.past[task].to_harvest:
-                flight.end(now, *attempt.collect(None), {})
-                self._hands.beside("harvest", task)
+            task_run = self._task_runs[task]
+            task_run.begin(attempt.number, recovery.conversation_id(task))
+            task_run.started_s = recovery.started_s.get(task)
+            if recovery.restored[task].to_harvest:
+                task_run.end(now, *attempt.collect(None), {})
+                self._effects.start_side("harvest", task)
                 continue
             if task in recovery.alive:
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
-                self._runs.adopt(attempt)
+                self._processes.adopt(attempt)
             else:
-                self._runs.by_task[task] = attempt
+                self._processes.by_task[task] = attempt
             self._handle(messages.Started(now, task))
             if task not in recovery.alive:
-                del self._runs.by_task[task]
-                self._take_end(attempt, None, {}, interrupted=True)
-        for event in self._orders.again(self._history.cancels, now):
+                del self._processes.by_task[task]
+                self._handle_end(attempt, None, {}, interrupted=True)
+        for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)
 
     def _leave(self, now: float) -> None:
-        """Somebody ends us (logout, Slurm, systemd): our agents end, and may be resumed."""
+        """Somebody stops us (logout, Slurm, systemd): our agents end, and can be resumed."""
         self._leaving = True
         self._leave_by = now + GRACE_S
         self._recorder.journal("runner_stopping", signal=self._wakeup.stop_signal)
         self._handle(messages.Pause(now))
-        for run in self._runs:
-            run.stopped = True
+        for run in self._processes:
+            run.terminated = True
             run.terminate()
 
     def _may_leave(self) -> bool:
         """Whether nothing is left to do for a runner that does not stay to the end."""
-        if self._settle:
-            busy = any(run.stopped or not isinstance(run, Attempt) for run in self._runs)
-            if busy or self._recorder.trouble:
-                return False
-        elif self._leaving:
-            in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
-            if len(self._runs) and in_time:
-                return False
-            for run in self._runs:
-                run.kill_tree()
-        elif self._room.is_gone:  # nobody could read what comes: nothing more is to be spent
-            for run in self._runs:
-                run.kill_tree()
-            return True
-        else:
+        if not (self._settle or self._leaving):
+            return self._disk.is_gone and self._kill_all()  # nobody could read what comes
+        if not (self._is_settled() if self._settle else self._have_agents_ended()):
             return False
         process.sweep(self._leftovers)
         self._recorder.leave(self._wakeup.stop_signal)
+        return True
+
+    def _is_settled(self) -> bool:
+        """Whether everything that was requested is done and recorded."""
+        busy = any(run.terminated or not isinstance(run, Attempt) for run in self._processes)
+        return not (busy or self._recorder.trouble)
+
+    def _have_agents_ended(self) -> bool:
+        """Whether no agent runs any more; those that take too long are killed."""
+        in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
+        return not (len(self._processes) and in_time) and self._kill_all()
+
+    def _kill_all(self) -> bool:
+        for run in self._processes:
+            run.kill_tree()
         return True
 
     # -- time -------------------------------------------------------------------------------
@@ -203,7 +221,7 @@ class Loop:
             return 0
         now = self._clock.now()
         waits = [self._next_requests_at - now]
-        if self._runs.unidentified:
+        if self._processes.unidentified:
             waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
         if flush_s is not None:
@@ -223,22 +241,22 @@ class Loop:
                     events.append(follow_up)
 
     def _reap(self) -> None:
-        """Takes the children that have ended; not for ever, for each end starts another child."""
+        """Handles the children that have ended, for a while: each end starts another child."""
         self._more_to_reap = False
         while not self._more_to_reap:
-            found = self._runs.reap()
-            if found is None:
+            ended = self._processes.reap()
+            if ended is None:
                 return
-            pid, run, status, peak_rss_bytes = found
+            pid, run, status, peak_rss_bytes = ended
             if isinstance(run, Attempt):
-                self._take_end(run, status, {"peak_rss_bytes": peak_rss_bytes})
+                self._handle_end(run, status, {"peak_rss_bytes": peak_rss_bytes})
             elif run is not None:
-                self._take_side(run, status)
+                self._handle_side_end(run, status)
             elif self._git is not None and pid == self._git.pid:
-                self._recorder.write_runner(**self._git.answer(status))
+                self._recorder.write_runner(**self._git.reply(status))
             self._more_to_reap = self._clock.now() >= self._next_requests_at
 
-    def _take_end(
+    def _handle_end(
         self,
         attempt: Attempt,
         status: int | None,
@@ -247,40 +265,40 @@ class Loop:
         interrupted: bool = False,
     ) -> None:
         now, task = self._clock.now(), attempt.task
-        if attempt.stopped or status is None:
+        if attempt.terminated or status is None:
             attempt.kill_tree()
         else:
             self._leftovers.append(attempt.token)
         exit_, facts = attempt.collect(status)
         if facts.result is None and facts.answered:
-            self._ask_transcript(self._flights[task], facts)
+            self._count_transcript_tokens(self._task_runs[task], facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
-        self._flights[task].end(now, exit_, facts, extra)
+        self._task_runs[task].end(now, exit_, facts, extra)
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
         event.interrupted = interrupted or self._leaving
         self._handle(event)
 
-    def _ask_transcript(self, flight: TaskRun, facts: RunFacts) -> None:
-        """The tokens of a run that was killed: its transcript knows them to the end."""
-        path = self._starter.transcript(flight.task_id, flight.conversation_id)
-        if path is not None and flight.started_s is not None:
-            facts.tokens = tokens_since(path, utc_iso(flight.started_s)) or facts.tokens
+    def _count_transcript_tokens(self, task_run: TaskRun, facts: RunFacts) -> None:
+        """Counts the tokens of an attempt that was killed: its transcript has them to the end."""
+        path = self._starter.transcript(task_run.task_id, task_run.conversation_id)
+        if path is not None and task_run.started_s is not None:
+            facts.tokens = tokens_since(path, utc_iso(task_run.started_s)) or facts.tokens
 
-    def _take_side(self, run: SideRun, status: int) -> None:
+    def _handle_side_end(self, run: SideRun, status: int) -> None:
         run.kill_tree()
-        answer = {"error": run.error(status)} if run.kind == "check" else run.answer()
-        if not self._leaving:  # else it is done again by the runner that comes after us
-            self._handle(self._hands.side_event(run.kind, run.task, answer))
+        answer = {"error": run.error(status)} if run.kind == "check" else run.reply()
+        if not self._leaving:  # else the runner that comes after us does it again
+            self._handle(self._effects.side_event(run.kind, run.task, answer))
 
-    def _listen(self, now: float) -> None:
-        """Reads along in the streams of the running tasks."""
-        if now < self._next_look_at:
+    def _poll_streams(self, now: float) -> None:
+        """Reads what is new in the streams of the running tasks."""
+        if now < self._next_poll_at:
             return
-        self._next_look_at = now + _LOOK_EVERY_S
-        for run in self._runs:
+        self._next_poll_at = now + _POLL_EVERY_S
+        for run in self._processes:
             if isinstance(run, Attempt):
-                news = run.stream.look(now)
+                news = run.stream.poll(now)
                 if news.answered:
                     self._handle(messages.Responded(now, run.task))
                 elif news.refused_s is not None:
@@ -288,12 +306,12 @@ class Loop:
                 if news.limit is not None:  # later than the answer, if there was one
                     self._handle(messages.Limited(now, run.task, news.limit))
 
-    def _mind_the_room(self, now: float) -> None:
+    def _check_disk(self, now: float) -> None:
         if self._probe_at_s is not None and time.time() >= self._probe_at_s:
             self._probe_at_s = None
             self._handle(messages.Probe(now))
-        change = self._room.look(now, self._recorder.trouble or self._hands.disk_trouble)
-        self._hands.disk_trouble = ""
+        change = self._disk.poll(now, self._recorder.trouble or self._effects.disk_trouble)
+        self._effects.disk_trouble = ""
         if change is not None:
             self._handle(messages.DiskFull(now, change) if change else messages.DiskFree(now))
 
@@ -302,46 +320,50 @@ class Loop:
             return
         self._next_requests_at = now + _REQUESTS_EVERY_S
         self._recorder.check_files()
-        for event in self._orders.take(now):
+        for event in self._inbox.drain(now):
             self._handle(event)
 
     # -- what to do -------------------------------------------------------------------------
 
     def _perform(self, instruction: messages.Instruction) -> messages.Event | None:
-        if isinstance(instruction, messages.Start):
-            return self._hands.start(instruction)
-        if isinstance(instruction, messages.Finish):
-            self._hands.finish(instruction)
-        elif isinstance(instruction, messages.Harvest):
-            self._recorder.harvest(instruction, self._flights[instruction.task])
-            return None if self._leaving else self._hands.beside("harvest", instruction.task)
-        elif isinstance(instruction, messages.Check | messages.Prepare):
-            kind = "check" if isinstance(instruction, messages.Check) else "prepare"
-            return None if self._leaving else self._hands.beside(kind, instruction.task)
-        elif isinstance(instruction, messages.Rest):
-            self._recorder.resting(instruction, self._flights[instruction.task])
-        elif isinstance(instruction, messages.Stop):
-            run = self._runs.by_task[instruction.task]
-            run.stopped = True
-            self._recorder.journal("stop", task_id=run.task_id, cause=instruction.cause)
-            run.terminate()
-        elif isinstance(instruction, messages.Kill):
-            self._runs.by_task[instruction.task].kill_tree()
-        elif isinstance(instruction, messages.PollOutput):
-            return self._listen_to(instruction.task)
-        elif isinstance(instruction, messages.ReportState):
-            self._probe_at_s = instruction.until_s
-            self._recorder.tell(instruction)
-        elif isinstance(instruction, messages.End):
-            self._end(instruction.state)
-        return None
+        return self._performers[type(instruction)](instruction)
 
-    def _listen_to(self, task: int) -> messages.Event | None:
-        run, now = self._runs.by_task[task], self._clock.now()
+    def _start_side(self, instruction: messages.Instruction) -> messages.Event | None:
+        if self._leaving:
+            return None  # the runner that comes after us does it
+        kind = type(instruction).__name__.lower()
+        return self._effects.start_side(kind, instruction.task)
+
+    def _harvest(self, harvest: messages.Harvest) -> messages.Event | None:
+        self._recorder.harvest(harvest, self._task_runs[harvest.task])
+        return self._start_side(harvest)
+
+    def _rest(self, rest: messages.Rest) -> None:
+        self._recorder.resting(rest, self._task_runs[rest.task])
+
+    def _terminate(self, terminate: messages.Terminate) -> None:
+        run = self._processes.by_task[terminate.task]
+        run.terminated = True
+        self._recorder.journal("stop", task_id=run.task_id, cause=terminate.cause)
+        run.terminate()
+
+    def _kill(self, kill: messages.Kill) -> None:
+        self._processes.by_task[kill.task].kill_tree()
+
+    def _abandon(self, abandon: messages.Abandon) -> None:
+        self._processes.abandon(abandon.task)
+
+    def _poll_output(self, poll: messages.PollOutput) -> messages.Event | None:
+        run, now = self._processes.by_task[poll.task], self._clock.now()
         if not isinstance(run, Attempt):
             return None
-        run.stream.look(now)
-        return messages.OutputPolled(now, task, run.stream.last_output_at, run.stream.busy_until)
+        stream = run.stream
+        stream.poll(now)
+        return messages.OutputPolled(now, poll.task, stream.last_output_at, stream.busy_until)
+
+    def _report_state(self, report: messages.ReportState) -> None:
+        self._probe_at_s = report.until_s
+        self._recorder.report_state(report)
 
     def _sweep(self, now: float) -> None:
         if self._leftovers and now >= self._next_sweep_at:
@@ -349,14 +371,14 @@ class Loop:
             process.sweep(self._leftovers)
             self._leftovers.clear()
 
-    def _end(self, state: str) -> None:
+    def _end(self, end: messages.End) -> None:
         process.sweep(self._leftovers)
         self._leftovers.clear()
         if self._git is not None and self._git.pid:
             self._recorder.write_runner(**self._git.wait())
-        self._recorder.end(state)
-        while self._recorder.trouble and not self._room.is_gone:
+        self._recorder.end(end.state)
+        while self._recorder.trouble and not self._disk.is_gone:
             self._wakeup.wait(1000.0)
-            self._room.look(self._clock.turn(), self._recorder.trouble)
+            self._disk.poll(self._clock.turn(), self._recorder.trouble)
             self._recorder.settle()
         self._done = True

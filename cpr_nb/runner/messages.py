@@ -1,7 +1,7 @@
-"""What the state machine is told, and what it tells to do: plain data.
+"""The events that the state machine handles, and the instructions that it returns: plain data.
 
-Events happened to a task (its number, from 0); instructions are performed by whoever drives
-the machine, in the order in which they come.
+An event happened to a task (its number, from 0) or to the session. Whoever drives the machine
+performs its instructions in order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.limits import Limit
     from cpr_nb.model.outcome import Exit, Outcome
 
-#: What a further attempt says to a conversation that exists already.
+#: What a further attempt says to an existing conversation.
 CONTINUE = "go_on"
 ASK_FOR_STRUCTURE = "ask_for_structure"
 
@@ -30,7 +30,7 @@ class Event:
 
 
 class Tick(Event):
-    """Time went by; the first one begins the work."""
+    """Time passed; the first one begins the work."""
 
     __slots__ = ()
 
@@ -39,8 +39,8 @@ class Started(Event):
     """A task's process runs.
 
     Args:
-        conversation_id: Its conversation, if it is not the one that `Start` named: that one
-            did not exist.
+        conversation_id: Its conversation, if it is not the one that `Start` named because that
+            one did not exist.
     """
 
     __slots__ = ("conversation_id",)
@@ -56,9 +56,9 @@ class Ended(Event):
     Args:
         exit_: What is known about the end; its ``cause`` is filled in by the machine.
         cost_usd: What the attempt cost, or None when unknown.
-        limit: The limit that it ran into, if its stream tells of one.
-        interrupted: Whether it ended while nobody looked after it (no runner, or one that
-            was told to stop): that is not its failure.
+        limit: The limit that it ran into, if its stream shows one.
+        interrupted: Whether it ended without a runner, or while the runner was leaving: that
+            is not its failure.
     """
 
     __slots__ = ("cost_usd", "exit", "interrupted", "limit")
@@ -81,9 +81,9 @@ class Ended(Event):
 
 
 class Postponed(Event):
-    """A task could not be started for want of room on the disk; it is not its fault.
+    """A task could not start because the disk is full; that is not its failure.
 
-    Nothing starts any more until `DiskFree` is told.
+    Nothing starts until `DiskFree`.
     """
 
     __slots__ = ()
@@ -94,8 +94,8 @@ class OutputPolled(Event):
 
     Args:
         last_output_at: When the task wrote last; None if it has not written anything yet.
-        busy_until: Until when its quiet is explained: a tool that runs (for ever), the CLI's
-            own wait before it asks the API again. 0 if nothing explains it.
+        busy_until: Until when its silence is explained: for ever while a tool runs, or until
+            the CLI retries the API by itself. 0 if nothing explains it.
     """
 
     __slots__ = ("busy_until", "last_output_at")
@@ -115,7 +115,7 @@ class Responded(Event):
 
 
 class Throttled(Event):
-    """The API refused a task for now (429, 529); its CLI asks again by itself.
+    """The API refused a task for now (429, 529); its CLI retries by itself.
 
     Args:
         delay_s: How long the CLI waits before that.
@@ -129,7 +129,7 @@ class Throttled(Event):
 
 
 class Limited(Event):
-    """A running task ran into a limit that concerns all of them."""
+    """A running task ran into a limit that concerns all tasks."""
 
     __slots__ = ("limit",)
 
@@ -153,11 +153,11 @@ class Checked(Event):
 
 
 class Prepared(Event):
-    """A task's own checkout is ready, or could not be made.
+    """A task's worktree is ready, or could not be made.
 
     Args:
         outcome: How the task ends because of that; None if it is ready.
-        exists: Whether there is a checkout, which is to be harvested.
+        exists: Whether there is a worktree, which is to be harvested.
     """
 
     __slots__ = ("exists", "outcome")
@@ -169,25 +169,25 @@ class Prepared(Event):
 
 
 class Harvested(Event):
-    """What a task left in its checkout is safe, and the checkout gone (or kept)."""
+    """What a task left in its worktree is safe, and the worktree is removed (or kept)."""
 
     __slots__ = ()
 
 
 class Cancel(Event):
-    """Somebody asked to cancel one task, or all of them (task -1)."""
+    """Somebody cancelled one task, or all of them (task -1)."""
 
     __slots__ = ()
 
 
 class Pause(Event):
-    """Somebody asked to start nothing more; what runs goes on."""
+    """Somebody paused the session: nothing starts, and what runs continues."""
 
     __slots__ = ()
 
 
 class Resume(Event):
-    """Somebody asked to go on: out of a pause, or to look again whether a limit still holds."""
+    """Somebody resumed the session: after a pause, or to try whether a limit still holds."""
 
     __slots__ = ()
 
@@ -203,19 +203,19 @@ class SetParallel(Event):
 
 
 class Probe(Event):
-    """The time until which the session was to wait has come: one task may try."""
+    """The moment until which the session was to wait has come: one task may try."""
 
     __slots__ = ()
 
 
 class DiskFull(Event):
-    """Nothing can be written; why is in ``words``."""
+    """Nothing can be written, for this reason."""
 
-    __slots__ = ("words",)
+    __slots__ = ("reason",)
 
-    def __init__(self, at: float, words: str) -> None:
+    def __init__(self, at: float, reason: str) -> None:
         super().__init__(at)
-        self.words = words
+        self.reason = reason
 
 
 class DiskFree(Event):
@@ -237,15 +237,15 @@ class Instruction:
 
 
 class Start(Instruction):
-    """Journal the intent, start the process, and tell by `Started` or `Ended`.
+    """Journal the intent and start the process; `Started`, `Postponed` or `Ended` follows.
 
     Args:
         task: The task.
         attempt: Which attempt it is, from 1.
         conversation_id: The conversation.
         resume: Empty for a conversation that does not exist yet, else what to say to it
-            (`CONTINUE`, `ASK_FOR_STRUCTURE`). If it turns out not to exist, the task's prompt
-            begins a new one.
+            (`CONTINUE`, `ASK_FOR_STRUCTURE`). If it does not exist, the task's prompt begins
+            a new one.
     """
 
     __slots__ = ("attempt", "conversation_id", "resume")
@@ -257,7 +257,7 @@ class Start(Instruction):
         self.resume = resume
 
 
-class Stop(Instruction):
+class Terminate(Instruction):
     """Ask the task's process to end (SIGTERM), for the reason ``cause``."""
 
     __slots__ = ("cause",)
@@ -273,14 +273,20 @@ class Kill(Instruction):
     __slots__ = ()
 
 
+class Abandon(Instruction):
+    """End and forget whatever runs for the task: the machine can't handle it any more."""
+
+    __slots__ = ()
+
+
 class PollOutput(Instruction):
-    """Look when the task wrote last; tell by `OutputPolled`."""
+    """Find out when the task wrote last; `OutputPolled` follows."""
 
     __slots__ = ()
 
 
 class Rest(Instruction):
-    """An attempt failed, and there will be another: record how, and that it waits.
+    """Record how an attempt ended, and that the task waits for another.
 
     Args:
         task: The task.
@@ -299,13 +305,13 @@ class Rest(Instruction):
 
 
 class Prepare(Instruction):
-    """Make the task's own checkout; tell by `Prepared`."""
+    """Make the task's worktree; `Prepared` follows."""
 
     __slots__ = ()
 
 
 class Harvest(Instruction):
-    """Save what the task left in its checkout; tell by `Harvested`.
+    """Save what the task left in its worktree; `Harvested` follows.
 
     Args:
         task: The task.
@@ -320,7 +326,7 @@ class Harvest(Instruction):
 
 
 class Check(Instruction):
-    """Run the user's own check of a task that succeeded; tell by `Checked`."""
+    """Run the user's own check of a task that succeeded; `Checked` follows."""
 
     __slots__ = ()
 
@@ -333,7 +339,7 @@ class ReportState(Instruction):
         reason: What it waits for: ``limit``, ``login``, ``disk``; else empty.
         notice: One line for a person; empty if there is nothing to say.
         until_s: The moment until which it waits, in seconds since the epoch, if that is
-            known; whoever drives the machine then tells `Probe`.
+            known; `Probe` is due then.
     """
 
     __slots__ = ("notice", "reason", "state", "until_s")

@@ -177,10 +177,10 @@ def sweep(tokens: Iterable[str]) -> int:
     Returns:
         How many processes were killed.
     """
-    wanted = {f"{TOKEN_VARIABLE}={token}".encode() for token in tokens}
+    markers = {f"{TOKEN_VARIABLE}={token}".encode() for token in tokens}
     killed: set[int] = set()
-    for _ in range(_SWEEPS if wanted else 0):
-        found = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, wanted)) is not None}
+    for _ in range(_SWEEPS if markers else 0):
+        found = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, markers)) is not None}
         if not found:
             break
         killed |= set(found)
@@ -188,13 +188,13 @@ def sweep(tokens: Iterable[str]) -> int:
     return len(killed)
 
 
-def _kill_if(pid: int, wanted: set[bytes]) -> int | None:
-    """Kills a process if it is one of the wanted, without mistaking another for it.
+def _kill_if(pid: int, markers: set[bytes]) -> int | None:
+    """Kills a process if it is one of the markers, without mistaking another for it.
 
     Returns:
         A descriptor of it (-1 where there is no such thing); None if it was not killed.
     """
-    if not wanted & _environment(pid):
+    if not markers & _environment(pid):
         return None
     if not hasattr(os, "pidfd_open"):
         signal_process(pid, signal.SIGKILL)
@@ -204,7 +204,7 @@ def _kill_if(pid: int, wanted: set[bytes]) -> int | None:
     except OSError:
         return None
     try:
-        if wanted & _environment(pid):  # again: the pid may have been reused
+        if markers & _environment(pid):  # again: the pid may have been reused
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             return pidfd
     except OSError:

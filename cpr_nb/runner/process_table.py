@@ -1,4 +1,4 @@
-"""The processes that run for a session just now: attempts, adopted attempts, checks, helpers."""
+"""The processes that run for a session: attempts, adopted attempts, checks, helpers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _RSS_UNIT = 1024 if process.LINUX else 1  # macOS counts bytes
 
 
 class ProcessTable:
-    """Knows them by pid and by task, and notices their end.
+    """Finds them by pid and by task, and notices their end.
 
     Args:
-        wakeup: Is told of the descriptors of adopted processes.
+        wakeup: Watches the descriptors of adopted processes.
     """
 
     def __init__(self, wakeup: Wakeup) -> None:
@@ -47,10 +47,10 @@ class ProcessTable:
         self.unidentified.append(attempt)
 
     def identify(self, journal: Callable[..., None]) -> None:
-        """Journals what tells a process from a later one with the same pid.
+        """Journals what distinguishes a process from a later one with the same pid.
 
-        Not at the start itself: the kernel lets nobody look at a process while it executes
-        its program, and to wait for that would be the dearest part of starting it.
+        Not when it starts: the kernel shows a process to nobody while it executes its program,
+        and waiting for that would be the most expensive part of starting it.
         """
         for attempt in self.unidentified:
             if attempt.pid in self._by_pid:
@@ -66,7 +66,7 @@ class ProcessTable:
             self._wakeup.watch(attempt.pidfd)
 
     def reap(self) -> tuple[int, Run | None, int, int] | None:
-        """Takes one child that has ended.
+        """Reaps one child that has ended.
 
         Returns:
             Its pid, what it was (None for a stranger), its wait status, its peak memory in
@@ -81,24 +81,38 @@ class ProcessTable:
         return pid, self._forget(pid), status, usage.ru_maxrss * _RSS_UNIT
 
     def reap_adopted(self, ready: set[int], *, poll: bool) -> list[Attempt]:
-        """Takes the adopted processes that have ended.
+        """Removes and returns the adopted processes that have ended.
 
         Args:
             ready: The descriptors that became readable.
-            poll: Look at those that have no descriptor.
+            poll: Whether to check those that have no descriptor.
         """
         gone = []
         for attempt in self._adopted:
             fd = -1 if attempt.pidfd is None else attempt.pidfd
             if fd in ready or (fd < 0 and poll and attempt.is_gone()):
-                if fd >= 0:
-                    self._wakeup.unwatch(fd)
-                    os.close(fd)
+                self._unwatch(attempt)
                 gone.append(attempt)
         for attempt in gone:
             self._adopted.remove(attempt)
             self._forget(attempt.pid)
         return gone
+
+    def abandon(self, task: int) -> None:
+        """Kills what runs for a task, if anything does, and forgets it: its end is no event."""
+        run = self.by_task.get(task)
+        if run is None:
+            return
+        if isinstance(run, Attempt) and run in self._adopted:
+            self._unwatch(run)
+            self._adopted.remove(run)
+        self._forget(run.pid)
+        run.kill_tree()
+
+    def _unwatch(self, attempt: Attempt) -> None:
+        if attempt.pidfd is not None and attempt.pidfd >= 0:
+            self._wakeup.unwatch(attempt.pidfd)
+            os.close(attempt.pidfd)
 
     def _forget(self, pid: int) -> Run | None:
         run = self._by_pid.pop(pid, None)

@@ -24,10 +24,10 @@ class Queue:
 
     Example:
         >>> queue = Queue(3, [7, 7, 7])
-        >>> queue.take(lambda task: True), queue.take(lambda task: True)
+        >>> queue.pop(lambda task: True), queue.pop(lambda task: True)
         (0, None)
         >>> queue.answered(0)
-        >>> queue.take(lambda task: True)
+        >>> queue.pop(lambda task: True)
         1
     """
 
@@ -53,22 +53,22 @@ class Queue:
         """A task has begun before: it starts only when it is put here, not in its turn too."""
         self._left_out.add(task)
 
-    def take(self, wanted: Callable[[int], bool], *, new: bool = False) -> int | None:
+    def pop(self, waits: Callable[[int], bool], *, new: bool = False) -> int | None:
         """Takes the next task.
 
         Args:
-            wanted: Says of a task whether it still waits to start.
+            waits: Says of a task whether it still waits to start.
             new: Whether one that has not been started yet goes before the others.
 
         Returns:
             The task, or None if none may start now.
         """
-        while (task := self._pop(new=new)) is not None:
-            if wanted(task) and not self._hold_back(task):
+        while (task := self._pop_candidate(new=new)) is not None:
+            if waits(task) and not self._hold_back(task):
                 return task
         return None
 
-    def _pop(self, *, new: bool) -> int | None:
+    def _pop_candidate(self, *, new: bool) -> int | None:
         if self._first and not (new and self._next < self._n_tasks):
             return self._first.popleft()
         while self._next < self._n_tasks:

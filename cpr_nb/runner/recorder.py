@@ -35,7 +35,7 @@ class Recorder:
 
     Args:
         paths: The session's paths.
-        asked: The head of session.json.
+        session: The head of session.json.
         bases: The unchanging fields of each task's status.
         runner: What runner.json says of this process.
         history: What earlier runners of the session wrote.
@@ -44,13 +44,13 @@ class Recorder:
     def __init__(
         self,
         paths: SessionPaths,
-        asked: dict[str, Any],
+        session: dict[str, Any],
         bases: Iterable[dict[str, Any]],
         runner: dict[str, Any],
         history: History,
     ) -> None:
         self._paths = paths
-        self._pen = JournalWriter(paths.journal)
+        self._writer = JournalWriter(paths.journal)
         self._status = StatusWriter(paths.status, {}, bases)
         self._n_tasks = self._status.n_tasks
         self._counts = dict.fromkeys(record.COUNTERS.values(), 0)
@@ -62,7 +62,7 @@ class Recorder:
         self._status_trouble = ""
         self._started_at = time.time()
         self.runner = runner
-        self.head = record.first_head(asked, self._n_tasks)
+        self.head = record.first_head(session, self._n_tasks)
         self.head["state"] = states.RUNNING
         self.head["started_at"] = history.started_at or utc_iso(self._started_at)
         if history.n_runners:
@@ -75,24 +75,24 @@ class Recorder:
 
     def journal(self, event: str, **fields: Any) -> None:
         """Appends a line to the journal."""
-        self._pen.journal(dump({"at": utc_iso(time.time()), "event": event, **fields}))
+        self._writer.journal(dump({"at": utc_iso(time.time()), "event": event, **fields}))
 
-    def write_runner(self, **found: Any) -> None:
+    def write_runner(self, **fields: Any) -> None:
         """Writes runner.json, with what was found out since."""
-        self.runner.update(found)
+        self.runner.update(fields)
         try:
             write_new(self._paths.runner, dump(self.runner) + b"\n")
         except OSError as error:
-            self._pen.failed(error)
+            self._writer.failed(error)
 
     @property
     def trouble(self) -> str:
         """Why nothing can be written just now; empty if all is well."""
-        return self._pen.trouble or self._status_trouble
+        return self._writer.trouble or self._status_trouble
 
     # -- what earlier runners did -----------------------------------------------------------
 
-    def take_up(self, task: int, past: TaskHistory) -> None:
+    def restore_task(self, task: int, past: TaskHistory) -> None:
         """Puts what is known of a task where an earlier runner left it."""
         if past.ended is not None:
             self._status.set_task(task, past.ended)
@@ -113,60 +113,60 @@ class Recorder:
         """An attempt is about to start."""
         self.journal("intent", task_id=task_id, attempt=attempt, conversation_id=conversation_id)
 
-    def started(self, task: int, flight: TaskRun, pid: int) -> None:
+    def started(self, task: int, task_run: TaskRun, pid: int) -> None:
         """An attempt's process runs."""
-        self.journal("started", task_id=flight.task_id, attempt=flight.number, pid=pid)
+        self.journal("started", task_id=task_run.task_id, attempt=task_run.number, pid=pid)
         # Of a further attempt: the task itself began with the first one.
         began_at = self._running.get(task, {}).get("started_at") or utc_iso(time.time())
-        fields = record.running_fields(flight.number, flight.conversation_id, began_at)
+        fields = record.running_fields(task_run.number, task_run.conversation_id, began_at)
         self._running[task] = fields
         self._status.set_task(task, fields)
         self._dirty = True
 
-    def ended(self, task: int, flight: TaskRun, outcome: Outcome) -> None:
+    def ended(self, task: int, task_run: TaskRun, outcome: Outcome) -> None:
         """A task ended: its answer, its journal line, its status."""
         running = self._running.pop(task, {})
-        answer = record.answer_text(outcome, flight.facts).encode("utf-8", "replace")
-        self._pen.answer(self._paths.answer(flight.task_id), answer)
+        answer = record.answer_text(outcome, task_run.facts).encode("utf-8", "replace")
+        self._writer.answer(self._paths.answer(task_run.task_id), answer)
         fields = record.ended_fields(
             running,
             outcome,
-            flight.exit,
-            flight.facts,
+            task_run.exit,
+            task_run.facts,
             ended_at=utc_iso(time.time()),
-            duration_s=flight.duration_s,
-            extra=flight.extra,
+            duration_s=task_run.duration_s,
+            extra=task_run.extra,
         )
         fields = record.add_figures(fields, self._carried.pop(task, {}))
-        self.journal("ended", task_id=flight.task_id, **fields)
+        self.journal("ended", task_id=task_run.task_id, **fields)
         self._status.set_task(task, fields)
         self._count(outcome.outcome, fields)
         self._dirty = True
 
-    def harvest(self, harvest: Harvest, flight: TaskRun) -> None:
+    def harvest(self, harvest: Harvest, task_run: TaskRun) -> None:
         """A task has ended, and what it left in its checkout is about to be saved."""
         outcome = harvest.outcome
         self.journal(
             "harvest",
-            task_id=flight.task_id,
+            task_id=task_run.task_id,
             outcome=outcome.outcome,
             reason=outcome.reason,
             error=outcome.error,
         )
 
-    def resting(self, rest: Rest, flight: TaskRun) -> None:
+    def resting(self, rest: Rest, task_run: TaskRun) -> None:
         """An attempt is over, and another one will start."""
-        task, outcome, exit_ = rest.task, rest.outcome, flight.exit
-        figures = record.facts_fields(flight.facts) if flight.facts else {}
+        task, outcome, exit_ = rest.task, rest.outcome, task_run.exit
+        figures = record.facts_fields(task_run.facts) if task_run.facts else {}
         self.journal(
             "attempt_ended",
-            task_id=flight.task_id,
+            task_id=task_run.task_id,
             outcome=outcome.outcome,
             reason=outcome.reason,
             error=outcome.error,
             exit_code=exit_.exit_code if exit_ else None,
             signal=exit_.signal if exit_ else None,
-            duration_s=round(flight.duration_s, 3),
+            duration_s=round(task_run.duration_s, 3),
             retry_in_s=round(rest.delay_s, 3),
             counted=rest.counted,
             **{name: figures[name] for name in record.SUMMED if figures.get(name) is not None},
@@ -185,17 +185,17 @@ class Recorder:
 
     # -- the session ------------------------------------------------------------------------
 
-    def tell(self, told: ReportState) -> None:
+    def report_state(self, report: ReportState) -> None:
         """The session's own state changed."""
-        until = utc_iso(told.until_s) if told.until_s is not None else None
-        new = {"waiting_for": told.reason, "waiting_until": until, "notice": told.notice}
+        until = utc_iso(report.until_s) if report.until_s is not None else None
+        new = {"waiting_for": report.reason, "waiting_until": until, "notice": report.notice}
         for name, value in new.items():
             if value:
                 self.head[name] = value
             else:
                 self.head.pop(name, None)
-        self.head["state"] = told.state
-        self.journal("state", state=told.state, **{k: v for k, v in new.items() if v})
+        self.head["state"] = report.state
+        self.journal("state", state=report.state, **{k: v for k, v in new.items() if v})
         self._dirty = True
 
     def check_files(self) -> None:
@@ -222,9 +222,9 @@ class Recorder:
         """
         if (self._dirty or self.trouble) and now >= self._next_write_at:
             begin = time.monotonic()
-            self._pen.renew()
-            if self._pen.trouble:
-                self._pen.retry()
+            self._writer.renew()
+            if self._writer.trouble:
+                self._writer.retry()
             self._write()
             took_s = time.monotonic() - begin
             pause_s = _TRY_AGAIN_S if self.trouble else _MIN_INTERVAL_S
@@ -251,8 +251,8 @@ class Recorder:
 
     def settle(self) -> bool:
         """Writes everything, durably; returns whether that went well."""
-        if self._pen.trouble:
-            self._pen.retry()
+        if self._writer.trouble:
+            self._writer.retry()
         self._write(durable=True)
         return not self.trouble
 

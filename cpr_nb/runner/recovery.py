@@ -1,7 +1,7 @@
-"""Takes up a session whose runner is gone: what has ended, what lives, what goes on.
+"""Restores a session whose runner is gone: what has ended, what lives, what continues.
 
-An attempt is known by the token in the environment of its processes. Its main process is the
-one whose number was journalled; if the runner died between the intent and that, it is the
+An attempt is identified by the token in the environment of its processes. Its main process is
+the one whose pid was journalled. If the runner died between the intent and that, it is the
 oldest process with the token that leads a session of its own.
 """
 
@@ -34,14 +34,14 @@ class Recovery:
         paths: The session's paths.
         history: What those runners wrote.
         numbers: Task id → its number, from 0, of every task in the history.
-        asked: What was asked.
+        spec: What the session is to do.
         starter: Makes the attempts.
 
     Attributes:
-        past: Where the state machine takes up each of the tasks.
+        restored: Where the state machine continues each of the tasks.
         attempts: The attempts that had a process: task → attempt. One that lives has a
             ``pidfd``.
-        alive: Those among them whose agent still runs.
+        alive: The tasks whose agent still runs.
         elapsed_s: How long each of these tasks had been at work.
         started_s: When each of these attempts started, in seconds since the epoch.
         spent_usd: What is known to have been spent.
@@ -52,63 +52,69 @@ class Recovery:
         paths: SessionPaths,
         history: History,
         numbers: Mapping[str, int],
-        asked: SessionSpec,
+        spec: SessionSpec,
         starter: Starter,
     ) -> None:
-        self.past: dict[int, RestoredTask] = {}
+        self.restored: dict[int, RestoredTask] = {}
         self.attempts: dict[int, Attempt] = {}
         self.alive: set[int] = set()
         self.elapsed_s: dict[int, float] = {}
         self.started_s: dict[int, float | None] = {}
         self.spent_usd = 0.0
         self._paths = paths
-        self._asked = asked
+        self._spec = spec
         self._starter = starter
         marked: dict[str, list[int]] = {}
         if history.tasks:
-            marked = process.find_marked(f"{asked.head['session_id']}/")
-        # A check that was under way is made again, and so is the care for a checkout.
+            marked = process.find_marked(f"{spec.session['session_id']}/")
+        # A check that was under way runs again, and so does the helper of a worktree.
         process.sweep([t for t in marked if not t.rpartition("@")[2].isdigit()])
         for task_id, task in history.tasks.items():
             if task_id in numbers:
-                self._take_up(numbers[task_id], task_id, task, marked)
+                self._restore(numbers[task_id], task_id, task, marked)
 
     def conversation_id(self, task: int) -> str:
         """The conversation of a task's attempt."""
-        active = self.past[task].active
-        return active.conversation_id if active is not None else ""
+        attempt = self.restored[task].attempt
+        return attempt.conversation_id if attempt is not None else ""
 
-    def _take_up(
+    def _restore(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
         figures = task.figures if task.ended is None else task.ended
         self.spent_usd += figures.get("cost_usd") or 0.0
         if task.ended is not None:
             ended = Outcome(task.ended["outcome"], str(task.ended.get("reason", "unknown")))
-            self.past[number] = RestoredTask(ended, None)
-            return
-        if not task.attempt:
-            return  # nothing that can be read says that it began
-        self.elapsed_s[number] = self._elapsed_s(task_id, task)
-        if task.harvest is not None:
-            active = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
-            active.prepared = True
-            self.past[number] = RestoredTask(task.harvest, active, to_harvest=True)
-            asked = self._asked.task(number)
-            self.attempts[number] = self._starter.attempt(0, number, asked, task.attempt, -1)
-            return
-        if task.rested is not None:
-            ask = ASK_FOR_STRUCTURE if task.rested.reason == "no_structure" else CONTINUE
-            active = AttemptState(task.attempt + 1, task.conversation_id, ask, task.n_free)
-            active.outcome, active.prepared = task.rested, bool(task.checkout)
-            self.past[number] = RestoredTask(task.rested, active)
-            return
-        active = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
-        active.cause, active.prepared = task.cause, bool(task.checkout)
-        self.past[number] = RestoredTask(None, active)
-        self._find(number, task_id, task, marked)
+            self.restored[number] = RestoredTask(ended, None)
+        elif task.attempt:  # else nothing that can be read says that it began
+            self.elapsed_s[number] = self._elapsed_s(task_id, task)
+            if task.harvest is not None:
+                self._restore_harvest(number, task, task.harvest)
+            elif task.rested is not None:
+                self._restore_rest(number, task, task.rested)
+            else:
+                self._restore_attempt(number, task)
+                self._find_process(number, task_id, task, marked)
 
-    def _find(
+    def _restore_harvest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
+        attempt = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
+        attempt.has_worktree = True
+        self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
+        task_spec = self._spec.task(number)
+        self.attempts[number] = self._starter.attempt(0, number, task_spec, task.attempt, -1)
+
+    def _restore_rest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
+        resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
+        attempt = AttemptState(task.attempt + 1, task.conversation_id, resume, task.n_free)
+        attempt.outcome, attempt.has_worktree = outcome, bool(task.worktree)
+        self.restored[number] = RestoredTask(outcome, attempt)
+
+    def _restore_attempt(self, number: int, task: TaskHistory) -> None:
+        attempt = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
+        attempt.cause, attempt.has_worktree = task.cause, bool(task.worktree)
+        self.restored[number] = RestoredTask(None, attempt)
+
+    def _find_process(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
         pids = marked.get(self._starter.token(task_id, task.attempt), [])
@@ -117,14 +123,14 @@ class Recovery:
         else:
             pid = task.pid if task.pid in pids else 0
         self.started_s[number] = parse_iso(task.started_at)
-        asked = self._asked.task(number)
+        task_spec = self._spec.task(number)
         pidfd = process.open_pidfd(pid) if pid else -1
-        self.attempts[number] = self._starter.attempt(pid, number, asked, task.attempt, pidfd)
+        self.attempts[number] = self._starter.attempt(pid, number, task_spec, task.attempt, pidfd)
         if pid:
             self.alive.add(number)
 
     def _elapsed_s(self, task_id: str, task: TaskHistory) -> float:
-        """How long it was at work: until its last sign of life."""
+        """How long a task was at work: until its last sign of life."""
         began_s = parse_iso(task.began_at)
         if began_s is None:
             return 0.0

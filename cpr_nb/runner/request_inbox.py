@@ -21,24 +21,24 @@ class RequestInbox:
 
     Args:
         paths: The session's paths.
-        asked: What was asked, to know the tasks' numbers.
+        spec: What the session is to do, to know the tasks' numbers.
         recorder: Journals each request before it is carried out.
     """
 
-    def __init__(self, paths: SessionPaths, asked: SessionSpec, recorder: Recorder) -> None:
+    def __init__(self, paths: SessionPaths, spec: SessionSpec, recorder: Recorder) -> None:
         self._paths = paths
-        self._asked = asked
+        self._spec = spec
         self._recorder = recorder
-        self._taken: set[str] = set()  # taken, and can't be removed (a read-only disk)
+        self._handled: set[str] = set()  # taken, and can't be removed (a read-only disk)
 
-    def take(self, now: float) -> Iterator[messages.Event]:
+    def drain(self, now: float) -> Iterator[messages.Event]:
         """Takes what waits; a request is removed once its event has been dealt with."""
         try:
             names = set(os.listdir(self._paths.requests))
         except OSError:
             return
-        self._taken &= names
-        for name in sorted(names - self._taken):
+        self._handled &= names
+        for name in sorted(names - self._handled):
             if name.startswith("."):
                 continue  # one that is being written
             value = requests.read_value(self._paths, name)
@@ -47,10 +47,10 @@ class RequestInbox:
             event = self._event(name, number, now)
             if event is not None:
                 yield event
-            self._taken.add(name)
+            self._handled.add(name)
             requests.remove(self._paths, name)
 
-    def again(self, names: list[str], now: float) -> Iterator[messages.Event]:
+    def replay(self, names: list[str], now: float) -> Iterator[messages.Event]:
         """The requests to cancel that an earlier runner had taken, and perhaps not done."""
         for name in names:
             event = self._event(name, None, now)
@@ -61,7 +61,7 @@ class RequestInbox:
         if name == layout.CANCEL:
             return messages.Cancel(now)
         if name.startswith(layout.CANCEL_TASK_PREFIX):
-            task = self._asked.number(name.removeprefix(layout.CANCEL_TASK_PREFIX))
+            task = self._spec.number(name.removeprefix(layout.CANCEL_TASK_PREFIX))
             return None if task is None else messages.Cancel(now, task)
         if name == layout.PAUSE:
             return messages.Pause(now)

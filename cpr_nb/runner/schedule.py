@@ -1,12 +1,11 @@
 """The state machine of a session: events in, instructions out.
 
 Pure: it has no clock, no files, no processes, no chance. Time (seconds of a clock that never
-goes back) comes in with each event, and whoever performs the instructions tells what came of
-them by further events. Hypothesis drives it in ``tests/runner/test_schedule_machine.py``.
+goes back) comes with each event. Whoever performs the instructions reports what came of them by
+further events. Hypothesis drives it in ``tests/runner/test_schedule_machine.py``.
 
-A task goes pending → starting → running (→ stopping) (→ checking) → ended, or → resting →
-starting when there will be another attempt. "Starting" is the time between the intent, which
-is journalled, and the process: a crash there can be told.
+``docs/states.md`` lists the states of a task and every transition. "Starting" is the time
+between the intent, which is journalled, and the process: it makes a crash there visible.
 """
 
 from __future__ import annotations
@@ -16,52 +15,53 @@ from cpr_nb.model.outcome import Outcome, derive
 from cpr_nb.model.retry import backoff_s, may_pass
 from cpr_nb.runner import messages
 from cpr_nb.runner.admission import Admission
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.task_state import (
     CANCELLED,
-    CHECKING,
-    ENDED,
-    HARVESTING,
-    PENDING,
-    PREPARING,
-    RESTING,
-    RUNNING,
-    STARTING,
-    STOPPING,
-    AttemptState,
-    RestoredTask,
     TaskPlan,
     checked_outcome,
     prepared_outcome,
-    silence_deadline,
+    shared_limit,
+    uncounted_outcome,
 )
+from cpr_nb.runner.task_steps import TaskSteps
 from cpr_nb.runner.task_table import TaskTable
+from cpr_nb.runner.time_limits import TimeLimits
+from cpr_nb.runner.transitions import (
+    ADMITTED,
+    BUDGET_SPENT,
+    ENDED,
+    HARVESTING,
+    PENDING,
+    RESTING,
+    RUNNING,
+    TERMINATING,
+    TIMER,
+    IllegalTransition,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import ClassVar
 
     from cpr_nb.runner.messages import Event, Instruction
-
-#: What a task is stopped for that a limit refused: it would be too slow each time.
-TOO_SLOW = ("timeout", "silence", "no_first_byte")
-INTERRUPTED = Outcome(states.LOST, "vanished", "interrupted together with its runner")
+    from cpr_nb.runner.task_state import RestoredTask
 
 
 class Schedule:
     """Decides what runs when.
 
     Args:
-        plans: One plan a task, in order.
+        plans: One plan per task, in order.
         max_parallel: How many may run at once; 0 for no limit.
-        new_id: Gives the id of a new conversation.
-        chance: Gives numbers from 0 to 1, for the jitter of retries.
+        new_id: Returns the id of a new conversation.
+        chance: Returns numbers from 0 to 1, for the jitter of retries.
         budget_usd: No task starts any more once this is spent; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
-        past: What an earlier runner left of tasks that it had begun. Of those that had a
-            process, `Started` must be told, and `Ended` if it is gone.
+        restored: Where an earlier runner left the tasks that it had begun. Those that had a
+            process need a `Started`, and an `Ended` if it is gone.
         spent_usd: What they have cost.
+        on_illegal: Called with each `IllegalTransition`, whose task then fails alone, for the
+            reason ``internal``. None: it is raised.
 
     Example:
         >>> from cpr_nb.runner.messages import Tick
@@ -79,324 +79,269 @@ class Schedule:
         chance: Callable[[], float] = lambda: 0.5,
         budget_usd: float | None = None,
         groups: Sequence[int] | None = None,
-        past: Mapping[int, RestoredTask] | None = None,
+        restored: Mapping[int, RestoredTask] | None = None,
         spent_usd: float = 0.0,
+        on_illegal: Callable[[IllegalTransition], None] | None = None,
     ) -> None:
         self._plans = plans
-        self._new_id = new_id
         self._chance = chance
+        self._on_illegal = on_illegal
         self._admission = Admission(len(plans), max_parallel, budget_usd, groups, spent_usd)
-        self._book = TaskTable(len(plans))
+        self._tasks = TaskTable(len(plans))
+        self._steps = TaskSteps(plans, self._admission, self._tasks, new_id)
+        self._limits = TimeLimits(plans, self._tasks, self._steps, self._admission.queue)
         self._cancel_all = False
         self._begun = False
-        self._end_told = False
-        self._told: tuple[str, str, str, float | None] = (states.RUNNING, "", "", None)
-        for task, found in (past or {}).items():
+        self._end_reported = False
+        self._reported: tuple[str, str, str, float | None] = (states.RUNNING, "", "", None)
+        self._handlers: dict[type, Callable[..., None]] = {
+            messages.Started: self._started,
+            messages.Postponed: self._postponed,
+            messages.Ended: self._ended,
+            messages.OutputPolled: self._output_polled,
+            messages.Responded: self._responded,
+            messages.Throttled: self._throttled,
+            messages.Limited: self._limited,
+            messages.Checked: self._checked,
+            messages.Prepared: self._prepared,
+            messages.Harvested: self._harvested,
+        }
+        for task, restored_task in (restored or {}).items():
             self._admission.queue.leave_out(task)
-            self._book.take_up(task, found)
-            if self._book.phase[task] == RESTING:
+            self._tasks.restore(task, restored_task)
+            if self._tasks.state[task] == RESTING:
                 self._admission.queue.put_back(task)
 
     def handle(self, event: Event) -> list[Instruction]:
-        """Takes one event.
+        """Handles one event.
 
         Args:
             event: What happened. Nothing starts before the first `Tick`.
 
         Returns:
             What to do, in this order.
+
+        Raises:
+            IllegalTransition: If a task can't have this event, and there is no ``on_illegal``.
         """
-        out: list[Instruction] = []
-        handler = self._HANDLERS.get(type(event))
+        out = self._steps.out = []
+        handler = self._handlers.get(type(event))
         if handler is not None:
-            handler(self, event, out)
+            self._step(event.task, type(event).__name__, event.at, handler, event)
+        elif isinstance(event, messages.Cancel):
+            self._cancel(event)
         elif not self._admission.handle(event):
             self._begun = True  # a Tick
-        self._run_timers(event.at, out)
+        self._run_timers(event.at)
         if self._begun:
-            self._dispatch(event.at, out)
-        if self._book.n_ended == self._book.n_tasks:
-            if not self._end_told:
-                self._end_told = True
-                cancelled = self._cancel_all and self._book.n_cancelled
-                out.append(messages.End(states.CANCELLED if cancelled else states.COMPLETED))
-            return out  # nothing follows the end
-        told = self._admission.told
-        if self._told != told:
-            self._told = told
-            out.append(messages.ReportState(*told))
+            self._dispatch(event.at)
+        self._report()
         return out
+
+    def _step(
+        self, task: int, name: str, at: float, handler: Callable[..., None], *args: object
+    ) -> None:
+        """Handles what concerns one task; an illegal transition is the end of that task only."""
+        tasks = self._tasks
+        tasks.event, tasks.at = name, at
+        try:
+            tasks.require(task)
+            handler(*args)
+        except IllegalTransition as error:
+            if self._on_illegal is None:
+                raise
+            self._on_illegal(error)
+            self._steps.abandon(error, at)
+        tasks.remember(task)
+
+    def _report(self) -> None:
+        """Reports the end of the session, or what changed in its own state."""
+        tasks, out = self._tasks, self._steps.out
+        if tasks.n_ended == tasks.n_tasks:
+            if not self._end_reported:  # and nothing follows the end
+                self._end_reported = True
+                cancelled = self._cancel_all and tasks.n_cancelled
+                out.append(messages.End(states.CANCELLED if cancelled else states.COMPLETED))
+            return
+        report = self._admission.state_report
+        if self._reported != report:
+            self._reported = report
+            out.append(messages.ReportState(*report))
 
     @property
     def next_at(self) -> float | None:
         """When the machine wants a `Tick`, or None."""
         admission = self._admission
-        moments = (admission.start_at, admission.governor.probe_at, self._book.next_at)
+        moments = (admission.start_at, admission.governor.probe_at, self._tasks.next_at)
         return min((at for at in moments if at is not None), default=None)
 
     @property
     def n_active(self) -> int:
         """How many tasks are between their intent and their end."""
-        return self._book.n_active
+        return self._tasks.n_active
 
     @property
     def spent_usd(self) -> float:
         """What is known to have been spent."""
         return self._admission.spent_usd
 
-    def phase(self, task: int) -> int:
-        """One of the phases of `cpr_nb.runner.task_state`."""
-        return self._book.phase[task]
+    def state(self, task: int) -> int:
+        """The task's state (see `cpr_nb.runner.transitions`)."""
+        return self._tasks.state[task]
 
     # -- processes --------------------------------------------------------------------------
 
-    def _started(self, event: messages.Started, out: list[Instruction]) -> None:
-        active = self._book.active[event.task]
-        active.started_at = event.at
-        active.conversation_id = event.conversation_id or active.conversation_id
-        plan = self._plans[event.task]
-        if self._book.phase[event.task] != STARTING:  # cancelled between the intent and the process
-            self._book.tell_stop(event.task, event.at, out)
+    def _started(self, event: messages.Started) -> None:
+        attempt = self._tasks.attempts[event.task]
+        attempt.started_at = event.at
+        attempt.conversation_id = event.conversation_id or attempt.conversation_id
+        if self._tasks.state[event.task] == TERMINATING:  # cancelled before it had a process
+            self._steps.send_terminate(event.task, event.at)
             return
-        self._book.phase[event.task] = RUNNING
-        for limit_s in (plan.timeout_s, plan.silence_s, plan.first_byte_s):
-            if limit_s is not None:
-                self._book.set_timer(event.at + limit_s, event.task)
+        self._tasks.move(event.task, RUNNING)
+        self._limits.started(event.task, event.at)
 
-    def _postponed(self, event: messages.Postponed, out: list[Instruction]) -> None:
-        task = event.task
-        self._admission.postponed(task, event.at)
-        if self._book.phase[task] == STOPPING:
-            self._finish(task, CANCELLED, out)
+    def _postponed(self, event: messages.Postponed) -> None:
+        self._admission.postponed(event.task, event.at)
+        if self._tasks.state[event.task] == TERMINATING:
+            self._steps.finish(event.task, CANCELLED)
         else:
-            self._book.rest(task, self._book.active[task])
-            self._admission.queue.put_first(task)
+            self._steps.postpone(event.task)
 
-    def _ended(self, event: messages.Ended, out: list[Instruction]) -> None:
-        task, governor = event.task, self._admission.governor
-        active, plan = self._book.active[task], self._plans[task]
-        event.exit.cause = active.cause
+    def _ended(self, event: messages.Ended) -> None:
+        attempt, plan = self._tasks.attempts[event.task], self._plans[event.task]
+        event.exit.cause = attempt.cause
         outcome = derive(event.exit, schema=plan.schema, fail_on_denied=plan.fail_on_denied)
-        good = outcome.outcome == states.SUCCEEDED
-        self._admission.spent_usd += event.cost_usd or 0.0
-        self._admission.queue.ended(task)
-        stopped = active.unwanted or active.cause not in (None, *TOO_SLOW)
-        limit = None if good or stopped else event.limit
-        if good:
-            self._admission.answer_came(task, event.at)
-            governor.ended(self.n_active)
-        elif governor.probe == task and limit is None:
-            self._admission.probe_failed(outcome, event.at)
-        if active.unwanted:
-            unchecked = good and plan.check
-            self._finish(task, CANCELLED if unchecked else outcome, out)
+        limit = shared_limit(event, attempt, outcome)
+        self._admission.attempt_ended(event, outcome, self.n_active, at_limit=limit is not None)
+        if attempt.cancelled:
+            unchecked = plan.check and outcome.outcome == states.SUCCEEDED
+            self._steps.finish(event.task, CANCELLED if unchecked else outcome)
         elif limit is not None:
-            self._limit_met(event, limit, outcome, out)
-        elif event.interrupted and active.cause is None and event.exit.result is None:
-            self._rest(event, INTERRUPTED, 0.0, out, counted=False)
-        elif active.cause == "throttled" and not good:
-            self._rest(event, outcome, 0.0, out, counted=False)
-        elif active.n_counted < plan.attempts and may_pass(outcome):
-            delay_s = backoff_s(outcome.reason, active.n_counted, self._chance())
-            self._rest(event, outcome, delay_s, out, counted=True)
-        elif good and plan.check:
-            self._check(task, event.at, out)
+            self._wait_at_limit(event, limit, outcome)
         else:
-            self._finish(task, outcome, out)
+            self._follow(event, outcome)
 
-    def _rest(
-        self,
-        event: messages.Ended,
-        outcome: Outcome,
-        delay_s: float,
-        out: list[Instruction],
-        *,
-        counted: bool,
-    ) -> None:
-        """There will be another attempt, after a while."""
-        task = event.task
-        ask = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
-        self._book.rest(task, self._book.active[task].next(ask, outcome, counted=counted))
-        if delay_s:
-            self._book.set_timer(event.at + delay_s, task)
+    def _follow(self, event: messages.Ended, outcome: Outcome) -> None:
+        """What follows an attempt that nobody cancelled and no shared limit refused."""
+        task, plan = event.task, self._plans[event.task]
+        attempt = self._tasks.attempts[task]
+        uncounted = uncounted_outcome(event, attempt, outcome)
+        if uncounted is not None:
+            self._steps.rest(task, uncounted, event.at, 0.0, counted=False)
+        elif attempt.n_counted < plan.attempts and may_pass(outcome):
+            delay_s = backoff_s(outcome.reason, attempt.n_counted, self._chance())
+            self._steps.rest(task, outcome, event.at, delay_s, counted=True)
+        elif plan.check and outcome.outcome == states.SUCCEEDED:
+            self._steps.check(task, event.at)
         else:
-            self._admission.queue.put_back(task)
-        out.append(messages.Rest(task, outcome, delay_s, counted=counted))
+            self._steps.finish(task, outcome)
 
-    def _heard(self, event: messages.OutputPolled, out: list[Instruction]) -> None:
-        task = event.task
-        if self._book.phase[task] != RUNNING:
+    def _wait_at_limit(self, event: messages.Ended, limit: limits.Limit, outcome: Outcome) -> None:
+        """A task ended at a limit that concerns all: it waits with them, and is not burnt."""
+        attempt = self._tasks.attempts[event.task]
+        if limit.kind == limits.LOGIN and 0.0 <= attempt.refused_at < self._admission.answered_at:
+            # Others were answered since it was refused before: this is its own affair.
+            self._admission.withdraw(event.task, event.at)
+            self._steps.finish(event.task, outcome)
             return
-        due = silence_deadline(self._plans[task], self._book.active[task].started_at, event)
-        if due is not None and event.at >= due[0]:
-            self._book.stop(task, due[1], event.at, out)
-        elif due is not None:
-            self._book.set_timer(due[0], task)
+        self._admission.limited(event.at, limit, event.task)
+        self._steps.rest(event.task, outcome, event.at, 0.0, counted=False)
+        self._tasks.attempts[event.task].refused_at = event.at
 
-    # -- the user's own check ---------------------------------------------------------------
+    def _output_polled(self, event: messages.OutputPolled) -> None:
+        if self._tasks.state[event.task] == RUNNING:
+            self._limits.output_polled(event)
 
-    def _check(self, task: int, at: float, out: list[Instruction]) -> None:
-        active, plan = self._book.active[task], self._plans[task]
-        self._book.phase[task] = CHECKING
-        active.cause = None  # a task that was stopped after its good answer is checked too
-        if plan.check_timeout_s is not None:
-            active.timeout_at = at + plan.check_timeout_s
-            self._book.set_timer(active.timeout_at, task)
-        out.append(messages.Check(task))
-
-    def _checked(self, event: messages.Checked, out: list[Instruction]) -> None:
+    def _checked(self, event: messages.Checked) -> None:
         task = event.task
-        outcome = checked_outcome(self._plans[task], self._book.active[task], event.error)
-        self._finish(task, outcome, out)
+        outcome = checked_outcome(self._plans[task], self._tasks.attempts[task], event.error)
+        self._steps.finish(task, outcome)
 
     # -- the API ----------------------------------------------------------------------------
 
-    def _responded(self, event: messages.Responded, _out: list[Instruction]) -> None:
-        active = self._book.active.get(event.task)
-        if active is not None and self._book.phase[event.task] in (RUNNING, STOPPING):
-            active.answered = True
-            active.refused_at = -1.0  # that trouble is over
+    def _responded(self, event: messages.Responded) -> None:
+        if self._tasks.state[event.task] in (RUNNING, TERMINATING):
+            attempt = self._tasks.attempts[event.task]
+            attempt.answered = True
+            attempt.refused_at = -1.0  # that trouble is over
             self._admission.answer_came(event.task, event.at)
 
-    def _throttled(self, event: messages.Throttled, out: list[Instruction]) -> None:
+    def _throttled(self, event: messages.Throttled) -> None:
         task = event.task
-        if self._book.phase[task] == RUNNING:
+        if self._tasks.state[task] == RUNNING:
             too_many = self._admission.throttled(event, self.n_active)
-            if too_many and not self._book.active[task].answered:
-                self._book.stop(task, "throttled", event.at, out)
+            if too_many and not self._tasks.attempts[task].answered:
+                self._steps.terminate(task, "throttled", event.at)
 
-    def _limited(self, event: messages.Limited, _out: list[Instruction]) -> None:
-        if self._book.phase[event.task] == RUNNING and self._admission.governor.probe != event.task:
+    def _limited(self, event: messages.Limited) -> None:
+        is_probe = self._admission.governor.probe == event.task
+        if self._tasks.state[event.task] == RUNNING and not is_probe:
             self._admission.limited(event.at, event.limit, event.task)
 
-    def _limit_met(
-        self, event: messages.Ended, limit: limits.Limit, outcome: Outcome, out: list[Instruction]
-    ) -> None:
-        """A task ended at a limit that concerns all: it waits with them, and is not burnt."""
-        active = self._book.active[event.task]
-        if limit.kind == limits.LOGIN and 0.0 <= active.refused_at < self._admission.answered_at:
-            # Others were answered since it was refused before: this is its own affair.
-            self._admission.withdraw(event.task, event.at)
-            self._finish(event.task, outcome, out)
-            return
-        self._admission.limited(event.at, limit, event.task)
-        self._rest(event, outcome, 0.0, out, counted=False)
-        self._book.active[event.task].refused_at = event.at
+    # -- worktrees --------------------------------------------------------------------------
 
-    # -- what people ask --------------------------------------------------------------------
+    def _prepared(self, event: messages.Prepared) -> None:
+        task, attempt = event.task, self._tasks.attempts[event.task]
+        attempt.has_worktree = event.exists
+        outcome = prepared_outcome(self._plans[task], attempt, event.outcome)
+        if outcome is not None:
+            self._admission.withdraw(task, event.at)
+            self._steps.finish(task, outcome)
+        elif self._admission.may_start_agent(task):
+            self._steps.start(task, event.at)
+        else:  # a pause, a limit or a full disk came meanwhile
+            self._steps.postpone(task)
 
-    def _cancel(self, event: messages.Cancel, out: list[Instruction]) -> None:
+    def _harvested(self, event: messages.Harvested) -> None:
+        outcome = self._tasks.attempts[event.task].outcome
+        self._steps.record_end(event.task, outcome or CANCELLED)
+
+    # -- cancelling -------------------------------------------------------------------------
+
+    def _cancel(self, event: messages.Cancel) -> None:
         tasks: Sequence[int] = [event.task]
         if event.task < 0:
             tasks = range(len(self._plans))
             self._cancel_all = True
         for task in tasks:
-            if self._book.phase[task] in (PENDING, RESTING):
-                self._finish(task, CANCELLED, out)
-            elif self._book.phase[task] not in (HARVESTING, ENDED):
-                self._book.active[task].unwanted = True
-                if self._book.phase[task] != STOPPING:
-                    self._book.stop(task, "cancelled", event.at, out)
-                elif self._book.active[task].cause == "throttled":
-                    self._book.active[task].cause = "cancelled"
+            if self._tasks.state[task] not in (HARVESTING, ENDED):
+                self._step(task, "Cancel", event.at, self._cancel_task, task, event.at)
 
-    # -- steps ------------------------------------------------------------------------------
-
-    def _finish(self, task: int, outcome: Outcome, out: list[Instruction]) -> None:
-        """A task ends, once what it left in its own checkout is safe."""
-        self._admission.queue.ended(task)  # it may have led without having started
-        active = self._book.active.get(task)
-        if active is None or not active.prepared:
-            self._book.finish(task, outcome, out)
+    def _cancel_task(self, task: int, at: float) -> None:
+        state = self._tasks.state[task]
+        if state in (PENDING, RESTING):
+            self._steps.finish(task, CANCELLED)
             return
-        self._book.begin(task, active, HARVESTING)
-        active.outcome = outcome
-        out.append(messages.Harvest(task, outcome))
+        attempt = self._tasks.attempts[task]
+        attempt.cancelled = True
+        if state != TERMINATING:
+            self._steps.terminate(task, "cancelled", at)
+        elif attempt.cause == "throttled":
+            attempt.cause = "cancelled"
 
-    # -- its own checkout -------------------------------------------------------------------
+    # -- time -------------------------------------------------------------------------------
 
-    def _prepared(self, event: messages.Prepared, out: list[Instruction]) -> None:
-        task, active = event.task, self._book.active[event.task]
-        active.prepared = event.exists
-        outcome = prepared_outcome(self._plans[task], active, event.outcome)
-        if outcome is not None:
-            self._admission.withdraw(task, event.at)
-            self._finish(task, outcome, out)
-        elif self._admission.may_go_on(task):
-            self._start(task, event.at, out)
-        else:  # a pause, a limit or a full disk came meanwhile
-            self._book.rest(task, active)
-            self._admission.queue.put_first(task)
+    def _run_timers(self, at: float) -> None:
+        governor = self._admission.governor
+        if governor.probe_at is not None and at >= governor.probe_at:
+            governor.may_probe()
+        for task in self._tasks.due(at):
+            self._step(task, TIMER, at, self._limits.timer_rang, task, at)
 
-    def _harvested(self, event: messages.Harvested, out: list[Instruction]) -> None:
-        self._book.finish(event.task, self._book.active[event.task].outcome or CANCELLED, out)
+    def _dispatch(self, at: float) -> None:
+        """Starts what may start now."""
+        admission, tasks = self._admission, self._tasks
+        if admission.over_budget and tasks.n_waiting:
+            for task in range(tasks.n_tasks):
+                if tasks.waits(task):
+                    self._step(task, BUDGET_SPENT, at, self._skip, task)
+        while (next_task := admission.next_task(at, self.n_active, tasks.waits)) is not None:
+            self._step(next_task, ADMITTED, at, self._steps.start, next_task, at)
 
-    def _run_timers(self, at: float, out: list[Instruction]) -> None:
-        probe_at = self._admission.governor.probe_at
-        if probe_at is not None and at >= probe_at:
-            self._admission.governor.may_probe()
-        for task, active in self._book.due(at):
-            self._timer_rang(task, active, at, out)
-
-    def _timer_rang(
-        self, task: int, active: AttemptState, at: float, out: list[Instruction]
-    ) -> None:
-        phase, plan = self._book.phase[task], self._plans[task]
-        if phase == RESTING:
-            self._admission.queue.put_back(task)
-        elif phase == STOPPING:
-            if active.kill_at is not None and at >= active.kill_at:
-                active.kill_at = None
-                out.append(messages.Kill(task))
-        elif phase in (CHECKING, PREPARING):
-            if active.timeout_at is not None and at >= active.timeout_at:
-                cause = "check_timeout" if phase == CHECKING else "setup_timeout"
-                self._book.stop(task, cause, at, out)
-        elif phase != RUNNING:
-            return
-        elif plan.timeout_s is not None and at >= active.started_at + plan.timeout_s:
-            self._book.stop(task, "timeout", at, out)
-        elif plan.silence_s is not None or plan.first_byte_s is not None:
-            out.append(messages.PollOutput(task))
-
-    def _dispatch(self, at: float, out: list[Instruction]) -> None:
-        if self._admission.over_budget and self._book.n_waiting:
-            self._end_what_waits(out)
-        while (task := self._admission.next_task(at, self.n_active, self._book.waits)) is not None:
-            self._start(task, at, out)
-
-    def _start(self, task: int, at: float, out: list[Instruction]) -> None:
-        active = self._book.active.get(task) or AttemptState(1, self._new_id())
-        plan = self._plans[task]
-        if plan.worktree and not active.prepared:
-            self._book.begin(task, active, PREPARING)
-            if plan.setup_timeout_s is not None:
-                active.timeout_at = at + plan.setup_timeout_s
-                self._book.set_timer(active.timeout_at, task)
-            out.append(messages.Prepare(task))
-            return
-        self._book.begin(task, active)
-        out.append(messages.Start(task, active.attempt, active.conversation_id, active.resume))
-
-    def _end_what_waits(self, out: list[Instruction]) -> None:
+    def _skip(self, task: int) -> None:
         """Nothing starts any more: a task that has tried ends as it did, another is skipped."""
-        words = self._admission.budget_words
-        for task in range(len(self._plans)):
-            if self._book.waits(task):
-                active = self._book.active.get(task)
-                before = active.outcome if active is not None else None
-                self._finish(task, before or Outcome(states.SKIPPED, "budget", words), out)
-
-    _HANDLERS: ClassVar[dict[type, Callable[..., None]]] = {
-        messages.Started: _started,
-        messages.Postponed: _postponed,
-        messages.Ended: _ended,
-        messages.OutputPolled: _heard,
-        messages.Responded: _responded,
-        messages.Throttled: _throttled,
-        messages.Limited: _limited,
-        messages.Checked: _checked,
-        messages.Prepared: _prepared,
-        messages.Harvested: _harvested,
-        messages.Cancel: _cancel,
-    }
+        attempt = self._tasks.attempts.get(task)
+        outcome = attempt.outcome if attempt is not None else None
+        skipped = Outcome(states.SKIPPED, "budget", self._admission.budget_error)
+        self._steps.finish(task, outcome or skipped)

@@ -1,7 +1,7 @@
-"""What a session was asked to do, read from session.json a line at a time.
+"""A session's spec: what session.json says it is to do, read line by line.
 
-A session may hold thousands of prompts of up to 10 MiB: the runner keeps where each begins
-in the file and reads a prompt when its turn has come.
+A session may hold thousands of prompts of up to 10 MiB. The runner keeps where each begins in
+the file, and reads a prompt when its task starts.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_ATTEMPTS = 2
-#: A start-up that hangs is no work: other time limits are off unless somebody asks for them.
+#: A start-up that hangs does no work. Other time limits are off unless somebody sets them.
 FIRST_BYTE_S = 600.0
 CHECK_TIMEOUT_S = 600.0
 SETUP_TIMEOUT_S = 600.0
-#: The options that change what all requests of a task begin with.
+#: The options that change what every request of a task begins with.
 IN_THE_PREFIX = ("model", "effort", "permissions", "allow", "deny", "schema", "claude_args")
 
 
@@ -30,24 +30,29 @@ class SessionSpec:
     """The content of session.json.
 
     Args:
-        path: The file. It stays open: what was asked can't be deleted under us.
+        path: The file. It stays open, so nobody can delete it under us.
+
+    Attributes:
+        session: What it says of the session as a whole: everything but the tasks.
+        plans: One plan per task.
+        many_folders: Whether tasks run in different folders.
+        groups: The group of each task if one of a group is to lead (``warm_start``), or None.
     """
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 - open for the runner's whole life
-        self.head: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n") + b"}")
+        self.session: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n") + b"}")
         self._offsets = array("Q")
         self.plans: list[TaskPlan] = []
         self._plans: dict[tuple[Any, ...], TaskPlan] = {}
-        self.many_folders = False  # tasks run in different folders
-        #: The group of each task, if one of a group is to lead (``warm_start``).
+        self.many_folders = False
         self.groups: array[int] | None = None
-        if self.head["options"].get("warm_start"):
+        if self.session["options"].get("warm_start"):
             self.groups = array("I")
         self._group_numbers: dict[str, int] = {}
 
     def read_tasks(self) -> Iterator[dict[str, Any]]:
-        """Reads every task once, before anything else is asked of this object.
+        """Reads every task once; everything else needs that.
 
         Yields:
             The fields of each task's status that never change.
@@ -66,39 +71,29 @@ class SessionSpec:
             offset += len(line)
 
     def _plan(self, own: dict[str, Any]) -> TaskPlan:
-        options = {**self.head["options"], **own}
-        key = (
-            options.get("timeout_s"),
-            options.get("silence_s"),
-            options.get("first_byte_s", FIRST_BYTE_S),
-            "schema" in options,
-            options.get("attempts", DEFAULT_ATTEMPTS),
-            "check" in options,
-            options.get("check_timeout_s", CHECK_TIMEOUT_S),
-            bool(options.get("fail_on_denied")),
-            bool(options.get("worktree")),
-            options.get("setup_timeout_s", SETUP_TIMEOUT_S),
-        )
-        # Thousands of tasks share a handful of plans.
+        """The plan of a task with these options of its own; tasks that are alike share one."""
+        options = {**self.session["options"], **own}
+        fields = {
+            "timeout_s": options.get("timeout_s"),
+            "silence_s": options.get("silence_s"),
+            "first_byte_s": options.get("first_byte_s", FIRST_BYTE_S),
+            "schema": "schema" in options,
+            "attempts": options.get("attempts", DEFAULT_ATTEMPTS),
+            "check": "check" in options,
+            "check_timeout_s": options.get("check_timeout_s", CHECK_TIMEOUT_S),
+            "fail_on_denied": bool(options.get("fail_on_denied")),
+            "worktree": bool(options.get("worktree")),
+            "setup_timeout_s": options.get("setup_timeout_s", SETUP_TIMEOUT_S),
+        }
+        key = tuple(fields.values())
         if key not in self._plans:
-            self._plans[key] = TaskPlan(
-                key[0],
-                key[1],
-                first_byte_s=key[2],
-                schema=key[3],
-                attempts=key[4],
-                check=key[5],
-                check_timeout_s=key[6],
-                fail_on_denied=key[7],
-                worktree=key[8],
-                setup_timeout_s=key[9],
-            )
+            self._plans[key] = TaskPlan(**fields)
         return self._plans[key]
 
     def _group(self, own: dict[str, Any]) -> int:
-        """The group of tasks whose requests begin alike: same model, tools and system prompt."""
-        options = {**self.head["options"], **own}
-        # In different folders they are alike too, for the CLI is told to keep them so.
+        """The group of a task: its requests begin alike (same model, tools and system prompt)."""
+        options = {**self.session["options"], **own}
+        # In different folders too: the CLI is started with a flag that keeps them alike.
         alike = json.dumps({k: v for k, v in options.items() if k in IN_THE_PREFIX}, sort_keys=True)
         return self._group_numbers.setdefault(alike, len(self._group_numbers))
 
@@ -114,8 +109,8 @@ class SessionSpec:
         return len(self._offsets)
 
     def number(self, task_id: str) -> int | None:
-        """The number of a task (from 0), or None if there is no such task."""
-        # Ids are not kept: 5,000 of them would take half a megabyte for the rare request.
+        """The number of a task (from 0); None if there is no such task."""
+        # Ids are not kept: 5,000 of them would take half a megabyte for a rare request.
         for number in range(len(self._offsets)):
             if self.task(number)["id"] == task_id:
                 return number

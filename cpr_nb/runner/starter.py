@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
 #: The options that the care for a checkout needs.
-CHECKOUT_OPTIONS = ("worktree_dir", "setup", "keep_worktrees")
+WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees")
 
 
 class Starter:
@@ -29,7 +29,7 @@ class Starter:
 
     Args:
         paths: The session's paths.
-        asked: The head of session.json.
+        session: The head of session.json.
         environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
         many_folders: Whether tasks run in different folders.
@@ -38,161 +38,161 @@ class Starter:
     def __init__(
         self,
         paths: SessionPaths,
-        asked: dict[str, Any],
+        session: dict[str, Any],
         environ: dict[bytes, bytes],
         task_env: dict[str, dict[str, str]],
         *,
         many_folders: bool = False,
     ) -> None:
         self._paths = paths
-        self._asked = asked
-        self._environ = {**environ, b"CPR_SESSION_ID": asked["session_id"].encode()}
+        self._session = session
+        self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
         self._many_folders = many_folders
 
     def start(
         self,
         task: int,
-        asked: dict[str, Any],
+        task_spec: dict[str, Any],
         number: int,
         conversation_id: str,
-        words: str,
-        checkout: dict[str, Any],
+        prompt: str,
+        worktree: dict[str, Any],
     ) -> Attempt:
         """Starts an attempt.
 
         Args:
             task: The task's number, from 0.
-            asked: Its object in session.json.
+            task_spec: Its object in session.json.
             number: Which attempt, from 1.
             conversation_id: The conversation's id.
-            words: What to say to the conversation if it exists already; empty for a new one,
+            prompt: What to say to the conversation if it exists already; empty for a new one,
                 which begins with the task's prompt.
-            checkout: What is known of the task's own checkout; empty if it has none.
+            worktree: What is known of the task's own checkout; empty if it has none.
 
         Raises:
             OSError: If the process can't be started; nothing runs then.
         """
-        task_id, options = asked["id"], self._options(asked)
+        task_id, options = task_spec["id"], self._options(task_spec)
         token = self.token(task_id, number)
         argv = build_argv(
-            self._asked["claude_path"],
+            self._session["claude_path"],
             options,
             conversation_id,
-            resume=bool(words),
-            follows=asked.get("follows", ""),
+            resume=bool(prompt),
+            follows=task_spec.get("follows", ""),
             many_folders=self._many_folders,
-            has_branch=bool(checkout.get("branch")),
+            has_branch=bool(worktree.get("branch")),
         )
         pid = _spawn(
             argv,
-            self._folder(options, checkout),
-            self._environment(task_id, token, checkout),
-            lambda: process.open_prompt((words or asked["prompt"]).encode()),
+            self._folder(options, worktree),
+            self._environment(task_id, token, worktree),
+            lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
             lambda: _create(self._paths.stream(task_id, number)),
             lambda: _create(self._paths.stderr(task_id, number)),
         )
-        return self.attempt(pid, task, asked, number)
+        return self.attempt(pid, task, task_spec, number)
 
     def attempt(
-        self, pid: int, task: int, asked: dict[str, Any], number: int, pidfd: int | None = None
+        self, pid: int, task: int, task_spec: dict[str, Any], number: int, pidfd: int | None = None
     ) -> Attempt:
         """The attempt whose process runs, started here or (with ``pidfd``) adopted."""
         return Attempt(
             pid,
-            self.token(asked["id"], number),
+            self.token(task_spec["id"], number),
             task,
-            asked["id"],
+            task_spec["id"],
             number,
             self._paths,
-            with_tools="silence_s" in self._options(asked),
+            with_tools="silence_s" in self._options(task_spec),
             pidfd=pidfd,
         )
 
     def start_check(
-        self, task: int, asked: dict[str, Any], number: int, checkout: dict[str, Any]
+        self, task: int, task_spec: dict[str, Any], number: int, worktree: dict[str, Any]
     ) -> SideRun:
         """Starts the user's own check, in the task's folder and environment.
 
         Args:
             task: The task's number, from 0.
-            asked: Its object in session.json.
+            task_spec: Its object in session.json.
             number: Which attempt it checks.
-            checkout: What is known of the task's own checkout; empty if it has none.
+            worktree: What is known of the task's own checkout; empty if it has none.
 
         Raises:
             OSError: If it can't be started.
         """
-        task_id, options = asked["id"], self._options(asked)
+        task_id, options = task_spec["id"], self._options(task_spec)
         token = self.token(task_id, number) + "/check"
         path = self._paths.check(task_id)
         pid = _spawn(
             ["/bin/sh", "-c", options["check"]],
-            self._folder(options, checkout),
-            self._environment(task_id, token, checkout),
+            self._folder(options, worktree),
+            self._environment(task_id, token, worktree),
             lambda: os.open(os.devnull, os.O_RDONLY),
             lambda: _create(path),
             None,
         )
         return SideRun("check", pid, token, task, task_id, path=path)
 
-    def start_helper(self, kind: str, task: int, asked: dict[str, Any], number: int) -> SideRun:
+    def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
         """Starts a helper process that takes care of the task's own checkout.
 
         Args:
             kind: ``prepare`` or ``harvest``.
             task: The task's number, from 0.
-            asked: Its object in session.json.
+            task_spec: Its object in session.json.
             number: The attempt.
 
         Raises:
             OSError: If it can't be started.
         """
-        task_id, options = asked["id"], self._options(asked)
+        task_id, options = task_spec["id"], self._options(task_spec)
         token = f"{self.token(task_id, number)}/{kind}"
-        order = {
+        job = {
             "session_folder": self._paths.root,
-            "session_id": self._asked["session_id"],
+            "session_id": self._session["session_id"],
             "task_id": task_id,
             "cwd": self._folder(options, {}),
             "options": {
-                **{name: options[name] for name in CHECKOUT_OPTIONS if name in options},
-                **asked.get("checkout", {}),
+                **{name: options[name] for name in WORKTREE_OPTIONS if name in options},
+                **task_spec.get("checkout", {}),
             },
-            "parent": asked.get("parent"),
+            "parent": task_spec.get("parent"),
         }
-        answer_fd = process.open_prompt(b"")
+        reply_fd = process.open_prompt(b"")
         try:
             pid = _spawn(
                 [sys.executable, "-I", "-m", "cpr_nb.worktrees", kind],
                 "/",
                 self._environment(task_id, token, {}),
-                lambda: process.open_prompt(json.dumps(order).encode()),
-                lambda: os.dup(answer_fd),
+                lambda: process.open_prompt(json.dumps(job).encode()),
+                lambda: os.dup(reply_fd),
                 lambda: os.dup(2),
             )
         except OSError:
-            os.close(answer_fd)
+            os.close(reply_fd)
             raise
-        return SideRun(kind, pid, token, task, task_id, answer_fd=answer_fd)
+        return SideRun(kind, pid, token, task, task_id, reply_fd=reply_fd)
 
     def token(self, task_id: str, number: int) -> str:
         """What marks the whole tree of an attempt."""
-        return f"{self._asked['session_id']}/{task_id}@{number}"
+        return f"{self._session['session_id']}/{task_id}@{number}"
 
-    def _options(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {**self._asked["options"], **asked.get("options", {})}
+    def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
+        return {**self._session["options"], **task_spec.get("options", {})}
 
-    def _folder(self, options: dict[str, Any], checkout: dict[str, Any]) -> str:
-        return str(checkout.get("cwd") or options.get("cwd", self._asked["cwd"]))
+    def _folder(self, options: dict[str, Any], worktree: dict[str, Any]) -> str:
+        return str(worktree.get("cwd") or options.get("cwd", self._session["cwd"]))
 
     def _environment(
-        self, task_id: str, token: str, checkout: dict[str, Any]
+        self, task_id: str, token: str, worktree: dict[str, Any]
     ) -> dict[bytes, bytes]:
         environment = self._own_environ(task_id)
         for variable, name in ((b"CPR_BRANCH", "branch"), (b"CPR_PORT", "port")):
-            if checkout.get(name):
-                environment[variable] = str(checkout[name]).encode()
+            if worktree.get(name):
+                environment[variable] = str(worktree[name]).encode()
         environment[b"CPR_TASK_ID"] = task_id.encode()
         environment[_TOKEN_NAME] = token.encode()
         return environment
@@ -220,7 +220,7 @@ class Starter:
         return next((path for path in paths if os.path.isfile(path)), None)
 
 
-_WORDS = {
+_RESUME_PROMPTS = {
     CONTINUE: "Your work on this was interrupted. Go on from where you stopped, and finish it.",
     ASK_FOR_STRUCTURE: "Your answer lacks the structured output. Give the same answer again by "
     "calling the StructuredOutput tool.",
@@ -229,7 +229,7 @@ _WORDS = {
 
 def resume_prompt(resume: str) -> str:
     """What to say to a conversation that is resumed."""
-    return _WORDS[resume]
+    return _RESUME_PROMPTS[resume]
 
 
 def _spawn(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: HTTP statuses by which the API says "not now".
 REFUSALS = (429, 529)
 # What stands in every line that can matter while a task runs.
-_TELLING = (b'"assistant"', b'"api_retry"', b'"rate_limit_event"', b'"tool_result"')
+_RELEVANT = (b'"assistant"', b'"api_retry"', b'"rate_limit_event"', b'"tool_result"')
 _CHUNK_BYTES = 1 << 18
 
 
@@ -49,7 +49,7 @@ class Stream:
         with_tools: Whether it matters which tools run (for ``silence_s``).
 
     Example:
-        >>> Stream("/no/such/file").look(0.0).answered
+        >>> Stream("/no/such/file").poll(0.0).answered
         False
     """
 
@@ -76,7 +76,7 @@ class Stream:
         self.retry_at = 0.0  # when the CLI will ask the API again
         self.limit: Limit | None = None  # met, and not answered since
 
-    def look(self, now: float) -> News:
+    def poll(self, now: float) -> News:
         """Reads what is new.
 
         Args:
@@ -98,9 +98,9 @@ class Stream:
 
     def finish(self) -> RunFacts:
         """Reads to the end, a last line without its line feed too."""
-        self.look(0.0)
+        self.poll(0.0)
         if self._torn:
-            self._take(self._torn, 0.0, News())
+            self._feed(self._torn, 0.0, News())
             self._torn = b""
         return self.facts
 
@@ -116,18 +116,18 @@ class Stream:
             lines = (self._torn + chunk).split(b"\n")
             self._torn = lines.pop()
             for line in lines:
-                self._take(line, now, news)
+                self._feed(line, now, news)
 
-    def _take(self, line: bytes, now: float, news: News) -> None:
+    def _feed(self, line: bytes, now: float, news: News) -> None:
         self.facts.feed(line)
-        if any(mark in line for mark in _TELLING):
+        if any(mark in line for mark in _RELEVANT):
             event = parse_line(line)
             if event is not None:
-                self._hear(event, now, news)
+                self._handle_event(event, now, news)
                 if self._activity is not None:
                     self._activity.feed(event)
 
-    def _hear(self, event: dict[str, Any], now: float, news: News) -> None:
+    def _handle_event(self, event: dict[str, Any], now: float, news: News) -> None:
         kind = event["type"]
         limit = limit_of_event(event)
         if limit is not None:

@@ -31,7 +31,6 @@ class TaskRun:
 
     __slots__ = (
         "began_at",
-        "checkout",
         "conversation_id",
         "duration_s",
         "exit",
@@ -40,6 +39,7 @@ class TaskRun:
         "number",
         "started_s",
         "task_id",
+        "worktree",
     )
 
     def __init__(self, task_id: str, began_at: float) -> None:
@@ -52,7 +52,7 @@ class TaskRun:
         self.facts: RunFacts | None = None
         self.duration_s = 0.0
         self.extra: dict[str, Any] = {}
-        self.checkout: dict[str, Any] = {}
+        self.worktree: dict[str, Any] = {}
 
     def begin(self, number: int, conversation_id: str) -> None:
         """Another attempt is about to start."""

@@ -1,4 +1,4 @@
-"""What the state machine knows of a task: its plan, its attempt, its past."""
+"""What the state machine knows of one task: its plan, its attempt, where a runner left it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from cpr_nb.model.outcome import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cpr_nb.runner.messages import OutputPolled
-
-PENDING, PREPARING, STARTING, RUNNING, STOPPING, RESTING, CHECKING, HARVESTING, ENDED = range(9)
+    from cpr_nb.model.limits import Limit
+    from cpr_nb.runner.messages import Ended, OutputPolled
 
 CANCELLED = Outcome(states.CANCELLED, "cancelled")
+INTERRUPTED = Outcome(states.LOST, "vanished", "interrupted together with its runner")
+#: Why an attempt is terminated that may have met a limit: waiting with it is better than failing.
+TOO_SLOW = ("timeout", "silence", "no_first_byte")
 
 
 class TaskPlan:
-    """What the machine must know of what was asked.
+    """What the state machine must know of a task's options.
 
     Args:
-        timeout_s: Longest run time of an attempt in seconds, or None.
-        silence_s: Longest time without an event and without a running tool, or None.
-        first_byte_s: Longest time until it writes anything, or None.
-        schema: Whether an answer needs a structure.
-        attempts: How many attempts it may have when one fails for a reason that passes.
+        timeout_s: The longest run time of an attempt in seconds, or None.
+        silence_s: The longest time without an event and without a running tool, or None.
+        first_byte_s: The longest time until the first output, or None.
+        schema: Whether the answer must have a structure.
+        attempts: How many attempts may fail for a reason that passes.
         check: Whether the user has a check of their own.
-        check_timeout_s: Longest run time of that check, or None.
-        fail_on_denied: Whether a denied tool call makes it fail.
-        setup_timeout_s: Longest time to make its checkout ready, or None.
-        worktree: Whether it has a checkout of its own, made before it starts and harvested
-            after it has ended.
+        check_timeout_s: The longest run time of that check, or None.
+        fail_on_denied: Whether a denied tool call makes the task fail.
+        setup_timeout_s: The longest time to make its worktree ready, or None.
+        worktree: Whether it has a worktree, which is made before it starts and harvested after
+            it has ended.
     """
 
     __slots__ = (
@@ -71,62 +73,62 @@ class TaskPlan:
 
 
 class AttemptState:
-    """A task between the intent of its first attempt and its end.
+    """The attempt of a task that has begun and not ended.
 
     Args:
-        attempt: Which attempt it is, from 1.
+        number: Which attempt it is, from 1.
         conversation_id: Its conversation.
         resume: What to say to the conversation if it exists already (see `messages.Start`).
-        n_free: How many of the attempts before don't count: they were interrupted, or were
-            refused by a limit that concerns all tasks.
+        n_free: How many earlier attempts don't count: they were interrupted, or refused by a
+            limit that concerns all tasks.
     """
 
     __slots__ = (
         "answered",
-        "attempt",
+        "cancelled",
         "cause",
         "conversation_id",
+        "has_worktree",
         "kill_at",
         "n_free",
+        "number",
         "outcome",
-        "prepared",
         "refused_at",
         "resume",
         "started_at",
         "timeout_at",
-        "unwanted",
     )
 
     def __init__(
-        self, attempt: int, conversation_id: str, resume: str = "", n_free: int = 0
+        self, number: int, conversation_id: str, resume: str = "", n_free: int = 0
     ) -> None:
-        self.attempt = attempt
+        self.number = number
         self.conversation_id = conversation_id
         self.resume = resume
         self.n_free = n_free
         self.started_at = 0.0
         self.answered = False  # by the API, in this attempt
         self.refused_at = -1.0  # when a limit refused it last
-        self.cause: str | None = None  # why we stop it
+        self.cause: str | None = None  # why it is terminated
         self.timeout_at: float | None = None
         self.kill_at: float | None = None
-        self.unwanted = False  # somebody cancelled it: no further attempt
-        self.outcome: Outcome | None = None  # of the attempt before; or the end, to be harvested
-        self.prepared = False  # it has its own checkout
+        self.cancelled = False  # by somebody: there is no further attempt
+        self.outcome: Outcome | None = None  # of the attempt before; while harvesting, the task's
+        self.has_worktree = False
 
     @property
     def n_counted(self) -> int:
         """How many attempts count, this one among them."""
-        return self.attempt - self.n_free
+        return self.number - self.n_free
 
     def next(self, resume: str, outcome: Outcome, *, counted: bool) -> AttemptState:
-        """The attempt after this one, which ended with ``outcome``."""
+        """Returns the attempt after this one, which ended with ``outcome``."""
         following = AttemptState(
-            self.attempt + 1, self.conversation_id, resume, self.n_free + (not counted)
+            self.number + 1, self.conversation_id, resume, self.n_free + (not counted)
         )
         following.outcome = outcome
         following.refused_at = self.refused_at
-        following.prepared = self.prepared
+        following.has_worktree = self.has_worktree
         return following
 
 
@@ -134,65 +136,88 @@ class RestoredTask:
     """Where an earlier runner left a task that it had begun.
 
     Args:
-        outcome: How it ended, or how its last attempt did; None if that was not known.
-        active: The attempt that runs, or comes next; None if the task has ended.
-        to_harvest: Whether ``outcome`` is its end, and only its checkout is to be harvested.
+        outcome: How it ended, or how its last attempt did; None if that is not known.
+        attempt: The attempt that runs or comes next; None if the task has ended.
+        to_harvest: Whether ``outcome`` is its end, and only its worktree is to be harvested.
     """
 
-    __slots__ = ("active", "outcome", "to_harvest")
+    __slots__ = ("attempt", "outcome", "to_harvest")
 
     def __init__(
-        self, outcome: Outcome | None, active: AttemptState | None, *, to_harvest: bool = False
+        self, outcome: Outcome | None, attempt: AttemptState | None, *, to_harvest: bool = False
     ) -> None:
         self.outcome = outcome
-        self.active = active
+        self.attempt = attempt
         self.to_harvest = to_harvest
 
 
 def silence_deadline(
-    plan: TaskPlan, started_at: float, heard: OutputPolled
+    plan: TaskPlan, started_at: float, output: OutputPolled
 ) -> tuple[float, str] | None:
     """When a task has been quiet for too long, and which of its limits that is.
 
     Args:
         plan: Its plan.
         started_at: When the attempt started.
-        heard: What was heard of it.
+        output: When it wrote last.
 
     Returns:
-        The moment and the cause to stop it for, or None if nothing limits it any more.
+        The moment, and the cause to terminate it for; None if nothing limits it any more.
     """
     due: list[tuple[float, str]] = []
-    if heard.last_output_at is None and plan.first_byte_s is not None:
+    if output.last_output_at is None and plan.first_byte_s is not None:
         due.append((started_at + plan.first_byte_s, "no_first_byte"))
     if plan.silence_s is not None:
-        last_at = started_at if heard.last_output_at is None else heard.last_output_at
-        due.append((max(last_at, min(heard.busy_until, heard.at)) + plan.silence_s, "silence"))
+        last_at = started_at if output.last_output_at is None else output.last_output_at
+        due.append((max(last_at, min(output.busy_until, output.at)) + plan.silence_s, "silence"))
     return min(due, default=None)
 
 
-def checked_outcome(plan: TaskPlan, active: AttemptState, error: str) -> Outcome:
+def shared_limit(event: Ended, attempt: AttemptState, outcome: Outcome) -> Limit | None:
+    """The limit at which an attempt ended, if all tasks are to wait for it."""
+    terminated = attempt.cancelled or attempt.cause not in (None, *TOO_SLOW)
+    return None if terminated or outcome.outcome == states.SUCCEEDED else event.limit
+
+
+def uncounted_outcome(event: Ended, attempt: AttemptState, outcome: Outcome) -> Outcome | None:
+    """How an attempt ended that is repeated without being counted; None if it counts."""
+    if event.interrupted and attempt.cause is None and event.exit.result is None:
+        return INTERRUPTED
+    if attempt.cause == "throttled" and outcome.outcome != states.SUCCEEDED:
+        return outcome
+    return None
+
+
+def checked_outcome(plan: TaskPlan, attempt: AttemptState, error: str) -> Outcome:
     """How a task ends after its check.
 
     Args:
         plan: Its plan.
-        active: Its attempt.
+        attempt: Its attempt.
         error: Why the check did not pass; empty if it did.
     """
-    if active.unwanted:
+    if attempt.cancelled:
         return CANCELLED
-    if active.cause == "check_timeout":
+    if attempt.cause == "check_timeout":
         error = f"the check took longer than {plan.check_timeout_s:g} s"
     if error:
         return Outcome(states.FAILED, "check_failed", error)
     return Outcome(states.SUCCEEDED, "completed")
 
 
-def prepared_outcome(plan: TaskPlan, active: AttemptState, told: Outcome | None) -> Outcome | None:
-    """How a task ends because its checkout is not ready; None if it is."""
-    if active.unwanted:
+def prepared_outcome(
+    plan: TaskPlan, attempt: AttemptState, outcome: Outcome | None
+) -> Outcome | None:
+    """How a task ends because its worktree is not ready; None if it is.
+
+    Args:
+        plan: Its plan.
+        attempt: Its attempt.
+        outcome: What the helper process reported.
+    """
+    if attempt.cancelled:
         return CANCELLED
-    if active.cause == "setup_timeout":
-        words = f"the set-up took longer than {plan.setup_timeout_s:g} s"
-        return Outcome(states.FAILED, "setup_failed", words)
-    return told
+    if attempt.cause == "setup_timeout":
+        error = f"the set-up took longer than {plan.setup_timeout_s:g} s"
+        return Outcome(states.FAILED, "setup_failed", error)
+    return outcome

@@ -1,19 +1,22 @@
-"""What the state machine knows of its tasks at one moment: phases, attempts, timers. Pure."""
+"""What the state machine knows of its tasks at one moment: states, attempts, timers. Pure."""
 
 from __future__ import annotations
 
 import heapq
 
 from cpr_nb.model import states
-from cpr_nb.runner import messages
-from cpr_nb.runner.task_state import (
+from cpr_nb.runner.transitions import (
     ENDED,
     HARVESTING,
     PENDING,
     RESTING,
     STARTING,
-    STOPPING,
-    AttemptState,
+    STATES,
+    STRICT_EVENTS,
+    TERMINATING,
+    TRANSITIONS,
+    IllegalTransition,
+    Stories,
 )
 
 TYPE_CHECKING = False
@@ -21,11 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cpr_nb.model.outcome import Outcome
-    from cpr_nb.runner.messages import Instruction
-    from cpr_nb.runner.task_state import RestoredTask
-
-#: How long a task may take to end after SIGTERM; the CLI needs about 1.6 s (measured).
-GRACE_S = 10.0
+    from cpr_nb.runner.task_state import AttemptState, RestoredTask
 
 
 class TaskTable:
@@ -34,26 +33,36 @@ class TaskTable:
     Args:
         n_tasks: How many there are, numbered from 0.
 
+    Attributes:
+        state: The state of each task (see `cpr_nb.runner.transitions`).
+        attempts: The tasks between their first intent and their end: task → attempt.
+        event: The name of the event that is being handled.
+        at: When it came.
+
     Example:
+        >>> from cpr_nb.runner.task_state import AttemptState
         >>> tasks = TaskTable(2)
-        >>> tasks.begin(0, AttemptState(1, "c-1"))
+        >>> tasks.event = "Admitted"
+        >>> tasks.begin(0, AttemptState(1, "c-1"), STARTING)
         >>> tasks.n_active, tasks.waits(0), tasks.waits(1)
         (1, False, True)
     """
 
     def __init__(self, n_tasks: int) -> None:
         self.n_tasks = n_tasks
-        self.phase = bytearray(n_tasks)
-        self.active: dict[int, AttemptState] = {}  # between the first intent and the end
-        self.n_ended = 0
-        self.n_cancelled = 0
+        self.state = bytearray(n_tasks)
+        self.attempts: dict[int, AttemptState] = {}
+        self.event = ""
+        self.at = 0.0
+        self.n_ended = self.n_cancelled = 0
         self._n_resting = 0
-        self._timers: list[tuple[float, int, int]] = []  # (at, task, attempt)
+        self._timers: list[tuple[float, int, int]] = []  # (at, task, number of the attempt)
+        self._stories = Stories()
 
     @property
     def n_active(self) -> int:
         """How many tasks are between an intent and the end of its attempt."""
-        return len(self.active) - self._n_resting
+        return len(self.attempts) - self._n_resting
 
     @property
     def n_waiting(self) -> int:
@@ -62,78 +71,100 @@ class TaskTable:
 
     def waits(self, task: int) -> bool:
         """Whether a task waits to start, for the first time or again."""
-        return self.phase[task] in (PENDING, RESTING)
+        return self.state[task] in (PENDING, RESTING)
 
-    # -- steps ------------------------------------------------------------------------------
+    # -- transitions ------------------------------------------------------------------------
 
-    def begin(self, task: int, active: AttemptState, phase: int = STARTING) -> None:
-        """An attempt begins."""
-        self._n_resting -= self.phase[task] == RESTING
-        self.active[task] = active
-        self.phase[task] = phase
+    def begin(self, task: int, attempt: AttemptState, state: int) -> None:
+        """Moves a task to the state in which its attempt, or what is left of it, runs."""
+        self.move(task, state)
+        self.attempts[task] = attempt
 
-    def rest(self, task: int, active: AttemptState) -> None:
-        """A task will have another attempt."""
-        self._n_resting += 1
-        self.active[task] = active
-        self.phase[task] = RESTING
+    def rest(self, task: int, attempt: AttemptState) -> None:
+        """Lets a task wait for its next attempt."""
+        self.move(task, RESTING)
+        self.attempts[task] = attempt
 
-    def take_up(self, task: int, past: RestoredTask) -> None:
+    def end(self, task: int, outcome: Outcome) -> None:
+        """Ends a task."""
+        self.move(task, ENDED)
+        self.n_cancelled += outcome.outcome == states.CANCELLED
+        self._forget(task)
+
+    def force_end(self, task: int) -> None:
+        """Ends a task whatever its state is."""
+        self._place(task, ENDED)
+        self._forget(task)
+
+    def move(self, task: int, state: int) -> None:
+        """Moves a task to another state.
+
+        Raises:
+            IllegalTransition: If the event can't bring it there.
+        """
+        if state not in TRANSITIONS.get((self.state[task], self.event), ()):
+            raise self._illegal(task, f"{self.event} must not make it {STATES[state][0]}")
+        self._place(task, state)
+
+    def require(self, task: int) -> None:
+        """Checks that a task may have the event that is being handled.
+
+        Raises:
+            IllegalTransition: If it can't come in this state.
+        """
+        if self.event in STRICT_EVENTS and (self.state[task], self.event) not in TRANSITIONS:
+            raise self._illegal(task, f"{self.event} must not come")
+
+    def remember(self, task: int) -> None:
+        """Keeps the event that was just handled for the task's story."""
+        if task in self.attempts:
+            self._stories.add(task, self.at, self.event, self.state[task])
+
+    def _illegal(self, task: int, problem: str) -> IllegalTransition:
+        state = STATES[self.state[task]][0]
+        return IllegalTransition(task, f"{problem} while it is {state}", self._stories.text(task))
+
+    def _place(self, task: int, state: int) -> None:
+        self._n_resting += (state == RESTING) - (self.state[task] == RESTING)
+        self.n_ended += state == ENDED
+        self.state[task] = state
+
+    def _forget(self, task: int) -> None:
+        self.attempts.pop(task, None)
+        self._stories.drop(task)
+
+    def restore(self, task: int, restored: RestoredTask) -> None:
         """Puts a task where an earlier runner left it."""
-        if past.active is None:
-            self._end(task, past.outcome)
-        elif past.to_harvest and past.outcome is not None:
-            self.active[task] = past.active
-            self.phase[task] = HARVESTING
-            past.active.outcome = past.outcome
-        elif past.outcome is not None:  # between two attempts
-            self.rest(task, past.active)
+        attempt = restored.attempt
+        if attempt is None:
+            self._place(task, ENDED)
+            outcome = restored.outcome
+            self.n_cancelled += outcome is not None and outcome.outcome == states.CANCELLED
+            return
+        self.attempts[task] = attempt
+        if restored.to_harvest and restored.outcome is not None:
+            self._place(task, HARVESTING)
+            attempt.outcome = restored.outcome
+        elif restored.outcome is not None:  # between two attempts
+            self._place(task, RESTING)
         else:
-            self.active[task] = past.active
-            self.phase[task] = STOPPING if past.active.cause else STARTING
-
-    def stop(self, task: int, cause: str, at: float, out: list[Instruction]) -> None:
-        """A task's process is to end."""
-        self.active[task].cause = cause
-        has_process = self.phase[task] != STARTING  # else `Started` will tell
-        self.phase[task] = STOPPING
-        if has_process:
-            self.tell_stop(task, at, out)
-
-    def tell_stop(self, task: int, at: float, out: list[Instruction]) -> None:
-        """Tells it to end, and when to end it."""
-        active = self.active[task]
-        out.append(messages.Stop(task, active.cause or "cancelled"))
-        active.kill_at = at + GRACE_S
-        self.set_timer(active.kill_at, task)
-
-    def finish(self, task: int, outcome: Outcome, out: list[Instruction]) -> None:
-        """A task has ended."""
-        self._n_resting -= self.phase[task] == RESTING
-        self.active.pop(task, None)
-        self._end(task, outcome)
-        out.append(messages.Finish(task, outcome))
-
-    def _end(self, task: int, outcome: Outcome | None) -> None:
-        self.phase[task] = ENDED
-        self.n_ended += 1
-        self.n_cancelled += outcome is not None and outcome.outcome == states.CANCELLED
+            self._place(task, TERMINATING if attempt.cause else STARTING)
 
     # -- timers -----------------------------------------------------------------------------
 
     def set_timer(self, at: float, task: int) -> None:
-        """The machine wants to look at a task's attempt then."""
-        heapq.heappush(self._timers, (at, task, self.active[task].attempt))
+        """Has `due` return a task's current attempt at this moment."""
+        heapq.heappush(self._timers, (at, task, self.attempts[task].number))
 
     @property
     def next_at(self) -> float | None:
-        """When the next timer rings."""
+        """When the next timer is due; None if none is set."""
         return self._timers[0][0] if self._timers else None
 
-    def due(self, at: float) -> Iterator[tuple[int, AttemptState]]:
-        """The tasks whose timers have rung, each taken away; those of past attempts don't count."""
+    def due(self, at: float) -> Iterator[int]:
+        """Removes the timers that are due, and yields the tasks whose attempt set them."""
         while self._timers and self._timers[0][0] <= at:
-            _, task, attempt = heapq.heappop(self._timers)
-            active = self.active.get(task)
-            if active is not None and active.attempt == attempt:
-                yield task, active
+            _, task, number = heapq.heappop(self._timers)
+            attempt = self.attempts.get(task)
+            if attempt is not None and attempt.number == number:
+                yield task

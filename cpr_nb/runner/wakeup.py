@@ -23,7 +23,7 @@ class Wakeup:
         signal.signal(signal.SIGCHLD, _nothing)
         signal.signal(signal.SIGHUP, _nothing)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._told_to_stop)
+            signal.signal(number, self._on_stop_signal)
         self._poller = select.poll()
         self._poller.register(self._read_fd, select.POLLIN)
         #: The signal by which somebody asked this runner to stop, and how often.
@@ -50,7 +50,7 @@ class Wakeup:
                 pass
         return ready
 
-    def _told_to_stop(self, number: int, _frame: object) -> None:
+    def _on_stop_signal(self, number: int, _frame: object) -> None:
         self.stop_signal = number
         self.n_stops += 1
 

@@ -1,4 +1,4 @@
-"""When each attempt of each task ran, how it ended and what it cost: from the journal."""
+"""When each attempt of each task ran, how it ended and what it cost, from the journal."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Attempt(NamedTuple):
 
     Args:
         began_s: When it began, in seconds since the epoch.
-        ended_s: When it ended; of one that runs, now.
-        state: How it ended (an outcome), or running; interrupted if its runner was gone first.
-        cost_usd: What it cost by the CLI's own estimate; None when not known.
+        ended_s: When it ended; now, if it is running.
+        state: Its outcome; or running; or interrupted, if its runner ended first.
+        cost_usd: What it cost by the CLI's own estimate; None if unknown.
     """
 
     began_s: float
@@ -40,8 +40,8 @@ class TaskTimes(NamedTuple):
     """One task and its attempts.
 
     Args:
-        fields: What status.json says of it.
-        state: Its outcome; before it has one its state, or interrupted if its runner is gone.
+        fields: The task's fields in status.json.
+        state: Its outcome; before that its state, or interrupted if its runner is gone.
         attempts: Its attempts in order; none if it never began.
     """
 
@@ -51,22 +51,39 @@ class TaskTimes(NamedTuple):
 
 
 class _Track:
-    """One task while the journal is read."""
+    """The attempts of one task while the journal is read."""
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
         self.began_s: float | None = None
-        self.known_usd = 0.0
+        self.counted_usd = 0.0
 
-    def start(self, at: float, last_s: float) -> None:
-        self.end(min(at, last_s), states.INTERRUPTED, None)  # its runner was gone before its end
-        self.began_s = at
+    def start(self, start_s: float, last_s: float) -> None:
+        self.end(min(start_s, last_s), states.INTERRUPTED, None)  # its runner ended first
+        self.began_s = start_s
 
-    def end(self, at: float, state: str, cost_usd: float | None) -> None:
+    def end(self, end_s: float, state: str, cost_usd: float | None) -> None:
         if self.began_s is not None:
-            self.attempts.append(Attempt(self.began_s, max(self.began_s, at), state, cost_usd))
-        self.known_usd += cost_usd or 0.0
+            self.attempts.append(Attempt(self.began_s, max(self.began_s, end_s), state, cost_usd))
+        self.counted_usd += cost_usd or 0.0
         self.began_s = None
+
+    def feed(self, line: dict[str, Any], time_s: float, runner_end_s: float) -> None:
+        """Handles one line of the journal about the task.
+
+        Args:
+            line: The line.
+            time_s: When it was written.
+            runner_end_s: The last sign of the runner before this one; 0.0 if there was none.
+        """
+        event, outcome = line.get("event"), str(line.get("outcome"))
+        cost = number(line.get("cost_usd"))
+        if event == "started" and integer(line.get("attempt")):
+            self.start(time_s, runner_end_s or time_s)
+        elif event == "attempt_ended":
+            self.end(time_s, outcome, cost)
+        elif event == "ended":  # its cost is that of all attempts
+            self.end(time_s, outcome, None if cost is None else max(0.0, cost - self.counted_usd))
 
 
 def task_times(snapshot: Snapshot, now_s: float | None = None) -> list[TaskTimes]:
@@ -74,10 +91,10 @@ def task_times(snapshot: Snapshot, now_s: float | None = None) -> list[TaskTimes
 
     Args:
         snapshot: The session.
-        now_s: What is now, in seconds since the epoch.
+        now_s: The time now, in seconds since the epoch; by default the clock's.
 
     Returns:
-        The tasks in order. The times of legacy tasks are not known.
+        The tasks in order. The times of legacy tasks are unknown.
 
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
@@ -86,42 +103,40 @@ def task_times(snapshot: Snapshot, now_s: float | None = None) -> list[TaskTimes
     """
     now_s = time.time() if now_s is None else now_s
     tracks, last_s = _read_journal(snapshot)
-    found = []
+    times = []
     for fields in snapshot.tasks or ():
-        state, outcome = task_state(fields)
         track = tracks.get(str(fields.get("transaction_id", ""))) or _Track()
         if snapshot.is_live:
             track.end(now_s, states.RUNNING, None)
         else:
             track.end(max(last_s, track.began_s or 0.0), states.INTERRUPTED, None)
-        attempts = tuple(track.attempts) or _attempts_from_status(fields, outcome, now_s)
-        if outcome is None and attempts and attempts[-1].state == states.INTERRUPTED:
-            state = states.INTERRUPTED
-        found.append(TaskTimes(fields, outcome or state, attempts))
-    return found
+        times.append(_times_of(fields, tuple(track.attempts), now_s))
+    return times
+
+
+def _times_of(fields: dict[str, Any], attempts: tuple[Attempt, ...], now_s: float) -> TaskTimes:
+    state, outcome = task_state(fields)
+    attempts = attempts or _attempts_from_status(fields, outcome, now_s)
+    if outcome is not None:
+        return TaskTimes(fields, outcome, attempts)
+    if attempts and attempts[-1].state == states.INTERRUPTED:
+        state = states.INTERRUPTED
+    return TaskTimes(fields, state, attempts)
 
 
 def _read_journal(snapshot: Snapshot) -> tuple[dict[str, _Track], float]:
-    """What the journal says: task id → its attempts, and when the last line was written."""
+    """Returns the attempts by task id, and when the last line was written."""
     tracks: dict[str, _Track] = {}
     last_s = runner_end_s = 0.0
     for line in _journal_lines(snapshot):
-        at, event, task_id = parse_iso(line.get("at")), line.get("event"), line.get("task_id")
-        if at is None:
+        time_s, task_id = parse_iso(line.get("at")), line.get("task_id")
+        if time_s is None:
             continue
-        if event == "runner_started":
+        if line.get("event") == "runner_started":
             runner_end_s = last_s
-        last_s = at
-        if not isinstance(task_id, str):
-            continue
-        track = tracks.setdefault(task_id, _Track())
-        outcome, cost = str(line.get("outcome")), number(line.get("cost_usd"))
-        if event == "started" and integer(line.get("attempt")):
-            track.start(at, runner_end_s or at)
-        elif event == "attempt_ended":
-            track.end(at, outcome, cost)
-        elif event == "ended":  # its cost is that of all attempts
-            track.end(at, outcome, None if cost is None else max(0.0, cost - track.known_usd))
+        last_s = time_s
+        if isinstance(task_id, str):
+            tracks.setdefault(task_id, _Track()).feed(line, time_s, runner_end_s)
     return tracks, last_s
 
 
@@ -142,11 +157,11 @@ def _journal_lines(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
 def _attempts_from_status(
     fields: dict[str, Any], outcome: str | None, now_s: float
 ) -> tuple[Attempt, ...]:
-    """What status.json says where somebody has removed the journal."""
+    """Returns what status.json knows, for a session whose journal was removed."""
     began_s = parse_iso(fields.get("started_at"))
     if began_s is None:
         return ()
-    took_s = task_duration_s(fields)
-    ended_s = parse_iso(fields.get("ended_at")) or (began_s + took_s if took_s else now_s)
+    duration_s = task_duration_s(fields)
+    ended_s = parse_iso(fields.get("ended_at")) or (began_s + duration_s if duration_s else now_s)
     cost = number(fields.get("cost_usd"))
     return (Attempt(began_s, max(began_s, ended_s), outcome or states.RUNNING, cost),)

@@ -14,7 +14,7 @@ PROGRAM = "cpr"
 
 
 def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
-    """What a person should know now: what it waits for, why it does not go on, what to do.
+    """Returns what a person should know now: what it waits for, why it stopped, what to do.
 
     Args:
         snapshot: The session.
@@ -29,32 +29,34 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
         >>> notice(Snapshot(SessionPaths("/r/session-1"), head, [], "running"))
         'so'
     """
-    told = snapshot.head.get("notice")
-    told = told if isinstance(told, str) else ""
-    go_on = f"{program} resume {snapshot.session_id[:8]}"
+    text = snapshot.head.get("notice")
+    text = text if isinstance(text, str) else ""
+    resume = f"{program} resume {snapshot.session_id[:8]}"
     if snapshot.state == states.INTERRUPTED:
-        why = told if told.startswith("its runner") else "its runner is gone before the end"
-        return f"interrupted: {why}; {go_on} goes on"
+        reason = (
+            text if text.startswith("its runner") else "its runner ended before the session did"
+        )
+        return f"interrupted: {reason}; {resume} continues it"
     if snapshot.state == states.PAUSED:
-        return f"paused: nothing more starts; {go_on} goes on"
+        return f"paused: no more tasks are started; {resume} continues it"
     if snapshot.state == states.STALE:
         return "no sign of life for 10 minutes: its runner is probably gone"
     if snapshot.is_live and not snapshot.is_legacy:
-        return disk_problem(snapshot.paths.root) or told + _until(snapshot.head)
+        return disk_problem(snapshot.paths.root) or text + _until(snapshot.head)
     error = snapshot.head.get("error")
     return error if isinstance(error, str) else snapshot.problem
 
 
 def disk_problem(root: str) -> str:
-    """Why nothing can be written there: the runner can't write it down itself."""
+    """Returns why nothing can be written there: the runner itself can't write it down."""
     try:
         disk = os.statvfs(root)
     except OSError:
         return ""
     if disk.f_flag & os.ST_RDONLY:
-        return "the disk is read-only: it waits until it can write again"
+        return "the disk is read-only: the session waits until it can write again"
     if disk.f_bavail == 0:
-        return "the disk is full: it waits until there is room"
+        return "the disk is full: the session waits until there is space"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Sessions and tasks as flat rows: the columns of every table, whoever shows it."""
+"""Sessions and tasks as flat rows: the columns of every table, in every interface."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from cpr_nb.views.notice import notice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
-# Columns that are taken from status.json as they are.
+# Columns that are copied from status.json.
 _SESSION_FIELDS = (
     "n_cancelled",
     "n_skipped",
@@ -33,7 +34,7 @@ _SESSION_FIELDS = (
     "permissions",
     "executor",
 )
-# What stands in the lines of a stream that tell more than status.json does.
+# What the lines of a stream contain that say more than status.json does.
 _STREAM_MARKS = (b'"tool_use"', b'"result"')
 _RUNNER_FIELDS = ("host", "claude_version", "git_commit", "git_tree")
 _TASK_FIELDS = (
@@ -68,11 +69,11 @@ _TASK_FIELDS = (
 
 
 def session_row(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
-    """A session as one row; what is not known is None.
+    """Returns a session as one row; what is unknown is None.
 
     Args:
         snapshot: The session.
-        full: Whether all is wanted, not only what a table shows by itself.
+        full: Whether to fill all columns, not only those that a table shows by default.
 
     Example:
         >>> session_row(Snapshot(SessionPaths("/r/session-1"), {}, [], "unreadable"))["state"]
@@ -90,7 +91,7 @@ def session_row(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
         "n_running": count("n_running"),
         "n_succeeded": count("n_succeeded"),
         "n_failed": count("n_failed"),
-        # claude-parallel-runner.pl never looked for any.
+        # claude-parallel-runner.pl did not count them.
         "n_denials": None if snapshot.is_legacy else count("n_denials"),
         "cost_usd": head.get("cost_usd"),
     }
@@ -118,14 +119,14 @@ def task_row(
     streamed: bool = True,
     full: bool = True,
 ) -> dict[str, Any]:
-    """A task as one row; what is not known is None.
+    """Returns a task as one row; what is unknown is None.
 
     Args:
         snapshot: Its session.
         task: Its fields in status.json.
-        prompt: The prompt in full, if it is known.
-        streamed: Whether to read its stream for what only that tells.
-        full: Whether all is wanted, not only what a table shows by itself.
+        prompt: The whole prompt, if it is known.
+        streamed: Whether to read its stream for the columns that need it.
+        full: Whether to fill all columns, not only those that a table shows by default.
     """
     state, outcome = task_state(task)
     task_id = str(task.get("transaction_id", ""))
@@ -154,59 +155,62 @@ def task_row(
 
 
 def _stream_columns(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, Any]:
-    """What only the stream tells."""
-    row: dict[str, Any] = {"n_tool_calls": None, "structured": None, "output_bytes": None}
-    if not isinstance(attempt, int) or attempt < 1:
-        return row
+    """Returns the columns that need the stream; None for each if there is no stream."""
+    if isinstance(attempt, int) and attempt >= 1:
+        try:
+            with open_regular(paths.stream(task_id, attempt)) as stream:
+                return _columns_of_lines(stream)
+        except (OSError, ValueError):  # ValueError: a foreign task's id with a NUL
+            pass
+    return {"n_tool_calls": None, "structured": None, "output_bytes": None}
+
+
+def _columns_of_lines(lines: Iterable[bytes]) -> dict[str, Any]:
     n_tool_calls, structured, size_bytes = 0, None, 0
-    try:
-        with open_regular(paths.stream(task_id, attempt)) as stream:
-            for line in stream:
-                size_bytes += len(line)
-                event = parse_line(line) if any(mark in line for mark in _STREAM_MARKS) else None
-                if event is None:
-                    continue
-                if event["type"] == "result":
-                    structured = event.get("structured_output")
-                elif event["type"] == "assistant":
-                    blocks = content_blocks(event)
-                    n_tool_calls += sum(block.get("type") == "tool_use" for block in blocks)
-    except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
-        return row
+    for line in lines:
+        size_bytes += len(line)
+        event = parse_line(line) if any(mark in line for mark in _STREAM_MARKS) else None
+        if event is None:
+            continue
+        if event["type"] == "result":
+            structured = event.get("structured_output")
+        elif event["type"] == "assistant":
+            blocks = content_blocks(event)
+            n_tool_calls += sum(block.get("type") == "tool_use" for block in blocks)
     return {"n_tool_calls": n_tool_calls, "structured": structured, "output_bytes": size_bytes}
 
 
 def task_duration_s(task: dict[str, Any]) -> float | None:
-    """From a task's start to its end, or to now; None if it has not started."""
-    known = number(task.get("duration_s", task.get("duration")))
-    if known is not None:
-        return float(known)
-    started = parse_iso(task.get("started_at"))
-    return max(0.0, time.time() - started) if started is not None else None
+    """Returns the seconds from a task's start to its end or to now; None if it has not started."""
+    duration_s = number(task.get("duration_s", task.get("duration")))
+    if duration_s is not None:
+        return float(duration_s)
+    start_s = parse_iso(task.get("started_at"))
+    return max(0.0, time.time() - start_s) if start_s is not None else None
 
 
 def session_duration_s(snapshot: Snapshot) -> float | None:
-    """From a session's start to its end, or to now while it lives; None if nobody knows."""
+    """Returns the seconds from a session's start to its end, or to now; None if unknown."""
     head = snapshot.head
-    known = number(head.get("duration_s"))
-    if known is not None:
-        return float(known)
+    duration_s = number(head.get("duration_s"))
+    if duration_s is not None:
+        return float(duration_s)
     start, end = number(head.get("start_time")), number(head.get("end_time"))
     if start is not None and end is not None:
         return float(max(0, end - start))
-    started = parse_iso(head.get("started_at")) or start
-    if started is None:
+    start_s = parse_iso(head.get("started_at")) or start
+    if start_s is None:
         return None
     if snapshot.is_live:
-        return max(0.0, time.time() - started)
-    return _between_s(_iso(started), head.get("updated_at"))
+        return max(0.0, time.time() - start_s)
+    return _between_s(_iso(start_s), head.get("updated_at"))
 
 
 def _between_s(start: object, end: object) -> float | None:
-    begin, finish = parse_iso(start), parse_iso(end)
-    if begin is None or finish is None:
+    start_s, end_s = parse_iso(start), parse_iso(end)
+    if start_s is None or end_s is None:
         return None
-    return round(max(0.0, finish - begin), 3)
+    return round(max(0.0, end_s - start_s), 3)
 
 
 def _iso(epoch_s: object) -> str | None:

@@ -20,7 +20,7 @@ _PART = re.compile(r"(?<=<!-- generated: )(.+?)( -->\n).*?(?=<!-- end -->)", re.
 
 
 def architecture_page() -> str:
-    """The page as it is, with its generated parts made anew."""
+    """The current page with its generated parts updated."""
 
     def make(part: re.Match[str]) -> str:
         name, _, argument = part[1].partition(" ")
@@ -36,7 +36,7 @@ def _contracts(kind: str) -> list[dict[str, Any]]:
 
 
 def _draw_layers(container: str) -> Iterator[str]:
-    """A line per member of a package, the highest layer first; a brace joins siblings."""
+    """One line per member of a package, the highest layer first; a brace joins siblings."""
     (contract,) = [c for c in _contracts("layers") if c["containers"] == [container]]
     layers = [[name.strip() for name in layer.split("|")] for layer in contract["layers"]]
     width = max(len(name) for layer in layers for name in layer)
@@ -53,7 +53,7 @@ def _braces(count: int) -> str:
 
 
 def _list_importers(_argument: str) -> Iterator[str]:
-    """Which modules are imported by whom only."""
+    """Which modules only few may import."""
     yield "| only | may import |"
     yield "|---|---|"
     for contract in _contracts("protected"):
@@ -63,16 +63,17 @@ def _list_importers(_argument: str) -> Iterator[str]:
 
 
 def _list_modules(_argument: str) -> Iterator[str]:
-    """A table of modules for each room, in the order of the layers."""
+    """A table of modules for each room without a picture, in the order of the layers."""
+    pictures = [container for c in _contracts("layers") for container in c["containers"]]
     (contract,) = [c for c in _contracts("layers") if c["containers"] == ["cpr_nb"]]
     for room in (name.strip() for layer in contract["layers"] for name in layer.split("|")):
         folder = PACKAGE / room
-        if folder.is_dir():
+        if folder.is_dir() and f"cpr_nb.{room}" not in pictures:
             yield from ["", f"### {room}", "", "| module | |", "|---|---|"]
             for path in sorted(folder.rglob("*.py")):
                 if path.name != "__init__.py":
                     line = _first_line(path, code="`").replace("|", "\\|")
-                    yield f"| `{path.relative_to(folder)}` | {line} |"
+                    yield f"| `{path.relative_to(PACKAGE)}` | {line} |"
     yield ""
 
 

@@ -37,7 +37,7 @@ def options_page() -> str:
             "flags of `cpr run` and `cpr retry`, keys of a prompt in a `.json` or `.jsonl` file,",
             "columns of a `.csv`, keys of `[tool.cpr]` in `pyproject.toml`. A task's own option",
             "overrides the session's; a flag or keyword overrides `[tool.cpr]`. A `pyproject.toml`",
-            "comes with a repository, so it may not set `claude_path`, `claude_args`, `env` or",
+            "comes with a repository, so it can't set `claude_path`, `claude_args`, `env` or",
             '`permissions = "all"`. (Made by `python docs/generate.py`.)',
             "",
             "| option | flag | value | for | |",

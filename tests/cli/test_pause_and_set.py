@@ -22,7 +22,7 @@ def test_a_paused_session_starts_nothing_until_it_goes_on(stub_cpr: Cpr, stub: S
     stub.await_here("a")
     assert "pauses" in stub_cpr.good("pause", session.id)
     session.wait_until(lambda: session.snapshot.state == "paused", LIMIT_S, "the pause")
-    assert "paused: nothing more starts; cpr resume" in stub_cpr.good("status", session.id)
+    assert "paused: no more tasks are started; cpr resume" in stub_cpr.good("status", session.id)
     stub.release("a")
     session.wait_until(lambda: session[0].ok, LIMIT_S, "the first task")
     assert (session.state, session[1].state) == ("paused", "pending")

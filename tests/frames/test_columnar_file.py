@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpr_nb.frames.columnar_file import open_pack, pack
+from cpr_nb.frames.columnar_file import encode_tables, open_columnar_file
 from cpr_nb.frames.columns import TIME, Column, table
 from cpr_nb.model import states
 
@@ -53,11 +53,11 @@ SOME = [
 
 
 def written(made: pd.DataFrame, kind: str = "kind") -> bytes:
-    return b"".join(part.tobytes() for part in pack(kind, {"rows": (made, DTYPES)}))
+    return b"".join(part.tobytes() for part in encode_tables(kind, {"rows": (made, DTYPES)}))
 
 
 def read(data: bytes, kind: str = "kind") -> pd.DataFrame:
-    return open_pack(io.BytesIO(data), kind).read("rows")
+    return open_columnar_file(io.BytesIO(data), kind).read("rows")
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ class Slow(EventRowReader):
         for number, line in enumerate(bytes(data).splitlines(keepends=True), 1):
             event = parse_line(line)
             if event is not None:
-                self.take_odd(event)
+                self.handle_odd_event(event)
             elif line.endswith(b"\n") and line.strip():
                 self.unreadable.append(number)
 
@@ -54,9 +54,9 @@ def split(stream: bytes) -> bytes:
     return stream.replace(b"\r", b"").replace(b"\x0b", b"").replace(b"\x0c", b"")
 
 
-def rows(reading: EventRowReader) -> list[tuple[Any, ...]]:
+def rows(reader: EventRowReader) -> list[tuple[Any, ...]]:
     """What it says; the input of a tool as an object, for it may be written in several ways."""
-    found = list(zip(*(reading.lists[name] for name in EventRowReader.COLUMNS), strict=True))
+    found = list(zip(*(reader.lists[name] for name in EventRowReader.COLUMNS), strict=True))
     plain = []
     for at, kind, subtype, role, text, model, tool in found:
         if subtype == "tool_use" and isinstance(text, str):
@@ -66,10 +66,10 @@ def rows(reading: EventRowReader) -> list[tuple[Any, ...]]:
     return plain
 
 
-def fed(reading: EventRowReader, *parts: bytes) -> EventRowReader:
+def fed(reader: EventRowReader, *parts: bytes) -> EventRowReader:
     for part in parts:
-        reading.feed(part)
-    return reading
+        reader.feed(part)
+    return reader
 
 
 @given(ANY)
@@ -84,7 +84,7 @@ def test_the_fast_way_reads_what_the_slow_way_reads(stream: bytes) -> None:
 def test_a_recording_is_read_the_fast_way(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else nothing is gained by it."""
     fast, slow = EventRowReader(), fed(Slow(), STREAMS[name])
-    monkeypatch.setattr(EventRowReader, "take_odd", None)
+    monkeypatch.setattr(EventRowReader, "handle_odd_event", None)
     monkeypatch.setattr(JsonlReader, "_feed_line", None)
     if STREAMS[name]:
         fast.feed(STREAMS[name])
@@ -129,7 +129,7 @@ def test_a_stream_that_grows_is_read_on_as_if_it_was_read_anew(data: st.DataObje
                     with path.open("rb") as file:
                         for piece in read_pieces(file):
                             fresh.feed(piece)
-                    assert told(mine) == told(fresh)
+                    assert content(mine) == content(fresh)
 
 
 def change(path: Path, data: st.DataObject) -> None:
@@ -148,10 +148,10 @@ def change(path: Path, data: st.DataObject) -> None:
         path.write_bytes(data.draw(ANY))
 
 
-def told(reading: EventRowReader | TaskReader) -> Any:
-    if isinstance(reading, EventRowReader):
-        return rows(reading), reading.unreadable
-    return repr(reading.told())
+def content(reader: EventRowReader | TaskReader) -> Any:
+    if isinstance(reader, EventRowReader):
+        return rows(reader), reader.unreadable
+    return repr(reader.columns())
 
 
 def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

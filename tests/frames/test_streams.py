@@ -18,7 +18,7 @@ from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import content_blocks, parse_line
 
 NO_JUNK = st.just([])
-READ = ObjectReader().event
+READ = ObjectReader().parse_event
 OF_STREAMS = ("events_df", "tool_calls_df", "denials_df", "usage_df")
 
 

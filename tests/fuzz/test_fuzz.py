@@ -186,17 +186,17 @@ NAMES = st.sampled_from(
 
 @FUZZ
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=100)), max_size=4))
-def test_any_request_is_an_order_or_nothing(root: Path, requests: list[tuple[Any, bytes]]) -> None:
+def test_any_request_is_an_event_or_nothing(root: Path, requests: list[tuple[Any, bytes]]) -> None:
     put(root, "session.json", b'{"options":{}' + b',\n"tasks":[\n{"id":"a","prompt":"p"}\n]}\n')
-    asked = SessionSpec(str(root / "session.json"))
-    assert len(list(asked.read_tasks())) == 1
+    spec = SessionSpec(str(root / "session.json"))
+    assert len(list(spec.read_tasks())) == 1
     folder = os.fsencode(root / "requests")
     for name, data in requests:
         name = os.fsencode(name)
         if name not in (b".", b".."):
             Path(os.fsdecode(folder + b"/" + name)).write_bytes(data)
-    orders = RequestInbox(SessionPaths(str(root)), asked, Nothing())  # type: ignore[arg-type]
-    for event in orders.take(1.0):
+    inbox = RequestInbox(SessionPaths(str(root)), spec, Nothing())  # type: ignore[arg-type]
+    for event in inbox.drain(1.0):
         assert isinstance(event, messages.Event) and event.task in (-1, 0)
     left = list((root / "requests").iterdir())
     assert [path for path in left if not path.name.startswith(".")] == []

@@ -115,7 +115,7 @@ def test_a_cell_may_be_json_jsonl_or_csv(shell: Shell) -> None:
     for words, body in cells.items():
         session = shell.good(f"%%cpr {words}\n{body}\n").wait(LIMIT_S)
         assert [task.prompt for task in session] == ['For a "person"', "two"], words
-        assert session[1].id == "b" and session.asked_task(1)["options"] == {"model": "opus"}
+        assert session[1].id == "b" and session.task_spec(1)["options"] == {"model": "opus"}
 
 
 def test_values_stay_one_word_of_a_line(shell: Shell, file: Path) -> None:
@@ -153,7 +153,7 @@ def test_retry_and_resume_return_sessions(shell: Shell, stub: Stub) -> None:
     held.pause()
     held.wait_until(lambda: held.snapshot.state == "paused", LIMIT_S, "the pause")
     value, out, _ = shell(f"s = %cpr resume {held.id}")
-    assert value is None and "goes on" in out and shell["s"].id == held.id
+    assert value is None and "continues" in out and shell["s"].id == held.id
     stub.release("held")
     held.wait(LIMIT_S)
 
@@ -246,12 +246,12 @@ def test_reports_of_branches_are_objects_that_read_well(shell: Shell, work: Path
         ("%cpr run 'x", "No closing quotation: '…' and \"…\" must be closed"),
         ("%cpr list -o 2x", "-o: '2x' can't be a name in the notebook"),
         ("%cpr list -o class", "-o: 'class' can't be a name"),
-        ("%%cpr list\nx\n", "%cpr list is a line"),
+        ("%%cpr list\nx\n", "write %cpr list on one line"),
         ("%%cpr run x.json\nx\n", "there are prompts in the cell and in x.json"),
         ("%%cpr run\n \n", "prompt 1: is empty"),
         ("%%cpr run\na\n---\n\n---\nb\n", "prompt 2: is empty"),
         ("%%cpr run\nReview {pth}.\n", "prompt 1: nothing is called {pth}: did you mean {path}?"),
-        ("%%cpr run\nfine\n---\nuse {json}\n", "{json} is a module here"),
+        ("%%cpr run\nfine\n---\nuse {json}\n", "{json} is a module and"),
         ("%%cpr run\nuse {get_ipython}\n", "nothing is called {get_ipython}"),
         ('%%cpr run\n{"prompts": ["a"\n', "cell: is not JSON"),
         ('%%cpr run\n{"prompts": ["{nope}"]}\n', "cell: prompts[0]: nothing is called {nope}"),

@@ -56,7 +56,7 @@ def test_an_interrupt_ends_the_wait_says_so_and_the_session_goes_on(
     kernel.interrupt()
     (cell,) = kernel.collect([waiting])
     assert cell.status == "ok" and cell.tracebacks() == []
-    assert "cpr: the session goes on: %cpr watch " in cell.text("stderr")
+    assert "cpr: the session keeps running: %cpr watch " in cell.text("stderr")
     assert kernel.good("s.state").results()[0]["text/plain"] == "'running'"
     stub.release("held")
     cells = kernel.run_all("s.wait()", "await s", "%cpr list")

@@ -32,9 +32,9 @@ def test_all_are_there() -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_its_first_cell_says_what_one_learns(path: Path) -> None:
+def test_its_first_cell_says_what_the_reader_will_learn(path: Path) -> None:
     first = nbformat.read(path, 4).cells[0]
-    assert first.cell_type == "markdown" and "**You learn**" in first.source
+    assert first.cell_type == "markdown" and "**You will learn**" in first.source
 
 
 @pytest.mark.slow

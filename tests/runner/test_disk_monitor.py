@@ -21,56 +21,56 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def room(folder: Path) -> Iterator[DiskMonitor]:
+def monitor(folder: Path) -> Iterator[DiskMonitor]:
     paths = SessionPaths(str(folder))
     lock_fd = hold_lock(paths.lock)
     yield DiskMonitor(paths, lock_fd)
     os.close(lock_fd)
 
 
-def test_where_all_is_well_there_is_no_news(room: DiskMonitor) -> None:
-    assert [room.look(now / 2, "") for now in range(9)] == [None] * 9
-    assert not room.is_gone
+def test_where_all_is_well_there_is_no_news(monitor: DiskMonitor) -> None:
+    assert [monitor.poll(now / 2, "") for now in range(9)] == [None] * 9
+    assert not monitor.is_gone
 
 
-def test_trouble_is_told_at_once_and_once(room: DiskMonitor) -> None:
-    room.look(0.0, "")
-    assert room.look(0.1, "no space left") == "no space left"
-    assert room.look(0.2, "no space left") is None
-    assert room.look(5.0, "the disk is full") is None, "it is trouble still"
+def test_trouble_is_told_at_once_and_once(monitor: DiskMonitor) -> None:
+    monitor.poll(0.0, "")
+    assert monitor.poll(0.1, "no space left") == "no space left"
+    assert monitor.poll(0.2, "no space left") is None
+    assert monitor.poll(5.0, "the disk is full") is None, "it is trouble still"
 
 
-def test_that_there_is_room_again_is_told_after_a_while_and_once(room: DiskMonitor) -> None:
+def test_that_there_is_room_again_is_told_after_a_while_and_once(monitor: DiskMonitor) -> None:
     """A try may fail each time: it must not be made as often as the runner's loop turns."""
-    assert room.look(0.0, "no space left") == "no space left"
-    assert room.look(0.1, "") is None
-    assert room.look(0.9, "") is None
-    assert room.look(1.0, "") == ""
-    assert room.look(2.0, "") is None
-    assert room.look(2.1, "no space left") == "no space left"
+    assert monitor.poll(0.0, "no space left") == "no space left"
+    assert monitor.poll(0.1, "") is None
+    assert monitor.poll(0.9, "") is None
+    assert monitor.poll(1.0, "") == ""
+    assert monitor.poll(2.0, "") is None
+    assert monitor.poll(2.1, "no space left") == "no space left"
 
 
 def test_a_folder_that_is_gone_is_trouble_and_after_a_while_gone(
-    room: DiskMonitor, folder: Path, tmp_path: Path
+    monitor: DiskMonitor, folder: Path, tmp_path: Path
 ) -> None:
     folder.rename(tmp_path / "elsewhere")
-    told = room.look(0.0, "")
-    assert told is not None and "its folder" in told
-    room.look(2.9, "")
-    assert not room.is_gone, "a network's hiccup"
+    problem = monitor.poll(0.0, "")
+    assert problem is not None and "its folder" in problem
+    monitor.poll(2.9, "")
+    assert not monitor.is_gone, "a network's hiccup"
     (tmp_path / "elsewhere").rename(folder)
-    assert room.look(4.0, "") == ""
+    assert monitor.poll(4.0, "") == ""
     folder.rename(tmp_path / "elsewhere")
-    room.look(5.0, "")
-    room.look(7.9, "")
-    assert not room.is_gone, "it counts from the last time that it was there"
-    room.look(9.0, "")
-    assert room.is_gone
+    monitor.poll(5.0, "")
+    monitor.poll(7.9, "")
+    assert not monitor.is_gone, "it counts from the last time that it was there"
+    monitor.poll(9.0, "")
+    assert monitor.is_gone
 
 
-def test_a_lock_that_somebody_removed_is_held_anew(room: DiskMonitor, folder: Path) -> None:
+def test_a_lock_that_somebody_removed_is_held_anew(monitor: DiskMonitor, folder: Path) -> None:
     lock = folder / "runner.lock"
     lock.unlink()
-    room.look(0.0, "")
+    monitor.poll(0.0, "")
     with lock.open() as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

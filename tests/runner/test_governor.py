@@ -29,16 +29,16 @@ def test_without_a_limit_of_the_user_there_is_room_for_all() -> None:
 def test_the_first_refusal_halves_what_runs() -> None:
     governor = Governor(0)
     governor.throttled(0.0, 40)
-    assert governor.room == 20
+    assert governor.capacity == 20
     assert governor.may_start(1.0, 19) and not governor.may_start(1.0, 20)
 
 
 def test_the_users_own_limit_stands_above_the_window() -> None:
     governor = Governor(5)
     governor.throttled(0.0, 40)
-    assert governor.room == 5
+    assert governor.capacity == 5
     governor.max_parallel = 0
-    assert governor.room == 20
+    assert governor.capacity == 20
 
 
 @relaxed
@@ -51,7 +51,7 @@ def test_however_often_the_api_refuses_the_window_halves_once_a_time(
     for gap in gaps:
         at += gap
         governor.throttled(at, n_active)
-        now = governor.room
+        now = governor.capacity
         assert now >= SMALLEST_WINDOW
         assert now <= before
         if now < before:
@@ -85,9 +85,9 @@ def test_the_window_grows_by_one_for_as_many_good_ends_as_fit() -> None:
     governor.throttled(0.0, 20)
     for _ in range(10):
         governor.ended(10)
-    assert governor.room == 10, "not yet: the tenth part of eleven is less"
+    assert governor.capacity == 10, "not yet: the tenth part of eleven is less"
     governor.ended(10)
-    assert governor.room == 11
+    assert governor.capacity == 11
 
 
 def test_a_window_that_nobody_fills_does_not_grow() -> None:
@@ -95,13 +95,13 @@ def test_a_window_that_nobody_fills_does_not_grow() -> None:
     governor.throttled(0.0, 20)
     for _ in range(1000):
         governor.ended(9)
-    assert governor.room == 10
+    assert governor.capacity == 10
 
 
 def test_without_a_refusal_there_is_no_window_to_grow() -> None:
     governor = Governor(3)
     governor.ended(3)
-    assert governor.room == 3
+    assert governor.capacity == 3
     assert governor.next_start_at is None
 
 

@@ -9,34 +9,34 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from cpr_nb.runner.queue import Queue
 
 
-def take_all(queue: Queue, *, new: bool = False) -> list[int]:
+def on_all(queue: Queue, *, new: bool = False) -> list[int]:
     taken = []
-    while (task := queue.take(lambda _: True, new=new)) is not None:
+    while (task := queue.pop(lambda _: True, new=new)) is not None:
         taken.append(task)
     return taken
 
 
 def test_new_tasks_come_in_their_order_after_those_that_have_tried() -> None:
     queue = Queue(3)
-    assert queue.take(lambda _: True) == 0
+    assert queue.pop(lambda _: True) == 0
     queue.put_back(0)
     queue.put_back(9)
     queue.put_first(8)
-    assert take_all(queue) == [8, 0, 9, 1, 2]
+    assert on_all(queue) == [8, 0, 9, 1, 2]
 
 
 def test_a_new_task_may_be_asked_for_first() -> None:
     queue = Queue(3)
     queue.put_back(8)
-    assert queue.take(lambda _: True, new=True) == 0
-    assert take_all(queue, new=True) == [1, 2, 8]
+    assert queue.pop(lambda _: True, new=True) == 0
+    assert on_all(queue, new=True) == [1, 2, 8]
 
 
 def test_what_need_not_start_any_more_is_passed_over() -> None:
     queue = Queue(4)
     queue.put_back(9)
-    assert queue.take(lambda task: task == 2) == 2
-    assert take_all(queue) == [3]
+    assert queue.pop(lambda task: task == 2) == 2
+    assert on_all(queue) == [3]
 
 
 def test_what_was_left_out_comes_only_when_it_is_put_back() -> None:
@@ -45,54 +45,54 @@ def test_what_was_left_out_comes_only_when_it_is_put_back() -> None:
     queue.leave_out(2)
     queue.leave_out(3)
     queue.put_back(2)
-    assert take_all(queue) == [2, 1]
-    assert queue.take(lambda _: True, new=True) is None
+    assert on_all(queue) == [2, 1]
+    assert queue.pop(lambda _: True, new=True) is None
 
 
 def test_a_group_is_led_by_one_until_it_is_answered() -> None:
     queue = Queue(6, [0, 0, 1, 1, 0, 1])
-    assert take_all(queue) == [0, 2]
+    assert on_all(queue) == [0, 2]
     assert queue.is_warming
     queue.answered(2)
-    assert take_all(queue) == [3, 5]
+    assert on_all(queue) == [3, 5]
     queue.answered(0)
     assert not queue.is_warming
-    assert take_all(queue) == [1, 4]
+    assert on_all(queue) == [1, 4]
 
 
 def test_the_next_one_leads_when_the_leader_has_ended_and_the_leader_comes_back_behind() -> None:
     queue = Queue(3, [0, 0, 0])
-    assert take_all(queue) == [0]
+    assert on_all(queue) == [0]
     queue.ended(0)
     queue.put_back(0)
-    assert take_all(queue) == [1]
+    assert on_all(queue) == [1]
     queue.ended(1)
-    assert take_all(queue) == [2], "two have tried; the third may be luckier"
+    assert on_all(queue) == [2], "two have tried; the third may be luckier"
 
 
 def test_the_end_of_one_that_does_not_lead_changes_nothing() -> None:
     queue = Queue(3, [0, 0, 0])
-    assert take_all(queue) == [0]
+    assert on_all(queue) == [0]
     queue.ended(1)
-    assert take_all(queue) == []
+    assert on_all(queue) == []
 
 
 def test_after_a_long_time_a_group_is_led_again() -> None:
     queue = Queue(4, [0, 0, 0, 0])
-    assert queue.take(lambda _: True) == 0
+    assert queue.pop(lambda _: True) == 0
     queue.answered(0)
-    assert queue.take(lambda _: True) == 1
+    assert queue.pop(lambda _: True) == 1
     queue.cool()
-    assert take_all(queue) == [2]
+    assert on_all(queue) == [2]
     queue.answered(2)
-    assert take_all(queue) == [3]
+    assert on_all(queue) == [3]
 
 
 def test_a_leader_that_is_put_back_unstarted_is_still_the_leader() -> None:
     queue = Queue(2, [0, 0])
-    assert queue.take(lambda _: True) == 0
+    assert queue.pop(lambda _: True) == 0
     queue.put_first(0)
-    assert take_all(queue) == [0]
+    assert on_all(queue) == [0]
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -109,7 +109,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(new=st.booleans())
     def one_is_taken(self, new: bool) -> None:
-        task = self.queue.take(lambda task: task in self.waiting, new=new)
+        task = self.queue.pop(lambda task: task in self.waiting, new=new)
         if task is None:
             return
         assert task in self.waiting

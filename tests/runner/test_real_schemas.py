@@ -35,7 +35,7 @@ def cli(claude: str, tmp_path: Path) -> Iterator[Cli]:
             run.process.communicate()
 
 
-def told(cli: Cli, api: ScriptedApi, schemas: dict[str, Any]) -> dict[str, str]:
+def readable(cli: Cli, api: ScriptedApi, schemas: dict[str, Any]) -> dict[str, str]:
     """What the CLI writes to stderr of each schema; empty if it takes the schema."""
     prompt = script({"fail": {"status": 400}})  # which says that the schema came so far
     found = {}
@@ -53,7 +53,7 @@ def told(cli: Cli, api: ScriptedApi, schemas: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_what_we_refuse_for_the_cli_it_would_refuse(cli: Cli, api: ScriptedApi) -> None:
-    words = told(cli, api, {n: case.schema for n, case in REFUSED.items() if case.by == "CLI"})
+    words = readable(cli, api, {n: case.schema for n, case in REFUSED.items() if case.by == "CLI"})
     assert {n: err for n, err in words.items() if "is not a valid JSON Schema: " not in err} == {}
     assert api.requests == []
 
@@ -61,7 +61,7 @@ def test_what_we_refuse_for_the_cli_it_would_refuse(cli: Cli, api: ScriptedApi) 
 @pytest.mark.slow
 def test_what_we_refuse_for_the_api_the_cli_would_pass_on(cli: Cli, api: ScriptedApi) -> None:
     """If the CLI refuses one of these by now, our reason is another one."""
-    words = told(cli, api, {n: case.schema for n, case in REFUSED.items() if case.by != "CLI"})
+    words = readable(cli, api, {n: case.schema for n, case in REFUSED.items() if case.by != "CLI"})
     assert {n: err for n, err in words.items() if err} == {}
 
 

@@ -12,13 +12,13 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from testkit.machine import FOR_EVER, GOOD, done, feed, machine, running, told
+from testkit.machine import FOR_EVER, GOOD, done, feed, machine, readable, running
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import schedule
 from cpr_nb.runner.messages import Cancel, Ended, OutputPolled, Start, Started, Tick
 from cpr_nb.runner.task_state import TaskPlan
-from cpr_nb.runner.task_table import GRACE_S
+from cpr_nb.runner.task_steps import GRACE_S
 
 # -- starting ---------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ from cpr_nb.runner.task_table import GRACE_S
 def test_the_first_tick_starts_the_tasks_in_their_order() -> None:
     one = machine(*[TaskPlan()] * 3)
     starts = one.handle(Tick(0.0))
-    assert told(starts) == [("Start", 0), ("Start", 1), ("Start", 2)]
+    assert readable(starts) == [("Start", 0), ("Start", 1), ("Start", 2)]
     assert all(isinstance(start, Start) and start.attempt == 1 for start in starts)
     assert [start.conversation_id for start in starts] == ["c-1", "c-2", "c-3"]  # type: ignore[attr-defined]
 
@@ -87,7 +87,7 @@ def test_cancelling_a_waiting_task_finishes_it_without_a_process() -> None:
 
 def test_cancelling_a_running_task_stops_it_and_kills_it_after_a_while() -> None:
     one = running(TaskPlan())
-    assert feed(one, Cancel(1.0, 0)) == [("Stop", 0, "cancelled")]
+    assert feed(one, Cancel(1.0, 0)) == [("Terminate", 0, "cancelled")]
     assert one.next_at == 1.0 + GRACE_S
     assert feed(one, Tick(1.0 + GRACE_S - 0.01)) == []
     assert feed(one, Tick(1.0 + GRACE_S)) == [("Kill", 0)]
@@ -103,7 +103,7 @@ def test_a_stopped_task_that_ends_in_time_is_not_killed() -> None:
 
 def test_cancelling_twice_is_cancelling_once() -> None:
     one = running(TaskPlan())
-    assert feed(one, Cancel(1.0, 0), Cancel(2.0, 0), Cancel(3.0)) == [("Stop", 0, "cancelled")]
+    assert feed(one, Cancel(1.0, 0), Cancel(2.0, 0), Cancel(3.0)) == [("Terminate", 0, "cancelled")]
     assert feed(one, Tick(1.0 + GRACE_S)) == [("Kill", 0)]
 
 
@@ -111,7 +111,7 @@ def test_cancelling_between_the_intent_and_the_process_stops_the_process_at_once
     one = machine(TaskPlan(timeout_s=60))
     feed(one, Tick(0.0))
     assert feed(one, Cancel(0.5, 0)) == []
-    assert feed(one, Started(1.0, 0)) == [("Stop", 0, "cancelled")]
+    assert feed(one, Started(1.0, 0)) == [("Terminate", 0, "cancelled")]
     assert feed(one, Tick(1.0 + GRACE_S)) == [("Kill", 0)]
 
 
@@ -119,7 +119,7 @@ def test_cancelling_all_ends_the_session_as_cancelled() -> None:
     one = machine(*[TaskPlan()] * 3, max_parallel=1)
     feed(one, Tick(0.0), Started(0.0, 0))
     assert feed(one, Cancel(1.0)) == [
-        ("Stop", 0, "cancelled"),
+        ("Terminate", 0, "cancelled"),
         ("Finish", 1, "cancelled", "cancelled"),
         ("Finish", 2, "cancelled", "cancelled"),
     ]
@@ -132,7 +132,7 @@ def test_cancelling_all_ends_the_session_as_cancelled() -> None:
 def test_a_session_whose_tasks_all_answered_before_the_cancel_is_completed() -> None:
     one = running(TaskPlan())
     assert feed(one, Cancel(1.0), Ended(2.0, 0, Exit(143, result=GOOD))) == [
-        ("Stop", 0, "cancelled"),
+        ("Terminate", 0, "cancelled"),
         ("Finish", 0, "succeeded", "completed"),
         ("End", "completed"),
     ]
@@ -154,7 +154,7 @@ def test_a_task_that_takes_too_long_is_stopped_then_killed() -> None:
     one = running(TaskPlan(timeout_s=60))
     assert one.next_at == 60.0
     assert feed(one, Tick(59.9)) == []
-    assert feed(one, Tick(60.5)) == [("Stop", 0, "timeout")]
+    assert feed(one, Tick(60.5)) == [("Terminate", 0, "timeout")]
     assert feed(one, Tick(60.5 + GRACE_S)) == [("Kill", 0)]
     ended = Ended(71.0, 0, Exit(signal=9))
     assert feed(one, ended)[0] == ("Finish", 0, "timed_out", "timeout")
@@ -164,7 +164,7 @@ def test_a_timeout_counts_from_the_tasks_own_start() -> None:
     one = machine(TaskPlan(timeout_s=10))
     feed(one, Tick(0.0), Started(5.0, 0))
     assert feed(one, Tick(14.9)) == []
-    assert feed(one, Tick(15.0)) == [("Stop", 0, "timeout")]
+    assert feed(one, Tick(15.0)) == [("Terminate", 0, "timeout")]
 
 
 def test_the_first_reason_to_stop_a_task_stays() -> None:
@@ -180,7 +180,7 @@ def test_a_silent_task_is_listened_to_and_stopped() -> None:
     assert feed(one, OutputPolled(30.0, 0, 10.0)) == []
     assert one.next_at == 40.0, "thirty seconds after it wrote last"
     assert feed(one, Tick(40.0)) == [("PollOutput", 0)]
-    assert feed(one, OutputPolled(40.0, 0, 10.0)) == [("Stop", 0, "silence")]
+    assert feed(one, OutputPolled(40.0, 0, 10.0)) == [("Terminate", 0, "silence")]
     assert feed(one, Ended(41.0, 0, Exit(143)))[0] == ("Finish", 0, "timed_out", "silence")
 
 
@@ -194,7 +194,7 @@ def test_a_task_whose_tool_runs_is_not_silent() -> None:
 def test_a_task_that_is_listened_to_may_still_take_too_long() -> None:
     one = running(TaskPlan(silence_s=30, timeout_s=50))
     feed(one, Tick(30.0), OutputPolled(30.0, 0, 29.0))
-    assert feed(one, Tick(50.0)) == [("Stop", 0, "timeout")]
+    assert feed(one, Tick(50.0)) == [("Terminate", 0, "timeout")]
 
 
 def test_what_is_heard_of_a_stopped_task_changes_nothing() -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from testkit.machine import GOOD, begin, done, failed, feed, last_tell, machine, running, starts
+from testkit.machine import GOOD, begin, done, failed, feed, last_report, machine, running, starts
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.model.retry import PASSING, backoff_s
@@ -30,7 +30,7 @@ from cpr_nb.runner.messages import (
     Tick,
 )
 from cpr_nb.runner.task_state import TaskPlan
-from cpr_nb.runner.task_table import GRACE_S
+from cpr_nb.runner.task_steps import GRACE_S
 
 PLAN = TaskPlan()
 CHECKED = TaskPlan(check=True, check_timeout_s=60)
@@ -155,7 +155,7 @@ def test_a_denied_call_fails_a_task_that_asked_for_it() -> None:
 def test_a_task_that_writes_nothing_is_stopped_for_that() -> None:
     one = running(TaskPlan(first_byte_s=20))
     assert feed(one, Tick(20.0)) == [("PollOutput", 0)]
-    assert feed(one, OutputPolled(20.0, 0, None)) == [("Stop", 0, "no_first_byte")]
+    assert feed(one, OutputPolled(20.0, 0, None)) == [("Terminate", 0, "no_first_byte")]
     one = running(TaskPlan(first_byte_s=20))
     assert feed(one, Tick(20.0), OutputPolled(20.0, 0, 3.0)) == [("PollOutput", 0)]
     assert one.next_at is None, "it has written; nothing else limits it"
@@ -167,7 +167,7 @@ def test_the_clis_own_wait_explains_a_silence() -> None:
     assert feed(one, OutputPolled(10.0, 0, 1.0, busy_until=8.0)) == []
     assert one.next_at == 18.0
     assert feed(one, Tick(18.0), OutputPolled(18.0, 0, 1.0, busy_until=8.0))[-1] == (
-        "Stop",
+        "Terminate",
         0,
         "silence",
     )
@@ -179,7 +179,7 @@ def test_the_clis_own_wait_explains_a_silence() -> None:
 def test_a_task_whose_cli_would_wait_long_for_its_first_answer_is_taken_back() -> None:
     one = running(*[PLAN] * 8)
     assert feed(one, Throttled(1.0, 0, PATIENCE_S)) == [("ReportState", "running", "")]
-    assert feed(one, Throttled(1.0, 0, PATIENCE_S + 0.1)) == [("Stop", 0, "throttled")]
+    assert feed(one, Throttled(1.0, 0, PATIENCE_S + 0.1)) == [("Terminate", 0, "throttled")]
     assert feed(one, Throttled(1.5, 0, 60.0)) == [], "once"
     assert feed(one, Ended(2.0, 0, Exit(143))) == [("Rest", 0, "rate_limit", 0.0, False)]
     assert one.n_active == 7
@@ -213,7 +213,7 @@ def test_a_task_that_is_taken_back_may_be_cancelled() -> None:
 def test_after_a_refusal_half_as_many_run_at_once_and_starts_are_spread() -> None:
     one = machine(*[PLAN] * 30, max_parallel=12)
     begin(one, 0.0, *starts(one, Tick(0.0)))
-    tell = last_tell(one, Throttled(1.0, 0, 1.0))
+    tell = last_report(one, Throttled(1.0, 0, 1.0))
     assert tell is not None and "fewer tasks" in tell.notice
     assert feed(one, Throttled(1.0 + COOL_S - 0.1, 1, 1.0)) == [], "the same trouble"
     for task in range(6):
@@ -298,7 +298,7 @@ def test_a_check_that_takes_too_long_is_stopped_killed_and_not_passed() -> None:
     one = running(CHECKED)
     feed(one, done(1.0, 0))
     assert one.next_at == 61.0
-    assert feed(one, Tick(61.0)) == [("Stop", 0, "check_timeout")]
+    assert feed(one, Tick(61.0)) == [("Terminate", 0, "check_timeout")]
     assert feed(one, Tick(61.0 + GRACE_S)) == [("Kill", 0)]
     out = one.handle(Checked(72.0, 0, ""))
     assert the_words(out) == "the check took longer than 60 s"
@@ -314,7 +314,7 @@ def test_a_check_without_a_limit_runs_as_long_as_it_likes() -> None:
 def test_a_cancel_while_it_is_checked_cancels_the_task(error: str) -> None:
     one = running(CHECKED)
     feed(one, done(1.0, 0))
-    assert feed(one, Cancel(2.0, 0), Cancel(2.5)) == [("Stop", 0, "cancelled")]
+    assert feed(one, Cancel(2.0, 0), Cancel(2.5)) == [("Terminate", 0, "cancelled")]
     assert feed(one, Tick(2.0 + GRACE_S)) == [("Kill", 0)]
     assert feed(one, Checked(13.0, 0, error))[0] == ("Finish", 0, "cancelled", "cancelled")
 
@@ -349,9 +349,9 @@ def test_one_of_a_group_leads_until_it_is_answered() -> None:
 
 def test_that_the_cache_is_being_warmed_is_told_and_its_end_too() -> None:
     one = machine(PLAN, PLAN, groups=[0, 0])
-    tell = last_tell(one, Tick(0.0), Started(0.0, 0))
+    tell = last_report(one, Tick(0.0), Started(0.0, 0))
     assert tell is not None and "cache" in tell.notice
-    tell = last_tell(one, Responded(1.0, 0))
+    tell = last_report(one, Responded(1.0, 0))
     assert tell is not None and tell.notice == ""
 
 

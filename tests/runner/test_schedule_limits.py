@@ -7,7 +7,17 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from testkit.machine import begin, done, failed, feed, last_tell, machine, refused, running, starts
+from testkit.machine import (
+    begin,
+    done,
+    failed,
+    feed,
+    last_report,
+    machine,
+    refused,
+    running,
+    starts,
+)
 
 from cpr_nb.model.limits import LOGIN, USAGE, Limit
 from cpr_nb.model.outcome import Exit
@@ -62,16 +72,16 @@ def test_an_answer_to_any_task_tells_that_the_login_is_good() -> None:
 
 def test_a_person_is_told_what_it_waits_for_and_until_when() -> None:
     one = running(PLAN, PLAN)
-    tell = last_tell(one, refused(1.0, 0, USAGE, 5000.0))
+    tell = last_report(one, refused(1.0, 0, USAGE, 5000.0))
     assert tell is not None
     assert (tell.state, tell.reason, tell.until_s) == ("waiting", USAGE, 5000.0)
     assert "usage limit" in tell.notice
-    tell = last_tell(one, refused(1.0, 1, LOGIN))
+    tell = last_report(one, refused(1.0, 1, LOGIN))
     assert tell is None, "the first limit stands"
 
 
 def test_of_a_lost_login_a_person_is_told_what_to_do() -> None:
-    tell = last_tell(running(PLAN), refused(1.0, 0, LOGIN))
+    tell = last_report(running(PLAN), refused(1.0, 0, LOGIN))
     assert tell is not None
     assert "log in" in tell.notice
 
@@ -92,10 +102,10 @@ def test_what_is_heard_of_a_task_that_is_stopped_is_no_limit() -> None:
 
 def test_a_second_refusal_tells_until_when() -> None:
     one = waiting()
-    tell = last_tell(one, refused(2.0, 1, USAGE, 5000.0))
+    tell = last_report(one, refused(2.0, 1, USAGE, 5000.0))
     assert tell is not None and tell.until_s == 5000.0
     assert one.next_at is None, "the runner's clock tells when"
-    tell = last_tell(one, Limited(3.0, 1, Limit(USAGE, 7000.0)))
+    tell = last_report(one, Limited(3.0, 1, Limit(USAGE, 7000.0)))
     assert tell is None, "the first that says so stands"
 
 
@@ -248,7 +258,7 @@ def test_after_an_answer_the_next_limit_begins_anew() -> None:
 def test_a_reset_that_was_none_is_not_asked_about_again_at_once() -> None:
     one = waiting(until_s=50.0)
     feed(one, done(2.0, 1), Probe(50.0), Started(50.0, 2))
-    tell = last_tell(one, refused(51.0, 2, USAGE, 50.0))
+    tell = last_report(one, refused(51.0, 2, USAGE, 50.0))
     assert tell is not None and tell.until_s == 50.0, "the runner's clock will say: now"
     assert starts(one, Probe(51.0), Probe(51.5)) == []
     assert one.next_at == 51.0 + 2 * FIRST_PROBE_S

@@ -81,12 +81,12 @@ class ScheduleMachine(RuleBasedStateMachine):
             new_id=self.book.new_id,
             budget_usd=budget_usd,
             groups=groups,
-            past=draw_past(data, self.books) if from_past else None,
+            restored=draw_past(data, self.books) if from_past else None,
             spent_usd=spent_usd,
         )
         for task, book in enumerate(self.books):
-            if book.phase == books.STARTING:
-                self.take_up(data, task)
+            if book.state == books.STARTING:
+                self.restore_attempt(data, task)
         if begin:  # else a cancel may come before the first Tick
             self.no_time_goes_by()
             self.all_processes_start()
@@ -99,7 +99,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     def now(self) -> float:
         return self.book.now
 
-    def take_up(self, data: st.DataObject, task: int) -> None:
+    def restore_attempt(self, data: st.DataObject, task: int) -> None:
         """As the runner does: an attempt that had a process started, and may have ended."""
         self.start_process(task)
         if data.draw(st.booleans(), label="is gone"):
@@ -112,7 +112,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         book = self.book
         book.begun = book.begun or isinstance(event, Tick)
         for instruction in self.schedule.handle(event):
-            book.take(instruction)
+            book.perform(instruction)
         next_at = self.schedule.next_at
         assert next_at is None or next_at > self.now, "it wants a Tick that is over"
         for one in self.books:
@@ -138,15 +138,15 @@ class ScheduleMachine(RuleBasedStateMachine):
             self.handle(Tick(self.now))
             for task, book in enumerate(self.books):
                 if book.listening:
-                    self.hear(task, 99.0, tool_running)
+                    self.poll_output(task, 99.0, tool_running)
 
     def draw(self, data: st.DataObject, chosen: Any) -> int:
         return data.draw(st.sampled_from([n for n, b in enumerate(self.books) if chosen(b)]))
 
-    @some(lambda book: book.phase == books.STARTING)
+    @some(lambda book: book.state == books.STARTING)
     @rule(data=st.data(), by=MAYBE_SECONDS, new_id=st.booleans())
     def a_process_starts(self, data: st.DataObject, by: float, new_id: bool) -> None:
-        task = self.draw(data, lambda book: book.phase == books.STARTING)
+        task = self.draw(data, lambda book: book.state == books.STARTING)
         self.start_process(task, by, f"n-{task}-{self.now}" if new_id else "")
 
     def start_process(self, task: int, by: float = 0.0, conversation_id: str = "") -> None:
@@ -157,13 +157,13 @@ class ScheduleMachine(RuleBasedStateMachine):
     @rule()
     def all_processes_start(self) -> None:
         for task, book in enumerate(self.books):
-            if book.phase == books.STARTING:
+            if book.state == books.STARTING:
                 self.start_process(task)
 
-    @some(lambda book: book.phase == books.STARTING)
+    @some(lambda book: book.state == books.STARTING)
     @rule(data=st.data(), for_want_of_room=st.booleans())
     def a_process_cannot_be_started(self, data: st.DataObject, for_want_of_room: bool) -> None:
-        task = self.draw(data, lambda book: book.phase == books.STARTING)
+        task = self.draw(data, lambda book: book.state == books.STARTING)
         if for_want_of_room:
             self.book.postponed(task)
             self.handle(messages.Postponed(self.now, task))
@@ -213,10 +213,14 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @some(lambda book: book.listening)
     @rule(data=st.data(), ago=MAYBE_SECONDS, wait_s=st.sampled_from([0.0, 3.0, FOR_EVER]))
-    def something_is_heard(self, data: st.DataObject, ago: float, wait_s: float) -> None:
-        self.hear(self.draw(data, lambda book: book.listening), ago, False, self.now + wait_s)
+    def output_is_polled(self, data: st.DataObject, ago: float, wait_s: float) -> None:
+        self.poll_output(
+            self.draw(data, lambda book: book.listening), ago, False, self.now + wait_s
+        )
 
-    def hear(self, task: int, ago: float, tool_running: bool, busy_until: float = 0.0) -> None:
+    def poll_output(
+        self, task: int, ago: float, tool_running: bool, busy_until: float = 0.0
+    ) -> None:
         book = self.books[task]
         assert book.started_at is not None
         if ago < 50.0 or book.wrote_at is not None:
@@ -224,14 +228,14 @@ class ScheduleMachine(RuleBasedStateMachine):
         event = OutputPolled(
             self.now, task, book.wrote_at, FOR_EVER if tool_running else busy_until
         )
-        self.book.heard(task, event)
+        self.book.output_polled(task, event)
         self.handle(event)
         assert book.quiet is None or book.cause is not None, "it is quiet, and goes on"
 
-    @some(lambda book: book.phase == books.CHECKING)
+    @some(lambda book: book.state == books.CHECKING)
     @rule(data=st.data(), error=st.sampled_from(["", "", "exit 1"]))
     def a_check_ends(self, data: st.DataObject, error: str) -> None:
-        self.end_check(self.draw(data, lambda book: book.phase == books.CHECKING), error)
+        self.end_check(self.draw(data, lambda book: book.state == books.CHECKING), error)
 
     def end_check(self, task: int, error: str = "") -> None:
         self.book.checked(task, error)
@@ -256,7 +260,9 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @some(lambda book: book.running)
     @rule(data=st.data(), kind=KINDS, reset_s=RESETS_S)
-    def a_limit_is_heard_of(self, data: st.DataObject, kind: str, reset_s: float | None) -> None:
+    def a_limit_shows_in_the_stream(
+        self, data: st.DataObject, kind: str, reset_s: float | None
+    ) -> None:
         task = self.draw(data, lambda book: book.running)
         limit = Limit(kind, None if reset_s is None else self.now + reset_s)
         if self.books[task].stopped_at is None and task != self.book.probe:
@@ -314,20 +320,20 @@ class ScheduleMachine(RuleBasedStateMachine):
         if not self.books:
             return
         for task, one in enumerate(self.books):
-            assert self.schedule.phase(task) == one.machine_phase, f"task {task}"
+            assert self.schedule.state(task) == one.machine_state, f"task {task}"
         assert self.schedule.n_active == self.book.n_active
         assert self.schedule.spent_usd == self.book.spent_usd
-        all_ended = all(book.phase == books.ENDED for book in self.books)
+        all_ended = all(book.state == books.ENDED for book in self.books)
         assert len(self.book.ends) <= 1
         if self.book.begun:
             assert len(self.book.ends) == all_ended
 
     @invariant()
-    def a_person_is_told_what_it_waits_for(self) -> None:
+    def a_person_sees_what_it_waits_for(self) -> None:
         if not self.books or self.book.ends or not self.book.begun:
             return
         book = self.book
-        state, reason, notice, until_s = book.told
+        state, reason, notice, until_s = book.reported
         waits_for = "disk" if book.disk else book.held.kind if book.held else ""
         waiting = states.WAITING if waits_for else states.RUNNING
         assert (state, reason) == (states.PAUSED if book.paused else waiting, waits_for)
@@ -377,7 +383,7 @@ class ScheduleMachine(RuleBasedStateMachine):
             for task, one in enumerate(self.books):
                 if one.running:
                     self.end_process(task, Exit(0, result=GOOD))
-                if one.phase == books.CHECKING:
+                if one.state == books.CHECKING:
                     self.end_check(task)
             if book.ends:
                 break

@@ -57,7 +57,7 @@ class Written:
     def look(self, data: bytes, now: float = 0.0) -> News:
         with self.path.open("ab") as file:
             file.write(data)
-        return self.stream.look(now)
+        return self.stream.poll(now)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_a_stream_that_is_gone_or_a_link_says_nothing(tmp_path: Path) -> None:
     written = Written(tmp_path)
     written.look(said("one"))
     written.path.unlink()
-    assert not written.stream.look(1.0).answered
+    assert not written.stream.poll(1.0).answered
     written.path.symlink_to(tmp_path / "other")
     (tmp_path / "other").write_bytes(said("one") + said("somebody else's"))
     assert written.stream.finish().last_text == "one"

@@ -118,7 +118,7 @@ def test_the_runner_reads_back_what_was_asked_to_the_letter(tmp_path: Path) -> N
     os.close(lock_fd)
     asked = SessionSpec(paths.session)
     bases = list(asked.read_tasks())
-    assert asked.head == ASKED
+    assert asked.session == ASKED
     assert [asked.task(number) for number in (1, 0, 1)] == [TASKS[1], TASKS[0], TASKS[1]]
     assert [base["transaction_id"] for base in bases] == ["a", "b"]
     assert (asked.number("b"), asked.number("c")) == (1, None)

@@ -17,7 +17,7 @@ from cpr_nb.runner.messages import (
     ReportState,
     Rest,
     Started,
-    Stop,
+    Terminate,
     Tick,
 )
 from cpr_nb.runner.schedule import Schedule
@@ -32,7 +32,7 @@ def machine(
     max_parallel: int = 0,
     budget_usd: float | None = None,
     groups: Sequence[int] | None = None,
-    past: dict[int, RestoredTask] | None = None,
+    restored: dict[int, RestoredTask] | None = None,
     spent_usd: float = 0.0,
 ) -> Schedule:
     numbers = count(1)
@@ -42,7 +42,7 @@ def machine(
         new_id=lambda: f"c-{next(numbers)}",
         budget_usd=budget_usd,
         groups=groups,
-        past=past,
+        restored=restored,
         spent_usd=spent_usd,
     )
 
@@ -70,14 +70,14 @@ def refused(at: float, task: int, kind: str, until_s: float | None = None) -> En
     return Ended(at, task, Exit(1, result=result), limit=Limit(kind, until_s))
 
 
-def told(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
+def readable(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
     """Instructions in a form that is easy to compare and to read."""
     texts: list[tuple[Any, ...]] = []
     for one in instructions:
         kind = type(one).__name__
         if isinstance(one, Finish):
             texts.append((kind, one.task, one.outcome.outcome, one.outcome.reason))
-        elif isinstance(one, Stop):
+        elif isinstance(one, Terminate):
             texts.append((kind, one.task, one.cause))
         elif isinstance(one, Rest):
             texts.append((kind, one.task, one.outcome.reason, one.delay_s, one.counted))
@@ -91,7 +91,7 @@ def told(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
 
 
 def feed(schedule: Schedule, *events: Event) -> list[tuple[Any, ...]]:
-    return [text for event in events for text in told(schedule.handle(event))]
+    return [text for event in events for text in readable(schedule.handle(event))]
 
 
 def starts(schedule: Schedule, *events: Event) -> list[int]:
@@ -105,7 +105,7 @@ def begin(schedule: Schedule, at: float, *tasks: int) -> None:
         schedule.handle(Started(at, task))
 
 
-def last_tell(schedule: Schedule, *events: Event) -> ReportState | None:
+def last_report(schedule: Schedule, *events: Event) -> ReportState | None:
     """What was said last of the session's own state."""
     tells = [
         one for event in events for one in schedule.handle(event) if isinstance(one, ReportState)

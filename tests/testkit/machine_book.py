@@ -13,14 +13,14 @@ from cpr_nb.model import states
 from cpr_nb.model.limits import LOGIN, Limit
 from cpr_nb.model.outcome import Exit, Outcome, derive
 from cpr_nb.model.retry import backoff_s, may_pass
-from cpr_nb.runner import governor, messages, task_state
+from cpr_nb.runner import governor, messages, transitions
 from cpr_nb.runner.messages import Ended, Instruction, OutputPolled
 from cpr_nb.runner.task_state import TaskPlan
-from cpr_nb.runner.task_table import GRACE_S
+from cpr_nb.runner.task_steps import GRACE_S
 
 PENDING, STARTING, RUNNING, CHECKING, RESTING, ENDED = range(6)
 _NAMES = ("PENDING", "STARTING", "RUNNING", "CHECKING", "RESTING", "ENDED")
-MACHINE_PHASES: list[int] = [getattr(task_state, name) for name in _NAMES]
+MACHINE_STATES: list[int] = [getattr(transitions, name) for name in _NAMES]
 ACTIVE = (STARTING, RUNNING, CHECKING)
 SLOW = ("timeout", "silence", "no_first_byte")
 #: What an end tells of when the API has not been heard.
@@ -33,7 +33,7 @@ class Book:
     def __init__(self, plan: TaskPlan, group: int) -> None:
         self.plan = plan
         self.group = group
-        self.phase = PENDING
+        self.state = PENDING
         self.attempt = self.n_free = 0
         self.conversation_id = ""
         self.cancel_asked = False
@@ -58,28 +58,28 @@ class Book:
 
     @property
     def active(self) -> bool:
-        return self.phase in ACTIVE
+        return self.state in ACTIVE
 
     @property
     def running(self) -> bool:
-        return self.phase == RUNNING
+        return self.state == RUNNING
 
     @property
-    def machine_phase(self) -> int:
+    def machine_state(self) -> int:
         """The machine's own word for it."""
         if self.stopped_at is not None or (self.active and self.cancel_asked):
-            return task_state.STOPPING
-        return MACHINE_PHASES[self.phase]
+            return transitions.TERMINATING
+        return MACHINE_STATES[self.state]
 
     def waits(self, now: float) -> bool:
-        return self.phase == PENDING or (self.phase == RESTING and now >= self.rests_until)
+        return self.state == PENDING or (self.state == RESTING and now >= self.rests_until)
 
     def check_its_time(self, now: float, next_at: float | None) -> None:
         """Nothing of it runs beyond a limit."""
         if self.stopped_at is not None:
             assert self.killed or now < self.stopped_at + GRACE_S
             return
-        if self.phase == CHECKING and self.plan.check_timeout_s is not None:
+        if self.state == CHECKING and self.plan.check_timeout_s is not None:
             assert self.checked_at is not None
             assert now < self.checked_at + self.plan.check_timeout_s
         if not self.running or self.started_at is None:
@@ -113,7 +113,7 @@ class SessionBook:
         self.halved_at = self.last_start_at = 0.0
         self.answered_at = -1.0
         self.warm: set[int] = set()
-        self.told: tuple[Any, ...] = (states.RUNNING, "", "", None)
+        self.reported: tuple[Any, ...] = (states.RUNNING, "", "", None)
         self.ends: list[str] = []
         self.ids: set[str] = set()
         self.used: set[str] = set()
@@ -140,7 +140,7 @@ class SessionBook:
 
     def started(self, task: int, conversation_id: str = "") -> None:
         book = self.books[task]
-        book.phase, book.started_at = RUNNING, self.now
+        book.state, book.started_at = RUNNING, self.now
         book.conversation_id = conversation_id or book.conversation_id
 
     def postponed(self, task: int) -> None:
@@ -152,7 +152,7 @@ class SessionBook:
         if book.cancel_asked:
             book.expected = ("finish", "cancelled", "cancelled")
         else:
-            book.phase, book.postponed, book.rests_until = RESTING, True, self.now
+            book.state, book.postponed, book.rests_until = RESTING, True, self.now
 
     def answered(self, task: int) -> None:
         book = self.books[task]
@@ -195,7 +195,7 @@ class SessionBook:
     def probe_withdrawn(self) -> None:
         self.probe, self.word_given, self.probe_from = None, True, self.now + 1.0
 
-    def heard(self, task: int, event: OutputPolled) -> None:
+    def output_polled(self, task: int, event: OutputPolled) -> None:
         book, plan = self.books[task], self.books[task].plan
         book.listening = False
         assert book.started_at is not None
@@ -211,9 +211,9 @@ class SessionBook:
 
     def cancelled(self, tasks: range) -> None:
         for book in (self.books[task] for task in tasks):
-            if book.phase in (PENDING, RESTING):
+            if book.state in (PENDING, RESTING):
                 book.expected = ("finish", "cancelled", "cancelled")
-            if book.phase != ENDED:
+            if book.state != ENDED:
                 book.cancel_asked = True
 
     def ended(self, event: Ended) -> None:
@@ -288,24 +288,24 @@ class SessionBook:
 
     # -- instructions, one by one -------------------------------------------------------------
 
-    def take(self, one: Instruction) -> None:
+    def perform(self, one: Instruction) -> None:
         assert not self.ends, "nothing may follow the end"
         if isinstance(one, messages.End):
             self.ends.append(one.state)
         elif isinstance(one, messages.ReportState):
             new = (one.state, one.reason, one.notice, one.until_s)
-            assert new != self.told, "told twice"
-            self.told, self.probe_due_s = new, one.until_s
+            assert new != self.reported, "reported twice"
+            self.reported, self.probe_due_s = new, one.until_s
         else:
             book = self.books[one.task]
-            assert book.phase != ENDED, "told something about a task that has ended"
-            getattr(self, f"take_{type(one).__name__.lower()}")(book, one)
+            assert book.state != ENDED, "an instruction for a task that has ended"
+            getattr(self, f"on_{type(one).__name__.lower()}")(book, one)
 
-    def take_start(self, book: Book, start: messages.Start) -> None:
+    def on_start(self, book: Book, start: messages.Start) -> None:
         assert self.begun and not self.paused and not self.disk and not self.budget_is_spent
         assert not book.active and not book.cancel_asked
         assert self.n_active < self.room, "more than may run at once"
-        if book.phase == PENDING:
+        if book.state == PENDING:
             assert (start.attempt, start.resume) == (1, "")
             assert start.conversation_id in self.ids - self.used, "an id is used once"
             self.used.add(start.conversation_id)
@@ -328,69 +328,69 @@ class SessionBook:
         else:
             leads = False
         book.begin_attempt()
-        book.phase, book.postponed, book.leads = STARTING, False, leads
+        book.state, book.postponed, book.leads = STARTING, False, leads
         book.attempt, book.conversation_id = start.attempt, start.conversation_id
         self.last_start_at = self.now
 
-    def take_stop(self, book: Book, stop: messages.Stop) -> None:
+    def on_terminate(self, book: Book, stop: messages.Terminate) -> None:
         assert book.stopped_at is None and book.started_at is not None
         if stop.cause == "check_timeout":
-            assert book.phase == CHECKING and book.checked_at is not None
+            assert book.state == CHECKING and book.checked_at is not None
             assert book.plan.check_timeout_s is not None
             assert self.now >= book.checked_at + book.plan.check_timeout_s
         elif stop.cause == "cancelled":
             assert book.cancel_asked or book.cause == "cancelled"
-            assert book.phase in (RUNNING, CHECKING)
+            assert book.state in (RUNNING, CHECKING)
         else:
-            assert book.phase == RUNNING
-            told_before = book.cause == stop.cause  # by an earlier runner
-            if stop.cause == "timeout" and not told_before:
+            assert book.state == RUNNING
+            by_an_earlier_runner = book.cause == stop.cause  # by an earlier runner
+            if stop.cause == "timeout" and not by_an_earlier_runner:
                 assert book.plan.timeout_s is not None
                 assert self.now >= book.started_at + book.plan.timeout_s
             elif stop.cause == "throttled":
-                assert book.throttled or told_before
+                assert book.throttled or by_an_earlier_runner
             else:
-                assert stop.cause == book.quiet or told_before
+                assert stop.cause == book.quiet or by_an_earlier_runner
         book.cause, book.stopped_at, book.throttled = stop.cause, self.now, False
 
-    def take_kill(self, book: Book, _: messages.Kill) -> None:
-        assert book.phase in (RUNNING, CHECKING) and not book.killed
+    def on_kill(self, book: Book, _: messages.Kill) -> None:
+        assert book.state in (RUNNING, CHECKING) and not book.killed
         assert book.stopped_at is not None, "killed without having been asked to end"
         assert self.now >= book.stopped_at + GRACE_S
         book.killed = True
 
-    def take_polloutput(self, book: Book, _: messages.PollOutput) -> None:
+    def on_polloutput(self, book: Book, _: messages.PollOutput) -> None:
         assert book.running and book.stopped_at is None and book.started_at is not None
         limits = [s for s in (book.plan.silence_s, book.plan.first_byte_s) if s is not None]
         assert self.now >= book.started_at + min(limits)
         book.listening = True
 
-    def take_rest(self, book: Book, rest: messages.Rest) -> None:
+    def on_rest(self, book: Book, rest: messages.Rest) -> None:
         kind = (rest.outcome.outcome, rest.outcome.reason)
         assert book.expected == ("rest", *kind, rest.delay_s, rest.counted)
         assert not book.cancel_asked
         book.n_free += not rest.counted
         assert book.attempt - book.n_free < book.plan.attempts
         book.begin_attempt()
-        book.phase, book.outcome = RESTING, rest.outcome
+        book.state, book.outcome = RESTING, rest.outcome
         book.rests_until = self.now + rest.delay_s
 
-    def take_check(self, book: Book, _: messages.Check) -> None:
+    def on_check(self, book: Book, _: messages.Check) -> None:
         assert book.expected == ("check",) and book.plan.check
-        book.phase, book.checked_at, book.expected = CHECKING, self.now, None
+        book.state, book.checked_at, book.expected = CHECKING, self.now, None
         book.cause = book.stopped_at = None
         book.killed = False
 
-    def take_finish(self, book: Book, finish: messages.Finish) -> None:
+    def on_finish(self, book: Book, finish: messages.Finish) -> None:
         outcome = finish.outcome
         kind = (outcome.outcome, outcome.reason)
         if book.expected is not None:
             assert book.expected == ("finish", *kind)
         else:  # nothing happened to it: nothing starts any more
-            assert self.budget_is_spent and book.phase in (PENDING, RESTING)
-            tried = book.phase == RESTING and book.outcome is not None
+            assert self.budget_is_spent and book.state in (PENDING, RESTING)
+            tried = book.state == RESTING and book.outcome is not None
             assert outcome is book.outcome if tried else kind == ("skipped", "budget")
         assert outcome.outcome in states.OUTCOMES and outcome.reason in states.REASONS
         book.begin_attempt()
-        book.phase, book.outcome = ENDED, outcome
+        book.state, book.outcome = ENDED, outcome
         book.n_finished += 1

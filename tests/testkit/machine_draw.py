@@ -61,18 +61,18 @@ def draw_past(data: st.DataObject, tasks: list[Book]) -> dict[int, RestoredTask]
         book.conversation_id = f"p-{task}"
         if kind == "ended":
             outcome = data.draw(st.sampled_from(ENDS), label="end")
-            book.phase, book.outcome, book.n_finished = books.ENDED, outcome, 1
+            book.state, book.outcome, book.n_finished = books.ENDED, outcome, 1
             past[task] = RestoredTask(outcome, None)
             continue
         if kind == "rests" and book.attempt > 1:
             book.attempt -= 1  # the last one; the next one counts on
-            book.phase, book.outcome = books.RESTING, Outcome("failed", "network", "gone")
+            book.state, book.outcome = books.RESTING, Outcome("failed", "network", "gone")
             active = AttemptState(book.attempt + 1, f"p-{task}", "go_on", book.n_free)
             active.outcome = book.outcome
             past[task] = RestoredTask(book.outcome, active)
         else:
             active = AttemptState(book.attempt, f"p-{task}", "", book.n_free)
             book.cause = active.cause = data.draw(st.none() | CAUSES, label="stopped for")
-            book.phase = books.STARTING
+            book.state = books.STARTING
             past[task] = RestoredTask(None, active)
     return past

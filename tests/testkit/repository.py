@@ -13,7 +13,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+#: No test sees the git configuration of whoever runs it, or the repository of a hook that does.
+GIT_ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": str(Path(__file__).with_name("gitconfig")),
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
 LIMIT_S = 120.0  # Ends a test that hangs; no test's outcome depends on how fast it is.
+
+
+def enter_git_environment() -> None:
+    """Makes `GIT_ENVIRONMENT` all that this process and its children know of git."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
+    os.environ.update(GIT_ENVIRONMENT)
 
 
 class Checkout:

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=VALUE]",
         action="append",
         default=[],
-        help="set a variable that the launch set, too: its value was not stored",
+        help="the value of a variable that was set at the launch, since values are not stored",
     )
     parser.add_argument("--wait", action="store_true", help="show it live until it ends")
 

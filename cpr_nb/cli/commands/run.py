@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("json", "jsonl", "csv"),
-        help="the format of FILE, if not by its ending",
+        help="the format of the input (default: by the ending of FILE, else json)",
     )
     add_launch_options(parser)
     add_wait_options(parser)

@@ -1,8 +1,8 @@
-"""Charts as SVG that needs nothing else: readable in light and dark, saved with the notebook.
+"""Charts as self-contained SVG: readable in light and dark, saved with the notebook.
 
-The SVG stands in ``text/html``: only there do the notebook's colours reach it (as an image it has
-none of them). Where a page strips styles, as GitHub does, the attributes still give colours that
-can be read on white and on black.
+The SVG is in ``text/html``: only there do the notebook's colours reach it, not as an image. Where
+a page strips styles, as GitHub does, the attributes still give colours that can be read on white
+and on black.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Chart:
 
     Args:
         svg: The SVG.
-        text: What it says in a few words.
+        text: What it shows, in a few words.
 
     Example:
         >>> print(Chart("<svg/>", "Nothing to see"))
@@ -95,17 +95,17 @@ class Chart:
 
 
 def document(title: str, description: str, height: float, parts: Sequence[str]) -> str:
-    """A whole SVG.
+    """Returns a whole SVG.
 
     Args:
         title: What it is, for those who can't see it.
-        description: What it shows, for them too.
+        description: What it shows, for them, too.
         height: How high it is, in its own units; it is `WIDTH` wide.
         parts: What is in it.
     """
     size = f'width="{WIDTH}" height="{num(height)}" viewBox="0 0 {WIDTH} {num(height)}"'
     head = (
-        # Of a prompt with $…$ in it, a notebook would make mathematics.
+        # A notebook would typeset a prompt with $…$ as mathematics.
         '<svg xmlns="http://www.w3.org/2000/svg" class="cpr-chart mathjax_ignore tex2jax_ignore" '
         f'role="img" {size} '
         f'fill="{GREY}" font-family="system-ui,sans-serif" font-size="12">'
@@ -115,32 +115,32 @@ def document(title: str, description: str, height: float, parts: Sequence[str]) 
 
 
 def title(kind: str, snapshot: Snapshot) -> str:
-    """The title of a session's chart."""
+    """Returns the title of a session's chart."""
     name, short = snapshot.head.get("name"), snapshot.session_id[:8]
     return f"{kind} of {_plain(str(name), 40)}, {short}" if name else f"{kind} of {short}"
 
 
 def clean(text: str, limit: int = 200) -> str:
-    """Text that anybody may have written, on one line and without markup."""
+    """Returns text that anybody may have written, on one line and without markup."""
     return escape(_plain(text, limit))
 
 
 def _plain(text: str, limit: int) -> str:
-    """On one line, without what drives a terminal; what XML can't hold is not printable."""
+    """Returns the text on one line, without controls or what XML can't contain."""
     return one_line(strip_controls(text), limit)
 
 
 def text(
     x: float, y: float, content: str, *, anchor: str = "", kind: str = "", limit: int = 80
 ) -> str:
-    """A text; ``anchor`` is ``end`` or ``middle``, ``kind`` a class such as ``mute``."""
-    more = f' text-anchor="{anchor}"' if anchor else ""
-    more += f' class="{kind}"' if kind else ""
-    return f'<text x="{num(x)}" y="{num(y)}"{more}>{clean(content, limit)}</text>'
+    """Returns a text; ``anchor`` is ``end`` or ``middle``, ``kind`` a class such as ``mute``."""
+    attributes = f' text-anchor="{anchor}"' if anchor else ""
+    attributes += f' class="{kind}"' if kind else ""
+    return f'<text x="{num(x)}" y="{num(y)}"{attributes}>{clean(content, limit)}</text>'
 
 
 def group(tone: str, parts: Sequence[str]) -> str:
-    """Shapes of one tone; of none, if there are none."""
+    """Returns shapes of one tone as a group; empty if there are none."""
     if not parts:
         return ""
     colour = f' fill="{_TONES[tone][0]}"' if tone in _TONES else ' fill-opacity=".35"'
@@ -148,7 +148,7 @@ def group(tone: str, parts: Sequence[str]) -> str:
 
 
 def bar(x: float, y: float, width: float, height: float, label: str = "") -> str:
-    """A bar, with what it says when somebody points at it."""
+    """Returns a bar, with the text that shows when somebody points at it."""
     path = f"M{num(x)} {num(y)}h{num(width)}v{num(height)}h-{num(width)}z"
     return (
         f'<path d="{path}"><title>{clean(label)}</title></path>' if label else f'<path d="{path}"/>'
@@ -156,12 +156,12 @@ def bar(x: float, y: float, width: float, height: float, label: str = "") -> str
 
 
 def hairlines(path: str) -> str:
-    """Thin lines, given as the data of one path."""
+    """Returns thin lines, given as the data of one path."""
     return f'<path class="line" stroke="{GREY}" stroke-opacity=".3" fill="none" d="{path}"/>'
 
 
 def num(value: float) -> str:
-    """A number with one decimal at most.
+    """Returns a number with at most one decimal.
 
     Example:
         >>> num(12.04), num(3.25)

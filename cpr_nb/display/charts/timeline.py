@@ -1,4 +1,4 @@
-"""When the tasks of a session ran: a bar a task, how many at once, what it cost."""
+"""When the tasks of a session ran: one bar per attempt, how many at once, what it cost."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cpr_nb.views import formatting
 from cpr_nb.views.attempts import Attempt, TaskTimes, task_times
 from cpr_nb.views.rows import session_duration_s
 
-#: Up to so many tasks have a row and a name each; more share rows, as they shared the machine.
+#: Up to this many tasks have a row and a name each; more share rows, as they shared the machine.
 _MAX_NAMED = 40
-#: Up to so many, each bar says what it is when somebody points at it.
-_MAX_POINTED = 300
+#: Up to this many bars have a title, which shows when somebody points at one.
+_MAX_TITLED = 300
 _TOP = 40
 _PANEL = 48
 _MAX_LANES_HEIGHT = 420.0
@@ -29,7 +29,7 @@ def timeline(snapshot: Snapshot, now_s: float | None = None) -> Chart:
 
     Args:
         snapshot: The session.
-        now_s: What is now, in seconds since the epoch.
+        now_s: The time now, in seconds since the epoch; by default the clock's.
 
     Returns:
         The chart.
@@ -37,35 +37,35 @@ def timeline(snapshot: Snapshot, now_s: float | None = None) -> Chart:
     times = task_times(snapshot, now_s)
     ran = [task for task in times if task.attempts]
     title = svg.title("Timeline", snapshot)
-    told = _summary(snapshot, times)
+    summary = _summary(snapshot, times)
     parts = [
         svg.text(0, 14, title, kind="name", limit=60),
-        svg.text(svg.WIDTH, 14, told, anchor="end", kind="mute", limit=120),
+        svg.text(svg.WIDTH, 14, summary, anchor="end", kind="mute", limit=120),
     ]
     if not ran:
-        parts.append(svg.text(0, 44, "No task has begun yet.", kind="mute"))
-        return Chart(svg.document(title, told, 56, parts), f"{title}: {told}")
+        parts.append(svg.text(0, 44, "No task has started yet.", kind="mute"))
+        return Chart(svg.document(title, summary, 56, parts), f"{title}: {summary}")
     named = len(times) <= _MAX_NAMED
-    # Names stand before the bars, and behind them what became of the task.
+    # Names are left of the bars, and right of them how the task ended.
     left, right = (190.0, svg.WIDTH - 116.0) if named else (0.0, svg.WIDTH - 2.0)
     scale = TimeScale([(a.began_s, a.ended_s) for t in ran for a in t.attempts], left, right)
     rows = [[task] for task in times] if named else _lanes(ran)
     bars, bottom = _bars(rows, scale, named=named)
     panels, end = _panels(ran, scale, bottom + 24)
     parts += [_grid(scale, bottom, end), *bars, *panels, _legend(times, end + 20)]
-    return Chart(svg.document(title, told, end + 28, parts), f"{title}: {told}")
+    return Chart(svg.document(title, summary, end + 28, parts), f"{title}: {summary}")
 
 
 def _summary(snapshot: Snapshot, times: Sequence[TaskTimes]) -> str:
-    n_again = sum(len(task.attempts) > 1 for task in times)
-    told = [
-        f"{len(times)} task{'s' * (len(times) != 1)}",
+    n_repeated = sum(len(task.attempts) > 1 for task in times)
+    texts = [
+        formatting.plural(len(times), "task"),
         snapshot.state,
         formatting.clock(session_duration_s(snapshot)),
         formatting.cost(snapshot.head),
-        f"{n_again} tried again" if n_again else "",
+        f"{n_repeated} with more than one attempt" if n_repeated else "",
     ]
-    return " · ".join(word for word in told if word)
+    return " · ".join(text for text in texts if text)
 
 
 # -- the bars -------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ _Rows = list[list[TaskTimes]]
 
 def _lanes(ran: Iterable[TaskTimes]) -> _Rows:
     """Puts tasks that did not run at the same time into one row."""
-    free: list[tuple[float, int]] = []  # when a lane is free, which one
+    free: list[tuple[float, int]] = []  # when each lane becomes free
     lanes: _Rows = []
     for task in sorted(ran, key=lambda task: task.attempts[0].began_s):
         if free and free[0][0] <= task.attempts[0].began_s:
@@ -89,31 +89,31 @@ def _lanes(ran: Iterable[TaskTimes]) -> _Rows:
 
 
 def task_label(task: TaskTimes, y: float) -> str:
-    """A task's number and what it is about; an id that nobody gave it says nothing."""
+    """Returns a task's number and its id; its prompt, if the id is a generated one."""
     task_id = str(task.fields.get("transaction_id", ""))
-    made_up = len(task_id) == 36 and task_id.count("-") == 4
-    what = str(task.fields.get("prompt", "")) if made_up else task_id
+    is_generated = len(task_id) == 36 and task_id.count("-") == 4
+    name = str(task.fields.get("prompt", "")) if is_generated else task_id
     number = svg.text(20, y, str(task.fields.get("task_num", "")), anchor="end", kind="mute")
-    return number + svg.text(28, y, what, limit=24)
+    return number + svg.text(28, y, name, limit=24)
 
 
 def _bars(rows: _Rows, scale: TimeScale, *, named: bool) -> tuple[list[str], float]:
-    """The bars, and where they end."""
+    """Returns the bars, and where they end."""
     height = 18.0 if named else min(14.0, _MAX_LANES_HEIGHT / len(rows))
-    thick = height - (6 if named else min(2.0, height / 5))
-    pointed = sum(map(len, rows)) <= _MAX_POINTED
+    thickness = height - (6 if named else min(2.0, height / 5))
+    has_titles = sum(map(len, rows)) <= _MAX_TITLED
     shapes: dict[str, list[str]] = {}
     rests, labels = [], []
     for index, tasks in enumerate(rows):
         y = _TOP + index * height
         for task in tasks:
-            rests.append(_rests(task, scale, y + thick / 2))
+            rests.append(_rests(task, scale, y + thickness / 2))
             for number, attempt in enumerate(task.attempts, 1):
                 x = scale(attempt.began_s)
-                width = max(1.0, scale(attempt.ended_s) - x - 0.8)  # neighbours can be told apart
-                label = _bar_title(task, attempt, number) if pointed else ""
+                width = max(1.0, scale(attempt.ended_s) - x - 0.8)  # a gap between neighbours
+                bar_title = _bar_title(task, attempt, number) if has_titles else ""
                 shapes.setdefault(_tone(task, number), []).append(
-                    svg.bar(x, y, width, thick, label)
+                    svg.bar(x, y, width, thickness, bar_title)
                 )
             if named:
                 labels += [task_label(task, y + 10), _mark(task, scale, y + 10)]
@@ -122,71 +122,72 @@ def _bars(rows: _Rows, scale: TimeScale, *, named: bool) -> tuple[list[str], flo
 
 
 def _rests(task: TaskTimes, scale: TimeScale, y: float) -> str:
-    """The waits between the attempts of a task."""
+    """Returns the path of the waits between the attempts of a task."""
     pairs = zip(task.attempts, task.attempts[1:], strict=False)
     return "".join(f"M{num(scale(a.ended_s))} {num(y)}H{num(scale(b.began_s))}" for a, b in pairs)
 
 
 def _tone(task: TaskTimes, number: int) -> str:
-    """The tone of an attempt: the last one has that of its task."""
+    """Returns the tone of an attempt: the last one has that of its task."""
     return svg.TONE.get(task.state, "rest") if number == len(task.attempts) else "warn"
 
 
 def _bar_title(task: TaskTimes, attempt: Attempt, number: int) -> str:
-    """What a bar says when somebody points at it."""
-    told = [f"{task.fields.get('task_num', '')}: {attempt.state}"]
+    """Returns what a bar shows when somebody points at it."""
+    texts = [f"task {task.fields.get('task_num', '')}: {attempt.state}"]
+    reason = str(task.fields.get("reason", ""))
     is_last = number == len(task.attempts)
-    if is_last and attempt.state not in (states.SUCCEEDED, states.RUNNING):
-        told.append(str(task.fields.get("reason", "")))
+    if is_last and attempt.state not in (states.SUCCEEDED, states.RUNNING, reason):
+        texts.append(reason)
     if len(task.attempts) > 1:
-        told.append(f"attempt {number}")
-    told.append(formatting.clock(attempt.ended_s - attempt.began_s))
+        texts.append(f"attempt {number}")
+    texts.append(formatting.clock(attempt.ended_s - attempt.began_s))
     if attempt.cost_usd is not None:
-        told.append(f"USD {attempt.cost_usd:.2f}")
-    return " ".join(word for word in told if word)
+        texts.append(f"USD {attempt.cost_usd:.2f}")
+    return ", ".join(text for text in texts if text)
 
 
 def _mark(task: TaskTimes, scale: TimeScale, y: float) -> str:
-    """Behind the bar: how long it took, or what happened, as a symbol and a word."""
+    """Returns the text right of the bar: how long the task took, or how it ended."""
     symbol, _ = formatting.STATE_STYLES.get(task.state, ("", ""))
     if not task.attempts:
         return svg.text(scale(scale.begin_s), y, f"{symbol} {task.state}", kind="mute")
     begin_s, end_s = task.attempts[0].began_s, task.attempts[-1].ended_s
-    tone, word = svg.TONE.get(task.state, "mute"), f"{symbol} {task.state}"
+    tone, text = svg.TONE.get(task.state, "mute"), f"{symbol} {task.state}"
     if task.state == states.SUCCEEDED:
-        tone, word = "mute", formatting.clock(end_s - begin_s)
+        tone, text = "mute", formatting.clock(end_s - begin_s)
     elif task.state in states.FAILURES:
-        word = f"{symbol} {task.fields.get('reason') or task.state}"
-    return svg.text(scale(end_s) + 5, y, word, kind=tone, limit=18)
+        text = f"{symbol} {task.fields.get('reason') or task.state}"
+    return svg.text(scale(end_s) + 5, y, text, kind=tone, limit=18)
 
 
 # -- below the bars -------------------------------------------------------------------------
 
 
 def _grid(scale: TimeScale, bottom: float, end: float) -> str:
-    """Hairlines at the times, their labels, and where time was cut out."""
+    """Returns hairlines at round times, their labels, and marks where time was cut out."""
     left = scale.left
     lines, labels = [f"M{num(left)} {num(bottom)}H{num(scale.right)}"], []
     for x, label in scale.ticks():
         lines.append(f"M{num(x)} {_TOP - 4}V{num(end)}")
         anchor = "middle" if x > left + 12 else ""
         labels.append(svg.text(x, bottom + 15, label, anchor=anchor, kind="mute"))
-    for begin, finish, took in scale.cuts():
-        middle = (begin + finish) / 2
+    for begin, end_x, duration in scale.cuts():
+        middle = (begin + end_x) / 2
         lines.append(
             f"M{num(middle - 3)} {_TOP - 4}V{num(end)}M{num(middle + 3)} {_TOP - 4}V{num(end)}"
         )
-        labels.append(svg.text(middle, _TOP - 6, f"{took} idle", anchor="middle", kind="mute"))
+        labels.append(svg.text(middle, _TOP - 6, f"{duration} idle", anchor="middle", kind="mute"))
     return svg.hairlines("".join(lines)) + "".join(labels)
 
 
 def _panels(ran: Sequence[TaskTimes], scale: TimeScale, top: float) -> tuple[list[str], float]:
-    """How many ran at once, and the cost so far; and where they end."""
+    """Returns curves of the tasks at once and of the cost so far, and where they end."""
     attempts = [attempt for task in ran for attempt in task.attempts]
     # At the same moment, an end comes before a begin.
-    moves = sorted([(a.began_s, 1.0) for a in attempts] + [(a.ended_s, -1.0) for a in attempts])
-    most = max(itertools.accumulate(change for _, change in moves))
-    parts = _panel(moves, scale, top, f"{most:.0f} at once at most")
+    changes = sorted([(a.began_s, 1.0) for a in attempts] + [(a.ended_s, -1.0) for a in attempts])
+    most = max(itertools.accumulate(change for _, change in changes))
+    parts = _panel(changes, scale, top, f"at most {most:.0f} at once")
     spent = sorted((a.ended_s, a.cost_usd) for a in attempts if a.cost_usd is not None)
     if spent:
         top += _PANEL
@@ -196,13 +197,13 @@ def _panels(ran: Sequence[TaskTimes], scale: TimeScale, top: float) -> tuple[lis
 
 
 def _panel(
-    moves: Sequence[tuple[float, float]], scale: TimeScale, top: float, name: str
+    changes: Sequence[tuple[float, float]], scale: TimeScale, top: float, name: str
 ) -> list[str]:
-    """What adds up as time goes on, as steps; those that can't be told apart are one."""
+    """Returns a sum over time as a curve of steps; those at the same x are merged."""
     left, right = round(scale.left), num(scale.right)
     level, points = 0.0, [(left, 0.0)]
-    for at_s, change in moves:
-        level, x = level + change, round(scale(at_s))
+    for time_s, change in changes:
+        level, x = level + change, round(scale(time_s))
         if points[-1][0] == x:
             points.pop()
         points.append((x, level))
@@ -219,7 +220,7 @@ def _panel(
 
 
 def _legend(times: Sequence[TaskTimes], y: float) -> str:
-    """How many of what, each with its colour."""
+    """Returns the number of tasks per state, with its colour."""
     counts: dict[str, int] = {}
     for task in times:
         counts[task.state] = counts.get(task.state, 0) + 1
@@ -231,5 +232,5 @@ def _legend(times: Sequence[TaskTimes], y: float) -> str:
             x += 32 + 6.6 * len(label)
     if any(len(task.attempts) > 1 for task in times):
         parts.append(svg.group("warn", [svg.bar(x, y - 9, 9, 9)]))
-        parts.append(svg.text(x + 14, y, "an attempt that was followed by another"))
+        parts.append(svg.text(x + 14, y, "an attempt that was repeated"))
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""From wall time to a place on a line; long stretches in which nothing ran are cut out."""
+"""From wall time to x; long stretches in which nothing ran are cut out."""
 
 from __future__ import annotations
 
@@ -54,36 +54,36 @@ class TimeScale:
         room = right - left - _CUT_WIDTH * (len(self._pieces) - 1)
         self._per_s = room / max(active_s, 1e-9)
 
-    def __call__(self, at_s: float) -> float:
-        """The x of a moment; one that was cut out is where the next stretch begins."""
+    def __call__(self, time_s: float) -> float:
+        """Returns the x of a moment; in a cut, the beginning of the next stretch."""
         x = self.left
         for begin, end in self._pieces:
-            if at_s <= end:
-                return min(self.right, x + max(0.0, at_s - begin) * self._per_s)
+            if time_s <= end:
+                return min(self.right, x + max(0.0, time_s - begin) * self._per_s)
             x += (end - begin) * self._per_s + _CUT_WIDTH
         return self.right
 
     def cuts(self) -> list[tuple[float, float, str]]:
-        """Where time was cut out: from x, to x, and how long it was."""
+        """Returns where time was cut out: from x, to x, and how long it was."""
         pairs = zip(self._pieces, self._pieces[1:], strict=False)
         return [(self(a[1]), self(b[0]), clock(b[0] - a[1])) for a, b in pairs]
 
     def ticks(self, most: int = 8) -> list[tuple[float, str]]:
-        """Where to write which time since the begin."""
+        """Returns x and label of round times since the beginning."""
         active_s = sum(end - begin for begin, end in self._pieces)
         step = next((s for s in _STEPS_S if active_s / s <= most), None)
         step = step or max(_STEPS_S[-1], int(active_s / most))
-        found = []
+        labels = []
         for begin, end in self._pieces:
             first = -(-(begin - self.begin_s) // step)
             n_steps = int((end - self.begin_s) // step - first) + 1
-            at_s = [(first + i) * step for i in range(n_steps)]
-            found += [(self(self.begin_s + s), clock(s)) for s in at_s]
-        return found
+            times_s = [(first + i) * step for i in range(n_steps)]
+            labels += [(self(self.begin_s + s), clock(s)) for s in times_s]
+        return labels
 
 
 def _pieces(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The stretches of time that are drawn: spans that lie close together are one."""
+    """Returns the stretches of time that are drawn; spans close to each other are merged."""
     merged: list[tuple[float, float]] = []
     for begin, end in spans:
         if merged and begin <= merged[-1][1]:

@@ -112,6 +112,8 @@ def _pydantic_schema(model: Any, refs: str = "#/$defs/{model}") -> dict[str, Any
         schema: dict[str, Any] = model.model_json_schema(ref_template=refs)
     except Exception as error:  # its errors are its own
         raise WrongSchema(f"{model.__name__} has no JSON schema: {error}") from None
+    if len(schema.get("allOf", ())) == 1:  # so pydantic 2.6 refers to a model that holds itself
+        schema |= schema.pop("allOf")[0]
     _loosen(schema)
     return schema
 

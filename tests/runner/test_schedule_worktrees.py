@@ -71,7 +71,7 @@ def test_a_task_is_checked_before_it_is_harvested() -> None:
 def test_a_task_can_be_cancelled_while_its_checkout_is_made() -> None:
     one = machine(PLAN)
     feed(one, Tick(0.0))
-    assert feed(one, Cancel(1.0, 0)) == [("Stop", 0, "cancelled")]
+    assert feed(one, Cancel(1.0, 0)) == [("Terminate", 0, "cancelled")]
     assert feed(one, Prepared(2.0, 0, NOT_MADE, exists=True)) == [("Harvest", 0)]
     assert feed(one, Harvested(3.0, 0))[0] == ("Finish", 0, "cancelled", "cancelled")
 
@@ -93,7 +93,7 @@ def test_a_set_up_that_takes_too_long_is_ended() -> None:
     one = machine(TaskPlan(worktree=True, setup_timeout_s=5.0))
     feed(one, Tick(0.0))
     assert one.next_at == 5.0
-    assert feed(one, Tick(5.0)) == [("Stop", 0, "setup_timeout")]
+    assert feed(one, Tick(5.0)) == [("Terminate", 0, "setup_timeout")]
     assert feed(one, Prepared(6.0, 0, NOT_MADE, exists=True)) == [("Harvest", 0)]
     assert feed(one, Harvested(7.0, 0))[0] == ("Finish", 0, "failed", "setup_failed")
 
@@ -114,16 +114,16 @@ def test_a_task_that_is_cancelled_while_it_rests_is_harvested() -> None:
 @pytest.mark.parametrize("outcome", ["succeeded", "failed", "timed_out", "cancelled"])
 def test_a_harvest_that_was_cut_off_is_all_that_is_left_to_do(outcome: str) -> None:
     active = AttemptState(1, "p-1")
-    active.prepared = True
+    active.has_worktree = True
     past = RestoredTask(Outcome(outcome, "unknown"), active, to_harvest=True)
-    one = machine(PLAN, past={0: past})
+    one = machine(PLAN, restored={0: past})
     assert feed(one, Tick(0.0), Cancel(1.0)) == []
     assert feed(one, Harvested(2.0, 0))[0] == ("Finish", 0, outcome, "unknown")
 
 
 def test_an_interrupted_task_with_a_checkout_is_not_prepared_again() -> None:
     active = AttemptState(1, "p-1")
-    active.prepared = True
-    one = machine(PLAN, past={0: RestoredTask(None, active)})
+    active.has_worktree = True
+    one = machine(PLAN, restored={0: RestoredTask(None, active)})
     feed(one, Started(0.0, 0), Ended(0.0, 0, Exit(), interrupted=True))
     assert feed(one, Tick(1.0)) == [("Start", 0)]

@@ -1,0 +1,164 @@
+"""The steps of tasks: each moves a task to another state, and says what is to be done. Pure."""
+
+from __future__ import annotations
+
+from cpr_nb.model import states
+from cpr_nb.model.outcome import Outcome
+from cpr_nb.model.text import one_line
+from cpr_nb.runner import messages
+from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.task_state import AttemptState
+from cpr_nb.runner.transitions import (
+    CHECKING,
+    ENDED,
+    HARVESTING,
+    PREPARING,
+    STARTING,
+    TERMINATING,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cpr_nb.runner.admission import Admission
+    from cpr_nb.runner.messages import Instruction
+    from cpr_nb.runner.task_state import TaskPlan
+    from cpr_nb.runner.task_table import TaskTable
+    from cpr_nb.runner.transitions import IllegalTransition
+
+#: How long a task may take to end after SIGTERM; the CLI needs about 1.6 s (measured).
+GRACE_S = 10.0
+
+
+class TaskSteps:
+    """Takes the steps that the schedule decides.
+
+    Args:
+        plans: One plan per task.
+        admission: What lets tasks start.
+        tasks: The tasks' states.
+        new_id: Returns the id of a new conversation.
+
+    Attributes:
+        out: The instructions of the steps taken so far, in order.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[TaskPlan],
+        admission: Admission,
+        tasks: TaskTable,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._plans = plans
+        self._admission = admission
+        self._tasks = tasks
+        self._new_id = new_id
+        self.out: list[Instruction] = []
+
+    # -- attempts ---------------------------------------------------------------------------
+
+    def start(self, task: int, at: float) -> None:
+        """Starts a task's attempt, or first the preparation of its worktree."""
+        attempt = self._tasks.attempts.get(task) or AttemptState(1, self._new_id())
+        plan = self._plans[task]
+        if plan.worktree and not attempt.has_worktree:
+            self._tasks.begin(task, attempt, PREPARING)
+            self._limit_time(task, attempt, plan.setup_timeout_s, at)
+            self.out.append(messages.Prepare(task))
+            return
+        self._tasks.begin(task, attempt, STARTING)
+        self.out.append(
+            messages.Start(task, attempt.number, attempt.conversation_id, attempt.resume)
+        )
+
+    def check(self, task: int, at: float) -> None:
+        """Starts the user's own check."""
+        attempt = self._tasks.attempts[task]
+        self._tasks.move(task, CHECKING)
+        attempt.cause = None  # a task that was terminated after its good answer is checked too
+        self._limit_time(task, attempt, self._plans[task].check_timeout_s, at)
+        self.out.append(messages.Check(task))
+
+    def _limit_time(
+        self, task: int, attempt: AttemptState, timeout_s: float | None, at: float
+    ) -> None:
+        if timeout_s is not None:
+            attempt.timeout_at = at + timeout_s
+            self._tasks.set_timer(attempt.timeout_at, task)
+
+    def postpone(self, task: int) -> None:
+        """Puts an attempt that could not start yet before all that wait."""
+        self._tasks.rest(task, self._tasks.attempts[task])
+        self._admission.queue.put_first(task)
+
+    def rest(
+        self, task: int, outcome: Outcome, at: float, delay_s: float, *, counted: bool
+    ) -> None:
+        """Lets a task wait for another attempt.
+
+        Args:
+            task: The task.
+            outcome: How its attempt ended.
+            at: When that was.
+            delay_s: How long it waits at least.
+            counted: Whether the attempt counts as one of the task's ``attempts``.
+        """
+        resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
+        attempt = self._tasks.attempts[task]
+        self._tasks.rest(task, attempt.next(resume, outcome, counted=counted))
+        if delay_s:
+            self._tasks.set_timer(at + delay_s, task)
+        else:
+            self._admission.queue.put_back(task)
+        self.out.append(messages.Rest(task, outcome, delay_s, counted=counted))
+
+    # -- ends -------------------------------------------------------------------------------
+
+    def terminate(self, task: int, cause: str, at: float) -> None:
+        """Has what runs for a task end, for the reason ``cause``."""
+        has_process = self._tasks.state[task] != STARTING  # else `Started` will come
+        self._tasks.move(task, TERMINATING)
+        self._tasks.attempts[task].cause = cause
+        if has_process:
+            self.send_terminate(task, at)
+
+    def send_terminate(self, task: int, at: float) -> None:
+        """Asks the process of a task that is terminating to end, and sets its grace period."""
+        attempt = self._tasks.attempts[task]
+        self.out.append(messages.Terminate(task, attempt.cause or "cancelled"))
+        attempt.kill_at = at + GRACE_S
+        self._tasks.set_timer(attempt.kill_at, task)
+
+    def kill(self, task: int) -> None:
+        """Ends a task's processes at once."""
+        self._tasks.attempts[task].kill_at = None
+        self.out.append(messages.Kill(task))
+
+    def finish(self, task: int, outcome: Outcome) -> None:
+        """Ends a task, after what it left in its worktree has been saved."""
+        self._admission.queue.ended(task)  # it may have led without having started
+        attempt = self._tasks.attempts.get(task)
+        if attempt is None or not attempt.has_worktree:
+            self.record_end(task, outcome)
+            return
+        self._tasks.begin(task, attempt, HARVESTING)
+        attempt.outcome = outcome
+        self.out.append(messages.Harvest(task, outcome))
+
+    def record_end(self, task: int, outcome: Outcome) -> None:
+        """Ends a task that has nothing left to save."""
+        self._tasks.end(task, outcome)
+        self.out.append(messages.Finish(task, outcome))
+
+    def abandon(self, error: IllegalTransition, at: float) -> None:
+        """Ends a task that we can't handle any more; its worktree stays as it is."""
+        task = error.task
+        self.out.append(messages.Abandon(task))
+        if self._tasks.state[task] != ENDED:
+            self._admission.withdraw(task, at)
+            self._admission.queue.ended(task)
+            self._tasks.force_end(task)
+            text = one_line(f"an error in cpr: {error.problem}; see runner.log")
+            self.out.append(messages.Finish(task, Outcome(states.FAILED, "internal", text)))
