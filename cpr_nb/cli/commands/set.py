@@ -7,7 +7,7 @@ import argparse
 from cpr_nb.cli.common import open_session, print_lines
 from cpr_nb.cli.options import add_session
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.option_values import check_options
+from cpr_nb.model.option_values import check_options, parse_text
 from cpr_nb.model.options import OPTIONS
 
 #: What can be changed while a session runs.
