@@ -112,13 +112,13 @@ def add_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     return pd.concat([tasks.iloc[:, :position], factors, tasks.iloc[:, position:]], axis=1)
 
 
-def _answer(step: LinkedTask) -> Any:
+def _answer(task: LinkedTask) -> Any:
     """The object of a task with a schema, else its text."""
-    paths = step.snapshot.paths
-    if step.schema is None:
-        text = read_answer(paths, step.ids[1])
+    paths = task.snapshot.paths
+    if task.schema is None:
+        text = read_answer(paths, task.ids[1])
         return None if text is None else text.removesuffix("\n")
-    return (last_result(paths.newest_stream(step.task)) or {}).get("structured_output")
+    return (last_result(paths.newest_stream(task.task)) or {}).get("structured_output")
 
 
 def add_score(
