@@ -1,13 +1,15 @@
-"""A change as text, and with colours in a notebook."""
+"""A task's changes as a patch: as text, and with colours in a notebook."""
 
 from __future__ import annotations
 
 from html import escape
 
-#: How much of a change a notebook shows; the rest is in the patch.
+from cpr_nb.views.formatting import plural
+
+#: How many lines of a patch a notebook shows; the rest is in the file.
 MAX_HTML_LINES = 4000
 
-# What a line begins with → its style; the first that fits counts.
+# The beginning of a line → its style; the first match counts.
 _STYLES = (
     (("+++ ", "--- "), "font-weight:600"),
     (("diff ", "index ", "new file", "deleted file", "rename ", "similarity "), "opacity:.6"),
@@ -26,7 +28,7 @@ class Diff:
 
     Args:
         patch: The patch; empty if nothing was changed.
-        path: The file that holds it, for ``git apply``.
+        path: The file that contains it, for ``git apply``.
 
     Example:
         >>> print(Diff("+one\n", "/r/task-a.patch"))
@@ -52,13 +54,13 @@ class Diff:
         if not lines:
             return "<em>nothing changed</em>"
         shown = "\n".join(_line(line) for line in lines[:MAX_HTML_LINES])
-        left = len(lines) - MAX_HTML_LINES
-        more = f"<p>{left} more lines: {escape(self.path)}</p>" if left > 0 else ""
+        n_more = len(lines) - MAX_HTML_LINES
+        more = f"<p>{plural(n_more, 'more line')}: {escape(self.path)}</p>" if n_more > 0 else ""
         return f'<pre style="{_BLOCK}">{shown}</pre>{more}'
 
 
 def _line(line: str) -> str:
-    style = next((style for begins, style in _STYLES if line.startswith(begins)), "")
-    # An agent wrote it: nothing of it may be markup.
+    style = next((style for beginnings, style in _STYLES if line.startswith(beginnings)), "")
+    # An agent wrote it: none of it may be markup.
     text = escape(line) or " "
     return f'<span style="display:inline-block;min-width:100%;{style}">{text}</span>'

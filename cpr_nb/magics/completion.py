@@ -43,17 +43,19 @@ def _candidates(before: list[str], prefix: str) -> list[str]:
 
 def _arguments(actions: list[argparse.Action], before: list[str], prefix: str) -> list[str]:
     """Returns what may follow the arguments before it: a value, an option or an argument."""
-    flags = {flag: action for action in actions for flag in action.option_strings}
+    options = {flag: action for action in actions for flag in action.option_strings}
     flag, equals, _ = prefix.partition("=")
     if equals:
-        return [f"{flag}={value}" for value in _values(flags.get(flag), "", before)]
-    last = flags.get(before[-1]) if before else None
+        return [f"{flag}={value}" for value in _values(options.get(flag), "", before)]
+    last = options.get(before[-1]) if before else None
     if last is not None and last.nargs != 0:
         return _values(last, prefix, before)
-    if prefix.startswith("-"):
-        return sorted(flags)
-    positional = [action for action in actions if not action.option_strings]
-    return [word for action in positional for word in _values(action, prefix, before)]
+    return sorted(options) if prefix.startswith("-") else _positionals(actions, before, prefix)
+
+
+def _positionals(actions: list[argparse.Action], before: list[str], prefix: str) -> list[str]:
+    positionals = [action for action in actions if not action.option_strings]
+    return [word for action in positionals for word in _values(action, prefix, before)]
 
 
 def _values(action: argparse.Action | None, prefix: str, words: list[str]) -> list[str]:

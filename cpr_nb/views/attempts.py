@@ -54,7 +54,7 @@ class _Track:
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
         self.began_s: float | None = None
-        self.known_usd = 0.0
+        self.counted_usd = 0.0
 
     def start(self, start_s: float, last_s: float) -> None:
         self.end(min(start_s, last_s), states.INTERRUPTED, None)  # its runner ended first
@@ -63,7 +63,7 @@ class _Track:
     def end(self, end_s: float, state: str, cost_usd: float | None) -> None:
         if self.began_s is not None:
             self.attempts.append(Attempt(self.began_s, max(self.began_s, end_s), state, cost_usd))
-        self.known_usd += cost_usd or 0.0
+        self.counted_usd += cost_usd or 0.0
         self.began_s = None
 
     def feed(self, line: dict[str, Any], time_s: float, runner_end_s: float) -> None:
@@ -81,7 +81,7 @@ class _Track:
         elif event == "attempt_ended":
             self.end(time_s, outcome, cost)
         elif event == "ended":  # its cost is that of all attempts
-            self.end(time_s, outcome, None if cost is None else max(0.0, cost - self.known_usd))
+            self.end(time_s, outcome, None if cost is None else max(0.0, cost - self.counted_usd))
 
 
 def task_times(snapshot: Snapshot, now_s: float | None = None) -> list[TaskTimes]:

@@ -88,11 +88,11 @@ def cost(head: dict[str, Any]) -> str:
         >>> cost({"cost_usd": 0.912, "n_unknown_costs": 2})
         'USD 0.91 estimate, cost of 2 attempts unknown'
     """
-    known, n_unknown = usd(head.get("cost_usd")), head.get("n_unknown_costs")
+    amount, n_unknown = usd(head.get("cost_usd")), head.get("n_unknown_costs")
     if not isinstance(n_unknown, int) or not n_unknown:
-        return known
+        return amount
     unknown = f"cost of {plural(n_unknown, 'attempt')} unknown"
-    return f"{known}, {unknown}" if known else unknown
+    return f"{amount}, {unknown}" if amount else unknown
 
 
 def total_tokens(head: dict[str, Any]) -> int:

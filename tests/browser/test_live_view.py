@@ -123,13 +123,15 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     chip(output, "failed").click()
     expect(output.locator(".cpr-grid .cpr-row:visible")).to_have_count(12)
 
-    # One task is cancelled, the failed one runs again.
+    # One task is cancelled; it and the failed one run again.
+    expect(output.locator('[data-verb="retry"]')).to_have_text("Retry failed (1)")
     row(output, 3).click()
     viewer.locator('[data-verb="cancel-task"]').click()
     expect(output.locator(".cpr-action")).to_contain_text("--task 3")
     output.locator('[data-yes="cancel"]').click()
     expect(row(output, 3)).to_contain_text("– cancelled")
     output.locator('[data-verb="close"]').click()
+    expect(output.locator('[data-verb="retry"]')).to_have_text("Retry not succeeded (2)")
     output.locator('[data-verb="retry"]').click()
     expect(output.locator(".cpr-action")).to_contain_text("Run 2 tasks again")
     output.locator('[data-yes="retry"]').click()
