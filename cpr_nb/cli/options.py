@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable
 
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.options import OPTIONS, Option, from_text
+from cpr_nb.model.option_values import parse_text
+from cpr_nb.model.options import OPTIONS, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def launch_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _read_text(option: Option, value: Any) -> Any:
-    return from_text(option, value, option.flag)
+    return parse_text(option, value, option.flag)
 
 
 def _read_list(option: Option, values: list[str]) -> list[str]:
@@ -170,7 +171,7 @@ def read_env(pairs: list[str], flag: str) -> dict[str, str]:
 
 def _read_schema(option: Option, value: str) -> Any:
     if value.lstrip().startswith("{"):
-        return from_text(option, value, option.flag)
+        return parse_text(option, value, option.flag)
     from pathlib import Path
 
     try:
