@@ -50,8 +50,8 @@ def test_an_option_reaches_the_cli(
     run(stub_cpr, prompts("a"), *options)
     (call,) = stub.calls().values()
     argv = call["argv"]
-    at = argv.index(expected[0])
-    assert argv[at : at + len(expected)] == expected
+    start = argv.index(expected[0])
+    assert argv[start : start + len(expected)] == expected
 
 
 def test_every_call_has_what_the_runner_needs(stub_cpr: Cpr, stub: Stub) -> None:
@@ -117,6 +117,7 @@ def test_a_task_that_takes_too_long_is_ended(stub_cpr: Cpr, stub: Stub) -> None:
     assert (caught.value.task_id, caught.value.reason) == ("slow", "timeout")
 
 
+@pytest.mark.slow
 def test_a_silent_task_is_ended_but_not_one_whose_tool_runs(stub_cpr: Cpr, stub: Stub) -> None:
     stub.fifos("silent", "busy")
     busy = plan(tool=["Bash", {"command": "make"}], here="busy", gate="busy")
