@@ -1,6 +1,6 @@
 """Makes the generated pages and pictures of the documentation, and the outputs of the notebooks.
 
-Usage: python docs/generate.py [options|tables|architecture|picture|live-view|notebooks]
+Usage: python docs/generate.py [options|tables|architecture|states|picture|live-view|notebooks]
 
 Without an argument everything is made. The pictures and the notebooks run the real Claude Code CLI
 against the scripted API of `cpr demo`; `live-view` needs Chromium.
@@ -16,6 +16,7 @@ from generators.architecture import architecture_page
 from generators.notebooks import execute_all
 from generators.options import options_page
 from generators.pictures import draw_notebook, draw_terminal
+from generators.states import states_page
 from generators.tables import tables_page
 
 DOCS = Path(__file__).resolve().parent
@@ -24,6 +25,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "options": options_page,
     "tables": tables_page,
     "architecture": architecture_page,
+    "states": states_page,
 }
 TARGETS: dict[str, Callable[[], object]] = {
     "picture": lambda: draw_terminal(DOCS / "watch.svg"),

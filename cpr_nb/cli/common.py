@@ -59,7 +59,7 @@ def note(text: str) -> None:
     print(f"cpr: {text}", file=sys.stderr, flush=True)
 
 
-def finish(session: Session, *, quiet: bool = False) -> int:
+def show_to_end(session: Session, *, quiet: bool = False) -> int:
     """Shows a session until it ends, then its summary.
 
     Args:

@@ -1,4 +1,4 @@
-"""Tables built piece by piece: what is ready is packed, so that little waits as Python objects."""
+"""Tables built piece by piece: few rows exist as Python objects at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from cpr_nb.frames.arrays import array, concatenate, frame
 from cpr_nb.frames.columns import Column
 
-# When rows are packed: what they take as Python objects is small beside the whole.
+# Rows are packed at this size: as Python objects they are then small beside the table.
 _PIECE_ROWS = 16384
 _PIECE_BYTES = 1 << 20
 
@@ -23,57 +23,57 @@ class TableBuilder:
         columns: Its columns.
 
     Example:
-        >>> builder = TableBuilder([Column("n", "Int64", "a number"), Column("what", "string", "")])
-        >>> builder.add({"n": [1, 2]}, 2, {"what": "so"})
-        >>> builder.frame()["what"].tolist()
-        ['so', 'so']
+        >>> builder = TableBuilder([Column("n", "Int64", "a number"), Column("word", "string", "")])
+        >>> builder.add({"n": [1, 2]}, 2, {"word": "yes"})
+        >>> builder.frame()["word"].tolist()
+        ['yes', 'yes']
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._dtypes = {column.name: column.dtype for column in columns}
         self._pieces: list[dict[str, Any]] = []
-        self._begin()
+        self._start_piece()
         self.n_rows = 0
 
-    def _begin(self) -> None:
+    def _start_piece(self) -> None:
         self._lists: dict[str, list[Any]] = {name: [] for name in self._dtypes}
         self._n_rows, self._size_bytes = 0, 0
-        self._in_runs: set[str] = set()  # columns that have a value for several rows
-        self._runs: list[int] = []  # how many rows
+        self._in_runs: set[str] = set()  # columns with one value per run of rows
+        self._runs: list[int] = []  # their lengths
 
     def add(
         self,
         lists: Mapping[str, list[Any]],
         n_rows: int,
-        same: Mapping[str, Any],
+        constants: Mapping[str, Any],
         size_bytes: int = 0,
     ) -> None:
-        """Adds rows by columns.
+        """Adds rows, given by column.
 
         Args:
             lists: The values of the rows, by column; always the same columns.
-            n_rows: How many rows they are.
-            same: What all these rows have in common, of the other columns.
-            size_bytes: About how much they hold.
+            n_rows: The number of rows.
+            constants: The values of the other columns, which all these rows share.
+            size_bytes: The approximate size of the rows.
         """
         for name, values in self._lists.items():
-            found = lists.get(name)
-            if found is None:
-                values.append(same.get(name))
+            new_values = lists.get(name)
+            if new_values is None:
+                values.append(constants.get(name))
                 self._in_runs.add(name)
             else:
-                values.extend(found)
+                values.extend(new_values)
         self._runs.append(n_rows)
-        self._grown(n_rows, size_bytes)
+        self._count(n_rows, size_bytes)
 
     def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Adds rows, such as those of a session; a builder gets all its rows so, or none."""
-        found = list(rows)
+        """Adds rows as mappings. A builder gets all its rows by `add_rows`, or all by `add`."""
+        row_list = list(rows)
         for name, values in self._lists.items():
-            values += [row.get(name) for row in found]
-        self._grown(len(found), 0)
+            values += [row.get(name) for row in row_list]
+        self._count(len(row_list), 0)
 
-    def _grown(self, n_rows: int, size_bytes: int) -> None:
+    def _count(self, n_rows: int, size_bytes: int) -> None:
         self.n_rows += n_rows
         self._n_rows += n_rows
         self._size_bytes += size_bytes
@@ -84,22 +84,21 @@ class TableBuilder:
         runs = np.repeat(np.arange(len(self._runs)), self._runs)
         piece = {}
         for name, dtype in self._dtypes.items():
-            made = array(self._lists.pop(name), dtype)
-            piece[name] = made.take(runs) if name in self._in_runs else made
+            values = array(self._lists.pop(name), dtype)
+            piece[name] = values.take(runs) if name in self._in_runs else values
         self._pieces.append(piece)
-        self._begin()
+        self._start_piece()
 
     def frame(self) -> pd.DataFrame:
         """The table so far; an empty one has the same dtypes."""
         if self._n_rows or not self._pieces:
             self._pack()
-        names = self._dtypes
-        made = {name: concatenate([piece[name] for piece in self._pieces]) for name in names}
-        return frame(made)
+        pieces = self._pieces
+        return frame({n: concatenate([piece[n] for piece in pieces]) for n in self._dtypes})
 
 
 def concat_tables(pieces: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables one below the other, with a new index."""
+    """Concatenates the rows of tables, with a new index."""
     if len(pieces) == 1:
         return pieces[0]
     return pd.concat(pieces, ignore_index=True)

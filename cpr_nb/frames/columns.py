@@ -1,4 +1,4 @@
-"""Tables declared as data: a column's name, dtype, and what it means."""
+"""Tables declared as data: the name, dtype and meaning of each column."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cpr_nb.frames.arrays import CATEGORIES, TIME, array, frame, series
 
 __all__ = ["CATEGORIES", "RESULTS_DIR_ATTR", "TIME", "Column", "DataFrame", "series", "table"]
 
-#: What a function that makes a table returns; named here, for only this package knows pandas.
+#: The type of every table; named here because only this package imports pandas.
 DataFrame = pd.DataFrame
 
-#: The attribute of a table that says in which results directory its sessions are.
+#: The attribute of a table with the results directory of its sessions.
 RESULTS_DIR_ATTR = "cpr_results_dir"
 
 
@@ -25,9 +25,9 @@ class Column(NamedTuple):
         name: Its name; units are in it (``_bytes``, ``_s``, ``_usd``, ``_tokens``).
         dtype: Its pandas dtype, the same in an empty table as in a full one; or a name of
             `CATEGORIES`.
-        doc: What it means.
-        source: Where it comes from.
-        default: Whether it is there without ``full=True``.
+        doc: Its meaning.
+        source: The file that it comes from.
+        default: Whether the table has it without ``full=True``.
     """
 
     name: str
@@ -42,24 +42,24 @@ WORKTREES = (
     Column("task_id", "string", "the task"),
     Column("branch", "string", "its branch"),
     Column("path", "string", "its worktree; missing if it has been removed"),
-    Column("size_bytes", "Int64", "what the worktree takes on the disk"),
-    Column("dirty", "boolean", "whether it has changes that are not committed"),
+    Column("size_bytes", "Int64", "disk space of the worktree"),
+    Column("dirty", "boolean", "whether it has uncommitted changes"),
     Column("ahead", "Int64", "commits that the target does not have"),
     Column("behind", "Int64", "commits of the target that it does not have"),
-    Column("merged", "boolean", "whether the target has all of it"),
+    Column("merged", "boolean", "whether the target contains all of it"),
     Column("into", "string", "the target"),
 )
 CONFLICTS = (
     Column("branch", "string", "a branch"),
     Column("other", "string", "another branch, or the target"),
-    Column("other_is_target", "boolean", "whether that is the target"),
-    Column("n_files", "Int64", "in how many files"),
-    Column("files", "object", "which files"),
+    Column("other_is_target", "boolean", "whether the other one is the target"),
+    Column("n_files", "Int64", "number of files in conflict"),
+    Column("files", "object", "the files in conflict"),
 )
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
-    """Makes a table; what a row lacks, or what can't be of the column's dtype, is missing.
+    """Makes a table. A value that a row lacks, or that does not fit the dtype, is missing.
 
     Args:
         rows: The rows.
@@ -74,10 +74,10 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.Da
         >>> int(table([{"size_bytes": "much"}], WORKTREES)["size_bytes"].isna().sum())
         1
     """
-    found = list(rows)
+    row_list = list(rows)
     return frame(
         {
-            column.name: array([row.get(column.name) for row in found], column.dtype)
+            column.name: array([row.get(column.name) for row in row_list], column.dtype)
             for column in columns
         }
     )

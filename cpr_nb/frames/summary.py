@@ -1,4 +1,4 @@
-"""Groups of results side by side: shares and means with their confidence intervals."""
+"""Groups of results beside each other: shares and means with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from cpr_nb.model.errors import InputError
+from cpr_nb.model.factors import REPEAT
 
-#: Of all confidence intervals here.
+#: The level of all confidence intervals.
 CONFIDENCE = 0.95
 _Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
@@ -22,35 +23,44 @@ def summarize(
     factors: Sequence[str],
     score: str | None,
 ) -> pd.DataFrame:
-    """A row a group; see `Session.summary`.
+    """Makes one row per group; see `Session.summary`.
 
     Args:
         results: The table of results.
-        by: The columns that make the groups; None for the factors.
-        factors: The names of what varied.
+        by: The columns that define the groups; None for the factors.
+        factors: The names of the factors.
         score: The name of the score's column, if there is one.
     """
-    repeat = "repeat"
-    by = [factor for factor in factors if factor != repeat] if by is None else by
-    given = list(by) if isinstance(by, Iterable) and not isinstance(by, str) else [by]
-    names = list(dict.fromkeys(given))
+    names = _group_names(by, factors)
+    _check_names(results, names)
+    if not names:
+        return pd.DataFrame([_row(results, score)])
+    columns = [_group_column(results, name) for name in names]
+    groups = results.reset_index(drop=True).groupby(columns, observed=True, dropna=False)
+    rows = {key if isinstance(key, tuple) else (key,): _row(group, score) for key, group in groups}
+    index = pd.MultiIndex.from_tuples(list(rows), names=names)
+    table = pd.DataFrame(list(rows.values()), index=index)
+    return table if len(names) > 1 else table.set_axis(index.get_level_values(0))
+
+
+def _group_names(by: str | Sequence[str] | None, factors: Sequence[str]) -> list[str]:
+    if by is None:
+        names = [factor for factor in factors if factor != REPEAT]
+    else:
+        names = list(by) if isinstance(by, Iterable) and not isinstance(by, str) else [by]
+    return list(dict.fromkeys(names))
+
+
+def _check_names(results: pd.DataFrame, names: Sequence[str]) -> None:
     levels = [name for name in results.index.names if name is not None]
     for name in names:
         if name not in results.columns and name not in levels:
-            known = ", ".join(map(str, [*results.columns, *levels]))
-            raise InputError(f"the results have no column {name!r}; they have {known}", "by")
-    if not names:
-        return pd.DataFrame([_row(results, score)])
-    columns = [_groups(results, name) for name in names]
-    found = results.reset_index(drop=True).groupby(columns, observed=True, dropna=False)
-    rows = {key if isinstance(key, tuple) else (key,): _row(group, score) for key, group in found}
-    index = pd.MultiIndex.from_tuples(list(rows), names=names)
-    made = pd.DataFrame(list(rows.values()), index=index)
-    return made if len(names) > 1 else made.set_axis(index.get_level_values(0))
+            existing = ", ".join(map(str, [*results.columns, *levels]))
+            raise InputError(f"the results have no column {name!r}; they have {existing}", "by")
 
 
-def _groups(results: pd.DataFrame, name: Any) -> pd.Series[Any]:
-    """What tells the groups apart: the values, or their texts if they are such as lists."""
+def _group_column(results: pd.DataFrame, name: Any) -> pd.Series[Any]:
+    """The values that distinguish the groups; their texts if they are such as lists."""
     is_column = name in results.columns
     values: Any = results[name] if is_column else results.index.get_level_values(name)
     column: pd.Series[Any] = pd.Series(values.array)
@@ -83,7 +93,7 @@ def _row(group: pd.DataFrame, score: str | None) -> dict[str, Any]:
 
 def _numbers(column: pd.Series[Any]) -> list[float]:
     if column.dtype.kind in "mMc":
-        return []  # moments are counts to pandas
+        return []  # pandas would convert times to counts
     numbers = pd.to_numeric(column, errors="coerce").dropna()
     return [float(value) for value in numbers]
 
@@ -109,7 +119,7 @@ def _sd(values: Sequence[float]) -> float:
 def _sum(values: Sequence[float]) -> float:
     try:
         return math.fsum(values)
-    except (OverflowError, ValueError):  # of infinite ones
+    except (OverflowError, ValueError):  # infinite values
         return sum(values)
 
 

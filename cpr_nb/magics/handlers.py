@@ -144,7 +144,7 @@ def _resume(shell: InteractiveShell, args: Namespace) -> Any:
 def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> None:
     """Shows a session until it ends. An interrupt ends the wait, not the session."""
     if not (quiet or _in_notebook(shell)):
-        common.finish(session)
+        common.show_to_end(session)
         return
     if not quiet:
         _show(shell, session)

@@ -63,7 +63,7 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (PREPARING, TIMER): _TERMINATE,
     (STARTING, "Started"): {RUNNING: ()},
     (STARTING, "Postponed"): {RESTING: ()},
-    (STARTING, "Ended"): _AFTER_ATTEMPT,
+    (STARTING, "Ended"): _FINISH,
     (STARTING, "Cancel"): {TERMINATING: ()},
     (RUNNING, "Throttled"): _TERMINATE,
     (RUNNING, "OutputPolled"): _TERMINATE,

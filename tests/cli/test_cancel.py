@@ -48,15 +48,15 @@ def await_spawned(fifos: Stub, name: str) -> None:
 def of_task(token: str, session: cpr.Session, task: str) -> list[str]:
     """The living processes of a task."""
     mark = f"CPR_TASK_TOKEN={session.id}/{task}@1".encode()
-    found = []
+    commands = []
     for pid, command in processes.survivors(token).items():
         try:
             environ = Path(f"/proc/{pid}/environ").read_bytes()
         except OSError:
             continue
         if mark in environ.split(b"\0"):
-            found.append(command)
-    return found
+            commands.append(command)
+    return commands
 
 
 @pytest.mark.real_cli
@@ -68,8 +68,8 @@ def test_cancel_of_a_session_ends_the_whole_tree_of_each_task(
     for name in ("one", "two"):
         await_spawned(fifos, name)
         assert len(of_task(token, session, name)) >= 5
-    told = real_cpr.good("cancel", session.id[:8])
-    assert told == f"Session {session.id}: cancelled\n"
+    output = real_cpr.good("cancel", session.id[:8])
+    assert output == f"Session {session.id}: cancelled\n"
     processes.await_lock(session.path / "runner.lock")
     assert processes.survivors(token) == {}
     ends = [(task.outcome, task.reason, task.attempts) for task in session.refresh()]
@@ -90,8 +90,8 @@ def test_cancel_of_a_task_leaves_the_others_alone(
     text = prompts(spawning(fifos, "one"), other)
     session = real_cpr.launch(text, "-j2", "--permissions", "all")
     await_spawned(fifos, "one")
-    told = real_cpr.good("cancel", session.id, "--task", "1")
-    assert told == "Task 1 (ID: one): cancelled\n"
+    output = real_cpr.good("cancel", session.id, "--task", "1")
+    assert output == "Task 1 (ID: one): cancelled\n"
     assert of_task(token, session, "one") == []
     assert not session.done()
     api.release("other")
@@ -121,10 +121,10 @@ def test_leftovers_of_a_stub_are_swept_up_too(stub_cpr: Cpr, stub: Stub, token: 
 
 def test_cancel_of_what_has_ended_says_so(stub_cpr: Cpr) -> None:
     session = stub_cpr.launch(prompts({"id": "a", "prompt": "a"})).wait(LIMIT_S)
-    told = stub_cpr.good("cancel", session.id)
-    assert told == f"Session {session.id} had already ended: completed\n"
-    told = stub_cpr.good("cancel", session.id, "--task", "a")
-    assert told == "Task 1 (ID: a) had already ended: succeeded\n"
+    output = stub_cpr.good("cancel", session.id)
+    assert output == f"Session {session.id} had already ended: completed\n"
+    output = stub_cpr.good("cancel", session.id, "--task", "a")
+    assert output == "Task 1 (ID: a) had already ended: succeeded\n"
     assert session.refresh()[0].outcome == "succeeded"
 
 
@@ -146,17 +146,17 @@ def test_cancel_without_waiting_asks_only(stub_cpr: Cpr, stub: Stub) -> None:
     stub.fifos("task")
     session = stub_cpr.launch(prompts(plan(here="task", gate="task")))
     stub.await_here("task")
-    told = stub_cpr.good("cancel", "--no-wait", session.id)
-    assert told == f"Session {session.id}: cancellation requested\n"
+    output = stub_cpr.good("cancel", "--no-wait", session.id)
+    assert output == f"Session {session.id}: cancellation requested\n"
     assert session.wait(LIMIT_S).state == "cancelled"
 
 
 def test_a_task_of_an_unknown_name_is_refused(stub_cpr: Cpr, stub: Stub) -> None:
     session = stub_cpr.launch(prompts("a")).wait(LIMIT_S)
-    for wanted in ("2", "0", "nope", ""):
-        done = stub_cpr("cancel", session.id, "--task", wanted)
+    for task in ("2", "0", "nope", ""):
+        done = stub_cpr("cancel", session.id, "--task", task)
         assert (done.returncode, done.stdout) == (2, "")
-        assert f"has no task {wanted!r}" in done.stderr
+        assert f"has no task {task!r}" in done.stderr
 
 
 @pytest.mark.slow

@@ -149,8 +149,8 @@ def test_values_of_the_environment_reach_the_agent_and_no_file(stub_cpr: Cpr, st
     files = [path for path in session.path.rglob("*") if path.is_file()]
     assert len(files) >= 6
     assert [path.name for path in files if b"hunter2" in path.read_bytes()] == []
-    asked = json.loads((session.path / "session.json").read_text())
-    assert (asked["env_names"], asked["tasks"][0]["env_names"]) == (["SESSION"], ["TASK"])
+    spec = json.loads((session.path / "session.json").read_text())
+    assert (spec["env_names"], spec["tasks"][0]["env_names"]) == (["SESSION"], ["TASK"])
 
 
 def test_a_tasks_own_variable_stays_its_own(stub_cpr: Cpr, stub: Stub) -> None:
@@ -220,9 +220,9 @@ def test_the_commit_that_the_work_starts_from_is_recorded(stub_cpr: Cpr) -> None
 
 def test_a_dry_run_starts_and_creates_nothing(stub_cpr: Cpr, stub: Stub) -> None:
     text = prompts("say hello", {"id": "x", "prompt": "b", "model": "opus"})
-    told = json.loads(stub_cpr.good("run", "--dry-run", "--json", "--env", "A=hunter2", stdin=text))
-    assert [row["prompt"] for row in told] == ["say hello", "b"]
-    assert (told[1]["task_id"], told[1]["model"], told[1]["env"]) == ("x", "opus", ["A"])
+    rows = json.loads(stub_cpr.good("run", "--dry-run", "--json", "--env", "A=hunter2", stdin=text))
+    assert [row["prompt"] for row in rows] == ["say hello", "b"]
+    assert (rows[1]["task_id"], rows[1]["model"], rows[1]["env"]) == ("x", "opus", ["A"])
     shown = stub_cpr.good("--dry-run", "--verbose", "--env", "A=hunter2", stdin=text)
     assert "Loaded 2 prompts" in shown and str(stub) in shown and "hunter2" not in shown
     assert stub.calls() == {} and not any(stub_cpr.cwd.iterdir())

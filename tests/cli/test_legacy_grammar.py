@@ -124,13 +124,16 @@ def test_a_legacy_session_that_gave_no_sign_of_life_is_stale(legacy_cpr: Cpr) ->
 def launched(ours: str) -> str:
     """The id in what a launch prints, which begins as claude-parallel-runner.pl's does."""
     lines = ours.split("\n")
-    found = re.fullmatch(f"🚀 Started session: ({UUID})", lines[0])
-    assert found
-    session = found[1]
+    match = re.fullmatch(f"🚀 Started session: ({UUID})", lines[0])
+    assert match
+    session = match[1]
     assert re.fullmatch(f"📂 Results directory: (/.*/)?results/session-{session}", lines[1])
-    at = lines.index("Use these commands to monitor progress:")
-    assert lines[at - 1] == ""
-    assert lines[at + 1 : at + 3] == [f"  cpr --status {session}", f"  cpr --results {session}"]
+    start = lines.index("Use these commands to monitor progress:")
+    assert lines[start - 1] == ""
+    assert lines[start + 1 : start + 3] == [
+        f"  cpr --status {session}",
+        f"  cpr --results {session}",
+    ]
     return session
 
 
@@ -227,9 +230,9 @@ def test_prompts_come_through_a_pipe(stub_cpr: Cpr, stub: Stub) -> None:
 )
 def test_its_options_may_stand_in_any_order(stub_cpr: Cpr, stub: Stub, args: list[str]) -> None:
     (stub_cpr.cwd / "run.json").write_text(prompts("a"))  # not one of the words of the command
-    told = stub_cpr.good(*["run.json" if arg == "FILE" else arg for arg in args])
-    assert "🚀 Started session: " in told and "1/1 succeeded" in told
-    assert ("Loaded 1 prompts" in told) == ("--verbose" in args)
+    output = stub_cpr.good(*["run.json" if arg == "FILE" else arg for arg in args])
+    assert "🚀 Started session: " in output and "1/1 succeeded" in output
+    assert ("Loaded 1 prompts" in output) == ("--verbose" in args)
     (call,) = stub.calls().values()
     mode = call["argv"][call["argv"].index("--permission-mode") + 1]
     skips = "--dangerously-skip-permissions" in args
@@ -259,10 +262,10 @@ def test_several_sessions_live_side_by_side(stub_cpr: Cpr) -> None:
 
 @pytest.mark.parametrize("args", [["--help"], ["-h"], ["help"], ["--max-parallel=3", "--help"]])
 def test_help_tells_of_everything(stub_cpr: Cpr, args: list[str]) -> None:
-    told = stub_cpr.good(*args)
+    output = stub_cpr.good(*args)
     flags = ["--sync", "--status", "--results", "--list", "--overview", "--max-parallel"]
     for word in [*flags, "--verbose", "exit codes", "retry", "watch"]:
-        assert word in told
+        assert word in output
 
 
 @pytest.mark.parametrize("args", [["--version"], ["-v"]])

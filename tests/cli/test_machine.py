@@ -30,10 +30,10 @@ def test_the_demo_works_twice_in_the_same_folder(work: Path, offline_env: dict[s
     assert not any(Path(offline_env["HOME"]).iterdir()), "the demo touched the user's home"
     listed = command.good("list")
     assert listed.count("5/5 tasks (4 successful)") == 2
-    found = re.search(r"cpr results (\w{8})", done.stdout)
-    assert found
-    assert "Hello! I am the real Claude Code CLI" in command.good("results", found[1])
-    refused = command("retry", found[1])
+    match = re.search(r"cpr results (\w{8})", done.stdout)
+    assert match
+    assert "Hello! I am the real Claude Code CLI" in command.good("results", match[1])
+    refused = command("retry", match[1])
     assert refused.returncode == 2 and "ran in an environment of its own" in refused.stderr
 
 
@@ -55,11 +55,11 @@ def test_a_demo_without_a_cli_says_so(stub_cpr: Cpr) -> None:
 
 
 def test_the_doctor_finds_a_machine_that_works(stub_cpr: Cpr, stub: Stub) -> None:
-    told = stub_cpr.good("doctor")
-    assert "✕" not in told
-    assert f"✓ Claude Code CLI   9.9.9 (stub), {stub}\n" in told
+    output = stub_cpr.good("doctor")
+    assert "✕" not in output
+    assert f"✓ Claude Code CLI   9.9.9 (stub), {stub}\n" in output
     for name in ("cpr_nb", "results directory", "git", "memory", "detaching", "sandbox"):
-        assert f"✓ {name:<18}" in told
+        assert f"✓ {name:<18}" in output
     assert not any(stub_cpr.cwd.iterdir())
 
 
@@ -77,14 +77,14 @@ def test_the_doctor_finds_what_does_not_work(stub_cpr: Cpr, stub: Stub, wrong: s
 
 
 def test_the_doctor_knows_what_ends_a_detached_runner(stub_cpr: Cpr) -> None:
-    told = stub_cpr.good("doctor", env={"SLURM_JOB_ID": "7"})
-    assert "inside a batch job (SLURM_JOB_ID=7): runners end with it" in told
+    output = stub_cpr.good("doctor", env={"SLURM_JOB_ID": "7"})
+    assert "inside a batch job (SLURM_JOB_ID=7): runners end with it" in output
 
 
 @pytest.mark.real_cli
 def test_the_doctor_knows_the_real_cli(real_cpr: Cpr, claude: str) -> None:
-    told = real_cpr.good("doctor")
-    assert re.search(rf"✓ Claude Code CLI   \d+\.\d+\.\d+ .*, {re.escape(claude)}\n", told)
+    output = real_cpr.good("doctor")
+    assert re.search(rf"✓ Claude Code CLI   \d+\.\d+\.\d+ .*, {re.escape(claude)}\n", output)
 
 
 # --- completion ---------------------------------------------------------------------------------

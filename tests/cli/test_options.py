@@ -50,8 +50,8 @@ def test_an_option_reaches_the_cli(
     run(stub_cpr, prompts("a"), *options)
     (call,) = stub.calls().values()
     argv = call["argv"]
-    at = argv.index(expected[0])
-    assert argv[at : at + len(expected)] == expected
+    start = argv.index(expected[0])
+    assert argv[start : start + len(expected)] == expected
 
 
 def test_every_call_has_what_the_runner_needs(stub_cpr: Cpr, stub: Stub) -> None:

@@ -29,9 +29,9 @@ def test_prompts_reach_the_api_byte_for_byte(real_cpr: Cpr, api: ScriptedApi) ->
     elements = [{"id": name, "prompt": prompt} for name, prompt in PROMPTS.items()]
     file = real_cpr.cwd / "p.json"
     file.write_text(json.dumps({"prompts": elements}, ensure_ascii=False), "utf-8", newline="")
-    told = json.loads(real_cpr.good("p.json", "--json", "-j4", "--sync"))
-    assert told["state"] == "completed"
-    rows = json.loads(real_cpr.good("status", "--json", told["session_id"]))["tasks"]
+    launch = json.loads(real_cpr.good("p.json", "--json", "-j4", "--sync"))
+    assert launch["state"] == "completed"
+    rows = json.loads(real_cpr.good("status", "--json", launch["session_id"]))["tasks"]
     sent = {r.conversation_id: r.last_user_blocks[-1] for r in api.requests if r.step == 0}
     for row in rows:
         assert row["outcome"] == "succeeded"

@@ -83,11 +83,11 @@ def test_logs_of_a_session_that_has_ended_end_at_once(stub_cpr: Cpr) -> None:
 def test_tasks_are_named_by_number_id_or_its_beginning(stub_cpr: Cpr) -> None:
     text = prompts(*[{"id": name, "prompt": name} for name in ("docs-a", "docs-b", "7", "tests")])
     session = stub_cpr.launch(text).wait(LIMIT_S)
-    for wanted, task_id in [("1", "docs-a"), ("docs-b", "docs-b"), ("7", "7"), ("te", "tests")]:
-        assert f"(ID: {task_id})" in stub_cpr.good("results", session.id, "--task", wanted)
-    for wanted in ("docs", "8", "0", "-1", "x"):
-        done = stub_cpr("results", session.id, f"--task={wanted}")
-        assert done.returncode == 2 and f"has no task {wanted!r}" in done.stderr
+    for task, task_id in [("1", "docs-a"), ("docs-b", "docs-b"), ("7", "7"), ("te", "tests")]:
+        assert f"(ID: {task_id})" in stub_cpr.good("results", session.id, "--task", task)
+    for task in ("docs", "8", "0", "-1", "x"):
+        done = stub_cpr("results", session.id, f"--task={task}")
+        assert done.returncode == 2 and f"has no task {task!r}" in done.stderr
 
 
 @pytest.fixture
@@ -183,8 +183,8 @@ def test_a_pipe_that_is_closed_already_is_no_error(stub_cpr: Cpr) -> None:
     os.close(read_fd)
     listing = stub_cpr.start("list", stdout=write_fd, stderr=subprocess.PIPE)
     os.close(write_fd)
-    _, told = listing.communicate(timeout=LIMIT_S)
-    assert (listing.returncode, told) == (0, b"")
+    _, errors = listing.communicate(timeout=LIMIT_S)
+    assert (listing.returncode, errors) == (0, b"")
 
 
 def test_sessions_of_the_same_second_are_listed_the_newest_first(stub_cpr: Cpr) -> None:

@@ -48,8 +48,8 @@ def test_an_agent_that_lives_is_adopted_and_the_rest_runs(
     stub_cpr: Cpr, stub: Stub, killed: cpr.Session
 ) -> None:
     assert killed.state == "interrupted"
-    told = stub_cpr.good("resume", killed.id[:8])
-    assert "resumed, 2 of 3 tasks left" in told
+    output = stub_cpr.good("resume", killed.id[:8])
+    assert "resumed, 2 of 3 tasks left" in output
     assert killed.state == "running"
     stub.release("held")
     killed.wait(LIMIT_S)
@@ -104,10 +104,10 @@ def test_of_two_resumes_one_wins_and_the_other_says_so(
         stub_cpr.start("resume", killed.id, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=LIMIT_S) for process in both]
+    outputs = [process.communicate(timeout=LIMIT_S) for process in both]
     codes = sorted(process.returncode for process in both)
-    assert codes == [0, 2], said
-    (error,) = [err.decode() for _, err in said if err]
+    assert codes == [0, 2], outputs
+    (error,) = [err.decode() for _, err in outputs if err]
     assert error.startswith("cpr: can't resume") and error.count("\n") == 1
     stub.release("held")
     killed.wait(LIMIT_S)

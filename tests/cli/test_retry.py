@@ -14,8 +14,8 @@ import cpr_nb as cpr
 BAD = plan(result=None, exit=3, stderr="something broke")
 
 
-def retried(told: str) -> cpr.Session:
-    return cpr.Session(json.loads(told)["path"]).wait(LIMIT_S)
+def retried(output: str) -> cpr.Session:
+    return cpr.Session(json.loads(output)["path"]).wait(LIMIT_S)
 
 
 @pytest.fixture
@@ -93,12 +93,12 @@ def test_a_missing_value_of_the_environment_is_named(stub_cpr: Cpr, stub: Stub) 
     text = prompts(own, {"id": "two", "prompt": BAD})
     session = stub_cpr.launch(text, "--env", "KEY=secret").wait(LIMIT_S)
     n_sessions = len(list(session.path.parent.iterdir()))
-    for given, missing in [((), "KEY"), (("--env", "KEY=new"), "TASK_KEY")]:
-        done = stub_cpr("retry", session.id, *given)
+    for options, missing in [((), "KEY"), (("--env", "KEY=new"), "TASK_KEY")]:
+        done = stub_cpr("retry", session.id, *options)
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
         assert f"the session set {missing}, and its value is not stored" in done.stderr
     assert len(list(session.path.parent.iterdir())) == n_sessions
-    told = stub_cpr.good(
+    output = stub_cpr.good(
         "retry",
         "--json",
         session.id,
@@ -108,7 +108,7 @@ def test_a_missing_value_of_the_environment_is_named(stub_cpr: Cpr, stub: Stub) 
         "TASK_KEY=T",
         env={"KEY": "from here"},
     )
-    retried(told)
+    retried(output)
     seen = stub.calls()
     assert seen["own"]["env"]["TASK_KEY"] == "T"
     assert seen["two"]["env"]["KEY"] == "from here"

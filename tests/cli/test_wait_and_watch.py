@@ -35,23 +35,23 @@ def test_waiting_into_a_pipe_tells_a_line_a_task(stub_cpr: Cpr) -> None:
     text = prompts(
         {"id": "good", "prompt": "a"}, {"id": "bad", "prompt": BAD}, {"id": "last", "prompt": "c"}
     )
-    told = stub_cpr("--sync", "-j1", stdin=text).stdout
-    lines = [line for line in told.split("\n") if line.startswith("[")]
+    output = stub_cpr("--sync", "-j1", stdin=text).stdout
+    lines = [line for line in output.split("\n") if line.startswith("[")]
     assert [line.split(",")[0] for line in lines] == [
         "[1/3] ✅ Task 1 (ID: good): succeeded",
         "[2/3] ❌ Task 2 (ID: bad): failed: usage_error",
         "[3/3] ✅ Task 3 (ID: last): succeeded",
     ]
-    assert "❌ completed: 2/3 succeeded · " in told and "USD 0.50 estimate" in told
-    assert "  ❌ Task 2 (ID: bad): failed: usage_error: something broke\n" in told
-    assert "\x1b" not in told
+    assert "❌ completed: 2/3 succeeded · " in output and "USD 0.50 estimate" in output
+    assert "  ❌ Task 2 (ID: bad): failed: usage_error: something broke\n" in output
+    assert "\x1b" not in output
 
 
 def test_waiting_for_json_prints_one_object(stub_cpr: Cpr) -> None:
     done = stub_cpr("run", "--json", "--wait", stdin=prompts(BAD))
-    told = json.loads(done.stdout)
-    assert (done.returncode, done.stderr, told["state"]) == (1, "", "completed")
-    assert set(told) >= {"session_id", "path", "n_tasks", "max_parallel", "state"}
+    launch = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, launch["state"]) == (1, "", "completed")
+    assert set(launch) >= {"session_id", "path", "n_tasks", "max_parallel", "state"}
 
 
 def test_ctrl_c_ends_the_wait_and_not_the_work(stub_cpr: Cpr, stub: Stub) -> None:

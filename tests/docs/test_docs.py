@@ -60,14 +60,14 @@ def test_the_page_of_schemas_tells_the_columns_of_types() -> None:
     rows = re.findall(
         r"^\| `(.+)` \| .+ \| `(.+)` \|$", page.partition("## Columns")[2], re.MULTILINE
     )
-    known = {"Literal": Literal, "date": date, "datetime": datetime}
-    known |= {
+    names = {"Literal": Literal, "date": date, "datetime": datetime}
+    names |= {
         "Level": Enum("Level", {"LOW": "low"}),
         "Place": make_dataclass("Place", [("city", str)]),
     }
-    for told, dtype in rows:
-        hint = eval(told.replace("\\|", "|"), known)
-        assert [c.dtype for c in answer_columns(read_schema({"n": hint}))] == [dtype], told
+    for annotation, dtype in rows:
+        hint = eval(annotation.replace("\\|", "|"), names)
+        assert [c.dtype for c in answer_columns(read_schema({"n": hint}))] == [dtype], annotation
     assert len(rows) == 13
 
 
@@ -77,6 +77,6 @@ def test_the_readme_has_the_two_commands_that_ci_and_a_newcomer_run() -> None:
         ("<!-- demo command -->", "cpr demo"),
         ("<!-- test command -->", "check.py --all"),
     ):
-        at = lines.index(marker)
-        assert at < 30 and lines[at + 1] == "```bash" and lines[at + 3] == "```"
-        assert word in lines[at + 2]
+        index = lines.index(marker)
+        assert index < 30 and lines[index + 1] == "```bash" and lines[index + 3] == "```"
+        assert word in lines[index + 2]

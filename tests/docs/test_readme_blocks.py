@@ -30,9 +30,9 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 def blocks(heading: str) -> list[str]:
     """The Python blocks of a section."""
     section = README.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    found = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert found, heading
-    return found
+    matches = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert matches, heading
+    return matches
 
 
 def shown(cells: list[Cell]) -> list[dict[str, Any]]:
@@ -68,6 +68,7 @@ def kernel(work: Path, offline_env: dict[str, str]) -> Iterator[Kernel]:
 
 
 @pytest.mark.real_cli
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs_as_pasted(kernel: Kernel) -> None:
     quick = [kernel(block) for block in blocks("Quick start")]
     shown(quick)

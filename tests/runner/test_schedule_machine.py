@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     rule,
 )
 from testkit import machine_book as books
+from testkit.machine import CheckedSchedule
 from testkit.machine_book import Book, SessionBook
 from testkit.machine_draw import (
     COSTS,
@@ -41,7 +42,6 @@ from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import messages
 from cpr_nb.runner.governor import SPACING_S
 from cpr_nb.runner.messages import Ended, Event, OutputPolled, Started, Tick
-from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import TaskPlan
 
 
@@ -75,7 +75,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         self.book = SessionBook(plans, max_parallel, budget_usd, groups)
         spent_usd = data.draw(COSTS, label="spent before") or 0.0 if from_past else 0.0
         self.book.spent_usd = spent_usd
-        self.schedule = Schedule(
+        self.schedule = CheckedSchedule(
             plans,
             max_parallel=max_parallel,
             new_id=self.book.new_id,

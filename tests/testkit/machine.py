@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -22,9 +22,33 @@ from cpr_nb.runner.messages import (
 )
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import RestoredTask, TaskPlan
+from cpr_nb.runner.transitions import STATES, TRANSITIONS, IllegalTransition
 
 FOR_EVER = float("inf")  # a tool runs
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
+
+
+class CheckedSchedule(Schedule):
+    """A schedule whose every step must be in the table of transitions, instructions included.
+
+    Attributes:
+        seen: The transitions that happened: (state, event, next state).
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.seen: set[tuple[int, str, int]] = set()
+
+    def _step(
+        self, task: int, name: str, at: float, handler: Callable[..., None], *args: object
+    ) -> None:
+        before, n_before = self.state(task), len(self._steps.out)
+        super()._step(task, name, at, handler, *args)
+        after = self.state(task)
+        kinds = tuple(type(one).__name__ for one in self._steps.out[n_before:])
+        if (after != before or kinds) and "Abandon" not in kinds:
+            assert TRANSITIONS[before, name][after] == kinds, (STATES[before], name, STATES[after])
+            self.seen.add((before, name, after))
 
 
 def machine(
@@ -34,9 +58,10 @@ def machine(
     groups: Sequence[int] | None = None,
     restored: dict[int, RestoredTask] | None = None,
     spent_usd: float = 0.0,
+    on_illegal: Callable[[IllegalTransition], None] | None = None,
 ) -> Schedule:
     numbers = count(1)
-    return Schedule(
+    return CheckedSchedule(
         list(plans),
         max_parallel=max_parallel,
         new_id=lambda: f"c-{next(numbers)}",
@@ -44,6 +69,7 @@ def machine(
         groups=groups,
         restored=restored,
         spent_usd=spent_usd,
+        on_illegal=on_illegal,
     )
 
 

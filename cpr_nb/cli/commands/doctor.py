@@ -122,9 +122,9 @@ def _sandbox() -> Finding:
 
 def _output(*argv: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603 - a program that the user named, or git
+        process = subprocess.run(  # noqa: S603 - a program that the user named, or git
             argv, capture_output=True, text=True, timeout=20, check=True, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from cpr_nb.cli.common import finish, open_session, print_lines, results_dir
+from cpr_nb.cli.common import open_session, print_lines, results_dir, show_to_end
 from cpr_nb.cli.options import add_session, read_env
 from cpr_nb.cli.render import program
 from cpr_nb.model import states
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         before = session.state
         session.resume(env)
         print_lines(resumed_lines(session, before))
-        return finish(session) if args.wait else 0
+        return show_to_end(session) if args.wait else 0
     if args.session is not None or args.wait:
         raise InputError("--all takes neither SESSION nor --wait", "resume")
     return _resume_all(results_dir(args), env)

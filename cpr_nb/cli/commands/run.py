@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cpr_nb.cli.common import finish, note, print_json, print_lines
+from cpr_nb.cli.common import note, print_json, print_lines, show_to_end
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
 from cpr_nb.cli.render import program
 from cpr_nb.model.errors import InputError
@@ -103,14 +103,14 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         note(attached_message(session.snapshot, "--fresh"))
     if args.json:
         try:
-            code = finish(session, quiet=True) if args.wait else 0
+            code = show_to_end(session, quiet=True) if args.wait else 0
         except KeyboardInterrupt:
             code = 130  # the session keeps running, so the caller needs its id
         print_json(launch_json(session, planned))
         return code
     if started.is_new:
         _print_launch(session, planned)
-    return finish(session) if args.wait else 0
+    return show_to_end(session) if args.wait else 0
 
 
 def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:

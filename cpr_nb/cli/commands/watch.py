@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cpr_nb.cli.common import finish, open_session
+from cpr_nb.cli.common import open_session, show_to_end
 from cpr_nb.cli.options import add_session
 
 
@@ -18,5 +18,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Shows a session live until it ends; after Ctrl-C it keeps running."""
-    code = finish(open_session(args))
+    code = show_to_end(open_session(args))
     return code if args.exit_code or code > 1 else 0
