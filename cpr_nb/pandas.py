@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cpr_nb.handles.session import Session
     from cpr_nb.handles.task import Task
     from cpr_nb.launching.rerun_tasks import RerunTask
-    from cpr_nb.worktrees.merging import MergeReport
+    from cpr_nb.worktrees.merge_report import MergeReport
 
     Folder = str | os.PathLike[str]
 

@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable
 
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.options import OPTIONS, Option, from_text
+from cpr_nb.model.option_values import parse_text
+from cpr_nb.model.options import OPTIONS, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
         metavar="SESSION",
         nargs="?" if optional else None,
         help="its id, the first characters of its id, or its name"
-        + (" (default: the newest)" if optional else ""),
+        + (" (default: the newest, a live one first)" if optional else ""),
     )
     action.completer = complete_session  # type: ignore[attr-defined]  # argcomplete's way
 
@@ -140,7 +141,7 @@ def launch_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _read_text(option: Option, value: Any) -> Any:
-    return from_text(option, value, option.flag)
+    return parse_text(option, value, option.flag)
 
 
 def _read_list(option: Option, values: list[str]) -> list[str]:
@@ -170,7 +171,7 @@ def read_env(pairs: list[str], flag: str) -> dict[str, str]:
 
 def _read_schema(option: Option, value: str) -> Any:
     if value.lstrip().startswith("{"):
-        return from_text(option, value, option.flag)
+        return parse_text(option, value, option.flag)
     from pathlib import Path
 
     try:

@@ -6,10 +6,10 @@ import sys
 import time
 
 from cpr_nb.model import states
+from cpr_nb.model.record import task_state
 from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.rows import task_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from cpr_nb.cli.render import ICONS, denial_line, program, task_icon
 from cpr_nb.model import states
+from cpr_nb.model.record import task_state
 from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import clock, cost
-from cpr_nb.views.rows import session_duration_s, task_state
+from cpr_nb.views.rows import session_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ from cpr_nb.cli import render
 from cpr_nb.handles.session import Session
 from cpr_nb.handles.task import Task
 from cpr_nb.model import states
+from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.notice import notice
-from cpr_nb.views.rows import task_duration_s, task_state
+from cpr_nb.views.rows import task_duration_s
 
 _REFRESH_S = 0.25
 _FRAME_LINES = 8  # the lines around the rows of tasks

@@ -7,11 +7,13 @@ import re
 from cpr_nb.display.steps import StepFollower
 from cpr_nb.model import states
 from cpr_nb.model.denials import denial_rule
+from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.store.files import open_regular
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_spec
+from cpr_nb.store.read import Snapshot, read_answer
+from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.notice import PROGRAM
-from cpr_nb.views.rows import task_state
 from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False

@@ -8,13 +8,14 @@ from cpr_nb.display import row_deltas
 from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
 from cpr_nb.model.denials import denial_rule
+from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, strip_controls
-from cpr_nb.store.read import Snapshot, read_spec
+from cpr_nb.store.read import Snapshot
+from cpr_nb.store.spec_file import read_spec
 from cpr_nb.store.watcher import Watcher
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.formatting import plural
 from cpr_nb.views.notice import PROGRAM, notice
-from cpr_nb.views.rows import task_state
 from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False

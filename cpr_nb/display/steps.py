@@ -7,7 +7,7 @@ import json
 from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.text import one_line, strip_controls
-from cpr_nb.store.read import open_regular
+from cpr_nb.store.files import open_regular
 from cpr_nb.store.tail import Follower
 from cpr_nb.store.times import parse_iso
 

@@ -14,9 +14,9 @@ import numpy as np
 from cpr_nb.frames.session_rows import CREATED, START, SessionIndex
 from cpr_nb.model import states as model_states
 from cpr_nb.model.errors import InputError
+from cpr_nb.model.record import task_state
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.rows import task_state
 
 Since = datetime | timedelta | str
 States = str | Iterable[str]

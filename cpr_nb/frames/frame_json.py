@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from cpr_nb.model.factors import plain
-from cpr_nb.store.read import read_json
+from cpr_nb.store.files import read_json
 
 _VERSION = 1
 # Dtypes that pandas reads from texts.

@@ -13,10 +13,11 @@ from cpr_nb.frames.mapping import ANSWERS_ATTR, RESULT, TASK_COLUMNS, check_adde
 from cpr_nb.frames.schema_columns import answer_table
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
+from cpr_nb.model.record import task_state
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.result_line import last_result
 from cpr_nb.views.lineage import LinkedTask, linked_tasks, newest_answers
-from cpr_nb.views.rows import task_row, task_state
+from cpr_nb.views.rows import task_row
 
 _PROMPT = "prompt"
 _COLUMNS = {column.name: column for column in TABLES["tasks_df"].columns}

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from cpr_nb.frames.jsonl import JsonlReader, read_pieces
-from cpr_nb.store.read import open_regular
+from cpr_nb.store.files import open_regular
 
 R = TypeVar("R", bound=JsonlReader)
 

@@ -10,8 +10,9 @@ import msgspec
 
 from cpr_nb.frames.jsonl import JsonlReader, read_pieces
 from cpr_nb.frames.stream_cache import StreamCache
+from cpr_nb.store.files import open_regular
 from cpr_nb.store.layout import attempt_of
-from cpr_nb.store.read import Snapshot, open_regular
+from cpr_nb.store.read import Snapshot
 
 R = TypeVar("R", bound=JsonlReader)
 

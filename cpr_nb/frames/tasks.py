@@ -18,7 +18,7 @@ from cpr_nb.frames.streams import TaskSelection
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.frames.usage import usage_rows
 from cpr_nb.model.events import content_blocks
-from cpr_nb.store.read import read_spec
+from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.rows import task_row
 
 _ROWS: dict[str, Callable[[TaskSelection], Iterator[dict[str, Any]]]] = {

@@ -12,7 +12,7 @@ from typing import Any
 from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model import states
 from cpr_nb.model.events import TOKEN_FIELDS, integer, number, text_or_none, usage_tokens
-from cpr_nb.views.rows import task_state
+from cpr_nb.model.record import task_state
 
 #: The figures of a row.
 FIGURES = (*TOKEN_FIELDS, "cost_usd")

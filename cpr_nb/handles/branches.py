@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cpr_nb.worktrees.cleaning import CleanReport
-    from cpr_nb.worktrees.merging import MergeReport
+    from cpr_nb.worktrees.merge_report import MergeReport
 
 
 class SessionBranches(SessionTasks):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from cpr_nb.handles.collection import SessionTasks
-from cpr_nb.model.options import check_options
+from cpr_nb.model.option_values import check_options
 from cpr_nb.store import layout, requests
 
 

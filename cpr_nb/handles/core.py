@@ -13,7 +13,8 @@ from cpr_nb.handles import waiting
 from cpr_nb.model import errors, states
 from cpr_nb.store import requests
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, read_session, read_spec
+from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.formatting import session_line
 
 if TYPE_CHECKING:

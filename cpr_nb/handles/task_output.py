@@ -10,7 +10,8 @@ from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import RunFacts, parse_line, text_blocks
-from cpr_nb.store.read import open_regular, read_answer
+from cpr_nb.store.files import open_regular
+from cpr_nb.store.read import read_answer
 
 if TYPE_CHECKING:
     from cpr_nb.display.diff import Diff

@@ -7,6 +7,7 @@ from typing import Any
 
 from cpr_nb.handles.core import SessionCore
 from cpr_nb.model import states
+from cpr_nb.model.record import task_state
 
 
 class TaskStatus:
@@ -45,22 +46,12 @@ class TaskStatus:
     @property
     def state(self) -> str:
         """One of pending, running, retrying, ended."""
-        fields = self.fields
-        state = fields.get("state")
-        if state in states.TASK_STATES:
-            return str(state)
-        legacy = {"pending": states.PENDING, "running": states.RUNNING, "completed": states.ENDED}
-        return legacy.get(str(fields.get("status")), states.PENDING)
+        return task_state(self.fields)[0]
 
     @property
     def outcome(self) -> str | None:
         """How it ended, one of `cpr_nb.model.states.OUTCOMES`; None before."""
-        outcome = self.fields.get("outcome")
-        if outcome in states.OUTCOMES:
-            return str(outcome)
-        if self.state != states.ENDED:
-            return None
-        return states.SUCCEEDED if self.fields.get("success") == 1 else states.FAILED
+        return task_state(self.fields)[1]
 
     @property
     def reason(self) -> str | None:

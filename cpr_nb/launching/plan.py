@@ -14,7 +14,8 @@ from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
-from cpr_nb.model.options import OPTIONS, check_options, unknown_option
+from cpr_nb.model.option_values import check_options, unknown_option
+from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 

@@ -19,8 +19,8 @@ from cpr_nb.launching.stored import read_rerunnable, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.identity import of_request
+from cpr_nb.model.record import task_state
 from cpr_nb.model.spec import TaskSpec
-from cpr_nb.views.rows import task_state
 
 
 def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, Any]) -> LaunchPlan:

@@ -12,8 +12,8 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.factors import as_json
 from cpr_nb.model.identity import of_words
+from cpr_nb.model.record import task_state
 from cpr_nb.model.spec import TaskSpec, check_prompt
-from cpr_nb.views.rows import task_state
 
 if TYPE_CHECKING:
     from cpr_nb.store.read import Snapshot

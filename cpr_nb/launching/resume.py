@@ -12,7 +12,9 @@ from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.store import layout, requests
-from cpr_nb.store.read import Snapshot, is_locked, is_whole, read_session, read_spec
+from cpr_nb.store.files import is_locked
+from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.spec_file import is_complete, read_spec
 from cpr_nb.store.write import hold_lock
 
 EXECUTORS = {LocalExecutor.name: LocalExecutor}
@@ -113,6 +115,6 @@ def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
         raise SessionNotUsable(f"{refusal}it is {snapshot.state}, and not a session of ours")
     check_owner(snapshot, "resume")
     spec = read_spec(snapshot.paths)
-    if not is_whole(spec):
+    if not is_complete(spec):
         raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
     return spec

@@ -18,7 +18,8 @@ from cpr_nb.launching.start import StartedSession, start
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
-from cpr_nb.store.read import Snapshot, read_json, read_session
+from cpr_nb.store.files import read_json
+from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views.lineage import ancestors, linked_tasks
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.options import check_options
+from cpr_nb.model.option_values import check_options
 from cpr_nb.store import catalog
 
 #: Keywords of `cpr_nb.launch` that are not options of a session.

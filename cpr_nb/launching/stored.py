@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb.model.errors import InputError, SessionNotUsable
-from cpr_nb.store.read import Snapshot, is_whole, read_spec
+from cpr_nb.store.read import Snapshot
+from cpr_nb.store.spec_file import is_complete, read_spec
 
 
 def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
         )
     check_owner(snapshot, verb)
     spec = read_spec(snapshot.paths)
-    if not is_whole(spec) or len(spec["tasks"]) < len(snapshot.tasks or ()):
+    if not is_complete(spec) or len(spec["tasks"]) < len(snapshot.tasks or ()):
         raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
     check_environment(snapshot, spec, verb)
     return spec

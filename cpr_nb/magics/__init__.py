@@ -12,7 +12,7 @@ from cpr_nb.launching import defaults
 
 #: Types that a notebook shows as the command prints them: module, name.
 _REPORTS = (
-    ("cpr_nb.worktrees.merging", "MergeReport"),
+    ("cpr_nb.worktrees.merge_report", "MergeReport"),
     ("cpr_nb.worktrees.cleaning", "CleanReport"),
 )
 

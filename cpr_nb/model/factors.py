@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.options import OPTIONS, check_options
+from cpr_nb.model.option_values import check_options
+from cpr_nb.model.options import OPTIONS
 
 #: The column that counts repeats, from 1.
 REPEAT = "repeat"

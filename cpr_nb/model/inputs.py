@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.options import OPTIONS, from_text, unknown_option
+from cpr_nb.model.option_values import parse_text, unknown_option
+from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.spec import MAX_PROMPT_BYTES, TaskSpec, check_tasks
 
 
@@ -117,5 +118,5 @@ def _row(row: dict[Any, Any], where: str) -> dict[str, Any]:
         if column == "id" and cell:
             element["id"] = cell
         elif column in OPTIONS and cell:
-            element[column] = from_text(OPTIONS[column], cell, f"{where}.{column}")
+            element[column] = parse_text(OPTIONS[column], cell, f"{where}.{column}")
     return element

@@ -152,6 +152,32 @@ def facts_fields(facts: RunFacts) -> dict[str, Any]:
     }
 
 
+def task_state(task: dict[str, Any]) -> tuple[str, str | None]:
+    """The state of a task and its outcome, from its object in status.json.
+
+    Everything that shows a task takes both from here. Whatever the object holds, the state is one
+    of `states.TASK_STATES`, and exactly the tasks that have ended have an outcome: a file in which
+    a running task has one was not written by a runner. A legacy task has ``status`` and
+    ``success`` only.
+
+    Example:
+        >>> task_state({"state": "running", "outcome": "failed"})
+        ('running', None)
+        >>> task_state({"status": "completed", "success": 1})
+        ('ended', 'succeeded')
+    """
+    state, outcome = task.get("state"), task.get("outcome")
+    if state not in states.TASK_STATES:
+        status = task.get("status")
+        state = states.ENDED if status == "completed" else status
+        state = state if state in states.TASK_STATES else states.PENDING
+    if state != states.ENDED:
+        return str(state), None
+    if outcome in states.OUTCOMES:
+        return str(state), str(outcome)
+    return str(state), states.SUCCEEDED if task.get("success") == 1 else states.FAILED
+
+
 #: Figures that add up: over the attempts of a task, and over the tasks of a session.
 SUMMED = (
     "cost_usd",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.options import check_options, unknown_option
+from cpr_nb.model.option_values import check_options, unknown_option
 
 #: What the CLI takes on its stdin; beyond it, it exits with 1 (measured on 2.1.330).
 MAX_PROMPT_BYTES = 10 * 1024 * 1024

@@ -8,16 +8,13 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from cpr_nb.offline._cache import Found
 from cpr_nb.offline._record import RequestRecord
-from cpr_nb.offline._script import Json, ScriptError, choose, events_of, message_of, parsed
-
-if TYPE_CHECKING:
-    from cpr_nb.offline.scripted_api import ScriptedApi
+from cpr_nb.offline._script import Book, Json, ScriptError, choose, events_of, message_of, parsed
 
 _ERROR_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error"}
 _ERROR_TYPES |= {404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
@@ -30,6 +27,29 @@ class Turn(NamedTuple):
     step: Json
     failing: Json
     found: Found
+
+
+class Api(Protocol):
+    """What the HTTP side asks of the scripted API."""
+
+    _book: Book
+    _closing: threading.Event
+
+    def _refusal(self) -> Json | None: ...
+
+    def _note(
+        self,
+        call: BaseHTTPRequestHandler,
+        request: Json,
+        n_bytes: int,
+        chosen: tuple[Json, int, Hashable] | None = None,
+        wrong: Json | None = None,
+        gate: Callable[[], Json | None] = ...,
+    ) -> Turn: ...
+
+    def _hold(self, step: Json) -> bool: ...
+
+    def _begin(self, found: Found) -> None: ...
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -129,7 +149,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True
 
-    def __init__(self, port: int, api: ScriptedApi) -> None:
+    def __init__(self, port: int, api: Api) -> None:
         self.api, self.live = api, dict[Any, threading.Thread]()
         super().__init__(("127.0.0.1", port), _Handler)
 

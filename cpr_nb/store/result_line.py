@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from cpr_nb.model.events import parse_line
-from cpr_nb.store.read import open_regular
+from cpr_nb.store.files import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import parse_line
+from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.store.files import open_regular
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import open_regular
 from cpr_nb.store.tail import Follower
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.rows import task_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

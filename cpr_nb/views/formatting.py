@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from cpr_nb.model import states
+from cpr_nb.model.record import task_state
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.rows import session_duration_s, task_duration_s
 
@@ -141,7 +142,7 @@ def _time_left(snapshot: Snapshot) -> str:
     ended = [
         task_duration_s(task) or 0.0
         for task in snapshot.tasks or ()
-        if task.get("outcome") == states.SUCCEEDED
+        if task_state(task)[1] == states.SUCCEEDED
     ]
     n_left = snapshot.count("n_pending") + snapshot.count("n_running")
     if len(ended) < 2 or not n_left:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from cpr_nb.model import states
+from cpr_nb.model.record import task_state
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SESSION_PREFIX
-from cpr_nb.store.read import Snapshot, read_session, read_spec
-from cpr_nb.views.rows import task_state
+from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.spec_file import read_spec
 
 #: A session's id and a task's.
 Ids = tuple[str, str]

@@ -6,8 +6,10 @@ import time
 
 from cpr_nb.model import states
 from cpr_nb.model.events import content_blocks, number, parse_line
+from cpr_nb.model.record import task_state
+from cpr_nb.store.files import open_regular, read_json
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import Snapshot, open_regular, read_answer, read_json
+from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.times import parse_iso, utc_iso
 from cpr_nb.views.notice import notice
 
@@ -176,20 +178,6 @@ def _columns_of_lines(lines: Iterable[bytes]) -> dict[str, Any]:
             blocks = content_blocks(event)
             n_tool_calls += sum(block.get("type") == "tool_use" for block in blocks)
     return {"n_tool_calls": n_tool_calls, "structured": structured, "output_bytes": size_bytes}
-
-
-def task_state(task: dict[str, Any]) -> tuple[str, str | None]:
-    """Returns a task's state, and its outcome once it has ended; also of legacy tasks."""
-    state, outcome = task.get("state"), task.get("outcome")
-    if state not in states.TASK_STATES:
-        status = task.get("status")
-        state = states.ENDED if status == "completed" else status
-        state = state if state in states.TASK_STATES else states.PENDING
-    if state != states.ENDED:
-        return str(state), None
-    if outcome in states.OUTCOMES:
-        return str(state), str(outcome)
-    return str(state), states.SUCCEEDED if task.get("success") == 1 else states.FAILED
 
 
 def task_duration_s(task: dict[str, Any]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cpr_nb.model.denials import denials_of
 from cpr_nb.model.events import RunFacts
-from cpr_nb.store.read import open_regular
+from cpr_nb.store.files import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """``python -m cpr_nb.worktrees prepare`` and ``… harvest``: one JSON object in, one out.
 
-The exit code is 0 when the answer is complete, also when it says that something failed.
+The exit code is 0 when the answer is complete, even if it says that something failed.
 """
 
 from __future__ import annotations
@@ -12,46 +12,52 @@ from typing import Any
 
 from cpr_nb.model.errors import WorktreeError
 
-USAGE = "usage: python -m cpr_nb.worktrees prepare|harvest <order.json >answer.json"
+USAGE = "usage: python -m cpr_nb.worktrees prepare|harvest <job.json >answer.json"
 
 
-def answer(command: str, asked: bytes) -> dict[str, Any]:
-    """Does what is asked; every failure is an answer."""
+def answer(command: str, data: bytes) -> dict[str, Any]:
+    """Runs the job; every failure becomes an answer.
+
+    Args:
+        command: ``prepare`` or ``harvest``.
+        data: The job as JSON.
+    """
     try:
-        told = _done(command, asked)
+        fields = _run(command, data)
     except WorktreeError as error:
         return {"ok": False, "reason": error.reason, "error": str(error)}
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        said = f"{error.strerror or error}{where}"
-        return {"ok": False, "reason": WorktreeError.reason, "error": said}
-    return {"ok": True, "reason": None, "error": None, **told}
+        message = f"{error.strerror or error}{where}"
+        return {"ok": False, "reason": WorktreeError.reason, "error": message}
+    return {"ok": True, "reason": None, "error": None, **fields}
 
 
-def _done(command: str, asked: bytes) -> dict[str, Any]:
+def _run(command: str, data: bytes) -> dict[str, Any]:
     try:
-        from cpr_nb.worktrees import prepare, repo
+        from cpr_nb.worktrees import git_settings
         from cpr_nb.worktrees.harvest import harvest
-        from cpr_nb.worktrees.job import read_order
-    except ImportError as error:  # GitPython says so when there is no git
+        from cpr_nb.worktrees.job import parse_job
+        from cpr_nb.worktrees.prepare import prepare
+    except ImportError as error:  # GitPython raises it where git is missing
         raise WorktreeError(f"git can't be used: {str(error).splitlines()[0]}") from None
     try:
-        given = json.loads(asked)
+        payload = json.loads(data)
     except ValueError as error:
-        raise WorktreeError(f"the order is not JSON: {error}") from None
-    repo.clean_own_environment()
-    order = read_order(given if isinstance(given, dict) else {})
-    return prepare.prepare(order) if command == "prepare" else harvest(order)
+        raise WorktreeError(f"the job is not JSON: {error}") from None
+    git_settings.clean_own_environment()
+    job = parse_job(payload if isinstance(payload, dict) else {})
+    return prepare(job) if command == "prepare" else harvest(job)
 
 
 def main(argv: list[str]) -> int:
-    """Reads the order from stdin and writes the answer to stdout."""
+    """Reads the job from stdin and writes the answer to stdout."""
     if len(argv) != 1 or argv[0] not in ("prepare", "harvest"):
         print(USAGE, file=sys.stderr)
         return 2
-    told = json.dumps(answer(argv[0], sys.stdin.buffer.read()))
+    line = json.dumps(answer(argv[0], sys.stdin.buffer.read()))
     sys.stdout.flush()
-    os.write(1, told.encode() + b"\n")
+    os.write(1, line.encode() + b"\n")
     return 0
 
 

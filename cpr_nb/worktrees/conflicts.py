@@ -1,4 +1,4 @@
-"""Which branches would conflict, found out without touching anything."""
+"""Predicts which branches would conflict, without touching anything."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-import git
+import git as gitpython
 
 from cpr_nb.model.errors import WorktreeError
+from cpr_nb.worktrees.git_command import Git, shared_git
 from cpr_nb.worktrees.listing import TaskBranch, target_of, task_branches
-from cpr_nb.worktrees.repo import Git, shared_git
 
 OLDEST_GIT = (2, 38)
 _MOST_THREADS = 8
@@ -25,7 +25,7 @@ class Conflict(NamedTuple):
 
     Args:
         left: A task's branch.
-        right: Another one's, or the target.
+        right: Another task's branch, or the target.
         files: The files in conflict.
     """
 
@@ -35,13 +35,13 @@ class Conflict(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """What merging would meet.
+    """The conflicts that merging would meet.
 
     Args:
         into: The target.
-        branches: The tasks' branches that were looked at.
+        branches: The tasks' branches that were compared.
         against_target: Conflicts with the target.
-        between: Conflicts of two tasks' branches.
+        between: Conflicts between two tasks' branches.
     """
 
     into: str
@@ -50,7 +50,7 @@ class Forecast(NamedTuple):
     between: tuple[Conflict, ...]
 
     def n_conflicts(self, branch: str) -> int:
-        """With how many others a branch conflicts."""
+        """How many other branches a branch conflicts with."""
         every = (*self.against_target, *self.between)
         return sum(branch in (conflict.left, conflict.right) for conflict in every)
 
@@ -67,24 +67,23 @@ def conflicts(
 
     Args:
         session_folders: The sessions.
-        tasks: The ids of the tasks that are wanted; default all.
+        tasks: The ids of the tasks; default all.
         into: The target; default the main checkout's current branch.
 
     Raises:
         WorktreeError: If git is older than 2.38, or the branches are of several repositories.
     """
-    found = [branch for branch in task_branches(session_folders, tasks) if branch.tip]
-    common_dir = one_repository(found)
-    return forecast(common_dir, found, into)
+    branches = [branch for branch in task_branches(session_folders, tasks) if branch.tip]
+    return forecast(one_repository(branches), branches, into)
 
 
-def one_repository(found: Sequence[TaskBranch]) -> str:
-    """The repository of all these branches.
+def one_repository(branches: Sequence[TaskBranch]) -> str:
+    """The common git directory of all these branches.
 
     Raises:
         WorktreeError: If there is none, or more than one.
     """
-    folders = sorted({branch.place.common_dir for branch in found})
+    folders = sorted({branch.worktree.common_dir for branch in branches})
     if not folders:
         raise WorktreeError("there is no branch of a task here")
     if len(folders) > 1:
@@ -92,51 +91,51 @@ def one_repository(found: Sequence[TaskBranch]) -> str:
     return folders[0]
 
 
-def forecast(common_dir: str, found: Sequence[TaskBranch], into: str | None) -> Forecast:
+def forecast(common_dir: str, branches: Sequence[TaskBranch], into: str | None) -> Forecast:
     """Compares every branch with the target and with every other one."""
     check_version()
     name, target = target_of(shared_git(common_dir), into)
-    tips = {branch.place.branch: str(branch.tip) for branch in found}
+    tips = {branch.worktree.branch: str(branch.tip) for branch in branches}
     pairs = [(branch, name) for branch in tips]
     pairs += list(itertools.combinations(tips, 2))
-    with aside(common_dir) as quiet:
+    with scratch_objects(common_dir) as git:
 
         def compare(pair: tuple[str, str]) -> Conflict | None:
             left, right = pair
-            files = conflicting_files(quiet, tips[left], tips.get(right, target))
+            files = conflicting_files(git, tips[left], tips.get(right, target))
             return None if files is None else Conflict(left, right, files)
 
         n_threads = min(_MOST_THREADS, os.cpu_count() or 1)
         with ThreadPoolExecutor(n_threads) as pool:
-            told = [conflict for conflict in pool.map(compare, pairs) if conflict]
-    with_target = tuple(conflict for conflict in told if conflict.right == name)
-    between = tuple(conflict for conflict in told if conflict.right != name)
+            pairwise = [conflict for conflict in pool.map(compare, pairs) if conflict]
+    with_target = tuple(conflict for conflict in pairwise if conflict.right == name)
+    between = tuple(conflict for conflict in pairwise if conflict.right != name)
     return Forecast(name, tuple(tips), with_target, between)
 
 
 def check_version() -> None:
-    """Says so if git is too old to compare branches without touching anything.
+    """Refuses a git that is too old to compare branches without touching anything.
 
     Raises:
-        WorktreeError: If it is.
+        WorktreeError: If it is older than 2.38.
     """
-    version = git.Git().version_info
+    version = gitpython.Git().version_info
     if version[:2] < OLDEST_GIT:
-        told, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_GIT))
-        raise WorktreeError(f"this needs git {needed} or newer (git merge-tree), not {told}")
+        present, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_GIT))
+        raise WorktreeError(f"this needs git {needed} or newer (git merge-tree), not {present}")
 
 
 @contextlib.contextmanager
-def aside(common_dir: str) -> Iterator[Git]:
-    """Git on a repository, with what it writes going to a folder that is removed."""
+def scratch_objects(common_dir: str) -> Iterator[Git]:
+    """Git on a repository; the objects that it writes go to a folder that is removed."""
     quoted = f"{common_dir}/objects".replace("\\", "\\\\").replace('"', '\\"')
     with tempfile.TemporaryDirectory(prefix="cpr-objects-") as folder:
         env = {"GIT_OBJECT_DIRECTORY": folder, "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"'}
         yield shared_git(common_dir).having(env=env)
 
 
-def conflicting_files(quiet: Git, left: str, right: str) -> tuple[str, ...] | None:
+def conflicting_files(git: Git, left: str, right: str) -> tuple[str, ...] | None:
     """The files in which two commits conflict; None if they don't."""
     words = ("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z")
-    told = quiet.run(*words, "--allow-unrelated-histories", left, right, ok=(0, 1))
-    return tuple(told.names[1:]) if told.status else None
+    output = git.run(*words, "--allow-unrelated-histories", left, right, ok=(0, 1))
+    return tuple(output.names[1:]) if output.status else None

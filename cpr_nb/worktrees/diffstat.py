@@ -1,4 +1,4 @@
-"""What a branch changes: the patch, and the figures for the record."""
+"""What a branch changes: as a patch, and in figures."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import contextlib
 import os
 from typing import NamedTuple
 
-from cpr_nb.worktrees.repo import Git
+from cpr_nb.worktrees.git_command import Git
 
-# Plain diffs, whatever the user's settings are for those that a person reads.
+# Plain diffs, whatever the user's settings are for diffs that a person reads.
 _DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--submodule=short")
 _PATCH = ("--patch", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
 
 
-class Figures(NamedTuple):
+class DiffStat(NamedTuple):
     """What a branch changes against its base."""
 
     n_files_changed: int
@@ -22,28 +22,28 @@ class Figures(NamedTuple):
     n_commits: int
 
 
-def figures(git: Git, base: str, tip: str) -> Figures:
-    """Counts what lies between two commits; a binary file has no lines."""
-    told = git.run("diff-tree", "-r", "-z", "--numstat", *_DIFF, base, tip).out
+def diff_stat(git: Git, base: str, tip: str) -> DiffStat:
+    """Counts what changed between two commits; a binary file has no lines."""
+    numstat = git.run("diff-tree", "-r", "-z", "--numstat", *_DIFF, base, tip).out
     n_files = added = deleted = 0
-    for record in told.split(b"\0"):
-        counts = record.split(b"\t", 2)
+    for entry in numstat.split(b"\0"):
+        counts = entry.split(b"\t", 2)
         if len(counts) == 3:  # the others are the two names of a file that was renamed
             n_files += 1
             added += int(counts[0]) if counts[0].isdigit() else 0
             deleted += int(counts[1]) if counts[1].isdigit() else 0
     n_commits = int(git.run("rev-list", "--count", f"{base}..{tip}").text)
-    return Figures(n_files, added, deleted, n_commits)
+    return DiffStat(n_files, added, deleted, n_commits)
 
 
 def write_patch(git: Git, base: str, tip: str, path: str) -> bool:
-    """Writes what lies between two commits as a patch that ``git apply`` takes.
+    """Writes what changed between two commits as a patch for ``git apply``.
 
     Args:
         git: git in the repository.
         base: The older commit.
         tip: The newer commit.
-        path: The patch's file; there is none if nothing changed.
+        path: The patch's file; it does not exist if nothing changed.
 
     Returns:
         Whether anything changed.

@@ -1,4 +1,4 @@
-"""``.worktreeinclude``: untracked files that every worktree gets a copy of."""
+"""``.worktreeinclude``: untracked files that are copied into every worktree."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ FILE = ".worktreeinclude"
 
 
 def included_files(repo: Repository) -> Iterator[str]:
-    """The untracked files that ``.worktreeinclude`` names, ignored ones too: paths below the top.
+    """The untracked files that ``.worktreeinclude`` names, also ignored ones: paths below the top.
 
     Raises:
         GitFailed: If git can't tell.
     """
     if not os.path.isfile(f"{repo.top}/{FILE}"):
         return
-    told = repo.git.run("ls-files", "-z", "--others", "--ignored", f"--exclude-from={FILE}")
-    for name in told.names:
-        if not name.endswith("/"):  # a repository in the repository
+    output = repo.git.run("ls-files", "-z", "--others", "--ignored", f"--exclude-from={FILE}")
+    for name in output.names:
+        if not name.endswith("/"):  # else a repository inside the repository
             yield name
 
 
 def copy_included(repo: Repository, worktree: str) -> int:
-    """Copies them into a worktree; what is there already stays as it is.
+    """Copies these files into a worktree; a file that exists there stays as it is.
 
     Returns:
-        How many were copied.
+        The number of files that were copied.
 
     Raises:
         WorktreeError: If one can't be copied.

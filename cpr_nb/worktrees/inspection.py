@@ -1,16 +1,16 @@
-"""What a worktree is like that an agent has left: nothing here changes it."""
+"""What an agent has left in a worktree: nothing here changes it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
 
-from cpr_nb.worktrees.repo import Git, GitFailed
+from cpr_nb.worktrees.git_command import Git, GitFailed
+from cpr_nb.worktrees.worktree import Worktree
 
-#: A file or folder in a worktree's git directory → what is in progress while it is there.
+#: A file or folder in a worktree's git directory → the operation that is in progress.
 _OPERATIONS = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -21,78 +21,18 @@ _OPERATIONS = {
 }
 
 
-class Place(NamedTuple):
-    """A task's worktree and the repository that it belongs to.
-
-    Args:
-        common_dir: The git directory that all worktrees share.
-        path: The worktree's folder; it may be gone.
-        admin_dir: The worktree's own git directory; it may be gone.
-        branch: The task's branch.
-        base_commit: Where that began.
-    """
-
-    common_dir: str
-    path: str
-    admin_dir: str
-    branch: str
-    base_commit: str
-
-    @property
-    def has_folder(self) -> bool:
-        """Whether the folder is there."""
-        return os.path.isdir(self.path)
-
-    @property
-    def has_admin(self) -> bool:
-        """Whether its own git directory is there."""
-        return bool(self.admin_dir) and os.path.isfile(f"{self.admin_dir}/HEAD")
-
-    @property
-    def git_dir(self) -> str:
-        """The git directory with which to read and save what is in the folder."""
-        return self.admin_dir if self.has_admin else self.common_dir
-
-    def git(self, index: str = "") -> Git:
-        """Git on this folder, whatever its ``.git`` has become."""
-        folder = self.path if self.has_folder else self.git_dir
-        return Git(folder, git_dir=self.git_dir, index=index)
-
-
-def find_admin_dir(common_dir: str, path: str) -> str:
-    """The git directory of a worktree, also of one that a killed git has half made; or empty."""
-    folder, half_made = f"{common_dir}/worktrees", ""
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-        admin = f"{folder}/{name}"
-        try:
-            with open(f"{admin}/gitdir", "rb") as file:
-                link = os.path.join(admin, os.fsdecode(file.read()).rstrip("\n"))
-        except OSError:
-            # It is the first that git writes, beside a lock; the name is that of the folder.
-            same = _stem(name) == _stem(os.path.basename(path))
-            half_made = admin if same and os.path.exists(f"{admin}/locked") else half_made
-        else:
-            if os.path.realpath(os.path.dirname(link)) == os.path.realpath(path):
-                return admin
-    return half_made
-
-
-def _stem(name: str) -> str:
-    return name.rstrip("0123456789")  # git appends a number where the name is taken
-
-
-def operation(place: Place) -> str | None:
-    """What is in progress: merge, rebase, cherry-pick, revert, bisect, or nothing."""
+def operation_in_progress(worktree: Worktree) -> str | None:
+    """The operation that is in progress, such as merge or rebase, or None."""
     for name, word in _OPERATIONS.items():
-        if os.path.exists(f"{place.admin_dir}/{name}"):
+        if os.path.exists(f"{worktree.admin_dir}/{name}"):
             return word
     return None
 
 
 def unmerged_files(git: Git) -> list[str]:
     """The files of an index that are in conflict."""
-    told = git.run("ls-files", "--unmerged", "-z").names
-    return sorted({line.partition("\t")[2] for line in told})
+    lines = git.run("ls-files", "--unmerged", "-z").names
+    return sorted({line.partition("\t")[2] for line in lines})
 
 
 def untracked(git: Git) -> tuple[list[str], list[str]]:
@@ -103,13 +43,13 @@ def untracked(git: Git) -> tuple[list[str], list[str]]:
 
 
 def gitlinks(git: Git) -> list[str]:
-    """The paths of an index at which it has a commit of another repository."""
-    told = git.run("ls-files", "--stage", "-z").names
-    return [line.partition("\t")[2] for line in told if line.startswith("160000 ")]
+    """The paths at which an index has a commit of another repository."""
+    lines = git.run("ls-files", "--stage", "-z").names
+    return [line.partition("\t")[2] for line in lines if line.startswith("160000 ")]
 
 
 def unsaved_repository(path: str) -> str | None:
-    """What a repository in the worktree holds that is nowhere else, for a person.
+    """What a repository inside the worktree holds that is nowhere else, for a person.
 
     Args:
         path: Its top folder.
@@ -130,25 +70,30 @@ def unsaved_repository(path: str) -> str | None:
 
 
 def ignored_files(git: Git, since_ns: int) -> tuple[list[str], int]:
-    """The ignored files that were made or changed since a moment.
+    """The ignored files that were created or changed since a moment.
 
     Args:
         git: The worktree.
-        since_ns: The moment, as the file system tells its time.
+        since_ns: The moment, by the clock of the file system.
 
     Returns:
-        Paths, a folder of which all is new as one with a slash at its end; and how many files
-        that are.
+        Paths, where a folder with only new files is one path that ends with a slash; and the
+        number of files.
     """
     words = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z")
     every = git.run(*words).names
     new = [name for name in every if _changed_at_ns(f"{git.folder}/{name}") > since_ns]
     folders = [name for name in git.run(*words, "--directory").names if name.endswith("/")]
-    old = sorted(set(every) - set(new))
+    return sorted(_with_whole_folders(new, set(every) - set(new), folders)), len(new)
+
+
+def _with_whole_folders(
+    new: Collection[str], old: Collection[str], folders: Collection[str]
+) -> list[str]:
+    """New files, where a folder without any old file stands for all its new ones."""
     whole = tuple(f for f in folders if not any(name.startswith(f) for name in old))
-    single = [name for name in new if not name.startswith(whole)] if whole else new
-    shown = [folder for folder in whole if any(name.startswith(folder) for name in new)]
-    return sorted(shown + single), len(new)
+    single = [name for name in new if not name.startswith(whole)] if whole else list(new)
+    return single + [folder for folder in whole if any(name.startswith(folder) for name in new)]
 
 
 def _changed_at_ns(path: str) -> int:
@@ -159,7 +104,7 @@ def _changed_at_ns(path: str) -> int:
 
 
 def fingerprint(path: str) -> str:
-    """What a file is: it changes with its content, its kind and whether it can be executed."""
+    """A file's fingerprint: it changes with content, kind, and whether it can be executed."""
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):
@@ -174,26 +119,26 @@ def fingerprint(path: str) -> str:
 
 
 def changed_paths(git: Git) -> dict[str, str]:
-    """What differs from HEAD just now, ignored files aside: path → its fingerprint.
+    """What differs from HEAD now, except ignored files: path → its fingerprint.
 
-    A repository that lies in the worktree is told with a slash at its end.
+    The path of a repository inside the worktree ends with a slash.
     """
     words = ("status", "--porcelain", "-z", "--no-renames", "--ignore-submodules=dirty")
     names = (line[3:] for line in git.run(*words).names)
     return {name: fingerprint(f"{git.folder}/{name}") for name in names}
 
 
-def is_dirty(place: Place, from_setup: Mapping[str, str]) -> bool:
-    """Whether a worktree holds changes that are in no commit, and that set-up has not made.
+def is_dirty(worktree: Worktree, from_setup: Mapping[str, str]) -> bool:
+    """Whether a worktree holds changes that are in no commit and not made by set-up.
 
     Args:
-        place: The worktree; one that git can't read counts as dirty.
+        worktree: The worktree; one that git can't read counts as dirty.
         from_setup: What differed from HEAD when set-up was done: path → fingerprint.
     """
-    if not place.has_admin:
+    if not worktree.has_admin:
         return True
     try:
-        changed = changed_paths(place.git())
+        changed = changed_paths(worktree.git())
     except GitFailed:
         return True
     return any(name.endswith("/") or from_setup.get(name) != now for name, now in changed.items())

@@ -1,4 +1,4 @@
-"""What a helper process is asked to do: one JSON object, checked."""
+"""The job of a helper process: one JSON object, checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cpr_nb.worktrees.records import Owner
 
 
 class Parent(NamedTuple):
-    """The task that a retry or a follow-up goes on with.
+    """The task that a retry or a follow-up continues.
 
     Args:
         session_id: Its session.
@@ -21,20 +21,20 @@ class Parent(NamedTuple):
     task_id: str
 
 
-class Order(NamedTuple):
-    """One task whose worktree is to be prepared or harvested.
+class HelperJob(NamedTuple):
+    """Prepare or harvest the worktree of one task.
 
     Args:
         session_folder: The session's folder, absolute.
         session_id: The session.
         task_id: The task.
-        cwd: The folder that the task was asked to work in: a checkout, or below one.
+        cwd: The folder for the task: a checkout, or a folder below one.
         base: Where the branch begins, as git names it; empty for HEAD.
         current_branch: What the branch's name begins with; empty for the current branch.
         worktree_dir: Where worktrees go; empty for beside the repository.
         setup: The set-up's shell command; empty for none.
         keep_worktrees: Whether the worktree stays after the harvest.
-        parent: The task that this one goes on with.
+        parent: The task that this one continues.
     """
 
     session_folder: str
@@ -55,39 +55,44 @@ class Order(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What names the task in names of temporary files."""
+        """The task in names of temporary files."""
         return f"{self.session_id}-{self.task_id}"
 
 
 _NEEDED = ("session_folder", "session_id", "task_id")
 
 
-def read_order(given: Mapping[str, Any]) -> Order:
-    """Makes an order of a JSON object; what it does not know is left aside.
+def parse_job(payload: Mapping[str, Any]) -> HelperJob:
+    """Makes a job of a JSON object; unknown keys are ignored.
 
     Raises:
-        WorktreeError: If something is missing or of another kind.
+        WorktreeError: If something is missing or has the wrong type.
 
     Example:
-        >>> read_order({"session_folder": "/s", "session_id": "1", "task_id": "a"}).base
+        >>> parse_job({"session_folder": "/s", "session_id": "1", "task_id": "a"}).base
         ''
     """
-    options = given.get("options") or {}
-    parent = given.get("parent") or None
-    if not isinstance(options, Mapping) or not (parent is None or isinstance(parent, Mapping)):
+    options, parent = _object(payload, "options"), _object(payload, "parent")
+    fields = {**options, **{name: payload.get(name) for name in (*_NEEDED, "cwd")}}
+    texts = [name for name in HelperJob._fields if name not in ("keep_worktrees", "parent")]
+    values = {name: _text(fields, name, needed=name in _NEEDED) for name in texts}
+    if parent:
+        ids = (_text(parent, name, needed=True) for name in Parent._fields)
+        values["parent"] = Parent(*ids)
+    return HelperJob(**values, keep_worktrees=bool(fields.get("keep_worktrees")))
+
+
+def _object(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = payload.get(name) or {}
+    if not isinstance(value, Mapping):
         raise WorktreeError("'options' and 'parent' must be objects")
-    fields = {**options, **{name: given.get(name) for name in (*_NEEDED, "cwd")}}
-    texts = [name for name in Order._fields if name not in ("keep_worktrees", "parent")]
-    values = {name: _text(fields, name) for name in texts}
-    if parent is not None:
-        values["parent"] = Parent(*(_text(parent, name, True) for name in Parent._fields))
-    return Order(**values, keep_worktrees=bool(fields.get("keep_worktrees")))
+    return value
 
 
-def _text(fields: Mapping[str, Any], name: str, needed: bool = False) -> Any:
+def _text(fields: Mapping[str, Any], name: str, *, needed: bool) -> Any:
     value = fields.get(name) or ""
     if not isinstance(value, str) or "\0" in value:
         raise WorktreeError(f"{name!r} must be a text, not {value!r}")
-    if not value and (needed or name in _NEEDED):
+    if needed and not value:
         raise WorktreeError(f"{name!r} is missing")
     return value

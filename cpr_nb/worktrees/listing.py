@@ -1,4 +1,4 @@
-"""Which branches and worktrees the tasks of sessions have, and what has become of them."""
+"""The branches and worktrees of tasks, and what has become of them."""
 
 from __future__ import annotations
 
@@ -9,59 +9,60 @@ from typing import NamedTuple
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.store.read import read_session
 from cpr_nb.worktrees import records
-from cpr_nb.worktrees.harvest import place_of
-from cpr_nb.worktrees.inspection import Place, is_dirty
-from cpr_nb.worktrees.records import TaskNote
-from cpr_nb.worktrees.repo import Git, registered_worktrees, shared_git
+from cpr_nb.worktrees.git_command import Git, shared_git
+from cpr_nb.worktrees.inspection import is_dirty
+from cpr_nb.worktrees.records import WorktreeRecord
+from cpr_nb.worktrees.repo import registered_worktrees
+from cpr_nb.worktrees.worktree import Worktree, worktree_of
 
 
 class TaskBranch(NamedTuple):
-    """A task's branch, as its session's folder knows it."""
+    """A task's branch, as recorded in its session's folder."""
 
     session_folder: str
     session_id: str
     task_id: str
-    note: TaskNote
-    place: Place
-    #: Where the branch is; None if it is gone, or by now that of somebody else.
+    record: WorktreeRecord
+    worktree: Worktree
+    #: The branch's commit; None if the branch is gone, or now belongs to somebody else.
     tip: str | None
     #: Every task that ever worked on the branch, the latest last.
     owners: tuple[records.Owner, ...]
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a task may be working on it just now."""
+        """Whether a task may be working on it now."""
         return any(records.in_use(owner) for owner in self.owners)
 
     @property
     def has_worktree(self) -> bool:
-        """Whether it has a worktree, and the folder is not by now that of another task."""
-        if not self.place.has_admin:
-            harvested = self.note["harvest"] or {}
-            return self.place.has_folder and harvested.get("worktree") == self.place.path
-        theirs = records.read_worktree(self.place.admin_dir)
-        ids = str(theirs.get("session_id")), str(theirs.get("task_id"))
+        """Whether it has a worktree whose folder does not belong to another task now."""
+        if not self.worktree.has_admin:
+            report = self.record["harvest"] or {}
+            return self.worktree.has_folder and report.get("worktree") == self.worktree.path
+        mark = records.read_mark(self.worktree.admin_dir)
+        ids = str(mark.get("session_id")), str(mark.get("task_id"))
         return any(owner.is_task(*ids) for owner in self.owners)
 
     @property
     def is_dirty(self) -> bool:
         """Whether its worktree holds changes that are in no commit."""
-        return is_dirty(self.place, self.note["from_setup"] or {})
+        return is_dirty(self.worktree, self.record["from_setup"] or {})
 
 
 class WorktreeRow(NamedTuple):
-    """What a person wants to know of a task's branch and worktree.
+    """A task's branch and worktree, as shown to a person.
 
     Args:
         session_id: The task's session.
         task_id: The task.
         branch: Its branch.
         path: Its worktree; None if it is gone.
-        size_bytes: What the files of the worktree hold.
-        dirty: Whether it holds changes that are not committed; None if it is gone.
-        ahead: How many commits of the branch the target does not have; None if it is gone.
-        behind: How many commits of the target the branch does not have.
-        merged: Whether the target has all of it; None if the branch is gone.
+        size_bytes: The size of the worktree's files.
+        dirty: Whether it has uncommitted changes; None if it is gone.
+        ahead: The number of commits of the branch that the target lacks; None if it is gone.
+        behind: The number of commits of the target that the branch lacks.
+        merged: Whether the target contains all of it; None if the branch is gone.
         into: The target: a branch, or a commit.
     """
 
@@ -80,45 +81,56 @@ class WorktreeRow(NamedTuple):
 def task_branches(
     session_folders: Iterable[str], tasks: Collection[str] | None = None
 ) -> list[TaskBranch]:
-    """The branches of tasks, each once: of several tasks that worked on it, the latest.
+    """The branches of tasks, each once: for its latest task, if several worked on it.
 
     They come in the order of the sessions' tasks.
 
     Args:
         session_folders: The sessions.
-        tasks: The ids of the tasks that are wanted; default all.
+        tasks: The ids of the tasks; default all.
 
     Raises:
-        WorktreeError: If a task that is wanted never had a branch.
+        WorktreeError: If one of ``tasks`` never had a branch.
     """
-    found: dict[tuple[str, ...], TaskBranch] = {}
+    branches: dict[tuple[str, ...], TaskBranch] = {}
     for folder in map(os.path.abspath, session_folders):
-        known = [str(t.get("transaction_id")) for t in read_session(folder).tasks or ()]
-        numbers = {task_id: number for number, task_id in enumerate(known)}
-        here = [one for one in records.task_notes(folder) if tasks is None or one[0] in tasks]
-        for task_id, note in sorted(here, key=lambda one: numbers.get(one[0], len(numbers))):
-            place = place_of(note)
-            if place.branch and os.path.isdir(place.common_dir):
-                branch = _task_branch(folder, task_id, note, place)
-                own = branch.owners[-1].is_task(branch.session_id, task_id)
-                key = place.common_dir, place.branch, *(() if branch.tip else branch.owners[-1])
-                if own or key not in found:
-                    found[key] = branch
-    missing = sorted(set(tasks or ()) - {branch.task_id for branch in found.values()})
+        for branch in _branches_of_session(folder, tasks):
+            latest = branch.owners[-1]
+            key = (
+                branch.worktree.common_dir,
+                branch.worktree.branch,
+                *(() if branch.tip else latest),
+            )
+            if latest.is_task(branch.session_id, branch.task_id) or key not in branches:
+                branches[key] = branch
+    missing = sorted(set(tasks or ()) - {branch.task_id for branch in branches.values()})
     if missing:
         raise WorktreeError(f"no worktree was ever made for {', '.join(missing)}")
-    return list(found.values())
+    return list(branches.values())
 
 
-def _task_branch(folder: str, task_id: str, note: TaskNote, place: Place) -> TaskBranch:
+def _branches_of_session(folder: str, tasks: Collection[str] | None) -> Iterator[TaskBranch]:
+    """The branches of one session's tasks, in the order of the tasks."""
+    ids = [str(task.get("transaction_id")) for task in read_session(folder).tasks or ()]
+    numbers = {task_id: number for number, task_id in enumerate(ids)}
+    named = [pair for pair in records.worktree_records(folder) if tasks is None or pair[0] in tasks]
+    for task_id, record in sorted(named, key=lambda pair: numbers.get(pair[0], len(numbers))):
+        worktree = worktree_of(record)
+        if worktree.branch and os.path.isdir(worktree.common_dir):
+            yield _task_branch(folder, task_id, record, worktree)
+
+
+def _task_branch(
+    folder: str, task_id: str, record: WorktreeRecord, worktree: Worktree
+) -> TaskBranch:
     own = records.Owner(os.path.basename(folder).removeprefix("session-"), task_id, folder)
-    known = records.read_branch(place.common_dir, place.branch)
+    branch = records.read_branch(worktree.common_dir, worktree.branch)
     tip: str | None = None
     owners: tuple[records.Owner, ...] = (own,)
-    if known is not None and known.belongs_to(own.session_id, task_id):
-        tip = shared_git(place.common_dir).commit(f"refs/heads/{place.branch}")
-        owners = known.owners
-    return TaskBranch(folder, own.session_id, task_id, note, place, tip, owners)
+    if branch is not None and branch.belongs_to(own.session_id, task_id):
+        tip = shared_git(worktree.common_dir).commit(f"refs/heads/{worktree.branch}")
+        owners = branch.owners
+    return TaskBranch(folder, own.session_id, task_id, record, worktree, tip, owners)
 
 
 def worktrees(session_folders: Iterable[str], *, into: str | None = None) -> list[WorktreeRow]:
@@ -126,13 +138,13 @@ def worktrees(session_folders: Iterable[str], *, into: str | None = None) -> lis
 
     Args:
         session_folders: The sessions.
-        into: The branch that they are compared with; default the main checkout's current one.
+        into: The branch to compare with; default the main checkout's current branch.
 
     Returns:
-        A row for each branch.
+        One row per branch.
 
     Raises:
-        WorktreeError: If there is no such branch.
+        WorktreeError: If the branch does not exist.
 
     Example:
         >>> worktrees([])
@@ -142,11 +154,11 @@ def worktrees(session_folders: Iterable[str], *, into: str | None = None) -> lis
 
 
 def _row(branch: TaskBranch, into: str | None) -> WorktreeRow:
-    place = branch.place
-    git = shared_git(place.common_dir)
+    worktree = branch.worktree
+    git = shared_git(worktree.common_dir)
     name, target = target_of(git, into)
     ahead = behind = merged = None
-    has_folder = branch.has_worktree and place.has_folder
+    has_folder = branch.has_worktree and worktree.has_folder
     if branch.tip is not None:
         words = ("rev-list", "--left-right", "--count", f"{branch.tip}...{target}")
         ahead, behind = map(int, git.run(*words).text.split())
@@ -154,9 +166,9 @@ def _row(branch: TaskBranch, into: str | None) -> WorktreeRow:
     return WorktreeRow(
         branch.session_id,
         branch.task_id,
-        place.branch,
-        place.path if has_folder else None,
-        sum(_sizes_bytes(place.path)) if has_folder else 0,
+        worktree.branch,
+        worktree.path if has_folder else None,
+        sum(_sizes_bytes(worktree.path)) if has_folder else 0,
         branch.is_dirty if has_folder else None,
         ahead,
         behind,
@@ -166,17 +178,17 @@ def _row(branch: TaskBranch, into: str | None) -> WorktreeRow:
 
 
 def target_of(git: Git, into: str | None) -> tuple[str, str]:
-    """The branch that work goes to, and where it is.
+    """The branch that work is merged into, and its commit.
 
     Args:
         git: git in the repository.
-        into: The branch; default the main checkout's current one.
+        into: The branch; default the main checkout's current branch.
 
     Returns:
         Its name (with a detached HEAD its commit), and its commit.
 
     Raises:
-        WorktreeError: If there is none.
+        WorktreeError: If it does not exist.
     """
     head = git.symbolic_head()
     name = into or (head.removeprefix("refs/heads/") if head else None)
@@ -202,8 +214,8 @@ def _sizes_bytes(folder: str) -> Iterator[int]:
 
 
 def checkout_of(git: Git, branch: str) -> str | None:
-    """The folder in which a branch is checked out, if there is one."""
-    for found in registered_worktrees(git):
-        if found.branch == branch and os.path.isdir(found.path):
-            return found.path
+    """The folder in which a branch is checked out, or None."""
+    for registered in registered_worktrees(git):
+        if registered.branch == branch and os.path.isdir(registered.path):
+            return registered.path
     return None

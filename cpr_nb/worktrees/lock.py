@@ -1,4 +1,4 @@
-"""One at a time in a repository, whoever's runner it is."""
+"""Locks that all runners of a repository share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = "cpr"
 
 
 def own_folder(common_dir: str) -> str:
-    """Our own folder in a repository's git directory; made if it is not there.
+    """Our own folder in a repository's git directory; made if it does not exist.
 
     Raises:
         WorktreeError: If it can't be made.
@@ -31,15 +31,15 @@ def own_folder(common_dir: str) -> str:
 def repository_lock(common_dir: str, name: str = "lock", *, wait: bool = True) -> Iterator[None]:
     """Holds a lock that every runner of this repository shares.
 
-    The kernel lets go of it when its holder dies, so a killed one is in nobody's way.
+    The kernel releases it when its holder dies, so a killed runner blocks nobody.
 
     Args:
         common_dir: The git directory that all worktrees of the repository share.
-        name: Which of our locks.
-        wait: Whether to wait for who holds it.
+        name: Which lock.
+        wait: Whether to wait until it is free.
 
     Raises:
-        BlockingIOError: If it is held and ``wait`` is false.
+        BlockingIOError: If somebody else holds it and ``wait`` is false.
         WorktreeError: If its file can't be opened.
     """
     path = f"{own_folder(common_dir)}/{name}"

@@ -11,75 +11,15 @@ from typing import NamedTuple
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.conflicts import forecast, one_repository
-from cpr_nb.worktrees.harvest import trailer
-from cpr_nb.worktrees.inspection import Place, operation, unmerged_files
+from cpr_nb.worktrees.git_command import Git, shared_git
+from cpr_nb.worktrees.inspection import operation_in_progress, unmerged_files
 from cpr_nb.worktrees.listing import TaskBranch, checkout_of, target_of, task_branches
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.repo import Git, GitFailed, shared_git
+from cpr_nb.worktrees.merge_report import Merged, MergeReport, Skipped, Stopped
+from cpr_nb.worktrees.saving import trailer
+from cpr_nb.worktrees.worktree import Worktree
 
 ORDERS = ("fewest-conflicts", "task")
-
-
-class Merged(NamedTuple):
-    """A branch that was merged: its task, and the commit that holds both sides."""
-
-    session_id: str
-    task_id: str
-    branch: str
-    commit: str
-
-
-class Skipped(NamedTuple):
-    """A branch that there was nothing to do for, and why."""
-
-    session_id: str
-    task_id: str
-    branch: str
-    why: str
-
-
-class Stopped(NamedTuple):
-    """Where merging stopped.
-
-    Args:
-        session_id: The task's session.
-        task_id: The task.
-        branch: The branch that could not be merged; nothing of it was.
-        files: The files in conflict; empty if it was something else.
-        why: One line for a person.
-        command: What to do by hand; after it, merging goes on with the rest.
-    """
-
-    session_id: str
-    task_id: str
-    branch: str
-    files: tuple[str, ...]
-    why: str
-    command: str
-
-
-class MergeReport(NamedTuple):
-    """What merging has done, or would do.
-
-    Args:
-        into: The branch that was merged into.
-        before: Where it was.
-        after: Where it is now; in a dry run, where it was.
-        merged: What was merged, in order.
-        skipped: What was left aside.
-        stopped: Where it stopped; None if everything was merged.
-        left: The branches that come after it.
-        is_dry_run: Whether nothing was moved.
-    """
-
-    into: str
-    before: str
-    after: str
-    merged: tuple[Merged, ...]
-    skipped: tuple[Skipped, ...]
-    stopped: Stopped | None
-    left: tuple[str, ...]
-    is_dry_run: bool
 
 
 class Target(NamedTuple):
@@ -100,45 +40,49 @@ def merge(
 ) -> MergeReport:
     """Merges branches of tasks into a branch, until one conflicts.
 
-    Each is merged in a temporary worktree. Only when that is complete, the target and the
-    checkout that it is in go forward to the result.
+    Each branch is merged in a temporary worktree. Only when its merge is complete, the target and
+    the checkout of the target move forward to the result.
 
     Args:
         session_folders: The sessions.
-        tasks: The ids of the tasks that are wanted; default all. With the order ``task`` they
-            are merged in the order given here.
+        tasks: The ids of the tasks; default all. With the order ``task`` they are merged in the
+            order given here.
         into: The target; default the main checkout's current branch.
         order: ``fewest-conflicts`` or ``task``.
-        dry_run: Do everything but move the target.
+        dry_run: Do everything except moving the target.
 
     Returns:
         What was done.
 
     Raises:
-        WorktreeError: If the target can't be merged into: its checkout has changes, say.
+        WorktreeError: If the target can't be merged into, for instance because its checkout has
+            changes.
     """
     if order not in ORDERS:
         raise WorktreeError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
-    found = task_branches(session_folders, tasks)
+    branches = task_branches(session_folders, tasks)
     if tasks is not None:
-        wanted = list(tasks)
-        found.sort(key=lambda branch: wanted.index(branch.task_id))
-    common_dir = one_repository(found)
-    git = shared_git(common_dir)
-    name, tip = target_of(git, into)
-    if name == tip:
-        raise WorktreeError("the main checkout is on no branch: say into which one to merge")
-    target = Target(name, tip, checkout_of(git, name))
+        task_ids = list(tasks)
+        branches.sort(key=lambda branch: task_ids.index(branch.task_id))
+    common_dir = one_repository(branches)
+    target = _find_target(shared_git(common_dir), into)
     try:
         with repository_lock(common_dir, "merge.lock", wait=False):
             check_clean(target)
-            skipped, todo = _choose(git, found, target)
+            skipped, todo = _select(shared_git(common_dir), branches, target)
             if order == "fewest-conflicts" and len(todo) > 1:
-                told = forecast(common_dir, todo, name)
-                todo.sort(key=lambda branch: told.n_conflicts(branch.place.branch))
+                predicted = forecast(common_dir, todo, target.branch)
+                todo.sort(key=lambda branch: predicted.n_conflicts(branch.worktree.branch))
             return _Merging(common_dir, target, todo, skipped, dry_run).run()
     except BlockingIOError:
         raise WorktreeError("another merge is under way in this repository") from None
+
+
+def _find_target(git: Git, into: str | None) -> Target:
+    name, tip = target_of(git, into)
+    if name == tip:
+        raise WorktreeError("the main checkout is on no branch: name the branch to merge into")
+    return Target(name, tip, checkout_of(git, name))
 
 
 def check_clean(target: Target) -> None:
@@ -151,42 +95,49 @@ def check_clean(target: Target) -> None:
         return
     git = Git(target.checkout)
     git_dir = git.run("rev-parse", "--absolute-git-dir").text
-    busy = operation(Place("", target.checkout, git_dir, target.branch, ""))
+    operation = operation_in_progress(Worktree("", target.checkout, git_dir, target.branch, ""))
     words = ("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty")
     changed = git.run(*words).names
-    if busy or changed:
-        what = f"a {busy} is in progress" if busy else f"{len(changed)} changes are not committed"
+    if operation or changed:
+        reason = f"{len(changed)} changes are not committed"
+        if operation:
+            reason = f"a {operation} is in progress"
         raise WorktreeError(
-            f"{target.checkout}, where {target.branch} is checked out, is not clean: {what}; "
+            f"{target.checkout}, where {target.branch} is checked out, is not clean: {reason}; "
             "commit or stash first (git stash)"
         )
 
 
-def _choose(
-    git: Git, found: Sequence[TaskBranch], target: Target
+def _select(
+    git: Git, branches: Sequence[TaskBranch], target: Target
 ) -> tuple[list[Skipped], list[TaskBranch]]:
-    """What there is nothing to do for, and what there is."""
+    """The branches that don't need merging or can't be merged, and those to merge."""
     skipped, todo = [], []
-    for branch in found:
-        why = None
-        if branch.tip is None:
-            why = "the branch is gone"
-        elif branch.is_at_work or branch.note.stage == records.READY:
-            why = "its task has not ended: wait for its session, or resume it"
-        elif branch.place.branch == target.branch:
-            why = "it is the target itself"
-        elif git.is_ancestor(branch.tip, target.tip):
-            same = branch.tip == branch.place.base_commit
-            why = "it changes nothing" if same else "it is merged already"
+    for branch in branches:
+        why = _why_skipped(git, branch, target)
         if why is None:
             todo.append(branch)
         else:
-            skipped.append(Skipped(branch.session_id, branch.task_id, branch.place.branch, why))
+            name = branch.worktree.branch
+            skipped.append(Skipped(branch.session_id, branch.task_id, name, why))
     return skipped, todo
 
 
+def _why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
+    if branch.tip is None:
+        return "the branch is gone"
+    if branch.is_at_work or branch.record.stage == records.READY:
+        return "its task has not ended: wait for its session, or resume it"
+    if branch.worktree.branch == target.branch:
+        return "it is the target itself"
+    if git.is_ancestor(branch.tip, target.tip):
+        is_empty = branch.tip == branch.worktree.base_commit
+        return "it changes nothing" if is_empty else "it is merged already"
+    return None
+
+
 class _Merging:
-    """One go at it."""
+    """Merges branches one after another, until one can't be merged."""
 
     def __init__(
         self,
@@ -204,9 +155,9 @@ class _Merging:
     def run(self) -> MergeReport:
         stopped, left = None, list(self._todo)
         if left:
-            with self._worktree(os.path.dirname(left[0].place.path)) as git:
+            with self._temporary_checkout(os.path.dirname(left[0].worktree.path)) as git:
                 while left and stopped is None:
-                    stopped = self._one(git, left.pop(0))
+                    stopped = self._merge_branch(git, left.pop(0))
         return MergeReport(
             self._target.branch,
             self._target.tip,
@@ -214,56 +165,52 @@ class _Merging:
             tuple(self._merged),
             self._skipped,
             stopped,
-            tuple(branch.place.branch for branch in left),
+            tuple(branch.worktree.branch for branch in left),
             self._dry_run,
         )
 
     @contextlib.contextmanager
-    def _worktree(self, parent: str) -> Iterator[Git]:
+    def _temporary_checkout(self, parent: str) -> Iterator[Git]:
         """A checkout of the target that nobody else uses."""
-        place = Place(self._common_dir, f"{parent}/.merging", "", "", "")
+        temporary = Worktree(self._common_dir, f"{parent}/.merging", "", "", "")
         os.makedirs(parent, exist_ok=True)
         git = shared_git(self._common_dir)
         try:
             with repository_lock(self._common_dir):
-                removing.discard(place)  # of one that was killed
+                removing.discard(temporary)  # a merge that was killed has left it
                 os.makedirs(parent, exist_ok=True)
                 words = ("worktree", "add", "--no-checkout", "--detach")
-                git.run(*words, place.path, self._tip)
-            inside = Git(place.path, env=git.identity())
+                git.run(*words, temporary.path, self._tip)
+            inside = Git(temporary.path, env=git.identity())
             inside.run("reset", "--hard", "--quiet", "--no-recurse-submodules")
             yield inside
         finally:
             with repository_lock(self._common_dir):
-                removing.discard(place)
+                removing.discard(temporary)
 
-    def _one(self, git: Git, branch: TaskBranch) -> Stopped | None:
-        """Merges one branch and moves the target; tells why if it can't."""
-        name = branch.place.branch
+    def _merge_branch(self, git: Git, branch: TaskBranch) -> Stopped | None:
+        """Merges one branch and moves the target, or says why it can't."""
+        name = branch.worktree.branch
         message = f"Merge {name}\n\n{trailer(branch.session_id, branch.task_id)}\n"
         words = ("merge", "--no-ff", "--no-stat", "--no-log", "--quiet", "--cleanup=verbatim")
-        said = git.run(*words, "-m", message, str(branch.tip), check=False)
-        if said.status:
+        output = git.run(*words, "-m", message, str(branch.tip), check=False)
+        if output.status:
             files = tuple(unmerged_files(git))
             git.run("reset", "--hard", "--quiet", self._tip)
-            why = (
-                f"conflicts in {len(files)} file{'s' * (len(files) != 1)}"
-                if files
-                else said.err.strip()
-            )
-            return self._stop(branch, why, files)
+            conflicts = f"conflicts in {len(files)} file{'s' * (len(files) != 1)}"
+            return self._stop(branch, conflicts if files else output.err.strip(), files)
         commit = git.run("rev-parse", "HEAD").text
         if not self._dry_run:
             try:
-                self._move(commit, name)
-            except (WorktreeError, GitFailed) as error:
+                self._move_target(commit, name)
+            except WorktreeError as error:
                 return self._stop(branch, str(error), ())
         self._tip = commit
         self._merged.append(Merged(branch.session_id, branch.task_id, name, commit))
         return None
 
-    def _move(self, commit: str, name: str) -> None:
-        """Lets the target and its checkout go forward, or changes nothing."""
+    def _move_target(self, commit: str, name: str) -> None:
+        """Moves the target and its checkout forward, or changes nothing."""
         folder, branch = self._target.checkout, self._target.branch
         if folder is None:
             ref = f"refs/heads/{branch}"
@@ -278,7 +225,7 @@ class _Merging:
         git.run("merge", *words, commit)
 
     def _stop(self, branch: TaskBranch, why: str, files: tuple[str, ...]) -> Stopped:
-        name, target = branch.place.branch, self._target
+        name, target = branch.worktree.branch, self._target
         if target.checkout:
             command = f"git -C {shlex.quote(target.checkout)} merge {shlex.quote(name)}"
         else:

@@ -1,8 +1,8 @@
-"""Removes worktrees of which everything is saved.
+"""Removes worktrees after everything in them was saved.
 
-A folder is moved aside first, then git is told to forget it, then its files are deleted. So the
-lock that all runners share is held for a moment only, however large the folder is, and who is
-killed leaves either a whole worktree or one that is aside.
+The folder is moved aside first, then git forgets the worktree, then the files are deleted. So the
+lock that all runners share is held only for a moment, however large the folder is, and a process
+that is killed leaves either a whole worktree or a folder that is aside.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.worktrees.inspection import Place, find_admin_dir, is_dirty
-from cpr_nb.worktrees.records import read_worktree
-from cpr_nb.worktrees.repo import GitFailed, shared_git
+from cpr_nb.worktrees.git_command import GitFailed, shared_git
+from cpr_nb.worktrees.inspection import is_dirty
+from cpr_nb.worktrees.records import read_mark
+from cpr_nb.worktrees.worktree import Worktree, find_admin_dir
 
-#: Behind the repository's name: the folder of worktrees where the user has not named another.
+#: Follows the repository's name in the name of the folder of worktrees, unless the user chose one.
 FOLDER_SUFFIX = "-worktrees"
-# What a git directory holds of an operation that is in progress.
+# Files in a git directory while an operation is in progress.
 _IN_PROGRESS = (
     "MERGE_HEAD",
     "MERGE_MSG",
@@ -31,113 +32,119 @@ _IN_PROGRESS = (
     "REVERT_HEAD",
     "SQUASH_MSG",
 )
+# Files of a worktree's own git directory that is complete.
+_ADMIN_FILES = ("HEAD", "gitdir", "commondir")
 
 
-def settle(place: Place, index: str) -> None:
-    """Makes a worktree that stays show what was committed of it as committed.
+def settle(worktree: Worktree, index: str) -> None:
+    """Makes a worktree that stays show committed files as committed.
 
     Args:
-        place: The worktree.
-        index: An index that is like the commit.
+        worktree: The worktree.
+        index: An index that equals the commit.
     """
-    if not (place.has_admin and place.has_folder):
+    if not (worktree.has_admin and worktree.has_folder):
         return
-    if place.git().symbolic_head() == f"refs/heads/{place.branch}":
-        _install_index(place, index)
+    if worktree.git().symbolic_head() == f"refs/heads/{worktree.branch}":
+        _install_index(worktree, index)
         for name in _IN_PROGRESS:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{place.admin_dir}/{name}")
+                os.unlink(f"{worktree.admin_dir}/{name}")
 
 
-def _install_index(place: Place, index: str) -> None:
-    os.replace(shutil.copy2(index, f"{place.admin_dir}/index.cpr"), f"{place.admin_dir}/index")
+def _install_index(worktree: Worktree, index: str) -> None:
+    os.replace(
+        shutil.copy2(index, f"{worktree.admin_dir}/index.cpr"), f"{worktree.admin_dir}/index"
+    )
 
 
-def make_ready(place: Place, index: str, commit: str, from_setup: Mapping[str, str]) -> str | None:
-    """Makes a worktree look saved to git, and lets git itself look for anything to lose in it.
+def make_ready(
+    worktree: Worktree, index: str, commit: str, from_setup: Mapping[str, str]
+) -> str | None:
+    """Makes a worktree look saved to git, and lets git itself check that nothing would be lost.
 
     Args:
-        place: The worktree.
-        index: An index that is like the commit.
+        worktree: The worktree.
+        index: An index that equals the commit.
         commit: The commit that holds what the worktree holds.
         from_setup: What differed from HEAD when set-up was done: path → fingerprint.
 
     Returns:
-        None, or why it must stay.
+        Why it must stay, or None.
     """
-    if not place.has_admin:
-        return "git does not know it any more" if place.has_folder else None
-    if not place.has_folder:
+    if not worktree.has_admin:
+        return "git no longer knows it" if worktree.has_folder else None
+    if not worktree.has_folder:
         return None
-    _install_index(place, index)
-    git = place.git()
+    _install_index(worktree, index)
+    git = worktree.git()
     if git.commit("HEAD") != commit:
         git.run("update-ref", "--no-deref", "-m", "cpr", "HEAD", commit)
-    if is_dirty(place, from_setup):
+    if is_dirty(worktree, from_setup):
         return "it holds changes that are not committed"
     return None
 
 
-def unregister(place: Place, session_id: str = "", task_id: str = "") -> None:
+def unregister(worktree: Worktree, session_id: str = "", task_id: str = "") -> None:
     """Moves a worktree aside and makes git forget it; the caller holds the repository's lock.
 
-    Nothing happens if the folder is by now the worktree of another task, or no worktree.
+    Nothing happens if the folder is now the worktree of another task, or no worktree.
 
     Args:
-        place: The worktree.
-        session_id: Whose it must be.
-        task_id: Likewise.
+        worktree: The worktree.
+        session_id: The session of the task that it must belong to.
+        task_id: That task.
 
     Raises:
-        WorktreeError: If git refuses, as it does if somebody has locked the worktree; it is where
-            it was.
+        WorktreeError: If git refuses, as it does if somebody has locked the worktree; it is put
+            back where it was.
     """
-    # A killed one may not have written it down yet.
-    admin = place.admin_dir or find_admin_dir(place.common_dir, place.path)
+    # A runner that was killed may not have written the directory down yet.
+    admin = worktree.admin_dir or find_admin_dir(worktree.common_dir, worktree.path)
     if not admin or not os.path.isdir(admin):
-        _remove_half_made(place)
+        _remove_half_made(worktree)
         return
-    theirs = read_worktree(admin)
-    if theirs and (theirs.get("session_id"), theirs.get("task_id")) != (session_id, task_id):
+    mark = read_mark(admin)
+    if mark and (mark.get("session_id"), mark.get("task_id")) != (session_id, task_id):
         return
     _unlock_half_made(admin)
-    there = place.has_folder
-    if there:
-        _remove_tree(aside(place))
-        os.rename(place.path, aside(place))
-    if not all(os.path.isfile(f"{admin}/{name}") for name in ("HEAD", "gitdir", "commondir")):
+    had_folder = worktree.has_folder
+    if had_folder:
+        _remove_tree(aside_path(worktree))
+        os.rename(worktree.path, aside_path(worktree))
+    if not all(os.path.isfile(f"{admin}/{name}") for name in _ADMIN_FILES):
         _remove_tree(admin)  # half made
         return
     try:
-        shared_git(place.common_dir).run("worktree", "remove", place.path)
+        shared_git(worktree.common_dir).run("worktree", "remove", worktree.path)
     except GitFailed as error:
-        if there:
-            os.rename(aside(place), place.path)
-        raise WorktreeError(f"{place.path} can't be removed: {error}") from None
+        if had_folder:
+            os.rename(aside_path(worktree), worktree.path)
+        raise WorktreeError(f"{worktree.path} can't be removed: {error}") from None
 
 
-def aside(place: Place) -> str:
+def aside_path(worktree: Worktree) -> str:
     """Where a folder is moved before its files are deleted."""
-    return f"{os.path.dirname(place.path)}/.{os.path.basename(place.path)}.removing"
+    return f"{os.path.dirname(worktree.path)}/.{os.path.basename(worktree.path)}.removing"
 
 
-def delete_aside(place: Place) -> None:
-    """Deletes what was moved aside; nobody needs to wait for that."""
-    _remove_tree(aside(place))
-    folder = os.path.dirname(place.path)
-    if folder.endswith(FOLDER_SUFFIX):  # a folder that the user has named stays
+def delete_aside(worktree: Worktree) -> None:
+    """Deletes the folder that was moved aside; nobody needs to wait for this."""
+    _remove_tree(aside_path(worktree))
+    folder = os.path.dirname(worktree.path)
+    if folder.endswith(FOLDER_SUFFIX):  # a folder that the user chose stays
         with contextlib.suppress(OSError):
             os.rmdir(folder)
 
 
-def discard(place: Place, session_id: str = "", task_id: str = "") -> None:
-    """Both at once, for what is small or rare; the caller holds the repository's lock."""
-    unregister(place, session_id, task_id)
-    delete_aside(place)
+def discard(worktree: Worktree, session_id: str = "", task_id: str = "") -> None:
+    """Unregisters and deletes at once, for small or rare ones; the caller holds the lock."""
+    unregister(worktree, session_id, task_id)
+    delete_aside(worktree)
 
 
 def _unlock_half_made(admin: str) -> None:
-    """Git locks a worktree while it makes it, and leaves the lock if it is killed."""
+    """Removes the lock of a git that was killed while it made the worktree."""
     with contextlib.suppress(OSError):
         with open(f"{admin}/locked", encoding="utf-8", errors="replace") as file:
             initializing = file.read().strip() == "initializing"
@@ -145,12 +152,12 @@ def _unlock_half_made(admin: str) -> None:
             os.unlink(f"{admin}/locked")
 
 
-def _remove_half_made(place: Place) -> None:
-    """The folder of a worktree that git never came to know: it is empty, or has only a link."""
+def _remove_half_made(worktree: Worktree) -> None:
+    """Removes the folder of a worktree that git never knew: it is empty, or has only a link."""
     with contextlib.suppress(OSError):
-        if os.listdir(place.path) == [".git"] and os.path.isfile(f"{place.path}/.git"):
-            os.unlink(f"{place.path}/.git")
-        os.rmdir(place.path)
+        if os.listdir(worktree.path) == [".git"] and os.path.isfile(f"{worktree.path}/.git"):
+            os.unlink(f"{worktree.path}/.git")
+        os.rmdir(worktree.path)
 
 
 def _remove_tree(path: str) -> None:
@@ -159,7 +166,7 @@ def _remove_tree(path: str) -> None:
 
 
 def _make_writable(function: Callable[[str], Any], path: str, _error: object) -> None:
-    """A folder that may not be written, such as Go's module cache, is made to give way."""
+    """Makes a read-only folder, such as Go's module cache, removable and tries again."""
     with contextlib.suppress(OSError):
         for name in (os.path.dirname(path), path):
             if not stat.S_ISLNK(os.lstat(name).st_mode):

@@ -1,4 +1,4 @@
-"""The user's own set-up of a worktree, before the agent starts."""
+"""The user's set-up command of a worktree, before the agent starts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.text import one_line
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records
-from cpr_nb.worktrees.harvest import place_of
+from cpr_nb.worktrees.git_settings import removed_variables
 from cpr_nb.worktrees.inspection import changed_paths
-from cpr_nb.worktrees.job import Order
-from cpr_nb.worktrees.records import TaskNote
-from cpr_nb.worktrees.repo import removed_here
+from cpr_nb.worktrees.job import HelperJob
+from cpr_nb.worktrees.records import WorktreeRecord
+from cpr_nb.worktrees.worktree import worktree_of
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 _TAIL_BYTES = 4096
@@ -25,43 +25,46 @@ class SetupFailed(WorktreeError):
     reason = "setup_failed"
 
 
-def run_setup(order: Order, note: TaskNote, folder: str) -> None:
-    """Runs the set-up if there is one, and writes down what was there before the agent came.
+def run_setup(job: HelperJob, record: WorktreeRecord, folder: str) -> None:
+    """Runs the set-up if there is one, and records what is there before the agent starts.
 
     Args:
-        order: The task.
-        note: How far its worktree has come.
+        job: The task.
+        record: How far its worktree has come.
         folder: Where it runs: the agent's folder.
 
     Raises:
         SetupFailed: If it exits with anything but 0.
         WorktreeError: If the worktree is gone after it.
     """
-    place = place_of(note)
-    if order.setup:
-        _run(order, note, folder)
-    # Ignored files that are newer than this are the agent's. By the clock of that file system,
-    # and before the commands that follow: the agent starts well after it.
+    worktree = worktree_of(record)
+    if job.setup:
+        _run(job, record, folder)
+    # Ignored files that are newer than this are the agent's. The time is that of this file system,
+    # taken before the commands that follow: the agent starts well after it.
     try:
-        os.utime(place.path)
-        since_ns = os.stat(place.path).st_ctime_ns
+        os.utime(worktree.path)
+        since_ns = os.stat(worktree.path).st_ctime_ns
     except OSError as error:
-        raise WorktreeError(f"{place.path} after set-up: {error.strerror}") from None
-    note.write(
-        stage=records.READY, since_ns=since_ns, from_setup=changed_paths(place.git()), harvest=None
+        raise WorktreeError(f"{worktree.path} after set-up: {error.strerror}") from None
+    record.write(
+        stage=records.READY,
+        since_ns=since_ns,
+        from_setup=changed_paths(worktree.git()),
+        harvest=None,
     )
 
 
-def _run(order: Order, note: TaskNote, folder: str) -> None:
-    log = SessionPaths(order.session_folder).setup(order.task_id)
-    removed = removed_here()
+def _run(job: HelperJob, record: WorktreeRecord, folder: str) -> None:
+    log = SessionPaths(job.session_folder).setup(job.task_id)
+    removed = removed_variables()
     env = {name: value for name, value in os.environ.items() if name not in removed}
-    env |= {"CPR_SESSION_ID": order.session_id, "CPR_TASK_ID": order.task_id}
-    env |= {"CPR_BRANCH": str(note["branch"]), "CPR_PORT": str(note["port"])}
+    env |= {"CPR_SESSION_ID": job.session_id, "CPR_TASK_ID": job.task_id}
+    env |= {"CPR_BRANCH": str(record["branch"]), "CPR_PORT": str(record["port"])}
     fd = os.open(log, _NEW_FILE, 0o600)
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own command
-            ["/bin/sh", "-c", order.setup],
+        process = subprocess.run(  # noqa: S603 - the user's own command
+            ["/bin/sh", "-c", job.setup],
             cwd=folder,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -73,11 +76,11 @@ def _run(order: Order, note: TaskNote, folder: str) -> None:
         raise SetupFailed(f"set-up can't start: {error.strerror}") from None
     finally:
         os.close(fd)
-    if done.returncode:
-        raise SetupFailed(_words(log, done.returncode))
+    if process.returncode:
+        raise SetupFailed(_failure_message(log, process.returncode))
 
 
-def _words(log: str, code: int) -> str:
+def _failure_message(log: str, code: int) -> str:
     with open(log, "rb") as file:
         file.seek(max(0, os.path.getsize(log) - _TAIL_BYTES))
         lines = file.read().decode("utf-8", "replace").strip().splitlines()

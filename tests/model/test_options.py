@@ -12,14 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cpr_nb.model.errors import InputError, UnknownOption
-from cpr_nb.model.options import (
-    EFFORTS,
-    MAX_SCHEMA_BYTES,
-    OPTIONS,
-    PERMISSIONS,
-    check_options,
-    from_text,
-)
+from cpr_nb.model.option_values import MAX_SCHEMA_BYTES, check_options, parse_text
+from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
 from cpr_nb.model.schemas.answer import Answer
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
@@ -239,7 +233,7 @@ def test_an_options_flag_is_its_name_with_dashes() -> None:
     ],
 )
 def test_text_is_read_by_the_options_kind(name: str, text: str, value: Any) -> None:
-    assert from_text(OPTIONS[name], text, "--x") == value
+    assert parse_text(OPTIONS[name], text, "--x") == value
 
 
 @pytest.mark.parametrize(
@@ -260,7 +254,7 @@ def test_text_is_read_by_the_options_kind(name: str, text: str, value: Any) -> N
 )
 def test_text_that_cannot_be_read_is_refused(name: str, text: str, words: str) -> None:
     with pytest.raises(InputError) as caught:
-        from_text(OPTIONS[name], text, "line 2.x")
+        parse_text(OPTIONS[name], text, "line 2.x")
     assert str(caught.value).startswith("line 2.x: ")
     assert words in str(caught.value)
 
@@ -306,7 +300,7 @@ def test_anything_is_checked_or_refused(options: dict[str, Any]) -> None:
 @example("schema", "[" * 100_000)
 def test_any_text_is_read_or_refused(name: str, text: str) -> None:
     try:
-        value = from_text(OPTIONS[name], text, "x")
+        value = parse_text(OPTIONS[name], text, "x")
         check_options({name: value})
     except InputError:
         return

@@ -35,7 +35,7 @@ from testkit.schemas import ANSWER, REFUSED, WHOLE, N, of, text
 from testkit.schemas_draw import like_schemas, tidy_schemas, typed_values
 
 from cpr_nb.model.errors import AnswerError, CprError, InputError
-from cpr_nb.model.options import MAX_SCHEMA_BYTES
+from cpr_nb.model.option_values import MAX_SCHEMA_BYTES, check_options
 from cpr_nb.model.schemas.answer import Answer, read_schema
 
 
@@ -113,11 +113,11 @@ def test_what_says_nothing_of_an_answer_is_left_out(schema: Any, becomes: Any) -
 
 def test_a_schema_is_weighed_as_it_is_stored() -> None:
     room = MAX_SCHEMA_BYTES - len(json.dumps({"type": "object", "properties": {}, "title": ""}))
-    read_schema({"properties": {}, "title": "x" * room, "$id": "left out"})
+    check_options({"schema": {"properties": {}, "title": "x" * room, "$id": "left out"}})
     with pytest.raises(InputError, match="is larger than 100000 bytes"):
-        read_schema({"properties": {}, "title": "x" * (room + 1)})
+        check_options({"schema": {"properties": {}, "title": "x" * (room + 1)}})
     with pytest.raises(InputError, match="is larger than 100000 bytes"):
-        read_schema({f"c{n:04}": Literal["x" * 100] for n in range(1000)})
+        check_options({"schema": {f"c{n:04}": Literal["x" * 100] for n in range(1000)}})
 
 
 @pytest.mark.parametrize("deep", [200, 2_000, 200_000])

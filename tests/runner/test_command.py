@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpr_nb.model.environment import AGENT_VARIABLES, TOKEN_VARIABLE, clean_environment
-from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS, check_options
+from cpr_nb.model.option_values import check_options
+from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
 from cpr_nb.runner.command import READING_TOOLS, build_argv
 
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]

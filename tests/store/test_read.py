@@ -15,16 +15,10 @@ import pytest
 from cpr_nb.model import record, states
 from cpr_nb.model.record import first_head
 from cpr_nb.store import read
+from cpr_nb.store.files import is_locked, read_json
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.read import (
-    STALE_AFTER_S,
-    Snapshot,
-    is_locked,
-    read_answer,
-    read_json,
-    read_session,
-    read_spec,
-)
+from cpr_nb.store.read import STALE_AFTER_S, Snapshot, read_answer, read_session
+from cpr_nb.store.spec_file import read_spec
 from cpr_nb.store.write import StatusWriter
 
 LEGACY = Path(__file__).parent / "legacy-results"

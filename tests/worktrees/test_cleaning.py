@@ -140,7 +140,7 @@ def test_a_worktree_that_git_forgot_stays_until_it_is_named(repo: Checkout, runn
     shutil.rmtree(made.admin)
     runner.harvest("a")
     runner.end()
-    assert kept(clean([str(runner.folder)]))["a", True] == "git does not know it any more"
+    assert kept(clean([str(runner.folder)]))["a", True] == "git no longer knows it"
     clean([str(runner.folder)], ["a"])
     assert not made.path.exists()
 

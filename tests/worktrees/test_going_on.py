@@ -95,9 +95,9 @@ def test_a_retry_saves_what_an_interrupted_session_has_left(
         assert "is still at work" in again.refused("docs", parent=parent)
     made = again.prepare("docs", parent=parent)
     assert made.log("main..HEAD") == ["Left-over changes of task docs"]
-    assert "another task goes on" in runner.refused("docs")
+    assert "another task continues" in runner.refused("docs")
     told = runner.harvest("docs")
-    assert "another task goes on with this worktree" in told["notes"]
+    assert "another task continues in this worktree" in told["notes"]
     assert made.path.exists()
 
 

@@ -203,7 +203,7 @@ def test_a_folder_in_no_repository_is_an_error(runner: Runner, tmp_path: Path) -
 
 
 def test_a_folder_in_the_git_directory_is_an_error(repo: Checkout, runner: Runner) -> None:
-    assert "inside of a git directory" in runner.refused("docs", cwd=repo.path / ".git/hooks")
+    assert "inside a git directory" in runner.refused("docs", cwd=repo.path / ".git/hooks")
 
 
 def test_a_machine_without_git_is_told(repo: Checkout, runner: Runner, tmp_path: Path) -> None:

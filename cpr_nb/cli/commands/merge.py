@@ -10,7 +10,7 @@ from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.cli.render import program
 
 if TYPE_CHECKING:
-    from cpr_nb.worktrees.merging import MergeReport, Stopped
+    from cpr_nb.worktrees.merge_report import MergeReport, Stopped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,8 @@ import argparse
 from cpr_nb.cli.common import open_session, print_lines
 from cpr_nb.cli.options import add_session
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.options import OPTIONS, check_options, from_text
+from cpr_nb.model.option_values import check_options, parse_text
+from cpr_nb.model.options import OPTIONS
 
 #: What can be changed while a session runs.
 CHANGEABLE = ("max_parallel",)
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     if not equals or name not in CHANGEABLE:
         valid = ", ".join(f"{setting.replace('_', '-')}=N" for setting in CHANGEABLE)
         raise InputError(f"{args.setting!r} can't be changed, only {valid}", "set")
-    value = check_options({name: from_text(OPTIONS[name], text, name)})[name]
+    value = check_options({name: parse_text(OPTIONS[name], text, name)})[name]
     session = open_session(args)
     setattr(session, name, value)
     print_lines([f"Session {session.id}: {name.replace('_', '-')}={value}"])

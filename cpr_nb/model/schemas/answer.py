@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any, get_origin
 
 from cpr_nb.model.errors import AnswerError, InputError
-from cpr_nb.model.options import MAX_SCHEMA_BYTES
 from cpr_nb.model.schemas.dialect import WrongSchema, normal
 
 _JSON = (str, int, float, type(None), list, tuple, Mapping)
@@ -126,8 +125,6 @@ def _plain(schema: Mapping[str, Any], where: str) -> Any:
         text = _normal(json.dumps(dict(schema), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InputError(f"can't be written as JSON: {error}", where) from None
-    if len(text) > MAX_SCHEMA_BYTES:
-        raise InputError(f"is larger than {MAX_SCHEMA_BYTES} bytes", where)
     return json.loads(text)
 
 

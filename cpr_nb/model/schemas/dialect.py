@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from cpr_nb.model.schemas.keywords import KEYWORDS, SEVERAL, Path, subschemas
-from cpr_nb.model.schemas.patterns import fits, wrong_in_pattern
+from cpr_nb.model.schemas.patterns import find_error, matches
 
 # What says nothing of an answer, and the CLI's strict mode does not know.
 _LEFT_OUT = ("$schema", "$id", "discriminator", "example", "externalDocs", "xml")
@@ -191,7 +191,7 @@ def _checked(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _check_pattern(pattern: str, path: Path) -> None:
-    wrong = wrong_in_pattern(pattern)
+    wrong = find_error(pattern)
     if wrong:
         raise WrongSchema(f"{pattern!r} is no regular expression of JavaScript: {wrong}", path)
 
@@ -218,7 +218,7 @@ def _check_pairs(node: dict[str, Any], path: Path) -> None:
         raise WrongSchema("'then' or 'else' without 'if' has no effect", path)
     for pattern in node.get("patternProperties", ()):
         for name in node.get("properties", ()):
-            if fits(pattern, name):
+            if matches(pattern, name):
                 raise WrongSchema(
                     f"{name!r} is one of the properties and fits {pattern!r}, too",
                     (*path, "patternProperties"),

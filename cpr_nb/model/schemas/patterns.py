@@ -20,7 +20,7 @@ _IN_PYTHON = ((r"\\[pP]\{[^}]*\}", r"\\w"), (r"\\u\{[^}]*\}", "x"), (r"\\c[a-zA-
 _ONLY_PYTHONS = ("look-behind requires", "invalid group reference", "cannot refer to an open group")
 
 
-def wrong_in_pattern(pattern: str) -> str:
+def find_error(pattern: str) -> str:
     """What keeps a pattern from being a regular expression of JavaScript.
 
     Args:
@@ -68,7 +68,7 @@ def _wrong_in_python(pattern: str) -> str:
     return ""
 
 
-def fits(pattern: str, text: str) -> bool:
+def matches(pattern: str, text: str) -> bool:
     r"""Whether a pattern is found in a text, as far as Python can tell.
 
     Example:

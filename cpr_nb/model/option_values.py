@@ -1,0 +1,227 @@
+"""Checks the values of options and brings them into one form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from cpr_nb.model.errors import InputError, UnknownOption
+from cpr_nb.model.options import OPTIONS, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: The largest schema or check: it travels in one argument, which ends at 128 KiB on Linux.
+MAX_SCHEMA_BYTES = 100_000
+# Flags of the CLI that the runner sets itself.
+_OWN_FLAGS = [
+    "-p",
+    "--print",
+    "--output-format",
+    "--input-format",
+    "--verbose",
+    "--session-id",
+    "-r",
+    "--resume",
+    "-c",
+    "--continue",
+    "--json-schema",
+    "--permission-mode",
+    "--dangerously-skip-permissions",
+    "--max-turns",
+    "--bg",
+    "--background",
+    "--max-budget-usd",
+    "-w",
+    "--worktree",
+    "--tmux",
+    "-h",
+    "--help",
+    "-v",
+    "--version",
+    "--no-session-persistence",
+    "--replay-user-messages",
+    "--cloud",
+    "--teleport",
+]
+
+
+def check_options(
+    options: Mapping[str, Any], where: str = "", *, per_task: bool = False
+) -> dict[str, Any]:
+    """Checks options and brings their values into one form.
+
+    Args:
+        options: Name → value; None means that the option is not set.
+        where: What to call the element in an error.
+        per_task: Whether these are one task's own options.
+
+    Returns:
+        The options that are set, checked.
+
+    Raises:
+        UnknownOption: For a name that does not exist, or not for a task.
+        InputError: For a value that can't be right.
+
+    Example:
+        >>> check_options({"timeout_s": 60, "model": None})
+        {'timeout_s': 60.0}
+    """
+    checked = {}
+    for name, value in options.items():
+        option = OPTIONS.get(name)
+        if option is None or (per_task and not option.per_task):
+            if option is not None:
+                raise InputError(f"{name!r} is an option of the session, not of a task", where)
+            raise unknown_option(name, where, per_task=per_task)
+        if value is not None:
+            label = f"{where}.{name}" if where else name
+            checked[name] = _CHECKS[option.kind](option, value, label)
+    return checked
+
+
+def unknown_option(name: str, where: str, *, per_task: bool) -> UnknownOption:
+    """The error for a name that is no option, with the nearest ones that are."""
+    import difflib
+
+    valid = [o.name for o in OPTIONS.values() if o.per_task or not per_task]
+    valid += ["id", "prompt"] if per_task else []
+    return UnknownOption(name, difflib.get_close_matches(name, valid, n=2), where)
+
+
+def parse_text(option: Option, text: str, where: str) -> Any:
+    """Reads an option's value from text: a flag's value or the cell of a table.
+
+    Example:
+        >>> parse_text(OPTIONS["max_turns"], "3", "--max-turns")
+        3
+    """
+    if option.kind == "flag":
+        return _flag(option, text, where)
+    if option.kind in ("count", "seconds", "usd"):
+        try:
+            return int(text) if option.kind == "count" else float(text)
+        except ValueError:
+            kind = "a whole number" if option.kind == "count" else "a number"
+            raise InputError(f"must be {kind}, not {text!r}", where) from None
+    if option.kind == "schema" or (option.is_list and text.lstrip()[:1] in ("[", "{")):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"is not JSON: {error}", where) from None
+    return [text] if option.is_list else text
+
+
+# -- one check per kind -----------------------------------------------------------------------
+
+
+def _text(option: Option, value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"must be a text that is not empty, not {value!r}", where)
+    if not value.isprintable() or len(value) > 4096 or value.startswith("-"):
+        raise InputError("has control characters, begins with '-' or is too long", where)
+    return value
+
+
+def _command(option: Option, value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value.strip() or not _can_be_passed(value):
+        raise InputError(f"must be a shell command, not {value!r}", where)
+    if len(value.encode()) > MAX_SCHEMA_BYTES:
+        raise InputError(f"is larger than {MAX_SCHEMA_BYTES} bytes", where)
+    return value
+
+
+def _choice(option: Option, value: Any, where: str) -> str:
+    if value not in option.choices:
+        raise InputError(f"must be one of {', '.join(option.choices)}, not {value!r}", where)
+    return str(value)
+
+
+def _count(option: Option, value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < option.minimum:
+        raise InputError(f"must be a whole number from {option.minimum}, not {value!r}", where)
+    return int(value)
+
+
+def _flag(option: Option, value: Any, where: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    flag = words.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(flag, bool):
+        raise InputError(f"must be true or false, not {value!r}", where)
+    return flag
+
+
+def _positive(option: Option, value: Any, where: str) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= 1e12:
+        unit = "seconds" if option.kind == "seconds" else "US dollars"
+        raise InputError(f"must be a number of {unit} above 0, not {value!r}", where)
+    return float(value)
+
+
+def _texts(option: Option, value: Any, where: str) -> list[str]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, Sequence) or not all(isinstance(v, str) for v in values):
+        raise InputError(f"must be a list of texts, not {value!r}", where)
+    for text in values:
+        if not _can_be_passed(text) or (option.kind == "rules" and not text.strip()):
+            raise InputError(
+                f"has an element that is empty or can't be an argument: {text!r}", where
+            )
+        flag = text.split("=", 1)[0]
+        if option.kind == "arguments" and flag in _OWN_FLAGS:
+            raise InputError(f"{flag} is set by cpr itself and can't be passed", where)
+    return list(values)
+
+
+def _env(option: Option, value: Any, where: str) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"must be a mapping of names to values, not {value!r}", where)
+    for name, text in value.items():
+        if not isinstance(name, str) or not name or "=" in name or not _can_be_passed(name):
+            raise InputError(f"{name!r} can't be the name of an environment variable", where)
+        if not isinstance(text, str) or not _can_be_passed(text):
+            raise InputError(f"the value of {name} must be a text, without NUL", where)
+    return dict(value)
+
+
+def _can_be_passed(text: str) -> bool:
+    """Whether a text can be an argument or an environment variable of a process."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _schema(option: Option, value: Any, where: str) -> dict[str, Any]:
+    from cpr_nb.model.schemas.answer import read_schema
+
+    schema = read_schema(value, where)
+    if len(json.dumps(schema)) > MAX_SCHEMA_BYTES:
+        raise InputError(f"is larger than {MAX_SCHEMA_BYTES} bytes", where)
+    return schema
+
+
+def _folder(option: Option, value: Any, where: str) -> str:
+    import os
+
+    if not isinstance(value, str | os.PathLike) or not str(value) or "\0" in str(value):
+        raise InputError(f"must be a folder, not {value!r}", where)
+    return str(value)
+
+
+_CHECKS = {
+    "text": _text,
+    "command": _command,
+    "choice": _choice,
+    "count": _count,
+    "seconds": _positive,
+    "usd": _positive,
+    "flag": _flag,
+    "rules": _texts,
+    "arguments": _texts,
+    "env": _env,
+    "schema": _schema,
+    "folder": _folder,
+}

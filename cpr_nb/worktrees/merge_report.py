@@ -1,0 +1,67 @@
+"""What merging reports: the branches that were merged, that were skipped, and where it stopped."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Merged(NamedTuple):
+    """A branch that was merged: its task, and the commit that holds both sides."""
+
+    session_id: str
+    task_id: str
+    branch: str
+    commit: str
+
+
+class Skipped(NamedTuple):
+    """A branch that did not need merging, and why."""
+
+    session_id: str
+    task_id: str
+    branch: str
+    why: str
+
+
+class Stopped(NamedTuple):
+    """Where merging stopped.
+
+    Args:
+        session_id: The task's session.
+        task_id: The task.
+        branch: The branch that could not be merged; no part of it was.
+        files: The files in conflict; empty if it stopped for another reason.
+        why: One line for a person.
+        command: What to run by hand; after it, merging can continue with the rest.
+    """
+
+    session_id: str
+    task_id: str
+    branch: str
+    files: tuple[str, ...]
+    why: str
+    command: str
+
+
+class MergeReport(NamedTuple):
+    """What merging has done, or would do.
+
+    Args:
+        into: The branch that was merged into.
+        before: Its commit before.
+        after: Its commit now; in a dry run, the same as before.
+        merged: The branches that were merged, in order.
+        skipped: The branches that did not need merging.
+        stopped: Where it stopped; None if everything was merged.
+        left: The branches that come after the one where it stopped.
+        is_dry_run: Whether the target was left alone.
+    """
+
+    into: str
+    before: str
+    after: str
+    merged: tuple[Merged, ...]
+    skipped: tuple[Skipped, ...]
+    stopped: Stopped | None
+    left: tuple[str, ...]
+    is_dry_run: bool
