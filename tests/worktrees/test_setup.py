@@ -177,6 +177,7 @@ def test_ignored_files_that_the_task_made_are_listed(repo: Checkout, runner: Run
     assert told["worktree"] is None
 
 
+@pytest.mark.slow
 def test_of_many_ignored_files_some_are_listed_and_all_are_counted(
     repo: Checkout, runner: Runner
 ) -> None:
