@@ -94,7 +94,7 @@ def parse_text(option: Option, text: str, where: str) -> Any:
     """Reads an option's value from text: a flag's value or the cell of a table.
 
     Example:
-        >>> from_text(OPTIONS["max_turns"], "3", "--max-turns")
+        >>> parse_text(OPTIONS["max_turns"], "3", "--max-turns")
         3
     """
     if option.kind == "flag":

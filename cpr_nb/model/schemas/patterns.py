@@ -30,7 +30,7 @@ def find_error(pattern: str) -> str:
         What is wrong, in words; empty if nothing was found.
 
     Example:
-        >>> wrong_in_pattern(r"^[a-z-]+$"), wrong_in_pattern(r"(?i)yes")
+        >>> find_error(r"^[a-z-]+$"), find_error(r"(?i)yes")
         ('', "'(?i)yes' at character 0")
     """
     at, in_class, repeated = 0, False, True
@@ -72,7 +72,7 @@ def matches(pattern: str, text: str) -> bool:
     r"""Whether a pattern is found in a text, as far as Python can tell.
 
     Example:
-        >>> fits("^n", "name"), fits(r"\p{Lu}", "name")
+        >>> matches("^n", "name"), matches(r"\p{Lu}", "name")
         (True, False)
     """
     try:
