@@ -11,13 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import cpr_nb as cpr
-from cpr_nb.cli import render
+from cpr_nb.cli.commands.status import status_lines
 from cpr_nb.display import row_deltas
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.views import attempts, rows
-from cpr_nb.views.current_activity import Doing
+from cpr_nb.views.current_activity import ActivityFollower
 
 JUNK = st.sampled_from([None, True, 0, 1, 1.5, "", "x", [], {}, ["ended"]])
 STATES = st.sampled_from([*states.TASK_STATES, *states.SESSION_STATES]) | JUNK
@@ -69,12 +69,12 @@ def test_every_interface_shows_the_same_state_and_outcome(
     (result,) = session.results_df().to_dict("records")
     assert _cell(result["outcome"]) == outcome and _cell(result["ok"]) == ok
 
-    shown = row_deltas.task_row(0, task, "Do it", Doing(SessionPaths(str(root))))
-    assert shown[2] == (outcome or state)
+    shown = row_deltas.task_row(0, task, "Do it", ActivityFollower(SessionPaths(str(root))))
+    assert shown[row_deltas.Column.STATE] == (outcome or state)
     (times,) = attempts.task_times(session.snapshot)
     assert times.state == (outcome or state)
 
-    lines = [line for line in render.status_lines(session.snapshot) if "(ID: a): " in line]
+    lines = [line for line in status_lines(session.snapshot) if "(ID: a): " in line]
     word = lines[0].partition("(ID: a): ")[2]
     if outcome is None:
         assert word.startswith(state)
