@@ -173,15 +173,14 @@ class RunFacts:
         is_first, self.result = self.result is None, result
         if is_first:
             self.tokens = {}  # the result is more exact than the messages before it
-        figures = since_last if isinstance(since_last, dict) else result.get("modelUsage")
+        is_partial = isinstance(since_last, dict)
+        figures = since_last if is_partial else result.get("modelUsage")
         by_model = figures if isinstance(figures, dict) else {}
         if len(by_model) == 1:
             self.model = next(iter(by_model))
-        models = list(by_model.values())
-        cost = number(result.get("total_cost_usd"))
-        if isinstance(since_last, dict):
-            cost = _sum(models, "costUSD", number)
-        adds = isinstance(since_last, dict) and not is_first
+        models, adds = list(by_model.values()), is_partial and not is_first
+        total = number(result.get("total_cost_usd"))
+        cost = _sum(models, "costUSD", number) if is_partial else total
         self.cost_usd = _added(self.cost_usd, cost) if adds else cost
         counts = _result_tokens(result, models, is_full=bool(models) or since_last == {})
         for name, count in counts.items():

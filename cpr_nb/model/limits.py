@@ -107,13 +107,17 @@ def limit_of_result(
     text = result.get("result")
     text = text[:2000] if isinstance(text, str) else ""
     status = result.get("api_error_status")
-    # A revoked token is answered with 403, but so are other things.
-    if status == 401 or (status in (None, 403) and text.lower().startswith(LOGIN_TEXTS)):
+    if _is_lost_login(status, text):
         return Limit(LOGIN)
     if status not in (None, 429) or "not your usage limit" in text:
         return None
     is_limit = result.get("api_error") == "usage_limit_reached" or (status == 429 and not retried)
     return _limit_in_text(text, written_at_s) or (Limit(USAGE) if is_limit else None)
+
+
+def _is_lost_login(status: object, text: str) -> bool:
+    # A revoked token is answered with 403, but so are other things.
+    return status == 401 or (status in (None, 403) and text.lower().startswith(LOGIN_TEXTS))
 
 
 def _limit_in_text(text: str, written_at_s: float | None) -> Limit | None:

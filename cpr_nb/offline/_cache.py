@@ -145,12 +145,16 @@ class PrefixCache:
         if not marked:
             return CacheMatch()
         hits = [i for i in _compared(marked) if prefixes[i].key in self._entries]
-        for index in hits:  # Reading the longest prefix also reads the shorter ones.
-            lives_s, _ = self._entries[prefixes[index].key]
-            self._entries[prefixes[index].key] = (lives_s, now + lives_s)
+        self._extend_lives([prefixes[i].key for i in hits], now)
         read = prefixes[max(hits)].tokens if hits else 0
         added = tuple(prefixes[i] for i in marked if prefixes[i].key not in self._entries)
         return CacheMatch(read, max(0, prefixes[marked[-1]].tokens - read), added)
+
+    def _extend_lives(self, keys: list[bytes], now: float) -> None:
+        """Reading the longest prefix also reads the shorter ones."""
+        for key in keys:
+            lives_s, _ = self._entries[key]
+            self._entries[key] = (lives_s, now + lives_s)
 
     def add(self, match: CacheMatch) -> None:
         """Keep what a request writes; call it when its answer begins: nobody can read earlier."""

@@ -129,8 +129,13 @@ def _parts(node: dict[str, Any], hint: Any, parts: Sequence[Any]) -> list[tuple[
         return list(zip(several, parts, strict=False))
     if origin in (Union, UnionType):
         return list(itertools.product(several, parts))
-    if "items" in node and parts:
+    return _element_parts(node, parts) if parts else []
+
+
+def _element_parts(node: dict[str, Any], parts: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """The schema of the elements of a list or a mapping, with their type."""
+    if "items" in node:
         return [(node["items"], parts[0])]
-    if "additionalProperties" in node and parts:
+    if "additionalProperties" in node:
         return [(node["additionalProperties"], parts[-1])]
     return []
