@@ -24,8 +24,9 @@ _LEFT_OUT = ("$schema", "$id", "discriminator", "example", "externalDocs", "xml"
 _SAME_VALUE = ("dependencies", "else", "if", "not", "then", *SEVERAL)
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _TUPLE = (
-    "positions of an array can't be described: the CLI knows only the form of draft 7, the API only "
-    "that of draft 2020-12; use an object, or one schema for all items with minItems and maxItems"
+    "positions of an array can't be described: the CLI knows only the form of draft 7, the API "
+    "only that of draft 2020-12; use an object, or one schema for all items with minItems and "
+    "maxItems"
 )
 
 
