@@ -44,7 +44,7 @@ def begin(lesson: str | Mapping[str, Any]) -> Path:
         >>> begin("cooking")
         Traceback (most recent call last):
         ...
-        cpr_nb.model.errors.InputError: practice: there is no lesson 'cooking'; there are \
+        cpr_nb.InputError: practice: there is no lesson 'cooking'; there are \
 map-a-dataframe, quickstart, what-ran, worktrees-and-merging
     """
     global _begun
