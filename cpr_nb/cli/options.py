@@ -79,7 +79,7 @@ def add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
         metavar="SESSION",
         nargs="?" if optional else None,
         help="its id, the first characters of its id, or its name"
-        + (" (default: the newest)" if optional else ""),
+        + (" (default: the newest, a live one first)" if optional else ""),
     )
     action.completer = complete_session  # type: ignore[attr-defined]  # argcomplete's way
 

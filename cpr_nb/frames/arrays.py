@@ -1,4 +1,4 @@
-"""Lists of values as columns of a dtype, all at once; what can't be of the dtype is missing."""
+"""Lists of values as arrays of a dtype; a value that does not fit the dtype is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cpr_nb import frames
 from cpr_nb.model import states
 
 TIME = "datetime64[us, UTC]"
-#: The ordered categories: the words of `cpr_nb.model.states`, in their order.
+#: The ordered categories: the states of `cpr_nb.model.states`, in their order.
 CATEGORIES = {
     "session state": states.SESSION_STATES,
     "task state": states.TASK_STATES,
@@ -22,64 +22,65 @@ CATEGORIES = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# A time as the CLI and the runner write it, and where its digits are.
+# A time as the CLI and the runner write it, and the positions of its digits.
 _FORM = b"0000-00-00T00:00:00.000Z"
-_DIGITS = np.array([place for place, byte in enumerate(_FORM) if byte == ord("0")])
-_MARKS = np.array([place for place, byte in enumerate(_FORM) if byte != ord("0")])
+_DIGITS = np.array([index for index, byte in enumerate(_FORM) if byte == ord("0")])
+_MARKS = np.array([index for index, byte in enumerate(_FORM) if byte != ord("0")])
 _MARK_BYTES = np.frombuffer(_FORM, np.uint8)[_MARKS]
+_UNIT = "datetime64[us]"
 _TIME_DTYPE = pd.DatetimeTZDtype("us", "UTC")
 _NONE = type(None)
 
 
 def series(values: list[Any], dtype: str) -> pd.Series[Any]:
-    """Makes a column of a dtype, or of `CATEGORIES`; what can't be of it is missing.
+    """Makes a column of a dtype, or of `CATEGORIES`; a value that does not fit is missing.
 
     Args:
-        values: The values, as JSON gives them.
+        values: The values, as JSON has them.
         dtype: The dtype.
 
     Example:
         >>> series([1, 2.0, "3", None], "Int64").tolist()
         [1, 2, <NA>, <NA>]
     """
-    made = array(values, dtype)
-    return pd.Series(made, dtype="object" if dtype == "object" else None, copy=False)
+    column = array(values, dtype)
+    return pd.Series(column, dtype="object" if dtype == "object" else None, copy=False)
 
 
 def array(values: list[Any], dtype: str) -> Any:
-    """The same as an array, of pandas or (of objects) of numpy."""
+    """The same as an array: one of pandas, or for objects one of numpy."""
     if dtype == "object":
-        made = np.empty(len(values), dtype=object)
-        made[:] = values
-        return made
+        objects = np.empty(len(values), dtype=object)
+        objects[:] = values
+        return objects
     if dtype == TIME:
         return pd.array(_timestamps(values), dtype=_TIME_DTYPE)
     if dtype in CATEGORIES:
         return _category(values, CATEGORIES[dtype])
     if dtype == "string":
         return _texts(values)
-    read, make = _READERS[dtype], _MAKERS[dtype]
+    convert, build = _CONVERTERS[dtype], _BUILDERS[dtype]
     try:
-        found = make(values)
+        numbers = build(values)
     except OverflowError:
-        found = None
-    return found if found is not None else make([read(value) for value in values])
+        numbers = None
+    return numbers if numbers is not None else build([convert(value) for value in values])
 
 
 def frame(arrays: Mapping[str, Any]) -> pd.DataFrame:
-    """A table of such arrays."""
+    """Makes a table of such arrays."""
     if frames.on_table is not None:
         frames.on_table()
     columns = {
-        # Else pandas would see what the objects are.
-        name: pd.Series(found, dtype="object") if isinstance(found, np.ndarray) else found
-        for name, found in arrays.items()
+        # Without the dtype pandas would infer one from the objects.
+        name: pd.Series(values, dtype="object") if isinstance(values, np.ndarray) else values
+        for name, values in arrays.items()
     }
     return pd.DataFrame(columns, copy=False)
 
 
 def concatenate(arrays: Sequence[Any]) -> Any:
-    """Arrays of one dtype, one after the other."""
+    """Concatenates arrays of one dtype."""
     if len(arrays) == 1:
         return arrays[0]
     if isinstance(arrays[0], np.ndarray):
@@ -98,111 +99,118 @@ def _texts(values: list[Any]) -> Any:
         return pd.array(values, dtype=dtype)
     import pyarrow as pa
 
-    # The system's allocator: the others keep a third more than the texts need.
-    how = {"type": pa.large_string(), "memory_pool": pa.system_memory_pool()}
+    # The system's allocator: the others use a third more than the texts need.
+    options = {"type": pa.large_string(), "memory_pool": pa.system_memory_pool()}
     try:
-        made = pa.array(values, **how)
+        texts = pa.array(values, **options)
     except (ValueError, TypeError):
-        made = pa.array([_text(value) for value in values], **how)
-    return pd.array(made, dtype=dtype)
+        texts = pa.array([_text(value) for value in values], **options)
+    return pd.array(texts, dtype=dtype)
 
 
 def _is_unicode(values: list[str | None]) -> bool:
-    """Whether there is no half of a surrogate pair."""
-    together = "".join(filter(None, values))
-    if together.isascii():
+    """Whether no text has a lone surrogate."""
+    text = "".join(filter(None, values))
+    if text.isascii():
         return True
     try:
-        together.encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True
 
 
-def _category(values: list[Any], words: tuple[str, ...]) -> Any:
-    codes = {word: code for code, word in enumerate(words)}
+def _category(values: list[Any], categories: tuple[str, ...]) -> Any:
+    codes = {category: code for code, category in enumerate(categories)}
     try:
-        found = [codes.get(value, -1) for value in values]
-    except TypeError:  # a list, which is no key
-        found = [codes.get(value, -1) if isinstance(value, str) else -1 for value in values]
+        value_codes = [codes.get(value, -1) for value in values]
+    except TypeError:  # a list, which is not hashable
+        value_codes = [codes.get(value, -1) if isinstance(value, str) else -1 for value in values]
     return pd.Categorical.from_codes(
-        np.array(found, dtype=np.int8), dtype=pd.CategoricalDtype(list(words), ordered=True)
+        np.array(value_codes, dtype=np.int8),
+        dtype=pd.CategoricalDtype(list(categories), ordered=True),
     )
 
 
 def _integers(values: list[Any]) -> Any:
-    kinds = set(map(type, values))
-    if not kinds <= {int, _NONE}:
+    types = set(map(type, values))
+    if not types <= {int, _NONE}:
         return None
-    missing = _missing(values, kinds)
-    known = [value or 0 for value in values] if _NONE in kinds else values
-    return pd.arrays.IntegerArray(np.array(known, dtype=np.int64), missing)
+    missing = _missing(values, types)
+    numbers = [value or 0 for value in values] if _NONE in types else values
+    return pd.arrays.IntegerArray(np.array(numbers, dtype=np.int64), missing)
 
 
 def _floats(values: list[Any]) -> Any:
     if not set(map(type, values)) <= {float, int, _NONE}:
         return None
-    known = np.array(values, dtype=np.float64)  # None becomes NaN
-    missing = ~np.isfinite(known)
-    known[missing] = 0.0
-    return pd.arrays.FloatingArray(known, missing)
+    numbers = np.array(values, dtype=np.float64)  # None becomes NaN
+    missing = ~np.isfinite(numbers)
+    numbers[missing] = 0.0
+    return pd.arrays.FloatingArray(numbers, missing)
 
 
 def _booleans(values: list[Any]) -> Any:
-    kinds = set(map(type, values))
-    if not kinds <= {bool, _NONE}:
+    types = set(map(type, values))
+    if not types <= {bool, _NONE}:
         return None
-    return pd.arrays.BooleanArray(np.array(values, dtype=bool), _missing(values, kinds))
+    return pd.arrays.BooleanArray(np.array(values, dtype=bool), _missing(values, types))
 
 
-def _missing(values: list[Any], kinds: set[type]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    if _NONE not in kinds:
+def _missing(values: list[Any], types: set[type]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if _NONE not in types:
         return np.zeros(len(values), dtype=bool)
     return np.array([value is None for value in values], dtype=bool)
 
 
 def _timestamps(values: list[Any]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
     """ISO 8601 times as microseconds since the epoch."""
-    known = [value for value in values if value is not None]
-    moments = _usual_timestamps(known)
-    if moments is None:
-        return np.array([_microseconds(value) for value in values], dtype="datetime64[us]")
-    if len(known) == len(values):
-        return moments
-    made = np.full(len(values), np.datetime64("NaT", "us"))
-    made[~_missing(values, {_NONE})] = moments
-    return made
+    present = [value for value in values if value is not None]
+    timestamps = _usual_timestamps(present)
+    if timestamps is None:
+        return np.array([_microseconds(value) for value in values], dtype=_UNIT)
+    if len(present) == len(values):
+        return timestamps
+    with_missing = np.full(len(values), np.datetime64("NaT", "us"))
+    with_missing[~_missing(values, {_NONE})] = timestamps
+    return with_missing
 
 
 def _usual_timestamps(values: list[Any]) -> np.ndarray[Any, np.dtype[np.datetime64]] | None:
-    """The same if all have the form of `_FORM` and are on the calendar, ten times faster."""
+    """The same if all have the form of `_FORM` and exist, ten times faster; else None."""
     if not values or set(map(type, values)) != {str} or set(map(len, values)) != {len(_FORM)}:
         return None
-    together = "".join(values)
-    if not together.isascii():
+    text = "".join(values)
+    if not text.isascii():
         return None
-    found = np.frombuffer(together.encode(), np.uint8).reshape(-1, len(_FORM))
-    digits = found[:, _DIGITS] - ord("0")  # what is below 0 becomes large: these are bytes
-    if (digits > 9).any() or (found[:, _MARKS] != _MARK_BYTES).any():
+    characters = np.frombuffer(text.encode(), np.uint8).reshape(-1, len(_FORM))
+    digits = characters[:, _DIGITS] - ord("0")  # what is below 0 becomes large: these are bytes
+    if (digits > 9).any() or (characters[:, _MARKS] != _MARK_BYTES).any():
         return None
     d = digits.T.astype(np.int64)
-    year = d[0] * 1000 + d[1] * 100 + d[2] * 10 + d[3]
-    month, day, hour, minute, second = (d[at] * 10 + d[at + 1] for at in range(4, 14, 2))
-    if (month < 1).any() or (month > 12).any() or (year < 1).any():
-        return None
-    first = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    date = first.astype("datetime64[D]") + (day - 1)
-    if (date.astype("datetime64[M]") != first).any() or (day < 1).any():
-        return None
-    if (hour > 23).any() or (minute > 59).any() or (second > 59).any():
+    date = _dates(d)
+    hour, minute, second = (d[n] * 10 + d[n + 1] for n in (8, 10, 12))
+    if date is None or (hour > 23).any() or (minute > 59).any() or (second > 59).any():
         return None
     milliseconds = d[14] * 100 + d[15] * 10 + d[16]
-    of_day = (((hour * 60 + minute) * 60 + second) * 1000 + milliseconds) * 1000
-    made: np.ndarray[Any, np.dtype[np.datetime64]] = date.astype("datetime64[us]") + of_day
-    return made
+    time_of_day = (((hour * 60 + minute) * 60 + second) * 1000 + milliseconds) * 1000
+    timestamps: np.ndarray[Any, np.dtype[np.datetime64]] = date.astype(_UNIT) + time_of_day
+    return timestamps
 
 
-# -- one by one, for what is odd --------------------------------------------------------------
+def _dates(d: np.ndarray[Any, np.dtype[np.int64]]) -> Any:
+    """The dates of digits, one row per digit; None if one of them does not exist."""
+    year = d[0] * 1000 + d[1] * 100 + d[2] * 10 + d[3]
+    month, day = d[4] * 10 + d[5], d[6] * 10 + d[7]
+    if (month < 1).any() or (month > 12).any() or (year < 1).any() or (day < 1).any():
+        return None
+    first_of_month = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    date = first_of_month.astype("datetime64[D]") + (day - 1)
+    is_in_month = date.astype("datetime64[M]") == first_of_month
+    return date if is_in_month.all() else None
+
+
+# -- one by one, for odd values ---------------------------------------------------------------
 
 
 def _text(value: object) -> str | None:
@@ -210,7 +218,7 @@ def _text(value: object) -> str | None:
         return None
     if value.isascii():
         return value
-    return value.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair is no text
+    return value.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is no text
 
 
 def _integer(value: object) -> int | None:
@@ -235,22 +243,22 @@ def _boolean(value: object) -> bool | None:
 
 
 def _microseconds(value: object) -> int | np.datetime64:
-    """Microseconds since the epoch of an ISO 8601 time; without a zone it is in UTC."""
+    """An ISO 8601 time as microseconds since the epoch; without a zone it is in UTC."""
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value)
-            return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+            time = datetime.fromisoformat(value)
+            return (time.replace(tzinfo=time.tzinfo or UTC) - _EPOCH) // _MICROSECOND
         except (ValueError, OverflowError):
             pass
     return np.datetime64("NaT", "us")
 
 
-_READERS: dict[str, Callable[[object], Any]] = {
+_CONVERTERS: dict[str, Callable[[object], Any]] = {
     "Int64": _integer,
     "Float64": _float,
     "boolean": _boolean,
 }
-_MAKERS: dict[str, Callable[[list[Any]], Any]] = {
+_BUILDERS: dict[str, Callable[[list[Any]], Any]] = {
     "Int64": _integers,
     "Float64": _floats,
     "boolean": _booleans,

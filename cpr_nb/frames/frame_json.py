@@ -1,7 +1,7 @@
-"""A user's frame, kept in the session's folder as JSON: another kernel finds it again.
+"""A user's frame as JSON in the session's folder, so that another kernel can read it.
 
-Index and columns of numbers, texts, booleans, times, durations and categories come back as they
-were. What else a cell may hold comes back as it is in JSON, or as its text.
+The index and columns of numbers, texts, booleans, times, durations and categories come back
+unchanged. Other cells come back as JSON, or as text.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from cpr_nb.model.factors import plain
 from cpr_nb.store.files import read_json
 
 _VERSION = 1
-# Dtypes that pandas reads from texts.
+# Dtypes that pandas parses from texts.
 _BY_TEXT = ("string", "str", "period", "date32", "date64")
-# What lies deeper in a cell, or within itself, is kept as its text.
+# A value that is nested deeper, or contains itself, is stored as text.
 _MAX_DEPTH = 50
 
 
 def encode(frame: pd.DataFrame) -> dict[str, Any]:
-    """A frame as JSON.
+    """Encodes a frame as JSON.
 
     Example:
         >>> frame = pd.DataFrame({"n": [1, 2]}, index=pd.Index(["a", "b"], name="row"))
@@ -41,86 +41,89 @@ def encode(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def decode(kept: dict[str, Any]) -> pd.DataFrame | None:
-    """A frame of what `encode` has made of it; None if it is nothing of the kind."""
+def decode(encoded: dict[str, Any]) -> pd.DataFrame | None:
+    """Decodes what `encode` has returned; None if it is something else."""
     try:
-        n_rows = int(kept["n_rows"])
-        levels = [_series(told) for told in kept["index"]]
-        columns = [_series(told) for told in kept["columns"]]
-        if not levels or any(len(series) != n_rows for series in (*levels, *columns)):
-            return None
-        levels = [_hashable(level) for level in levels]
-        index = pd.Index(levels[0]) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
-        labels = [series.name for series in columns]
-        names = pd.Index(labels, dtype="object", tupleize_cols=False)
-        frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(n_rows))
-        frame.columns = names.infer_objects() if len(names) else names
-        frame.index = index.set_names([series.name for series in levels])
+        return _decode(encoded)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
+
+
+def _decode(encoded: dict[str, Any]) -> pd.DataFrame | None:
+    n_rows = int(encoded["n_rows"])
+    levels = [_series(column) for column in encoded["index"]]
+    columns = [_series(column) for column in encoded["columns"]]
+    if not levels or any(len(series) != n_rows for series in (*levels, *columns)):
+        return None
+    levels = [_hashable(level) for level in levels]
+    index = pd.Index(levels[0]) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
+    labels = [series.name for series in columns]
+    names = pd.Index(labels, dtype="object", tupleize_cols=False)
+    frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(n_rows))
+    frame.columns = names.infer_objects() if len(names) else names
+    frame.index = index.set_names([series.name for series in levels])
     return frame
 
 
 def read_frame(path: str) -> pd.DataFrame | None:
-    """The frame in a session's folder; None if there is none."""
-    kept = read_json(path)
-    return decode(kept) if kept else None
+    """Reads the frame in a session's folder; None if there is none."""
+    encoded = read_json(path)
+    return decode(encoded) if encoded else None
 
 
 def pick_rows(rows: Sequence[tuple[pd.DataFrame, int]]) -> pd.DataFrame:
-    """A frame of rows of others.
+    """Makes a frame of rows of other frames.
 
     Args:
         rows: A frame and the number of its row, from 0.
     """
-    numbers: dict[int, list[int]] = {}
-    frames: dict[int, pd.DataFrame] = {}
-    for place, (frame, _) in enumerate(rows):
-        frames[id(frame)] = frame
-        numbers.setdefault(id(frame), []).append(place)
-    parts = [frames[key].iloc[[rows[place][1] for place in mine]] for key, mine in numbers.items()]
-    order = [place for mine in numbers.values() for place in mine]
-    joined = parts[0] if len(parts) == 1 else pd.concat(parts)
-    return joined.iloc[sorted(range(len(order)), key=order.__getitem__)]
+    frames = {id(frame): frame for frame, _ in rows}
+    positions: dict[int, list[int]] = {}  # of the rows of each frame in the result
+    for position, (frame, _) in enumerate(rows):
+        positions.setdefault(id(frame), []).append(position)
+    parts = [frames[key].iloc[[rows[p][1] for p in group]] for key, group in positions.items()]
+    order = [position for group in positions.values() for position in group]
+    together = parts[0] if len(parts) == 1 else pd.concat(parts)
+    return together.iloc[sorted(range(len(order)), key=order.__getitem__)]
 
 
 def _column(series: pd.Series[Any], name: object) -> dict[str, Any]:
     dtype = series.dtype
-    told: dict[str, Any] = {"name": _cell(name), "dtype": str(dtype)}
+    encoded: dict[str, Any] = {"name": _cell(name), "dtype": str(dtype)}
     if isinstance(dtype, pd.CategoricalDtype):
         categories = dtype.categories.to_series()
-        told |= {"categories": _column(categories, None), "ordered": dtype.ordered}
-        return {**told, "dtype": "category", "values": series.cat.codes.tolist()}
+        encoded |= {"categories": _column(categories, None), "ordered": dtype.ordered}
+        return {**encoded, "dtype": "category", "values": series.cat.codes.tolist()}
     if str(dtype).startswith(_BY_TEXT):
-        return {**told, "values": [_cell(value) for value in series]}
+        return {**encoded, "values": [_cell(value) for value in series]}
     if dtype.kind in "mM":
         counts = series.astype("int64").tolist()
-        told["values"] = [
+        encoded["values"] = [
             None if missing else n for n, missing in zip(counts, series.isna(), strict=True)
         ]
-        return told
+        return encoded
     if dtype.kind in "biuf":
-        return {**told, "values": [_cell(value) for value in series]}
-    return {**told, "dtype": "object", "values": [_cell(value) for value in series]}
+        return {**encoded, "values": [_cell(value) for value in series]}
+    return {**encoded, "dtype": "object", "values": [_cell(value) for value in series]}
 
 
-def _series(told: dict[str, Any]) -> pd.Series[Any]:
-    dtype, values, name = told["dtype"], told["values"], _label(told["name"])
+def _series(encoded: dict[str, Any]) -> pd.Series[Any]:
+    dtype, values, name = encoded["dtype"], encoded["values"], _label(encoded["name"])
     if dtype == "category":
-        kind = pd.CategoricalDtype(_series(told["categories"]), told["ordered"])
+        kind = pd.CategoricalDtype(_series(encoded["categories"]), encoded["ordered"])
         return pd.Series(pd.Categorical.from_codes(values, dtype=kind), name=name)
     if dtype.startswith(("datetime64", "timedelta64")):
         return _times(values, dtype, name)
-    made: pd.Series[Any]
+    series: pd.Series[Any]
     try:
-        made = pd.Series(values, dtype=dtype, name=name)
-    except (TypeError, ValueError, ImportError):  # such as a dtype of an absent library
-        made = pd.Series(values, dtype="object", name=name)
-    return made
+        series = pd.Series(values, dtype=dtype, name=name)
+    except (TypeError, ValueError, ImportError):  # such as a dtype of a missing library
+        series = pd.Series(values, dtype="object", name=name)
+    return series
 
 
 def _label(value: Any) -> Any:
-    """A label or a name: JSON makes lists of tuples, and a list is none."""
+    """A label or a name: JSON turns tuples into lists, which are not hashable."""
     return tuple(map(_label, value)) if isinstance(value, list) else value
 
 
@@ -131,29 +134,29 @@ def _hashable(level: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _times(values: list[int | None], dtype: str, name: Any) -> pd.Series[Any]:
-    """Moments or durations of their counts; a zone shows them in its own time."""
+    """Times or durations from their counts; times with a zone are converted to it."""
     kind, _, rest = dtype.partition("[")
     unit, _, zone = rest.rstrip("]").partition(", ")
     counts: list[Any] = [pd.NaT if value is None else value for value in values]
-    known: Any = f"{kind}[{unit}]"
-    plain: pd.Series[Any] = pd.Series(pd.array(counts, dtype=known), name=name)
+    without_zone: Any = f"{kind}[{unit}]"
+    times: pd.Series[Any] = pd.Series(pd.array(counts, dtype=without_zone), name=name)
     if not zone:
-        return plain
-    made: pd.Series[Any] = plain.dt.tz_localize("UTC")
-    with suppress(KeyError, ValueError):  # a zone that only its maker knows
-        made = made.dt.tz_convert(zone)
-    return made
+        return times
+    times = times.dt.tz_localize("UTC")
+    with suppress(KeyError, ValueError):  # a zone that this system does not know
+        times = times.dt.tz_convert(zone)
+    return times
 
 
 def _cell(value: Any, depth: int = 0) -> Any:
-    """A cell as JSON has it; what JSON has not, as text."""
+    """A cell as JSON; as text if JSON has no such value."""
     if depth > _MAX_DEPTH:
         return str(value)
     value = plain(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
-        return None if math.isnan(value) else value if math.isfinite(value) else str(value)
+        return _float(value)
     if isinstance(value, list | tuple):
         return [_cell(element, depth + 1) for element in value]
     if isinstance(value, dict):
@@ -161,3 +164,9 @@ def _cell(value: Any, depth: int = 0) -> Any:
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     return str(value)
+
+
+def _float(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)

@@ -1,4 +1,4 @@
-"""A frame's rows as tasks: templates filled, options taken from columns, labels checked."""
+"""A frame's rows as tasks: filled templates, options from columns, checked labels."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from cpr_nb.model.options import OPTIONS
 
 Template = str | Callable[["pd.Series[Any]"], str]
 
-# What `results_df` puts beside a frame's columns.
+# The columns that `results_df` adds to a frame.
 RESULT, *TASK_COLUMNS = RESULT_COLUMNS
-# Which columns of a table of results are answers, and scores of them; in its attrs.
+# The attribute of a table of results that names its columns of answers and scores.
 ANSWERS_ATTR = "cpr_answers"
 
 
 def check_frame(frame: Any) -> pd.DataFrame:
-    """Refuses a frame whose rows could not be told apart, or be joined with answers.
+    """Refuses a frame whose rows can't be distinguished, or can't be joined with answers.
 
     Raises:
-        InputError: Saying which label or column is in the way, and what to do.
+        InputError: Naming the label or column, and a way to fix it.
     """
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"must be a pandas DataFrame, not {type(frame).__name__}", "df")
     if not len(frame):
         raise InputError("has no rows: there is nothing to do", "df")
     if frame.columns.nlevels > 1:
-        raise InputError("has columns of several levels: give it plain names first", "df.columns")
+        raise InputError("has columns with several levels: rename them first", "df.columns")
     if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise InputError(f"{twice!r} is there twice: rename one of them", "df.columns")
+        duplicate = frame.columns[frame.columns.duplicated()][0]
+        raise InputError(f"{duplicate!r} is there twice: rename one of them", "df.columns")
     if not frame.index.is_unique:
-        twice = frame.index[frame.index.duplicated()][0]
+        duplicate = frame.index[frame.index.duplicated()][0]
         raise InputError(
-            f"{twice!r} is there twice, and a row is known by its label: df.reset_index(), or "
-            "set_index() to something that tells the rows apart",
+            f"{duplicate!r} is there twice, but labels must identify rows: use df.reset_index(), "
+            "or set_index() with unique labels",
             "df.index",
         )
     return frame
 
 
 def check_added_columns(frame: pd.DataFrame, added: Sequence[str]) -> None:
-    """Refuses columns that the table of the results would have twice.
+    """Refuses columns that the table of results would have twice.
 
     Args:
         frame: The user's frame.
-        added: The columns that come to it.
+        added: The columns that are added to it.
 
     Raises:
         InputError: Naming the column.
@@ -61,7 +61,7 @@ def check_added_columns(frame: pd.DataFrame, added: Sequence[str]) -> None:
     for name in added:
         if name in frame.columns:
             raise InputError(
-                f"the results have a column {name!r} of their own: rename that of the frame, such "
+                f"the results have a column {name!r} of their own: rename the frame's column, such "
                 f"as df.rename(columns={{{name!r}: {'my_' + name!r}}})",
                 "df.columns",
             )
@@ -70,67 +70,67 @@ def check_added_columns(frame: pd.DataFrame, added: Sequence[str]) -> None:
 def check_answers(
     frame: pd.DataFrame, schemas: Iterable[Mapping[str, Any] | None], factors: Iterable[str] = ()
 ) -> None:
-    """Refuses what would be in the table of the results twice.
+    """Refuses columns and fields that the table of results would have twice.
 
     Args:
         frame: The user's frame.
         schemas: The JSON schema of each task's answer; None for a text.
-        factors: What varies.
+        factors: The names of the factors.
 
     Raises:
         InputError: Naming the column or the field.
     """
-    different: list[Mapping[str, Any] | None] = []
+    distinct: list[Mapping[str, Any] | None] = []
     for schema in schemas:
-        if schema not in different:
-            different.append(schema)
-    is_typed = len(different) == 1 and different[0] is not None
+        if schema not in distinct:
+            distinct.append(schema)
+    is_typed = len(distinct) == 1 and distinct[0] is not None
     check_added_columns(frame, [*factors, *([] if is_typed else [RESULT]), *TASK_COLUMNS])
-    for schema in different:
+    for schema in distinct:
         check_collisions(answer_names(schema), frame.columns, further=tuple(factors))
 
 
 def answer_names(schema: Mapping[str, Any] | None) -> list[str]:
-    """The columns of a schema, nested objects as they are and as columns of their own."""
+    """The columns of a schema, with nested objects both as one column and as several."""
     columns = [*answer_columns(schema), *answer_columns(schema, flatten=True)]
     return list(dict.fromkeys(column.name for column in columns))
 
 
 def drop_results(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of tasks or results without what tells of these."""
+    """Drops the columns about tasks and results from a table, and keeps the inputs."""
     return table.drop(columns=list(_result_columns(table)), errors="ignore")
 
 
 def _result_columns(table: pd.DataFrame) -> set[str]:
-    """The columns of a table of tasks or results that its rows were not asked about."""
+    """The columns of a table of tasks or results that are not inputs of the tasks."""
     is_of_tasks = "task_num" in table.columns
     return {*RESULT_COLUMNS, *((c.name for c in TABLES["tasks_df"].columns) if is_of_tasks else ())}
 
 
 def prompts_without_answers(template: Template, table: pd.DataFrame) -> list[str | None]:
-    """What is known of a follow-up before there are answers: the places of these left open.
+    """The prompts of a follow-up, with the placeholders of answers left open.
 
-    A row whose answer has become a newer one is still the row that was followed up.
+    They identify the follow-up even if an answer was replaced by a newer one.
 
     Args:
-        template: What is said.
+        template: The prompt with ``{column}`` placeholders, or a function of a row.
         table: The table of results.
 
     Returns:
-        A text a row; None for the prompt itself.
+        One text per row; None stands for the prompt itself.
     """
     if not isinstance(template, str):
         return [None] * len(table)
-    later = {*_result_columns(table), *table.attrs.get(ANSWERS_ATTR, ())}
-    places = {name: f"{{{name}}}" for name in templates.names(template) if name in later}
-    return [templates.fill(template, {**row, **places}) for _, row in _rows(table)]
+    outputs = {*_result_columns(table), *table.attrs.get(ANSWERS_ATTR, ())}
+    left_open = {name: f"{{{name}}}" for name in templates.names(template) if name in outputs}
+    return [templates.fill(template, {**row, **left_open}) for _, row in _rows(table)]
 
 
 def pop_option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[str, str]:
-    """Takes the keywords that name a column of options, such as ``model_col``.
+    """Removes and returns the keywords that name a column of options, such as ``model_col``.
 
     Args:
-        keywords: The keywords of the call; what is taken is removed.
+        keywords: The keywords of the call, which are changed.
         frame: The user's frame.
 
     Returns:
@@ -139,19 +139,19 @@ def pop_option_columns(keywords: dict[str, Any], frame: pd.DataFrame) -> dict[st
     Raises:
         InputError: If there is no such column, or the option is given twice.
     """
-    found: dict[str, str] = {}
-    for keyword in [word for word in keywords if word.endswith("_col")]:
+    columns: dict[str, str] = {}
+    for keyword in [keyword for keyword in keywords if keyword.endswith("_col")]:
         name, column = keyword.removesuffix("_col"), keywords.pop(keyword)
-        known = ["id", *(option.name for option in OPTIONS.values() if option.per_task)]
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=2)
-            raise UnknownOption(keyword, [f"{word}_col" for word in near])
+        allowed = ["id", *(option.name for option in OPTIONS.values() if option.per_task)]
+        if name not in allowed:
+            similar = difflib.get_close_matches(name, allowed, n=2)
+            raise UnknownOption(keyword, [f"{option}_col" for option in similar])
         if column is None:
             continue
         if column not in list(frame.columns):
             raise InputError(f"the frame has no column {column!r}", keyword)
-        found[name] = column
-    return found
+        columns[name] = column
+    return columns
 
 
 def build_elements(
@@ -161,43 +161,45 @@ def build_elements(
     combinations: Sequence[Mapping[str, Any]],
     where: str = "df",
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any], str]]:
-    """A task a row and combination of factors.
+    """Builds one task per row and combination of factors.
 
     Args:
-        template: The prompt with ``{column}`` places, or a function that makes it of a row.
-        frame: The frame; its columns and the levels of its index fill the places.
-        columns: Option → the column that has it.
+        template: The prompt with ``{column}`` placeholders, or a function of a row.
+        frame: The frame; its columns and index levels fill the placeholders.
+        columns: Option → its column.
         combinations: Of factors (see `cpr_nb.model.factors`).
-        where: What to call the frame in errors.
+        where: The name of the frame in errors.
 
     Yields:
-        The element as a prompts file has it; ``row`` and ``factors``; what to call it in errors.
+        The element, as in a prompts file; ``row`` and ``factors``; its name in errors.
 
     Raises:
-        InputError: Naming the row and the column that is missing or has no value.
+        InputError: Naming the row, and the column that is missing or has no value.
     """
     if not isinstance(template, str) and not callable(template):
-        raise InputError("must be a text with {column} places, or a function of a row", "template")
+        raise InputError(
+            "must be a text with {column} placeholders, or a function of a row", "template"
+        )
     _check_factors(template, frame, combinations)
     for number, (label, row) in enumerate(_rows(frame)):
-        called = f"{where} row {label!r}"
-        given = {name: _option(row[column]) for name, column in columns.items()}
-        given = {name: value for name, value in given.items() if value is not None}
+        row_name = f"{where} row {label!r}"
+        options = {name: _option(row[column]) for name, column in columns.items()}
+        options = {name: value for name, value in options.items() if value is not None}
         for nth, factors in enumerate(combinations, 1):
-            element = {**given, **options_of(factors)}
-            element["prompt"] = _prompt(template, {**row, **factors}, label, called)
-            if "id" in given:
-                element["id"] = nth_id(str(given["id"]), nth, len(combinations))
+            element = {**options, **options_of(factors)}
+            element["prompt"] = _prompt(template, {**row, **factors}, label, row_name)
+            if "id" in options:
+                element["id"] = nth_id(str(options["id"]), nth, len(combinations))
             origin = {"row": number, **({"factors": as_json(factors)} if factors else {})}
-            yield element, origin, called
+            yield element, origin, row_name
 
 
 def place_warnings(template: Template, frame: pd.DataFrame) -> list[str]:
-    """What looks like a place of the template and is none: a column whose name is no identifier."""
+    """Warnings for text that looks like a placeholder: a column whose name is no identifier."""
     names = [name for name in frame.columns if isinstance(name, str) and not name.isidentifier()]
     return [
-        f"{{{name}}} stays as it is, though there is such a column: places have names of letters, "
-        "digits and '_'"
+        f"{{{name}}} stays as it is, although there is such a column: the names of placeholders "
+        "consist of letters, digits and '_'"
         for name in names
         if isinstance(template, str) and f"{{{name}}}" in template
     ]
@@ -206,31 +208,34 @@ def place_warnings(template: Template, frame: pd.DataFrame) -> list[str]:
 def _check_factors(
     template: Template, frame: pd.DataFrame, combinations: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Refuses factors that are no places of the template, or that the frame has already."""
+    """Refuses factors that are no placeholders of the template, or that the frame already has."""
     for name in dict.fromkeys(name for factors in combinations for name in factors):
-        where = f"vary[{name!r}]"
-        if name in OPTIONS or name == REPEAT:
-            continue
-        if name in RESULT_COLUMNS:
-            raise InputError("every table of results has such a column: call it otherwise", where)
-        if name in frame.columns or name in frame.index.names:
-            raise InputError(f"the frame has a column {name!r} already", where)
-        if isinstance(template, str) and name not in templates.names(template):
-            raise InputError(
-                f"is no option of a task, and the template has no place {{{name}}} for it", where
-            )
-        if any(_none_if_missing(factors[name]) is None for factors in combinations):
-            raise InputError("has a missing value among its levels", where)
+        if name not in OPTIONS and name != REPEAT:
+            _check_factor(name, template, frame)
+            if any(_none_if_missing(factors[name]) is None for factors in combinations):
+                raise InputError("has a missing value among its levels", f"vary[{name!r}]")
+
+
+def _check_factor(name: str, template: Template, frame: pd.DataFrame) -> None:
+    where = f"vary[{name!r}]"
+    if name in RESULT_COLUMNS:
+        raise InputError("every table of results has such a column: choose another name", where)
+    if name in frame.columns or name in frame.index.names:
+        raise InputError(f"the frame already has a column {name!r}", where)
+    if isinstance(template, str) and name not in templates.names(template):
+        raise InputError(
+            f"is no option of a task, and the template has no placeholder {{{name}}} for it", where
+        )
 
 
 def _option(value: Any) -> Any:
-    """An option's value; None if it is missing, which makes a float of a column's whole numbers."""
+    """An option's value; None if missing. Missing values make floats of a column's integers."""
     value = _none_if_missing(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Label and cells of each row, each cell of its own type: a row as a Series has but one."""
+    """The label and cells of each row. Cells keep their types, which a Series would not do."""
     names = list(frame.columns)
     cells = [frame.iloc[:, number].array for number in range(len(names))]
     for name in frame.index.names:
@@ -251,17 +256,17 @@ def _prompt(template: Template, row: Mapping[str, Any], label: Any, where: str) 
         for name in templates.names(template):
             if name in row and _none_if_missing(row[name]) is None:
                 raise InputError(
-                    f"{name!r} has no value there: df.dropna(subset=[{name!r}]) leaves such rows "
-                    "out, df.fillna() gives them one",
+                    f"{name!r} has no value there: df.dropna(subset=[{name!r}]) removes such rows, "
+                    "df.fillna() gives them a value",
                     where,
                 )
         return templates.fill(template, {str(k): v for k, v in row.items()}, where)
     try:
-        made = template(pd.Series(dict(row), dtype="object", name=label))
+        prompt = template(pd.Series(dict(row), dtype="object", name=label))
     except Exception as error:
         raise InputError(
             f"the function that makes the prompt failed: {type(error).__name__}: {error}", where
         ) from error
-    if not isinstance(made, str):
-        raise InputError(f"the function must return a text, not {type(made).__name__}", where)
-    return made
+    if not isinstance(prompt, str):
+        raise InputError(f"the function must return a text, not {type(prompt).__name__}", where)
+    return prompt

@@ -146,12 +146,12 @@ def check_collisions(
         if name in results:
             raise InputError(
                 f"the field {name!r} has the name of a column that every table of results has: "
-                "give it another name",
+                "choose another name",
                 where,
             )
         if name in frame:
             raise InputError(
-                f"the frame has a column {name!r} already: give the field another name, or drop "
+                f"the frame already has a column {name!r}: give the field another name, or drop "
                 "or rename the column",
                 where,
             )

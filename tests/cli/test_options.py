@@ -117,6 +117,7 @@ def test_a_task_that_takes_too_long_is_ended(stub_cpr: Cpr, stub: Stub) -> None:
     assert (caught.value.task_id, caught.value.reason) == ("slow", "timeout")
 
 
+@pytest.mark.slow
 def test_a_silent_task_is_ended_but_not_one_whose_tool_runs(stub_cpr: Cpr, stub: Stub) -> None:
     stub.fifos("silent", "busy")
     busy = plan(tool=["Bash", {"command": "make"}], here="busy", gate="busy")

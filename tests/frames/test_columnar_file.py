@@ -82,6 +82,7 @@ def test_what_one_has_written_the_other_reads(storage: str) -> None:
         pd.testing.assert_frame_equal(read(data), table(SOME, COLUMNS))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_file_that_is_not_as_it_was_written_is_refused(data: st.DataObject) -> None:
     made = table(SOME, COLUMNS)

@@ -139,7 +139,7 @@ def test_names_in_any_script_are_places() -> None:
 
 def test_a_column_that_can_be_no_place_is_told() -> None:
     df = pd.DataFrame({"file path": ["a"], "x": [1]})
-    with pytest.warns(UserWarning, match=r"\{file path\} stays as it is, though there is such"):
+    with pytest.warns(UserWarning, match=r"\{file path\} stays as it is, although there is such"):
         assert planned("{file path} {x}", df)[0]["prompt"] == "{file path} 1"
 
 
@@ -154,7 +154,7 @@ def test_a_column_that_can_be_no_place_is_told() -> None:
         ({"session_id": ["a"]}, r"vary\['session_id'\]: every table of results"),
         ({"tone": ["a", None]}, r"vary\['tone'\]: has a missing value"),
         ({"tone": [float("nan")]}, r"vary\['tone'\]: has a missing value"),
-        ({"file": ["a"]}, "the frame has a column 'file' already"),
+        ({"file": ["a"]}, "the frame already has a column 'file'"),
         ({"env": [{"A": "secret"}]}, r"vary\['env'\]: can't vary: levels are stored"),
     ],
 )

@@ -262,7 +262,7 @@ def test_a_name_that_is_taken_is_refused_with_the_way_out() -> None:
             check_collisions([name], [])
     with pytest.raises(InputError, match="'cost' has the name of a column that every table"):
         check_collisions(["n", "cost"], ["cost"], further=["cost"])
-    words = "x.schema: the frame has a column 'path' already: give the field another name, or drop"
+    words = "x.schema: the frame already has a column 'path': give the field another name, or drop"
     with pytest.raises(InputError, match=words):
         check_collisions(["n", "path"], pd.Index(["path"]), "x.schema")
 

@@ -298,6 +298,7 @@ def test_a_task_succeeds_if_and_only_if_the_truth_table_says_so(exit_: Exit, sch
     assert (outcome.reason == "completed") == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(EXITS, st.booleans())
 def test_an_outcome_is_always_in_the_vocabulary_and_on_one_line(exit_: Exit, schema: bool) -> None:

@@ -202,7 +202,7 @@ def test_json_comes_back_as_an_object(shell: Shell, ended: cpr.Session) -> None:
         ("--help", "usage: cpr [FILE]"),
         ("run --help", "usage: %cpr run"),
         ("--version", f"cpr {cpr.__version__}"),
-        ("cancel mine", "had ended already"),
+        ("cancel mine", "had already ended"),
         ("completion bash", "complete"),
     ],
 )
@@ -282,6 +282,7 @@ def test_a_name_is_only_set_if_all_went_well(shell: Shell) -> None:
 # --- Tab ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # a kernel calls it too
 def test_tab_completes_commands_options_values_and_sessions(
     shell: Shell, ended: cpr.Session

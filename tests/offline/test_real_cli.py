@@ -75,6 +75,7 @@ def test_cli_finds_its_new_folder_after_a_resume(api: ScriptedApi, cli: Cli) -> 
     assert (elsewhere / "here.txt").read_text() == "x"
 
 
+@pytest.mark.slow
 def test_cli_retries_a_rate_limit_and_each_task_counts_for_itself(
     api: ScriptedApi, cli: Cli
 ) -> None:

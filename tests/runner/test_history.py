@@ -274,6 +274,7 @@ def test_any_bytes_are_read_without_an_error_and_end_no_task(
     assert_sound(history)
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.lists(LINES, max_size=8), st.lists(LINES | VALUES, max_size=4))
 def test_any_lines_are_read_without_an_error_and_end_only_what_is_told_to_have_ended(
@@ -295,6 +296,7 @@ def test_any_lines_are_read_without_an_error_and_end_only_what_is_told_to_have_e
     assert {name for name, known in history.tasks.items() if known.ended is not None} <= told
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.lists(LINES, max_size=8), st.data())
 def test_a_journal_cut_at_any_byte_is_one_of_its_beginnings(

@@ -34,6 +34,7 @@ TASKS = {
 }
 
 
+@pytest.mark.slow
 def test_every_end_of_the_real_cli_is_told_as_it_is(real_cpr: Cpr, api: ScriptedApi) -> None:
     text = prompts(*[{"id": name, **element} for name, (element, _) in TASKS.items()])
     session = real_cpr.launch(text, "-j4").wait(LIMIT_S)

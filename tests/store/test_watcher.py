@@ -79,6 +79,7 @@ def test_only_what_has_changed_is_read(tmp_path: Path, monkeypatch: pytest.Monke
         assert watcher.poll() == set(numbers)
 
 
+@pytest.mark.slow
 @given(broken_json({"schema_version": 1, "total": 1, "tasks": [{"task_num": 1}]}))
 def test_a_broken_status_is_told_as_a_reader_tells_it(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

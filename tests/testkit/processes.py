@@ -17,28 +17,36 @@ TOKEN = "CPR_TEST_TOKEN"
 
 
 def survivors(token: str) -> dict[int, str]:
-    """The processes that carry this token, zombies aside: pid → command line."""
+    """The processes that carry this token, except zombies: pid → command line."""
     mark = f"{TOKEN}={token}".encode()
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        if int(folder.name) == os.getpid():
+    commands = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208 - after every test, so it must be quick
+        if not name.isdigit() or int(name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                found[int(folder.name)] = command.decode("utf-8", "replace").strip()[:200]
-    return found
+            if mark in _read(f"/proc/{name}/environ").split(b"\0"):
+                commands[int(name)] = _command_line(name)
+    return commands
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - as above
+        return file.read()
+
+
+def _command_line(pid: str) -> str:
+    command = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")
+    return command.decode("utf-8", "replace").strip()[:200]
 
 
 def children() -> dict[int, str]:
-    """Our own children, the not yet reaped ones too: pid → command line."""
-    found = {}
+    """Our own children, also those not reaped yet: pid → command line."""
+    commands = {}
     for file in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for pid in file.read_text().split():
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-                found[int(pid)] = command.decode("utf-8", "replace")[:200] or "a zombie"
-    return found
+                commands[int(pid)] = _command_line(pid) or "a zombie"
+    return commands
 
 
 def end(pid: int) -> None:
@@ -79,7 +87,7 @@ class Footprint:
         self.descriptors = _descriptors()
 
     def left_since(self, token: str) -> list[str]:
-        """What is there now and was not there then; processes among it are ended."""
+        """What is here now and was not here then. Processes among it are ended."""
         left = []
         processes = {**survivors(token), **children()}
         for pid, command in processes.items():
@@ -98,8 +106,8 @@ class Footprint:
 
 
 def _descriptors() -> dict[int, str]:
-    found = {}
+    targets = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - one call, one descriptor
         with contextlib.suppress(OSError):
-            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
-    return found
+            targets[int(name)] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
+    return targets

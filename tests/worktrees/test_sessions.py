@@ -118,6 +118,7 @@ def test_outside_of_a_repository_nothing_starts(stub_cpr: Cpr) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_not_ours_fails_its_task_alone(stub_cpr: Cpr, repo: Checkout) -> None:
     repo.git("branch", "main-task-b")
     before = repo.git("rev-parse", "main-task-b")
@@ -129,6 +130,7 @@ def test_a_branch_that_is_not_ours_fails_its_task_alone(stub_cpr: Cpr, repo: Che
     assert "main-task-b" in b.error and repo.git("rev-parse", "main-task-b") == before
 
 
+@pytest.mark.slow
 def test_a_set_up_that_fails_fails_its_task_and_leaves_no_worktree(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
@@ -227,6 +229,7 @@ def test_a_retry_goes_on_with_the_branch_of_its_parent(
     assert second[0].fields["branch"] == first[0].fields["branch"] == "main-task-x"
 
 
+@pytest.mark.slow
 def test_a_kept_worktree_stays(stub_cpr: Cpr, repo: Checkout) -> None:
     session = stub_cpr.launch(
         prompts({"id": "x", "prompt": "a"}), "--worktree", "--keep-worktrees"
@@ -254,6 +257,7 @@ def test_a_task_that_is_cancelled_without_a_runner_is_harvested_all_the_same(
     assert session.refresh().state == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_runner_that_is_killed_during_the_harvest_loses_nothing(
     stub_cpr: Cpr, stub: Stub, repo: Checkout, token: str
 ) -> None:
