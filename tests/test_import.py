@@ -17,9 +17,9 @@ HEAVY = ["pandas", "numpy", "IPython", "ipywidgets", "git", "msgspec", "rich", "
 
 def loaded_by(code: str) -> set[str]:
     """The modules that a fresh Python has after some code."""
-    told = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
+    program = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     return set(json.loads(done.stdout.splitlines()[-1]))
 

@@ -38,7 +38,7 @@ def test_the_command_says_that_a_session_is_interrupted(stub_cpr: Cpr, killed: c
     assert f"❌ {session_id[:8]} [interrupted]" in stub_cpr.good("--list")
     assert "Interrupted: 1\n" in stub_cpr.good("overview")
     status = stub_cpr.good("status", session_id)
-    assert "Status: interrupted\n" in status and "interrupted: its runner is gone" in status
+    assert "Status: interrupted\n" in status and "interrupted: its runner ended" in status
     assert f"cpr resume {session_id[:8]} continues it" in status
     assert "Task 1 (ID: good): completed\n" in status
     (row,) = json.loads(stub_cpr.good("list", "--json"))

@@ -124,8 +124,8 @@ def test_a_task_is_found_by_index_number_and_id() -> None:
     names = ("alpha", "beta", "7")
     session = cpr.launch([{"id": name, "prompt": name} for name in names]).wait(LIMIT_S)
     assert [session[0].id, session[-1].id] == ["alpha", "7"]
-    wanted = {"alpha": "alpha", "be": "beta", 2: "beta", "3": "7", "7": "7"}
-    assert {key: session.task(key).id for key in wanted} == wanted
+    ids = {"alpha": "alpha", "be": "beta", 2: "beta", "3": "7", "7": "7"}
+    assert {key: session.task(key).id for key in ids} == ids
     for missing in (0, 4, "gamma", "", -1):
         with pytest.raises(cpr.TaskNotFound):
             session.task(missing)
@@ -179,8 +179,8 @@ def test_a_result_is_of_the_type_that_its_own_handle_was_given() -> None:
     assert session[2].ok and session[2].exception() is None
     # On the disk there is the JSON schema, and so another handle gives what the CLI gave.
     assert cpr.attach(session.id)[0].result() == session[0].structured
-    asked = json.loads((session.path / "session.json").read_text())
-    assert asked["options"]["schema"]["properties"]["n"] == {"type": "integer"}
+    spec = json.loads((session.path / "session.json").read_text())
+    assert spec["options"]["schema"]["properties"]["n"] == {"type": "integer"}
     again = session.retry(all_tasks=True).wait(LIMIT_S)
     assert again[0].result() == Found(3, date(2026, 5, 1))
     assert again[1].result() == {"day": date(2026, 5, 1)}
@@ -283,8 +283,8 @@ def test_retry_runs_what_failed_again(stub: Stub) -> None:
 
 def test_attach_opens_a_session_by_id_prefix_or_name(work: Path) -> None:
     session = cpr.launch(["a"], name="my work").wait(LIMIT_S)
-    for wanted in (session.id, session.id[:4], "my work", f"session-{session.id}"):
-        assert cpr.attach(wanted).id == session.id
+    for word in (session.id, session.id[:4], "my work", f"session-{session.id}"):
+        assert cpr.attach(word).id == session.id
     assert cpr.attach("my work", results_dir=work / "results").path == session.path
     for missing in ("nope", session.id[:3], ""):
         with pytest.raises(cpr.SessionNotFound):
@@ -359,11 +359,11 @@ def test_to_drop_a_handle_leaves_the_work(stub: Stub, work: Path) -> None:
 def test_ctrl_c_in_a_wait_leaves_the_work(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     session = held_session(stub)
     waiting = threading.Event()
-    look = session.refresh
+    refresh = session.refresh
 
     def looked() -> cpr.Session:
         waiting.set()
-        return look()
+        return refresh()
 
     monkeypatch.setattr(session, "refresh", looked)
 

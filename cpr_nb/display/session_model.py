@@ -73,7 +73,7 @@ class SessionModel:
         Returns:
             What has changed in `rows`; None if they are new as a whole.
         """
-        changed = self._watcher.look()
+        changed = self._watcher.poll()
         tasks = self.snapshot.tasks or []
         if self._is_new or len(tasks) != len(self.rows):
             self._is_new = False

@@ -9,10 +9,10 @@ from cpr_nb.store.layout import SessionPaths
 
 
 class Executor(Protocol):
-    """Brings a session to life: from then on its folder tells everything.
+    """Starts the runners of sessions; everything else is in the session's folder.
 
     Example:
-        An executor is named in session.json, so that any face knows it again::
+        session.json names its executor, so that any interface finds it again::
 
             class LocalExecutor:
                 name = "local"
@@ -31,7 +31,7 @@ class Executor(Protocol):
     ) -> int:
         """Starts the session's runner, which takes over the lock.
 
-        If an earlier runner of the session is gone, it goes on from there.
+        If an earlier runner of the session is gone, the new one continues from there.
 
         Args:
             paths: The session's paths; its folder is complete.

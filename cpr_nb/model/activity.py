@@ -9,12 +9,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# The field of a tool's input that says best what it is about, in this order.
+# The fields of a tool's input that describe it best, in this order.
 _TARGETS = ("file_path", "notebook_path", "command", "pattern", "url", "query", "description")
 
 
 def tool_target(tool_input: object) -> str:
-    """What a tool call is about: a file, a command, a pattern.
+    """The target of a tool call: a file, a command, a pattern.
 
     Example:
         >>> tool_target({"command": "pytest -q", "description": "run tests"})
@@ -67,10 +67,10 @@ def result_text(block: dict[str, Any]) -> str:
 
 
 class Activity:
-    """Follows one task's events; `now` is one line about what it does.
+    """Follows one task's events; `now` says on one line what it does.
 
     Args:
-        cwd: The task's folder; files below it are named without it.
+        cwd: The task's folder; files below it are shown relative to it.
 
     Example:
         >>> activity = Activity()
@@ -89,7 +89,7 @@ class Activity:
         self.n_denials = 0
 
     def feed(self, event: dict[str, Any]) -> None:
-        """Takes one event of the stream, in order."""
+        """Reads one event of the stream; call it in order."""
         self._has_started = True
         kind = event.get("type")
         if kind == "assistant":
@@ -127,7 +127,7 @@ class Activity:
 
     @property
     def tool_started_at(self) -> str:
-        """When the call that runs now was made (ISO 8601, from the stream), or ``""``."""
+        """When the running tool call began (ISO 8601, from the stream), or ``""``."""
         return next(reversed(self._open.values()))[2] if self._open else ""
 
     @property

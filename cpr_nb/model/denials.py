@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-# `git commit` and `git push` are not the same thing to allow.
+# Allowing `git commit` must not allow `git push`.
 _WITH_SUBCOMMANDS = ("git", "npm", "cargo", "go", "docker", "pip", "uv", "make")
 
 
 def denials_of(result: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The denials that a result line lists, as the CLI wrote them.
+    """The denials in a result line, as the CLI wrote them.
 
     Example:
         >>> denials_of({"permission_denials": [{"tool_name": "Bash"}, 1]})
@@ -25,7 +25,7 @@ def denials_of(result: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def denial_rule(denial: dict[str, Any]) -> str:
-    """The rule that would allow what was denied.
+    """The rule that would allow a denied tool call.
 
     Example:
         >>> denial_rule({"tool_name": "Bash", "tool_input": {"command": "pytest -q tests"}})
@@ -43,5 +43,5 @@ def denial_rule(denial: dict[str, Any]) -> str:
 
 
 def rules_of(denials: Iterable[dict[str, Any]]) -> list[str]:
-    """The rules that would allow all of these, each once, in their order."""
+    """The rules that would allow all of these denials, each once, in order."""
     return list(dict.fromkeys(denial_rule(denial) for denial in denials))

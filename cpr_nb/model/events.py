@@ -1,9 +1,9 @@
-"""Reading stream-json: one line, and the facts that one run's lines add up to.
+"""Reads stream-json: single lines, and the facts that the lines of one attempt add up to.
 
 The stream is the CLI's (``--output-format stream-json``). New event types appear with every
 release, lines may be torn, and an agent may have written anything into them. So nothing
-here raises on any bytes, an unknown event passes through, and a number is taken only where
-it really stands; otherwise it is None, never a guess.
+here raises on any bytes, an unknown event passes through, and a number that is missing is None,
+never a guess.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# NaN and Infinity are not JSON, though Python reads them; they must not become a cost.
+# NaN and Infinity are not JSON, although Python reads them; they must not become a cost.
 _DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
 
-_LARGEST = 1e15  # no figure of a run comes near it, and sums stay finite
-# What stands in every line that can matter: of most lines a runner reads no more than this.
-_TELLING = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"')
+_LARGEST = 1e15  # no figure comes near it, and sums stay finite
+# Every line that can matter contains one of these: a runner parses no other lines.
+_MARKS = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"')
 
-#: The four token counts of a run: our name → name in ``modelUsage``, name in ``usage``.
+#: The four token counts: our name → name in ``modelUsage``, name in ``usage``.
 TOKEN_FIELDS = {
     "input_tokens": ("inputTokens", "input_tokens"),
     "output_tokens": ("outputTokens", "output_tokens"),
@@ -35,10 +35,10 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     """Reads one line of a stream.
 
     Args:
-        line: The line's bytes, any bytes at all.
+        line: The line's bytes; any bytes are allowed.
 
     Returns:
-        The event, or None when the line is not a whole JSON object with a ``type``.
+        The event, or None if the line is not a whole JSON object with a ``type``.
 
     Example:
         >>> parse_line(b'{"type": "result"}')
@@ -56,21 +56,21 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
 
 
 def number(value: object) -> float | None:
-    """The value if it is a number from 0 that a float can hold, else None."""
+    """The value if it is a number of at least 0 that a float can hold, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if 0 <= value <= _LARGEST else None
 
 
 def integer(value: object) -> int | None:
-    """The value if it is a whole number from 0 that 64 bits can hold, else None."""
+    """The value if it is a whole number of at least 0 that 64 bits can hold, else None."""
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < 1 << 63 else None
 
 
 def text_blocks(event: dict[str, Any]) -> list[str]:
-    """What an ``assistant`` event says in words (tools and thinking left out)."""
+    """The texts of an ``assistant`` event, without tools and thinking."""
     return [
         block["text"]
         for block in content_blocks(event)
@@ -79,7 +79,7 @@ def text_blocks(event: dict[str, Any]) -> list[str]:
 
 
 def content_blocks(event: dict[str, Any]) -> list[dict[str, Any]]:
-    """The content blocks of an ``assistant`` or ``user`` event; a string is one text block."""
+    """The content blocks of an ``assistant`` or ``user`` event; a string counts as a text block."""
     message = event.get("message")
     content = message.get("content") if isinstance(message, dict) else None
     if isinstance(content, str):
@@ -90,13 +90,13 @@ def content_blocks(event: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class RunFacts:
-    """What the stream of one attempt says once it has ended (or so far).
+    """What the stream of one attempt says, at its end or so far.
 
     Feed it every line. ``result`` is the last result line: the CLI may write several in one
-    run, and other events after the last one. ``last_text`` is what the agent said last.
-    ``cost_usd`` and the token counts are those of *this run*: ``total_cost_usd`` grows over a
-    resumed conversation, so the sum of ``model_usage_since_last_result`` is taken where the CLI
-    gives it.
+    attempt, and other events after the last one. ``last_text`` is the agent's last text.
+    ``cost_usd`` and the token counts are those of *this attempt*: ``total_cost_usd`` grows over a
+    resumed conversation, so the sum of ``model_usage_since_last_result`` is used where the CLI
+    writes it.
 
     Example:
         >>> facts = RunFacts()
@@ -129,36 +129,36 @@ class RunFacts:
         self._counted: dict[str | None, object] = {}  # the message counted last, of each agent
 
     def feed(self, line: bytes) -> None:
-        """Takes one line. Only lines that can matter are parsed: the runner reads them all."""
-        if any(mark in line for mark in _TELLING):
+        """Reads one line. Only lines that can matter are parsed, because the runner feeds all."""
+        if any(mark in line for mark in _MARKS):
             event = parse_line(line)
             if event is not None:
-                self._take(event)
+                self._feed_event(event)
 
     @property
     def n_denials(self) -> int:
-        """How many tool calls the permissions refused."""
+        """The number of tool calls that the permissions refused."""
         denials = self.result.get("permission_denials") if self.result else None
         return len(denials) if isinstance(denials, list) else 0
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _feed_event(self, event: dict[str, Any]) -> None:
         kind, subtype = event["type"], event.get("subtype")
         if kind == "result":
-            self._take_result(event)
+            self._add_result(event)
         elif kind == "assistant":
             self.last_text = "\n".join(text_blocks(event)) or self.last_text
-            self._take_usage(event.get("message"), text_or_none(event.get("parent_tool_use_id")))
+            self._count_usage(event.get("message"), text_or_none(event.get("parent_tool_use_id")))
         elif kind == "system" and subtype == "api_retry":
             self.api_retries += 1
         elif kind == "system" and subtype == "init":
             self.model = text_or_none(event.get("model"))
             self.claude_version = text_or_none(event.get("claude_code_version"))
 
-    def _take_usage(self, message: object, agent: str | None) -> None:
-        """Counts a message's usage: all that is known of a run that never tells a result.
+    def _count_usage(self, message: object, agent: str | None) -> None:
+        """Counts a message's usage: the only figures of an attempt without a result.
 
-        It stands in each of the message's events, and counts once. The events of an agent's
-        messages follow each other; those of subagents come between them.
+        It is in each of the message's events, and counts once. The events of an agent's messages
+        follow each other; those of subagents come between them.
         """
         if not isinstance(message, dict) or message.get("model") == "<synthetic>":
             return
@@ -168,36 +168,45 @@ class RunFacts:
             for name, count in usage_tokens(message.get("usage")).items():
                 self.tokens[name] = self.tokens.get(name, 0) + count
 
-    def _take_result(self, result: dict[str, Any]) -> None:
+    def _add_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")
-        adds = isinstance(since_last, dict) and self.result is not None
-        if self.result is None:
-            self.tokens = {}  # it knows better than the messages before it
-        self.result = result
-        figures = since_last if isinstance(since_last, dict) else result.get("modelUsage")
-        models = list(figures.values()) if isinstance(figures, dict) else []
-        if isinstance(figures, dict) and len(figures) == 1:
-            self.model = next(iter(figures))
-        if isinstance(since_last, dict):
-            cost = _sum(models, "costUSD", number)
-        else:
-            cost = number(result.get("total_cost_usd"))
+        is_first, self.result = self.result is None, result
+        if is_first:
+            self.tokens = {}  # the result is more exact than the messages before it
+        is_partial = isinstance(since_last, dict)
+        figures = since_last if is_partial else result.get("modelUsage")
+        by_model = figures if isinstance(figures, dict) else {}
+        if len(by_model) == 1:
+            self.model = next(iter(by_model))
+        models, adds = list(by_model.values()), is_partial and not is_first
+        total = number(result.get("total_cost_usd"))
+        cost = _sum(models, "costUSD", number) if is_partial else total
         self.cost_usd = _added(self.cost_usd, cost) if adds else cost
-        for name, (model_key, usage_key) in TOKEN_FIELDS.items():
-            if models or since_last == {}:  # the fuller figures: usage lacks the last request
-                count = _sum(models, model_key, integer)
-            else:
-                usage = result.get("usage")
-                count = integer(usage.get(usage_key)) if isinstance(usage, dict) else None
-            self._take_tokens(name, count, adds=adds)
+        counts = _result_tokens(result, models, is_full=bool(models) or since_last == {})
+        for name, count in counts.items():
+            self._set_tokens(name, _added(self.tokens.get(name), count) if adds else count)
 
-    def _take_tokens(self, name: str, count: float | None, *, adds: bool) -> None:
-        if adds:
-            count = _added(self.tokens.get(name), count)
+    def _set_tokens(self, name: str, count: float | None) -> None:
         if count is not None:
             self.tokens[name] = int(count)
         else:
             self.tokens.pop(name, None)
+
+
+def _result_tokens(
+    result: dict[str, Any], models: list[Any], *, is_full: bool
+) -> dict[str, float | None]:
+    """The token counts of a result: by model where it has them, for usage lacks the last request.
+
+    Args:
+        result: The result line.
+        models: Its figures of each model.
+        is_full: Whether it has figures by model, even if there are none.
+    """
+    if is_full:
+        return {name: _sum(models, key, integer) for name, (key, _) in TOKEN_FIELDS.items()}
+    usage = usage_tokens(result.get("usage"))
+    return {name: usage.get(name) for name in TOKEN_FIELDS}
 
 
 def usage_tokens(usage: object) -> dict[str, int]:
@@ -228,8 +237,8 @@ def _sum(models: list[Any], key: str, read: Callable[[object], float | None]) ->
     """The sum of one figure over the models; None if one of them lacks it."""
     total = 0.0
     for figures in models:
-        known = read(figures.get(key)) if isinstance(figures, dict) else None
-        if known is None:
+        figure = read(figures.get(key)) if isinstance(figures, dict) else None
+        if figure is None:
             return None
-        total += known
+        total += figure
     return total

@@ -1,4 +1,4 @@
-"""Experiments: the same tasks for every combination of some factors, several times."""
+"""Experiments: the same tasks for every combination of factors, repeated."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from cpr_nb.model.options import OPTIONS
 
 #: The column that counts repeats, from 1.
 REPEAT = "repeat"
-#: What a task is besides its options: no factor may be called so.
+#: Fields of a task besides its options: no factor may have such a name.
 _RESERVED = ("id", "prompt", REPEAT)
 
 
 def combinations(
-    vary: Mapping[str, Sequence[Any]] | None, repeats: int = 1, given: Collection[str] = ()
+    vary: Mapping[str, Sequence[Any]] | None, repeats: int = 1, fixed: Collection[str] = ()
 ) -> list[dict[str, Any]]:
-    """Every combination of the factors' levels, each as often as it is repeated.
+    """Every combination of the factors' levels, each repeated as often as requested.
 
     Args:
-        vary: Factor → its levels. A factor is an option of tasks, or any other name: the
-            template's business then.
-        repeats: How often each combination is there.
-        given: The options that the launch was given: none of them can vary too.
+        vary: Factor → its levels. A factor is an option of tasks, or a place of the template.
+        repeats: The number of tasks for each combination.
+        fixed: The options that the launch sets: none of them can vary.
 
     Returns:
-        Factor → level, a dictionary a combination; the last factor changes fastest, and
-        ``repeat`` (from 1, if there are several) faster still.
+        One dictionary per combination, factor → level; the last factor changes fastest, and
+        ``repeat`` (from 1, if there are several) even faster.
 
     Raises:
         InputError: If a factor, a level or the number of repeats can't be right.
@@ -44,7 +43,7 @@ def combinations(
         raise InputError(f"must be a whole number from 1, not {repeats!r}", "repeats")
     if vary is not None and not isinstance(vary, Mapping):
         raise InputError("must be a mapping of factors to lists of levels", "vary")
-    factors = {name: _levels(name, levels, given) for name, levels in (vary or {}).items()}
+    factors = {name: _levels(name, levels, fixed) for name, levels in (vary or {}).items()}
     if repeats > 1:
         factors[REPEAT] = list(range(1, repeats + 1))
     return [
@@ -52,33 +51,38 @@ def combinations(
     ]
 
 
-def _levels(name: str, levels: Any, given: Collection[str]) -> list[Any]:
+def _levels(name: str, levels: Any, fixed: Collection[str]) -> list[Any]:
+    """The levels of a factor, checked."""
     where = f"vary[{name!r}]"
+    _check_factor(name, fixed, where)
+    if isinstance(levels, str | bytes | Mapping) or not isinstance(levels, Iterable):
+        raise InputError(f"must be a list of levels, not {levels!r}", where)
+    values = list(levels)
+    if not values:
+        raise InputError("has no levels", where)
+    as_text = [as_json(value) for value in values]
+    for number, value in enumerate(values):
+        if as_text[number] in as_text[:number]:
+            raise InputError(
+                f"{value!r} is in it twice; repeats= runs the same several times", where
+            )
+        if name in OPTIONS:
+            check_options({name: value}, f"vary[{number}]", per_task=True)
+    return values
+
+
+def _check_factor(name: str, fixed: Collection[str], where: str) -> None:
     if not isinstance(name, str) or not name.isidentifier() or name in _RESERVED:
         raise InputError(
             "can't be the name of a factor: an option, or a place of a template", where
         )
-    if name in given:
+    if name in fixed:
         raise InputError(f"{name} is given as an option too: it can't vary then", where)
     option = OPTIONS.get(name)
     if option is not None and not option.per_task:
         raise InputError(f"{name} is an option of the session, not of a task", where)
-    if isinstance(levels, str | bytes | Mapping) or not isinstance(levels, Iterable):
-        raise InputError(f"must be a list of levels, not {levels!r}", where)
     if name == "env":
         raise InputError("can't vary: levels are stored, and values of variables never are", where)
-    found = list(levels)
-    if not found:
-        raise InputError("has no levels", where)
-    shown = [as_json(level) for level in found]
-    for number, level in enumerate(found):
-        if shown[number] in shown[:number]:
-            raise InputError(
-                f"{level!r} is in it twice; repeats= runs the same several times", where
-            )
-        if option is not None:
-            check_options({name: level}, f"vary[{number}]", per_task=True)
-    return found
 
 
 def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -89,40 +93,40 @@ def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -
         combinations: Of factors, all of them options of tasks.
 
     Returns:
-        The elements, those of one prompt beside each other.
+        The elements; those of one prompt follow each other.
 
     Raises:
-        InputError: If an element has an option of its own that is to vary.
+        InputError: If an element itself sets an option that varies.
 
     Example:
         >>> expand(["fix it"], combinations({"model": ["sonnet", "opus"]}))
         [{'prompt': 'fix it', 'model': 'sonnet'}, {'prompt': 'fix it', 'model': 'opus'}]
     """
-    found: list[Any] = []
+    expanded: list[Any] = []
     for index, element in enumerate(elements):
-        given = dict(element) if isinstance(element, Mapping) else {"prompt": element}
+        fields = dict(element) if isinstance(element, Mapping) else {"prompt": element}
         for nth, factors in enumerate(combinations, 1):
-            twice = [name for name in factors if name in given]
+            twice = [name for name in factors if name in fields]
             if twice:
                 raise InputError(
                     f"has a {twice[0]} of its own, which is to vary", f"prompts[{index}]"
                 )
             more = options_of(factors)
-            if isinstance(given.get("id"), str):
-                more["id"] = nth_id(given["id"], nth, len(combinations))
-            found.append({**given, **more})
-    return found
+            if isinstance(fields.get("id"), str):
+                more["id"] = nth_id(fields["id"], nth, len(combinations))
+            expanded.append({**fields, **more})
+    return expanded
 
 
 def plain(value: Any) -> Any:
-    """A scalar of numpy as Python's own, also in tuples."""
+    """A scalar of numpy as one of Python, also inside tuples."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
     return tuple(map(plain, value)) if isinstance(value, tuple) else value
 
 
 def as_json(level: Any) -> Any:
-    """A level as session.json and the tables have it: as JSON, or as its text.
+    """A level as in session.json and in tables: as JSON, or as its text.
 
     Example:
         >>> as_json([1, None, {"n": int}])
@@ -138,18 +142,18 @@ def as_json(level: Any) -> Any:
     return level.__name__ if isinstance(level, type) else str(level)
 
 
-def nth_id(given: str, nth: int, n_all: int) -> str:
-    """The user's id of a task that is there several times.
+def nth_id(task_id: str, nth: int, n_all: int) -> str:
+    """The id of one of several tasks that the user gave one id.
 
     Example:
         >>> nth_id("docs", 2, 4), nth_id("docs", 1, 1)
         ('docs-2', 'docs')
     """
-    return given if n_all == 1 else f"{given}-{nth}"
+    return task_id if n_all == 1 else f"{task_id}-{nth}"
 
 
 def options_of(factors: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a combination's factors that are options.
+    """The factors of a combination that are options.
 
     Example:
         >>> options_of({"model": "opus", "tone": "dry", "repeat": 2})

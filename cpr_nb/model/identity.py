@@ -1,4 +1,4 @@
-"""What was asked, as a hash: whether two launches ask for the same."""
+"""The identity of a launch, as a hash: two launches with the same identity ask for the same."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cpr_nb.model.spec import TaskSpec
 
-#: What the same work may be called, and how much of it may be done at once.
-_NO_MATTER = ("name", "max_parallel")
+#: Options that do not change the work: its name, and how much of it runs at once.
+_IRRELEVANT = ("name", "max_parallel")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -20,7 +20,7 @@ def of_tasks(tasks: Iterable[TaskSpec], options: Mapping[str, Any]) -> str:
     """The identity of a launch or a map: its prompts and options.
 
     Args:
-        tasks: The tasks; ids that nobody gave them don't count.
+        tasks: The tasks; random ids don't count.
         options: The session's options, checked.
 
     Example:
@@ -29,19 +29,19 @@ def of_tasks(tasks: Iterable[TaskSpec], options: Mapping[str, Any]) -> str:
         >>> one == two
         True
     """
-    told = []
+    rows = []
     for task in tasks:
         own_id = None if _RANDOM_ID.fullmatch(task.task_id) else task.task_id
         origin = [task.origin.get(name) for name in ("row", "factors")]
-        told.append([own_id, task.prompt, _public(task.options), origin])
-    return _hash("tasks", _public(options), told)
+        rows.append([own_id, task.prompt, _public(task.options), origin])
+    return _hash("tasks", _public(options), rows)
 
 
 def of_request(options: Mapping[str, Any]) -> str:
-    """The identity of a retry or a follow-up, but for its tasks.
+    """The identity of a retry or a follow-up, without its tasks.
 
     Args:
-        options: The options that go before the old ones, checked.
+        options: The options that override the old ones, checked.
 
     Example:
         >>> of_request({"model": "opus", "name": "a"}) == of_request({"model": "opus"})
@@ -51,7 +51,7 @@ def of_request(options: Mapping[str, Any]) -> str:
 
 
 def of_words(words: str) -> str:
-    """The identity of what is said in a follow-up.
+    """The identity of a follow-up's prompt.
 
     Example:
         >>> of_words("go on") == of_words("Go on")
@@ -61,8 +61,8 @@ def of_words(words: str) -> str:
 
 
 def _public(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options without what does not matter, and without values that are never stored."""
-    shown = {name: value for name, value in options.items() if name not in _NO_MATTER}
+    """Options without irrelevant ones, and without values that are never stored."""
+    shown = {name: value for name, value in options.items() if name not in _IRRELEVANT}
     return {**shown, "env": sorted(options.get("env", {}))}
 
 

@@ -25,7 +25,7 @@ def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], l
         The tasks, and warnings for a person.
 
     Raises:
-        InputError: Naming the element and the line.
+        InputError: It names the element and the line.
 
     Example:
         >>> tasks, warnings = parse('{"prompts": ["fix it"]}', "prompts.json")
@@ -41,7 +41,7 @@ def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], l
 
 
 def slash_warnings(tasks: list[TaskSpec]) -> list[str]:
-    """Warns of prompts that the CLI takes for one of its slash commands."""
+    """Warnings of prompts that the CLI would run as slash commands."""
     return [
         f"{task.where}: begins with '/', so the CLI runs it as a slash command "
         "(no turn of the agent, perhaps an empty answer)"
@@ -54,8 +54,8 @@ def _loads(text: str, source: str, line_offset: int = 0) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        at = f"line {error.lineno + line_offset}, column {error.colno}"
-        raise InputError(f"is not JSON: {error.msg} at {at}", source) from None
+        position = f"line {error.lineno + line_offset}, column {error.colno}"
+        raise InputError(f"is not JSON: {error.msg} at {position}", source) from None
     except (RecursionError, ValueError) as error:
         raise InputError(f"is not JSON that can be read: {error}", source) from None
 
@@ -84,7 +84,7 @@ def _csv(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     elements: list[dict[str, Any]] = []
     labels: list[str] = []
-    usual_limit = csv.field_size_limit(MAX_PROMPT_BYTES + 1)  # its own is 128 KiB a cell
+    usual_limit = csv.field_size_limit(MAX_PROMPT_BYTES + 1)  # the default is 128 KiB per cell
     try:
         columns = reader.fieldnames or []
         _check_columns(columns, source)

@@ -91,7 +91,7 @@ def unknown_option(name: str, where: str, *, per_task: bool) -> UnknownOption:
 
 
 def parse_text(option: Option, text: str, where: str) -> Any:
-    """Reads an option's value from text: a flag's value or the cell of a table.
+    """Parses an option's value from text: a flag's value or a table's cell.
 
     Example:
         >>> parse_text(OPTIONS["max_turns"], "3", "--max-turns")
@@ -100,17 +100,21 @@ def parse_text(option: Option, text: str, where: str) -> Any:
     if option.kind == "flag":
         return _flag(option, text, where)
     if option.kind in ("count", "seconds", "usd"):
-        try:
-            return int(text) if option.kind == "count" else float(text)
-        except ValueError:
-            kind = "a whole number" if option.kind == "count" else "a number"
-            raise InputError(f"must be {kind}, not {text!r}", where) from None
+        return _parse_number(option, text, where)
     if option.kind == "schema" or (option.is_list and text.lstrip()[:1] in ("[", "{")):
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
             raise InputError(f"is not JSON: {error}", where) from None
     return [text] if option.is_list else text
+
+
+def _parse_number(option: Option, text: str, where: str) -> float:
+    try:
+        return int(text) if option.kind == "count" else float(text)
+    except ValueError:
+        kind = "a whole number" if option.kind == "count" else "a number"
+        raise InputError(f"must be {kind}, not {text!r}", where) from None
 
 
 # -- one check per kind -----------------------------------------------------------------------
@@ -165,14 +169,17 @@ def _texts(option: Option, value: Any, where: str) -> list[str]:
     if not isinstance(values, Sequence) or not all(isinstance(v, str) for v in values):
         raise InputError(f"must be a list of texts, not {value!r}", where)
     for text in values:
-        if not _can_be_passed(text) or (option.kind == "rules" and not text.strip()):
-            raise InputError(
-                f"has an element that is empty or can't be an argument: {text!r}", where
-            )
-        flag = text.split("=", 1)[0]
-        if option.kind == "arguments" and flag in _OWN_FLAGS:
-            raise InputError(f"{flag} is set by cpr itself and can't be passed", where)
+        _check_word(option, text, where)
     return list(values)
+
+
+def _check_word(option: Option, text: str, where: str) -> None:
+    """Refuses a text that can't be an argument of the CLI."""
+    if not _can_be_passed(text) or (option.kind == "rules" and not text.strip()):
+        raise InputError(f"has an element that is empty or can't be an argument: {text!r}", where)
+    flag = text.split("=", 1)[0]
+    if option.kind == "arguments" and flag in _OWN_FLAGS:
+        raise InputError(f"{flag} is set by cpr itself and can't be passed", where)
 
 
 def _env(option: Option, value: Any, where: str) -> dict[str, str]:

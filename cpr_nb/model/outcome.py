@@ -1,6 +1,6 @@
 """How a task ended: one pure function for the runner, for recovery and for recordings.
 
-The rule is measured on the real CLI 2.1.330 (``tests/model/recordings``): neither the exit
+The rule was measured on the real CLI 2.1.330 (``tests/model/recordings``): neither the exit
 code nor the ``subtype`` of the result line is enough. A request that failed for good ends
 with ``subtype: success`` and ``is_error: true``; a schema that was never obeyed ends with
 exit 0 and no ``structured_output``; SIGINT ends with exit 0 and ``is_error: true``.
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: What made us stop a task → the outcome and the reason that it gets.
+#: Why we stopped a task → its outcome and reason.
 STOP_CAUSES = {
     "cancelled": (states.CANCELLED, "cancelled"),
     "timeout": (states.TIMED_OUT, "timeout"),
@@ -24,8 +24,8 @@ STOP_CAUSES = {
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
 }
-# A task that was taken back may end so, if nothing starts any more.
-_STOP_WORDS = {"throttled": "taken back before its first answer: the API refused requests"}
+# A task that was withdrawn ends like this if nothing starts any more.
+_STOP_MESSAGES = {"throttled": "taken back before its first answer: the API refused requests"}
 
 _SUBTYPE_REASONS = {
     "error_max_turns": "max_turns",
@@ -37,14 +37,14 @@ _API_ERROR_REASONS = {"connection_failed": "network", "max_output_tokens": "max_
 
 
 class Exit:
-    """What is known about the end of one attempt.
+    """The end of one attempt, as far as it is known.
 
     Args:
-        exit_code: 0 to 255, or None when unknown (an adopted process, or a signal).
+        exit_code: 0 to 255, or None if unknown (an adopted process, or a signal).
         signal: The signal's number if a signal ended it.
         result: The last ``result`` line of its stream, if there is one.
-        stderr: The end of what it wrote to stderr.
-        spawn_error: Why it could not be started, if so.
+        stderr: The end of its stderr.
+        spawn_error: Why it could not be started, or empty.
         cause: Why we stopped it (a key of `STOP_CAUSES`), or None.
     """
 
@@ -69,7 +69,7 @@ class Exit:
 
 
 class Outcome:
-    """An outcome, its reason, and one line for a person (empty on success).
+    """An outcome, its reason, and one line for a person, empty on success.
 
     Example:
         >>> derive(Exit(0, result={"is_error": False})).outcome
@@ -88,15 +88,15 @@ class Outcome:
 
 
 def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -> Outcome:
-    """Says how an attempt ended.
+    """Derives how an attempt ended.
 
-    It succeeded only if it exited with 0 (or nobody knows, or we stopped it after its
-    result was there), has a result line that is no error, and has the structure that was
-    asked for.
+    It succeeded only if it exited with 0 (or the exit code is unknown, or we stopped it after it
+    had a result), has a result line that is not an error, and has the structure that the schema
+    requires.
 
     Args:
-        exit_: What is known about the end.
-        schema: Whether a JSON schema was asked for.
+        exit_: The end of the attempt.
+        schema: Whether the answer must have a structure.
         fail_on_denied: Whether a tool call that the permissions refused makes it fail.
 
     Returns:
@@ -109,32 +109,36 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     if exit_.spawn_error:
         return Outcome(states.FAILED, "spawn", exit_.spawn_error)
     result = exit_.result
-    good_answer = result is not None and result.get("is_error") is False
-    exit_is_ours = exit_.cause is not None
-    if good_answer and (exit_.exit_code == 0 or exit_is_ours or _exit_unknown(exit_)):
-        assert result is not None  # noqa: S101 - for the type checker; good_answer says so
-        rules = rules_of(denials_of(result)) if fail_on_denied else []
-        if rules:  # before what passes: another attempt would not tell of it any more
-            return Outcome(states.FAILED, "denied", one_line(f"denied: {', '.join(rules)}"))
-        if schema and result.get("structured_output") is None:
-            return Outcome(states.FAILED, "no_structure", "the answer lacks the structure")
-        return Outcome(states.SUCCEEDED, "completed")
+    is_good = result is not None and result.get("is_error") is False
+    if result is not None and is_good and _exit_allows_success(exit_):
+        return _with_answer(result, schema=schema, fail_on_denied=fail_on_denied)
     if exit_.cause is not None:
         outcome, reason = STOP_CAUSES[exit_.cause]
-        return Outcome(outcome, reason, _STOP_WORDS.get(exit_.cause, ""))
-    if result is not None and not good_answer:
+        return Outcome(outcome, reason, _STOP_MESSAGES.get(exit_.cause, ""))
+    if result is not None and not is_good:
         return Outcome(states.FAILED, _result_reason(result), _result_error(result))
-    return _without_result(exit_)
+    return _without_answer(exit_)
 
 
-def _exit_unknown(exit_: Exit) -> bool:
-    return exit_.exit_code is None and exit_.signal is None
+def _with_answer(result: dict[str, Any], *, schema: bool, fail_on_denied: bool) -> Outcome:
+    """The outcome of an attempt whose result is not an error."""
+    rules = rules_of(denials_of(result)) if fail_on_denied else []
+    if rules:  # before a missing structure: another attempt would no longer show the denials
+        return Outcome(states.FAILED, "denied", one_line(f"denied: {', '.join(rules)}"))
+    if schema and result.get("structured_output") is None:
+        return Outcome(states.FAILED, "no_structure", "the answer lacks the structure")
+    return Outcome(states.SUCCEEDED, "completed")
+
+
+def _exit_allows_success(exit_: Exit) -> bool:
+    """Whether it exited with 0, or in a way that says nothing: unknown, or stopped by us."""
+    is_unknown = exit_.exit_code is None and exit_.signal is None
+    return exit_.exit_code == 0 or exit_.cause is not None or is_unknown
 
 
 def _result_reason(result: dict[str, Any]) -> str:
-    """The reason that an error result carries; the most telling field first."""
-    subtype = result.get("subtype")
-    terminal = result.get("terminal_reason")
+    """The reason that an error result carries; the most specific field first."""
+    subtype, terminal = result.get("subtype"), result.get("terminal_reason")
     if isinstance(subtype, str) and subtype in _SUBTYPE_REASONS:
         return _SUBTYPE_REASONS[subtype]
     if terminal == "prompt_too_long":
@@ -143,17 +147,23 @@ def _result_reason(result: dict[str, Any]) -> str:
         return "signal"
     if result.get("stop_reason") == "refusal":
         return "refusal"
+    api_reason = _api_reason(result)
+    if api_reason:
+        return api_reason
+    if subtype == "error_during_execution" and not result.get("num_turns"):
+        return "usage_error"  # such as --resume of an unknown conversation
+    return "unknown"
+
+
+def _api_reason(result: dict[str, Any]) -> str:
+    """The reason if the API refused or failed; else empty."""
     api_error = result.get("api_error")
     if isinstance(api_error, str) and api_error in _API_ERROR_REASONS:
         return _API_ERROR_REASONS[api_error]
     status = result.get("api_error_status")
     if isinstance(status, int):
         return _STATUS_REASONS.get(status, "api_error")
-    if terminal == "api_error":
-        return "api_error"
-    if subtype == "error_during_execution" and not result.get("num_turns"):
-        return "usage_error"  # such as --resume of an unknown conversation
-    return "unknown"
+    return "api_error" if result.get("terminal_reason") == "api_error" else ""
 
 
 def _result_error(result: dict[str, Any]) -> str:
@@ -164,17 +174,21 @@ def _result_error(result: dict[str, Any]) -> str:
     return one_line(text) if isinstance(text, str) else ""
 
 
-def _without_result(exit_: Exit) -> Outcome:
-    """No result line, or a good one behind a bad exit code."""
-    stderr = one_line(exit_.stderr)
-    signal = exit_.signal
-    if signal is None and exit_.exit_code is not None and 128 < exit_.exit_code < 160:
-        signal = exit_.exit_code - 128  # the CLI's own way to say so: 143 is SIGTERM
+def _without_answer(exit_: Exit) -> Outcome:
+    """The outcome without a result line, or with a good one and a bad exit code."""
+    stderr, signal = one_line(exit_.stderr), _signal_of(exit_)
     if signal is not None:
         return Outcome(states.FAILED, "signal", stderr or f"ended by signal {signal}")
     if exit_.exit_code is None:
         return Outcome(states.LOST, "vanished", "its process is gone, nothing tells how it ended")
     if exit_.exit_code and exit_.result is None and stderr:
         return Outcome(states.FAILED, "usage_error", stderr)
-    what = "without a result line" if exit_.result is None else "after its result line"
-    return Outcome(states.FAILED, "unknown", stderr or f"exited with code {exit_.exit_code} {what}")
+    when = "without a result line" if exit_.result is None else "after its result line"
+    return Outcome(states.FAILED, "unknown", stderr or f"exited with code {exit_.exit_code} {when}")
+
+
+def _signal_of(exit_: Exit) -> int | None:
+    """The signal that ended it; the CLI itself reports it as an exit code: 143 is SIGTERM."""
+    if exit_.signal is None and exit_.exit_code is not None and 128 < exit_.exit_code < 160:
+        return exit_.exit_code - 128
+    return exit_.signal

@@ -1,4 +1,4 @@
-"""What status.json says of a task: the fields of claude-parallel-runner.pl first, then ours."""
+"""A task in status.json: the fields of claude-parallel-runner.pl first, then ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.events import RunFacts
     from cpr_nb.model.outcome import Exit, Outcome
 
-#: How many characters of a prompt claude-parallel-runner.pl keeps in status.json.
+#: The number of characters of a prompt that claude-parallel-runner.pl keeps in status.json.
 PROMPT_HEAD = 50
 SCHEMA_VERSION = 1
 
@@ -27,27 +27,27 @@ COUNTERS = {
 }
 
 
-def first_head(asked: dict[str, Any], n_tasks: int) -> dict[str, Any]:
+def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
     """The head of status.json before anything ran: claude-parallel-runner.pl's fields first."""
-    options = asked.get("options", {})
+    options = spec.get("options", {})
     head = {
-        "session_id": asked["session_id"],
+        "session_id": spec["session_id"],
         "overall_status": "running",
-        "start_time": int(asked["start_time"]),
+        "start_time": int(spec["start_time"]),
         "total": n_tasks,
         "completed": 0,
         "successful": 0,
         "schema_version": SCHEMA_VERSION,
         "state": states.STARTING,
-        "name": asked.get("name"),
-        "created_at": asked["created_at"],
-        "cwd": asked["cwd"],
-        "max_parallel": asked["max_parallel"],
+        "name": spec.get("name"),
+        "created_at": spec["created_at"],
+        "cwd": spec["cwd"],
+        "max_parallel": spec["max_parallel"],
         "permissions": options.get("permissions", "edits"),
         "model": options.get("model"),
-        "executor": asked.get("executor"),
-        "parent_session_id": asked.get("parent_session_id"),
-        "identity": asked.get("identity"),
+        "executor": spec.get("executor"),
+        "parent_session_id": spec.get("parent_session_id"),
+        "identity": spec.get("identity"),
         "n_pending": n_tasks,
         "n_running": 0,
     }
@@ -96,13 +96,13 @@ def ended_fields(
     duration_s: float,
     extra: dict[str, Any],
 ) -> dict[str, Any]:
-    """The further fields of an ended task; what is not known is left out.
+    """The further fields of an ended task; unknown ones are left out.
 
     Args:
         running: Its fields while it ran (empty if it never started).
         outcome: How it ended.
-        exit_: What is known about the end of its process.
-        facts: What its stream says.
+        exit_: The end of its process, if it had one.
+        facts: The facts of its stream.
         ended_at: ISO 8601, UTC.
         duration_s: From its start to its end.
         extra: Further figures, such as the peak memory.
@@ -120,19 +120,19 @@ def ended_fields(
         "duration_s": round(duration_s, 3),
     }
     fields.setdefault("attempts", 0)
-    known = {
+    optional = {
         "error": outcome.error or None,
         "exit_code": exit_.exit_code if exit_ else None,
         "signal": exit_.signal if exit_ else None,
         **(facts_fields(facts) if facts else {}),
         **extra,
     }
-    fields.update({name: value for name, value in known.items() if value is not None})
+    fields.update({name: value for name, value in optional.items() if value is not None})
     return fields
 
 
 def facts_fields(facts: RunFacts) -> dict[str, Any]:
-    """What a stream says, as fields."""
+    """The facts of a stream, as fields."""
     result = facts.result or {}
     api_ms = number(result.get("duration_api_ms"))
     is_error = result.get("is_error")
@@ -178,7 +178,7 @@ def task_state(task: dict[str, Any]) -> tuple[str, str | None]:
     return str(state), states.SUCCEEDED if task.get("success") == 1 else states.FAILED
 
 
-#: Figures that add up: over the attempts of a task, and over the tasks of a session.
+#: Figures that are summed over the attempts of a task, and over the tasks of a session.
 SUMMED = (
     "cost_usd",
     "input_tokens",
@@ -201,7 +201,7 @@ def add_figures(fields: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return {**fields, **sums}
 
 
-#: What the harvest of a task's own checkout tells.
+#: Fields of the harvest of a task's worktree that are kept.
 HARVEST_FIELDS = (
     "branch",
     "worktree",
@@ -215,7 +215,7 @@ HARVEST_FIELDS = (
 
 
 def harvest_fields(answer: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of the answer of a harvest.
+    """The fields that are kept of a harvest's answer.
 
     Example:
         >>> harvest_fields({"ok": True, "branch": "b", "n_commits": 1, "more": 2})
@@ -228,7 +228,7 @@ def harvest_fields(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def safe_figures(fields: dict[str, Any]) -> dict[str, Any]:
-    """The figures among these fields, those that are none replaced by None.
+    """The figures among these fields; a value that is not a number becomes None.
 
     Example:
         >>> safe_figures({"cost_usd": "much", "n_denials": 2, "state": "ended"})
@@ -238,25 +238,26 @@ def safe_figures(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer_text(outcome: Outcome, facts: RunFacts | None) -> str:
-    """The text of ``task-<id>.txt``: the answer, or what is known of the failure.
+    """The text of ``task-<id>.txt``: the answer, or the reason of a failure.
 
-    A good answer of a task that counts as failed is kept too.
+    A good answer of a task that counts as failed is kept, too.
     """
-    text = ""
-    if facts is not None:
-        said = facts.result.get("result") if facts.result else None
-        text = said if isinstance(said, str) else facts.last_text
+    text = _final_text(facts)
     if outcome.outcome == states.SUCCEEDED:
         return text if text.endswith("\n") else text + "\n"
-    label = (
-        outcome.outcome
-        if outcome.outcome == outcome.reason
-        else (f"{outcome.outcome}: {outcome.reason}")
-    )
-    why = f"[{label}] {outcome.error}".rstrip()
-    same = " ".join(text.split()).startswith(outcome.error.rstrip("…")) if outcome.error else False
-    return (
-        f"{text.rstrip()}\n\n{why}\n"
-        if text.strip() and not same
-        else (f"[{label}] {text.strip()}\n" if same else f"{why}\n")
-    )
+    label = f"{outcome.outcome}: {outcome.reason}"
+    if outcome.outcome == outcome.reason:
+        label = outcome.outcome
+    error_line = f"[{label}] {outcome.error}".rstrip()
+    error = outcome.error.rstrip("…")
+    if outcome.error and " ".join(text.split()).startswith(error):
+        return f"[{label}] {text.strip()}\n"  # the answer is the error message
+    return f"{text.rstrip()}\n\n{error_line}\n" if text.strip() else f"{error_line}\n"
+
+
+def _final_text(facts: RunFacts | None) -> str:
+    """The text of the result, or the agent's last text."""
+    if facts is None:
+        return ""
+    text = facts.result.get("result") if facts.result else None
+    return text if isinstance(text, str) else facts.last_text

@@ -1,4 +1,4 @@
-"""Which failures pass by themselves, and how long to wait for that."""
+"""Which failures pass by themselves, and how long to wait before another attempt."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.model.outcome import Outcome
 
-#: Reason → how many seconds to wait before the second attempt; each further one waits twice
-#: as long. The CLI has retried on its own for about three minutes before most of these reach
-#: us. What is not here (a refusal, a bad request, a budget, no login, …) would only fail again.
+#: Reason → seconds to wait before the second attempt; the wait doubles with each further attempt.
+#: The CLI itself has retried for about three minutes before most of these reach us. Any other
+#: reason (a refusal, a bad request, a budget, no login, …) would only fail again.
 PASSING = {
     "rate_limit": 15.0,
     "overloaded": 15.0,
@@ -24,7 +24,7 @@ LONGEST_S = 300.0
 
 
 def may_pass(outcome: Outcome) -> bool:
-    """Whether another attempt may end better.
+    """Whether another attempt may succeed.
 
     Example:
         >>> from cpr_nb.model.outcome import Outcome
@@ -39,8 +39,8 @@ def backoff_s(reason: str, attempt: int, chance: float) -> float:
 
     Args:
         reason: Why it failed.
-        attempt: Which one it was, from 1.
-        chance: A number from 0 to 1: tasks that failed together must not come back together.
+        attempt: The number of the attempt that failed, from 1.
+        chance: A random number from 0 to 1: tasks that failed together must not restart together.
 
     Example:
         >>> backoff_s("network", 1, 0.5), backoff_s("network", 2, 0.5)

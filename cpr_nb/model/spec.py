@@ -1,4 +1,4 @@
-"""What was asked: the tasks of a session, checked before anything is spent."""
+"""The tasks of a session, checked before anything is spent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import check_options, unknown_option
 
-#: What the CLI takes on its stdin; beyond it, it exits with 1 (measured on 2.1.330).
+#: The most that the CLI reads from stdin; with more it exits with 1 (measured on 2.1.330).
 MAX_PROMPT_BYTES = 10 * 1024 * 1024
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class TaskSpec:
-    """One task as it was asked for.
+    """One task of a session's spec.
 
     Args:
         task_id: The user's id, or a new UUID.
@@ -25,9 +25,9 @@ class TaskSpec:
         where: What to call it in an error, such as ``prompts[2]``.
 
     Attributes:
-        origin: What else session.json says of it: ``row`` (of the frame, from 0), ``factors``,
-            ``parent`` (the task that it goes on from) and ``follows`` (whose conversation it
-            goes on with).
+        origin: Its further fields in session.json: ``row`` (of the frame, from 0), ``factors``,
+            ``parent`` (the task that it reruns) and ``follows`` (the task whose conversation it
+            continues).
     """
 
     __slots__ = ("options", "origin", "prompt", "task_id", "where")
@@ -43,18 +43,18 @@ class TaskSpec:
 def check_tasks(
     prompts: Iterable[Any], source: str = "", label: Sequence[str] | None = None
 ) -> list[TaskSpec]:
-    """Checks prompts and makes tasks of them.
+    """Checks prompts and makes tasks from them.
 
     Args:
-        prompts: Texts, or mappings with ``prompt`` and perhaps ``id`` and a task's options.
-        source: Where they come from, for errors (a file's name).
-        label: What to call each of them; default ``prompts[0]``, ``prompts[1]``, …
+        prompts: Texts, or mappings with ``prompt`` and optionally ``id`` and a task's options.
+        source: Where they come from, for errors, such as a file's name.
+        label: The name of each in errors; default ``prompts[0]``, ``prompts[1]``, …
 
     Returns:
         The tasks, in order.
 
     Raises:
-        InputError: Naming the first element that can't be run, and why.
+        InputError: It names the first element that can't be run, and why.
 
     Example:
         >>> [task.prompt for task in check_tasks(["fix it", {"prompt": "test it"}])]
@@ -65,7 +65,7 @@ def check_tasks(
     for index, element in enumerate(prompts):
         where = label[index] if label else f"prompts[{index}]"
         task = _task(element, f"{source}: {where}" if source else where)
-        # Names of files: on some file systems 'A' and 'a' are one.
+        # Ids become file names, and on some file systems 'A' and 'a' are the same.
         other = seen.setdefault(task.task_id.casefold(), where)
         if other != where:
             raise InputError(f"the id {task.task_id!r} is already that of {other}", task.where)
@@ -81,16 +81,16 @@ def _task(element: Any, where: str) -> TaskSpec:
     if not isinstance(element, Mapping):
         kind = type(element).__name__
         raise InputError(f"must be a text or an object with 'prompt', not {kind}", where)
-    given = dict(element)
-    if "prompt" not in given:
+    fields = dict(element)
+    if "prompt" not in fields:
         raise InputError("has no 'prompt'", where)
-    prompt = check_prompt(given.pop("prompt"), f"{where}.prompt")
-    task_id = given.pop("id", None)
+    prompt = check_prompt(fields.pop("prompt"), f"{where}.prompt")
+    task_id = fields.pop("id", None)
     task_id = str(uuid.uuid4()) if task_id is None else check_task_id(task_id, f"{where}.id")
-    for name in given:
+    for name in fields:
         if not isinstance(name, str):
             raise unknown_option(str(name), where, per_task=True)
-    return TaskSpec(task_id, prompt, check_options(given, where, per_task=True), where)
+    return TaskSpec(task_id, prompt, check_options(fields, where, per_task=True), where)
 
 
 def check_task_id(task_id: Any, where: str) -> str:
@@ -117,10 +117,10 @@ def check_task_id(task_id: Any, where: str) -> str:
 
 
 def check_prompt(prompt: Any, where: str) -> str:
-    """Checks a prompt: a text that the CLI takes.
+    """Checks a prompt: a text that the CLI accepts.
 
     Raises:
-        InputError: Saying what is wrong with it.
+        InputError: It says what is wrong.
 
     Example:
         >>> check_prompt("fix it", "prompts[0]")

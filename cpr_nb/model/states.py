@@ -1,4 +1,4 @@
-"""The only words for states, outcomes and reasons, for every face.
+"""The words for states, outcomes and reasons, the same in every interface.
 
 A *session* state is derived by a reader (see ``cpr_nb.store.read``), a *task* state is
 written by the runner. An ended task has an *outcome*, and every outcome has a *reason*.
@@ -30,9 +30,10 @@ SESSION_STATES = (
     STALE,
     UNREADABLE,
 )
-#: A session in one of these has a runner behind it.
+#: A session in one of these states has a runner.
 LIVE_STATES = (STARTING, RUNNING, WAITING, PAUSED)
-#: A session in one of these will not change any more, unless somebody retries or resumes it.
+#: A session in one of these states will not change any more unless somebody retries or resumes
+#: it.
 ENDED_STATES = (COMPLETED, CANCELLED, ERROR)
 
 # -- tasks ----------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ SKIPPED = "skipped"
 LOST = "lost"
 
 OUTCOMES = (SUCCEEDED, FAILED, TIMED_OUT, CANCELLED, SKIPPED, LOST)
-#: These three count as ``n_failed``.
+#: These outcomes count as ``n_failed``.
 FAILURES = (FAILED, TIMED_OUT, LOST)
 
 REASONS = (

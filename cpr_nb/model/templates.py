@@ -1,8 +1,8 @@
-"""Prompts with places to fill: `{name}`, and no other syntax.
+"""Prompts with places to fill in: `{name}`, and no other syntax.
 
-A place is an identifier between braces, and nothing else between them. Prompts carry JSON and
+A place is an identifier between braces, with nothing else between them. Prompts contain JSON and
 code, so every other brace stays as it is: ``{}``, ``{0}``, ``{a.b}``, ``{x:>3}``, ``{"a": 1}``. For
-braces around a word that is no place, write them twice: ``{{name}}`` becomes ``{name}``.
+braces around a word that is not a place, double them: ``{{name}}`` becomes ``{name}``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ def names(template: str) -> tuple[str, ...]:
         >>> names('Review {path} for {who}: {"as": "JSON"}, {path}, {{not this}}, {{nor_this}}')
         ('path', 'who')
     """
-    found = (match[2] for match in _WORD.finditer(template) if _is_place(match))
-    return tuple(dict.fromkeys(found))
+    places = (match[2] for match in _WORD.finditer(template) if _is_place(match))
+    return tuple(dict.fromkeys(places))
 
 
 def fill(template: str, values: Mapping[str, object], where: str = "") -> str:
     """Puts values into the places of a template.
 
-    What is put in is never looked at again: a value may contain braces.
+    A value is never filled in again, so it may contain braces.
 
     Args:
         template: The text.
-        values: Name → value; ``str`` of it goes in. More of them than places is fine.
-        where: The element that carries the template, for the error.
+        values: Name → value; ``str`` of it is inserted. Values without a place are ignored.
+        where: The element with the template, for the error.
 
     Returns:
         The text.
@@ -64,14 +64,14 @@ def fill(template: str, values: Mapping[str, object], where: str = "") -> str:
 
 
 def _is_place(match: re.Match[str]) -> bool:
-    """Whether it is no word between braces that are written twice."""
+    """Whether it is an identifier between single braces."""
     return match[2].isidentifier() and min(len(match[1]), len(match[3])) == 1
 
 
 def _unknown(name: str, values: Mapping[str, object], where: str) -> InputError:
     import difflib
 
-    near = difflib.get_close_matches(name, [str(known) for known in values], n=1)
+    near = difflib.get_close_matches(name, [str(key) for key in values], n=1)
     hint = f"did you mean {{{near[0]}}}? " if near else ""
     return InputError(
         f"nothing is called {{{name}}}: {hint}For the braces themselves write {{{{{name}}}}}", where

@@ -1,4 +1,4 @@
-"""A simulation of prompt caching: which part of a request the API has seen already."""
+"""A simulation of prompt caching: which part of a request the API has already seen."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 
 from cpr_nb.offline._script import Json
 
-#: How many blocks up to a breakpoint the API compares with what it has, that one included.
+#: The number of blocks up to a breakpoint, inclusive, that the API compares with its cache.
 LOOKBACK_BLOCKS = 20
 _LIVES_S = {"5m": 300.0, "1h": 3600.0}
-# How the CLI's first system block begins: its version with a fingerprint of the prompt. It is said
-# that Anthropic's own API leaves it out of the prefix; that could not be checked here.
+# The start of the CLI's first system block: its version with a fingerprint of the prompt. The real
+# API is said to leave it out of the prefix; that could not be checked here.
 _BILLING = "x-anthropic-billing-header:"
 
 
 class CacheUse(NamedTuple):
-    """What the requests that were answered made of the prefix cache.
+    """How the answered requests used the prefix cache.
 
     Attributes:
         n_anew: Requests that found nothing and wrote their whole prefix.
-        n_reads: Requests that found at least a part of theirs.
-        read_tokens: What all requests read, in tokens.
-        write_tokens: What all requests wrote, in tokens.
+        n_reads: Requests that found at least part of their prefix.
+        read_tokens: The tokens that all requests read.
+        write_tokens: The tokens that all requests wrote.
 
     Example:
         >>> CacheUse(n_anew=1, n_reads=39, read_tokens=390_000, write_tokens=10_000).n_reads
@@ -39,7 +39,7 @@ class CacheUse(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """A request up to the end of one of its blocks; it lives 0 s if that is no breakpoint."""
+    """A request up to the end of one of its blocks; it lives 0 s without a breakpoint there."""
 
     key: bytes
     tokens: int
@@ -47,8 +47,8 @@ class Prefix(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What one request finds in the cache, and what it adds once its answer begins."""
+class CacheMatch:
+    """What one request reads from the cache, and what it adds once its answer begins."""
 
     read_tokens: int = 0
     write_tokens: int = 0
@@ -56,7 +56,7 @@ class Found:
 
     @property
     def usage(self) -> Json:
-        """How an answer tells it."""
+        """The figures as in an answer."""
         return {
             "cache_creation_input_tokens": self.write_tokens,
             "cache_read_input_tokens": self.read_tokens,
@@ -64,7 +64,7 @@ class Found:
 
 
 def _blocks(request: Mapping[str, Any], billing_line: bool) -> Iterator[tuple[str, Json]]:
-    """Yield every block with its place, in the order in which the API puts them together."""
+    """Yield every block with its place, in the order in which the API joins them."""
     for tool in request.get("tools", ()):
         yield "tool", tool
     for block in _content(request.get("system")):
@@ -84,8 +84,8 @@ def _content(content: Any) -> list[Json]:
 def prefixes_of(request: Mapping[str, Any], billing_line: bool = True) -> list[Prefix]:
     """Return all prefixes of a request, the shortest first.
 
-    The mark of a breakpoint is no part of a prefix: it moves on with every turn, and the turn
-    before must still be found. How to think and which tool to choose is a part of the messages.
+    The mark of a breakpoint is not part of a prefix: it moves with every turn, and the previous
+    turn must still be found. How to think and which tool to choose are part of the messages.
 
     Example:
         >>> request = {"system": [{"type": "text", "text": "x", "cache_control": {}}]}
@@ -118,7 +118,7 @@ def _lives_s(mark: Any) -> float:
 
 
 class PrefixCache:
-    """What the API has cached; its caller sees to it that only one thread is in here.
+    """What the API has cached; the caller makes sure that only one thread uses it.
 
     Args:
         clock: The time in seconds; it never goes back.
@@ -126,9 +126,9 @@ class PrefixCache:
     Example:
         >>> cache = PrefixCache(lambda: 0.0)
         >>> request = {"system": "x" * 400, "cache_control": {"type": "ephemeral"}}
-        >>> first = cache.look_up(prefixes_of(request))
+        >>> first = cache.find(prefixes_of(request))
         >>> cache.add(first)
-        >>> second = cache.look_up(prefixes_of(request))
+        >>> second = cache.find(prefixes_of(request))
         >>> (first.write_tokens, second.write_tokens, second.read_tokens)
         (107, 0, 107)
     """
@@ -137,25 +137,32 @@ class PrefixCache:
         self._clock = clock
         self._entries: dict[bytes, tuple[float, float]] = {}  # → (how long it lives, until when)
 
-    def look_up(self, prefixes: list[Prefix]) -> Found:
-        """Return the longest prefix that is there, and let it live on."""
+    def find(self, prefixes: list[Prefix]) -> CacheMatch:
+        """Return the longest prefix that is cached, and extend its life."""
         now = self._clock()
         self._entries = {key: entry for key, entry in self._entries.items() if entry[1] > now}
-        marked = [at for at, prefix in enumerate(prefixes) if prefix.lives_s]
+        marked = [index for index, prefix in enumerate(prefixes) if prefix.lives_s]
         if not marked:
-            return Found()
-        looked = {back for at in marked for back in range(max(0, at - LOOKBACK_BLOCKS + 1), at + 1)}
-        hits = [at for at in looked if prefixes[at].key in self._entries]
-        longest = max(hits, default=-1)
-        for at in hits:  # Who reads the longest reads what it begins with, too.
-            lives_s, _ = self._entries[prefixes[at].key]
-            self._entries[prefixes[at].key] = (lives_s, now + lives_s)
-        read = prefixes[longest].tokens if hits else 0
-        added = tuple(prefixes[at] for at in marked if prefixes[at].key not in self._entries)
-        return Found(read, max(0, prefixes[marked[-1]].tokens - read), added)
+            return CacheMatch()
+        hits = [i for i in _compared(marked) if prefixes[i].key in self._entries]
+        self._extend_lives([prefixes[i].key for i in hits], now)
+        read = prefixes[max(hits)].tokens if hits else 0
+        added = tuple(prefixes[i] for i in marked if prefixes[i].key not in self._entries)
+        return CacheMatch(read, max(0, prefixes[marked[-1]].tokens - read), added)
 
-    def add(self, found: Found) -> None:
-        """Keep what a request writes; call it when its answer begins, for no one reads earlier."""
+    def _extend_lives(self, keys: list[bytes], now: float) -> None:
+        """Reading the longest prefix also reads the shorter ones."""
+        for key in keys:
+            lives_s, _ = self._entries[key]
+            self._entries[key] = (lives_s, now + lives_s)
+
+    def add(self, match: CacheMatch) -> None:
+        """Keep what a request writes; call it when its answer begins: nobody can read earlier."""
         now = self._clock()
-        for prefix in found.added:
+        for prefix in match.added:
             self._entries[prefix.key] = (prefix.lives_s, now + prefix.lives_s)
+
+
+def _compared(marked: list[int]) -> set[int]:
+    """The blocks that the API compares, given those with a breakpoint."""
+    return {i for end in marked for i in range(max(0, end - LOOKBACK_BLOCKS + 1), end + 1)}

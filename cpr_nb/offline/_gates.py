@@ -1,4 +1,4 @@
-"""What may stand between a request and its script: a lost login, a usage limit, a quota."""
+"""Gates between a request and its script: a lost login, a usage limit, a quota."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LIMIT = "anthropic-ratelimit-unified-"
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """So many requests may come: a bucket of tokens that fills up steadily.
+    """A limit on requests: a bucket of tokens that fills up steadily.
 
     Args:
-        per_s: How many tokens come in a second; each request that is let through takes one.
-        burst: How many tokens the bucket holds; it is full at first.
-        retry_after_s: What a refusal says in its ``retry-after`` header; None: no such header.
+        per_s: The tokens added per second; each request that passes uses one.
+        burst: The tokens that the bucket can hold; it is full at first.
+        retry_after_s: The ``retry-after`` header of a refusal; None for no such header.
 
     Raises:
         ValueError: A number is out of range.
@@ -40,15 +40,15 @@ class Quota:
 
 
 class Gates:
-    """The three gates of a scripted API, to be opened and closed at any time, from any thread.
+    """The three gates of a scripted API; any thread may open or close them at any time.
 
-    A request has to pass the login, then the usage limit, then the quota; only one that has come
-    so far takes a token of the quota. A refused request plays no step of a script and is no
-    attempt at one.
+    A request has to pass the login, then the usage limit, then the quota; only a request that gets
+    so far uses a token of the quota. A refused request plays no step of a script and does not
+    count as an attempt.
 
     Args:
         clock: The time in seconds; it never goes back.
-        quota: How many requests may come; None: any number.
+        quota: The limit on requests; None for no limit.
 
     Example:
         >>> gates = Gates(time.monotonic)
@@ -59,11 +59,11 @@ class Gates:
     def __init__(self, clock: Callable[[], float], quota: Quota | None = None) -> None:
         self._clock, self._gates_lock = clock, threading.Lock()
         self._lost_login = ""
-        self._limit: tuple[float, int] | None = None  # (when it ends, what the header says)
+        self._limit: tuple[float, int] | None = None  # (when it ends, its header)
         self.set_quota(quota)
 
     def set_quota(self, quota: Quota | None) -> None:
-        """Let no more requests through than this from now on; None lets all through.
+        """Limit the requests from now on; None removes the limit.
 
         Example:
             ``api.set_quota(Quota(per_s=1))``
@@ -73,11 +73,11 @@ class Gates:
             self._tokens, self._filled_at = float(quota.burst if quota else 0), self._clock()
 
     def limit_usage(self, resets_in_s: float = 3600.0) -> None:
-        """Answer as to a subscription that is used up: 429 to everything, until it resets.
+        """Answer as if a subscription were used up: 429 to everything, until it resets.
 
         Args:
-            resets_in_s: When that will be, in seconds; the answers name the moment, as the API
-                does, in whole seconds since 1970, rounded up. `lift_limit` may come before it.
+            resets_in_s: The seconds until the reset; the answers name its time, as the API does,
+                in whole seconds since 1970, rounded up. `lift_limit` may end it earlier.
 
         Example:
             ``api.limit_usage(resets_in_s=5)``
@@ -100,7 +100,7 @@ class Gates:
         """Answer 401 to everything, until `restore_login`.
 
         Args:
-            message: What the API says of it; this depends on the kind of login.
+            message: The API's message, which depends on the kind of login.
 
         Example:
             ``api.lose_login("OAuth token has expired.")``
@@ -118,18 +118,18 @@ class Gates:
             self._lost_login = ""
 
     def _refusal(self) -> Json | None:
-        """Return how one request is refused, in the form of a step's ``fail``; None: it passes."""
+        """Return a refusal in the form of a step's ``fail``, or None if the request passes."""
         with self._gates_lock:
             if self._lost_login:
                 return {"gate": "login", "status": 401, "message": self._lost_login}
             if self._limit is not None and self._clock() < self._limit[0]:
                 return _used_up(*self._limit, self._clock())
             self._limit = None
-            if self._quota is None or self._take_token(self._quota):
+            if self._quota is None or self._use_token(self._quota):
                 return None
             return _too_many(self._quota)
 
-    def _take_token(self, quota: Quota) -> bool:
+    def _use_token(self, quota: Quota) -> bool:
         now = self._clock()
         self._tokens += (now - self._filled_at) * quota.per_s
         self._tokens, self._filled_at = min(self._tokens, float(quota.burst)), now

@@ -1,4 +1,4 @@
-"""How the scripted API speaks HTTP: requests in, answers and their streams out."""
+"""The HTTP side of the scripted API: requests in, answers and their streams out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Protocol
 
-from cpr_nb.offline._cache import Found
+from cpr_nb.offline._cache import CacheMatch
 from cpr_nb.offline._record import RequestRecord
 from cpr_nb.offline._script import Book, Json, ScriptError, choose, events_of, message_of, parsed
 
@@ -21,16 +21,16 @@ _ERROR_TYPES |= {404: "not_found_error", 429: "rate_limit_error", 529: "overload
 
 
 class Turn(NamedTuple):
-    """What is to be done with a request: its step and which of its failures strike this time."""
+    """How to answer a request: its step, and the failures that apply this time."""
 
     record: RequestRecord
     step: Json
     failing: Json
-    found: Found
+    cached: CacheMatch
 
 
 class Api(Protocol):
-    """What the HTTP side asks of the scripted API."""
+    """What the HTTP side needs of the scripted API."""
 
     _book: Book
     _closing: threading.Event
@@ -49,7 +49,7 @@ class Api(Protocol):
 
     def _hold(self, step: Json) -> bool: ...
 
-    def _begin(self, found: Found) -> None: ...
+    def _begin(self, cached: CacheMatch) -> None: ...
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -83,14 +83,14 @@ class _Handler(BaseHTTPRequestHandler):
         return self._play(request, api._note(self, request, len(body), chosen, wrong, gate))
 
     def _play(self, request: Json, turn: Turn) -> None:
-        record, step, failing, found = turn
+        record, step, failing, cached = turn
         if not self.server.api._hold(step):
             return self._drop()
         if fail := failing.get("fail"):
             return self._fail(fail, record) if fail["status"] else self._drop()
-        # Before the first byte: who has seen the answer begin finds the prefix in the cache.
-        self.server.api._begin(found)
-        message = message_of(step, request.get("model"), record.seq, found.usage)
+        # Before the first byte: a client that has seen the answer begin finds the prefix cached.
+        self.server.api._begin(cached)
+        message = message_of(step, request.get("model"), record.seq, cached.usage)
         headers = {"request-id": f"req_{record.seq}", **step.get("headers", {})}
         if not request.get("stream"):
             return self._reply(200, message, headers)
@@ -102,16 +102,20 @@ class _Handler(BaseHTTPRequestHandler):
         for event in events:
             is_text = event.get("delta", {}).get("type") == "text_delta"
             if (is_text and left < 1) or (event["type"] == "message_delta" and failing):
-                if "cut" in failing:
-                    return self._drop()
-                error = {"type": "overloaded_error", "message": "Overloaded"}
-                error |= {k: v for k, v in failing["error_event"].items() if k in error}
-                return self._send({"type": "error", "error": error})
+                return self._break_off(failing)
             self._send(event)
             left -= is_text
             if is_text and self.server.api._closing.wait(step.get("delay_s", 0)):
                 return self._drop()
         return None
+
+    def _break_off(self, failing: Json) -> None:
+        """End a stream as its script says: drop the connection, or send an error event."""
+        if "cut" in failing:
+            return self._drop()
+        error = {"type": "overloaded_error", "message": "Overloaded"}
+        error |= {k: v for k, v in failing["error_event"].items() if k in error}
+        return self._send({"type": "error", "error": error})
 
     def _send(self, event: Json) -> None:
         self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
@@ -144,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves every connection in a thread that it knows, so that closing can end them all."""
+    """Serves each connection in a thread of its own, so that closing can end them all."""
 
     request_queue_size = 256
     daemon_threads = True
@@ -154,7 +158,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # HTTPServer's own also looks up the host's name.
+        socketserver.TCPServer.server_bind(
+            self
+        )  # HTTPServer's version also resolves the host's name.
 
     def process_request(self, request: Any, client_address: Any) -> None:
         # The base class forgets its daemon threads, but closing has to end and join them.
@@ -166,5 +172,5 @@ class Server(ThreadingHTTPServer):
         thread.start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # A client that went away is no error.
+        if not isinstance(sys.exc_info()[1], OSError):  # A client that has gone is not an error.
             super().handle_error(request, client_address)

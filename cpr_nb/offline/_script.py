@@ -20,7 +20,7 @@ _STEP: Mapping[str, Any] = {
     "fail": {"status": int, "headers": dict, **_ERROR},
 }
 _CWD = re.compile(r"^(?: - Primary working directory|CWD): (.+?)(?: \(was /.*\))?$", re.MULTILINE)
-# What the CLI itself adds as text of the user must neither start a script nor end one.
+# Texts that the CLI itself adds to the user's must neither start a script nor end one.
 _NOT_A_PROMPT = ("<system-reminder>", "[structured-output-enforce]", "Output token limit hit.")
 
 
@@ -33,8 +33,8 @@ def _check(value: Any, spec: Any, where: str) -> None:
     kind = dict if isinstance(spec, Mapping) else spec
     if not isinstance(value, kind) or isinstance(value, bool):
         names = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
-        found = json.dumps(value, default=repr)[:40]
-        raise ScriptError(f"{where}: expected {names.get(kind, 'a number')}, found {found}")
+        shown = json.dumps(value, default=repr)[:40]
+        raise ScriptError(f"{where}: expected {names.get(kind, 'a number')}, found {shown}")
     if isinstance(value, _NUMBER) and not 0 <= value <= threading.TIMEOUT_MAX:
         raise ScriptError(f"{where}: out of range: {value}")
     for key, item in value.items() if isinstance(spec, Mapping) else ():
@@ -48,17 +48,22 @@ def _checked(steps: Any, where: str) -> list[Json]:
     if not isinstance(steps, list) or not steps:
         raise ScriptError(f"{where}: expected a list of steps")
     for number, step in enumerate(steps):
-        here = f"{where}[{number}]"
-        _check(step, _STEP, here)
-        for call in step.get("tools", ()):
-            if not isinstance(call, list) or [type(part) for part in call] != [str, dict]:
-                raise ScriptError(f"{here}.tools: expected [name, input], found {call}")
-        if "fail" in step and step["fail"].get("status") not in {0, *range(400, 600)}:
-            raise ScriptError(f"{here}.fail.status: expected 0 or 400 to 599")
-        for headers in (step.get("headers", {}), step.get("fail", {}).get("headers", {})):
-            if not all(re.fullmatch("[!-~]+:[ -~]*", f"{k}:{v}") for k, v in headers.items()):
-                raise ScriptError(f"{here}: not a header in {headers}")
+        _check(step, _STEP, f"{where}[{number}]")
+        _check_step(step, f"{where}[{number}]")
     return steps
+
+
+def _check_step(step: Json, where: str) -> None:
+    """Check what the types of a step's keys do not say."""
+    for call in step.get("tools", ()):
+        if not isinstance(call, list) or [type(part) for part in call] != [str, dict]:
+            raise ScriptError(f"{where}.tools: expected [name, input], found {call}")
+    fail = step.get("fail", {})
+    if "fail" in step and fail.get("status") not in {0, *range(400, 600)}:
+        raise ScriptError(f"{where}.fail.status: expected 0 or 400 to 599")
+    for headers in (step.get("headers", {}), fail.get("headers", {})):
+        if not all(re.fullmatch("[!-~]+:[ -~]*", f"{k}:{v}") for k, v in headers.items()):
+            raise ScriptError(f"{where}: not a header in {headers}")
 
 
 class Book:
@@ -84,11 +89,11 @@ class Book:
 
 def _carried(prompt: str) -> list[Json] | None:
     """Return the last script in a prompt; one inside the strings of another doesn't count."""
-    steps, at = None, 0
-    while mark := re.compile(r"\bSCRIPT=").search(prompt, at):
+    steps, position = None, 0
+    while mark := re.compile(r"\bSCRIPT=").search(prompt, position):
         where = f"SCRIPT= at character {mark.start()} of the prompt"
         try:
-            value, at = json.JSONDecoder().raw_decode(prompt, mark.end())
+            value, position = json.JSONDecoder().raw_decode(prompt, mark.end())
         except json.JSONDecodeError as error:
             raise ScriptError(f"{where}: {error.msg} at character {error.pos}") from error
         steps = _checked(value, f"{where}: steps")
@@ -105,7 +110,7 @@ def texts_of(message: Mapping[str, Any], role: str) -> list[str]:
 
 
 def parsed(body: bytes) -> Json:
-    """Return a request as far as this module relies on its form."""
+    """Return a request, checked as far as this module relies on its form."""
     try:
         request: Any = json.loads(body)
     except ValueError as error:
@@ -123,8 +128,8 @@ def choose(request: Json, book: Book) -> tuple[Json, int, Hashable]:
     messages: list[Json] = request["messages"]
     # A prompt that follows a failed turn joins that turn's message: its last block is the newest.
     prompts = [
-        (at, block, text)
-        for at, message in enumerate(messages)
+        (turn, block, text)
+        for turn, message in enumerate(messages)
         for block, text in enumerate(texts_of(message, "user"))
         if not text.startswith(_NOT_A_PROMPT)
     ]
@@ -133,11 +138,11 @@ def choose(request: Json, book: Book) -> tuple[Json, int, Hashable]:
             break
     else:
         steps, place = book.default, prompts[-1] if prompts else (0, 0, "")
-    at, block, text = place
-    index = min(sum(m.get("role") == "assistant" for m in messages[at:]), len(steps) - 1)
+    turn, block, text = place
+    index = min(sum(m.get("role") == "assistant" for m in messages[turn:]), len(steps) - 1)
     # A retry repeats its messages, so the place tells it from a later turn with the same script;
     # the text tells apart the sub-agents of a conversation, which all use its id.
-    return _with_cwd(steps[index], request), index, (at, block, hash(text))
+    return _with_cwd(steps[index], request), index, (turn, block, hash(text))
 
 
 def _with_cwd(step: Json, request: Json) -> Json:
@@ -150,20 +155,20 @@ def _with_cwd(step: Json, request: Json) -> Json:
     # with --bare in the system prompt.
     prompt = {"role": "system", "content": request.get("system")}
     texts = [t for m in (prompt, *request["messages"]) for t in texts_of(m, "system")]
-    found = [match[1] for match in map(_CWD.search, texts) if match]
-    if not found:
+    folders = [match[1] for match in map(_CWD.search, texts) if match]
+    if not folders:
         raise ScriptError("{cwd}: the request names no working directory")
-    return {**step, **json.loads(placeholder.sub(lambda _: json.dumps(found[-1])[1:-1], inputs))}
+    return {**step, **json.loads(placeholder.sub(lambda _: json.dumps(folders[-1])[1:-1], inputs))}
 
 
 def failing(step: Json, attempt: int) -> Json:
-    """Return those failures of a step that strike this attempt; without "times", they always do."""
+    """Return the failures of a step that apply to this attempt; without "times", all apply."""
     failures = {key: step[key] for key in ("fail", "cut", "error_event") if key in step}
     return {key: fail for key, fail in failures.items() if attempt <= fail.get("times", attempt)}
 
 
 def message_of(step: Json, model: object, seq: int, cached: Json) -> Json:
-    """Build the complete answer, which a stream then tells piece by piece."""
+    """Build the complete answer, which a stream then sends piece by piece."""
     calls = [*step.get("tools", ())]
     calls += [[step["tool"], step.get("input", {})]] if "tool" in step else []
     calls += [["StructuredOutput", step["so"]]] if "so" in step else []
@@ -194,12 +199,13 @@ def _deltas(block: Json, chunks: int) -> tuple[Json, list[Json]]:
         deltas = [{"type": f"{part}_delta", part: block[part]} for part in parts]
         return {**block, "thinking": "", "signature": ""}, deltas
     width = max(1, math.ceil(len(block["text"]) / max(1, chunks)))
-    pieces = [block["text"][at : at + width] for at in range(0, len(block["text"]), width)]
+    starts = range(0, len(block["text"]), width)
+    pieces = [block["text"][start : start + width] for start in starts]
     return {**block, "text": ""}, [{"type": "text_delta", "text": piece} for piece in pieces]
 
 
 def events_of(message: Json, chunks: int) -> Iterator[Json]:
-    """Yield the events of a stream that tells the message."""
+    """Yield the events of a stream that sends the message."""
     early: Json = {
         "content": [],
         "stop_reason": None,

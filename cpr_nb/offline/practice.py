@@ -1,7 +1,7 @@
-"""A place to practise in: the real CLI, a scripted API, a folder of its own, no account.
+"""Practice without an account: the real CLI, a scripted API, a folder of its own.
 
-For notebooks and first steps. Everything that this process starts from then on is answered by the
-script and by nobody else.
+For notebooks and first steps. After `begin`, the script alone answers everything that this process
+starts.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _AUTHOR = {"NAME": "Practice", "EMAIL": "practice@example.com"}
 
 
 def begin(lesson: str | Mapping[str, Any]) -> Path:
-    """Makes this process practise: its environment, its current folder, who answers.
+    """Prepares this process for practice: its environment, its current folder, the API.
 
-    The environment is replaced by one that is built from nothing: no login of yours is in it.
-    Folder and API end with the process. To begin the same once more goes on in the same folder.
+    The environment is replaced by one that is built from nothing: it contains no login of yours.
+    Folder and API end with the process. Beginning the same lesson again continues in its folder.
 
     Args:
-        lesson: The name of a file in `cpr_nb/offline/lessons`, or what such a file holds: the
+        lesson: The name of a file in `cpr_nb/offline/lessons`, or the content of such a file: the
             ``script`` that the API plays (see `cpr_nb.offline.scripted_api`), ``files`` of the
             folder (path → text), and whether it is a git ``repository`` that has them.
 
@@ -38,13 +38,13 @@ def begin(lesson: str | Mapping[str, Any]) -> Path:
         The folder, which is the current one now.
 
     Raises:
-        InputError: If there is no such lesson.
+        InputError: If the lesson does not exist.
 
     Example:
         >>> begin("cooking")
         Traceback (most recent call last):
         ...
-        cpr_nb.model.errors.InputError: practice: there is no lesson 'cooking'; there are \
+        cpr_nb.InputError: practice: there is no lesson 'cooking'; there are \
 map-a-dataframe, quickstart, what-ran, worktrees-and-merging
     """
     global _begun
@@ -59,13 +59,23 @@ map-a-dataframe, quickstart, what-ran, worktrees-and-merging
     atexit.register(api.close)
     folder = home / "shop"
     folder.mkdir()
-    environ = cli_environment(api.url, home, path=os.environ.get("PATH"))
+    _replace_environment(api.url, home)
+    os.chdir(folder)
+    _write_files(folder, lesson)
+    _begun = lesson, folder
+    return folder
+
+
+def _replace_environment(api_url: str, home: Path) -> None:
+    environ = cli_environment(api_url, home, path=os.environ.get("PATH"))
     environ["GIT_PAGER"] = "cat"  # a pager would wait for a key
     for role in ("AUTHOR", "COMMITTER"):
-        environ |= {f"GIT_{role}_{what}": value for what, value in _AUTHOR.items()}
+        environ |= {f"GIT_{role}_{field}": value for field, value in _AUTHOR.items()}
     os.environ.clear()
     os.environ.update(environ)
-    os.chdir(folder)
+
+
+def _write_files(folder: Path, lesson: Mapping[str, Any]) -> None:
     for name, text in lesson.get("files", {}).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,14 +84,12 @@ map-a-dataframe, quickstart, what-ran, worktrees-and-merging
         (folder / ".gitignore").write_text("results/\n", encoding="utf-8")
         for words in ("init -q -b main", "add .", "commit -q -m begin"):
             subprocess.run(["git", *words.split()], cwd=folder, check=True)  # noqa: S603, S607
-    _begun = lesson, folder
-    return folder
 
 
 def _read(name: str) -> dict[str, Any]:
     lessons = Path(__file__).with_name("lessons")
-    known = sorted(path.stem for path in lessons.glob("*.json"))
-    if name not in known:
-        raise InputError(f"there is no lesson {name!r}; there are {', '.join(known)}", "practice")
-    found: dict[str, Any] = json.loads((lessons / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    names = sorted(path.stem for path in lessons.glob("*.json"))
+    if name not in names:
+        raise InputError(f"there is no lesson {name!r}; there are {', '.join(names)}", "practice")
+    lesson: dict[str, Any] = json.loads((lessons / f"{name}.json").read_text(encoding="utf-8"))
+    return lesson

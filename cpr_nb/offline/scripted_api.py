@@ -37,10 +37,10 @@ What is true of all requests:
   later request that begins with the very same blocks: tools, then system, then messages. The usage
   tells it (4 bytes of JSON are a token), the records too, and `ScriptedApi.cache_use` adds it up.
   As with the real API, nobody can read a prefix before the answer to the request that writes it
-  has begun: requests that come until then write it again, each of them. A prefix lives 5 minutes
+  has begun: each request until then writes it again. A prefix lives 5 minutes
   from its last use (1 hour if its ``ttl`` says so). ``input_tokens`` remains 100, and a prefix of
-  any length is kept: the real API has a least one. A script answers at once, so that even tasks
-  started together rarely meet: whoever measures who shares a prefix lets the steps ``hang_s``.
+  any length is kept: the real API has a minimum length. A script answers at once, so even tasks
+  that start together rarely overlap: to measure shared prefixes, let the steps ``hang_s``.
 - **The gates.** Before its script, a request may be refused: the login is lost (401), the usage
   limit is reached (429, with the headers of a subscription), or the `Quota` is spent (429). Tests
   close and open them at any time: `ScriptedApi.lose_login`, ``limit_usage``, ``set_quota``.
@@ -68,7 +68,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
 
-from cpr_nb.offline._cache import CacheUse, Found, PrefixCache, prefixes_of
+from cpr_nb.offline._cache import CacheMatch, CacheUse, PrefixCache, prefixes_of
 from cpr_nb.offline._environment import cli_environment
 from cpr_nb.offline._gates import Gates, Quota
 from cpr_nb.offline._http import Server, Turn
@@ -85,9 +85,9 @@ class ScriptedApi(Gates):
         script: The path of a script file, or the object that such a file holds.
         log_path: A file to which every request is appended, as a line of JSON.
         port: The port to listen on; 0 takes a free one.
-        quota: How many requests may come; `set_quota` changes it.
+        quota: The limit on requests; `set_quota` changes it.
         billing_line_counts: Whether the line with the CLI's version, which depends on the prompt,
-            is a part of the cached prefix.
+            is part of the cached prefix.
         clock: The time in seconds, for the cache and the gates; it never goes back.
 
     Example:
@@ -141,7 +141,7 @@ class ScriptedApi(Gates):
 
     @property
     def n_admitted(self) -> int:
-        """How many requests for a message no gate refused."""
+        """The number of requests for a message that no gate refused."""
         return sum(not r.gate and r.path.endswith("/v1/messages") for r in self.requests)
 
     @property
@@ -168,12 +168,12 @@ class ScriptedApi(Gates):
         """
         with self._changed:
             self._changed.wait_for(lambda: any(map(predicate, self._records)), timeout_s)
-            if found := next(filter(predicate, self._records), None):
-                return found
+            if record := next(filter(predicate, self._records), None):
+                return record
             raise TimeoutError(f"none of {len(self._records)} requests is it after {timeout_s} s")
 
     def release(self, name: str) -> None:
-        """Let the steps with ``"wait": name`` go on, those that wait now and those to come.
+        """Let the steps with ``"wait": name`` continue, those that wait now and later ones.
 
         Example:
             ``api.release("second turn")``
@@ -183,7 +183,7 @@ class ScriptedApi(Gates):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End all threads and connections, whatever they are doing; a second call does nothing.
+        """End all threads and connections in any state; a second call does nothing.
 
         Example:
             ``api.close()``
@@ -206,10 +206,10 @@ class ScriptedApi(Gates):
             self._changed.wait_for(lambda: waits <= self._released or self._closing.is_set())
         return not self._closing.wait(step.get("hang_s", 0))
 
-    def _begin(self, found: Found) -> None:
+    def _begin(self, cached: CacheMatch) -> None:
         """Keep what a request writes to the cache, now that its answer begins."""
         with self._changed:
-            self._cache.add(found)
+            self._cache.add(cached)
 
     def _note(
         self,
@@ -220,42 +220,62 @@ class ScriptedApi(Gates):
         wrong: Json | None = None,
         gate: Callable[[], Json | None] = lambda: None,
     ) -> Turn:
-        """Record a request, count it as an attempt at its step, and say what comes of it."""
-        messages = request.get("messages", [])
-        users = [message for message in messages if message.get("role") == "user"]
-        session = call.headers.get("x-claude-code-session-id", "")
+        """Record a request, count it as an attempt at its step, and return how to answer it."""
         prefixes = prefixes_of(request, self._billing_line_counts) if chosen else []
         with self._changed:  # The gate, too: requests pass it in the order of their records.
             if refused := gate() or wrong:
                 chosen = None
-            key = (session, chosen and chosen[1:])
-            self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
+            attempt = self._count_attempt(call, chosen)
             step = chosen[0] if chosen else {}
             failures = {"fail": refused} if refused else failing(step, attempt)
-            # A request that fails reads and writes nothing: no token of it has been worked on.
-            found = Found() if "fail" in failures else self._cache.look_up(prefixes)
+            # A request that fails reads and writes nothing: none of its tokens were processed.
+            cached = CacheMatch() if "fail" in failures else self._cache.find(prefixes)
             record = RequestRecord(
                 seq=len(self._records) + 1,
                 path=call.path.partition("?")[0],
-                model=str(request.get("model", "")),
                 step=chosen[1] if chosen else -1,
                 attempt=attempt if chosen else 0,
-                conversation_id=session,
-                n_messages=len(messages),
+                conversation_id=_conversation_of(call),
                 n_bytes=n_bytes,
-                tools=tuple(str(tool.get("name")) for tool in request.get("tools", ())),
-                last_user_blocks=tuple(texts_of(users[-1], "user")) if users else (),
                 status=failures.get("fail", {}).get("status", 200),
                 gate=(refused or {}).get("gate", ""),
-                cache_read_tokens=found.read_tokens,
-                cache_write_tokens=found.write_tokens,
+                cache_read_tokens=cached.read_tokens,
+                cache_write_tokens=cached.write_tokens,
+                **_content_of(request),
             )
-            self._records.append(record)
-            if self._log_path is not None:
-                with self._log_path.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps({"t": round(time.time(), 3), **asdict(record)}) + "\n")
-            self._changed.notify_all()
-        return Turn(record, step, failures, found)
+            self._add_record(record)
+        return Turn(record, step, failures, cached)
+
+    def _count_attempt(
+        self, call: BaseHTTPRequestHandler, chosen: tuple[Json, int, Hashable] | None
+    ) -> int:
+        """The number of this attempt at a step of a conversation, from 1."""
+        key = (_conversation_of(call), chosen and chosen[1:])
+        self._attempts[key] = attempt = self._attempts.get(key, 0) + 1
+        return attempt
+
+    def _add_record(self, record: RequestRecord) -> None:
+        self._records.append(record)
+        if self._log_path is not None:
+            with self._log_path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps({"t": round(time.time(), 3), **asdict(record)}) + "\n")
+        self._changed.notify_all()
+
+
+def _conversation_of(call: BaseHTTPRequestHandler) -> str:
+    return str(call.headers.get("x-claude-code-session-id", ""))
+
+
+def _content_of(request: Json) -> dict[str, Any]:
+    """The fields of a record that describe the request's content."""
+    messages = request.get("messages", [])
+    users = [message for message in messages if message.get("role") == "user"]
+    return {
+        "model": str(request.get("model", "")),
+        "n_messages": len(messages),
+        "tools": tuple(str(tool.get("name")) for tool in request.get("tools", ())),
+        "last_user_blocks": tuple(texts_of(users[-1], "user")) if users else (),
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -268,7 +288,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="the port to listen on (a free one)")
     parser.add_argument("--script", metavar="FILE", help="scripts for prompts that carry none")
     parser.add_argument("--log", metavar="FILE.jsonl", help="append every request to this file")
-    parser.add_argument("--quota", metavar="N", type=float, help="requests a second, at most")
+    parser.add_argument("--quota", metavar="N", type=float, help="requests per second, at most")
     parser.add_argument("--burst", metavar="N", type=int, default=1, help="at once at most (1)")
     parser.add_argument("--retry-after", metavar="S", type=float, help="said when refusing")
     options = parser.parse_args(argv)

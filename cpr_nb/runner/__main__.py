@@ -1,9 +1,9 @@
 """The runner's start: ``python -I -S -X utf8 …/__main__.py FOLDER LOCK READY [settle]``.
 
-Run as a file, not with ``-m``: that spares the search of site-packages, and the runner
-starts in the time of a bare Python. LOCK is the descriptor that holds the session's lock,
-READY the one on which whoever launched us waits for "ok" with our pid, or what went wrong.
-With "settle" the runner only carries out the requests that wait, and leaves.
+It runs as a file, not with ``-m``: that avoids the search of site-packages, so the runner starts
+as fast as a bare Python. LOCK is the descriptor that holds the session's lock. READY is the one
+on which the launcher waits for "ok" and our pid, or for what went wrong. With "settle" the
+runner only carries out the waiting requests, and leaves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
     """Runs one session.
 
     Args:
-        argv: The session's folder, the descriptor of the lock, the descriptor to tell on, and
+        argv: The session's folder, the descriptor of the lock, the descriptor to report on, and
             perhaps "settle".
 
     Returns:

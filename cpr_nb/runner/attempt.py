@@ -1,4 +1,4 @@
-"""One attempt of one task, and the check after it: process, files, what came of it."""
+"""One attempt of one task, and the helper processes beside it: process, files, result."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Attempt:
 
     Args:
         pid: Its process.
-        token: What marks its whole tree.
+        token: What marks its whole process tree.
         task: The task's number, from 0.
         task_id: The task's id.
         number: Which attempt it is, from 1.
         paths: The session's paths.
         with_tools: Whether it matters which tools run.
-        pidfd: None if the process is our child. Else a descriptor of it, or -1 where there is
-            no such thing, or it is gone.
+        pidfd: None if the process is our child. Otherwise a descriptor of it, or -1 if the
+            system has none or the process is gone.
     """
 
     __slots__ = (
@@ -72,7 +72,7 @@ class Attempt:
         self._paths = paths
 
     def terminate(self) -> None:
-        """Asks its process to end; the CLI then cleans up its own shells."""
+        """Sends SIGTERM to its process; the CLI then cleans up its own shells."""
         process.signal_process(self.pid, signal.SIGTERM, self.pidfd)
 
     def is_gone(self) -> bool:
@@ -80,16 +80,16 @@ class Attempt:
         return process.start_time(self.pid) is None
 
     def kill_tree(self) -> int:
-        """Ends whatever of its tree still lives; returns how many processes that were."""
-        if self.pidfd is None:  # else its number may be another's by now
+        """Kills what is left of its process tree; returns how many processes that were."""
+        if self.pidfd is None:  # else the pid may be reused by now
             process.kill_group(self.pid)
         return process.sweep([self.token])
 
     def collect(self, status: int | None) -> tuple[Exit, RunFacts]:
-        """What is known of it now that its process has ended.
+        """Returns how it ended, and what its stream says.
 
         Args:
-            status: What wait() gave; None if it was not our child: nobody knows then.
+            status: What wait() returned; None if it was not our child: nobody knows it then.
         """
         facts = self.stream.finish()
         stderr = self._read_stderr()
@@ -126,15 +126,15 @@ class Attempt:
 
 
 class SideRun:
-    """What runs for a task beside its agent: the user's check, the care for its checkout.
+    """What runs for a task beside its agent: the user's check, or a helper of its worktree.
 
     Args:
         kind: ``check``, ``prepare`` or ``harvest``.
         pid: Its process.
-        token: What marks its whole tree.
+        token: What marks its whole process tree.
         task: The task's number, from 0.
         task_id: The task's id.
-        path: The file that has its output, if it is a check.
+        path: The file with its output, if it is a check.
         reply_fd: The descriptor that has its answer, if it is none; closed by `answer`.
     """
 
@@ -161,11 +161,11 @@ class SideRun:
         self.terminated = False
 
     def terminate(self) -> None:
-        """Asks it to end."""
+        """Sends SIGTERM to it."""
         process.signal_process(self.pid, signal.SIGTERM)
 
     def kill_tree(self) -> int:
-        """Ends whatever of its tree still lives; returns how many processes that were."""
+        """Kills what is left of its process tree; returns how many processes that were."""
         process.kill_group(self.pid)
         return process.sweep([self.token])
 
@@ -173,7 +173,7 @@ class SideRun:
         """Why a check did not pass, in one line; empty if it did.
 
         Args:
-            status: What wait() gave.
+            status: What wait() returned.
         """
         code = os.waitstatus_to_exitcode(status)
         if code == 0:
@@ -183,7 +183,7 @@ class SideRun:
         return one_line(f"the check failed ({how}): {lines[-1] if lines else 'no output'}")
 
     def reply(self) -> dict[str, Any]:
-        """What it answered: an object with ``ok``; one that says so if it gave none."""
+        """The helper's reply: an object with ``ok``, which is false if there was none."""
         with open(self._reply_fd, "rb") as file:
             file.seek(0)
             data = file.read()
@@ -197,7 +197,7 @@ class SideRun:
 
 
 def read_tail(path: str) -> str:
-    """The end of a text file; empty if it can't be read."""
+    """Returns the end of a text file; empty if it can't be read."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""Gathers what the loop needs: what was spec, what an earlier runner left, who we are."""
+"""Builds the loop: from the spec of the session, what earlier runners left, and who we are."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-#: What an agent is told of its checkout; its prompt stays as it was written. The name itself
-#: would make the beginning of each task's requests another one: 1,200 tokens a task that are
-#: written to the prompt cache and not read from it (measured).
-BRANCH_WORDS = (
+#: What an agent learns about its worktree; its prompt stays as written. With the branch's name
+#: in it, each task's requests would begin differently: 1,200 tokens per task would be written to
+#: the prompt cache instead of read from it (measured).
+BRANCH_PROMPT = (
     "You work in a git worktree of your own, on a branch of your own: its name is in the "
     "environment variable CPR_BRANCH (git branch --show-current tells it, too). Commit what "
     "belongs there; do not switch to another branch, and leave other worktrees alone. What you "
@@ -20,8 +20,8 @@ BRANCH_WORDS = (
 )
 READING_TOOLS = ("Read", "Grep", "Glob", "LS", "NotebookRead")
 
-# All four are needed: without failIfUnavailable a machine that lacks bubblewrap runs without a
-# sandbox after a warning, without allowUnsandboxedCommands=false a command can opt out.
+# All four are needed. Without failIfUnavailable a machine without bubblewrap only warns and runs
+# without a sandbox; without allowUnsandboxedCommands=false a command can opt out.
 _SANDBOX = {
     "sandbox": {
         "enabled": True,
@@ -48,16 +48,16 @@ def build_argv(
     many_folders: bool = False,
     has_branch: bool = False,
 ) -> list[str]:
-    """The arguments of one run; the prompt comes on stdin.
+    """Builds the arguments of one run; the prompt comes on stdin.
 
     Args:
         claude: Path of the CLI.
-        options: The task's options over the session's, checked.
+        options: The session's options with the task's own on top, checked.
         conversation_id: The conversation's UUID, chosen before the start.
         resume: Whether the conversation exists already.
         follows: The conversation that this one begins with a copy of; empty for none.
         many_folders: Whether tasks of the session run in different folders.
-        has_branch: Whether the task has a checkout and a branch of its own.
+        has_branch: Whether the task has a worktree with a branch of its own.
 
     Returns:
         The argument list.
@@ -66,18 +66,9 @@ def build_argv(
         >>> build_argv("claude", {"max_turns": 3}, "c-1")[-2:]
         ['--max-turns', '3']
     """
-    mode, tools = _MODES[options.get("permissions", "edits")]
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
-    if follows and not resume:
-        argv += ["--resume", follows, "--fork-session"]
-    argv += ["--resume" if resume else "--session-id", conversation_id]
-    argv += ["--permission-mode", mode]
-    # One flag a rule with "=": a rule may hold spaces and commas, and a flag that takes
-    # several values would swallow what follows.
-    argv += [f"--allowedTools={rule}" for rule in (*tools, *options.get("allow", ()))]
-    argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
-    if options.get("permissions") == "sandbox":
-        argv += ["--settings", json.dumps(_SANDBOX)]
+    argv += _conversation_arguments(conversation_id, resume=resume, follows=follows)
+    argv += _permission_arguments(options)
     for name in ("model", "effort"):
         if name in options:
             argv += ["--" + name, options[name]]
@@ -86,12 +77,32 @@ def build_argv(
     if "task_budget_usd" in options:
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
     if has_branch:
-        argv += ["--append-system-prompt", BRANCH_WORDS]
+        argv += ["--append-system-prompt", BRANCH_PROMPT]
     if has_branch or (options.get("warm_start") and many_folders):
-        # Keeps what differs between folders out of what all requests begin with. In one folder
-        # it would cost some 600 tokens a task (measured).
+        # Keeps what differs between folders out of the common beginning of all requests. In one
+        # folder it would cost some 600 tokens per task (measured).
         argv.append("--exclude-dynamic-system-prompt-sections")
     argv += options.get("claude_args", ())
     if "max_turns" in options:
         argv += ["--max-turns", str(options["max_turns"])]
+    return argv
+
+
+def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str) -> list[str]:
+    if resume:
+        return ["--resume", conversation_id]
+    fork = ["--resume", follows, "--fork-session"] if follows else []
+    return [*fork, "--session-id", conversation_id]
+
+
+def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
+    permissions = options.get("permissions", "edits")
+    mode, tools = _MODES[permissions]
+    argv = ["--permission-mode", mode]
+    # One flag per rule, with "=": a rule may contain spaces and commas, and a flag that takes
+    # several values would swallow what follows.
+    argv += [f"--allowedTools={rule}" for rule in (*tools, *options.get("allow", ()))]
+    argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
+    if permissions == "sandbox":
+        argv += ["--settings", json.dumps(_SANDBOX)]
     return argv

@@ -1,4 +1,4 @@
-"""Watches that the session can be written: room on the disk, its folder, our lock."""
+"""Watches whether the session can be written: the disk, its folder, our lock."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
-#: With less than this free nothing new starts: what runs needs room for its streams.
+#: With less than this free nothing starts: what runs needs room for its streams.
 LEAST_FREE_BYTES = 16 << 20
 _POLL_EVERY_S = 1.0
-#: A folder that is gone for so long was removed; before, it may be a network's hiccup.
+#: A folder that is gone for this long was removed; before that it may be a network's hiccup.
 _GONE_AFTER_S = 3.0
 
 
@@ -28,32 +28,31 @@ class DiskMonitor:
     def __init__(self, paths: SessionPaths, lock_fd: int) -> None:
         self._paths = paths
         self._lock_fd = lock_fd
-        self._words = ""
+        self._reason = ""
         self._next_poll_at = 0.0
         self._gone_since: float | None = None
         self.is_gone = False  # the session's folder was removed
 
     def poll(self, now: float, trouble: str) -> str | None:
-        """Looks, once a second at most.
+        """Checks the disk, at most once a second.
 
         Args:
             now: Seconds of a clock that never goes back.
-            trouble: Why something could not be written just now; empty if all could.
+            trouble: Why something could not be written just now; empty if everything was.
 
         Returns:
-            Why nothing can be written, or an empty text if it can be again; None if nothing
-            changed.
+            Why nothing can be written, empty if it can be again, or None if nothing changed.
         """
-        # Trouble is news at once; that it is over is not: else each try to write would follow
-        # the one before without a pause.
-        if now < self._next_poll_at and (self._words or not trouble):
+        # Trouble is reported at once, but its end is not: otherwise each attempt to write would
+        # follow the one before without a pause.
+        if now < self._next_poll_at and (self._reason or not trouble):
             return None
         self._next_poll_at = now + _POLL_EVERY_S
-        words = self._problem(now) or trouble
-        if words == self._words or (words and self._words):
+        reason = self._problem(now) or trouble
+        if reason == self._reason or (reason and self._reason):
             return None
-        self._words = words
-        return words
+        self._reason = reason
+        return reason
 
     def _problem(self, now: float) -> str:
         try:
@@ -72,14 +71,14 @@ class DiskMonitor:
         return ""
 
     def _keep_lock(self) -> None:
-        """Our lock tells everybody that we live: if somebody removed it, there is a new one."""
+        """Makes a new lock if somebody removed ours: it shows that this runner lives."""
         try:
             os.stat(self._paths.lock, follow_symlinks=False)
         except FileNotFoundError:
             try:
                 new_fd = hold_lock(self._paths.lock)
             except OSError:
-                return  # the next look tries again
+                return  # the next poll tries again
             os.dup2(new_fd, self._lock_fd, inheritable=False)
             os.close(new_fd)
         except OSError:

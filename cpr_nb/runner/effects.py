@@ -1,4 +1,4 @@
-"""Does for a task what the state machine tells: attempts, checks, care for its checkout."""
+"""Carries out what the state machine decides for a task: attempts, checks, worktree helpers."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 class Effects:
-    """Starts what runs for the tasks, and knows them from their first intent to their end.
+    """Starts what runs for the tasks, and keeps what is known of them from first intent to end.
 
     Args:
         spec: What the session is to do.
         recorder: Writes down what happens.
         starter: Starts processes.
-        processes: Is told of what was started.
+        processes: Gets what was started.
         clock: The loop's clock.
 
     Attributes:
-        task_runs: The tasks that are under way: task → what is kept of it.
+        task_runs: The tasks that are under way.
         disk_trouble: Why a task's files could not be created.
     """
 
@@ -57,7 +57,7 @@ class Effects:
         self.disk_trouble = ""
 
     def start(self, start: messages.Start) -> messages.Event:
-        """Starts an attempt; returns what came of it."""
+        """Starts an attempt; returns the event that follows."""
         task, number, now = start.task, start.attempt, self._clock.now()
         task_spec = self._spec.task(task)
         task_run = self.task_runs.setdefault(task, TaskRun(task_spec["id"], now))
@@ -69,7 +69,7 @@ class Effects:
                 conversation_id = new_uuid()
         task_run.begin(number, conversation_id)
         self._recorder.intent(task_run.task_id, number, conversation_id)
-        if self._recorder.trouble:  # a crash could not tell that it began
+        if self._recorder.trouble:  # after a crash nothing would show that it began
             self.disk_trouble = self._recorder.trouble
             return messages.Postponed(now, task)
         try:
@@ -89,7 +89,7 @@ class Effects:
         return messages.Started(now, task, conversation_id)
 
     def start_side(self, kind: str, task: int) -> messages.Event | None:
-        """Starts what runs for a task beside its agent: a check, the care for its checkout."""
+        """Starts a check or a helper of the worktree; returns an event only if that failed."""
         now, task_spec = self._clock.now(), self._spec.task(task)
         task_run = self.task_runs.setdefault(task, TaskRun(task_spec["id"], now))
         try:
@@ -98,14 +98,14 @@ class Effects:
             else:
                 run = self._starter.start_helper(kind, task, task_spec, task_run.number)
         except OSError as error:
-            prompt = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
-            return self.side_event(kind, task, {"ok": False, "error": prompt})
+            problem = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
+            return self.side_event(kind, task, {"ok": False, "error": problem})
         self._recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.pid)
         self._processes.add(run)
         return None
 
     def side_event(self, kind: str, task: int, answer: dict[str, Any]) -> messages.Event:
-        """What the end of something beside the agent means."""
+        """Turns the reply of a check or a helper into an event."""
         now, task_run = self._clock.now(), self.task_runs[task]
         if kind == "check":
             return messages.Checked(now, task, answer["error"])
@@ -118,7 +118,7 @@ class Effects:
             return messages.Prepared(now, task, None, exists=True)
         reason = "setup_failed" if answer.get("reason") == "setup_failed" else "worktree"
         outcome = Outcome(states.FAILED, reason, one_line(str(answer.get("error"))))
-        # Unless none could be made, there may be one, with what a set-up left in it.
+        # There may be a worktree, with what a set-up left in it, unless none could be made.
         return messages.Prepared(now, task, outcome, exists=answer.get("reason") != "worktree")
 
     def finish(self, finish: messages.Finish) -> None:

@@ -1,4 +1,4 @@
-"""Asks git which commit the work starts from; it answers while the tasks run."""
+"""Asks git which commit the work starts from; the reply comes while the tasks run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class GitQuestion:
     """
 
     def __init__(self, cwd: str) -> None:
-        self.pid = 0  # 0: not asked, or answered
+        self.pid = 0  # 0: not running
         fd = process.open_prompt(b"")
         null = os.open(os.devnull, os.O_RDWR)
         try:
@@ -31,7 +31,7 @@ class GitQuestion:
             os.close(null)
 
     def reply(self, status: int) -> dict[str, str]:
-        """What it answered, now that it has ended with this wait status."""
+        """Returns its reply, now that it has ended with this wait status."""
         self.pid = 0
         os.lseek(self._fd, 0, os.SEEK_SET)
         lines = os.read(self._fd, 4096).decode("ascii", "replace").split()
@@ -41,7 +41,7 @@ class GitQuestion:
         return {}
 
     def wait(self) -> dict[str, str]:
-        """Its answer; it should be done by now, and does not keep us for ever."""
+        """Waits for its reply, but not for ever: it should be done by now."""
         for _ in range(200):
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:

@@ -1,13 +1,13 @@
 """How many tasks may run at once, and when the next one may start. Pure, as the schedule is.
 
 Before the API has refused anything, only the user's own limit counts. From the first refusal
-(429, 529) on, concurrency adapts as a network's does: a window that halves when the API
-refuses, and grows by one each time that as many tasks as fit in it have ended (additive
-increase, multiplicative decrease). Starts are then spread, so that what waited does not come
-back at once.
+(429, 529) on, concurrency adapts as a network's does: a window halves when the API refuses, and
+grows by one each time that as many tasks as fit in it have ended (additive increase,
+multiplicative decrease). Starts are then spread, so that waiting tasks do not all return at
+once.
 
 A *hold* is a limit that concerns every task (an account's usage limit, a lost login, a full
-disk): nothing starts until it is over, but for one task that probes.
+disk): nothing starts until it is over, except for one task that probes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ SPACING_S = 0.5
 SMALLEST_WINDOW = 3
 #: The window halves once for all refusals within this time: they have one cause.
 COOL_S = 2.0
-#: How long the CLI may wait by itself before a task that has no answer yet is taken back: it
-#: has cost nothing, and another one may start when the quota allows rather than then.
+#: How long the CLI may wait by itself before a task without an answer is taken back. It has cost
+#: nothing, and it can start again as soon as the quota allows.
 PATIENCE_S = 3.0
-#: When to look again whether a limit still holds, if nobody told until when: twice as long
-#: each time.
+#: When to check whether a limit still holds if its end is not known: twice as long each time.
 FIRST_PROBE_S = 60.0
 LAST_PROBE_S = 900.0
-#: When another task probes after one from which nothing could be told.
+#: When another task probes after one whose end proved nothing.
 SOON_S = 1.0
 
 DISK = "disk"
@@ -63,15 +62,15 @@ class Governor:
         self._halved_at = 0.0
         self._last_start_at = 0.0
 
-    # -- asking -----------------------------------------------------------------------------
+    # -- questions -----------------------------------------------------------------------------
 
-    def may_start(self, at: float, n_active: int) -> bool:
+    def may_start(self, at_s: float, n_active: int) -> bool:
         """Whether a task may start now."""
         if self.paused or self.disk or n_active >= self.capacity:
             return False
         if self.limit is not None:
             return self._may_probe
-        return at >= (self.next_start_at or at)
+        return at_s >= (self.next_start_at or at_s)
 
     @property
     def capacity(self) -> float:
@@ -81,81 +80,81 @@ class Governor:
 
     @property
     def next_start_at(self) -> float | None:
-        """Before when nothing may start though there is room; None if nothing is spread."""
+        """The earliest next start while starts are spread; None if they are not."""
         if self._window is None or self.limit is not None:  # a probe is alone anyway
             return None
         return self._last_start_at + SPACING_S
 
-    # -- telling ----------------------------------------------------------------------------
+    # -- reports ----------------------------------------------------------------------------
 
-    def started(self, at: float, task: int) -> None:
+    def started(self, at_s: float, task: int) -> None:
         """A task starts."""
-        self._last_start_at = at
+        self._last_start_at = at_s
         if self.limit is not None:
             self.probe, self._may_probe = task, False
 
-    def throttled(self, at: float, n_active: int) -> None:
+    def throttled(self, at_s: float, n_active: int) -> None:
         """The API refused a request for now."""
         if self._window is None:
             self._window = max(SMALLEST_WINDOW, n_active / 2)
-        elif at - self._halved_at >= COOL_S:
+        elif at_s - self._halved_at >= COOL_S:
             self._window = max(SMALLEST_WINDOW, self._window / 2)
         else:
             return
-        self._halved_at = at
+        self._halved_at = at_s
 
     def ended(self, n_active: int) -> None:
-        """One of so many tasks ended after an answer of the API."""
-        # A window that nobody fills proves nothing, and must not grow: it would take many
-        # refusals until it mattered again.
+        """One of ``n_active`` tasks ended after an answer of the API."""
+        # A window that is not full proves nothing and must not grow: it would take many refusals
+        # to matter again.
         if self._window is not None and n_active >= int(self._window):
             self._window += 1 / self._window
 
-    def limited(self, at: float, limit: Limit, task: int) -> bool:
-        """A task ran into a limit; returns whether that is news."""
+    def limited(self, at_s: float, limit: Limit, task: int) -> bool:
+        """A task ran into a limit; returns whether that changed anything."""
         if self.limit is not None and task != self.probe:
             if self.limit.until_s is None and limit.until_s is not None:
-                self.limit = limit  # now we know until when
+                self.limit = limit  # now its end is known
                 self.probe_at = None
                 return True
             return False
         self.limit, self.probe, self._may_probe = limit, None, False
         self.probe_at = None
-        self._no_probe_before = at
+        self._no_probe_before = at_s
         if limit.until_s is None or self._n_probes:
             delay_s = min(LAST_PROBE_S, FIRST_PROBE_S * 2.0 ** min(self._n_probes, 10))
-            # A reset that we were told of, and that was none, is not asked about at once again.
-            self._no_probe_before = at + delay_s
+            # An announced reset that turned out to be none is not tried again at once.
+            self._no_probe_before = at_s + delay_s
         if limit.until_s is None:
             self.probe_at = self._no_probe_before
         self._n_probes += 1
         return True
 
-    def probe_due(self, at: float) -> None:
+    def probe_due(self, at_s: float) -> None:
         """The moment until which the limit was to hold has come."""
-        if at >= self._no_probe_before:
+        if at_s >= self._no_probe_before:
             self.may_probe()
         elif self.limit is not None and self.probe is None:
             self.probe_at = self._no_probe_before
 
     def may_probe(self) -> None:
-        """It is time to look whether the limit still holds."""
+        """Lets a task probe whether the limit still holds."""
         self.probe_at = None
         if self.limit is not None and self.probe is None:
             self._may_probe = True
 
     def probe_over(self, *, answered: bool) -> None:
-        """The probe got an answer of the API, or ended for a reason that is no limit."""
+        """The API answered the probe, or it ended for a reason that is no limit."""
         self.limit, self.probe, self._may_probe, self.probe_at = None, None, False, None
         if answered:
             self._n_probes = 0
 
-    def probe_withdrawn(self, at: float) -> None:
-        """The probe ended before anything could be told from it: another one, soon."""
+    def probe_withdrawn(self, at_s: float) -> None:
+        """The probe ended without proving anything: another one starts soon."""
         self.probe = None
-        self.probe_at = self._no_probe_before = at + SOON_S
+        self.probe_at = self._no_probe_before = at_s + SOON_S
 
-    # -- words ------------------------------------------------------------------------------
+    # -- descriptions ------------------------------------------------------------------------------
 
     @property
     def reason(self) -> str:
@@ -166,9 +165,9 @@ class Governor:
 
     @property
     def notice(self) -> str:
-        """The same for a person."""
+        """The same in words for a person."""
         if self.disk:
-            return f"nothing can be written ({self.disk}); goes on when there is room"
+            return f"nothing can be written ({self.disk}); continues when there is room"
         if self.limit is None:
             return ""
         trying = self.probe is not None

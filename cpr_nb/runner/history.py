@@ -1,8 +1,8 @@
-"""What an earlier runner of a session wrote down before it was gone.
+"""What earlier runners of a session wrote down.
 
-The journal is the truth: each line was written before or right after what it tells. Its last
-line may be torn. If somebody removed it, status.json tells nearly as much, and an attempt that
-neither of them knows has left its stream. Nothing in here trusts what a file holds.
+The journal is the truth: each line was written before or right after the event that it records.
+Its last line may be torn. If somebody removed it, status.json has nearly as much, and an attempt
+that is in neither has left its stream. Nothing here trusts the content of a file.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class TaskHistory:
         pid: The process of that attempt, if it was written down.
         began_at: When its first attempt started (ISO 8601).
         started_at: When its last attempt started.
-        cause: Why the runner was about to stop that attempt, or None.
-        rested: How that attempt ended, if another one was to follow.
+        cause: Why the runner was about to terminate that attempt, or None.
+        rested: How that attempt ended, if another was to follow.
         n_free: How many attempts don't count.
         figures: What the earlier attempts cost.
         worktree: Its own worktree, if it has one.
-        harvest: How it ended, if only its checkout was still to be harvested.
+        harvest: How it ended, if only its worktree was still to be harvested.
     """
 
     __slots__ = (
@@ -76,7 +76,7 @@ class History:
 
     Attributes:
         tasks: Task id → its past, of tasks that had begun.
-        cancels: The requests to cancel that were taken, in order: their names.
+        cancels: The names of the requests to cancel that were drained, in order.
         max_parallel: What somebody set it to meanwhile, or None.
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
@@ -92,7 +92,7 @@ class History:
         self.started_at: str | None = None
 
     def feed(self, line: dict[str, Any]) -> None:
-        """Takes one line of the journal."""
+        """Adds one line of the journal."""
         event, task_id = line.get("event"), line.get("task_id")
         if event == "runner_started":
             self.n_runners += 1
@@ -185,17 +185,17 @@ def read_history(paths: SessionPaths) -> History:
         task_id = text_or_none(fields.get("transaction_id"))
         if task_id is None:
             continue
-        known = history.tasks.get(task_id)
-        if known is None or not (known.attempt or known.ended):  # the journal's begin is gone
-            task = _from_status(fields)
-            if task is not None:
-                history.tasks[task_id] = task
+        task = history.tasks.get(task_id)
+        if task is None or not (task.attempt or task.ended):  # the journal's beginning is gone
+            restored = _from_status(fields)
+            if restored is not None:
+                history.tasks[task_id] = restored
     _add_streams(paths, history)
     return history
 
 
 def _add_streams(paths: SessionPaths, history: History) -> None:
-    """Takes the attempts of which nothing but a stream tells that they began."""
+    """Adds the attempts of which only a stream shows that they began."""
     try:
         names = os.listdir(paths.root)
     except OSError:
@@ -213,14 +213,14 @@ def _add_streams(paths: SessionPaths, history: History) -> None:
 def _conversation(path: str) -> str:
     """The conversation that a stream begins with; empty if it says nothing yet."""
     for line in _json_lines(path):
-        found = text_or_none(line.get("session_id"))
-        if found:
-            return found
+        conversation_id = text_or_none(line.get("session_id"))
+        if conversation_id:
+            return conversation_id
     return ""
 
 
 def _from_status(fields: dict[str, Any]) -> TaskHistory | None:
-    """What status.json says of a task of which the journal knows nothing."""
+    """A task's past from status.json, for one that is not in the journal."""
     task = TaskHistory()
     if fields.get("state") == states.ENDED:
         base = ("task_num", "transaction_id", "prompt")

@@ -1,7 +1,7 @@
 """Writes what must not be lost, in order, and keeps it while it can't be written.
 
-A disk may be full or read-only for a while. What could not be written waits here, in its
-order: a task's end is not journalled before its answer is there.
+A disk may be full or read-only for a while. What could not be written waits here, in order: a
+task's end is not journalled before its answer is written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import deque
 from cpr_nb.model.text import one_line
 from cpr_nb.store.write import open_append
 
-#: What passes when there is room again, or somebody mounts it for writing.
+#: Errors that pass when there is room again, or the disk is writable again.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
@@ -22,7 +22,7 @@ class JournalWriter:
     """Writes a session's journal and its answers.
 
     Args:
-        journal_path: The journal; appended to. A torn last line is ended first.
+        journal_path: The journal, which is appended to. A torn last line is ended first.
 
     Example:
         >>> writer = JournalWriter("/dev/null")
@@ -34,7 +34,7 @@ class JournalWriter:
     def __init__(self, journal_path: str) -> None:
         self._path = journal_path
         self._fd = open_append(journal_path)
-        self._backlog: deque[tuple[str, bytes]] = deque()  # ("" is the journal, or a path)
+        self._backlog: deque[tuple[str, bytes]] = deque()  # ("" for the journal, or a path; data)
         self.trouble = ""  # why nothing can be written just now
         if not _ends_a_line(journal_path):
             self.journal(b"")
@@ -53,14 +53,14 @@ class JournalWriter:
             self.retry()
 
     def retry(self) -> None:
-        """Writes what waits, as far as it goes."""
+        """Writes what waits, as far as possible."""
         while self._backlog:
             path, data = self._backlog[0]
             try:
                 if path:
                     _write_file(path, data)
                 else:
-                    # A part of a line may have been written: the rest must follow it.
+                    # Part of a line may have been written: the rest must follow.
                     while data:
                         data = data[os.write(self._fd, data) :]
                         self._backlog[0] = (path, data)
@@ -68,14 +68,14 @@ class JournalWriter:
                 if not path or error.errno in DISK_ERRORS:
                     self.failed(error)
                     return
-                # Something stands in the answer's place. The stream has it too, so that is no
-                # reason to hold up the other tasks.
+                # Something else is where the answer belongs. The stream has the answer too, so
+                # the other tasks need not wait.
                 print(f"{path}: {error}", file=sys.stderr, flush=True)
             self._backlog.popleft()
         self.trouble = ""
 
     def failed(self, error: OSError) -> None:
-        """Something of this session could not be written."""
+        """Remembers why something could not be written."""
         self.trouble = one_line(error.strerror or str(error))
 
     def renew(self) -> None:

@@ -1,11 +1,11 @@
-"""Processes: start one, know it again, end its whole tree.
+"""Processes: start one, recognise it later, end its whole tree.
 
-A process is known by (pid, start time, boot id): a pid alone is reused. An agent's shells
-have sessions and process groups of their own, so a group is not the tree: what was started
-for a task carries a unique variable in its environment, and that is what finds it.
+A process is identified by (pid, start time, boot id), since pids are reused. An agent's shells
+have sessions and process groups of their own, so a group is not the tree. Everything that was
+started for a task is found by a unique variable in its environment.
 
-On Linux all of this comes from ``/proc``. Elsewhere (macOS) ``ps`` gives the same, with a
-start time in whole seconds; that side is not run by the project's own tests.
+On Linux all of this comes from ``/proc``. Elsewhere (macOS) ``ps`` shows the same, with a start
+time in whole seconds; the project's own tests do not run that part.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 LINUX = sys.platform.startswith("linux")
 _DEFAULTS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
-# How often a sweep looks again for what was forked while it looked.
+# How often a sweep repeats, for what was forked during the one before.
 _SWEEPS = 20
-# How long a killed process may take to be gone; one that waits for a dead disk never is.
+# How long a killed process may take to end; one that waits for a dead disk never does.
 _DEATH_S = 1.0
 
 
@@ -41,8 +41,8 @@ def spawn(
     """Starts a process in a session of its own, with these descriptors and no others.
 
     ``posix_spawn`` rather than ``subprocess``: that module alone is a tenth of the runner's
-    memory, and half of what starting a task costs it. It knows no working folder, so this
-    process goes there itself: it has one thread, and all its paths are absolute.
+    memory, and half of the cost of starting a task. It has no working folder, so this process
+    changes to it first: it has one thread, and all its paths are absolute.
 
     Args:
         argv: The program's path, and its arguments.
@@ -68,25 +68,25 @@ def spawn(
             env,
             file_actions=actions,
             setsid=True,
-            # What Python ignores, or a shell's & did, must not stay ignored in the child.
+            # What Python ignores, or a shell's & ignored, must not stay ignored in the child.
             setsigmask=(),
             setsigdef=_DEFAULTS,
         )
     finally:
-        os.chdir("/")  # so that nobody's folder is in use for our sake
+        os.chdir("/")  # so that we keep nobody's folder in use
 
 
 def boot_id() -> str:
-    """What changes with every boot of this machine."""
+    """Returns what changes with every boot of this machine."""
     if LINUX:
         return _read("/proc/sys/kernel/random/boot_id").decode().strip()
     return _output("sysctl", "-n", "kern.boottime").decode().strip()
 
 
 def start_time(pid: int) -> str | None:
-    """When a process was started, as the kernel says it; None if there is none.
+    """Returns when a process was started, in the kernel's words; None if there is none.
 
-    With `boot_id` it tells whether a pid is still the same process. A zombie counts as gone.
+    With `boot_id` it shows whether a pid is still the same process. A zombie counts as gone.
     """
     if LINUX:
         fields = _stat_fields(pid)
@@ -95,7 +95,7 @@ def start_time(pid: int) -> str | None:
 
 
 def open_prompt(prompt: bytes) -> int:
-    """A descriptor from which a process can read the prompt; no name, nothing on disk."""
+    """Returns a descriptor from which a process can read the prompt; nothing is on disk."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("prompt")
     else:
@@ -114,11 +114,11 @@ def signal_process(pid: int, number: int, pidfd: int | None = None) -> None:
     """Sends a signal to a process.
 
     Args:
-        pid: The process: a child of ours that has not been reaped, unless ``pidfd`` is given;
-            0 if it is gone.
+        pid: The process; without ``pidfd``, a child of ours that has not been reaped. 0 if it is
+            gone.
         number: The signal.
-        pidfd: A descriptor of the process, if its number may be another's by now; -1 where
-            there are none.
+        pidfd: A descriptor of the process, if its pid may be reused by now; -1 if the system
+            has none.
     """
     try:
         if pidfd is not None and pidfd >= 0:
@@ -130,7 +130,7 @@ def signal_process(pid: int, number: int, pidfd: int | None = None) -> None:
 
 
 def open_pidfd(pid: int) -> int:
-    """A descriptor that becomes readable when the process has ended; -1 where there is none."""
+    """Returns a descriptor that is readable once the process has ended; -1 if there is none."""
     if not hasattr(os, "pidfd_open"):
         return -1
     try:
@@ -140,16 +140,16 @@ def open_pidfd(pid: int) -> int:
 
 
 def find_marked(prefix: str) -> dict[str, list[int]]:
-    """The processes whose token begins with ``prefix``, the oldest first: token → pids."""
+    """Finds the processes whose token begins with ``prefix``: token → pids, oldest first."""
     mark = f"{TOKEN_VARIABLE}={prefix}".encode()
-    found: dict[str, list[tuple[int, int]]] = {}
+    by_token: dict[str, list[tuple[int, int]]] = {}
     for pid in _own_processes():
         for variable in _environment(pid):
             if variable.startswith(mark) and (started := start_time(pid)) is not None:
                 token = variable.partition(b"=")[2].decode("utf-8", "replace")
                 age = int(started) if started.isdigit() else 0
-                found.setdefault(token, []).append((age, pid))
-    return {token: [pid for _, pid in sorted(pids)] for token, pids in found.items()}
+                by_token.setdefault(token, []).append((age, pid))
+    return {token: [pid for _, pid in sorted(pids)] for token, pids in by_token.items()}
 
 
 def leads_session(pid: int) -> bool:
@@ -169,7 +169,7 @@ def kill_group(pid: int) -> None:
 
 
 def sweep(tokens: Iterable[str]) -> int:
-    """Kills every process that was started for one of these attempts, and sees them gone.
+    """Kills every process that was started for one of these attempts, and waits for their end.
 
     Args:
         tokens: Values of the token variable.
@@ -180,19 +180,19 @@ def sweep(tokens: Iterable[str]) -> int:
     markers = {f"{TOKEN_VARIABLE}={token}".encode() for token in tokens}
     killed: set[int] = set()
     for _ in range(_SWEEPS if markers else 0):
-        found = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, markers)) is not None}
-        if not found:
+        pidfds = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, markers)) is not None}
+        if not pidfds:
             break
-        killed |= set(found)
-        _await_ends([fd for fd in found.values() if fd >= 0])
+        killed |= set(pidfds)
+        _await_ends([fd for fd in pidfds.values() if fd >= 0])
     return len(killed)
 
 
 def _kill_if(pid: int, markers: set[bytes]) -> int | None:
-    """Kills a process if it is one of the markers, without mistaking another for it.
+    """Kills a process if it has one of these markers, and never another one instead.
 
     Returns:
-        A descriptor of it (-1 where there is no such thing); None if it was not killed.
+        A descriptor of it (-1 if the system has none); None if it was not killed.
     """
     if not markers & _environment(pid):
         return None
@@ -214,7 +214,7 @@ def _kill_if(pid: int, markers: set[bytes]) -> int | None:
 
 
 def _await_ends(pidfds: list[int]) -> None:
-    """Waits until these processes are gone: on a busy machine a killed one lives on for a while."""
+    """Waits until these processes are gone: on a busy machine that takes a while."""
     poller, left = select.poll(), set(pidfds)
     for pidfd in pidfds:
         poller.register(pidfd, select.POLLIN)
@@ -235,7 +235,7 @@ def _own_processes() -> list[int]:
 
 
 def _environment(pid: int) -> set[bytes]:
-    """The variables of a process, as far as we may see them; a zombie has none."""
+    """Returns the variables of a process, as far as we may see them; a zombie has none."""
     if LINUX:
         return set(_read(f"/proc/{pid}/environ").split(b"\0"))
     return set(_output("ps", "-E", "-ww", "-o", "command=", "-p", str(pid)).split())

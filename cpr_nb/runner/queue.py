@@ -1,9 +1,9 @@
-"""Which task is next: those that have tried already, then the others in their order. Pure.
+"""Which task is next: first those that have tried already, then the others in order. Pure.
 
-With groups, tasks of one group share the beginning of their requests, which the API caches
-once the first of them is answered. Until then one task of a group leads and the others are
-held back; they may start when it is answered, or when it has ended without an answer (then
-the next one leads).
+The tasks of one group share the beginning of their requests, which the API caches once it has
+answered the first of them. Until then one task of the group leads and the others are held back.
+They may start when it is answered, or when it has ended without an answer (then the next one
+leads).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Queue:
     """The order in which tasks start.
 
     Args:
-        n_tasks: How many there are, numbered from 0.
+        n_tasks: How many tasks there are, numbered from 0.
         groups: The group of each task, or None if all may start at any time.
 
     Example:
@@ -33,7 +33,7 @@ class Queue:
 
     def __init__(self, n_tasks: int, groups: Sequence[int] | None = None) -> None:
         self._n_tasks = n_tasks
-        self._next = 0  # every task before it has been taken, or is held back
+        self._next = 0  # every task before it was popped or is held back
         self._first: deque[int] = deque()
         self._left_out: set[int] = set()
         self._groups = groups
@@ -42,23 +42,23 @@ class Queue:
         self._held: dict[int, deque[int]] = {}
 
     def put_first(self, task: int) -> None:
-        """A task may start again, before all others."""
+        """Lets a task start again before all others."""
         self._first.appendleft(task)
 
     def put_back(self, task: int) -> None:
-        """A task may start again, after those that may so already, before new ones."""
+        """Lets a task start again after those that wait here already, but before new ones."""
         self._first.append(task)
 
     def leave_out(self, task: int) -> None:
-        """A task has begun before: it starts only when it is put here, not in its turn too."""
+        """Excludes a task that has begun before: it starts only when it is put here."""
         self._left_out.add(task)
 
     def pop(self, waits: Callable[[int], bool], *, new: bool = False) -> int | None:
-        """Takes the next task.
+        """Removes and returns the next task.
 
         Args:
-            waits: Says of a task whether it still waits to start.
-            new: Whether one that has not been started yet goes before the others.
+            waits: Whether a task still waits to start.
+            new: Whether a task that has not been started yet goes first.
 
         Returns:
             The task, or None if none may start now.
@@ -89,7 +89,7 @@ class Queue:
         return True
 
     def answered(self, task: int) -> None:
-        """The API answered a task: what its group shares is in the cache now."""
+        """The API answered a task: what its group shares is cached now."""
         if self._groups is not None:
             group = self._groups[task]
             self._warm.add(group)
@@ -97,13 +97,13 @@ class Queue:
             self._let_go(group)
 
     def ended(self, task: int) -> None:
-        """A task's attempt is over: if it led and had no answer, another one leads."""
+        """A task's attempt is over: if it led and got no answer, another one leads."""
         if self._groups is not None and self._leader.get(self._groups[task]) == task:
             del self._leader[self._groups[task]]
             self._let_go(self._groups[task])
 
     def cool(self) -> None:
-        """A long time went by: nothing is in the cache any more."""
+        """A long time passed: nothing is cached any more."""
         self._warm.clear()
 
     def _let_go(self, group: int) -> None:

@@ -6,7 +6,7 @@ import os
 
 
 def new_uuid() -> str:
-    """A random UUID (version 4), without the module of that name (1.3 MB)."""
+    """Returns a random UUID (version 4) without the module of that name (1.3 MB)."""
     data = bytearray(os.urandom(16))
     data[6] = data[6] & 0x0F | 0x40
     data[8] = data[8] & 0x3F | 0x80
@@ -15,5 +15,5 @@ def new_uuid() -> str:
 
 
 def chance() -> float:
-    """A number from 0 to 1, without the module random (2 MB)."""
+    """Returns a random number from 0 to 1 without the module random (2 MB)."""
     return int.from_bytes(os.urandom(4)) / (1 << 32)

@@ -1,4 +1,4 @@
-"""The runner's pen: journal, status.json, answers and runner.json of one session."""
+"""Writes the journal, status.json, answers and runner.json of one session."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from cpr_nb.runner.task_run import TaskRun
     from cpr_nb.store.layout import SessionPaths
 
-# status.json is rewritten as a whole, so it may take this share of the runner's time at most.
+# status.json is rewritten as a whole; that may take at most this share of the runner's time.
 _WRITE_SHARE = 0.04
 _MIN_INTERVAL_S = 0.1
-# How often it is tried again when nothing can be written.
+# How often writing is tried again when nothing can be written.
 _TRY_AGAIN_S = 1.0
 
 
 class Recorder:
-    """Writes down what happens to a session.
+    """Records what happens to a session.
 
     The journal is written at once, status.json soon after (see `flush`).
 
@@ -37,7 +37,7 @@ class Recorder:
         paths: The session's paths.
         session: The head of session.json.
         bases: The unchanging fields of each task's status.
-        runner: What runner.json says of this process.
+        runner: What runner.json says about this process.
         history: What earlier runners of the session wrote.
     """
 
@@ -78,7 +78,7 @@ class Recorder:
         self._writer.journal(dump({"at": utc_iso(time.time()), "event": event, **fields}))
 
     def write_runner(self, **fields: Any) -> None:
-        """Writes runner.json, with what was found out since."""
+        """Writes runner.json with these further fields."""
         self.runner.update(fields)
         try:
             write_new(self._paths.runner, dump(self.runner) + b"\n")
@@ -93,7 +93,7 @@ class Recorder:
     # -- what earlier runners did -----------------------------------------------------------
 
     def restore_task(self, task: int, past: TaskHistory) -> None:
-        """Puts what is known of a task where an earlier runner left it."""
+        """Restores what an earlier runner knew of a task."""
         if past.ended is not None:
             self._status.set_task(task, past.ended)
             self._count(past.ended["outcome"], past.ended)
@@ -110,13 +110,13 @@ class Recorder:
     # -- tasks ------------------------------------------------------------------------------
 
     def intent(self, task_id: str, attempt: int, conversation_id: str) -> None:
-        """An attempt is about to start."""
+        """Records that an attempt is about to start."""
         self.journal("intent", task_id=task_id, attempt=attempt, conversation_id=conversation_id)
 
     def started(self, task: int, task_run: TaskRun, pid: int) -> None:
-        """An attempt's process runs."""
+        """Records that an attempt's process runs."""
         self.journal("started", task_id=task_run.task_id, attempt=task_run.number, pid=pid)
-        # Of a further attempt: the task itself began with the first one.
+        # A task with further attempts began with the first one.
         began_at = self._running.get(task, {}).get("started_at") or utc_iso(time.time())
         fields = record.running_fields(task_run.number, task_run.conversation_id, began_at)
         self._running[task] = fields
@@ -124,7 +124,7 @@ class Recorder:
         self._dirty = True
 
     def ended(self, task: int, task_run: TaskRun, outcome: Outcome) -> None:
-        """A task ended: its answer, its journal line, its status."""
+        """Records the end of a task: its answer, its journal line, its status."""
         running = self._running.pop(task, {})
         answer = record.answer_text(outcome, task_run.facts).encode("utf-8", "replace")
         self._writer.answer(self._paths.answer(task_run.task_id), answer)
@@ -144,7 +144,7 @@ class Recorder:
         self._dirty = True
 
     def harvest(self, harvest: Harvest, task_run: TaskRun) -> None:
-        """A task has ended, and what it left in its checkout is about to be saved."""
+        """Records how a task ended whose worktree is about to be harvested."""
         outcome = harvest.outcome
         self.journal(
             "harvest",
@@ -155,7 +155,7 @@ class Recorder:
         )
 
     def resting(self, rest: Rest, task_run: TaskRun) -> None:
-        """An attempt is over, and another one will start."""
+        """Records the end of an attempt that another one will follow."""
         task, outcome, exit_ = rest.task, rest.outcome, task_run.exit
         figures = record.facts_fields(task_run.facts) if task_run.facts else {}
         self.journal(
@@ -186,7 +186,7 @@ class Recorder:
     # -- the session ------------------------------------------------------------------------
 
     def report_state(self, report: ReportState) -> None:
-        """The session's own state changed."""
+        """Records the session's own state."""
         until = utc_iso(report.until_s) if report.until_s is not None else None
         new = {"waiting_for": report.reason, "waiting_until": until, "notice": report.notice}
         for name, value in new.items():
@@ -199,23 +199,23 @@ class Recorder:
         self._dirty = True
 
     def check_files(self) -> None:
-        """If somebody removed status.json, it is written again, also while nothing happens."""
+        """Has status.json written again if somebody removed it, even while nothing happens."""
         if not os.path.exists(self._paths.status):
             self._dirty = True
 
     def set_parallel(self, max_parallel: int) -> None:
-        """Somebody changed how many tasks may run at once."""
+        """Records how many tasks may run at once now."""
         self.head["max_parallel"] = max_parallel
         self._dirty = True
 
     def flush_due_s(self, now: float) -> float | None:
-        """In how many seconds `flush` has something to do; None if it has nothing."""
+        """The seconds until `flush` has something to do; None if it has nothing."""
         if self._dirty or self.trouble:
             return max(0.0, self._next_write_at - now)
         return None
 
     def flush(self, now: float) -> None:
-        """Writes status.json if it changed and the last time is long enough ago.
+        """Writes status.json if it changed and was last written long enough ago.
 
         Args:
             now: Seconds of a clock that never goes back.
@@ -231,7 +231,7 @@ class Recorder:
             self._next_write_at = now + max(pause_s, took_s / _WRITE_SHARE)
 
     def end(self, state: str, error: str = "") -> None:
-        """The session is over: the last journal line and the last status.json."""
+        """Records the end of the session: the last journal line and the last status.json."""
         self.head["overall_status"] = self.head["state"] = state
         ended_at = time.time()
         if error:
@@ -243,14 +243,14 @@ class Recorder:
         self.settle()
 
     def leave(self, signal: int) -> None:
-        """This runner leaves before the end: whoever comes next goes on from here."""
+        """Records that this runner leaves before the end; the next one continues from here."""
         if signal:
-            self.head["notice"] = f"its runner was told to stop (signal {signal})"
+            self.head["notice"] = f"its runner was stopped (signal {signal})"
         self.journal("runner_ended", signal=signal)
         self.settle()
 
     def settle(self) -> bool:
-        """Writes everything, durably; returns whether that went well."""
+        """Writes everything durably; returns whether that succeeded."""
         if self._writer.trouble:
             self._writer.retry()
         self._write(durable=True)

@@ -1,4 +1,4 @@
-"""Takes the requests that faces leave in the session's folder."""
+"""Reads the requests that interfaces leave in the session's folder."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class RequestInbox:
         self._paths = paths
         self._spec = spec
         self._recorder = recorder
-        self._handled: set[str] = set()  # taken, and can't be removed (a read-only disk)
+        self._handled: set[str] = set()  # handled, but not removable (a read-only disk)
 
     def drain(self, now: float) -> Iterator[messages.Event]:
-        """Takes what waits; a request is removed once its event has been dealt with."""
+        """Yields the waiting requests as events; each is removed once its event was handled."""
         try:
             names = set(os.listdir(self._paths.requests))
         except OSError:
@@ -51,7 +51,7 @@ class RequestInbox:
             requests.remove(self._paths, name)
 
     def replay(self, names: list[str], now: float) -> Iterator[messages.Event]:
-        """The requests to cancel that an earlier runner had taken, and perhaps not done."""
+        """Yields the requests to cancel that an earlier runner read, and perhaps did not finish."""
         for name in names:
             event = self._event(name, None, now)
             if event is not None:

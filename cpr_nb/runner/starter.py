@@ -1,4 +1,4 @@
-"""Starts what runs for a task: its attempts, and the user's own check."""
+"""Starts what runs for a task: its attempts, the user's own check, helpers of its worktree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
-#: The options that the care for a checkout needs.
+#: The options that the helpers of a worktree need.
 WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees")
 
 
@@ -66,9 +66,9 @@ class Starter:
             task_spec: Its object in session.json.
             number: Which attempt, from 1.
             conversation_id: The conversation's id.
-            prompt: What to say to the conversation if it exists already; empty for a new one,
-                which begins with the task's prompt.
-            worktree: What is known of the task's own checkout; empty if it has none.
+            prompt: What to say to an existing conversation; empty for a new one, which begins
+                with the task's prompt.
+            worktree: What is known of the task's worktree; empty if it has none.
 
         Raises:
             OSError: If the process can't be started; nothing runs then.
@@ -97,7 +97,7 @@ class Starter:
     def attempt(
         self, pid: int, task: int, task_spec: dict[str, Any], number: int, pidfd: int | None = None
     ) -> Attempt:
-        """The attempt whose process runs, started here or (with ``pidfd``) adopted."""
+        """Returns the attempt whose process runs, started here or (with ``pidfd``) adopted."""
         return Attempt(
             pid,
             self.token(task_spec["id"], number),
@@ -118,7 +118,7 @@ class Starter:
             task: The task's number, from 0.
             task_spec: Its object in session.json.
             number: Which attempt it checks.
-            worktree: What is known of the task's own checkout; empty if it has none.
+            worktree: What is known of the task's worktree; empty if it has none.
 
         Raises:
             OSError: If it can't be started.
@@ -137,7 +137,7 @@ class Starter:
         return SideRun("check", pid, token, task, task_id, path=path)
 
     def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
-        """Starts a helper process that takes care of the task's own checkout.
+        """Starts a helper process for the task's worktree.
 
         Args:
             kind: ``prepare`` or ``harvest``.
@@ -177,7 +177,7 @@ class Starter:
         return SideRun(kind, pid, token, task, task_id, reply_fd=reply_fd)
 
     def token(self, task_id: str, number: int) -> str:
-        """What marks the whole tree of an attempt."""
+        """Returns what marks the whole process tree of an attempt."""
         return f"{self._session['session_id']}/{task_id}@{number}"
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +208,7 @@ class Starter:
         return self.transcript(task_id, conversation_id) is not None
 
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
-        """The path of the CLI's own transcript of a conversation, or None."""
+        """Returns the path of the CLI's own transcript of a conversation, or None."""
         env = self._own_environ(task_id)
         home = env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
         projects = home + b"/projects/"
@@ -228,7 +228,7 @@ _RESUME_PROMPTS = {
 
 
 def resume_prompt(resume: str) -> str:
-    """What to say to a conversation that is resumed."""
+    """Returns what to say to a conversation that is resumed."""
     return _RESUME_PROMPTS[resume]
 
 
@@ -240,7 +240,7 @@ def _spawn(
     stdout: Callable[[], int],
     stderr: Callable[[], int] | None,
 ) -> int:
-    """Starts a process with descriptors that are opened for it; stderr may be stdout again."""
+    """Starts a process with descriptors that are opened for it; None: stderr is stdout."""
     fds: list[int] = []
     try:
         fds.append(stdin())

@@ -1,8 +1,8 @@
 """Follows the stream of one attempt while it runs: only what is new, only whole lines.
 
-A stream goes from the CLI straight into its file. The runner reads along from time to time,
-to hear of refusals and limits before a task ends because of them, and whether it still says
-anything. At the end it reads on from where it was.
+The CLI writes its stream straight into a file. From time to time the runner reads what is new,
+to notice refusals and limits before a task ends because of them, and silence. At the end it
+reads the rest.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 #: HTTP statuses by which the API says "not now".
 REFUSALS = (429, 529)
-# What stands in every line that can matter while a task runs.
+# Every line that can matter while a task runs contains one of these.
 _RELEVANT = (b'"assistant"', b'"api_retry"', b'"rate_limit_event"', b'"tool_result"')
 _CHUNK_BYTES = 1 << 18
 
 
 class News:
-    """What was heard since the last look.
+    """What is new since the last poll.
 
     Args:
         answered: The API answered, for the first time or for the first time after trouble.
-        refused_s: The API said "not now", and the CLI waits so long; None if it did not.
-        limit: A limit that concerns every task, if one was met after the last answer.
+        refused_s: How long the CLI waits since the API refused a request; None if it did not.
+        limit: A limit that concerns every task, if it came after the last answer.
     """
 
     __slots__ = ("answered", "limit", "refused_s")
@@ -93,11 +93,11 @@ class Stream:
                 finally:
                     os.close(fd)
         except OSError:
-            pass  # somebody removed it: then nothing is heard
+            pass  # somebody removed it: then nothing is new
         return news
 
     def finish(self) -> RunFacts:
-        """Reads to the end, a last line without its line feed too."""
+        """Reads to the end, including a last line without a line feed."""
         self.poll(0.0)
         if self._torn:
             self._feed(self._torn, 0.0, News())
@@ -106,7 +106,7 @@ class Stream:
 
     @property
     def busy_until(self) -> float:
-        """Until when its quiet is explained; infinite while a tool runs."""
+        """Until when its silence is explained; infinite while a tool runs."""
         tool_runs = self._activity is not None and self._activity.tool_running
         return float("inf") if tool_runs else self.retry_at
 
@@ -144,6 +144,6 @@ class Stream:
 
 
 def _by_a_model(event: dict[str, Any]) -> bool:
-    """Whether the API answered: a call that failed leaves an event of ``<synthetic>``."""
+    """Whether the API answered; a call that failed leaves an event of ``<synthetic>``."""
     message = event.get("message")
     return isinstance(message, dict) and message.get("model") != "<synthetic>"

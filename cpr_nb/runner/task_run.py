@@ -1,4 +1,4 @@
-"""What the loop keeps of a task between its first intent and its end."""
+"""What the loop knows of a task between its first intent and its end."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class TaskRun:
         number: Which attempt it is, from 1.
         started_s: When that started, in seconds since the epoch.
         conversation_id: Its conversation.
-        exit: What is known about the end of its last attempt, once that is over.
-        facts: What the stream of that attempt said.
+        exit: How its last attempt ended, once it is over.
+        facts: What the stream of that attempt says.
         duration_s: From the beginning of the first attempt to the end of the last.
         extra: Further figures for the record.
-        checkout: What is known of its own checkout; empty if it has none.
+        worktree: What is known of its worktree; empty if it has none.
     """
 
     __slots__ = (
@@ -55,11 +55,11 @@ class TaskRun:
         self.worktree: dict[str, Any] = {}
 
     def begin(self, number: int, conversation_id: str) -> None:
-        """Another attempt is about to start."""
+        """Notes that another attempt is about to start."""
         self.number, self.conversation_id = number, conversation_id
         self.exit, self.facts, self.extra = None, None, {}
 
     def end(self, now: float, exit_: Exit, facts: RunFacts | None, extra: dict[str, Any]) -> None:
-        """That attempt is over."""
+        """Notes how that attempt ended."""
         self.exit, self.facts, self.extra = exit_, facts, extra
         self.duration_s = now - self.began_at

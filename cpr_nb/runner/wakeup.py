@@ -26,7 +26,7 @@ class Wakeup:
             signal.signal(number, self._on_stop_signal)
         self._poller = select.poll()
         self._poller.register(self._read_fd, select.POLLIN)
-        #: The signal by which somebody asked this runner to stop, and how often.
+        #: The last signal to stop that came, and how many came.
         self.stop_signal = 0
         self.n_stops = 0
 
@@ -35,7 +35,7 @@ class Wakeup:
         self._poller.register(fd, select.POLLIN)
 
     def unwatch(self, fd: int) -> None:
-        """Forgets a descriptor."""
+        """Stops watching a descriptor."""
         self._poller.unregister(fd)
 
     def wait(self, timeout_ms: float) -> set[int]:

@@ -1,1 +1,1 @@
-"""The results directory: every file name, writing (the runner only), reading, finding."""
+"""The results directory: file names, writing (by the runner only), reading, finding."""

@@ -1,7 +1,7 @@
-"""What a results directory keeps so that a second look is cheap: files that anybody may delete.
+"""Caches in a results directory, which make a second read cheap: files that anybody may delete.
 
-They are never the only truth. Whatever is missing, torn, foreign or of another version counts
-as not there, and where nothing can be written everything works without.
+They never hold the only copy. A file that is missing, torn, foreign or of another version counts
+as absent, and where nothing can be written everything works without caches.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import BinaryIO
 
-#: What changes with every change of a file: inode, size, times in nanoseconds.
+#: Changes with every change of a file: inode, size, times in nanoseconds.
 Signature = tuple[int, int, int, int]
-#: The signature of a file that is not there.
+#: The signature of a file that does not exist.
 ABSENT = (0, 0, 0, 0)
-#: A file that was changed less than this ago may change again without its times showing it.
+#: A file that changed less than this ago may change again without its times showing it.
 SETTLED_S = 2.0
 _LEFT_AFTER_S = 3600.0
 _UNUSED_AFTER_S = 30 * 86400.0
@@ -29,17 +29,17 @@ _TEMPORARY = ".new-"
 _63_BITS = (1 << 63) - 1
 
 
-def signatures(found: Sequence[os.stat_result]) -> list[Signature]:
+def signatures(stats: Sequence[os.stat_result]) -> list[Signature]:
     """The signatures of files."""
-    return [(s.st_ino & _63_BITS, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found]
+    return [(s.st_ino & _63_BITS, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in stats]
 
 
 def signatures_of(paths: Sequence[str]) -> list[Signature]:
-    """The same of many paths: there may be 100,000."""
-    look = os.stat
+    """The signatures of the files at many paths: there may be 100,000."""
+    read_stat = os.stat
     try:
-        return signatures([look(path) for path in paths])
-    except (OSError, ValueError):  # one is not there
+        return signatures([read_stat(path) for path in paths])
+    except (OSError, ValueError):  # one does not exist
         return [_signature_of(path) for path in paths]
 
 
@@ -56,16 +56,16 @@ def now_ns() -> int:
 
 
 def settled_before_ns(now_ns: int) -> int:
-    """What was changed before this has settled: a later change will show in its times.
+    """A file that changed before this has settled: a later change will show in its times.
 
     Args:
-        now_ns: The time before the file was looked at, `now_ns`.
+        now_ns: The time before the file was read, from `now_ns`.
     """
     return now_ns - int(SETTLED_S * 1e9)
 
 
 def names(directory: str, begin: str) -> list[str]:
-    """The files of the cache whose names begin so."""
+    """The names of the cache's files that begin with ``begin``."""
     try:
         return sorted(name for name in os.listdir(f"{directory}/{CACHE}") if name.startswith(begin))
     except OSError:
@@ -73,12 +73,12 @@ def names(directory: str, begin: str) -> list[str]:
 
 
 def remove_old(directory: str, begin: str, but: str) -> None:
-    """Removes what a crash, or a version that nobody uses any more, has left.
+    """Removes files that a crash, or a version no longer in use, has left.
 
     Args:
         directory: The results directory.
         begin: How the names of the files begin.
-        but: How the names of those begin that are in use.
+        but: How the names of the files in use begin.
     """
     for name in names(directory, ""):
         left = name.startswith(_TEMPORARY)
@@ -90,21 +90,21 @@ def remove_old(directory: str, begin: str, but: str) -> None:
 
 
 def open_own(directory: str, name: str) -> BinaryIO | None:
-    """Opens a file of the cache; None if it is not there, or nobody's or somebody else's."""
+    """Opens a file of the cache; None if it does not exist, or is not a regular file of ours."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(f"{directory}/{CACHE}/{name}", flags)
     except OSError:
         return None
-    found = os.fstat(fd)
-    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
         return open(fd, "rb", buffering=0)
     os.close(fd)
     return None
 
 
 def save(directory: str, name: str, pieces: Iterable[bytes | memoryview]) -> bool:
-    """Writes a file of the cache, whole or not at all, readable by its owner.
+    """Writes a file of the cache, whole or not at all, readable only by its owner.
 
     Args:
         directory: The results directory.
@@ -112,7 +112,7 @@ def save(directory: str, name: str, pieces: Iterable[bytes | memoryview]) -> boo
         pieces: Its bytes.
 
     Returns:
-        Whether it is there now; a cache that can't be written is no error.
+        Whether it was written; a cache that can't be written is not an error.
     """
     folder = f"{directory}/{CACHE}"
     temporary = f"{folder}/{_TEMPORARY}{os.getpid()}-{time.monotonic_ns()}"
@@ -137,7 +137,7 @@ def _make(folder: str) -> None:
     except FileExistsError:
         return
     with open(f"{folder}/.gitignore", "w", encoding="ascii") as file:
-        file.write("*\n")  # it makes no checkout dirty
+        file.write("*\n")  # so that it makes no checkout dirty
 
 
 def remove(directory: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Which sessions there are: the results directory's place, listing, finding by id or name."""
+"""Finds the results directory, lists its sessions, and finds one by id or name."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 MIN_PREFIX = 4
 
 
-def results_dir(given: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> str:
+def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> str:
     """The results directory to use, as an absolute path; it need not exist.
 
-    In this order: what is given, ``CPR_RESULTS_DIR``, ``[tool.cpr] results_dir`` of the
+    In this order: the option, ``CPR_RESULTS_DIR``, ``[tool.cpr] results_dir`` of the
     nearest ``pyproject.toml``, the nearest ``results`` folder upwards that holds a session
     (up to the repository's root or the home folder), ``./results``.
 
     Args:
-        given: The option, if it was given.
+        option: The option, or None if it is not set.
         environ: The environment.
 
     Returns:
@@ -41,7 +41,7 @@ def results_dir(given: str | os.PathLike[str] | None, environ: Mapping[str, str]
         >>> results_dir("/tmp/r", {})
         '/tmp/r'
     """
-    chosen = given or environ.get("CPR_RESULTS_DIR")
+    chosen = option or environ.get("CPR_RESULTS_DIR")
     if chosen:
         return os.path.abspath(os.path.expanduser(os.fspath(chosen)))
     here = _current_folder()
@@ -68,10 +68,10 @@ def _current_folder() -> str:
 def settings(folder: str) -> dict[str, Any]:
     """``[tool.cpr]`` of the nearest ``pyproject.toml`` from a folder upwards.
 
-    ``results_dir`` comes back absolute: in the file it is relative to the file.
+    ``results_dir`` is returned as an absolute path: in the file it is relative to the file.
 
     Raises:
-        InputError: If the file is not TOML, or the table is not one.
+        InputError: If the file is not TOML, or its ``tool.cpr`` is not a table.
     """
     for parent in _upwards(folder):
         path = os.path.join(parent, "pyproject.toml")
@@ -82,17 +82,16 @@ def settings(folder: str) -> dict[str, Any]:
             continue
         if b"cpr" not in data:
             return {}
-        found = _tool_table(data, path)
-        if "results_dir" in found:
-            found["results_dir"] = os.path.abspath(
-                os.path.join(parent, os.path.expanduser(found["results_dir"]))
-            )
-        return found
+        table = _tool_table(data, path)
+        if "results_dir" in table:
+            folder = os.path.expanduser(table["results_dir"])
+            table["results_dir"] = os.path.abspath(os.path.join(parent, folder))
+        return table
     return {}
 
 
 def _tool_table(data: bytes, path: str) -> dict[str, Any]:
-    import tomllib  # 10 ms: only for who has such a table
+    import tomllib  # 10 ms: only where there is such a table
 
     try:
         tool = tomllib.loads(data.decode()).get("tool", {})
@@ -114,10 +113,10 @@ def _upwards(folder: str) -> Iterator[str]:
 
 
 def session_names(directory: str) -> Iterator[str]:
-    """The names of the folders of sessions in a results directory, in any order.
+    """The names of the sessions' folders in a results directory, in any order.
 
     Raises:
-        ResultsDirError: If it can't be read; one that is not there has none.
+        ResultsDirError: If it can't be read; one that does not exist has no sessions.
     """
     try:
         with os.scandir(directory) as entries:
@@ -135,7 +134,7 @@ def session_names(directory: str) -> Iterator[str]:
 def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads in a circle
+    except OSError:  # a link that leads to itself
         return False
 
 
@@ -147,13 +146,13 @@ def _holds_session(directory: str) -> bool:
 
 
 def list_sessions(directory: str) -> list[Snapshot]:
-    """Reads the heads of all sessions, the newest first; those that have ended only once.
+    """Reads the heads of all sessions, the newest first; those of ended sessions only once.
 
     Args:
-        directory: The results directory; one that is not there has no sessions.
+        directory: The results directory; one that does not exist has no sessions.
 
     Returns:
-        A snapshot without tasks of each; a stranger's folder too, as ``unreadable``.
+        A snapshot of each, without its tasks; a foreign folder counts as ``unreadable``.
     """
     sessions = read_heads(directory, session_names(directory))
     sessions.sort(key=_age, reverse=True)
@@ -161,42 +160,51 @@ def list_sessions(directory: str) -> list[Snapshot]:
 
 
 def _age(session: Snapshot) -> tuple[int, str, str]:
-    # claude-parallel-runner.pl knows whole seconds only. The folders differ in nothing but the id.
+    # claude-parallel-runner.pl writes whole seconds only. The folders differ only in the id.
     created_at = session.head.get("created_at")
     return session.count("start_time"), str(created_at or ""), session.paths.root
 
 
-def find_session(directory: str, wanted: str) -> str:
+def find_session(directory: str, reference: str) -> str:
     """Finds a session by its id, a unique prefix of at least four characters, name, or path.
 
     Args:
         directory: The results directory.
-        wanted: What the user calls it.
+        reference: The id, prefix, name or path.
 
     Returns:
         The session's folder.
 
     Raises:
-        SessionNotFound: If nothing fits.
-        AmbiguousSession: If several do; it lists them.
+        SessionNotFound: If nothing matches.
+        AmbiguousSession: If several sessions match; it lists them.
     """
-    folder, slash, name = wanted.rstrip("/").rpartition("/")
-    if slash and name.startswith(SESSION_PREFIX) and os.path.isdir(wanted):
+    folder, slash, name = reference.rstrip("/").rpartition("/")
+    if slash and name.startswith(SESSION_PREFIX) and os.path.isdir(reference):
         return os.path.join(os.path.abspath(folder or "/"), name)
-    ids = [name.removeprefix(SESSION_PREFIX) for name in session_names(directory)]
-    begin = wanted.removeprefix(SESSION_PREFIX)
-    if begin in ids:
-        return f"{directory}/{SESSION_PREFIX}{begin}"
-    fits = [i for i in ids if len(begin) >= MIN_PREFIX and i.startswith(begin)]
-    if not fits and wanted:
-        fits = [s.session_id for s in list_sessions(directory) if s.head.get("name") == wanted]
-    if len(fits) == 1:
-        return f"{directory}/{SESSION_PREFIX}{fits[0]}"
-    if fits:
+    matches = _matching_ids(directory, reference)
+    if len(matches) == 1:
+        return f"{directory}/{SESSION_PREFIX}{matches[0]}"
+    if matches:
+        more = ", …" if len(matches) > 8 else ""
+        shown = ", ".join(sorted(matches)[:8])
         raise AmbiguousSession(
-            f"{wanted!r} fits {len(fits)} sessions: {', '.join(sorted(fits)[:8])}"
-            f"{', …' if len(fits) > 8 else ''}",
-            sorted(fits),
+            f"{reference!r} fits {len(matches)} sessions: {shown}{more}", sorted(matches)
         )
-    short = " (a prefix needs 4 characters)" if 0 < len(wanted) < MIN_PREFIX else ""
-    raise SessionNotFound(f"Session {wanted} not found or no status available{short}: {directory}")
+    short = " (a prefix needs 4 characters)" if 0 < len(reference) < MIN_PREFIX else ""
+    raise SessionNotFound(
+        f"Session {reference} not found or no status available{short}: {directory}"
+    )
+
+
+def _matching_ids(directory: str, reference: str) -> list[str]:
+    """The ids of the sessions that match: by whole id, else by prefix, else by name."""
+    ids = [name.removeprefix(SESSION_PREFIX) for name in session_names(directory)]
+    begin = reference.removeprefix(SESSION_PREFIX)
+    if begin in ids:
+        return [begin]
+    matches = [i for i in ids if len(begin) >= MIN_PREFIX and i.startswith(begin)]
+    if matches or not reference:
+        return matches
+    sessions = list_sessions(directory)
+    return [session.session_id for session in sessions if session.head.get("name") == reference]

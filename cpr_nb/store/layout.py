@@ -1,4 +1,4 @@
-"""Every name in a results directory, once.
+"""All file names of a results directory, each defined once.
 
 Paths are plain strings: the runner loads this module, and ``pathlib`` would cost it 1 MB.
 """
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 SESSION_PREFIX = "session-"
-#: A session's folder bears this prefix until it is complete, so that no reader sees half.
+#: A session's folder has this prefix until it is complete, so that no reader sees half of it.
 NEW_PREFIX = ".new-session-"
 #: In the results directory, so that it never makes a checkout dirty.
 GITIGNORE = ".gitignore"
-#: In the results directory, too: what makes a second look cheap. Anybody may delete it.
+#: Also in the results directory: caches. Anybody may delete it.
 CACHE = ".cache"
 
-# The leavings of requests: files in the session's ``requests`` folder.
+# Requests: files in the session's ``requests`` folder.
 CANCEL = "cancel"
 CANCEL_TASK_PREFIX = "cancel-"
 PAUSE = "pause"
@@ -43,12 +43,12 @@ class SessionPaths:
 
     @property
     def status(self) -> str:
-        """The whole picture; written by the runner only."""
+        """The status of the session and its tasks; written by the runner only."""
         return f"{self.root}/status.json"
 
     @property
     def session(self) -> str:
-        """What was asked; written once."""
+        """The spec of the session; written once."""
         return f"{self.root}/session.json"
 
     @property
@@ -58,12 +58,12 @@ class SessionPaths:
 
     @property
     def runner(self) -> str:
-        """Who works on it."""
+        """The runner that works on it."""
         return f"{self.root}/runner.json"
 
     @property
     def journal(self) -> str:
-        """Every transition, append-only."""
+        """Every transition of a task; append-only."""
         return f"{self.root}/journal.jsonl"
 
     @property
@@ -73,12 +73,12 @@ class SessionPaths:
 
     @property
     def log(self) -> str:
-        """What the runner has to say."""
+        """The runner's own log."""
         return f"{self.root}/runner.log"
 
     @property
     def requests(self) -> str:
-        """The folder in which faces leave requests."""
+        """The folder in which interfaces leave requests."""
         return f"{self.root}/requests"
 
     def answer(self, task_id: str) -> str:
@@ -86,7 +86,7 @@ class SessionPaths:
         return f"{self.root}/task-{task_id}.txt"
 
     def stream(self, task_id: str, attempt: int = 1) -> str:
-        """Stream-json as the CLI wrote it."""
+        """The events, stream-json as the CLI wrote it."""
         return f"{self.root}/task-{task_id}{_suffix(attempt)}.jsonl"
 
     def newest_stream(self, task: dict[str, Any]) -> str:
@@ -104,11 +104,11 @@ class SessionPaths:
         return self.stream(task_id, attempts if isinstance(attempts, int) else 1)
 
     def stderr(self, task_id: str, attempt: int = 1) -> str:
-        """What the CLI wrote to stderr; removed when empty."""
+        """The CLI's stderr; removed when empty."""
         return f"{self.root}/task-{task_id}{_suffix(attempt)}.err"
 
     def check(self, task_id: str) -> str:
-        """What the user's own check wrote."""
+        """The output of the user's check."""
         return f"{self.root}/task-{task_id}.check.log"
 
     def worktree(self, task_id: str) -> str:
@@ -116,11 +116,11 @@ class SessionPaths:
         return f"{self.root}/task-{task_id}.worktree.json"
 
     def setup(self, task_id: str) -> str:
-        """What the set-up of the task's worktree wrote."""
+        """The output of the worktree's set-up."""
         return f"{self.root}/task-{task_id}.setup.log"
 
     def patch(self, task_id: str) -> str:
-        """What the task's branch changes, as a patch; none if it changes nothing."""
+        """What the task's branch changes, as a patch; missing if it changes nothing."""
         return f"{self.root}/task-{task_id}.patch"
 
     def request(self, name: str) -> str:
@@ -129,7 +129,7 @@ class SessionPaths:
 
 
 def attempt_of(name: str) -> tuple[str, int] | None:
-    """The task and the attempt whose stream bears this name; None if it is no stream.
+    """The task and the attempt whose stream has this name; None if it is not a stream.
 
     Example:
         >>> attempt_of("task-docs.jsonl"), attempt_of("task-docs@2.jsonl"), attempt_of("x")

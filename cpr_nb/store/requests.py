@@ -1,4 +1,4 @@
-"""Requests: what faces leave for the runner to do."""
+"""Requests that interfaces leave for the runner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from cpr_nb.store import layout
 from cpr_nb.store.layout import SessionPaths
 
-# To ask for one of these takes the other back.
+# Requesting one of these withdraws the other.
 _OPPOSITE = {layout.PAUSE: layout.GO_ON, layout.GO_ON: layout.PAUSE}
 _LONGEST_BYTES = 64
 
@@ -17,13 +17,13 @@ def leave(paths: SessionPaths, name: str, value: str = "") -> None:
 
     Args:
         paths: The session's paths.
-        name: The request, such as ``cancel``; asking twice is asking once.
-        value: What goes with it, such as the number of ``max-parallel``.
+        name: The request, such as ``cancel``; leaving it twice has no further effect.
+        value: Its value, such as the number of ``max-parallel``.
 
     Raises:
         OSError: If the folder can't be written.
     """
-    hidden = paths.request(f".{name[:100]}.{os.getpid()}")  # the runner leaves such ones alone
+    hidden = paths.request(f".{name[:100]}.{os.getpid()}")  # the runner ignores such names
     fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "w", encoding="ascii") as file:
         file.write(value)
@@ -33,7 +33,7 @@ def leave(paths: SessionPaths, name: str, value: str = "") -> None:
 
 
 def read_value(paths: SessionPaths, name: str) -> str:
-    """What goes with a request; empty if nothing does, or it can't be read."""
+    """The value of a request; empty if it has none, or can't be read."""
     try:
         fd = os.open(paths.request(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -47,7 +47,7 @@ def read_value(paths: SessionPaths, name: str) -> str:
 
 
 def remove(paths: SessionPaths, name: str) -> None:
-    """Takes a request away; it need not be there."""
+    """Removes a request; it need not exist."""
     try:
         os.unlink(paths.request(name))
     except OSError:

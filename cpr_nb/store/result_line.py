@@ -1,4 +1,4 @@
-"""The last result line of a stream, without reading what comes before it."""
+"""The last result line of a stream, without reading the rest."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def last_result(path: str) -> dict[str, Any] | None:
                     event = parse_line(line) if _MARK in line else None
                     if event is not None and event["type"] == "result":
                         return event
-    except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
+    except (OSError, ValueError):  # ValueError: a foreign id with a NUL
         pass
     return None

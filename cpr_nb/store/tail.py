@@ -1,4 +1,4 @@
-"""Reading a growing file: only what is new, only whole lines."""
+"""Reads a growing file: only new, whole lines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import stat
 
 
 class Follower:
-    """Follows one file that somebody appends to.
+    """Reads the new lines of a file that somebody appends to.
 
     Args:
         path: The file; it need not exist yet.
@@ -25,28 +25,28 @@ class Follower:
         self._torn = b""
 
     def new_lines(self, limit_bytes: int | None = None) -> list[bytes]:
-        """The lines that were completed since the last call; a torn one waits for its end.
+        """The lines that were completed since the last call; a torn line waits for its end.
 
         Args:
-            limit_bytes: How much to read at most; the rest comes with the next call.
+            limit_bytes: The most to read; the rest comes with the next call.
         """
         try:
             status = os.stat(self._path)
             size = status.st_size
-            # Most looks find nothing new; a named pipe in its place would keep us for ever.
+            # Most calls find nothing new; a named pipe in its place would block for ever.
             if size == self._offset or not stat.S_ISREG(status.st_mode):
                 return []
-            if size < self._offset:  # somebody began it anew
+            if size < self._offset:  # somebody has replaced it
                 self._offset, self._torn = 0, b""
             n_new = size - self._offset
-            # Of a session with many running tasks this is most of the work of a look.
+            # With many running tasks this is most of the work of a call.
             fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
             try:
-                n_wanted = n_new if limit_bytes is None else min(n_new, limit_bytes)
-                data = os.pread(fd, n_wanted, self._offset)
+                n_bytes = n_new if limit_bytes is None else min(n_new, limit_bytes)
+                data = os.pread(fd, n_bytes, self._offset)
             finally:
                 os.close(fd)
-        except (OSError, ValueError):  # ValueError: a stranger's id with a NUL
+        except (OSError, ValueError):  # ValueError: a foreign id with a NUL
             return []
         self._offset += len(data)
         lines = (self._torn + data).split(b"\n")

@@ -1,4 +1,4 @@
-"""Reading a session again and again: only what has changed is parsed."""
+"""Reads a session again and again: only what has changed is parsed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 _END = b"\n]}\n"
-_STEP_BYTES = 16_384  # what is compared at once: more would leave the cache
+_STEP_BYTES = 16_384  # compared at once: more would not fit into the CPU's cache
 
 
 class Watcher:
     """Keeps the snapshot of one session up to date.
 
-    status.json has a line a task: at each look the lines are compared, and only those that
-    differ are parsed. What has another form (claude-parallel-runner.pl's) is read as a whole.
+    status.json has one line per task: each poll compares the lines and parses only those that
+    differ. A file of another form (that of claude-parallel-runner.pl) is read as a whole.
 
     Args:
         root: The session's folder.
 
     Example:
         >>> watcher = Watcher("/no/such/session-1")
-        >>> watcher.look(), watcher.snapshot.state
+        >>> watcher.poll(), watcher.snapshot.state
         (set(), 'unreadable')
     """
 
@@ -42,11 +42,11 @@ class Watcher:
         self._data = b""
         self._begin = 0  # where the tasks begin in it
 
-    def look(self) -> set[int]:
+    def poll(self) -> set[int]:
         """Brings `snapshot` up to date.
 
         Returns:
-            The indices of the tasks that have changed, all of them after the first look.
+            The indices of the tasks that have changed; all of them on the first poll.
         """
         try:
             status = os.stat(self.paths.status)
@@ -59,7 +59,7 @@ class Watcher:
         if self.snapshot.state not in states.ENDED_STATES:
             state = state_of(self.paths, self.snapshot.head)
             if state == states.INTERRUPTED and state != self.snapshot.state:
-                return self._read()  # it may have written its end between our two looks
+                return self._read()  # its runner may have written the end since
             self.snapshot.state = state
         return set()
 
@@ -69,7 +69,7 @@ class Watcher:
         begin = mark + len(TASKS_MARK)
         if mark >= 0 and self._data and data.endswith(_END):
             differ = _differences(self._data, self._begin, data, begin)
-            if differ is not None and self._take(data[:mark], differ):
+            if differ is not None and self._apply(data[:mark], differ):
                 self._data, self._begin = data, begin
                 return set(differ)
         changed = self._read_whole()
@@ -78,26 +78,36 @@ class Watcher:
         self._data, self._begin = (data, begin) if is_ours else (b"", 0)
         return changed
 
-    def _take(self, head: bytes, differ: dict[int, bytes]) -> bool:
-        """Takes the lines that differ; False if one of them is not what it should be."""
-        try:
-            told = json.loads(head + b"}") if head != self._head else self.snapshot.head
-            fresh = {n: json.loads(line.removesuffix(b",")) for n, line in differ.items()}
-        except (ValueError, RecursionError):
+    def _apply(self, head: bytes, differ: dict[int, bytes]) -> bool:
+        """Updates the snapshot from the lines that differ; False if that can't be done."""
+        parsed = self._parse(head, differ)
+        if parsed is None:
             return False
-        if not all(isinstance(value, dict) for value in (told, *fresh.values())):
-            return False
+        fields, fresh = parsed
         tasks: list[dict[str, Any]] = self.snapshot.tasks or []
         if any(number >= len(tasks) for number in fresh):
             return False
         for number, task in fresh.items():
             tasks[number] = task
-        state = state_of(self.paths, told)
+        state = state_of(self.paths, fields)
         if state == states.INTERRUPTED and self.snapshot.state != state:
-            return False  # as `read_session` does: look twice
-        self.snapshot = Snapshot(self.paths, told, tasks, state)
+            return False  # read it again, as `read_session` does
+        self.snapshot = Snapshot(self.paths, fields, tasks, state)
         self._head = head
         return True
+
+    def _parse(
+        self, head: bytes, differ: dict[int, bytes]
+    ) -> tuple[dict[str, Any], dict[int, dict[str, Any]]] | None:
+        """The head's fields, and the tasks by number; None if one of them is not an object."""
+        try:
+            fields = json.loads(head + b"}") if head != self._head else self.snapshot.head
+            fresh = {n: json.loads(line.removesuffix(b",")) for n, line in differ.items()}
+        except (ValueError, RecursionError):
+            return None
+        if all(isinstance(value, dict) for value in (fields, *fresh.values())):
+            return fields, fresh
+        return None
 
     def _read_whole(self) -> set[int]:
         before = self.snapshot
@@ -110,9 +120,9 @@ class Watcher:
 
 
 def _bytes_of(path: str) -> bytes:
-    """A file that is replaced as a whole, in one read; empty if it is none, or can't be read."""
+    """A file that is always replaced as a whole, in one read; empty if it can't be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # it does not wait on a named pipe either
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not block on a named pipe
     except OSError:
         return b""
     try:
@@ -125,9 +135,9 @@ def _bytes_of(path: str) -> bytes:
 
 
 def _differences(old: bytes, old_at: int, new: bytes, new_at: int) -> dict[int, bytes] | None:
-    """The lines of ``new`` that differ, by their number; None if there are more or fewer.
+    """The lines of ``new`` that differ, by their number; None if their number has changed.
 
-    Of 1,000 tasks few have changed: what is before the first and behind the last of them is
+    Of 1,000 tasks few have changed: the bytes before the first and after the last changed line are
     neither copied nor split into lines.
 
     Args:
@@ -153,7 +163,7 @@ def _differences(old: bytes, old_at: int, new: bytes, new_at: int) -> dict[int, 
 
 
 def _common(old: bytes, old_at: int, new: bytes, new_at: int, most: int) -> int:
-    """How many bytes they have in common from these places on."""
+    """The number of bytes that they have in common from these offsets on."""
     low, step = 0, _STEP_BYTES
     while low < most and step:
         high = min(most, low + step)
@@ -165,7 +175,7 @@ def _common(old: bytes, old_at: int, new: bytes, new_at: int, most: int) -> int:
 
 
 def _common_end(old: bytes, new: bytes, most: int) -> int:
-    """How many bytes they have in common at their ends."""
+    """The number of bytes that they have in common at their ends."""
     low, step = 0, _STEP_BYTES
     while low < most and step:
         high = min(most, low + step)

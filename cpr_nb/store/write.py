@@ -1,4 +1,4 @@
-"""Writing a session's folder: its creation by a launch, everything else by its runner."""
+"""Writes a session's folder: a launch creates it, its runner writes everything else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DUMPS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def dump(value: object) -> bytes:
-    """Compact JSON as UTF-8. What is no Unicode (a lone surrogate) is escaped, never lost."""
+    """Compact JSON as UTF-8. Invalid Unicode (a lone surrogate) is escaped, never lost."""
     text = _DUMPS(value)
     try:
         return text.encode()
@@ -28,7 +28,7 @@ def dump(value: object) -> bytes:
 
 
 def write_new(path: str, data: bytes, *, durable: bool = False) -> None:
-    """Writes a file that replaces the old one at once or not at all, readable by its owner."""
+    """Replaces a file as a whole or not at all; only its owner can read it."""
     temporary = f"{path}.tmp"
     fd = os.open(temporary, _NEW_FILE, 0o600)
     try:
@@ -44,7 +44,7 @@ def write_new(path: str, data: bytes, *, durable: bool = False) -> None:
 
 
 def open_append(path: str) -> int:
-    """Opens a file to append to, readable by its owner only."""
+    """Opens a file to append to; only its owner can read it."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
 
 
@@ -56,14 +56,14 @@ def _remove(path: str) -> None:
 
 
 class StatusWriter:
-    r"""Keeps status.json: rewritten as a whole, atomically, from one cached piece a task.
+    r"""Keeps status.json: rewritten as a whole, atomically, from one cached piece per task.
 
-    The first line is the head: a reader of many sessions needs no more than that. Each task
-    has a line of its own.
+    The first line is the head: a reader of many sessions needs only that. Each task has a line
+    of its own.
 
     Args:
-        path: Where it goes.
-        head: The head's fields, in order; changed in place by the owner.
+        path: The file.
+        head: The head's fields, in order; the owner changes them in place.
         bases: The fields of each task that never change.
 
     Example:
@@ -86,11 +86,11 @@ class StatusWriter:
 
     @property
     def n_tasks(self) -> int:
-        """How many tasks there are."""
+        """The number of tasks."""
         return len(self._lines)
 
     def set_task(self, task: int, fields: dict[str, Any]) -> None:
-        """Replaces what is said of task number ``task`` (from 0)."""
+        """Replaces the changing fields of task number ``task`` (from 0)."""
         base = self._lines[task][: self._base_sizes[task]]
         self._lines[task] = base + b"," + dump(fields)[1:]
 
@@ -104,7 +104,7 @@ class StatusWriter:
         yield b"\n]}\n"
 
     def write(self, *, durable: bool = False) -> None:
-        """Writes the file; with ``durable`` it is on the disk when this returns."""
+        """Writes the file; if ``durable``, it is on the disk when this returns."""
         temporary = f"{self._path}.tmp"
         fd = os.open(temporary, _NEW_FILE, 0o600)
         try:
@@ -115,7 +115,7 @@ class StatusWriter:
                     os.fsync(fd)
             os.replace(temporary, self._path)
         except OSError:
-            _remove(temporary)  # on a full disk it takes the room that others need
+            _remove(temporary)  # on a full disk it takes space that others need
             raise
 
 
@@ -127,18 +127,18 @@ def create_session(
     head: dict[str, Any],
     frame: dict[str, Any] | None = None,
 ) -> tuple[layout.SessionPaths, int]:
-    """Creates a session's folder, complete and durable, with its lock held by us.
+    """Creates a session's folder, complete and durable, and holds its lock.
 
-    The folder gets its name only when everything is in it. The lock's descriptor goes on to
-    the runner, so there is no moment at which nobody holds it.
+    The folder gets its name only when everything is in it. The runner inherits the lock's
+    descriptor, so somebody holds the lock at every moment.
 
     Args:
         results_dir: The results directory; created if it is missing.
         session_id: The session's id.
-        spec: The head of session.json.
-        tasks: One object a task: id, prompt, options.
+        spec: The spec without its tasks.
+        tasks: One object per task: id, prompt, options.
         head: The head of the first status.json.
-        frame: The frame whose rows the tasks are about, if there is one.
+        frame: The frame that the tasks were made from, if there is one.
 
     Returns:
         The session's paths, and the descriptor that holds the lock.
@@ -148,7 +148,7 @@ def create_session(
     """
     new = layout.SessionPaths(f"{results_dir}/{layout.NEW_PREFIX}{session_id}")
     final = layout.SessionPaths(f"{results_dir}/{layout.SESSION_PREFIX}{session_id}")
-    made, lock_fd = new, -1
+    created, lock_fd = new, -1
     try:
         make_results_dir(results_dir)
         os.mkdir(new.root, 0o700)
@@ -164,12 +164,12 @@ def create_session(
         StatusWriter(new.status, head, bases).write(durable=True)
         _sync_dir(new.root)
         os.rename(new.root, final.root)
-        made = final
+        created = final
         _sync_dir(results_dir)
     except BaseException as error:
         if lock_fd >= 0:
             os.close(lock_fd)
-        remove_session(made)
+        remove_session(created)
         if not isinstance(error, OSError):  # such as Ctrl-C
             raise
         from cpr_nb.model.errors import ResultsDirError  # the runner has no use for it
@@ -181,34 +181,34 @@ def create_session(
 
 
 def remove_session(paths: layout.SessionPaths) -> None:
-    """Removes a session's folder that never came to life."""
+    """Removes the folder of a session that could not be started."""
     import shutil
 
     shutil.rmtree(paths.root, ignore_errors=True)
 
 
 def _session_pieces(spec: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[bytes]:
-    """session.json, a line a task: the runner reads a prompt when its turn has come."""
+    """session.json, one line per task: the runner reads a prompt when the task starts."""
     yield dump(spec)[:-1] + b',\n"tasks":[\n'
     for number, task in enumerate(tasks, 1):
         yield dump(task) + (b",\n" if number < len(tasks) else b"\n]}\n")
 
 
 def make_results_dir(results_dir: str) -> None:
-    """Makes the results directory if there is none; a new one is invisible to git."""
+    """Makes the results directory if it does not exist; git ignores a new one."""
     if os.path.isdir(results_dir):
         return
-    os.makedirs(results_dir, 0o700, exist_ok=True)  # two launches may be at it
+    os.makedirs(results_dir, 0o700, exist_ok=True)  # another launch may make it, too
     with open(f"{results_dir}/{layout.GITIGNORE}", "w", encoding="ascii") as file:
         file.write("*\n")
 
 
 def hold_lock(path: str, *, new: bool = True) -> int:
-    """Takes a session's lock; whoever holds it may write to the session's folder.
+    """Locks a session; only the holder of the lock may write to the session's folder.
 
     Args:
         path: The lock's file.
-        new: Whether it must not exist yet, or must.
+        new: Whether the file must not exist yet; otherwise it must exist.
 
     Returns:
         The descriptor that holds it.

@@ -117,13 +117,9 @@ def _make(repo: Repository, job: HelperJob, record: WorktreeRecord) -> None:
     previous = previous_branch(repo, job, record["branch"], notes)
     branch = previous or new_branch(repo, job)
     tip = repo.git.commit(f"refs/heads/{branch.branch}") if previous else None
-    start = tip or branch.base_commit
     record.fields = {
         "common_dir": repo.common_dir,
-        "branch": branch.branch,
-        "base_commit": branch.base_commit,
-        "start_commit": start,
-        "is_continued": bool(tip) and start != branch.base_commit,
+        **_branch_fields(branch, tip),
         "is_new_branch": tip is None or record["is_new_branch"],
         "notes": notes,
     }
@@ -134,6 +130,16 @@ def _make(repo: Repository, job: HelperJob, record: WorktreeRecord) -> None:
     port = own_port(repo.common_dir, admin_dir, branch.branch)
     records.write_mark(admin_dir, job.owner, port)
     record.write(admin_dir=admin_dir, port=port)
+
+
+def _branch_fields(branch: BranchRecord, tip: str | None) -> dict[str, Any]:
+    start = tip or branch.base_commit
+    return {
+        "branch": branch.branch,
+        "base_commit": branch.base_commit,
+        "start_commit": start,
+        "is_continued": bool(tip) and start != branch.base_commit,
+    }
 
 
 def _add_worktree(

@@ -17,7 +17,6 @@ from typing import Any
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees.git_command import GitFailed, shared_git
 from cpr_nb.worktrees.inspection import is_dirty
-from cpr_nb.worktrees.records import read_mark
 from cpr_nb.worktrees.worktree import Worktree, find_admin_dir
 
 #: Follows the repository's name in the name of the folder of worktrees, unless the user chose one.
@@ -104,8 +103,7 @@ def unregister(worktree: Worktree, session_id: str = "", task_id: str = "") -> N
     if not admin or not os.path.isdir(admin):
         _remove_half_made(worktree)
         return
-    mark = read_mark(admin)
-    if mark and (mark.get("session_id"), mark.get("task_id")) != (session_id, task_id):
+    if worktree._replace(admin_dir=admin).belongs_to_another(session_id, task_id):
         return
     _unlock_half_made(admin)
     had_folder = worktree.has_folder

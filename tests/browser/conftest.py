@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # where they are missing, the tests say so
     from testkit.jupyter import Browser, Notebook, Server
 
 NOWHERE = "http://127.0.0.1:9"
-# What the agents do in the story; a step that waits goes on when the test says so.
+# What the agents do in the story; a step that waits continues when the test releases it.
 SCRIPT = {
     "rules": [
         {

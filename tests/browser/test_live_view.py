@@ -75,7 +75,7 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     expect(row(output, 2)).to_contain_text("api_error")
     shot("1-launched")
 
-    # The kernel computes: rows go on, and buttons say that they must wait.
+    # The kernel is busy: rows are updated, and buttons say that they must wait.
     book.start(2)
     story_api.release("first")
     expect(row(output, 4)).to_contain_text("✓ succeeded")

@@ -157,7 +157,7 @@ def test_a_runner_that_is_told_to_stop_hands_over(stub_cpr: Cpr, stub: Stub, tok
     stub.await_here("one")
     kill_runner(session, signal.SIGTERM)
     assert session.state == "interrupted" and processes.survivors(token) == {}
-    assert "told to stop (signal 15)" in stub_cpr.good("status", session.id)
+    assert "its runner was stopped (signal 15)" in stub_cpr.good("status", session.id)
     stub_cpr.good("resume", session.id)
     stub.await_here("one")
     stub.release("one")

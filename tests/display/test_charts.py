@@ -104,7 +104,7 @@ def test_charts_of_many_tasks_are_small_and_whole(
             (float(y), float(x), float(width))
             for x, y, width in (re.findall(r"[\d.]+", path)[:3] for path in paths)
         )
-        assert len({y for y, _, _ in drawn}) == 8, "a row a lane"
+        assert len({y for y, _, _ in drawn}) == 8, "one row per lane"
         for (y, x, width), (next_y, next_x, _) in itertools.pairwise(drawn):
             assert y < next_y or x + width <= next_x + 0.11, "no bar lies on another"
     else:

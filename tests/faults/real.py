@@ -67,10 +67,10 @@ def launch(world: World, *tasks: dict[str, Any], **options: Any) -> cpr.Session:
 
 def tally(world: World, session: cpr.Session, names: list[str], how: str) -> Tally:
     """What became of them, once the session has ended."""
-    found = count(session, {name: answer(name) for name in names}, effects(world))
-    found.how, found.injected = how, 1
-    found.expect(not world.left(), f"left behind: {world.left()}")
-    return found
+    result = count(session, {name: answer(name) for name in names}, effects(world))
+    result.how, result.injected = how, 1
+    result.expect(not world.left(), f"left behind: {world.left()}")
+    return result
 
 
 def at_the_end(world: World, n: int) -> None:
@@ -145,10 +145,10 @@ def one_real_point(world: World, seed: int) -> Tally:
     world.api.release(word)
     session.wait(LIMIT_S)
     await_gone(session)
-    found = tally(world, session, names, "")
-    found.injected = n_killed
-    found.wrong = [f"seed {seed}: {words}" for words in [*found.wrong, *problems]]
-    return found
+    result = tally(world, session, names, "")
+    result.injected = n_killed
+    result.wrong = [f"seed {seed}: {words}" for words in [*result.wrong, *problems]]
+    return result
 
 
 def real_points(world: World) -> Tally:

@@ -84,7 +84,7 @@ def full(world: World) -> Tally:
     ballast.unlink()
     session.wait(LIMIT_S)
     await_gone(session)
-    tally = real.tally(world, session, names, "waits, says why; goes on when there is room")
+    tally = real.tally(world, session, names, "waits, says why; continues when there is room")
     tally.expect("free on the disk" in notice, f"the notice is {notice!r}")
     tally.expect(begun == 2, f"{begun} tasks had begun")
     return tally

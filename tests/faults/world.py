@@ -136,12 +136,12 @@ class World:
 
     def await_at(self, door: int) -> str:
         """Waits until a task is there; returns its id."""
-        said = b""
-        while not said.endswith(b"\n"):  # byte by byte: another one may stand behind it
+        line = b""
+        while not line.endswith(b"\n"):  # byte by byte: another one may stand behind it
             if not select.select([door], [], [], LIMIT_S)[0]:
                 raise AssertionError("no task came to the door")
-            said += os.read(door, 1)
-        return said.decode().strip()
+            line += os.read(door, 1)
+        return line.decode().strip()
 
     # -- sessions ---------------------------------------------------------------------------
 
@@ -271,11 +271,11 @@ def count(session: cpr.Session, answers: dict[str, str], ran: Counter[str]) -> T
     for task_id, answer in answers.items():
         task = found.get(task_id)
         text = session.path / f"task-{task_id}.txt"
-        told = text.read_text() if text.is_file() else None
-        if task is None or task.outcome != "succeeded" or told != f"{answer}\n":
+        answer_text = text.read_text() if text.is_file() else None
+        if task is None or task.outcome != "succeeded" or answer_text != f"{answer}\n":
             tally.lost += 1
             end = task and (task.outcome, task.reason, task.error)
-            tally.wrong.append(f"{task_id} ended as {end}, its answer is {told!r}")
+            tally.wrong.append(f"{task_id} ended as {end}, its answer is {answer_text!r}")
         if ran[task_id] != 1:
             tally.twice += ran[task_id] > 1
             tally.wrong.append(f"{task_id} ran {ran[task_id]} times")
@@ -287,8 +287,8 @@ def count(session: cpr.Session, answers: dict[str, str], ran: Counter[str]) -> T
     tally.expect(head.get("completed") == n_ended, f"completed: {head.get('completed')}")
     tally.expect(head.get("successful") == good, f"successful: {head.get('successful')}")
     for name in ("cost_usd", "input_tokens", "output_tokens"):
-        known = [task.fields.get(name) for task in session]
-        total = sum(value for value in known if value is not None)
+        values = [task.fields.get(name) for task in session]
+        total = sum(value for value in values if value is not None)
         tally.expect(
             abs((head.get(name) or 0) - total) < 1e-6, f"{name}: {head.get(name)}, {total}"
         )

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from testkit.looks import LONG_AGO_S, Clock, compare, everything_is_kept
-from testkit.made import RUNNING, made_session
+from testkit.comparison import LONG_AGO_S, Clock, compare, everything_is_kept
+from testkit.session_folders import RUNNING, write_session
 from testkit.streams_draw import STREAMS
 
 import cpr_nb as cpr
@@ -36,7 +36,7 @@ def results(tmp_path: Path, eager: None) -> Path:
     results, clock = tmp_path / "results", Clock()
     for number in (1, 2):
         streams = {"a": [STREAMS["tools"], STREAMS["plain"]], "b": [STREAMS["perm_default"]]}
-        folder = made_session(results, streams, number=number)
+        folder = write_session(results, streams, number=number)
         (folder / "task-a.txt").write_text("the answer")
         clock.settle_session(folder)
     return results
@@ -85,7 +85,7 @@ def test_a_change_that_leaves_size_and_time_as_they_were_is_seen(results: Path) 
 
 
 def test_a_live_session_is_never_kept(tmp_path: Path, eager: None) -> None:
-    folder = made_session(tmp_path, {"a": [STREAMS["plain"]]}, state=RUNNING)
+    folder = write_session(tmp_path, {"a": [STREAMS["plain"]]}, state=RUNNING)
     (folder / "runner.lock").touch()
     Clock().settle_session(folder)
     for name in TABLES:
@@ -185,7 +185,7 @@ def test_many_small_files_become_one(
     monkeypatch.setattr(row_cache, "PACK_BYTES", 1 << 20)
     clock = Clock()
     for number in range(1, 8):
-        folder = made_session(tmp_path, {"a": [STREAMS["plain"][:200]]}, number=number)
+        folder = write_session(tmp_path, {"a": [STREAMS["plain"][:200]]}, number=number)
         clock.settle_session(folder)
         compare(tmp_path, "events_df")
         assert len([name for name in kept(tmp_path) if name.startswith("events_df")]) <= 3

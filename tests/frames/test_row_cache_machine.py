@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from testkit.comparison import Clock, compare, everything_is_kept
 from testkit.examples import N_FUZZ_EXAMPLES, PROFILE
-from testkit.looks import Clock, compare, everything_is_kept
-from testkit.made import ENDED, RUNNING, made_session
+from testkit.session_folders import ENDED, RUNNING, write_session
 from testkit.streams_draw import STREAMS, any_stream
 
 from cpr_nb.store.layout import CACHE
@@ -56,7 +56,7 @@ class Looks(RuleBasedStateMachine):
         self.n_sessions += 1
         named = {f"task-{number}": attempts for number, attempts in enumerate(streams)}
         state = ENDED if ended else RUNNING
-        folder = made_session(self.results, named, number=self.n_sessions, state=state)
+        folder = write_session(self.results, named, number=self.n_sessions, state=state)
         (folder / "session.json").write_text(json.dumps({"tasks": [{"prompt": "do"}]}))
         (folder / "runner.json").write_text(json.dumps({"host": "here"}))
         (folder / "runner.lock").touch()

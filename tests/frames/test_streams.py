@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from testkit.made import RUNNING, made_session
+from testkit.session_folders import RUNNING, write_session
 from testkit.streams_draw import STREAMS, any_stream, lines, message, result
 
 import cpr_nb as cpr
@@ -45,7 +45,7 @@ def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bo
     for event in events:
         activity.feed(event)
     with tempfile.TemporaryDirectory() as folder:
-        made_session(Path(folder), {"docs": [stream]}, **({"state": RUNNING} if live else {}))
+        write_session(Path(folder), {"docs": [stream]}, **({"state": RUNNING} if live else {}))
         blocks, calls, denials, _ = (getattr(cpr, name)(folder) for name in OF_STREAMS)
         task = cpr.tasks_df(folder, full=True).iloc[0]
     assert len(blocks) == sum(max(1, len(content_blocks(event))) for event in events)
@@ -67,8 +67,8 @@ def test_junk_is_told_and_keeps_nothing_else_away(stream: bytes) -> None:
     junk = [line for line in whole if line.strip() and parse_line(line) is None]
     good = [line for line in [*whole, last] if parse_line(line) is not None]
     with tempfile.TemporaryDirectory() as folder:
-        made_session(Path(folder), {"docs": [stream]})
-        made_session(Path(folder), {"docs": [b"\n".join(good)]}, number=2)
+        write_session(Path(folder), {"docs": [stream]})
+        write_session(Path(folder), {"docs": [b"\n".join(good)]}, number=2)
         for name in OF_STREAMS:
             df, errors = getattr(cpr, name)(folder, strict=False)
             assert len(errors) == (1 if junk else 0)
@@ -94,7 +94,7 @@ def test_calls_that_run_at_once_are_paired_by_their_ids(tmp_path: Path) -> None:
         message("user", [answer("a", [{"type": "text", "text": "of a"}, {"type": "image"}])]),
         message("user", [answer("z", "of nobody")]),
     )
-    made_session(tmp_path, {"docs": [stream]})
+    write_session(tmp_path, {"docs": [stream]})
     calls = cpr.tool_calls_df(tmp_path)
     assert calls.target.tolist() == ["a", "b", "c"]
     assert calls.output.tolist()[:2] == ["of a\n[image]", "of b"] and calls.output.isna()[2]
@@ -112,7 +112,7 @@ def test_a_permission_is_what_the_result_of_the_call_says(
     answer = message("user", [{"type": "tool_result", "tool_use_id": "a", "content": "so"}])
     answer["tool_result_meta"] = [{"id": "a", "permission_decision": {"decision": decision}}]
     call = {"type": "tool_use", "id": "a", "name": "Read"}
-    made_session(tmp_path, {"docs": [lines(message("assistant", [call]), answer)]})
+    write_session(tmp_path, {"docs": [lines(message("assistant", [call]), answer)]})
     told = cpr.tool_calls_df(tmp_path).permission.astype("object")
     assert told.where(told.notna(), None).tolist() == permission
 
@@ -120,8 +120,8 @@ def test_a_permission_is_what_the_result_of_the_call_says(
 def test_denials_of_a_running_task_are_told_as_they_come(tmp_path: Path) -> None:
     recorded = STREAMS["perm_default"].splitlines(keepends=True)
     before = [line for line in recorded if json.loads(line)["type"] != "result"]
-    made_session(tmp_path, {"docs": [b"".join(before)]}, state=RUNNING)
-    made_session(tmp_path, {"docs": [b"".join(recorded)]}, number=2)
+    write_session(tmp_path, {"docs": [b"".join(before)]}, state=RUNNING)
+    write_session(tmp_path, {"docs": [b"".join(recorded)]}, number=2)
     df = cpr.denials_df(tmp_path).drop(columns="session_id")
     assert len(df) == 6
     assert df[:3].to_dict("records") == df[3:].to_dict("records")
@@ -129,5 +129,5 @@ def test_denials_of_a_running_task_are_told_as_they_come(tmp_path: Path) -> None
 
 def test_denials_of_all_attempts_are_counted(tmp_path: Path) -> None:
     one = lines(result(permission_denials=[{"tool_name": "Write"}]))
-    made_session(tmp_path, {"docs": [one, one]})
+    write_session(tmp_path, {"docs": [one, one]})
     assert cpr.denials_df(tmp_path).n.tolist() == [2] == cpr.tasks_df(tmp_path).n_denials.tolist()

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from testkit.command import Cpr, prompts
-from testkit.made import made_session
+from testkit.session_folders import write_session
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -57,7 +57,7 @@ def session(stub_cpr: Cpr) -> cpr.Session:
 
 @pytest.mark.parametrize("table", ["attach({!r}).tasks_df()", "tasks_df()"])
 def test_a_table_is_a_command_though_nobody_imported_pandas(tmp_path: Path, table: str) -> None:
-    session_id = made_session(tmp_path, {"a": []}).name.removeprefix("session-")
+    session_id = write_session(tmp_path, {"a": []}).name.removeprefix("session-")
     code = f"import cpr_nb as cpr; print(cpr.{table.format(session_id)}.cpr.cancel())"
     env = {**os.environ, "CPR_RESULTS_DIR": str(tmp_path)}
     done = subprocess.run(
@@ -153,7 +153,7 @@ def test_an_event_has_a_row_for_each_of_its_blocks(session: cpr.Session) -> None
 
 
 def test_every_attempt_of_a_task_is_there(stub_cpr: Cpr, results: Path) -> None:
-    made_session(results, {"docs": [recorded(n).encode() for n in ("sess_first", "sess_resume")]})
+    write_session(results, {"docs": [recorded(n).encode() for n in ("sess_first", "sess_resume")]})
     assert cpr.events_df(results).attempt.unique().tolist() == [1, 2]
 
 
@@ -177,7 +177,7 @@ def test_an_empty_table_has_the_dtypes_of_a_full_one(session: cpr.Session, resul
 
 
 def test_what_status_json_can_not_mean_is_missing(tmp_path: Path) -> None:
-    folder = made_session(tmp_path, {"docs": [b""]}, name=["no", "name"], max_parallel="many")
+    folder = write_session(tmp_path, {"docs": [b""]}, name=["no", "name"], max_parallel="many")
     status = json.loads((folder / "status.json").read_text())
     strange = {"cost_usd": "much", "num_turns": 1 << 70, "model": "\ud800", "started_at": "once"}
     status["tasks"][0] |= strange | {"reason": 7, "exit_code": 1.5, "is_error": "yes"}
@@ -246,7 +246,7 @@ def three(tmp_path: Path) -> Path:
         (1, "other", None),
     ):
         created_at = {"created_at": created.isoformat()} if created else {"start_time": None}
-        made_session(tmp_path, {"docs": plain}, number=number, name=name, **created_at)
+        write_session(tmp_path, {"docs": plain}, number=number, name=name, **created_at)
     return tmp_path
 
 
@@ -314,9 +314,9 @@ def test_a_state_that_is_none_is_told(tmp_path: Path) -> None:
 def broken(tmp_path: Path) -> Path:
     """A session with a line that is no event, one without a status.json, a good one."""
     plain = recorded("plain").encode()
-    made_session(tmp_path, {"docs": [b"Warning: slow\n" + plain + b"\n[1]\n"]}, number=3)
-    (made_session(tmp_path, {"docs": [plain]}, number=2) / "status.json").unlink()
-    made_session(tmp_path, {"docs": [plain]}, number=1)
+    write_session(tmp_path, {"docs": [b"Warning: slow\n" + plain + b"\n[1]\n"]}, number=3)
+    (write_session(tmp_path, {"docs": [plain]}, number=2) / "status.json").unlink()
+    write_session(tmp_path, {"docs": [plain]}, number=1)
     return tmp_path
 
 
@@ -342,7 +342,7 @@ def test_what_can_not_be_read_is_an_error_unless_it_may_be_left_out(
 
 def test_a_last_line_that_is_still_being_written_is_no_error(tmp_path: Path) -> None:
     plain = recorded("plain").encode()
-    folder = made_session(tmp_path, {"docs": [plain]})
+    folder = write_session(tmp_path, {"docs": [plain]})
     for length in range(0, len(plain), 97):
         (folder / "task-docs.jsonl").write_bytes(plain[:length])
         for name in OF_TASKS:
@@ -352,7 +352,7 @@ def test_a_last_line_that_is_still_being_written_is_no_error(tmp_path: Path) -> 
 
 
 def test_a_stream_that_is_none_does_not_keep_us(tmp_path: Path) -> None:
-    folder = made_session(tmp_path, {"docs": [b""]})
+    folder = write_session(tmp_path, {"docs": [b""]})
     (folder / "task-docs.jsonl").unlink()
     (folder / "task-docs.jsonl").mkdir()
     df, [error] = cpr.attach("0000", tmp_path).events_df(strict=False)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from testkit.made import RUNNING, made_session, told
+from testkit.session_folders import RUNNING, stream_fields, write_session
 from testkit.streams_draw import STREAMS, answer, any_stream, lines, model_usage, result
 
 import cpr_nb as cpr
@@ -38,7 +38,7 @@ def summed(usage: Any, name: str) -> float | None:
 def test_the_rows_of_a_recording_add_up_to_its_task_and_to_its_result(
     name: str, tmp_path: Path
 ) -> None:
-    made_session(tmp_path, {"docs": [STREAMS[name]]})
+    write_session(tmp_path, {"docs": [STREAMS[name]]})
     usage, [task] = cpr.usage_df(tmp_path), cpr.tasks_df(tmp_path, full=True).to_dict("records")
     expected = result_cost_usd(STREAMS[name])
     assert summed(usage, "cost_usd") == (None if expected is None else pytest.approx(expected))
@@ -50,7 +50,7 @@ def test_the_rows_of_a_recording_add_up_to_its_task_and_to_its_result(
 
 
 def test_all_recordings_as_one_session_add_up_task_by_task(tmp_path: Path) -> None:
-    made_session(tmp_path, {name: [stream] for name, stream in STREAMS.items()})
+    write_session(tmp_path, {name: [stream] for name, stream in STREAMS.items()})
     used = cpr.usage_df(tmp_path).groupby("task_id").cost_usd.sum(min_count=1)
     tasks = cpr.tasks_df(tmp_path).set_index("task_id").cost_usd
     assert used.dropna().to_dict() == tasks.dropna().to_dict()
@@ -58,7 +58,7 @@ def test_all_recordings_as_one_session_add_up_task_by_task(tmp_path: Path) -> No
 
 
 def test_the_model_of_a_recording_is_the_one_that_has_worked(tmp_path: Path) -> None:
-    made_session(tmp_path, {name: [STREAMS[name]] for name in ("plain", "fallback", "sigkill")})
+    write_session(tmp_path, {name: [STREAMS[name]] for name in ("plain", "fallback", "sigkill")})
     usage = cpr.usage_df(tmp_path)
     assert dict(zip(usage.task_id, usage.model, strict=True)) == {
         "plain": "claude-opus-5-5",
@@ -68,7 +68,7 @@ def test_the_model_of_a_recording_is_the_one_that_has_worked(tmp_path: Path) -> 
 
 
 def test_a_resumed_conversation_is_not_counted_twice(tmp_path: Path) -> None:
-    made_session(tmp_path, {"docs": [STREAMS["sess_first"], STREAMS["sess_resume"]]})
+    write_session(tmp_path, {"docs": [STREAMS["sess_first"], STREAMS["sess_resume"]]})
     usage = cpr.usage_df(tmp_path)
     assert usage.input_tokens.tolist() == [300], "modelUsage of the second says 300, of both"
     assert usage.cost_usd.tolist() == [pytest.approx(0.0024)]
@@ -77,7 +77,7 @@ def test_a_resumed_conversation_is_not_counted_twice(tmp_path: Path) -> None:
 def test_an_attempt_that_was_killed_is_counted_beside_the_one_that_came_after(
     tmp_path: Path,
 ) -> None:
-    made_session(tmp_path, {"docs": [STREAMS["sigkill"], STREAMS["plain"]]})
+    write_session(tmp_path, {"docs": [STREAMS["sigkill"], STREAMS["plain"]]})
     [used] = cpr.usage_df(tmp_path).to_dict("records")
     [task] = cpr.tasks_df(tmp_path, full=True).to_dict("records")
     assert used["input_tokens"] == task["input_tokens"] > 100
@@ -95,7 +95,7 @@ def test_the_messages_of_a_running_task_count_once_each_and_by_model(tmp_path: P
         answer("s1", 10, "haiku", "tool-1"),
         answer("m2", 100),
     )
-    made_session(tmp_path, {"docs": [stream]}, state=RUNNING)
+    write_session(tmp_path, {"docs": [stream]}, state=RUNNING)
     usage = cpr.usage_df(tmp_path)
     assert dict(zip(usage.model, usage.input_tokens, strict=True)) == {"opus": 101, "haiku": 10}
     assert usage.cost_usd.isna().all(), "nobody has told a cost"
@@ -111,14 +111,14 @@ def test_several_models_and_several_results_share_the_figures_of_the_task(tmp_pa
             model_usage_since_last_result={"opus": model_usage(3, 0.3)},
         ),
     )
-    made_session(tmp_path, {"docs": [stream]})
+    write_session(tmp_path, {"docs": [stream]})
     usage = cpr.usage_df(tmp_path).set_index("model")
     assert usage.input_tokens.to_dict() == {"opus": 8, "haiku": 1}
     assert usage.cost_usd.to_dict() == pytest.approx({"opus": 0.8, "haiku": 0.1})
 
 
 def test_what_the_runner_knows_beyond_the_streams_is_no_models(tmp_path: Path) -> None:
-    folder = made_session(tmp_path, {"docs": [lines(answer("m1", 1), answer("m2", 2, "haiku"))]})
+    folder = write_session(tmp_path, {"docs": [lines(answer("m1", 1), answer("m2", 2, "haiku"))]})
     status = json.loads((folder / "status.json").read_text())
     status["tasks"][0]["input_tokens"] = 10  # as the transcript of a killed run tells it
     (folder / "status.json").write_text(json.dumps(status))
@@ -145,7 +145,7 @@ def test_shares_add_up_and_none_is_negative(total: float, parts: Any) -> None:
 @given(st.lists(any_stream(), min_size=1, max_size=3))
 def test_whatever_the_streams_say_the_rows_of_an_ended_task_add_up(streams: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        made_session(Path(folder), {"docs": streams})
+        write_session(Path(folder), {"docs": streams})
         usage, _ = cpr.usage_df(folder, strict=False)
         [task] = json.loads(
             cpr.tasks_df(folder, full=True)[list(FIGURES)].to_json(orient="records")
@@ -157,7 +157,7 @@ def test_whatever_the_streams_say_the_rows_of_an_ended_task_add_up(streams: list
 
 @given(any_stream())
 def test_whatever_a_stream_says_so_far_no_number_is_invented(stream: bytes) -> None:
-    facts, usage = told(stream), ModelUsage()
+    facts, usage = stream_fields(stream), ModelUsage()
     events = [event for line in stream.splitlines() if (event := parse_line(line)) is not None]
     for event in events:
         usage.feed(event)

@@ -202,7 +202,7 @@ def test_json_comes_back_as_an_object(shell: Shell, ended: cpr.Session) -> None:
         ("--help", "usage: cpr [FILE]"),
         ("run --help", "usage: %cpr run"),
         ("--version", f"cpr {cpr.__version__}"),
-        ("cancel mine", "had ended already"),
+        ("cancel mine", "had already ended"),
         ("completion bash", "complete"),
     ],
 )

@@ -255,12 +255,12 @@ def test_whatever_came_before_read_and_written_make_up_the_marked_prefix(
 ) -> None:
     cache = PrefixCache(lambda: 0.0)
     for earlier in before:
-        cache.add(cache.look_up(prefixes_of(earlier)))
+        cache.add(cache.find(prefixes_of(earlier)))
     prefixes = prefixes_of(request)
     whole = max((prefix.tokens for prefix in prefixes if prefix.lives_s), default=0)
-    found = cache.look_up(prefixes)
+    found = cache.find(prefixes)
     assert found.read_tokens + found.write_tokens == whole
-    assert cache.look_up(prefixes) == found  # Looking does not write.
+    assert cache.find(prefixes) == found  # Looking does not write.
     cache.add(found)
-    again = cache.look_up(prefixes)
+    again = cache.find(prefixes)
     assert (again.read_tokens, again.write_tokens, again.added) == (whole, 0, ())

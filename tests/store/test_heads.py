@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from testkit.broken import broken_json
 from testkit.command import Cpr
 from testkit.examples import SHARED_FIXTURES
-from testkit.made import made_session
+from testkit.session_folders import write_session
 
 from cpr_nb.cli.commands.list import list_lines
 from cpr_nb.cli.commands.overview import overview_lines
@@ -142,7 +142,7 @@ def test_an_index_never_invents_a_session(tmp_path: Path, eager: None) -> None:
 
 
 def test_a_list_that_is_read_at_once_leaves_nothing(tmp_path: Path) -> None:
-    made_session(tmp_path, {"a": [b""]})
+    write_session(tmp_path, {"a": [b""]})
     catalog.list_sessions(str(tmp_path))
     assert not (tmp_path / CACHE).exists()
 

@@ -46,7 +46,7 @@ def test_what_changes_is_what_was_written(
         writer = StatusWriter(str(root / "status.json"), head, bases)
         writer.write()
         watcher = Watcher(str(root))
-        assert watcher.look() == set(range(N))
+        assert watcher.poll() == set(range(N))
         assert same(watcher)
         for new_head, tasks in writes:
             before = [dict(task) for task in watcher.snapshot.tasks or []]
@@ -54,11 +54,11 @@ def test_what_changes_is_what_was_written(
             for number, fields in tasks.items():
                 writer.set_task(number, fields)
             writer.write()
-            changed = watcher.look()
+            changed = watcher.poll()
             assert same(watcher)
             after = watcher.snapshot.tasks or []
             assert changed == {n for n in range(N) if before[n] != after[n]}
-            assert watcher.look() == set()
+            assert watcher.poll() == set()
 
 
 def test_only_what_has_changed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,14 +69,14 @@ def test_only_what_has_changed_is_read(tmp_path: Path, monkeypatch: pytest.Monke
     writer = StatusWriter(str(root / "status.json"), head, bases)
     writer.write()
     watcher = Watcher(str(root))
-    watcher.look()
+    watcher.poll()
     monkeypatch.delattr("cpr_nb.store.watcher.read_session")  # nothing is read as a whole
     for numbers in ([0], [99], [3, 60], [], range(100)):
         for number in numbers:
             writer.set_task(number, {"state": "ended", "n": len(list(numbers)) + number})
         writer.head["n"] = len(list(numbers))
         writer.write()
-        assert watcher.look() == set(numbers)
+        assert watcher.poll() == set(numbers)
 
 
 @pytest.mark.slow
@@ -89,10 +89,10 @@ def test_a_broken_status_is_told_as_a_reader_tells_it(data: bytes) -> None:
         head = {"schema_version": 1, "overall_status": "completed"}
         StatusWriter(str(status), head, [record.base_fields(1, "a", "p")]).write()
         watcher = Watcher(str(root))
-        watcher.look()
+        watcher.poll()
         status.with_suffix(".new").write_bytes(data)
         status.with_suffix(".new").replace(status)
-        watcher.look()
+        watcher.poll()
         assert same(watcher)
 
 
@@ -106,12 +106,12 @@ def test_a_line_that_is_no_task_is_read_as_a_reader_does(tmp_path: Path, line: b
     )
     writer.write()
     watcher = Watcher(str(root))
-    watcher.look()
+    watcher.poll()
     good = (root / "status.json").read_bytes()
     lines = good.split(b"\n")
     (root / "new").write_bytes(b"\n".join([*lines[:3], line, *lines[4:]]))
     (root / "new").replace(root / "status.json")
-    watcher.look()
+    watcher.poll()
     assert same(watcher)
 
 
@@ -125,9 +125,9 @@ def test_an_interruption_is_seen_without_any_change_of_the_file(tmp_path: Path) 
     with (root / "runner.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         watcher = Watcher(str(root))
-        watcher.look()
+        watcher.poll()
         assert watcher.snapshot.state == "running"
-    watcher.look()
+    watcher.poll()
     assert watcher.snapshot.state == "interrupted"
 
 
@@ -137,7 +137,7 @@ def test_of_a_legacy_session_the_last_good_one_stays(tmp_path: Path) -> None:
     status = {"overall_status": "running", "total": 1, "tasks": [{"status": "running"}]}
     (root / "status.json").write_text(json.dumps(status))
     watcher = Watcher(str(root))
-    assert watcher.look() == {0}
+    assert watcher.poll() == {0}
     (root / "status.json").write_text('{"overall')  # it writes in place
-    assert watcher.look() == set()
+    assert watcher.poll() == set()
     assert watcher.snapshot.count("total") == 1

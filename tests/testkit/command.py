@@ -27,9 +27,9 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 def console_script() -> str:
     """The installed ``cpr``: of this Python, else of PATH."""
     beside = Path(sys.executable).with_name("cpr")
-    found = str(beside) if beside.exists() else shutil.which("cpr")
-    assert found, "the project is not installed: pip install -e ."
-    return found
+    path = str(beside) if beside.exists() else shutil.which("cpr")
+    assert path, "the project is not installed: pip install -e ."
+    return path
 
 
 def script(*steps: dict[str, Any], say: str = "Do it.") -> str:
@@ -80,8 +80,8 @@ class Cpr:
 
     def launch(self, text: str, *options: str, **more: Any) -> cpr.Session:
         """Starts a session from the text of a prompts file."""
-        told = json.loads(self.good("run", "--json", *options, stdin=text, **more))
-        return cpr.Session(told["path"])
+        launched = json.loads(self.good("run", "--json", *options, stdin=text, **more))
+        return cpr.Session(launched["path"])
 
     def start(self, *args: str, **settings: Any) -> subprocess.Popen[bytes]:
         """Starts it without waiting; the caller ends it."""

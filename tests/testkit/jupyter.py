@@ -243,7 +243,7 @@ class Notebook:
 
     def shot(self, path: Path) -> None:
         """Takes a picture of the page."""
-        path.write_bytes(self.page.screenshot())  # given a path, Playwright starts a thread
+        path.write_bytes(self.page.screenshot())  # with a path, Playwright starts a thread
 
     def cells(self) -> list[dict[str, Any]]:
         """The cells as they would be saved now."""
@@ -292,9 +292,9 @@ def write_notebook(path: Path, cells: list[str]) -> None:
 
 def launching(prompts: list[str], stub: object, *, then: str = "s", **options: object) -> str:
     """A cell that launches a session."""
-    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    keywords = "".join(f", {name}={value!r}" for name, value in options.items())
     return (
         "import json, os\nimport cpr_nb as cpr\n"
         f"os.environ['CPR_CLAUDE'] = {str(stub)!r}\n"
-        f"s = cpr.launch(json.loads({json.dumps(prompts)!r}){given})\n{then}"
+        f"s = cpr.launch(json.loads({json.dumps(prompts)!r}){keywords})\n{then}"
     )

@@ -49,11 +49,11 @@ class Ran:
                 self.tasks[index] |= {"state": "running", "status": "running"}
                 continue
             last = number == len(spans)
-            told = {"outcome": outcome, "reason": fields.get("reason", "completed")}
-            told["cost_usd"] = total if last else cost
-            self.at(ended_s, "ended" if last else "attempt_ended", task_id=task_id, **told)
+            end = {"outcome": outcome, "reason": fields.get("reason", "completed")}
+            end["cost_usd"] = total if last else cost
+            self.at(ended_s, "ended" if last else "attempt_ended", task_id=task_id, **end)
             if last:
-                self.tasks[index] |= {"state": "ended", "status": "completed", **told}
+                self.tasks[index] |= {"state": "ended", "status": "completed", **end}
         self.tasks[index] |= fields
 
     def write(self, state: str = "completed", **head: Any) -> Snapshot:

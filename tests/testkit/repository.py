@@ -42,9 +42,9 @@ class Checkout:
     def new(cls, path: Path) -> Checkout:
         """A new, empty repository."""
         path.mkdir(parents=True)
-        made = cls(path)
-        made.git("init", "-q", "-b", "main")
-        return made
+        checkout = cls(path)
+        checkout.git("init", "-q", "-b", "main")
+        return checkout
 
     def git(self, *args: str, ok: bool = True, feed: bytes | None = None) -> str:
         """Runs git there, as a person or an agent would; returns its output."""
@@ -88,8 +88,8 @@ class Checkout:
 
     def worktrees(self) -> list[str]:
         """The folders of all worktrees, the main one first."""
-        told = self.git("worktree", "list", "--porcelain").splitlines()
-        return [line.removeprefix("worktree ") for line in told if line.startswith("worktree ")]
+        lines = self.git("worktree", "list", "--porcelain").splitlines()
+        return [line.removeprefix("worktree ") for line in lines if line.startswith("worktree ")]
 
     def state(self) -> dict[str, Any]:
         """Everything that nobody but the user may touch: index, HEAD, stash, branch, files."""
@@ -156,9 +156,9 @@ def answer_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     out, err = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, err.decode()
     assert err == b"", err.decode()
-    told = json.loads(out)
-    assert isinstance(told, dict)
-    return told
+    answer = json.loads(out)
+    assert isinstance(answer, dict)
+    return answer
 
 
 class Runner:
@@ -180,9 +180,9 @@ class Runner:
         self._status("running")
 
     def _status(self, overall: str) -> None:
-        told = {"overall_status": overall, "schema_version": 1, "session_id": self.session_id}
+        head = {"overall_status": overall, "schema_version": 1, "session_id": self.session_id}
         tasks = [{"transaction_id": task_id} for task_id in self.task_ids]
-        (self.folder / "status.json").write_text(json.dumps({**told, "tasks": tasks}))
+        (self.folder / "status.json").write_text(json.dumps({**head, "tasks": tasks}))
 
     def order(self, task_id: str, **options: Any) -> dict[str, Any]:
         """The order for one task."""
@@ -194,21 +194,21 @@ class Runner:
 
     def prepare(self, task_id: str, **options: Any) -> Prepared:
         """A worktree that must come about."""
-        told = self.ask("prepare", task_id, **options)
-        assert told["ok"], told
-        return Prepared(told)
+        answer = self.ask("prepare", task_id, **options)
+        assert answer["ok"], answer
+        return Prepared(answer)
 
     def refused(self, task_id: str, **options: Any) -> str:
-        """A worktree that must not come about; returns what is told."""
-        told = self.ask("prepare", task_id, **options)
-        assert (told["ok"], told["reason"]) == (False, "worktree"), told
-        return str(told["error"])
+        """A worktree that must not come about; returns the error."""
+        answer = self.ask("prepare", task_id, **options)
+        assert (answer["ok"], answer["reason"]) == (False, "worktree"), answer
+        return str(answer["error"])
 
     def harvest(self, task_id: str, **options: Any) -> dict[str, Any]:
         """The harvest, which must succeed."""
-        told = self.ask("harvest", task_id, **options)
-        assert told["ok"], told
-        return told
+        answer = self.ask("harvest", task_id, **options)
+        assert answer["ok"], answer
+        return answer
 
     def end(self, overall: str = "completed") -> None:
         """The session has ended."""
@@ -231,15 +231,15 @@ class Prepared(Checkout):
     """A task's worktree.
 
     Args:
-        told: What the helper answered.
+        answer: What the helper answered.
     """
 
-    def __init__(self, told: dict[str, Any]) -> None:
-        super().__init__(Path(told["worktree"]))
-        self.told = told
-        self.branch: str = told["branch"]
-        self.base: str = told["base_commit"]
-        self.cwd = Path(told["cwd"])
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__(Path(answer["worktree"]))
+        self.answer = answer
+        self.branch: str = answer["branch"]
+        self.base: str = answer["base_commit"]
+        self.cwd = Path(answer["cwd"])
 
     @property
     def admin(self) -> Path:

@@ -115,7 +115,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "tuple of draft 7": Refused(
         of(n={"type": "array", "items": [N], "minItems": 1, "maxItems": 1}),
-        "at properties.n.items: positions of an array can't be told",
+        "at properties.n.items: positions of an array can't be described",
         "API",
     ),
     "nullable alone": Refused(of(n={"nullable": True}), "at properties.n: nullable needs a type"),

@@ -34,8 +34,8 @@ def model_usage(tokens: int, cost_usd: float) -> dict[str, Any]:
 
 def message(kind: str, content: Any) -> dict[str, Any]:
     """An event with content blocks."""
-    told = {"role": kind, "model": "opus", "content": content}
-    return {"type": kind, "message": told, "timestamp": "2026-11-22T05:46:29.811Z"}
+    message = {"role": kind, "model": "opus", "content": content}
+    return {"type": kind, "message": message, "timestamp": "2026-11-22T05:46:29.811Z"}
 
 
 ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)

@@ -156,9 +156,9 @@ class Stub:
 
     def calls(self) -> dict[str, dict[str, Any]]:
         """What it was called with: task id → arguments, environment, stdin, …"""
-        found = {}
+        calls = {}
         files = (self.folder / "calls").iterdir()
         whole = [file for file in files if file.suffix != ".tmp"]
         for file in sorted(whole, key=lambda file: file.stat().st_mtime_ns):  # the last one stays
-            found[file.name.rpartition(".")[0]] = json.loads(file.read_text())
-        return found
+            calls[file.name.rpartition(".")[0]] = json.loads(file.read_text())
+        return calls

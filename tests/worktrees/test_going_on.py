@@ -22,7 +22,7 @@ def test_a_retry_continues_on_the_branch_of_its_parent(
     again = new_runner()
     made = again.prepare("docs", parent={**runner.parent, "task_id": "docs"}, base="HEAD")
     assert (made.branch, made.head, made.base) == ("main-task-docs", tip, first.base)
-    assert made.told["is_continued"]
+    assert made.answer["is_continued"]
     made.write({"d.txt": "d\n"})
     told = again.harvest("docs")
     assert (told["n_files_changed"], told["n_commits"]) == (2, 2)
@@ -50,7 +50,7 @@ def test_a_retry_whose_branch_is_gone_begins_anew_and_says_so(
     repo.git("branch", "-q", "-D", "main-task-docs")
     made = new_runner().prepare("docs", parent={**runner.parent, "task_id": "docs"})
     assert (made.branch, made.head) == ("main-task-docs", repo.head)
-    assert "begins anew" in made.told["notes"][0]
+    assert "begins anew" in made.answer["notes"][0]
 
 
 def test_a_retry_goes_on_in_a_worktree_that_was_kept(

@@ -23,7 +23,7 @@ def test_a_task_gets_a_branch_and_a_worktree_beside_the_repository(
     assert made.branch == "main-task-docs"
     assert made.path == Path(f"{repo.path}-worktrees/main-task-docs")
     assert made.cwd == made.path
-    assert made.base == made.told["start_commit"] == made.head == repo.head
+    assert made.base == made.answer["start_commit"] == made.head == repo.head
     assert made.git("symbolic-ref", "HEAD") == "refs/heads/main-task-docs"
     assert made.git("status", "--porcelain") == ""
     assert (made.path / "sub/b.txt").read_text() == "b\n"
@@ -221,7 +221,7 @@ def test_a_submodule_stays_empty_and_is_told(
     before = repo.state()
     made = runner.prepare("docs")
     assert list((made.path / "lib").iterdir()) == []
-    assert any("submodule" in note for note in made.told["notes"])
+    assert any("submodule" in note for note in made.answer["notes"])
     made.write({"a.txt": "mine\n"})
     told = runner.harvest("docs")
     assert (told["n_files_changed"], told["worktree"]) == (1, None)
@@ -250,7 +250,7 @@ def test_a_second_time_changes_nothing(repo: Checkout, runner: Runner) -> None:
     index = (made.admin / "index").read_bytes()
     repo.commit("the user goes on", {"later.txt": "later\n"})
     again = runner.prepare("docs", setup="echo done >> ../times")
-    assert again.told == made.told
+    assert again.answer == made.answer
     assert (made.path / "a.txt").read_text() == "half an edit"
     assert (made.admin / "index").read_bytes() == index
     assert (made.path.parent / "times").read_text() == "done\n"

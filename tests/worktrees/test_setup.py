@@ -84,11 +84,11 @@ def test_setup_runs_in_the_folder_of_the_task_with_its_variables(
     told = "$CPR_SESSION_ID $CPR_TASK_ID $CPR_BRANCH $CPR_PORT $KEPT ${GIT_DIR-none}"
     made = runner.prepare("docs", cwd=repo.path / "sub", setup=f'echo "{told}"; pwd; echo e >&2')
     log = (runner.folder / "task-docs.setup.log").read_text()
-    words = f"{runner.session_id} docs main-task-docs {made.told['port']} kept none"
+    words = f"{runner.session_id} docs main-task-docs {made.answer['port']} kept none"
     assert log == f"{words}\n{made.path}/sub\ne\n"
     assert (runner.folder / "task-docs.setup.log").stat().st_mode & 0o777 == 0o600
-    env = {"CPR_BRANCH": "main-task-docs", "CPR_PORT": str(made.told["port"])}
-    assert made.told["env"] == env
+    env = {"CPR_BRANCH": "main-task-docs", "CPR_PORT": str(made.answer["port"])}
+    assert made.answer["env"] == env
 
 
 def test_a_setup_that_fails_fails_the_task(repo: Checkout, runner: Runner) -> None:
@@ -189,11 +189,11 @@ def test_of_many_ignored_files_some_are_listed_and_all_are_counted(
 
 @pytest.mark.slow
 def test_ports_are_free_and_no_two_worktrees_have_the_same(repo: Checkout, runner: Runner) -> None:
-    first = runner.prepare("docs").told["port"]
-    ports = [runner.prepare(f"t{number}").told["port"] for number in range(4)]
+    first = runner.prepare("docs").answer["port"]
+    ports = [runner.prepare(f"t{number}").answer["port"] for number in range(4)]
     assert len({first, *ports}) == 5
     runner.harvest("docs")
     repo.git("branch", "-q", "-D", "main-task-docs")
     with socket.create_server(("127.0.0.1", first)):
-        again = runner.prepare("docs").told["port"]
+        again = runner.prepare("docs").answer["port"]
         assert again not in {first, *ports}

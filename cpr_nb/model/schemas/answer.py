@@ -1,4 +1,4 @@
-"""What may be given as the schema of an answer, and the plain JSON schema that becomes of it."""
+"""The schema of an answer: what may define it, and the plain JSON schema that results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _JSON = (str, int, float, type(None), list, tuple, Mapping)
 
 
 class Answer(dict[str, Any]):
-    """A JSON schema, and how an answer that fits it becomes an object of the type it was made of.
+    """A JSON schema, and how a matching answer becomes an object of the schema's Python type.
 
     Args:
         schema: The JSON schema.
@@ -34,11 +34,11 @@ class Answer(dict[str, Any]):
 
     @property
     def is_typed(self) -> bool:
-        """Whether it was made of a Python type."""
+        """Whether it was made from a Python type."""
         return self._read is not None
 
     def convert(self, value: Any, where: str = "") -> Any:
-        """Makes an object of the type; without one, the answer stays as it is.
+        """Makes an object of the type; without a type, the answer stays as it is.
 
         Args:
             value: The answer, as the CLI gives it.
@@ -46,7 +46,7 @@ class Answer(dict[str, Any]):
 
         Raises:
             AnswerError: If the answer does not fit the type. The CLI checks it by the JSON
-                schema, which can't say all that a type says (and the CLI checks no ``format``).
+                schema, which can't express all of a type (and the CLI does not check ``format``).
 
         Example:
             >>> read_schema({"n": int, "tags": set[str]}, "schema").convert({"n": 1, "tags": ["a"]})
@@ -64,12 +64,12 @@ class Answer(dict[str, Any]):
             ) from error
 
 
-def read_schema(given: Any, where: str = "schema") -> Answer:
+def read_schema(definition: Any, where: str = "schema") -> Answer:
     """Reads the schema of an answer: a JSON schema, or Python types.
 
     Args:
-        given: A JSON schema; a mapping of columns to types (which holds at least one type, as a
-            JSON schema never does); a dataclass, TypedDict, NamedTuple, ``msgspec.Struct`` or
+        definition: A JSON schema; a mapping of columns to types (which contains at least one type,
+            as a JSON schema never does); a dataclass, TypedDict, NamedTuple, ``msgspec.Struct`` or
             pydantic model.
         where: What to call it in an error.
 
@@ -77,43 +77,43 @@ def read_schema(given: Any, where: str = "schema") -> Answer:
         The JSON schema in the form that the CLI takes.
 
     Raises:
-        InputError: If it can't be one, with the place.
+        InputError: If it is not a valid schema; it names the place.
 
     Example:
         >>> read_schema({"bugs": int})
         {'title': 'Answer', 'type': 'object', 'properties': {'bugs': {'type': 'integer'}}, \
 'required': ['bugs']}
     """
-    if isinstance(given, Answer):
-        return given
+    if isinstance(definition, Answer):
+        return definition
     try:
-        if not isinstance(given, Mapping) or _holds_a_type(given):
+        if not isinstance(definition, Mapping) or _holds_a_type(definition):
             from cpr_nb.model.schemas.python_types import read_type
 
-            schema, name, read = read_type(given)
+            schema, name, read = read_type(definition)
             return Answer(_plain(schema, where), name, read)
-        _check_looks_like_schema(given)
-        return Answer(_plain(given, where))
+        _check_has_schema_keys(definition)
+        return Answer(_plain(definition, where))
     except WrongSchema as error:
         raise InputError(str(error), where) from None
     except RecursionError:
         raise InputError("is nested too deeply, or without end", where) from None
 
 
-def _holds_a_type(given: Mapping[Any, Any]) -> bool:
-    """Whether a mapping is one of types: JSON holds none."""
+def _holds_a_type(fields: Mapping[Any, Any]) -> bool:
+    """Whether a mapping contains a type, which JSON never does."""
     return any(
         isinstance(value, type)
         or get_origin(value) is not None
         or (_holds_a_type(value) if isinstance(value, Mapping) else not isinstance(value, _JSON))
-        for value in given.values()
+        for value in fields.values()
     )
 
 
-def _check_looks_like_schema(given: Mapping[Any, Any]) -> None:
-    if given.keys() & {"type", "properties", "$ref", "allOf", "anyOf", "oneOf"}:
+def _check_has_schema_keys(schema: Mapping[Any, Any]) -> None:
+    if schema.keys() & {"type", "properties", "$ref", "allOf", "anyOf", "oneOf"}:
         return
-    odd = next((f": {key!r} is {value!r:.60}" for key, value in given.items()), "")
+    odd = next((f": {key!r} is {value!r:.60}" for key, value in schema.items()), "")
     raise WrongSchema(
         'must be a JSON schema whose type is \'object\' ({"type": "object", "properties": …}), '
         f"or a mapping of columns to Python types{odd}"
@@ -128,13 +128,13 @@ def _plain(schema: Mapping[str, Any], where: str) -> Any:
     return json.loads(text)
 
 
-@lru_cache(maxsize=32)  # thousands of tasks may have the same
+@lru_cache(maxsize=32)  # thousands of tasks may have the same schema
 def _normal(text: str) -> str:
     return json.dumps(normal(json.loads(text)))
 
 
 def _reason(error: Exception) -> str:
-    """The first thing that is wrong, on one line: pydantic tells all of them on many."""
+    """The first error, on one line: pydantic lists all errors on many lines."""
     errors = getattr(error, "errors", None)
     try:
         first = errors()[0] if callable(errors) else None

@@ -1,14 +1,15 @@
-"""JSON schemas that both the CLI and the API take, checked here before anything is spent.
+"""JSON schemas that both the CLI and the API accept, checked before anything is spent.
 
-The CLI checks a schema with Ajv in its strict mode: draft 7, and not one keyword more. The API
-wants draft 2020-12, the type "object" at the top and nothing that chooses there, and plain
-names of properties. So what may be given is what these have in common (measured on the CLI
-2.1.330; its words are those of a usage error). `normal` brings a schema into that form: it
-leaves out what says nothing of an answer, and refuses the rest with the place.
+The CLI checks a schema with Ajv in its strict mode: draft 7, without any other keyword. The API
+wants draft 2020-12, the type "object" at the top without a choice there, and plain names of
+properties. So a schema must be what both have in common (measured on the CLI 2.1.330, which
+reports a usage error). `normal` brings a schema into that form: it leaves out what has no effect
+on an answer, and refuses the rest with its place.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,19 +18,20 @@ from urllib.parse import unquote
 from cpr_nb.model.schemas.keywords import KEYWORDS, SEVERAL, Path, subschemas
 from cpr_nb.model.schemas.patterns import find_error, matches
 
-# What says nothing of an answer, and the CLI's strict mode does not know.
+# Keywords without effect on an answer, which the CLI's strict mode does not know.
 _LEFT_OUT = ("$schema", "$id", "discriminator", "example", "externalDocs", "xml")
-# Where a schema speaks of the very same value as the one that holds it.
+# Keywords whose schemas describe the same value as the schema that contains them.
 _SAME_VALUE = ("dependencies", "else", "if", "not", "then", *SEVERAL)
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _TUPLE = (
-    "positions of an array can't be told: the CLI knows only the form of draft 7, the API only "
-    "that of draft 2020-12; use an object, or one schema for all items with minItems and maxItems"
+    "positions of an array can't be described: the CLI knows only the form of draft 7, the API "
+    "only that of draft 2020-12; use an object, or one schema for all items with minItems and "
+    "maxItems"
 )
 
 
 class WrongSchema(Exception):
-    """What is wrong with a schema, and where in it.
+    """What is wrong with a schema, and where.
 
     Args:
         message: What is wrong.
@@ -41,10 +43,10 @@ class WrongSchema(Exception):
 
 
 def normal(schema: dict[str, Any]) -> dict[str, Any]:
-    """Brings a schema into the form that the CLI and the API take.
+    """Brings a schema into the form that the CLI and the API accept.
 
     Args:
-        schema: The schema, plain JSON; it is changed.
+        schema: The schema, plain JSON; it is modified.
 
     Returns:
         The same schema, with ``"type": "object"`` and without ``$ref`` at the top.
@@ -59,7 +61,7 @@ def normal(schema: dict[str, Any]) -> dict[str, Any]:
     _leave_out(schema)
     schema = _object(_without_root_ref(schema))
     nodes = {id(node): path for path, node in _checked(schema, ())}
-    _check_refs(schema, nodes)
+    _RefCheck(schema, nodes).check_all(schema)
     for name in schema.get("properties", ()):
         if not _NAME.fullmatch(name):
             raise WrongSchema(
@@ -74,14 +76,14 @@ def normal(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def follow(ref: object, root: Any) -> Any:
-    """What a reference into the same schema stands for.
+    """The part of a schema that a reference stands for.
 
     Args:
         ref: The value of ``$ref``: ``#``, ``#/$defs/Name``.
         root: The whole schema.
 
     Raises:
-        LookupError: If it stands for nothing.
+        LookupError: If there is no such part.
 
     Example:
         >>> follow("#/$defs/N", {"$defs": {"N": {"type": "integer"}}})
@@ -89,20 +91,20 @@ def follow(ref: object, root: Any) -> Any:
     """
     if not isinstance(ref, str) or not (ref == "#" or ref.startswith("#/")):
         raise LookupError(ref)
-    found = root
+    value = root
     for word in unquote(ref).split("/")[1:]:
         key = word.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list):
-            found = found[int(key)] if key.isdigit() and int(key) < len(found) else None
+        if isinstance(value, list):
+            value = value[int(key)] if key.isdigit() and int(key) < len(value) else None
         else:
-            found = found.get(key) if isinstance(found, dict) else None
-        if found is None:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None:
             raise LookupError(ref)
-    return found
+    return value
 
 
 def _leave_out(node: Any) -> None:
-    """Removes what says nothing of an answer."""
+    """Removes keywords without effect on an answer."""
     if isinstance(node, dict):
         for key in [key for key in node if key in _LEFT_OUT or key.startswith("x-")]:
             del node[key]
@@ -111,7 +113,7 @@ def _leave_out(node: Any) -> None:
 
 
 def _without_root_ref(schema: dict[str, Any]) -> dict[str, Any]:
-    """Puts what a reference at the top stands for in its place."""
+    """Replaces a reference at the top by its target."""
     followed = set()
     while "$ref" in schema:
         ref = schema["$ref"]
@@ -132,14 +134,14 @@ def _without_root_ref(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drop_if_unused(ref: str, schema: dict[str, Any]) -> None:
-    """Drops a definition that was only there to be the top."""
+    """Drops a definition that only the reference at the top used."""
     place, _, name = ref.removeprefix("#/").partition("/")
     named = schema.get(place)
     if place in ("$defs", "definitions") and isinstance(named, dict) and name in named:
         rest = {key: part for key, part in named.items() if key != name}
         without = {key: value for key, value in schema.items() if key != place}
         without.update({place: rest} if rest else {})
-        # Its own parts are those of the schema now; references from anywhere keep it.
+        # A reference from anywhere else, also from its own parts, keeps it.
         if ref not in _refs(without):
             schema.clear()
             schema.update(without)
@@ -153,7 +155,7 @@ def _refs(node: Any) -> Iterator[Any]:
 
 
 def _object(schema: dict[str, Any]) -> dict[str, Any]:
-    """Sees to it that an answer is an object, as the API wants it."""
+    """Makes sure that an answer is an object, as the API requires."""
     for key in SEVERAL:
         if key in schema:
             raise WrongSchema(f"{key} can't stand at the top, only below a property", (key,))
@@ -207,53 +209,64 @@ def _unknown(key: str) -> str:
 
 
 def _check_pairs(node: dict[str, Any], path: Path) -> None:
-    """What the strict mode refuses because it would have no effect."""
+    """Refuses what the strict mode refuses because it would have no effect."""
     if isinstance(node.get("items"), list):
         raise WrongSchema(_TUPLE, (*path, "items"))
     if "nullable" in node and "type" not in node:
         raise WrongSchema("nullable needs a type beside it", path)
-    if "if" in node and not node.keys() & {"then", "else"}:
+    branches = node.keys() & {"then", "else"}
+    if "if" in node and not branches:
         raise WrongSchema("'if' without 'then' and 'else' has no effect", path)
-    if node.keys() & {"then", "else"} and "if" not in node:
+    if branches and "if" not in node:
         raise WrongSchema("'then' or 'else' without 'if' has no effect", path)
-    for pattern in node.get("patternProperties", ()):
-        for name in node.get("properties", ()):
-            if matches(pattern, name):
-                raise WrongSchema(
-                    f"{name!r} is one of the properties and fits {pattern!r}, too",
-                    (*path, "patternProperties"),
-                )
+    for pattern, name in itertools.product(
+        node.get("patternProperties", ()), node.get("properties", ())
+    ):
+        if matches(pattern, name):
+            raise WrongSchema(
+                f"{name!r} is one of the properties and fits {pattern!r}, too",
+                (*path, "patternProperties"),
+            )
 
 
-def _check_refs(schema: dict[str, Any], nodes: Mapping[int, Path]) -> None:
-    """Every reference must stand for a schema, and none for itself."""
-    done: set[int] = set()
+class _RefCheck:
+    """Checks that every reference stands for a schema, and none for itself.
 
-    def look(node: Any, above: tuple[int, ...]) -> None:
-        if not isinstance(node, dict) or id(node) in done:
+    Args:
+        schema: The whole schema.
+        nodes: The id of each schema in it → the keys that lead there.
+    """
+
+    def __init__(self, schema: dict[str, Any], nodes: Mapping[int, Path]) -> None:
+        self._schema, self._nodes = schema, nodes
+        self._done: set[int] = set()
+
+    def check_all(self, node: Any) -> None:
+        """Checks a schema and all schemas in it."""
+        self._check(node, ())
+        for _, part in subschemas(node):
+            self.check_all(part)
+
+    def _check(self, node: Any, above: tuple[int, ...]) -> None:
+        if not isinstance(node, dict) or id(node) in self._done:
             return
-        path = nodes[id(node)]
+        path = self._nodes[id(node)]
         if id(node) in above:
             raise WrongSchema("stands for itself, without end", path)
         parts = [part for keys, part in subschemas(node) if keys[0] in _SAME_VALUE]
         if "$ref" in node:
-            try:
-                target = follow(node["$ref"], schema)
-            except LookupError:
-                target = None
-            if not isinstance(target, bool) and id(target) not in nodes:
-                raise WrongSchema(
-                    f"{node['$ref']!r} stands for no schema in it (such as '#/$defs/Name')",
-                    (*path, "$ref"),
-                )
-            parts.append(target)
+            parts.append(self._target(node["$ref"], path))
         for part in parts:
-            look(part, (*above, id(node)))
-        done.add(id(node))
+            self._check(part, (*above, id(node)))
+        self._done.add(id(node))
 
-    def look_at_all(node: Any) -> None:
-        look(node, ())
-        for _, part in subschemas(node):
-            look_at_all(part)
-
-    look_at_all(schema)
+    def _target(self, ref: object, path: Path) -> Any:
+        try:
+            target = follow(ref, self._schema)
+        except LookupError:
+            target = None
+        if not isinstance(target, bool) and id(target) not in self._nodes:
+            raise WrongSchema(
+                f"{ref!r} stands for no schema in it (such as '#/$defs/Name')", (*path, "$ref")
+            )
+        return target

@@ -15,7 +15,7 @@ BY_NAME = ("$defs", "definitions", "dependencies", "patternProperties", "propert
 
 
 def subschemas(node: Any) -> Iterator[tuple[Path, Any]]:
-    """The schemas directly in a schema, each with the keys that lead to it.
+    """The schemas directly inside a schema, each with the keys that lead to it.
 
     Example:
         >>> list(subschemas({"properties": {"n": {}}, "enum": [{}]}))
@@ -26,17 +26,24 @@ def subschemas(node: Any) -> Iterator[tuple[Path, Any]]:
     for key, value in node.items():
         if key in ONE:
             yield (key,), value
-        elif key in SEVERAL and isinstance(value, list):
-            yield from (((key, str(number)), part) for number, part in enumerate(value))
-        elif key in BY_NAME and isinstance(value, dict):
-            yield from (
-                ((key, name), part)
-                for name, part in value.items()
-                if key != "dependencies" or not isinstance(part, list)
-            )
+        else:
+            yield from (((key, name), part) for name, part in _named_parts(key, value))
 
 
-# -- one check a keyword: what its value must be; empty if it is ------------------------------
+def _named_parts(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The schemas in a list of them, or in an object of them."""
+    if key in SEVERAL and isinstance(value, list):
+        yield from ((str(number), part) for number, part in enumerate(value))
+    elif key in BY_NAME and isinstance(value, dict):
+        is_mixed = key == "dependencies"  # some are lists of names
+        yield from (
+            (name, part)
+            for name, part in value.items()
+            if not (is_mixed and isinstance(part, list))
+        )
+
+
+# -- one check per keyword: what its value must be, or empty if it is ------------------------------
 
 
 def _is_text(value: Any) -> str:
@@ -56,19 +63,19 @@ def _is_above_0(value: Any) -> str:
 
 
 def _is_count(value: Any) -> str:
-    known = not _is_number(value) and value >= 0 and value == int(value)
-    return "" if known else "a whole number from 0"
+    is_valid = not _is_number(value) and value >= 0 and value == int(value)
+    return "" if is_valid else "a whole number from 0"
 
 
 def _is_type(value: Any) -> str:
     words = value if isinstance(value, list) else [value]
-    known = words and all(isinstance(word, str) and word in TYPES for word in words)
-    return "" if known and len(set(words)) == len(words) else f"one of {', '.join(TYPES)}"
+    is_valid = words and all(isinstance(word, str) and word in TYPES for word in words)
+    return "" if is_valid and len(set(words)) == len(words) else f"one of {', '.join(TYPES)}"
 
 
 def _are_names(value: Any) -> str:
-    known = isinstance(value, list) and all(isinstance(name, str) for name in value)
-    return "" if known and len(set(value)) == len(value) else "a list of different texts"
+    is_valid = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return "" if is_valid and len(set(value)) == len(value) else "a list of different texts"
 
 
 def _are_choices(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Looks at a results directory, again and again."""
+"""Reads a results directory again and again, and compares with a first reading."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ class Clock:
         self.settle(*(path for path in folder.iterdir() if path.is_file()), folder)
 
 
-def look(results: Path, table: str, **how: Any) -> tuple[pd.DataFrame, list[str]]:
-    """A table, and what can't be read."""
+def read_table(results: Path, table: str, **how: Any) -> tuple[pd.DataFrame, list[str]]:
+    """Returns a table, and what can't be read."""
     df, problems = getattr(cpr, table)(results, strict=False, **how)
     return df, sorted(str(problem).replace(str(results), "") for problem in problems)
 
 
 def compare(results: Path, table: str, **how: Any) -> None:
-    """A look at the directory, and at a copy of it that nobody has looked at."""
-    now, problems = look(results, table, **how)
+    """Reads a table of the directory, and of a copy of it that was never read before."""
+    now, problems = read_table(results, table, **how)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy")
         shutil.copytree(results, copy, ignore=lambda *_: [CACHE], symlinks=True)
-        fresh, fresh_problems = look(copy, table, **how)
+        fresh, fresh_problems = read_table(copy, table, **how)
     if "path" in now:
         now["path"] = now["path"].str.replace(str(results), str(copy))
     live = now["state"].isin(["running", "interrupted"]) if "state" in now else None
-    if live is not None and "duration_s" in now:  # it grows while we look
+    if live is not None and "duration_s" in now:  # it grows meanwhile
         now.loc[live, "duration_s"] = fresh.loc[live, "duration_s"] = 0.0
     pd.testing.assert_frame_equal(now, fresh)
     assert problems == fresh_problems

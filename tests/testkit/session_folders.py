@@ -1,4 +1,4 @@
-"""Sessions made by hand, with figures added up as the runner does."""
+"""Session folders written by a test, with figures added up as the runner does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENDED = {"status": "completed", "success": 1, "state": "ended", "outcome": "succ
 RUNNING = {"status": "running", "success": 0, "state": "running"}
 
 
-def made_session(
+def write_session(
     results: Path,
     streams: dict[str, list[bytes]],
     *,
@@ -21,7 +21,7 @@ def made_session(
     state: dict[str, Any] = ENDED,
     **head: Any,
 ) -> Path:
-    """Makes a session's folder.
+    """Writes a session's folder.
 
     Args:
         results: The results directory; made if it isn't there.
@@ -38,7 +38,10 @@ def made_session(
         for attempt, stream in enumerate(attempts, 1):
             suffix = "" if attempt == 1 else f"@{attempt}"
             (folder / f"task-{task_id}{suffix}.jsonl").write_bytes(stream)
-            figures = {**told(stream), **record.add_figures(told(stream), figures)}
+            figures = {
+                **stream_fields(stream),
+                **record.add_figures(stream_fields(stream), figures),
+            }
         figures = figures if state["state"] == "ended" else {}
         base = record.base_fields(num, task_id, f"prompt of {task_id}")
         tasks.append({**base, **state, "attempts": len(attempts), **figures})
@@ -49,8 +52,8 @@ def made_session(
     return folder
 
 
-def told(stream: bytes) -> dict[str, Any]:
-    """What the runner takes from the stream of an attempt."""
+def stream_fields(stream: bytes) -> dict[str, Any]:
+    """Returns what the runner records of the stream of an attempt."""
     facts = RunFacts()
     for line in stream.splitlines(keepends=True):
         facts.feed(line)
