@@ -66,7 +66,7 @@ class Admission:
         elif isinstance(event, messages.SetParallel):
             governor.max_parallel = event.max_parallel
         elif isinstance(event, messages.Probe):
-            governor.probe_due(event.at)
+            governor.probe_due(event.at_s)
         elif isinstance(event, messages.DiskFull):
             governor.disk = event.reason
         elif isinstance(event, messages.DiskFree):
@@ -89,22 +89,22 @@ class Admission:
         self.spent_usd += event.cost_usd or 0.0
         self.queue.ended(event.task)
         if outcome.outcome == states.SUCCEEDED:
-            self.answer_came(event.task, event.at)
+            self.answer_came(event.task, event.at_s)
             self.governor.ended(n_active)
         elif self.governor.probe == event.task and not at_limit:
-            self.probe_failed(outcome, event.at)
+            self.probe_failed(outcome, event.at_s)
 
-    def answer_came(self, task: int, at: float) -> None:
+    def answer_came(self, task: int, at_s: float) -> None:
         """The API answered a task."""
-        self.answered_at = at
+        self.answered_at = at_s
         self.queue.answered(task)
         limit = self.governor.limit
         if self.governor.probe == task or (limit is not None and limit.kind == limits.LOGIN):
             self.governor.probe_over(answered=True)
 
-    def limited(self, at: float, limit: Limit, task: int) -> None:
+    def limited(self, at_s: float, limit: Limit, task: int) -> None:
         """A limit that concerns all tasks refused this one."""
-        if self.governor.limited(at, limit, task):
+        if self.governor.limited(at_s, limit, task):
             self.queue.cool()
 
     def throttled(self, event: messages.Throttled, n_active: int) -> bool:
@@ -113,51 +113,51 @@ class Admission:
         Its CLI would retry by itself: soon, or (after some refusals) much later than the API
         would answer. A task that has had no answer yet has cost nothing.
         """
-        self.governor.throttled(event.at, n_active)
+        self.governor.throttled(event.at_s, n_active)
         if self.governor.probe == event.task:
             return False
         return event.delay_s > PATIENCE_S
 
-    def probe_failed(self, outcome: Outcome, at: float) -> None:
+    def probe_failed(self, outcome: Outcome, at_s: float) -> None:
         """The probing task ended without an answer, and not at a limit."""
         passing = may_pass(outcome) and outcome.reason != "no_structure"
         if passing or outcome.outcome in INCONCLUSIVE or outcome.reason in INCONCLUSIVE:
-            self.governor.probe_withdrawn(at)  # it says nothing about the limit
+            self.governor.probe_withdrawn(at_s)  # it says nothing about the limit
         else:
             self.governor.probe_over(answered=False)
 
-    def postponed(self, task: int, at: float) -> None:
+    def postponed(self, task: int, at_s: float) -> None:
         """There was no room for a task's files: nothing starts until `DiskFree`."""
         self.governor.disk = self.governor.disk or "no room for a task's files"
-        self.withdraw(task, at)
+        self.withdraw(task, at_s)
 
-    def withdraw(self, task: int, at: float) -> None:
+    def withdraw(self, task: int, at_s: float) -> None:
         """A task does not probe after all; if it was to, another one does soon."""
         if self.governor.probe == task:
-            self.governor.probe_withdrawn(at)
+            self.governor.probe_withdrawn(at_s)
 
-    def next_task(self, at: float, n_active: int, waits: Callable[[int], bool]) -> int | None:
+    def next_task(self, at_s: float, n_active: int, waits: Callable[[int], bool]) -> int | None:
         """The task that may start now, or None.
 
         Args:
-            at: The time.
+            at_s: The time.
             n_active: How many run.
             waits: Whether a task still waits to start.
         """
         self.start_at = None
         spread_until = self.governor.next_start_at
-        when = at if spread_until is None else max(at, spread_until)
+        when = at_s if spread_until is None else max(at_s, spread_until)
         if not self.governor.may_start(when, n_active):
             return None
         # Probe with a task that has not been refused, if there is one: what was refused may have
         # been refused for a reason of its own.
         task = self.queue.pop(waits, new=self.governor.limit is not None)
-        if task is not None and when > at:  # only the spacing of starts holds it back
+        if task is not None and when > at_s:  # only the spacing of starts holds it back
             self.queue.put_first(task)
             self.start_at = when
             return None
         if task is not None:
-            self.governor.started(at, task)
+            self.governor.started(at_s, task)
         return task
 
     def may_start_agent(self, task: int) -> bool:

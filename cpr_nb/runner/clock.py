@@ -26,14 +26,14 @@ class AwakeClock:
 
     def now(self) -> float:
         """The time: it never goes back."""
-        return self._at(time.monotonic())
+        return self._awake_until(time.monotonic())
 
     def turn(self) -> float:
         """Begins a turn of the loop; returns the time."""
         moment = time.monotonic()
-        self._awake_s = self._at(moment)
+        self._awake_s = self._awake_until(moment)
         self._turned = moment
         return self._awake_s
 
-    def _at(self, moment: float) -> float:
+    def _awake_until(self, moment: float) -> float:
         return self._awake_s + min(moment - self._turned, LONGEST_TURN_S)

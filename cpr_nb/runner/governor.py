@@ -64,13 +64,13 @@ class Governor:
 
     # -- questions -----------------------------------------------------------------------------
 
-    def may_start(self, at: float, n_active: int) -> bool:
+    def may_start(self, at_s: float, n_active: int) -> bool:
         """Whether a task may start now."""
         if self.paused or self.disk or n_active >= self.capacity:
             return False
         if self.limit is not None:
             return self._may_probe
-        return at >= (self.next_start_at or at)
+        return at_s >= (self.next_start_at or at_s)
 
     @property
     def capacity(self) -> float:
@@ -87,21 +87,21 @@ class Governor:
 
     # -- reports ----------------------------------------------------------------------------
 
-    def started(self, at: float, task: int) -> None:
+    def started(self, at_s: float, task: int) -> None:
         """A task starts."""
-        self._last_start_at = at
+        self._last_start_at = at_s
         if self.limit is not None:
             self.probe, self._may_probe = task, False
 
-    def throttled(self, at: float, n_active: int) -> None:
+    def throttled(self, at_s: float, n_active: int) -> None:
         """The API refused a request for now."""
         if self._window is None:
             self._window = max(SMALLEST_WINDOW, n_active / 2)
-        elif at - self._halved_at >= COOL_S:
+        elif at_s - self._halved_at >= COOL_S:
             self._window = max(SMALLEST_WINDOW, self._window / 2)
         else:
             return
-        self._halved_at = at
+        self._halved_at = at_s
 
     def ended(self, n_active: int) -> None:
         """One of ``n_active`` tasks ended after an answer of the API."""
@@ -110,7 +110,7 @@ class Governor:
         if self._window is not None and n_active >= int(self._window):
             self._window += 1 / self._window
 
-    def limited(self, at: float, limit: Limit, task: int) -> bool:
+    def limited(self, at_s: float, limit: Limit, task: int) -> bool:
         """A task ran into a limit; returns whether that changed anything."""
         if self.limit is not None and task != self.probe:
             if self.limit.until_s is None and limit.until_s is not None:
@@ -120,19 +120,19 @@ class Governor:
             return False
         self.limit, self.probe, self._may_probe = limit, None, False
         self.probe_at = None
-        self._no_probe_before = at
+        self._no_probe_before = at_s
         if limit.until_s is None or self._n_probes:
             delay_s = min(LAST_PROBE_S, FIRST_PROBE_S * 2.0 ** min(self._n_probes, 10))
             # An announced reset that turned out to be none is not tried again at once.
-            self._no_probe_before = at + delay_s
+            self._no_probe_before = at_s + delay_s
         if limit.until_s is None:
             self.probe_at = self._no_probe_before
         self._n_probes += 1
         return True
 
-    def probe_due(self, at: float) -> None:
+    def probe_due(self, at_s: float) -> None:
         """The moment until which the limit was to hold has come."""
-        if at >= self._no_probe_before:
+        if at_s >= self._no_probe_before:
             self.may_probe()
         elif self.limit is not None and self.probe is None:
             self.probe_at = self._no_probe_before
@@ -149,10 +149,10 @@ class Governor:
         if answered:
             self._n_probes = 0
 
-    def probe_withdrawn(self, at: float) -> None:
+    def probe_withdrawn(self, at_s: float) -> None:
         """The probe ended without proving anything: another one starts soon."""
         self.probe = None
-        self.probe_at = self._no_probe_before = at + SOON_S
+        self.probe_at = self._no_probe_before = at_s + SOON_S
 
     # -- descriptions ------------------------------------------------------------------------------
 

@@ -20,12 +20,12 @@ ASK_FOR_STRUCTURE = "ask_for_structure"
 
 
 class Event:
-    """Something that happened at ``at``, to task number ``task`` (from 0) if it names one."""
+    """Something that happened at ``at_s``, to task number ``task`` (from 0) if it names one."""
 
-    __slots__ = ("at", "task")
+    __slots__ = ("at_s", "task")
 
-    def __init__(self, at: float, task: int = -1) -> None:
-        self.at = at
+    def __init__(self, at_s: float, task: int = -1) -> None:
+        self.at_s = at_s
         self.task = task
 
 
@@ -45,8 +45,8 @@ class Started(Event):
 
     __slots__ = ("conversation_id",)
 
-    def __init__(self, at: float, task: int, conversation_id: str = "") -> None:
-        super().__init__(at, task)
+    def __init__(self, at_s: float, task: int, conversation_id: str = "") -> None:
+        super().__init__(at_s, task)
         self.conversation_id = conversation_id
 
 
@@ -65,7 +65,7 @@ class Ended(Event):
 
     def __init__(
         self,
-        at: float,
+        at_s: float,
         task: int,
         exit_: Exit,
         cost_usd: float | None = None,
@@ -73,7 +73,7 @@ class Ended(Event):
         limit: Limit | None = None,
         interrupted: bool = False,
     ) -> None:
-        super().__init__(at, task)
+        super().__init__(at_s, task)
         self.exit = exit_
         self.cost_usd = cost_usd
         self.limit = limit
@@ -101,9 +101,9 @@ class OutputPolled(Event):
     __slots__ = ("busy_until", "last_output_at")
 
     def __init__(
-        self, at: float, task: int, last_output_at: float | None, busy_until: float = 0.0
+        self, at_s: float, task: int, last_output_at: float | None, busy_until: float = 0.0
     ) -> None:
-        super().__init__(at, task)
+        super().__init__(at_s, task)
         self.last_output_at = last_output_at
         self.busy_until = busy_until
 
@@ -123,8 +123,8 @@ class Throttled(Event):
 
     __slots__ = ("delay_s",)
 
-    def __init__(self, at: float, task: int, delay_s: float) -> None:
-        super().__init__(at, task)
+    def __init__(self, at_s: float, task: int, delay_s: float) -> None:
+        super().__init__(at_s, task)
         self.delay_s = delay_s
 
 
@@ -133,8 +133,8 @@ class Limited(Event):
 
     __slots__ = ("limit",)
 
-    def __init__(self, at: float, task: int, limit: Limit) -> None:
-        super().__init__(at, task)
+    def __init__(self, at_s: float, task: int, limit: Limit) -> None:
+        super().__init__(at_s, task)
         self.limit = limit
 
 
@@ -147,8 +147,8 @@ class Checked(Event):
 
     __slots__ = ("error",)
 
-    def __init__(self, at: float, task: int, error: str) -> None:
-        super().__init__(at, task)
+    def __init__(self, at_s: float, task: int, error: str) -> None:
+        super().__init__(at_s, task)
         self.error = error
 
 
@@ -162,8 +162,8 @@ class Prepared(Event):
 
     __slots__ = ("exists", "outcome")
 
-    def __init__(self, at: float, task: int, outcome: Outcome | None, *, exists: bool) -> None:
-        super().__init__(at, task)
+    def __init__(self, at_s: float, task: int, outcome: Outcome | None, *, exists: bool) -> None:
+        super().__init__(at_s, task)
         self.outcome = outcome
         self.exists = exists
 
@@ -197,8 +197,8 @@ class SetParallel(Event):
 
     __slots__ = ("max_parallel",)
 
-    def __init__(self, at: float, max_parallel: int) -> None:
-        super().__init__(at)
+    def __init__(self, at_s: float, max_parallel: int) -> None:
+        super().__init__(at_s)
         self.max_parallel = max_parallel
 
 
@@ -213,8 +213,8 @@ class DiskFull(Event):
 
     __slots__ = ("reason",)
 
-    def __init__(self, at: float, reason: str) -> None:
-        super().__init__(at)
+    def __init__(self, at_s: float, reason: str) -> None:
+        super().__init__(at_s)
         self.reason = reason
 
 

@@ -127,23 +127,23 @@ class Schedule:
         out = self._steps.out = []
         handler = self._handlers.get(type(event))
         if handler is not None:
-            self._step(event.task, type(event).__name__, event.at, handler, event)
+            self._step(event.task, type(event).__name__, event.at_s, handler, event)
         elif isinstance(event, messages.Cancel):
             self._cancel(event)
         elif not self._admission.handle(event):
             self._begun = True  # a Tick
-        self._run_timers(event.at)
+        self._run_timers(event.at_s)
         if self._begun:
-            self._dispatch(event.at)
+            self._dispatch(event.at_s)
         self._report()
         return out
 
     def _step(
-        self, task: int, name: str, at: float, handler: Callable[..., None], *args: object
+        self, task: int, name: str, at_s: float, handler: Callable[..., None], *args: object
     ) -> None:
         """Handles what concerns one task; an illegal transition is the end of that task only."""
         tasks = self._tasks
-        tasks.event, tasks.at = name, at
+        tasks.event, tasks.at_s = name, at_s
         try:
             tasks.require(task)
             handler(*args)
@@ -151,7 +151,7 @@ class Schedule:
             if self._on_illegal is None:
                 raise
             self._on_illegal(error)
-            self._steps.abandon(error, at)
+            self._steps.abandon(error, at_s)
         tasks.remember(task)
 
     def _report(self) -> None:
@@ -173,7 +173,7 @@ class Schedule:
         """When the machine wants a `Tick`, or None."""
         admission = self._admission
         moments = (admission.start_at, admission.governor.probe_at, self._tasks.next_at)
-        return min((at for at in moments if at is not None), default=None)
+        return min((at_s for at_s in moments if at_s is not None), default=None)
 
     @property
     def n_active(self) -> int:
@@ -193,16 +193,16 @@ class Schedule:
 
     def _started(self, event: messages.Started) -> None:
         attempt = self._tasks.attempts[event.task]
-        attempt.started_at = event.at
+        attempt.started_at = event.at_s
         attempt.conversation_id = event.conversation_id or attempt.conversation_id
         if self._tasks.state[event.task] == TERMINATING:  # cancelled before it had a process
-            self._steps.send_terminate(event.task, event.at)
+            self._steps.send_terminate(event.task, event.at_s)
             return
         self._tasks.move(event.task, RUNNING)
-        self._limits.started(event.task, event.at)
+        self._limits.started(event.task, event.at_s)
 
     def _postponed(self, event: messages.Postponed) -> None:
-        self._admission.postponed(event.task, event.at)
+        self._admission.postponed(event.task, event.at_s)
         if self._tasks.state[event.task] == TERMINATING:
             self._steps.finish(event.task, CANCELLED)
         else:
@@ -228,12 +228,12 @@ class Schedule:
         attempt = self._tasks.attempts[task]
         uncounted = uncounted_outcome(event, attempt, outcome)
         if uncounted is not None:
-            self._steps.rest(task, uncounted, event.at, 0.0, counted=False)
+            self._steps.rest(task, uncounted, event.at_s, 0.0, counted=False)
         elif attempt.n_counted < plan.attempts and may_pass(outcome):
             delay_s = backoff_s(outcome.reason, attempt.n_counted, self._chance())
-            self._steps.rest(task, outcome, event.at, delay_s, counted=True)
+            self._steps.rest(task, outcome, event.at_s, delay_s, counted=True)
         elif plan.check and outcome.outcome == states.SUCCEEDED:
-            self._steps.check(task, event.at)
+            self._steps.check(task, event.at_s)
         else:
             self._steps.finish(task, outcome)
 
@@ -242,12 +242,12 @@ class Schedule:
         attempt = self._tasks.attempts[event.task]
         if limit.kind == limits.LOGIN and 0.0 <= attempt.refused_at < self._admission.answered_at:
             # Others were answered since it was refused before: this is its own affair.
-            self._admission.withdraw(event.task, event.at)
+            self._admission.withdraw(event.task, event.at_s)
             self._steps.finish(event.task, outcome)
             return
-        self._admission.limited(event.at, limit, event.task)
-        self._steps.rest(event.task, outcome, event.at, 0.0, counted=False)
-        self._tasks.attempts[event.task].refused_at = event.at
+        self._admission.limited(event.at_s, limit, event.task)
+        self._steps.rest(event.task, outcome, event.at_s, 0.0, counted=False)
+        self._tasks.attempts[event.task].refused_at = event.at_s
 
     def _output_polled(self, event: messages.OutputPolled) -> None:
         if self._tasks.state[event.task] == RUNNING:
@@ -265,19 +265,19 @@ class Schedule:
             attempt = self._tasks.attempts[event.task]
             attempt.answered = True
             attempt.refused_at = -1.0  # that trouble is over
-            self._admission.answer_came(event.task, event.at)
+            self._admission.answer_came(event.task, event.at_s)
 
     def _throttled(self, event: messages.Throttled) -> None:
         task = event.task
         if self._tasks.state[task] == RUNNING:
             too_many = self._admission.throttled(event, self.n_active)
             if too_many and not self._tasks.attempts[task].answered:
-                self._steps.terminate(task, "throttled", event.at)
+                self._steps.terminate(task, "throttled", event.at_s)
 
     def _limited(self, event: messages.Limited) -> None:
         is_probe = self._admission.governor.probe == event.task
         if self._tasks.state[event.task] == RUNNING and not is_probe:
-            self._admission.limited(event.at, event.limit, event.task)
+            self._admission.limited(event.at_s, event.limit, event.task)
 
     # -- worktrees --------------------------------------------------------------------------
 
@@ -286,10 +286,10 @@ class Schedule:
         attempt.has_worktree = event.exists
         outcome = prepared_outcome(self._plans[task], attempt, event.outcome)
         if outcome is not None:
-            self._admission.withdraw(task, event.at)
+            self._admission.withdraw(task, event.at_s)
             self._steps.finish(task, outcome)
         elif self._admission.may_start_agent(task):
-            self._steps.start(task, event.at)
+            self._steps.start(task, event.at_s)
         else:  # a pause, a limit or a full disk came meanwhile
             self._steps.postpone(task)
 
@@ -306,9 +306,9 @@ class Schedule:
             self._cancel_all = True
         for task in tasks:
             if self._tasks.state[task] not in (HARVESTING, ENDED):
-                self._step(task, "Cancel", event.at, self._cancel_task, task, event.at)
+                self._step(task, "Cancel", event.at_s, self._cancel_task, task, event.at_s)
 
-    def _cancel_task(self, task: int, at: float) -> None:
+    def _cancel_task(self, task: int, at_s: float) -> None:
         state = self._tasks.state[task]
         if state in (PENDING, RESTING):
             self._steps.finish(task, CANCELLED)
@@ -316,28 +316,28 @@ class Schedule:
         attempt = self._tasks.attempts[task]
         attempt.cancelled = True
         if state != TERMINATING:
-            self._steps.terminate(task, "cancelled", at)
+            self._steps.terminate(task, "cancelled", at_s)
         elif attempt.cause == "throttled":
             attempt.cause = "cancelled"
 
     # -- time -------------------------------------------------------------------------------
 
-    def _run_timers(self, at: float) -> None:
+    def _run_timers(self, at_s: float) -> None:
         governor = self._admission.governor
-        if governor.probe_at is not None and at >= governor.probe_at:
+        if governor.probe_at is not None and at_s >= governor.probe_at:
             governor.may_probe()
-        for task in self._tasks.due(at):
-            self._step(task, TIMER, at, self._limits.timer_rang, task, at)
+        for task in self._tasks.due(at_s):
+            self._step(task, TIMER, at_s, self._limits.timer_rang, task, at_s)
 
-    def _dispatch(self, at: float) -> None:
+    def _dispatch(self, at_s: float) -> None:
         """Starts what may start now."""
         admission, tasks = self._admission, self._tasks
         if admission.over_budget and tasks.n_waiting:
             for task in range(tasks.n_tasks):
                 if tasks.waits(task):
-                    self._step(task, BUDGET_SPENT, at, self._skip, task)
-        while (next_task := admission.next_task(at, self.n_active, tasks.waits)) is not None:
-            self._step(next_task, ADMITTED, at, self._steps.start, next_task, at)
+                    self._step(task, BUDGET_SPENT, at_s, self._skip, task)
+        while (next_task := admission.next_task(at_s, self.n_active, tasks.waits)) is not None:
+            self._step(next_task, ADMITTED, at_s, self._steps.start, next_task, at_s)
 
     def _skip(self, task: int) -> None:
         """Nothing starts any more: a task that has tried ends as it did, another is skipped."""

@@ -169,7 +169,7 @@ def silence_deadline(
         due.append((started_at + plan.first_byte_s, "no_first_byte"))
     if plan.silence_s is not None:
         last_at = started_at if output.last_output_at is None else output.last_output_at
-        due.append((max(last_at, min(output.busy_until, output.at)) + plan.silence_s, "silence"))
+        due.append((max(last_at, min(output.busy_until, output.at_s)) + plan.silence_s, "silence"))
     return min(due, default=None)
 
 

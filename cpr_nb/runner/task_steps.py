@@ -59,13 +59,13 @@ class TaskSteps:
 
     # -- attempts ---------------------------------------------------------------------------
 
-    def start(self, task: int, at: float) -> None:
+    def start(self, task: int, at_s: float) -> None:
         """Starts a task's attempt, or first the preparation of its worktree."""
         attempt = self._tasks.attempts.get(task) or AttemptState(1, self._new_id())
         plan = self._plans[task]
         if plan.worktree and not attempt.has_worktree:
             self._tasks.begin(task, attempt, PREPARING)
-            self._limit_time(task, attempt, plan.setup_timeout_s, at)
+            self._limit_time(task, attempt, plan.setup_timeout_s, at_s)
             self.out.append(messages.Prepare(task))
             return
         self._tasks.begin(task, attempt, STARTING)
@@ -73,19 +73,19 @@ class TaskSteps:
             messages.Start(task, attempt.number, attempt.conversation_id, attempt.resume)
         )
 
-    def check(self, task: int, at: float) -> None:
+    def check(self, task: int, at_s: float) -> None:
         """Starts the user's own check."""
         attempt = self._tasks.attempts[task]
         self._tasks.move(task, CHECKING)
         attempt.cause = None  # a task that was terminated after its good answer is checked too
-        self._limit_time(task, attempt, self._plans[task].check_timeout_s, at)
+        self._limit_time(task, attempt, self._plans[task].check_timeout_s, at_s)
         self.out.append(messages.Check(task))
 
     def _limit_time(
-        self, task: int, attempt: AttemptState, timeout_s: float | None, at: float
+        self, task: int, attempt: AttemptState, timeout_s: float | None, at_s: float
     ) -> None:
         if timeout_s is not None:
-            attempt.timeout_at = at + timeout_s
+            attempt.timeout_at = at_s + timeout_s
             self._tasks.set_timer(attempt.timeout_at, task)
 
     def postpone(self, task: int) -> None:
@@ -94,14 +94,14 @@ class TaskSteps:
         self._admission.queue.put_first(task)
 
     def rest(
-        self, task: int, outcome: Outcome, at: float, delay_s: float, *, counted: bool
+        self, task: int, outcome: Outcome, at_s: float, delay_s: float, *, counted: bool
     ) -> None:
         """Lets a task wait for another attempt.
 
         Args:
             task: The task.
             outcome: How its attempt ended.
-            at: When that was.
+            at_s: When that was.
             delay_s: How long it waits at least.
             counted: Whether the attempt counts as one of the task's ``attempts``.
         """
@@ -109,26 +109,26 @@ class TaskSteps:
         attempt = self._tasks.attempts[task]
         self._tasks.rest(task, attempt.next(resume, outcome, counted=counted))
         if delay_s:
-            self._tasks.set_timer(at + delay_s, task)
+            self._tasks.set_timer(at_s + delay_s, task)
         else:
             self._admission.queue.put_back(task)
         self.out.append(messages.Rest(task, outcome, delay_s, counted=counted))
 
     # -- ends -------------------------------------------------------------------------------
 
-    def terminate(self, task: int, cause: str, at: float) -> None:
+    def terminate(self, task: int, cause: str, at_s: float) -> None:
         """Has what runs for a task end, for the reason ``cause``."""
         has_process = self._tasks.state[task] != STARTING  # else `Started` will come
         self._tasks.move(task, TERMINATING)
         self._tasks.attempts[task].cause = cause
         if has_process:
-            self.send_terminate(task, at)
+            self.send_terminate(task, at_s)
 
-    def send_terminate(self, task: int, at: float) -> None:
+    def send_terminate(self, task: int, at_s: float) -> None:
         """Asks the process of a task that is terminating to end, and sets its grace period."""
         attempt = self._tasks.attempts[task]
         self.out.append(messages.Terminate(task, attempt.cause or "cancelled"))
-        attempt.kill_at = at + GRACE_S
+        attempt.kill_at = at_s + GRACE_S
         self._tasks.set_timer(attempt.kill_at, task)
 
     def kill(self, task: int) -> None:
@@ -152,12 +152,12 @@ class TaskSteps:
         self._tasks.end(task, outcome)
         self.out.append(messages.Finish(task, outcome))
 
-    def abandon(self, error: IllegalTransition, at: float) -> None:
+    def abandon(self, error: IllegalTransition, at_s: float) -> None:
         """Ends a task that we can't handle any more; its worktree stays as it is."""
         task = error.task
         self.out.append(messages.Abandon(task))
         if self._tasks.state[task] != ENDED:
-            self._admission.withdraw(task, at)
+            self._admission.withdraw(task, at_s)
             self._admission.queue.ended(task)
             self._tasks.force_end(task)
             text = one_line(f"an error in cpr: {error.problem}; see runner.log")

@@ -37,7 +37,7 @@ class TaskTable:
         state: The state of each task (see `cpr_nb.runner.transitions`).
         attempts: The tasks between their first intent and their end: task → attempt.
         event: The name of the event that is being handled.
-        at: When it came.
+        at_s: When it came.
 
     Example:
         >>> from cpr_nb.runner.task_state import AttemptState
@@ -53,7 +53,7 @@ class TaskTable:
         self.state = bytearray(n_tasks)
         self.attempts: dict[int, AttemptState] = {}
         self.event = ""
-        self.at = 0.0
+        self.at_s = 0.0
         self.n_ended = self.n_cancelled = 0
         self._n_resting = 0
         self._timers: list[tuple[float, int, int]] = []  # (at, task, number of the attempt)
@@ -118,7 +118,7 @@ class TaskTable:
     def remember(self, task: int) -> None:
         """Keeps the event that was just handled for the task's story."""
         if task in self.attempts:
-            self._stories.add(task, self.at, self.event, self.state[task])
+            self._stories.add(task, self.at_s, self.event, self.state[task])
 
     def _illegal(self, task: int, problem: str) -> IllegalTransition:
         state = STATES[self.state[task]][0]
@@ -152,18 +152,18 @@ class TaskTable:
 
     # -- timers -----------------------------------------------------------------------------
 
-    def set_timer(self, at: float, task: int) -> None:
+    def set_timer(self, at_s: float, task: int) -> None:
         """Has `due` return a task's current attempt at this moment."""
-        heapq.heappush(self._timers, (at, task, self.attempts[task].number))
+        heapq.heappush(self._timers, (at_s, task, self.attempts[task].number))
 
     @property
     def next_at(self) -> float | None:
         """When the next timer is due; None if none is set."""
         return self._timers[0][0] if self._timers else None
 
-    def due(self, at: float) -> Iterator[int]:
+    def due(self, at_s: float) -> Iterator[int]:
         """Removes the timers that are due, and yields the tasks whose attempt set them."""
-        while self._timers and self._timers[0][0] <= at:
+        while self._timers and self._timers[0][0] <= at_s:
             _, task, number = heapq.heappop(self._timers)
             attempt = self.attempts.get(task)
             if attempt is not None and attempt.number == number:

@@ -34,12 +34,12 @@ class TimeLimits:
         self._steps = steps
         self._queue = queue
 
-    def started(self, task: int, at: float) -> None:
+    def started(self, task: int, at_s: float) -> None:
         """Sets the timers of an attempt whose process runs."""
         plan = self._plans[task]
         for limit_s in (plan.timeout_s, plan.silence_s, plan.first_byte_s):
             if limit_s is not None:
-                self._tasks.set_timer(at + limit_s, task)
+                self._tasks.set_timer(at_s + limit_s, task)
 
     def output_polled(self, event: messages.OutputPolled) -> None:
         """Ends an attempt that has been quiet for too long; else sets the next timer."""
@@ -49,32 +49,32 @@ class TimeLimits:
         if deadline is None:
             return
         due_at, cause = deadline
-        if event.at >= due_at:
-            self._steps.terminate(task, cause, event.at)
+        if event.at_s >= due_at:
+            self._steps.terminate(task, cause, event.at_s)
         else:
             self._tasks.set_timer(due_at, task)
 
-    def timer_rang(self, task: int, at: float) -> None:
+    def timer_rang(self, task: int, at_s: float) -> None:
         """Does what is due for a task; a timer may have been overtaken by events."""
         state, attempt = self._tasks.state[task], self._tasks.attempts[task]
         if state == RUNNING:
-            self._check_run_time(task, at)
+            self._check_run_time(task, at_s)
         elif state == RESTING:
             self._queue.put_back(task)
-        elif state == TERMINATING and _is_due(attempt.kill_at, at):
+        elif state == TERMINATING and _is_due(attempt.kill_at, at_s):
             self._steps.kill(task)
-        elif state == CHECKING and _is_due(attempt.timeout_at, at):
-            self._steps.terminate(task, "check_timeout", at)
-        elif state == PREPARING and _is_due(attempt.timeout_at, at):
-            self._steps.terminate(task, "setup_timeout", at)
+        elif state == CHECKING and _is_due(attempt.timeout_at, at_s):
+            self._steps.terminate(task, "check_timeout", at_s)
+        elif state == PREPARING and _is_due(attempt.timeout_at, at_s):
+            self._steps.terminate(task, "setup_timeout", at_s)
 
-    def _check_run_time(self, task: int, at: float) -> None:
+    def _check_run_time(self, task: int, at_s: float) -> None:
         plan, attempt = self._plans[task], self._tasks.attempts[task]
-        if plan.timeout_s is not None and at >= attempt.started_at + plan.timeout_s:
-            self._steps.terminate(task, "timeout", at)
+        if plan.timeout_s is not None and at_s >= attempt.started_at + plan.timeout_s:
+            self._steps.terminate(task, "timeout", at_s)
         elif plan.silence_s is not None or plan.first_byte_s is not None:
             self._steps.out.append(messages.PollOutput(task))
 
 
-def _is_due(due_at: float | None, at: float) -> bool:
-    return due_at is not None and at >= due_at
+def _is_due(due_at: float | None, at_s: float) -> bool:
+    return due_at is not None and at_s >= due_at

@@ -121,9 +121,9 @@ class Stories:
     def __init__(self) -> None:
         self._entries: dict[int, bytes] = {}
 
-    def add(self, task: int, at: float, event: str, state: int) -> None:
+    def add(self, task: int, at_s: float, event: str, state: int) -> None:
         """Adds an event: when it came, and the state after it."""
-        moment = int(at * 100) & 0xFFFFFFFF
+        moment = int(at_s * 100) & 0xFFFFFFFF
         entry = (moment << 16 | _CODES[event] << 8 | state).to_bytes(_ENTRY_BYTES)
         entries = self._entries.get(task, b"") + entry
         self._entries[task] = entries[-_N_EVENTS * _ENTRY_BYTES :]
