@@ -246,7 +246,7 @@ def test_a_worktree_that_git_was_made_to_forget_is_saved_and_stays(
     told = runner.harvest("docs")
     assert repo.files("main-task-docs")["new.txt"] == "new"
     assert told["worktree"] == str(made.path)
-    assert "git does not know it" in told["kept_because"]
+    assert "git no longer knows it" in told["kept_because"]
     assert runner.harvest("docs") == told
 
 

@@ -412,7 +412,7 @@ def test_all_sessions_are_cleaned_at_once(stub_cpr: Cpr, stub: Stub, repo: Check
     stub_cpr.launch(prompts("no worktree")).wait(LIMIT_S)
     stub_cpr.good("merge", session.id)
     told = stub_cpr.good("clean", "--dry-run")
-    assert "main-task-b: would be removed" in told and "main-task-a: stays" in told
+    assert "main-task-b: would be removed" in told and "main-task-a: kept" in told
     done = stub_cpr("clean", "--task", "a")
     assert done.returncode == 2 and "--task needs a SESSION" in done.stderr
     stub_cpr.good("clean")
