@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cpr_nb.model.factors import plain
@@ -21,6 +22,8 @@ _VERSION = 1
 _BY_TEXT = ("string", "str", "period", "date32", "date64")
 # A value that is nested deeper, or contains itself, is stored as text.
 _MAX_DEPTH = 50
+# What numpy and pandas count a missing time as.
+_MISSING = np.iinfo("int64").min
 
 
 def encode(frame: pd.DataFrame) -> dict[str, Any]:
@@ -137,9 +140,9 @@ def _times(values: list[int | None], dtype: str, name: Any) -> pd.Series[Any]:
     """Times or durations from their counts; times with a zone are converted to it."""
     kind, _, rest = dtype.partition("[")
     unit, _, zone = rest.rstrip("]").partition(", ")
-    counts: list[Any] = [pd.NaT if value is None else value for value in values]
-    without_zone: Any = f"{kind}[{unit}]"
-    times: pd.Series[Any] = pd.Series(pd.array(counts, dtype=without_zone), name=name)
+    # Not by pandas: beside a missing value, pandas 2.1 takes a number for nanoseconds.
+    counts = np.array([_MISSING if value is None else value for value in values], "int64")
+    times: pd.Series[Any] = pd.Series(counts.view(f"{kind}[{unit}]"), name=name)
     if not zone:
         return times
     times = times.dt.tz_localize("UTC")

@@ -43,7 +43,7 @@ _ENTRY_COLUMNS = (
     Column("size_bytes", "Int64", "of its status.json"),
     Column("mtime_ns", "Int64", "of its status.json"),
     Column("ctime_ns", "Int64", "of its status.json"),
-    Column("files", "string", "what else its rows were made of"),
+    Column("files", "string", "the other files that its rows were made from"),
     Column("digest", "string", "the signatures of these files"),
     Column("weight_bytes", "Int64", "how much was read"),
     Column("start", "Int64", "its first row"),

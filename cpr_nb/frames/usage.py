@@ -167,12 +167,12 @@ def share_out(
         return {}
     if len(parts) <= 1:
         return {next(iter(parts), None): total}
-    known = {model: part for model, part in parts.items() if part is not None}
-    rest = total - sum(known.values())
+    shares = {model: part for model, part in parts.items() if part is not None}
+    rest = total - sum(shares.values())
     rounding = 1e-9 * max(1.0, total) if isinstance(rest, float) else 0  # tokens are whole
-    if known and abs(rest) <= rounding:
-        return known
+    if shares and abs(rest) <= rounding:
+        return shares
     if rest < 0:
         return {None: total}  # the streams have more than was counted: nobody knows whose that is
-    known[None] = known.get(None, 0) + rest
-    return known
+    shares[None] = shares.get(None, 0) + rest
+    return shares

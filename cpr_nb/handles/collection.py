@@ -33,8 +33,14 @@ class SessionTasks(SessionCore):
         """
         ids = [str(task.get("transaction_id", "")) for task in self._snapshot.tasks or ()]
         indices = _matching_indices(ids, wanted)
-        if len(indices) != 1:
-            raise errors.TaskNotFound(f"session {self.id} has no task {wanted!r}, or several")
+        if not indices:
+            raise errors.TaskNotFound(f"session {self.id} has no task {wanted!r}")
+        if len(indices) > 1:
+            matches = ", ".join(ids[index] for index in indices[:5])
+            more = ", …" if len(indices) > 5 else ""
+            raise errors.TaskNotFound(
+                f"{wanted!r} fits several tasks of {self.id}: {matches}{more}"
+            )
         return Task(self, indices[0])
 
     def as_completed(self, timeout: float | None = None) -> AsCompleted:

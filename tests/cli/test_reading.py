@@ -85,9 +85,12 @@ def test_tasks_are_named_by_number_id_or_its_beginning(stub_cpr: Cpr) -> None:
     session = stub_cpr.launch(text).wait(LIMIT_S)
     for task, task_id in [("1", "docs-a"), ("docs-b", "docs-b"), ("7", "7"), ("te", "tests")]:
         assert f"(ID: {task_id})" in stub_cpr.good("results", session.id, "--task", task)
-    for task in ("docs", "8", "0", "-1", "x"):
+    for task in ("8", "0", "-1", "x"):
         done = stub_cpr("results", session.id, f"--task={task}")
         assert done.returncode == 2 and f"has no task {task!r}" in done.stderr
+    done = stub_cpr("results", session.id, "--task=docs")
+    assert done.returncode == 2
+    assert f"'docs' fits several tasks of {session.id}: docs-a, docs-b\n" in done.stderr
 
 
 @pytest.fixture
