@@ -19,7 +19,7 @@ class SessionControl(SessionTasks):
         If the session's runner is gone, this process does it.
 
         Returns:
-            False if the session had ended already.
+            False if the session had already ended.
 
         Raises:
             SessionNotUsable: If claude-parallel-runner.pl wrote the session, or it can't be read.
@@ -62,7 +62,7 @@ class SessionControl(SessionTasks):
             This session.
 
         Raises:
-            SessionNotUsable: If it has ended, or runs already.
+            SessionNotUsable: If it has ended, or already runs.
             InputError: If a value of ``env`` is missing.
             LaunchError: If the runner does not come up.
 

@@ -63,7 +63,7 @@ class SessionResults(SessionTasks):
             failed for a row.
 
         Raises:
-            InputError: If there is a column of that name already.
+            InputError: If there is already a column of that name.
 
         Example:
             >>> import cpr_nb as cpr

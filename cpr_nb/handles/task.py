@@ -112,7 +112,7 @@ class Task(TaskOutput):
         If the session's runner is gone, this process does it, and nothing else.
 
         Returns:
-            False if it had ended already.
+            False if it had already ended.
 
         Raises:
             SessionNotUsable: If it belongs to a legacy session, or the session can't be read.

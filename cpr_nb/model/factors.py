@@ -40,7 +40,7 @@ def combinations(
         [{'repeat': 1}, {'repeat': 2}]
     """
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
-        raise InputError(f"must be a whole number from 1, not {repeats!r}", "repeats")
+        raise InputError(f"must be a whole number, at least 1, not {repeats!r}", "repeats")
     if vary is not None and not isinstance(vary, Mapping):
         raise InputError("must be a mapping of factors to lists of levels", "vary")
     factors = {name: _levels(name, levels, fixed) for name, levels in (vary or {}).items()}

@@ -71,7 +71,7 @@ def check_tasks(
             raise InputError(f"the id {task.task_id!r} is already that of {other}", task.where)
         tasks.append(task)
     if not tasks:
-        raise InputError("there are no prompts in it", source or "prompts")
+        raise InputError("has no prompts", source or "prompts")
     return tasks
 
 

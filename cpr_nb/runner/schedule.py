@@ -11,8 +11,8 @@ between the intent, which is journalled, and the process: it makes a crash there
 from __future__ import annotations
 
 from cpr_nb.model import limits, states
-from cpr_nb.model.outcome import Outcome, derive
 from cpr_nb.model.backoff import backoff_s, may_pass
+from cpr_nb.model.outcome import Outcome, derive
 from cpr_nb.runner import messages
 from cpr_nb.runner.admission import Admission
 from cpr_nb.runner.task_state import (
