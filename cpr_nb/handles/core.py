@@ -1,4 +1,4 @@
-"""A session's folder as an object: what it is, reading it again, waiting for it."""
+"""A session's folder as an object: its state, refreshing it, waiting for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answers of a session's tasks, beside the frame that they are about."""
+"""The answers of a session's tasks, joined with the frame that they are about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What status.json says of a task."""
+"""What status.json says about a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notebook's extension changes for its process; nothing is loaded to know it."""
+"""The defaults that the notebook extension changes for its process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attaches a launch to the session that did the same, so that nothing is paid for twice.
+"""Attaches a launch to an earlier session with the same request, so nothing is paid for twice.
 
 A launch is recognised by its identity (`cpr_nb.model.identity`), in session.json and in the head
 of status.json; a rerun also by the tasks that it reruns.

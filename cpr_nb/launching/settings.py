@@ -1,4 +1,4 @@
-"""The settings of a launch: what was given, and ``[tool.cpr]`` of a pyproject.toml below it."""
+"""The settings of a launch: the caller's, and those of ``[tool.cpr]`` in pyproject.toml."""
 
 from __future__ import annotations
 

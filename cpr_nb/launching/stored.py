@@ -1,4 +1,4 @@
-"""What a session's folder stores of its launch, if that may be carried out again."""
+"""Reads what a session's folder stores of its launch, and refuses what must not run again."""
 
 from __future__ import annotations
 

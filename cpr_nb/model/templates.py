@@ -1,4 +1,4 @@
-"""Prompts with places to fill in: `{name}`, and no other syntax.
+"""Prompts with placeholders: ``{name}``, and no other syntax.
 
 A place is an identifier between braces, with nothing else between them. Prompts contain JSON and
 code, so every other brace stays as it is: ``{}``, ``{0}``, ``{a.b}``, ``{x:>3}``, ``{"a": 1}``. For

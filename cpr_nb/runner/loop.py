@@ -1,4 +1,4 @@
-"""Performs what the state machine decides: the runner's only loop, one thread, no busy wait."""
+"""The runner's only loop: feeds events to the state machine, and performs its instructions."""
 
 from __future__ import annotations
 

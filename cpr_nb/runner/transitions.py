@@ -43,7 +43,7 @@ EVENTS = {
     "Ended": "its process ended, or could not be started",
     "Checked": "the user's own check ended",
     "Harvested": "what it left in its worktree is safe",
-    "Cancel": "somebody cancelled it, or the whole session",
+    "Cancel": "it, or the whole session, was cancelled",
     TIMER: "one of its time limits, its pause or its grace period is over",
     BUDGET_SPENT: "the session's budget is spent before it could start",
 }
