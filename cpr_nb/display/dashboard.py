@@ -78,7 +78,7 @@ class SessionList:
 
     @staticmethod
     def _row(snapshot: Snapshot) -> Row:
-        return row_deltas.session_row(snapshot, notice(snapshot))
+        return row_deltas.session_cells(snapshot, notice(snapshot))
 
 
 class _SessionTable:

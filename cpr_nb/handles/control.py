@@ -40,7 +40,12 @@ class SessionControl(SessionTasks):
 
     @property
     def max_parallel(self) -> int:
-        """How many tasks may run at once; 0 for no limit. Can be changed while they run."""
+        """How many tasks may run at once; 0 for no limit. Can be changed while they run.
+
+        Raises:
+            InputError: If it is set to something else than a number from 0.
+            SessionNotUsable: If it is set, and the session has no runner.
+        """
         return self.refresh().snapshot.count("max_parallel")
 
     @max_parallel.setter

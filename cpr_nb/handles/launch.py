@@ -60,12 +60,13 @@ def launch(
             once for every combination.
         repeats: How often each of them runs.
         dry_run: Whether to check everything, start nothing, and return what would run.
-        **options: ``reuse=True`` attaches to the newest session that was asked the same, whatever
-            became of it, and says so. That is the default once the notebook's extension is
-            loaded; ``fresh=True`` runs it again. Also ``results_dir``, ``claude_path`` and every
-            option of `cpr_nb.model.options.OPTIONS`, such as ``max_parallel``, ``model``,
-            ``permissions``, ``allow``, ``schema``, ``timeout_s``, ``budget_usd``, ``name``.
-            ``schema`` is a JSON schema or a Python type: see docs/schemas.md.
+        **options: ``reuse=True`` attaches to the newest session that was launched with the same
+            prompts and options, however it ended, and says so. That is the default once the
+            notebook's extension is loaded; ``fresh=True`` runs it again. Also ``results_dir``,
+            ``claude_path`` and every option of `cpr_nb.model.options.OPTIONS`, such as
+            ``max_parallel``, ``model``, ``permissions``, ``allow``, ``schema``, ``timeout_s``,
+            ``budget_usd``, ``name``. ``schema`` is a JSON schema or a Python type: see
+            docs/schemas.md.
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.

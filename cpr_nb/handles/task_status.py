@@ -95,5 +95,5 @@ class TaskStatus:
         return Path(self._session.paths.newest_stream(self.fields))
 
     def __repr__(self) -> str:
-        what = self.outcome or self.state
-        return f"<Task {self.num} {self.id} {what}>"
+        state = self.outcome or self.state
+        return f"<Task {self.num} {self.id} {state}>"

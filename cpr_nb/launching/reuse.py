@@ -96,7 +96,7 @@ def _launch_lock(folder: Path) -> Iterator[None]:
 
 
 def _find_same(plan: LaunchPlan) -> StartedSession | None:
-    """The newest session that was asked the same, whatever became of it."""
+    """The newest session that was launched for the same, however it ended."""
     for head in catalog.list_sessions(plan.results_dir):
         if head.head.get("identity") == plan.identity:
             snapshot = read_session(head.paths.root)

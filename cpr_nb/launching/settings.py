@@ -30,10 +30,10 @@ def merge_settings(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
         InputError: If ``[tool.cpr]`` sets what a repository may not set, or an unknown option.
     """
     settings = _repository_settings()
-    given = {name: value for name, value in options.items() if value is not None}
-    merged = {**settings, **given}
-    if "results_dir" in settings and "results_dir" not in given and "CPR_RESULTS_DIR" in os.environ:
-        del merged["results_dir"]  # the environment goes before the file
+    keywords = {name: value for name, value in options.items() if value is not None}
+    merged = {**settings, **keywords}
+    if "CPR_RESULTS_DIR" in os.environ and "results_dir" not in keywords:
+        merged.pop("results_dir", None)  # the environment goes before the file
     locations = {name: merged.pop(name) for name in LOCATIONS if name in merged}
     return locations, merged
 

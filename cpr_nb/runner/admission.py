@@ -62,7 +62,7 @@ class Admission:
             governor.paused = True
         elif isinstance(event, messages.Resume):
             governor.paused = False
-            governor.may_probe()
+            governor.allow_probe()
         elif isinstance(event, messages.SetParallel):
             governor.max_parallel = event.max_parallel
         elif isinstance(event, messages.Probe):

@@ -25,7 +25,7 @@ STATES = (
     ("ended", "Its outcome is recorded. This state is final."),
 )
 
-# What is no message of `cpr_nb.runner.messages`, but makes a task move as an event does.
+# These are no messages of `cpr_nb.runner.messages`, but they move a task as an event does.
 ADMITTED = "Admitted"
 BUDGET_SPENT = "BudgetSpent"
 TIMER = "Timer"

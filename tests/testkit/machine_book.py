@@ -186,7 +186,7 @@ class SessionBook:
         self.n_refused += 1
         self.held, self.probe, self.warm, self.word_given = limit, None, set(), False
 
-    def may_probe(self, *, at_once: bool = False) -> None:
+    def allow_probe(self, *, at_once: bool = False) -> None:
         if self.held is not None and self.probe is None:
             self.word_given = True
             if at_once:

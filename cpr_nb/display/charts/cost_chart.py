@@ -100,7 +100,7 @@ def _rows(costs: _Costs, top: float) -> list[str]:
 
 
 def _profile(costs: _Costs, top: float) -> list[str]:
-    """Returns all tasks side by side, the most expensive first: one column each, a path per tone."""
+    """Returns all tasks side by side, the most expensive first: one path per tone."""
     step = svg.WIDTH / len(costs)
     width = step * 0.8 if step > 4 else step
     bottom = top + _PROFILE
