@@ -58,8 +58,8 @@ _EXTENSION_HOOKS = ("load_ipython_extension", "unload_ipython_extension")
 
 def _homes() -> dict[str, str]:
     """Public name → the module that defines it."""
-    with open(__file__, encoding="utf-8") as file:  # noqa: PTH123 - pathlib would be loaded for it
-        source = file.read()
+    # By the loader, because the package may be in a zip file.
+    source = __spec__.loader.get_data(__file__).decode()  # type: ignore[union-attr]
     block = source.partition("if TYPE_CHECKING:\n")[2].partition("\n\n")[0]
     imports = (line.split() for line in block.splitlines() if " import " in line)
     return {words[-1]: words[1] for words in imports}

@@ -21,7 +21,15 @@ PYTHON = VENV / "bin" / "python"
 #: What users install beside the dependencies and the tests meet; the tools of the tests may be new.
 OPTIONAL = ("ipykernel", "ipython", "jupyter_client", "jsonschema", "pyarrow", "pydantic")
 TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
-ARGUMENTS = ["-m", "not slow and not real_cli", "tests/frames", "tests/model", "tests/display"]
+#: pandas 2.1 can't use a zone of the newest dateutil itself.
+NOT_AT_LOWEST = (
+    "tests/frames/test_odd_frames.py::"
+    "test_a_zone_that_nobody_else_knows_costs_the_zone_and_not_the_frame[dateutil/Europe/Berlin]"
+)
+ARGUMENTS = [
+    *("-m", "not slow and not real_cli", "--deselect", NOT_AT_LOWEST),
+    *("tests/frames", "tests/model", "tests/display"),
+]
 
 
 def lowest_versions() -> list[str]:

@@ -7,6 +7,8 @@ import json
 import pickle
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,19 @@ def test_star_imports_every_public_name() -> None:
     names: dict[str, object] = {}
     exec("from cpr_nb import *", names)
     assert set(names) - {"__builtins__"} == set(cpr.__all__)
+
+
+def test_a_package_in_a_zip_file_has_its_public_names(tmp_path: Path) -> None:
+    package, packed = Path(cpr.__file__).parent, tmp_path / "packages.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in package.rglob("*.py"):
+            archive.write(file, file.relative_to(package.parent))
+    code = f"import sys; sys.path.insert(0, {str(packed)!r}); import cpr_nb\n"
+    code += "print(cpr_nb.__file__, cpr_nb.Session.__name__, len(cpr_nb.__all__))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == f"{packed}/cpr_nb/__init__.py Session {len(cpr.__all__)}\n"
 
 
 def test_exactly_these_names_are_exported() -> None:

@@ -68,7 +68,7 @@ def test_launch_takes_any_iterable_of_prompts() -> None:
     ("prompts", "options", "error", "words"),
     [
         ("one text", {}, cpr.InputError, "prompts: must be a list"),
-        ([], {}, cpr.InputError, "there are no prompts"),
+        ([], {}, cpr.InputError, "has no prompts"),
         (["a", " "], {}, cpr.InputError, r"prompts\[1\]: is empty"),
         (["a"], {"modle": "opus"}, cpr.UnknownOption, "unknown option 'modle'; did you mean model"),
         (["a"], {"max_parallel": "3"}, cpr.InputError, "max_parallel: must be a whole number"),

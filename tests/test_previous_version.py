@@ -200,12 +200,12 @@ def test_a_task_with_a_branch_goes_on_with_it(
     assert repo.files("main-task-edit").keys() == {".gitignore", "a.txt", "b.txt", "c.txt"}
 
 
-def ask_helper(kind: str, order: dict[str, Any]) -> dict[str, Any]:
+def ask_helper(kind: str, job: dict[str, Any]) -> dict[str, Any]:
     """As a runner of the version before does, which was started before the upgrade."""
     done = subprocess.run(
         [sys.executable, "-I", "-m", "cpr_nb.worktrees", kind],
         cwd="/",
-        input=json.dumps(order).encode(),
+        input=json.dumps(job).encode(),
         capture_output=True,
         check=True,
         timeout=LIMIT_S,
@@ -224,7 +224,7 @@ def test_a_runner_from_before_the_upgrade_gets_its_worktrees(repo: Checkout) -> 
     session = attach("worktree")
     folder = session.path.with_name("session-5d2ab9a4-17b2-4e3c-9d39-6a5f4b1c0e11")
     folder.mkdir(mode=0o700)
-    order = {
+    job = {
         "session_folder": str(folder),
         "session_id": folder.name.removeprefix("session-"),
         "task_id": "new",
@@ -238,13 +238,13 @@ def test_a_runner_from_before_the_upgrade_gets_its_worktrees(repo: Checkout) -> 
         },
         "parent": None,
     }
-    prepared = ask_helper("prepare", order)
+    prepared = ask_helper("prepare", job)
     recorded = recorded_lines(session, "prepared")[0]["checkout"]
     assert prepared.keys() == recorded.keys()
     assert prepared["ok"] and prepared["branch"] == "main-task-new"
     assert Path(prepared["worktree"]) == repo.path.parent / "trees" / "main-task-new"
     (Path(prepared["cwd"]) / "c.txt").write_text("three\n")
-    harvest = ask_helper("harvest", order)
+    harvest = ask_helper("harvest", job)
     ended = recorded_lines(session, "ended")[0]
     kept = {name for name in record.HARVEST_FIELDS if name in ended}
     assert harvest["ok"] and kept <= harvest.keys()
@@ -256,7 +256,7 @@ def test_a_runner_from_before_the_upgrade_continues_the_branch_of_a_task(repo: C
     session = attach("worktree")
     folder = session.path.with_name("session-5d2ab9a4-17b2-4e3c-9d39-6a5f4b1c0e11")
     folder.mkdir(mode=0o700)
-    order = {
+    job = {
         "session_folder": str(folder),
         "session_id": folder.name.removeprefix("session-"),
         "task_id": "edit",
@@ -264,16 +264,16 @@ def test_a_runner_from_before_the_upgrade_continues_the_branch_of_a_task(repo: C
         "options": {},
         "parent": {"session_id": session.id, "task_id": "edit"},
     }
-    prepared = ask_helper("prepare", order)
+    prepared = ask_helper("prepare", job)
     assert prepared["branch"] == "main-task-edit"
     assert (Path(prepared["cwd"]) / "b.txt").read_text() == "two\n"
-    harvest = ask_helper("harvest", order)
+    harvest = ask_helper("harvest", job)
     assert (harvest["ok"], harvest["branch"]) == (True, "main-task-edit")
 
 
 def test_a_runner_from_before_the_upgrade_is_answered_what_failed(work: Path) -> None:
-    order = {"session_folder": str(work), "session_id": "1", "task_id": "a", "cwd": str(work)}
-    answer = ask_helper("prepare", {**order, "options": {}, "parent": None})
+    job = {"session_folder": str(work), "session_id": "1", "task_id": "a", "cwd": str(work)}
+    answer = ask_helper("prepare", {**job, "options": {}, "parent": None})
     assert answer.keys() == {"ok", "reason", "error"}
     assert (answer["ok"], answer["reason"]) == (False, "worktree") and answer["error"]
 

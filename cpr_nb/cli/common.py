@@ -1,4 +1,4 @@
-"""What several sub-commands need."""
+"""What the sub-commands share: opening a session, printing, watching it to its end."""
 
 from __future__ import annotations
 

@@ -177,7 +177,8 @@ def _read_schema(option: Option, value: str) -> Any:
     try:
         text = Path(value).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"can't read {value}: {error}", option.flag) from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"can't read {value}: {reason}", option.flag) from None
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -63,8 +63,9 @@ def _problem_lines(tasks: list[dict[str, Any]]) -> list[str]:
 def _problem_line(task: dict[str, Any]) -> str:
     title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
     error = f": {strip_controls(str(task['error']))}" if task.get("error") else ""
-    reason = task.get("reason", "unknown")
-    return f"  {task_icon(task)} {title}: {task_state(task)[1]}: {reason}{error}"
+    outcome, reason = task_state(task)[1], task.get("reason", "unknown")
+    end = outcome if outcome == reason else f"{outcome}: {reason}"
+    return f"  {task_icon(task)} {title}: {end}{error}"
 
 
 def _next_lines(session: Snapshot, allow: str, has_problems: bool) -> list[str]:

@@ -79,7 +79,7 @@ def progress_lines(session: Session) -> Iterator[str]:
 def _progress_line(session: Session, task: Task, n_ended: int) -> str:
     fields = task.fields
     outcome = str(task.outcome)
-    parts = [f"{outcome}: {task.reason}" if not task.ok else outcome]
+    parts = [outcome if task.ok or outcome == task.reason else f"{outcome}: {task.reason}"]
     if fields.get("n_denials"):
         parts.append(f"{fields['n_denials']} denied")
     parts += [formatting.clock(task_duration_s(fields)), formatting.usd(fields.get("cost_usd"))]

@@ -1,4 +1,4 @@
-"""All sessions of a results directory, live."""
+"""The widgets of the dashboard: all sessions of a results directory, live."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class SessionList:
 
     @staticmethod
     def _row(snapshot: Snapshot) -> Row:
-        return row_deltas.session_row(snapshot, notice(snapshot))
+        return row_deltas.session_cells(snapshot, notice(snapshot))
 
 
 class _SessionTable:

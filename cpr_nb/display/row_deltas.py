@@ -49,7 +49,7 @@ def title_of(prompt: str) -> str:
     return one_line(strip_controls(prompt[: 4 * _PROMPT_CHARS]), _PROMPT_CHARS)
 
 
-def task_row(
+def task_cells(
     index: int,
     task: dict[str, Any],
     title: str,
@@ -68,7 +68,7 @@ def task_row(
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
         >>> follower = ActivityFollower(SessionPaths("/no/such/session-1"))
-        >>> task_row(0, {"transaction_id": "a", "state": "pending"}, "Do it", follower)
+        >>> task_cells(0, {"transaction_id": "a", "state": "pending"}, "Do it", follower)
         ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0]
     """
     state, outcome = task_state(task)
@@ -94,12 +94,12 @@ def activity_cells(
     return line[:_NOW_CHARS], _rounded(since_s, 1)
 
 
-def session_row(snapshot: Snapshot, notice: str) -> Row:
+def session_cells(snapshot: Snapshot, notice: str) -> Row:
     """Returns a session as a row of a dashboard.
 
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
-        >>> session_row(Snapshot(SessionPaths("/r/session-3f2a"), {}, [], "stale"), "gone")[:5]
+        >>> session_cells(Snapshot(SessionPaths("/r/session-3f2a"), {}, [], "stale"), "gone")[:5]
         ['3f2a', 0, 'stale', '3f2a', 'gone']
     """
     head, total = snapshot.head, snapshot.count("total")

@@ -103,7 +103,7 @@ class SessionModel:
 
     def _row(self, index: int) -> Row:
         task = (self.snapshot.tasks or [])[index]
-        row = row_deltas.task_row(index, task, self._title(index), self._activity, LIMIT_BYTES)
+        row = row_deltas.task_cells(index, task, self._title(index), self._activity, LIMIT_BYTES)
         is_running = row[Column.STATE] == states.RUNNING
         (self._running.add if is_running else self._running.discard)(index)
         return row

@@ -1,4 +1,4 @@
-"""A file of tables: columns as the bytes that they consist of, so that nothing is parsed.
+"""A file of tables: columns as raw bytes, so that nothing is parsed.
 
 It works with and without pyarrow, and each reads what the other has written. No byte is used
 before its checksum was verified.

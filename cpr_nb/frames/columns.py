@@ -1,4 +1,4 @@
-"""Tables declared as data: the name, dtype and meaning of each column."""
+"""The parts of tables: a column (its name, dtype and meaning), and a DataFrame made from rows."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from cpr_nb.frames.stream_cache import STREAM_CACHE
 from cpr_nb.frames.streams import Problem, TaskSelection, list_streams
 from cpr_nb.frames.tasks import add_session, needs_streams, source_files, table_columns
 from cpr_nb.model import states
-from cpr_nb.store import cache_files as files
+from cpr_nb.store import cache_files
 from cpr_nb.store.read import Snapshot, read_session
 
 
@@ -110,7 +110,7 @@ class _Entry(NamedTuple):
     """A session whose rows may be cached: the fields of `row_cache.CacheEntries`."""
 
     name: str
-    signature: files.Signature
+    signature: cache_files.Signature
     files: str
     digest: str
     weight_bytes: int
@@ -158,7 +158,7 @@ class _TaskRowReader:
         """Reads a session, and notes where its rows are."""
         folder = self._sessions.names[number]
         root = f"{self._sessions.directory}/{folder}"
-        folder_signature = files.signatures_of([root])
+        folder_signature = cache_files.signatures_of([root])
         snapshot = self.open(root)
         if snapshot is None:
             locations.n_rows[number] = 0
@@ -183,17 +183,17 @@ class _TaskRowReader:
         lists: list[Any] = [list(values) for values in zip(*self.entries, strict=True)]
         name, signature, others, digest, *numbers = lists or [[] for _ in _Entry._fields]
         weight, start, n_rows = (np.array(values, np.int64) for values in numbers)
-        signatures = np.array(signature, np.int64).reshape(-1, len(files.ABSENT))
+        signatures = np.array(signature, np.int64).reshape(-1, len(cache_files.ABSENT))
         return row_cache.CacheEntries(name, signatures, others, digest, weight, start, n_rows)
 
     def _entry(
-        self, number: int, selection: TaskSelection, folder_signature: list[files.Signature]
+        self, number: int, selection: TaskSelection, folder_signature: list[cache_files.Signature]
     ) -> _Entry | None:
         """The cache entry of a session; None if its rows may still change."""
         snapshot = selection.snapshot
         if not self._is_writable or snapshot.stat is None:
             return None
-        [status_signature] = files.signatures([snapshot.stat])
+        [status_signature] = cache_files.signatures([snapshot.stat])
         if status_signature != tuple(self._sessions.signatures[number].tolist()):
             return None  # it has not ended, or only just now
         names = source_files(self._name, selection, full=self._full)
@@ -201,7 +201,7 @@ class _TaskRowReader:
             return None
         joined_names = "/".join(names)
         digest, settled, size_bytes = row_cache.digest_files(snapshot.paths.root, joined_names)
-        if not settled or files.signatures_of([snapshot.paths.root]) != folder_signature:
+        if not settled or cache_files.signatures_of([snapshot.paths.root]) != folder_signature:
             return None
         folder = self._sessions.names[number]
         weight_bytes = size_bytes + snapshot.stat.st_size

@@ -1,4 +1,4 @@
-"""Streams as whole lines, one piece at a time, and their events: no file is in memory whole."""
+"""Reads streams piece by piece, as whole lines and as events: no file is held in memory."""
 
 from __future__ import annotations
 

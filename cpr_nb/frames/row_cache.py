@@ -25,7 +25,7 @@ from cpr_nb.frames.arrays import array, frame
 from cpr_nb.frames.builder import concat_tables
 from cpr_nb.frames.columnar_file import ColumnarFile, encode_tables, open_columnar_file
 from cpr_nb.frames.columns import Column
-from cpr_nb.store import cache_files as files
+from cpr_nb.store import cache_files
 from cpr_nb.store.cache_files import ABSENT
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -133,8 +133,8 @@ class RowCache:
         source, start, n_rows = (np.full(len(names), -1, np.int64) for _ in range(3))
         no_signatures = np.zeros((len(names), len(ABSENT)), np.int64)
         locations = RowLocations([], source, start, n_rows, no_signatures)
-        for name in files.names(self._directory, self._file_prefix):
-            file = files.open_own(self._directory, name)
+        for name in cache_files.names(self._directory, self._file_prefix):
+            file = cache_files.open_own(self._directory, name)
             if file is None:
                 continue
             with file:
@@ -142,7 +142,7 @@ class RowCache:
                     opened = open_columnar_file(file, self._kind)
                     self._locate_in(name, opened, numbers, signatures, locations)
                 except (OSError, ValueError, KeyError):
-                    files.remove(self._directory, name)  # torn, or foreign
+                    cache_files.remove(self._directory, name)  # torn, or foreign
         return locations
 
     def _locate_in(
@@ -181,7 +181,7 @@ class RowCache:
     def _current_signatures(self, names: Sequence[str], entries: Integers) -> Integers:
         """The signatures of the status.json of these sessions."""
         paths = [f"{self._directory}/{names[entry]}/status.json" for entry in entries.tolist()]
-        return np.array(files.signatures_of(paths), np.int64).reshape(-1, len(ABSENT))
+        return np.array(cache_files.signatures_of(paths), np.int64).reshape(-1, len(ABSENT))
 
     def _have_unchanged_files(self, entries: pd.DataFrame, chosen: Integers) -> Any:
         """Whether the other files that the rows were made of are unchanged, for each entry."""
@@ -218,7 +218,7 @@ class RowCache:
         saved = [self._save(*_merge([(part, rows)])) for part in _divide(table)]
         if all(saved):
             for used in small:
-                files.remove(self._directory, used.name)
+                cache_files.remove(self._directory, used.name)
 
     def _small_files(self) -> list[_UsedFile]:
         """The files that are to be merged."""
@@ -229,14 +229,14 @@ class RowCache:
         """Removes files without a valid entry, and old ones that other code has left."""
         for used in self._used:
             if not len(used.entries):
-                files.remove(self._directory, used.name)
-        files.remove_old(self._directory, f"{self._kind.split()[0]}-", self._file_prefix)
+                cache_files.remove(self._directory, used.name)
+        cache_files.remove_old(self._directory, f"{self._kind.split()[0]}-", self._file_prefix)
 
     def _save(self, entries: pd.DataFrame, rows: pd.DataFrame) -> bool:
         tables = {"index": (entries, _DTYPES), "rows": (rows, self._dtypes)}
         name = f"{self._file_prefix}{uuid.uuid4().hex[:12]}"
         buffers = (buffer.data for buffer in encode_tables(self._kind, tables))
-        return files.save(self._directory, name, buffers)
+        return cache_files.save(self._directory, name, buffers)
 
 
 def _divide(entries: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -295,8 +295,8 @@ def digest_files(root: str, names: str) -> tuple[str, bool, int]:
         The digest; whether a later change of any file will show in it; the files' total size
         in bytes.
     """
-    settled_ns = files.settled_before_ns(files.now_ns())
-    signatures = files.signatures_of([f"{root}/{name}" for name in names.split("/")])
+    settled_ns = cache_files.settled_before_ns(cache_files.now_ns())
+    signatures = cache_files.signatures_of([f"{root}/{name}" for name in names.split("/")])
     packed = struct.pack(f"<{4 * len(signatures)}q", *chain.from_iterable(signatures))
     settled = all(signature[2] < settled_ns for signature in signatures)
     size_bytes = sum(signature[1] for signature in signatures)

@@ -19,7 +19,7 @@ from cpr_nb.frames.columns import Column
 from cpr_nb.frames.row_cache import Integers, RowCache, RowLocations
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
-from cpr_nb.store import cache_files as files
+from cpr_nb.store import cache_files
 from cpr_nb.store.cache_files import ABSENT
 from cpr_nb.store.catalog import session_names
 from cpr_nb.store.layout import SESSION_PREFIX
@@ -117,6 +117,10 @@ class _SessionReader:
         directory: The results directory.
         columns: The columns of the rows.
         full: Whether these are all columns.
+
+    Attributes:
+        numbers: The numbers of the sessions that were read, in the order of their rows.
+        unreadable: Folder → why the session can't be read.
     """
 
     def __init__(self, directory: str, columns: list[Column], *, full: bool) -> None:
@@ -131,7 +135,7 @@ class _SessionReader:
         self._heads: list[_Head] = []
         self._odd = TableBuilder(columns)
         self._started = time.perf_counter()
-        self._settled_ns = files.settled_before_ns(files.now_ns())
+        self._settled_ns = cache_files.settled_before_ns(cache_files.now_ns())
 
     def read(self, sessions: list[tuple[int, str]]) -> None:
         """Reads sessions, given by number and folder."""
@@ -192,7 +196,9 @@ class _SessionReader:
         is_final = [stat is not None for stat in self._stats]
         stats = [stat for stat in self._stats if stat is not None]
         signatures = np.zeros((len(self._stats), len(ABSENT)), np.int64)
-        signatures[is_final] = np.array(files.signatures(stats), np.int64).reshape(-1, len(ABSENT))
+        signatures[is_final] = np.array(cache_files.signatures(stats), np.int64).reshape(
+            -1, len(ABSENT)
+        )
         signatures[signatures[:, 2] >= self._settled_ns] = ABSENT
         return signatures
 

@@ -1,4 +1,4 @@
-"""All tables, and the meaning of each column: docs/tables.md is generated from this."""
+"""Declares every column of every table, with its meaning; docs/tables.md is generated from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of one session's tasks, for every table of tasks."""
+"""Fills each table of tasks with the rows of one session."""
 
 from __future__ import annotations
 

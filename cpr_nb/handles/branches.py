@@ -140,6 +140,7 @@ class SessionBranches(SessionTasks):
         ids = [task.id for task in self.refresh() if task.ok and task.fields.get("branch")]
         if not ids:
             raise SessionNotUsable(
-                f"no task of {self.id} has succeeded on a branch of its own (worktree=True)"
+                f"no task of {self.id} has succeeded on a branch of its own: "
+                "launch with --worktree (worktree=True)"
             )
         return ids

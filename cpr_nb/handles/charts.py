@@ -34,7 +34,7 @@ class SessionCharts(SessionTasks):
         return timeline(self._drawable("timeline"))
 
     def cost_chart(self) -> Chart:
-        """What each task cost by the CLI's own estimate, the dearest first.
+        """What each task cost by the CLI's own estimate, the most expensive first.
 
         Returns:
             What a notebook shows; ``save("costs.svg")`` writes it into a file.

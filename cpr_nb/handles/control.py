@@ -19,7 +19,7 @@ class SessionControl(SessionTasks):
         If the session's runner is gone, this process does it.
 
         Returns:
-            False if the session had ended already.
+            False if the session had already ended.
 
         Raises:
             SessionNotUsable: If claude-parallel-runner.pl wrote the session, or it can't be read.
@@ -40,7 +40,12 @@ class SessionControl(SessionTasks):
 
     @property
     def max_parallel(self) -> int:
-        """How many tasks may run at once; 0 for no limit. Can be changed while they run."""
+        """How many tasks may run at once; 0 for no limit. Can be changed while they run.
+
+        Raises:
+            InputError: If it is set to something else than a number from 0.
+            SessionNotUsable: If it is set, and the session has no runner.
+        """
         return self.refresh().snapshot.count("max_parallel")
 
     @max_parallel.setter
@@ -62,7 +67,7 @@ class SessionControl(SessionTasks):
             This session.
 
         Raises:
-            SessionNotUsable: If it has ended, or runs already.
+            SessionNotUsable: If it has ended, or already runs.
             InputError: If a value of ``env`` is missing.
             LaunchError: If the runner does not come up.
 

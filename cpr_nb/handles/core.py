@@ -1,4 +1,4 @@
-"""A session's folder as an object: what it is, reading it again, waiting for it."""
+"""A session's folder as an object: its state, refreshing it, waiting for it."""
 
 from __future__ import annotations
 
@@ -152,18 +152,18 @@ class SessionCore:
     def refresh(self) -> Self:
         """Reads the folder again if anything changed. Every question about its state does so."""
         try:
-            stat = os.stat(self.paths.status)
-            last_stat = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            status_file = os.stat(self.paths.status)
+            stat = (status_file.st_mtime_ns, status_file.st_size, status_file.st_ino)
         except OSError:
-            last_stat = None
-        is_unchanged = last_stat is not None and last_stat == self._last_stat
+            stat = None
+        is_unchanged = stat is not None and stat == self._last_stat
         if is_unchanged and self._snapshot.state in states.ENDED_STATES:
             return self
         snapshot = read_session(self.paths.root)
-        if snapshot.state == states.UNREADABLE and self._snapshot.is_legacy and last_stat:
+        if snapshot.state == states.UNREADABLE and self._snapshot.is_legacy and stat:
             return self  # a legacy session is written in place: keep the last good one
         self._snapshot = snapshot
-        self._last_stat = last_stat
+        self._last_stat = stat
         return self
 
     # -- waiting ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""All sessions of a results directory, live."""
+"""The public function `dashboard`: all sessions of a results directory, live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result of a command on a table without rows: the cells after it still run."""
+"""The result of a command on a table without rows, so that the cells after it still run."""
 
 from __future__ import annotations
 

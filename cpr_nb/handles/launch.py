@@ -60,12 +60,13 @@ def launch(
             once for every combination.
         repeats: How often each of them runs.
         dry_run: Whether to check everything, start nothing, and return what would run.
-        **options: ``reuse=True`` attaches to the newest session that was asked the same, whatever
-            became of it, and says so. That is the default once the notebook's extension is
-            loaded; ``fresh=True`` runs it again. Also ``results_dir``, ``claude_path`` and every
-            option of `cpr_nb.model.options.OPTIONS`, such as ``max_parallel``, ``model``,
-            ``permissions``, ``allow``, ``schema``, ``timeout_s``, ``budget_usd``, ``name``.
-            ``schema`` is a JSON schema or a Python type: see docs/schemas.md.
+        **options: ``reuse=True`` attaches to the newest session that was launched with the same
+            prompts and options, however it ended, and says so. That is the default once the
+            notebook's extension is loaded; ``fresh=True`` runs it again. Also ``results_dir``,
+            ``claude_path`` and every option of `cpr_nb.model.options.OPTIONS`, such as
+            ``max_parallel``, ``model``, ``permissions``, ``allow``, ``schema``, ``timeout_s``,
+            ``budget_usd``, ``name``. ``schema`` is a JSON schema or a Python type: see
+            docs/schemas.md.
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.
@@ -157,11 +158,11 @@ def map(  # users expect this name, and nothing here needs the builtin
         >>> [task["prompt"] for task in planned]
         ['Review a.py', 'Review b.py']
     """
-    from cpr_nb.frames.mapping import place_warnings
+    from cpr_nb.frames.mapping import placeholder_warnings
     from cpr_nb.launching.from_frame import plan_map
 
     reuse = pop_reuse(options)
     plan = plan_map(template, df, vary, repeats, options)
-    for warning in [*slash_warnings(plan.tasks), *place_warnings(template, df)]:
+    for warning in [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]:
         warnings.warn(warning, stacklevel=2)
     return dry_rows(plan) if dry_run else Session.from_plan(plan, reuse=reuse)

@@ -1,4 +1,4 @@
-"""The answers of a session's tasks, beside the frame that they are about."""
+"""The answers of a session's tasks, joined with the frame that they are about."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SessionResults(SessionTasks):
             failed for a row.
 
         Raises:
-            InputError: If there is a column of that name already.
+            InputError: If there is already a column of that name.
 
         Example:
             >>> import cpr_nb as cpr

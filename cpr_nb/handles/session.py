@@ -1,4 +1,4 @@
-"""The public handle on a session."""
+"""`Session`: the public handle on a session, composed of the parts below it."""
 
 from __future__ import annotations
 

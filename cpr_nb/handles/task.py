@@ -112,7 +112,7 @@ class Task(TaskOutput):
         If the session's runner is gone, this process does it, and nothing else.
 
         Returns:
-            False if it had ended already.
+            False if it had already ended.
 
         Raises:
             SessionNotUsable: If it belongs to a legacy session, or the session can't be read.
@@ -193,11 +193,11 @@ class Task(TaskOutput):
 
     def _repr_html_(self) -> str:
         from cpr_nb.display.cards import task_card
-        from cpr_nb.display.row_deltas import task_row, title_of
+        from cpr_nb.display.row_deltas import task_cells, title_of
         from cpr_nb.views.current_activity import ActivityFollower
 
         snapshot = self._session.refresh().snapshot
         activity = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
         return task_card(
-            self.fields, task_row(self._index, self.fields, title_of(self.prompt), activity)
+            self.fields, task_cells(self._index, self.fields, title_of(self.prompt), activity)
         )

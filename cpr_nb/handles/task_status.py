@@ -1,4 +1,4 @@
-"""What status.json says of a task."""
+"""What status.json says about a task."""
 
 from __future__ import annotations
 
@@ -95,5 +95,5 @@ class TaskStatus:
         return Path(self._session.paths.newest_stream(self.fields))
 
     def __repr__(self) -> str:
-        what = self.outcome or self.state
-        return f"<Task {self.num} {self.id} {what}>"
+        state = self.outcome or self.state
+        return f"<Task {self.num} {self.id} {state}>"

@@ -1,7 +1,7 @@
-"""What a notebook's extension changes for its process; nothing is loaded to know it."""
+"""The defaults that the notebook extension changes for its process."""
 
 from __future__ import annotations
 
-#: Whether a launch attaches to the session that was asked the same (`cpr_nb.launching.reuse`),
+#: Whether a launch attaches to the session that does the same (`cpr_nb.launching.reuse`),
 #: because "Run All" must not pay twice.
 reuse = False

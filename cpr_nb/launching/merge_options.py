@@ -19,7 +19,7 @@ def merge_options(
 
     Args:
         options: Session → its options.
-        overriding: Options that override those; ``env`` is merged already.
+        overriding: Options that override those; ``env`` is already merged.
 
     Returns:
         The shared options, and for each session those that its tasks keep for themselves.

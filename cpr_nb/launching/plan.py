@@ -204,7 +204,7 @@ def _existing_folder(folder: str, where: str) -> str:
 
 
 def _check_task(task: TaskSpec, options: Mapping[str, Any], inherited: Mapping[str, str]) -> None:
-    """Refuses what a task's options can't have together, or not on this machine."""
+    """Refuses options that can't be combined, or that can't work on this machine."""
     environ = {**inherited, **options.get("env", {}), **task.options.get("env", {})}
     merged = {**options, **task.options}
     mode = merged.get("permissions", "edits")

@@ -44,10 +44,12 @@ def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, An
     retried = [t for t in ended if all_tasks or task_state(t.status)[1] != states.SUCCEEDED]
     if not retried:
         n_left = len(tasks) - len(ended)
-        left = f"; {n_left} have not ended, and their agents may still run" if n_left else ""
+        hint = "--all-tasks (all_tasks=True) reruns them all"
+        if n_left:
+            hint = f"{n_left} have not ended, and their agents may still run"
         raise SessionNotUsable(
             f"nothing to retry in {source.snapshot.session_id}: "
-            f"no task has ended without success{left}"
+            f"no task has ended without success; {hint}"
         )
     return plan_rerun(retried, options)
 

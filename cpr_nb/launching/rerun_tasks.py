@@ -1,4 +1,4 @@
-"""The tasks of a rerun: which they are, and what they are to do."""
+"""The tasks of a rerun: where each comes from, and what it does."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str]) -> None:
         requests.leave(snapshot.paths, layout.GO_ON)
         return
     if state in states.LIVE_STATES:
-        raise SessionNotUsable(f"can't resume {session_id}: it is {state} already")
+        raise SessionNotUsable(f"can't resume {session_id}: it is already {state}")
     if state in states.ENDED_STATES:
         raise SessionNotUsable(
             f"can't resume {session_id}: it is {state}; "
@@ -84,7 +84,7 @@ def _start_runner(
         lock_fd = hold_lock(paths.lock, new=False)
     except BlockingIOError:
         raise SessionNotUsable(
-            f"{refusal}somebody else was quicker, a runner works on it"
+            f"{refusal}another resume was faster: a runner already works on it"
         ) from None
     except OSError as error:
         raise SessionNotUsable(

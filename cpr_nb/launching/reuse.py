@@ -1,4 +1,4 @@
-"""Attaches a launch to the session that did the same, so that nothing is paid for twice.
+"""Attaches a launch to an earlier session with the same request, so nothing is paid for twice.
 
 A launch is recognised by its identity (`cpr_nb.model.identity`), in session.json and in the head
 of status.json; a rerun also by the tasks that it reruns.
@@ -96,7 +96,7 @@ def _launch_lock(folder: Path) -> Iterator[None]:
 
 
 def _find_same(plan: LaunchPlan) -> StartedSession | None:
-    """The newest session that was asked the same, whatever became of it."""
+    """The newest session that was launched for the same, however it ended."""
     for head in catalog.list_sessions(plan.results_dir):
         if head.head.get("identity") == plan.identity:
             snapshot = read_session(head.paths.root)

@@ -1,4 +1,4 @@
-"""The settings of a launch: what was given, and ``[tool.cpr]`` of a pyproject.toml below it."""
+"""The settings of a launch: the caller's, and those of ``[tool.cpr]`` in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cpr_nb.store import catalog
 
 #: Keywords of `cpr_nb.launch` that are not options of a session.
 LOCATIONS = ("results_dir", "claude_path")
-#: What ``[tool.cpr]`` may not set, and the permission that it may not give.
-NOT_FROM_A_REPOSITORY = ("claude_path", "claude_args", "env", "all")
+#: What ``[tool.cpr]`` may not set. (Nor may it set ``permissions`` to ``all``.)
+NOT_FROM_A_REPOSITORY = ("claude_path", "claude_args", "env")
 
 
 def merge_settings(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -30,10 +30,10 @@ def merge_settings(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
         InputError: If ``[tool.cpr]`` sets what a repository may not set, or an unknown option.
     """
     settings = _repository_settings()
-    given = {name: value for name, value in options.items() if value is not None}
-    merged = {**settings, **given}
-    if "results_dir" in settings and "results_dir" not in given and "CPR_RESULTS_DIR" in os.environ:
-        del merged["results_dir"]  # the environment goes before the file
+    keywords = {name: value for name, value in options.items() if value is not None}
+    merged = {**settings, **keywords}
+    if "CPR_RESULTS_DIR" in os.environ and "results_dir" not in keywords:
+        merged.pop("results_dir", None)  # the environment goes before the file
     locations = {name: merged.pop(name) for name in LOCATIONS if name in merged}
     return locations, merged
 
@@ -41,13 +41,15 @@ def merge_settings(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
 def _repository_settings() -> dict[str, Any]:
     settings = catalog.settings(str(Path.cwd()))
     section = "pyproject.toml [tool.cpr]"
-    for name in NOT_FROM_A_REPOSITORY:
-        if name in settings or settings.get("permissions") == name:
-            raise InputError(
-                "may not stand here: whoever wrote this repository could run anything with it; "
-                "give it on the command line",
-                f"{section}.{name}",
-            )
+    refused = [name for name in NOT_FROM_A_REPOSITORY if name in settings]
+    if settings.get("permissions") == "all":
+        refused.append("permissions")
+    for name in refused:
+        raise InputError(
+            "is not allowed here: whoever wrote this repository could run anything with it; "
+            "set it on the command line",
+            f"{section}.{name}",
+        )
     options = {name: value for name, value in settings.items() if name != "results_dir"}
     check_options(options, section)
     return settings

@@ -1,4 +1,4 @@
-"""What a session's folder stores of its launch, if that may be carried out again."""
+"""Reads what a session's folder stores of its launch, and refuses what must not run again."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
     Args:
         snapshot: The session.
         verb: What is to be done with it, for the error.
+
+    Returns:
+        Its spec.
 
     Raises:
         SessionNotUsable: If its tasks can't run again.
@@ -61,6 +64,11 @@ def check_owner(snapshot: Snapshot, verb: str) -> None:
 
 def check_environment(snapshot: Snapshot, spec: Mapping[str, Any], verb: str) -> None:
     """Refuses a session whose environment nobody has any more.
+
+    Args:
+        snapshot: The session.
+        spec: Its session.json.
+        verb: What is to be done with it, for the error.
 
     Raises:
         SessionNotUsable: If it ran in an environment of its own.

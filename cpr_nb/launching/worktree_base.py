@@ -48,7 +48,7 @@ def find_checkouts(
 def _refuse_worktree_options(options: Mapping[str, Any], where: str) -> None:
     for name in NEED_A_WORKTREE:
         if name in options:
-            raise InputError(f"{name} needs worktree=True", where)
+            raise InputError(f"{name} needs --worktree (worktree=True)", where)
 
 
 def _resolve_base(cwd: str, base: str, where: str) -> dict[str, str]:
@@ -63,9 +63,11 @@ def _resolve_base(cwd: str, base: str, where: str) -> dict[str, str]:
     except WorktreeError as error:
         raise InputError(str(error), f"{where}: worktree") from None
     if commit is None and base:
-        raise InputError(f"{base!r} is no commit of {repo.top}", f"{where}: base")
+        raise InputError(f"{base!r} is not a commit of {repo.top}", f"{where}: base")
     if commit is None:
-        raise InputError(f"{repo.top} has no commit yet: make one first", f"{where}: worktree")
+        raise InputError(
+            f"{repo.top} has no commit yet: commit something first", f"{where}: worktree"
+        )
     return {"current_branch": branch or commit[:12], "base": commit}
 
 

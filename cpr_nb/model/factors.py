@@ -22,7 +22,7 @@ def combinations(
     """Every combination of the factors' levels, each repeated as often as requested.
 
     Args:
-        vary: Factor → its levels. A factor is an option of tasks, or a place of the template.
+        vary: Factor → its levels. A factor is an option of tasks, or a placeholder of the template.
         repeats: The number of tasks for each combination.
         fixed: The options that the launch sets: none of them can vary.
 
@@ -40,7 +40,7 @@ def combinations(
         [{'repeat': 1}, {'repeat': 2}]
     """
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
-        raise InputError(f"must be a whole number from 1, not {repeats!r}", "repeats")
+        raise InputError(f"must be a whole number, at least 1, not {repeats!r}", "repeats")
     if vary is not None and not isinstance(vary, Mapping):
         raise InputError("must be a mapping of factors to lists of levels", "vary")
     factors = {name: _levels(name, levels, fixed) for name, levels in (vary or {}).items()}
@@ -74,7 +74,7 @@ def _levels(name: str, levels: Any, fixed: Collection[str]) -> list[Any]:
 def _check_factor(name: str, fixed: Collection[str], where: str) -> None:
     if not isinstance(name, str) or not name.isidentifier() or name in _RESERVED:
         raise InputError(
-            "can't be the name of a factor: an option, or a place of a template", where
+            "can't be the name of a factor: an option, or a placeholder of a template", where
         )
     if name in fixed:
         raise InputError(f"{name} is given as an option too: it can't vary then", where)

@@ -69,7 +69,7 @@ def _json(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
         kind = type(prompts).__name__
         raise InputError(f'"prompts" must be a list, not {kind}', source)
     others = [repr(key) for key in data if key != "prompts"]
-    warnings = [f"{source}: ignored beside 'prompts': {', '.join(others)}"] if others else []
+    warnings = [f"{source}: only 'prompts' is read, ignored: {', '.join(others)}"] if others else []
     return check_tasks(prompts, source), warnings
 
 

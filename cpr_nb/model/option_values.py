@@ -122,7 +122,7 @@ def _parse_number(option: Option, text: str, where: str) -> float:
 
 def _text(option: Option, value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"must be a text that is not empty, not {value!r}", where)
+        raise InputError(f"must be a non-empty text, not {value!r}", where)
     if not value.isprintable() or len(value) > 4096 or value.startswith("-"):
         raise InputError("has control characters, begins with '-' or is too long", where)
     return value
@@ -144,7 +144,7 @@ def _choice(option: Option, value: Any, where: str) -> str:
 
 def _count(option: Option, value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < option.minimum:
-        raise InputError(f"must be a whole number from {option.minimum}, not {value!r}", where)
+        raise InputError(f"must be a whole number, at least {option.minimum}, not {value!r}", where)
     return int(value)
 
 

@@ -1,4 +1,4 @@
-"""How a task ended: one pure function for the runner, for recovery and for recordings.
+"""Decides how a task ended: one pure function for the runner, recovery and recordings.
 
 The rule was measured on the real CLI 2.1.330 (``tests/model/recordings``): neither the exit
 code nor the ``subtype`` of the result line is enough. A request that failed for good ends

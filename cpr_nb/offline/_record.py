@@ -1,4 +1,4 @@
-"""What the scripted API remembers of a request."""
+"""What the scripted API remembers about a request."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model import limits, states
-from cpr_nb.model.retry import may_pass
+from cpr_nb.model.backoff import may_pass
 from cpr_nb.runner import messages
 from cpr_nb.runner.governor import PATIENCE_S, Governor
 from cpr_nb.runner.queue import Queue
@@ -62,7 +62,7 @@ class Admission:
             governor.paused = True
         elif isinstance(event, messages.Resume):
             governor.paused = False
-            governor.may_probe()
+            governor.allow_probe()
         elif isinstance(event, messages.SetParallel):
             governor.max_parallel = event.max_parallel
         elif isinstance(event, messages.Probe):

@@ -1,4 +1,4 @@
-"""Builds the loop: from the spec of the session, what earlier runners left, and who we are."""
+"""Builds the loop from the session's spec, what earlier runners left, and our own identity."""
 
 from __future__ import annotations
 

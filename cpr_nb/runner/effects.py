@@ -83,7 +83,7 @@ class Effects:
             exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
             task_run.end(now, exit_, None, {})
             return messages.Ended(now, task, exit_)
-        self._processes.start(attempt)
+        self._processes.add_started(attempt)
         task_run.started_s = time.time()
         self._recorder.started(task, task_run, attempt.pid)
         return messages.Started(now, task, conversation_id)
@@ -104,22 +104,22 @@ class Effects:
         self._processes.add(run)
         return None
 
-    def side_event(self, kind: str, task: int, answer: dict[str, Any]) -> messages.Event:
+    def side_event(self, kind: str, task: int, reply: dict[str, Any]) -> messages.Event:
         """Turns the reply of a check or a helper into an event."""
         now, task_run = self._clock.now(), self.task_runs[task]
         if kind == "check":
-            return messages.Checked(now, task, answer["error"])
+            return messages.Checked(now, task, reply["error"])
         if kind == "harvest":
-            task_run.extra |= harvest_fields(answer)
+            task_run.extra |= harvest_fields(reply)
             return messages.Harvested(now, task)
-        if answer["ok"]:
-            task_run.worktree = answer
-            self._recorder.journal("prepared", task_id=task_run.task_id, checkout=answer)
+        if reply["ok"]:
+            task_run.worktree = reply
+            self._recorder.journal("prepared", task_id=task_run.task_id, checkout=reply)
             return messages.Prepared(now, task, None, exists=True)
-        reason = "setup_failed" if answer.get("reason") == "setup_failed" else "worktree"
-        outcome = Outcome(states.FAILED, reason, one_line(str(answer.get("error"))))
+        reason = "setup_failed" if reply.get("reason") == "setup_failed" else "worktree"
+        outcome = Outcome(states.FAILED, reason, one_line(str(reply.get("error"))))
         # There may be a worktree, with what a set-up left in it, unless none could be made.
-        return messages.Prepared(now, task, outcome, exists=answer.get("reason") != "worktree")
+        return messages.Prepared(now, task, outcome, exists=reply.get("reason") != "worktree")
 
     def finish(self, finish: messages.Finish) -> None:
         """Records how a task ended."""

@@ -133,11 +133,11 @@ class Governor:
     def probe_due(self, at_s: float) -> None:
         """The moment until which the limit was to hold has come."""
         if at_s >= self._no_probe_before:
-            self.may_probe()
+            self.allow_probe()
         elif self.limit is not None and self.probe is None:
             self.probe_at = self._no_probe_before
 
-    def may_probe(self) -> None:
+    def allow_probe(self) -> None:
         """Lets a task probe whether the limit still holds."""
         self.probe_at = None
         if self.limit is not None and self.probe is None:

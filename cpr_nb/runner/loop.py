@@ -1,4 +1,4 @@
-"""Performs what the state machine decides: the runner's only loop, one thread, no busy wait."""
+"""The runner's only loop: feeds events to the state machine, and performs its instructions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Loop:
         paths: The session's paths.
         spec: What the session is to do.
         recorder: Writes down what happens.
-        starter: Starts attempts.
+        starter: Starts processes.
         history: What earlier runners wrote.
         recovery: What became of the tasks that they had begun.
         schedule: The state machine, with those tasks restored.
@@ -287,9 +287,9 @@ class Loop:
 
     def _handle_side_end(self, run: SideRun, status: int) -> None:
         run.kill_tree()
-        answer = {"error": run.error(status)} if run.kind == "check" else run.reply()
+        reply = {"error": run.error(status)} if run.kind == "check" else run.reply()
         if not self._leaving:  # else the runner that comes after us does it again
-            self._handle(self._effects.side_event(run.kind, run.task, answer))
+            self._handle(self._effects.side_event(run.kind, run.task, reply))
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""

@@ -38,11 +38,11 @@ class ProcessTable:
         return iter(list(self._by_pid.values()))
 
     def add(self, run: Run) -> None:
-        """A process of ours runs."""
+        """Adds a process that runs for a task."""
         self._by_pid[run.pid] = self.by_task[run.task] = run
 
-    def start(self, attempt: Attempt) -> None:
-        """An attempt of ours has just been started."""
+    def add_started(self, attempt: Attempt) -> None:
+        """Adds an attempt that we have just started; `identify` journals it later."""
         self.add(attempt)
         self.unidentified.append(attempt)
 
@@ -59,7 +59,7 @@ class ProcessTable:
         self.unidentified.clear()
 
     def adopt(self, attempt: Attempt) -> None:
-        """A process that an earlier runner started runs."""
+        """Adds an attempt that an earlier runner started, and watches it."""
         self.add(attempt)
         self._adopted.append(attempt)
         if attempt.pidfd is not None and attempt.pidfd >= 0:

@@ -1,4 +1,4 @@
-"""Which task is next: first those that have tried already, then the others in order. Pure.
+"""Which task is next: first those that already had an attempt, then the others. Pure.
 
 The tasks of one group share the beginning of their requests, which the API caches once it has
 answered the first of them. Until then one task of the group leads and the others are held back.

@@ -1,6 +1,6 @@
 """The state machine of a session: events in, instructions out.
 
-Pure: it has no clock, no files, no processes, no chance. Time (seconds of a clock that never
+Pure: it has no clock, no files, no processes, no randomness. Time (seconds of a clock that never
 goes back) comes with each event. Whoever performs the instructions reports what came of them by
 further events. Hypothesis drives it in ``tests/runner/test_schedule_machine.py``.
 
@@ -11,8 +11,8 @@ between the intent, which is journalled, and the process: it makes a crash there
 from __future__ import annotations
 
 from cpr_nb.model import limits, states
+from cpr_nb.model.backoff import backoff_s, may_pass
 from cpr_nb.model.outcome import Outcome, derive
-from cpr_nb.model.retry import backoff_s, may_pass
 from cpr_nb.runner import messages
 from cpr_nb.runner.admission import Admission
 from cpr_nb.runner.task_state import (
@@ -325,7 +325,7 @@ class Schedule:
     def _run_timers(self, at_s: float) -> None:
         governor = self._admission.governor
         if governor.probe_at is not None and at_s >= governor.probe_at:
-            governor.may_probe()
+            governor.allow_probe()
         for task in self._tasks.due(at_s):
             self._step(task, TIMER, at_s, self._limits.timer_rang, task, at_s)
 

@@ -1,4 +1,4 @@
-"""A session's spec: what session.json says it is to do, read line by line.
+"""Reads a session's spec from session.json, line by line.
 
 A session may hold thousands of prompts of up to 10 MiB. The runner keeps where each begins in
 the file, and reads a prompt when its task starts.

@@ -1,4 +1,4 @@
-"""What the loop knows of a task between its first intent and its end."""
+"""What the loop knows about a task between its first intent and its end."""
 
 from __future__ import annotations
 

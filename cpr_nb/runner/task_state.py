@@ -1,4 +1,4 @@
-"""What the state machine knows of one task: its plan, its attempt, where a runner left it."""
+"""What the state machine knows about one task: its plan, its attempt, its past."""
 
 from __future__ import annotations
 

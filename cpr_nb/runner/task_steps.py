@@ -1,4 +1,4 @@
-"""The steps of tasks: each moves a task to another state, and says what is to be done. Pure."""
+"""The steps of tasks: each moves a task to another state, and says what must be done. Pure."""
 
 from __future__ import annotations
 

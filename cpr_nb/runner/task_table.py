@@ -1,4 +1,4 @@
-"""What the state machine knows of its tasks at one moment: states, attempts, timers. Pure."""
+"""What the state machine knows about all tasks now: states, attempts, timers. Pure."""
 
 from __future__ import annotations
 

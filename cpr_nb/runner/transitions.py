@@ -25,7 +25,7 @@ STATES = (
     ("ended", "Its outcome is recorded. This state is final."),
 )
 
-# What is no message of `cpr_nb.runner.messages`, but makes a task move as an event does.
+# These are no messages of `cpr_nb.runner.messages`, but they move a task as an event does.
 ADMITTED = "Admitted"
 BUDGET_SPENT = "BudgetSpent"
 TIMER = "Timer"
@@ -43,7 +43,7 @@ EVENTS = {
     "Ended": "its process ended, or could not be started",
     "Checked": "the user's own check ended",
     "Harvested": "what it left in its worktree is safe",
-    "Cancel": "somebody cancelled it, or the whole session",
+    "Cancel": "it, or the whole session, was cancelled",
     TIMER: "one of its time limits, its pause or its grace period is over",
     BUDGET_SPENT: "the session's budget is spent before it could start",
 }

@@ -1,4 +1,4 @@
-"""All file names of a results directory, each defined once.
+"""Every path in a results directory, each made here and nowhere else.
 
 Paths are plain strings: the runner loads this module, and ``pathlib`` would cost it 1 MB.
 """

@@ -1,4 +1,4 @@
-"""Sessions and tasks as flat rows: the columns of every table, in every interface."""
+"""Sessions and tasks as flat rows: the values of the columns, the same in every interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Continues in the worktree that an earlier task has left; the repository's lock is held."""
+"""Continues in the worktree that an earlier task left; the repository's lock is held."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def previous_branch(
         repo: The repository.
         job: The task.
         recorded: The branch in the task's own record, if there is one.
-        notes: Takes a line for a person if the earlier task's branch is gone.
+        notes: Gets a line for the user if the earlier task's branch is gone.
     """
     own = records.read_branch(repo.common_dir, recorded or _branch_name(repo, job))
     if own is not None and own.belongs_to(job.session_id, job.task_id):
@@ -31,7 +31,9 @@ def previous_branch(
         if branch is not None and branch.belongs_to(*job.parent):
             if repo.git.commit(f"refs/heads/{branch.branch}"):
                 return branch
-            notes.append(f"the branch {branch.branch} of the earlier task is gone: begins anew")
+            notes.append(
+                f"the branch {branch.branch} of the earlier task is gone: a new one is made"
+            )
     return None
 
 
@@ -45,7 +47,7 @@ def new_branch(repo: Repository, job: HelperJob) -> BranchRecord:
     if base is None and not job.base:
         raise WorktreeError(f"{repo.top} has no commit yet: make one first (git commit)")
     if base is None:
-        raise WorktreeError(f"base={job.base!r} is no commit of {repo.top}")
+        raise WorktreeError(f"base={job.base!r} is not a commit of {repo.top}")
     name = _branch_name(repo, job)
     if repo.git.run("check-ref-format", "--branch", name, check=False).status:
         raise WorktreeError(f"{name!r} can't be the name of a branch")

@@ -1,4 +1,4 @@
-"""Removes worktrees and branches that nobody needs any more; whatever would be lost stays."""
+"""Removes worktrees and branches that are no longer needed; keeps whatever would be lost."""
 
 from __future__ import annotations
 

@@ -65,7 +65,10 @@ def unsaved_repository(path: str) -> str | None:
         return "files that are not committed" if status.out else "can't be read"
     own = git.run("rev-list", "--count", "HEAD", "--branches", "--not", "--remotes", check=False)
     if own.status or own.text != "0":
-        return f"{own.text} commits that no remote has" if not own.status else "can't be read"
+        plural = "" if own.text == "1" else "s"
+        return (
+            f"{own.text} commit{plural} that no remote has" if not own.status else "can't be read"
+        )
     return None
 
 

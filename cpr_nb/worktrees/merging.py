@@ -99,7 +99,8 @@ def check_clean(target: Target) -> None:
     words = ("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty")
     changed = git.run(*words).names
     if operation or changed:
-        reason = f"{len(changed)} changes are not committed"
+        n_changed = len(changed)
+        reason = f"{n_changed} change{' is' if n_changed == 1 else 's are'} not committed"
         if operation:
             reason = f"a {operation} is in progress"
         raise WorktreeError(
@@ -132,7 +133,7 @@ def _why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
         return "it is the target itself"
     if git.is_ancestor(branch.tip, target.tip):
         is_empty = branch.tip == branch.worktree.base_commit
-        return "it changes nothing" if is_empty else "it is merged already"
+        return "it changes nothing" if is_empty else "it is already merged"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What we write down: which tasks a branch and a worktree belong to, and how far each has come.
+"""The records of branches and worktrees: the tasks they belong to, and how far each has come.
 
 =================================== ==========================================================
 ``<common git dir>/cpr/branches/…`` a file for each branch that we made: its name, the commit

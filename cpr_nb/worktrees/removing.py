@@ -1,4 +1,4 @@
-"""Removes worktrees after everything in them was saved.
+"""Removes worktrees once everything in them has been saved.
 
 The folder is moved aside first, then git forgets the worktree, then the files are deleted. So the
 lock that all runners share is held only for a moment, however large the folder is, and a process

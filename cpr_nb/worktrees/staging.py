@@ -1,4 +1,4 @@
-"""Brings a copy of a worktree's index to what its folder holds.
+"""Updates a copy of a worktree's index so that it matches the folder.
 
 It works on a copy, so a lock that a killed git has left on the index blocks nothing, and a second
 try finds what the first one found.

@@ -16,7 +16,7 @@ def states_page() -> str:
     lines += [f"| `{name}` | {meaning} |" for name, meaning in EVENTS.items()]
     lines += ["", *_ABOUT_TRANSITIONS, "", "| state | event | next state | instruction |"]
     lines += ["|---|---|---|---|", *_transition_rows()]
-    lines += ["", *_ABOUT_INSTRUCTIONS, "", "| instruction | what it says |", "|---|---|"]
+    lines += ["", *_ABOUT_INSTRUCTIONS, "", "| instruction | meaning |", "|---|---|"]
     for name, kind in vars(messages).items():
         if inspect.isclass(kind) and messages.Instruction in kind.__bases__:
             lines.append(f"| `{name}` | {_first_sentence(kind)} |")

@@ -39,7 +39,7 @@ JSON_TEXTS = {
     "prompts is a text": ('{"prompts": "a"}', '"prompts" must be a list, not str'),
     "prompts is null": ('{"prompts": null}', '"prompts" must be a list, not NoneType'),
     "prompts is an object": ('{"prompts": {"a": "b"}}', '"prompts" must be a list, not dict'),
-    "no element": (prompts(), "stdin: there are no prompts in it"),
+    "no element": (prompts(), "stdin: has no prompts"),
     "a number among them": (prompts("a", 3), "stdin: prompts[1]: must be a text or an object"),
     "null among them": (prompts(None), "stdin: prompts[0]: must be a text or an object"),
     "a list among them": (prompts(["a"]), "stdin: prompts[0]: must be a text or an object"),
@@ -63,7 +63,7 @@ JSON_TEXTS = {
     ),
     "option of a wrong type": (
         prompts({"prompt": "a", "max_turns": "3"}),
-        "prompts[0].max_turns: must be a whole number from 1",
+        "prompts[0].max_turns: must be a whole number, at least 1",
     ),
     "unknown effort": (prompts({"prompt": "a", "effort": "some"}), "prompts[0].effort: must be"),
     "missing cwd": (prompts({"prompt": "a", "cwd": "/no/such"}), "prompts[0].cwd: there is no"),
@@ -128,7 +128,7 @@ TABLES = {
     "csv: bad cell": ("p.csv", "prompt,max_turns\na,many\n", "line 2.max_turns: ", "many"),
     "csv: empty prompt": ("p.csv", "prompt,id\na,x\n,y\n", "line 3.prompt: is empty", ""),
     "csv: torn quote": ("p.csv", 'prompt\n"a\n', "p.csv: is not CSV", "end of data"),
-    "csv: header only": ("p.csv", "prompt\n", "p.csv: there are no prompts in it", ""),
+    "csv: header only": ("p.csv", "prompt\n", "p.csv: has no prompts", ""),
 }
 
 
@@ -169,7 +169,7 @@ OPTIONS = {
     "unknown": (["--max-paralel=3"], "unknown option '--max-paralel=3'; did you mean"),
     "unknown, near": (["--modle", "opus"], "did you mean --model"),
     "worktree outside of a repository": (["--worktree"], "is not in a git repository"),
-    "negative": (["--max-parallel=-1"], "max_parallel: must be a whole number from 0, not -1"),
+    "negative": (["--max-parallel=-1"], "max_parallel: must be a whole number, at least 0, not -1"),
     "negative, apart": (["--max-parallel", "-1"], "max"),
     "no number": (["--max-parallel", "abc"], "--max-parallel"),
     "no value": (["--max-parallel"], "max-parallel"),
@@ -317,8 +317,8 @@ def test_bad_settings_are_refused_with_their_file(stub_cpr: Cpr, stub: Stub) -> 
         ('[tool.cpr]\nschema = {type = "array"}\n', "[tool.cpr].schema: must be a JSON schema"),
         ("[tool.cpr]\nschema = {n = 1979-05-27}\n", "[tool.cpr].schema: 'n' has a type"),
         ("[tool.cpr]\nmax_parallel = -1\n", "pyproject.toml [tool.cpr].max_parallel: must be"),
-        ('[tool.cpr]\nclaude_path = "./x"\n', "[tool.cpr].claude_path: may not stand here"),
-        ('[tool.cpr]\npermissions = "all"\n', "[tool.cpr].all: may not stand here"),
+        ('[tool.cpr]\nclaude_path = "./x"\n', "[tool.cpr].claude_path: is not allowed here"),
+        ('[tool.cpr]\npermissions = "all"\n', "[tool.cpr].permissions: is not allowed here"),
     ]:
         file.write_text(text)
         assert_refused(stub_cpr, stub, words=words, stdin=prompts("a"))

@@ -20,7 +20,7 @@ def held(stub: Stub, *names: str) -> list[dict[str, str]]:
 def test_a_paused_session_starts_nothing_until_it_goes_on(stub_cpr: Cpr, stub: Stub) -> None:
     session = stub_cpr.launch(prompts(*held(stub, "a"), {"id": "b", "prompt": "b"}), "-j1")
     stub.await_here("a")
-    assert "pauses" in stub_cpr.good("pause", session.id)
+    assert "paused; running tasks continue" in stub_cpr.good("pause", session.id)
     session.wait_until(lambda: session.snapshot.state == "paused", LIMIT_S, "the pause")
     assert "paused: no more tasks are started; cpr resume" in stub_cpr.good("status", session.id)
     stub.release("a")

@@ -119,7 +119,7 @@ def test_what_has_ended_or_runs_can_not_be_resumed(stub_cpr: Cpr, stub: Stub) ->
     running = stub_cpr.launch(prompts(plan(here="x", gate="x")))
     stub.await_here("x")
     done = stub_cpr("resume", running.id)
-    assert done.returncode == 2 and "it is running already" in done.stderr
+    assert done.returncode == 2 and "it is already running" in done.stderr
     stub.release("x")
     running.wait(LIMIT_S)
     done = stub_cpr("resume", running.id)
@@ -219,7 +219,7 @@ def test_the_library_resumes(
     with pytest.raises(cpr.SessionInterrupted, match="cpr resume"):
         session.wait()
     assert session.resume() is session and session.state == "running"
-    with pytest.raises(cpr.SessionNotUsable, match="running already"):
+    with pytest.raises(cpr.SessionNotUsable, match="already running"):
         session.resume()
     stub.release("held")
     assert session.wait(LIMIT_S).state == "completed"

@@ -78,7 +78,7 @@ def test_a_timeline_has_a_bar_per_attempt_and_says_what_happened(small: Ran) -> 
     assert {"0:00", "0:30", "1:30"} <= {*shown}
 
 
-def test_costs_are_shown_the_dearest_first(small: Ran) -> None:
+def test_costs_are_shown_the_most_expensive_first(small: Ran) -> None:
     chart = cost_chart(small.write(name="mine"))
     shown = texts(chart)
     assert [word for word in shown if word in ("t1", "t2", "t3", "t4")] == ["t1", "t2", "t3"]

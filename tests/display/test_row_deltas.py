@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cpr_nb.display.row_deltas import Column, apply_changes, diff_rows, task_row, title_of
+from cpr_nb.display.row_deltas import Column, apply_changes, diff_rows, task_cells, title_of
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.views.current_activity import ActivityFollower
 
@@ -44,7 +44,9 @@ def test_changes_applied_to_the_old_rows_give_the_new_ones(
     st.text(),
 )
 def test_any_task_is_a_row_that_a_browser_can_read(task: dict[str, Any], prompt: str) -> None:
-    row = task_row(0, task, title_of(prompt), ActivityFollower(SessionPaths("/no/such/session-1")))
+    row = task_cells(
+        0, task, title_of(prompt), ActivityFollower(SessionPaths("/no/such/session-1"))
+    )
     assert len(row) == len(Column)
     for cell in row:
         assert cell is None or isinstance(cell, str | int | float)

@@ -194,7 +194,7 @@ ONE = {"n": [1]}
         ("{n}", {"n": [1, 2], "i": ["a", "a"]}, {"id_col": "i"}, "'a' is already that of"),
         ("{n}", {"n": [1], "ok": [1]}, {}, "df.columns: the results have a column 'ok'"),
         ("{n}", {"n": [1], "result": [1]}, {}, "the results have a column 'result'"),
-        ("{n}", ONE, {"repeats": 0}, "repeats: must be a whole number from 1"),
+        ("{n}", ONE, {"repeats": 0}, "repeats: must be a whole number, at least 1"),
         ("{n}", ONE, {"vary": {"model": []}}, r"vary\['model'\]: has no levels"),
         ("{n}", ONE, {"vary": {"model": "opus"}}, r"must be a list of levels, not 'opus'"),
         ("{n}", ONE, {"vary": {"tone": ["a"]}}, r"the template has no placeholder \{tone\}"),

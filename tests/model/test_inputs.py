@@ -42,7 +42,7 @@ def test_json_gives_texts_and_objects() -> None:
 
 def test_json_warns_of_what_it_ignores() -> None:
     _, warnings = parse('{"prompts": ["one"], "max_parallel": 3, "x": 1}', "f.json")
-    assert warnings == ["f.json: ignored beside 'prompts': 'max_parallel', 'x'"]
+    assert warnings == ["f.json: only 'prompts' is read, ignored: 'max_parallel', 'x'"]
 
 
 def test_a_prompt_that_is_a_slash_command_is_warned_of() -> None:
@@ -68,7 +68,7 @@ def test_a_prompt_that_is_a_slash_command_is_warned_of() -> None:
         ('{"prompts": "a"}', 'f.json: "prompts" must be a list, not str'),
         ('{"prompts": {"a": "b"}}', 'f.json: "prompts" must be a list, not dict'),
         ('{"prompts": null}', 'f.json: "prompts" must be a list, not NoneType'),
-        ('{"prompts": []}', "f.json: there are no prompts in it"),
+        ('{"prompts": []}', "f.json: has no prompts"),
         ('{"prompts": ["a", 5]}', "f.json: prompts[1]: must be a text or an object"),
         ('{"prompts": ["a", {"prompt": " "}]}', "f.json: prompts[1].prompt: is empty"),
         ('{"prompts": ["\\u0000a"]}', "f.json: prompts[0]: has a NUL character at 0"),
@@ -175,7 +175,7 @@ def test_lines_may_end_in_any_way(end: str) -> None:
     ("text", "words"),
     [
         (" \n", "f.csv: is empty"),
-        ("prompt\n", "f.csv: there are no prompts in it"),
+        ("prompt\n", "f.csv: has no prompts"),
         ("fix it\ntest it", "f.csv: has no column 'prompt', only fix it"),
         ("prompt,prompt\na,b", "f.csv: line 1: has the same column twice"),
         ("prompt,id,id\na,b,c", "f.csv: line 1: has the same column twice"),

@@ -187,7 +187,7 @@ def test_an_object_without_a_prompt_is_refused() -> None:
 
 
 def test_no_prompts_are_refused() -> None:
-    with pytest.raises(InputError, match="there are no prompts in it"):
+    with pytest.raises(InputError, match="has no prompts"):
         check_tasks([], "prompts.json")
 
 

@@ -112,7 +112,7 @@ def test_a_session_says_what_it_waits_for_the_disk_before_a_limit() -> None:
     assert governor.reason == LOGIN
     assert governor.notice.startswith("not logged in")
     assert "tries again by itself" in governor.notice
-    governor.may_probe()
+    governor.allow_probe()
     governor.started(1.0, 0)
     assert "one task tries now" in governor.notice
     governor.disk = "no space"
@@ -122,7 +122,7 @@ def test_a_session_says_what_it_waits_for_the_disk_before_a_limit() -> None:
     governor.probe_over(answered=True)
     governor.limited(2.0, Limit(USAGE), 0)
     assert governor.notice == "the usage limit is reached"
-    governor.may_probe()
+    governor.allow_probe()
     governor.started(1.0, 0)
     assert governor.notice == "the usage limit is reached; one task tries now"
 
@@ -139,11 +139,11 @@ def test_whoever_asks_and_whenever_a_held_session_has_one_probe_and_no_busy_loop
     for step, gap in steps:
         at += gap
         if governor.probe_at is not None and at >= governor.probe_at:
-            governor.may_probe()
+            governor.allow_probe()
         if step == "p":
             governor.probe_due(at)
         elif step == "g":
-            governor.may_probe()
+            governor.allow_probe()
             not_before = at if governor.probe is None else not_before
         elif step == "r" and governor.probe is not None:
             governor.limited(at, Limit(USAGE, 10.0), governor.probe)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from testkit.machine import GOOD, begin, done, failed, feed, last_report, machine, running, starts
 
+from cpr_nb.model.backoff import PASSING, backoff_s
 from cpr_nb.model.outcome import Exit
-from cpr_nb.model.retry import PASSING, backoff_s
 from cpr_nb.runner.governor import COOL_S, PATIENCE_S, SMALLEST_WINDOW, SPACING_S
 from cpr_nb.runner.messages import (
     ASK_FOR_STRUCTURE,

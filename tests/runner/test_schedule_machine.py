@@ -275,7 +275,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         """As in the runner, whose own clock waits for that moment, once each time it is told."""
         self.book.now = max(self.now, self.book.probe_due_s or 0.0)
         self.book.probe_due_s = None
-        self.book.may_probe()
+        self.book.allow_probe()
         self.handle(messages.Probe(self.now))
 
     # -- what people and disks do -------------------------------------------------------------
@@ -299,7 +299,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     def it_is_paused_or_goes_on(self, paused: bool) -> None:
         self.book.paused = paused
         if not paused:
-            self.book.may_probe(at_once=True)
+            self.book.allow_probe(at_once=True)
         self.handle(messages.Pause(self.now) if paused else messages.Resume(self.now))
 
     @rule(max_parallel=st.integers(0, 4))

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from cpr_nb.model import states
+from cpr_nb.model.backoff import backoff_s, may_pass
 from cpr_nb.model.limits import LOGIN, Limit
 from cpr_nb.model.outcome import Exit, Outcome, derive
-from cpr_nb.model.retry import backoff_s, may_pass
 from cpr_nb.runner import governor, messages, transitions
 from cpr_nb.runner.messages import Ended, Instruction, OutputPolled
 from cpr_nb.runner.task_state import TaskPlan
@@ -186,7 +186,7 @@ class SessionBook:
         self.n_refused += 1
         self.held, self.probe, self.warm, self.word_given = limit, None, set(), False
 
-    def may_probe(self, *, at_once: bool = False) -> None:
+    def allow_probe(self, *, at_once: bool = False) -> None:
         if self.held is not None and self.probe is None:
             self.word_given = True
             if at_once:

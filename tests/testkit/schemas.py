@@ -125,8 +125,8 @@ REFUSED: dict[str, Refused] = {
     "no alternative": Refused(of(n={"anyOf": []}), "at properties.n.anyOf: must be a list of sch"),
     "draft 4": Refused(of(n={**N, "minimum": 1, "exclusiveMinimum": True}), "must be a number"),
     "multiples of 0": Refused(of(n={**N, "multipleOf": 0}), "must be a number above 0, not 0"),
-    "negative length": Refused(of(n={**S, "minLength": -1}), "must be a whole number from 0"),
-    "half a length": Refused(of(n={**S, "maxLength": 1.5}), "must be a whole number from 0"),
+    "negative length": Refused(of(n={**S, "minLength": -1}), "must be a whole number, at least 0"),
+    "half a length": Refused(of(n={**S, "maxLength": 1.5}), "must be a whole number, at least 0"),
     "title": Refused(of(n={**N, "title": 3}), "at properties.n.title: must be a text, not 3"),
     "examples": Refused(of(n={**N, "examples": 1}), "at properties.n.examples: must be a list"),
     "if alone": Refused(of(n={**N, "if": True}), "'if' without 'then' and 'else' has no effect"),
@@ -170,8 +170,10 @@ REFUSED: dict[str, Refused] = {
     "pattern of names": Refused({"type": "object", "patternProperties": {"(": N}}, _NOT_JS),
     "array": Refused({"type": "array"}, "whose type is 'object', not 'array': an answer is", "API"),
     "perhaps": Refused({"type": ["object"]}, "must be a JSON schema whose type is 'object'", "API"),
-    "alternatives": Refused({"type": "object", "anyOf": [of(n=N)]}, "anyOf can't stand at", "API"),
-    "only alternatives": Refused({"oneOf": [of(n=N)]}, "oneOf can't stand at the top", "API"),
+    "alternatives": Refused(
+        {"type": "object", "anyOf": [of(n=N)]}, "anyOf is allowed only below", "API"
+    ),
+    "only alternatives": Refused({"oneOf": [of(n=N)]}, "oneOf is allowed only below", "API"),
     "name": Refused(of(**{"größe": N}), "'größe' can't be the name of a column", "API"),
     "long name": Refused(of(**{"n" * 65: N}), "can't be the name of a column: the API", "API"),
     "no such property": Refused({**of(n=N), "required": ["m"]}, "'m' is not one of the prop", ""),

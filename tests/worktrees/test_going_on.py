@@ -1,4 +1,4 @@
-"""Retries and follow-ups go on with the branch of the task before them."""
+"""Retries and follow-ups continue the branch of the task before them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_retry_whose_branch_is_gone_begins_anew_and_says_so(
     repo.git("branch", "-q", "-D", "main-task-docs")
     made = new_runner().prepare("docs", parent={**runner.parent, "task_id": "docs"})
     assert (made.branch, made.head) == ("main-task-docs", repo.head)
-    assert "begins anew" in made.answer["notes"][0]
+    assert "a new one is made" in made.answer["notes"][0]
 
 
 def test_a_retry_goes_on_in_a_worktree_that_was_kept(

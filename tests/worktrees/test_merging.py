@@ -49,7 +49,7 @@ def test_branches_are_merged_and_the_checkout_goes_along(repo: Checkout, runner:
     assert repo.worktrees() == [str(repo.path)]
     again = merge([str(runner.folder)])
     assert (again.merged, again.before, again.after) == ((), repo.head, repo.head)
-    assert {one.why for one in again.skipped} == {"it is merged already", "it changes nothing"}
+    assert {one.why for one in again.skipped} == {"it is already merged", "it changes nothing"}
 
 
 def test_merging_stops_at_a_conflict_and_leaves_what_was_complete(
@@ -74,7 +74,7 @@ def test_merging_stops_at_a_conflict_and_leaves_what_was_complete(
         merge([str(runner.folder)])
     repo.commit("by hand")
     told = merge([str(runner.folder)], ["a"])
-    assert [one.why for one in told.skipped] == ["it is merged already"]
+    assert [one.why for one in told.skipped] == ["it is already merged"]
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_a_checkout_with_changes_is_refused(repo: Checkout, runner: Runner, stag
     if staged:
         repo.git("add", "a.txt")
     before = repo.state()
-    with pytest.raises(WorktreeError, match="is not clean: 1 changes are not committed"):
+    with pytest.raises(WorktreeError, match="is not clean: 1 change is not committed"):
         merge([str(runner.folder)])
     assert repo.state() == before
 

@@ -34,7 +34,7 @@ def test_a_repository_that_the_agent_committed_as_a_link_keeps_the_worktree(
     made.git("add", "nested")
     made.git("commit", "-q", "-m", "with a repository")
     told = runner.harvest("docs")
-    assert told["kept_because"] == "the repository nested: 1 commits that no remote has"
+    assert told["kept_because"] == "the repository nested: 1 commit that no remote has"
     assert (made.path / "nested/n.txt").exists()
 
 

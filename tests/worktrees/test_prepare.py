@@ -69,7 +69,7 @@ def test_base_is_where_the_branch_begins(repo: Checkout, runner: Runner) -> None
 
 @pytest.mark.parametrize("base", ["nowhere", "--detach", "HEAD:a.txt"])
 def test_a_base_that_is_no_commit_fails_the_task(repo: Checkout, runner: Runner, base: str) -> None:
-    assert f"base={base!r} is no commit" in runner.refused("docs", base=base)
+    assert f"base={base!r} is not a commit" in runner.refused("docs", base=base)
     assert repo.branches() == ["main"]
     assert not Path(f"{repo.path}-worktrees").exists()
 

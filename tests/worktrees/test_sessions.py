@@ -100,8 +100,8 @@ def test_a_launch_in_a_repository_recommends_worktrees(stub_cpr: Cpr, repo: Chec
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (["--setup", "true"], "setup needs worktree=True"),
-        (["--worktree", "--base", "nowhere"], "'nowhere' is no commit of"),
+        (["--setup", "true"], "setup needs --worktree"),
+        (["--worktree", "--base", "nowhere"], "'nowhere' is not a commit of"),
     ],
 )
 def test_what_can_not_be_is_one_line(

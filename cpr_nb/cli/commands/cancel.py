@@ -30,6 +30,6 @@ def run(args: argparse.Namespace) -> int:
         was_live, title = session.cancel(), f"Session {session.id}"
         if was_live and not args.no_wait:
             session.wait()
-        state = session.state if not args.no_wait else _REQUESTED
+        state = _REQUESTED if was_live and args.no_wait else session.state
     print_lines([f"{title}: {state}" if was_live else f"{title} had already ended: {state}"])
     return 0

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     session.pause()
     print_lines(
         [
-            f"Session {session.id}: pauses; running tasks continue, no more are started",
+            f"Session {session.id}: paused; running tasks continue, no more are started",
             "To resume it:",
             f"  {program()} resume {session.id[:8]}",
         ]

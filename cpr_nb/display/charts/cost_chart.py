@@ -1,4 +1,4 @@
-"""What the tasks of a session cost: the dearest by name, all of them as a profile."""
+"""What the tasks of a session cost: the most expensive by name, all of them as a profile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_NAMED = 24
 _LEFT, _RIGHT, _ROW = 190.0, svg.WIDTH - 150.0, 18.0
 _PROFILE = 72.0
 
-#: Tasks and their costs, the dearest first.
+#: Tasks and their costs, the most expensive first.
 _Costs = Sequence[tuple[TaskTimes, float]]
 
 
@@ -100,7 +100,7 @@ def _rows(costs: _Costs, top: float) -> list[str]:
 
 
 def _profile(costs: _Costs, top: float) -> list[str]:
-    """Returns all tasks side by side, the dearest first: a column per task, a path per tone."""
+    """Returns all tasks side by side, the most expensive first: one path per tone."""
     step = svg.WIDTH / len(costs)
     width = step * 0.8 if step > 4 else step
     bottom = top + _PROFILE
@@ -113,6 +113,6 @@ def _profile(costs: _Costs, top: float) -> list[str]:
         paths.setdefault(tone, []).append(column)
     base = svg.hairlines(f"M0 {num(bottom)}H{svg.WIDTH}")
     shapes = [svg.group(tone, [f'<path d="{"".join(d)}"/>']) for tone, d in sorted(paths.items())]
-    caption = f"all {len(costs)} tasks, the dearest first"
+    caption = f"all {len(costs)} tasks, the most expensive first"
     label = svg.text(0, top + _PROFILE + 15, caption, kind="mute")
     return [*shapes, base, label]

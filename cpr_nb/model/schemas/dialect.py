@@ -158,13 +158,13 @@ def _object(schema: dict[str, Any]) -> dict[str, Any]:
     """Makes sure that an answer is an object, as the API requires."""
     for key in SEVERAL:
         if key in schema:
-            raise WrongSchema(f"{key} can't stand at the top, only below a property", (key,))
+            raise WrongSchema(f"{key} is allowed only below a property, not at the top", (key,))
     if "type" not in schema and "properties" in schema:
         schema = {"type": "object", **schema}
     if schema.get("type") != "object":
         raise WrongSchema(
-            f"must be a JSON schema whose type is 'object', not {schema.get('type')!r}: an answer "
-            "is an object, which may hold it"
+            f"must be a JSON schema whose type is 'object', not {schema.get('type')!r}: "
+            "make it a property of an object"
         )
     return schema
 

@@ -64,7 +64,7 @@ def _is_above_0(value: Any) -> str:
 
 def _is_count(value: Any) -> str:
     is_valid = not _is_number(value) and value >= 0 and value == int(value)
-    return "" if is_valid else "a whole number from 0"
+    return "" if is_valid else "a whole number, at least 0"
 
 
 def _is_type(value: Any) -> str:

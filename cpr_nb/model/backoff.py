@@ -1,4 +1,4 @@
-"""Which failures pass by themselves, and how long to wait before another attempt."""
+"""Which failures are worth another attempt, and how long to wait before it."""
 
 from __future__ import annotations
 
