@@ -172,6 +172,6 @@ def check_conversations(plan: LaunchPlan) -> None:
             transcripts[home] = {path.stem for path in Path(home, "projects").glob("*/*.jsonl")}
         if follows not in transcripts[home]:
             raise SessionNotUsable(
-                f"{spec.where}: its conversation {follows} is not in {home}/projects any more; "
+                f"{spec.where}: its conversation {follows} is no longer in {home}/projects; "
                 "retry begins a new one"
             )

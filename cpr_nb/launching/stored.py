@@ -33,7 +33,7 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
     check_owner(snapshot, verb)
     spec = read_spec(snapshot.paths)
     if not is_complete(spec) or len(spec["tasks"]) < len(snapshot.tasks or ()):
-        raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
+        raise SessionNotUsable(f"{refusal}its session.json can't be read, or is incomplete")
     check_environment(snapshot, spec, verb)
     return spec
 
@@ -76,7 +76,7 @@ def check_environment(snapshot: Snapshot, spec: Mapping[str, Any], verb: str) ->
     if spec.get("own_environment"):
         raise SessionNotUsable(
             f"can't {verb} {snapshot.session_id}: it ran in an environment of its own (such as "
-            "the demo's), which is not kept"
+            "the demo's), which is not stored"
         )
 
 
@@ -96,7 +96,7 @@ def stored_values(names: Sequence[str], values: Mapping[str, str]) -> dict[str, 
             continue
         if name not in os.environ:
             raise InputError(
-                f"the session set {name}, and its value is not stored: give it again "
+                f"the session set {name}, and its value is not stored: pass it again "
                 f"with --env {name}=VALUE (env={{{name!r}: …}})",
                 "env",
             )

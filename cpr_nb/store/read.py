@@ -182,7 +182,7 @@ def _read_whole(paths: SessionPaths, loads: Loads) -> _Read:
             return None, None, "status.json is not an object"
         except (ValueError, RecursionError):
             if data:
-                problem = "status.json is not whole JSON"
+                problem = "status.json is not valid JSON"
         if time.time() - stat.st_mtime > 1 or attempt == _TRIES - 1:
             break  # nobody is writing it
         time.sleep(_TRY_AGAIN_S)

@@ -14,7 +14,7 @@ from cpr_nb.worktrees.worktree import Worktree, find_admin_dir
 
 
 def adopt(repo: Repository, job: HelperJob, record: WorktreeRecord, branch: BranchRecord) -> bool:
-    """Takes over the worktree in which a branch is checked out already, if there is one.
+    """Takes over the worktree in which a branch is already checked out, if there is one.
 
     Args:
         repo: The repository.

@@ -228,7 +228,7 @@ def three_sessions(stub_cpr: Cpr) -> Cpr:
     [
         ("nope-nope", "Session nope-nope not found or no status available"),
         ("fff", "a prefix needs 4 characters"),
-        ("abcd", "'abcd' fits 2 sessions: abcd1111-0, abcd2222-0"),
+        ("abcd", "'abcd' matches 2 sessions: abcd1111-0, abcd2222-0"),
         ("../results/session-ffff0000-0", "not found"),
         ("", "not found"),
     ],

@@ -179,7 +179,7 @@ def test_a_retry_may_not_ask_for_columns_that_are_there(name: str) -> None:
 def test_what_others_may_write_is_not_run(name: str) -> None:
     session = mapped(BAD)
     (session.path / name).chmod(0o770)
-    with pytest.raises(cpr.SessionNotUsable, match="others may write it"):
+    with pytest.raises(cpr.SessionNotUsable, match="writable by others"):
         session.results_df().cpr.retry()
 
 
