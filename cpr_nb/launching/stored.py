@@ -57,8 +57,8 @@ def check_owner(snapshot: Snapshot, verb: str) -> None:
             continue  # what is not there can't be executed
         if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise SessionNotUsable(
-                f"can't {verb} {snapshot.session_id}: {path} is a link, another user's, or others "
-                "may write it: it says what is executed"
+                f"can't {verb} {snapshot.session_id}: {path} is a link, belongs to another "
+                "user or is writable by others, and it decides what is executed"
             )
 
 
