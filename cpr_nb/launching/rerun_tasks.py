@@ -34,7 +34,7 @@ class RerunSource(NamedTuple):
 
     @property
     def root(self) -> str:
-        """The session's folder, by which sources are told apart."""
+        """The session's folder, which distinguishes sources."""
         return self.snapshot.paths.root
 
 
@@ -155,7 +155,7 @@ def _free_id(task_id: str, used_ids: set[str]) -> str:
 
 
 def check_conversations(plan: LaunchPlan) -> None:
-    """Refuses to continue a conversation of which the CLI has no transcript any more.
+    """Refuses to continue a conversation whose transcript the CLI no longer has.
 
     Raises:
         SessionNotUsable: If there is such a conversation.

@@ -39,7 +39,7 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
 
 
 def check_owner(snapshot: Snapshot, verb: str) -> None:
-    """Refuses a session that somebody else could have written: it says what is executed.
+    """Refuses a session that someone else could have written: it says what is executed.
 
     Args:
         snapshot: The session.
@@ -63,7 +63,7 @@ def check_owner(snapshot: Snapshot, verb: str) -> None:
 
 
 def check_environment(snapshot: Snapshot, spec: Mapping[str, Any], verb: str) -> None:
-    """Refuses a session whose environment nobody has any more.
+    """Refuses a session whose environment is lost.
 
     Args:
         snapshot: The session.

@@ -24,7 +24,7 @@ STOP_CAUSES = {
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
 }
-# A task that was withdrawn ends like this if nothing starts any more.
+# A task that was withdrawn ends like this if no more tasks start.
 _STOP_MESSAGES = {"throttled": "taken back before its first answer: the API refused requests"}
 
 _SUBTYPE_REASONS = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_ATTEMPTS = 2
-#: A start-up that hangs does no work. Other time limits are off unless somebody sets them.
+#: A start-up that hangs does no work. Other time limits are off unless someone sets them.
 FIRST_BYTE_S = 600.0
 CHECK_TIMEOUT_S = 600.0
 SETUP_TIMEOUT_S = 600.0

@@ -79,7 +79,7 @@ class Snapshot:
 
     @property
     def is_live(self) -> bool:
-        """Whether a runner works on it, as far as anybody can tell."""
+        """Whether a runner works on it, as far as anyone can tell."""
         return self.state in states.LIVE_STATES
 
     def count(self, name: str) -> int:

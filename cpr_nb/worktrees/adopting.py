@@ -26,7 +26,7 @@ def adopt(repo: Repository, job: HelperJob, record: WorktreeRecord, branch: Bran
         Whether there was one that is whole.
 
     Raises:
-        WorktreeError: If somebody else is in it.
+        WorktreeError: If someone else is in it.
     """
     for registered in registered_worktrees(repo.shared):
         worktree = _worktree_at(repo, registered, branch)
