@@ -57,7 +57,7 @@ class RerunTask(NamedTuple):
 
     @property
     def status(self) -> dict[str, Any]:
-        """What status.json says of the task."""
+        """What status.json says about the task."""
         return (self.source.snapshot.tasks or [])[self.task_index]
 
     @property

@@ -17,7 +17,7 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
 
     Args:
         snapshot: The session.
-        verb: What is to be done with it, for the error.
+        verb: What the caller wants to do with it, for the error.
 
     Returns:
         Its spec.
@@ -43,7 +43,7 @@ def check_owner(snapshot: Snapshot, verb: str) -> None:
 
     Args:
         snapshot: The session.
-        verb: What is to be done with it, for the error.
+        verb: What the caller wants to do with it, for the error.
 
     Raises:
         SessionNotUsable: If its folder or its session.json is a link, belongs to another user, or
@@ -68,7 +68,7 @@ def check_environment(snapshot: Snapshot, spec: Mapping[str, Any], verb: str) ->
     Args:
         snapshot: The session.
         spec: Its session.json.
-        verb: What is to be done with it, for the error.
+        verb: What the caller wants to do with it, for the error.
 
     Raises:
         SessionNotUsable: If it ran in an environment of its own.

@@ -22,7 +22,7 @@ def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], l
         form: ``json``, ``jsonl`` or ``csv``.
 
     Returns:
-        The tasks, and warnings for a person.
+        The tasks, and warnings for the user.
 
     Raises:
         InputError: It names the element and the line.

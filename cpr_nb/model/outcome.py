@@ -69,7 +69,7 @@ class Exit:
 
 
 class Outcome:
-    """An outcome, its reason, and one line for a person, empty on success.
+    """An outcome, its reason, and one line for the user, empty on success.
 
     Example:
         >>> derive(Exit(0, result={"is_error": False})).outcome

@@ -178,7 +178,7 @@ class Admission:
 
     @property
     def state_report(self) -> tuple[str, str, str, float | None]:
-        """The session's own state: state, what it waits for, one line for a person, until when."""
+        """The session's own state: state, what it waits for, one line for the user, until when."""
         governor = self.governor
         state = states.WAITING if governor.reason else states.RUNNING
         until_s = governor.limit.until_s if governor.limit is not None else None

@@ -337,7 +337,7 @@ class ReportState(Instruction):
     Args:
         state: running, waiting or paused.
         reason: What it waits for: ``limit``, ``login``, ``disk``; else empty.
-        notice: One line for a person; empty if there is nothing to say.
+        notice: One line for the user; empty if there is nothing to say.
         until_s: The moment until which it waits, in seconds since the epoch, if that is
             known; `Probe` is due then.
     """

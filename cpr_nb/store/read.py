@@ -41,7 +41,7 @@ class Snapshot:
         head: The fields of status.json without the tasks; empty if it can't be read.
         tasks: The tasks' fields, or None if only the head was read.
         state: One of `cpr_nb.model.states.SESSION_STATES`.
-        problem: Why it is unreadable, for a person.
+        problem: Why it is unreadable, for the user.
         stat: The `os.stat_result` of the status.json that was read.
 
     Example:

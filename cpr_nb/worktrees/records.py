@@ -46,7 +46,7 @@ class Owner(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The task in a message for a person."""
+        """The task in a message for the user."""
         return f"task {self.task_id} of session {self.session_id}"
 
 

@@ -120,7 +120,7 @@ class StagingIndex:
 
 
 def shorten(names: Sequence[str], most: int = 10) -> str:
-    """Names for a person, not too many.
+    """Names for the user, not too many.
 
     Example:
         >>> shorten(["a", "b", "c"], 2)
