@@ -96,7 +96,7 @@ def test_a_place_of_the_template_varies_too(stubbed: None, stub: Stub) -> None:
     ("prompts", "options", "words"),
     [
         (["a"], {"vary": {"tone": ["dry"]}}, "vary: unknown option 'tone'"),
-        ([{"prompt": "a", "model": "x"}], {"vary": {"model": ["y"]}}, "has a model of its own"),
+        ([{"prompt": "a", "model": "x"}], {"vary": {"model": ["y"]}}, "has its own model"),
         (["a"], {"vary": ["model"]}, "vary: must be a mapping"),
         (["a"], {"repeats": True}, "repeats: must be a whole number"),
         (["a"], {"vary": {"prompt": ["x"]}}, "can't be a factor"),

@@ -135,7 +135,7 @@ REFUSED: dict[str, Refused] = {
     "both": Refused(
         {**of(n=N), "patternProperties": {"^n": N}}, "'n' is one of the properties and fits '^n'"
     ),
-    "dangling": Refused(of(n={"$ref": "#/$defs/No"}), "at properties.n.$ref: '#/$defs/No' stands"),
+    "dangling": Refused(of(n={"$ref": "#/$defs/No"}), "at properties.n.$ref: '#/$defs/No' points"),
     "remote": Refused(of(n={"$ref": "https://example.com/s"}), "points to nothing in this schema"),
     "no schema": Refused(of(n={"$ref": "#/required/0"}), "points to nothing in this schema"),
     "itself": Refused(
@@ -168,7 +168,7 @@ REFUSED: dict[str, Refused] = {
     "open group": Refused(of(n=text("(a")), _NOT_JS),
     "open class": Refused(of(n=text("[a")), _NOT_JS),
     "pattern of names": Refused({"type": "object", "patternProperties": {"(": N}}, _NOT_JS),
-    "array": Refused({"type": "array"}, "whose type is 'object', not 'array': an answer is", "API"),
+    "array": Refused({"type": "array"}, "whose type is 'object', not 'array': make it", "API"),
     "perhaps": Refused({"type": ["object"]}, "must be a JSON schema whose type is 'object'", "API"),
     "alternatives": Refused(
         {"type": "object", "anyOf": [of(n=N)]}, "anyOf is allowed only below", "API"
@@ -183,7 +183,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "said twice": Refused(
         {"$ref": "#/$defs/A", "required": [], "$defs": {"A": of(n=N)}},
-        "at required: is given here and in #/$defs/A",
+        "at required: is set here and in #/$defs/A",
         "",
     ),
 }
