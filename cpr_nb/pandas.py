@@ -124,7 +124,7 @@ class CprAccessor:
         if not tasks:
             return NoSession(self._frame)
         elements = mapping.build_elements(template, self._frame, {}, [{}], "the table's")
-        for warning in mapping.place_warnings(template, self._frame):
+        for warning in mapping.placeholder_warnings(template, self._frame):
             warnings.warn(warning, stacklevel=2)
         identities = mapping.prompts_without_answers(template, self._frame)
         reruns = [

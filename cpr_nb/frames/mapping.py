@@ -194,7 +194,7 @@ def build_elements(
             yield element, origin, row_name
 
 
-def place_warnings(template: Template, frame: pd.DataFrame) -> list[str]:
+def placeholder_warnings(template: Template, frame: pd.DataFrame) -> list[str]:
     """Warnings for text that looks like a placeholder: a column whose name is no identifier."""
     names = [name for name in frame.columns if isinstance(name, str) and not name.isidentifier()]
     return [

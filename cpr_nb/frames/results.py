@@ -34,7 +34,7 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
     tasks, newest = linked_tasks(snapshot), newest_answers(snapshot)
     inputs = [_input_rows(tasks, frame), factor_columns(tasks)]
     answers = _answer_columns(tasks, newest, flatten=flatten)
-    rows = [task_row(task.snapshot, task.task, streamed=False) for task in newest]
+    rows = [task_row(task.snapshot, task.fields, streamed=False) for task in newest]
     outcomes = table(rows, [_COLUMNS[name] for name in TASK_COLUMNS])
     if frame is None:  # a launch allows any schema, so its fields are renamed on a collision
         existing = {*inputs[0].columns, *inputs[1].columns, *TASK_COLUMNS}
@@ -56,7 +56,7 @@ def _input_rows(tasks: list[LinkedTask], frame: pd.DataFrame | None) -> pd.DataF
         valid_rows = [row for row in rows if isinstance(row, int) and 0 <= row < len(frame)]
         if len(valid_rows) == len(rows):
             return frame.iloc[valid_rows]
-    prompts = [task.spec.get("prompt", task.task.get("prompt")) for task in tasks]
+    prompts = [task.spec.get("prompt", task.fields.get("prompt")) for task in tasks]
     return table(({_PROMPT: prompt} for prompt in prompts), [Column(_PROMPT, "string", "")])
 
 
@@ -65,7 +65,7 @@ def _answer_columns(
 ) -> pd.DataFrame:
     """The answers as the columns of their schema, else as one column."""
     answers = [
-        _answer(task) if task_state(task.task)[1] == states.SUCCEEDED else None for task in newest
+        _answer(task) if task_state(task.fields)[1] == states.SUCCEEDED else None for task in newest
     ]
     schemas = [task.schema for task in tasks]
     if schemas and schemas[0] is not None and all(schema == schemas[0] for schema in schemas):
@@ -119,7 +119,7 @@ def _answer(task: LinkedTask) -> Any:
     if task.schema is None:
         text = read_answer(paths, task.ids[1])
         return None if text is None else text.removesuffix("\n")
-    return (last_result(paths.newest_stream(task.task)) or {}).get("structured_output")
+    return (last_result(paths.newest_stream(task.fields)) or {}).get("structured_output")
 
 
 def add_score(

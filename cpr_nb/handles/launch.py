@@ -158,11 +158,11 @@ def map(  # users expect this name, and nothing here needs the builtin
         >>> [task["prompt"] for task in planned]
         ['Review a.py', 'Review b.py']
     """
-    from cpr_nb.frames.mapping import place_warnings
+    from cpr_nb.frames.mapping import placeholder_warnings
     from cpr_nb.launching.from_frame import plan_map
 
     reuse = pop_reuse(options)
     plan = plan_map(template, df, vary, repeats, options)
-    for warning in [*slash_warnings(plan.tasks), *place_warnings(template, df)]:
+    for warning in [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]:
         warnings.warn(warning, stacklevel=2)
     return dry_rows(plan) if dry_run else Session.from_plan(plan, reuse=reuse)

@@ -40,8 +40,8 @@ def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, An
     """
     read_rerunnable(source.snapshot, "retry")
     tasks = [RerunTask(source, index) for index in range(len(source.snapshot.tasks or ()))]
-    ended = [task for task in tasks if task_state(task.status)[0] == states.ENDED]
-    retried = [t for t in ended if all_tasks or task_state(t.status)[1] != states.SUCCEEDED]
+    ended = [task for task in tasks if task_state(task.fields)[0] == states.ENDED]
+    retried = [t for t in ended if all_tasks or task_state(t.fields)[1] != states.SUCCEEDED]
     if not retried:
         n_left = len(tasks) - len(ended)
         hint = "--all-tasks (all_tasks=True) reruns them all"

@@ -56,14 +56,14 @@ class RerunTask(NamedTuple):
     template: str | None = None
 
     @property
-    def status(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """What status.json says about the task."""
         return (self.source.snapshot.tasks or [])[self.task_index]
 
     @property
     def ids(self) -> tuple[str, str]:
         """The session's id and the task's."""
-        return self.source.snapshot.session_id, str(self.status.get("transaction_id", ""))
+        return self.source.snapshot.session_id, str(self.fields.get("transaction_id", ""))
 
 
 def rerun_specs(
@@ -111,7 +111,7 @@ def _task_spec(
     overriding: Mapping[str, Any],
 ) -> TaskSpec:
     session_id, task_id = task.ids
-    if task_state(task.status)[0] != states.ENDED:
+    if task_state(task.fields)[0] != states.ENDED:
         raise SessionNotUsable(
             f"task {task_id} of {session_id} has not ended: its agent may still run"
         )
@@ -132,12 +132,12 @@ def _task_spec(
 
 def _follow_up(spec: TaskSpec, task: RerunTask, prompt: str) -> None:
     """Lets a task continue the conversation of its parent."""
-    conversation_id = task.status.get("conversation_id")
+    conversation_id = task.fields.get("conversation_id")
     if not conversation_id:
         session_id, task_id = task.ids
         raise SessionNotUsable(
             f"task {task_id} of {session_id} has no conversation to continue: it "
-            f"{task_state(task.status)[1]} ({task.status.get('reason', 'unknown')})"
+            f"{task_state(task.fields)[1]} ({task.fields.get('reason', 'unknown')})"
         )
     spec.prompt = check_prompt(prompt, f"{spec.where}: what to say")
     words = of_words(prompt if task.template is None else task.template)

@@ -34,7 +34,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str]) -> None:
     """
     state, session_id = snapshot.state, snapshot.session_id
     if state in (states.PAUSED, states.WAITING):
-        requests.leave(snapshot.paths, layout.GO_ON)
+        requests.leave(snapshot.paths, layout.RESUME)
         return
     if state in states.LIVE_STATES:
         raise SessionNotUsable(f"can't resume {session_id}: it is already {state}")

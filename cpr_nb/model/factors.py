@@ -22,7 +22,7 @@ def combinations(
     """Every combination of the factors' levels, each repeated as often as requested.
 
     Args:
-        vary: Factor → its levels. A factor is an option of tasks, or a place of the template.
+        vary: Factor → its levels. A factor is an option of tasks, or a placeholder of the template.
         repeats: The number of tasks for each combination.
         fixed: The options that the launch sets: none of them can vary.
 

@@ -33,8 +33,8 @@ def of_tasks(tasks: Iterable[TaskSpec], options: Mapping[str, Any]) -> str:
     for task in tasks:
         own_id = None if _RANDOM_ID.fullmatch(task.task_id) else task.task_id
         origin = [task.origin.get(name) for name in ("row", "factors")]
-        rows.append([own_id, task.prompt, _public(task.options), origin])
-    return _hash("tasks", _public(options), rows)
+        rows.append([own_id, task.prompt, _relevant(task.options), origin])
+    return _hash("tasks", _relevant(options), rows)
 
 
 def of_request(options: Mapping[str, Any]) -> str:
@@ -47,7 +47,7 @@ def of_request(options: Mapping[str, Any]) -> str:
         >>> of_request({"model": "opus", "name": "a"}) == of_request({"model": "opus"})
         True
     """
-    return _hash("request", _public(options))
+    return _hash("request", _relevant(options))
 
 
 def of_words(words: str) -> str:
@@ -60,7 +60,7 @@ def of_words(words: str) -> str:
     return _hash(words)
 
 
-def _public(options: Mapping[str, Any]) -> dict[str, Any]:
+def _relevant(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options without irrelevant ones, and without values that are never stored."""
     shown = {name: value for name, value in options.items() if name not in _IRRELEVANT}
     return {**shown, "env": sorted(options.get("env", {}))}

@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Why we stopped a task → its outcome and reason.
-STOP_CAUSES = {
+#: Why we terminated a task → its outcome and reason.
+TERMINATION_CAUSES = {
     "cancelled": (states.CANCELLED, "cancelled"),
     "timeout": (states.TIMED_OUT, "timeout"),
     "silence": (states.TIMED_OUT, "silence"),
@@ -25,7 +25,9 @@ STOP_CAUSES = {
     "throttled": (states.FAILED, "rate_limit"),
 }
 # A task that was withdrawn ends like this if no more tasks start.
-_STOP_MESSAGES = {"throttled": "taken back before its first answer: the API refused requests"}
+_TERMINATION_MESSAGES = {
+    "throttled": "taken back before its first answer: the API refused requests"
+}
 
 _SUBTYPE_REASONS = {
     "error_max_turns": "max_turns",
@@ -45,7 +47,7 @@ class Exit:
         result: The last ``result`` line of its stream, if there is one.
         stderr: The end of its stderr.
         spawn_error: Why it could not be started, or empty.
-        cause: Why we stopped it (a key of `STOP_CAUSES`), or None.
+        cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
     """
 
     __slots__ = ("cause", "exit_code", "result", "signal", "spawn_error", "stderr")
@@ -90,7 +92,7 @@ class Outcome:
 def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -> Outcome:
     """Derives how an attempt ended.
 
-    It succeeded only if it exited with 0 (or the exit code is unknown, or we stopped it after it
+    It succeeded only if it exited with 0 (or the exit code is unknown, or we terminated it after it
     had a result), has a result line that is not an error, and has the structure that the schema
     requires.
 
@@ -113,8 +115,8 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     if result is not None and is_good and _exit_allows_success(exit_):
         return _with_answer(result, schema=schema, fail_on_denied=fail_on_denied)
     if exit_.cause is not None:
-        outcome, reason = STOP_CAUSES[exit_.cause]
-        return Outcome(outcome, reason, _STOP_MESSAGES.get(exit_.cause, ""))
+        outcome, reason = TERMINATION_CAUSES[exit_.cause]
+        return Outcome(outcome, reason, _TERMINATION_MESSAGES.get(exit_.cause, ""))
     if result is not None and not is_good:
         return Outcome(states.FAILED, _result_reason(result), _result_error(result))
     return _without_answer(exit_)
@@ -131,7 +133,7 @@ def _with_answer(result: dict[str, Any], *, schema: bool, fail_on_denied: bool) 
 
 
 def _exit_allows_success(exit_: Exit) -> bool:
-    """Whether it exited with 0, or in a way that says nothing: unknown, or stopped by us."""
+    """Whether it exited with 0, or in a way that says nothing: unknown, or terminated by us."""
     is_unknown = exit_.exit_code is None and exit_.signal is None
     return exit_.exit_code == 0 or exit_.cause is not None or is_unknown
 

@@ -214,16 +214,16 @@ HARVEST_FIELDS = (
 )
 
 
-def harvest_fields(answer: dict[str, Any]) -> dict[str, Any]:
-    """The fields that are kept of a harvest's answer.
+def harvest_fields(reply: dict[str, Any]) -> dict[str, Any]:
+    """The fields that are kept of a harvest's reply.
 
     Example:
         >>> harvest_fields({"ok": True, "branch": "b", "n_commits": 1, "more": 2})
         {'branch': 'b', 'n_commits': 1}
     """
-    fields = {name: answer[name] for name in HARVEST_FIELDS if answer.get(name) is not None}
-    if not answer.get("ok"):
-        fields["harvest_error"] = str(answer.get("error"))
+    fields = {name: reply[name] for name in HARVEST_FIELDS if reply.get(name) is not None}
+    if not reply.get("ok"):
+        fields["harvest_error"] = str(reply.get("error"))
     return fields
 
 

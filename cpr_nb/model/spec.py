@@ -26,8 +26,8 @@ class TaskSpec:
 
     Attributes:
         origin: Its further fields in session.json: ``row`` (of the frame, from 0), ``factors``,
-            ``parent`` (the task that it reruns) and ``follows`` (the task whose conversation it
-            continues).
+            ``parent`` (the task that it reruns), ``follows`` (the id of the conversation that it
+            continues), ``is_follow_up``, and ``said`` (the identity of a follow-up's prompt).
     """
 
     __slots__ = ("options", "origin", "prompt", "task_id", "where")

@@ -1,8 +1,8 @@
 """Prompts with placeholders: ``{name}``, and no other syntax.
 
-A place is an identifier between braces, with nothing else between them. Prompts contain JSON and
-code, so every other brace stays as it is: ``{}``, ``{0}``, ``{a.b}``, ``{x:>3}``, ``{"a": 1}``. For
-braces around a word that is not a place, double them: ``{{name}}`` becomes ``{name}``.
+A placeholder is an identifier between braces, with nothing else between them. Prompts contain JSON
+and code, so every other brace stays as it is: ``{}``, ``{0}``, ``{a.b}``, ``{x:>3}``, ``{"a": 1}``.
+For braces around a word that is not a placeholder, double them: ``{{name}}`` becomes ``{name}``.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ _WORD = re.compile(r"(\{+)([^{}\s]+)(\}+)")
 
 
 def names(template: str) -> tuple[str, ...]:
-    """The places of a template, each once, in order.
+    """The placeholders of a template, each once, in order.
 
     Example:
         >>> names('Review {path} for {who}: {"as": "JSON"}, {path}, {{not this}}, {{nor_this}}')
         ('path', 'who')
     """
-    places = (match[2] for match in _WORD.finditer(template) if _is_place(match))
-    return tuple(dict.fromkeys(places))
+    placeholders = (match[2] for match in _WORD.finditer(template) if _is_placeholder(match))
+    return tuple(dict.fromkeys(placeholders))
 
 
 def fill(template: str, values: Mapping[str, object], where: str = "") -> str:
-    """Puts values into the places of a template.
+    """Puts values into the placeholders of a template.
 
     A value is never filled in again, so it may contain braces.
 
     Args:
         template: The text.
-        values: Name → value; ``str`` of it is inserted. Values without a place are ignored.
+        values: Name → value; ``str`` of it is inserted. Values without a placeholder are ignored.
         where: The element with the template, for the error.
 
     Returns:
         The text.
 
     Raises:
-        InputError: If a place has no value.
+        InputError: If a placeholder has no value.
 
     Example:
         >>> fill('Answer {who} as {"name": "{{who}}"}', {"who": "{Ann}"})
@@ -52,7 +52,7 @@ def fill(template: str, values: Mapping[str, object], where: str = "") -> str:
 
     def one(match: re.Match[str]) -> str:
         opening, name, closing = match.groups()
-        if _is_place(match):
+        if _is_placeholder(match):
             if name not in values:
                 raise _unknown(name, values, where)
             return f"{opening[1:]}{values[name]}{closing[1:]}"
@@ -63,7 +63,7 @@ def fill(template: str, values: Mapping[str, object], where: str = "") -> str:
     return _WORD.sub(one, template)
 
 
-def _is_place(match: re.Match[str]) -> bool:
+def _is_placeholder(match: re.Match[str]) -> bool:
     """Whether it is an identifier between single braces."""
     return match[2].isidentifier() and min(len(match[1]), len(match[3])) == 1
 

@@ -103,9 +103,7 @@ class Attempt:
         """The limit that concerns every task, if it ended at one."""
         facts, stream_limit = self.stream.facts, self.stream.limit
         if stream_limit is not None and stream_limit.until_s is not None:
-            return (
-                stream_limit  # to the second; the text of the result says no more than the minute
-            )
+            return stream_limit  # to the second; the text of the result has only minutes
         try:
             written_at_s = os.stat(self._paths.stream(self.task_id, self.number)).st_mtime
         except OSError:
@@ -135,7 +133,7 @@ class SideRun:
         task: The task's number, from 0.
         task_id: The task's id.
         path: The file with its output, if it is a check.
-        reply_fd: The descriptor that has its answer, if it is none; closed by `answer`.
+        reply_fd: The descriptor that has its reply, if it is a helper; closed by `reply`.
     """
 
     __slots__ = ("_reply_fd", "kind", "path", "pid", "task", "task_id", "terminated", "token")

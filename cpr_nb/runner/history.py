@@ -12,7 +12,7 @@ import os
 
 from cpr_nb.model import record, states
 from cpr_nb.model.events import integer, number, text_or_none
-from cpr_nb.model.outcome import STOP_CAUSES, Outcome
+from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -137,7 +137,7 @@ def _harvest(task: TaskHistory, line: dict[str, Any]) -> None:
 
 def _stop(task: TaskHistory, line: dict[str, Any]) -> None:
     cause = line.get("cause")
-    task.cause = cause if isinstance(cause, str) and cause in STOP_CAUSES else None
+    task.cause = cause if isinstance(cause, str) and cause in TERMINATION_CAUSES else None
 
 
 def _attempt_ended(task: TaskHistory, line: dict[str, Any]) -> None:

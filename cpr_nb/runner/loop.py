@@ -380,5 +380,5 @@ class Loop:
         while self._recorder.trouble and not self._disk.is_gone:
             self._wakeup.wait(1000.0)
             self._disk.poll(self._clock.turn(), self._recorder.trouble)
-            self._recorder.settle()
+            self._recorder.write_durably()
         self._done = True

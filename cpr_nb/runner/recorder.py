@@ -35,7 +35,7 @@ class Recorder:
 
     Args:
         paths: The session's paths.
-        session: The head of session.json.
+        session: What session.json says of the session as a whole.
         bases: The unchanging fields of each task's status.
         runner: What runner.json says about this process.
         history: What earlier runners of the session wrote.
@@ -240,16 +240,16 @@ class Recorder:
         self.head["ended_at"] = utc_iso(ended_at)
         self.head["duration_s"] = round(max(0.0, ended_at - self._started_at), 3)
         self.journal("session_ended", state=state, error=error)
-        self.settle()
+        self.write_durably()
 
     def leave(self, signal: int) -> None:
         """Records that this runner leaves before the end; the next one continues from here."""
         if signal:
             self.head["notice"] = f"its runner was stopped (signal {signal})"
         self.journal("runner_ended", signal=signal)
-        self.settle()
+        self.write_durably()
 
-    def settle(self) -> bool:
+    def write_durably(self) -> bool:
         """Writes everything durably; returns whether that succeeded."""
         if self._writer.trouble:
             self._writer.retry()

@@ -65,7 +65,7 @@ class RequestInbox:
             return None if task is None else messages.Cancel(now, task)
         if name == layout.PAUSE:
             return messages.Pause(now)
-        if name == layout.GO_ON:
+        if name == layout.RESUME:
             return messages.Resume(now)
         if name == layout.MAX_PARALLEL and number is not None:
             self._recorder.set_parallel(number)

@@ -25,11 +25,11 @@ WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees")
 
 
 class Starter:
-    """Starts attempts of one session's tasks.
+    """Starts what runs for the tasks of one session.
 
     Args:
         paths: The session's paths.
-        session: The head of session.json.
+        session: What session.json says of the session as a whole.
         environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
         many_folders: Whether tasks run in different folders.

@@ -24,7 +24,7 @@ class TaskPlan:
         silence_s: The longest time without an event and without a running tool, or None.
         first_byte_s: The longest time until the first output, or None.
         schema: Whether the answer must have a structure.
-        attempts: How many attempts may fail for a reason that passes.
+        attempts: How many attempts it has in all, if they fail for a passing reason.
         check: Whether the user has a check of their own.
         check_timeout_s: The longest run time of that check, or None.
         fail_on_denied: Whether a denied tool call makes the task fail.

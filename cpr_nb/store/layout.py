@@ -21,7 +21,7 @@ CACHE = ".cache"
 CANCEL = "cancel"
 CANCEL_TASK_PREFIX = "cancel-"
 PAUSE = "pause"
-GO_ON = "go-on"
+RESUME = "go-on"
 MAX_PARALLEL = "max-parallel"
 
 

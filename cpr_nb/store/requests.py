@@ -8,7 +8,7 @@ from cpr_nb.store import layout
 from cpr_nb.store.layout import SessionPaths
 
 # Requesting one of these withdraws the other.
-_OPPOSITE = {layout.PAUSE: layout.GO_ON, layout.GO_ON: layout.PAUSE}
+_OPPOSITE = {layout.PAUSE: layout.RESUME, layout.RESUME: layout.PAUSE}
 _LONGEST_BYTES = 64
 
 

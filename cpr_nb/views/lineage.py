@@ -22,20 +22,20 @@ class LinkedTask(NamedTuple):
 
     Args:
         snapshot: The session.
-        task: The task's fields in status.json.
-        spec: The task's entry in session.json.
+        fields: What status.json says of the task.
+        spec: What session.json says of it.
         options: The options of its session.
     """
 
     snapshot: Snapshot
-    task: dict[str, Any]
+    fields: dict[str, Any]
     spec: dict[str, Any]
     options: dict[str, Any]
 
     @property
     def ids(self) -> Ids:
         """The session's id and the task's."""
-        return self.snapshot.session_id, str(self.task.get("transaction_id", ""))
+        return self.snapshot.session_id, str(self.fields.get("transaction_id", ""))
 
     @property
     def is_follow_up(self) -> bool:
@@ -108,10 +108,10 @@ def newest_answers(snapshot: Snapshot) -> list[LinkedTask]:
 
 
 def _replaces(task: LinkedTask, older: LinkedTask, *, has_follow_up: bool) -> bool:
-    state, outcome = task_state(task.task)
+    state, outcome = task_state(task.fields)
     if has_follow_up:
         return outcome == states.SUCCEEDED and task.schema == older.schema
-    return state == states.ENDED or task_state(older.task)[1] != states.SUCCEEDED
+    return state == states.ENDED or task_state(older.fields)[1] != states.SUCCEEDED
 
 
 def ancestors(folder: str, tasks: Iterable[Ids]) -> list[set[Ids]]:

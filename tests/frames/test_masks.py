@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from testkit import processes
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -148,6 +149,7 @@ def test_a_task_is_known_by_its_whole_id() -> None:
 
 def test_a_session_that_is_gone_has_no_results() -> None:
     session = mapped("a")
+    processes.await_lock(session.path / "runner.lock")  # its runner lingers for a few ms
     shutil.rmtree(session.path)
     with pytest.raises(cpr.SessionNotUsable, match=r"can't read .*: no status.json"):
         session.results_df()

@@ -112,7 +112,7 @@ def test_texts_beside_objects_have_a_column_of_their_own() -> None:
     assert len(planned("x", df[:1], schema_col="s")) == 1
 
 
-# -- places -------------------------------------------------------------------------------------
+# -- placeholders -------------------------------------------------------------------------------
 
 
 def test_a_column_goes_before_an_index_of_its_name() -> None:
@@ -130,7 +130,7 @@ def test_labels_are_told_as_a_person_writes_them() -> None:
 def test_names_in_any_script_are_places() -> None:
     df = pd.DataFrame({"größe": ["a"], "名": ["b"], "cafe\u0301": ["c"]})
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # such as that they can be no places
+        warnings.simplefilter("error")  # such as that they can be no placeholders
         assert planned("{größe}{名}{cafe\u0301}", df)[0]["prompt"] == "abc"
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cpr_nb.model import states
 from cpr_nb.model.events import RunFacts
-from cpr_nb.model.outcome import STOP_CAUSES, Exit, derive
+from cpr_nb.model.outcome import TERMINATION_CAUSES, Exit, derive
 from cpr_nb.model.text import one_line
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -153,7 +153,7 @@ def test_without_an_exit_code_the_result_line_decides(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@pytest.mark.parametrize("cause", sorted(STOP_CAUSES))
+@pytest.mark.parametrize("cause", sorted(TERMINATION_CAUSES))
 def test_a_task_that_we_stopped_has_our_reason_unless_its_answer_was_there(
     row: Row, cause: str
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_task_that_we_stopped_has_our_reason_unless_its_answer_was_there(
     if result is not None and result["is_error"] is False:
         assert (outcome.outcome, outcome.reason) == (row.outcome, row.reason)
     else:
-        assert (outcome.outcome, outcome.reason) == STOP_CAUSES[cause]
+        assert (outcome.outcome, outcome.reason) == TERMINATION_CAUSES[cause]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ EXITS = st.builds(
     result=st.none() | RESULTS,
     stderr=st.just("") | st.text(max_size=20),
     spawn_error=st.sampled_from(["", "", "", "No such file"]),
-    cause=st.sampled_from([None, None, *STOP_CAUSES]),
+    cause=st.sampled_from([None, None, *TERMINATION_CAUSES]),
 )
 
 

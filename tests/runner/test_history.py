@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from testkit.examples import SHARED_FIXTURES
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import STOP_CAUSES, Outcome
+from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.runner.history import History, TaskHistory, read_history
 from cpr_nb.store.layout import SessionPaths
 
@@ -102,7 +102,7 @@ def test_a_figure_that_is_none_adds_nothing(tmp_path: Path) -> None:
     assert task(tmp_path, intent(), rested(cost_usd=0.5), odd).figures == {"cost_usd": 0.5}
 
 
-@pytest.mark.parametrize("cause", sorted(STOP_CAUSES))
+@pytest.mark.parametrize("cause", sorted(TERMINATION_CAUSES))
 def test_why_an_attempt_was_to_be_stopped_is_known(tmp_path: Path, cause: str) -> None:
     assert task(tmp_path, intent(), line("stop", cause=cause)).cause == cause
 
@@ -252,7 +252,7 @@ def assert_sound(history: History) -> None:
     for known in history.tasks.values():
         assert known.ended is None or known.ended["outcome"] in states.OUTCOMES
         assert isinstance(known.attempt, int) and known.attempt >= 0
-        assert known.cause is None or known.cause in STOP_CAUSES
+        assert known.cause is None or known.cause in TERMINATION_CAUSES
         assert known.rested is None or isinstance(known.rested, Outcome)
         assert known.n_free >= 0
         for figures in (known.figures, known.ended or {}):
