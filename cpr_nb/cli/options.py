@@ -163,7 +163,7 @@ def read_env(pairs: list[str], flag: str) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals:
             if name not in os.environ:
-                raise InputError(f"{name} is not set here: give {name}=VALUE", flag)
+                raise InputError(f"{name} is not set here: pass {name}=VALUE", flag)
             value = os.environ[name]
         env[name] = value
     return env

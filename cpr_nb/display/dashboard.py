@@ -203,6 +203,6 @@ class Dashboard(View):
             ]
 
     def on_error(self, error: Exception) -> None:
-        """Shows why the view is not kept up to date any more."""
+        """Shows why the view is no longer kept up to date."""
         for session in self._opened.values():
             session.stop(stopped_text(error))

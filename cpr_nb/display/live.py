@@ -36,7 +36,7 @@ class View:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether the browser showed it once and does not any more."""
+        """Whether the browser showed it once and no longer does."""
         return self._was_seen and not self._viewers
 
     def listen(self, part: Any) -> None:
@@ -75,7 +75,7 @@ class View:
         raise NotImplementedError
 
     def on_error(self, error: Exception) -> None:
-        """Shows why the view is not kept up to date any more."""
+        """Shows why the view is no longer kept up to date."""
         raise NotImplementedError
 
 
@@ -150,7 +150,7 @@ class LiveView(View):
         self._pace_s = 0.0
 
     def on_error(self, error: Exception) -> None:
-        """Shows why the view is not kept up to date any more."""
+        """Shows why the view is no longer kept up to date."""
         for session in self._sessions:
             session.stop(stopped_text(error))
 
@@ -180,7 +180,7 @@ class LiveView(View):
     def _close(self) -> None:
         """Closes the widgets, once the browser has removed them.
 
-        A page that was reloaded does not know the display any more: it keeps them.
+        A page that was reloaded no longer knows the display: it keeps them.
         """
         for session in self._sessions:
             session.close()
@@ -218,7 +218,7 @@ class StaticView:
         return 1.0 if self._model.snapshot.is_live else None
 
     def on_error(self, error: Exception) -> None:
-        """Shows why the view is not kept up to date any more."""
+        """Shows why the view is no longer kept up to date."""
         self._display.update({"text/plain": stopped_text(error)})
 
     def _bundle(self) -> dict[str, str]:
@@ -230,7 +230,7 @@ _PLACEHOLDER = '<div class="cpr">A live view. What it showed last:</div>'
 
 
 def stopped_text(error: Exception) -> str:
-    """Returns what a view shows that is not kept up to date any more."""
+    """Returns what a view shows once it is no longer kept up to date."""
     reason = one_line(f"{type(error).__name__}: {error}")
     return f"This view has stopped ({reason}). Show it again to continue."
 

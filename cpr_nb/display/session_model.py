@@ -64,7 +64,7 @@ class SessionModel:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change unless somebody resumes it."""
+        """Whether nothing will change unless someone resumes it."""
         return not self.snapshot.is_live and self.snapshot.state != states.INTERRUPTED
 
     def refresh(self) -> list[row_deltas.Change] | None:

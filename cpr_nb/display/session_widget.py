@@ -133,7 +133,7 @@ class SessionWidget:
         }
 
     def stop(self, reason: str) -> None:
-        """Says why the view is not kept up to date any more."""
+        """Says why the view is no longer kept up to date."""
         self._figures.value = cards.notice_html(reason)
 
     def on_message(

@@ -186,7 +186,7 @@ def _plain(text: str, limit: int) -> str:
 
 
 def _input_text(tool_input: object) -> str:
-    """Returns a tool's input for a person: a command as it is, several fields by name."""
+    """Returns a tool's input for the user: a command as it is, several fields by name."""
     if not isinstance(tool_input, dict):
         return json.dumps(tool_input, ensure_ascii=False)
     if list(tool_input) == ["command"]:

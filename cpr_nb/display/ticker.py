@@ -27,7 +27,7 @@ class Tickable(Protocol):
         ...
 
     def on_error(self, error: Exception) -> None:
-        """Shows why the view is not kept up to date any more: its tick has raised."""
+        """Shows why the view is no longer kept up to date: its tick has raised."""
         ...
 
 

@@ -50,7 +50,7 @@ class LocalExecutor:
         word, _, pid = reply.partition(" ")
         if word != "ok":
             raise LaunchError(
-                f"the runner did not come up: {reply or 'it said nothing'}; see {paths.log}",
+                f"the runner did not come up: {reply or 'no reply'}; see {paths.log}",
                 paths.log,
             )
         return int(pid)

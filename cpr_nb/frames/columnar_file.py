@@ -20,7 +20,7 @@ without pyarrow: no cache           0.36 (0.35)  7.80 (6.94)  3.40 (3.40)
 =================================== ============ ============ ============
 
 Without pyarrow only a cache comes near the goals. With it, Feather is faster only by the checksum
-that it lacks: it would be a second format for nothing.
+that it lacks: it would be a second format without a benefit.
 """
 
 from __future__ import annotations

@@ -37,11 +37,11 @@ def check_frame(frame: Any) -> pd.DataFrame:
         raise InputError("has columns with several levels: rename them first", "df.columns")
     if not frame.columns.is_unique:
         duplicate = frame.columns[frame.columns.duplicated()][0]
-        raise InputError(f"{duplicate!r} is there twice: rename one of them", "df.columns")
+        raise InputError(f"{duplicate!r} occurs twice: rename one of them", "df.columns")
     if not frame.index.is_unique:
         duplicate = frame.index[frame.index.duplicated()][0]
         raise InputError(
-            f"{duplicate!r} is there twice, but labels must identify rows: use df.reset_index(), "
+            f"{duplicate!r} occurs twice, but labels must identify rows: use df.reset_index(), "
             "or set_index() with unique labels",
             "df.index",
         )

@@ -24,7 +24,7 @@ class Problem(NamedTuple):
         session_id: The session.
         task_id: The task; None if it is the session as a whole.
         path: The file or folder.
-        problem: Why, for a person.
+        problem: Why, for the user.
     """
 
     session_id: str

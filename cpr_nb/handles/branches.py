@@ -25,8 +25,8 @@ class SessionBranches(SessionTasks):
             into: The branch to compare them with; default the main checkout's.
 
         Returns:
-            One row per branch: its worktree and that one's size, whether it is dirty, how far the
-            branch is ahead and behind, whether it is merged.
+            One row per branch: its worktree and that worktree's size, whether it is dirty, how far
+            the branch is ahead and behind, whether it is merged.
 
         Raises:
             WorktreeError: If there is no such branch.

@@ -39,7 +39,7 @@ class SessionTasks(SessionCore):
             matches = ", ".join(ids[index] for index in indices[:5])
             more = ", …" if len(indices) > 5 else ""
             raise errors.TaskNotFound(
-                f"{wanted!r} fits several tasks of {self.id}: {matches}{more}"
+                f"{wanted!r} matches several tasks of {self.id}: {matches}{more}"
             )
         return Task(self, indices[0])
 

@@ -98,7 +98,7 @@ class SessionCore:
 
     @property
     def head(self) -> dict[str, Any]:
-        """What status.json says of the session as a whole."""
+        """What status.json says about the session as a whole."""
         return self._snapshot.head
 
     @property
@@ -119,11 +119,11 @@ class SessionCore:
         return len(self._snapshot.tasks or ())
 
     def fields(self, index: int) -> dict[str, Any]:
-        """What status.json says of task number ``index`` (from 0)."""
+        """What status.json says about task number ``index`` (from 0)."""
         return (self._snapshot.tasks or [])[index]
 
     def task_spec(self, index: int) -> dict[str, Any]:
-        """What session.json says of task number ``index`` (from 0): its full prompt and options."""
+        """What session.json says about task ``index`` (from 0): its full prompt and options."""
         if self._task_specs is None:
             tasks = read_spec(self.paths).get("tasks")
             self._task_specs = tasks if isinstance(tasks, list) else []
@@ -284,7 +284,7 @@ class SessionCore:
 
 
 def _print_line(line: str) -> None:
-    """Prints a line for a person: in a notebook among a cell's output, elsewhere on stderr."""
+    """Prints a line for the user: in a notebook among a cell's output, elsewhere on stderr."""
     stream = sys.stdout if "IPython" in sys.modules else sys.stderr
     if stream is not None:
         stream.write(f"{line}\n")

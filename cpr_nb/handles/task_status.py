@@ -24,7 +24,7 @@ class TaskStatus:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What status.json says of it now."""
+        """What status.json says about it now."""
         return self._session.fields(self._index)
 
     @property

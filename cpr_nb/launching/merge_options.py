@@ -44,7 +44,7 @@ def merge_options(
             for session, value in values.items():
                 own[session][name] = value
         elif name not in _NOT_SHARED:
-            raise InputError(f"the sessions have different values of {name}: give one", name)
+            raise InputError(f"the sessions have different values of {name}: pass one", name)
     return shared, own
 
 

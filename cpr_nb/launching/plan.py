@@ -34,7 +34,7 @@ class LaunchPlan:
         environ: The environment that tasks inherit.
         parent_session_id: The ids of the sessions that this one reruns, separated by commas.
         own_environment: Whether ``environ`` is not that of this process. Such a session can't
-            be retried, because nobody has that environment any more.
+            be retried, because that environment is lost.
         checkouts: Task id → branch and commit from which the task's branch begins.
 
     Attributes:

@@ -34,7 +34,7 @@ class RerunSource(NamedTuple):
 
     @property
     def root(self) -> str:
-        """The session's folder, by which sources are told apart."""
+        """The session's folder, which distinguishes sources."""
         return self.snapshot.paths.root
 
 
@@ -57,7 +57,7 @@ class RerunTask(NamedTuple):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What status.json says of the task."""
+        """What status.json says about the task."""
         return (self.source.snapshot.tasks or [])[self.task_index]
 
     @property
@@ -155,7 +155,7 @@ def _free_id(task_id: str, used_ids: set[str]) -> str:
 
 
 def check_conversations(plan: LaunchPlan) -> None:
-    """Refuses to continue a conversation of which the CLI has no transcript any more.
+    """Refuses to continue a conversation whose transcript the CLI no longer has.
 
     Raises:
         SessionNotUsable: If there is such a conversation.
@@ -172,6 +172,6 @@ def check_conversations(plan: LaunchPlan) -> None:
             transcripts[home] = {path.stem for path in Path(home, "projects").glob("*/*.jsonl")}
         if follows not in transcripts[home]:
             raise SessionNotUsable(
-                f"{spec.where}: its conversation {follows} is not in {home}/projects any more; "
+                f"{spec.where}: its conversation {follows} is no longer in {home}/projects; "
                 "retry begins a new one"
             )

@@ -105,7 +105,7 @@ def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
     """The session's spec, if we may run it: it says what is executed, and with which rights.
 
     Raises:
-        SessionNotUsable: If the folder is not ours alone, or says too little.
+        SessionNotUsable: If the folder is not ours alone, or is incomplete.
     """
     refusal = f"can't resume {snapshot.session_id}: "
     is_interrupted = snapshot.state == states.INTERRUPTED and not snapshot.is_legacy
@@ -116,5 +116,5 @@ def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
     check_owner(snapshot, "resume")
     spec = read_spec(snapshot.paths)
     if not is_complete(spec):
-        raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
+        raise SessionNotUsable(f"{refusal}its session.json can't be read, or is incomplete")
     return spec

@@ -130,7 +130,7 @@ def _matching_tasks(snapshot: Snapshot, plan: LaunchPlan) -> list[int] | None:
 
 
 def _attach(plan: LaunchPlan, snapshot: Snapshot, indices: list[int]) -> StartedSession:
-    """The session, with what only this process knows of the plan."""
+    """The session, with what only this process knows about the plan."""
     tasks = snapshot.tasks or []
     answer_types = {
         str(tasks[index].get("transaction_id", "")): plan.answer_types[task.task_id]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class StartedSession(NamedTuple):
-    """The session that carries out a plan, and what only this process knows of it.
+    """The session that carries out a plan, and what only this process knows about it.
 
     Attributes:
         root: The session's folder, absolute.
@@ -67,7 +67,7 @@ def start(plan: LaunchPlan) -> StartedSession:
 
 
 def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str, Any]:
-    """What session.json says of the session as a whole."""
+    """What session.json says about the session as a whole."""
     now = time.time()
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
     return {
@@ -88,7 +88,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
 
 
 def _task_spec(plan: LaunchPlan, task: TaskSpec) -> dict[str, Any]:
-    """What session.json says of a task; of environment variables only their names."""
+    """What session.json says about a task; of environment variables only their names."""
     options = {k: v for k, v in task.options.items() if k != "env"}
     spec: dict[str, Any] = {"id": task.task_id, "prompt": task.prompt, "options": options}
     spec |= task.origin

@@ -17,7 +17,7 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
 
     Args:
         snapshot: The session.
-        verb: What is to be done with it, for the error.
+        verb: What the caller wants to do with it, for the error.
 
     Returns:
         Its spec.
@@ -33,17 +33,17 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
     check_owner(snapshot, verb)
     spec = read_spec(snapshot.paths)
     if not is_complete(spec) or len(spec["tasks"]) < len(snapshot.tasks or ()):
-        raise SessionNotUsable(f"{refusal}its session.json can't be read, or says too little")
+        raise SessionNotUsable(f"{refusal}its session.json can't be read, or is incomplete")
     check_environment(snapshot, spec, verb)
     return spec
 
 
 def check_owner(snapshot: Snapshot, verb: str) -> None:
-    """Refuses a session that somebody else could have written: it says what is executed.
+    """Refuses a session that someone else could have written: it says what is executed.
 
     Args:
         snapshot: The session.
-        verb: What is to be done with it, for the error.
+        verb: What the caller wants to do with it, for the error.
 
     Raises:
         SessionNotUsable: If its folder or its session.json is a link, belongs to another user, or
@@ -57,18 +57,18 @@ def check_owner(snapshot: Snapshot, verb: str) -> None:
             continue  # what is not there can't be executed
         if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise SessionNotUsable(
-                f"can't {verb} {snapshot.session_id}: {path} is a link, another user's, or others "
-                "may write it: it says what is executed"
+                f"can't {verb} {snapshot.session_id}: {path} is a link, belongs to another "
+                "user or is writable by others, and it decides what is executed"
             )
 
 
 def check_environment(snapshot: Snapshot, spec: Mapping[str, Any], verb: str) -> None:
-    """Refuses a session whose environment nobody has any more.
+    """Refuses a session whose environment is lost.
 
     Args:
         snapshot: The session.
         spec: Its session.json.
-        verb: What is to be done with it, for the error.
+        verb: What the caller wants to do with it, for the error.
 
     Raises:
         SessionNotUsable: If it ran in an environment of its own.
@@ -76,7 +76,7 @@ def check_environment(snapshot: Snapshot, spec: Mapping[str, Any], verb: str) ->
     if spec.get("own_environment"):
         raise SessionNotUsable(
             f"can't {verb} {snapshot.session_id}: it ran in an environment of its own (such as "
-            "the demo's), which is not kept"
+            "the demo's), which is not stored"
         )
 
 
@@ -96,7 +96,7 @@ def stored_values(names: Sequence[str], values: Mapping[str, str]) -> dict[str, 
             continue
         if name not in os.environ:
             raise InputError(
-                f"the session set {name}, and its value is not stored: give it again "
+                f"the session set {name}, and its value is not stored: pass it again "
                 f"with --env {name}=VALUE (env={{{name!r}: …}})",
                 "env",
             )

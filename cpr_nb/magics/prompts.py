@@ -54,7 +54,7 @@ def read_cell(
         names: What ``{name}`` in a prompt stands for.
 
     Returns:
-        The tasks, and warnings for a person.
+        The tasks, and warnings for the user.
 
     Raises:
         InputError: If a prompt can't be run, or a name is unknown.

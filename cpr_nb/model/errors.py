@@ -104,7 +104,7 @@ class SessionNotFound(SessionError, LookupError):
 
 @public
 class AmbiguousSession(SessionError, LookupError):
-    """A prefix or name fits several sessions; ``candidates`` are their ids."""
+    """A prefix or name matches several sessions; ``candidates`` are their ids."""
 
     def __init__(self, message: str, candidates: Sequence[str]) -> None:
         super().__init__(message)

@@ -63,9 +63,7 @@ def _levels(name: str, levels: Any, fixed: Collection[str]) -> list[Any]:
     as_text = [as_json(value) for value in values]
     for number, value in enumerate(values):
         if as_text[number] in as_text[:number]:
-            raise InputError(
-                f"{value!r} is in it twice; repeats= runs the same several times", where
-            )
+            raise InputError(f"{value!r} occurs twice; repeats= runs the same several times", where)
         if name in OPTIONS:
             check_options({name: value}, f"vary[{number}]", per_task=True)
     return values
@@ -74,10 +72,10 @@ def _levels(name: str, levels: Any, fixed: Collection[str]) -> list[Any]:
 def _check_factor(name: str, fixed: Collection[str], where: str) -> None:
     if not isinstance(name, str) or not name.isidentifier() or name in _RESERVED:
         raise InputError(
-            "can't be the name of a factor: an option, or a placeholder of a template", where
+            "can't be a factor: it must be an option or a placeholder of the template", where
         )
     if name in fixed:
-        raise InputError(f"{name} is given as an option too: it can't vary then", where)
+        raise InputError(f"{name} is also passed as an option, so it can't vary", where)
     option = OPTIONS.get(name)
     if option is not None and not option.per_task:
         raise InputError(f"{name} is an option of the session, not of a task", where)
@@ -109,7 +107,7 @@ def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -
             twice = [name for name in factors if name in fields]
             if twice:
                 raise InputError(
-                    f"has a {twice[0]} of its own, which is to vary", f"prompts[{index}]"
+                    f"has its own {twice[0]}, but {twice[0]} varies", f"prompts[{index}]"
                 )
             more = options_of(factors)
             if isinstance(fields.get("id"), str):

@@ -22,7 +22,7 @@ def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], l
         form: ``json``, ``jsonl`` or ``csv``.
 
     Returns:
-        The tasks, and warnings for a person.
+        The tasks, and warnings for the user.
 
     Raises:
         InputError: It names the element and the line.
@@ -112,7 +112,7 @@ def _check_columns(columns: Any, source: str) -> None:
 
 def _row(row: dict[Any, Any], where: str) -> dict[str, Any]:
     if None in row or None in row.values():
-        raise InputError("has another number of cells than the first line", where)
+        raise InputError("does not have as many cells as the first line", where)
     element: dict[str, Any] = {"prompt": row["prompt"]}
     for column, cell in row.items():
         if column == "id" and cell:

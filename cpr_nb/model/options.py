@@ -19,7 +19,7 @@ class Option:
         name: The keyword; the flag is the same name with dashes.
         kind: text, choice, count, seconds, usd, flag, command, rules, arguments, env, schema,
             folder.
-        help: One line for a person.
+        help: One line for the user.
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
         minimum: The smallest ``count``.

@@ -24,7 +24,7 @@ TERMINATION_CAUSES = {
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
 }
-# A task that was withdrawn ends like this if nothing starts any more.
+# A task that was withdrawn ends like this if no more tasks start.
 _TERMINATION_MESSAGES = {
     "throttled": "taken back before its first answer: the API refused requests"
 }
@@ -71,7 +71,7 @@ class Exit:
 
 
 class Outcome:
-    """An outcome, its reason, and one line for a person, empty on success.
+    """An outcome, its reason, and one line for the user, empty on success.
 
     Example:
         >>> derive(Exit(0, result={"is_error": False})).outcome

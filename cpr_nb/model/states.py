@@ -32,7 +32,7 @@ SESSION_STATES = (
 )
 #: A session in one of these states has a runner.
 LIVE_STATES = (STARTING, RUNNING, WAITING, PAUSED)
-#: A session in one of these states will not change any more unless somebody retries or resumes
+#: A session in one of these states no longer changes unless someone retries or resumes
 #: it.
 ENDED_STATES = (COMPLETED, CANCELLED, ERROR)
 

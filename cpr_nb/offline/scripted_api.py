@@ -34,8 +34,9 @@ scripted API." A script that can't be played answers a 400 that says what is wro
 What is true of all requests:
 
 - **The prefix cache.** What stands in front of a block with ``cache_control`` can be read by a
-  later request that begins with the very same blocks: tools, then system, then messages. The usage
-  tells it (4 bytes of JSON are a token), the records too, and `ScriptedApi.cache_use` adds it up.
+  later request that begins with exactly the same blocks: tools, then system, then messages. The
+  usage shows it (4 bytes of JSON are a token), and so do the records; `ScriptedApi.cache_use` adds
+  it up.
   As with the real API, nobody can read a prefix before the answer to the request that writes it
   has begun: each request until then writes it again. A prefix lives 5 minutes
   from its last use (1 hour if its ``ttl`` says so). ``input_tokens`` remains 100, and a prefix of
@@ -146,7 +147,7 @@ class ScriptedApi(Gates):
 
     @property
     def cache_use(self) -> CacheUse:
-        """How many requests wrote the shared prefix anew, how many found it, and the tokens."""
+        """How many requests wrote the shared prefix, how many read it, and the tokens."""
         seen = [(r.cache_read_tokens, r.cache_write_tokens) for r in self.requests]
         return CacheUse(
             n_anew=sum(write > 0 == read for read, write in seen),

@@ -28,7 +28,7 @@ class Admission:
     Args:
         n_tasks: How many tasks there are.
         max_parallel: How many may run at once; 0 for no limit.
-        budget_usd: No task starts any more once this is spent; None for no limit.
+        budget_usd: No more tasks start once this is spent; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
         spent_usd: What has been spent already.
 
@@ -178,7 +178,7 @@ class Admission:
 
     @property
     def state_report(self) -> tuple[str, str, str, float | None]:
-        """The session's own state: state, what it waits for, one line for a person, until when."""
+        """The session's own state: state, what it waits for, one line for the user, until when."""
         governor = self.governor
         state = states.WAITING if governor.reason else states.RUNNING
         until_s = governor.limit.until_s if governor.limit is not None else None

@@ -71,7 +71,7 @@ class DiskMonitor:
         return ""
 
     def _keep_lock(self) -> None:
-        """Makes a new lock if somebody removed ours: it shows that this runner lives."""
+        """Makes a new lock if someone removed ours: it shows that this runner lives."""
         try:
             os.stat(self._paths.lock, follow_symlinks=False)
         except FileNotFoundError:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Effects:
-    """Starts what runs for the tasks, and keeps what is known of them from first intent to end.
+    """Starts what runs for the tasks, and keeps what is known about them from first intent to end.
 
     Args:
         spec: What the session is to do.

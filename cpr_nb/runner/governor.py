@@ -165,7 +165,7 @@ class Governor:
 
     @property
     def notice(self) -> str:
-        """The same in words for a person."""
+        """The same in words for the user."""
         if self.disk:
             return f"nothing can be written ({self.disk}); continues when there is room"
         if self.limit is None:

@@ -1,7 +1,7 @@
 """What earlier runners of a session wrote down.
 
 The journal is the truth: each line was written before or right after the event that it records.
-Its last line may be torn. If somebody removed it, status.json has nearly as much, and an attempt
+Its last line may be torn. If someone removed it, status.json has nearly as much, and an attempt
 that is in neither has left its stream. Nothing here trusts the content of a file.
 """
 
@@ -77,7 +77,7 @@ class History:
     Attributes:
         tasks: Task id → its past, of tasks that had begun.
         cancels: The names of the requests to cancel that were drained, in order.
-        max_parallel: What somebody set it to meanwhile, or None.
+        max_parallel: What someone set it to meanwhile, or None.
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
     """

@@ -79,7 +79,7 @@ class JournalWriter:
         self.trouble = one_line(error.strerror or str(error))
 
     def renew(self) -> None:
-        """Begins a new journal if somebody removed the old one."""
+        """Begins a new journal if someone removed the old one."""
         try:
             if os.fstat(self._fd).st_nlink == 0:
                 new = open_append(self._path)

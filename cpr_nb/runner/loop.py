@@ -110,7 +110,7 @@ class Loop:
         }
 
     def run(self) -> None:
-        """Runs until every task has ended, or somebody stops this runner."""
+        """Runs until every task has ended, or someone stops this runner."""
         self._restore()
         self._read_requests(self._clock.turn())
         if self._settle:
@@ -180,7 +180,7 @@ class Loop:
             self._handle(event)
 
     def _leave(self, now: float) -> None:
-        """Somebody stops us (logout, Slurm, systemd): our agents end, and can be resumed."""
+        """Someone stops us (logout, Slurm, systemd): our agents end, and can be resumed."""
         self._leaving = True
         self._leave_by = now + GRACE_S
         self._recorder.journal("runner_stopping", signal=self._wakeup.stop_signal)
@@ -205,7 +205,7 @@ class Loop:
         return not (busy or self._recorder.trouble)
 
     def _have_agents_ended(self) -> bool:
-        """Whether no agent runs any more; those that take too long are killed."""
+        """Whether no agent runs now; those that take too long are killed."""
         in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
         return not (len(self._processes) and in_time) and self._kill_all()
 

@@ -175,25 +175,25 @@ class Harvested(Event):
 
 
 class Cancel(Event):
-    """Somebody cancelled one task, or all of them (task -1)."""
+    """Someone cancelled one task, or all of them (task -1)."""
 
     __slots__ = ()
 
 
 class Pause(Event):
-    """Somebody paused the session: nothing starts, and what runs continues."""
+    """Someone paused the session: nothing starts, and what runs continues."""
 
     __slots__ = ()
 
 
 class Resume(Event):
-    """Somebody resumed the session: after a pause, or to try whether a limit still holds."""
+    """Someone resumed the session: after a pause, or to try whether a limit still holds."""
 
     __slots__ = ()
 
 
 class SetParallel(Event):
-    """Somebody changed how many tasks may run at once (0: no limit)."""
+    """Someone changed how many tasks may run at once (0: no limit)."""
 
     __slots__ = ("max_parallel",)
 
@@ -274,7 +274,7 @@ class Kill(Instruction):
 
 
 class Abandon(Instruction):
-    """End and forget whatever runs for the task: the machine can't handle it any more."""
+    """End and forget whatever runs for the task: the machine can no longer handle it."""
 
     __slots__ = ()
 
@@ -337,7 +337,7 @@ class ReportState(Instruction):
     Args:
         state: running, waiting or paused.
         reason: What it waits for: ``limit``, ``login``, ``disk``; else empty.
-        notice: One line for a person; empty if there is nothing to say.
+        notice: One line for the user; empty if there is nothing to say.
         until_s: The moment until which it waits, in seconds since the epoch, if that is
             known; `Probe` is due then.
     """

@@ -103,7 +103,7 @@ class Queue:
             self._let_go(self._groups[task])
 
     def cool(self) -> None:
-        """A long time passed: nothing is cached any more."""
+        """A long time passed: nothing is cached now."""
         self._warm.clear()
 
     def _let_go(self, group: int) -> None:

@@ -199,7 +199,7 @@ class Recorder:
         self._dirty = True
 
     def check_files(self) -> None:
-        """Has status.json written again if somebody removed it, even while nothing happens."""
+        """Has status.json written again if someone removed it, even while nothing happens."""
         if not os.path.exists(self._paths.status):
             self._dirty = True
 

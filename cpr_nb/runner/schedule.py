@@ -55,7 +55,7 @@ class Schedule:
         max_parallel: How many may run at once; 0 for no limit.
         new_id: Returns the id of a new conversation.
         chance: Returns numbers from 0 to 1, for the jitter of retries.
-        budget_usd: No task starts any more once this is spent; None for no limit.
+        budget_usd: No more tasks start once this is spent; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
         restored: Where an earlier runner left the tasks that it had begun. Those that had a
             process need a `Started`, and an `Ended` if it is gone.
@@ -340,7 +340,7 @@ class Schedule:
             self._step(next_task, ADMITTED, at_s, self._steps.start, next_task, at_s)
 
     def _skip(self, task: int) -> None:
-        """Nothing starts any more: a task that has tried ends as it did, another is skipped."""
+        """No more tasks start: a task that has tried ends as it did, another is skipped."""
         attempt = self._tasks.attempts.get(task)
         outcome = attempt.outcome if attempt is not None else None
         skipped = Outcome(states.SKIPPED, "budget", self._admission.budget_error)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_ATTEMPTS = 2
-#: A start-up that hangs does no work. Other time limits are off unless somebody sets them.
+#: A start-up that hangs does no work. Other time limits are off unless someone sets them.
 FIRST_BYTE_S = 600.0
 CHECK_TIMEOUT_S = 600.0
 SETUP_TIMEOUT_S = 600.0
@@ -33,7 +33,7 @@ class SessionSpec:
         path: The file. It stays open, so nobody can delete it under us.
 
     Attributes:
-        session: What it says of the session as a whole: everything but the tasks.
+        session: What it says about the session as a whole: everything but the tasks.
         plans: One plan per task.
         many_folders: Whether tasks run in different folders.
         groups: The group of each task if one of a group is to lead (``warm_start``), or None.

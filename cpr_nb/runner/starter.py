@@ -68,7 +68,7 @@ class Starter:
             conversation_id: The conversation's id.
             prompt: What to say to an existing conversation; empty for a new one, which begins
                 with the task's prompt.
-            worktree: What is known of the task's worktree; empty if it has none.
+            worktree: What is known about the task's worktree; empty if it has none.
 
         Raises:
             OSError: If the process can't be started; nothing runs then.
@@ -118,7 +118,7 @@ class Starter:
             task: The task's number, from 0.
             task_spec: Its object in session.json.
             number: Which attempt it checks.
-            worktree: What is known of the task's worktree; empty if it has none.
+            worktree: What is known about the task's worktree; empty if it has none.
 
         Raises:
             OSError: If it can't be started.

@@ -93,7 +93,7 @@ class Stream:
                 finally:
                     os.close(fd)
         except OSError:
-            pass  # somebody removed it: then nothing is new
+            pass  # someone removed it: then nothing is new
         return news
 
     def finish(self) -> RunFacts:

@@ -26,7 +26,7 @@ class TaskRun:
         facts: What the stream of that attempt says.
         duration_s: From the beginning of the first attempt to the end of the last.
         extra: Further figures for the record.
-        worktree: What is known of its worktree; empty if it has none.
+        worktree: What is known about its worktree; empty if it has none.
     """
 
     __slots__ = (

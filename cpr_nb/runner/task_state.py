@@ -112,7 +112,7 @@ class AttemptState:
         self.cause: str | None = None  # why it is terminated
         self.timeout_at: float | None = None
         self.kill_at: float | None = None
-        self.cancelled = False  # by somebody: there is no further attempt
+        self.cancelled = False  # by someone: there is no further attempt
         self.outcome: Outcome | None = None  # of the attempt before; while harvesting, the task's
         self.has_worktree = False
 
@@ -162,7 +162,7 @@ def silence_deadline(
         output: When it wrote last.
 
     Returns:
-        The moment, and the cause to terminate it for; None if nothing limits it any more.
+        The moment, and the cause to terminate it for; None if nothing limits it now.
     """
     due: list[tuple[float, str]] = []
     if output.last_output_at is None and plan.first_byte_s is not None:

@@ -153,7 +153,7 @@ class TaskSteps:
         self.out.append(messages.Finish(task, outcome))
 
     def abandon(self, error: IllegalTransition, at_s: float) -> None:
-        """Ends a task that we can't handle any more; its worktree stays as it is."""
+        """Ends a task that we can no longer handle; its worktree stays as it is."""
         task = error.task
         self.out.append(messages.Abandon(task))
         if self._tasks.state[task] != ENDED:

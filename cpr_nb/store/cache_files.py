@@ -1,4 +1,4 @@
-"""Caches in a results directory, which make a second read cheap: files that anybody may delete.
+"""Caches in a results directory, which make a second read cheap: files that anyone may delete.
 
 They never hold the only copy. A file that is missing, torn, foreign or of another version counts
 as absent, and where nothing can be written everything works without caches.

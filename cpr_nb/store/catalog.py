@@ -62,7 +62,7 @@ def _current_folder() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
-        raise InputError("the current folder does not exist any more: cd to another") from None
+        raise InputError("the current folder no longer exists: cd to another") from None
 
 
 def settings(folder: str) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def find_session(directory: str, reference: str) -> str:
         more = ", …" if len(matches) > 8 else ""
         shown = ", ".join(sorted(matches)[:8])
         raise AmbiguousSession(
-            f"{reference!r} fits {len(matches)} sessions: {shown}{more}", sorted(matches)
+            f"{reference!r} matches {len(matches)} sessions: {shown}{more}", sorted(matches)
         )
     short = " (a prefix needs 4 characters)" if 0 < len(reference) < MIN_PREFIX else ""
     raise SessionNotFound(

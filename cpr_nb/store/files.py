@@ -1,4 +1,4 @@
-"""Reading files that anybody may have put there, and the lock of a session."""
+"""Reading files that anyone may have put there, and the lock of a session."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read_json(path: str, loads: Loads = json.loads) -> dict[str, Any]:
 
 
 def is_locked(paths: SessionPaths) -> bool | None:
-    """Whether somebody holds the session's lock; None if it has none (a legacy session)."""
+    """Whether someone holds the session's lock; None if it has none (a legacy session)."""
     try:
         file = open_regular(paths.lock)
     except FileNotFoundError:

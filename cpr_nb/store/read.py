@@ -41,7 +41,7 @@ class Snapshot:
         head: The fields of status.json without the tasks; empty if it can't be read.
         tasks: The tasks' fields, or None if only the head was read.
         state: One of `cpr_nb.model.states.SESSION_STATES`.
-        problem: Why it is unreadable, for a person.
+        problem: Why it is unreadable, for the user.
         stat: The `os.stat_result` of the status.json that was read.
 
     Example:
@@ -79,7 +79,7 @@ class Snapshot:
 
     @property
     def is_live(self) -> bool:
-        """Whether a runner works on it, as far as anybody can tell."""
+        """Whether a runner works on it, as far as anyone can tell."""
         return self.state in states.LIVE_STATES
 
     def count(self, name: str) -> int:
@@ -182,7 +182,7 @@ def _read_whole(paths: SessionPaths, loads: Loads) -> _Read:
             return None, None, "status.json is not an object"
         except (ValueError, RecursionError):
             if data:
-                problem = "status.json is not whole JSON"
+                problem = "status.json is not valid JSON"
         if time.time() - stat.st_mtime > 1 or attempt == _TRIES - 1:
             break  # nobody is writing it
         time.sleep(_TRY_AGAIN_S)

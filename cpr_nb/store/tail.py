@@ -7,7 +7,7 @@ import stat
 
 
 class Follower:
-    """Reads the new lines of a file that somebody appends to.
+    """Reads the new lines of a file that someone appends to.
 
     Args:
         path: The file; it need not exist yet.
@@ -36,7 +36,7 @@ class Follower:
             # Most calls find nothing new; a named pipe in its place would block for ever.
             if size == self._offset or not stat.S_ISREG(status.st_mode):
                 return []
-            if size < self._offset:  # somebody has replaced it
+            if size < self._offset:  # someone has replaced it
                 self._offset, self._torn = 0, b""
             n_new = size - self._offset
             # With many running tasks this is most of the work of a call.

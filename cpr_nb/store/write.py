@@ -130,7 +130,7 @@ def create_session(
     """Creates a session's folder, complete and durable, and holds its lock.
 
     The folder gets its name only when everything is in it. The runner inherits the lock's
-    descriptor, so somebody holds the lock at every moment.
+    descriptor, so someone holds the lock at every moment.
 
     Args:
         results_dir: The results directory; created if it is missing.
@@ -214,7 +214,7 @@ def hold_lock(path: str, *, new: bool = True) -> int:
         The descriptor that holds it.
 
     Raises:
-        BlockingIOError: If somebody else holds it.
+        BlockingIOError: If someone else holds it.
         OSError: If it can't be opened.
     """
     import fcntl

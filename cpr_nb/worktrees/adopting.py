@@ -14,7 +14,7 @@ from cpr_nb.worktrees.worktree import Worktree, find_admin_dir
 
 
 def adopt(repo: Repository, job: HelperJob, record: WorktreeRecord, branch: BranchRecord) -> bool:
-    """Takes over the worktree in which a branch is checked out already, if there is one.
+    """Takes over the worktree in which a branch is already checked out, if there is one.
 
     Args:
         repo: The repository.
@@ -26,7 +26,7 @@ def adopt(repo: Repository, job: HelperJob, record: WorktreeRecord, branch: Bran
         Whether there was one that is whole.
 
     Raises:
-        WorktreeError: If somebody else is in it.
+        WorktreeError: If someone else is in it.
     """
     for registered in registered_worktrees(repo.shared):
         worktree = _worktree_at(repo, registered, branch)

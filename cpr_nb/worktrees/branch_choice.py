@@ -56,7 +56,7 @@ def new_branch(repo: Repository, job: HelperJob) -> BranchRecord:
     existing = records.read_branch(repo.common_dir, name)
     origin = f"was made for {existing.owners[-1].label}" if existing else "was not made by cpr"
     raise WorktreeError(
-        f"there is a branch {name} already, and it {origin}: it stays as it is; merge or delete "
+        f"there is already a branch {name}, and it {origin}: it stays as it is; merge or delete "
         "it, or give the task another id"
     )
 

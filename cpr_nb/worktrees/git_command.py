@@ -150,7 +150,7 @@ class Git:
         return output.text if output.status == 0 else None
 
     def identity(self) -> dict[str, str]:
-        """Variables with which commits can be made; empty if the user has told git a name."""
+        """Variables with which commits can be made; empty if the user has configured a name."""
         names = ("GIT_COMMITTER_IDENT", "GIT_AUTHOR_IDENT")
         words = ("-c", "user.useConfigOnly=true", "var")
         if all(self.run(*words, name, check=False).status == 0 for name in names):

@@ -56,7 +56,7 @@ REMOVED_VARIABLES = frozenset((
 # fmt: on
 #: Variables that every command of ours gets.
 SET_VARIABLES = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
-#: Who commits where the user has not told git a name.
+#: Who commits where the user has not configured a name.
 NEUTRAL_IDENTITY = ("cpr", "cpr@localhost")
 
 

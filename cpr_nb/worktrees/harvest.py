@@ -105,8 +105,8 @@ def _write_report(
 ) -> None:
     """Writes down what a harvest answers.
 
-    What an earlier harvest, which was killed, has found still holds where this one can't see it
-    any more.
+    An earlier harvest may have been killed. What it found still holds where this one can no longer
+    see it.
     """
     report = {**NOTHING, **_changes(job, worktree, saved)}
     if saved is not None:

@@ -52,7 +52,7 @@ def _copy(top: str, name: str, worktree: str) -> bool:
     folder = os.path.dirname(target)
     inside = os.path.realpath(folder) + os.sep
     if not inside.startswith(os.path.realpath(worktree) + os.sep):
-        raise WorktreeError(f"{FILE}: {name} would be copied to {inside}, outside of the worktree")
+        raise WorktreeError(f"{FILE}: {name} would be copied to {inside}, outside the worktree")
     mode = os.lstat(source).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
         return False  # a socket, a named pipe

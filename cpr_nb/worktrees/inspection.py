@@ -49,7 +49,7 @@ def gitlinks(git: Git) -> list[str]:
 
 
 def unsaved_repository(path: str) -> str | None:
-    """What a repository inside the worktree holds that is nowhere else, for a person.
+    """What a repository inside the worktree holds that is nowhere else, for the user.
 
     Args:
         path: Its top folder.

@@ -24,7 +24,7 @@ class TaskBranch(NamedTuple):
     task_id: str
     record: WorktreeRecord
     worktree: Worktree
-    #: The branch's commit; None if the branch is gone, or now belongs to somebody else.
+    #: The branch's commit; None if the branch is gone, or now belongs to someone else.
     tip: str | None
     #: Every task that ever worked on the branch, the latest last.
     owners: tuple[records.Owner, ...]

@@ -39,7 +39,7 @@ def repository_lock(common_dir: str, name: str = "lock", *, wait: bool = True) -
         wait: Whether to wait until it is free.
 
     Raises:
-        BlockingIOError: If somebody else holds it and ``wait`` is false.
+        BlockingIOError: If someone else holds it and ``wait`` is false.
         WorktreeError: If its file can't be opened.
     """
     path = f"{own_folder(common_dir)}/{name}"

@@ -31,7 +31,7 @@ class Stopped(NamedTuple):
         task_id: The task.
         branch: The branch that could not be merged; no part of it was.
         files: The files in conflict; empty if it stopped for another reason.
-        why: One line for a person.
+        why: One line for the user.
         command: What to run by hand; after it, merging can continue with the rest.
     """
 

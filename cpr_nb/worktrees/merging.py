@@ -86,7 +86,7 @@ def _find_target(git: Git, into: str | None) -> Target:
 
 
 def check_clean(target: Target) -> None:
-    """Refuses a checkout in which somebody is in the middle of something.
+    """Refuses a checkout in which someone is in the middle of something.
 
     Raises:
         WorktreeError: If it has changes, or an operation in progress.

@@ -76,7 +76,7 @@ def _harvest_rest(job: HelperJob) -> None:
     report = harvest(job._replace(keep_worktrees=False))
     if report["worktree"]:
         raise WorktreeError(
-            f"{report['worktree']} is not whole, and stays: {report['kept_because']}"
+            f"{report['worktree']} is incomplete, and stays: {report['kept_because']}"
         )
 
 
@@ -199,5 +199,5 @@ def _fill(repo: Repository, record: WorktreeRecord) -> None:
         notes.append("submodules are empty: setup='git submodule update --init' fills them")
     n_copied = copy_included(repo, worktree.path)
     if n_copied:
-        notes.append(f"{n_copied} files copied by .worktreeinclude")
+        notes.append(f"{n_copied} file{'s' * (n_copied > 1)} copied by .worktreeinclude")
     record.write(stage=records.FILLED, notes=notes)

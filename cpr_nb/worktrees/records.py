@@ -46,7 +46,7 @@ class Owner(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The task in a message for a person."""
+        """The task in a message for the user."""
         return f"task {self.task_id} of session {self.session_id}"
 
 
@@ -94,7 +94,7 @@ def read_branch(common_dir: str, branch: str) -> BranchRecord | None:
 
 
 def branch_records(common_dir: str) -> Iterator[BranchRecord]:
-    """The records of all branches of ours, including those that somebody has deleted since."""
+    """The records of all branches of ours, including those that someone has deleted since."""
     folder = f"{common_dir}/cpr/branches"
     try:
         names = sorted(os.listdir(folder))

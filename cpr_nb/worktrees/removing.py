@@ -95,7 +95,7 @@ def unregister(worktree: Worktree, session_id: str = "", task_id: str = "") -> N
         task_id: That task.
 
     Raises:
-        WorktreeError: If git refuses, as it does if somebody has locked the worktree; it is put
+        WorktreeError: If git refuses, as it does if someone has locked the worktree; it is put
             back where it was.
     """
     # A runner that was killed may not have written the directory down yet.

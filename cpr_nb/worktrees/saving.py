@@ -96,7 +96,7 @@ class _Saving:
     # -- what the worktree holds ------------------------------------------------------------
 
     def _drop_locks(self) -> None:
-        """Removes locks that dead gits have left: no process of this task lives any more."""
+        """Removes locks that dead gits have left: no process of this task is alive."""
         admin = self._worktree.admin_dir
         for name in ("index.lock", "HEAD.lock"):
             if self._worktree.has_admin and os.path.exists(f"{admin}/{name}"):

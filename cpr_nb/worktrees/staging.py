@@ -62,7 +62,7 @@ class StagingIndex:
         return conflicted
 
     def _unhide_files(self) -> None:
-        """Makes git compare the files that it was told to treat as unchanged."""
+        """Makes git compare the files that are marked as unchanged."""
         lines = self.git.run("ls-files", "-v", "-z").names
         hidden = [line[2:] for line in lines if line[0].islower() or line[0] == "S"]
         hidden = [name for name in hidden if os.path.lexists(f"{self._worktree.path}/{name}")]
@@ -120,7 +120,7 @@ class StagingIndex:
 
 
 def shorten(names: Sequence[str], most: int = 10) -> str:
-    """Names for a person, not too many.
+    """Names for the user, not too many.
 
     Example:
         >>> shorten(["a", "b", "c"], 2)

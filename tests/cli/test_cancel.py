@@ -121,8 +121,9 @@ def test_leftovers_of_a_stub_are_swept_up_too(stub_cpr: Cpr, stub: Stub, token: 
 
 def test_cancel_of_what_has_ended_says_so(stub_cpr: Cpr) -> None:
     session = stub_cpr.launch(prompts({"id": "a", "prompt": "a"})).wait(LIMIT_S)
-    output = stub_cpr.good("cancel", session.id)
-    assert output == f"Session {session.id} had already ended: completed\n"
+    for flags in ([], ["--no-wait"]):
+        output = stub_cpr.good("cancel", session.id, *flags)
+        assert output == f"Session {session.id} had already ended: completed\n"
     output = stub_cpr.good("cancel", session.id, "--task", "a")
     assert output == "Task 1 (ID: a) had already ended: succeeded\n"
     assert session.refresh()[0].outcome == "succeeded"

@@ -90,7 +90,7 @@ def test_tasks_are_named_by_number_id_or_its_beginning(stub_cpr: Cpr) -> None:
         assert done.returncode == 2 and f"has no task {task!r}" in done.stderr
     done = stub_cpr("results", session.id, "--task=docs")
     assert done.returncode == 2
-    assert f"'docs' fits several tasks of {session.id}: docs-a, docs-b\n" in done.stderr
+    assert f"'docs' matches several tasks of {session.id}: docs-a, docs-b\n" in done.stderr
 
 
 @pytest.fixture

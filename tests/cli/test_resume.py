@@ -180,7 +180,7 @@ def test_values_that_are_not_stored_must_be_given_again(
     stub.await_here("one")
     kill_runner(session)
     done = stub_cpr("resume", session.id)
-    assert done.returncode == 2 and "give it again with --env KEY=VALUE" in done.stderr
+    assert done.returncode == 2 and "pass it again with --env KEY=VALUE" in done.stderr
     assert session.state == "interrupted"
     stub_cpr.good("resume", session.id, "--env", "KEY=secret-2")
     stub.release("one")
@@ -204,7 +204,7 @@ def test_a_folder_that_others_may_write_is_not_executed(
         path.rename(tmp_path / "theirs.json")
         path.symlink_to(tmp_path / "theirs.json")
     done = stub_cpr("resume", killed.id)
-    assert done.returncode == 2 and "others may write it" in done.stderr
+    assert done.returncode == 2 and "writable by others" in done.stderr
     assert killed.state == "interrupted"
 
 

@@ -119,5 +119,5 @@ def test_what_others_may_have_written_is_not_executed(stub_cpr: Cpr, name: str) 
     session = stub_cpr.launch(prompts(plan(result=None, exit=1))).wait(LIMIT_S)
     (session.path / name).chmod(0o777)
     done = stub_cpr("retry", session.id)
-    assert done.returncode == 2 and "others may write it" in done.stderr
+    assert done.returncode == 2 and "writable by others" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -200,10 +200,10 @@ ONE = {"n": [1]}
         ("{n}", ONE, {"vary": {"tone": ["a"]}}, r"the template has no placeholder \{tone\}"),
         ("{n}", ONE, {"vary": {"n": [1]}}, r"the frame already has a column 'n'"),
         ("{n}", ONE, {"vary": {"effort": ["lowest"]}}, r"vary\[0\].effort: must be one of"),
-        ("{n}", ONE, {"vary": {"model": ["a"]}, "model": "b"}, "model is given as an option too"),
-        ("{n}", ONE, {"vary": {"model": ["a"]}, "model_col": "n"}, "given as an option too"),
+        ("{n}", ONE, {"vary": {"model": ["a"]}, "model": "b"}, "model is also passed as an option"),
+        ("{n}", ONE, {"vary": {"model": ["a"]}, "model_col": "n"}, "also passed as an option"),
         ("{n}", ONE, {"vary": {"name": ["a"]}}, "name is an option of the session"),
-        ("{n}", ONE, {"vary": {"effort": ["low", "low"]}}, "'low' is in it twice"),
+        ("{n}", ONE, {"vary": {"effort": ["low", "low"]}}, "'low' occurs twice"),
         ("{n}", {"n": [1], "repeat": [1]}, {"repeats": 2}, "'repeat'"),
     ],
 )
@@ -218,8 +218,8 @@ def test_a_mistake_is_one_clear_error_and_nothing_is_made(
 @pytest.mark.parametrize(
     ("df", "words"),
     [
-        (pd.DataFrame({"n": [1, 2]}, index=["a", "a"]), r"df.index: 'a' is there twice"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), r"df.columns: 'a' is there twice"),
+        (pd.DataFrame({"n": [1, 2]}, index=["a", "a"]), r"df.index: 'a' occurs twice"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), r"df.columns: 'a' occurs twice"),
         (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])), "several levels"),
         ([1, 2], "must be a pandas DataFrame, not list"),
     ],

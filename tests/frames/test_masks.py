@@ -181,7 +181,7 @@ def test_a_retry_may_not_ask_for_columns_that_are_there(name: str) -> None:
 def test_what_others_may_write_is_not_run(name: str) -> None:
     session = mapped(BAD)
     (session.path / name).chmod(0o770)
-    with pytest.raises(cpr.SessionNotUsable, match="others may write it"):
+    with pytest.raises(cpr.SessionNotUsable, match="writable by others"):
         session.results_df().cpr.retry()
 
 
@@ -303,7 +303,9 @@ def test_the_frame_of_a_follow_up_has_what_was_asked_and_factors_once(
 
 def test_without_a_transcript_there_is_no_follow_up() -> None:
     session = mapped("a")
-    with pytest.raises(cpr.SessionNotUsable, match=r"its conversation .* is not in .*projects"):
+    with pytest.raises(
+        cpr.SessionNotUsable, match=r"its conversation .* is no longer in .*projects"
+    ):
         session.tasks_df().cpr.follow_up("more")
     assert len(cpr.sessions_df()) == 1
 
@@ -314,7 +316,7 @@ def test_the_transcript_is_looked_for_where_the_agent_was_told(
     env = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
     session = cpr.launch(["a"], env=env).wait(LIMIT_S)
     path = transcript(str(session[0].conversation_id))
-    with pytest.raises(cpr.SessionNotUsable, match=r"is not in .*other/projects any more"):
+    with pytest.raises(cpr.SessionNotUsable, match=r"is no longer in .*other/projects"):
         session[0].follow_up("more", env=env)
     (tmp_path / "other/projects/here").mkdir(parents=True)
     path.rename(tmp_path / "other/projects/here" / path.name)

@@ -335,7 +335,9 @@ def test_an_id_goes_before_a_name(results: str) -> None:
 
 
 def test_a_prefix_of_several_is_refused_with_the_candidates(results: str) -> None:
-    with pytest.raises(AmbiguousSession, match="'abcd' fits 2 sessions: abcd1111, abcd2222") as e:
+    with pytest.raises(
+        AmbiguousSession, match="'abcd' matches 2 sessions: abcd1111, abcd2222"
+    ) as e:
         find_session(results, "abcd")
     assert e.value.candidates == ("abcd1111", "abcd2222")
 
@@ -350,7 +352,7 @@ def test_of_very_many_candidates_a_few_are_told_and_all_are_given(tmp_path: Path
     ids = [f"abcd{number:04}" for number in range(20)]
     for session_id in ids:
         put(tmp_path, session_id)
-    with pytest.raises(AmbiguousSession, match=r"fits 20 sessions: .*, …$") as caught:
+    with pytest.raises(AmbiguousSession, match=r"matches 20 sessions: .*, …$") as caught:
         find_session(str(tmp_path), "abcd")
     assert list(caught.value.candidates) == ids
     assert len(str(caught.value)) < 200

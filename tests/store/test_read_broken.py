@@ -59,7 +59,7 @@ def test_a_status_cut_at_any_byte_is_unreadable_and_no_error(root: Path, status:
         put(root, status[:cut])
         session = read_session(str(root))
         assert (session.state, session.head, session.tasks) == ("unreadable", {}, [])
-        assert session.problem in ("status.json is empty", "status.json is not whole JSON")
+        assert session.problem in ("status.json is empty", "status.json is not valid JSON")
 
 
 @pytest.mark.parametrize("status", [LEGACY_STATUS, our_status()], ids=["legacy", "ours"])
@@ -92,7 +92,7 @@ def test_a_status_that_stays_half_is_given_up(root: Path, monkeypatch: pytest.Mo
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
     session = read_session(str(root))
-    assert (session.state, session.problem) == ("unreadable", "status.json is not whole JSON")
+    assert (session.state, session.problem) == ("unreadable", "status.json is not valid JSON")
     assert 1 <= len(naps) < 10 and sum(naps) < 0.5
 
 
@@ -111,10 +111,10 @@ def test_nobody_waits_for_a_half_status_that_is_old(
         (b"[]", "status.json is not an object"),
         (b'"completed"', "status.json is not an object"),
         (b"null", "status.json is not an object"),
-        (b"\xff\xfe\x00", "status.json is not whole JSON"),
-        (b'{"overall_status": "completed"}}', "status.json is not whole JSON"),
-        (b'{"a":' * 100_000, "status.json is not whole JSON"),
-        (b'{"total": ' + b"9" * 5_000 + b"}", "status.json is not whole JSON"),
+        (b"\xff\xfe\x00", "status.json is not valid JSON"),
+        (b'{"overall_status": "completed"}}', "status.json is not valid JSON"),
+        (b'{"a":' * 100_000, "status.json is not valid JSON"),
+        (b'{"total": ' + b"9" * 5_000 + b"}", "status.json is not valid JSON"),
     ],
     ids=lambda value: ascii(value)[:30],
 )

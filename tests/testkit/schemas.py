@@ -89,7 +89,7 @@ class Refused(NamedTuple):
 
 
 _TYPES = "must be one of array, boolean, integer, null, number, object, string, not "
-_NOT_JS = "is no regular expression of JavaScript"
+_NOT_JS = "is not a JavaScript regular expression"
 REFUSED: dict[str, Refused] = {
     "unknown type": Refused(of(n={"type": "int"}), f"at properties.n.type: {_TYPES}'int'"),
     "same type twice": Refused(of(n={"type": ["string", "string"]}), f"type: {_TYPES}"),
@@ -135,20 +135,20 @@ REFUSED: dict[str, Refused] = {
     "both": Refused(
         {**of(n=N), "patternProperties": {"^n": N}}, "'n' is one of the properties and fits '^n'"
     ),
-    "dangling": Refused(of(n={"$ref": "#/$defs/No"}), "at properties.n.$ref: '#/$defs/No' stands"),
-    "remote": Refused(of(n={"$ref": "https://example.com/s"}), "stands for no schema in it"),
-    "no schema": Refused(of(n={"$ref": "#/required/0"}), "stands for no schema in it"),
+    "dangling": Refused(of(n={"$ref": "#/$defs/No"}), "at properties.n.$ref: '#/$defs/No' points"),
+    "remote": Refused(of(n={"$ref": "https://example.com/s"}), "points to nothing in this schema"),
+    "no schema": Refused(of(n={"$ref": "#/required/0"}), "points to nothing in this schema"),
     "itself": Refused(
         {**of(n={"$ref": "#/$defs/A"}), "$defs": {"A": {"$ref": "#/$defs/A"}}},
-        "at $defs.A: stands for itself, without end",
+        "at $defs.A: refers to itself without end",
     ),
     "in a circle": Refused(
         {**of(n={"$ref": "#/$defs/A"}), "$defs": {"A": {"anyOf": [{"$ref": "#/$defs/A"}, N]}}},
-        "at $defs.A: stands for itself, without end",
+        "at $defs.A: refers to itself without end",
         "",
     ),
     "by what depends": Refused(
-        {**of(n=N), "dependencies": {"n": {"$ref": "#"}}}, "stands for itself, without end", ""
+        {**of(n=N), "dependencies": {"n": {"$ref": "#"}}}, "refers to itself without end", ""
     ),
     "unused": Refused(
         {**of(n=N), "$defs": {"A": {"type": "x"}}}, "at $defs.A.type: must be", "API"
@@ -168,7 +168,7 @@ REFUSED: dict[str, Refused] = {
     "open group": Refused(of(n=text("(a")), _NOT_JS),
     "open class": Refused(of(n=text("[a")), _NOT_JS),
     "pattern of names": Refused({"type": "object", "patternProperties": {"(": N}}, _NOT_JS),
-    "array": Refused({"type": "array"}, "whose type is 'object', not 'array': an answer is", "API"),
+    "array": Refused({"type": "array"}, "whose type is 'object', not 'array': make it", "API"),
     "perhaps": Refused({"type": ["object"]}, "must be a JSON schema whose type is 'object'", "API"),
     "alternatives": Refused(
         {"type": "object", "anyOf": [of(n=N)]}, "anyOf is allowed only below", "API"
@@ -177,11 +177,13 @@ REFUSED: dict[str, Refused] = {
     "name": Refused(of(**{"größe": N}), "'größe' can't be the name of a column", "API"),
     "long name": Refused(of(**{"n" * 65: N}), "can't be the name of a column: the API", "API"),
     "no such property": Refused({**of(n=N), "required": ["m"]}, "'m' is not one of the prop", ""),
-    "reference nowhere": Refused({"$ref": "#/$defs/A"}, "at $ref: '#/$defs/A' stands for no"),
-    "reference to itself": Refused({"$ref": "#"}, "at $ref: '#' stands for no schema in it", ""),
+    "reference nowhere": Refused({"$ref": "#/$defs/A"}, "at $ref: '#/$defs/A' points to nothing"),
+    "reference to itself": Refused(
+        {"$ref": "#"}, "at $ref: '#' points to nothing in this schema", ""
+    ),
     "said twice": Refused(
         {"$ref": "#/$defs/A", "required": [], "$defs": {"A": of(n=N)}},
-        "at required: is given here and in #/$defs/A",
+        "at required: is set here and in #/$defs/A",
         "",
     ),
 }

@@ -64,7 +64,7 @@ def test_an_included_file_never_leaves_the_worktree(
     (repo.path / "data").unlink()
     repo.commit("a folder", {"data/tracked": "x"})
     repo.write({"data/secret": "s"})
-    assert "outside of the worktree" in runner.refused("docs", base=link)
+    assert "outside the worktree" in runner.refused("docs", base=link)
     assert list(outside.iterdir()) == []
 
 

@@ -49,7 +49,7 @@ def clean_sessions(args: argparse.Namespace) -> CleanReport:
 
 
 def report_lines(report: CleanReport) -> list[str]:
-    """Returns a report for a person, one line per worktree or branch."""
+    """Returns a report for the user, one line per worktree or branch."""
     verb = "would be removed" if report.is_dry_run else "removed"
     lines = [f"✅ {one.path or one.branch}: {verb}" for one in report.removed]
     lines += [f"–  {one.path or one.branch}: kept: {one.why}" for one in report.kept]

@@ -58,7 +58,7 @@ def _report_json(report: MergeReport) -> dict[str, Any]:
 
 
 def report_lines(report: MergeReport) -> list[str]:
-    """Returns a report for a person, one line per branch."""
+    """Returns a report for the user, one line per branch."""
     would = "would be " if report.is_dry_run else ""
     lines = [f"✅ {one.branch}: {would}merged into {report.into}" for one in report.merged]
     lines += [f"–  {one.branch}: {one.why}" for one in report.skipped]

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def task_lines(session: Session, task: Task) -> list[str]:
-    """Returns what one task answered, for a person."""
+    """Returns what one task answered, for the user."""
     return [f"Task {task.num} (ID: {task.id}):", "-" * 30, *_body(session, task), ""]
 
 

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_tasks(args: argparse.Namespace) -> tuple[list[TaskSpec], list[str]]:
-    """Reads the prompts that the arguments name; returns the tasks, and warnings for a person."""
+    """Reads the prompts that the arguments name; returns the tasks, and warnings for the user."""
     text, source, file_format = _read_input(args)
     from cpr_nb.model.inputs import parse
 

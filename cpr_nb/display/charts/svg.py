@@ -121,7 +121,7 @@ def title(kind: str, snapshot: Snapshot) -> str:
 
 
 def clean(text: str, limit: int = 200) -> str:
-    """Returns text that anybody may have written, on one line and without markup."""
+    """Returns text that anyone may have written, on one line and without markup."""
     return escape(_plain(text, limit))
 
 
@@ -148,7 +148,7 @@ def group(tone: str, parts: Sequence[str]) -> str:
 
 
 def bar(x: float, y: float, width: float, height: float, label: str = "") -> str:
-    """Returns a bar, with the text that shows when somebody points at it."""
+    """Returns a bar, with the text that shows while the pointer is over it."""
     path = f"M{num(x)} {num(y)}h{num(width)}v{num(height)}h-{num(width)}z"
     return (
         f'<path d="{path}"><title>{clean(label)}</title></path>' if label else f'<path d="{path}"/>'

@@ -17,7 +17,7 @@ from cpr_nb.views.rows import session_duration_s
 
 #: Up to this many tasks have a row and a name each; more share rows, as they shared the machine.
 _MAX_NAMED = 40
-#: Up to this many bars have a title, which shows when somebody points at one.
+#: Up to this many bars have a title, which shows while the pointer is over it.
 _MAX_TITLED = 300
 _TOP = 40
 _PANEL = 48
@@ -133,7 +133,7 @@ def _tone(task: TaskTimes, number: int) -> str:
 
 
 def _bar_title(task: TaskTimes, attempt: Attempt, number: int) -> str:
-    """Returns what a bar shows when somebody points at it."""
+    """Returns what a bar shows while the pointer is over it."""
     texts = [f"task {task.fields.get('task_num', '')}: {attempt.state}"]
     reason = str(task.fields.get("reason", ""))
     is_last = number == len(task.attempts)

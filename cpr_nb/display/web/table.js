@@ -164,7 +164,7 @@ class Table {
       this.grid.setAttribute("aria-rowcount", n);
       setText(this.nothing, n ? "" : this.rows.length ? "No matches." : this.meta.empty || "");
     }
-    // The scroller may still stand where there are no rows any more.
+    // The scroller may still stand where there are no longer any rows.
     const first = Math.max(0, Math.min(Math.floor(this.grid.scrollTop / ROW_PX), n - MAX_ROWS) - 2);
     const last = Math.min(n, first + MAX_ROWS + 5);
     for (let i = first; i < last; i++) this.drawRow(this.rowNode(i - first), i, this.rows[this.order[i]]);

@@ -122,12 +122,12 @@ def _without_root_ref(schema: dict[str, Any]) -> dict[str, Any]:
         except LookupError:
             target = None
         if not isinstance(target, dict) or ref in followed:
-            raise WrongSchema(f"{ref!r} stands for no schema in it", ("$ref",))
+            raise WrongSchema(f"{ref!r} points to nothing in this schema", ("$ref",))
         followed.add(ref)
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         for key in rest.keys() & target.keys() - {"title", "description", "$defs", "definitions"}:
             if rest[key] != target[key]:
-                raise WrongSchema(f"is given here and in {ref}: give it once", (key,))
+                raise WrongSchema(f"is set here and in {ref}: set it only once", (key,))
         schema = {**target, **rest}
         _drop_if_unused(ref, schema)
     return schema
@@ -195,7 +195,7 @@ def _checked(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 def _check_pattern(pattern: str, path: Path) -> None:
     wrong = find_error(pattern)
     if wrong:
-        raise WrongSchema(f"{pattern!r} is no regular expression of JavaScript: {wrong}", path)
+        raise WrongSchema(f"{pattern!r} is not a JavaScript regular expression: {wrong}", path)
 
 
 def _unknown(key: str) -> str:
@@ -252,7 +252,7 @@ class _RefCheck:
             return
         path = self._nodes[id(node)]
         if id(node) in above:
-            raise WrongSchema("stands for itself, without end", path)
+            raise WrongSchema("refers to itself without end", path)
         parts = [part for keys, part in subschemas(node) if keys[0] in _SAME_VALUE]
         if "$ref" in node:
             parts.append(self._target(node["$ref"], path))
@@ -267,6 +267,7 @@ class _RefCheck:
             target = None
         if not isinstance(target, bool) and id(target) not in self._nodes:
             raise WrongSchema(
-                f"{ref!r} stands for no schema in it (such as '#/$defs/Name')", (*path, "$ref")
+                f"{ref!r} points to nothing in this schema (such as '#/$defs/Name')",
+                (*path, "$ref"),
             )
         return target

@@ -64,7 +64,7 @@ def read_type(definition: Any) -> tuple[dict[str, Any], str, Callable[[Any], Any
 
 
 def _class_hint(definition: Any) -> str:
-    """A hint for somebody who passed an object instead of its class."""
+    """A hint for someone who passed an object instead of its class."""
     if dataclasses.is_dataclass(definition) or hasattr(definition, "__struct_fields__"):
         return f": give the class, {type(definition).__name__}"
     return ""
