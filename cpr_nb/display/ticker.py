@@ -41,6 +41,7 @@ class Ticker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._tick_lock = threading.Lock()  # a view is ticked by one thread at a time
         self._woken = threading.Event()
         self._due: dict[Tickable, float] = {}
         self._thread: threading.Thread | None = None
@@ -59,6 +60,18 @@ class Ticker:
                 self._thread.start()
         self._woken.set()
 
+    def flush(self) -> None:
+        """Ticks every view in this thread, so that all are up to date when it returns.
+
+        What a cell's own thread sends while the cell runs belongs to that cell. A program that
+        runs a notebook, such as nbclient, ignores what arrives between two cells.
+        """
+        with self._lock:
+            views = list(self._due)
+        for view in views:
+            self._tick(view)
+        self._woken.set()  # its thread must see when they are due next
+
     def _run(self) -> None:
         while True:
             self._woken.clear()
@@ -72,9 +85,13 @@ class Ticker:
             for view in due:
                 self._tick(view)
             if not due:
-                self._woken.wait(wait_s)
+                self._woken.wait(wait_s if wait_s < threading.TIMEOUT_MAX else None)
 
     def _tick(self, view: Tickable) -> None:
+        with self._tick_lock:
+            self._tick_alone(view)
+
+    def _tick_alone(self, view: Tickable) -> None:
         with self._lock:
             self._due[view] = float("inf")  # add() changes it, if it comes during the tick
         next_s: float | None = None

@@ -186,6 +186,7 @@ class SessionCore:
             SessionInterrupted: If its runner is gone.
         """
         self.wait_until(self._has_ended, timeout, "the session")
+        _flush_views()
         return self
 
     def wait_until(
@@ -215,6 +216,7 @@ class SessionCore:
             if self.poll(self._has_ended, None, "the session"):
                 break
             await asyncio.sleep(delay_s)
+        _flush_views()
         return self
 
     def _has_ended(self) -> bool:
@@ -281,6 +283,13 @@ class SessionCore:
             raise errors.SessionNotUsable(
                 f"can't {verb} {self.id}: it is {snapshot.state}, no runner works on it"
             )
+
+
+def _flush_views() -> None:
+    """Brings the live views of this process up to date, if there are any."""
+    module = sys.modules.get("cpr_nb.display.ticker")
+    if module is not None:
+        module.ticker.flush()
 
 
 def _print_line(line: str) -> None:

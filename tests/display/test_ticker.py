@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -50,6 +51,24 @@ def test_it_looks_until_nothing_more_will_come_and_then_its_thread_ends() -> Non
     assert one.done.wait(LIMIT_S) and two.done.wait(LIMIT_S)
     await_end(ticker)
     assert (one.n_looks, two.n_looks) == (3, 2)
+
+
+def test_a_flush_ticks_every_view_in_its_own_thread() -> None:
+    ticker, slow = Ticker(), Probe(1000.0, None)
+    ticker.add(slow)
+    while not ticker._due or max(ticker._due.values()) < time.monotonic() + 500:
+        assert slow.looked.wait(LIMIT_S)  # and its next tick is due in 1000 s
+    threads: list[threading.Thread] = []
+    tick = slow.tick
+
+    def spied() -> float | None:
+        threads.append(threading.current_thread())
+        return tick()
+
+    slow.tick = spied  # type: ignore[method-assign]
+    ticker.flush()
+    assert threads == [threading.current_thread()] and slow.done.is_set()
+    await_end(ticker)
 
 
 def test_one_that_can_not_be_shown_does_not_stop_the_others() -> None:
@@ -106,3 +125,11 @@ def test_a_thread_begins_anew_after_its_end(times: int) -> None:
         ticker.add(probe)
         assert probe.done.wait(LIMIT_S)
     await_end(ticker)
+
+
+def test_a_flush_at_any_time_harms_no_thread() -> None:
+    ticker, probe = Ticker(), Probe(*[0.0] * 2000, None, None, None)
+    ticker.add(probe)
+    while ticker.is_running:
+        ticker.flush()
+    assert probe.done.is_set() and probe.error is None
