@@ -150,7 +150,7 @@ class SessionView:
         snapshot = self._session.snapshot
         total = max(1, snapshot.count("total"))
         bar, n_cells, n_tasks = Text(), 0, 0
-        for state in formatting.COUNTERS:
+        for state in formatting.COUNTED_STATES:
             n_tasks += snapshot.count(f"n_{state}")
             end = round(width * min(n_tasks, total) / total)
             glyph = "─" if state == states.PENDING else "━"
@@ -160,7 +160,7 @@ class SessionView:
 
     def _counters(self) -> Text:
         snapshot, line = self._session.snapshot, Text()
-        for state in formatting.COUNTERS:
+        for state in formatting.COUNTED_STATES:
             count = snapshot.count(f"n_{state}")
             if count or state in formatting.ALWAYS_SHOWN:
                 symbol, colour = STYLES[state]

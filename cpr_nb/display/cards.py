@@ -112,7 +112,7 @@ def head_html(model: SessionModel, *, bar: bool = True) -> str:
     """
     snapshot = model.snapshot
     symbol, tone = formatting.STATE_STYLES[snapshot.state]
-    counts = [(state, snapshot.count(f"n_{state}")) for state in formatting.COUNTERS]
+    counts = [(state, snapshot.count(f"n_{state}")) for state in formatting.COUNTED_STATES]
     parts = [(formatting.STATE_STYLES[state][1], n) for state, n in counts if n]
     return _render(
         "head",
@@ -177,7 +177,7 @@ def _render_card(model: SessionModel, hint: str, limit: int, scale: float) -> st
 def _counters(model: SessionModel) -> list[tuple[str, str, int, str]]:
     """Returns tone, symbol, number and name of each counter that is not 0."""
     counters = []
-    for state in formatting.COUNTERS:
+    for state in formatting.COUNTED_STATES:
         symbol, tone = formatting.STATE_STYLES[state]
         count = model.snapshot.count(f"n_{state}")
         if count:

@@ -49,7 +49,7 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(lambda mark: f"⟨U+{ord(mark[0]):04X}⟩", strip_controls(text))
 
 
-class TaskOutput:
+class OutputFollower:
     """The texts and steps of one task, as messages for the viewer.
 
     Args:

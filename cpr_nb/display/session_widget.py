@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.display import cards
-from cpr_nb.display.output import TaskOutput
+from cpr_nb.display.output import OutputFollower
 from cpr_nb.display.row_deltas import Column
 from cpr_nb.display.session_model import SessionModel
 from cpr_nb.model import states
@@ -73,7 +73,7 @@ class SessionWidget:
         self._head_drawn_at = self._sent_at = 0.0
         self._created_at = time.monotonic()
         self._resend_after_s = list(_RESEND_AFTER_S)
-        self._output: TaskOutput | None = None
+        self._output: OutputFollower | None = None
         self._progress, self._figures = widget.html(), widget.html()
         self.table: Table = widget.Table()
         self.table.rows = self.model.rows
@@ -166,7 +166,7 @@ class SessionWidget:
         self._output = None
         for index, row in enumerate(self.model.rows):
             if row[Column.KEY] == key:
-                self._output = TaskOutput(self.model.snapshot, index, self.model.short)
+                self._output = OutputFollower(self.model.snapshot, index, self.model.short)
                 self._send_output(self._output.poll(self.model.snapshot))
 
     def _send_output(self, messages: Iterable[Message]) -> None:

@@ -25,7 +25,7 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|(?:second|minute|hour|day|w
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 #: The states that select tasks: states and outcomes.
-TASK_STATES = tuple(dict.fromkeys((*model_states.TASK_STATES, *model_states.OUTCOMES)))
+SELECTABLE_STATES = tuple(dict.fromkeys((*model_states.TASK_STATES, *model_states.OUTCOMES)))
 
 
 def filter_sessions(sessions: SessionIndex, since: Since | None, name: str | None) -> SessionIndex:
@@ -108,7 +108,7 @@ def parse_states(states: States | None, allowed: tuple[str, ...]) -> frozenset[s
         InputError: If one of them does not exist.
 
     Example:
-        >>> sorted(parse_states("failed", TASK_STATES))
+        >>> sorted(parse_states("failed", SELECTABLE_STATES))
         ['failed']
     """
     if states is None:

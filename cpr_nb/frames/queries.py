@@ -127,7 +127,7 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
         full: bool = False,
         strict: bool = True,
     ) -> Any:
-        task_states = filters.parse_states(states, filters.TASK_STATES)
+        task_states = filters.parse_states(states, filters.SELECTABLE_STATES)
         sessions = read_session_index(catalog.results_dir(results_dir, os.environ))
         sessions = filters.filter_sessions(sessions, since, name)
         is_complete = since is None and name is None
@@ -214,7 +214,7 @@ def build_task_table(
         InputError: If ``states`` is not valid.
         SessionNotUsable: If something can't be read, unless ``strict=False``.
     """
-    task_states = filters.parse_states(states, filters.TASK_STATES)
+    task_states = filters.parse_states(states, filters.SELECTABLE_STATES)
     problems: list[Problem] = []
     builder = TableBuilder(table_columns(name, full=full))
     results_dir = None

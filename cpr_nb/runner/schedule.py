@@ -16,7 +16,7 @@ from cpr_nb.model.outcome import Outcome, derive
 from cpr_nb.runner import messages
 from cpr_nb.runner.admission import Admission
 from cpr_nb.runner.task_state import (
-    CANCELLED,
+    CANCELLED_OUTCOME,
     TaskPlan,
     checked_outcome,
     prepared_outcome,
@@ -204,7 +204,7 @@ class Schedule:
     def _postponed(self, event: messages.Postponed) -> None:
         self._admission.postponed(event.task, event.at_s)
         if self._tasks.state[event.task] == TERMINATING:
-            self._steps.finish(event.task, CANCELLED)
+            self._steps.finish(event.task, CANCELLED_OUTCOME)
         else:
             self._steps.postpone(event.task)
 
@@ -216,7 +216,7 @@ class Schedule:
         self._admission.attempt_ended(event, outcome, self.n_active, at_limit=limit is not None)
         if attempt.cancelled:
             unchecked = plan.check and outcome.outcome == states.SUCCEEDED
-            self._steps.finish(event.task, CANCELLED if unchecked else outcome)
+            self._steps.finish(event.task, CANCELLED_OUTCOME if unchecked else outcome)
         elif limit is not None:
             self._wait_at_limit(event, limit, outcome)
         else:
@@ -295,7 +295,7 @@ class Schedule:
 
     def _harvested(self, event: messages.Harvested) -> None:
         outcome = self._tasks.attempts[event.task].outcome
-        self._steps.record_end(event.task, outcome or CANCELLED)
+        self._steps.record_end(event.task, outcome or CANCELLED_OUTCOME)
 
     # -- cancelling -------------------------------------------------------------------------
 
@@ -311,7 +311,7 @@ class Schedule:
     def _cancel_task(self, task: int, at_s: float) -> None:
         state = self._tasks.state[task]
         if state in (PENDING, RESTING):
-            self._steps.finish(task, CANCELLED)
+            self._steps.finish(task, CANCELLED_OUTCOME)
             return
         attempt = self._tasks.attempts[task]
         attempt.cancelled = True

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from cpr_nb.model.limits import Limit
     from cpr_nb.runner.messages import Ended, OutputPolled
 
-CANCELLED = Outcome(states.CANCELLED, "cancelled")
-INTERRUPTED = Outcome(states.LOST, "vanished", "interrupted together with its runner")
+CANCELLED_OUTCOME = Outcome(states.CANCELLED, "cancelled")
+INTERRUPTED_OUTCOME = Outcome(states.LOST, "vanished", "interrupted together with its runner")
 #: Why an attempt is terminated that may have met a limit: waiting with it is better than failing.
 TOO_SLOW = ("timeout", "silence", "no_first_byte")
 
@@ -182,7 +182,7 @@ def shared_limit(event: Ended, attempt: AttemptState, outcome: Outcome) -> Limit
 def uncounted_outcome(event: Ended, attempt: AttemptState, outcome: Outcome) -> Outcome | None:
     """How an attempt ended that is repeated without being counted; None if it counts."""
     if event.interrupted and attempt.cause is None and event.exit.result is None:
-        return INTERRUPTED
+        return INTERRUPTED_OUTCOME
     if attempt.cause == "throttled" and outcome.outcome != states.SUCCEEDED:
         return outcome
     return None
@@ -197,7 +197,7 @@ def checked_outcome(plan: TaskPlan, attempt: AttemptState, error: str) -> Outcom
         error: Why the check did not pass; empty if it did.
     """
     if attempt.cancelled:
-        return CANCELLED
+        return CANCELLED_OUTCOME
     if attempt.cause == "check_timeout":
         error = f"the check took longer than {plan.check_timeout_s:g} s"
     if error:
@@ -216,7 +216,7 @@ def prepared_outcome(
         outcome: What the helper process reported.
     """
     if attempt.cancelled:
-        return CANCELLED
+        return CANCELLED_OUTCOME
     if attempt.cause == "setup_timeout":
         error = f"the set-up took longer than {plan.setup_timeout_s:g} s"
         return Outcome(states.FAILED, "setup_failed", error)

@@ -33,8 +33,8 @@ STATE_STYLES = {
     states.STALE: ("?", "warn"),
     states.UNREADABLE: ("?", "warn"),
 }
-#: The counters of a session, in the order of its bar, and those that are shown at 0, too.
-COUNTERS = (
+#: The states and outcomes whose tasks a session counts, in the order of its bar.
+COUNTED_STATES = (
     states.SUCCEEDED,
     states.FAILED,
     states.CANCELLED,
@@ -158,7 +158,7 @@ def session_line(snapshot: Snapshot) -> str:
     name = f" {head['name']}" if head.get("name") else ""
     counts = ", ".join(
         f"{snapshot.count(f'n_{state}')} {state}"
-        for state in COUNTERS
+        for state in COUNTED_STATES
         if snapshot.count(f"n_{state}")
     )
     cost_usd = head.get("cost_usd")

@@ -90,7 +90,7 @@ def _save_earlier(
         record.fields["start_commit"] = saved.tip
         record.fields["notes"] = [*record["notes"], *saved.notes]
         if is_on_branch and worktree.has_folder and worktree.has_admin:
-            removing.settle(worktree, saved.index_path)
+            removing.mark_committed(worktree, saved.index_path)
             return True
         obstacle = "; ".join(saved.unsaved) or removing.make_ready(
             worktree, saved.index_path, saved.commit, from_setup

@@ -16,7 +16,7 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees.git_command import Git, shared_git
 from cpr_nb.worktrees.listing import TaskBranch, target_of, task_branches
 
-OLDEST_GIT = (2, 38)
+OLDEST_GIT_WITH_MERGE_TREE = (2, 38)
 _MOST_THREADS = 8
 
 
@@ -120,8 +120,10 @@ def check_version() -> None:
         WorktreeError: If it is older than 2.38.
     """
     version = gitpython.Git().version_info
-    if version[:2] < OLDEST_GIT:
-        present, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_GIT))
+    if version[:2] < OLDEST_GIT_WITH_MERGE_TREE:
+        present, needed = (
+            ".".join(map(str, numbers)) for numbers in (version, OLDEST_GIT_WITH_MERGE_TREE)
+        )
         raise WorktreeError(f"this needs git {needed} or newer (git merge-tree), not {present}")
 
 

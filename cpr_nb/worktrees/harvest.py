@@ -85,7 +85,7 @@ def _save(job: HelperJob, record: WorktreeRecord, worktree: Worktree) -> None:
             notes.append("its folder was gone: what was not committed or staged is lost")
         _write_report(job, record, worktree, saved, notes)
         if job.keep_worktrees or saved.unsaved:
-            removing.settle(worktree, saved.index_path)
+            removing.mark_committed(worktree, saved.index_path)
             record.write(stage=records.HARVESTED)
             return
         obstacle = removing.make_ready(worktree, saved.index_path, saved.commit, from_setup)

@@ -35,7 +35,7 @@ _IN_PROGRESS = (
 _ADMIN_FILES = ("HEAD", "gitdir", "commondir")
 
 
-def settle(worktree: Worktree, index: str) -> None:
+def mark_committed(worktree: Worktree, index: str) -> None:
     """Makes a worktree that stays show committed files as committed.
 
     Args:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpr_nb.display import output as module
-from cpr_nb.display.output import PIECE, STEPS, TaskOutput, visible
+from cpr_nb.display.output import PIECE, STEPS, OutputFollower, visible
 from cpr_nb.store.read import Snapshot, read_session
 
 
@@ -41,7 +41,7 @@ class RunningTask:
         spec = {"tasks": [{"id": "a", "prompt": "Do\nit \x1b[31mnow"}]}
         (self.root / "session.json").write_text(json.dumps(spec))
         self.status(state="running", status="running")
-        self.output = TaskOutput(self.snapshot, 0, "3f2a")
+        self.output = OutputFollower(self.snapshot, 0, "3f2a")
         self.texts: dict[str, str] = {}
         self.totals: dict[str, int] = {}
         self.steps: dict[int, dict[str, Any]] = {}

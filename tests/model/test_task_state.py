@@ -67,6 +67,7 @@ def test_every_interface_shows_the_same_state_and_outcome(
     assert frame_row["state"] == state and _cell(frame_row["outcome"]) == outcome
     (result,) = session.results_df().to_dict("records")
     assert _cell(result["outcome"]) == outcome and _cell(result["ok"]) == ok
+    assert _cell(result["result"]) == ("done" if outcome == states.SUCCEEDED else None)
 
     shown = row_deltas.task_cells(0, task, "Do it", ActivityFollower(SessionPaths(str(root))))
     assert shown[row_deltas.Column.STATE] == (outcome or state)
@@ -86,6 +87,7 @@ def _write_session(folder: Path, head: dict[str, Any], task: dict[str, Any]) -> 
     root = folder / "session-abcd1234"
     root.mkdir()
     (root / "status.json").write_text(json.dumps({**head, "tasks": [task]}))
+    (root / "task-a.txt").write_text("done\n")
     return root
 
 
