@@ -79,7 +79,7 @@ def test_the_library_says_that_a_session_is_interrupted(
     assert session[1].text == "so far"
 
 
-def test_a_task_can_be_told_from_the_journal(killed: cpr.Session, stub: Stub) -> None:
+def test_a_task_can_be_restored_from_the_journal(killed: cpr.Session, stub: Stub) -> None:
     lines = [json.loads(x) for x in (killed.path / "journal.jsonl").read_text().splitlines()]
     started = {line["task_id"]: line["pid"] for line in lines if line["event"] == "started"}
     assert started["held"] == stub.calls()["held"]["pid"]

@@ -328,7 +328,7 @@ def test_attach_reads_legacy_sessions(work: Path) -> None:
 def test_charts_show_a_session_that_runs_and_one_that_ended(stub: Stub, work: Path) -> None:
     session = held_session(stub)
     assert "1 task · running" in session.timeline().text
-    assert "1 not known" in session.cost_chart().text
+    assert "1 unknown" in session.cost_chart().text
     stub.release("held")
     session.wait(LIMIT_S)
     timeline = session.timeline()

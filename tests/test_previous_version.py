@@ -190,7 +190,7 @@ def test_their_branches_are_listed_merged_and_cleaned(repo: Checkout, stub_cpr: 
     assert repo.branches() == ["main"]
 
 
-def test_a_task_with_a_branch_goes_on_with_it(
+def test_a_task_with_a_branch_continues_on_it(
     repo: Checkout, stub: Stub, transcript: Callable[[str], Path]
 ) -> None:
     session = attach("worktree")

@@ -126,7 +126,7 @@ def test_it_is_yes_or_no(options: dict[str, Any]) -> None:
         cpr.launch(["a"], **options)
 
 
-def test_a_changed_repository_is_told_and_not_paid_for(
+def test_a_changed_repository_is_reported_and_not_paid_for(
     work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo = Checkout.new(work / "repo")
@@ -298,7 +298,7 @@ def test_a_type_is_known_of_the_task_that_helped(by_default: None) -> None:
     assert n_sessions() == 2
 
 
-def test_an_interrupted_one_is_told_so(
+def test_an_interrupted_one_says_so(
     by_default: None, stub: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stub.fifos("held")
@@ -346,7 +346,7 @@ def test_two_kernels_at_once_pay_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert n_sessions() == 1
 
 
-def test_a_task_that_goes_on_from_itself_is_no_end_of_looking(done: cpr.Session) -> None:
+def test_a_task_that_continues_itself_does_not_loop_forever(done: cpr.Session) -> None:
     told = json.loads(Path(done.paths.session).read_text())
     ids = done.id, done[0].id
     told["tasks"][0]["parent"] = {"session_id": ids[0], "task_id": ids[1]}

@@ -100,6 +100,7 @@ def branch_lines(session: Snapshot, settled: Collection[str] = ()) -> list[str]:
         "To merge them:",
         f"  {command} merge {short} --dry-run",
         f"  {command} merge {short}",
+        "Or one of them by hand:",
         f"  git merge {ready[0]['branch']}",
     ]
 

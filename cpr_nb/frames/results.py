@@ -151,13 +151,20 @@ def add_score(
             score, error = scored[key]
         scores.append(score)
         errors.append(error)
-    score_column = pd.Series(scores, index=results.index, dtype="object").convert_dtypes()
+    score_column = _convert_dtypes(pd.Series(scores, index=results.index, dtype="object"))
     error_column = pd.Series(errors, index=results.index, dtype="string")
     columns = [results, score_column.rename(name), error_column.rename(error_name)]
     table_with_score = pd.concat(columns, axis=1)
     answers = [*results.attrs[ANSWERS_ATTR], name, error_name]
     table_with_score.attrs = {**results.attrs, ANSWERS_ATTR: answers}
     return table_with_score
+
+
+def _convert_dtypes(column: pd.Series[Any]) -> pd.Series[Any]:
+    try:
+        return column.convert_dtypes()
+    except TypeError:  # pandas 2.1, for complex numbers
+        return column.infer_objects()
 
 
 def _compute_score(

@@ -116,7 +116,7 @@ def test_an_import_that_a_contract_ignores_is_only_for_types(name: str) -> None:
         assert graph.find_matching_direct_imports(ignored) == []
 
 
-def test_lint_imports_tells_the_module_and_the_line_of_a_violation(tmp_path: Path) -> None:
+def test_lint_imports_says_the_module_and_the_line_of_a_violation(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "cpr_nb", tmp_path / "cpr_nb", ignore=shutil.ignore_patterns("__pyc*"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "cpr_nb" / "store" / "times.py").open("a", encoding="utf-8") as module:

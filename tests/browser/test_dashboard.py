@@ -49,7 +49,7 @@ def test_the_dashboard_shows_all_sessions_and_opens_one(
     expect(output.locator(".cpr-live")).to_have_count(1)
 
 
-def test_a_page_that_is_loaded_anew_goes_on(notebooks, stub_for: Stub) -> None:
+def test_a_reloaded_page_continues(notebooks, stub_for: Stub) -> None:
     stub_for.fifos("one", "two")
     prompts = [plan(here=n, gate=n, say="I look") for n in ("one", "two")]
     book: Notebook = notebooks("reload.ipynb", [launching(prompts, stub_for, max_parallel=2)])

@@ -330,7 +330,7 @@ def test_an_empty_name_of_a_task_is_refused(three_sessions: Cpr, stub: Stub, ver
     assert_refused(three_sessions, stub, verb, "ffff0000-0", "--task", "", words=words)
 
 
-def test_a_folder_that_is_gone_is_told(stub_cpr: Cpr) -> None:
+def test_a_folder_that_is_gone_is_reported(stub_cpr: Cpr) -> None:
     command = 'mkdir gone && cd gone && rmdir ../gone && "$0" list'
     done = subprocess.run(
         ["bash", "-c", command, stub_cpr.path],

@@ -64,7 +64,7 @@ def test_a_task_can_be_cancelled_while_it_is_checked(stub_cpr: Cpr, stub: Stub) 
 
 
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_denied_tool_call_counts_if_somebody_says_so(stub_cpr: Cpr, strict: bool) -> None:
+def test_a_denied_tool_call_fails_the_task_only_if_asked(stub_cpr: Cpr, strict: bool) -> None:
     options = ["--fail-on-denied"] if strict else []
     session = stub_cpr.launch(prompts(plan(result=DENIED), "fine"), *options).wait(LIMIT_S)
     (denied, fine) = session

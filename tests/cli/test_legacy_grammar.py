@@ -261,7 +261,7 @@ def test_several_sessions_live_side_by_side(stub_cpr: Cpr) -> None:
 
 
 @pytest.mark.parametrize("args", [["--help"], ["-h"], ["help"], ["--max-parallel=3", "--help"]])
-def test_help_tells_of_everything(stub_cpr: Cpr, args: list[str]) -> None:
+def test_help_mentions_everything(stub_cpr: Cpr, args: list[str]) -> None:
     output = stub_cpr.good(*args)
     flags = ["--sync", "--status", "--results", "--list", "--overview", "--max-parallel"]
     for word in [*flags, "--verbose", "exit codes", "retry", "watch"]:
@@ -269,7 +269,7 @@ def test_help_tells_of_everything(stub_cpr: Cpr, args: list[str]) -> None:
 
 
 @pytest.mark.parametrize("args", [["--version"], ["-v"]])
-def test_the_version_is_told(stub_cpr: Cpr, args: list[str]) -> None:
+def test_the_version_is_reported(stub_cpr: Cpr, args: list[str]) -> None:
     assert stub_cpr.good(*args) == f"cpr {cpr.__version__}\n"
 
 

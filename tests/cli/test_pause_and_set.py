@@ -1,4 +1,4 @@
-"""A session is paused, goes on, and its parallelism changes while it runs."""
+"""A session is paused and resumed, and its parallelism changes while it runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def held(stub: Stub, *names: str) -> list[dict[str, str]]:
     return [{"id": name, "prompt": plan(here=name, gate=name)} for name in names]
 
 
-def test_a_paused_session_starts_nothing_until_it_goes_on(stub_cpr: Cpr, stub: Stub) -> None:
+def test_a_paused_session_starts_nothing_until_it_is_resumed(stub_cpr: Cpr, stub: Stub) -> None:
     session = stub_cpr.launch(prompts(*held(stub, "a"), {"id": "b", "prompt": "b"}), "-j1")
     stub.await_here("a")
     assert "paused; running tasks continue" in stub_cpr.good("pause", session.id)
@@ -31,7 +31,7 @@ def test_a_paused_session_starts_nothing_until_it_goes_on(stub_cpr: Cpr, stub: S
     assert session.state == "completed" and session[1].ok
 
 
-def test_more_tasks_run_at_once_when_somebody_says_so(stub_cpr: Cpr, stub: Stub) -> None:
+def test_more_tasks_run_at_once_after_set(stub_cpr: Cpr, stub: Stub) -> None:
     session = stub_cpr.launch(prompts(*held(stub, "a", "b", "c")), "-j1")
     stub.await_here("a")
     stub_cpr.good("set", session.id, "max-parallel=3")

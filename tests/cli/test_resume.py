@@ -61,7 +61,7 @@ def test_an_agent_that_lives_is_adopted_and_the_rest_runs(
     assert [line["event"] for line in journal(killed)].count("adopted") == 1
 
 
-def test_an_agent_that_ended_meanwhile_is_told_by_its_result(
+def test_an_agent_that_ended_meanwhile_has_the_outcome_of_its_result(
     stub_cpr: Cpr, stub: Stub, killed: cpr.Session
 ) -> None:
     pid = stub.calls()["held"]["pid"]
@@ -150,7 +150,7 @@ def test_a_cancel_of_one_task_of_an_interrupted_session_starts_nothing(
     assert [task.outcome for task in killed] == ["succeeded", "cancelled", "cancelled"]
 
 
-def test_a_runner_that_is_told_to_stop_hands_over(stub_cpr: Cpr, stub: Stub, token: str) -> None:
+def test_a_runner_that_is_stopped_hands_over(stub_cpr: Cpr, stub: Stub, token: str) -> None:
     stub.fifos("one")
     text = prompts({"id": "one", "prompt": plan(here="one", gate="one")}, "b")
     session = stub_cpr.launch(text, "-j1")
@@ -234,7 +234,7 @@ def test_a_status_that_is_lost_with_its_runner_is_not_taken_for_a_running_one(
         killed.wait(LIMIT_S)
 
 
-def test_a_status_that_somebody_removes_is_written_again_while_nothing_happens(
+def test_a_status_that_someone_removes_is_written_again_while_nothing_happens(
     stub_cpr: Cpr, stub: Stub
 ) -> None:
     stub.fifos("x")

@@ -23,7 +23,7 @@ def the_session(work: Path) -> cpr.Session:
 
 @pytest.mark.parametrize("flag", ["--sync", "--wait"])
 @pytest.mark.parametrize(("element", "code"), [("a", 0), (BAD, 1)])
-def test_waiting_tells_by_the_exit_code_how_it_went(
+def test_the_exit_code_of_waiting_says_how_it_went(
     stub_cpr: Cpr, flag: str, element: str, code: int
 ) -> None:
     done = stub_cpr("run", flag, stdin=prompts("b", element))
@@ -31,7 +31,7 @@ def test_waiting_tells_by_the_exit_code_how_it_went(
     assert f"{2 - code}/2 succeeded" in done.stdout
 
 
-def test_waiting_into_a_pipe_tells_a_line_a_task(stub_cpr: Cpr) -> None:
+def test_waiting_into_a_pipe_prints_one_line_per_task(stub_cpr: Cpr) -> None:
     text = prompts(
         {"id": "good", "prompt": "a"}, {"id": "bad", "prompt": BAD}, {"id": "last", "prompt": "c"}
     )
@@ -114,7 +114,7 @@ def test_watch_on_a_terminal_shows_the_session_live(
     assert max(len(line.rstrip("\r")) for line in shown) <= columns
 
 
-def test_watch_into_a_pipe_tells_a_line_a_task(stub_cpr: Cpr, stub: Stub) -> None:
+def test_watch_into_a_pipe_prints_one_line_per_task(stub_cpr: Cpr, stub: Stub) -> None:
     stub.fifos("held")
     session = stub_cpr.launch(prompts("a", plan(here="held", gate="held")), "-j1")
     stub.await_here("held")

@@ -104,7 +104,7 @@ def test_a_card_shows_failures_first_and_what_is_left_out(tmp_path: Path) -> Non
     assert 'cpr.attach("3f2a9c1e")' in text
 
 
-def test_denials_are_told_with_the_rule_that_allows_them(tmp_path: Path) -> None:
+def test_denials_are_reported_with_the_rule_that_allows_them(tmp_path: Path) -> None:
     denials = [{"tool_name": "Bash", "tool_input": {"command": "pytest -q"}}] * 3
     line = {"type": "result", "is_error": False, "permission_denials": denials}
     task = ended("succeeded", n_denials=3, attempts=1)

@@ -178,7 +178,7 @@ def test_time_never_runs_backwards_on_the_scale(
     assert all(begin < end for begin, end, _ in scale.cuts())
 
 
-def test_idle_time_is_cut_out_and_told() -> None:
+def test_idle_time_is_cut_out_and_reported() -> None:
     scale = TimeScale([(0, 100), (9000, 9100)], 0, 226)
     assert scale.cuts() == [(100, 126, "2:28:20")]
     assert [scale(0), scale(50), scale(5000), scale(9050), scale(9100)] == [0, 50, 126, 176, 226]

@@ -118,7 +118,7 @@ def test_who_is_added_during_its_own_last_look_is_looked_at_again() -> None:
 
 
 @pytest.mark.parametrize("times", range(3))
-def test_a_thread_begins_anew_after_its_end(times: int) -> None:
+def test_a_thread_begins_again_after_its_end(times: int) -> None:
     ticker = Ticker()
     for _ in range(20):
         probe = Probe(None)

@@ -55,7 +55,7 @@ def test_the_page_of_the_results_directory_names_every_outcome() -> None:
     assert [word for word in states.OUTCOMES if word not in page] == []
 
 
-def test_the_page_of_schemas_tells_the_columns_of_types() -> None:
+def test_the_page_of_schemas_says_the_columns_of_types() -> None:
     page = (ROOT / "docs" / "schemas.md").read_text("utf-8")
     rows = re.findall(
         r"^\| `(.+)` \| .+ \| `(.+)` \|$", page.partition("## Columns")[2], re.MULTILINE

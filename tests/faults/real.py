@@ -153,7 +153,7 @@ def one_real_point(world: World, seed: int) -> Tally:
 
 def real_points(world: World) -> Tally:
     """As many of them as are wanted."""
-    total = Tally("agents go on without a runner; adopted by the next one")
+    total = Tally("agents continue without a runner; adopted by the next one")
     for seed in range(world.first, world.first + world.points):
         total.add(one_real_point(world, seed))
     return total

@@ -64,7 +64,7 @@ def lost_login(world: World) -> Tally:
             session.resume()
     session.wait(LIMIT_S)
     await_gone(session)
-    tally = real.tally(world, session, names, "waits, goes on after the login")
+    tally = real.tally(world, session, names, "waits, continues after the login")
     tally.expect(n_begun <= 2, f"{n_begun} tasks were begun")
     return tally
 

@@ -135,7 +135,7 @@ def two_resumes(world: World) -> Tally:
     session.wait(LIMIT_S)
     await_gone(session)
     tally = count(session, dict.fromkeys(names, "done"), stub_calls(world))
-    tally.injected, tally.how = 1, "the lock: one goes on, the others are refused"
+    tally.injected, tally.how = 1, "the lock: one continues, the others are refused"
     codes = sorted(rival.returncode for rival in rivals)
     tally.expect(codes == [0, 2, 2, 2], f"exit codes {codes}: {said}")
     refused = [text for text in said if "quicker" in text or "already" in text]
@@ -167,7 +167,7 @@ def cancelled_session(world: World) -> Tally:
 
 
 def cancelled_task(world: World) -> Tally:
-    """One of two living agents ends; the other goes on, and is adopted later."""
+    """One of two living agents ends; the other continues, and is adopted later."""
     session = real.launch(
         world, *[real.task(name, wait="go") for name in ("c0", "c1", "c2")], max_parallel=2
     )
@@ -218,7 +218,7 @@ def not_ours_alone(world: World) -> Tally:
     world.api.release("go")
     session.wait(LIMIT_S)
     await_gone(session)
-    tally = real.tally(world, session, names, "refused; goes on when it is mended")
+    tally = real.tally(world, session, names, "refused; continues once it is repaired")
     tally.injected = 4
     tally.expect(refused == 4, f"only {refused} of 4 were refused")
     return tally

@@ -118,7 +118,7 @@ class World:
         self._locks[name] = fd
 
     def release(self, name: str) -> None:
-        """Lets them go on; once is enough."""
+        """Lets them continue; once is enough."""
         fd = self._locks.pop(name, None)
         if fd is not None:
             os.close(fd)

@@ -115,7 +115,7 @@ def test_lines_are_counted_only_if_each_is_an_object(stream: bytes) -> None:
 
 
 @given(st.data())
-def test_a_stream_that_grows_is_read_on_as_if_it_was_read_anew(data: st.DataObject) -> None:
+def test_a_growing_stream_reads_like_a_fresh_one(data: st.DataObject) -> None:
     growing = StreamCache(limit_bytes=data.draw(st.sampled_from([0, 2000, 1 << 20])))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stream")

@@ -224,9 +224,7 @@ def test_a_mistake_is_one_clear_error_and_nothing_is_made(
         ([1, 2], "must be a pandas DataFrame, not list"),
     ],
 )
-def test_a_frame_whose_rows_or_columns_can_not_be_told_apart_is_refused(
-    df: Any, words: str, work: Path
-) -> None:
+def test_a_frame_with_ambiguous_rows_or_columns_is_refused(df: Any, words: str, work: Path) -> None:
     with pytest.raises(cpr.InputError, match=words):
         cpr.map("x", df)
     assert not (work / "results").exists()

@@ -85,7 +85,7 @@ def test_frames_of_several_sessions_are_joined() -> None:
     assert parents == [two.id, two.id, one.id]
 
 
-def test_sessions_that_differ_in_what_is_there_once_must_be_told() -> None:
+def test_an_option_of_the_session_must_be_passed_if_the_sessions_differ_in_it() -> None:
     one, two = mapped(BAD, budget_usd=1), mapped(BAD, budget_usd=2)
     table = pd.concat([one.tasks_df(), two.tasks_df()])
     with pytest.raises(cpr.InputError, match="budget_usd: the sessions have different values"):
@@ -155,7 +155,7 @@ def test_a_session_that_is_gone_has_no_results() -> None:
         session.results_df()
 
 
-def test_cells_after_an_empty_mask_go_on() -> None:
+def test_cells_after_an_empty_mask_continue() -> None:
     table = mapped("good").results_df()
     with pytest.warns(UserWarning, match="no rows"):
         nothing = table[~table.ok].cpr.retry()
@@ -206,7 +206,7 @@ def test_a_mask_is_cancelled(stub: Stub) -> None:
 # -- follow-up --------------------------------------------------------------------------------
 
 
-def test_a_follow_up_goes_on_with_each_conversation(
+def test_a_follow_up_continues_each_conversation(
     stub: Stub, transcript: Transcript, work: Path
 ) -> None:
     (work / "sub").mkdir()
@@ -310,7 +310,7 @@ def test_without_a_transcript_there_is_no_follow_up() -> None:
     assert len(cpr.sessions_df()) == 1
 
 
-def test_the_transcript_is_looked_for_where_the_agent_was_told(
+def test_the_transcript_is_searched_where_the_agents_environment_puts_it(
     transcript: Transcript, tmp_path: Path
 ) -> None:
     env = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}

@@ -120,7 +120,7 @@ def test_a_column_goes_before_an_index_of_its_name() -> None:
     assert planned("{n}", df)[0]["prompt"] == "column"
 
 
-def test_labels_are_told_as_a_person_writes_them() -> None:
+def test_labels_are_shown_as_a_person_writes_them() -> None:
     index = pd.MultiIndex.from_arrays([["a"], [1]])
     with pytest.raises(cpr.InputError, match=r"^df row \('a', 1\): nothing"):
         planned("{m}", pd.DataFrame({"n": [1]}, index=index))
@@ -134,7 +134,7 @@ def test_names_in_any_script_are_places() -> None:
         assert planned("{größe}{名}{cafe\u0301}", df)[0]["prompt"] == "abc"
 
 
-def test_a_column_that_can_be_no_place_is_told() -> None:
+def test_a_column_that_cannot_be_a_placeholder_is_reported() -> None:
     df = pd.DataFrame({"file path": ["a"], "x": [1]})
     with pytest.warns(UserWarning, match=r"\{file path\} stays as it is, although there is such"):
         assert planned("{file path} {x}", df)[0]["prompt"] == "{file path} 1"
@@ -155,7 +155,7 @@ def test_a_column_that_can_be_no_place_is_told() -> None:
         ({"env": [{"A": "secret"}]}, r"vary\['env'\]: can't vary: levels are stored"),
     ],
 )
-def test_factors_that_could_not_be_told_from_columns(vary: dict[str, Any], words: str) -> None:
+def test_factors_that_could_be_confused_with_columns(vary: dict[str, Any], words: str) -> None:
     df = ONE.set_index(pd.Index(["a.py"], name="file"))
     template = " ".join(f"{{{name}}}" for name in vary)
     with pytest.raises(cpr.InputError, match=words):

@@ -126,7 +126,7 @@ def test_a_cache_that_can_not_be_written_or_read_is_none(results: Path) -> None:
     compare(results, "events_df")
 
 
-def test_a_file_of_somebody_else_is_not_trusted(
+def test_a_file_of_someone_else_is_not_trusted(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cpr.sessions_df(results)

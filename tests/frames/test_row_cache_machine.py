@@ -30,7 +30,7 @@ def eager() -> Iterator[None]:
 
 
 class Looks(RuleBasedStateMachine):
-    """Sessions go on, end, are removed, cut, replaced; their cache is broken at any byte."""
+    """Sessions continue, end, are removed, cut, replaced; their cache is broken at any byte."""
 
     @initialize(storage=st.sampled_from(["python", "pyarrow"]))
     def begin(self, storage: str) -> None:

@@ -62,7 +62,7 @@ def test_a_stream_of_any_events_cut_anywhere_is_no_error(stream: bytes, live: bo
 
 @pytest.mark.slow
 @given(any_stream())
-def test_junk_is_told_and_keeps_nothing_else_away(stream: bytes) -> None:
+def test_junk_is_reported_and_keeps_nothing_else_away(stream: bytes) -> None:
     *whole, last = stream.split(b"\n")
     junk = [line for line in whole if line.strip() and parse_line(line) is None]
     good = [line for line in [*whole, last] if parse_line(line) is not None]
@@ -117,7 +117,7 @@ def test_a_permission_is_what_the_result_of_the_call_says(
     assert told.where(told.notna(), None).tolist() == permission
 
 
-def test_denials_of_a_running_task_are_told_as_they_come(tmp_path: Path) -> None:
+def test_denials_of_a_running_task_are_reported_as_they_come(tmp_path: Path) -> None:
     recorded = STREAMS["perm_default"].splitlines(keepends=True)
     before = [line for line in recorded if json.loads(line)["type"] != "result"]
     write_session(tmp_path, {"docs": [b"".join(before)]}, state=RUNNING)

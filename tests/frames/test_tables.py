@@ -295,12 +295,12 @@ def test_states_are_of_sessions_there_and_of_tasks_elsewhere(session: cpr.Sessio
 
 
 @pytest.mark.parametrize("since", ["yesterday", "", "5", 5, "2 fortnights", float("nan")])
-def test_a_since_that_can_not_be_is_told(since: Any, tmp_path: Path) -> None:
+def test_an_impossible_since_is_refused(since: Any, tmp_path: Path) -> None:
     with pytest.raises(cpr.InputError, match=r"since: .* is neither a moment"):
         cpr.tasks_df(tmp_path, since=since)
 
 
-def test_a_state_that_is_none_is_told(tmp_path: Path) -> None:
+def test_an_unknown_state_is_refused(tmp_path: Path) -> None:
     with pytest.raises(cpr.InputError, match="states: done: must be among starting, running"):
         cpr.sessions_df(tmp_path, states="done")
     with pytest.raises(cpr.InputError, match="states: completed: must be among pending"):

@@ -63,7 +63,7 @@ def answered(tool_id: str) -> dict[str, Any]:
         ("perm_bypass_root_nosandbox", ["starting"]),
     ],
 )  # fmt: skip
-def test_a_recording_is_told_step_by_step(name: str, said: list[str]) -> None:
+def test_a_recording_is_described_step_by_step(name: str, said: list[str]) -> None:
     assert follow(STREAMS[name], "/srv/cpr/w_tools")[1] == said
 
 
@@ -89,12 +89,12 @@ def test_a_recording_gives_its_calls_and_denials(
     assert activity.tool_running == running
 
 
-def test_the_start_of_the_running_call_is_told_and_nothing_when_none_runs() -> None:
+def test_the_start_of_the_running_call_is_known_and_none_if_none_runs() -> None:
     assert follow(STREAMS["sigkill"])[0].tool_started_at == "2026-11-22T05:55:42.355Z"
     assert follow(STREAMS["plain"])[0].tool_started_at == ""
 
 
-def test_of_several_running_calls_the_last_is_told() -> None:
+def test_of_several_running_calls_the_last_is_shown() -> None:
     activity = Activity()
     activity.feed(call("1", command="sleep 9", at="T1"))
     activity.feed(call("2", "Read", file_path="/a/b", at="T2"))
@@ -120,7 +120,7 @@ def test_files_below_the_folder_are_named_without_it() -> None:
     assert activity.now == "Read /srv/repository/a.py"
 
 
-def test_a_retry_is_told_until_the_agent_speaks_again() -> None:
+def test_a_retry_is_shown_until_the_agent_speaks_again() -> None:
     retry = {"type": "system", "subtype": "api_retry", "attempt": 2, "error": "overloaded"}
     activity = Activity()
     activity.feed(call("1", command="make"))
@@ -185,7 +185,7 @@ EVENTS = st.fixed_dictionaries(
 
 @given(st.lists(EVENTS, max_size=6))
 @example([{"type": "system", "subtype": "api_retry", "retry_delay_ms": 10**400}])
-def test_events_of_any_kind_are_told_on_one_line(events: list[dict[str, Any]]) -> None:
+def test_events_of_any_kind_are_reported_on_one_line(events: list[dict[str, Any]]) -> None:
     activity, said = follow(b"\n".join(json.dumps(event).encode() for event in events))
     assert all(isinstance(text, str) and "\n" not in text for text in said)
     assert activity.n_tool_calls >= 0 and activity.n_denials >= 0
@@ -196,13 +196,13 @@ def test_events_of_any_kind_are_told_on_one_line(events: list[dict[str, Any]]) -
 @example([call("1", "Tool\nwith a \x1b[31m name")])
 @example([{"type": "system", "subtype": "api_retry", "error": "a\x1b[2J\n" + "x" * 9999}])
 @example([{"type": "system", "subtype": "api_retry", "attempt": ["x" * 9999]}])
-def test_what_is_told_is_printable_and_short(events: list[dict[str, Any]]) -> None:
+def test_descriptions_are_printable_and_short(events: list[dict[str, Any]]) -> None:
     _, said = follow(b"\n".join(json.dumps(event).encode() for event in events))
     assert all(text.isprintable() and len(text) <= 400 for text in said)
 
 
 @given(st.sampled_from(sorted(STREAMS)), st.data())
-def test_a_recording_cut_at_any_byte_is_told_like_its_beginning(
+def test_a_recording_cut_at_any_byte_reads_like_its_beginning(
     name: str, data: st.DataObject
 ) -> None:
     whole = STREAMS[name]

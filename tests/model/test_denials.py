@@ -42,7 +42,7 @@ def test_a_denial_names_the_rule_that_would_allow_it(denial: dict[str, Any], rul
     assert denial_rule(denial) == rule
 
 
-def test_rules_are_told_once_each_in_their_order() -> None:
+def test_rules_are_reported_once_each_in_their_order() -> None:
     denials = [bash("git push"), {"tool_name": "Write"}, bash("git push -f"), bash("git pull")]
     assert rules_of(denials) == ["Bash(git push:*)", "Write", "Bash(git pull:*)"]
 

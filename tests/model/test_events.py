@@ -189,7 +189,7 @@ def test_where_no_number_stands_none_is_found(events: list[dict[str, Any]]) -> N
         return "7" if isinstance(value, int | float) else value
 
     facts = fed([json.dumps(without_numbers(event)).encode() for event in events])
-    # No model did anything: that is a cost of nothing, and the one number that may be told.
+    # No model did anything: that is a cost of nothing, and the one number that may be reported.
     if not any(event.get("model_usage_since_last_result") == {} for event in events):
         assert facts.cost_usd is None
     assert not any(facts.tokens.values())

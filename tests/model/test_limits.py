@@ -1,4 +1,4 @@
-"""Limits of an account: every text and event that tells of one, and when it ends."""
+"""Limits of an account: every text and event that reports one, and when it ends."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_401_is_a_lost_login_whatever_it_says() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("status", [None, 429])
 @pytest.mark.parametrize("retried", [True, False])
-def test_a_text_that_tells_of_a_usage_limit_is_one_until_it_resets(
+def test_a_text_that_reports_a_usage_limit_is_one_until_it_resets(
     text: str, until_s: float | None, status: int | None, retried: bool
 ) -> None:
     assert found(failed(text, status), retried=retried) == (USAGE, until_s)
@@ -236,7 +236,7 @@ def test_a_reset_more_than_a_fortnight_away_is_a_figure_that_we_read_wrong() -> 
     ],
     ids=json.dumps,
 )
-def test_another_event_tells_of_no_limit(event: dict[str, Any]) -> None:
+def test_another_event_reports_no_limit(event: dict[str, Any]) -> None:
     assert limit_of_event(event) is None
 
 
@@ -252,7 +252,7 @@ def test_an_event_without_the_inner_object_is_read_too() -> None:
     assert limit is not None and limit.until_s == 5.0
 
 
-def test_a_request_that_is_retried_for_a_401_tells_of_a_lost_login() -> None:
+def test_a_request_that_is_retried_for_a_401_reports_a_lost_login() -> None:
     limit = limit_of_event({"type": "system", "subtype": "api_retry", "error_status": 401})
     assert limit is not None and (limit.kind, limit.until_s) == (LOGIN, None)
 

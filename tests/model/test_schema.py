@@ -411,7 +411,7 @@ def test_an_answer_that_does_not_fit_names_the_field() -> None:
             schema.convert(value)
 
 
-def test_an_error_of_the_users_own_class_is_told_as_such() -> None:
+def test_an_error_of_the_users_own_class_is_reported_as_such() -> None:
     @dataclass
     class Odd:
         n: int

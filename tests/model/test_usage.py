@@ -165,7 +165,7 @@ def unknown(*lines: bytes) -> object:
     return record.facts_fields(fed(*lines))["n_unknown_costs"]
 
 
-def test_a_cost_is_unknown_once_the_api_had_answered_and_nobody_tells_it() -> None:
+def test_a_cost_is_unknown_once_the_api_had_answered_and_it_is_not_reported() -> None:
     assert unknown() is None, "it never got so far: it has cost nothing"
     assert unknown(message("m1", used(5), model="<synthetic>")) is None
     assert unknown(message("m1", used(5))) == 1

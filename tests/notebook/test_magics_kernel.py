@@ -44,7 +44,7 @@ def test_a_launch_shows_the_session_once(kernel: Kernel, stub: Stub) -> None:
     assert kernel.good("%cpr watch").kinds() == ["view", "html"]
 
 
-def test_an_interrupt_ends_the_wait_says_so_and_the_session_goes_on(
+def test_an_interrupt_ends_the_wait_says_so_and_the_session_continues(
     kernel: Kernel, stub: Stub
 ) -> None:
     stub.fifos("held")

@@ -93,7 +93,7 @@ ticking = asyncio.create_task(tick())
 """
 
 
-def test_tasks_of_the_user_go_on_while_a_cell_waits(kernel: Kernel, stub: Stub) -> None:
+def test_tasks_of_the_user_continue_while_a_cell_waits(kernel: Kernel, stub: Stub) -> None:
     held(kernel, stub)
     kernel.good(TICKS)
     release = f"""

@@ -192,7 +192,7 @@ def test_a_release_also_counts_for_later_requests(api: ScriptedApi) -> None:
     assert ask(api, script({"wait": "early", "text": "at once"})).text == "at once"
 
 
-def test_close_ends_whatever_goes_on_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_close_ends_whatever_continues_and_leaves_nothing_behind(tmp_path: Path) -> None:
     def state() -> tuple[set[threading.Thread], set[str]]:
         return set(threading.enumerate()), set(os.listdir("/dev/fd"))  # noqa: PTH208
 

@@ -59,7 +59,7 @@ def test_the_first_request_writes_what_the_next_one_reads(tmp_path: Path) -> Non
     assert rows == [[0, written, 200, ""], [written, 0, 200, ""]]
 
 
-def test_a_stream_tells_it_at_its_beginning_and_at_its_end(api: ScriptedApi) -> None:
+def test_a_stream_says_it_at_its_beginning_and_at_its_end(api: ScriptedApi) -> None:
     _, written = used(api, "one", system=SYSTEM)
     events = ask(api, "two", system=SYSTEM, stream=True).events
     for usage in (events[0]["message"]["usage"], events[-2]["usage"]):
@@ -84,7 +84,7 @@ def test_who_comes_before_the_answer_begins_writes_it_again(api: ScriptedApi) ->
     assert api.cache_use[:2] == (3, 1)
 
 
-def test_who_comes_once_the_answer_has_begun_reads_although_it_goes_on(api: ScriptedApi) -> None:
+def test_a_request_after_the_answer_has_begun_reads_the_cache(api: ScriptedApi) -> None:
     prompt = script({"text": "abcd", "delay_s": 3600})
     leader = http.client.HTTPConnection("127.0.0.1", api.port, timeout=LIMIT_S)
     body = {"model": "some-model", "messages": [user(prompt)], "system": SYSTEM, "stream": True}

@@ -61,7 +61,7 @@ def test_in_folders_of_their_own_tasks_share_more_with_the_flag(
 
 
 @pytest.mark.parametrize("counts", [True, False])
-def test_the_billing_line_tells_different_prompts_apart(
+def test_the_billing_line_differs_between_prompts(
     claude: str, tmp_path: Path, counts: bool
 ) -> None:
     with ScriptedApi(billing_line_counts=counts) as api:
@@ -134,7 +134,9 @@ def test_a_subscription_that_lost_its_login_ends_the_run(api: ScriptedApi, cli: 
     assert result["result"].endswith("401 OAuth token has expired.")
 
 
-def test_with_an_api_key_the_cli_goes_on_once_the_login_is_back(api: ScriptedApi, cli: Cli) -> None:
+def test_with_an_api_key_the_cli_continues_once_the_login_is_back(
+    api: ScriptedApi, cli: Cli
+) -> None:
     api.lose_login()
     run = cli(api, "Say hello.")
     api.wait_for(lambda record: record.gate == "login", LIMIT_S)

@@ -69,7 +69,7 @@ def test_the_limit_at_which_an_attempt_ended_is_the_last_that_stands_in_its_stre
     assert (None if found is None else (found.kind, found.until_s)) == limit
 
 
-def test_a_stream_that_was_removed_tells_of_no_limit(tmp_path: Path) -> None:
+def test_a_stream_that_was_removed_reports_no_limit(tmp_path: Path) -> None:
     attempt = gone(tmp_path)
     (tmp_path / "task-a.jsonl").unlink()
     exit_, facts = attempt.collect(None)

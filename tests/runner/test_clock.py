@@ -1,4 +1,4 @@
-"""The time of limits: it goes on while somebody is awake, and never back."""
+"""The time of limits: it advances while the machine is awake, and never goes back."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_further_arguments_are_passed_as_they_are_and_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))
-def test_every_option_changes_the_arguments_or_is_somebody_elses(name: str) -> None:
+def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> None:
     good = {
         "max_parallel": 3, "name": "n", "model": "m", "effort": "low", "permissions": "read",
         "allow": ["A"], "deny": ["D"], "cwd": "/", "schema": {"type": "object"}, "max_turns": 1,
@@ -193,7 +193,7 @@ def test_the_environment_that_was_given_is_not_changed() -> None:
     assert environ == {"CLAUDECODE": "1", "A": "b"}
 
 
-def test_an_agent_with_a_branch_is_told_so_in_words_that_are_the_same_for_all() -> None:
+def test_all_agents_with_a_branch_get_the_same_words_about_it() -> None:
     arguments = build_argv("claude", {}, "c-1", has_branch=True)
     assert "CPR_BRANCH" in values(arguments, "--append-system-prompt")[0]
     assert "--exclude-dynamic-system-prompt-sections" in arguments

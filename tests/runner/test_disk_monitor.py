@@ -33,14 +33,14 @@ def test_where_all_is_well_there_is_no_news(monitor: DiskMonitor) -> None:
     assert not monitor.is_gone
 
 
-def test_trouble_is_told_at_once_and_once(monitor: DiskMonitor) -> None:
+def test_trouble_is_reported_at_once_and_once(monitor: DiskMonitor) -> None:
     monitor.poll(0.0, "")
     assert monitor.poll(0.1, "no space left") == "no space left"
     assert monitor.poll(0.2, "no space left") is None
     assert monitor.poll(5.0, "the disk is full") is None, "it is trouble still"
 
 
-def test_that_there_is_room_again_is_told_after_a_while_and_once(monitor: DiskMonitor) -> None:
+def test_free_space_is_reported_after_a_while_and_once(monitor: DiskMonitor) -> None:
     """A try may fail each time: it must not be made as often as the runner's loop turns."""
     assert monitor.poll(0.0, "no space left") == "no space left"
     assert monitor.poll(0.1, "") is None
@@ -68,7 +68,7 @@ def test_a_folder_that_is_gone_is_trouble_and_after_a_while_gone(
     assert monitor.is_gone
 
 
-def test_a_lock_that_somebody_removed_is_held_anew(monitor: DiskMonitor, folder: Path) -> None:
+def test_a_lock_that_someone_removed_is_held_again(monitor: DiskMonitor, folder: Path) -> None:
     lock = folder / "runner.lock"
     lock.unlink()
     monitor.poll(0.0, "")

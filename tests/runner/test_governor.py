@@ -155,5 +155,5 @@ def test_whoever_asks_and_whenever_a_held_session_has_one_probe_and_no_busy_loop
             assert governor.probe is None, "two probes"
             assert at >= not_before, "too early"
             governor.started(at, 3)
-        assert governor.probe is None or governor.probe_at is None, "it would wake for nothing"
+        assert governor.probe is None or governor.probe_at is None, "it would wake without a reason"
         assert governor.probe_at is None or at < governor.probe_at <= at + LAST_PROBE_S

@@ -187,7 +187,7 @@ def from_status(root: Path, *tasks: Any, journal: Any = ()) -> History:
     return read(root, journal, {"tasks": list(tasks)})
 
 
-def test_without_a_journal_the_status_tells_what_had_begun(tmp_path: Path) -> None:
+def test_without_a_journal_the_status_says_what_had_begun(tmp_path: Path) -> None:
     pending = {**BASE, "transaction_id": "p", "state": "pending", "attempts": 0}
     ended = {**ENDED, "transaction_id": "e"}
     history = from_status(tmp_path, RUNNING, pending, ended)
@@ -277,7 +277,7 @@ def test_any_bytes_are_read_without_an_error_and_end_no_task(
 @pytest.mark.slow
 @relaxed
 @given(st.lists(LINES, max_size=8), st.lists(LINES | VALUES, max_size=4))
-def test_any_lines_are_read_without_an_error_and_end_only_what_is_told_to_have_ended(
+def test_any_lines_are_read_without_an_error_and_end_only_what_they_say_has_ended(
     tmp_path: Path, journal: list[dict[str, Any]], tasks: list[Any]
 ) -> None:
     history = read(tmp_path, journal, {"tasks": tasks})

@@ -36,7 +36,7 @@ bootstrap.prepare(sys.argv[2], os.open(sys.argv[2] + "/runner.lock", os.O_RDWR |
 """
 
 
-def test_an_illegal_transition_fails_its_task_and_the_session_goes_on(
+def test_an_illegal_transition_fails_its_task_and_the_session_continues(
     stub_cpr: Cpr, stub: Stub, tmp_path: Path
 ) -> None:
     lock = stub.folder / "lock-held"

@@ -194,7 +194,7 @@ def test_trouble_elsewhere_is_trouble_until_the_next_try(pen: JournalWriter, jou
     assert pen.trouble == "no number"
 
 
-def test_a_journal_that_was_removed_is_begun_anew_and_one_that_was_not_stays(
+def test_a_journal_that_was_removed_is_begun_again_and_one_that_was_not_stays(
     pen: JournalWriter, journal: Path
 ) -> None:
     pen.journal(b"1")

@@ -1,4 +1,4 @@
-"""How tasks of the real CLI end, and what is told of it."""
+"""How tasks of the real CLI end, and what is reported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TASKS = {
 
 
 @pytest.mark.slow
-def test_every_end_of_the_real_cli_is_told_as_it_is(real_cpr: Cpr, api: ScriptedApi) -> None:
+def test_every_end_of_the_real_cli_is_reported_as_it_is(real_cpr: Cpr, api: ScriptedApi) -> None:
     text = prompts(*[{"id": name, **element} for name, (element, _) in TASKS.items()])
     session = real_cpr.launch(text, "-j4").wait(LIMIT_S)
     ends = {task.id: (task.outcome, task.reason) for task in session}

@@ -48,7 +48,7 @@ def test_a_missing_structure_is_asked_for_in_the_same_conversation(
 
 
 @pytest.mark.real_cli
-def test_an_agent_that_is_killed_goes_on_where_it_stopped(real_cpr: Cpr) -> None:
+def test_an_agent_that_is_killed_continues_where_it_stopped(real_cpr: Cpr) -> None:
     kill = {"tool": "Bash", "input": {"command": "echo once >> ran.txt; kill -9 $PPID"}}
     prompt = script(kill, {"text": "gone on"})
     session = run(real_cpr, {"id": "t", "prompt": prompt, "permissions": "all"})

@@ -1,4 +1,4 @@
-"""A runner that can't go on ends what it runs, and says so where it still can."""
+"""A runner that can't continue ends what it runs, and says so where it still can."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_answer_that_cannot_be_written_costs_no_other_task(stub_cpr: Cpr, stu
     assert "Is a directory" in (session.path / "runner.log").read_text()
 
 
-def test_a_runner_that_cannot_go_on_ends_all_and_says_so(
+def test_a_runner_that_cannot_continue_ends_all_and_says_so(
     stub_cpr: Cpr, stub: Stub, token: str
 ) -> None:
     session = two_held(stub_cpr, stub)
@@ -65,7 +65,7 @@ def test_a_runner_that_cannot_go_on_ends_all_and_says_so(
         session[2].result()
 
 
-def test_agents_end_with_a_folder_that_somebody_removes(
+def test_agents_end_with_a_folder_that_someone_removes(
     stub_cpr: Cpr, stub: Stub, token: str
 ) -> None:
     session = two_held(stub_cpr, stub)

@@ -117,7 +117,7 @@ def test_attempts_that_do_not_count_take_none_from_those_that_do() -> None:
     assert feed(one, failed(100.0, 0))[0] == ("Finish", 0, "failed", "overloaded")
 
 
-def test_an_attempt_that_had_told_its_result_ends_as_it_says_though_nobody_looked() -> None:
+def test_an_attempt_with_a_result_ends_as_the_result_says_even_if_unread() -> None:
     one = running(PLAN, PLAN)
     good = Ended(1.0, 0, Exit(result=GOOD), interrupted=True)
     assert feed(one, good) == [("Finish", 0, "succeeded", "completed")]
@@ -347,7 +347,7 @@ def test_one_of_a_group_leads_until_it_is_answered() -> None:
     assert starts(one, done(7.0, 3)) == [4], "a good end is an answer too"
 
 
-def test_that_the_cache_is_being_warmed_is_told_and_its_end_too() -> None:
+def test_the_start_and_the_end_of_warming_the_cache_are_reported() -> None:
     one = machine(PLAN, PLAN, groups=[0, 0])
     tell = last_report(one, Tick(0.0), Started(0.0, 0))
     assert tell is not None and "cache" in tell.notice

@@ -65,12 +65,12 @@ def test_a_task_that_is_refused_rests_and_nothing_starts(kind: str) -> None:
     assert feed(one, Tick(2.0)) == []
 
 
-def test_an_answer_to_any_task_tells_that_the_login_is_good() -> None:
+def test_an_answer_to_any_task_says_that_the_login_is_good() -> None:
     one = waiting(kind=LOGIN)
     assert feed(one, Responded(2.0, 1)) == [("Start", 0), ("ReportState", "running", "")]
 
 
-def test_a_person_is_told_what_it_waits_for_and_until_when() -> None:
+def test_the_notice_says_what_it_waits_for_and_until_when() -> None:
     one = running(PLAN, PLAN)
     tell = last_report(one, refused(1.0, 0, USAGE, 5000.0))
     assert tell is not None
@@ -80,7 +80,7 @@ def test_a_person_is_told_what_it_waits_for_and_until_when() -> None:
     assert tell is None, "the first limit stands"
 
 
-def test_of_a_lost_login_a_person_is_told_what_to_do() -> None:
+def test_the_notice_says_what_to_do_after_a_lost_login() -> None:
     tell = last_report(running(PLAN), refused(1.0, 0, LOGIN))
     assert tell is not None
     assert "log in" in tell.notice
@@ -100,7 +100,7 @@ def test_what_is_heard_of_a_task_that_is_stopped_is_no_limit() -> None:
     assert feed(one, Limited(2.0, 0, Limit(USAGE))) == []
 
 
-def test_a_second_refusal_tells_until_when() -> None:
+def test_a_second_refusal_says_until_when() -> None:
     one = waiting()
     tell = last_report(one, refused(2.0, 1, USAGE, 5000.0))
     assert tell is not None and tell.until_s == 5000.0
@@ -184,7 +184,7 @@ def test_a_structure_that_is_missing_is_an_answer() -> None:
     assert starts(one, bare) == [0]
 
 
-def test_an_answer_to_another_task_tells_nothing_of_a_usage_limit() -> None:
+def test_an_answer_to_another_task_says_nothing_of_a_usage_limit() -> None:
     one = waiting(until_s=50.0)
     assert feed(one, Responded(2.0, 1)) == []
     assert starts(one, Tick(3.0), Probe(50.0)) == [2]
@@ -199,7 +199,7 @@ UNHEARD: list[Ended] = [
 
 
 @pytest.mark.parametrize("end", UNHEARD, ids=["spawn", "usage_error", "overloaded", "signal"])
-def test_a_probe_that_tells_nothing_is_followed_by_another_soon_but_not_at_once(
+def test_a_probe_that_says_nothing_is_followed_by_another_soon_but_not_at_once(
     end: Ended,
 ) -> None:
     one = waiting(until_s=50.0)
@@ -210,7 +210,7 @@ def test_a_probe_that_tells_nothing_is_followed_by_another_soon_but_not_at_once(
     assert len(starts(one, Tick(53.0))) == 1
 
 
-def test_a_probe_that_took_too_long_tells_nothing() -> None:
+def test_a_probe_that_took_too_long_says_nothing() -> None:
     one = machine(PLAN, *[TaskPlan(timeout_s=10)] * 3, max_parallel=1)
     feed(one, Tick(0.0), Started(0.0, 0), refused(1.0, 0, USAGE, 50.0), Probe(50.0))
     feed(one, Started(50.0, 1), Tick(60.0))
@@ -245,7 +245,7 @@ def test_a_probe_that_is_refused_waits_twice_as_long_each_time() -> None:
     assert pauses == [60.0, 120.0, 240.0, 480.0, LAST_PROBE_S, LAST_PROBE_S, LAST_PROBE_S]
 
 
-def test_after_an_answer_the_next_limit_begins_anew() -> None:
+def test_after_an_answer_the_next_limit_begins_again() -> None:
     one = machine(*[PLAN] * 9, max_parallel=1)
     feed(one, Tick(0.0), Started(0.0, 0), refused(0.0, 0, USAGE))
     (task,) = starts(one, Tick(FIRST_PROBE_S))

@@ -230,7 +230,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         )
         self.book.output_polled(task, event)
         self.handle(event)
-        assert book.quiet is None or book.cause is not None, "it is quiet, and goes on"
+        assert book.quiet is None or book.cause is not None, "it is quiet, and continues"
 
     @some(lambda book: book.state == books.CHECKING)
     @rule(data=st.data(), error=st.sampled_from(["", "", "exit 1"]))
@@ -272,7 +272,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.books and self.book.probe_due_s is not None)
     @rule()
     def the_reset_comes(self) -> None:
-        """As in the runner, whose own clock waits for that moment, once each time it is told."""
+        """As in the runner, whose own clock waits for that moment, once each time it is set."""
         self.book.now = max(self.now, self.book.probe_due_s or 0.0)
         self.book.probe_due_s = None
         self.book.allow_probe()

@@ -44,7 +44,7 @@ def rested(reason: str = "network", attempt: int = 2) -> RestoredTask:
 # -- pauses and disks -------------------------------------------------------------------------
 
 
-def test_a_pause_starts_nothing_more_and_what_runs_goes_on() -> None:
+def test_a_pause_starts_no_more_tasks_and_running_ones_continue() -> None:
     one = machine(*[PLAN] * 3, max_parallel=1)
     feed(one, Tick(0.0), Started(0.0, 0))
     assert feed(one, Pause(1.0)) == [("ReportState", "paused", "")]
@@ -166,7 +166,7 @@ def test_a_cancel_is_not_forgotten_by_the_runner_that_comes_next() -> None:
     assert feed(one, Cancel(0.0)) == [("End", "cancelled")]
 
 
-def test_an_attempt_that_lives_goes_on() -> None:
+def test_an_attempt_that_lives_continues() -> None:
     one = machine(TaskPlan(timeout_s=60), PLAN, max_parallel=1, restored={0: ran()})
     assert feed(one, Started(0.0, 0), Tick(0.0)) == [], "it takes the one place"
     assert one.n_active == 1
@@ -251,7 +251,7 @@ def test_a_cancel_before_the_process_of_the_past_is_found_stops_it_then() -> Non
     assert feed(one, Started(0.0, 0)) == [("Terminate", 0, "cancelled")]
 
 
-def test_what_was_spent_before_counts_and_is_told() -> None:
+def test_what_was_spent_before_counts_and_is_reported() -> None:
     one = machine(PLAN, PLAN, max_parallel=1, budget_usd=1.0, spent_usd=0.9)
     assert one.spent_usd == 0.9
     tell = last_report(one, Tick(0.0))

@@ -54,7 +54,7 @@ def test_what_a_failed_set_up_leaves_is_harvested() -> None:
     assert feed(one, Harvested(2.0, 0))[0] == ("Finish", 0, "failed", "setup_failed")
 
 
-def test_another_attempt_goes_on_in_the_same_checkout() -> None:
+def test_another_attempt_continues_in_the_same_checkout() -> None:
     one = at_work(TaskPlan(worktree=True, attempts=2))
     feed(one, failed(1.0, 0))
     assert one.next_at is not None

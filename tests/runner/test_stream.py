@@ -177,7 +177,7 @@ def test_what_the_cli_says_itself_is_no_answer(written: Written) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 529])
-def test_a_refusal_for_now_tells_how_long_the_cli_waits(written: Written, status: int) -> None:
+def test_a_refusal_for_now_says_how_long_the_cli_waits(written: Written, status: int) -> None:
     news = written.look(retry(status, 4000), 7.0)
     assert (news.refused_s, news.limit, news.answered) == (4.0, None, False)
     assert written.stream.busy_until == 11.0
@@ -206,7 +206,7 @@ def test_a_limit_is_news_and_stands_until_an_answer(written: Written) -> None:
     assert written.stream.limit is None
 
 
-def test_a_rejection_tells_until_when(written: Written) -> None:
+def test_a_rejection_says_until_when(written: Written) -> None:
     news = written.look(REJECTED)
     assert news.limit is not None
     assert (news.limit.kind, news.limit.until_s) == (USAGE, 1772370000.0)
@@ -216,7 +216,7 @@ def test_of_an_answer_and_a_limit_the_later_one_stands(written: Written) -> None
     news = written.look(retry(401) + said("one"))
     assert news.answered and news.limit is None
     news = written.look(said("two") + retry(401))
-    assert news.limit is not None, "and whoever acts on both tells of the limit last"
+    assert news.limit is not None, "and whoever acts on both reports the limit last"
     assert written.stream.limit is news.limit
 
 

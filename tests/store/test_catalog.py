@@ -348,7 +348,9 @@ def test_a_name_of_several_is_refused_with_the_candidates(results: str) -> None:
     assert caught.value.candidates == ("eeee5555", "ffff6666")
 
 
-def test_of_very_many_candidates_a_few_are_told_and_all_are_given(tmp_path: Path) -> None:
+def test_of_very_many_candidates_the_message_names_a_few_and_the_error_has_all(
+    tmp_path: Path,
+) -> None:
     ids = [f"abcd{number:04}" for number in range(20)]
     for session_id in ids:
         put(tmp_path, session_id)

@@ -1,4 +1,4 @@
-"""Watching a session says the same as reading it anew."""
+"""Watching a session gives the same as reading it again."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_only_what_has_changed_is_read(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 @given(broken_json({"schema_version": 1, "total": 1, "tasks": [{"task_num": 1}]}))
-def test_a_broken_status_is_told_as_a_reader_tells_it(data: bytes) -> None:
+def test_the_watcher_reports_a_broken_status_as_a_reader_does(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "session-1")
         root.mkdir()

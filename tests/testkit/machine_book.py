@@ -23,7 +23,7 @@ _NAMES = ("PENDING", "STARTING", "RUNNING", "CHECKING", "RESTING", "ENDED")
 MACHINE_STATES: list[int] = [getattr(transitions, name) for name in _NAMES]
 ACTIVE = (STARTING, RUNNING, CHECKING)
 SLOW = ("timeout", "silence", "no_first_byte")
-#: What an end tells of when the API has not been heard.
+#: What an end reports if the API never answered.
 UNHEARD = ("spawn", "usage_error", "timeout", "cancelled")
 
 

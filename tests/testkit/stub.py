@@ -11,7 +11,7 @@ stderr      write this text to stderr
 write       a mapping: name of a file in the task's folder → the text to write into it
 here        tell the test, which waits with `Stub.await_here`
 gate        block until the test calls `Stub.release`, or for ever
-lock        block while somebody holds ``lock-NAME`` in the stub's folder (flock)
+lock        block while someone holds ``lock-NAME`` in the stub's folder (flock)
 result      keys over those of the usual result line; null: write no result line
 exit        the exit code; ``signal``: end by this signal instead
 =========== ==================================================================================
@@ -114,7 +114,7 @@ sys.exit(plan.get("exit", 0))
 
 
 def plan(**what: Any) -> str:
-    """A prompt that tells the stub what to do."""
+    """A prompt that says what the stub does."""
     return "Do it. STUB=" + json.dumps(what)
 
 
@@ -150,7 +150,7 @@ class Stub:
             return fifo.readline().strip()
 
     def release(self, name: str) -> None:
-        """Lets one task go on that waits at a gate."""
+        """Lets a task that waits at a gate continue."""
         with (self.folder / f"gate-{name}").open("w"):
             pass
 

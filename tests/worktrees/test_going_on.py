@@ -42,7 +42,7 @@ def test_a_follow_up_of_another_id_continues_too_and_may_be_followed(
         assert made.log("main..HEAD") == ["two", "one"]
 
 
-def test_a_retry_whose_branch_is_gone_begins_anew_and_says_so(
+def test_a_retry_whose_branch_is_gone_begins_again_and_says_so(
     repo: Checkout, runner: Runner, new_runner: NewRunner
 ) -> None:
     runner.prepare("docs").commit("one", {"c.txt": "c\n"})
@@ -53,7 +53,7 @@ def test_a_retry_whose_branch_is_gone_begins_anew_and_says_so(
     assert "a new one is made" in made.answer["notes"][0]
 
 
-def test_a_retry_goes_on_in_a_worktree_that_was_kept(
+def test_a_retry_continues_in_a_worktree_that_was_kept(
     repo: Checkout, runner: Runner, new_runner: NewRunner
 ) -> None:
     first = runner.prepare("docs")
@@ -110,7 +110,7 @@ def test_a_retry_does_not_take_what_set_up_left_for_work(
     assert (made.path / "generated.txt").exists()
 
 
-def test_a_task_that_is_prepared_again_after_its_harvest_goes_on(
+def test_a_task_that_is_prepared_again_after_its_harvest_continues(
     repo: Checkout, runner: Runner
 ) -> None:
     runner.prepare("docs").write({"c.txt": "c\n"})

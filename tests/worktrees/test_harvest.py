@@ -114,7 +114,7 @@ def test_an_edit_of_the_same_size_right_after_a_commit_is_seen(
 
 
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
-def test_a_file_that_git_was_told_not_to_look_at_is_saved(
+def test_a_file_that_git_is_set_to_ignore_changes_of_is_saved(
     repo: Checkout, runner: Runner, flag: str
 ) -> None:
     made = runner.prepare("docs")
@@ -159,7 +159,7 @@ def test_the_worktree_is_kept_where_that_is_asked_for(repo: Checkout, runner: Ru
     assert made.head == told["tip_commit"]
 
 
-def test_a_second_harvest_tells_the_same(repo: Checkout, runner: Runner) -> None:
+def test_a_second_harvest_says_the_same(repo: Checkout, runner: Runner) -> None:
     made = runner.prepare("docs")
     made.write({"a.txt": "changed\n", "x.log": "log"})
     first = runner.harvest("docs")
@@ -174,7 +174,7 @@ def test_a_task_without_a_worktree_has_nothing_to_harvest(repo: Checkout, runner
     assert (told["branch"], told["n_commits"], told["worktree"]) == (None, 0, None)
 
 
-def test_a_repository_that_is_gone_is_told(repo: Checkout, runner: Runner) -> None:
+def test_a_repository_that_is_gone_is_reported(repo: Checkout, runner: Runner) -> None:
     runner.prepare("docs")
     shutil.rmtree(repo.path)
     told = runner.ask("harvest", "docs")

@@ -1,4 +1,4 @@
-"""What is told of worktrees, and which branches would conflict."""
+"""What is listed of worktrees, and which branches would conflict."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def done(runner: Runner, task_id: str, files: dict[str, str], **options: bool) -
 
 
 @pytest.mark.slow
-def test_a_row_tells_branch_worktree_size_and_how_far_it_is_from_the_target(
+def test_a_row_has_branch_worktree_size_and_distance_from_the_target(
     repo: Checkout, runner: Runner
 ) -> None:
     done(runner, "gone", {"a.txt": "changed\n"})
@@ -65,7 +65,7 @@ def test_rows_come_in_the_order_of_the_tasks(repo: Checkout, runner: Runner) -> 
     assert [row.task_id for row in worktrees([str(runner.folder)])] == ["c", "a", "b"]
 
 
-def test_a_branch_of_several_sessions_is_told_once_of_the_latest(
+def test_a_branch_of_several_sessions_is_listed_once_for_the_latest(
     repo: Checkout, runner: Runner, new_runner: NewRunner
 ) -> None:
     done(runner, "docs", {"c.txt": "c"})
@@ -91,7 +91,7 @@ def objects(repo: Checkout) -> set[str]:
 
 
 @pytest.mark.slow
-def test_conflicts_are_told_of_pairs_and_against_the_target_and_nothing_is_touched(
+def test_conflicts_are_predicted_between_pairs_and_with_the_target_and_nothing_is_touched(
     repo: Checkout, runner: Runner
 ) -> None:
     a = done(runner, "a", {"a.txt": "one\nA\nthree\n"})

@@ -67,7 +67,7 @@ def test_merging_stops_at_a_conflict_and_leaves_what_was_complete(
     assert (repo.path / "a.txt").read_text() == "b\n"
     assert repo.git("status", "--porcelain") == ""
     assert repo.worktrees() == [str(repo.path)]
-    # The command, and then it goes on.
+    # Run the command, and then it continues.
     subprocess.run(told.stopped.command, shell=True, capture_output=True)
     repo.write({"a.txt": "a and b\n"})
     with pytest.raises(WorktreeError, match="a merge is in progress"):

@@ -259,7 +259,7 @@ def test_a_link_that_was_removed_is_no_loss(repo: Checkout, runner: Runner) -> N
     assert told["worktree"] is None
 
 
-def test_a_worktree_that_somebody_locked_stays(repo: Checkout, runner: Runner) -> None:
+def test_a_worktree_that_someone_locked_stays(repo: Checkout, runner: Runner) -> None:
     made = runner.prepare("docs")
     made.write({"new.txt": "new\n"})
     repo.git("worktree", "lock", "--reason", "looking at it", str(made.path))

@@ -206,12 +206,12 @@ def test_a_folder_in_the_git_directory_is_an_error(repo: Checkout, runner: Runne
     assert "inside a git directory" in runner.refused("docs", cwd=repo.path / ".git/hooks")
 
 
-def test_a_machine_without_git_is_told(repo: Checkout, runner: Runner, tmp_path: Path) -> None:
+def test_a_machine_without_git_is_reported(repo: Checkout, runner: Runner, tmp_path: Path) -> None:
     runner.env = {"PATH": str(tmp_path)}
     assert "git" in runner.refused("docs")
 
 
-def test_a_submodule_stays_empty_and_is_told(
+def test_a_submodule_stays_empty_and_is_reported(
     repo: Checkout, runner: Runner, tmp_path: Path
 ) -> None:
     library = Checkout.new(tmp_path / "library")
@@ -315,7 +315,7 @@ def test_an_order_that_is_none_is_answered() -> None:
     assert (done.returncode, done.stdout) == (2, b"")
 
 
-def test_a_place_that_cannot_be_written_is_told(
+def test_a_place_that_cannot_be_written_is_reported(
     repo: Checkout, runner: Runner, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -323,7 +323,7 @@ def test_a_place_that_cannot_be_written_is_told(
     assert runner.harvest("docs")["branch"] is None
 
 
-def test_a_name_that_git_does_not_take_is_told(repo: Checkout, runner: Runner) -> None:
+def test_a_name_that_git_refuses_is_reported(repo: Checkout, runner: Runner) -> None:
     repo.git("branch", "main-task-docs/deeper")
     assert "main-task-docs" in runner.refused("docs")
     assert repo.branches() == ["main", "main-task-docs/deeper"]

@@ -194,7 +194,7 @@ def kill_runner(session: cpr.Session) -> None:
 
 
 @pytest.mark.slow
-def test_a_resumed_session_goes_on_in_the_same_worktree_and_harvests_it(
+def test_a_resumed_session_continues_in_the_same_worktree_and_harvests_it(
     stub_cpr: Cpr, stub: Stub, repo: Checkout, token: str
 ) -> None:
     stub.fifos("x")
@@ -217,7 +217,7 @@ def test_a_resumed_session_goes_on_in_the_same_worktree_and_harvests_it(
 
 
 @pytest.mark.slow
-def test_a_retry_goes_on_with_the_branch_of_its_parent(
+def test_a_retry_continues_the_branch_of_its_parent(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
     bad = {"id": "x", "prompt": plan(result={"is_error": True, "terminal_reason": "api_error"})}
@@ -334,7 +334,7 @@ def test_branches_are_listed_forecast_merged_and_cleaned(
 
 
 @pytest.mark.slow
-def test_merging_stops_at_a_conflict_and_says_how_to_go_on(
+def test_merging_stops_at_a_conflict_and_says_how_to_continue(
     stub_cpr: Cpr, stub: Stub, repo: Checkout
 ) -> None:
     changes = {name: {"a.txt": f"{name}\n"} for name in ("p", "q", "r")}

@@ -105,13 +105,13 @@ def test_a_setup_that_fails_fails_the_task(repo: Checkout, runner: Runner) -> No
     assert repo.state() == before
 
 
-def test_a_setup_that_removes_the_worktree_is_told(repo: Checkout, runner: Runner) -> None:
+def test_a_setup_that_removes_the_worktree_is_reported(repo: Checkout, runner: Runner) -> None:
     assert "after set-up" in runner.refused("docs", setup='rm -rf "$PWD"')
     runner.harvest("docs")
     assert repo.worktrees() == [str(repo.path)]
 
 
-def test_a_setup_that_is_killed_is_told_and_runs_again(repo: Checkout, runner: Runner) -> None:
+def test_a_setup_that_is_killed_is_reported_and_runs_again(repo: Checkout, runner: Runner) -> None:
     told = runner.ask("prepare", "docs", setup="touch half; kill -9 $$")
     assert (told["reason"], told["error"]) == (
         "setup_failed",
