@@ -2,7 +2,7 @@
 
 Usage: python tests/check.py [--all] [--fix] [arguments for pytest]
 
-Without --all the tests marked `slow` are left out, which takes a third of the time.
+Without --all the tests marked `slow` are left out, which takes about 40 % of the time.
 """
 
 from __future__ import annotations
