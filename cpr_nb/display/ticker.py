@@ -64,7 +64,8 @@ class Ticker:
         """Ticks every view in this thread, so that all are up to date when it returns.
 
         What a cell's own thread sends while the cell runs belongs to that cell. A program that
-        runs a notebook, such as nbclient, ignores what arrives between two cells.
+        runs a notebook, such as nbclient, ignores what arrives between two cells
+        (``findings/nbclient-loses-updates-between-cells.sh``).
         """
         with self._lock:
             views = list(self._due)
