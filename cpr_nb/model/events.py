@@ -96,7 +96,8 @@ class RunFacts:
     attempt, and other events after the last one. ``last_text`` is the agent's last text.
     ``cost_usd`` and the token counts are those of *this attempt*: ``total_cost_usd`` grows over a
     resumed conversation, so the sum of ``model_usage_since_last_result`` is used where the CLI
-    writes it.
+    writes it. ``init`` is the last ``system/init`` event: model, tools, permission mode, MCP
+    servers, source of the key.
 
     Example:
         >>> facts = RunFacts()
@@ -111,6 +112,7 @@ class RunFacts:
         "api_retries",
         "claude_version",
         "cost_usd",
+        "init",
         "last_text",
         "model",
         "result",
@@ -118,6 +120,7 @@ class RunFacts:
     )
 
     def __init__(self) -> None:
+        self.init: dict[str, Any] | None = None
         self.result: dict[str, Any] | None = None
         self.cost_usd: float | None = None
         self.tokens: dict[str, int] = {}
@@ -151,6 +154,7 @@ class RunFacts:
         elif kind == "system" and subtype == "api_retry":
             self.api_retries += 1
         elif kind == "system" and subtype == "init":
+            self.init = event
             self.model = text_or_none(event.get("model"))
             self.claude_version = text_or_none(event.get("claude_code_version"))
 

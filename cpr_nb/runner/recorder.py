@@ -135,7 +135,7 @@ class Recorder:
             task_run.facts,
             ended_at=utc_iso(time.time()),
             duration_s=task_run.duration_s,
-            extra=task_run.extra,
+            extra={**task_run.extra, "note": "; ".join(task_run.notes) or None},
         )
         fields = record.add_figures(fields, self._carried.pop(task, {}))
         self.journal("ended", task_id=task_run.task_id, **fields)
@@ -201,6 +201,14 @@ class Recorder:
     def check_files(self) -> None:
         """Has status.json written again if someone removed it, even while nothing happens."""
         if not os.path.exists(self._paths.status):
+            self._dirty = True
+
+    def warn(self, warning: str) -> None:
+        """Records what concerns the whole session, once."""
+        warnings = self.head.setdefault("warnings", [])
+        if warning not in warnings:
+            warnings.append(warning)
+            self.journal("warning", text=warning)
             self._dirty = True
 
     def set_parallel(self, max_parallel: int) -> None:

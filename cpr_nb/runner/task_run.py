@@ -24,6 +24,7 @@ class TaskRun:
         conversation_id: Its conversation.
         exit: How its last attempt ended, once it is over.
         facts: What the stream of that attempt says.
+        notes: What the user should know beside its outcome; one line each.
         duration_s: From the beginning of the first attempt to the end of the last.
         extra: Further figures for the record.
         worktree: What is known about its worktree; empty if it has none.
@@ -36,6 +37,7 @@ class TaskRun:
         "exit",
         "extra",
         "facts",
+        "notes",
         "number",
         "started_s",
         "task_id",
@@ -52,12 +54,13 @@ class TaskRun:
         self.facts: RunFacts | None = None
         self.duration_s = 0.0
         self.extra: dict[str, Any] = {}
+        self.notes: list[str] = []
         self.worktree: dict[str, Any] = {}
 
     def begin(self, number: int, conversation_id: str) -> None:
         """Notes that another attempt is about to start."""
         self.number, self.conversation_id = number, conversation_id
-        self.exit, self.facts, self.extra = None, None, {}
+        self.exit, self.facts, self.extra, self.notes = None, None, {}, []
 
     def end(self, now: float, exit_: Exit, facts: RunFacts | None, extra: dict[str, Any]) -> None:
         """Notes how that attempt ended."""
