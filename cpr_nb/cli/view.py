@@ -84,6 +84,8 @@ def _progress_line(session: Session, task: Task, n_ended: int) -> str:
         parts.append(f"{fields['n_denials']} denied")
     parts += [formatting.clock(task_duration_s(fields)), formatting.usd(fields.get("cost_usd"))]
     summary = ", ".join(part for part in parts if part)
+    if task.note:
+        summary += f"; {one_line(strip_controls(task.note))}"
     return (
         f"[{n_ended}/{len(session)}] {render.task_icon(fields)} "
         f"Task {task.num} (ID: {task.id}): {summary}"

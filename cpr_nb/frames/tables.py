@@ -151,6 +151,7 @@ TASKS = (
     *_columns(
         _STATUS,
         ("error", "string", "what went wrong, in one line"),
+        ("note", "string", "what you should know beside the outcome, in one line"),
         ("conversation_id", "string", "Claude's own id for the conversation"),
         ("branch", "string", "the task's branch, if it has a worktree"),
         ("worktree", "string", "the task's worktree"),

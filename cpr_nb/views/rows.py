@@ -57,6 +57,7 @@ _TASK_FIELDS = (
     "subtype",
     "stop_reason",
     "error",
+    "note",
     "conversation_id",
     "branch",
     "worktree",

@@ -65,6 +65,8 @@ def status_lines(session: Snapshot, allow: str = "", settled: Collection[str] = 
     for task in session.tasks or []:
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
         lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
+        if task.get("note"):
+            lines.append(f"     {strip_controls(str(task['note']))}")
     notes = _note_lines(session, allow, settled)
     return [*lines, "", *notes] if notes else lines
 
