@@ -25,8 +25,8 @@ _TASK = (
     "session_id task_id task_num prompt state outcome ok reason n_denials duration_s cost_usd "
     "result started_at ended_at wait_s api_duration_s attempts num_turns n_tool_calls "
     "input_tokens output_tokens cache_read_tokens cache_write_tokens n_unknown_costs model "
-    "api_retries api_error_status exit_code signal is_error subtype stop_reason structured error note "
-    "conversation_id branch worktree n_files_changed lines_added lines_deleted n_commits "
+    "api_retries api_error_status exit_code signal is_error subtype stop_reason structured error "
+    "note conversation_id branch worktree n_files_changed lines_added lines_deleted n_commits "
     "peak_rss_bytes output_bytes"
 )
 SESSION_COLUMNS, TASK_COLUMNS = set(_SESSION.split()), set(_TASK.split())
