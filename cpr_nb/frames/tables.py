@@ -92,6 +92,7 @@ SESSIONS = (
         ("waiting_for", "string", "what a live session waits for: limit, login, disk"),
         ("waiting_until", TIME, "until when it waits, if that is known"),
         ("notice", "string", "one line that deserves attention"),
+        ("warnings", "string", "what its runner warned of; see Session.warnings"),
         ("parent_session_id", "string", "the session that this one is a rerun of"),
         default=False,
     ),

@@ -19,7 +19,7 @@ _SESSION = (
     "n_failed n_denials cost_usd n_cancelled n_skipped started_at ended_at input_tokens "
     "output_tokens cache_read_tokens cache_write_tokens n_unknown_costs max_parallel model "
     "permissions executor host claude_version cwd git_commit git_tree waiting_for "
-    "waiting_until notice parent_session_id path"
+    "waiting_until notice warnings parent_session_id path"
 )
 _TASK = (
     "session_id task_id task_num prompt state outcome ok reason n_denials duration_s cost_usd "
