@@ -8,6 +8,7 @@ from cpr_nb.model.record import task_state
 from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import clock, cost
+from cpr_nb.views.notice import warnings_of
 from cpr_nb.views.rows import session_duration_s
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
         "",
         _figures_line(session),
         *_error_lines(session),
+        *(f"  ⚠ {warning}" for warning in warnings_of(session)),
         *_problem_lines(problems),
         "",
         *(f"  {line}" if line else "" for line in _next_lines(session, allow, bool(problems))),

@@ -19,7 +19,7 @@ from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 from cpr_nb.views.current_activity import ActivityFollower
-from cpr_nb.views.notice import notice
+from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.rows import task_duration_s
 
 _REFRESH_S = 0.25
@@ -58,15 +58,14 @@ def watch(session: Session, console: Console) -> None:
 
 
 def progress_lines(session: Session) -> Iterator[str]:
-    """Yields one line for each task as it ends, and one for what holds the tasks up."""
+    """Yields one line for each task as it ends, each warning, and what holds the tasks up."""
     ended: set[int] = set()
-    last_notice = ""
+    shown: set[str] = set()
     while True:
         live = session.refresh().snapshot.is_live
-        current = one_line(notice(session.snapshot, render.program()))
-        if current and current != last_notice:
-            yield f"▌ {current}"
-        last_notice = current
+        lines = _notices(session)
+        yield from (f"▌ {line}" for line in lines if line not in shown)
+        shown = set(lines)
         for task in session:
             if task.num not in ended and task.state == states.ENDED:
                 ended.add(task.num)
@@ -74,6 +73,13 @@ def progress_lines(session: Session) -> Iterator[str]:
         if not live:
             return
         time.sleep(_REFRESH_S)
+
+
+def _notices(session: Session) -> list[str]:
+    """What a person must not miss now; when a session has ended, its summary has the warnings."""
+    snapshot = session.snapshot
+    text = one_line(notice(snapshot, render.program()))
+    return [*([text] if text else []), *(warnings_of(snapshot) if snapshot.is_live else [])]
 
 
 def _progress_line(session: Session, task: Task, n_ended: int) -> str:
@@ -84,6 +90,8 @@ def _progress_line(session: Session, task: Task, n_ended: int) -> str:
         parts.append(f"{fields['n_denials']} denied")
     parts += [formatting.clock(task_duration_s(fields)), formatting.usd(fields.get("cost_usd"))]
     summary = ", ".join(part for part in parts if part)
+    if task.note:
+        summary += f"; {one_line(strip_controls(task.note))}"
     return (
         f"[{n_ended}/{len(session)}] {render.task_icon(fields)} "
         f"Task {task.num} (ID: {task.id}): {summary}"
@@ -118,11 +126,11 @@ class SessionView:
         yield self._bar(options.max_width)
         yield self._counters()
         yield self._figures()
-        notice = self._notice()
-        if notice:
-            yield Text("▌ ", "yellow") + Text(notice)
+        notices = _notices(self._session)
+        for text in notices:
+            yield Text("▌ ", "yellow") + Text(text, no_wrap=True, overflow="ellipsis")
         yield Text()
-        n_rows = max(3, console.height - _FRAME_LINES - bool(notice))
+        n_rows = max(3, console.height - _FRAME_LINES - len(notices))
         yield self._table(n_rows)
         n_hidden = len(snapshot.tasks or ()) - n_rows
         if n_hidden > 0:
@@ -171,9 +179,6 @@ class SessionView:
 
     def _figures(self) -> Text:
         return Text(" · ".join(formatting.figures(self._session.snapshot)))
-
-    def _notice(self) -> str:
-        return one_line(notice(self._session.snapshot, render.program()))
 
     def _table(self, n_rows: int) -> Table:
         table = Table.grid(padding=(0, 2), expand=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 6000
 #: For the last line of a card: how to read the outputs.
 SHOW_HINT = ", s.show() opens the outputs"
-_MAX_FAILURES, _MAX_SUCCESSES = 10, 8
+_MAX_FAILURES, _MAX_SUCCESSES, _MAX_WARNINGS = 10, 8, 3
 _TEMPLATES = {
     "head": """\
 <div class="head"><b class="{{ tone }}">{{ symbol }} {{ state|plain }}</b>
@@ -35,7 +35,7 @@ _TEMPLATES = {
     "figures": """\
 <div class="mute">{% for figure in figures %}{{ " · " if not loop.first }}{{ figure|plain }}
 {%- endfor %}</div>
-{%- if notice %}{% include "notice" %}{% endif %}
+{%- for notice, command in notices %}{% include "notice" %}{% endfor %}
 """,
     "notice": """\
 <div class="note">{{ notice|plain }}
@@ -127,13 +127,17 @@ def head_html(model: SessionModel, *, bar: bool = True) -> str:
     )
 
 
-def figures_html(model: SessionModel) -> str:
-    """Returns the line of figures, and one notice at most."""
+def figures_html(model: SessionModel, n_warnings: int = _MAX_WARNINGS) -> str:
+    """Returns the line of figures, one notice at most, and the first warnings."""
     notice, command = model.notice(), ""
     if not notice:
         notice, command = model.denial_notice()
-    figures = formatting.figures(model.snapshot)
-    return _render("figures", figures=figures, notice=one_line(notice), command=one_line(command))
+    notices = [(one_line(notice), one_line(command))] if notice else []
+    warnings = model.warnings()
+    notices += [(warning, "") for warning in warnings[:n_warnings]]
+    if n_more := len(warnings[n_warnings:]):
+        notices.append((f"{formatting.plural(n_more, 'more warning')}:", "s.warnings"))
+    return _render("figures", figures=formatting.figures(model.snapshot), notices=notices)
 
 
 def notice_html(text: str) -> str:
@@ -165,7 +169,7 @@ def _render_card(model: SessionModel, hint: str, limit: int, scale: float) -> st
         "card",
         css=_markup(css()),
         head=_markup(head_html(model)),
-        figures=_markup(figures_html(model)),
+        figures=_markup(figures_html(model, int(_MAX_WARNINGS * scale))),
         counters=_counters(model),
         rows=[_row_cells(row, limit) for row in rows],
         more=f"{n_more} more: " if n_more else "",

@@ -15,7 +15,7 @@ from cpr_nb.model import states
 from cpr_nb.store.catalog import list_sessions
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views import formatting
-from cpr_nb.views.notice import notice
+from cpr_nb.views.notice import notice, warnings_of
 
 if TYPE_CHECKING:
     from cpr_nb.display.row_deltas import Change, Row
@@ -78,7 +78,10 @@ class SessionList:
 
     @staticmethod
     def _row(snapshot: Snapshot) -> Row:
-        return row_deltas.session_cells(snapshot, notice(snapshot))
+        warnings = warnings_of(snapshot)
+        mark = f"⚠ {formatting.plural(len(warnings), 'warning')}" if warnings else ""
+        notices = [text for text in (notice(snapshot), mark) if text]
+        return row_deltas.session_cells(snapshot, " · ".join(notices))
 
 
 class _SessionTable:

@@ -181,6 +181,7 @@ class OutputFollower:
         command = f"{PROGRAM} cancel {self._short} --task {self._index + 1}"
         return {
             "cancel": "" if state == states.ENDED else command,
+            "note": visible(one_line(str(task.get("note") or ""))),
             "tabs": {
                 "steps": str(n_steps) if n_steps else "",
                 "diff": f"+{n_added or 0} −{n_deleted or 0}" if n_added or n_deleted else "",

@@ -15,7 +15,7 @@ from cpr_nb.store.spec_file import read_spec
 from cpr_nb.store.watcher import Watcher
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.formatting import plural
-from cpr_nb.views.notice import PROGRAM, notice
+from cpr_nb.views.notice import PROGRAM, notice, warnings_of
 from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False
@@ -125,6 +125,10 @@ class SessionModel:
     def notice(self) -> str:
         """Returns what it waits for or why it stopped; empty if there is nothing to say."""
         return one_line(strip_controls(notice(self.snapshot)))
+
+    def warnings(self) -> list[str]:
+        """Returns what its runner warned of, one line each."""
+        return warnings_of(self.snapshot)
 
     def denied_rules(self) -> list[str]:
         """Returns the rules that would allow what was denied, each once."""

@@ -92,6 +92,7 @@ SESSIONS = (
         ("waiting_for", "string", "what a live session waits for: limit, login, disk"),
         ("waiting_until", TIME, "until when it waits, if that is known"),
         ("notice", "string", "one line that deserves attention"),
+        ("warnings", "string", "what its runner warned of; see Session.warnings"),
         ("parent_session_id", "string", "the session that this one is a rerun of"),
         default=False,
     ),
@@ -151,6 +152,7 @@ TASKS = (
     *_columns(
         _STATUS,
         ("error", "string", "what went wrong, in one line"),
+        ("note", "string", "what you should know beside the outcome, in one line"),
         ("conversation_id", "string", "Claude's own id for the conversation"),
         ("branch", "string", "the task's branch, if it has a worktree"),
         ("worktree", "string", "the task's worktree"),

@@ -17,6 +17,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.formatting import session_line
+from cpr_nb.views.notice import warnings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,6 +117,17 @@ class SessionCore:
         """Its cost so far, by the CLI's own estimate; None if it is not known."""
         cost = self.head.get("cost_usd")
         return float(cost) if isinstance(cost, int | float) else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its runner warned of, as of now: one line for each cause, such as a set-up problem.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a").warnings  # doctest: +SKIP
+            ['the MCP server db failed: its tools were missing']
+        """
+        return warnings_of(self.refresh().snapshot)
 
     def __repr__(self) -> str:
         return session_line(self.refresh().snapshot)

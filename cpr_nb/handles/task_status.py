@@ -72,6 +72,11 @@ class TaskStatus:
         return str(self.fields.get("error", ""))
 
     @property
+    def note(self) -> str:
+        """What you should know beside its outcome, on one line; empty if there is nothing."""
+        return str(self.fields.get("note") or "")
+
+    @property
     def cost_usd(self) -> float | None:
         """Its cost at list price, by the CLI's own estimate; None if it is not known."""
         cost = self.fields.get("cost_usd")

@@ -80,9 +80,10 @@ class History:
         max_parallel: What someone set it to meanwhile, or None.
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
+        warnings: What they warned of, each once.
     """
 
-    __slots__ = ("cancels", "max_parallel", "n_runners", "started_at", "tasks")
+    __slots__ = ("cancels", "max_parallel", "n_runners", "started_at", "tasks", "warnings")
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskHistory] = {}
@@ -90,6 +91,7 @@ class History:
         self.max_parallel: int | None = None
         self.n_runners = 0
         self.started_at: str | None = None
+        self.warnings: list[str] = []
 
     def feed(self, line: dict[str, Any]) -> None:
         """Adds one line of the journal."""
@@ -99,8 +101,15 @@ class History:
             self.started_at = self.started_at or text_or_none(line.get("at"))
         elif event == "request":
             self._feed_request(line)
+        elif event == "warning":
+            self.add_warning(line.get("text"))
         elif isinstance(event, str) and isinstance(task_id, str) and event in _FEEDERS:
             _FEEDERS[event](self.tasks.setdefault(task_id, TaskHistory()), line)
+
+    def add_warning(self, warning: object) -> None:
+        """Adds a warning, unless it is known or no text."""
+        if isinstance(warning, str) and warning not in self.warnings:
+            self.warnings.append(warning)
 
     def _feed_request(self, line: dict[str, Any]) -> None:
         name = line.get("name")
@@ -181,7 +190,12 @@ def read_history(paths: SessionPaths) -> History:
     history = History()
     for line in _json_lines(paths.journal):
         history.feed(line)
-    for fields in _status_tasks(paths.status):
+    status = _read_status(paths.status)
+    for warning in _list_of(status, "warnings"):
+        history.add_warning(warning)
+    for fields in _list_of(status, "tasks"):
+        if not isinstance(fields, dict):
+            continue
         task_id = text_or_none(fields.get("transaction_id"))
         if task_id is None:
             continue
@@ -232,15 +246,18 @@ def _from_status(fields: dict[str, Any]) -> TaskHistory | None:
     return task if task.attempt else None
 
 
-def _status_tasks(path: str) -> Iterator[dict[str, Any]]:
+def _read_status(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             status = json.load(file)
     except (OSError, ValueError, RecursionError):
-        return
-    tasks = status.get("tasks") if isinstance(status, dict) else None
-    if isinstance(tasks, list):
-        yield from (task for task in tasks if isinstance(task, dict))
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def _list_of(status: dict[str, Any], name: str) -> list[Any]:
+    values = status.get(name)
+    return values if isinstance(values, list) else []
 
 
 def _json_lines(path: str) -> Iterator[dict[str, Any]]:

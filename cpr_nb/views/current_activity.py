@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _ANSWER_BYTES = 2048  # enough for the first line of an answer, or its beginning
 
 
+def _with_note(task: dict[str, Any], line: str) -> str:
+    """The line of an ended task after its note, which a long answer must not hide."""
+    note = one_line(strip_controls(str(task.get("note") or "")))
+    return " · ".join(part for part in (note, line) if part)
+
+
 class ActivityFollower:
     """Follows the tasks of one session; each call reads only what is new.
 
@@ -59,10 +65,10 @@ class ActivityFollower:
             return "", None
         if outcome != states.SUCCEEDED:
             reasons = [str(task[name]) for name in ("reason", "error") if task.get(name)]
-            return one_line(": ".join(reasons)), None
+            return _with_note(task, one_line(": ".join(reasons))), None
         if task_id not in self._answers:
             self._answers[task_id] = self._read_answer(task_id)
-        return self._answers[task_id], None
+        return _with_note(task, self._answers[task_id]), None
 
     def _describe_running(
         self, task_id: str, task: dict[str, Any], limit_bytes: int | None

@@ -1,4 +1,4 @@
-"""The one line about a session that a person must not miss."""
+"""The lines about a session that a person must not miss: its notice and its warnings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 
 from cpr_nb.model import states
+from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 
@@ -45,6 +46,26 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
         return disk_problem(snapshot.paths.root) or text + _until(snapshot.head)
     error = snapshot.head.get("error")
     return error if isinstance(error, str) else snapshot.problem
+
+
+def warnings_of(snapshot: Snapshot) -> list[str]:
+    """Returns what its runner warned of, such as a set-up that the CLI did not accept.
+
+    Args:
+        snapshot: The session.
+
+    Returns:
+        One line each, fit for a terminal.
+
+    Example:
+        >>> from cpr_nb.store.layout import SessionPaths
+        >>> head = {"warnings": ["the MCP server db failed", None]}
+        >>> warnings_of(Snapshot(SessionPaths("/r/session-1"), head, [], "running"))
+        ['the MCP server db failed']
+    """
+    warnings = snapshot.head.get("warnings")
+    texts = warnings if isinstance(warnings, list) else []
+    return [one_line(strip_controls(text)) for text in texts if isinstance(text, str)]
 
 
 def disk_problem(root: str) -> str:

@@ -11,7 +11,7 @@ from cpr_nb.store.files import open_regular, read_json
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.times import parse_iso, utc_iso
-from cpr_nb.views.notice import notice
+from cpr_nb.views.notice import notice, warnings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ _TASK_FIELDS = (
     "subtype",
     "stop_reason",
     "error",
+    "note",
     "conversation_id",
     "branch",
     "worktree",
@@ -105,6 +106,7 @@ def session_row(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
         "waiting_for": head.get("waiting_for") if snapshot.is_live else None,
         "waiting_until": head.get("waiting_until") if snapshot.is_live else None,
         "notice": notice(snapshot) or None,
+        "warnings": "; ".join(warnings_of(snapshot)) or None,
         "cwd": head.get("cwd"),
         "parent_session_id": head.get("parent_session_id"),
         "path": snapshot.paths.root,

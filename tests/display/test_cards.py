@@ -70,12 +70,13 @@ TASKS = st.lists(
 
 
 @settings(max_examples=60)  # files
-@given(TASKS, HOSTILE, HOSTILE)
+@given(TASKS, HOSTILE, HOSTILE, st.lists(HOSTILE, max_size=5))
 def test_a_card_is_small_and_has_only_our_own_markup(
-    tasks: list[dict[str, Any]], name: str, error: str
+    tasks: list[dict[str, Any]], name: str, error: str, warnings: list[str]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        html = cards.session_card(session(folder, tasks, name=name, error=error))
+        model = session(folder, tasks, name=name, error=error, warnings=warnings)
+        html = cards.session_card(model)
     assert len(html.encode()) <= cards.MAX_BYTES
     seen = Seen(html)
     assert seen.tags <= TAGS
@@ -89,9 +90,19 @@ def test_a_card_is_small_and_has_only_our_own_markup(
 
 def test_the_worst_card_is_still_small_and_says_what_counts(tmp_path: Path) -> None:
     worst = [ended("failed", prompt="漢'" * 400, error="$<&" * 400) for _ in range(40)]
-    html = cards.session_card(session(str(tmp_path), worst, name="<>" * 400))
+    warnings = ["$'" * 400] * 9
+    html = cards.session_card(session(str(tmp_path), worst, name="<>" * 400, warnings=warnings))
     assert len(html.encode()) <= cards.MAX_BYTES
     assert "40 failed" in Seen(html).text and "cpr.attach(" in Seen(html).text
+    assert "9 more warnings: s.warnings" in Seen(html).text
+
+
+def test_a_card_shows_the_first_warnings_beside_the_notice(tmp_path: Path) -> None:
+    warnings = [f"warning {n}" for n in range(1, 6)]
+    card = cards.session_card(session(str(tmp_path), [], n_denials=1, warnings=warnings))
+    shown = ["1 tool call denied", "warning 1", "warning 2", "warning 3", "2 more warnings"]
+    assert [text for text in shown if text in Seen(card).text] == shown
+    assert card.count('<div class="note">') == 5 and "warning 4" not in card
 
 
 def test_a_card_shows_failures_first_and_what_is_left_out(tmp_path: Path) -> None:

@@ -312,3 +312,10 @@ def test_a_journal_cut_at_any_byte_is_one_of_its_beginnings(
         for field in TaskHistory.__slots__:
             other = getattr(expected.tasks[name], field)
             assert repr(getattr(known, field)) == repr(other), "(NaN is not what it is)"
+
+
+def test_warnings_are_restored_once_each_also_without_the_journal(tmp_path: Path) -> None:
+    journal = [{"event": "warning", "text": t} for t in ("a policy", "a server", "a policy", 7)]
+    status = {"warnings": ["a server", "another", None], "tasks": [7]}
+    assert read(tmp_path, journal, status).warnings == ["a policy", "a server", "another"]
+    assert read(tmp_path, [], {"warnings": "no list"}).warnings == []

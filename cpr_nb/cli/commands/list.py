@@ -10,7 +10,8 @@ from cpr_nb.cli.render import ICONS, WAIT_ICON, format_date, session_start
 from cpr_nb.model import states
 from cpr_nb.store import catalog
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import usd
+from cpr_nb.views.formatting import plural, usd
+from cpr_nb.views.notice import warnings_of
 from cpr_nb.views.rows import session_duration_s
 
 
@@ -69,5 +70,7 @@ def _figures(session: Snapshot) -> list[str]:
         return figures
     if count("n_failed"):
         figures.append(f"{count('n_failed')} failed")
+    if warnings := warnings_of(session):
+        figures.append(f"⚠ {plural(len(warnings), 'warning')}")
     cost = usd(session.head.get("cost_usd"))
     return [*figures, cost] if cost else figures

@@ -45,7 +45,7 @@ def _body(session: Session, task: Task) -> list[str]:
     if task.state != states.ENDED:
         note = "[Task still running...]" if session.snapshot.is_live else "[Task interrupted]"
         return [text, note] if text else [note]
-    return [text, *_denials(task)]
+    return [text, *_denials(task), *(["", f"[{render.safe(task.note)}]"] if task.note else [])]
 
 
 def _denials(task: Task) -> list[str]:
@@ -64,4 +64,5 @@ def task_json(task: Task) -> dict[str, Any]:
         "result": task.text or None,
         "structured": task.structured,
         "error": task.error or None,
+        "note": task.note or None,
     }

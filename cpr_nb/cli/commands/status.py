@@ -26,7 +26,7 @@ from cpr_nb.model import states
 from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import cost, total_tokens
-from cpr_nb.views.notice import notice
+from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.rows import session_duration_s
 
 
@@ -65,6 +65,8 @@ def status_lines(session: Snapshot, allow: str = "", settled: Collection[str] = 
     for task in session.tasks or []:
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
         lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
+        if task.get("note"):
+            lines.append(f"     {strip_controls(str(task['note']))}")
     notes = _note_lines(session, allow, settled)
     return [*lines, "", *notes] if notes else lines
 
@@ -99,7 +101,7 @@ def _note_lines(session: Snapshot, allow: str, settled: Collection[str]) -> list
         lines.append(f"Name: {head['name']}")
     if spent := cost(head):
         lines.append(f"Cost: {spent}, {total_tokens(head)} tokens")
-    lines += notices
+    lines += [*notices, *(f"Warning: {warning}" for warning in warnings_of(session))]
     if n_denials := session.count("n_denials"):
         lines.append(denial_line(n_denials, allow))
     lines.append(f"Folder: {session.paths.root}")

@@ -8,11 +8,12 @@ class Viewer {
     Object.assign(this, { table, key: null, tab: "answer", tabChosen: false, texts: {}, steps: new Map(), expanded: new Set() });
     this.root = element("section", "cpr-out", "", { "aria-label": "Output" });
     this.title = element("div", "cpr-out-title");
+    this.note = element("div", "note");
     this.tabBar = element("div", "cpr-tabs", "", { role: "tablist" });
     this.body = element("div", "cpr-body", "", { role: "tabpanel", tabindex: "0" });
     this.root.dataset.lmSuppressShortcuts = "true";
     this.root.hidden = true;
-    this.root.append(this.title, this.tabBar, this.body);
+    this.root.append(this.title, this.note, this.tabBar, this.body);
     this.tabBar.addEventListener("keydown", (event) => this.arrows(event));
     this.body.addEventListener("scroll", () => {
       this.follows = this.body.scrollHeight - this.body.scrollTop - this.body.clientHeight < 24;
@@ -30,6 +31,7 @@ class Viewer {
     this.root.hidden = false;
     this.waitTimer = setTimeout(() => { if (!this.info.key) this.showWaiting(row); }, ANSWER_MS);
     this.drawTitle(row);
+    this.drawNote();
     this.drawTabs();
     this.body.replaceChildren(element("div", "mute", "…"));
   }
@@ -60,6 +62,11 @@ class Viewer {
     const shape = parts.map((part) => part.textContent).join("|");
     if (this.shape !== shape) this.title.replaceChildren(...parts);
     this.shape = shape;
+  }
+
+  drawNote() {
+    setText(this.note, this.info.note || "");
+    this.note.hidden = !this.info.note;
   }
 
   drawTabs() {
@@ -98,6 +105,7 @@ class Viewer {
       this.info = { ...message.info, key: message.key };
       const row = this.table.rows.find((other) => other[KEY] === this.key);
       if (row) this.drawTitle(row);
+      this.drawNote();
       this.drawTabs();
     }
     if (message.text) this.storeText(message.text);
