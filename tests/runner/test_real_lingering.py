@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
-from testkit import processes
 from testkit.command import LIMIT_S, Cpr, prompts, script
 
 import cpr_nb as cpr
-from cpr_nb.offline.scripted_api import ScriptedApi
-from cpr_nb.store.read import read_answer
 
 pytestmark = pytest.mark.real_cli
 SERVER = "python3 -m http.server 0 --bind 127.0.0.1"
