@@ -23,10 +23,12 @@ TERMINATION_CAUSES = {
     "silence": (states.TIMED_OUT, "silence"),
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
+    "setup_refused": (states.FAILED, "setup_refused"),
 }
 # A task that was withdrawn ends like this if no more tasks start.
 _TERMINATION_MESSAGES = {
-    "throttled": "taken back before its first answer: the API refused requests"
+    "throttled": "taken back before its first answer: the API refused requests",
+    "setup_refused": "the set-up of the CLI was not as asked",
 }
 
 _SUBTYPE_REASONS = {
@@ -48,9 +50,18 @@ class Exit:
         stderr: The end of its stderr.
         spawn_error: Why it could not be started, or empty.
         cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
+        setup_problem: What of the CLI's set-up was not as asked, if that makes it fail.
     """
 
-    __slots__ = ("cause", "exit_code", "result", "signal", "spawn_error", "stderr")
+    __slots__ = (
+        "cause",
+        "exit_code",
+        "result",
+        "setup_problem",
+        "signal",
+        "spawn_error",
+        "stderr",
+    )
 
     def __init__(
         self,
@@ -61,6 +72,7 @@ class Exit:
         stderr: str = "",
         spawn_error: str = "",
         cause: str | None = None,
+        setup_problem: str = "",
     ) -> None:
         self.exit_code = exit_code
         self.signal = signal
@@ -68,6 +80,7 @@ class Exit:
         self.stderr = stderr
         self.spawn_error = spawn_error
         self.cause = cause
+        self.setup_problem = setup_problem
 
 
 class Outcome:
@@ -110,6 +123,8 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     """
     if exit_.spawn_error:
         return Outcome(states.FAILED, "spawn", exit_.spawn_error)
+    if exit_.setup_problem and exit_.cause in (None, "setup_refused"):
+        return Outcome(states.FAILED, "setup_refused", exit_.setup_problem)
     result = exit_.result
     is_good = result is not None and result.get("is_error") is False
     if result is not None and is_good and _exit_allows_success(exit_):

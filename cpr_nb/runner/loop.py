@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 _REQUESTS_EVERY_S = 0.2
 # How often the streams of running tasks are read: that late we notice that the API refuses.
 _POLL_EVERY_S = 0.25
+# The same where a task must not run if the CLI's set-up is not as asked: it says so some 100 ms
+# before its first request (measured).
+_SETUP_POLL_S = 0.01
 _IDENTIFY_AFTER_S = 0.02
 # How often what ended tasks left behind is swept up: one sweep serves all that ended since.
 _SWEEP_EVERY_S = 1.0
@@ -91,6 +94,7 @@ class Loop:
         self._leftovers: list[str] = []
         self._probe_at_s: float | None = None  # seconds since the epoch
         self._next_sweep_at = self._next_requests_at = self._next_poll_at = 0.0
+        self._poll_every_s = _POLL_EVERY_S
         self._more_to_reap = False
         self._leaving = False
         self._done = False
@@ -220,7 +224,7 @@ class Loop:
         if self._more_to_reap:
             return 0
         now = self._clock.now()
-        waits = [self._next_requests_at - now]
+        waits = [self._next_requests_at - now, self._poll_every_s]
         if self._processes.unidentified:
             waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
@@ -270,6 +274,8 @@ class Loop:
         else:
             self._leftovers.append(attempt.token)
         exit_, facts = attempt.collect(status)
+        self._recorder.warn(*attempt.new_setup_problems())
+        exit_.setup_problem = attempt.setup_problem
         if facts.result is None and facts.answered:
             self._count_transcript_tokens(self._task_runs[task], facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
@@ -295,16 +301,22 @@ class Loop:
         """Reads what is new in the streams of the running tasks."""
         if now < self._next_poll_at:
             return
-        self._next_poll_at = now + _POLL_EVERY_S
+        awaits_setup = False
         for run in self._processes:
             if isinstance(run, Attempt):
                 news = run.stream.poll(now)
+                self._recorder.warn(*run.new_setup_problems())
+                awaits_setup |= run.awaits_setup
+                if run.setup_problem:
+                    self._handle(messages.SetupRefused(now, run.task))
                 if news.answered:
                     self._handle(messages.Responded(now, run.task))
                 elif news.refused_s is not None:
                     self._handle(messages.Throttled(now, run.task, news.refused_s))
                 if news.limit is not None:  # later than the answer, if there was one
                     self._handle(messages.Limited(now, run.task, news.limit))
+        self._poll_every_s = _SETUP_POLL_S if awaits_setup else _POLL_EVERY_S
+        self._next_poll_at = now + self._poll_every_s
 
     def _check_disk(self, now: float) -> None:
         if self._probe_at_s is not None and time.time() >= self._probe_at_s:

@@ -60,6 +60,7 @@ class Stream:
         "_torn",
         "_trouble",
         "facts",
+        "first_init",
         "last_output_at",
         "limit",
         "retry_at",
@@ -72,6 +73,7 @@ class Stream:
         self._activity = Activity() if with_tools else None
         self._trouble = True  # nobody has answered yet
         self.facts = RunFacts()
+        self.first_init: dict[str, Any] | None = None  # later turns begin with another one
         self.last_output_at: float | None = None
         self.retry_at = 0.0  # when the CLI will ask the API again
         self.limit: Limit | None = None  # met, and not answered since
@@ -120,6 +122,7 @@ class Stream:
 
     def _feed(self, line: bytes, now: float, news: News) -> None:
         self.facts.feed(line)
+        self.first_init = self.first_init or self.facts.init
         if any(mark in line for mark in _RELEVANT):
             event = parse_line(line)
             if event is not None:
