@@ -12,6 +12,7 @@ import os
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, number, parse_line
 from cpr_nb.model.limits import Limit, limit_of_event
+from cpr_nb.model.lines import LineSplitter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class Stream:
 
     __slots__ = (
         "_activity",
+        "_lines",
         "_offset",
         "_path",
-        "_torn",
         "_trouble",
         "facts",
         "first_init",
@@ -69,7 +70,7 @@ class Stream:
     def __init__(self, path: str, *, with_tools: bool = False) -> None:
         self._path = path
         self._offset = 0
-        self._torn = b""
+        self._lines = LineSplitter()
         self._activity = Activity() if with_tools else None
         self._trouble = True  # nobody has answered yet
         self.facts = RunFacts()
@@ -101,9 +102,9 @@ class Stream:
     def finish(self) -> RunFacts:
         """Reads to the end, including a last line without a line feed."""
         self.poll(0.0)
-        if self._torn:
-            self._feed(self._torn, 0.0, News())
-            self._torn = b""
+        torn = self._lines.rest()
+        if torn:
+            self._feed(torn, 0.0, News())
         return self.facts
 
     @property
@@ -115,9 +116,7 @@ class Stream:
     def _read(self, fd: int, now: float, news: News) -> None:
         while chunk := os.pread(fd, _CHUNK_BYTES, self._offset):
             self._offset += len(chunk)
-            lines = (self._torn + chunk).split(b"\n")
-            self._torn = lines.pop()
-            for line in lines:
+            for line in self._lines.feed(chunk):
                 self._feed(line, now, news)
 
     def _feed(self, line: bytes, now: float, news: News) -> None:
