@@ -171,3 +171,37 @@ def _different(
         if alike not in seen:
             seen.add(alike)
             yield task, {**options, **task.options}
+
+
+def forbids_bypassing(path: Path) -> bool:
+    """Whether a settings file forbids to run without any permission: ``permissions`` all."""
+    return _permissions(path).get("disableBypassPermissionsMode") == "disable"
+
+
+def ignores_allow_rules(environ: Mapping[str, str], cwd: str) -> bool:
+    """Whether the CLI ignores the allow rules of a project, for the folder is not trusted.
+
+    Args:
+        environ: The environment of the task.
+        cwd: Its folder.
+    """
+    if not _permissions(Path(cwd) / ".claude" / "settings.json").get("allow"):
+        return False
+    home = Path(environ.get("HOME") or "~").expanduser()
+    folder = config_folder(environ) if environ.get("CLAUDE_CONFIG_DIR") else home
+    try:
+        projects = json.loads((folder / ".claude.json").read_bytes()).get("projects")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        projects = None
+    known = projects if isinstance(projects, dict) else {}
+    here = Path(cwd).absolute()
+    entries = [known.get(str(place)) for place in (here, *here.parents)]
+    return not any(isinstance(e, dict) and e.get("hasTrustDialogAccepted") for e in entries)
+
+
+def _permissions(path: Path) -> dict[str, Any]:
+    try:
+        permissions = read_settings(path).get("permissions")
+    except ValueError:
+        return {}
+    return permissions if isinstance(permissions, dict) else {}
