@@ -70,8 +70,9 @@ class Recorder:
             self._started_at = parse_iso(history.started_at) or self._started_at
         if history.max_parallel is not None:
             self.head["max_parallel"] = history.max_parallel
-        if history.warnings:
-            self.head["warnings"] = list(history.warnings)
+        warnings = list(dict.fromkeys([*self.head.get("warnings", ()), *history.warnings]))
+        if warnings:
+            self.head["warnings"] = warnings
         self.journal("runner_started", **runner)
         self.write_runner()
 
