@@ -24,9 +24,9 @@ from cpr_nb.runner.messages import (
     Responded,
     Resume,
     SetParallel,
+    SetupRefused,
     Start,
     Started,
-    SetupRefused,
     Throttled,
     Tick,
 )
