@@ -122,6 +122,12 @@ OPTIONS: Mapping[str, Option] = {
             "end a task that writes no event and runs no tool for this many seconds",
         ),
         Option(
+            "linger_s",
+            "seconds",
+            "end a task whose background commands still run after its answer, once it has written "
+            "nothing for this many seconds; it has succeeded all the same (default: 900)",
+        ),
+        Option(
             "attempts",
             "count",
             "how many attempts a task has in all; it gets another one after a failure for a "

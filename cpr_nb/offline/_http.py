@@ -47,7 +47,9 @@ class Api(Protocol):
         gate: Callable[[], Json | None] = ...,
     ) -> Turn: ...
 
-    def _hold(self, step: Json) -> bool: ...
+    def _hold(self, step: Json, conversation_id: str) -> bool: ...
+
+    def _release(self, conversation_id: str, word: str) -> None: ...
 
     def _begin(self, cached: CacheMatch) -> None: ...
 
@@ -80,11 +82,15 @@ class _Handler(BaseHTTPRequestHandler):
         except ScriptError as error:
             wrong = {"status": 400, "message": f"scripted API: {error}"}
         gate = api._refusal
-        return self._play(request, api._note(self, request, len(body), chosen, wrong, gate))
+        turn = api._note(self, request, len(body), chosen, wrong, gate)
+        self._play(request, turn)
+        if "release" in turn.step:
+            api._release(turn.record.conversation_id, turn.step["release"])
+        return None
 
     def _play(self, request: Json, turn: Turn) -> None:
         record, step, failing, cached = turn
-        if not self.server.api._hold(step):
+        if not self.server.api._hold(step, record.conversation_id):
             return self._drop()
         if fail := failing.get("fail"):
             return self._fail(fail, record) if fail["status"] else self._drop()

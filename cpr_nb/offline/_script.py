@@ -13,15 +13,25 @@ Json = dict[str, Any]
 _NUMBER = (int, float)
 _ERROR = {"type": str, "message": str, "times": int}
 _STEP: Mapping[str, Any] = {
-    **dict.fromkeys(("text", "thinking", "tool", "stop", "wait"), str),
+    **dict.fromkeys(("text", "thinking", "tool", "stop", "wait", "release"), str),
     **dict.fromkeys(("input", "so", "usage", "headers"), dict),
-    **{"chunks": int, "delay_s": _NUMBER, "hang_s": _NUMBER, "tools": list},
+    **{"chunks": int, "delay_s": _NUMBER, "hang_s": _NUMBER, "tools": list, "notification": int},
     **{"cut": {"after": int, "times": int}, "error_event": _ERROR},
     "fail": {"status": int, "headers": dict, **_ERROR},
 }
-_CWD = re.compile(r"^(?: - Primary working directory|CWD): (.+?)(?: \(was /.*\))?$", re.MULTILINE)
+_CWD = re.compile(
+    r"(?:^ - Primary working directory|^CWD|^<env>\nWorking directory): (.+?)(?: \(was /.*\))?$",
+    re.MULTILINE,
+)
+_REMINDER = "<system-reminder>"
+_NOTIFICATION = "<task-notification>"
+# What a notification's text begins with: 2.1.71, 2.1.227, 2.1.280 and later.
+_NOTIFIES = (_NOTIFICATION, "[SYSTEM NOTIFICATION", f"{_REMINDER}\n[SYSTEM NOTIFICATION")
 # Texts that the CLI itself adds to the user's must neither start a script nor end one.
-_NOT_A_PROMPT = ("<system-reminder>", "[structured-output-enforce]", "Output token limit hit.")
+_NOT_A_PROMPT = (
+    *(_REMINDER, "[structured-output-enforce]", "Output token limit hit."),
+    *_NOTIFIES,
+)
 
 
 class ScriptError(ValueError):
@@ -139,10 +149,38 @@ def choose(request: Json, book: Book) -> tuple[Json, int, Hashable]:
     else:
         steps, place = book.default, prompts[-1] if prompts else (0, 0, "")
     turn, block, text = place
-    index = min(sum(m.get("role") == "assistant" for m in messages[turn:]), len(steps) - 1)
+    index, notification = _index(steps, messages[turn:])
     # A retry repeats its messages, so the place tells it from a later turn with the same script;
     # the text tells apart the sub-agents of a conversation, which all use its id.
-    return _with_cwd(steps[index], request), index, (turn, block, hash(text))
+    return _with_cwd(steps[index], request), index, (turn, block, hash(text), notification)
+
+
+def _index(steps: list[Json], messages: list[Json]) -> tuple[int, int]:
+    """The index of the step that answers these messages, and the number of their notifications.
+
+    The steps without a notification are those of notification 0, the prompt.
+    """
+    played = {step.get("notification", 0) for step in steps}
+    notification = n_answers = 0
+    for message in messages:
+        n_answers += message.get("role") == "assistant"
+        for _ in range(_n_notifications(message)):
+            notification += 1
+            if notification in played:
+                n_answers = 0
+    playing = max((number for number in played if number <= notification), default=min(played))
+    indexes = [i for i, step in enumerate(steps) if step.get("notification", 0) == playing]
+    return indexes[min(n_answers, len(indexes) - 1)], notification
+
+
+def _n_notifications(message: Json) -> int:
+    """How many notifications a message consists of: one that comes with a result starts no turn."""
+    content = message.get("content")
+    blocks = content if isinstance(content, list) else []
+    if any(isinstance(block, dict) and block.get("type") == "tool_result" for block in blocks):
+        return 0
+    texts = [text for text in texts_of(message, "user") if text.startswith(_NOTIFIES)]
+    return sum(_NOTIFICATION in text for text in texts)
 
 
 def _with_cwd(step: Json, request: Json) -> Json:
@@ -151,14 +189,23 @@ def _with_cwd(step: Json, request: Json) -> Json:
     placeholder = re.compile(r"(?<!\$)\{cwd\}")
     if not placeholder.search(inputs):
         return step
-    # The CLI names the directory in a message of role "system", a change of it in a later one;
-    # with --bare in the system prompt.
-    prompt = {"role": "system", "content": request.get("system")}
-    texts = [t for m in (prompt, *request["messages"]) for t in texts_of(m, "system")]
-    folders = [match[1] for match in map(_CWD.search, texts) if match]
+    folders = [match[1] for match in map(_CWD.search, _surroundings(request)) if match]
     if not folders:
         raise ScriptError("{cwd}: the request names no working directory")
     return {**step, **json.loads(placeholder.sub(lambda _: json.dumps(folders[-1])[1:-1], inputs))}
+
+
+def _surroundings(request: Json) -> list[str]:
+    """The texts in which the CLI may name the working directory, a change of it in a later one.
+
+    Depending on version, model and flags it does so in the system prompt, in a message of role
+    "system", or in a reminder in front of the user's words.
+    """
+    texts = texts_of({"role": "system", "content": request.get("system")}, "system")
+    for message in request["messages"]:
+        texts += texts_of(message, "system")
+        texts += [text for text in texts_of(message, "user") if text.startswith(_REMINDER)]
+    return texts
 
 
 def failing(step: Json, attempt: int) -> Json:

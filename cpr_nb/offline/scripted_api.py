@@ -15,7 +15,10 @@ so           a call of the StructuredOutput tool with this input
 stop         the stop_reason, if not ``tool_use`` after a tool call, else ``end_turn``
 usage        overrides of the token counts (100 in, 20 out)
 headers      additional response headers: an object of strings
-wait         hold the answer until `ScriptedApi.release` names this word
+wait         hold the answer until `ScriptedApi.release` names this word, or until a step with
+             ``release`` has done so in the same conversation
+release      a word: once this answer is sent, steps that ``wait`` for it continue
+notification the number of a notification: this step answers the turn that it starts (see below)
 hang_s       hold the answer for so many seconds
 fail         ``{status, times, headers, type, message}``: answer an HTTP error (400 to 599) instead;
              status 0 drops the connection
@@ -26,6 +29,17 @@ error_event  ``{type, message, times}``: send an SSE error after one piece of te
 ``times`` limits a failure to the first requests for one step in one conversation; without it, it
 lasts. Cuts and error events need a stream; with too little text they strike at its end. ``{cwd}``
 in a tool's input stands for the working directory that the request names (not so ``${cwd}``).
+
+The CLI wakes up when a command or an agent in the background has ended: a *notification* starts
+another turn. Without ``notification`` the steps just go on. Steps with ``"notification": n`` (from
+1) answer the turn of the n-th notification only, however many steps came before it. A turn without
+steps of its own continues with those of the notification before it. The CLI may hand over several
+notifications at once: then the steps of the last one are played. A notification that comes with
+the result of a tool starts no turn. The subagents of a conversation play the scripts that their
+own prompts carry, else those of the file. So this prompt has an answer, and then a second turn::
+
+    SCRIPT=[{"tool": "Bash", "input": {"command": "sleep 1", "run_in_background": true}},
+            {"text": "The answer."}, {"text": "It has ended.", "notification": 1}]
 
 A script FILE serves prompts that carry none: ``{"rules": [{"match": "<regular expression on the
 last prompt>", "steps": [...]}], "default": [...]}``. With neither, the answer is "Hello from the
@@ -119,7 +133,7 @@ class ScriptedApi(Gates):
         self._changed, self._closing = threading.Condition(), threading.Event()
         self._records: list[RequestRecord] = []
         self._attempts: dict[Hashable, int] = {}
-        self._released: set[str] = set()
+        self._released: set[tuple[str, str]] = set()  # (conversation or "" for all, word)
         self._server = Server(port, self)
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -179,9 +193,7 @@ class ScriptedApi(Gates):
         Example:
             ``api.release("second turn")``
         """
-        with self._changed:
-            self._released.add(name)
-            self._changed.notify_all()
+        self._release("", name)
 
     def close(self) -> None:
         """End all threads and connections in any state; a second call does nothing.
@@ -200,11 +212,19 @@ class ScriptedApi(Gates):
             thread.join()
         self._thread.join()
 
-    def _hold(self, step: Json) -> bool:
+    def _release(self, conversation_id: str, word: str) -> None:
+        """Let the steps of a conversation (empty: of all) that wait for a word continue."""
+        with self._changed:
+            self._released.add((conversation_id, word))
+            self._changed.notify_all()
+
+    def _hold(self, step: Json, conversation_id: str) -> bool:
         """Wait as long as the step says; False means that the server closes instead."""
         with self._changed:
-            waits = {step["wait"]} if "wait" in step else set[str]()
-            self._changed.wait_for(lambda: waits <= self._released or self._closing.is_set())
+            words = {("", step.get("wait")), (conversation_id, step.get("wait"))}
+            self._changed.wait_for(
+                lambda: "wait" not in step or words & self._released or self._closing.is_set()
+            )
         return not self._closing.wait(step.get("hang_s", 0))
 
     def _begin(self, cached: CacheMatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from cpr_nb.model.cli_versions import EXCLUDE_DYNAMIC_SECTIONS_SINCE, parse_version
 from cpr_nb.model.tools import READING_TOOLS, offered_tools
 
 TYPE_CHECKING = False
@@ -48,6 +49,7 @@ def build_argv(
     follows: str = "",
     many_folders: bool = False,
     has_branch: bool = False,
+    claude_version: str | None = None,
 ) -> list[str]:
     """Builds the arguments of one run; the prompt comes on stdin.
 
@@ -59,6 +61,8 @@ def build_argv(
         follows: The conversation that this one begins with a copy of; empty for none.
         many_folders: Whether tasks of the session run in different folders.
         has_branch: Whether the task has a worktree with a branch of its own.
+        claude_version: The version of the CLI, if it is known: what only saves tokens is left out
+            where it would be refused.
 
     Returns:
         The argument list.
@@ -79,7 +83,9 @@ def build_argv(
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
     if has_branch:
         argv += ["--append-system-prompt", BRANCH_PROMPT]
-    if has_branch or (options.get("warm_start") and many_folders):
+    differ = has_branch or (options.get("warm_start") and many_folders)
+    version = parse_version(claude_version)
+    if differ and (version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE):
         # Keeps what differs between folders out of the common beginning of all requests. In one
         # folder it would cost some 600 tokens per task (measured).
         argv.append("--exclude-dynamic-system-prompt-sections")

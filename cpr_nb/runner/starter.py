@@ -84,6 +84,7 @@ class Starter:
             follows=task_spec.get("follows", ""),
             many_folders=self._many_folders,
             has_branch=bool(worktree.get("branch")),
+            claude_version=self._session.get("claude_version"),
         )
         pid = _spawn(
             argv,

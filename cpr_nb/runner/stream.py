@@ -12,6 +12,8 @@ import os
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, number, parse_line
 from cpr_nb.model.limits import Limit, limit_of_event
+from cpr_nb.model.lines import LineSplitter
+from cpr_nb.runner import background
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 #: HTTP statuses by which the API says "not now".
 REFUSALS = (429, 529)
 # Every line that can matter while a task runs contains one of these.
-_RELEVANT = (b'"assistant"', b'"api_retry"', b'"rate_limit_event"', b'"tool_result"')
+_RELEVANT = (*background.MARKS, b'"api_retry"', b'"rate_limit_event"')
 _CHUNK_BYTES = 1 << 18
 
 
@@ -55,10 +57,11 @@ class Stream:
 
     __slots__ = (
         "_activity",
+        "_lines",
         "_offset",
         "_path",
-        "_torn",
         "_trouble",
+        "background",
         "facts",
         "last_output_at",
         "limit",
@@ -68,10 +71,11 @@ class Stream:
     def __init__(self, path: str, *, with_tools: bool = False) -> None:
         self._path = path
         self._offset = 0
-        self._torn = b""
+        self._lines = LineSplitter()
         self._activity = Activity() if with_tools else None
         self._trouble = True  # nobody has answered yet
         self.facts = RunFacts()
+        self.background = background.BackgroundWork()
         self.last_output_at: float | None = None
         self.retry_at = 0.0  # when the CLI will ask the API again
         self.limit: Limit | None = None  # met, and not answered since
@@ -99,23 +103,26 @@ class Stream:
     def finish(self) -> RunFacts:
         """Reads to the end, including a last line without a line feed."""
         self.poll(0.0)
-        if self._torn:
-            self._feed(self._torn, 0.0, News())
-            self._torn = b""
+        torn = self._lines.rest()
+        if torn:
+            self._feed(torn, 0.0, News())
         return self.facts
 
     @property
     def busy_until(self) -> float:
-        """Until when its silence is explained; infinite while a tool runs."""
+        """Until when its silence is explained; infinite while a tool runs, and while it lingers."""
         tool_runs = self._activity is not None and self._activity.tool_running
-        return float("inf") if tool_runs else self.retry_at
+        return float("inf") if tool_runs or self.background.lingers else self.retry_at
+
+    @property
+    def lingers_since(self) -> float | None:
+        """Since when only commands keep its process alive; None if a model may still work."""
+        return self.last_output_at if self.background.lingers else None
 
     def _read(self, fd: int, now: float, news: News) -> None:
         while chunk := os.pread(fd, _CHUNK_BYTES, self._offset):
             self._offset += len(chunk)
-            lines = (self._torn + chunk).split(b"\n")
-            self._torn = lines.pop()
-            for line in lines:
+            for line in self._lines.feed(chunk):
                 self._feed(line, now, news)
 
     def _feed(self, line: bytes, now: float, news: News) -> None:
@@ -124,6 +131,7 @@ class Stream:
             event = parse_line(line)
             if event is not None:
                 self._handle_event(event, now, news)
+                self.background.feed(event)
                 if self._activity is not None:
                     self._activity.feed(event)
 

@@ -39,6 +39,7 @@ EVENTS = {
     "Responded": "the API answered it for the first time in this attempt",
     "Throttled": "the API refused it for now (429, 529)",
     "Limited": "it ran into a limit that concerns all tasks",
+    "Lingering": "its turn ended, and only commands keep its process alive; or it works again",
     "OutputPolled": "the answer to PollOutput: when it wrote last",
     "Ended": "its process ended, or could not be started",
     "Checked": "the user's own check ended",

@@ -9,7 +9,8 @@ from cpr_nb.store.files import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterator
+    from typing import Any, BinaryIO
 
 _BLOCK_BYTES = 65536
 _MARK = b'"result"'
@@ -24,18 +25,28 @@ def last_result(path: str) -> dict[str, Any] | None:
     """
     try:
         with open_regular(path) as file:
-            end = file.seek(0, os.SEEK_END)
-            rest = b""
-            while end > 0:
-                start = max(0, end - _BLOCK_BYTES)
-                file.seek(start)
-                lines = (file.read(end - start) + rest).split(b"\n")
-                rest, end = lines[0], start
-                whole = lines if start == 0 else lines[1:]
-                for line in reversed(whole):
-                    event = parse_line(line) if _MARK in line else None
-                    if event is not None and event["type"] == "result":
-                        return event
+            for line in _lines_backwards(file):
+                event = parse_line(line) if _MARK in line else None
+                if event is not None and event["type"] == "result":
+                    return event
     except (OSError, ValueError):  # ValueError: a foreign id with a NUL
         pass
     return None
+
+
+def _lines_backwards(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file, the last one first; the work is linear in its length."""
+    end = file.seek(0, os.SEEK_END)
+    pieces: list[bytes] = []  # of a line whose beginning is not read yet, the last one first
+    while end > 0:
+        start = max(0, end - _BLOCK_BYTES)
+        file.seek(start)
+        begin, *lines = file.read(end - start).split(b"\n")
+        end = start
+        if lines:
+            pieces.append(lines.pop())
+            yield b"".join(reversed(pieces))
+            yield from reversed(lines)
+            pieces = []
+        pieces.append(begin)
+    yield b"".join(reversed(pieces))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from cpr_nb.model.lines import LineSplitter
+
 
 class Follower:
     """Reads the new lines of a file that someone appends to.
@@ -17,12 +19,12 @@ class Follower:
         []
     """
 
-    __slots__ = ("_offset", "_path", "_torn")
+    __slots__ = ("_lines", "_offset", "_path")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._offset = 0
-        self._torn = b""
+        self._lines = LineSplitter()
 
     def new_lines(self, limit_bytes: int | None = None) -> list[bytes]:
         """The lines that were completed since the last call; a torn line waits for its end.
@@ -37,7 +39,7 @@ class Follower:
             if size == self._offset or not stat.S_ISREG(status.st_mode):
                 return []
             if size < self._offset:  # someone has replaced it
-                self._offset, self._torn = 0, b""
+                self._offset, self._lines = 0, LineSplitter()
             n_new = size - self._offset
             # With many running tasks this is most of the work of a call.
             fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
@@ -49,6 +51,4 @@ class Follower:
         except (OSError, ValueError):  # ValueError: a foreign id with a NUL
             return []
         self._offset += len(data)
-        lines = (self._torn + data).split(b"\n")
-        self._torn = lines.pop()
-        return lines
+        return self._lines.feed(data)

@@ -104,6 +104,51 @@ def test_the_last_script_of_a_prompt_counts_but_none_inside_a_string(api: Script
     assert ask(api, "MY_SCRIPT=no list").text == "Hello from the scripted API."
 
 
+def _notice(number: int, form: str = "{}") -> str:
+    return form.format(f"<task-notification>\nSCRIPT=oops {number}\n</task-notification>")
+
+
+_LOUD = "[SYSTEM NOTIFICATION - NOT USER INPUT]\n\n{}"
+_REMINDER = f"<system-reminder>\n{_LOUD}\n</system-reminder>"
+
+
+@pytest.mark.parametrize("form", ["{}", _LOUD, _REMINDER])
+def test_a_notification_has_steps_of_its_own(api: ScriptedApi, form: str) -> None:
+    first, third = {"notification": 1}, {"notification": 3}
+    prompt = script(
+        {"text": "a"}, {"text": "b"}, {**third, "text": "z"}, {**first, "text": "x"},
+        {**first, "text": "y"},
+    )  # fmt: skip
+    one, two, three = (user(_notice(number, form)) for number in (1, 2, 3))
+    both = user(_notice(2, form), _notice(3, form))
+    result = {"role": "user", "content": [{"type": "tool_result", "content": "x"}]}
+    late = {**result, "content": [*result["content"], *one["content"]]}
+    talks: list[tuple[str, list[dict[str, Any]]]] = [
+        ("a", []),
+        ("x", [ASSISTANT, one]),
+        ("y", [ASSISTANT, one, ASSISTANT, result]),
+        ("x", [ASSISTANT, result, ASSISTANT, one]),
+        ("y", [ASSISTANT, one, ASSISTANT, two]),  # it has none of its own
+        ("z", [ASSISTANT, one, ASSISTANT, both]),
+        ("z", [ASSISTANT, one, ASSISTANT, two, ASSISTANT, three]),
+        ("b", [ASSISTANT, late]),  # it came with the result of a tool
+    ]
+    assert [ask(api, prompt, *rest).text for _, rest in talks] == [text for text, _ in talks]
+
+
+def test_a_script_without_notifications_goes_on(api: ScriptedApi) -> None:
+    prompt = script({"text": "zero"}, {"text": "one"})
+    assert ask(api, prompt, ASSISTANT, _notice(1)).text == "one"
+
+
+def test_a_failure_counts_for_each_notification(api: ScriptedApi) -> None:
+    fail = {"fail": {"status": 500, "times": 1}, "notification": 1, "text": "ok"}
+    prompt = script({"text": "a"}, fail)
+    for notices in [[_notice(1)], [_notice(1), _notice(2)]]:
+        statuses = [ask(api, prompt, ASSISTANT, user(*notices)).status for _ in range(2)]
+        assert statuses == [500, 200]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -112,6 +157,7 @@ def test_the_last_script_of_a_prompt_counts_but_none_inside_a_string(api: Script
         ("SCRIPT=[]", "steps: expected a list of steps"),
         ("SCRIPT=[1]", "steps[0]: expected an object, found 1"),
         ('SCRIPT=[{"text": 1}]', "steps[0].text: expected a string, found 1"),
+        ('SCRIPT=[{"notification": "1"}]', "steps[0].notification: expected a whole number"),
         ('SCRIPT=[{"chunks": true}]', "steps[0].chunks: expected a whole number, found true"),
         ('SCRIPT=[{"hang_s": NaN}]', "steps[0].hang_s: out of range"),
         ('SCRIPT=[{"cut": {"when": 1}}]', "steps[0].cut.when: unknown key"),
@@ -190,6 +236,19 @@ def test_wait_for_gives_up(api: ScriptedApi) -> None:
 def test_a_release_also_counts_for_later_requests(api: ScriptedApi) -> None:
     api.release("early")
     assert ask(api, script({"wait": "early", "text": "at once"})).text == "at once"
+
+
+def test_a_step_releases_others_of_its_conversation(api: ScriptedApi) -> None:
+    waiting = script({"wait": "go", "text": "went on"})
+    with ThreadPoolExecutor() as pool:
+        same, other = (pool.submit(ask, api, waiting, session=name) for name in ("a", "b"))
+        for name in "ab":
+            api.wait_for(lambda record, name=name: record.conversation_id == name, LIMIT_S)
+        ask(api, script({"text": "first", "release": "go"}), session="a")
+        assert same.result(LIMIT_S).text == "went on"
+        assert not other.done()
+        api.release("go")
+        assert other.result(LIMIT_S).text == "went on"
 
 
 def test_close_ends_whatever_continues_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -27,7 +27,18 @@ def test_cli_gets_the_plain_answer(api: ScriptedApi, cli: Cli) -> None:
     assert "Bash" in record.tools and record.n_bytes > 10_000
 
 
-@pytest.mark.parametrize("flags", [[], ["--exclude-dynamic-system-prompt-sections"]])
+_IN_A_REMINDER = ["--model", "claude-sonnet-4-6"]  # whose folder stands in a user message
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [],
+        ["--exclude-dynamic-system-prompt-sections"],
+        [*_IN_A_REMINDER, "--exclude-dynamic-system-prompt-sections"],
+        [*_IN_A_REMINDER, "--system-prompt", "You write."],
+    ],
+)
 def test_cli_uses_its_tools_in_its_own_folder(api: ScriptedApi, cli: Cli, flags: list[str]) -> None:
     written = {"file_path": "{cwd}/sub/written.txt", "content": "from Write\n"}
     shell = {"command": 'cwd=kept; printf "%s" "${cwd}" > shell.txt', "description": "write"}
@@ -73,6 +84,23 @@ def test_cli_finds_its_new_folder_after_a_resume(api: ScriptedApi, cli: Cli) -> 
             check=True,
         )
     assert (elsewhere / "here.txt").read_text() == "x"
+
+
+def test_cli_plays_the_turns_of_notifications(api: ScriptedApi, cli: Cli) -> None:
+    agent = {"description": "d", "subagent_type": "general-purpose", "run_in_background": True}
+    # It ends after the answer; its words must neither end the script nor start one.
+    agent["prompt"] = script({"wait": "answered", "text": "The agent says SCRIPT=[1]."})
+    prompt = script(
+        {"tool": "Agent", "input": agent},
+        {"text": "The answer.", "release": "answered"},
+        {"notification": 1, "tool": "Bash", "input": {"command": "echo on", "description": "d"}},
+        {"notification": 1, "text": "The end."},
+    )
+    lines = cli(api, prompt, "--allowedTools", "Bash,Agent").finish()
+    results = [line["result"] for line in lines if line["type"] == "result"]
+    assert results == ["The answer.", "The end."]
+    steps = [r.step for r in api.requests]
+    assert sorted(steps) == [0, 0, 1, 2, 3] and steps[-2:] == [2, 3]
 
 
 @pytest.mark.slow

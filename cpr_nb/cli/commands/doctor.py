@@ -13,7 +13,10 @@ from pathlib import Path
 from cpr_nb import __version__
 from cpr_nb.cli.common import print_lines, results_dir
 from cpr_nb.launching import machine
+from cpr_nb.launching.cli_cache import read_version
+from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
 from cpr_nb.model.errors import ClaudeNotFound
+from cpr_nb.model.text import one_line
 
 Finding = tuple[bool, str, str]
 
@@ -54,10 +57,18 @@ def _claude(claude_path: str | None) -> Finding:
         path = machine.find_claude(claude_path, os.environ)
     except ClaudeNotFound as error:
         return False, "Claude Code CLI", str(error)
-    version = _output(path, "--version")
+    version = read_version(path, os.environ)
     if version is None:
-        return False, "Claude Code CLI", f"{path} does not answer --version"
-    return True, "Claude Code CLI", f"{version}, {path}"
+        words = _output(path, "--version")
+        if words is None:
+            return False, "Claude Code CLI", f"{path} does not answer --version"
+        return True, "Claude Code CLI", f"{one_line(words, 60)}, {path}"
+    if version < OLDEST_SUPPORTED:
+        needed = f"cpr_nb needs {show(OLDEST_SUPPORTED)} or newer (claude update)"
+        return False, "Claude Code CLI", f"{show(version)} (Claude Code), {path}: {needed}"
+    text = f"{show(version)} (Claude Code), {path}"
+    lacking = [f"{name} (since {show(since)})" for name, since in NEEDS.items() if version < since]
+    return True, "Claude Code CLI", f"{text}; lacks {', '.join(lacking)}" if lacking else text
 
 
 def _results(directory: str) -> Finding:

@@ -1,0 +1,97 @@
+"""Refuses a launch that this version of the CLI can't carry out, before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cpr_nb.launching.cli_cache import read_version
+from cpr_nb.model.cli_versions import (
+    OLDEST_SUPPORTED,
+    depends_on_version,
+    may_ask_endlessly,
+    show,
+    unmet_need,
+)
+from cpr_nb.model.errors import InputError
+from cpr_nb.model.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from cpr_nb.model.cli_versions import Version
+
+_UPDATE = "update it (claude update, or pip install -U claude-agent-sdk), or name another one"
+
+
+class CheckedCli(NamedTuple):
+    """The CLI of a launch.
+
+    Attributes:
+        version: Its version; None if it does not say.
+        warnings: What the user should know before the launch.
+    """
+
+    version: Version | None
+    warnings: list[str]
+
+
+def check_cli(
+    claude_path: str,
+    environ: Mapping[str, str],
+    options: Mapping[str, Any],
+    tasks: Iterable[TaskSpec],
+) -> CheckedCli:
+    """Checks that the CLI can do what the tasks ask.
+
+    Args:
+        claude_path: Its path.
+        environ: The environment that tasks inherit.
+        options: The session's options, checked.
+        tasks: The tasks.
+
+    Returns:
+        Its version, and warnings.
+
+    Raises:
+        InputError: If it can't; the message names the version that can.
+    """
+    version = read_version(claude_path, environ)
+    if version is None:
+        return CheckedCli(None, _unknown_version(claude_path, options, tasks))
+    for task in tasks:
+        _check_task(claude_path, version, {**options, **task.options}, task)
+    if version < OLDEST_SUPPORTED:
+        raise InputError(
+            f"cpr_nb needs Claude Code {show(OLDEST_SUPPORTED)} or newer; {claude_path} is "
+            f"{show(version)}: {_UPDATE}"
+        )
+    return CheckedCli(version, [])
+
+
+def _check_task(
+    claude_path: str, version: Version, options: Mapping[str, Any], task: TaskSpec
+) -> None:
+    need = unmet_need(version, options, is_follow_up="follows" in task.origin)
+    if need is not None:
+        raise InputError(f"{need}; {claude_path} is {show(version)}: {_UPDATE}", task.where)
+    if may_ask_endlessly(version, options):
+        raise InputError(
+            f"schema needs task_budget_usd with Claude Code {show(version)} ({claude_path}): if "
+            "the model never gives the structure, this version asks for it without end, and "
+            f"only a budget stops it. Set task_budget_usd; or {_UPDATE}",
+            task.where,
+        )
+
+
+def _unknown_version(
+    claude_path: str, options: Mapping[str, Any], tasks: Iterable[TaskSpec]
+) -> list[str]:
+    """A warning if something in the launch depends on the version."""
+    if not any(
+        depends_on_version({**options, **task.options}, is_follow_up="follows" in task.origin)
+        for task in tasks
+    ):
+        return []
+    return [
+        f"{claude_path} --version does not name a version of Claude Code, so it is not known "
+        "whether it can do all that these tasks ask"
+    ]
