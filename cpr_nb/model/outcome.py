@@ -16,7 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Why we terminated a task → its outcome and reason.
+#: We terminate a task for this once its turn has ended, so its result line says how it ended.
+LINGERED = "lingered"
+#: Why we terminated a task → its outcome and reason, unless it had a good answer.
 TERMINATION_CAUSES = {
     "cancelled": (states.CANCELLED, "cancelled"),
     "timeout": (states.TIMED_OUT, "timeout"),
@@ -24,11 +26,13 @@ TERMINATION_CAUSES = {
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
     "setup_refused": (states.FAILED, "setup_refused"),
+    LINGERED: (states.FAILED, "unknown"),
 }
-# A task that was withdrawn ends like this if no more tasks start.
+# A task that was withdrawn ends like this if no more tasks start; one whose stream was removed.
 _TERMINATION_MESSAGES = {
     "throttled": "taken back before its first answer: the API refused requests",
     "setup_refused": "the set-up of the CLI was not as asked",
+    LINGERED: "its result line is gone: nothing shows how it ended",
 }
 
 _SUBTYPE_REASONS = {
@@ -129,7 +133,7 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     is_good = result is not None and result.get("is_error") is False
     if result is not None and is_good and _exit_allows_success(exit_):
         return _with_answer(result, schema=schema, fail_on_denied=fail_on_denied)
-    if exit_.cause is not None:
+    if exit_.cause is not None and not (exit_.cause == LINGERED and result is not None):
         outcome, reason = TERMINATION_CAUSES[exit_.cause]
         return Outcome(outcome, reason, _TERMINATION_MESSAGES.get(exit_.cause, ""))
     if result is not None and not is_good:

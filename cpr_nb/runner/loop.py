@@ -12,6 +12,7 @@ from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.clock import AwakeClock
 from cpr_nb.runner.effects import Effects
 from cpr_nb.runner.gitinfo import GitQuestion
+from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
 from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.task_run import TaskRun
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
 
 # How often the folder of requests is read. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
-# How often the streams of running tasks are read: that late we notice that the API refuses.
-_POLL_EVERY_S = 0.25
-# The same where a task must not run if the CLI's set-up is not as asked: it says so some 100 ms
-# before its first request (measured).
-_SETUP_POLL_S = 0.01
 _IDENTIFY_AFTER_S = 0.02
 # How often what ended tasks left behind is swept up: one sweep serves all that ended since.
 _SWEEP_EVERY_S = 1.0
@@ -90,11 +86,11 @@ class Loop:
         self._inbox = RequestInbox(paths, spec, recorder)
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
+        self._listener = Listener(spec.plans, self._processes, recorder, self._task_runs)
         self._git: GitQuestion | None = None
         self._leftovers: list[str] = []
         self._probe_at_s: float | None = None  # seconds since the epoch
         self._next_sweep_at = self._next_requests_at = self._next_poll_at = 0.0
-        self._poll_every_s = _POLL_EVERY_S
         self._more_to_reap = False
         self._leaving = False
         self._done = False
@@ -105,7 +101,7 @@ class Loop:
             messages.Harvest: self._harvest,
             messages.Rest: self._rest,
             messages.Finish: self._effects.finish,
-            messages.Terminate: self._terminate,
+            messages.Terminate: self._effects.terminate,
             messages.Kill: self._kill,
             messages.Abandon: self._abandon,
             messages.PollOutput: self._poll_output,
@@ -167,6 +163,8 @@ class Loop:
             task_run = self._task_runs[task]
             task_run.begin(attempt.number, recovery.conversation_id(task))
             task_run.started_s = recovery.started_s.get(task)
+            note = self._history.tasks[task_run.task_id].note
+            task_run.notes += [note] if note else []
             if recovery.restored[task].to_harvest:
                 task_run.end(now, *attempt.collect(None), {})
                 self._effects.start_side("harvest", task)
@@ -224,7 +222,7 @@ class Loop:
         if self._more_to_reap:
             return 0
         now = self._clock.now()
-        waits = [self._next_requests_at - now, self._poll_every_s]
+        waits = [self._next_requests_at - now, self._listener.poll_every_s]
         if self._processes.unidentified:
             waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
@@ -301,22 +299,9 @@ class Loop:
         """Reads what is new in the streams of the running tasks."""
         if now < self._next_poll_at:
             return
-        awaits_setup = False
-        for run in self._processes:
-            if isinstance(run, Attempt):
-                news = run.stream.poll(now)
-                self._recorder.warn(*run.new_setup_problems())
-                awaits_setup |= run.awaits_setup
-                if run.setup_problem:
-                    self._handle(messages.SetupRefused(now, run.task))
-                if news.answered:
-                    self._handle(messages.Responded(now, run.task))
-                elif news.refused_s is not None:
-                    self._handle(messages.Throttled(now, run.task, news.refused_s))
-                if news.limit is not None:  # later than the answer, if there was one
-                    self._handle(messages.Limited(now, run.task, news.limit))
-        self._poll_every_s = _SETUP_POLL_S if awaits_setup else _POLL_EVERY_S
-        self._next_poll_at = now + self._poll_every_s
+        for event in self._listener.poll(now):
+            self._handle(event)
+        self._next_poll_at = now + self._listener.poll_every_s
 
     def _check_disk(self, now: float) -> None:
         if self._probe_at_s is not None and time.time() >= self._probe_at_s:
@@ -352,12 +337,6 @@ class Loop:
 
     def _rest(self, rest: messages.Rest) -> None:
         self._recorder.resting(rest, self._task_runs[rest.task])
-
-    def _terminate(self, terminate: messages.Terminate) -> None:
-        run = self._processes.by_task[terminate.task]
-        run.terminated = True
-        self._recorder.journal("stop", task_id=run.task_id, cause=terminate.cause)
-        run.terminate()
 
     def _kill(self, kill: messages.Kill) -> None:
         self._processes.by_task[kill.task].kill_tree()

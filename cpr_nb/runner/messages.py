@@ -144,6 +144,20 @@ class SetupRefused(Event):
     __slots__ = ()
 
 
+class Lingering(Event):
+    """A task's turn has ended with a result, and only commands keep its process alive.
+
+    Args:
+        since: When it wrote last; None if a model works for it again.
+    """
+
+    __slots__ = ("since",)
+
+    def __init__(self, at_s: float, task: int, since: float | None) -> None:
+        super().__init__(at_s, task)
+        self.since = since
+
+
 class Checked(Event):
     """The user's own check of a task has ended.
 

@@ -103,6 +103,7 @@ class Schedule:
             messages.Throttled: self._throttled,
             messages.SetupRefused: self._setup_refused,
             messages.Limited: self._limited,
+            messages.Lingering: self._lingering,
             messages.Checked: self._checked,
             messages.Prepared: self._prepared,
             messages.Harvested: self._harvested,
@@ -253,6 +254,10 @@ class Schedule:
     def _output_polled(self, event: messages.OutputPolled) -> None:
         if self._tasks.state[event.task] == RUNNING:
             self._limits.output_polled(event)
+
+    def _lingering(self, event: messages.Lingering) -> None:
+        if self._tasks.state[event.task] == RUNNING:
+            self._limits.lingering(event)
 
     def _checked(self, event: messages.Checked) -> None:
         task = event.task

@@ -40,6 +40,7 @@ EVENTS = {
     "Throttled": "the API refused it for now (429, 529)",
     "SetupRefused": "the CLI's set-up is not as asked, and it has `strict_setup`",
     "Limited": "it ran into a limit that concerns all tasks",
+    "Lingering": "its turn ended, and only commands keep its process alive; or it works again",
     "OutputPolled": "the answer to PollOutput: when it wrote last",
     "Ended": "its process ended, or could not be started",
     "Checked": "the user's own check ended",
