@@ -102,7 +102,7 @@ def permission_mode(options: Mapping[str, Any]) -> str:
         >>> permission_mode({"permissions": "all"})
         'bypassPermissions'
     """
-    mode: str = _MODES[options.get("permissions", "edits")][0]
+    mode = _MODES[options.get("permissions", "edits")]
     arguments = options.get("claude_args", ())
     for position, argument in enumerate(arguments):
         flag, _, value = argument.partition("=")
