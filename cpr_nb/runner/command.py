@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from cpr_nb.model.cli_versions import EXCLUDE_DYNAMIC_SECTIONS_SINCE, parse_version
+from cpr_nb.model.tools import READING_TOOLS, offered_tools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ BRANCH_PROMPT = (
     "belongs there; do not switch to another branch, and leave other worktrees alone. What you "
     "leave uncommitted is committed to your branch when you have finished."
 )
-READING_TOOLS = ("Read", "Grep", "Glob", "LS", "NotebookRead")
 
 # All four are needed. Without failIfUnavailable a machine without bubblewrap only warns and runs
 # without a sandbox; without allowUnsandboxedCommands=false a command can opt out.
@@ -33,10 +33,10 @@ _SANDBOX = {
     }
 }
 _MODES = {
-    "read": ("dontAsk", READING_TOOLS),
-    "edits": ("acceptEdits", ()),
-    "sandbox": ("acceptEdits", ()),
-    "all": ("bypassPermissions", ()),
+    "read": "dontAsk",
+    "edits": "acceptEdits",
+    "sandbox": "acceptEdits",
+    "all": "bypassPermissions",
 }
 
 
@@ -95,6 +95,24 @@ def build_argv(
     return argv
 
 
+def permission_mode(options: Mapping[str, Any]) -> str:
+    """The permission mode that the arguments ask for: the last flag counts.
+
+    Example:
+        >>> permission_mode({"permissions": "all"})
+        'bypassPermissions'
+    """
+    mode = _MODES[options.get("permissions", "edits")]
+    arguments = options.get("claude_args", ())
+    for position, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag == "--permission-mode":
+            mode = value or "".join(arguments[position + 1 : position + 2])
+        elif flag == "--dangerously-skip-permissions":
+            mode = "bypassPermissions"
+    return mode
+
+
 def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str) -> list[str]:
     if resume:
         return ["--resume", conversation_id]
@@ -104,11 +122,13 @@ def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str)
 
 def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
     permissions = options.get("permissions", "edits")
-    mode, tools = _MODES[permissions]
-    argv = ["--permission-mode", mode]
+    tools = offered_tools(options)
+    reading = [tool for tool in READING_TOOLS if permissions == "read" and tool in tools]
+    # The built-in tools, and no others; MCP servers' tools are not affected.
+    argv = ["--permission-mode", _MODES[permissions], f"--tools={','.join(tools)}"]
     # One flag per rule, with "=": a rule may contain spaces and commas, and a flag that takes
     # several values would swallow what follows.
-    argv += [f"--allowedTools={rule}" for rule in (*tools, *options.get("allow", ()))]
+    argv += [f"--allowedTools={rule}" for rule in (*reading, *options.get("allow", ()))]
     argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
     if permissions == "sandbox":
         argv += ["--settings", json.dumps(_SANDBOX)]
