@@ -13,8 +13,6 @@ from pathlib import Path
 from cpr_nb import __version__
 from cpr_nb.cli.common import print_json, print_lines, results_dir
 from cpr_nb.cli.options import add_json
-from cpr_nb.launching import machine
-from cpr_nb.cli.common import print_lines, results_dir
 from cpr_nb.launching import cli_settings, machine
 from cpr_nb.launching.cli_cache import read_version
 from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
