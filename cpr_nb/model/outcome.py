@@ -19,17 +19,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Why we terminated a task → its outcome and reason.
+#: We terminate a task for this once its turn has ended, so its result line says how it ended.
+LINGERED = "lingered"
+#: Why we terminated a task → its outcome and reason, unless it had a good answer.
 TERMINATION_CAUSES = {
     "cancelled": (states.CANCELLED, "cancelled"),
     "timeout": (states.TIMED_OUT, "timeout"),
     "silence": (states.TIMED_OUT, "silence"),
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
+    "setup_refused": (states.FAILED, "setup_refused"),
+    LINGERED: (states.FAILED, "unknown"),
 }
-# A task that was withdrawn ends like this if no more tasks start.
+# A task that was withdrawn ends like this if no more tasks start; one whose stream was removed.
 _TERMINATION_MESSAGES = {
-    "throttled": "taken back before its first answer: the API refused requests"
+    "throttled": "taken back before its first answer: the API refused requests",
+    "setup_refused": "the set-up of the CLI was not as asked",
+    LINGERED: "its result line is gone: nothing shows how it ended",
 }
 
 
@@ -46,6 +52,7 @@ class Exit:
         stderr: The end of its stderr.
         spawn_error: Why it could not be started, or empty.
         cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
+        setup_problem: What of the CLI's set-up was not as asked, if that makes it fail.
     """
 
     __slots__ = (
@@ -53,6 +60,7 @@ class Exit:
         "cause",
         "exit_code",
         "result",
+        "setup_problem",
         "signal",
         "spawn_error",
         "stderr",
@@ -70,6 +78,7 @@ class Exit:
         stderr: str = "",
         spawn_error: str = "",
         cause: str | None = None,
+        setup_problem: str = "",
     ) -> None:
         self.exit_code = exit_code
         self.signal = signal
@@ -79,6 +88,7 @@ class Exit:
         self.stderr = stderr
         self.spawn_error = spawn_error
         self.cause = cause
+        self.setup_problem = setup_problem
 
 
 class Outcome:
@@ -121,13 +131,15 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     """
     if exit_.spawn_error:
         return Outcome(states.FAILED, "spawn", exit_.spawn_error)
+    if exit_.setup_problem and exit_.cause in (None, "setup_refused"):
+        return Outcome(states.FAILED, "setup_refused", exit_.setup_problem)
     result = exit_.result
     good = result is not None and is_good(result)
     if result is not None and good and _exit_allows_success(exit_):
         if not exit_.answered and not (result.get("num_turns") and error_of(result)):
             return Outcome(states.FAILED, "no_answer", _no_answer_error(result))
         return _with_answer(result, schema=schema, fail_on_denied=fail_on_denied)
-    if exit_.cause is not None:
+    if exit_.cause is not None and not (exit_.cause == LINGERED and result is not None):
         outcome, reason = TERMINATION_CAUSES[exit_.cause]
         return Outcome(outcome, reason, _TERMINATION_MESSAGES.get(exit_.cause, ""))
     if result is not None and not good:

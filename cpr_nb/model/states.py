@@ -72,6 +72,7 @@ REASONS = (
     "denied",
     "check_failed",
     "setup_failed",
+    "setup_refused",
     "worktree",
     "timeout",
     "no_first_byte",

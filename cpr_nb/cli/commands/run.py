@@ -90,6 +90,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    print_warnings(planned)
     if args.verbose or args.dry_run:
         print_plan(planned, args)
     if args.dry_run:
@@ -111,6 +112,12 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     if started.is_new:
         _print_launch(session, planned)
     return show_to_end(session) if args.wait else 0
+
+
+def print_warnings(planned: LaunchPlan) -> None:
+    """Prints what the user should know before the launch, on stderr."""
+    for warning in planned.warnings:
+        note(f"warning: {warning}")
 
 
 def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
@@ -200,7 +207,7 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
     options = {k: v for k, v in planned.options.items() if k not in ("env", "schema")}
     lines = [
         f"cpr {__version__}, Python {platform.python_version()}",
-        f"Claude CLI: {planned.claude_path}",
+        f"Claude CLI: {planned.claude_path}, {planned.claude_version or 'version not known'}",
         f"Results directory: {planned.results_dir}",
         f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
         f"Environment variables: {', '.join(sorted(planned.options.get('env', {}))) or 'none'}",
