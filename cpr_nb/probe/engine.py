@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.cli_cache import read_version
 from cpr_nb.launching.plan import plan_launch
-from cpr_nb.model.errors import CprError, InputError
+from cpr_nb.launching.rerun import plan_rerun
+from cpr_nb.model.errors import CprError
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from cpr_nb.probe.seen import PID_FILE, Finding, compare, look
 
@@ -76,8 +77,11 @@ class Probe:
         if scenario.follows and scenario.follows not in self._tasks:
             return unrun._replace(refusal=f"it follows {scenario.follows!r}, which did not run")
         try:
-            plan_launch([self._element(scenario)], self._options())
-        except InputError as error:
+            if scenario.follows:
+                plan_rerun([self._tasks[scenario.follows].to_rerun(scenario.prompt)], {})
+            else:
+                plan_launch([self._element(scenario)], self._options())
+        except CprError as error:
             return unrun._replace(verdict="refused", refusal=str(error))
         return None
 
