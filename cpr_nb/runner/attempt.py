@@ -118,9 +118,16 @@ class Attempt:
             self._keep_own_share(facts)
         stderr = self._read_stderr()
         code = None if status is None else os.waitstatus_to_exitcode(status)
-        if code is not None and code < 0:
-            return Exit(signal=-code, result=facts.result, stderr=stderr), facts
-        return Exit(code, result=facts.result, stderr=stderr), facts
+        signal_number = -code if code is not None and code < 0 else None
+        exit_ = Exit(
+            None if signal_number else code,
+            signal=signal_number,
+            result=facts.result,
+            answered=facts.answered,
+            trouble=facts.trouble,
+            stderr=stderr,
+        )
+        return exit_, facts
 
     @property
     def awaits_setup(self) -> bool:
