@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli
+from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.machine import check_permissions, default_parallel, find_claude
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.worktree_base import find_checkouts
@@ -18,6 +19,7 @@ from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.option_values import check_options, unknown_option
 from cpr_nb.model.options import OPTIONS
+from cpr_nb.model.prefix import prefix_tokens
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 
@@ -39,6 +41,7 @@ class LaunchPlan:
             be retried, because that environment is lost.
         checkouts: Task id → branch and commit from which the task's branch begins.
         cli: What is known about the CLI.
+        setup_warnings: What of the CLI's set-up is not as asked; the session's folder keeps it.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -64,6 +67,7 @@ class LaunchPlan:
         own_environment: bool = False,
         checkouts: Mapping[str, Mapping[str, str]] | None = None,
         cli: CheckedCli | None = None,
+        setup_warnings: list[str] | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -79,7 +83,8 @@ class LaunchPlan:
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.claude_version = show(cli.version) if cli and cli.version else None
-        self.warnings: list[str] = list(cli.warnings) if cli else []
+        self.setup_warnings = setup_warnings or []
+        self.warnings: list[str] = [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -130,6 +135,7 @@ def plan_launch(
         own_environment=environ is not None,
         checkouts=find_checkouts(checked, tasks),
         cli=check_cli(claude_path, inherited, checked, tasks),
+        setup_warnings=check_settings(tasks, checked, inherited),
     )
 
 
@@ -164,14 +170,18 @@ def plan_variants(
 
 
 def dry_rows(plan: LaunchPlan) -> list[dict[str, Any]]:
-    """What would run: one dictionary per task, without the values of environment variables."""
+    """What would run: one dictionary per task, without the values of environment variables.
+
+    ``prefix_tokens`` is the estimate of what the task pays before its own prompt.
+    """
     rows = []
     for number, task in enumerate(plan.tasks, 1):
         options = {**plan.options, **task.options}
         options["env"] = sorted({**plan.options.get("env", {}), **task.options.get("env", {})})
         if not options["env"]:
             del options["env"]
-        rows.append({"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options})
+        row = {"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options}
+        rows.append({**row, "prefix_tokens": prefix_tokens(options)})
     return rows
 
 

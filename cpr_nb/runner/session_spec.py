@@ -25,7 +25,16 @@ LINGER_S = 900.0
 CHECK_TIMEOUT_S = 600.0
 SETUP_TIMEOUT_S = 600.0
 #: The options that change what every request of a task begins with.
-IN_THE_PREFIX = ("model", "effort", "permissions", "allow", "deny", "schema", "claude_args")
+IN_THE_PREFIX = (
+    "model",
+    "effort",
+    "permissions",
+    "tools",
+    "allow",
+    "deny",
+    "schema",
+    "claude_args",
+)
 
 
 class SessionSpec:

@@ -88,9 +88,7 @@ def test_a_turn_that_a_notification_starts_makes_it_work_again(
     assert task.text == "It has ended."
 
 
-def test_an_agent_in_the_background_is_waited_for(
-    real_cpr: Cpr, api: ScriptedApi
-) -> None:
+def test_an_agent_in_the_background_is_waited_for(real_cpr: Cpr, api: ScriptedApi) -> None:
     agent = {
         "description": "Sub work",
         "prompt": script({"wait": "agent", "text": "found it"}),
