@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cpr_nb.launching.cli_settings import check_types
 from cpr_nb.launching.machine import check_permissions
 from cpr_nb.model.cli_configuration import missing_variables
 from cpr_nb.model.errors import InputError
@@ -44,6 +45,10 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
         for name in _NOT_IN_SAFE_MODE:
             if options.get(name):
                 raise InputError(f"the CLI's safe mode has no {name}: leave out one of both", where)
+    try:
+        check_types(options.get("settings", {}))
+    except ValueError as error:
+        raise InputError(f"{error}, so the CLI would ignore them all", f"{where}: settings") from None
     for name in missing_variables(options.get("mcp_servers", {}), environ):
         raise InputError(
             f"names the variable {name}, which is not set: set it, or pass it with the option "

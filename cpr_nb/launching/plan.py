@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli
+from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.combinations import check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
 from cpr_nb.launching.settings import merge_settings
@@ -40,6 +41,7 @@ class LaunchPlan:
             be retried, because that environment is lost.
         checkouts: Task id → branch and commit from which the task's branch begins.
         cli: What is known about the CLI.
+        setup_warnings: What of the CLI's set-up is not as asked; the session's folder keeps it.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -65,6 +67,7 @@ class LaunchPlan:
         own_environment: bool = False,
         checkouts: Mapping[str, Mapping[str, str]] | None = None,
         cli: CheckedCli | None = None,
+        setup_warnings: list[str] | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -80,7 +83,8 @@ class LaunchPlan:
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.claude_version = show(cli.version) if cli and cli.version else None
-        self.warnings: list[str] = list(cli.warnings) if cli else []
+        self.setup_warnings = setup_warnings or []
+        self.warnings: list[str] = [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -132,6 +136,7 @@ def plan_launch(
         own_environment=environ is not None,
         checkouts=find_checkouts(checked, tasks),
         cli=check_cli(claude_path, inherited, checked, tasks),
+        setup_warnings=check_settings(tasks, checked, inherited),
     )
 
 

@@ -96,7 +96,8 @@ class RunFacts:
     attempt, and other events after the last one. ``last_text`` is the agent's last text.
     ``cost_usd`` and the token counts are those of *this attempt*: ``total_cost_usd`` grows over a
     resumed conversation, so the sum of ``model_usage_since_last_result`` is used where the CLI
-    writes it. ``init`` is the last ``system/init`` event: model, tools, permission mode, MCP
+    writes it. ``response_model`` is the model of the main agent's last message, ``model`` the one
+    that the run began with or the only one that it used. ``init`` is the last ``system/init`` event: model, tools, permission mode, MCP
     servers, source of the key.
 
     Example:
@@ -115,6 +116,7 @@ class RunFacts:
         "init",
         "last_text",
         "model",
+        "response_model",
         "result",
         "tokens",
     )
@@ -125,6 +127,7 @@ class RunFacts:
         self.cost_usd: float | None = None
         self.tokens: dict[str, int] = {}
         self.model: str | None = None
+        self.response_model: str | None = None
         self.claude_version: str | None = None
         self.api_retries = 0
         self.last_text = ""
@@ -167,6 +170,8 @@ class RunFacts:
         if not isinstance(message, dict) or message.get("model") == "<synthetic>":
             return
         self.answered = True
+        if agent is None:
+            self.response_model = text_or_none(message.get("model")) or self.response_model
         if self.result is None and message.get("id") != self._counted.get(agent):
             self._counted[agent] = message.get("id")
             for name, count in usage_tokens(message.get("usage")).items():

@@ -25,11 +25,13 @@ TERMINATION_CAUSES = {
     "silence": (states.TIMED_OUT, "silence"),
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
+    "setup_refused": (states.FAILED, "setup_refused"),
     LINGERED: (states.FAILED, "unknown"),
 }
 # A task that was withdrawn ends like this if no more tasks start; one whose stream was removed.
 _TERMINATION_MESSAGES = {
     "throttled": "taken back before its first answer: the API refused requests",
+    "setup_refused": "the set-up of the CLI was not as asked",
     LINGERED: "its result line is gone: nothing shows how it ended",
 }
 
@@ -52,9 +54,18 @@ class Exit:
         stderr: The end of its stderr.
         spawn_error: Why it could not be started, or empty.
         cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
+        setup_problem: What of the CLI's set-up was not as asked, if that makes it fail.
     """
 
-    __slots__ = ("cause", "exit_code", "result", "signal", "spawn_error", "stderr")
+    __slots__ = (
+        "cause",
+        "exit_code",
+        "result",
+        "setup_problem",
+        "signal",
+        "spawn_error",
+        "stderr",
+    )
 
     def __init__(
         self,
@@ -65,6 +76,7 @@ class Exit:
         stderr: str = "",
         spawn_error: str = "",
         cause: str | None = None,
+        setup_problem: str = "",
     ) -> None:
         self.exit_code = exit_code
         self.signal = signal
@@ -72,6 +84,7 @@ class Exit:
         self.stderr = stderr
         self.spawn_error = spawn_error
         self.cause = cause
+        self.setup_problem = setup_problem
 
 
 class Outcome:
@@ -114,6 +127,8 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     """
     if exit_.spawn_error:
         return Outcome(states.FAILED, "spawn", exit_.spawn_error)
+    if exit_.setup_problem and exit_.cause in (None, "setup_refused"):
+        return Outcome(states.FAILED, "setup_refused", exit_.setup_problem)
     result = exit_.result
     is_good = result is not None and result.get("is_error") is False
     if result is not None and is_good and _exit_allows_success(exit_):

@@ -71,6 +71,7 @@ REASONS = (
     "denied",
     "check_failed",
     "setup_failed",
+    "setup_refused",
     "worktree",
     "timeout",
     "no_first_byte",

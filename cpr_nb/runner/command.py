@@ -92,6 +92,24 @@ def build_argv(
     return argv
 
 
+def permission_mode(options: Mapping[str, Any]) -> str:
+    """The permission mode that the arguments ask for: the last flag counts.
+
+    Example:
+        >>> permission_mode({"permissions": "all"})
+        'bypassPermissions'
+    """
+    mode = _MODES[options.get("permissions", "edits")]
+    arguments = options.get("claude_args", ())
+    for position, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag == "--permission-mode":
+            mode = value or "".join(arguments[position + 1 : position + 2])
+        elif flag == "--dangerously-skip-permissions":
+            mode = "bypassPermissions"
+    return mode
+
+
 def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str) -> list[str]:
     if resume:
         return ["--resume", conversation_id]

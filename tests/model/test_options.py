@@ -49,6 +49,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("check", "-x\nmake", "-x\nmake"),
     ("check_timeout_s", 5, 5.0),
     ("fail_on_denied", True, True),
+    ("strict_setup", "yes", True),
+    ("linger_s", "900", 900.0),
     ("fail_on_denied", "no", False),
     ("warm_start", "true", True),
     ("worktree", True, True),
