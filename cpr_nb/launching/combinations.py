@@ -48,7 +48,9 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
     try:
         check_types(options.get("settings", {}))
     except ValueError as error:
-        raise InputError(f"{error}, so the CLI would ignore them all", f"{where}: settings") from None
+        raise InputError(
+            f"{error}, so the CLI would ignore them all", f"{where}: settings"
+        ) from None
     for name in missing_variables(options.get("mcp_servers", {}), environ):
         raise InputError(
             f"names the variable {name}, which is not set: set it, or pass it with the option "

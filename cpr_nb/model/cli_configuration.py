@@ -190,15 +190,17 @@ def _as_fields(agent: Any) -> Any:
 
 def _check_name(name: str, where: str) -> None:
     if not _NAME.fullmatch(name):
-        raise InputError(
-            f"{name!r} can't be a name: up to 64 letters, digits, '_' and '-'", where
-        )
+        raise InputError(f"{name!r} can't be a name: up to 64 letters, digits, '_' and '-'", where)
 
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise InputError(f"must be a non-empty text, not {value!r}", where)
-    return _plain(value, where)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"is not valid Unicode at character {error.start}", where) from None
+    return value
 
 
 def _check_texts(value: Any, where: str) -> None:
@@ -237,12 +239,11 @@ def _variables(value: Any) -> Iterator[tuple[str, str, Any]]:
             yield from _variables(inner)
 
 
-def _plain(value: Any, where: str) -> Any:
+def _plain(value: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A copy as JSON has it, which can be stored and passed."""
     try:
-        text = json.dumps(value, allow_nan=False)
-        text.encode()
         json.dumps(value, ensure_ascii=False).encode()
-        return json.loads(text)
+        copy: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"is not plain JSON: {error}", where) from None
+    return copy

@@ -96,9 +96,9 @@ class RunFacts:
     attempt, and other events after the last one. ``last_text`` is the agent's last text.
     ``cost_usd`` and the token counts are those of *this attempt*: ``total_cost_usd`` grows over a
     resumed conversation, so the sum of ``model_usage_since_last_result`` is used where the CLI
-    writes it. ``response_model`` is the model of the main agent's last message, ``model`` the one
-    that the run began with or the only one that it used. ``init`` is the last ``system/init`` event: model, tools, permission mode, MCP
-    servers, source of the key.
+    writes it. ``model`` is the one that the run began with, or the only one that it used;
+    ``response_model`` is that of the main agent's last message. ``init`` is the last
+    ``system/init`` event: model, tools, permission mode, MCP servers, source of the key.
 
     Example:
         >>> facts = RunFacts()

@@ -128,7 +128,7 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "system_prompt",
             "system_prompt",
-            "the system prompt, instead of Claude Code's own; {\"append\": \"…\"} adds to that one",
+            'the system prompt, instead of Claude Code\'s own; {"append": "…"} adds to that one',
             metavar="TEXT|JSON",
         ),
         Option(
