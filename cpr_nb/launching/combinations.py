@@ -18,7 +18,6 @@ _OPTIONS_OF_FLAGS = {
     "--append-system-prompt-file": "system_prompt",
     "--fallback-model": "fallback_model",
     "--mcp-config": "mcp_servers",
-    "--settings": "settings",
     "--system-prompt": "system_prompt",
     "--system-prompt-file": "system_prompt",
 }
@@ -62,12 +61,6 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
 def _check_flags(flags: set[str], options: Mapping[str, Any], where: str) -> None:
     """Refuses flags in ``claude_args`` that would undo an option, or that an option would undo."""
     label = f"{where}: claude_args"
-    if options.get("permissions") == "sandbox" and "--settings" in flags:
-        raise InputError(
-            "--settings would undo the settings of permissions=sandbox (the CLI takes the last "
-            "one only): use the option 'settings'",
-            label,
-        )
     if options.get("worktree") and "--append-system-prompt" in flags:
         raise InputError(
             "--append-system-prompt would undo what a task is told about its worktree (the CLI "

@@ -55,7 +55,7 @@ def check_system_prompt(value: Any, where: str) -> str | dict[str, str]:
     for name, word in value.items():
         if name != "append" and preset.get(name) != word:
             raise InputError(f'must be a text, or {{"append": "…"}}, not with {name!r}', where)
-    return {"append": _text(value.get("append"), f"{where}.append")}
+    return {"append": _text(value.get("append"), _inside(where, "append"))}
 
 
 def check_agents(value: Any, where: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def check_agents(value: Any, where: str) -> dict[str, Any]:
     """
     agents = {name: _as_fields(agent) for name, agent in _mapping(value, where).items()}
     for name, agent in agents.items():
-        label = f"{where}[{name!r}]"
+        label = _inside(where, name)
         _check_name(name, where)
         fields = _mapping(agent, label)
         for field in ("description", "prompt"):
@@ -92,9 +92,9 @@ def check_mcp_servers(value: Any, where: str) -> dict[str, Any]:
     """
     servers = _mapping(value, where)
     if set(servers) == {"mcpServers"}:
-        servers = _mapping(servers["mcpServers"], f"{where}.mcpServers")
+        servers = _mapping(servers["mcpServers"], _inside(where, "mcpServers"))
     for name, server in servers.items():
-        label = f"{where}[{name!r}]"
+        label = _inside(where, name)
         _check_name(name, where)
         fields = _mapping(server, label)
         kind = fields.get("type", "stdio")
@@ -123,12 +123,12 @@ def check_settings(value: Any, where: str) -> dict[str, Any]:
             raise InputError("must be an object", f"{where}.{section}")
     for rules in ("allow", "deny", "ask"):
         # Claude Code drops such rules without a word, also those that deny.
-        label = f"{where}.permissions.{rules}"
+        label = _inside(where, f"permissions.{rules}")
         _check_texts(settings.get("permissions", {}).get(rules, ()), label)
-    _check_variables(settings.get("env", {}), f"{where}.env")
+    _check_variables(settings.get("env", {}), _inside(where, "env"))
     for name in settings.get("env", {}):
         if name.startswith("CPR_"):
-            raise InputError("is set by cpr itself", f"{where}.env.{name}")
+            raise InputError("is set by cpr itself", _inside(where, f"env.{name}"))
     _refuse_secrets(settings, where, "pass it with the option 'env'")
     return _plain(settings, where)
 
@@ -157,12 +157,16 @@ def missing_variables(servers: Mapping[str, Any], environ: Mapping[str, str]) ->
 # -- parts -------------------------------------------------------------------------------------
 
 
+def _inside(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     """The value, if it is a mapping; or that of a JSON text, or of a JSON file."""
     if isinstance(value, os.PathLike) or (
         isinstance(value, str) and not value.lstrip().startswith("{")
     ):
-        where, value = f"{where}: {value}", _read(value, where)
+        where, value = str(value), _read(value, where)
     if isinstance(value, str):
         try:
             value = json.loads(value)

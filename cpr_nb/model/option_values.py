@@ -53,6 +53,7 @@ _FLAGS_OF_OPTIONS = {
     "--allowed-tools": "allow",
     "--disallowedTools": "deny",
     "--disallowed-tools": "deny",
+    "--settings": "settings",  # cpr's own are in this flag, and the CLI takes the last one only
 }
 
 
@@ -264,7 +265,10 @@ def _folders(option: Option, value: Any, where: str) -> list[str]:
 def _configuration(option: Option, value: Any, where: str) -> Any:
     from cpr_nb.model import cli_configuration
 
-    checked = cli_configuration.CHECKS[option.kind](value, where)
+    try:
+        checked = cli_configuration.CHECKS[option.kind](value, "")
+    except InputError as error:  # it names the place inside the value
+        raise InputError(str(error), where) from None
     if len(json.dumps(checked)) > MAX_SCHEMA_BYTES:
         raise InputError(f"is larger than {MAX_SCHEMA_BYTES} bytes", where)
     return checked

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 #: What an agent learns about its worktree; its prompt stays as written. With the branch's name
 #: in it, each task's requests would begin differently: 1,200 tokens per task would be written to
-#: the prompt cache instead of read from it (measured).
+#: the prompt cache instead of read from it (measured). It does not speak of worktrees: the CLI has
+#: a tool that makes one elsewhere, for whoever is asked to work in a worktree.
 BRANCH_PROMPT = (
-    "You work in a git worktree of your own, on a branch of your own: its name is in the "
-    "environment variable CPR_BRANCH (git branch --show-current tells it, too). Commit what "
-    "belongs there; do not switch to another branch, and leave other worktrees alone. What you "
-    "leave uncommitted is committed to your branch when you have finished."
+    "This folder is a checkout of your own, on a branch of your own: its name is in the "
+    "environment variable CPR_BRANCH. Work in this folder and on this branch only. Commit what "
+    "belongs there. What you leave uncommitted is committed to your branch when you have finished."
 )
 
+# Messages that the user's other runs of the CLI send to this one are refused. (Without the tools
+# for it, a task sends none.) Older CLIs, which have no messages, ignore it.
+_SETTINGS = {"crossSessionInbound": "refuse"}
 # All four are needed. Without failIfUnavailable a machine without bubblewrap only warns and runs
 # without a sandbox; without allowUnsandboxedCommands=false a command can opt out.
 _SANDBOX = {
@@ -127,12 +130,11 @@ def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
     # several values would swallow what follows.
     argv += [f"--allowedTools={rule}" for rule in (*reading, *options.get("allow", ()))]
     argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
-    settings = options.get("settings", {})
+    settings = {**options.get("settings", {}), **_SETTINGS}
     if permissions == "sandbox":
-        settings = {**settings, "sandbox": _with_sandbox(settings.get("sandbox", {}))}
-    if settings:  # in one flag: of several, the CLI takes the last one only (measured)
-        argv.append(f"--settings={json.dumps(settings)}")
-    return argv
+        settings["sandbox"] = _with_sandbox(settings.get("sandbox", {}))
+    # In one flag: of several, the CLI takes the last one only (measured).
+    return [*argv, "--settings", json.dumps(settings)]
 
 
 def _with_sandbox(wanted: Mapping[str, Any]) -> dict[str, Any]:

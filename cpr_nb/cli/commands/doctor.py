@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cpr_nb import __version__
-from cpr_nb.cli.common import print_lines, results_dir
+from cpr_nb.cli.common import print_json, print_lines, results_dir
+from cpr_nb.cli.options import add_json
 from cpr_nb.launching import cli_settings, machine
 from cpr_nb.launching.cli_cache import read_version
 from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
@@ -29,11 +30,24 @@ _ENDS_WITH_IT = "runners end with it; cpr resume continues their sessions"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("--claude-path", metavar="PATH", help="the Claude Code CLI to check")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="run the CLI offline, about a minute, and show which promises it keeps",
+    )
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Checks this machine; returns 1 if something will not work."""
+    if args.probe:
+        from cpr_nb.cli.probe_table import run_probe
+
+        return run_probe(machine.find_claude(args.claude_path, os.environ), as_json=args.json)
     findings = list(_checks(args))
+    if args.json:
+        print_json([{"name": name, "good": good, "text": text} for good, name, text in findings])
+        return 0 if all(good for good, _, _ in findings) else 1
     print_lines(f"{'✓' if good else '✕'} {name:<18}{text}" for good, name, text in findings)
     return 0 if all(good for good, _, _ in findings) else 1
 
