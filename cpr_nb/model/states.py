@@ -66,6 +66,7 @@ REASONS = (
     "prompt_too_long",
     "refusal",
     "max_tokens",
+    "no_answer",
     "no_structure",
     "bad_structure",
     "denied",

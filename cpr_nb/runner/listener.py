@@ -95,7 +95,9 @@ class Listener:
             return
         plan, facts = self._plans[run.task], run.stream.facts
         outcome = derive(
-            Exit(0, result=facts.result), schema=plan.schema, fail_on_denied=plan.fail_on_denied
+            Exit(0, result=facts.result, answered=facts.answered),
+            schema=plan.schema,
+            fail_on_denied=plan.fail_on_denied,
         )
         if outcome.outcome == states.SUCCEEDED:
             self._recorder.answered(run.task, task_run, facts, outcome, f"answered; {waits_for}")
