@@ -273,9 +273,16 @@ SCENARIOS = (
     ),
     Scenario(
         "refusing hook",
-        "a prompt that a hook refuses is no success, and its words are told",
+        "a prompt that a hook refuses is no success",
         [_says("never asked")],
-        _failed("no_answer", error=Contains("not on Fridays"), requests=0),
+        _failed("no_answer", requests=0),
+        settings={"hooks": {"UserPromptSubmit": [{"hooks": [REFUSING_HOOK]}]}},
+    ),
+    Scenario(
+        "words of a hook",
+        "the words of a hook that refuses a prompt are told",
+        [_says("never asked")],
+        _failed("no_answer", error=Contains("not on Fridays")),
         settings={"hooks": {"UserPromptSubmit": [{"hooks": [REFUSING_HOOK]}]}},
     ),
     Scenario(
