@@ -293,3 +293,13 @@ def test_all_agents_with_a_branch_get_the_same_words_about_it() -> None:
     assert "CPR_BRANCH" in words and "worktree" not in words.lower()
     assert "--exclude-dynamic-system-prompt-sections" in arguments
     assert "--append-system-prompt" not in argv()
+
+
+@pytest.mark.parametrize(
+    ("version", "has_it"), [("2.1.125", False), ("2.1.126", True), (None, True), ("latest", True)]
+)
+def test_a_flag_that_only_saves_tokens_is_left_out_where_it_would_be_refused(
+    version: str | None, has_it: bool
+) -> None:
+    arguments = build_argv("claude", {}, "c-1", has_branch=True, claude_version=version)
+    assert ("--exclude-dynamic-system-prompt-sections" in arguments) is has_it
