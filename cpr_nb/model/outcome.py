@@ -37,6 +37,9 @@ _TERMINATION_MESSAGES = {
     "setup_refused": "the set-up of the CLI was not as asked",
     LINGERED: "its result line is gone: nothing shows how it ended",
 }
+# Without a model's message in the stream, a result has an answer only if it has all of these: each
+# version of the CLI leaves out another one where a hook refused the prompt or a command ran.
+_SIGNS_OF_AN_ANSWER = ("num_turns", "result", "total_cost_usd")
 
 
 class Exit:
@@ -136,7 +139,7 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     result = exit_.result
     good = result is not None and is_good(result)
     if result is not None and good and _exit_allows_success(exit_):
-        if not exit_.answered and not (result.get("num_turns") and error_of(result)):
+        if not exit_.answered and not all(map(result.get, _SIGNS_OF_AN_ANSWER)):
             return Outcome(states.FAILED, "no_answer", _no_answer_error(result))
         return _with_answer(result, schema=schema, fail_on_denied=fail_on_denied)
     if exit_.cause is not None and not (exit_.cause == LINGERED and result is not None):
