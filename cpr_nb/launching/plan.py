@@ -19,6 +19,7 @@ from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.option_values import check_options, unknown_option
 from cpr_nb.model.options import OPTIONS
+from cpr_nb.model.prefix import prefix_tokens
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 
@@ -169,14 +170,18 @@ def plan_variants(
 
 
 def dry_rows(plan: LaunchPlan) -> list[dict[str, Any]]:
-    """What would run: one dictionary per task, without the values of environment variables."""
+    """What would run: one dictionary per task, without the values of environment variables.
+
+    ``prefix_tokens`` is the estimate of what the task pays before its own prompt.
+    """
     rows = []
     for number, task in enumerate(plan.tasks, 1):
         options = {**plan.options, **task.options}
         options["env"] = sorted({**plan.options.get("env", {}), **task.options.get("env", {})})
         if not options["env"]:
             del options["env"]
-        rows.append({"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options})
+        row = {"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options}
+        rows.append({**row, "prefix_tokens": prefix_tokens(options)})
     return rows
 
 

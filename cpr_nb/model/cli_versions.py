@@ -35,6 +35,9 @@ EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)
 #: From the first on, and before the second, a model that never gives the structure is asked for
 #: it without end: ``--max-turns`` does not stop that, only a budget does.
 ENDLESS_STRUCTURE: tuple[Version, Version] = (2, 0, 72), (2, 1, 127)
+#: From the first on, and before the second, a run that continues a conversation writes the totals
+#: of the whole conversation into its result line, and no figures of its own.
+TOTALS_ONLY: tuple[Version, Version] = (2, 1, 280), (2, 1, 309)
 
 _VERSION = re.compile(r"(?<![\w.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\w.])")
 

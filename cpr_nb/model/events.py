@@ -245,6 +245,14 @@ def _result_tokens(
     return {name: usage.get(name) for name in TOKEN_FIELDS}
 
 
+def total_tokens(result: dict[str, Any]) -> dict[str, int]:
+    """The token counts in the totals of a result line, by our names."""
+    by_model = result.get("modelUsage")
+    models = list(by_model.values()) if isinstance(by_model, dict) else []
+    counts = _result_tokens(result, models, is_full=bool(models))
+    return {name: int(count) for name, count in counts.items() if count is not None}
+
+
 def usage_tokens(usage: object) -> dict[str, int]:
     """The token counts of one message's ``usage``, by our names.
 

@@ -37,9 +37,6 @@ _TERMINATION_MESSAGES = {
     "setup_refused": "the set-up of the CLI was not as asked",
     LINGERED: "its result line is gone: nothing shows how it ended",
 }
-# Without a model's message in the stream, a result has an answer only if it has all of these: each
-# version of the CLI leaves out another one where a hook refused the prompt or a command ran.
-_SIGNS_OF_AN_ANSWER = ("num_turns", "result", "total_cost_usd")
 
 
 class Exit:
@@ -139,7 +136,7 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     result = exit_.result
     good = result is not None and is_good(result)
     if result is not None and good and _exit_allows_success(exit_):
-        if not exit_.answered and not all(map(result.get, _SIGNS_OF_AN_ANSWER)):
+        if not exit_.answered and _asked_no_model(result):
             return Outcome(states.FAILED, "no_answer", _no_answer_error(result))
         return _with_answer(result, schema=schema, fail_on_denied=fail_on_denied)
     if exit_.cause is not None and not (exit_.cause == LINGERED and result is not None):
@@ -175,6 +172,11 @@ def trouble_note(trouble: dict[str, Any]) -> str:
         'another turn of it failed (overloaded): API Error: 529'
     """
     return f"another turn of it failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
+
+
+def _asked_no_model(result: dict[str, Any]) -> bool:
+    """Whether no model was asked; older CLIs count a turn for a command of their own, too."""
+    return result.get("modelUsage") == {} or not (result.get("num_turns") and error_of(result))
 
 
 def _no_answer_error(result: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 READING_TOOLS = ("Read", "Grep", "Glob")
 # Costs nothing as long as it has nothing to find. With it, the schemas of rarely used tools and
 # of MCP servers' tools are fetched when they are needed, not sent with every request (measured).
-_SEARCH = "ToolSearch"
+SEARCH = "ToolSearch"
 # TaskOutput is a tool of older CLIs: with it they read what a background command has written. A CLI
 # leaves out the names that it does not know (measured).
 _EDITING_TOOLS = (
@@ -26,12 +26,12 @@ _EDITING_TOOLS = (
     "Glob",
     "TaskStop",
     "TaskOutput",
-    _SEARCH,
+    SEARCH,
 )
 #: The built-in tools of each permission mode. The CLI's other tools are off until someone names
 #: them: those that reach other runs, other worktrees or the future, and those of its next release.
 MODE_TOOLS = {
-    "read": (*READING_TOOLS, _SEARCH),
+    "read": (*READING_TOOLS, SEARCH),
     "edits": _EDITING_TOOLS,
     "sandbox": _EDITING_TOOLS,
     "all": (*_EDITING_TOOLS, "WebFetch", "WebSearch", "Task", "Skill"),
