@@ -105,7 +105,7 @@ def test_the_doctor_reads_the_settings_of_this_folder(stub_cpr: Cpr, work: Path)
     path = write_settings(work, json.dumps({"permissions": rules}))
     output = stub_cpr.good("doctor")
     assert f"{path} forbids --permissions all" in output
-    assert "this folder is not trusted, so the CLI ignores the allow rules" in output
+    assert "this folder is not trusted, so the CLI (2.1.224 and newer) ignores" in output
     config = Path(stub_cpr.env["CLAUDE_CONFIG_DIR"])
     config.mkdir(exist_ok=True)
     trusted = {"projects": {str(work.parent): {"hasTrustDialogAccepted": True}}}

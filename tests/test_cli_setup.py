@@ -79,7 +79,8 @@ def test_with_strict_setup_such_a_task_fails_and_nothing_is_paid(
     (task,) = session
     assert (task.outcome, task.reason, task.attempts) == ("failed", "setup_refused", 1)
     assert task.error == session.warnings[0]
-    assert api.requests == [], "it was ended before its first request"
+    asked = [record for record in api.requests if record.model]  # older CLIs send a ping, too
+    assert asked == [], "it was ended before its first request"
 
 
 def test_with_strict_setup_a_task_with_a_good_setup_succeeds(real_cpr: Cpr) -> None:
