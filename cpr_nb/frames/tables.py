@@ -130,6 +130,11 @@ TASKS = (
         ("n_unknown_costs", "Int64", "attempts whose cost is unknown; missing if none"),
         ("model", "string", "the model of the last attempt"),
         (
+            "response_model",
+            "string",
+            "the model that wrote the answer: another one where `fallback_model` stepped in",
+        ),
+        (
             "api_retries",
             "Int64",
             "repeated API requests of the last attempt; missing if none",

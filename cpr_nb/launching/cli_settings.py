@@ -101,12 +101,21 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(settings, dict):
         raise ValueError("it is not an object")
+    check_types(settings)
+    return settings
+
+
+def check_types(settings: dict[str, Any]) -> None:
+    """Refuses settings that the CLI ignores as a whole, for one value has the wrong type.
+
+    Raises:
+        ValueError: If there is one; the message names it.
+    """
     for name, type_ in _TYPES.items():
         for value in _values(settings, name.split(".")):
             if not isinstance(value, type_) or (isinstance(value, bool) and type_ is not bool):
                 kind = "a number" if isinstance(type_, tuple) else _WORDS[type_]
                 raise ValueError(f"{name} is not {kind}")
-    return settings
 
 
 def _values(settings: dict[str, Any], names: list[str]) -> Iterator[Any]:

@@ -27,6 +27,13 @@ NEEDS: Mapping[str, Version] = {
     "task_budget_usd": (2, 0, 45),
     "permissions=sandbox": (2, 0, 45),
     FOLLOW_UP: (2, 1, 29),
+    "add_dirs": (2, 0, 45),
+    "agents": (2, 0, 45),
+    "mcp_servers": (2, 0, 45),
+    "system_prompt": (2, 0, 45),
+    "fallback_model": (2, 1, 81),  # 2.1.71 has the flag, but fails where it should fall back
+    "settings": (2, 1, 81),  # in 2.1.71 their hooks and rules undo what `deny` denies
+    "safe_mode": (2, 1, 224),
     "effort": (2, 1, 71),
     "effort=xhigh": (2, 1, 126),
 }
