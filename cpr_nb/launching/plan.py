@@ -20,7 +20,7 @@ from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.option_values import check_options, unknown_option
 from cpr_nb.model.options import OPTIONS
-from cpr_nb.model.prefix import prefix_tokens
+from cpr_nb.model.prefix import prefix_tokens, unknown_tools
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 
@@ -86,6 +86,7 @@ class LaunchPlan:
         self.claude_version = show(cli.version) if cli and cli.version else None
         self.setup_warnings = setup_warnings or []
         self.warnings: list[str] = [*(cli.warnings if cli else ()), *self.setup_warnings]
+        self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -185,6 +186,15 @@ def dry_rows(plan: LaunchPlan) -> list[dict[str, Any]]:
         row = {"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options}
         rows.append({**row, "prefix_tokens": prefix_tokens(options)})
     return rows
+
+
+def _tool_warnings(every: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Warnings of misspelled tools: the CLI leaves them out without a word."""
+    unknown = (name for options in every for name in unknown_tools(options.get("tools", ())))
+    return [
+        f"tools: no CLI that this cpr knows has the tool {name}; a CLI without it leaves it out"
+        for name in dict.fromkeys(unknown)
+    ]
 
 
 def _answer_types(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> dict[str, Answer]:

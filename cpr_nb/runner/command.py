@@ -22,8 +22,9 @@ BRANCH_PROMPT = (
     "belongs there. What you leave uncommitted is committed to your branch when you have finished."
 )
 
-# Messages that the user's other runs of the CLI send to this one are refused. (Without the tools
-# for it, a task sends none.) Older CLIs, which have no messages, ignore it.
+# Messages that the user's other runs of the CLI send to this one are refused, unless the user's
+# settings say otherwise. (Without the tools for it, a task sends none.) Older CLIs, which have no
+# messages, ignore it.
 _SETTINGS = {"crossSessionInbound": "refuse"}
 # All four are needed. Without failIfUnavailable a machine without bubblewrap only warns and runs
 # without a sandbox; without allowUnsandboxedCommands=false a command can opt out.
@@ -130,7 +131,7 @@ def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
     # several values would swallow what follows.
     argv += [f"--allowedTools={rule}" for rule in (*reading, *options.get("allow", ()))]
     argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
-    settings = {**options.get("settings", {}), **_SETTINGS}
+    settings = {**_SETTINGS, **options.get("settings", {})}
     if permissions == "sandbox":
         settings["sandbox"] = _with_sandbox(settings.get("sandbox", {}))
     # In one flag: of several, the CLI takes the last one only (measured).

@@ -186,6 +186,8 @@ def test_agents_bring_the_tool_that_starts_them() -> None:
 @pytest.mark.parametrize("permissions", PERMISSIONS)
 def test_messages_of_other_runs_are_refused(permissions: str) -> None:
     assert settings_of(permissions)["crossSessionInbound"] == "refuse"
+    own = argv(permissions=permissions, settings={"crossSessionInbound": "accept"})
+    assert json.loads(values(own, "--settings")[0])["crossSessionInbound"] == "accept"
 
 
 def test_every_rule_is_one_argument_with_its_flag() -> None:
