@@ -59,7 +59,7 @@ def test_a_mode_has_its_tools_and_no_others(real_cpr: Cpr) -> None:
     done = {"prompt": script({"text": "done"})}
     own: list[dict[str, Any]] = [{**done, "id": mode, "permissions": mode} for mode in CORE]
     own.append({**done, "id": "none", "tools": []})
-    answer = {"prompt": script({"so": {"n": 1}}), "schema": SCHEMA}
+    answer = {"prompt": script({"so": {"n": 1}}), "schema": SCHEMA, "task_budget_usd": 1}
     own.append({**answer, "id": "label", "tools": []})
     own.append({**answer, "id": "read-schema", "permissions": "read"})
     rules = ["WebFetch(domain:example.org)", "Bash(pytest:*)", "Agent"]
