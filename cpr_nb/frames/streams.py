@@ -122,6 +122,7 @@ class _Event(TypedDict, total=False):
     parent_tool_use_id: Any
     tool_use_id: Any
     tool_name: Any
+    decision_reason_type: Any
     tool_result_meta: Any
     content: Any
     result: Any

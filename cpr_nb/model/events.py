@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 
+from cpr_nb.model.denial_reasons import REASON_MARKS, DenialReasons
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +22,7 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
 
 _LARGEST = 1e15  # no figure comes near it, and sums stay finite
 # Every line that can matter contains one of these: a runner parses no other lines.
-_MARKS = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"')
+_MARKS = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"', *REASON_MARKS)
 
 #: The four token counts: our name → name in ``modelUsage``, name in ``usage``.
 TOKEN_FIELDS = {
@@ -97,7 +99,7 @@ class RunFacts:
     ``cost_usd`` and the token counts are those of *this attempt*: ``total_cost_usd`` grows over a
     resumed conversation, so the sum of ``model_usage_since_last_result`` is used where the CLI
     writes it. ``init`` is the last ``system/init`` event: model, tools, permission mode, MCP
-    servers, source of the key.
+    servers, source of the key. The denials in a result line are told why (`DenialReasons`).
 
     Example:
         >>> facts = RunFacts()
@@ -108,6 +110,7 @@ class RunFacts:
 
     __slots__ = (
         "_counted",
+        "_reasons",
         "answered",
         "api_retries",
         "claude_version",
@@ -130,6 +133,7 @@ class RunFacts:
         self.last_text = ""
         self.answered = False  # the API answered at least once
         self._counted: dict[str | None, object] = {}  # the message counted last, of each agent
+        self._reasons = DenialReasons()
 
     def feed(self, line: bytes) -> None:
         """Reads one line. Only lines that can matter are parsed, because the runner feeds all."""
@@ -147,7 +151,10 @@ class RunFacts:
     def _feed_event(self, event: dict[str, Any]) -> None:
         kind, subtype = event["type"], event.get("subtype")
         if kind == "result":
+            self._reasons.explain(event)
             self._add_result(event)
+        elif kind == "user" or subtype == "permission_denied":
+            self._reasons.feed(event)
         elif kind == "assistant":
             self.last_text = "\n".join(text_blocks(event)) or self.last_text
             self._count_usage(event.get("message"), text_or_none(event.get("parent_tool_use_id")))
