@@ -11,6 +11,7 @@ from cpr_nb.model.activity import tool_target
 from cpr_nb.model.denial_reasons import DenialReasons
 from cpr_nb.model.denials import Advice, advise, denials_of
 from cpr_nb.model.events import content_blocks
+from cpr_nb.model.results import Results
 from cpr_nb.store.times import parse_iso
 
 
@@ -113,20 +114,21 @@ def _denial_row(denial: dict[str, Any], advice: Advice, rule: str | None) -> dic
 
 
 class DenialReader(ObjectReader):
-    """The denials of a stream: those in its result line; before it, those reported one by one."""
+    """The denials of a stream: those of its result lines, and those reported since the last one."""
 
     def __init__(self) -> None:
         super().__init__()
         self._inputs: dict[str, object] = {}
         self._reasons = DenialReasons()
         self._reported: list[dict[str, Any]] = []
-        self._result: dict[str, Any] | None = None
+        self._results = Results()
 
     def handle_event(self, event: dict[str, Any]) -> None:
         """Handles one event."""
         if event["type"] == "result":
             self._reasons.explain(event)
-            self._result = event
+            self._results.add(event)
+            self._reported = []
         elif event["type"] == "user":
             self._reasons.feed(event)
         elif event.get("subtype") == "permission_denied":
@@ -141,4 +143,4 @@ class DenialReader(ObjectReader):
     @property
     def denials(self) -> list[dict[str, Any]]:
         """The denials so far."""
-        return self._reported if self._result is None else denials_of(self._result)
+        return denials_of(self._results.merged) + self._reported

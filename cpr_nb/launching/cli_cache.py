@@ -35,7 +35,8 @@ class CliRecord:
         environ: The environment, for HOME and XDG_CACHE_HOME.
 
     Attributes:
-        facts: Name → value; empty if nothing is known.
+        facts: Name → value; empty if nothing is known. ``version``; ``probe``: what `cpr doctor
+            --probe` found; ``is_new_told``: whether a launch has said that it was never tried.
     """
 
     def __init__(self, claude_path: str, environ: Mapping[str, str]) -> None:
@@ -44,6 +45,11 @@ class CliRecord:
         self._file = _cache_folder(environ) / f"claude-{digest}.json"
         self._program = self._recognised_by()
         self.facts: dict[str, Any] = self._read()
+
+    @property
+    def version(self) -> Version | None:
+        """The version that the program named; None if it named none."""
+        return parse_version(self.facts.get("version"))
 
     def keep(self, **facts: Any) -> None:
         """Adds facts; a script that starts another program is asked anew each time."""
@@ -82,25 +88,30 @@ class CliRecord:
         return {"path": self._real_path, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
-def read_version(claude_path: str, environ: Mapping[str, str]) -> Version | None:
-    """The version of the CLI, which a program is asked for once.
+def read_record(claude_path: str, environ: Mapping[str, str]) -> CliRecord:
+    """What is known about the CLI; a program is asked for its version once.
 
     Args:
         claude_path: Its path.
         environ: The environment in which to ask it.
-
-    Returns:
-        None if it does not say.
     """
     record = CliRecord(claude_path, environ)
-    if "version" in record.facts:
-        return parse_version(record.facts["version"])
-    output = _ask_version(claude_path, environ)
-    if output is None:
-        return None
-    version = version_in(output)
-    record.keep(version=None if version is None else show(version))
-    return version
+    if "version" not in record.facts:
+        output = _ask_version(claude_path, environ)
+        if output is not None:
+            version = version_in(output)
+            record.keep(version=None if version is None else show(version))
+    return record
+
+
+def read_version(claude_path: str, environ: Mapping[str, str]) -> Version | None:
+    """The version of the CLI; None if it does not say.
+
+    Args:
+        claude_path: Its path.
+        environ: The environment in which to ask it.
+    """
+    return read_record(claude_path, environ).version
 
 
 def _ask_version(claude_path: str, environ: Mapping[str, str]) -> str | None:

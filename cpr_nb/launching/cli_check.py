@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cpr_nb.launching.cli_cache import read_version
+from cpr_nb.launching.cli_cache import CliRecord, read_record
 from cpr_nb.model.cli_versions import (
+    NEWEST_TESTED,
     OLDEST_SUPPORTED,
     depends_on_version,
     may_ask_endlessly,
@@ -54,7 +55,8 @@ def check_cli(
     Raises:
         InputError: If it can't; the message names the version that can.
     """
-    version = read_version(claude_path, environ)
+    record = read_record(claude_path, environ)
+    version = record.version
     if version is None:
         return CheckedCli(None, _unknown_version(claude_path, options, tasks))
     for task in tasks:
@@ -64,7 +66,7 @@ def check_cli(
             f"cpr_nb needs Claude Code {show(OLDEST_SUPPORTED)} or newer; {claude_path} is "
             f"{show(version)}: {_UPDATE}"
         )
-    return CheckedCli(version, [])
+    return CheckedCli(version, _warnings(claude_path, version, record))
 
 
 def _check_task(
@@ -80,6 +82,23 @@ def _check_task(
             f"only a budget stops it. Set task_budget_usd; or {_UPDATE}",
             task.where,
         )
+
+
+def _warnings(claude_path: str, version: Version, record: CliRecord) -> list[str]:
+    """What the probe found in this program; or, once, that it was never tried."""
+    subject = f"Claude Code {show(version)} ({claude_path})"
+    probe = record.facts.get("probe")
+    if isinstance(probe, dict):
+        broken = [str(name) for name in probe.get("broken") or ()]
+        words = f"{subject} breaks what cpr promises: {', '.join(broken)}; see cpr doctor --probe"
+        return [words] if broken else []
+    if version <= NEWEST_TESTED or record.facts.get("is_new_told"):
+        return []
+    record.keep(is_new_told=True)
+    return [
+        f"{subject} is newer than {show(NEWEST_TESTED)}, the newest that this release of cpr_nb "
+        "was tested with: cpr doctor --probe tries it in about a minute, without an account"
+    ]
 
 
 def _unknown_version(

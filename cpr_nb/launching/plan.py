@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli
+from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.machine import check_permissions, default_parallel, find_claude
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.worktree_base import find_checkouts
@@ -39,6 +40,7 @@ class LaunchPlan:
             be retried, because that environment is lost.
         checkouts: Task id → branch and commit from which the task's branch begins.
         cli: What is known about the CLI.
+        setup_warnings: What of the CLI's set-up is not as asked; the session's folder keeps it.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -64,6 +66,7 @@ class LaunchPlan:
         own_environment: bool = False,
         checkouts: Mapping[str, Mapping[str, str]] | None = None,
         cli: CheckedCli | None = None,
+        setup_warnings: list[str] | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -79,7 +82,8 @@ class LaunchPlan:
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.claude_version = show(cli.version) if cli and cli.version else None
-        self.warnings: list[str] = list(cli.warnings) if cli else []
+        self.setup_warnings = setup_warnings or []
+        self.warnings: list[str] = [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -130,6 +134,7 @@ def plan_launch(
         own_environment=environ is not None,
         checkouts=find_checkouts(checked, tasks),
         cli=check_cli(claude_path, inherited, checked, tasks),
+        setup_warnings=check_settings(tasks, checked, inherited),
     )
 
 

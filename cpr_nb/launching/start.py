@@ -85,6 +85,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
         "executor": executor,
         "parent_session_id": plan.parent_session_id,
         "identity": plan.identity,
+        "warnings": plan.setup_warnings,
     }
 
 

@@ -16,7 +16,6 @@ from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
 _LONGEST = 10_000  # characters of a command that are read
@@ -200,8 +199,3 @@ def _is_named(words: list[str], named: str) -> bool:
         if at == 0 or (at > 0 and named[at - 1] in " (;&|"):
             return True
     return False
-
-
-def rules_of(denials: Iterable[dict[str, Any]]) -> list[str]:
-    """The rules that would allow all of these denials, each once, in order."""
-    return list(dict.fromkeys(rule for denial in denials for rule in advise(denial).rules))

@@ -154,6 +154,13 @@ OPTIONS: Mapping[str, Option] = {
             "fail_on_denied", "flag", "count a task as failed if one of its tool calls was denied"
         ),
         Option(
+            "strict_setup",
+            "flag",
+            "fail a task at once if the CLI's set-up is not as asked: another permission mode, an "
+            "MCP server or a plugin that fails, allow rules of an untrusted folder, a settings "
+            "file that the CLI can't read",
+        ),
+        Option(
             "warm_start",
             "flag",
             "let one of the tasks that begin alike lead until its first answer, so that the "

@@ -14,8 +14,8 @@ READING_TOOLS = ("Read", "Grep", "Glob")
 # Costs nothing as long as it has nothing to find. With it, the schemas of rarely used tools and
 # of MCP servers' tools are fetched when they are needed, not sent with every request (measured).
 _SEARCH = "ToolSearch"
-# TaskOutput, BashOutput and KillShell are what older CLIs call the tools for background commands;
-# a CLI leaves out the names that it does not know (measured from 2.0.45 on).
+# TaskOutput is a tool of older CLIs: with it they read what a background command has written. A CLI
+# leaves out the names that it does not know (measured).
 _EDITING_TOOLS = (
     "Read",
     "Edit",
@@ -26,8 +26,6 @@ _EDITING_TOOLS = (
     "Glob",
     "TaskStop",
     "TaskOutput",
-    "BashOutput",
-    "KillShell",
     _SEARCH,
 )
 #: The built-in tools of each permission mode. The CLI's other tools are off until someone names

@@ -8,6 +8,7 @@ import signal
 
 from cpr_nb.model.limits import Limit, limit_of_result
 from cpr_nb.model.outcome import Exit
+from cpr_nb.model.setup_report import init_problems, stderr_problems
 from cpr_nb.model.text import one_line
 from cpr_nb.runner import process
 from cpr_nb.runner.stream import Stream
@@ -33,15 +34,24 @@ class Attempt:
         number: Which attempt it is, from 1.
         paths: The session's paths.
         with_tools: Whether it matters which tools run.
+        mode: The permission mode that was asked.
+        strict_setup: Whether it must not run if the CLI's set-up is not as asked.
         pidfd: None if the process is our child. Otherwise a descriptor of it, or -1 if the
             system has none or the process is gone.
+
+    Attributes:
+        setup_problem: What of that set-up is not as asked, if it must not run then.
     """
 
     __slots__ = (
+        "_is_setup_known",
+        "_mode",
         "_paths",
+        "_strict_setup",
         "number",
         "pid",
         "pidfd",
+        "setup_problem",
         "stream",
         "task",
         "task_id",
@@ -59,6 +69,8 @@ class Attempt:
         paths: SessionPaths,
         *,
         with_tools: bool = False,
+        mode: str = "",
+        strict_setup: bool = False,
         pidfd: int | None = None,
     ) -> None:
         self.pid = pid
@@ -69,6 +81,10 @@ class Attempt:
         self.pidfd = pidfd
         self.terminated = False
         self.stream = Stream(paths.stream(task_id, number), with_tools=with_tools)
+        self.setup_problem = ""
+        self._mode = mode
+        self._strict_setup = strict_setup
+        self._is_setup_known = False
         self._paths = paths
 
     def terminate(self) -> None:
@@ -94,9 +110,33 @@ class Attempt:
         facts = self.stream.finish()
         stderr = self._read_stderr()
         code = None if status is None else os.waitstatus_to_exitcode(status)
-        if code is not None and code < 0:
-            return Exit(signal=-code, result=facts.result, stderr=stderr), facts
-        return Exit(code, result=facts.result, stderr=stderr), facts
+        signal_number = -code if code is not None and code < 0 else None
+        exit_ = Exit(
+            None if signal_number else code,
+            signal=signal_number,
+            result=facts.result,
+            answered=facts.answered,
+            trouble=facts.trouble,
+            stderr=stderr,
+        )
+        return exit_, facts
+
+    @property
+    def awaits_setup(self) -> bool:
+        """Whether it must not run if its set-up is not as asked, and that is not known yet."""
+        return self._strict_setup and not self._is_setup_known
+
+    def new_setup_problems(self) -> list[str]:
+        """What the CLI says is not as asked in its set-up; once it has said so, and only once."""
+        init = self.stream.first_init
+        if self._is_setup_known or init is None:
+            return []
+        self._is_setup_known = True
+        begin = _read_head(self._paths.stderr(self.task_id, self.number))
+        problems = [*init_problems(init, self._mode), *stderr_problems(begin)]
+        if self._strict_setup:
+            self.setup_problem = one_line("; ".join(problems))
+        return problems
 
     @property
     def limit(self) -> Limit | None:
@@ -192,6 +232,15 @@ class SideRun:
         if isinstance(reply, dict) and isinstance(reply.get("ok"), bool):
             return reply
         return {"ok": False, "error": f"its {self.kind} ended without an answer; see runner.log"}
+
+
+def _read_head(path: str) -> str:
+    """The beginning of a text file; empty if it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def read_tail(path: str) -> str:

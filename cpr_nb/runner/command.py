@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 #: What an agent learns about its worktree; its prompt stays as written. With the branch's name
 #: in it, each task's requests would begin differently: 1,200 tokens per task would be written to
-#: the prompt cache instead of read from it (measured).
+#: the prompt cache instead of read from it (measured). It does not speak of worktrees: the CLI has
+#: a tool that makes one elsewhere, for whoever is asked to work in a worktree.
 BRANCH_PROMPT = (
-    "You work in a git worktree of your own, on a branch of your own: its name is in the "
-    "environment variable CPR_BRANCH (git branch --show-current tells it, too). Commit what "
-    "belongs there; do not switch to another branch, and leave other worktrees alone. What you "
-    "leave uncommitted is committed to your branch when you have finished."
+    "This folder is a checkout of your own, on a branch of your own: its name is in the "
+    "environment variable CPR_BRANCH. Work in this folder and on this branch only. Commit what "
+    "belongs there. What you leave uncommitted is committed to your branch when you have finished."
 )
 
+# Messages that the user's other runs of the CLI send to this one are refused. (Without the tools
+# for it, a task sends none.) Older CLIs, which have no messages, ignore it.
+_SETTINGS = {"crossSessionInbound": "refuse"}
 # All four are needed. Without failIfUnavailable a machine without bubblewrap only warns and runs
 # without a sandbox; without allowUnsandboxedCommands=false a command can opt out.
 _SANDBOX = {
@@ -95,6 +98,24 @@ def build_argv(
     return argv
 
 
+def permission_mode(options: Mapping[str, Any]) -> str:
+    """The permission mode that the arguments ask for: the last flag counts.
+
+    Example:
+        >>> permission_mode({"permissions": "all"})
+        'bypassPermissions'
+    """
+    mode = _MODES[options.get("permissions", "edits")]
+    arguments = options.get("claude_args", ())
+    for position, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag == "--permission-mode":
+            mode = value or "".join(arguments[position + 1 : position + 2])
+        elif flag == "--dangerously-skip-permissions":
+            mode = "bypassPermissions"
+    return mode
+
+
 def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str) -> list[str]:
     if resume:
         return ["--resume", conversation_id]
@@ -112,6 +133,5 @@ def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
     # several values would swallow what follows.
     argv += [f"--allowedTools={rule}" for rule in (*reading, *options.get("allow", ()))]
     argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
-    if permissions == "sandbox":
-        argv += ["--settings", json.dumps(_SANDBOX)]
-    return argv
+    sandbox = _SANDBOX if permissions == "sandbox" else {}
+    return [*argv, "--settings", json.dumps({**_SETTINGS, **sandbox})]

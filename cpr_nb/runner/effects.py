@@ -112,6 +112,8 @@ class Effects:
             return messages.Checked(now, task, reply["error"])
         if kind == "harvest":
             task_run.extra |= harvest_fields(reply)
+            places = reply.get("elsewhere") or ()
+            task_run.notes += [f"work lies outside its branch: {place}" for place in places]
             return messages.Harvested(now, task)
         if reply["ok"]:
             task_run.worktree = reply

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from cpr_nb.runner.task_state import TaskPlan
 
 
+# How often the streams of running tasks are read: that late we notice that the API refuses.
+_POLL_EVERY_S = 0.25
+# The same where a task must not run if the CLI's set-up is not as asked: it says so some 100 ms
+# before its first request (measured).
+_SETUP_POLL_S = 0.01
+
+
 class Listener:
     """Listens to the attempts that run.
 
@@ -25,6 +32,9 @@ class Listener:
         processes: What runs.
         recorder: Writes down that a task has answered while its process still runs.
         task_runs: The tasks that are under way.
+
+    Attributes:
+        poll_every_s: How long after `poll` it is to be called again.
     """
 
     def __init__(
@@ -38,6 +48,7 @@ class Listener:
         self._processes = processes
         self._recorder = recorder
         self._task_runs = task_runs
+        self.poll_every_s = _POLL_EVERY_S
 
     def poll(self, now: float) -> Iterator[messages.Event]:
         """Yields what the streams show; each event is to be handled before the next one is read.
@@ -55,6 +66,15 @@ class Listener:
                 if news.limit is not None:  # later than the answer, if there was one
                     yield messages.Limited(now, run.task, news.limit)
                 yield from self._lingering(run, now)
+                yield from self._setup(run, now)
+        attempts = (run for run in self._processes if isinstance(run, Attempt))
+        is_urgent = any(attempt.awaits_setup for attempt in attempts)
+        self.poll_every_s = _SETUP_POLL_S if is_urgent else _POLL_EVERY_S
+
+    def _setup(self, run: Attempt, now: float) -> Iterator[messages.Event]:
+        self._recorder.warn(*run.new_setup_problems())
+        if run.setup_problem and not run.terminated:
+            yield messages.SetupRefused(now, run.task)
 
     def _lingering(self, run: Attempt, now: float) -> Iterator[messages.Event]:
         since, task_run = run.stream.lingers_since, self._task_runs.get(run.task)
@@ -75,7 +95,9 @@ class Listener:
             return
         plan, facts = self._plans[run.task], run.stream.facts
         outcome = derive(
-            Exit(0, result=facts.result), schema=plan.schema, fail_on_denied=plan.fail_on_denied
+            Exit(0, result=facts.result, answered=facts.answered),
+            schema=plan.schema,
+            fail_on_denied=plan.fail_on_denied,
         )
         if outcome.outcome == states.SUCCEEDED:
             self._recorder.answered(run.task, task_run, facts, outcome, f"answered; {waits_for}")

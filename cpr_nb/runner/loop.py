@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 # How often the folder of requests is read. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
-# How often the streams of running tasks are read: that late we notice that the API refuses.
-_POLL_EVERY_S = 0.25
 _IDENTIFY_AFTER_S = 0.02
 # How often what ended tasks left behind is swept up: one sweep serves all that ended since.
 _SWEEP_EVERY_S = 1.0
@@ -224,7 +222,7 @@ class Loop:
         if self._more_to_reap:
             return 0
         now = self._clock.now()
-        waits = [self._next_requests_at - now]
+        waits = [self._next_requests_at - now, self._listener.poll_every_s]
         if self._processes.unidentified:
             waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
@@ -274,6 +272,8 @@ class Loop:
         else:
             self._leftovers.append(attempt.token)
         exit_, facts = attempt.collect(status)
+        self._recorder.warn(*attempt.new_setup_problems())
+        exit_.setup_problem = attempt.setup_problem
         if facts.result is None and facts.answered:
             self._count_transcript_tokens(self._task_runs[task], facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
@@ -299,9 +299,9 @@ class Loop:
         """Reads what is new in the streams of the running tasks."""
         if now < self._next_poll_at:
             return
-        self._next_poll_at = now + _POLL_EVERY_S
         for event in self._listener.poll(now):
             self._handle(event)
+        self._next_poll_at = now + self._listener.poll_every_s
 
     def _check_disk(self, now: float) -> None:
         if self._probe_at_s is not None and time.time() >= self._probe_at_s:

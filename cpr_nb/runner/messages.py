@@ -138,6 +138,12 @@ class Limited(Event):
         self.limit = limit
 
 
+class SetupRefused(Event):
+    """The CLI's set-up is not as asked, and the task is not to run then (``strict_setup``)."""
+
+    __slots__ = ()
+
+
 class Lingering(Event):
     """A task's turn has ended with a result, and only commands keep its process alive.
 

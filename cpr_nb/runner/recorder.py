@@ -71,8 +71,9 @@ class Recorder:
             self._started_at = parse_iso(history.started_at) or self._started_at
         if history.max_parallel is not None:
             self.head["max_parallel"] = history.max_parallel
-        if history.warnings:
-            self.head["warnings"] = list(history.warnings)
+        warnings = list(dict.fromkeys([*self.head.get("warnings", ()), *history.warnings]))
+        if warnings:
+            self.head["warnings"] = warnings
         self.journal("runner_started", **runner)
         self.write_runner()
 
@@ -228,13 +229,15 @@ class Recorder:
         if not os.path.exists(self._paths.status):
             self._dirty = True
 
-    def warn(self, warning: str) -> None:
-        """Records what concerns the whole session, once."""
-        warnings = self.head.setdefault("warnings", [])
-        if warning not in warnings:
-            warnings.append(warning)
-            self.journal("warning", text=warning)
-            self._dirty = True
+    def warn(self, *warnings: str) -> None:
+        """Records what concerns the whole session, once each."""
+        known = self.head.get("warnings", [])
+        for warning in warnings:
+            if warning not in known:
+                known.append(warning)
+                self.head["warnings"] = known
+                self.journal("warning", text=warning)
+                self._dirty = True
 
     def set_parallel(self, max_parallel: int) -> None:
         """Records how many tasks may run at once now."""

@@ -9,7 +9,7 @@ import sys
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
-from cpr_nb.runner.command import build_argv
+from cpr_nb.runner.command import build_argv, permission_mode
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 
 TYPE_CHECKING = False
@@ -100,6 +100,7 @@ class Starter:
         self, pid: int, task: int, task_spec: dict[str, Any], number: int, pidfd: int | None = None
     ) -> Attempt:
         """Returns the attempt whose process runs, started here or (with ``pidfd``) adopted."""
+        options = self._options(task_spec)
         return Attempt(
             pid,
             self.token(task_spec["id"], number),
@@ -107,7 +108,9 @@ class Starter:
             task_spec["id"],
             number,
             self._paths,
-            with_tools="silence_s" in self._options(task_spec),
+            with_tools="silence_s" in options,
+            mode=permission_mode(options),
+            strict_setup=bool(options.get("strict_setup")),
             pidfd=pidfd,
         )
 

@@ -63,6 +63,7 @@ class Stream:
         "_trouble",
         "background",
         "facts",
+        "first_init",
         "last_output_at",
         "limit",
         "retry_at",
@@ -75,6 +76,7 @@ class Stream:
         self._activity = Activity() if with_tools else None
         self._trouble = True  # nobody has answered yet
         self.facts = RunFacts()
+        self.first_init: dict[str, Any] | None = None  # later turns begin with another one
         self.background = background.BackgroundWork()
         self.last_output_at: float | None = None
         self.retry_at = 0.0  # when the CLI will ask the API again
@@ -127,6 +129,7 @@ class Stream:
 
     def _feed(self, line: bytes, now: float, news: News) -> None:
         self.facts.feed(line)
+        self.first_init = self.first_init or self.facts.init
         if any(mark in line for mark in _RELEVANT):
             event = parse_line(line)
             if event is not None:

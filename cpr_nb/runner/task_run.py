@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpr_nb.model.outcome import Exit
+from cpr_nb.model.outcome import Exit, trouble_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,4 +72,6 @@ class TaskRun:
     def end(self, now: float, exit_: Exit, facts: RunFacts | None, extra: dict[str, Any]) -> None:
         """Notes how that attempt ended."""
         self.exit, self.facts, self.extra = exit_, facts, extra
+        if exit_.trouble is not None:
+            self.notes.append(trouble_note(exit_.trouble))
         self.duration_s = now - self.began_at

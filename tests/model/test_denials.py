@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cpr_nb.model.denial_reasons import DenialReasons
 from cpr_nb.model.denial_summary import DenialSummary
-from cpr_nb.model.denials import UNKNOWN_REASON, advise, denials_of, rules_of
+from cpr_nb.model.denials import UNKNOWN_REASON, advise, denials_of
 from cpr_nb.model.events import RunFacts
 from cpr_nb.model.shell import simple_commands
 
@@ -189,8 +189,7 @@ def test_a_rule_for_one_purpose_comes_without_a_warning(command: str) -> None:
 
 def test_rules_are_reported_once_each_in_their_order() -> None:
     denials = [bash("git push"), {"tool_name": "Write"}, bash("git push -f"), bash("git pull")]
-    assert rules_of(denials) == ["Bash(git push:*)", "Write", "Bash(git pull:*)"]
-    assert DenialSummary(denials).rules == rules_of(denials)
+    assert DenialSummary(denials).rules == ["Bash(git push:*)", "Write", "Bash(git pull:*)"]
     assert advise(denials[0]).reason == UNKNOWN_REASON
 
 
@@ -254,7 +253,7 @@ def test_whatever_a_result_lists_gives_rules_without_an_error(listed: Any, event
     reasons.feed({"type": "system", "subtype": "permission_denied", "message": event})
     reasons.explain(result)
     denials = denials_of(result)
-    rules = rules_of(denials)
+    rules = DenialSummary(denials).rules
     assert all(isinstance(rule, str) and rule for rule in rules)
     assert len(rules) == len(set(rules))
     assert isinstance(DenialSummary(denials).words(), str)

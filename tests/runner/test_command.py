@@ -24,6 +24,7 @@ NOT_ARGUMENTS = {
     "check",
     "check_timeout_s",
     "fail_on_denied",
+    "linger_s",
     "warm_start",
     "worktree",
     "base",
@@ -53,7 +54,7 @@ def values(arguments: list[str], flag: str) -> list[str]:
 
 def test_without_options_a_run_may_edit_and_has_its_conversation() -> None:
     tools = f"--tools={','.join(MODE_TOOLS['edits'])}"
-    assert argv() == [*BASE, "--session-id", "c-1", "--permission-mode", "acceptEdits", tools]
+    assert argv()[:-2] == [*BASE, "--session-id", "c-1", "--permission-mode", "acceptEdits", tools]
 
 
 def test_a_conversation_that_exists_is_resumed() -> None:
@@ -129,18 +130,25 @@ def test_reading_allows_only_what_is_there() -> None:
     assert values(without, "--allowedTools") == ["Grep"]
 
 
-def test_only_the_sandbox_brings_settings_and_they_leave_no_hole() -> None:
-    (settings_,) = values(argv(permissions="sandbox"), "--settings")
-    assert json.loads(settings_) == {
-        "sandbox": {
-            "enabled": True,
-            "autoAllowBashIfSandboxed": True,
-            "allowUnsandboxedCommands": False,
-            "failIfUnavailable": True,
-        }
+def settings_of(permissions: str) -> dict[str, Any]:
+    (text,) = values(argv(permissions=permissions), "--settings")
+    return dict(json.loads(text))
+
+
+def test_the_settings_of_the_sandbox_leave_no_hole() -> None:
+    assert settings_of("sandbox")["sandbox"] == {
+        "enabled": True,
+        "autoAllowBashIfSandboxed": True,
+        "allowUnsandboxedCommands": False,
+        "failIfUnavailable": True,
     }
     for permissions in ("read", "edits", "all"):
-        assert "--settings" not in argv(permissions=permissions)
+        assert "sandbox" not in settings_of(permissions)
+
+
+@pytest.mark.parametrize("permissions", PERMISSIONS)
+def test_messages_of_other_runs_are_refused(permissions: str) -> None:
+    assert settings_of(permissions)["crossSessionInbound"] == "refuse"
 
 
 def test_every_rule_is_one_argument_with_its_flag() -> None:
@@ -192,7 +200,7 @@ def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> 
         "max_turns": 1,
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
         "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
-        "check_timeout_s": 1, "fail_on_denied": True, "warm_start": True,
+        "check_timeout_s": 1, "linger_s": 1, "fail_on_denied": True, "warm_start": True,
         "worktree": True, "base": "main", "worktree_dir": "/w", "setup": "true",
         "setup_timeout_s": 1, "keep_worktrees": True,
     }  # fmt: skip
@@ -206,7 +214,7 @@ def test_no_value_of_a_variable_is_in_the_arguments(env: dict[str, str]) -> None
 
 def test_a_prompt_is_never_an_argument() -> None:
     assert "prompt" not in OPTIONS
-    assert argv()[-1].startswith("--tools=")
+    assert argv()[-2] == "--settings"
 
 
 # -- environment ------------------------------------------------------------------------------
@@ -242,6 +250,7 @@ def test_the_environment_that_was_given_is_not_changed() -> None:
 
 def test_all_agents_with_a_branch_get_the_same_words_about_it() -> None:
     arguments = build_argv("claude", {}, "c-1", has_branch=True)
-    assert "CPR_BRANCH" in values(arguments, "--append-system-prompt")[0]
+    (words,) = values(arguments, "--append-system-prompt")
+    assert "CPR_BRANCH" in words and "worktree" not in words.lower()
     assert "--exclude-dynamic-system-prompt-sections" in arguments
     assert "--append-system-prompt" not in argv()
