@@ -22,6 +22,7 @@ _LONGEST = 10_000  # characters of a command that are read
 # In these words the CLI asks for approval. Any others are a refusal, and no rule helps.
 _NEEDS_APPROVAL = re.compile(
     r"This command requires approval|sed command requires approval"
+    r"|[\w.-]+ in '[^']*' needs approval\. The path is inside"
     r"|.*The following parts? requires? approval: "
     r"|Claude requested permissions to use \S+, but you haven't granted it yet"
     r"|Permission to use \S+ has been denied because Claude Code is running in don't ask mode"
@@ -36,12 +37,12 @@ _UNCHECKABLE = re.compile(
 _REFUSALS = ("rule", "hook", "safetyCheck", "asyncAgent")  # kinds of reasons
 # `touch in '/x' needs approval. …`, before 2.1.316 `touch in '/x' was blocked. For security,
 # Claude Code may only create or modify files in …`; reading is blocked on all versions.
-_OUTSIDE = re.compile(
+_PATH = re.compile(
     r"(?P<what>[\w.-]+|Output redirection) (?:in|to) '(?P<path>/[^']*)' "
-    r"(?:(?P<asks>needs approval\. The path is outside)"
+    r"(?:(?P<asks>needs approval\. The path is (?:outside|inside))"
     r"|was blocked\. For security, Claude Code may only (?P<verb>\w+))"
 )
-_OUTSIDE_FILE = re.compile(
+_FILE = re.compile(
     r"Claude requested permissions to (?P<verb>write|edit|read)(?: to| from)? (?P<path>/.+),"
     r" but you haven't granted it yet"
 )
@@ -127,20 +128,20 @@ def advise(denial: dict[str, Any]) -> Advice:
     reason = message if isinstance(message, str) else ""
     rules, warnings = list[str](), dict[str, str]()
     if denial.get("decision_reason_type") not in _REFUSALS:
-        outside = _OUTSIDE.match(reason) or _OUTSIDE_FILE.match(reason)
-        if outside:
-            rules = _path_rules(outside)
-        elif not reason or _NEEDS_APPROVAL.match(reason):
+        path = _PATH.match(reason) or _FILE.match(reason)
+        if not reason or _NEEDS_APPROVAL.match(reason):
             rules, warnings = _tool_rules(denial, reason)
+        elif path:
+            rules = _path_rules(path)
     text = one_line(reason) or UNKNOWN_REASON
     if not rules and denial.get("tool_name") == "Bash" and _UNCHECKABLE.match(reason):
         text += " (only the rule Bash would help: it allows any command)"
     return Advice(rules, text, warnings)
 
 
-def _path_rules(outside: re.Match[str]) -> list[str]:
-    """The rule for a path outside the folder; rules on ``Edit`` concern all that writes."""
-    groups = outside.groupdict()
+def _path_rules(match: re.Match[str]) -> list[str]:
+    """The rule for a path that is refused; rules on ``Edit`` concern all that writes."""
+    groups = match.groupdict()
     path, command = groups["path"], groups.get("what")
     writes = bool(groups.get("asks")) or (command != "cd" and groups["verb"] in _WRITING)
     return _folder_rules(path if command in _LISTING else path.rpartition("/")[0], writes=writes)

@@ -134,8 +134,11 @@ def test_denials_are_counted_by_the_rule_that_would_allow_them(
     session: cpr.Session, results: Path
 ) -> None:
     df = cpr.denials_df(results)
-    assert df.rule.tolist() == ["Bash(touch:*)", "Write", "Bash(python3:*)"]
-    assert df.n.tolist() == [1, 2, 1] and df.task_id.unique().tolist() == ["denied"]
+    folder = "/srv/cpr/w_perm_default"
+    writes = [f"Edit(/{folder}/**)", "Edit(//srv/cpr/**)"]
+    assert df.rule.tolist() == ["Bash(touch:*)", *writes, "Bash(python3:*)"]
+    assert df.n.tolist() == [1, 1, 1, 1] and df.task_id.unique().tolist() == ["denied"]
+    assert df.reason[3] == "This command requires approval; the rule allows any command"
     assert df.n.sum() == session.tasks_df().n_denials.sum()
     assert json.loads(df.input[1])["file_path"] == df.target[1]
 
@@ -338,6 +341,36 @@ def test_what_can_not_be_read_is_an_error_unless_it_may_be_left_out(
     told = {error.problem for error in errors}
     lines = set() if name == "tasks_df" else {"line 1 and 1 more: no event"}
     assert told == {"no status.json", *lines}
+
+
+SESSION = "00000000-0000-4000-8000-00000000000{}"
+
+
+@pytest.mark.parametrize("name", [name for name in OF_TASKS if name != "tasks_df"])
+def test_lines_of_a_wrapper_are_one_warning(name: str, tmp_path: Path) -> None:
+    plain = recorded("plain").encode()
+    for number in (1, 2, 3):
+        write_session(tmp_path, {"docs": [b"Loading...\n" + plain + b"bye"]}, number=number)
+    named = r"left out of the table: .*task-docs.jsonl: line 1: no event \(and 2 more\)"
+    for subject in (tmp_path, None):
+        table = (
+            getattr(cpr, name)
+            if subject
+            else getattr(cpr.attach(SESSION.format(3), tmp_path), name)
+        )
+        with pytest.warns(UserWarning, match=named if subject else "line 1: no event") as caught:
+            df = table(subject) if subject else table()
+        assert len(caught) == 1 and caught[0].filename == __file__
+        whole, problems = table(subject, strict=False) if subject else table(strict=False)
+        assert df.equals(whole) and len(problems) == (3 if subject else 1)
+
+
+def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
+    folder = write_session(tmp_path, {"docs": [recorded("plain").encode()]})
+    (folder / "task-docs.jsonl").unlink()
+    (folder / "task-docs.jsonl").mkdir()
+    with pytest.raises(cpr.SessionNotUsable, match=r"task-docs.jsonl"):
+        cpr.usage_df(tmp_path)
 
 
 def test_a_last_line_that_is_still_being_written_is_no_error(tmp_path: Path) -> None:

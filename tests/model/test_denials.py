@@ -94,6 +94,12 @@ def parts(*commands: str) -> str:
         (bash("touch /out/x", "touch in '/out/x' needs approval. The path is outside the working "
               "directories for this session ('/w'). Allowing runs the command as written."),
          ["Edit(//out/**)"]),
+        (bash("touch x", "touch in '/w/x' needs approval. The path is inside the working "
+              "directories for this session ('/w'), and Claude Code asks before …"),
+         ["Bash(touch:*)"]),
+        (bash("echo > x", "Output redirection to '/w/x' needs approval. The path is inside the "
+              "working directories for this session ('/w'), and Claude Code asks before …"),
+         ["Edit(//w/**)"]),
         ({"tool_name": "Write", "message": "Claude requested permissions to write to /out/a b, but "
           "you haven't granted it yet.", "decision_reason_type": "workingDir"},
          ["Edit(//out/**)"]),
