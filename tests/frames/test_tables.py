@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -351,18 +352,15 @@ def test_lines_of_a_wrapper_are_one_warning(name: str, tmp_path: Path) -> None:
     plain = recorded("plain").encode()
     for number in (1, 2, 3):
         write_session(tmp_path, {"docs": [b"Loading...\n" + plain + b"bye"]}, number=number)
-    named = r"left out of the table: .*task-docs.jsonl: line 1: no event \(and 2 more\)"
-    for subject in (tmp_path, None):
-        table = (
-            getattr(cpr, name)
-            if subject
-            else getattr(cpr.attach(SESSION.format(3), tmp_path), name)
-        )
-        with pytest.warns(UserWarning, match=named if subject else "line 1: no event") as caught:
-            df = table(subject) if subject else table()
+    session = cpr.attach(SESSION.format(3), tmp_path)
+    for table, n_files in ((partial(getattr(cpr, name), tmp_path), 3), (getattr(session, name), 1)):
+        with pytest.warns(UserWarning, match=r"task-docs.jsonl: line 1: no event") as caught:
+            df = table()
+        more = f" (and {n_files - 1} more)" if n_files > 1 else ""
+        assert str(caught[0].message).endswith(f"no event{more}; strict=False returns them")
         assert len(caught) == 1 and caught[0].filename == __file__
-        whole, problems = table(subject, strict=False) if subject else table(strict=False)
-        assert df.equals(whole) and len(problems) == (3 if subject else 1)
+        whole, problems = table(strict=False)
+        assert df.equals(whole) and len(problems) == n_files
 
 
 def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
