@@ -37,7 +37,7 @@ class CallReader(ObjectReader):
         timestamp, event_type = event.get("timestamp"), event["type"]
         for block in content_blocks(event):
             if event_type == "assistant" and block.get("type") == "tool_use":
-                self.calls.append(_call(block, timestamp))
+                self.calls.append(_call(block, timestamp, event.get("parent_tool_use_id")))
                 if isinstance(block.get("id"), str):
                     self._by_id[block["id"]] = self.calls[-1]
             elif event_type == "user" and block.get("type") == "tool_result":
@@ -49,12 +49,13 @@ class CallReader(ObjectReader):
                 self._by_id[call_id]["permission"] = permission
 
 
-def _call(block: dict[str, Any], timestamp: object) -> dict[str, Any]:
+def _call(block: dict[str, Any], timestamp: object, parent: object) -> dict[str, Any]:
     return {
         "tool": block.get("name"),
         "target": tool_target(block.get("input")) or None,
         "started_at": timestamp,
         "input": as_json(block.get("input")),
+        "parent_tool_use_id": parent,
     }
 
 

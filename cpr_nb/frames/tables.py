@@ -130,6 +130,11 @@ TASKS = (
         ("n_unknown_costs", "Int64", "attempts whose cost is unknown; missing if none"),
         ("model", "string", "the model of the last attempt"),
         (
+            "response_model",
+            "string",
+            "the model that wrote the answer: another one where `fallback_model` stepped in",
+        ),
+        (
             "api_retries",
             "Int64",
             "repeated API requests of the last attempt; missing if none",
@@ -181,6 +186,8 @@ EVENTS = (
         ("text", "string", "its text; the input of a tool as JSON, its output as text"),
         ("model", "string", "the model that wrote it"),
         ("tool", "string", "the tool that is called, or that returned the output"),
+        ("result_index", "Int64", "the turn of the run, from 0: that of its result line"),
+        ("parent_tool_use_id", "string", "the call that started the subagent whose event it is"),
         default=True,
     ),
 )
@@ -199,6 +206,7 @@ TOOL_CALLS = (
         ("permission", "string", "allowed or denied; missing if unknown"),
         ("input", "string", "the input, as JSON"),
         ("output", "string", "the result, as text"),
+        ("parent_tool_use_id", "string", "the call that started the subagent that called"),
         default=True,
     ),
 )

@@ -101,8 +101,10 @@ class RunFacts:
     (`Results`). ``last_text`` is the last text of the task's own agent, never of a subagent.
     ``cost_usd`` and the token counts are those of *this attempt*: ``total_cost_usd`` grows over a
     resumed conversation, so the sum of ``model_usage_since_last_result`` is used where the CLI
-    writes it. ``init`` is the last ``system/init`` event: model, tools, permission mode, MCP
-    servers, source of the key. The denials in a result line are told why (`DenialReasons`).
+    writes it. ``model`` is the one that the run began with, or the only one that it used;
+    ``response_model`` is that of the main agent's last message. ``init`` is the last
+    ``system/init`` event: model, tools, permission mode, MCP servers, source of the key. The
+    denials in a result line are told why (`DenialReasons`).
 
     Example:
         >>> facts = RunFacts()
@@ -122,6 +124,7 @@ class RunFacts:
         "init",
         "last_text",
         "model",
+        "response_model",
         "tokens",
     )
 
@@ -131,6 +134,7 @@ class RunFacts:
         self.cost_usd: float | None = None
         self.tokens: dict[str, int] = {}
         self.model: str | None = None
+        self.response_model: str | None = None
         self.claude_version: str | None = None
         self.api_retries = 0
         self.last_text = ""
@@ -196,6 +200,8 @@ class RunFacts:
             self.last_text = "\n".join(text_blocks(event)) or self.last_text
         if isinstance(message, dict) and is_model:
             self.answered = True
+            if agent is None:
+                self.response_model = text_or_none(message.get("model"))
             self._count_usage(message, agent)
 
     def _count_usage(self, message: dict[str, Any], agent: str | None) -> None:
@@ -249,6 +255,14 @@ def _result_tokens(
         return {name: _sum(models, key, integer) for name, (key, _) in TOKEN_FIELDS.items()}
     usage = usage_tokens(result.get("usage"))
     return {name: usage.get(name) for name in TOKEN_FIELDS}
+
+
+def total_tokens(result: dict[str, Any]) -> dict[str, int]:
+    """The token counts in the totals of a result line, by our names."""
+    by_model = result.get("modelUsage")
+    models = list(by_model.values()) if isinstance(by_model, dict) else []
+    counts = _result_tokens(result, models, is_full=bool(models))
+    return {name: int(count) for name, count in counts.items() if count is not None}
 
 
 def usage_tokens(usage: object) -> dict[str, int]:

@@ -137,7 +137,7 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     result = exit_.result
     good = result is not None and is_good(result)
     if result is not None and good and _exit_allows_success(exit_):
-        if not exit_.answered and not (result.get("num_turns") and error_of(result)):
+        if not exit_.answered and _asked_no_model(result):
             return Outcome(states.FAILED, "no_answer", _no_answer_error(result))
         return _with_answer(result, schema=schema, fail_on_denied=fail_on_denied)
     if exit_.cause is not None and not (exit_.cause == LINGERED and result is not None):
@@ -174,6 +174,11 @@ def trouble_note(trouble: dict[str, Any]) -> str:
         'another turn of it failed (overloaded): API Error: 529'
     """
     return f"another turn of it failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
+
+
+def _asked_no_model(result: dict[str, Any]) -> bool:
+    """Whether no model was asked; older CLIs count a turn for a command of their own, too."""
+    return result.get("modelUsage") == {} or not (result.get("num_turns") and error_of(result))
 
 
 def _no_answer_error(result: dict[str, Any]) -> str:

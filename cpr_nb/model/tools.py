@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 READING_TOOLS = ("Read", "Grep", "Glob")
 # Costs nothing as long as it has nothing to find. With it, the schemas of rarely used tools and
 # of MCP servers' tools are fetched when they are needed, not sent with every request (measured).
-_SEARCH = "ToolSearch"
+SEARCH = "ToolSearch"
 # TaskOutput is a tool of older CLIs: with it they read what a background command has written. A CLI
 # leaves out the names that it does not know (measured).
 _EDITING_TOOLS = (
@@ -26,12 +26,12 @@ _EDITING_TOOLS = (
     "Glob",
     "TaskStop",
     "TaskOutput",
-    _SEARCH,
+    SEARCH,
 )
 #: The built-in tools of each permission mode. The CLI's other tools are off until someone names
 #: them: those that reach other runs, other worktrees or the future, and those of its next release.
 MODE_TOOLS = {
-    "read": (*READING_TOOLS, _SEARCH),
+    "read": (*READING_TOOLS, SEARCH),
     "edits": _EDITING_TOOLS,
     "sandbox": _EDITING_TOOLS,
     "all": (*_EDITING_TOOLS, "WebFetch", "WebSearch", "Task", "Skill"),
@@ -65,7 +65,7 @@ def offered_tools(options: Mapping[str, Any]) -> list[str]:
     """The built-in tools that a task has.
 
     They are those of its permission mode, or exactly those that ``tools`` names. A tool that a
-    rule of ``allow`` names is always among them.
+    rule of ``allow`` names is always among them; so is the one that starts ``agents``.
 
     Args:
         options: The session's options with the task's own on top, checked.
@@ -78,4 +78,6 @@ def offered_tools(options: Mapping[str, Any]) -> list[str]:
     """
     own: Iterable[str] = MODE_TOOLS[options.get("permissions", "edits")]
     allowed = (tool_of_rule(rule) for rule in options.get("allow", ()))
-    return list(dict.fromkeys([*options.get("tools", own), *filter(None, allowed)]))
+    starts_agents = ["Task"] if options.get("agents") else []
+    named = [*options.get("tools", own), *filter(None, allowed), *starts_agents]
+    return list(dict.fromkeys(named))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.cli_cache import read_version
 from cpr_nb.launching.plan import plan_launch
-from cpr_nb.model.errors import CprError, InputError
+from cpr_nb.launching.rerun import plan_rerun
+from cpr_nb.model import states
+from cpr_nb.model.errors import CprError
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from cpr_nb.probe.seen import PID_FILE, Finding, compare, look
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 #: A task that hangs ends here; none needs a tenth of it.
 _LIMIT_S = 120.0
+_WAITING_S = 5.0
 _POLL_S = 0.05
 
 
@@ -69,16 +73,19 @@ class Probe:
 
     def _refusal(self, scenario: Scenario) -> Finding | None:
         """Why a scenario is not run: this version can't do it, or cpr refuses it; else None."""
-        unrun = Finding(scenario.name, scenario.promise, {}, {}, "not tried")
-        if self._version is not None and self._version < scenario.since:
-            since = ".".join(map(str, scenario.since))
-            return unrun._replace(refusal=f"Claude Code can do it since {since}")
+        unrun = Finding(scenario.name, scenario.promise, {}, {}, {}, "not tried")
         if scenario.follows and scenario.follows not in self._tasks:
             return unrun._replace(refusal=f"it follows {scenario.follows!r}, which did not run")
         try:
-            plan_launch([self._element(scenario)], self._options())
-        except InputError as error:
+            if scenario.follows:
+                plan_rerun([self._tasks[scenario.follows].to_rerun(scenario.prompt)], {})
+            else:
+                plan_launch([self._element(scenario)], self._options())
+        except CprError as error:
             return unrun._replace(verdict="refused", refusal=str(error))
+        if self._version is not None and self._version < scenario.since:
+            since = ".".join(map(str, scenario.since))
+            return unrun._replace(refusal=f"Claude Code can do it since {since}")
         return None
 
     def _run_group(self, scenarios: list[Scenario]) -> Iterator[Finding]:
@@ -117,8 +124,17 @@ class Probe:
         address = f"{self._api.url}/{_task_id(scenario)}"
         options = {"timeout_s": _LIMIT_S, **scenario.options}
         env = {"ANTHROPIC_BASE_URL": address, **options.pop("env", {})}
+        if scenario.settings:
+            env["CLAUDE_CONFIG_DIR"] = str(self._configuration(scenario))
         task_id = _task_id(scenario)
         return {"id": task_id, "prompt": scenario.prompt, "cwd": folder, "env": env, **options}
+
+    def _configuration(self, scenario: Scenario) -> Path:
+        """A folder with the CLI's configuration for one scenario."""
+        folder = self._folder / f"configuration-{_task_id(scenario)}"
+        folder.mkdir(exist_ok=True)
+        (folder / "settings.json").write_text(json.dumps(scenario.settings), "utf-8")
+        return folder
 
     def _folder_of(self, scenario: Scenario) -> Path:
         return self._folder / f"work-{_task_id(scenario)}"
@@ -134,6 +150,8 @@ class Probe:
             for task in left:
                 if (self._folder / f"work-{task.id}" / PID_FILE).exists():
                     task.cancel()
+            if session.state == states.WAITING:  # for what can't come here, such as a login
+                end_s = min(end_s, time.monotonic() + _WAITING_S)
             if time.monotonic() > end_s:
                 session.cancel()
             time.sleep(_POLL_S)
@@ -144,7 +162,7 @@ class Probe:
         prefix = f"/{_task_id(scenario)}/"
         requests = [record for record in self._api.requests if record.path.startswith(prefix)]
         try:
-            seen = look(task, self._folder_of(scenario), requests, self._usd_per_request)
+            seen = look(scenario, task, self._folder_of(scenario), requests, self._usd_per_request)
         except (CprError, OSError) as error:
             seen = {"outcome": f"{type(error).__name__}: {error}"}
         if self._usd_per_request is None and seen.get("cost") and seen.get("requests"):

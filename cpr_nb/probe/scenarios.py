@@ -16,6 +16,12 @@ class OneOf(tuple[Any, ...]):
     __slots__ = ()
 
 
+class Contains(str):
+    """A text of which this must be a part."""
+
+    __slots__ = ()
+
+
 class Scenario(NamedTuple):
     """One promise.
 
@@ -28,6 +34,7 @@ class Scenario(NamedTuple):
         group: The session that runs it: those of a group run side by side.
         follows: The scenario whose conversation it continues, in a new session.
         words: The prompt in front of its script, or a prompt without one.
+        settings: The user settings of the CLI; with them it has a configuration of its own.
         since: The first version of the CLI that can keep the promise.
     """
 
@@ -39,6 +46,7 @@ class Scenario(NamedTuple):
     group: str = "tasks"
     follows: str = ""
     words: str = "Do it."
+    settings: Mapping[str, Any] = {}
     since: Version = (0, 0, 0)
 
     @property
@@ -70,6 +78,10 @@ EXACT = {"cost": 1.0, "tokens": 1.0}
 EXACT_OR_UNKNOWN = {name: OneOf((1.0, None)) for name in EXACT}
 
 GOOD = {"outcome": "succeeded", "reason": "completed"}
+#: Nothing but the tools of the permission mode, and all of those that every version has.
+MODE_TOOLS_ONLY: Mapping[str, Any] = {"tools_beyond": [], "tools_missing": []}
+NO_SERVER = {"mcpServers": {"db": {"command": "/no/such/program"}}}
+REFUSING_HOOK = {"type": "command", "command": "echo not on Fridays >&2; exit 2"}
 
 
 def _says(text: str) -> dict[str, Any]:
@@ -96,12 +108,38 @@ def _shell(command: str, **more: Any) -> dict[str, Any]:
     return _calls("Bash", command=command, description="Run it", **more)
 
 
+def _background(command: str) -> dict[str, Any]:
+    return _shell(command, run_in_background=True)
+
+
+def _noted(text: str, **more: Any) -> dict[str, Any]:
+    """What the API answers when a notification has begun another turn."""
+    return {**_says(text), "notification": 1, **more}
+
+
+def _agent(text: str, **more: Any) -> dict[str, Any]:
+    return _calls(
+        "Agent",
+        description="help",
+        prompt=f"Help. SCRIPT={json.dumps([{**_says(text), **more}])}",
+        subagent_type="general-purpose",
+        run_in_background=True,
+    )
+
+
 SCENARIOS = (
     Scenario(
         "answer",
         "an answer is told, and its cost is that of its one request",
         [_says("hello")],
-        {**GOOD, "text": "hello", "requests": 1, "denied": [], **EXACT},
+        {**GOOD, "text": "hello", "requests": 1, "denied": [], **EXACT, **MODE_TOOLS_ONLY},
+    ),
+    Scenario(
+        "continue",
+        "a run that lost its connection continues where it was, and each request counts once",
+        [_shell("ls"), {"fail": {"status": 0, "times": 2}, **_says("finished")}],
+        {**GOOD, "text": "finished", "attempts": 2, "requests": 2, **EXACT_OR_UNKNOWN},
+        {"env": IMPATIENT, "allow": ["Bash(ls:*)"]},
     ),
     Scenario(
         "tools",
@@ -127,7 +165,7 @@ SCENARIOS = (
         "read only",
         "permissions read: no file is written",
         [_writes("read-only.txt"), _says("could not")],
-        {**GOOD, "files": []},
+        {**GOOD, "files": [], **MODE_TOOLS_ONLY},
         {"permissions": "read"},
     ),
     Scenario(
@@ -195,7 +233,7 @@ SCENARIOS = (
         "resume",
         "a run that was killed continues in its conversation",
         [_writes("resume.txt"), _shell("kill -9 $PPID"), _says("finished")],
-        {**GOOD, "text": "finished", "attempts": 2, "files": ["resume.txt"]},
+        {**GOOD, "text": "finished", "attempts": 2, "files": ["resume.txt"], **MODE_TOOLS_ONLY},
         {"permissions": "all"},
     ),
     Scenario(
@@ -204,6 +242,82 @@ SCENARIOS = (
         [_shell("echo $$ > stop.pid; sleep 600"), _says("slept")],
         {"outcome": "cancelled", "left": 0},
         {"permissions": "all"},
+    ),
+    Scenario(
+        "background command",
+        "a command in the background does not undo an answer, nor hide a denied call",
+        [_writes("../outside.txt"), _background("sleep 0.2"), _says("done"), _noted("noted")],
+        _failed("denied", denied=["Write"]),
+        {"fail_on_denied": True, "allow": ["Bash(sleep:*)"]},
+    ),
+    Scenario(
+        "later trouble",
+        "an error after the answer does not undo the answer",
+        [_background("sleep 0.2"), _says("the answer"), _noted("", fail={"status": 400})],
+        {**GOOD, "text": "the answer", "attempts": 1, "note": True},
+        {"allow": ["Bash(sleep:*)"]},
+        since=(2, 1, 71),  # before, a command in the background begins no other turn
+    ),
+    Scenario(
+        "left running",
+        "a command that is left running is ended with its task, which has succeeded",
+        [_background("echo $$ > left.pid; sleep 600"), _says("it runs")],
+        {**GOOD, "text": "it runs", "note": True, "left": 0},
+        {"permissions": "all", "linger_s": 1.0},
+    ),
+    Scenario(
+        "background agent",
+        "the words of an agent in the background are not the answer",
+        [_agent("its words", release="probe"), _says("my answer"), _noted("")],
+        {**GOOD, "text": "my answer"},
+        {"permissions": "all", "allow": ["Agent"]},
+    ),
+    Scenario(
+        "refusing hook",
+        "a prompt that a hook refuses is no success",
+        [_says("never asked")],
+        _failed("no_answer", requests=0),
+        settings={"hooks": {"UserPromptSubmit": [{"hooks": [REFUSING_HOOK]}]}},
+    ),
+    Scenario(
+        "words of a hook",
+        "the words of a hook that refuses a prompt are told",
+        [_says("never asked")],
+        _failed("no_answer", error=Contains("not on Fridays")),
+        since=(2, 1, 227),
+        settings={"hooks": {"UserPromptSubmit": [{"hooks": [REFUSING_HOOK]}]}},
+    ),
+    Scenario(
+        "command as prompt",
+        "a prompt that only runs a command of the CLI is no success",
+        [],
+        _failed("no_answer", requests=0),
+        words="/clear",
+    ),
+    Scenario(
+        "failed server",
+        "an MCP server that can't be used is told",
+        [_says("hello")],
+        {**GOOD, "warnings": Contains("MCP server db")},
+        {"claude_args": ["--mcp-config", json.dumps(NO_SERVER)]},
+        group="set-up",
+    ),
+    Scenario(
+        "other mode",
+        "a permission mode other than asked is told",
+        [_says("hello")],
+        {**GOOD, "warnings": Contains("the permission mode is default")},
+        {"permissions": "all"},
+        group="set-up",
+        settings={"permissions": {"disableBypassPermissionsMode": "disable"}},
+    ),
+    Scenario(
+        "rejected key",
+        "a key that the API rejects fails at once: waiting would not help",
+        _fails(401),
+        _failed("auth", attempts=1),
+        {"env": IMPATIENT},
+        group="login",
     ),
     Scenario(
         "follow-up",

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cpr_nb.probe.scenarios import USAGE, OneOf
+from cpr_nb.model.tools import offered_tools
+from cpr_nb.probe.scenarios import USAGE, Contains, OneOf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from cpr_nb.offline.scripted_api import RequestRecord
     from cpr_nb.probe.scenarios import Scenario
 
-#: A file in which a scenario's command leaves its process.
+#: A file in which the command of a scenario that is to be cancelled leaves its process.
 PID_FILE = "stop.pid"
+#: Of a figure per request: older CLIs count the small model's requests, too.
+_TOLERANCE = 0.15
+#: Tools that every version has.
+_KNOWN_TOOLS = {"Read", "Edit", "Write", "Bash", "Grep", "Glob"}
 
 
 class Finding(NamedTuple):
@@ -28,6 +33,7 @@ class Finding(NamedTuple):
         promise: Its promise.
         expected: Field → value, in words.
         seen: Likewise, for the same fields.
+        wrong: Those of them that are not as expected.
         verdict: ``kept``, ``broken``, ``refused`` (before anything was spent) or ``not tried``.
         refusal: Why it was refused, or not tried.
     """
@@ -36,6 +42,7 @@ class Finding(NamedTuple):
     promise: str
     expected: dict[str, Any]
     seen: dict[str, Any]
+    wrong: dict[str, Any]
     verdict: str
     refusal: str = ""
 
@@ -43,23 +50,30 @@ class Finding(NamedTuple):
 def compare(scenario: Scenario, seen: dict[str, Any]) -> Finding:
     """Compares what was seen with what the scenario expects."""
     of_interest = {name: seen.get(name) for name in scenario.expected}
-    is_kept = all(_fits(value, of_interest[name]) for name, value in scenario.expected.items())
+    expected = scenario.expected.items()
+    wrong = {k: of_interest[k] for k, value in expected if not _fits(value, of_interest[k])}
     return Finding(
         scenario.name,
         scenario.promise,
-        {name: _shown(value) for name, value in scenario.expected.items()},
+        {name: _shown(value) for name, value in expected},
         of_interest,
-        "kept" if is_kept else "broken",
+        wrong,
+        "broken" if wrong else "kept",
     )
 
 
 def look(
-    task: Task, folder: Path, requests: Sequence[RequestRecord], usd_per_request: float | None
+    scenario: Scenario,
+    task: Task,
+    folder: Path,
+    requests: Sequence[RequestRecord],
+    usd_per_request: float | None,
 ) -> dict[str, Any]:
     """What there is to see of a task that has ended.
 
     Args:
-        task: The task.
+        scenario: The scenario.
+        task: Its task.
         folder: The folder that it worked in.
         requests: The requests that the scripted API got from it.
         usd_per_request: What one answered request costs; None if that is not known yet.
@@ -69,7 +83,9 @@ def look(
         ``knows_before``, ``files`` and ``left``: what the API and the machine say. Everything else
         is what cpr says.
     """
-    answered = [record for record in requests if record.step >= 0 and record.status == 200]
+    # Older CLIs also ask a small model, without tools, what a command is: that is not the agent.
+    asked = [record for record in requests if record.step >= 0 and record.tools]
+    answered = [record for record in asked if record.status == 200]
     n_answered, fields = len(answered), task.fields
     usd = usd_per_request or (task.cost_usd and task.cost_usd / max(1, n_answered))
     return {
@@ -81,22 +97,27 @@ def look(
         "structure": task.structured,
         "denied": sorted({str(denial.get("tool_name")) for denial in task.denials}),
         "note": bool(task.note),
-        "warned": bool(task.session.warnings),
+        "warnings": "; ".join(task.session.warnings),
         "error": task.error,
-        "tools": sorted(_tools(task)),
+        **_tools(scenario, task),
         "cost": _per_request(task.cost_usd, usd, n_answered),
         "tokens": _per_request(fields.get("output_tokens"), USAGE["output_tokens"], n_answered),
         "requests": n_answered,
         "knows_before": any(record.n_messages > 2 for record in answered),
         "files": sorted(path.name for path in folder.iterdir() if path.suffix == ".txt"),
-        "left": int(_is_alive(folder / PID_FILE)),
+        "left": sum(_is_alive(path) for path in folder.glob("*.pid")),
     }
 
 
-def _tools(task: Task) -> list[str]:
-    init = task.facts().init or {}
-    tools = init.get("tools")
-    return [str(tool) for tool in tools] if isinstance(tools, list) else []
+def _tools(scenario: Scenario, task: Task) -> dict[str, list[str]]:
+    """The tools beyond those that cpr asked for, and those of them that are missing."""
+    tools = (task.facts().init or {}).get("tools")
+    actual = {str(tool) for tool in tools} if isinstance(tools, list) else set()
+    asked = set(offered_tools(scenario.options))
+    return {
+        "tools_beyond": sorted(actual - asked),
+        "tools_missing": sorted(asked & _KNOWN_TOOLS - actual),
+    }
 
 
 def _per_request(figure: Any, one: float | None, n_requests: int) -> float | None:
@@ -118,11 +139,17 @@ def _is_alive(pid_file: Path) -> bool:
 
 
 def _fits(expected: Any, seen: Any) -> bool:
-    return seen in expected if isinstance(expected, OneOf) else bool(seen == expected)
+    if isinstance(expected, float) and isinstance(seen, float):
+        return abs(expected - seen) <= _TOLERANCE
+    if isinstance(expected, Contains):
+        return isinstance(seen, str) and expected in seen
+    if isinstance(expected, OneOf):
+        return any(_fits(value, seen) for value in expected)
+    return bool(seen == expected)
 
 
 def _shown(expected: Any) -> Any:
     """An expected value that JSON can hold."""
     if isinstance(expected, OneOf):
         return " or ".join(json.dumps(value) for value in expected)
-    return expected
+    return f"… {expected} …" if isinstance(expected, Contains) else expected

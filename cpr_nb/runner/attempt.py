@@ -6,12 +6,14 @@ import json
 import os
 import signal
 
+from cpr_nb.model.conversation_totals import has_totals_only, keep_own_share
 from cpr_nb.model.limits import Limit, limit_of_result
 from cpr_nb.model.outcome import Exit
 from cpr_nb.model.setup_report import init_problems, stderr_problems
 from cpr_nb.model.text import one_line
 from cpr_nb.runner import process
 from cpr_nb.runner.stream import Stream
+from cpr_nb.store.result_line import last_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Attempt:
         number: Which attempt it is, from 1.
         paths: The session's paths.
         with_tools: Whether it matters which tools run.
+        follows_stream: The stream of the run whose conversation the task continues a copy of.
         mode: The permission mode that was asked.
         strict_setup: Whether it must not run if the CLI's set-up is not as asked.
         pidfd: None if the process is our child. Otherwise a descriptor of it, or -1 if the
@@ -44,6 +47,7 @@ class Attempt:
     """
 
     __slots__ = (
+        "_follows_stream",
         "_is_setup_known",
         "_mode",
         "_paths",
@@ -71,6 +75,7 @@ class Attempt:
         with_tools: bool = False,
         mode: str = "",
         strict_setup: bool = False,
+        follows_stream: str = "",
         pidfd: int | None = None,
     ) -> None:
         self.pid = pid
@@ -86,6 +91,7 @@ class Attempt:
         self._strict_setup = strict_setup
         self._is_setup_known = False
         self._paths = paths
+        self._follows_stream = follows_stream
 
     def terminate(self) -> None:
         """Sends SIGTERM to its process; the CLI then cleans up its own shells."""
@@ -108,6 +114,8 @@ class Attempt:
             status: What wait() returned; None if it was not our child: nobody knows it then.
         """
         facts = self.stream.finish()
+        if has_totals_only(facts):
+            self._keep_own_share(facts)
         stderr = self._read_stderr()
         code = None if status is None else os.waitstatus_to_exitcode(status)
         signal_number = -code if code is not None and code < 0 else None
@@ -137,6 +145,17 @@ class Attempt:
         if self._strict_setup:
             self.setup_problem = one_line("; ".join(problems))
         return problems
+
+    def _keep_own_share(self, facts: RunFacts) -> None:
+        """Takes from the figures what the conversation had used before this attempt."""
+        conversation_id = (facts.result or {}).get("session_id")
+        if self.number > 1:
+            before = last_result(self._paths.stream(self.task_id, self.number - 1))
+            if before is None or before.get("session_id") == conversation_id:
+                keep_own_share(facts, before)
+                return
+        if self._follows_stream:
+            keep_own_share(facts, last_result(self._follows_stream))
 
     @property
     def limit(self) -> Limit | None:

@@ -111,6 +111,7 @@ class Starter:
             with_tools="silence_s" in options,
             mode=permission_mode(options),
             strict_setup=bool(options.get("strict_setup")),
+            follows_stream=task_spec.get("follows_stream", ""),
             pidfd=pidfd,
         )
 

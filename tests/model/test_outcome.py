@@ -198,8 +198,11 @@ def test_a_task_that_we_stopped_has_our_reason_unless_its_answer_was_there(
          "the CLI asked no model"),
         (Exit(0, result={**NOBODY, "result": "", "local_command": "clear"}, answered=False),
          "failed", "no_answer", "the CLI ran the command /clear"),
+        (Exit(0, result={**GOOD, "num_turns": 1, "modelUsage": {}}, answered=False),  # 2.1.71
+         "failed", "no_answer", "done"),
         (Exit(0, result={**GOOD, "result": "", "num_turns": 1}, answered=False),  # 2.0.45
          "failed", "no_answer", "the CLI asked no model"),
+        (Exit(0, result={**GOOD, "num_turns": 1}, answered=False), "succeeded", "completed", ""),
         (Exit(0, result=BAD), "failed", "api_error", "done"),
         (Exit(result=BAD), "failed", "api_error", "done"),
         (Exit(0, result={}), "failed", "unknown", ""),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
 
 from cpr_nb.launching.cli_cache import SMALLEST_PROGRAM_BYTES, read_version
-from cpr_nb.model.cli_versions import NEWEST_TESTED, show
+from cpr_nb.model.cli_versions import NEWEST_TESTED, OLDEST_SUPPORTED, show
 from cpr_nb.probe.scenarios import SCENARIOS
 
+ROOT = Path(__file__).resolve().parents[2]
 NEWER = show((NEWEST_TESTED[0], NEWEST_TESTED[1] + 1, 0))
 
 
@@ -75,6 +78,13 @@ def test_this_release_was_tested_with_the_installed_cli(
     version = read_version(claude, offline_env)
     assert version is not None
     assert version <= NEWEST_TESTED, "probe the new CLI, then raise NEWEST_TESTED"
+
+
+def test_the_extra_installs_a_supported_cli() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (requirement,) = project["optional-dependencies"]["claude"]
+    wheel = runpy.run_path(str(ROOT / "tests" / "battery.py"))["WHEELS"][show(OLDEST_SUPPORTED)]
+    assert requirement == f"claude-agent-sdk>={wheel}"
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def test_a_mode_has_its_tools_and_no_others(real_cpr: Cpr) -> None:
     done = {"prompt": script({"text": "done"})}
     own: list[dict[str, Any]] = [{**done, "id": mode, "permissions": mode} for mode in CORE]
     own.append({**done, "id": "none", "tools": []})
-    answer = {"prompt": script({"so": {"n": 1}}), "schema": SCHEMA}
+    answer = {"prompt": script({"so": {"n": 1}}), "schema": SCHEMA, "task_budget_usd": 1}
     own.append({**answer, "id": "label", "tools": []})
     own.append({**answer, "id": "read-schema", "permissions": "read"})
     rules = ["WebFetch(domain:example.org)", "Bash(pytest:*)", "Agent"]
@@ -115,3 +115,18 @@ def test_notes_of_the_cli_lead_from_no_task_to_another(real_cpr: Cpr, tmp_path: 
     switch = ("--env", "CLAUDE_CODE_DISABLE_AUTO_MEMORY=0")
     (task,) = real_cpr.launch(prompts(done), *switch).wait(LIMIT_S)
     assert init(task)["memory_paths"]["auto"].startswith(str(tmp_path / "home"))
+
+
+def test_a_launch_says_what_each_task_pays_before_its_prompt(
+    real_cpr: Cpr, api: ScriptedApi
+) -> None:
+    done = {"prompt": script({"text": "done"})}
+    elements = [{**done, "id": "a"}, {**done, "id": "b", "tools": []}]
+    rows = json.loads(real_cpr.good("run", "--dry-run", "--json", stdin=prompts(*elements)))
+    printed = real_cpr.good("run", "--wait", "-j", "1", stdin=prompts(*elements))
+    line = next(line for line in printed.splitlines() if "tools: " in line)
+    assert line == "   tools: differ between tasks; about 1,500 to 5,100 tokens before each prompt"
+    first = [r for r in api.requests if r.path.endswith("/v1/messages")]
+    for row, record in zip(rows, first, strict=True):
+        paid = record.cache_read_tokens + record.cache_write_tokens
+        assert abs(row["prefix_tokens"] / paid - 1) < 0.25, "newer CLIs may differ a little"

@@ -22,7 +22,7 @@ PENDING, STARTING, RUNNING, CHECKING, RESTING, ENDED = range(6)
 _NAMES = ("PENDING", "STARTING", "RUNNING", "CHECKING", "RESTING", "ENDED")
 MACHINE_STATES: list[int] = [getattr(transitions, name) for name in _NAMES]
 ACTIVE = (STARTING, RUNNING, CHECKING)
-SLOW = ("timeout", "silence", "no_first_byte")
+SLOW = ("timeout", "silence", "no_first_byte", "lingered")
 #: What an end reports if the API never answered.
 UNHEARD = ("spawn", "usage_error", "timeout", "cancelled")
 
@@ -48,6 +48,7 @@ class Book:
         self.started_at = self.stopped_at = self.wrote_at = self.checked_at = None
         self.cause: str | None = None
         self.killed = self.listening = self.answered = self.throttled = self.leads = False
+        self.lingers_since: float | None = None
         self.setup_refused = False
         self.quiet: str | None = None  # why it must be stopped, by what was heard
         self.expected: tuple[Any, ...] | None = None  # what must come of the event now
@@ -64,6 +65,11 @@ class Book:
     @property
     def running(self) -> bool:
         return self.state == RUNNING
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs, and nobody asked it to end."""
+        return self.running and self.stopped_at is None
 
     @property
     def machine_state(self) -> int:
@@ -88,6 +94,8 @@ class Book:
         assert not self.cancel_asked
         if self.plan.timeout_s is not None:
             assert now < self.started_at + self.plan.timeout_s
+        if self.plan.linger_s is not None and self.lingers_since is not None:
+            assert now < self.lingers_since + self.plan.linger_s
         first_byte_s = self.plan.first_byte_s if self.wrote_at is None else None
         for limit_s in (self.plan.silence_s, first_byte_s):
             if limit_s is not None and not self.listening:
@@ -210,6 +218,9 @@ class SessionBook:
         at, cause = min(late, default=(float("inf"), None))
         book.quiet = cause if at <= self.now else None
 
+    def lingering(self, task: int, since: float | None) -> None:
+        self.books[task].lingers_since = since
+
     def cancelled(self, tasks: range) -> None:
         for book in (self.books[task] for task in tasks):
             if book.state in (PENDING, RESTING):
@@ -225,6 +236,8 @@ class SessionBook:
         cause = book.cause
         if book.cancel_asked and cause in (None, "throttled"):
             cause = "cancelled"
+        if event.interrupted and cause is None and exit_.result is not None:
+            cause = "lingered"  # while its runner left
         copy = Exit(
             exit_.exit_code,
             signal=exit_.signal,
@@ -348,6 +361,9 @@ class SessionBook:
             if stop.cause == "timeout" and not by_an_earlier_runner:
                 assert book.plan.timeout_s is not None
                 assert self.now >= book.started_at + book.plan.timeout_s
+            elif stop.cause == "lingered" and not by_an_earlier_runner:
+                assert book.lingers_since is not None and book.plan.linger_s is not None
+                assert self.now >= book.lingers_since + book.plan.linger_s
             elif stop.cause == "throttled":
                 assert book.throttled or by_an_earlier_runner
             elif stop.cause == "setup_refused":

@@ -19,6 +19,7 @@ PLANS = st.builds(
     LIMITS_S,
     LIMITS_S,
     first_byte_s=LIMITS_S,
+    linger_s=LIMITS_S,
     schema=st.booleans(),
     attempts=st.sampled_from([1, 2, 4]),
     check=st.booleans(),
@@ -43,7 +44,7 @@ EXITS = st.sampled_from([(0, None), (1, None), (143, None), (None, 9), (None, 15
 COSTS = st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0, 5.0])
 KINDS = st.sampled_from([USAGE, LOGIN])
 RESETS_S = st.none() | st.sampled_from([-5.0, 3.0, 90.0, 4000.0])
-CAUSES = st.sampled_from(["cancelled", "timeout", "silence", "throttled"])
+CAUSES = st.sampled_from(["cancelled", "timeout", "silence", "throttled", "lingered"])
 FOR_EVER = float("inf")
 ENDS = [Outcome("succeeded", "completed"), Outcome("cancelled", "cancelled")]
 

@@ -21,7 +21,7 @@ FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"
 
 #: What each permission mode means, in one line of a launch.
 MODES = {
-    "read": "agents only read: no edits, and only read-only commands",
+    "read": "agents only read: no edits, no commands",
     "edits": "agents edit files; other commands are denied unless allowed "
     "(--allow 'Bash(pytest:*)')",
     "sandbox": "agents run any command in a sandbox: no network, no writing outside their folder",
@@ -175,7 +175,20 @@ def plan_lines(planned: LaunchPlan) -> list[str]:
     n_tasks, at_once = len(planned.tasks), planned.max_parallel or "all"
     tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
     first = f"   {tasks}, {at_once} at once, permissions {mode}: {MODES[mode]}"
-    return [first, *_worktree_lines(planned)]
+    return [first, _tools_line(planned), *_worktree_lines(planned)]
+
+
+def _tools_line(planned: LaunchPlan) -> str:
+    """The tasks' built-in tools, and what each task pays before its own prompt."""
+    from cpr_nb.model.prefix import known_tools, prefix_tokens
+
+    own = [{**planned.options, **task.options} for task in planned.tasks if task.options]
+    every = own if len(own) == len(planned.tasks) else [planned.options, *own]
+    tools = {", ".join(known_tools(options)) or "none" for options in every}
+    hundreds = sorted({round(prefix_tokens(options), -2) for options in every})
+    figures = " to ".join(f"{tokens:,}" for tokens in dict.fromkeys((hundreds[0], hundreds[-1])))
+    names = tools.pop() if len(tools) == 1 else "differ between tasks"
+    return f"   tools: {names}; about {figures} tokens before each prompt"
 
 
 def _worktree_lines(planned: LaunchPlan) -> list[str]:
@@ -212,6 +225,7 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
         f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
         f"Environment variables: {', '.join(sorted(planned.options.get('env', {}))) or 'none'}",
         f"At once: {planned.max_parallel or 'all'}",
+        f"T{_tools_line(planned).strip()[1:]}",
         f"Loaded {len(planned.tasks)} prompts:",
     ]
     lines += [
