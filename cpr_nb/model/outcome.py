@@ -10,7 +10,8 @@ with exit 0 and ``is_error: false``; a schema that was never obeyed ends with ex
 from __future__ import annotations
 
 from cpr_nb.model import states
-from cpr_nb.model.denials import denials_of, rules_of
+from cpr_nb.model.denial_summary import DenialSummary
+from cpr_nb.model.denials import denials_of
 from cpr_nb.model.reasons import error_of, reason_of
 from cpr_nb.model.results import is_good
 from cpr_nb.model.text import one_line
@@ -149,9 +150,10 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
 
 def _with_answer(result: dict[str, Any], *, schema: bool, fail_on_denied: bool) -> Outcome:
     """The outcome of an attempt whose result is not an error."""
-    rules = rules_of(denials_of(result)) if fail_on_denied else []
-    if rules:  # before a missing structure: another attempt would no longer show the denials
-        return Outcome(states.FAILED, "denied", one_line(f"denied: {', '.join(rules)}"))
+    denials = denials_of(result) if fail_on_denied else []
+    if denials:  # before a missing structure: another attempt would no longer show the denials
+        words = DenialSummary(denials).words()
+        return Outcome(states.FAILED, "denied", one_line(f"denied: {words}"))
     if schema and result.get("structured_output") is None:
         return Outcome(states.FAILED, "no_structure", "the answer lacks the structure")
     return Outcome(states.SUCCEEDED, "completed")
