@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cpr_nb.model import states
 from cpr_nb.model.denials import denials_of, rules_of
+from cpr_nb.model.limit_texts import access_error, is_lost_login, status_of
 from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
@@ -23,10 +24,12 @@ TERMINATION_CAUSES = {
     "silence": (states.TIMED_OUT, "silence"),
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
+    "refused": (states.FAILED, "auth"),
 }
 # A task that was withdrawn ends like this if no more tasks start.
 _TERMINATION_MESSAGES = {
-    "throttled": "taken back before its first answer: the API refused requests"
+    "throttled": "taken back before its first answer: the API refused requests",
+    "refused": "the API refused its credential again and again",
 }
 
 _SUBTYPE_REASONS = {
@@ -34,7 +37,7 @@ _SUBTYPE_REASONS = {
     "error_max_budget_usd": "budget",
     "error_max_structured_output_retries": "bad_structure",
 }
-_STATUS_REASONS = {401: "auth", 429: "rate_limit", 529: "overloaded"}
+_STATUS_REASONS = {401: "auth", 403: "forbidden", 429: "rate_limit", 529: "overloaded"}
 _API_ERROR_REASONS = {"connection_failed": "network", "max_output_tokens": "max_tokens"}
 
 
@@ -162,8 +165,10 @@ def _api_reason(result: dict[str, Any]) -> str:
     api_error = result.get("api_error")
     if isinstance(api_error, str) and api_error in _API_ERROR_REASONS:
         return _API_ERROR_REASONS[api_error]
-    status = result.get("api_error_status")
-    if isinstance(status, int):
+    status, text = status_of(result), result.get("result")
+    if isinstance(text, str) and (is_lost_login(status, text) or access_error(status, text)):
+        return "auth"
+    if status is not None:
         return _STATUS_REASONS.get(status, "api_error")
     return "api_error" if result.get("terminal_reason") == "api_error" else ""
 

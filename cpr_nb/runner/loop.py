@@ -303,8 +303,9 @@ class Loop:
                     self._handle(messages.Responded(now, run.task))
                 elif news.refused_s is not None:
                     self._handle(messages.Throttled(now, run.task, news.refused_s))
-                if news.limit is not None:  # later than the answer, if there was one
-                    self._handle(messages.Limited(now, run.task, news.limit))
+                limit = run.limit_so_far(news.limit)  # later than the answer, if there was one
+                if limit is not None:
+                    self._handle(messages.Limited(now, run.task, limit))
 
     def _check_disk(self, now: float) -> None:
         if self._probe_at_s is not None and time.time() >= self._probe_at_s:
@@ -362,8 +363,10 @@ class Loop:
         return messages.OutputPolled(now, poll.task, stream.last_output_at, stream.busy_until)
 
     def _report_state(self, report: messages.ReportState) -> None:
-        self._probe_at_s = report.until_s
-        self._recorder.report_state(report)
+        self._probe_at_s = until_s = report.until_s
+        if until_s is None and report.gives_up_at is not None:
+            until_s = time.time() + report.gives_up_at - self._clock.now()
+        self._recorder.report_state(report, until_s)
 
     def _sweep(self, now: float) -> None:
         if self._leftovers and now >= self._next_sweep_at:
