@@ -71,6 +71,7 @@ class LaunchPlan:
         self.identity = of_tasks(tasks, options)
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
+        self.login_wait_s: float | None = options.get("login_wait_s")
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))

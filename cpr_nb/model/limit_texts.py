@@ -16,6 +16,7 @@ LOGIN_TEXTS = (
     "oauth token has expired",
     "oauth token revoked",
     "failed to authenticate",
+    "your account does not have access to claude. please login again",
     "claude code can't use the anthropic console sign-in",
 )
 #: The beginnings of its texts when this kind of access is closed for every task, whoever waits.
@@ -23,6 +24,7 @@ ACCESS_TEXTS = (
     "your organization has disabled claude subscription access",
     "claude code can't use your claude subscription",
     "your account does not have access to claude code",
+    "your organization does not have access to claude",
     "your anthropic_api_key belongs to a disabled organization",
 )
 _RESETS = r"resets? (?:at )?(?P<clock>[^\n·∙•|]{2,40})"
@@ -82,7 +84,7 @@ def access_error(status: int | None, text: str) -> str:
         text: The result's text.
 
     Example:
-        >>> access_error(403, "Your account does not have access to Claude Code. Please run /login.")
+        >>> access_error(403, "Your account does not have access to Claude Code.")
         'no task gets an answer with this login: use an API key or another account'
     """
     if status in (None, 401, 403) and text.lower().replace("’", "'").startswith(ACCESS_TEXTS):

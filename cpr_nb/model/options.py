@@ -115,6 +115,13 @@ OPTIONS: Mapping[str, Option] = {
             "end a task that writes no event and runs no tool for this many seconds",
         ),
         Option(
+            "login_wait_s",
+            "seconds",
+            "skip what is left if nobody logs in again within this many seconds (default: 12 "
+            "hours; 10 minutes with --wait and no terminal)",
+            per_task=False,
+        ),
+        Option(
             "attempts",
             "count",
             "how many attempts a task has in all; it gets another one after a failure for a "

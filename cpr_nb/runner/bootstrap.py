@@ -74,7 +74,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         groups=spec.groups,
         restored=recovery.restored,
         spent_usd=recovery.spent_usd,
-        login_wait_s=spec.session["options"].get("login_wait_s", LOGIN_WAIT_S),
+        login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
         on_illegal=lambda error: _log_illegal(spec, error),
     )
     return Loop(

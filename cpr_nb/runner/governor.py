@@ -127,13 +127,12 @@ class Governor:
         """A task ran into a limit; returns whether that changed anything."""
         if self.limit is not None and task != self.probe:
             if self.limit.until_s is None and limit.until_s is not None:
-                self.limit = limit  # now its end is known
+                self._hold(limit, at_s)  # now its end is known
                 self.probe_at = None
                 return True
             return False
-        if self.limit is None or self.limit.kind != limit.kind:
-            self._held_since = at_s
-        self.limit, self.probe, self._may_probe = limit, None, False
+        self._hold(limit, at_s)
+        self.probe, self._may_probe = None, False
         self.probe_at = None
         self._no_probe_before = at_s
         if limit.until_s is None or self._n_probes:
@@ -144,6 +143,11 @@ class Governor:
             self.probe_at = self._no_probe_before
         self._n_probes += 1
         return True
+
+    def _hold(self, limit: Limit, at_s: float) -> None:
+        if self.limit is None or self.limit.kind != limit.kind:
+            self._held_since = at_s
+        self.limit = limit
 
     def probe_due(self, at_s: float) -> None:
         """The moment until which the limit was to hold has come."""
