@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from cpr_nb.store.files import is_locked
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.spec_file import is_complete, read_spec
 from cpr_nb.store.write import hold_lock
+
+# How long a runner may hold its lock after the end of its session.
+_LAST_MOMENT_S = 10.0
 
 EXECUTORS = {LocalExecutor.name: LocalExecutor}
 
@@ -92,7 +96,7 @@ def _start_runner(
     """Starts a runner under the session's lock: of two who try at once, one gets it."""
     paths, refusal = snapshot.paths, f"can't resume {snapshot.session_id}: "
     try:
-        lock_fd = hold_lock(paths.lock, new=False)
+        lock_fd = _take_lock(paths, may_wait=mode == "skipped")
     except BlockingIOError:
         raise SessionNotUsable(
             f"{refusal}another resume was faster: a runner already works on it"
@@ -113,6 +117,23 @@ def _start_runner(
         executor.start(paths, lock_fd, environ, task_env, mode=mode)
     finally:
         os.close(lock_fd)
+
+
+def _take_lock(paths: layout.SessionPaths, *, may_wait: bool) -> int:
+    """Takes a session's lock; a runner that has just written the end still holds it for a moment.
+
+    Raises:
+        BlockingIOError: If a runner works on the session.
+    """
+    give_up_at = time.monotonic() + (_LAST_MOMENT_S if may_wait else 0.0)
+    while True:
+        try:
+            return hold_lock(paths.lock, new=False)
+        except BlockingIOError:
+            has_ended = read_session(paths.root, tasks=False).state in states.ENDED_STATES
+            if not has_ended or time.monotonic() >= give_up_at:
+                raise
+        time.sleep(0.01)
 
 
 def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
