@@ -247,6 +247,8 @@ class Recorder:
 
     def end(self, state: str, error: str = "") -> None:
         """Records the end of the session: the last journal line and the last status.json."""
+        for name in ("waiting_for", "waiting_until", "notice"):
+            self.head.pop(name, None)  # it waits for nothing any more
         self.head["overall_status"] = self.head["state"] = state
         ended_at = time.time()
         if error:
