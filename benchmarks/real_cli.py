@@ -13,6 +13,7 @@ from benchmarks.lab import Lab, Run, SkippedError, measure, run_program
 from benchmarks.report import Comparison, compare
 from cpr_nb.launching.machine import find_claude
 from cpr_nb.launching.plan import plan_launch
+from cpr_nb.model.environment import NO_MEMORY_VARIABLE
 from cpr_nb.model.errors import ClaudeNotFound
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from cpr_nb.runner.command import build_argv
@@ -67,6 +68,7 @@ def ours(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
 def xargs(lab: Lab, claude: Path, url: str, n_tasks: int, parallel: int) -> Run:
     """The same tasks by ``xargs``, with a fixed number in parallel."""
     folder, environment = lab.fresh("cli-xargs"), cli_environment(url, lab.fresh("cli-home"))
+    environment[NO_MEMORY_VARIABLE] = "1"  # as the runner sets it for its tasks
     prompt = folder / "prompt.txt"
     prompt.write_text(_PROMPT, "utf-8")
     # The options with the defaults of a launch.

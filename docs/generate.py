@@ -1,6 +1,6 @@
 """Makes the generated pages and pictures of the documentation, and the outputs of the notebooks.
 
-Usage: python docs/generate.py [options|tables|architecture|states|picture|live-view|notebooks]
+Usage: python docs/generate.py [options|tables|architecture|states|versions|picture|live-view|notebooks]
 
 Without an argument everything is made. The pictures and the notebooks run the real Claude Code CLI
 against the scripted API of `cpr demo`; `live-view` needs Chromium.
@@ -18,6 +18,7 @@ from generators.options import options_page
 from generators.pictures import draw_notebook, draw_terminal
 from generators.states import states_page
 from generators.tables import tables_page
+from generators.versions import versions_page
 
 DOCS = Path(__file__).resolve().parent
 #: The text of each generated page, by the name of its file.
@@ -26,6 +27,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "tables": tables_page,
     "architecture": architecture_page,
     "states": states_page,
+    "versions": versions_page,
 }
 TARGETS: dict[str, Callable[[], object]] = {
     "picture": lambda: draw_terminal(DOCS / "watch.svg"),

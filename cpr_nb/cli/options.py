@@ -148,6 +148,10 @@ def _read_list(option: Option, values: list[str]) -> list[str]:
     return values
 
 
+def _read_tools(option: Option, values: list[str]) -> list[str]:
+    return [name for value in values for name in parse_text(option, value, option.flag)]
+
+
 def _read_env(option: Option, values: list[str]) -> dict[str, str]:
     return read_env(values, option.flag)
 
@@ -187,6 +191,7 @@ def _read_schema(option: Option, value: str) -> Any:
 
 _READERS: dict[str, Callable[[Option, Any], Any]] = {
     "rules": _read_list,
+    "tools": _read_tools,
     "arguments": _read_list,
     "env": _read_env,
     "schema": _read_schema,

@@ -10,6 +10,7 @@ from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model.activity import tool_target
 from cpr_nb.model.denials import denial_rule, denials_of
 from cpr_nb.model.events import content_blocks
+from cpr_nb.model.results import Results
 from cpr_nb.store.times import parse_iso
 
 
@@ -103,18 +104,19 @@ def denial_rows(selection: TaskSelection) -> Iterator[dict[str, Any]]:
 
 
 class DenialReader(ObjectReader):
-    """The denials of a stream: those in its result line; before it, those reported one by one."""
+    """The denials of a stream: those of its result lines, and those reported since the last one."""
 
     def __init__(self) -> None:
         super().__init__()
         self._inputs: dict[str, object] = {}
         self._reported: list[dict[str, Any]] = []
-        self._result: dict[str, Any] | None = None
+        self._results = Results()
 
     def handle_event(self, event: dict[str, Any]) -> None:
         """Handles one event."""
         if event["type"] == "result":
-            self._result = event
+            self._results.add(event)
+            self._reported = []
         elif event.get("subtype") == "permission_denied":
             tool_input = self._inputs.get(str(event.get("tool_use_id")))
             tool = event.get("tool_name", "")
@@ -127,4 +129,4 @@ class DenialReader(ObjectReader):
     @property
     def denials(self) -> list[dict[str, Any]]:
         """The denials so far."""
-        return self._reported if self._result is None else denials_of(self._result)
+        return denials_of(self._results.merged) + self._reported

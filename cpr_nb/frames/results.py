@@ -119,7 +119,8 @@ def _answer(task: LinkedTask) -> Any:
     if task.schema is None:
         text = read_answer(paths, task.ids[1])
         return None if text is None else text.removesuffix("\n")
-    return (last_result(paths.newest_stream(task.fields)) or {}).get("structured_output")
+    field = "structured_output"
+    return (last_result(paths.newest_stream(task.fields), field) or {}).get(field)
 
 
 def add_score(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -58,6 +59,8 @@ class SessionCore:
     def from_plan(cls, plan: LaunchPlan, *, reuse: bool) -> Self:
         """Starts a plan, or attaches to the session that did the same and says so.
 
+        The plan's warnings are passed to `warnings.warn`.
+
         Args:
             plan: The plan.
             reuse: Whether to attach.
@@ -68,6 +71,8 @@ class SessionCore:
         """
         from cpr_nb.launching.reuse import attached_message, start_or_attach
 
+        for warning in plan.warnings:
+            warnings.warn(warning, stacklevel=3)  # at the caller of the method that planned it
         started = start_or_attach(plan, reuse=reuse)
         session = cls.from_started(started)
         if not started.is_new:

@@ -15,6 +15,7 @@ from cpr_nb.model.public import public
 if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
     from cpr_nb.frames.mapping import Template
+    from cpr_nb.launching.plan import LaunchPlan
 
 
 @overload
@@ -84,9 +85,8 @@ def launch(
     """
     reuse = pop_reuse(options)
     plan = plan_variants(prompts, vary, repeats, options)
-    for warning in slash_warnings(plan.tasks):
-        warnings.warn(warning, stacklevel=2)
-    return dry_rows(plan) if dry_run else Session.from_plan(plan, reuse=reuse)
+    plan.warnings += slash_warnings(plan.tasks)
+    return _dry_run(plan) if dry_run else Session.from_plan(plan, reuse=reuse)
 
 
 @overload
@@ -163,6 +163,11 @@ def map(  # users expect this name, and nothing here needs the builtin
 
     reuse = pop_reuse(options)
     plan = plan_map(template, df, vary, repeats, options)
-    for warning in [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]:
-        warnings.warn(warning, stacklevel=2)
-    return dry_rows(plan) if dry_run else Session.from_plan(plan, reuse=reuse)
+    plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
+    return _dry_run(plan) if dry_run else Session.from_plan(plan, reuse=reuse)
+
+
+def _dry_run(plan: LaunchPlan) -> list[dict[str, Any]]:
+    for warning in plan.warnings:
+        warnings.warn(warning, stacklevel=3)  # at the caller of launch or map
+    return dry_rows(plan)

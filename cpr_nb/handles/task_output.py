@@ -23,7 +23,7 @@ class TaskOutput(TaskStatus):
     @property
     def text(self) -> str:
         """The answer as text; while the task runs, what its agent has said so far."""
-        if self.state == states.ENDED:
+        if self.state == states.ENDED or self.fields.get("answered_at"):
             answer = read_answer(self._session.paths, self.id)
             if answer is not None:
                 return answer.removesuffix("\n")

@@ -7,15 +7,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb.launching.cli_check import CheckedCli, check_cli
+from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.machine import check_permissions, default_parallel, find_claude
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.worktree_base import find_checkouts
+from cpr_nb.model.cli_versions import show
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.option_values import check_options, unknown_option
 from cpr_nb.model.options import OPTIONS
+from cpr_nb.model.prefix import prefix_tokens
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 
@@ -36,6 +40,8 @@ class LaunchPlan:
         own_environment: Whether ``environ`` is not that of this process. Such a session can't
             be retried, because that environment is lost.
         checkouts: Task id → branch and commit from which the task's branch begins.
+        cli: What is known about the CLI.
+        setup_warnings: What of the CLI's set-up is not as asked; the session's folder keeps it.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -44,6 +50,9 @@ class LaunchPlan:
         frame_json: The same frame as JSON, as the session's folder keeps it.
         identity: The hash that two launches share if they ask for the same.
         parents: Session id and task id of each task that is rerun.
+        claude_version: The version of the CLI; None if it does not say.
+        warnings: What the user should know before the launch. The command prints them, and the
+            library passes them to `warnings.warn`.
     """
 
     def __init__(
@@ -57,6 +66,8 @@ class LaunchPlan:
         *,
         own_environment: bool = False,
         checkouts: Mapping[str, Mapping[str, str]] | None = None,
+        cli: CheckedCli | None = None,
+        setup_warnings: list[str] | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -72,6 +83,9 @@ class LaunchPlan:
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.login_wait_s: float | None = options.get("login_wait_s")
+        self.claude_version = show(cli.version) if cli and cli.version else None
+        self.setup_warnings = setup_warnings or []
+        self.warnings: list[str] = [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -111,15 +125,18 @@ def plan_launch(
     _resolve_folders(checked, tasks)
     for task in tasks:
         _check_task(task, checked, inherited)
+    claude_path = find_claude(locations.get("claude_path"), inherited)
     return LaunchPlan(
         tasks,
         checked,
         catalog.results_dir(locations.get("results_dir"), os.environ),
-        find_claude(locations.get("claude_path"), inherited),
+        claude_path,
         inherited,
         parent_session_id,
         own_environment=environ is not None,
         checkouts=find_checkouts(checked, tasks),
+        cli=check_cli(claude_path, inherited, checked, tasks),
+        setup_warnings=check_settings(tasks, checked, inherited),
     )
 
 
@@ -154,14 +171,18 @@ def plan_variants(
 
 
 def dry_rows(plan: LaunchPlan) -> list[dict[str, Any]]:
-    """What would run: one dictionary per task, without the values of environment variables."""
+    """What would run: one dictionary per task, without the values of environment variables.
+
+    ``prefix_tokens`` is the estimate of what the task pays before its own prompt.
+    """
     rows = []
     for number, task in enumerate(plan.tasks, 1):
         options = {**plan.options, **task.options}
         options["env"] = sorted({**plan.options.get("env", {}), **task.options.get("env", {})})
         if not options["env"]:
             del options["env"]
-        rows.append({"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options})
+        row = {"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options}
+        rows.append({**row, "prefix_tokens": prefix_tokens(options)})
     return rows
 
 

@@ -126,7 +126,8 @@ def _task_spec(
         if "schema" not in overriding:
             options.pop("schema", None)
     elif stored.get("follows"):
-        spec.origin["follows"] = stored["follows"]
+        kept = ("follows", "follows_stream")
+        spec.origin |= {name: stored[name] for name in kept if name in stored}
     return spec
 
 
@@ -141,7 +142,13 @@ def _follow_up(spec: TaskSpec, task: RerunTask, prompt: str) -> None:
         )
     spec.prompt = check_prompt(prompt, f"{spec.where}: what to say")
     words = of_words(prompt if task.template is None else task.template)
-    spec.origin |= {"follows": str(conversation_id), "is_follow_up": True, "said": words}
+    stream = task.source.snapshot.paths.newest_stream(task.fields)
+    spec.origin |= {
+        "follows": str(conversation_id),
+        "follows_stream": stream,
+        "is_follow_up": True,
+        "said": words,
+    }
 
 
 def _free_id(task_id: str, used_ids: set[str]) -> str:

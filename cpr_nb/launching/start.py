@@ -82,9 +82,11 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
         "max_parallel": plan.max_parallel,
         "login_wait_s": plan.login_wait_s,
         "claude_path": plan.claude_path,
+        "claude_version": plan.claude_version,
         "executor": executor,
         "parent_session_id": plan.parent_session_id,
         "identity": plan.identity,
+        "warnings": plan.setup_warnings,
     }
 
 

@@ -108,6 +108,7 @@ def _retry(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any:
+    run.print_warnings(planned)
     if args.verbose or args.dry_run:
         run.print_plan(planned, args)
     if args.dry_run:

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 #: Set for every task, unique for every attempt: what finds its processes again.
 TOKEN_VARIABLE = "CPR_TASK_TOKEN"  # noqa: S105 - a name, not a secret
 
+#: Set to 1 for every task unless the user sets it: the CLI then neither reads nor writes the notes
+#: that it keeps for a repository. They would lead from task to task and from session to session.
+NO_MEMORY_VARIABLE = "CLAUDE_CODE_DISABLE_AUTO_MEMORY"
+
 #: What an agent's own shell carries and its children must not: a runner that was launched
 #: by an agent is not that agent's child. (Measured: the environment of the CLI's Bash tool.)
 AGENT_VARIABLES = (

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 
+from cpr_nb.model.results import Results
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 # NaN and Infinity are not JSON, although Python reads them; they must not become a cost.
 _DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
 
+#: The model of a message that the CLI itself has written.
+SYNTHETIC = "<synthetic>"
 _LARGEST = 1e15  # no figure comes near it, and sums stay finite
 # Every line that can matter contains one of these: a runner parses no other lines.
 _MARKS = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"')
@@ -92,8 +96,8 @@ def content_blocks(event: dict[str, Any]) -> list[dict[str, Any]]:
 class RunFacts:
     """What the stream of one attempt says, at its end or so far.
 
-    Feed it every line. ``result`` is the last result line: the CLI may write several in one
-    attempt, and other events after the last one. ``last_text`` is the agent's last text.
+    Feed it every line. ``result`` is the result of the attempt, to which its result lines add up
+    (`Results`). ``last_text`` is the last text of the task's own agent, never of a subagent.
     ``cost_usd`` and the token counts are those of *this attempt*: ``total_cost_usd`` grows over a
     resumed conversation, so the sum of ``model_usage_since_last_result`` is used where the CLI
     writes it. ``init`` is the last ``system/init`` event: model, tools, permission mode, MCP
@@ -108,6 +112,7 @@ class RunFacts:
 
     __slots__ = (
         "_counted",
+        "_results",
         "answered",
         "api_retries",
         "claude_version",
@@ -115,13 +120,12 @@ class RunFacts:
         "init",
         "last_text",
         "model",
-        "result",
         "tokens",
     )
 
     def __init__(self) -> None:
         self.init: dict[str, Any] | None = None
-        self.result: dict[str, Any] | None = None
+        self._results = Results()
         self.cost_usd: float | None = None
         self.tokens: dict[str, int] = {}
         self.model: str | None = None
@@ -139,6 +143,27 @@ class RunFacts:
                 self._feed_event(event)
 
     @property
+    def result(self) -> dict[str, Any] | None:
+        """The result of the attempt, in the form of a result line; None before the first line."""
+        return self._results.merged
+
+    @property
+    def trouble(self) -> dict[str, Any] | None:
+        """The result line of a turn that failed, beside another turn's answer."""
+        return self._results.trouble
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether a turn has ended with an answer. Whatever comes later does not undo it."""
+        return self._results.has_answer
+
+    @property
+    def text(self) -> str:
+        """The last text that a result line has; without any, the agent's last text."""
+        text = self.result.get("result") if self.result else None
+        return text if isinstance(text, str) and text.strip() else self.last_text
+
+    @property
     def n_denials(self) -> int:
         """The number of tool calls that the permissions refused."""
         denials = self.result.get("permission_denials") if self.result else None
@@ -149,8 +174,7 @@ class RunFacts:
         if kind == "result":
             self._add_result(event)
         elif kind == "assistant":
-            self.last_text = "\n".join(text_blocks(event)) or self.last_text
-            self._count_usage(event.get("message"), text_or_none(event.get("parent_tool_use_id")))
+            self._add_message(event)
         elif kind == "system" and subtype == "api_retry":
             self.api_retries += 1
         elif kind == "system" and subtype == "init":
@@ -158,15 +182,22 @@ class RunFacts:
             self.model = text_or_none(event.get("model"))
             self.claude_version = text_or_none(event.get("claude_code_version"))
 
-    def _count_usage(self, message: object, agent: str | None) -> None:
+    def _add_message(self, event: dict[str, Any]) -> None:
+        message, agent = event.get("message"), text_or_none(event.get("parent_tool_use_id"))
+        is_model = isinstance(message, dict) and message.get("model") != SYNTHETIC
+        # The CLI's own words count as long as no model has answered, such as those of a command.
+        if agent is None and (is_model or not self.answered):
+            self.last_text = "\n".join(text_blocks(event)) or self.last_text
+        if isinstance(message, dict) and is_model:
+            self.answered = True
+            self._count_usage(message, agent)
+
+    def _count_usage(self, message: dict[str, Any], agent: str | None) -> None:
         """Counts a message's usage: the only figures of an attempt without a result.
 
         It is in each of the message's events, and counts once. The events of an agent's messages
         follow each other; those of subagents come between them.
         """
-        if not isinstance(message, dict) or message.get("model") == "<synthetic>":
-            return
-        self.answered = True
         if self.result is None and message.get("id") != self._counted.get(agent):
             self._counted[agent] = message.get("id")
             for name, count in usage_tokens(message.get("usage")).items():
@@ -174,7 +205,8 @@ class RunFacts:
 
     def _add_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")
-        is_first, self.result = self.result is None, result
+        is_first = self.result is None
+        self._results.add(result)
         if is_first:
             self.tokens = {}  # the result is more exact than the messages before it
         is_partial = isinstance(since_last, dict)
@@ -211,6 +243,14 @@ def _result_tokens(
         return {name: _sum(models, key, integer) for name, (key, _) in TOKEN_FIELDS.items()}
     usage = usage_tokens(result.get("usage"))
     return {name: usage.get(name) for name in TOKEN_FIELDS}
+
+
+def total_tokens(result: dict[str, Any]) -> dict[str, int]:
+    """The token counts in the totals of a result line, by our names."""
+    by_model = result.get("modelUsage")
+    models = list(by_model.values()) if isinstance(by_model, dict) else []
+    counts = _result_tokens(result, models, is_full=bool(models))
+    return {name: int(count) for name, count in counts.items() if count is not None}
 
 
 def usage_tokens(usage: object) -> dict[str, int]:

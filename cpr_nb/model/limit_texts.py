@@ -39,7 +39,7 @@ USAGE_TEXTS = (
     r"out of extra usage",
 )
 # The text of an error that has no text of its own, with what some versions put before it.
-_STATUS = r"(?:failed to authenticate\. |please run /login · )?api error: ([45]\d\d)\b"
+_STATUS = r"(?:failed to authenticate\. |please run /login · )?api error:? \(?([45]\d\d)\b"
 
 
 def status_of(result: dict[str, Any]) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cpr_nb.model.errors import InputError, UnknownOption
 from cpr_nb.model.options import OPTIONS, Option
+from cpr_nb.model.tools import is_tool_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ _OWN_FLAGS = [
     "--cloud",
     "--teleport",
 ]
+# Flags of the CLI that an option sets.
+_FLAGS_OF_OPTIONS = {
+    "--tools": "tools",
+    "--allowedTools": "allow",
+    "--allowed-tools": "allow",
+    "--disallowedTools": "deny",
+    "--disallowed-tools": "deny",
+}
 
 
 def check_options(
@@ -99,6 +108,8 @@ def parse_text(option: Option, text: str, where: str) -> Any:
     """
     if option.kind == "flag":
         return _flag(option, text, where)
+    if option.kind == "tools" and text.lstrip()[:1] != "[":
+        return split_tools(text)
     if option.kind in ("count", "seconds", "usd"):
         return _parse_number(option, text, where)
     if option.kind == "schema" or (option.is_list and text.lstrip()[:1] in ("[", "{")):
@@ -107,6 +118,16 @@ def parse_text(option: Option, text: str, where: str) -> Any:
         except (ValueError, RecursionError) as error:
             raise InputError(f"is not JSON: {error}", where) from None
     return [text] if option.is_list else text
+
+
+def split_tools(text: str) -> list[str]:
+    """The names in a text, which commas separate.
+
+    Example:
+        >>> split_tools("Read, Grep"), split_tools("")
+        (['Read', 'Grep'], [])
+    """
+    return [name.strip() for name in text.split(",")] if text.strip() else []
 
 
 def _parse_number(option: Option, text: str, where: str) -> float:
@@ -173,6 +194,17 @@ def _texts(option: Option, value: Any, where: str) -> list[str]:
     return list(values)
 
 
+def _tools(option: Option, value: Any, where: str) -> list[str]:
+    names = _texts(option, split_tools(value) if isinstance(value, str) else value, where)
+    for name in names:
+        if name.startswith("mcp__"):
+            raise InputError(f"names built-in tools, MCP tools are there anyway: {name!r}", where)
+        if not is_tool_name(name):
+            hint = "rules belong in allow" if "(" in name else "names are like Read or WebFetch"
+            raise InputError(f"{name!r} can't be the name of a built-in tool: {hint}", where)
+    return names
+
+
 def _check_word(option: Option, text: str, where: str) -> None:
     """Refuses a text that can't be an argument of the CLI."""
     if not _can_be_passed(text) or (option.kind == "rules" and not text.strip()):
@@ -180,6 +212,9 @@ def _check_word(option: Option, text: str, where: str) -> None:
     flag = text.split("=", 1)[0]
     if option.kind == "arguments" and flag in _OWN_FLAGS:
         raise InputError(f"{flag} is set by cpr itself and can't be passed", where)
+    if option.kind == "arguments" and flag in _FLAGS_OF_OPTIONS:
+        name = _FLAGS_OF_OPTIONS[flag]
+        raise InputError(f"{flag} can't be passed: use the option {name!r}", where)
 
 
 def _env(option: Option, value: Any, where: str) -> dict[str, str]:
@@ -226,6 +261,7 @@ _CHECKS = {
     "seconds": _positive,
     "usd": _positive,
     "flag": _flag,
+    "tools": _tools,
     "rules": _texts,
     "arguments": _texts,
     "env": _env,

@@ -17,8 +17,8 @@ class Option:
 
     Args:
         name: The keyword; the flag is the same name with dashes.
-        kind: text, choice, count, seconds, usd, flag, command, rules, arguments, env, schema,
-            folder.
+        kind: text, choice, count, seconds, usd, flag, command, tools, rules, arguments, env,
+            schema, folder.
         help: One line for the user.
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
@@ -55,7 +55,7 @@ class Option:
     @property
     def is_list(self) -> bool:
         """Whether the flag may be repeated."""
-        return self.kind in ("rules", "arguments", "env")
+        return self.kind in ("tools", "rules", "arguments", "env")
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -77,6 +77,13 @@ OPTIONS: Mapping[str, Option] = {
             "choice",
             "what an agent may do without asking: read, edits (default), sandbox, all",
             choices=PERMISSIONS,
+        ),
+        Option(
+            "tools",
+            "tools",
+            "the built-in tools, exactly these, separated by commas; '' for none (default: those "
+            "of the permissions); tools that --allow names are always there",
+            metavar="NAMES",
         ),
         Option("allow", "rules", "also allow this tool, such as 'Bash(pytest:*)'", metavar="RULE"),
         Option("deny", "rules", "never allow this tool", metavar="RULE"),
@@ -122,6 +129,12 @@ OPTIONS: Mapping[str, Option] = {
             per_task=False,
         ),
         Option(
+            "linger_s",
+            "seconds",
+            "end a task whose background commands still run after its answer, once it has written "
+            "nothing for this many seconds; it has succeeded all the same (default: 900)",
+        ),
+        Option(
             "attempts",
             "count",
             "how many attempts a task has in all; it gets another one after a failure for a "
@@ -146,6 +159,13 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option(
             "fail_on_denied", "flag", "count a task as failed if one of its tool calls was denied"
+        ),
+        Option(
+            "strict_setup",
+            "flag",
+            "fail a task at once if the CLI's set-up is not as asked: another permission mode, an "
+            "MCP server or a plugin that fails, allow rules of an untrusted folder, a settings "
+            "file that the CLI can't read",
         ),
         Option(
             "warm_start",

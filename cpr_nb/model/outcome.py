@@ -1,23 +1,27 @@
 """Decides how a task ended: one pure function for the runner, recovery and recordings.
 
-The rule was measured on the real CLI 2.1.330 (``tests/model/recordings``): neither the exit
-code nor the ``subtype`` of the result line is enough. A request that failed for good ends
-with ``subtype: success`` and ``is_error: true``; a schema that was never obeyed ends with
-exit 0 and no ``structured_output``; SIGINT ends with exit 0 and ``is_error: true``.
+The rule was measured on the real CLI (docs/outcomes.md has the table, ``tests/model/recordings``
+what it wrote): neither the exit code nor any one field of the result is enough. A request that
+failed for good ends with ``subtype: success`` and ``is_error: true``; old versions report a limit
+with exit 0 and ``is_error: false``; a schema that was never obeyed ends with exit 0 and no
+``structured_output``; where a hook refuses the prompt, no model is asked, and all looks well.
 """
 
 from __future__ import annotations
 
 from cpr_nb.model import states
 from cpr_nb.model.denials import denials_of, rules_of
-from cpr_nb.model.limit_texts import access_error, is_lost_login, status_of
+from cpr_nb.model.reasons import error_of, reason_of
+from cpr_nb.model.results import is_good
 from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Why we terminated a task → its outcome and reason.
+#: We terminate a task for this once its turn has ended, so its result line says how it ended.
+LINGERED = "lingered"
+#: Why we terminated a task → its outcome and reason, unless it had a good answer.
 TERMINATION_CAUSES = {
     "cancelled": (states.CANCELLED, "cancelled"),
     "timeout": (states.TIMED_OUT, "timeout"),
@@ -25,20 +29,16 @@ TERMINATION_CAUSES = {
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
     "refused": (states.FAILED, "auth"),
+    "setup_refused": (states.FAILED, "setup_refused"),
+    LINGERED: (states.FAILED, "unknown"),
 }
-# A task that was withdrawn ends like this if no more tasks start.
+# A task that was withdrawn ends like this if no more tasks start; one whose stream was removed.
 _TERMINATION_MESSAGES = {
     "throttled": "taken back before its first answer: the API refused requests",
     "refused": "the API refused its credential again and again",
+    "setup_refused": "the set-up of the CLI was not as asked",
+    LINGERED: "its result line is gone: nothing shows how it ended",
 }
-
-_SUBTYPE_REASONS = {
-    "error_max_turns": "max_turns",
-    "error_max_budget_usd": "budget",
-    "error_max_structured_output_retries": "bad_structure",
-}
-_STATUS_REASONS = {401: "auth", 403: "forbidden", 429: "rate_limit", 529: "overloaded"}
-_API_ERROR_REASONS = {"connection_failed": "network", "max_output_tokens": "max_tokens"}
 
 
 class Exit:
@@ -47,13 +47,27 @@ class Exit:
     Args:
         exit_code: 0 to 255, or None if unknown (an adopted process, or a signal).
         signal: The signal's number if a signal ended it.
-        result: The last ``result`` line of its stream, if there is one.
+        result: The result of its stream (`RunFacts.result`), if there is one.
+        answered: Whether a model said anything; only a stream tells.
+        trouble: The result line of a turn that failed, beside another turn's answer. The exit code
+            is then that of the last turn.
         stderr: The end of its stderr.
         spawn_error: Why it could not be started, or empty.
         cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
+        setup_problem: What of the CLI's set-up was not as asked, if that makes it fail.
     """
 
-    __slots__ = ("cause", "exit_code", "result", "signal", "spawn_error", "stderr")
+    __slots__ = (
+        "answered",
+        "cause",
+        "exit_code",
+        "result",
+        "setup_problem",
+        "signal",
+        "spawn_error",
+        "stderr",
+        "trouble",
+    )
 
     def __init__(
         self,
@@ -61,16 +75,22 @@ class Exit:
         *,
         signal: int | None = None,
         result: dict[str, Any] | None = None,
+        answered: bool = True,
+        trouble: dict[str, Any] | None = None,
         stderr: str = "",
         spawn_error: str = "",
         cause: str | None = None,
+        setup_problem: str = "",
     ) -> None:
         self.exit_code = exit_code
         self.signal = signal
         self.result = result
+        self.answered = answered
+        self.trouble = trouble
         self.stderr = stderr
         self.spawn_error = spawn_error
         self.cause = cause
+        self.setup_problem = setup_problem
 
 
 class Outcome:
@@ -96,8 +116,8 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     """Derives how an attempt ended.
 
     It succeeded only if it exited with 0 (or the exit code is unknown, or we terminated it after it
-    had a result), has a result line that is not an error, and has the structure that the schema
-    requires.
+    had a result, or a later turn's trouble explains it), has a result that is not an error, a
+    model's answer, and the structure that the schema requires.
 
     Args:
         exit_: The end of the attempt.
@@ -113,15 +133,19 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     """
     if exit_.spawn_error:
         return Outcome(states.FAILED, "spawn", exit_.spawn_error)
+    if exit_.setup_problem and exit_.cause in (None, "setup_refused"):
+        return Outcome(states.FAILED, "setup_refused", exit_.setup_problem)
     result = exit_.result
-    is_good = result is not None and result.get("is_error") is False
-    if result is not None and is_good and _exit_allows_success(exit_):
+    good = result is not None and is_good(result)
+    if result is not None and good and _exit_allows_success(exit_):
+        if not exit_.answered and _asked_no_model(result):
+            return Outcome(states.FAILED, "no_answer", _no_answer_error(result))
         return _with_answer(result, schema=schema, fail_on_denied=fail_on_denied)
-    if exit_.cause is not None:
+    if exit_.cause is not None and not (exit_.cause == LINGERED and result is not None):
         outcome, reason = TERMINATION_CAUSES[exit_.cause]
         return Outcome(outcome, reason, _TERMINATION_MESSAGES.get(exit_.cause, ""))
-    if result is not None and not is_good:
-        return Outcome(states.FAILED, _result_reason(result), _result_error(result))
+    if result is not None and not good:
+        return Outcome(states.FAILED, reason_of(result), error_of(result))
     return _without_answer(exit_)
 
 
@@ -138,47 +162,31 @@ def _with_answer(result: dict[str, Any], *, schema: bool, fail_on_denied: bool) 
 def _exit_allows_success(exit_: Exit) -> bool:
     """Whether it exited with 0, or in a way that says nothing: unknown, or terminated by us."""
     is_unknown = exit_.exit_code is None and exit_.signal is None
-    return exit_.exit_code == 0 or exit_.cause is not None or is_unknown
+    is_explained = exit_.exit_code == 1 and exit_.trouble is not None
+    return exit_.exit_code == 0 or exit_.cause is not None or is_unknown or is_explained
 
 
-def _result_reason(result: dict[str, Any]) -> str:
-    """The reason that an error result carries; the most specific field first."""
-    subtype, terminal = result.get("subtype"), result.get("terminal_reason")
-    if isinstance(subtype, str) and subtype in _SUBTYPE_REASONS:
-        return _SUBTYPE_REASONS[subtype]
-    if terminal == "prompt_too_long":
-        return "prompt_too_long"
-    if isinstance(terminal, str) and terminal.startswith("aborted"):
-        return "signal"
-    if result.get("stop_reason") == "refusal":
-        return "refusal"
-    api_reason = _api_reason(result)
-    if api_reason:
-        return api_reason
-    if subtype == "error_during_execution" and not result.get("num_turns"):
-        return "usage_error"  # such as --resume of an unknown conversation
-    return "unknown"
+def trouble_note(trouble: dict[str, Any]) -> str:
+    """What the user should know of a turn that failed beside an answer.
+
+    Example:
+        >>> trouble_note({"is_error": True, "api_error_status": 529, "result": "API Error: 529"})
+        'another turn of it failed (overloaded): API Error: 529'
+    """
+    return f"another turn of it failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
 
 
-def _api_reason(result: dict[str, Any]) -> str:
-    """The reason if the API refused or failed; else empty."""
-    api_error = result.get("api_error")
-    if isinstance(api_error, str) and api_error in _API_ERROR_REASONS:
-        return _API_ERROR_REASONS[api_error]
-    status, text = status_of(result), result.get("result")
-    if isinstance(text, str) and (is_lost_login(status, text) or access_error(status, text)):
-        return "auth"
-    if status is not None:
-        return _STATUS_REASONS.get(status, "api_error")
-    return "api_error" if result.get("terminal_reason") == "api_error" else ""
+def _asked_no_model(result: dict[str, Any]) -> bool:
+    """Whether no model was asked; older CLIs count a turn for a command of their own, too."""
+    return result.get("modelUsage") == {} or not (result.get("num_turns") and error_of(result))
 
 
-def _result_error(result: dict[str, Any]) -> str:
-    errors = result.get("errors")
-    if isinstance(errors, list) and errors:
-        return one_line("; ".join(str(e) for e in errors))
-    text = result.get("result")
-    return one_line(text) if isinstance(text, str) else ""
+def _no_answer_error(result: dict[str, Any]) -> str:
+    """Why no model was asked: the words of the hook or the command that ended the turn."""
+    command, words = result.get("local_command"), error_of(result)
+    if isinstance(command, str):
+        return one_line(": ".join(filter(None, [f"the CLI ran the command /{command}", words])))
+    return words or "the CLI asked no model"
 
 
 def _without_answer(exit_: Exit) -> Outcome:

@@ -48,6 +48,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "executor": spec.get("executor"),
         "parent_session_id": spec.get("parent_session_id"),
         "identity": spec.get("identity"),
+        "warnings": spec.get("warnings") or None,
         "n_pending": n_tasks,
         "n_running": 0,
     }
@@ -242,7 +243,7 @@ def answer_text(outcome: Outcome, facts: RunFacts | None) -> str:
 
     A good answer of a task that counts as failed is kept, too.
     """
-    text = _final_text(facts)
+    text = facts.text if facts else ""
     if outcome.outcome == states.SUCCEEDED:
         return text if text.endswith("\n") else text + "\n"
     label = f"{outcome.outcome}: {outcome.reason}"
@@ -253,11 +254,3 @@ def answer_text(outcome: Outcome, facts: RunFacts | None) -> str:
     if outcome.error and " ".join(text.split()).startswith(error):
         return f"[{label}] {text.strip()}\n"  # the answer is the error message
     return f"{text.rstrip()}\n\n{error_line}\n" if text.strip() else f"{error_line}\n"
-
-
-def _final_text(facts: RunFacts | None) -> str:
-    """The text of the result, or the agent's last text."""
-    if facts is None:
-        return ""
-    text = facts.result.get("result") if facts.result else None
-    return text if isinstance(text, str) else facts.last_text

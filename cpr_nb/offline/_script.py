@@ -174,11 +174,10 @@ def _index(steps: list[Json], messages: list[Json]) -> tuple[int, int]:
 
 
 def _n_notifications(message: Json) -> int:
-    """How many notifications a message consists of: one that comes with a result starts no turn."""
-    content = message.get("content")
-    blocks = content if isinstance(content, list) else []
-    if any(isinstance(block, dict) and block.get("type") == "tool_result" for block in blocks):
-        return 0
+    """How many notifications a message has that start a turn.
+
+    One that comes during a turn is part of a tool's result, or of a message of role "system".
+    """
     texts = [text for text in texts_of(message, "user") if text.startswith(_NOTIFIES)]
     return sum(_NOTIFICATION in text for text in texts)
 

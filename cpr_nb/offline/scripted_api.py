@@ -34,9 +34,9 @@ The CLI wakes up when a command or an agent in the background has ended: a *noti
 another turn. Without ``notification`` the steps just go on. Steps with ``"notification": n`` (from
 1) answer the turn of the n-th notification only, however many steps came before it. A turn without
 steps of its own continues with those of the notification before it. The CLI may hand over several
-notifications at once: then the steps of the last one are played. A notification that comes with
-the result of a tool starts no turn. The subagents of a conversation play the scripts that their
-own prompts carry, else those of the file. So this prompt has an answer, and then a second turn::
+notifications at once: then the steps of the last one are played. A notification that comes while
+a turn goes on starts none. The subagents of a conversation play the scripts that their own prompts
+carry, else those of the file. So this prompt has an answer, and then a second turn::
 
     SCRIPT=[{"tool": "Bash", "input": {"command": "sleep 1", "run_in_background": true}},
             {"text": "The answer."}, {"text": "It has ended.", "notification": 1}]

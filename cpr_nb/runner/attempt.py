@@ -6,12 +6,15 @@ import json
 import os
 import signal
 
+from cpr_nb.model.conversation_totals import has_totals_only, keep_own_share
 from cpr_nb.model.credentials import PATIENT_REFUSALS, fixed_variable, without_wait
 from cpr_nb.model.limits import ACCESS, Limit, limit_of_result
 from cpr_nb.model.outcome import Exit
+from cpr_nb.model.setup_report import init_problems, stderr_problems
 from cpr_nb.model.text import one_line
 from cpr_nb.runner import process
 from cpr_nb.runner.stream import Stream
+from cpr_nb.store.result_line import last_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,16 +39,27 @@ class Attempt:
         with_tools: Whether it matters which tools run.
         credentials: The variables in its environment that bring a credential, each with whether
             its task alone has it.
+        follows_stream: The stream of the run whose conversation the task continues a copy of.
+        mode: The permission mode that was asked.
+        strict_setup: Whether it must not run if the CLI's set-up is not as asked.
         pidfd: None if the process is our child. Otherwise a descriptor of it, or -1 if the
             system has none or the process is gone.
+
+    Attributes:
+        setup_problem: What of that set-up is not as asked, if it must not run then.
     """
 
     __slots__ = (
         "_credentials",
+        "_follows_stream",
+        "_is_setup_known",
+        "_mode",
         "_paths",
+        "_strict_setup",
         "number",
         "pid",
         "pidfd",
+        "setup_problem",
         "stream",
         "task",
         "task_id",
@@ -64,6 +78,9 @@ class Attempt:
         *,
         with_tools: bool = False,
         credentials: dict[str, bool] | None = None,
+        mode: str = "",
+        strict_setup: bool = False,
+        follows_stream: str = "",
         pidfd: int | None = None,
     ) -> None:
         self._credentials = credentials or {}
@@ -75,7 +92,12 @@ class Attempt:
         self.pidfd = pidfd
         self.terminated = False
         self.stream = Stream(paths.stream(task_id, number), with_tools=with_tools)
+        self.setup_problem = ""
+        self._mode = mode
+        self._strict_setup = strict_setup
+        self._is_setup_known = False
         self._paths = paths
+        self._follows_stream = follows_stream
 
     def terminate(self) -> None:
         """Sends SIGTERM to its process; the CLI then cleans up its own shells."""
@@ -98,11 +120,48 @@ class Attempt:
             status: What wait() returned; None if it was not our child: nobody knows it then.
         """
         facts = self.stream.finish()
+        if has_totals_only(facts):
+            self._keep_own_share(facts)
         stderr = self._read_stderr()
         code = None if status is None else os.waitstatus_to_exitcode(status)
-        if code is not None and code < 0:
-            return Exit(signal=-code, result=facts.result, stderr=stderr), facts
-        return Exit(code, result=facts.result, stderr=stderr), facts
+        signal_number = -code if code is not None and code < 0 else None
+        exit_ = Exit(
+            None if signal_number else code,
+            signal=signal_number,
+            result=facts.result,
+            answered=facts.answered,
+            trouble=facts.trouble,
+            stderr=stderr,
+        )
+        return exit_, facts
+
+    @property
+    def awaits_setup(self) -> bool:
+        """Whether it must not run if its set-up is not as asked, and that is not known yet."""
+        return self._strict_setup and not self._is_setup_known
+
+    def new_setup_problems(self) -> list[str]:
+        """What the CLI says is not as asked in its set-up; once it has said so, and only once."""
+        init = self.stream.first_init
+        if self._is_setup_known or init is None:
+            return []
+        self._is_setup_known = True
+        begin = _read_head(self._paths.stderr(self.task_id, self.number))
+        problems = [*init_problems(init, self._mode), *stderr_problems(begin)]
+        if self._strict_setup:
+            self.setup_problem = one_line("; ".join(problems))
+        return problems
+
+    def _keep_own_share(self, facts: RunFacts) -> None:
+        """Takes from the figures what the conversation had used before this attempt."""
+        conversation_id = (facts.result or {}).get("session_id")
+        if self.number > 1:
+            before = last_result(self._paths.stream(self.task_id, self.number - 1))
+            if before is None or before.get("session_id") == conversation_id:
+                keep_own_share(facts, before)
+                return
+        if self._follows_stream:
+            keep_own_share(facts, last_result(self._follows_stream))
 
     @property
     def limit(self) -> Limit | None:
@@ -215,6 +274,15 @@ class SideRun:
         if isinstance(reply, dict) and isinstance(reply.get("ok"), bool):
             return reply
         return {"ok": False, "error": f"its {self.kind} ended without an answer; see runner.log"}
+
+
+def _read_head(path: str) -> str:
+    """The beginning of a text file; empty if it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def read_tail(path: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from cpr_nb.model.cli_versions import EXCLUDE_DYNAMIC_SECTIONS_SINCE, parse_version
+from cpr_nb.model.tools import READING_TOOLS, offered_tools
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,15 +14,17 @@ if TYPE_CHECKING:
 
 #: What an agent learns about its worktree; its prompt stays as written. With the branch's name
 #: in it, each task's requests would begin differently: 1,200 tokens per task would be written to
-#: the prompt cache instead of read from it (measured).
+#: the prompt cache instead of read from it (measured). It does not speak of worktrees: the CLI has
+#: a tool that makes one elsewhere, for whoever is asked to work in a worktree.
 BRANCH_PROMPT = (
-    "You work in a git worktree of your own, on a branch of your own: its name is in the "
-    "environment variable CPR_BRANCH (git branch --show-current tells it, too). Commit what "
-    "belongs there; do not switch to another branch, and leave other worktrees alone. What you "
-    "leave uncommitted is committed to your branch when you have finished."
+    "This folder is a checkout of your own, on a branch of your own: its name is in the "
+    "environment variable CPR_BRANCH. Work in this folder and on this branch only. Commit what "
+    "belongs there. What you leave uncommitted is committed to your branch when you have finished."
 )
-READING_TOOLS = ("Read", "Grep", "Glob", "LS", "NotebookRead")
 
+# Messages that the user's other runs of the CLI send to this one are refused. (Without the tools
+# for it, a task sends none.) Older CLIs, which have no messages, ignore it.
+_SETTINGS = {"crossSessionInbound": "refuse"}
 # All four are needed. Without failIfUnavailable a machine without bubblewrap only warns and runs
 # without a sandbox; without allowUnsandboxedCommands=false a command can opt out.
 _SANDBOX = {
@@ -31,10 +36,10 @@ _SANDBOX = {
     }
 }
 _MODES = {
-    "read": ("dontAsk", READING_TOOLS),
-    "edits": ("acceptEdits", ()),
-    "sandbox": ("acceptEdits", ()),
-    "all": ("bypassPermissions", ()),
+    "read": "dontAsk",
+    "edits": "acceptEdits",
+    "sandbox": "acceptEdits",
+    "all": "bypassPermissions",
 }
 
 
@@ -47,6 +52,7 @@ def build_argv(
     follows: str = "",
     many_folders: bool = False,
     has_branch: bool = False,
+    claude_version: str | None = None,
 ) -> list[str]:
     """Builds the arguments of one run; the prompt comes on stdin.
 
@@ -58,6 +64,8 @@ def build_argv(
         follows: The conversation that this one begins with a copy of; empty for none.
         many_folders: Whether tasks of the session run in different folders.
         has_branch: Whether the task has a worktree with a branch of its own.
+        claude_version: The version of the CLI, if it is known: what only saves tokens is left out
+            where it would be refused.
 
     Returns:
         The argument list.
@@ -78,7 +86,9 @@ def build_argv(
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
     if has_branch:
         argv += ["--append-system-prompt", BRANCH_PROMPT]
-    if has_branch or (options.get("warm_start") and many_folders):
+    differ = has_branch or (options.get("warm_start") and many_folders)
+    version = parse_version(claude_version)
+    if differ and (version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE):
         # Keeps what differs between folders out of the common beginning of all requests. In one
         # folder it would cost some 600 tokens per task (measured).
         argv.append("--exclude-dynamic-system-prompt-sections")
@@ -86,6 +96,24 @@ def build_argv(
     if "max_turns" in options:
         argv += ["--max-turns", str(options["max_turns"])]
     return argv
+
+
+def permission_mode(options: Mapping[str, Any]) -> str:
+    """The permission mode that the arguments ask for: the last flag counts.
+
+    Example:
+        >>> permission_mode({"permissions": "all"})
+        'bypassPermissions'
+    """
+    mode = _MODES[options.get("permissions", "edits")]
+    arguments = options.get("claude_args", ())
+    for position, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag == "--permission-mode":
+            mode = value or "".join(arguments[position + 1 : position + 2])
+        elif flag == "--dangerously-skip-permissions":
+            mode = "bypassPermissions"
+    return mode
 
 
 def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str) -> list[str]:
@@ -97,12 +125,13 @@ def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str)
 
 def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
     permissions = options.get("permissions", "edits")
-    mode, tools = _MODES[permissions]
-    argv = ["--permission-mode", mode]
+    tools = offered_tools(options)
+    reading = [tool for tool in READING_TOOLS if permissions == "read" and tool in tools]
+    # The built-in tools, and no others; MCP servers' tools are not affected.
+    argv = ["--permission-mode", _MODES[permissions], f"--tools={','.join(tools)}"]
     # One flag per rule, with "=": a rule may contain spaces and commas, and a flag that takes
     # several values would swallow what follows.
-    argv += [f"--allowedTools={rule}" for rule in (*tools, *options.get("allow", ()))]
+    argv += [f"--allowedTools={rule}" for rule in (*reading, *options.get("allow", ()))]
     argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
-    if permissions == "sandbox":
-        argv += ["--settings", json.dumps(_SANDBOX)]
-    return argv
+    sandbox = _SANDBOX if permissions == "sandbox" else {}
+    return [*argv, "--settings", json.dumps({**_SETTINGS, **sandbox})]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import Exit, Outcome
+from cpr_nb.model.outcome import LINGERED, Exit, Outcome
 from cpr_nb.model.record import harvest_fields
 from cpr_nb.model.text import one_line
 from cpr_nb.runner import messages
+from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.random_ids import new_uuid
 from cpr_nb.runner.starter import resume_prompt
@@ -111,6 +112,8 @@ class Effects:
             return messages.Checked(now, task, reply["error"])
         if kind == "harvest":
             task_run.extra |= harvest_fields(reply)
+            places = reply.get("elsewhere") or ()
+            task_run.notes += [f"work lies outside its branch: {place}" for place in places]
             return messages.Harvested(now, task)
         if reply["ok"]:
             task_run.worktree = reply
@@ -120,6 +123,25 @@ class Effects:
         outcome = Outcome(states.FAILED, reason, one_line(str(reply.get("error"))))
         # There may be a worktree, with what a set-up left in it, unless none could be made.
         return messages.Prepared(now, task, outcome, exists=reply.get("reason") != "worktree")
+
+    def terminate(self, terminate: messages.Terminate) -> None:
+        """Asks what runs for a task to end, and keeps the note that goes with it."""
+        task, run = terminate.task, self._processes.by_task[terminate.task]
+        task_run = self.task_runs[task]
+        if terminate.cause == LINGERED and isinstance(run, Attempt) and not task_run.notes:
+            run.stream.poll(self._clock.now())
+            result, linger_s = run.stream.facts.result or {}, self._spec.plans[task].linger_s
+            last = "answer" if result.get("is_error") is False else "last turn"
+            waited = run.stream.background.past
+            task_run.notes.append(f"ended {linger_s:g} s after its {last}; {waited}")
+        run.terminated = True
+        self._recorder.journal(
+            "stop",
+            task_id=run.task_id,
+            cause=terminate.cause,
+            note="; ".join(task_run.notes) or None,
+        )
+        run.terminate()
 
     def finish(self, finish: messages.Finish) -> None:
         """Records how a task ended."""

@@ -34,6 +34,7 @@ class TaskHistory:
         began_at: When its first attempt started (ISO 8601).
         started_at: When its last attempt started.
         cause: Why the runner was about to terminate that attempt, or None.
+        note: What the user should know of that, or None.
         rested: How that attempt ended, if another was to follow.
         n_free: How many attempts don't count.
         figures: What the earlier attempts cost.
@@ -50,6 +51,7 @@ class TaskHistory:
         "figures",
         "harvest",
         "n_free",
+        "note",
         "pid",
         "rested",
         "started_at",
@@ -64,6 +66,7 @@ class TaskHistory:
         self.began_at: str | None = None
         self.started_at: str | None = None
         self.cause: str | None = None
+        self.note: str | None = None
         self.rested: Outcome | None = None
         self.n_free = 0
         self.figures: dict[str, Any] = {}
@@ -134,7 +137,7 @@ def _intent(task: TaskHistory, line: dict[str, Any]) -> None:
     conversation_id = text_or_none(line.get("conversation_id"))
     if attempt and conversation_id:
         task.attempt, task.conversation_id = attempt, conversation_id
-        task.pid = task.cause = task.rested = task.started_at = None
+        task.pid = task.cause = task.note = task.rested = task.started_at = None
 
 
 def _started(task: TaskHistory, line: dict[str, Any]) -> None:
@@ -157,6 +160,7 @@ def _harvest(task: TaskHistory, line: dict[str, Any]) -> None:
 def _stop(task: TaskHistory, line: dict[str, Any]) -> None:
     cause = line.get("cause")
     task.cause = cause if isinstance(cause, str) and cause in TERMINATION_CAUSES else None
+    task.note = text_or_none(line.get("note"))
 
 
 def _attempt_ended(task: TaskHistory, line: dict[str, Any]) -> None:
@@ -230,7 +234,7 @@ def _add_streams(paths: SessionPaths, history: History) -> None:
         if attempt > (task.attempt if task is not None else 0) and not (task and task.ended):
             task = task or TaskHistory()
             task.attempt, task.conversation_id = attempt, _conversation(f"{paths.root}/{name}")
-            task.pid = task.cause = task.rested = task.started_at = None
+            task.pid = task.cause = task.note = task.rested = task.started_at = None
             history.tasks[task_id] = task
 
 

@@ -12,6 +12,7 @@ from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.clock import AwakeClock
 from cpr_nb.runner.effects import Effects
 from cpr_nb.runner.gitinfo import GitQuestion
+from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
 from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.task_run import TaskRun
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 # How often the folder of requests is read. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
-# How often the streams of running tasks are read: that late we notice that the API refuses.
-_POLL_EVERY_S = 0.25
 _IDENTIFY_AFTER_S = 0.02
 # How often what ended tasks left behind is swept up: one sweep serves all that ended since.
 _SWEEP_EVERY_S = 1.0
@@ -87,6 +86,7 @@ class Loop:
         self._inbox = RequestInbox(paths, spec, recorder)
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
+        self._listener = Listener(spec.plans, self._processes, recorder, self._task_runs)
         self._git: GitQuestion | None = None
         self._leftovers: list[str] = []
         self._probe_at_s: float | None = None  # seconds since the epoch
@@ -101,7 +101,7 @@ class Loop:
             messages.Harvest: self._harvest,
             messages.Rest: self._rest,
             messages.Finish: self._effects.finish,
-            messages.Terminate: self._terminate,
+            messages.Terminate: self._effects.terminate,
             messages.Kill: self._kill,
             messages.Abandon: self._abandon,
             messages.PollOutput: self._poll_output,
@@ -163,6 +163,8 @@ class Loop:
             task_run = self._task_runs[task]
             task_run.begin(attempt.number, recovery.conversation_id(task))
             task_run.started_s = recovery.started_s.get(task)
+            note = self._history.tasks[task_run.task_id].note
+            task_run.notes += [note] if note else []
             if recovery.restored[task].to_harvest:
                 task_run.end(now, *attempt.collect(None), {})
                 self._effects.start_side("harvest", task)
@@ -220,7 +222,7 @@ class Loop:
         if self._more_to_reap:
             return 0
         now = self._clock.now()
-        waits = [self._next_requests_at - now]
+        waits = [self._next_requests_at - now, self._listener.poll_every_s]
         if self._processes.unidentified:
             waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
@@ -270,6 +272,8 @@ class Loop:
         else:
             self._leftovers.append(attempt.token)
         exit_, facts = attempt.collect(status)
+        self._recorder.warn(*attempt.new_setup_problems())
+        exit_.setup_problem = attempt.setup_problem
         if facts.result is None and facts.answered:
             self._count_transcript_tokens(self._task_runs[task], facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
@@ -295,17 +299,9 @@ class Loop:
         """Reads what is new in the streams of the running tasks."""
         if now < self._next_poll_at:
             return
-        self._next_poll_at = now + _POLL_EVERY_S
-        for run in self._processes:
-            if isinstance(run, Attempt):
-                news = run.stream.poll(now)
-                if news.answered:
-                    self._handle(messages.Responded(now, run.task))
-                elif news.refused_s is not None:
-                    self._handle(messages.Throttled(now, run.task, news.refused_s))
-                limit = run.limit_so_far(news.limit)  # later than the answer, if there was one
-                if limit is not None:
-                    self._handle(messages.Limited(now, run.task, limit))
+        for event in self._listener.poll(now):
+            self._handle(event)
+        self._next_poll_at = now + self._listener.poll_every_s
 
     def _check_disk(self, now: float) -> None:
         if self._probe_at_s is not None and time.time() >= self._probe_at_s:
@@ -341,12 +337,6 @@ class Loop:
 
     def _rest(self, rest: messages.Rest) -> None:
         self._recorder.resting(rest, self._task_runs[rest.task])
-
-    def _terminate(self, terminate: messages.Terminate) -> None:
-        run = self._processes.by_task[terminate.task]
-        run.terminated = True
-        self._recorder.journal("stop", task_id=run.task_id, cause=terminate.cause)
-        run.terminate()
 
     def _kill(self, kill: messages.Kill) -> None:
         self._processes.by_task[kill.task].kill_tree()

@@ -138,6 +138,26 @@ class Limited(Event):
         self.limit = limit
 
 
+class SetupRefused(Event):
+    """The CLI's set-up is not as asked, and the task is not to run then (``strict_setup``)."""
+
+    __slots__ = ()
+
+
+class Lingering(Event):
+    """A task's turn has ended with a result, and only commands keep its process alive.
+
+    Args:
+        since: When it wrote last; None if a model works for it again.
+    """
+
+    __slots__ = ("since",)
+
+    def __init__(self, at_s: float, task: int, since: float | None) -> None:
+        super().__init__(at_s, task)
+        self.since = since
+
+
 class Checked(Event):
     """The user's own check of a task has ended.
 
@@ -346,12 +366,7 @@ class ReportState(Instruction):
     __slots__ = ("gives_up_at", "notice", "reason", "state", "until_s")
 
     def __init__(
-        self,
-        state: str,
-        reason: str,
-        notice: str,
-        until_s: float | None,
-        gives_up_at: float | None = None,
+        self, state: str, reason: str, notice: str, until_s: float | None, gives_up_at: float | None
     ) -> None:
         super().__init__(-1)
         self.gives_up_at = gives_up_at

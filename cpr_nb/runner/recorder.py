@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from cpr_nb.model.events import RunFacts
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.history import History, TaskHistory
     from cpr_nb.runner.messages import Harvest, ReportState, Rest
@@ -70,8 +71,9 @@ class Recorder:
             self._started_at = parse_iso(history.started_at) or self._started_at
         if history.max_parallel is not None:
             self.head["max_parallel"] = history.max_parallel
-        if history.warnings:
-            self.head["warnings"] = list(history.warnings)
+        warnings = list(dict.fromkeys([*self.head.get("warnings", ()), *history.warnings]))
+        if warnings:
+            self.head["warnings"] = warnings
         self.journal("runner_started", **runner)
         self.write_runner()
 
@@ -123,6 +125,28 @@ class Recorder:
         fields = record.running_fields(task_run.number, task_run.conversation_id, began_at)
         self._running[task] = fields
         self._status.set_task(task, fields)
+        self._dirty = True
+
+    def answered(
+        self, task: int, task_run: TaskRun, facts: RunFacts, outcome: Outcome, note: str
+    ) -> None:
+        """Records a good answer of a task whose process still runs: its figures and its text."""
+        answer = record.answer_text(outcome, facts).encode("utf-8", "replace")
+        self._writer.answer(self._paths.answer(task_run.task_id), answer)
+        self.waits(task, facts, note, answered_at=utc_iso(time.time()))
+
+    def waits(self, task: int, facts: RunFacts, note: str, **fields: str) -> None:
+        """Records what the process of a task waits for, whose turn has ended."""
+        figures = record.safe_figures(record.facts_fields(facts))
+        figures = {name: figure for name, figure in figures.items() if figure is not None}
+        figures = record.add_figures(self._carried.get(task, {}), figures)
+        shown = {**self._running.get(task, {}), **figures, **fields, "note": note}
+        self._status.set_task(task, shown)
+        self._dirty = True
+
+    def works_again(self, task: int) -> None:
+        """Records that a task's process no longer only waits."""
+        self._status.set_task(task, self._running.get(task, {}))
         self._dirty = True
 
     def ended(self, task: int, task_run: TaskRun, outcome: Outcome) -> None:
@@ -210,13 +234,15 @@ class Recorder:
         if not os.path.exists(self._paths.status):
             self._dirty = True
 
-    def warn(self, warning: str) -> None:
-        """Records what concerns the whole session, once."""
-        warnings = self.head.setdefault("warnings", [])
-        if warning not in warnings:
-            warnings.append(warning)
-            self.journal("warning", text=warning)
-            self._dirty = True
+    def warn(self, *warnings: str) -> None:
+        """Records what concerns the whole session, once each."""
+        known = self.head.get("warnings", [])
+        for warning in warnings:
+            if warning not in known:
+                known.append(warning)
+                self.head["warnings"] = known
+                self.journal("warning", text=warning)
+                self._dirty = True
 
     def set_parallel(self, max_parallel: int) -> None:
         """Records how many tasks may run at once now."""

@@ -107,7 +107,9 @@ class Schedule:
             messages.OutputPolled: self._output_polled,
             messages.Responded: self._responded,
             messages.Throttled: self._throttled,
+            messages.SetupRefused: self._setup_refused,
             messages.Limited: self._limited,
+            messages.Lingering: self._lingering,
             messages.Checked: self._checked,
             messages.Prepared: self._prepared,
             messages.Harvested: self._harvested,
@@ -279,10 +281,18 @@ class Schedule:
         if self._tasks.state[event.task] == RUNNING:
             self._limits.output_polled(event)
 
+    def _lingering(self, event: messages.Lingering) -> None:
+        if self._tasks.state[event.task] == RUNNING:
+            self._limits.lingering(event)
+
     def _checked(self, event: messages.Checked) -> None:
         task = event.task
         outcome = checked_outcome(self._plans[task], self._tasks.attempts[task], event.error)
         self._steps.finish(task, outcome)
+
+    def _setup_refused(self, event: messages.SetupRefused) -> None:
+        if self._tasks.state[event.task] == RUNNING:
+            self._steps.terminate(event.task, "setup_refused", event.at_s)
 
     # -- the API ----------------------------------------------------------------------------
 

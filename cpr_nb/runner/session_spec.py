@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 DEFAULT_ATTEMPTS = 2
 #: A start-up that hangs does no work. Other time limits are off unless someone sets them.
 FIRST_BYTE_S = 600.0
+#: A dev server would keep the process of a task that has answered for ever.
+LINGER_S = 900.0
 CHECK_TIMEOUT_S = 600.0
 SETUP_TIMEOUT_S = 600.0
 #: The options that change what every request of a task begins with.
-IN_THE_PREFIX = ("model", "effort", "permissions", "allow", "deny", "schema", "claude_args")
+IN_THE_PREFIX = (
+    "model",
+    "effort",
+    "permissions",
+    "tools",
+    "allow",
+    "deny",
+    "schema",
+    "claude_args",
+)
 
 
 class SessionSpec:
@@ -77,6 +88,7 @@ class SessionSpec:
             "timeout_s": options.get("timeout_s"),
             "silence_s": options.get("silence_s"),
             "first_byte_s": options.get("first_byte_s", FIRST_BYTE_S),
+            "linger_s": options.get("linger_s", LINGER_S),
             "schema": "schema" in options,
             "attempts": options.get("attempts", DEFAULT_ATTEMPTS),
             "check": "check" in options,

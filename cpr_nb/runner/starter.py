@@ -7,10 +7,10 @@ import os
 import sys
 
 from cpr_nb.model.credentials import VARIABLES
-from cpr_nb.model.environment import TOKEN_VARIABLE
+from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
-from cpr_nb.runner.command import build_argv
+from cpr_nb.runner.command import build_argv, permission_mode
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 
 TYPE_CHECKING = False
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
+_NO_MEMORY = {NO_MEMORY_VARIABLE.encode(): b"1"}
 #: The options that the helpers of a worktree need.
 WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees")
 
@@ -84,11 +85,12 @@ class Starter:
             follows=task_spec.get("follows", ""),
             many_folders=self._many_folders,
             has_branch=bool(worktree.get("branch")),
+            claude_version=self._session.get("claude_version"),
         )
         pid = _spawn(
             argv,
             self._folder(options, worktree),
-            self._environment(task_id, token, worktree),
+            {**_NO_MEMORY, **self._environment(task_id, token, worktree)},
             lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
             lambda: _create(self._paths.stream(task_id, number)),
             lambda: _create(self._paths.stderr(task_id, number)),
@@ -99,6 +101,7 @@ class Starter:
         self, pid: int, task: int, task_spec: dict[str, Any], number: int, pidfd: int | None = None
     ) -> Attempt:
         """Returns the attempt whose process runs, started here or (with ``pidfd``) adopted."""
+        options = self._options(task_spec)
         return Attempt(
             pid,
             self.token(task_spec["id"], number),
@@ -106,7 +109,10 @@ class Starter:
             task_spec["id"],
             number,
             self._paths,
-            with_tools="silence_s" in self._options(task_spec),
+            with_tools="silence_s" in options,
+            mode=permission_mode(options),
+            strict_setup=bool(options.get("strict_setup")),
+            follows_stream=task_spec.get("follows_stream", ""),
             credentials=self._credentials(task_spec["id"]),
             pidfd=pidfd,
         )

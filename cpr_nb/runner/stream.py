@@ -13,6 +13,7 @@ from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, number, parse_line
 from cpr_nb.model.limits import LOGIN, Limit, limit_of_event
 from cpr_nb.model.lines import LineSplitter
+from cpr_nb.runner import background
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 #: HTTP statuses by which the API says "not now".
 REFUSALS = (429, 529)
 # Every line that can matter while a task runs contains one of these.
-_RELEVANT = (b'"assistant"', b'"api_retry"', b'"rate_limit_event"', b'"tool_result"')
+_RELEVANT = (*background.MARKS, b'"api_retry"', b'"rate_limit_event"')
 _CHUNK_BYTES = 1 << 18
 
 
@@ -60,7 +61,9 @@ class Stream:
         "_offset",
         "_path",
         "_trouble",
+        "background",
         "facts",
+        "first_init",
         "last_output_at",
         "limit",
         "n_login_refusals",
@@ -74,6 +77,8 @@ class Stream:
         self._activity = Activity() if with_tools else None
         self._trouble = True  # nobody has answered yet
         self.facts = RunFacts()
+        self.first_init: dict[str, Any] | None = None  # later turns begin with another one
+        self.background = background.BackgroundWork()
         self.last_output_at: float | None = None
         self.retry_at = 0.0  # when the CLI will ask the API again
         self.limit: Limit | None = None  # met, and not answered since
@@ -109,9 +114,14 @@ class Stream:
 
     @property
     def busy_until(self) -> float:
-        """Until when its silence is explained; infinite while a tool runs."""
+        """Until when its silence is explained; infinite while a tool runs, and while it lingers."""
         tool_runs = self._activity is not None and self._activity.tool_running
-        return float("inf") if tool_runs else self.retry_at
+        return float("inf") if tool_runs or self.background.lingers else self.retry_at
+
+    @property
+    def lingers_since(self) -> float | None:
+        """Since when only commands keep its process alive; None if a model may still work."""
+        return self.last_output_at if self.background.lingers else None
 
     def _read(self, fd: int, now: float, news: News) -> None:
         while chunk := os.pread(fd, _CHUNK_BYTES, self._offset):
@@ -121,10 +131,12 @@ class Stream:
 
     def _feed(self, line: bytes, now: float, news: News) -> None:
         self.facts.feed(line)
+        self.first_init = self.first_init or self.facts.init
         if any(mark in line for mark in _RELEVANT):
             event = parse_line(line)
             if event is not None:
                 self._handle_event(event, now, news)
+                self.background.feed(event)
                 if self._activity is not None:
                     self._activity.feed(event)
 

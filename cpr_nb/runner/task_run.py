@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpr_nb.model.outcome import Exit
+from cpr_nb.model.outcome import Exit, trouble_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class TaskRun:
         notes: What the user should know beside its outcome; one line each.
         duration_s: From the beginning of the first attempt to the end of the last.
         extra: Further figures for the record.
+        lingers_since: Since when only commands keep its process alive, on the loop's clock.
+        waits_for: What its process is shown to wait for, since its turn has ended; else empty.
         worktree: What is known about its worktree; empty if it has none.
     """
 
@@ -37,10 +39,12 @@ class TaskRun:
         "exit",
         "extra",
         "facts",
+        "lingers_since",
         "notes",
         "number",
         "started_s",
         "task_id",
+        "waits_for",
         "worktree",
     )
 
@@ -55,14 +59,19 @@ class TaskRun:
         self.duration_s = 0.0
         self.extra: dict[str, Any] = {}
         self.notes: list[str] = []
+        self.lingers_since: float | None = None
+        self.waits_for = ""
         self.worktree: dict[str, Any] = {}
 
     def begin(self, number: int, conversation_id: str) -> None:
         """Notes that another attempt is about to start."""
         self.number, self.conversation_id = number, conversation_id
         self.exit, self.facts, self.extra, self.notes = None, None, {}, []
+        self.lingers_since, self.waits_for = None, ""
 
     def end(self, now: float, exit_: Exit, facts: RunFacts | None, extra: dict[str, Any]) -> None:
         """Notes how that attempt ended."""
         self.exit, self.facts, self.extra = exit_, facts, extra
+        if exit_.trouble is not None:
+            self.notes.append(trouble_note(exit_.trouble))
         self.duration_s = now - self.began_at

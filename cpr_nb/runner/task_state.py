@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import Outcome
+from cpr_nb.model.outcome import LINGERED, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 CANCELLED_OUTCOME = Outcome(states.CANCELLED, "cancelled")
 INTERRUPTED_OUTCOME = Outcome(states.LOST, "vanished", "interrupted together with its runner")
 #: Why an attempt is terminated that may have met a limit: the limit decides, not the slowness.
-AT_A_LIMIT = ("timeout", "silence", "no_first_byte", "refused")
+AT_A_LIMIT = ("timeout", "silence", "no_first_byte", "refused", LINGERED)
 
 
 class TaskPlan:
@@ -23,6 +23,8 @@ class TaskPlan:
         timeout_s: The longest run time of an attempt in seconds, or None.
         silence_s: The longest time without an event and without a running tool, or None.
         first_byte_s: The longest time until the first output, or None.
+        linger_s: The longest time that only commands keep a process alive whose turn has ended,
+            or None.
         schema: Whether the answer must have a structure.
         attempts: How many attempts it has in all, if they fail for a passing reason.
         check: Whether the user has a check of their own.
@@ -39,6 +41,7 @@ class TaskPlan:
         "check_timeout_s",
         "fail_on_denied",
         "first_byte_s",
+        "linger_s",
         "schema",
         "setup_timeout_s",
         "silence_s",
@@ -52,6 +55,7 @@ class TaskPlan:
         silence_s: float | None = None,
         *,
         first_byte_s: float | None = None,
+        linger_s: float | None = None,
         schema: bool = False,
         attempts: int = 1,
         check: bool = False,
@@ -63,6 +67,7 @@ class TaskPlan:
         self.timeout_s = timeout_s
         self.silence_s = silence_s
         self.first_byte_s = first_byte_s
+        self.linger_s = linger_s
         self.schema = schema
         self.attempts = attempts
         self.check = check
@@ -90,6 +95,8 @@ class AttemptState:
         "conversation_id",
         "has_worktree",
         "kill_at",
+        "linger_timer_at",
+        "linger_until",
         "n_free",
         "number",
         "outcome",
@@ -112,6 +119,8 @@ class AttemptState:
         self.cause: str | None = None  # why it is terminated
         self.timeout_at: float | None = None
         self.kill_at: float | None = None
+        self.linger_until: float | None = None  # if only commands keep its process alive
+        self.linger_timer_at: float | None = None  # when the timer for that rings
         self.cancelled = False  # by someone: there is no further attempt
         self.outcome: Outcome | None = None  # of the attempt before; while harvesting, the task's
         self.has_worktree = False

@@ -128,7 +128,8 @@ class TaskSteps:
         """Asks the process of a task that is terminating to end, and sets its grace period."""
         attempt = self._tasks.attempts[task]
         self.out.append(messages.Terminate(task, attempt.cause or "cancelled"))
-        attempt.kill_at = at_s + GRACE_S
+        # While it shuts down, the CLI would still send its first request (measured).
+        attempt.kill_at = at_s + (0.0 if attempt.cause == "setup_refused" else GRACE_S)
         self._tasks.set_timer(attempt.kill_at, task)
 
     def kill(self, task: int) -> None:

@@ -1,7 +1,8 @@
-"""The time limits of the tasks: run time, silence, set-up, check, grace period. Pure."""
+"""The time limits of the tasks: run time, silence, lingering, set-up, check, grace. Pure."""
 
 from __future__ import annotations
 
+from cpr_nb.model.outcome import LINGERED
 from cpr_nb.runner import messages
 from cpr_nb.runner.task_state import silence_deadline
 from cpr_nb.runner.transitions import CHECKING, PREPARING, RESTING, RUNNING, TERMINATING
@@ -54,6 +55,21 @@ class TimeLimits:
         else:
             self._tasks.set_timer(due_at, task)
 
+    def lingering(self, event: messages.Lingering) -> None:
+        """Sets when an attempt ends that only commands keep alive, or that it no longer does."""
+        attempt, linger_s = self._tasks.attempts[event.task], self._plans[event.task].linger_s
+        attempt.linger_until = None
+        if event.since is not None and linger_s is not None:
+            attempt.linger_until = event.since + linger_s
+            self._set_linger_timer(event.task)
+
+    def _set_linger_timer(self, task: int) -> None:
+        """Sets a timer, unless one is set: when it rings too early, it is set again."""
+        attempt = self._tasks.attempts[task]
+        if attempt.linger_timer_at is None and attempt.linger_until is not None:
+            attempt.linger_timer_at = attempt.linger_until
+            self._tasks.set_timer(attempt.linger_until, task)
+
     def timer_rang(self, task: int, at_s: float) -> None:
         """Does what is due for a task; a timer may have been overtaken by events."""
         state, attempt = self._tasks.state[task], self._tasks.attempts[task]
@@ -72,6 +88,11 @@ class TimeLimits:
         plan, attempt = self._plans[task], self._tasks.attempts[task]
         if plan.timeout_s is not None and at_s >= attempt.started_at + plan.timeout_s:
             self._steps.terminate(task, "timeout", at_s)
+        elif _is_due(attempt.linger_until, at_s):
+            self._steps.terminate(task, LINGERED, at_s)
+        elif _is_due(attempt.linger_timer_at, at_s):
+            attempt.linger_timer_at = None
+            self._set_linger_timer(task)
         elif plan.silence_s is not None or plan.first_byte_s is not None:
             self._steps.out.append(messages.PollOutput(task))
 

@@ -16,8 +16,13 @@ _BLOCK_BYTES = 65536
 _MARK = b'"result"'
 
 
-def last_result(path: str) -> dict[str, Any] | None:
+def last_result(path: str, with_field: str = "type") -> dict[str, Any] | None:
     """Reads a stream backwards to its last result line; None if it has none.
+
+    Args:
+        path: The stream.
+        with_field: A field that the line must have: each turn of a run has a line of its own, and
+            what one delivers, the lines of later ones may lack.
 
     Example:
         >>> last_result("/none") is None
@@ -27,7 +32,9 @@ def last_result(path: str) -> dict[str, Any] | None:
         with open_regular(path) as file:
             for line in _lines_backwards(file):
                 event = parse_line(line) if _MARK in line else None
-                if event is not None and event["type"] == "result":
+                if event is None or event["type"] != "result":
+                    continue
+                if event.get(with_field) is not None:
                     return event
     except (OSError, ValueError):  # ValueError: a foreign id with a NUL
         pass

@@ -20,7 +20,7 @@ _ANSWER_BYTES = 2048  # enough for the first line of an answer, or its beginning
 
 
 def _with_note(task: dict[str, Any], line: str) -> str:
-    """The line of an ended task after its note, which a long answer must not hide."""
+    """A task's line after its note, which a long answer must not hide."""
     note = one_line(strip_controls(str(task.get("note") or "")))
     return " · ".join(part for part in (note, line) if part)
 
@@ -58,6 +58,8 @@ class ActivityFollower:
         """
         state, outcome = task_state(task)
         task_id = str(task.get("transaction_id", ""))
+        if state == states.RUNNING and task.get("note"):  # its turn ended, and its process waits
+            return _with_note(task, ""), None
         if state == states.RUNNING:
             return self._describe_running(task_id, task, limit_bytes)
         self._followed.pop(task_id, None)

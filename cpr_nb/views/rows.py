@@ -144,7 +144,7 @@ def task_row(
         "n_denials": task.get("n_denials", None if snapshot.is_legacy else 0),
         "duration_s": task_duration_s(task),
         "cost_usd": task.get("cost_usd"),
-        "result": read_answer(snapshot.paths, task_id) if state == states.ENDED else None,
+        "result": read_answer(snapshot.paths, task_id) if _has_answer(state, task) else None,
     }
     if not full:
         return row
@@ -154,6 +154,11 @@ def task_row(
         "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
         **(_stream_columns(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),
     }
+
+
+def _has_answer(state: str, task: dict[str, Any]) -> bool:
+    """Whether a task has ended, or has answered while its process still runs."""
+    return state == states.ENDED or bool(task.get("answered_at"))
 
 
 def _stream_columns(paths: SessionPaths, task_id: str, attempt: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.diffstat import diff_stat, write_patch
+from cpr_nb.worktrees.elsewhere import find_elsewhere
 from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import ignored_files
 from cpr_nb.worktrees.job import HelperJob
@@ -37,6 +38,7 @@ NOTHING: dict[str, Any] = {
     "rescued_branch": None,
     "kept_because": None,
     "notes": [],
+    "elsewhere": [],
 }
 
 
@@ -111,6 +113,8 @@ def _write_report(
     report = {**NOTHING, **_changes(job, worktree, saved)}
     if saved is not None:
         report |= _saved_fields(job, record, worktree, saved)
+        since_ns = int(record["since_ns"] or 0)
+        report["elsewhere"] = find_elsewhere(job, worktree, saved.tip, since_ns)
     earlier = record["harvest"] or {}
     report["committed"] = report["committed"] or bool(earlier.get("committed"))
     every_note = [*earlier.get("notes", []), *(record["notes"] or []), *notes]

@@ -11,6 +11,7 @@ _VALUES = {
     "usd": "US dollars",
     "flag": "true, false",
     "command": "shell command",
+    "tools": "list of names",
     "rules": "list of rules",
     "arguments": "list of texts",
     "env": "names and values",

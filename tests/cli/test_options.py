@@ -33,7 +33,17 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "turns": (["--max-turns", "3"], ["--max-turns", "3"]),
     "task budget": (["--task-budget-usd", "0.5"], ["--max-budget-usd", "0.5"]),
     "schema": (["--schema", json.dumps(SCHEMA)], ["--json-schema", json.dumps(SCHEMA)]),
-    "read": (["--permissions", "read"], ["--permission-mode", "dontAsk", "--allowedTools=Read"]),
+    "read": (
+        ["--permissions", "read"],
+        [
+            "--permission-mode",
+            "dontAsk",
+            "--tools=Read,Grep,Glob,ToolSearch",
+            "--allowedTools=Read",
+        ],
+    ),
+    "tools": (["--tools", "Read,Bash", "--tools=Task"], ["--tools=Read,Bash,Task"]),
+    "no tools": (["--tools", ""], ["--tools="]),
     "edits": ([], ["--permission-mode", "acceptEdits"]),
     "all": (["--permissions", "all"], ["--permission-mode", "bypassPermissions"]),
     "as it is": (
@@ -94,9 +104,11 @@ def test_a_task_may_have_options_of_its_own(stub_cpr: Cpr, stub: Stub) -> None:
 
 
 def test_a_table_has_options_in_its_columns(stub_cpr: Cpr, stub: Stub) -> None:
-    (stub_cpr.cwd / "p.csv").write_text("id,prompt,model,max_turns\na,one,opus,4\nb,two,,\n")
+    table = 'id,prompt,model,max_turns,tools\na,one,opus,4,"Read,Bash"\nb,two,,,[]\n'
+    (stub_cpr.cwd / "p.csv").write_text(table)
     stub_cpr.good("--sync", "p.csv")
     calls = stub.calls()
+    assert "--tools=Read,Bash" in calls["a"]["argv"] and "--tools=" in calls["b"]["argv"]
     assert [value(calls[name]["argv"], "--model") for name in "ab"] == ["opus", None]
     assert [value(calls[name]["argv"], "--max-turns") for name in "ab"] == ["4", None]
 

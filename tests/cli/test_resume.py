@@ -248,3 +248,13 @@ def test_a_status_that_someone_removes_is_written_again_while_nothing_happens(
     assert fresh.state == "running"
     stub.release("x")
     session.wait(LIMIT_S)
+
+
+def test_a_warning_outlives_its_runner(stub_cpr: Cpr, stub: Stub, killed: cpr.Session) -> None:
+    with (killed.path / "journal.jsonl").open("a") as file:  # as a runner writes it
+        file.write('{"event": "warning", "text": "a server failed"}\n')
+    stub_cpr.good("resume", killed.id[:8])
+    stub.release("held")
+    killed.wait(LIMIT_S)
+    assert killed.warnings == ["a server failed"]
+    assert "Warning: a server failed" in stub_cpr.good("status", killed.id)

@@ -27,6 +27,10 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("model", "opus", "opus"),
     *(("effort", word, word) for word in EFFORTS),
     *(("permissions", word, word) for word in PERMISSIONS),
+    ("tools", [], []),
+    ("tools", "", []),
+    ("tools", "Read, Grep,WebFetch", ["Read", "Grep", "WebFetch"]),
+    ("tools", ("Read", "NewTool2"), ["Read", "NewTool2"]),
     ("allow", ["Bash(pytest:*)", "Write"], ["Bash(pytest:*)", "Write"]),
     ("allow", ("Write",), ["Write"]),
     ("allow", "Bash(a, b:*)", ["Bash(a, b:*)"]),
@@ -45,6 +49,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("check", "-x\nmake", "-x\nmake"),
     ("check_timeout_s", 5, 5.0),
     ("fail_on_denied", True, True),
+    ("strict_setup", "yes", True),
+    ("linger_s", 900, 900.0),
     ("fail_on_denied", "no", False),
     ("warm_start", "true", True),
     ("worktree", True, True),
@@ -67,6 +73,8 @@ BAD: list[tuple[str, Any]] = [
     *(("model", value) for value in ("", "-opus", "--model", "a\tb", b"opus", ["opus"])),
     *(("effort", value) for value in ("", "HIGH", "huge", 1, ["high"], {})),
     *(("permissions", value) for value in ("", "bypassPermissions", "Read", True, ["read"])),
+    *(("tools", value) for value in ([""], "Read,", ["Read,Grep"], 5, [5], ["a\0"], {"Read": 1})),
+    *(("tools", [name]) for name in ("default", "Bash(ls:*)", "mcp__db__query", "*", "-x")),
     *(("allow", value) for value in ([""], [" "], ["a\0"], [1], [None], 5, {"a": 1}, {"a"})),
     *(("deny", value) for value in ([""], [["WebFetch"]], 5)),
     *(("cwd", value) for value in ("", "a\0b", 3, ["/tmp"], b"/tmp")),
@@ -82,6 +90,8 @@ BAD: list[tuple[str, Any]] = [
     *(("check", value) for value in ("", " \n", "a\0b", "\ud800", 3, ["a"], "x" * 100_001)),
     *(("check_timeout_s", value) for value in (0, float("nan"))),
     *(("fail_on_denied", value) for value in ("maybe", 1, [])),
+    *(("strict_setup", value) for value in ("maybe", 1, [])),
+    *(("linger_s", value) for value in (0, -1, "1")),
     *(("warm_start", value) for value in ("", 0, {})),
     *(("worktree", value) for value in ("perhaps", 2)),
     *(("base", value) for value in ("", "-x", "a\nb", 3)),
@@ -96,6 +106,7 @@ BAD: list[tuple[str, Any]] = [
     *(("claude_args", value) for value in (5, [5], ["a\0"], {"a": 1})),
     *(("claude_args", [flag]) for flag in ("-p", "--print", "--resume", "--output-format=text")),
     *(("claude_args", [flag]) for flag in ("--permission-mode=plan", "-h", "--max-turns", "-w")),
+    *(("claude_args", [flag]) for flag in ("--tools", "--allowed-tools=A", "--disallowedTools")),
 ]
 # What Python's own types can't hold must be refused like everything else.
 TOO_LARGE: list[tuple[str, Any]] = [
@@ -224,6 +235,9 @@ def test_an_options_flag_is_its_name_with_dashes() -> None:
         ("budget_usd", "2", 2.0),
         ("model", "opus", "opus"),
         ("permissions", "read", "read"),
+        ("tools", "Read,Bash", ["Read", "Bash"]),
+        ("tools", "", []),
+        ("tools", "[]", []),
         ("allow", "Bash(a, b:*)", ["Bash(a, b:*)"]),
         ("allow", ' ["Read", "Write"]', ["Read", "Write"]),
         ("claude_args", "--add-dir", ["--add-dir"]),
@@ -288,7 +302,7 @@ def test_anything_is_checked_or_refused(options: dict[str, Any]) -> None:
     # Everything that was taken can be written to session.json and handed to a process.
     json.dumps(checked, allow_nan=False).encode()
     texts = [checked.get("model", ""), checked.get("name", "")]
-    for name in ("allow", "deny", "claude_args"):
+    for name in ("tools", "allow", "deny", "claude_args"):
         texts += checked.get(name, [])
     for name, text in checked.get("env", {}).items():
         texts += [name, text]

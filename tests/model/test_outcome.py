@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 
 from cpr_nb.model import states
 from cpr_nb.model.events import RunFacts
-from cpr_nb.model.outcome import TERMINATION_CAUSES, Exit, derive
+from cpr_nb.model.outcome import LINGERED, TERMINATION_CAUSES, Exit, derive
 from cpr_nb.model.text import one_line
 
 RECORDINGS = Path(__file__).parent / "recordings"
 GOOD = {"type": "result", "subtype": "success", "is_error": False, "result": "done"}
 BAD = {**GOOD, "is_error": True, "terminal_reason": "api_error"}
+LIMITED = {"type": "result", "subtype": "error_max_turns", "is_error": False, "errors": []}
+NOBODY = {**GOOD, "num_turns": 0, "result": "refused by a hook"}
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ def test_a_task_that_we_stopped_has_our_reason_unless_its_answer_was_there(
 ) -> None:
     outcome = derive(exit_of(row, cause=cause), schema=row.schema)
     result = facts_of(row.name).result
-    if result is not None and result["is_error"] is False:
+    is_over = cause == LINGERED  # its turn had ended: the result says how
+    if result is not None and (is_over or result["is_error"] is False):
         assert (outcome.outcome, outcome.reason) == (row.outcome, row.reason)
     else:
         assert (outcome.outcome, outcome.reason) == TERMINATION_CAUSES[cause]
@@ -183,6 +186,22 @@ def test_a_task_that_we_stopped_has_our_reason_unless_its_answer_was_there(
         (Exit(255), "failed", "unknown", "exited with code 255 without a result line"),
         (Exit(0, result=GOOD), "succeeded", "completed", ""),
         (Exit(result=GOOD), "succeeded", "completed", ""),
+        (Exit(0, result=LIMITED), "failed", "max_turns", "the CLI reports error_max_turns"),
+        (Exit(result=LIMITED), "failed", "max_turns", "the CLI reports error_max_turns"),
+        (Exit(143, result=LIMITED, cause="cancelled"), "cancelled", "cancelled", ""),
+        # A later turn's trouble is the exit code of the run; it does not undo the answer.
+        (Exit(1, result=GOOD, trouble=BAD), "succeeded", "completed", ""),
+        (Exit(143, result=GOOD, trouble=BAD), "failed", "signal", "ended by signal 15"),
+        # No model was asked.
+        (Exit(0, result=NOBODY, answered=False), "failed", "no_answer", "refused by a hook"),
+        (Exit(0, result={**NOBODY, "result": ""}, answered=False), "failed", "no_answer",
+         "the CLI asked no model"),
+        (Exit(0, result={**NOBODY, "result": "", "local_command": "clear"}, answered=False),
+         "failed", "no_answer", "the CLI ran the command /clear"),
+        (Exit(0, result={**GOOD, "num_turns": 1, "modelUsage": {}}, answered=False),  # 2.1.71
+         "failed", "no_answer", "done"),
+        (Exit(0, result={**GOOD, "result": "", "num_turns": 1}, answered=False),  # 2.0.45
+         "failed", "no_answer", "the CLI asked no model"),
         (Exit(0, result=BAD), "failed", "api_error", "done"),
         (Exit(result=BAD), "failed", "api_error", "done"),
         (Exit(0, result={}), "failed", "unknown", ""),
@@ -221,6 +240,36 @@ def test_an_end_gives_its_outcome(exit_: Exit, outcome: str, reason: str, error:
 )
 def test_an_error_result_gives_its_reason(result: dict[str, Any], reason: str) -> None:
     assert derive(Exit(1, result={**result, "is_error": True})).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ('API Error: 400 {"type":"error","error":{}}', "api_error"),
+        ('API Error: 403 {"type":"error"} · Please run /login', "forbidden"),
+        ("API Error: 404 no such model", "api_error"),
+        ("API Error: 429 slow down", "rate_limit"),
+        ("API Error: 500 oops", "api_error"),
+        ("API Error: 529 Overloaded", "overloaded"),
+        ("API Error: Repeated 529 Overloaded errors", "overloaded"),
+        ("Invalid API key · Fix external API key", "auth"),
+        ("Not logged in · Please run /login", "auth"),
+        ("Prompt is too long", "prompt_too_long"),
+        ("Credit balance is too low", "api_error"),
+        ("Claude AI usage limit reached|1760000000", "rate_limit"),
+        ("You've hit your limit · resets 7pm", "rate_limit"),
+        ("API Error: Connection error.", "network"),  # 2.0.45, 2.1.29
+        ("API Error: Unable to connect to API (ConnectionRefused)", "network"),  # 2.1.71, 2.1.126
+        ("API Error: Connection refused — a firewall or proxy may be blocking it", "network"),
+        ("API Error: Request timed out.", "network"),
+        ("API Error: something new", "api_error"),
+        ("The connection error in app.py is fixed.", "unknown"),
+    ],
+)
+def test_the_words_tell_where_the_fields_do_not(words: str, reason: str) -> None:
+    result = {"subtype": "success", "is_error": True, "num_turns": 1, "result": words}
+    assert derive(Exit(1, result=result)).reason == reason
+    assert derive(Exit(1, result={**result, "terminal_reason": "completed"})).reason == reason
 
 
 @pytest.mark.parametrize(
@@ -289,6 +338,7 @@ def test_a_task_succeeds_if_and_only_if_the_truth_table_says_so(exit_: Exit, sch
 
     ran = not exit_.spawn_error
     answered = result is not None and "is_error" in result and result["is_error"] is False
+    answered &= not str((result or {}).get("subtype", "")).startswith("error")
     exited_well = exit_.exit_code == 0 or (exit_.exit_code is None and exit_.signal is None)
     we_stopped_it = exit_.cause is not None
     structured = not schema or (result or {}).get("structured_output") is not None

@@ -122,7 +122,9 @@ def test_a_notification_has_steps_of_its_own(api: ScriptedApi, form: str) -> Non
     one, two, three = (user(_notice(number, form)) for number in (1, 2, 3))
     both = user(_notice(2, form), _notice(3, form))
     result = {"role": "user", "content": [{"type": "tool_result", "content": "x"}]}
-    late = {**result, "content": [*result["content"], *one["content"]]}
+    late = {"type": "tool_result", "content": f"x{_notice(1, form)}"}
+    during = [{**result, "content": [late]}, {"role": "system", "content": _notice(1, form)}]
+    structured = {**result, "content": [*result["content"], *one["content"]]}
     talks: list[tuple[str, list[dict[str, Any]]]] = [
         ("a", []),
         ("x", [ASSISTANT, one]),
@@ -131,7 +133,8 @@ def test_a_notification_has_steps_of_its_own(api: ScriptedApi, form: str) -> Non
         ("y", [ASSISTANT, one, ASSISTANT, two]),  # it has none of its own
         ("z", [ASSISTANT, one, ASSISTANT, both]),
         ("z", [ASSISTANT, one, ASSISTANT, two, ASSISTANT, three]),
-        ("b", [ASSISTANT, late]),  # it came with the result of a tool
+        ("b", [ASSISTANT, *during]),  # it came while the turn went on
+        ("x", [ASSISTANT, structured]),  # a structure had ended the turn
     ]
     assert [ask(api, prompt, *rest).text for _, rest in talks] == [text for text, _ in talks]
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from cpr_nb.model.environment import AGENT_VARIABLES, TOKEN_VARIABLE, clean_environment
 from cpr_nb.model.option_values import check_options
 from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
-from cpr_nb.runner.command import READING_TOOLS, build_argv
+from cpr_nb.model.tools import MODE_TOOLS, READING_TOOLS
+from cpr_nb.runner.command import build_argv
 
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.
@@ -23,6 +24,7 @@ NOT_ARGUMENTS = {
     "check",
     "check_timeout_s",
     "fail_on_denied",
+    "linger_s",
     "warm_start",
     "worktree",
     "base",
@@ -51,7 +53,8 @@ def values(arguments: list[str], flag: str) -> list[str]:
 
 
 def test_without_options_a_run_may_edit_and_has_its_conversation() -> None:
-    assert argv() == [*BASE, "--session-id", "c-1", "--permission-mode", "acceptEdits"]
+    tools = f"--tools={','.join(MODE_TOOLS['edits'])}"
+    assert argv()[:-2] == [*BASE, "--session-id", "c-1", "--permission-mode", "acceptEdits", tools]
 
 
 def test_a_conversation_that_exists_is_resumed() -> None:
@@ -80,21 +83,72 @@ def test_every_kind_of_permission_has_a_mode() -> None:
 
 def test_reading_allows_the_tools_that_only_read() -> None:
     assert values(argv(permissions="read"), "--allowedTools") == list(READING_TOOLS)
-    assert not {"Bash", "Write", "Edit", "NotebookEdit", "WebFetch"} & set(READING_TOOLS)
+    assert not {"Bash", "Write", "Edit", "NotebookEdit", "WebFetch"} & set(MODE_TOOLS["read"])
 
 
-def test_only_the_sandbox_brings_settings_and_they_leave_no_hole() -> None:
-    (settings_,) = values(argv(permissions="sandbox"), "--settings")
-    assert json.loads(settings_) == {
-        "sandbox": {
-            "enabled": True,
-            "autoAllowBashIfSandboxed": True,
-            "allowUnsandboxedCommands": False,
-            "failIfUnavailable": True,
-        }
+# What reaches other runs, other worktrees or the future, and what nobody has named.
+BEYOND_THE_TASK = {
+    "ListAgents", "SendMessage", "EnterWorktree", "ExitWorktree", "CronCreate", "CronDelete",
+    "CronList", "ScheduleWakeup", "Monitor", "RemoteTrigger", "PushNotification", "Workflow",
+    "TeamCreate", "AskUserQuestion", "ReportFindings", "default",
+}  # fmt: skip
+
+
+def tools(**options: Any) -> list[str]:
+    (names,) = values(argv(**options), "--tools")
+    return names.split(",") if names else []
+
+
+@pytest.mark.parametrize("permissions", PERMISSIONS)
+def test_every_mode_has_a_closed_list_of_tools(permissions: str) -> None:
+    assert tools(permissions=permissions) == list(MODE_TOOLS[permissions])
+    assert not BEYOND_THE_TASK & set(MODE_TOOLS[permissions])
+    assert set(READING_TOOLS) <= set(MODE_TOOLS[permissions])
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"tools": []}, []),
+        ({"tools": ["Read", "Bash", "Read"]}, ["Read", "Bash"]),
+        ({"tools": [], "allow": ["Bash(git log:*)", "Bash(ls)", "Task"]}, ["Bash", "Task"]),
+        ({"tools": ["Read"], "allow": ["Read(//etc/**)"]}, ["Read"]),
+        ({"tools": ["Read"], "allow": ["mcp__db__query", "default", "*", "-weird"]}, ["Read"]),
+        ({"tools": ["Read"], "deny": ["Read"]}, ["Read"]),
+        ({"permissions": "read", "allow": ["WebFetch"]}, [*MODE_TOOLS["read"], "WebFetch"]),
+        ({"allow": ["EnterWorktree"]}, [*MODE_TOOLS["edits"], "EnterWorktree"]),
+    ],
+)
+def test_tools_names_them_exactly_and_allow_widens(
+    options: dict[str, Any], names: list[str]
+) -> None:
+    assert tools(**options) == names
+
+
+def test_reading_allows_only_what_is_there() -> None:
+    without = argv(permissions="read", tools=["WebFetch", "Grep"])
+    assert values(without, "--allowedTools") == ["Grep"]
+
+
+def settings_of(permissions: str) -> dict[str, Any]:
+    (text,) = values(argv(permissions=permissions), "--settings")
+    return dict(json.loads(text))
+
+
+def test_the_settings_of_the_sandbox_leave_no_hole() -> None:
+    assert settings_of("sandbox")["sandbox"] == {
+        "enabled": True,
+        "autoAllowBashIfSandboxed": True,
+        "allowUnsandboxedCommands": False,
+        "failIfUnavailable": True,
     }
     for permissions in ("read", "edits", "all"):
-        assert "--settings" not in argv(permissions=permissions)
+        assert "sandbox" not in settings_of(permissions)
+
+
+@pytest.mark.parametrize("permissions", PERMISSIONS)
+def test_messages_of_other_runs_are_refused(permissions: str) -> None:
+    assert settings_of(permissions)["crossSessionInbound"] == "refuse"
 
 
 def test_every_rule_is_one_argument_with_its_flag() -> None:
@@ -142,10 +196,11 @@ def test_further_arguments_are_passed_as_they_are_and_in_their_order() -> None:
 def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> None:
     good = {
         "max_parallel": 3, "name": "n", "model": "m", "effort": "low", "permissions": "read",
-        "allow": ["A"], "deny": ["D"], "cwd": "/", "schema": {"type": "object"}, "max_turns": 1,
+        "tools": ["Read"], "allow": ["A"], "deny": ["D"], "cwd": "/", "schema": {"type": "object"},
+        "max_turns": 1,
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
         "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
-        "check_timeout_s": 1, "fail_on_denied": True, "warm_start": True,
+        "check_timeout_s": 1, "linger_s": 1, "fail_on_denied": True, "warm_start": True,
         "worktree": True, "base": "main", "worktree_dir": "/w", "setup": "true",
         "setup_timeout_s": 1, "keep_worktrees": True,
     }  # fmt: skip
@@ -159,7 +214,7 @@ def test_no_value_of_a_variable_is_in_the_arguments(env: dict[str, str]) -> None
 
 def test_a_prompt_is_never_an_argument() -> None:
     assert "prompt" not in OPTIONS
-    assert argv()[-1] == "acceptEdits"
+    assert argv()[-2] == "--settings"
 
 
 # -- environment ------------------------------------------------------------------------------
@@ -195,6 +250,7 @@ def test_the_environment_that_was_given_is_not_changed() -> None:
 
 def test_all_agents_with_a_branch_get_the_same_words_about_it() -> None:
     arguments = build_argv("claude", {}, "c-1", has_branch=True)
-    assert "CPR_BRANCH" in values(arguments, "--append-system-prompt")[0]
+    (words,) = values(arguments, "--append-system-prompt")
+    assert "CPR_BRANCH" in words and "worktree" not in words.lower()
     assert "--exclude-dynamic-system-prompt-sections" in arguments
     assert "--append-system-prompt" not in argv()

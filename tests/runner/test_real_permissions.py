@@ -31,13 +31,12 @@ def run(real_cpr: Cpr, *steps: dict[str, Any], options: tuple[str, ...]) -> cpr.
 def test_read_reads_and_writes_nothing(real_cpr: Cpr) -> None:
     (real_cpr.cwd / "there.txt").write_text("what was there")
     read = {"tool": "Read", "input": {"file_path": "{cwd}/there.txt"}}
-    session = run(
-        real_cpr,
-        read,
-        write("{cwd}/new.txt"),
-        bash("touch {cwd}/touched"),
-        options=("--permissions", "read"),
-    )
+    steps = (read, write("{cwd}/new.txt"), bash("touch {cwd}/touched"))
+    (task,) = run(real_cpr, *steps, options=("--permissions", "read"))
+    assert (task.outcome, task.denials) == ("succeeded", []), "what is not there is not denied"
+    assert task.stream_path.read_text().count("No such tool available") >= 2
+    assert {path.name for path in real_cpr.cwd.iterdir()} == {"there.txt", "results"}
+    session = run(real_cpr, *steps, options=("--permissions", "read", "--tools", "Read,Write,Bash"))
     (task,) = session
     assert (task.outcome, task.fields["n_denials"]) == ("succeeded", 2)
     assert {denial["tool_name"] for denial in task.denials} == {"Write", "Bash"}

@@ -24,6 +24,7 @@ from cpr_nb.runner.messages import (
     Responded,
     Resume,
     SetParallel,
+    SetupRefused,
     Start,
     Started,
     Throttled,
@@ -171,6 +172,18 @@ def test_the_clis_own_wait_explains_a_silence() -> None:
         0,
         "silence",
     )
+
+
+# -- the CLI's set-up is not as asked ---------------------------------------------------------
+
+
+def test_a_task_whose_setup_is_refused_is_killed_at_once_and_not_repeated() -> None:
+    one = running(TaskPlan(attempts=3))
+    kills = [("Terminate", 0, "setup_refused"), ("Kill", 0)]
+    assert feed(one, SetupRefused(1.0, 0)) == kills
+    assert feed(one, SetupRefused(1.1, 0)) == [], "once"
+    end = Exit(signal=9, setup_problem="no server")
+    assert feed(one, Ended(1.2, 0, end))[0] == ("Finish", 0, "failed", "setup_refused")
 
 
 # -- the API refuses for now ------------------------------------------------------------------

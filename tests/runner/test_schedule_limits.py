@@ -429,7 +429,7 @@ def test_a_login_in_time_and_a_second_loss_begin_a_new_wait() -> None:
     one = machine(*[PLAN] * 3, max_parallel=1, login_wait_s=100.0)
     feed(one, Tick(0.0), Started(0.0, 0), refused(5.0, 0, LOGIN), Tick(65.0), Started(65.0, 1))
     assert starts(one, Responded(70.0, 1), done(90.0, 1)) == [0]
-    tell = last_report(one, Started(90.0, 0), refused(95.0, 0, LOGIN))
+    tell = last_report(one, Started(90.0, 0), Responded(91.0, 0), refused(95.0, 0, LOGIN))
     assert tell is not None and tell.gives_up_at == 195.0
 
 

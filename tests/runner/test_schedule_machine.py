@@ -267,6 +267,15 @@ class ScheduleMachine(RuleBasedStateMachine):
         self.handle(messages.Throttled(self.now, task, delay_s))
 
     @some(lambda book: book.running)
+    @rule(data=st.data())
+    def the_setup_is_not_as_asked(self, data: st.DataObject) -> None:
+        task = self.draw(data, lambda book: book.running)
+        book = self.books[task]
+        book.setup_refused = book.stopped_at is None
+        self.handle(messages.SetupRefused(self.now, task))
+        assert book.killed or not book.setup_refused, "at once: it would send its request"
+
+    @some(lambda book: book.running)
     @rule(data=st.data(), kind=KINDS, reset_s=RESETS_S)
     def a_limit_shows_in_the_stream(
         self, data: st.DataObject, kind: str, reset_s: float | None

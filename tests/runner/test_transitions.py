@@ -196,6 +196,7 @@ class Walk:
             "agent": [
                 end,
                 messages.Throttled(at, task, 60.0),
+                messages.SetupRefused(at, task),
                 messages.OutputPolled(at, task, 0.0),
                 messages.Limited(at, task, Limit(ACCESS)),
                 Tick(at),

@@ -49,6 +49,7 @@ class Book:
         self.cause: str | None = None
         self.killed = self.listening = self.answered = self.throttled = self.leads = False
         self.access_refused = False
+        self.setup_refused = False
         self.quiet: str | None = None  # why it must be stopped, by what was heard
         self.expected: tuple[Any, ...] | None = None  # what must come of the event now
 
@@ -393,6 +394,8 @@ class SessionBook:
                 assert book.access_refused or by_an_earlier_runner
             elif stop.cause == "throttled":
                 assert book.throttled or by_an_earlier_runner
+            elif stop.cause == "setup_refused":
+                assert book.setup_refused
             else:
                 assert stop.cause == book.quiet or by_an_earlier_runner
         book.cause, book.stopped_at, book.throttled = stop.cause, self.now, False
@@ -400,7 +403,7 @@ class SessionBook:
     def on_kill(self, book: Book, _: messages.Kill) -> None:
         assert book.state in (RUNNING, CHECKING) and not book.killed
         assert book.stopped_at is not None, "killed without having been asked to end"
-        assert self.now >= book.stopped_at + GRACE_S
+        assert self.now >= book.stopped_at + (0 if book.setup_refused else GRACE_S)
         book.killed = True
 
     def on_polloutput(self, book: Book, _: messages.PollOutput) -> None:

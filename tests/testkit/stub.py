@@ -33,7 +33,10 @@ import json, os, signal, sys
 
 FOLDER = REPLACED
 if "--version" in sys.argv[1:]:
-    print("9.9.9 (stub)")
+    with open(FOLDER + "/asked", "a") as file:
+        file.write("version\\n")
+    with open(FOLDER + "/version") as file:
+        print(file.read())
     sys.exit()
 prompt = sys.stdin.buffer.read().decode("utf-8", "surrogatepass")
 mark = prompt.rfind("STUB=")
@@ -132,6 +135,7 @@ class Stub:
         self.folder = folder
         (folder / "calls").mkdir(parents=True)
         os.mkfifo(folder / "never")
+        self.set_version("9.9.9 (stub)")
         self.path = folder / "claude"
         python = os.path.realpath(sys.executable)
         script = _SCRIPT.replace("PYTHON", python).replace("REPLACED", repr(str(folder)))
@@ -140,6 +144,16 @@ class Stub:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def set_version(self, words: str) -> None:
+        """Sets what it prints for ``--version``."""
+        (self.folder / "version").write_text(words)
+
+    @property
+    def n_asked(self) -> int:
+        """How often it was asked for its version."""
+        asked = self.folder / "asked"
+        return len(asked.read_text().splitlines()) if asked.exists() else 0
 
     def fifos(self, *names: str) -> None:
         """Makes the ``here`` and the ``gate`` of these names."""

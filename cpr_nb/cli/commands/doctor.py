@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cpr_nb import __version__
-from cpr_nb.cli.common import print_lines, results_dir
-from cpr_nb.launching import machine
+from cpr_nb.cli.common import print_json, print_lines, results_dir
+from cpr_nb.cli.options import add_json
+from cpr_nb.launching import cli_settings, machine
+from cpr_nb.launching.cli_cache import read_version
+from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
 from cpr_nb.model.errors import ClaudeNotFound
+from cpr_nb.model.text import one_line
 
 Finding = tuple[bool, str, str]
 
@@ -26,11 +30,24 @@ _ENDS_WITH_IT = "runners end with it; cpr resume continues their sessions"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("--claude-path", metavar="PATH", help="the Claude Code CLI to check")
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="run the CLI offline, about a minute, and show which promises it keeps",
+    )
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Checks this machine; returns 1 if something will not work."""
+    if args.probe:
+        from cpr_nb.cli.probe_table import run_probe
+
+        return run_probe(machine.find_claude(args.claude_path, os.environ), as_json=args.json)
     findings = list(_checks(args))
+    if args.json:
+        print_json([{"name": name, "good": good, "text": text} for good, name, text in findings])
+        return 0 if all(good for good, _, _ in findings) else 1
     print_lines(f"{'✓' if good else '✕'} {name:<18}{text}" for good, name, text in findings)
     return 0 if all(good for good, _, _ in findings) else 1
 
@@ -38,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
 def _checks(args: argparse.Namespace) -> Iterator[Finding]:
     yield True, "cpr_nb", f"{__version__}, Python {sys.version.split()[0]}, {sys.platform}"
     yield _claude(args.claude_path)
+    yield from _cli_settings()
     yield _results(results_dir(args))
     yield _git()
     free = machine.free_memory_bytes()
@@ -54,10 +72,35 @@ def _claude(claude_path: str | None) -> Finding:
         path = machine.find_claude(claude_path, os.environ)
     except ClaudeNotFound as error:
         return False, "Claude Code CLI", str(error)
-    version = _output(path, "--version")
+    version = read_version(path, os.environ)
     if version is None:
-        return False, "Claude Code CLI", f"{path} does not answer --version"
-    return True, "Claude Code CLI", f"{version}, {path}"
+        words = _output(path, "--version")
+        if words is None:
+            return False, "Claude Code CLI", f"{path} does not answer --version"
+        return True, "Claude Code CLI", f"{one_line(words, 60)}, {path}"
+    if version < OLDEST_SUPPORTED:
+        needed = f"cpr_nb needs {show(OLDEST_SUPPORTED)} or newer (claude update)"
+        return False, "Claude Code CLI", f"{show(version)} (Claude Code), {path}: {needed}"
+    text = f"{show(version)} (Claude Code), {path}"
+    lacking = [f"{name} (since {show(since)})" for name, since in NEEDS.items() if version < since]
+    return True, "Claude Code CLI", f"{text}; lacks {', '.join(lacking)}" if lacking else text
+
+
+def _cli_settings() -> Iterator[Finding]:
+    """The settings files that the CLI reads in this folder: whether they apply."""
+    cwd = str(Path.cwd())
+    files = [path for path in cli_settings.settings_files(os.environ, cwd) if path.exists()]
+    problems = [problem for path in files if (problem := cli_settings.settings_problem(path))]
+    for problem in problems:
+        yield False, "CLI settings", problem
+    if not problems:
+        yield True, "CLI settings", ", ".join(map(str, files)) or "no files"
+    for path in files:
+        if cli_settings.forbids_bypassing(path):
+            yield True, "CLI settings", f"{path} forbids --permissions all"
+    if cli_settings.ignores_allow_rules(os.environ, cwd):
+        text = "this folder is not trusted, so the CLI ignores the allow rules of"
+        yield True, "CLI settings", f"{text} .claude/settings.json: run claude here once and accept"
 
 
 def _results(directory: str) -> Finding:

@@ -44,6 +44,8 @@ def _body(session: Session, task: Task) -> list[str]:
         return ["[Task pending...]" if session.snapshot.is_live else "[Task never started]"]
     if task.state != states.ENDED:
         note = "[Task still running...]" if session.snapshot.is_live else "[Task interrupted]"
+        if task.note:
+            note = note.replace("...]", "]").replace("]", f": {render.safe(task.note)}]")
         return [text, note] if text else [note]
     return [text, *_denials(task), *(["", f"[{render.safe(task.note)}]"] if task.note else [])]
 

@@ -24,7 +24,7 @@ UNATTENDED_LOGIN_WAIT_S = 600.0
 
 #: What each permission mode means, in one line of a launch.
 MODES = {
-    "read": "agents only read: no edits, and only read-only commands",
+    "read": "agents only read: no edits, no commands",
     "edits": "agents edit files; other commands are denied unless allowed "
     "(--allow 'Bash(pytest:*)')",
     "sandbox": "agents run any command in a sandbox: no network, no writing outside their folder",
@@ -93,6 +93,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    print_warnings(planned)
     if args.verbose or args.dry_run:
         print_plan(planned, args)
     if args.dry_run:
@@ -116,6 +117,12 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     if started.is_new:
         _print_launch(session, planned)
     return show_to_end(session) if args.wait else 0
+
+
+def print_warnings(planned: LaunchPlan) -> None:
+    """Prints what the user should know before the launch, on stderr."""
+    for warning in planned.warnings:
+        note(f"warning: {warning}")
 
 
 def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
@@ -173,7 +180,20 @@ def plan_lines(planned: LaunchPlan) -> list[str]:
     n_tasks, at_once = len(planned.tasks), planned.max_parallel or "all"
     tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
     first = f"   {tasks}, {at_once} at once, permissions {mode}: {MODES[mode]}"
-    return [first, *_worktree_lines(planned)]
+    return [first, _tools_line(planned), *_worktree_lines(planned)]
+
+
+def _tools_line(planned: LaunchPlan) -> str:
+    """The tasks' built-in tools, and what each task pays before its own prompt."""
+    from cpr_nb.model.prefix import known_tools, prefix_tokens
+
+    own = [{**planned.options, **task.options} for task in planned.tasks if task.options]
+    every = own if len(own) == len(planned.tasks) else [planned.options, *own]
+    tools = {", ".join(known_tools(options)) or "none" for options in every}
+    hundreds = sorted({round(prefix_tokens(options), -2) for options in every})
+    figures = " to ".join(f"{tokens:,}" for tokens in dict.fromkeys((hundreds[0], hundreds[-1])))
+    names = tools.pop() if len(tools) == 1 else "differ between tasks"
+    return f"   tools: {names}; about {figures} tokens before each prompt"
 
 
 def _worktree_lines(planned: LaunchPlan) -> list[str]:
@@ -205,11 +225,12 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
     options = {k: v for k, v in planned.options.items() if k not in ("env", "schema")}
     lines = [
         f"cpr {__version__}, Python {platform.python_version()}",
-        f"Claude CLI: {planned.claude_path}",
+        f"Claude CLI: {planned.claude_path}, {planned.claude_version or 'version not known'}",
         f"Results directory: {planned.results_dir}",
         f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
         f"Environment variables: {', '.join(sorted(planned.options.get('env', {}))) or 'none'}",
         f"At once: {planned.max_parallel or 'all'}",
+        f"T{_tools_line(planned).strip()[1:]}",
         f"Loaded {len(planned.tasks)} prompts:",
     ]
     lines += [

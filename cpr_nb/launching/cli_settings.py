@@ -1,0 +1,207 @@
+"""The settings files of the CLI: those that it ignores as a whole, without a word.
+
+The CLI in `-p` mode says nothing of a settings file that is no JSON, or in which one value has the
+wrong type: none of it applies then, and its deny rules don't hold (measured, 2.0.45 to 2.1.332).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cpr_nb.model.errors import InputError
+from cpr_nb.model.spec import TaskSpec
+from cpr_nb.model.text import one_line
+
+#: Keys whose wrong type makes the CLI ignore the file (measured); a dot leads into an object.
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "cleanupPeriodDays": (int, float),
+    "enabledPlugins": dict,
+    "env": dict,
+    "includeCoAuthoredBy": bool,
+    "model": str,
+    "permissions": dict,
+    "permissions.additionalDirectories": list,
+    "permissions.allow": list,
+    "permissions.ask": list,
+    "permissions.defaultMode": str,
+    "permissions.deny": list,
+    "permissions.disableBypassPermissionsMode": str,
+    "sandbox": dict,
+}
+#: The options that decide which files a task reads, and what follows.
+_DECISIVE = ("cwd", "env", "claude_args", "strict_setup")
+_MCP_FILE = ".mcp.json"
+_WORDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+
+
+def managed_settings() -> Path:
+    """The settings file of this machine's administrator; it need not exist."""
+    if sys.platform == "darwin":
+        return Path("/Library/Application Support/ClaudeCode/managed-settings.json")
+    return Path("/etc/claude-code/managed-settings.json")
+
+
+def config_folder(environ: Mapping[str, str]) -> Path:
+    """The CLI's folder of the user."""
+    folder = environ.get("CLAUDE_CONFIG_DIR")
+    return Path(folder) if folder else Path(environ.get("HOME") or "~").expanduser() / ".claude"
+
+
+def settings_files(
+    environ: Mapping[str, str], cwd: str, arguments: Iterable[str] = ()
+) -> list[Path]:
+    """The settings files that the CLI reads in a folder; they need not exist.
+
+    Args:
+        environ: The environment of the task.
+        cwd: Its folder.
+        arguments: Further arguments for the CLI: ``--setting-sources`` names some of the files.
+    """
+    by_source = {
+        "user": config_folder(environ) / "settings.json",
+        "project": Path(cwd) / ".claude" / "settings.json",
+        "local": Path(cwd) / ".claude" / "settings.local.json",
+    }
+    sources = _setting_sources(list(arguments))
+    files = [path for name, path in by_source.items() if sources is None or name in sources]
+    return [managed_settings(), *files, Path(cwd) / _MCP_FILE]
+
+
+def _setting_sources(arguments: list[str]) -> list[str] | None:
+    sources = None
+    for position, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag == "--setting-sources":
+            sources = (value or "".join(arguments[position + 1 : position + 2])).split(",")
+    return sources
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Reads a settings file as the CLI does; what it ignores is empty.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If the CLI ignores the file as a whole; the message says why.
+    """
+    try:
+        text = path.read_text("utf-8-sig", "replace")
+    except OSError:
+        return {}
+    if not text.strip():
+        return {}
+    try:
+        settings = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(settings, dict):
+        raise ValueError("it is not an object")
+    for name, type_ in _TYPES.items():
+        for value in _values(settings, name.split(".")):
+            if not isinstance(value, type_) or (isinstance(value, bool) and type_ is not bool):
+                kind = "a number" if isinstance(type_, tuple) else _WORDS[type_]
+                raise ValueError(f"{name} is not {kind}")
+    return settings
+
+
+def _values(settings: dict[str, Any], names: list[str]) -> Iterator[Any]:
+    """The value at the end of these names, if there is one."""
+    value: Any = settings
+    for name in names:
+        if not isinstance(value, dict) or name not in value:
+            return
+        value = value[name]
+    yield value
+
+
+def settings_problem(path: Path) -> str:
+    """Says that the CLI ignores a settings file as a whole, and why; empty if it reads it.
+
+    Example:
+        >>> settings_problem(Path("/no/such/settings.json"))
+        ''
+    """
+    try:
+        read_settings(path)
+    except ValueError as error:
+        lost = "its MCP servers" if path.name == _MCP_FILE else "its deny rules too"
+        return one_line(f"{path}: the CLI ignores all of it, {lost}, and does not say so: {error}")
+    return ""
+
+
+def check_settings(
+    tasks: Iterable[TaskSpec], options: Mapping[str, Any], environ: Mapping[str, str]
+) -> list[str]:
+    """Checks the settings files of all tasks' folders, before anything is spent.
+
+    Args:
+        tasks: The tasks.
+        options: The session's options.
+        environ: The environment that tasks inherit.
+
+    Returns:
+        A warning for each file that the CLI ignores as a whole.
+
+    Raises:
+        InputError: If there is one, and a task with ``strict_setup`` would ignore it.
+    """
+    problems: dict[Path, str] = {}
+    for task, merged in _different(tasks, options):
+        own = {**environ, **options.get("env", {}), **task.options.get("env", {})}
+        for path in settings_files(own, merged["cwd"], merged.get("claude_args", ())):
+            if path not in problems:
+                problems[path] = settings_problem(path)
+            if problems[path] and merged.get("strict_setup"):
+                raise InputError(f"{problems[path]} (strict_setup is set)", task.where)
+    return [problem for problem in problems.values() if problem]
+
+
+def _different(
+    tasks: Iterable[TaskSpec], options: Mapping[str, Any]
+) -> Iterator[tuple[TaskSpec, dict[str, Any]]]:
+    """One task of those that read the same files, with its options: a frame may have 10,000."""
+    seen = set()
+    for task in tasks:
+        alike = repr([task.options.get(name) for name in _DECISIVE])
+        if alike not in seen:
+            seen.add(alike)
+            yield task, {**options, **task.options}
+
+
+def forbids_bypassing(path: Path) -> bool:
+    """Whether a settings file forbids to run without any permission: ``permissions`` all."""
+    return _permissions(path).get("disableBypassPermissionsMode") == "disable"
+
+
+def ignores_allow_rules(environ: Mapping[str, str], cwd: str) -> bool:
+    """Whether the CLI ignores the allow rules of a project, for the folder is not trusted.
+
+    Args:
+        environ: The environment of the task.
+        cwd: Its folder.
+    """
+    if not _permissions(Path(cwd) / ".claude" / "settings.json").get("allow"):
+        return False
+    home = Path(environ.get("HOME") or "~").expanduser()
+    folder = config_folder(environ) if environ.get("CLAUDE_CONFIG_DIR") else home
+    try:
+        projects = json.loads((folder / ".claude.json").read_bytes()).get("projects")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        projects = None
+    known = projects if isinstance(projects, dict) else {}
+    here = Path(cwd).absolute()
+    entries = [known.get(str(place)) for place in (here, *here.parents)]
+    return not any(isinstance(e, dict) and e.get("hasTrustDialogAccepted") for e in entries)
+
+
+def _permissions(path: Path) -> dict[str, Any]:
+    try:
+        permissions = read_settings(path).get("permissions")
+    except ValueError:
+        return {}
+    return permissions if isinstance(permissions, dict) else {}

@@ -1,0 +1,131 @@
+"""Versions of the Claude Code CLI: reading one, and what each option needs.
+
+The figures are those of real binaries: a version that has it, where the one measured before it
+has not.
+"""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Version = tuple[int, int, int]
+
+#: Older ones are refused: too much of what cpr says about a task would not be true.
+OLDEST_SUPPORTED: Version = (2, 1, 29)
+#: The newest one that the tests of this release have run.
+NEWEST_TESTED: Version = (2, 1, 332)
+
+FOLLOW_UP = "a follow-up"
+#: An option, or an option with one of its values → the first version that has it.
+NEEDS: Mapping[str, Version] = {
+    "schema": (2, 0, 45),
+    "task_budget_usd": (2, 0, 45),
+    "permissions=sandbox": (2, 0, 45),
+    FOLLOW_UP: (2, 1, 29),
+    "effort": (2, 1, 71),
+    "effort=xhigh": (2, 1, 126),
+}
+#: A flag that only saves tokens: older versions do without it.
+EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)
+#: From the first on, and before the second, a model that never gives the structure is asked for
+#: it without end: ``--max-turns`` does not stop that, only a budget does.
+ENDLESS_STRUCTURE: tuple[Version, Version] = (2, 0, 72), (2, 1, 127)
+#: From the first on, and before the second, a run that continues a conversation writes the totals
+#: of the whole conversation into its result line, and no figures of its own.
+TOTALS_ONLY: tuple[Version, Version] = (2, 1, 280), (2, 1, 309)
+
+_VERSION = re.compile(r"(?<![\w.])(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?![\w.])")
+
+
+def parse_version(text: object) -> Version | None:
+    """Reads a version, such as the one that the CLI writes into its stream.
+
+    Args:
+        text: The whole text is the version.
+
+    Returns:
+        Its three numbers; None if it is none.
+
+    Example:
+        >>> parse_version("2.1.332"), parse_version("latest")
+        ((2, 1, 332), None)
+    """
+    match = _VERSION.fullmatch(text) if isinstance(text, str) else None
+    return _numbers(match) if match else None
+
+
+def version_in(output: str) -> Version | None:
+    r"""Finds the version in what ``claude --version`` prints; a wrapper may print more.
+
+    Example:
+        >>> version_in("loading the proxy 1.2.3\n2.1.332 (Claude Code)\n")
+        (2, 1, 332)
+    """
+    for line in output.splitlines():
+        match = _VERSION.match(line.strip())
+        if match and "(Claude Code)" in line:
+            return _numbers(match)
+    return None
+
+
+def show(version: Version) -> str:
+    """The version as people write it.
+
+    Example:
+        >>> show((2, 1, 332))
+        '2.1.332'
+    """
+    return ".".join(map(str, version))
+
+
+def unmet_need(
+    version: Version, options: Mapping[str, Any], *, is_follow_up: bool = False
+) -> str | None:
+    """What a task asks for that this version lacks, with the version that has it.
+
+    Args:
+        version: The version of the CLI.
+        options: The session's options with the task's own on top.
+        is_follow_up: Whether the task continues a copy of another conversation.
+
+    Returns:
+        The beginning of an error; None if it lacks nothing.
+
+    Example:
+        >>> unmet_need((2, 0, 0), {"schema": {}})
+        'schema needs Claude Code 2.0.45 or newer'
+    """
+    for name, since in NEEDS.items():
+        if version < since and _asks_for(name, options, is_follow_up=is_follow_up):
+            return f"{name} needs Claude Code {show(since)} or newer"
+    return None
+
+
+def depends_on_version(options: Mapping[str, Any], *, is_follow_up: bool = False) -> bool:
+    """Whether a task asks for anything that some supported version lacks."""
+    newer = (name for name, since in NEEDS.items() if since > OLDEST_SUPPORTED)
+    has_need = any(_asks_for(name, options, is_follow_up=is_follow_up) for name in newer)
+    return has_need or may_ask_endlessly(ENDLESS_STRUCTURE[0], options)
+
+
+def may_ask_endlessly(version: Version, options: Mapping[str, Any]) -> bool:
+    """Whether a model that never gives the structure would be asked until someone notices."""
+    first, end = ENDLESS_STRUCTURE
+    return first <= version < end and "schema" in options and "task_budget_usd" not in options
+
+
+def _asks_for(name: str, options: Mapping[str, Any], *, is_follow_up: bool) -> bool:
+    if name == FOLLOW_UP:
+        return is_follow_up
+    option, _, value = name.partition("=")
+    return option in options and value in ("", options[option])
+
+
+def _numbers(match: re.Match[str]) -> Version:
+    major, minor, patch = (int(number) for number in match.groups())
+    return major, minor, patch

@@ -1,0 +1,77 @@
+"""What every task pays before its own prompt: an estimate of the tokens of its first request."""
+
+from __future__ import annotations
+
+import json
+
+from cpr_nb.model.tools import SEARCH, offered_tools
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+#: The CLI that the figures below are of. ``python -m benchmarks.prefix`` measures them again.
+MEASURED_WITH = "2.1.332"
+BYTES_PER_TOKEN = 4
+#: The CLI's own system prompt, and what it adds to the first prompt, without any tool.
+NO_TOOLS_TOKENS = 1521
+#: The same with a system prompt of one's own, without that text.
+OWN_SYSTEM_PROMPT_TOKENS = 300
+#: The tool by which a task with a schema answers, without the schema.
+STRUCTURE_TOKENS = 130
+#: Each tool, beside others.
+TOOL_TOKENS = {
+    "Read": 547,
+    "Edit": 252,
+    "Write": 166,
+    "NotebookEdit": 420,
+    "Bash": 1148,
+    "Grep": 833,
+    "Glob": 189,
+    "TaskStop": 203,
+    "WebFetch": 280,
+    "WebSearch": 226,
+    "Task": 1745,
+    "Skill": 2113,
+}
+#: With ToolSearch, these are fetched when they are needed. Then it costs something itself.
+DEFERRED = ("NotebookEdit", "TaskStop", "WebFetch", "WebSearch")
+SEARCH_TOKENS = 490
+
+
+def known_tools(options: Mapping[str, Any]) -> list[str]:
+    """The tools of a task that today's CLI has, or that nobody has measured.
+
+    Example:
+        >>> known_tools({"tools": ["Read", "TaskOutput", "Bash"], "deny": ["Bash"]})
+        ['Read']
+    """
+    denied = {*options.get("deny", ()), "TaskOutput"}
+    return [tool for tool in offered_tools(options) if tool not in denied]
+
+
+def prefix_tokens(options: Mapping[str, Any]) -> int:
+    """Estimates the tokens of a task's first request, without its prompt.
+
+    Not counted are what the CLI adds from the user's files (CLAUDE.md, skills, plugins), MCP
+    servers, and tools that nobody has measured.
+
+    Args:
+        options: The session's options with the task's own on top, checked.
+
+    Example:
+        >>> prefix_tokens({"tools": []})
+        1521
+    """
+    tools = known_tools(options)
+    deferred = [tool for tool in DEFERRED if tool in tools and SEARCH in tools]
+    tokens = NO_TOOLS_TOKENS
+    if "system_prompt" in options:
+        n_bytes = len(str(options["system_prompt"]).encode("utf-8", "replace"))
+        tokens = OWN_SYSTEM_PROMPT_TOKENS + n_bytes // BYTES_PER_TOKEN
+    tokens += sum(TOOL_TOKENS.get(tool, 0) for tool in tools if tool not in deferred)
+    tokens += SEARCH_TOKENS if deferred else 0
+    if "schema" in options:
+        tokens += STRUCTURE_TOKENS + len(json.dumps(options["schema"])) // BYTES_PER_TOKEN
+    return tokens

@@ -1,0 +1,106 @@
+"""Reads what is new in the streams of the running tasks: events for the state machine."""
+
+from __future__ import annotations
+
+from cpr_nb.model import states
+from cpr_nb.model.outcome import Exit, derive
+from cpr_nb.runner import messages
+from cpr_nb.runner.attempt import Attempt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cpr_nb.runner.process_table import ProcessTable
+    from cpr_nb.runner.recorder import Recorder
+    from cpr_nb.runner.task_run import TaskRun
+    from cpr_nb.runner.task_state import TaskPlan
+
+
+# How often the streams of running tasks are read: that late we notice that the API refuses.
+_POLL_EVERY_S = 0.25
+# The same where a task must not run if the CLI's set-up is not as asked: it says so some 100 ms
+# before its first request (measured).
+_SETUP_POLL_S = 0.01
+
+
+class Listener:
+    """Listens to the attempts that run.
+
+    Args:
+        plans: The plan of each task.
+        processes: What runs.
+        recorder: Writes down that a task has answered while its process still runs.
+        task_runs: The tasks that are under way.
+
+    Attributes:
+        poll_every_s: How long after `poll` it is to be called again.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[TaskPlan],
+        processes: ProcessTable,
+        recorder: Recorder,
+        task_runs: dict[int, TaskRun],
+    ) -> None:
+        self._plans = plans
+        self._processes = processes
+        self._recorder = recorder
+        self._task_runs = task_runs
+        self.poll_every_s = _POLL_EVERY_S
+
+    def poll(self, now: float) -> Iterator[messages.Event]:
+        """Yields what the streams show; each event is to be handled before the next one is read.
+
+        Args:
+            now: Seconds of the loop's clock.
+        """
+        for run in self._processes:
+            if isinstance(run, Attempt):
+                news = run.stream.poll(now)
+                if news.answered:
+                    yield messages.Responded(now, run.task)
+                elif news.refused_s is not None:
+                    yield messages.Throttled(now, run.task, news.refused_s)
+                limit = run.limit_so_far(news.limit)  # later than the answer, if there was one
+                if limit is not None:
+                    yield messages.Limited(now, run.task, limit)
+                yield from self._lingering(run, now)
+                yield from self._setup(run, now)
+        attempts = (run for run in self._processes if isinstance(run, Attempt))
+        is_urgent = any(attempt.awaits_setup for attempt in attempts)
+        self.poll_every_s = _SETUP_POLL_S if is_urgent else _POLL_EVERY_S
+
+    def _setup(self, run: Attempt, now: float) -> Iterator[messages.Event]:
+        self._recorder.warn(*run.new_setup_problems())
+        if run.setup_problem and not run.terminated:
+            yield messages.SetupRefused(now, run.task)
+
+    def _lingering(self, run: Attempt, now: float) -> Iterator[messages.Event]:
+        since, task_run = run.stream.lingers_since, self._task_runs.get(run.task)
+        if task_run is None or run.terminated:
+            return
+        if since != task_run.lingers_since:
+            task_run.lingers_since = since
+            yield messages.Lingering(now, run.task, since)
+        background = run.stream.background
+        waits_for = background.now if background.turn_ended else ""
+        if waits_for != task_run.waits_for:
+            task_run.waits_for = waits_for
+            self._record(run, task_run, waits_for)
+
+    def _record(self, run: Attempt, task_run: TaskRun, waits_for: str) -> None:
+        if not waits_for:
+            self._recorder.works_again(run.task)
+            return
+        plan, facts = self._plans[run.task], run.stream.facts
+        outcome = derive(
+            Exit(0, result=facts.result, answered=facts.answered),
+            schema=plan.schema,
+            fail_on_denied=plan.fail_on_denied,
+        )
+        if outcome.outcome == states.SUCCEEDED:
+            self._recorder.answered(run.task, task_run, facts, outcome, f"answered; {waits_for}")
+        else:
+            self._recorder.waits(run.task, facts, f"no answer yet; {waits_for}")
