@@ -98,6 +98,9 @@ def test_a_broken_list_of_mcp_servers_is_named(stub_cpr: Cpr, work: Path) -> Non
     (work / ".mcp.json").write_text('{"mcpServers": {')
     dry = stub_cpr("run", "--dry-run", stdin=prompts("a"))
     assert ".mcp.json: the CLI ignores all of it, its MCP servers" in dry.stderr
+    for unread in (["--mcp-servers", "{}"], ["--safe-mode"]):
+        dry = stub_cpr("run", "--dry-run", *unread, stdin=prompts("a"))
+        assert dry.returncode == 0 and ".mcp.json" not in dry.stderr
 
 
 def test_the_doctor_reads_the_settings_of_this_folder(stub_cpr: Cpr, work: Path) -> None:
