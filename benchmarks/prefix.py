@@ -55,7 +55,7 @@ def figures(claude: str, folder: Path) -> Iterator[tuple[str, int, int]]:
     for tool, tokens in prefix.TOOL_TOKENS.items():
         if tool != "Read":
             yield tool, tokens, measured(tools=["Read", tool]) - reading
-    deferred = measured(tools=["Read", SEARCH, *prefix.DEFERRED]) - measured(tools=["Read", SEARCH])
+    deferred = measured(tools=["Read", SEARCH, "NotebookEdit"]) - measured(tools=["Read", SEARCH])
     yield SEARCH, prefix.SEARCH_TOKENS, deferred
     for mode in PERMISSIONS:
         options = {"permissions": mode}

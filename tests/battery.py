@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cpr_nb.cli.probe_table import in_words
 from cpr_nb.model.cli_versions import OLDEST_SUPPORTED, parse_version, show
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,20 +119,19 @@ def probe(binary: Path) -> Findings:
 def rows(version: str, findings: Findings) -> Iterator[str]:
     """The lines of the table: what is true, and what cpr says."""
     for finding in findings:
-        truth = _words(finding["expected"]) or "–"
+        truth = _plain(in_words(finding["expected"])) or "–"
         says = "the same"
         if finding["refusal"]:
             says = f"{finding['verdict']}: {_plain(finding['refusal'])}"
-        elif finding["verdict"] == "broken":
-            seen = finding["seen"]
-            says = _words({k: v for k, v in seen.items() if v != finding["expected"][k]})
+        elif finding["wrong"]:
+            says = _plain(in_words(finding["wrong"]))
         yield f"| {version} | {finding['name']} | {truth} | {says} |"
 
 
 def is_bad(version: str, findings: Findings) -> bool:
     """Whether cpr lies about this version, or does not refuse it though it is too old."""
     if (parse_version(version) or OLDEST_SUPPORTED) < OLDEST_SUPPORTED:
-        return any(finding["verdict"] != "refused" for finding in findings)
+        return not all(finding["refusal"] for finding in findings)
     kept = [finding for finding in findings if finding["verdict"] == "kept"]
     return not kept or any(finding["verdict"] == "broken" for finding in findings)
 
@@ -158,10 +158,6 @@ def write_page(found: Mapping[str, Findings]) -> None:
 def _mark(findings: Findings, name: str) -> str:
     verdicts = [finding["verdict"] for finding in findings if finding["name"] == name]
     return _MARKS[verdicts[0]] if verdicts else ""
-
-
-def _words(fields: Mapping[str, Any]) -> str:
-    return _plain(", ".join(f"{name} {json.dumps(value)}" for name, value in fields.items()))
 
 
 def _plain(text: str) -> str:

@@ -98,6 +98,9 @@ def test_a_broken_list_of_mcp_servers_is_named(stub_cpr: Cpr, work: Path) -> Non
     (work / ".mcp.json").write_text('{"mcpServers": {')
     dry = stub_cpr("run", "--dry-run", stdin=prompts("a"))
     assert ".mcp.json: the CLI ignores all of it, its MCP servers" in dry.stderr
+    for unread in (["--mcp-servers", "{}"], ["--safe-mode"]):
+        dry = stub_cpr("run", "--dry-run", *unread, stdin=prompts("a"))
+        assert dry.returncode == 0 and ".mcp.json" not in dry.stderr
 
 
 def test_the_doctor_reads_the_settings_of_this_folder(stub_cpr: Cpr, work: Path) -> None:
@@ -105,7 +108,7 @@ def test_the_doctor_reads_the_settings_of_this_folder(stub_cpr: Cpr, work: Path)
     path = write_settings(work, json.dumps({"permissions": rules}))
     output = stub_cpr.good("doctor")
     assert f"{path} forbids --permissions all" in output
-    assert "this folder is not trusted, so the CLI ignores the allow rules" in output
+    assert "this folder is not trusted, so the CLI (2.1.224 and newer) ignores" in output
     config = Path(stub_cpr.env["CLAUDE_CONFIG_DIR"])
     config.mkdir(exist_ok=True)
     trusted = {"projects": {str(work.parent): {"hasTrustDialogAccepted": True}}}

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real_cli
 TWO = prompts(script({"text": "one"}), script({"text": "two"}))
 ONE = prompts(script({"text": "one"}))
 NO_BYPASSING = {"permissions": {"disableBypassPermissionsMode": "disable"}}
-NO_SERVER = json.dumps({"mcpServers": {"db": {"command": "/no/such/program"}}})
+NO_SERVER = json.dumps({"db": {"command": "/no/such/program"}})
 MODE = "the permission mode is default, not bypassPermissions"
 SERVER = "MCP server db can't be used: its tools are missing"
 TRUST = ".claude/settings.json: the CLI ignores permissions.allow, for the folder is not trusted"
@@ -50,7 +50,7 @@ def test_a_policy_a_server_and_an_untrusted_folder_are_reported_once_for_all_tas
 ) -> None:
     write(user_settings, NO_BYPASSING)
     write(project_settings, {"permissions": {"allow": ["Bash(ls:*)", "WebFetch"]}})
-    options = ("--permissions", "all", "--claude-args=--mcp-config", f"--claude-args={NO_SERVER}")
+    options = ("--permissions", "all", "--mcp-servers", NO_SERVER)
     session = ended(real_cpr.launch(TWO, *options))
     assert [task.outcome for task in session] == ["succeeded"] * 2
     found = sorted(warning.partition(":")[0] for warning in session.warnings)
@@ -72,14 +72,15 @@ def test_with_strict_setup_such_a_task_fails_and_nothing_is_paid(
         write(user_settings, NO_BYPASSING)
         options += ["--permissions", "all"]
     elif cause == "server":
-        options += ["--claude-args=--mcp-config", f"--claude-args={NO_SERVER}"]
+        options += ["--mcp-servers", NO_SERVER]
     else:
         write(project_settings, {"permissions": {"allow": ["Bash(ls:*)"]}})
     session = ended(real_cpr.launch(ONE, *options))
     (task,) = session
     assert (task.outcome, task.reason, task.attempts) == ("failed", "setup_refused", 1)
     assert task.error == session.warnings[0]
-    assert api.requests == [], "it was ended before its first request"
+    asked = [record for record in api.requests if record.model]  # older CLIs send a ping, too
+    assert asked == [], "it was ended before its first request"
 
 
 def test_with_strict_setup_a_task_with_a_good_setup_succeeds(real_cpr: Cpr) -> None:

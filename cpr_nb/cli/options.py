@@ -117,7 +117,11 @@ _METAVARS = {
     "seconds": "SECONDS",
     "usd": "USD",
     "folder": "DIR",
+    "folders": "DIR",
     "schema": "FILE|JSON",
+    "agents": "FILE|JSON",
+    "mcp_servers": "FILE|JSON",
+    "settings": "FILE|JSON",
     "env": "NAME[=VALUE]",
 }
 
@@ -193,6 +197,7 @@ _READERS: dict[str, Callable[[Option, Any], Any]] = {
     "rules": _read_list,
     "tools": _read_tools,
     "arguments": _read_list,
+    "folders": _read_list,
     "env": _read_env,
     "schema": _read_schema,
 }

@@ -74,15 +74,19 @@ def _lines(finding: Mapping[str, Any]) -> Iterator[str]:
     if finding["refusal"]:
         yield f"{begin}{finding['verdict']}: {one_line(finding['refusal'])}"
         return
-    expected, seen = finding["expected"], finding["seen"]
-    yield begin + _words(expected)
-    if finding["verdict"] == "broken":
-        differing = {k: v for k, v in seen.items() if v != expected[k]}
-        yield f"{'':>{_WIDTH + 2}}but was: {_words(differing)}"
+    yield begin + in_words(finding["expected"])
+    if finding["wrong"]:
+        yield f"{'':>{_WIDTH + 2}}but was: {in_words(finding['wrong'])}"
         yield f"{'':>{_WIDTH + 2}}the promise: {finding['promise']}"
 
 
-def _words(fields: Mapping[str, Any]) -> str:
+def in_words(fields: Mapping[str, Any]) -> str:
+    """What a scenario expects, or what was seen, on one line.
+
+    Example:
+        >>> in_words({"outcome": "failed", "requests": 0})
+        'outcome failed, requests 0'
+    """
     return ", ".join(f"{name} {_value(value)}" for name, value in fields.items())
 
 

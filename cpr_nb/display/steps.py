@@ -6,7 +6,9 @@ import json
 
 from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
+from cpr_nb.model.results import is_good
 from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.turns import TurnCounter, subagent_mark, wake_text
 from cpr_nb.store.files import open_regular
 from cpr_nb.store.tail import Follower
 from cpr_nb.store.times import parse_iso
@@ -72,6 +74,7 @@ class StepFollower:
         self._offset = 0
         self._calls: dict[str, Step] = {}
         self._start_s: float | None = None
+        self._turns = TurnCounter()
         self._changed: dict[int, Step] = {}
         self.steps: list[Step] = []
         self.texts: list[str] = []
@@ -116,16 +119,19 @@ class StepFollower:
     def _feed(self, event: dict[str, Any]) -> None:
         kind = event.get("type")
         time_s = self._time_s(event.get("timestamp"))
+        mark = subagent_mark(event)
+        if self._turns.begins(event):
+            self._add_note(time_s, "Turn", wake_text(self._turns.turn), "mute")
         if kind == "assistant":
             for number, block in enumerate(content_blocks(event)):
-                self._feed_block(time_s, number, block)
+                self._feed_block(time_s, number, block, mark)
         elif kind == "user":
             for number, block in enumerate(content_blocks(event)):
                 if block.get("type") == "tool_result":
                     self._feed_result(number, block)
         elif kind == "system":
             self._feed_system(time_s, event)
-        elif kind == "result" and event.get("is_error"):
+        elif kind == "result" and not is_good(event):
             reason = str(event.get("result") or event.get("subtype"))
             self._add_note(time_s, "Error", reason, "bad")
 
@@ -154,16 +160,19 @@ class StepFollower:
         elif event.get("subtype") == "permission_denied":
             self._add_note(time_s, "Denied", denial_text(event), "warn")
 
-    def _feed_block(self, time_s: float | None, number: int, block: dict[str, Any]) -> None:
+    def _feed_block(
+        self, time_s: float | None, number: int, block: dict[str, Any], mark: str
+    ) -> None:
         text = block.get("text")
         if block.get("type") == "text" and isinstance(text, str) and text.strip():
-            self.texts.append(text)
-            step = self._add(time_s, "", text[: 4 * _MAX_CHARS])
+            if not mark:
+                self.texts.append(text)
+            step = self._add(time_s, "", mark + text[: 4 * _MAX_CHARS])
             if len(text) > _MAX_CHARS or "\n" in text.strip():
                 step.places["text"] = (self._offset, number)
         elif block.get("type") == "tool_use":
             target = tool_target(block.get("input")).removeprefix(self._cwd)
-            step = self._add(time_s, str(block.get("name", "")), target)
+            step = self._add(time_s, mark + str(block.get("name", "")), target)
             step.places["input"] = (self._offset, number)
             step.brief, step.tone = "◐ running", "run"
             self._calls[str(block.get("id"))] = step

@@ -8,7 +8,8 @@ from typing import Any
 from cpr_nb.frames.events import as_json, output_text
 from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model.activity import tool_target
-from cpr_nb.model.denials import denial_rule, denials_of
+from cpr_nb.model.denial_reasons import DenialReasons
+from cpr_nb.model.denials import Advice, advise, denials_of
 from cpr_nb.model.events import content_blocks
 from cpr_nb.model.results import Results
 from cpr_nb.store.times import parse_iso
@@ -36,7 +37,7 @@ class CallReader(ObjectReader):
         timestamp, event_type = event.get("timestamp"), event["type"]
         for block in content_blocks(event):
             if event_type == "assistant" and block.get("type") == "tool_use":
-                self.calls.append(_call(block, timestamp))
+                self.calls.append(_call(block, timestamp, event.get("parent_tool_use_id")))
                 if isinstance(block.get("id"), str):
                     self._by_id[block["id"]] = self.calls[-1]
             elif event_type == "user" and block.get("type") == "tool_result":
@@ -48,12 +49,13 @@ class CallReader(ObjectReader):
                 self._by_id[call_id]["permission"] = permission
 
 
-def _call(block: dict[str, Any], timestamp: object) -> dict[str, Any]:
+def _call(block: dict[str, Any], timestamp: object, parent: object) -> dict[str, Any]:
     return {
         "tool": block.get("name"),
         "target": tool_target(block.get("input")) or None,
         "started_at": timestamp,
         "input": as_json(block.get("input")),
+        "parent_tool_use_id": parent,
     }
 
 
@@ -84,23 +86,32 @@ def _permissions(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def denial_rows(selection: TaskSelection) -> Iterator[dict[str, Any]]:
-    """One row per task and rule that would allow what was denied."""
+    """One row per task and rule that would allow what was denied, or reason where none does."""
     for _, task in selection.tasks:
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        rows: dict[tuple[str, ...], dict[str, Any]] = {}
         for _attempt, reader in selection.attempts(task, DenialReader):
             for denial in reader.denials:
-                tool, rule = str(denial.get("tool_name", "")), denial_rule(denial)
-                if (tool, rule) not in rows:
-                    rows[tool, rule] = {
-                        **selection.ids(task),
-                        "tool": tool,
-                        "rule": rule,
-                        "n": 0,
-                        "target": tool_target(denial.get("tool_input")) or None,
-                        "input": as_json(denial.get("tool_input")),
-                    }
-                rows[tool, rule]["n"] += 1
+                advice = advise(denial)
+                rules: list[str | None] = [*advice.rules] or [None]
+                for rule in rules:
+                    tool = str(denial.get("tool_name", ""))
+                    key = (tool, rule) if rule else (tool, "", advice.reason)
+                    if key not in rows:
+                        rows[key] = {**selection.ids(task), **_denial_row(denial, advice, rule)}
+                    rows[key]["n"] += 1
         yield from rows.values()
+
+
+def _denial_row(denial: dict[str, Any], advice: Advice, rule: str | None) -> dict[str, Any]:
+    warning = advice.warnings.get(rule or "")
+    return {
+        "tool": str(denial.get("tool_name", "")),
+        "rule": rule,
+        "reason": f"{advice.reason}; the rule {warning}" if warning else advice.reason,
+        "n": 0,
+        "target": tool_target(denial.get("tool_input")) or None,
+        "input": as_json(denial.get("tool_input")),
+    }
 
 
 class DenialReader(ObjectReader):
@@ -109,18 +120,22 @@ class DenialReader(ObjectReader):
     def __init__(self) -> None:
         super().__init__()
         self._inputs: dict[str, object] = {}
+        self._reasons = DenialReasons()
         self._reported: list[dict[str, Any]] = []
         self._results = Results()
 
     def handle_event(self, event: dict[str, Any]) -> None:
         """Handles one event."""
         if event["type"] == "result":
+            self._reasons.explain(event)
             self._results.add(event)
             self._reported = []
+        elif event["type"] == "user":
+            self._reasons.feed(event)
         elif event.get("subtype") == "permission_denied":
+            self._reasons.feed(event)
             tool_input = self._inputs.get(str(event.get("tool_use_id")))
-            tool = event.get("tool_name", "")
-            self._reported.append({"tool_name": tool, "tool_input": tool_input})
+            self._reported.append({**event, "tool_input": tool_input})
         elif event["type"] == "assistant":
             for block in content_blocks(event):
                 if block.get("type") == "tool_use":

@@ -13,6 +13,7 @@ from cpr_nb.frames.builder import TableBuilder
 from cpr_nb.frames.jsonl import JsonlReader
 from cpr_nb.frames.streams import TaskSelection
 from cpr_nb.model.events import content_blocks
+from cpr_nb.model.turns import TURN_TYPES, TurnCounter
 
 # The fields of an event without content blocks that may hold a text, in this order.
 _TEXT_FIELDS = ("result", "content", "message", "error")
@@ -46,6 +47,8 @@ class _Event(msgspec.Struct, gc=False):
     message: _Message | str | None = None
     model: str | None = None
     tool_name: str | None = None
+    parent_tool_use_id: str | None = None
+    result_index: Any = None
     result: Any = None
     content: Any = None
     error: Any = None
@@ -81,7 +84,10 @@ _NO_INPUT = ("", "null")
 class EventRowReader(JsonlReader):
     """The rows of a stream: one per content block, or per event without any."""
 
-    COLUMNS = ("at", "type", "subtype", "role", "text", "model", "tool")
+    COLUMNS = (
+        *("at", "type", "subtype", "role", "text", "model", "tool"),
+        *("result_index", "parent_tool_use_id"),
+    )
 
     decoder = msgspec.json.Decoder(_Event)
 
@@ -89,14 +95,20 @@ class EventRowReader(JsonlReader):
         super().__init__()
         self.lists: dict[str, list[Any]] = {name: [] for name in self.COLUMNS}
         self._tools: dict[Any, Any] = {}  # id of a call → its tool
+        self._turns = TurnCounter()
 
     def handle_events(self, events: list[_Event]) -> None:
         """Handles events, in order."""
         # One long loop: this is the only code that runs once per event of a big stream.
         add = [self.lists[name].append for name in self.COLUMNS]
-        add_at, add_type, add_subtype, add_role, add_text, add_model, add_tool = add
-        tools = self._tools
+        add_at, add_type, add_subtype, add_role, add_text, add_model, add_tool = add[:7]
+        add_turn, add_parent = add[7:]
+        tools, turns = self._tools, self._turns
         for event in events:
+            if event.type in TURN_TYPES:
+                turn = turns.turn_of(event.type, event.subtype, event.result_index)
+            else:
+                turn = turns.turn
             message, blocks, role, model = event.message, _NO_BLOCKS, None, event.model
             if isinstance(message, _Message):
                 role = message.role
@@ -123,6 +135,8 @@ class EventRowReader(JsonlReader):
                 add_role(role)
                 add_model(model)
                 add_tool(tool)
+                add_turn(turn)
+                add_parent(event.parent_tool_use_id)
             if not blocks:
                 add_at(event.timestamp)
                 add_type(event.type)
@@ -131,10 +145,14 @@ class EventRowReader(JsonlReader):
                 add_text(_first_text((event.result, event.content, message, event.error)))
                 add_model(model)
                 add_tool(event.tool_name)
+                add_turn(turn)
+                add_parent(event.parent_tool_use_id)
 
     def handle_odd_event(self, event: dict[str, Any]) -> None:
         """Handles one event that does not have the usual form."""
+        turn = self._turns.turn_of(event["type"], event.get("subtype"), event.get("result_index"))
         for row in _odd_event_rows(event, self._tools):
+            row["result_index"] = turn
             for name, values in self.lists.items():
                 values.append(row.get(name))
 
@@ -158,6 +176,7 @@ def _odd_event_rows(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[di
         "at": event.get("timestamp"),
         "role": message.get("role"),
         "model": message.get("model", event.get("model")),
+        "parent_tool_use_id": event.get("parent_tool_use_id"),
     }
     blocks = content_blocks(event)
     for block in blocks:

@@ -130,6 +130,11 @@ TASKS = (
         ("n_unknown_costs", "Int64", "attempts whose cost is unknown; missing if none"),
         ("model", "string", "the model of the last attempt"),
         (
+            "response_model",
+            "string",
+            "the model that wrote the answer: another one where `fallback_model` stepped in",
+        ),
+        (
             "api_retries",
             "Int64",
             "repeated API requests of the last attempt; missing if none",
@@ -181,6 +186,8 @@ EVENTS = (
         ("text", "string", "its text; the input of a tool as JSON, its output as text"),
         ("model", "string", "the model that wrote it"),
         ("tool", "string", "the tool that is called, or that returned the output"),
+        ("result_index", "Int64", "the turn of the run, from 0: that of its result line"),
+        ("parent_tool_use_id", "string", "the call that started the subagent whose event it is"),
         default=True,
     ),
 )
@@ -199,6 +206,7 @@ TOOL_CALLS = (
         ("permission", "string", "allowed or denied; missing if unknown"),
         ("input", "string", "the input, as JSON"),
         ("output", "string", "the result, as text"),
+        ("parent_tool_use_id", "string", "the call that started the subagent that called"),
         default=True,
     ),
 )
@@ -208,7 +216,12 @@ DENIALS = (
     *_columns(
         _STREAM,
         ("tool", "string", "the tool that was denied"),
-        ("rule", "string", "the rule that would allow it: `allow=[rule]`"),
+        ("rule", "string", "the rule that would allow it: `allow=[rule]`; missing if none would"),
+        (
+            "reason",
+            "string",
+            "why, in the CLI's words, and what else the rule allows",
+        ),
         ("n", "Int64", "number of such calls that were denied, in all attempts"),
         ("target", "string", "what the first of these calls is about"),
         ("input", "string", "the input of the first of these calls, as JSON"),
@@ -237,7 +250,11 @@ TABLES = {
     "tasks_df": Table("One row per task.", TASKS),
     "events_df": Table("One row per content block of a stream, or per event without any.", EVENTS),
     "tool_calls_df": Table("One row per tool call, with its result.", TOOL_CALLS),
-    "denials_df": Table("One row per task and rule that would allow what was denied.", DENIALS),
+    "denials_df": Table(
+        "One row per task and rule that would allow what was denied; where no rule would, one per "
+        "reason. A call that needs two rules counts in two rows.",
+        DENIALS,
+    ),
     "usage_df": Table(
         "One row per task and model. The rows of an ended task add up to its totals in `tasks_df`.",
         USAGE,

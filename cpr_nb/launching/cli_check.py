@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.launching.cli_cache import CliRecord, read_record
@@ -59,7 +59,7 @@ def check_cli(
     version = record.version
     if version is None:
         return CheckedCli(None, _unknown_version(claude_path, options, tasks))
-    for task in tasks:
+    for task in _different(tasks):
         _check_task(claude_path, version, {**options, **task.options}, task)
     if version < OLDEST_SUPPORTED:
         raise InputError(
@@ -67,6 +67,16 @@ def check_cli(
             f"{show(version)}: {_UPDATE}"
         )
     return CheckedCli(version, _warnings(claude_path, version, record))
+
+
+def _different(tasks: Iterable[TaskSpec]) -> Iterator[TaskSpec]:
+    """The tasks that may ask for different things: of those without options only the first."""
+    n_plain = 0
+    for task in tasks:
+        is_plain = not task.options and "follows" not in task.origin
+        n_plain += is_plain
+        if not is_plain or n_plain == 1:
+            yield task
 
 
 def _check_task(
@@ -107,7 +117,7 @@ def _unknown_version(
     """A warning if something in the launch depends on the version."""
     if not any(
         depends_on_version({**options, **task.options}, is_follow_up="follows" in task.origin)
-        for task in tasks
+        for task in _different(tasks)
     ):
         return []
     return [

@@ -33,7 +33,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "sandbox": dict,
 }
 #: The options that decide which files a task reads, and what follows.
-_DECISIVE = ("cwd", "env", "claude_args", "strict_setup")
+_DECISIVE = ("cwd", "env", "claude_args", "strict_setup", "mcp_servers", "safe_mode")
 _MCP_FILE = ".mcp.json"
 _WORDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
 
@@ -101,12 +101,21 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(settings, dict):
         raise ValueError("it is not an object")
+    check_types(settings)
+    return settings
+
+
+def check_types(settings: dict[str, Any]) -> None:
+    """Refuses settings that the CLI ignores as a whole, for one value has the wrong type.
+
+    Raises:
+        ValueError: If there is one; the message names it.
+    """
     for name, type_ in _TYPES.items():
         for value in _values(settings, name.split(".")):
             if not isinstance(value, type_) or (isinstance(value, bool) and type_ is not bool):
                 kind = "a number" if isinstance(type_, tuple) else _WORDS[type_]
                 raise ValueError(f"{name} is not {kind}")
-    return settings
 
 
 def _values(settings: dict[str, Any], names: list[str]) -> Iterator[Any]:
@@ -154,11 +163,19 @@ def check_settings(
     for task, merged in _different(tasks, options):
         own = {**environ, **options.get("env", {}), **task.options.get("env", {})}
         for path in settings_files(own, merged["cwd"], merged.get("claude_args", ())):
+            if path.name == _MCP_FILE and _has_own_servers(merged):
+                continue
             if path not in problems:
                 problems[path] = settings_problem(path)
             if problems[path] and merged.get("strict_setup"):
                 raise InputError(f"{problems[path]} (strict_setup is set)", task.where)
     return [problem for problem in problems.values() if problem]
+
+
+def _has_own_servers(options: Mapping[str, Any]) -> bool:
+    """Whether a task has no MCP servers of its folder's ``.mcp.json``."""
+    is_strict = "--strict-mcp-config" in options.get("claude_args", ())
+    return is_strict or "mcp_servers" in options or bool(options.get("safe_mode"))
 
 
 def _different(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli
 from cpr_nb.launching.cli_settings import check_settings
-from cpr_nb.launching.machine import check_permissions, default_parallel, find_claude
+from cpr_nb.launching.combinations import check_combination
+from cpr_nb.launching.machine import default_parallel, find_claude
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.worktree_base import find_checkouts
 from cpr_nb.model.cli_versions import show
@@ -19,7 +20,7 @@ from cpr_nb.model.factors import as_json, combinations, expand
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.option_values import check_options, unknown_option
 from cpr_nb.model.options import OPTIONS
-from cpr_nb.model.prefix import prefix_tokens
+from cpr_nb.model.prefix import prefix_tokens, unknown_tools
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 
@@ -86,6 +87,7 @@ class LaunchPlan:
         self.claude_version = show(cli.version) if cli and cli.version else None
         self.setup_warnings = setup_warnings or []
         self.warnings: list[str] = [*(cli.warnings if cli else ()), *self.setup_warnings]
+        self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -124,7 +126,8 @@ def plan_launch(
     checked = check_options(settings)
     _resolve_folders(checked, tasks)
     for task in tasks:
-        _check_task(task, checked, inherited)
+        own_environ = {**inherited, **checked.get("env", {}), **task.options.get("env", {})}
+        check_combination({**checked, **task.options}, own_environ, task.where)
     claude_path = find_claude(locations.get("claude_path"), inherited)
     return LaunchPlan(
         tasks,
@@ -186,6 +189,15 @@ def dry_rows(plan: LaunchPlan) -> list[dict[str, Any]]:
     return rows
 
 
+def _tool_warnings(every: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Warnings of misspelled tools: the CLI leaves them out without a word."""
+    unknown = (name for options in every for name in unknown_tools(options.get("tools", ())))
+    return [
+        f"tools: no CLI that this cpr knows has the tool {name}; a CLI without it leaves it out"
+        for name in dict.fromkeys(unknown)
+    ]
+
+
 def _answer_types(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> dict[str, Answer]:
     schemas = {t.task_id: t.options.get("schema", options.get("schema")) for t in tasks}
     if not any(schemas.values()):
@@ -214,6 +226,10 @@ def _resolve_folders(options: dict[str, Any], tasks: Iterable[TaskSpec]) -> None
     for task in tasks:
         if "cwd" in task.options:
             task.options["cwd"] = _existing_folder(task.options["cwd"], f"{task.where}.cwd")
+    for own, where in [(options, ""), *((task.options, f"{task.where}.") for task in tasks)]:
+        if "add_dirs" in own:
+            folders = [_existing_folder(folder, f"{where}add_dirs") for folder in own["add_dirs"]]
+            own["add_dirs"] = folders
     if "worktree_dir" in options:
         options["worktree_dir"] = str(Path(options["worktree_dir"]).expanduser().absolute())
 
@@ -223,18 +239,3 @@ def _existing_folder(folder: str, where: str) -> str:
     if not path.is_dir():
         raise InputError(f"there is no folder {path}", where)
     return str(path)
-
-
-def _check_task(task: TaskSpec, options: Mapping[str, Any], inherited: Mapping[str, str]) -> None:
-    """Refuses options that can't be combined, or that can't work on this machine."""
-    environ = {**inherited, **options.get("env", {}), **task.options.get("env", {})}
-    merged = {**options, **task.options}
-    mode = merged.get("permissions", "edits")
-    check_permissions(mode, environ, f"{task.where}: permissions={mode}")
-    flags = {arg.split("=", 1)[0] for arg in merged.get("claude_args", ())}
-    if mode == "sandbox" and "--settings" in flags:
-        raise InputError(
-            "--settings would undo the settings of permissions=sandbox "
-            "(the CLI takes the last one only)",
-            f"{task.where}: claude_args",
-        )

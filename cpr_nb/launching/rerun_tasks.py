@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cpr_nb.launching.plan import LaunchPlan
 from cpr_nb.launching.stored import stored_values
 from cpr_nb.model import states
+from cpr_nb.model.cli_versions import ELSEWHERE_SINCE, parse_version, show
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.factors import as_json
 from cpr_nb.model.identity import of_words
@@ -17,6 +20,9 @@ from cpr_nb.model.spec import TaskSpec, check_prompt
 
 if TYPE_CHECKING:
     from cpr_nb.store.read import Snapshot
+
+#: The CLI shortens the names of folders that are longer.
+_LONGEST_NAME = 180
 
 
 class RerunSource(NamedTuple):
@@ -167,7 +173,7 @@ def check_conversations(plan: LaunchPlan) -> None:
     Raises:
         SessionNotUsable: If there is such a conversation.
     """
-    transcripts: dict[str, set[str]] = {}  # the CLI's folder → the conversations in it
+    transcripts: dict[str, dict[str, str]] = {}  # the CLI's folder → conversation → its folder
     for spec in plan.tasks:
         follows = spec.origin.get("follows")
         if follows is None:
@@ -176,9 +182,26 @@ def check_conversations(plan: LaunchPlan) -> None:
         environ = {**plan.environ, **overriding}
         home = environ.get("CLAUDE_CONFIG_DIR") or f"{environ.get('HOME', '')}/.claude"
         if home not in transcripts:
-            transcripts[home] = {path.stem for path in Path(home, "projects").glob("*/*.jsonl")}
+            paths = Path(home, "projects").glob("*/*.jsonl")
+            transcripts[home] = {path.stem: path.parent.name for path in paths}
         if follows not in transcripts[home]:
             raise SessionNotUsable(
                 f"{spec.where}: its conversation {follows} is no longer in {home}/projects; "
                 "retry begins a new one"
             )
+        _check_folder(plan, spec, transcripts[home][follows])
+
+
+def _check_folder(plan: LaunchPlan, spec: TaskSpec, began_in: str) -> None:
+    """Refuses to continue a conversation in another folder, where the CLI is too old for that."""
+    version = parse_version(plan.claude_version)
+    options = {**plan.options, **spec.options}
+    if version is None or version >= ELSEWHERE_SINCE or options.get("worktree"):
+        return
+    folder = re.sub("[^A-Za-z0-9]", "-", os.path.realpath(options["cwd"]))
+    if folder != began_in and len(folder) < _LONGEST_NAME:
+        raise SessionNotUsable(
+            f"{spec.where}: its conversation began in another folder than {options['cwd']}, and to "
+            f"continue it here needs Claude Code {show(ELSEWHERE_SINCE)} or newer; "
+            f"{plan.claude_path} is {plan.claude_version}"
+        )

@@ -14,7 +14,14 @@ from cpr_nb.store import catalog
 #: Keywords of `cpr_nb.launch` that are not options of a session.
 LOCATIONS = ("results_dir", "claude_path")
 #: What ``[tool.cpr]`` may not set. (Nor may it set ``permissions`` to ``all``.)
-NOT_FROM_A_REPOSITORY = ("claude_path", "claude_args", "env")
+NOT_FROM_A_REPOSITORY = (
+    "claude_path",
+    "claude_args",
+    "env",
+    "agents",  # they may bring MCP servers
+    "mcp_servers",
+    "settings",  # they may have hooks
+)
 
 
 def merge_settings(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

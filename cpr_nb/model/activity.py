@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cpr_nb.model.events import content_blocks, integer, number, text_blocks
 from cpr_nb.model.text import one_line
+from cpr_nb.model.turns import subagent_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,10 +106,10 @@ class Activity:
             self.n_denials += 1
 
     def _feed_assistant(self, event: dict[str, Any]) -> None:
-        timestamp = event.get("timestamp")
+        timestamp, mark = event.get("timestamp"), subagent_mark(event)
         for block in content_blocks(event):
             if block.get("type") == "tool_use":
-                name = one_line(str(block.get("name", "")), 80)
+                name = mark + one_line(str(block.get("name", "")), 80)
                 target = tool_target(block.get("input"))
                 self._open[str(block.get("id"))] = (
                     name,
@@ -118,7 +119,7 @@ class Activity:
                 self.n_tool_calls += 1
         texts = text_blocks(event)
         if texts:
-            self._text = one_line(texts[-1], 200)
+            self._text = mark + one_line(texts[-1], 200)
 
     @property
     def tool_running(self) -> bool:

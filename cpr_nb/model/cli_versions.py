@@ -27,11 +27,20 @@ NEEDS: Mapping[str, Version] = {
     "task_budget_usd": (2, 0, 45),
     "permissions=sandbox": (2, 0, 45),
     FOLLOW_UP: (2, 1, 29),
+    "add_dirs": (2, 0, 45),
+    "agents": (2, 0, 45),
+    "mcp_servers": (2, 0, 45),
+    "system_prompt": (2, 0, 45),
     "effort": (2, 1, 71),
     "effort=xhigh": (2, 1, 126),
+    "fallback_model": (2, 1, 81),  # 2.1.71 has the flag, but fails where it should fall back
+    "settings": (2, 1, 81),  # in 2.1.71 their hooks and rules undo what `deny` denies
+    "safe_mode": (2, 1, 224),
 }
 #: A flag that only saves tokens: older versions do without it.
 EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)
+#: Before, a conversation can be continued only in the folder in which it began.
+ELSEWHERE_SINCE: Version = (2, 1, 227)
 #: From the first on, and before the second, a model that never gives the structure is asked for
 #: it without end: ``--max-turns`` does not stop that, only a budget does.
 ENDLESS_STRUCTURE: tuple[Version, Version] = (2, 0, 72), (2, 1, 127)

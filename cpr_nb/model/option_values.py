@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: The largest schema or check: it travels in one argument, which ends at 128 KiB on Linux.
+#: The largest value that travels in one argument, which ends at 128 KiB on Linux.
 MAX_SCHEMA_BYTES = 100_000
 # Flags of the CLI that the runner sets itself.
 _OWN_FLAGS = [
@@ -53,6 +53,7 @@ _FLAGS_OF_OPTIONS = {
     "--allowed-tools": "allow",
     "--disallowedTools": "deny",
     "--disallowed-tools": "deny",
+    "--settings": "settings",  # cpr's own are in this flag, and the CLI takes the last one only
 }
 
 
@@ -112,7 +113,8 @@ def parse_text(option: Option, text: str, where: str) -> Any:
         return split_tools(text)
     if option.kind in ("count", "seconds", "usd"):
         return _parse_number(option, text, where)
-    if option.kind == "schema" or (option.is_list and text.lstrip()[:1] in ("[", "{")):
+    is_json = text.lstrip()[:1] in ("[", "{")
+    if option.kind == "schema" or (is_json and (option.is_list or option.kind == "system_prompt")):
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -248,9 +250,28 @@ def _schema(option: Option, value: Any, where: str) -> dict[str, Any]:
 def _folder(option: Option, value: Any, where: str) -> str:
     import os
 
-    if not isinstance(value, str | os.PathLike) or not str(value) or "\0" in str(value):
+    if not isinstance(value, str | os.PathLike) or not str(value) or not _can_be_passed(str(value)):
         raise InputError(f"must be a folder, not {value!r}", where)
     return str(value)
+
+
+def _folders(option: Option, value: Any, where: str) -> list[str]:
+    if isinstance(value, bytes | Mapping) or not isinstance(value, str | Sequence):
+        raise InputError(f"must be a list of folders, not {value!r}", where)
+    folders = [value] if isinstance(value, str) else value
+    return [_folder(option, folder, where) for folder in folders]
+
+
+def _configuration(option: Option, value: Any, where: str) -> Any:
+    from cpr_nb.model import cli_configuration
+
+    try:
+        checked = cli_configuration.CHECKS[option.kind](value, "")
+    except InputError as error:  # it names the place inside the value
+        raise InputError(str(error), where) from None
+    if len(json.dumps(checked)) > MAX_SCHEMA_BYTES:
+        raise InputError(f"is larger than {MAX_SCHEMA_BYTES} bytes", where)
+    return checked
 
 
 _CHECKS = {
@@ -267,4 +288,9 @@ _CHECKS = {
     "env": _env,
     "schema": _schema,
     "folder": _folder,
+    "folders": _folders,
+    "system_prompt": _configuration,
+    "agents": _configuration,
+    "mcp_servers": _configuration,
+    "settings": _configuration,
 }

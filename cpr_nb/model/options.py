@@ -18,7 +18,7 @@ class Option:
     Args:
         name: The keyword; the flag is the same name with dashes.
         kind: text, choice, count, seconds, usd, flag, command, tools, rules, arguments, env,
-            schema, folder.
+            schema, folder, folders, system_prompt, agents, mcp_servers, settings.
         help: One line for the user.
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
@@ -55,7 +55,7 @@ class Option:
     @property
     def is_list(self) -> bool:
         """Whether the flag may be repeated."""
-        return self.kind in ("tools", "rules", "arguments", "env")
+        return self.kind in ("tools", "rules", "arguments", "env", "folders")
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -71,6 +71,12 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option("name", "text", "a name for the session", per_task=False, metavar="NAME"),
         Option("model", "text", "the model: an alias (opus, sonnet) or a full name"),
+        Option(
+            "fallback_model",
+            "text",
+            "the model that answers where the first one is overloaded or not available",
+            metavar="MODEL",
+        ),
         Option("effort", "choice", "how hard the model thinks", choices=EFFORTS),
         Option(
             "permissions",
@@ -88,6 +94,11 @@ OPTIONS: Mapping[str, Option] = {
         Option("allow", "rules", "also allow this tool, such as 'Bash(pytest:*)'", metavar="RULE"),
         Option("deny", "rules", "never allow this tool", metavar="RULE"),
         Option("cwd", "folder", "the folder that agents work in (default: the current one)"),
+        Option(
+            "add_dirs",
+            "folders",
+            "a further folder that agents may read, and edit where they may edit at all",
+        ),
         Option(
             "worktree",
             "flag",
@@ -114,6 +125,34 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option("keep_worktrees", "flag", "keep each worktree after its task has ended"),
         Option("schema", "schema", "a JSON schema for the answer: a file, or the JSON itself"),
+        Option(
+            "system_prompt",
+            "system_prompt",
+            'the system prompt, instead of Claude Code\'s own; {"append": "…"} adds to that one',
+            metavar="TEXT|JSON",
+        ),
+        Option(
+            "agents",
+            "agents",
+            "subagents that a task may start: name → description, prompt, tools, model …",
+        ),
+        Option(
+            "mcp_servers",
+            "mcp_servers",
+            "the MCP servers, these and no others; --allow mcp__NAME allows the tools of one",
+        ),
+        Option(
+            "settings",
+            "settings",
+            "settings of Claude Code, which go before those of its files; deny and the sandbox go "
+            "before them",
+        ),
+        Option(
+            "safe_mode",
+            "flag",
+            "leave out all that is customised: CLAUDE.md, hooks, skills, plugins, subagents and "
+            "MCP servers of the user and the project",
+        ),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),
         Option("timeout_s", "seconds", "end a task after this many seconds (default: never)"),
         Option(

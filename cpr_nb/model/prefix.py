@@ -8,7 +8,7 @@ from cpr_nb.model.tools import SEARCH, offered_tools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 #: The CLI that the figures below are of. ``python -m benchmarks.prefix`` measures them again.
@@ -34,10 +34,58 @@ TOOL_TOKENS = {
     "WebSearch": 226,
     "Task": 1745,
     "Skill": 2113,
+    # No mode has these: they reach other runs, other worktrees or the future, or cost much.
+    "CronCreate": 1247,
+    "EnterWorktree": 1017,
+    "ExitWorktree": 736,
+    "ListAgents": 361,
+    "Monitor": 1930,
+    "ReportFindings": 633,
+    "ScheduleWakeup": 1254,
+    "SendMessage": 1576,
+    "TaskCreate": 714,
+    "TaskList": 300,
+    "TaskUpdate": 900,
+    "Workflow": 5823,
 }
 #: With ToolSearch, these are fetched when they are needed. Then it costs something itself.
-DEFERRED = ("NotebookEdit", "TaskStop", "WebFetch", "WebSearch")
+DEFERRED = (
+    "NotebookEdit",
+    "TaskStop",
+    "WebFetch",
+    "WebSearch",
+    "CronCreate",
+    "EnterWorktree",
+    "ExitWorktree",
+    "Monitor",
+    "SendMessage",
+)
 SEARCH_TOKENS = 490
+# Further names that some supported version has.
+_OTHER_NAMES = (
+    "Agent",
+    "AskUserQuestion",
+    "CronDelete",
+    "CronList",
+    "EnterPlanMode",
+    "ExitPlanMode",
+    "KillShell",
+    "StructuredOutput",
+    "TaskGet",
+    "TaskOutput",
+    "TodoWrite",
+    SEARCH,
+)
+
+
+def unknown_tools(names: Iterable[str]) -> list[str]:
+    """Those names that no supported version of the CLI is known to have.
+
+    Example:
+        >>> unknown_tools(["Read", "Raed"])
+        ['Raed']
+    """
+    return [name for name in names if name not in TOOL_TOKENS and name not in _OTHER_NAMES]
 
 
 def known_tools(options: Mapping[str, Any]) -> list[str]:
@@ -66,10 +114,10 @@ def prefix_tokens(options: Mapping[str, Any]) -> int:
     """
     tools = known_tools(options)
     deferred = [tool for tool in DEFERRED if tool in tools and SEARCH in tools]
-    tokens = NO_TOOLS_TOKENS
-    if "system_prompt" in options:
-        n_bytes = len(str(options["system_prompt"]).encode("utf-8", "replace"))
-        tokens = OWN_SYSTEM_PROMPT_TOKENS + n_bytes // BYTES_PER_TOKEN
+    own = options.get("system_prompt", {})
+    tokens = NO_TOOLS_TOKENS if isinstance(own, dict) else OWN_SYSTEM_PROMPT_TOKENS
+    added = own.get("append", "") if isinstance(own, dict) else own
+    tokens += len(added.encode("utf-8", "replace")) // BYTES_PER_TOKEN
     tokens += sum(TOOL_TOKENS.get(tool, 0) for tool in tools if tool not in deferred)
     tokens += SEARCH_TOKENS if deferred else 0
     if "schema" in options:

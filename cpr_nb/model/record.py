@@ -147,6 +147,7 @@ def facts_fields(facts: RunFacts) -> dict[str, Any]:
         "api_duration_s": None if api_ms is None else api_ms / 1000,
         "api_error_status": integer(result.get("api_error_status")),
         "model": facts.model,
+        "response_model": facts.response_model,
         "is_error": is_error if isinstance(is_error, bool) else None,
         "subtype": text_or_none(result.get("subtype")),
         "stop_reason": text_or_none(result.get("stop_reason")),

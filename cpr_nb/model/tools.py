@@ -65,7 +65,7 @@ def offered_tools(options: Mapping[str, Any]) -> list[str]:
     """The built-in tools that a task has.
 
     They are those of its permission mode, or exactly those that ``tools`` names. A tool that a
-    rule of ``allow`` names is always among them.
+    rule of ``allow`` names is always among them; so is the one that starts ``agents``.
 
     Args:
         options: The session's options with the task's own on top, checked.
@@ -78,4 +78,6 @@ def offered_tools(options: Mapping[str, Any]) -> list[str]:
     """
     own: Iterable[str] = MODE_TOOLS[options.get("permissions", "edits")]
     allowed = (tool_of_rule(rule) for rule in options.get("allow", ()))
-    return list(dict.fromkeys([*options.get("tools", own), *filter(None, allowed)]))
+    starts_agents = ["Task"] if options.get("agents") else []
+    named = [*options.get("tools", own), *filter(None, allowed), *starts_agents]
+    return list(dict.fromkeys(named))

@@ -73,10 +73,7 @@ class Probe:
 
     def _refusal(self, scenario: Scenario) -> Finding | None:
         """Why a scenario is not run: this version can't do it, or cpr refuses it; else None."""
-        unrun = Finding(scenario.name, scenario.promise, {}, {}, "not tried")
-        if self._version is not None and self._version < scenario.since:
-            since = ".".join(map(str, scenario.since))
-            return unrun._replace(refusal=f"Claude Code can do it since {since}")
+        unrun = Finding(scenario.name, scenario.promise, {}, {}, {}, "not tried")
         if scenario.follows and scenario.follows not in self._tasks:
             return unrun._replace(refusal=f"it follows {scenario.follows!r}, which did not run")
         try:
@@ -86,6 +83,9 @@ class Probe:
                 plan_launch([self._element(scenario)], self._options())
         except CprError as error:
             return unrun._replace(verdict="refused", refusal=str(error))
+        if self._version is not None and self._version < scenario.since:
+            since = ".".join(map(str, scenario.since))
+            return unrun._replace(refusal=f"Claude Code can do it since {since}")
         return None
 
     def _run_group(self, scenarios: list[Scenario]) -> Iterator[Finding]:

@@ -256,6 +256,7 @@ SCENARIOS = (
         [_background("sleep 0.2"), _says("the answer"), _noted("", fail={"status": 400})],
         {**GOOD, "text": "the answer", "attempts": 1, "note": True},
         {"allow": ["Bash(sleep:*)"]},
+        since=(2, 1, 71),  # before, a command in the background begins no other turn
     ),
     Scenario(
         "left running",
@@ -283,6 +284,7 @@ SCENARIOS = (
         "the words of a hook that refuses a prompt are told",
         [_says("never asked")],
         _failed("no_answer", error=Contains("not on Fridays")),
+        since=(2, 1, 227),
         settings={"hooks": {"UserPromptSubmit": [{"hooks": [REFUSING_HOOK]}]}},
     ),
     Scenario(

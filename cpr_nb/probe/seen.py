@@ -33,6 +33,7 @@ class Finding(NamedTuple):
         promise: Its promise.
         expected: Field → value, in words.
         seen: Likewise, for the same fields.
+        wrong: Those of them that are not as expected.
         verdict: ``kept``, ``broken``, ``refused`` (before anything was spent) or ``not tried``.
         refusal: Why it was refused, or not tried.
     """
@@ -41,6 +42,7 @@ class Finding(NamedTuple):
     promise: str
     expected: dict[str, Any]
     seen: dict[str, Any]
+    wrong: dict[str, Any]
     verdict: str
     refusal: str = ""
 
@@ -48,13 +50,15 @@ class Finding(NamedTuple):
 def compare(scenario: Scenario, seen: dict[str, Any]) -> Finding:
     """Compares what was seen with what the scenario expects."""
     of_interest = {name: seen.get(name) for name in scenario.expected}
-    is_kept = all(_fits(value, of_interest[name]) for name, value in scenario.expected.items())
+    expected = scenario.expected.items()
+    wrong = {k: of_interest[k] for k, value in expected if not _fits(value, of_interest[k])}
     return Finding(
         scenario.name,
         scenario.promise,
-        {name: _shown(value) for name, value in scenario.expected.items()},
+        {name: _shown(value) for name, value in expected},
         of_interest,
-        "kept" if is_kept else "broken",
+        wrong,
+        "broken" if wrong else "kept",
     )
 
 

@@ -22,18 +22,17 @@ BRANCH_PROMPT = (
     "belongs there. What you leave uncommitted is committed to your branch when you have finished."
 )
 
-# Messages that the user's other runs of the CLI send to this one are refused. (Without the tools
-# for it, a task sends none.) Older CLIs, which have no messages, ignore it.
+# Messages that the user's other runs of the CLI send to this one are refused, unless the user's
+# settings say otherwise. (Without the tools for it, a task sends none.) Older CLIs, which have no
+# messages, ignore it.
 _SETTINGS = {"crossSessionInbound": "refuse"}
 # All four are needed. Without failIfUnavailable a machine without bubblewrap only warns and runs
 # without a sandbox; without allowUnsandboxedCommands=false a command can opt out.
 _SANDBOX = {
-    "sandbox": {
-        "enabled": True,
-        "autoAllowBashIfSandboxed": True,
-        "allowUnsandboxedCommands": False,
-        "failIfUnavailable": True,
-    }
+    "enabled": True,
+    "autoAllowBashIfSandboxed": True,
+    "allowUnsandboxedCommands": False,
+    "failIfUnavailable": True,
 }
 _MODES = {
     "read": "dontAsk",
@@ -80,12 +79,11 @@ def build_argv(
     for name in ("model", "effort"):
         if name in options:
             argv += ["--" + name, options[name]]
+    argv += _context_arguments(options, has_branch=has_branch)
     if "schema" in options:
         argv += ["--json-schema", json.dumps(options["schema"])]
     if "task_budget_usd" in options:
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
-    if has_branch:
-        argv += ["--append-system-prompt", BRANCH_PROMPT]
     differ = has_branch or (options.get("warm_start") and many_folders)
     version = parse_version(claude_version)
     if differ and (version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE):
@@ -133,5 +131,37 @@ def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
     # several values would swallow what follows.
     argv += [f"--allowedTools={rule}" for rule in (*reading, *options.get("allow", ()))]
     argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
-    sandbox = _SANDBOX if permissions == "sandbox" else {}
-    return [*argv, "--settings", json.dumps({**_SETTINGS, **sandbox})]
+    settings = {**_SETTINGS, **options.get("settings", {})}
+    if permissions == "sandbox":
+        settings["sandbox"] = _with_sandbox(settings.get("sandbox", {}))
+    # In one flag: of several, the CLI takes the last one only (measured).
+    return [*argv, "--settings", json.dumps(settings)]
+
+
+def _with_sandbox(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the sandbox: what it needs, and what the user opens in it."""
+    # A rule that allows an excluded command would run it outside.
+    opened = {name: value for name, value in wanted.items() if name != "excludedCommands"}
+    return {**opened, **_SANDBOX}
+
+
+def _context_arguments(options: Mapping[str, Any], *, has_branch: bool) -> list[str]:
+    """What the agent has besides its tools: system prompt, subagents, servers, folders."""
+    argv = [f"--add-dir={folder}" for folder in options.get("add_dirs", ())]
+    if "fallback_model" in options:
+        argv.append(f"--fallback-model={options['fallback_model']}")
+    prompt = options.get("system_prompt", {})
+    if isinstance(prompt, str):
+        argv.append(f"--system-prompt={prompt}")
+        prompt = {}
+    appended = [*prompt.values(), *([BRANCH_PROMPT] if has_branch else [])]
+    if appended:  # in one flag: of several, the CLI takes the last one only (measured)
+        argv += ["--append-system-prompt", "\n\n".join(appended)]
+    if "agents" in options:
+        argv.append(f"--agents={json.dumps(options['agents'])}")
+    if "mcp_servers" in options:
+        config = json.dumps({"mcpServers": options["mcp_servers"]})
+        argv += [f"--mcp-config={config}", "--strict-mcp-config"]
+    if options.get("safe_mode"):
+        argv.append("--safe-mode")
+    return argv

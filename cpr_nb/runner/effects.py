@@ -130,9 +130,8 @@ class Effects:
         task_run = self.task_runs[task]
         if terminate.cause == LINGERED and isinstance(run, Attempt) and not task_run.notes:
             run.stream.poll(self._clock.now())
-            result, linger_s = run.stream.facts.result or {}, self._spec.plans[task].linger_s
-            last = "answer" if result.get("is_error") is False else "last turn"
-            waited = run.stream.background.past
+            linger_s, waited = self._spec.plans[task].linger_s, run.stream.background.past
+            last = "answer" if run.stream.facts.has_answer else "last turn"
             task_run.notes.append(f"ended {linger_s:g} s after its {last}; {waited}")
         run.terminated = True
         self._recorder.journal(

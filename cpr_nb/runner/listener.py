@@ -49,6 +49,7 @@ class Listener:
         self._recorder = recorder
         self._task_runs = task_runs
         self.poll_every_s = _POLL_EVERY_S
+        self._all_due_at = 0.0
 
     def poll(self, now: float) -> Iterator[messages.Event]:
         """Yields what the streams show; each event is to be handled before the next one is read.
@@ -56,8 +57,11 @@ class Listener:
         Args:
             now: Seconds of the loop's clock.
         """
+        all_are_due = now >= self._all_due_at
+        if all_are_due:
+            self._all_due_at = now + _POLL_EVERY_S
         for run in self._processes:
-            if isinstance(run, Attempt):
+            if isinstance(run, Attempt) and (all_are_due or run.awaits_setup):
                 news = run.stream.poll(now)
                 if news.answered:
                     yield messages.Responded(now, run.task)

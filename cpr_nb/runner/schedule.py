@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from cpr_nb.model import limits, states
 from cpr_nb.model.backoff import backoff_s, may_pass
-from cpr_nb.model.outcome import Outcome, derive
+from cpr_nb.model.outcome import LINGERED, Outcome, derive
 from cpr_nb.model.text import one_line
 from cpr_nb.runner import messages
 from cpr_nb.runner.admission import Admission
@@ -225,6 +225,8 @@ class Schedule:
     def _ended(self, event: messages.Ended) -> None:
         attempt, plan = self._tasks.attempts[event.task], self._plans[event.task]
         event.exit.cause = attempt.cause
+        if event.interrupted and attempt.cause is None and event.exit.result is not None:
+            event.exit.cause = LINGERED  # its turn had ended, and its runner stopped it
         outcome = derive(event.exit, schema=plan.schema, fail_on_denied=plan.fail_on_denied)
         limit = shared_limit(event, attempt, outcome)
         self._admission.attempt_ended(event, outcome, self.n_active, at_limit=limit is not None)

@@ -32,7 +32,13 @@ IN_THE_PREFIX = (
     "tools",
     "allow",
     "deny",
+    "add_dirs",
     "schema",
+    "system_prompt",
+    "agents",
+    "mcp_servers",
+    "settings",
+    "safe_mode",
     "claude_args",
 )
 

@@ -49,6 +49,7 @@ _TASK_FIELDS = (
     "cache_write_tokens",
     "n_unknown_costs",
     "model",
+    "response_model",
     "api_retries",
     "api_error_status",
     "exit_code",

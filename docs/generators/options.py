@@ -17,6 +17,11 @@ _VALUES = {
     "env": "names and values",
     "schema": "JSON schema",
     "folder": "folder",
+    "folders": "list of folders",
+    "system_prompt": "text, or JSON",
+    "agents": "JSON, or a file of it",
+    "mcp_servers": "JSON, or a file of it",
+    "settings": "JSON, or a file of it",
 }
 
 
@@ -38,8 +43,9 @@ def options_page() -> str:
             "flags of `cpr run` and `cpr retry`, keys of a prompt in a `.json` or `.jsonl` file,",
             "columns of a `.csv`, keys of `[tool.cpr]` in `pyproject.toml`. A task's own option",
             "overrides the session's; a flag or keyword overrides `[tool.cpr]`. A `pyproject.toml`",
-            "comes with a repository, so it can't set `claude_path`, `claude_args`, `env` or",
-            '`permissions = "all"`. (Made by `python docs/generate.py`.)',
+            "comes with a repository, so it can't set `claude_path`, `claude_args`, `env`,",
+            '`agents`, `mcp_servers`, `settings` or `permissions = "all"`. (Made by',
+            "`python docs/generate.py`.)",
             "",
             "| option | flag | value | for | |",
             "|---|---|---|---|---|",

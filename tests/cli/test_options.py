@@ -81,6 +81,14 @@ def test_a_schema_may_be_a_file(stub_cpr: Cpr, stub: Stub) -> None:
     assert json.loads(value(call["argv"], "--json-schema") or "") == SCHEMA
 
 
+def test_a_misspelled_tool_is_a_warning(stub_cpr: Cpr) -> None:
+    own = {"prompt": "a", "tools": ["Read", "Raed"]}
+    done = stub_cpr("run", "--dry-run", "--tools", "Read,Agent", stdin=prompts("b", own))
+    assert done.returncode == 0
+    assert "no CLI that this cpr knows has the tool Raed" in done.stderr
+    assert done.stderr.count("has the tool") == 1
+
+
 def test_a_task_may_have_options_of_its_own(stub_cpr: Cpr, stub: Stub) -> None:
     (stub_cpr.cwd / "sub").mkdir()
     own: dict[str, Any] = {"model": "haiku", "max_turns": 9, "permissions": "read", "cwd": "sub"}

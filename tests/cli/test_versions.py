@@ -80,6 +80,24 @@ def test_retries_and_follow_ups_are_checked_too(
         session.task(1).follow_up("And now?")
 
 
+def test_an_old_cli_continues_a_conversation_only_where_it_began(
+    stub_cpr: Cpr,
+    stub: Stub,
+    in_env: Callable[[dict[str, str]], None],
+    transcript: Callable[[str], Path],
+) -> None:
+    stub.set_version("2.1.126 (Claude Code)")
+    session = stub_cpr.launch(prompts(plan()))
+    task = session.wait()[0]
+    path = transcript(str(task.conversation_id))  # of another folder
+    in_env(stub_cpr.env)
+    with pytest.raises(cpr.SessionNotUsable, match=r"needs Claude Code 2\.1\.227 or newer"):
+        task.follow_up("And now?")
+    here = path.parent.with_name("".join(c if c.isalnum() else "-" for c in str(stub_cpr.cwd)))
+    path.parent.rename(here)
+    task.follow_up("And now?").wait()
+
+
 def test_the_session_keeps_the_version(stub_cpr: Cpr, stub: Stub) -> None:
     stub.set_version(NEWEST)
     session = stub_cpr.launch(prompts(plan()))

@@ -58,11 +58,11 @@ def rows(reader: EventRowReader) -> list[tuple[Any, ...]]:
     """What it says; the input of a tool as an object, for it may be written in several ways."""
     found = list(zip(*(reader.lists[name] for name in EventRowReader.COLUMNS), strict=True))
     plain = []
-    for at, kind, subtype, role, text, model, tool in found:
+    for at, kind, subtype, role, text, model, tool, turn, parent in found:
         if subtype == "tool_use" and isinstance(text, str):
             text = repr(json.loads(text))
-        cells = (at, kind, subtype, role, text, model, tool)
-        plain.append(tuple(cell if isinstance(cell, str) else None for cell in cells))
+        cells = (at, kind, subtype, role, text, model, tool, parent)
+        plain.append((turn, *(cell if isinstance(cell, str) else None for cell in cells)))
     return plain
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,50 @@ from cpr_nb.model.schemas.answer import Answer
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 SESSION_ONLY = ("max_parallel", "name", "budget_usd", "warm_start", "worktree_dir")
 
+CRITIC: dict[str, Any] = {"description": "finds faults", "prompt": "Be strict.", "tools": ["Read"]}
+SERVER: dict[str, Any] = {
+    "command": "db",
+    "args": ["-v"],
+    "env": {"DB_TOKEN": "${DB_TOKEN}", "N": "1"},
+}
+REMOTE = {"type": "http", "url": "https://x.test", "headers": {"Authorization": "Bearer ${KEY}"}}
+AgentDefinition = make_dataclass("AgentDefinition", [*CRITIC, ("model", Any, None)])
+#: Without these checks the CLI leaves the whole part out, mostly without a word.
+WRONG_AGENTS: list[dict[str, Any]] = [
+    {"permissionMode": "bypassPermissions"},
+    {"hooks": {}},
+    {"tools": "Read"},
+    {"mcpServers": [{"db": {"command": "db", "env": {"API_KEY": "sk-1"}}}]},
+]
+WRONG_SERVERS: list[Any] = [
+    3,
+    {},
+    {"comand": "db"},
+    {"url": "https://x.test"},
+    {"type": "http", "command": "db"},
+    {"type": "sdk", "instance": 1},
+    {"command": "db", "args": "-v"},
+    {"command": "db", "env": {"N": 1}},
+    {"command": "db", "env": {"DB_PASSWORD": "x"}},
+    {**REMOTE, "headers": {"Authorization": "Bearer sk-1"}},
+]
+WRONG_SETTINGS: list[dict[str, Any]] = [
+    {"permissions": []},
+    {"permissions": {"deny": "Bash"}},
+    {"permissions": {"allow": [3]}},
+    {"sandbox": True},
+    {"env": {"A": 1}},
+    {"env": {"CPR_TASK_TOKEN": "x"}},
+    {"env": {"ANTHROPIC_API_KEY": "sk-1"}},
+]
+
 GOOD: list[tuple[str, Any, Any]] = [
     ("max_parallel", 0, 0),
     ("max_parallel", 8, 8),
     ("name", "nightly run é", "nightly run é"),
     ("name", "x" * 4096, "x" * 4096),
     ("model", "opus", "opus"),
+    ("fallback_model", "haiku", "haiku"),
     *(("effort", word, word) for word in EFFORTS),
     *(("permissions", word, word) for word in PERMISSIONS),
     ("tools", [], []),
@@ -38,6 +77,34 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("deny", ["WebFetch"], ["WebFetch"]),
     ("cwd", "/tmp", "/tmp"),
     ("cwd", Path("/tmp"), "/tmp"),
+    ("add_dirs", ["/a", Path("b")], ["/a", "b"]),
+    ("add_dirs", "/a, b", ["/a, b"]),
+    ("system_prompt", "-x\nBe brief.", "-x\nBe brief."),
+    ("system_prompt", {"append": "Be brief."}, {"append": "Be brief."}),
+    (
+        "system_prompt",
+        {"type": "preset", "preset": "claude_code", "append": "é"},
+        {"append": "é"},
+    ),
+    ("agents", {}, {}),
+    ("agents", {"critic": CRITIC}, {"critic": CRITIC}),
+    ("agents", {"critic": AgentDefinition(**CRITIC)}, {"critic": CRITIC}),
+    ("mcp_servers", {}, {}),
+    ("mcp_servers", {"db": SERVER}, {"db": SERVER}),
+    ("mcp_servers", {"mcpServers": {"db": SERVER}}, {"db": SERVER}),
+    ("mcp_servers", json.dumps({"db": REMOTE}), {"db": REMOTE}),
+    (
+        "settings",
+        {"permissions": {"deny": ("Read(.env)",)}},
+        {"permissions": {"deny": ["Read(.env)"]}},
+    ),
+    (
+        "settings",
+        {"env": {"MAX_TOKENS": "3", "TOKEN": "${MINE}"}},
+        {"env": {"MAX_TOKENS": "3", "TOKEN": "${MINE}"}},
+    ),
+    ("settings", '{"new": null}', {"new": None}),
+    ("safe_mode", "yes", True),
     ("schema", SCHEMA, Answer(SCHEMA)),
     ("max_turns", 1, 1),
     ("timeout_s", 60, 60.0),
@@ -71,6 +138,7 @@ BAD: list[tuple[str, Any]] = [
     *(("max_parallel", value) for value in (-1, True, 1.0, "4", [4])),
     *(("name", value) for value in ("", " ", "a\nb", "a\x1bb", "a\0b", "\ud800", "x" * 4097, 3)),
     *(("model", value) for value in ("", "-opus", "--model", "a\tb", b"opus", ["opus"])),
+    *(("fallback_model", value) for value in ("", "-opus", ["opus"])),
     *(("effort", value) for value in ("", "HIGH", "huge", 1, ["high"], {})),
     *(("permissions", value) for value in ("", "bypassPermissions", "Read", True, ["read"])),
     *(("tools", value) for value in ([""], "Read,", ["Read,Grep"], 5, [5], ["a\0"], {"Read": 1})),
@@ -79,6 +147,22 @@ BAD: list[tuple[str, Any]] = [
     *(("deny", value) for value in ([""], [["WebFetch"]], 5)),
     *(("cwd", value) for value in ("", "a\0b", 3, ["/tmp"], b"/tmp")),
     *(("schema", value) for value in ({}, [], "{}", {"type": "array"}, {"type": ["object"]}, True)),
+    *(("add_dirs", value) for value in (3, [3], [""], ["a\0"], b"/tmp", {"a": 1}, {"a"})),
+    *(("system_prompt", value) for value in ("", " ", "a\0b", "\ud800", 3, {}, {"append": ""})),
+    *(("system_prompt", value) for value in ({"append": 3}, {"type": "file", "path": "x"}, ["a"])),
+    ("system_prompt", "x" * 100_001),
+    *(("agents", value) for value in (3, "no/such/file", "{", {1: CRITIC}, {"a b": CRITIC})),
+    *(
+        ("agents", {"a": value})
+        for value in (3, {}, {"prompt": "x"}, {**CRITIC, "description": ""})
+    ),
+    *(("agents", {"a": {**CRITIC, **more}}) for more in WRONG_AGENTS),
+    *(("mcp_servers", value) for value in (3, "no/such/file", "[]", {"a b": SERVER}, [SERVER])),
+    *(("mcp_servers", {"a": value}) for value in WRONG_SERVERS),
+    *(("settings", value) for value in (3, "no/such/file", "{]", [], {1: 2}, {"a": float("nan")})),
+    *(("settings", value) for value in WRONG_SETTINGS),
+    ("settings", {"a": "x" * 100_001}),
+    *(("safe_mode", value) for value in ("perhaps", 2)),
     ("schema", {"type": "object", "default": float("nan")}),
     ("schema", {"type": "object", "default": {1, 2}}),
     ("schema", {"type": "object", "description": "x" * MAX_SCHEMA_BYTES}),
@@ -118,6 +202,10 @@ NO_UNICODE: list[tuple[str, Any]] = [
     ("allow", ["Bash(\ud800)"]),
     ("deny", ["\ud800"]),
     ("claude_args", ["\ud800"]),
+    ("add_dirs", ["\ud800"]),
+    ("settings", {"a": "\ud800"}),
+    ("mcp_servers", {"a": {**SERVER, "args": ["\ud800"]}}),
+    ("agents", {"a": {**CRITIC, "model": "\ud800"}}),
     ("env", {"A": "\ud800"}),
     ("env", {"\ud800": "a"}),
 ]
@@ -242,6 +330,10 @@ def test_an_options_flag_is_its_name_with_dashes() -> None:
         ("allow", ' ["Read", "Write"]', ["Read", "Write"]),
         ("claude_args", "--add-dir", ["--add-dir"]),
         ("env", '{"A": "1"}', {"A": "1"}),
+        ("add_dirs", "/a, b", ["/a, b"]),
+        ("system_prompt", "Be brief.", "Be brief."),
+        ("system_prompt", '{"append": "x"}', {"append": "x"}),
+        ("settings", "settings.json", "settings.json"),
         ("schema", '{"type": "object"}', {"type": "object"}),
         ("cwd", "/tmp", "/tmp"),
     ],
@@ -259,6 +351,7 @@ def test_text_is_read_by_the_options_kind(name: str, text: str, value: Any) -> N
         ("timeout_s", "1m", "must be a number, not '1m'"),
         ("timeout_s", "", "must be a number"),
         ("allow", '["Read"', "is not JSON"),
+        ("system_prompt", "{role}: be brief", "is not JSON"),
         ("env", "{A: 1}", "is not JSON"),
         ("schema", "schema.json", "is not JSON"),
         ("schema", "[" * 100_000, "is not JSON"),

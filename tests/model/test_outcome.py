@@ -202,6 +202,7 @@ def test_a_task_that_we_stopped_has_our_reason_unless_its_answer_was_there(
          "failed", "no_answer", "done"),
         (Exit(0, result={**GOOD, "result": "", "num_turns": 1}, answered=False),  # 2.0.45
          "failed", "no_answer", "the CLI asked no model"),
+        (Exit(0, result={**GOOD, "num_turns": 1}, answered=False), "succeeded", "completed", ""),
         (Exit(0, result=BAD), "failed", "api_error", "done"),
         (Exit(result=BAD), "failed", "api_error", "done"),
         (Exit(0, result={}), "failed", "unknown", ""),

@@ -27,6 +27,7 @@ def test_every_tool_of_a_mode_has_a_price() -> None:
         ({"permissions": "read"}, {"permissions": "read", "allow": ["Bash(git log:*)"]}),
         ({"deny": ["Bash"]}, {}),
         ({"tools": []}, {"tools": [], "schema": SCHEMA}),
+        ({"system_prompt": {"append": "Label."}}, {"system_prompt": {"append": "x" * 99}}),
         ({"tools": [SEARCH, *DEFERRED]}, {"tools": list(DEFERRED)}),
         ({"system_prompt": "Label.", "tools": []}, {"tools": []}),
     ],

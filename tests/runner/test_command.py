@@ -14,7 +14,7 @@ from cpr_nb.model.environment import AGENT_VARIABLES, TOKEN_VARIABLE, clean_envi
 from cpr_nb.model.option_values import check_options
 from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
 from cpr_nb.model.tools import MODE_TOOLS, READING_TOOLS
-from cpr_nb.runner.command import build_argv
+from cpr_nb.runner.command import BRANCH_PROMPT, build_argv
 
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.
@@ -24,6 +24,7 @@ NOT_ARGUMENTS = {
     "check",
     "check_timeout_s",
     "fail_on_denied",
+    "strict_setup",
     "linger_s",
     "warm_start",
     "worktree",
@@ -130,8 +131,8 @@ def test_reading_allows_only_what_is_there() -> None:
     assert values(without, "--allowedTools") == ["Grep"]
 
 
-def settings_of(permissions: str) -> dict[str, Any]:
-    (text,) = values(argv(permissions=permissions), "--settings")
+def settings_of(permissions: str, **options: Any) -> dict[str, Any]:
+    (text,) = values(argv(permissions=permissions, **options), "--settings")
     return dict(json.loads(text))
 
 
@@ -146,9 +147,47 @@ def test_the_settings_of_the_sandbox_leave_no_hole() -> None:
         assert "sandbox" not in settings_of(permissions)
 
 
+def test_settings_open_the_sandbox_and_never_undo_it() -> None:
+    wanted = {
+        "enabled": False,
+        "allowUnsandboxedCommands": True,
+        "excludedCommands": ["touch:*"],
+        "network": {"allowedDomains": ["pypi.org"]},
+    }
+    merged = settings_of("sandbox", settings={"model": "m", "sandbox": wanted})
+    usual = settings_of("sandbox")
+    opened = {"network": {"allowedDomains": ["pypi.org"]}}
+    assert merged == {**usual, "model": "m", "sandbox": {**opened, **usual["sandbox"]}}
+    assert settings_of("edits", settings={"sandbox": wanted})["sandbox"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("prompt", "own", "appended"),
+    [
+        ("You label.", ["You label."], [BRANCH_PROMPT]),
+        ({"append": "Be brief."}, [], ["Be brief.\n\n" + BRANCH_PROMPT]),
+    ],
+)
+def test_a_system_prompt_and_that_of_a_worktree_are_both_there(
+    prompt: Any, own: list[str], appended: list[str]
+) -> None:
+    options = check_options({"system_prompt": prompt})
+    arguments = build_argv("claude", options, "c-1", has_branch=True)
+    assert values(arguments, "--system-prompt") == own
+    assert values(arguments, "--append-system-prompt") == appended
+
+
+def test_agents_bring_the_tool_that_starts_them() -> None:
+    agents = {"critic": {"description": "d", "prompt": "p"}}
+    assert tools(tools=["Read"], agents=agents) == ["Read", "Task"]
+    assert tools(tools=["Read"], agents={}) == ["Read"]
+
+
 @pytest.mark.parametrize("permissions", PERMISSIONS)
 def test_messages_of_other_runs_are_refused(permissions: str) -> None:
     assert settings_of(permissions)["crossSessionInbound"] == "refuse"
+    own = argv(permissions=permissions, settings={"crossSessionInbound": "accept"})
+    assert json.loads(values(own, "--settings")[0])["crossSessionInbound"] == "accept"
 
 
 def test_every_rule_is_one_argument_with_its_flag() -> None:
@@ -202,7 +241,9 @@ def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> 
         "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
         "check_timeout_s": 1, "linger_s": 1, "fail_on_denied": True, "warm_start": True,
         "worktree": True, "base": "main", "worktree_dir": "/w", "setup": "true",
-        "setup_timeout_s": 1, "keep_worktrees": True,
+        "setup_timeout_s": 1, "keep_worktrees": True, "fallback_model": "f", "add_dirs": ["/d"],
+        "system_prompt": "s", "agents": {"a": {"description": "d", "prompt": "p"}},
+        "mcp_servers": {}, "settings": {"a": 1}, "safe_mode": True, "strict_setup": True,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 
@@ -254,3 +295,13 @@ def test_all_agents_with_a_branch_get_the_same_words_about_it() -> None:
     assert "CPR_BRANCH" in words and "worktree" not in words.lower()
     assert "--exclude-dynamic-system-prompt-sections" in arguments
     assert "--append-system-prompt" not in argv()
+
+
+@pytest.mark.parametrize(
+    ("version", "has_it"), [("2.1.125", False), ("2.1.126", True), (None, True), ("latest", True)]
+)
+def test_a_flag_that_only_saves_tokens_is_left_out_where_it_would_be_refused(
+    version: str | None, has_it: bool
+) -> None:
+    arguments = build_argv("claude", {}, "c-1", has_branch=True, claude_version=version)
+    assert ("--exclude-dynamic-system-prompt-sections" in arguments) is has_it

@@ -240,6 +240,28 @@ class ScheduleMachine(RuleBasedStateMachine):
         self.handle(event)
         assert book.quiet is None or book.cause is not None, "it is quiet, and continues"
 
+    @some(lambda book: book.state == books.STARTING or book.running)
+    @rule(data=st.data(), steps=st.lists(st.tuples(st.none() | MAYBE_SECONDS, SECONDS), max_size=5))
+    def only_commands_keep_a_process_alive(
+        self, data: st.DataObject, steps: list[tuple[float | None, float]]
+    ) -> None:
+        """It writes now and then, and sometimes a model works for it again."""
+        self.all_processes_start()
+        tasks = [task for task, book in enumerate(self.books) if book.works]
+        task = data.draw(st.sampled_from(tasks)) if tasks else 0
+        for ago, then_s in steps:
+            if self.books[task].works:
+                self.linger(task, ago)
+                self.time_goes_by(then_s)
+
+    def linger(self, task: int, ago: float | None) -> None:
+        book = self.books[task]
+        assert book.started_at is not None
+        earliest = max(book.started_at, book.lingers_since or 0.0)  # it never wrote less
+        since = None if ago is None else max(earliest, self.now - ago)
+        self.book.lingering(task, since)
+        self.handle(messages.Lingering(self.now, task, since))
+
     @some(lambda book: book.state == books.CHECKING)
     @rule(data=st.data(), error=st.sampled_from(["", "", "exit 1"]))
     def a_check_ends(self, data: st.DataObject, error: str) -> None:

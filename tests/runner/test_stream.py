@@ -245,3 +245,15 @@ def test_a_tool_that_runs_explains_a_silence_for_ever(tmp_path: Path) -> None:
 def test_tools_are_not_followed_where_nobody_asks(written: Written) -> None:
     written.look(called("t1"))
     assert written.stream.busy_until == 0.0
+
+
+def test_while_only_commands_run_its_silence_is_explained_and_counted(written: Written) -> None:
+    started = event("system", subtype="task_started", task_id="b1", task_type="local_bash")
+    written.look(said() + started, 1.0)
+    assert (written.stream.busy_until, written.stream.lingers_since) == (0.0, None)
+    written.look(event("result", is_error=False), 2.0)
+    assert (written.stream.busy_until, written.stream.lingers_since) == (float("inf"), 2.0)
+    written.look(event("system", subtype="status"), 3.0)
+    assert written.stream.lingers_since == 3.0, "whatever it writes counts"
+    written.look(event("system", subtype="init"), 4.0)
+    assert (written.stream.busy_until, written.stream.lingers_since) == (0.0, None)

@@ -22,7 +22,7 @@ PENDING, STARTING, RUNNING, CHECKING, RESTING, ENDED = range(6)
 _NAMES = ("PENDING", "STARTING", "RUNNING", "CHECKING", "RESTING", "ENDED")
 MACHINE_STATES: list[int] = [getattr(transitions, name) for name in _NAMES]
 ACTIVE = (STARTING, RUNNING, CHECKING)
-SLOW = ("timeout", "silence", "no_first_byte", "refused")
+SLOW = ("timeout", "silence", "no_first_byte", "refused", "lingered")
 #: What an end reports if the API never answered.
 UNHEARD = ("spawn", "usage_error", "timeout", "cancelled")
 
@@ -49,6 +49,7 @@ class Book:
         self.cause: str | None = None
         self.killed = self.listening = self.answered = self.throttled = self.leads = False
         self.access_refused = False
+        self.lingers_since: float | None = None
         self.setup_refused = False
         self.quiet: str | None = None  # why it must be stopped, by what was heard
         self.expected: tuple[Any, ...] | None = None  # what must come of the event now
@@ -65,6 +66,11 @@ class Book:
     @property
     def running(self) -> bool:
         return self.state == RUNNING
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs, and nobody asked it to end."""
+        return self.running and self.stopped_at is None
 
     @property
     def machine_state(self) -> int:
@@ -89,6 +95,8 @@ class Book:
         assert not self.cancel_asked
         if self.plan.timeout_s is not None:
             assert now < self.started_at + self.plan.timeout_s
+        if self.plan.linger_s is not None and self.lingers_since is not None:
+            assert now < self.lingers_since + self.plan.linger_s
         first_byte_s = self.plan.first_byte_s if self.wrote_at is None else None
         for limit_s in (self.plan.silence_s, first_byte_s):
             if limit_s is not None and not self.listening:
@@ -243,6 +251,9 @@ class SessionBook:
         at, cause = min(late, default=(float("inf"), None))
         book.quiet = cause if at <= self.now else None
 
+    def lingering(self, task: int, since: float | None) -> None:
+        self.books[task].lingers_since = since
+
     def cancelled(self, tasks: range) -> None:
         for book in (self.books[task] for task in tasks):
             if book.state in (PENDING, RESTING):
@@ -258,6 +269,8 @@ class SessionBook:
         cause = book.cause
         if book.cancel_asked and cause in (None, "throttled"):
             cause = "cancelled"
+        if event.interrupted and cause is None and exit_.result is not None:
+            cause = "lingered"  # while its runner left
         copy = Exit(
             exit_.exit_code,
             signal=exit_.signal,
@@ -392,6 +405,9 @@ class SessionBook:
                 assert self.now >= book.started_at + book.plan.timeout_s
             elif stop.cause == "refused":
                 assert book.access_refused or by_an_earlier_runner
+            elif stop.cause == "lingered" and not by_an_earlier_runner:
+                assert book.lingers_since is not None and book.plan.linger_s is not None
+                assert self.now >= book.lingers_since + book.plan.linger_s
             elif stop.cause == "throttled":
                 assert book.throttled or by_an_earlier_runner
             elif stop.cause == "setup_refused":

@@ -19,6 +19,7 @@ PLANS = st.builds(
     LIMITS_S,
     LIMITS_S,
     first_byte_s=LIMITS_S,
+    linger_s=LIMITS_S,
     schema=st.booleans(),
     attempts=st.sampled_from([1, 2, 4]),
     check=st.booleans(),
@@ -44,7 +45,7 @@ COSTS = st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0, 5.0])
 KINDS = st.sampled_from([USAGE, LOGIN, LOGIN, ACCESS])
 LOGIN_WAITS_S = st.sampled_from([2.0, 100.0, 43_200.0])
 RESETS_S = st.none() | st.sampled_from([-5.0, 3.0, 90.0, 4000.0])
-CAUSES = st.sampled_from(["cancelled", "timeout", "silence", "throttled", "refused"])
+CAUSES = st.sampled_from(["cancelled", "timeout", "silence", "throttled", "refused", "lingered"])
 FOR_EVER = float("inf")
 ENDS = [Outcome("succeeded", "completed"), Outcome("cancelled", "cancelled")]
 

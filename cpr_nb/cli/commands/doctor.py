@@ -99,7 +99,9 @@ def _cli_settings() -> Iterator[Finding]:
         if cli_settings.forbids_bypassing(path):
             yield True, "CLI settings", f"{path} forbids --permissions all"
     if cli_settings.ignores_allow_rules(os.environ, cwd):
-        text = "this folder is not trusted, so the CLI ignores the allow rules of"
+        text = (
+            "this folder is not trusted, so the CLI (2.1.224 and newer) ignores the allow rules of"
+        )
         yield True, "CLI settings", f"{text} .claude/settings.json: run claude here once and accept"
 
 

@@ -15,7 +15,9 @@ from cpr_nb.handles.waiting import poll_delays_s
 from cpr_nb.model import states
 from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
+from cpr_nb.model.results import is_good
 from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.turns import TurnCounter, subagent_mark, wake_text
 from cpr_nb.store.tail import Follower
 from cpr_nb.views import formatting
 
@@ -33,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the steps of a session's tasks."""
     session = open_session(args)
     tasks = session.tasks if args.task is None else [session.task(args.task)]
-    followers: dict[int, tuple[str, Follower]] = {}
+    followers: dict[int, _Followed] = {}
     for delay_s in poll_delays_s():
         live = session.refresh().snapshot.is_live
         has_open_task = any(task.state != states.ENDED for task in tasks)
@@ -46,15 +48,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _new_lines(task: Task, followers: dict[int, tuple[str, Follower]]) -> Iterator[str]:
+class _Followed:
+    """The stream of a task's newest attempt."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.follower, self.turns = path, Follower(path), TurnCounter()
+
+
+def _new_lines(task: Task, followers: dict[int, _Followed]) -> Iterator[str]:
     path = str(task.stream_path)
-    if task.num not in followers or followers[task.num][0] != path:
-        followers[task.num] = (path, Follower(path))
-    for line in followers[task.num][1].new_lines():
+    if task.num not in followers or followers[task.num].path != path:
+        followers[task.num] = _Followed(path)
+    followed = followers[task.num]
+    for line in followed.follower.new_lines():
         event = parse_line(line)
-        for step in steps(event) if event else ():
-            clock = render.utc_clock(event.get("timestamp")) if event else ""
-            yield f"{clock or '        '} [{task.num}] {strip_controls(step)}"
+        if event is None:
+            continue
+        clock = render.utc_clock(event.get("timestamp")) or " " * 8
+        if followed.turns.begins(event):
+            yield f"{clock} [{task.num}] ── {wake_text(followed.turns.turn)} ──"
+        for step in steps(event):
+            yield f"{clock} [{task.num}] {strip_controls(step)}"
 
 
 def steps(event: dict[str, Any]) -> list[str]:
@@ -65,10 +79,11 @@ def steps(event: dict[str, Any]) -> list[str]:
         ['API answered 429, retry 1']
     """
     kind = event.get("type")
+    mark = subagent_mark(event)
     if kind == "assistant":
-        return [step for block in content_blocks(event) if (step := _agent_step(block))]
+        return [mark + step for block in content_blocks(event) if (step := _agent_step(block))]
     if kind == "user":
-        return [step for block in content_blocks(event) if (step := _tool_result(block))]
+        return [mark + step for block in content_blocks(event) if (step := _tool_result(block))]
     if kind == "system":
         return _system_steps(event)
     return [_result_step(event)] if kind == "result" else []
@@ -84,7 +99,7 @@ def _system_steps(event: dict[str, Any]) -> list[str]:
 
 
 def _result_step(event: dict[str, Any]) -> str:
-    word, n_turns = "error" if event.get("is_error") else "done", event.get("num_turns")
+    word, n_turns = "done" if is_good(event) else "error", event.get("num_turns")
     turns = "1 turn" if n_turns == 1 else f"{n_turns} turns"
     cost = formatting.usd(event.get("total_cost_usd"))
     return f"{word}: {event.get('subtype')}, {turns}, {cost}".rstrip(", ")

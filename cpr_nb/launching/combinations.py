@@ -1,0 +1,73 @@
+"""Refuses options that can't be combined, or that can't work on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cpr_nb.launching.cli_settings import check_types
+from cpr_nb.launching.machine import check_permissions
+from cpr_nb.model.cli_configuration import missing_variables
+from cpr_nb.model.errors import InputError
+
+#: Flags of the CLI that an option sets; only one of both can be meant.
+_OPTIONS_OF_FLAGS = {
+    "--add-dir": "add_dirs",
+    "--agents": "agents",
+    "--append-system-prompt": "system_prompt",
+    "--append-system-prompt-file": "system_prompt",
+    "--fallback-model": "fallback_model",
+    "--mcp-config": "mcp_servers",
+    "--system-prompt": "system_prompt",
+    "--system-prompt-file": "system_prompt",
+}
+#: What the CLI leaves out in its safe mode, without a word (measured).
+_NOT_IN_SAFE_MODE = ("agents", "mcp_servers")
+
+
+def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], where: str) -> None:
+    """Checks what a task asks for as a whole.
+
+    Args:
+        options: The session's options with the task's own on top, checked.
+        environ: The environment that the task will have.
+        where: The task, for the error.
+
+    Raises:
+        InputError: If something can't work; the message says what to do.
+    """
+    mode = options.get("permissions", "edits")
+    check_permissions(mode, environ, f"{where}: permissions={mode}")
+    flags = {arg.split("=", 1)[0] for arg in options.get("claude_args", ())}
+    _check_flags(flags, options, where)
+    if options.get("safe_mode") or "--safe-mode" in flags:
+        for name in _NOT_IN_SAFE_MODE:
+            if options.get(name):
+                raise InputError(f"the CLI's safe mode has no {name}: leave out one of both", where)
+    try:
+        check_types(options.get("settings", {}))
+    except ValueError as error:
+        raise InputError(
+            f"{error}, so the CLI would ignore them all", f"{where}: settings"
+        ) from None
+    for name in missing_variables(options.get("mcp_servers", {}), environ):
+        raise InputError(
+            f"names the variable {name}, which is not set: set it, or pass it with the option "
+            f"'env' (--env {name}=VALUE)",
+            f"{where}: mcp_servers",
+        )
+
+
+def _check_flags(flags: set[str], options: Mapping[str, Any], where: str) -> None:
+    """Refuses flags in ``claude_args`` that would undo an option, or that an option would undo."""
+    label = f"{where}: claude_args"
+    if options.get("worktree") and "--append-system-prompt" in flags:
+        raise InputError(
+            "--append-system-prompt would undo what a task is told about its worktree (the CLI "
+            "takes the last one only): use the option 'system_prompt', as "
+            '{"append": "…"}',
+            label,
+        )
+    for flag, name in _OPTIONS_OF_FLAGS.items():
+        if flag in flags and name in options:
+            raise InputError(f"has {flag}, and the option {name!r} is set: use one of them", label)
