@@ -156,12 +156,12 @@ class RunFacts:
 
     @property
     def trouble(self) -> dict[str, Any] | None:
-        """The result line of a turn that failed, beside another turn's answer."""
+        """The result line of a turn that failed after the answer."""
         return self._results.trouble
 
     @property
     def has_answer(self) -> bool:
-        """Whether a turn has ended with an answer. Whatever comes later does not undo it."""
+        """Whether the prompt has an answer. Whatever comes later does not undo it."""
         return self._results.has_answer
 
     @property

@@ -48,8 +48,8 @@ class Exit:
         signal: The signal's number if a signal ended it.
         result: The result of its stream (`RunFacts.result`), if there is one.
         answered: Whether a model said anything; only a stream tells.
-        trouble: The result line of a turn that failed, beside another turn's answer. The exit code
-            is then that of the last turn.
+        trouble: The result line of a turn that failed after the answer. The exit code may be that
+            turn's.
         stderr: The end of its stderr.
         spawn_error: Why it could not be started, or empty.
         cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
@@ -167,13 +167,13 @@ def _exit_allows_success(exit_: Exit) -> bool:
 
 
 def trouble_note(trouble: dict[str, Any]) -> str:
-    """What the user should know of a turn that failed beside an answer.
+    """What the user should know of a turn that failed after the answer.
 
     Example:
         >>> trouble_note({"is_error": True, "api_error_status": 529, "result": "API Error: 529"})
-        'another turn of it failed (overloaded): API Error: 529'
+        'a later turn of it failed (overloaded): API Error: 529'
     """
-    return f"another turn of it failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
+    return f"a later turn of it failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
 
 
 def _asked_no_model(result: dict[str, Any]) -> bool:
