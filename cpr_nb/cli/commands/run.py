@@ -222,7 +222,11 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
     from cpr_nb.model.text import one_line
 
     out = sys.stderr if args.json else sys.stdout
-    options = {k: v for k, v in planned.options.items() if k not in ("env", "schema")}
+    options = {
+        name: one_line(str(value), 200)
+        for name, value in planned.options.items()
+        if name not in ("env", "schema")
+    }
     lines = [
         f"cpr {__version__}, Python {platform.python_version()}",
         f"Claude CLI: {planned.claude_path}, {planned.claude_version or 'version not known'}",
