@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.handles.session import Session
     from cpr_nb.handles.task import Task
+    from cpr_nb.model.denial_summary import DenialSummary
 
 
 def results_dir(args: argparse.Namespace) -> str:
@@ -59,6 +60,12 @@ def note(text: str) -> None:
     print(f"cpr: {text}", file=sys.stderr, flush=True)
 
 
+def has_terminal() -> bool:
+    """Whether a person may see what we print, or answer."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return any(stream is not None and stream.isatty() for stream in streams)
+
+
 def show_to_end(session: Session, *, quiet: bool = False) -> int:
     """Shows a session until it ends, then its summary.
 
@@ -87,7 +94,7 @@ def show_to_end(session: Session, *, quiet: bool = False) -> int:
         return 130
     from cpr_nb.cli.session_summary import summary_lines
 
-    print_lines(summary_lines(session.snapshot, allow_options(session.tasks)))
+    print_lines(summary_lines(session.snapshot, denial_summary(session.tasks)))
     return _exit_code(session)
 
 
@@ -110,14 +117,10 @@ def settled_branches(session: Session) -> set[str]:
     return branches - {row.branch for row in rows if row.merged is False}
 
 
-def allow_options(tasks: Iterable[Task]) -> str:
-    """Returns the options that would allow what these tasks were denied, ready to paste."""
-    import shlex
+def denial_summary(tasks: Iterable[Task]) -> DenialSummary:
+    """Returns what helps against what these tasks were denied."""
+    from cpr_nb.model.denial_summary import DenialSummary
 
-    from cpr_nb.model.denials import rules_of
-    from cpr_nb.model.text import strip_controls
-
-    rules = rules_of(
+    return DenialSummary(
         denial for task in tasks if task.fields.get("n_denials") for denial in task.denials
     )
-    return " ".join(f"--allow {shlex.quote(strip_controls(rule))}" for rule in rules)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 
 from cpr_nb.model import states
+from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
@@ -88,20 +90,27 @@ def program() -> str:
     return called
 
 
-def denial_line(n_denials: int, allow: str) -> str:
-    """Returns the line that counts denied tool calls and names the options to allow them.
+def denial_lines(n_denials: int, summary: DenialSummary | None) -> list[str]:
+    """Returns lines that count denied tool calls, and name the options to allow them.
 
     Args:
         n_denials: How many calls were denied.
-        allow: The options; empty if they are not known.
+        summary: What helps against it; None if it is not known.
 
     Example:
-        >>> denial_line(1, "--allow WebFetch")
-        '1 tool call was denied; to allow it: --allow WebFetch'
+        >>> denial_lines(1, DenialSummary([{"tool_name": "WebSearch"}]))
+        ['1 tool call was denied; to allow it: --allow WebSearch']
     """
     calls, them = ("call was", "it") if n_denials == 1 else ("calls were", "them")
-    hint = f"; to allow {them}: {allow}" if allow else ""
-    return f"{n_denials} tool {calls} denied{hint}"
+    options = allow_options(summary) if summary else ""
+    hint = f"; to allow {them}: {options}" if options else ""
+    notes = summary.notes() if summary else []
+    return [f"{n_denials} tool {calls} denied{hint}", *map(strip_controls, notes)]
+
+
+def allow_options(summary: DenialSummary) -> str:
+    """Returns the options that would allow what was denied, ready to paste."""
+    return " ".join(f"--allow {shlex.quote(strip_controls(rule))}" for rule in summary.rules)
 
 
 def utc_clock(iso: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpr_nb.cli.render import ICONS, denial_line, program, task_icon
+from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import strip_controls
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
+    from cpr_nb.model.denial_summary import DenialSummary
+
 _MAX_PROBLEMS = 10
 
 
-def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
+def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> list[str]:
     """Returns the figures of a session, what did not succeed, and the commands to run next.
 
     Args:
         session: The session.
-        allow: The options that would allow what was denied.
+        denials: What helps against what was denied.
     """
     problems = [
         task for task in session.tasks or () if task_state(task)[1] not in (None, states.SUCCEEDED)
@@ -36,7 +38,7 @@ def summary_lines(session: Snapshot, allow: str = "") -> list[str]:
         *(f"  ⚠ {warning}" for warning in warnings_of(session)),
         *_problem_lines(problems),
         "",
-        *(f"  {line}" if line else "" for line in _next_lines(session, allow, bool(problems))),
+        *(f"  {line}" if line else "" for line in _next_lines(session, denials, bool(problems))),
     ]
 
 
@@ -70,16 +72,25 @@ def _problem_line(task: dict[str, Any]) -> str:
     return f"  {task_icon(task)} {title}: {end}{error}"
 
 
-def _next_lines(session: Snapshot, allow: str, has_problems: bool) -> list[str]:
+def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: bool) -> list[str]:
     command, short = program(), session.session_id[:8]
     lines = ["To read the answers:", f"  {command} results {short}", *branch_lines(session)]
     if session.count("n_denials"):
-        lines.append(denial_line(session.count("n_denials"), allow))
+        lines += denial_lines(session.count("n_denials"), denials)
     if session.state == states.INTERRUPTED:
         lines += ["To resume the session:", f"  {command} resume {short}"]
     elif has_problems and not session.is_legacy:
+        if _may_run_skipped(session):
+            lines += ["To run the skipped tasks:", f"  {command} resume {short} --skipped"]
         lines += ["To rerun the tasks that did not succeed:", f"  {command} retry {short}"]
     return lines
+
+
+def _may_run_skipped(session: Snapshot) -> bool:
+    """Whether tasks were skipped for a reason that may have passed; a spent budget stays spent."""
+    skipped = [t for t in session.tasks or () if task_state(t)[1] == states.SKIPPED]
+    ended = session.state in states.ENDED_STATES
+    return ended and any(task.get("reason") != "budget" for task in skipped)
 
 
 def branch_lines(session: Snapshot, settled: Collection[str] = ()) -> list[str]:

@@ -132,7 +132,7 @@ def figures_html(model: SessionModel, n_warnings: int = _MAX_WARNINGS) -> str:
     notice, command = model.notice(), ""
     if not notice:
         notice, command = model.denial_notice()
-    notices = [(one_line(notice), one_line(command))] if notice else []
+    notices = [(one_line(notice, 500), one_line(command, 2000))] if notice else []
     warnings = model.warnings()
     notices += [(warning, "") for warning in warnings[:n_warnings]]
     if n_more := len(warnings[n_warnings:]):

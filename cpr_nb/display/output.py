@@ -6,7 +6,7 @@ import re
 
 from cpr_nb.display.steps import StepFollower
 from cpr_nb.model import states
-from cpr_nb.model.denials import denial_rule
+from cpr_nb.model.denials import advise
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.files import open_regular
@@ -218,13 +218,18 @@ class OutputFollower:
         return "\n\n".join(parts)
 
     def _denials(self, task: dict[str, Any]) -> list[str]:
-        """Returns a text per denied tool call, with the call that allows it."""
+        """Returns a text per denied tool call: why, and the call that allows it."""
         if not task.get("n_denials"):
             return []
         parts = []
         for denial in read_denials(self._paths.newest_stream(task)):
-            rule = one_line(denial_rule(denial), 200)
-            parts.append(f"denied: {denial.get('tool_name')}\nto allow: s.retry(allow=[{rule!r}])")
+            advice = advise(denial)
+            lines = [f"denied: {denial.get('tool_name')} ({advice.reason})"]
+            rules = [one_line(rule, 400) for rule in advice.rules]
+            if rules:
+                lines.append(f"to allow: s.retry(allow={rules!r})")
+            lines += [f"{rule} {warning}" for rule, warning in advice.warnings.items()]
+            parts.append("\n".join(lines))
         return parts
 
 

@@ -7,7 +7,7 @@ import time
 from cpr_nb.display import row_deltas
 from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
-from cpr_nb.model.denials import denial_rule
+from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.store.read import Snapshot
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 1_000_000
 _ACTIVITY_EVERY_S = 0.25
 _MAX_RULES = 4
+_MAX_NOTES = 2
 
 
 class SessionModel:
@@ -50,7 +51,7 @@ class SessionModel:
         self._activity_read_at = 0.0
         self._activity = ActivityFollower(self._watcher.paths)
         self._is_new = True
-        self._rules: dict[str, list[str]] = {}
+        self._denials: dict[str, list[dict[str, Any]]] = {}  # stream → its denials
 
     @property
     def snapshot(self) -> Snapshot:
@@ -130,29 +131,37 @@ class SessionModel:
         """Returns what its runner warned of, one line each."""
         return warnings_of(self.snapshot)
 
-    def denied_rules(self) -> list[str]:
-        """Returns the rules that would allow what was denied, each once."""
-        rules: dict[str, None] = {}
-        for task in self.snapshot.tasks or ():
-            if task.get("n_denials") and task_state(task)[0] == states.ENDED:
-                rules.update(dict.fromkeys(self._rules_of(task)))
-        return list(rules)
+    def denial_summary(self) -> DenialSummary:
+        """Returns what helps against the denials of the tasks that have ended."""
+        return DenialSummary(
+            denial
+            for task in self.snapshot.tasks or ()
+            if task.get("n_denials") and task_state(task)[0] == states.ENDED
+            for denial in self._denials_of(task)
+        )
 
-    def _rules_of(self, task: dict[str, Any]) -> list[str]:
+    def _denials_of(self, task: dict[str, Any]) -> list[dict[str, Any]]:
         path = self._watcher.paths.newest_stream(task)
-        if path not in self._rules:
-            self._rules[path] = [one_line(denial_rule(d), 80) for d in read_denials(path)]
-        return self._rules[path]
+        if path not in self._denials:
+            self._denials[path] = read_denials(path)
+        return self._denials[path]
 
     def denial_notice(self) -> tuple[str, str]:
-        """Returns that tool calls were denied, and the call that allows them; empty if none."""
+        """Returns that tool calls were denied, and the call that allows them; empty if none.
+
+        Where no rule would allow them, the text says why.
+        """
         count = self.snapshot.count("n_denials")
         if not count:
             return "", ""
         n_tasks = sum(1 for row in self.rows if row[Column.DENIED])
         text = f"{plural(count, 'tool call')} denied in {plural(n_tasks, 'task')}."
-        rules = self.denied_rules()[:_MAX_RULES]
-        if not rules or self.snapshot.is_legacy:
+        if self.snapshot.is_legacy:
+            return text, ""
+        summary = self.denial_summary()
+        text = " ".join([text, *(one_line(note, 160) for note in summary.notes()[:_MAX_NOTES])])
+        rules = [one_line(rule, 400) for rule in summary.rules[:_MAX_RULES]]
+        if not rules:
             return text, ""
         return f"{text} To allow {'it' if count == 1 else 'them'}:", (
             f"s.retry(all_tasks=True, allow={rules!r})"

@@ -8,9 +8,10 @@ from typing import Any
 from cpr_nb.frames.events import as_json, output_text
 from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model.activity import tool_target
-from cpr_nb.model.denials import denial_rule, denials_of
+from cpr_nb.model.denial_reasons import DenialReasons
+from cpr_nb.model.denials import Advice, advise, denials_of
 from cpr_nb.model.events import content_blocks
-from cpr_nb.model.results import Results
+from cpr_nb.model.merged_result import Results
 from cpr_nb.store.times import parse_iso
 
 
@@ -85,23 +86,32 @@ def _permissions(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def denial_rows(selection: TaskSelection) -> Iterator[dict[str, Any]]:
-    """One row per task and rule that would allow what was denied."""
+    """One row per task and rule that would allow what was denied, or reason where none does."""
     for _, task in selection.tasks:
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        rows: dict[tuple[str, ...], dict[str, Any]] = {}
         for _attempt, reader in selection.attempts(task, DenialReader):
             for denial in reader.denials:
-                tool, rule = str(denial.get("tool_name", "")), denial_rule(denial)
-                if (tool, rule) not in rows:
-                    rows[tool, rule] = {
-                        **selection.ids(task),
-                        "tool": tool,
-                        "rule": rule,
-                        "n": 0,
-                        "target": tool_target(denial.get("tool_input")) or None,
-                        "input": as_json(denial.get("tool_input")),
-                    }
-                rows[tool, rule]["n"] += 1
+                advice = advise(denial)
+                rules: list[str | None] = [*advice.rules] or [None]
+                for rule in rules:
+                    tool = str(denial.get("tool_name", ""))
+                    key = (tool, rule) if rule else (tool, "", advice.reason)
+                    if key not in rows:
+                        rows[key] = {**selection.ids(task), **_denial_row(denial, advice, rule)}
+                    rows[key]["n"] += 1
         yield from rows.values()
+
+
+def _denial_row(denial: dict[str, Any], advice: Advice, rule: str | None) -> dict[str, Any]:
+    warning = advice.warnings.get(rule or "")
+    return {
+        "tool": str(denial.get("tool_name", "")),
+        "rule": rule,
+        "reason": f"{advice.reason}; the rule {warning}" if warning else advice.reason,
+        "n": 0,
+        "target": tool_target(denial.get("tool_input")) or None,
+        "input": as_json(denial.get("tool_input")),
+    }
 
 
 class DenialReader(ObjectReader):
@@ -110,18 +120,22 @@ class DenialReader(ObjectReader):
     def __init__(self) -> None:
         super().__init__()
         self._inputs: dict[str, object] = {}
+        self._reasons = DenialReasons()
         self._reported: list[dict[str, Any]] = []
         self._results = Results()
 
     def handle_event(self, event: dict[str, Any]) -> None:
         """Handles one event."""
         if event["type"] == "result":
+            self._reasons.explain(event)
             self._results.add(event)
             self._reported = []
+        elif event["type"] == "user":
+            self._reasons.feed(event)
         elif event.get("subtype") == "permission_denied":
+            self._reasons.feed(event)
             tool_input = self._inputs.get(str(event.get("tool_use_id")))
-            tool = event.get("tool_name", "")
-            self._reported.append({"tool_name": tool, "tool_input": tool_input})
+            self._reported.append({**event, "tool_input": tool_input})
         elif event["type"] == "assistant":
             for block in content_blocks(event):
                 if block.get("type") == "tool_use":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, overload
@@ -136,7 +137,7 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
         )
         if sessions.names:
             table.attrs[RESULTS_DIR_ATTR] = sessions.directory
-        return _check_problems(table, problems, strict=strict)
+        return _check_problems(table, problems, strict=strict, stacklevel=3)
 
     table_name = name
     function.__name__ = function.__qualname__ = name
@@ -151,7 +152,8 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
             ago (a timedelta, ``"2d"``, ``"90min"``).
         name: Only sessions with this name; ``*`` and ``?`` stand for any characters.
         full: Whether to return all columns.
-        strict: Whether it is an error if something can't be read.
+        strict: Whether it is an error if a file can't be read, and a warning if a line of a
+            stream is no event.
 
     Returns:
         The table; with ``strict=False`` the table without what can't be read, and a list of
@@ -205,7 +207,8 @@ def build_task_table(
         index: Only the task with this number, from 0.
         states: Only tasks in one of these states, or with one of these outcomes.
         full: Whether to return all columns.
-        strict: Whether it is an error if something can't be read.
+        strict: Whether it is an error if a file can't be read, and a warning if a line of a
+            stream is no event.
 
     Returns:
         The table; with ``strict=False`` the table and a list of `Problem`.
@@ -229,14 +232,24 @@ def build_task_table(
     rows = builder.frame()
     if results_dir is not None:
         rows.attrs[RESULTS_DIR_ATTR] = results_dir
-    return _check_problems(rows, problems, strict=strict)
+    return _check_problems(rows, problems, strict=strict, stacklevel=5)
 
 
-def _check_problems(rows: DataFrame, problems: list[Problem], *, strict: bool) -> Any:
-    """Returns the table and its problems; with ``strict`` a problem is an error."""
+def _check_problems(
+    rows: DataFrame, problems: list[Problem], *, strict: bool, stacklevel: int
+) -> Any:
+    """Returns the table and its problems; with ``strict`` a problem is an error.
+
+    Minor problems are one warning: a wrapper around the CLI that prints a banner must not hide
+    the figures of all sessions.
+    """
     if not strict:
         return rows, problems
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    for problem in problems:
+        if not problem.is_minor:
+            raise SessionNotUsable(f"can't read {problem}{more}; strict=False leaves it out")
     if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise SessionNotUsable(f"can't read {problems[0]}{more}; strict=False leaves it out")
+        text = f"left out of the table: {problems[0]}{more}; strict=False returns them"
+        warnings.warn(text, stacklevel=stacklevel)
     return rows

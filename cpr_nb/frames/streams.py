@@ -25,12 +25,15 @@ class Problem(NamedTuple):
         task_id: The task; None if it is the session as a whole.
         path: The file or folder.
         problem: Why, for the user.
+        is_minor: Whether all else can be read, so that it is no error: a line that is no event,
+            or a file of a legacy session.
     """
 
     session_id: str
     task_id: str | None
     path: str
     problem: str
+    is_minor: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
@@ -99,16 +102,18 @@ class TaskSelection(NamedTuple):
                         reader.feed(piece)
                         on_piece(reader)
         except OSError as error:
-            self._add_problem(task_id, path, error.strerror or str(error))
+            reason = error.strerror or str(error)
+            self._add_problem(task_id, path, reason, is_minor=self.snapshot.is_legacy)
             return None
         if reader.unreadable:
             first, n_more = reader.unreadable[0], len(reader.unreadable) - 1
             more = f" and {n_more} more" if n_more else ""
-            self._add_problem(task_id, path, f"line {first}{more}: no event")
+            self._add_problem(task_id, path, f"line {first}{more}: no event", is_minor=True)
         return reader
 
-    def _add_problem(self, task_id: str, path: str, reason: str) -> None:
-        self.problems.append(Problem(self.snapshot.session_id, task_id, path, reason))
+    def _add_problem(self, task_id: str, path: str, reason: str, *, is_minor: bool) -> None:
+        session_id = self.snapshot.session_id
+        self.problems.append(Problem(session_id, task_id, path, reason, is_minor))
 
 
 class _Event(TypedDict, total=False):
@@ -122,6 +127,7 @@ class _Event(TypedDict, total=False):
     parent_tool_use_id: Any
     tool_use_id: Any
     tool_name: Any
+    decision_reason_type: Any
     tool_result_meta: Any
     content: Any
     result: Any

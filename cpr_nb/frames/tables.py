@@ -216,7 +216,12 @@ DENIALS = (
     *_columns(
         _STREAM,
         ("tool", "string", "the tool that was denied"),
-        ("rule", "string", "the rule that would allow it: `allow=[rule]`"),
+        ("rule", "string", "the rule that would allow it: `allow=[rule]`; missing if none would"),
+        (
+            "reason",
+            "string",
+            "why, in the CLI's words, and what else the rule allows",
+        ),
         ("n", "Int64", "number of such calls that were denied, in all attempts"),
         ("target", "string", "what the first of these calls is about"),
         ("input", "string", "the input of the first of these calls, as JSON"),
@@ -245,7 +250,11 @@ TABLES = {
     "tasks_df": Table("One row per task.", TASKS),
     "events_df": Table("One row per content block of a stream, or per event without any.", EVENTS),
     "tool_calls_df": Table("One row per tool call, with its result.", TOOL_CALLS),
-    "denials_df": Table("One row per task and rule that would allow what was denied.", DENIALS),
+    "denials_df": Table(
+        "One row per task and rule that would allow what was denied; where no rule would, one per "
+        "reason. A call that needs two rules counts in two rows.",
+        DENIALS,
+    ),
     "usage_df": Table(
         "One row per task and model. The rows of an ended task add up to its totals in `tasks_df`.",
         USAGE,

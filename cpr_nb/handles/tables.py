@@ -56,7 +56,7 @@ class SessionTables(SessionTasks):
             >>> cpr.attach("3f2a").tasks_df(states="failed")  # doctest: +SKIP
         """
         table, problems = self._table("tasks_df", states=states, full=full, strict=False)
-        if strict and problems:
+        if strict and any(not problem.is_minor for problem in problems):
             return self._table("tasks_df", states=states, full=full, strict=True)
         from cpr_nb.frames.results import add_factors
 

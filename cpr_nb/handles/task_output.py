@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.handles.task_status import TaskStatus
 from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
-from cpr_nb.model.denials import denial_rule, denials_of
+from cpr_nb.model.denials import advise, denials_of
 from cpr_nb.model.events import RunFacts, parse_line, text_blocks
 from cpr_nb.model.turns import subagent_mark
 from cpr_nb.store.files import open_regular
@@ -44,11 +44,13 @@ class TaskOutput(TaskStatus):
 
     @property
     def denials(self) -> list[dict[str, Any]]:
-        """The tool calls that the permissions refused, as the CLI reports them.
+        """The tool calls that the permissions refused, as the CLI reports them, and what helps.
 
-        Each has a ``rule``: the value that ``allow=[…]`` would need to permit it.
+        Each has ``rules``: what ``allow=[…]`` needs to permit it (empty where no rule does);
+        ``rule``, the first of them or None; ``reason``, the CLI's words; and ``warnings``, what
+        else a rule allows.
         """
-        return [{**d, "rule": denial_rule(d)} for d in denials_of(self.facts().result)]
+        return [{**d, **advise(d).fields()} for d in denials_of(self.facts().result)]
 
     def diff(self) -> Diff:
         """What it changed in its worktree: text, with colours in a notebook.

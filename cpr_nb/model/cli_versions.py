@@ -31,11 +31,11 @@ NEEDS: Mapping[str, Version] = {
     "agents": (2, 0, 45),
     "mcp_servers": (2, 0, 45),
     "system_prompt": (2, 0, 45),
+    "effort": (2, 1, 71),
+    "effort=xhigh": (2, 1, 126),
     "fallback_model": (2, 1, 81),  # 2.1.71 has the flag, but fails where it should fall back
     "settings": (2, 1, 81),  # in 2.1.71 their hooks and rules undo what `deny` denies
     "safe_mode": (2, 1, 224),
-    "effort": (2, 1, 71),
-    "effort=xhigh": (2, 1, 126),
 }
 #: A flag that only saves tokens: older versions do without it.
 EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)

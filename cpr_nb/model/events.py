@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 
-from cpr_nb.model.results import Results
+from cpr_nb.model.denial_reasons import REASON_MARKS, DenialReasons
+from cpr_nb.model.merged_result import Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
 SYNTHETIC = "<synthetic>"
 _LARGEST = 1e15  # no figure comes near it, and sums stay finite
 # Every line that can matter contains one of these: a runner parses no other lines.
-_MARKS = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"')
+_MARKS = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"', *REASON_MARKS)
 
 #: The four token counts: our name → name in ``modelUsage``, name in ``usage``.
 TOKEN_FIELDS = {
@@ -102,7 +103,8 @@ class RunFacts:
     resumed conversation, so the sum of ``model_usage_since_last_result`` is used where the CLI
     writes it. ``model`` is the one that the run began with, or the only one that it used;
     ``response_model`` is that of the main agent's last message. ``init`` is the last
-    ``system/init`` event: model, tools, permission mode, MCP servers, source of the key.
+    ``system/init`` event: model, tools, permission mode, MCP servers, source of the key. The
+    denials in a result line are told why (`DenialReasons`).
 
     Example:
         >>> facts = RunFacts()
@@ -113,6 +115,7 @@ class RunFacts:
 
     __slots__ = (
         "_counted",
+        "_reasons",
         "_results",
         "answered",
         "api_retries",
@@ -137,6 +140,7 @@ class RunFacts:
         self.last_text = ""
         self.answered = False  # the API answered at least once
         self._counted: dict[str | None, object] = {}  # the message counted last, of each agent
+        self._reasons = DenialReasons()
 
     def feed(self, line: bytes) -> None:
         """Reads one line. Only lines that can matter are parsed, because the runner feeds all."""
@@ -152,12 +156,12 @@ class RunFacts:
 
     @property
     def trouble(self) -> dict[str, Any] | None:
-        """The result line of a turn that failed, beside another turn's answer."""
+        """The result line of a turn that failed after the answer."""
         return self._results.trouble
 
     @property
     def has_answer(self) -> bool:
-        """Whether a turn has ended with an answer. Whatever comes later does not undo it."""
+        """Whether the prompt has an answer. Whatever comes later does not undo it."""
         return self._results.has_answer
 
     @property
@@ -175,7 +179,10 @@ class RunFacts:
     def _feed_event(self, event: dict[str, Any]) -> None:
         kind, subtype = event["type"], event.get("subtype")
         if kind == "result":
+            self._reasons.explain(event)
             self._add_result(event)
+        elif kind == "user" or subtype == "permission_denied":
+            self._reasons.feed(event)
         elif kind == "assistant":
             self._add_message(event)
         elif kind == "system" and subtype == "api_retry":

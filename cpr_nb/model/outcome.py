@@ -10,9 +10,10 @@ with exit 0 and ``is_error: false``; a schema that was never obeyed ends with ex
 from __future__ import annotations
 
 from cpr_nb.model import states
-from cpr_nb.model.denials import denials_of, rules_of
+from cpr_nb.model.denial_summary import DenialSummary
+from cpr_nb.model.denials import denials_of
+from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.reasons import error_of, reason_of
-from cpr_nb.model.results import is_good
 from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
@@ -28,12 +29,14 @@ TERMINATION_CAUSES = {
     "silence": (states.TIMED_OUT, "silence"),
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
+    "refused": (states.FAILED, "auth"),
     "setup_refused": (states.FAILED, "setup_refused"),
     LINGERED: (states.FAILED, "unknown"),
 }
 # A task that was withdrawn ends like this if no more tasks start; one whose stream was removed.
 _TERMINATION_MESSAGES = {
     "throttled": "taken back before its first answer: the API refused requests",
+    "refused": "the API refused its credential again and again",
     "setup_refused": "the set-up of the CLI was not as asked",
     LINGERED: "its result line is gone: nothing shows how it ended",
 }
@@ -47,8 +50,8 @@ class Exit:
         signal: The signal's number if a signal ended it.
         result: The result of its stream (`RunFacts.result`), if there is one.
         answered: Whether a model said anything; only a stream tells.
-        trouble: The result line of a turn that failed, beside another turn's answer. The exit code
-            is then that of the last turn.
+        trouble: The result line of a turn that failed after the answer. The exit code may be that
+            turn's.
         stderr: The end of its stderr.
         spawn_error: Why it could not be started, or empty.
         cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
@@ -149,9 +152,10 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
 
 def _with_answer(result: dict[str, Any], *, schema: bool, fail_on_denied: bool) -> Outcome:
     """The outcome of an attempt whose result is not an error."""
-    rules = rules_of(denials_of(result)) if fail_on_denied else []
-    if rules:  # before a missing structure: another attempt would no longer show the denials
-        return Outcome(states.FAILED, "denied", one_line(f"denied: {', '.join(rules)}"))
+    denials = denials_of(result) if fail_on_denied else []
+    if denials:  # before a missing structure: another attempt would no longer show the denials
+        words = DenialSummary(denials).words()
+        return Outcome(states.FAILED, "denied", one_line(f"denied: {words}"))
     if schema and result.get("structured_output") is None:
         return Outcome(states.FAILED, "no_structure", "the answer lacks the structure")
     return Outcome(states.SUCCEEDED, "completed")
@@ -165,13 +169,13 @@ def _exit_allows_success(exit_: Exit) -> bool:
 
 
 def trouble_note(trouble: dict[str, Any]) -> str:
-    """What the user should know of a turn that failed beside an answer.
+    """What the user should know of a turn that failed after the answer.
 
     Example:
         >>> trouble_note({"is_error": True, "api_error_status": 529, "result": "API Error: 529"})
-        'another turn of it failed (overloaded): API Error: 529'
+        'a later turn of it failed (overloaded): API Error: 529'
     """
-    return f"another turn of it failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
+    return f"a later turn of it failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
 
 
 def _asked_no_model(result: dict[str, Any]) -> bool:

@@ -1,11 +1,14 @@
-"""The CLI's own transcript of a conversation: the tokens of an attempt that was killed.
+"""The CLI's own transcripts of a conversation: the tokens of an attempt that was killed.
 
-``$CLAUDE_CONFIG_DIR/projects/<folder>/<conversation>.jsonl``. It has the final token counts
-of every answer even after SIGKILL, while the stream has only those of the answer's beginning
-(measured with 2.1.330). It has no costs.
+``$CLAUDE_CONFIG_DIR/projects/<folder>/<conversation>.jsonl``, and those of its subagents in
+``<conversation>/subagents/agent-*.jsonl``. They have the final token counts of every answer even
+after SIGKILL, while the stream has only those of the answer's beginning (measured with 2.1.332).
+They have no costs.
 """
 
 from __future__ import annotations
+
+import os
 
 from cpr_nb.model.events import parse_line, usage_tokens
 
@@ -15,16 +18,36 @@ if TYPE_CHECKING:
 
 
 def tokens_since(path: bytes, since: str) -> dict[str, int]:
-    """Counts the tokens of the answers of a conversation since a moment.
+    """Counts the tokens of the answers of a conversation and its subagents since a moment.
 
     Args:
-        path: The transcript.
+        path: The conversation's transcript.
         since: The moment, ISO 8601 in UTC.
 
     Returns:
         The counts by our own names; empty if nothing is known.
     """
     by_message: dict[str, dict[str, int]] = {}
+    for one in (path, *_subagent_transcripts(path)):
+        _read_usage(one, since, by_message)
+    total: dict[str, int] = {}
+    for counts in by_message.values():
+        for name, count in counts.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _subagent_transcripts(path: bytes) -> list[bytes]:
+    folder = path.removesuffix(b".jsonl") + b"/subagents/"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []  # it had no subagents
+    return [folder + name for name in names if name.endswith(b".jsonl")]
+
+
+def _read_usage(path: bytes, since: str, by_message: dict[str, dict[str, int]]) -> None:
+    """Reads the token counts of each answer in a transcript."""
     try:
         with open(path, "rb") as file:
             for line in file:
@@ -34,12 +57,7 @@ def tokens_since(path: bytes, since: str) -> dict[str, int]:
                     # One answer has several lines; the last one has the final counts.
                     by_message[str(message.get("id"))] = usage_tokens(message.get("usage"))
     except OSError:
-        return {}
-    total: dict[str, int] = {}
-    for counts in by_message.values():
-        for name, count in counts.items():
-            total[name] = total.get(name, 0) + count
-    return total
+        pass
 
 
 def _is_since(event: dict[str, Any] | None, since: str) -> bool:

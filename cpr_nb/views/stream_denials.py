@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cpr_nb.model.denial_reasons import REASON_MARKS
 from cpr_nb.model.denials import denials_of
 from cpr_nb.model.events import RunFacts
 from cpr_nb.store.files import open_regular
@@ -9,6 +10,8 @@ from cpr_nb.store.files import open_regular
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_MARKS = (b'"permission_denials"', *REASON_MARKS)
 
 
 def read_denials(stream_path: str) -> list[dict[str, Any]]:
@@ -18,7 +21,7 @@ def read_denials(stream_path: str) -> list[dict[str, Any]]:
         stream_path: The attempt's stream.
 
     Returns:
-        The denials; none if the stream can't be read.
+        The denials, with their reasons; none if the stream can't be read.
 
     Example:
         >>> read_denials("/no/such/stream")
@@ -28,7 +31,7 @@ def read_denials(stream_path: str) -> list[dict[str, Any]]:
     try:
         with open_regular(stream_path) as stream:
             for line in stream:
-                if b'"permission_denials"' in line:
+                if any(mark in line for mark in _MARKS):
                     facts.feed(line)
     except (OSError, ValueError):  # ValueError: a foreign task's id with a NUL
         pass

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,11 @@ def test_denials_are_counted_by_the_rule_that_would_allow_them(
     session: cpr.Session, results: Path
 ) -> None:
     df = cpr.denials_df(results)
-    assert df.rule.tolist() == ["Bash(touch:*)", "Write", "Bash(python3:*)"]
-    assert df.n.tolist() == [1, 2, 1] and df.task_id.unique().tolist() == ["denied"]
+    folder = "/srv/cpr/w_perm_default"
+    writes = [f"Edit(/{folder}/**)", "Edit(//srv/cpr/**)"]
+    assert df.rule.tolist() == ["Bash(touch:*)", *writes, "Bash(python3:*)"]
+    assert df.n.tolist() == [1, 1, 1, 1] and df.task_id.unique().tolist() == ["denied"]
+    assert df.reason[3] == "This command requires approval; the rule allows any command"
     assert df.n.sum() == session.tasks_df().n_denials.sum()
     assert json.loads(df.input[1])["file_path"] == df.target[1]
 
@@ -338,6 +342,33 @@ def test_what_can_not_be_read_is_an_error_unless_it_may_be_left_out(
     told = {error.problem for error in errors}
     lines = set() if name == "tasks_df" else {"line 1 and 1 more: no event"}
     assert told == {"no status.json", *lines}
+
+
+SESSION = "00000000-0000-4000-8000-00000000000{}"
+
+
+@pytest.mark.parametrize("name", [name for name in OF_TASKS if name != "tasks_df"])
+def test_lines_of_a_wrapper_are_one_warning(name: str, tmp_path: Path) -> None:
+    plain = recorded("plain").encode()
+    for number in (1, 2, 3):
+        write_session(tmp_path, {"docs": [b"Loading...\n" + plain + b"bye"]}, number=number)
+    session = cpr.attach(SESSION.format(3), tmp_path)
+    for table, n_files in ((partial(getattr(cpr, name), tmp_path), 3), (getattr(session, name), 1)):
+        with pytest.warns(UserWarning, match=r"task-docs.jsonl: line 1: no event") as caught:
+            df = table()
+        more = f" (and {n_files - 1} more)" if n_files > 1 else ""
+        assert str(caught[0].message).endswith(f"no event{more}; strict=False returns them")
+        assert len(caught) == 1 and caught[0].filename == __file__
+        whole, problems = table(strict=False)
+        assert df.equals(whole) and len(problems) == n_files
+
+
+def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
+    folder = write_session(tmp_path, {"docs": [recorded("plain").encode()]})
+    (folder / "task-docs.jsonl").unlink()
+    (folder / "task-docs.jsonl").mkdir()
+    with pytest.raises(cpr.SessionNotUsable, match=r"task-docs.jsonl"):
+        cpr.usage_df(tmp_path)
 
 
 def test_a_last_line_that_is_still_being_written_is_no_error(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from testkit.streams_draw import RECORDINGS
 
 from cpr_nb.model.events import RunFacts, parse_line
+from cpr_nb.model.merged_result import Results, is_good
 from cpr_nb.model.outcome import Exit, derive, trouble_note
-from cpr_nb.model.results import Results, is_good
 
 DONE = ("succeeded", "completed")
 
@@ -50,11 +50,16 @@ BLOCKED = "Connection refused \u2014 a firewall or proxy may be blocking it"
 ROWS = [
     Row("2.1.332/denied_then_background", 0, DONE, "Noted.", 4, 2, n_denials=1),
     Row("2.1.332/denied_then_background", 0, ("failed", "denied"), "Noted.", 4, 2, n_denials=1,
-        fail_on_denied=True, error="denied: Write"),
+        fail_on_denied=True, error="denied: "),
     Row("2.1.332/schema_agent", 0, DONE, "Done.", 5, 2, schema=True),
     Row("2.1.332/schema_background", 0, DONE, "Done.", 5, 2, schema=True),
     Row("2.1.332/later_api_error", 1, DONE, "The answer.", 3, 2,
-        note="another turn of it failed (api_error): API Error: 400 bad"),
+        note="a later turn of it failed (api_error): API Error: 400 bad"),
+    # The turn of a notification does not answer the prompt, whose turn was cut off.
+    Row("2.1.332/max_turns_then_background", 0, ("failed", "max_turns"), "Noted.", 4, 2,
+        error="number of turns (2)"),
+    Row("2.1.332/api_error_then_background", 0, ("failed", "api_error"), "API Error: 400 bad", 3, 2,
+        error="API Error: 400 bad"),
     Row("2.1.332/two_at_once", 0, DONE, "Noted.", 4, 3),
     Row("2.1.332/hook_refuses", 0, ("failed", "no_answer"), HOOK, 0, error="not on Fridays"),
     Row("2.1.332/command_clear", 0, ("failed", "no_answer"), "", 0, error="the command /clear"),
@@ -68,10 +73,10 @@ ROWS = [
     Row("2.1.227/schema_agent", 0, DONE, "Done.", 5, 2, schema=True),
     unreachable("2.1.227", f"{BLOCKED} (ConnectionRefused)"),
     Row("2.1.126/later_api_error", 1, DONE, "The answer.", 3, 2,
-        note="another turn of it failed (api_error): API Error: 400"),
+        note="a later turn of it failed (api_error): API Error: 400"),
     unreachable("2.1.126", "Unable to connect to API (ConnectionRefused)"),
     Row("2.1.71/later_api_error", 1, DONE, "The answer.", 3, 2,
-        note="another turn of it failed (api_error): API Error: 400"),
+        note="a later turn of it failed (api_error): API Error: 400"),
     # This version writes no result line for the turn in which an agent was started.
     Row("2.1.71/agent", 0, DONE, "Noted.", 1),
     Row("2.1.71/err_400", 1, ("failed", "api_error"), "API Error: 400", 1, error="bad thing"),
@@ -165,16 +170,17 @@ def test_lines_add_up_by_the_rule(lines: list[dict[str, Any]]) -> None:
     structures = [line.get("structured_output") for line in lines]
     delivered = [structure for structure in structures if structure is not None]
     assert result.get("structured_output") == (delivered[-1] if delivered else None)
-    answers = [line for line in lines if is_good(line) and line["num_turns"]]
-    failures = [line for line in lines if not is_good(line)]
-    assert results.has_answer == bool(answers)
-    assert is_good(result) == bool(answers or not failures)
-    texts = [line["result"] for line in answers if line.get("result")]
-    if answers:
-        assert result.get("result", "") == (texts[-1] if texts else result.get("result", ""))
-        assert results.trouble == (failures[-1] if failures else None)
-    else:
-        assert results.trouble is None
+    asked = [line for line in lines if line["num_turns"] or not is_good(line)]
+    answered = bool(asked) and is_good(asked[0])
+    assert (results.has_answer, is_good(result)) == (answered, answered or not asked)
+    failures = [line for line in asked if not is_good(line)]
+    assert results.trouble == (failures[-1] if answered and failures else None)
+    said = [line for line in asked if is_good(line)] if answered else (asked or lines)[:1]
+    texts = [line["result"] for line in said if line.get("result")]
+    if asked:
+        assert (result.get("result") or None) == (texts[-1] if texts else None)
+    if failures and not answered:
+        assert result["subtype"] == failures[0]["subtype"]
 
 
 @given(st.lists(LINES, min_size=1, max_size=3), st.lists(LINES, max_size=3))

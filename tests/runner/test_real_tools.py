@@ -130,3 +130,31 @@ def test_a_launch_says_what_each_task_pays_before_its_prompt(
     for row, record in zip(rows, first, strict=True):
         paid = record.cache_read_tokens + record.cache_write_tokens
         assert abs(row["prefix_tokens"] / paid - 1) < 0.25, "newer CLIs may differ a little"
+
+
+def test_messages_of_other_runs_arrive_only_where_settings_let_them_in(
+    real_cpr: Cpr, api: ScriptedApi, tmp_path: Path
+) -> None:
+    wait = f"until [ -e '{tmp_path}/sent' ]; do sleep 0.1; done"
+    listen = script({"tool": "Bash", "input": {"command": wait, "description": "wait"}},
+                    {"text": "done"})  # fmt: skip
+    listeners: list[dict[str, Any]] = [
+        {"id": "closed", "prompt": listen, "claude_args": ["-n", "closed-one"]},
+        {"id": "open", "prompt": listen, "claude_args": ["-n", "open-one"],
+         "settings": {"crossSessionInbound": "accept"}},
+    ]  # fmt: skip
+    sends = [
+        {"tool": "SendMessage", "input": {"to": name, "message": "a word", "summary": "word"}}
+        for name in ("closed-one", "open-one")
+    ]
+    sender = {"id": "sender", "prompt": script(*sends, {"text": "done"}),
+              "tools": ["SendMessage", "ListAgents"]}  # fmt: skip
+    listening = real_cpr.launch(prompts(*listeners), "--permissions", "all", "-j", "2")
+    api.wait_for(lambda _: len({r.conversation_id for r in api.requests}) == 2, LIMIT_S)
+    (task,) = real_cpr.launch(prompts(sender), "--permissions", "all").wait(LIMIT_S)
+    (tmp_path / "sent").touch()
+    listening.wait(LIMIT_S)
+    transcripts = (tmp_path / "home" / ".claude" / "projects").glob("*/*.jsonl")
+    texts = {path.stem: path.read_text() for path in transcripts}
+    arrived = {t.id: "cross-session-message" in texts[t.conversation_id] for t in listening}
+    assert arrived == {"closed": False, "open": "SendMessage" in tools(task)}

@@ -6,11 +6,12 @@ import argparse
 from typing import Any
 
 from cpr_nb.cli import render
-from cpr_nb.cli.common import allow_options, open_session, print_json, print_lines
+from cpr_nb.cli.common import denial_summary, open_session, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.handles.session import Session
 from cpr_nb.handles.task import Task
 from cpr_nb.model import states
+from cpr_nb.model.text import strip_controls
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,10 +52,13 @@ def _body(session: Session, task: Task) -> list[str]:
 
 
 def _denials(task: Task) -> list[str]:
-    """Names the options that would have allowed what was denied."""
+    """Names the options that would have allowed what was denied, or why none would."""
     if not task.fields.get("n_denials"):
         return []
-    return ["", f"[{task.fields['n_denials']} denied; to allow: {allow_options([task])}]"]
+    summary = denial_summary([task])
+    hint = f"; to allow: {render.allow_options(summary)}" if summary.rules else ""
+    notes = [f"[{strip_controls(note)}]" for note in summary.notes()]
+    return ["", f"[{task.fields['n_denials']} denied{hint}]", *notes]
 
 
 def task_json(task: Task) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Collection
 
 from cpr_nb.cli.common import (
-    allow_options,
+    denial_summary,
     open_session,
     print_json,
     print_lines,
@@ -14,7 +14,7 @@ from cpr_nb.cli.common import (
 )
 from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.cli.render import (
-    denial_line,
+    denial_lines,
     format_date,
     program,
     session_start,
@@ -23,6 +23,7 @@ from cpr_nb.cli.render import (
 )
 from cpr_nb.cli.session_summary import branch_lines
 from cpr_nb.model import states
+from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import cost, total_tokens
@@ -48,17 +49,19 @@ def run(args: argparse.Namespace) -> int:
         ]
         print_json(row)
     else:
-        allow, settled = allow_options(session.tasks), settled_branches(session)
-        print_lines(status_lines(session.snapshot, allow, settled))
+        denials, settled = denial_summary(session.tasks), settled_branches(session)
+        print_lines(status_lines(session.snapshot, denials, settled))
     return 0
 
 
-def status_lines(session: Snapshot, allow: str = "", settled: Collection[str] = ()) -> list[str]:
+def status_lines(
+    session: Snapshot, denials: DenialSummary | None = None, settled: Collection[str] = ()
+) -> list[str]:
     """Returns what ``cpr status`` prints.
 
     Args:
         session: The session.
-        allow: The options that would allow what was denied.
+        denials: What helps against what was denied.
         settled: Branches that are already merged, or gone.
     """
     lines = [*_head_lines(session), "", "Tasks:"]
@@ -67,7 +70,7 @@ def status_lines(session: Snapshot, allow: str = "", settled: Collection[str] = 
         lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
         if task.get("note"):
             lines.append(f"     {strip_controls(str(task['note']))}")
-    notes = _note_lines(session, allow, settled)
+    notes = _note_lines(session, denials, settled)
     return [*lines, "", *notes] if notes else lines
 
 
@@ -89,7 +92,9 @@ def _head_lines(session: Snapshot) -> list[str]:
     ]
 
 
-def _note_lines(session: Snapshot, allow: str, settled: Collection[str]) -> list[str]:
+def _note_lines(
+    session: Snapshot, denials: DenialSummary | None, settled: Collection[str]
+) -> list[str]:
     """What a person should know besides the tasks; of a legacy session, only its notice."""
     label = "Error" if session.state == states.ERROR else "Notice"
     text = notice(session, program())
@@ -103,7 +108,7 @@ def _note_lines(session: Snapshot, allow: str, settled: Collection[str]) -> list
         lines.append(f"Cost: {spent}, {total_tokens(head)} tokens")
     lines += [*notices, *(f"Warning: {warning}" for warning in warnings_of(session))]
     if n_denials := session.count("n_denials"):
-        lines.append(denial_line(n_denials, allow))
+        lines += denial_lines(n_denials, denials)
     lines.append(f"Folder: {session.paths.root}")
     branches = branch_lines(session, settled)
     return [*lines, "", *branches] if branches else lines

@@ -39,9 +39,10 @@ class Results:
     Attributes:
         merged: The result of the attempt, in the form of a result line; None before the first.
             Its denials are those of all lines, ``structured_output`` is that of the last line that
-            has one, ``num_turns`` the sum. All else is what the last answer says. Where no turn
-            ended with an answer, it is what the last failure says.
-        trouble: The line of the last turn that failed although another turn had or has an answer.
+            has one, ``num_turns`` the sum. How it ended is what the first turn says in which a
+            model was asked: later turns answer notifications, not the prompt. If that turn ended
+            with an answer, all else is what the last answer says.
+        trouble: The line of the last turn that failed after an answer.
 
     Example:
         >>> results = Results()
@@ -51,33 +52,31 @@ class Results:
         {'is_error': False, 'num_turns': 3, 'result': 'Done.'}
     """
 
-    __slots__ = ("_failure", "_rank", "merged", "trouble")
+    __slots__ = ("_rank", "merged", "trouble")
 
     def __init__(self) -> None:
         self.merged: dict[str, Any] | None = None
         self.trouble: dict[str, Any] | None = None
-        self._failure: dict[str, Any] | None = None
         self._rank = _NO_TURN
 
     def add(self, line: dict[str, Any]) -> None:
         """Adds a result line; they come in order."""
-        rank = _rank_of(line)
-        if rank == _FAILED:
-            self._failure = line
-        before = self.merged
+        rank, before = _rank_of(line), self.merged
         if before is None:
             self.merged, self._rank = line, rank
             return
-        base = line if rank >= self._rank else before
-        self.merged = {**base, **_added_up(before, line)}
-        if rank == self._rank and not _text_of(line) and _text_of(before):
+        if self._rank == _ANSWER and rank == _FAILED:
+            self.trouble = line
+        is_newer = self._rank == _NO_TURN or self._rank == rank == _ANSWER
+        self.merged = {**(line if is_newer else before), **_added_up(before, line)}
+        if is_newer and rank == self._rank and not _text_of(line) and _text_of(before):
             self.merged["result"] = before["result"]
-        self._rank = max(self._rank, rank)
-        self.trouble = self._failure if self._rank == _ANSWER else None
+        if self._rank == _NO_TURN:
+            self._rank = rank
 
     @property
     def has_answer(self) -> bool:
-        """Whether a turn has ended with an answer; no later turn undoes that."""
+        """Whether the prompt has an answer; no later turn undoes that."""
         return self._rank == _ANSWER
 
 
