@@ -12,8 +12,8 @@ from __future__ import annotations
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.denials import denials_of
+from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.reasons import error_of, reason_of
-from cpr_nb.model.results import is_good
 from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
