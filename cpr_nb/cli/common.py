@@ -60,6 +60,12 @@ def note(text: str) -> None:
     print(f"cpr: {text}", file=sys.stderr, flush=True)
 
 
+def has_terminal() -> bool:
+    """Whether a person may see what we print, or answer."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return any(stream is not None and stream.isatty() for stream in streams)
+
+
 def show_to_end(session: Session, *, quiet: bool = False) -> int:
     """Shows a session until it ends, then its summary.
 

@@ -80,8 +80,17 @@ def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: 
     if session.state == states.INTERRUPTED:
         lines += ["To resume the session:", f"  {command} resume {short}"]
     elif has_problems and not session.is_legacy:
+        if _may_run_skipped(session):
+            lines += ["To run the skipped tasks:", f"  {command} resume {short} --skipped"]
         lines += ["To rerun the tasks that did not succeed:", f"  {command} retry {short}"]
     return lines
+
+
+def _may_run_skipped(session: Snapshot) -> bool:
+    """Whether tasks were skipped for a reason that may have passed; a spent budget stays spent."""
+    skipped = [t for t in session.tasks or () if task_state(t)[1] == states.SKIPPED]
+    ended = session.state in states.ENDED_STATES
+    return ended and any(task.get("reason") != "budget" for task in skipped)
 
 
 def branch_lines(session: Snapshot, settled: Collection[str] = ()) -> list[str]:

@@ -6,7 +6,7 @@ import json
 
 from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
-from cpr_nb.model.results import is_good
+from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.model.turns import TurnCounter, subagent_mark, wake_text
 from cpr_nb.store.files import open_regular

@@ -27,7 +27,7 @@ class Executor(Protocol):
         environ: Mapping[str, str],
         task_env: Mapping[str, Mapping[str, str]],
         *,
-        settle: bool = False,
+        mode: str = "",
     ) -> int:
         """Starts the session's runner, which takes over the lock.
 
@@ -38,7 +38,8 @@ class Executor(Protocol):
             lock_fd: The descriptor that holds the session's lock; the caller closes its copy.
             environ: The environment that tasks inherit.
             task_env: Task id → variables of its own.
-            settle: Only carry out the requests that wait in its folder; start nothing.
+            mode: ``settle`` only carries out the requests that wait in its folder, and starts
+                nothing; ``skipped`` runs the tasks that an ended session has skipped.
 
         Returns:
             The runner's pid.

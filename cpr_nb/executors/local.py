@@ -29,7 +29,7 @@ class LocalExecutor:
         environ: Mapping[str, str],
         task_env: Mapping[str, Mapping[str, str]],
         *,
-        settle: bool = False,
+        mode: str = "",
     ) -> int:
         """Starts a runner that outlives us, and waits until it is up; see `Executor.start`.
 
@@ -38,7 +38,7 @@ class LocalExecutor:
         """
         ready_fd, write_fd = os.pipe()
         try:
-            runner = _spawn(paths, lock_fd, write_fd, environ, task_env, settle=settle)
+            runner = _spawn(paths, lock_fd, write_fd, environ, task_env, mode)
         except OSError as error:
             os.close(ready_fd)
             raise LaunchError(f"can't start the runner {sys.executable}: {error}") from error
@@ -62,8 +62,7 @@ def _spawn(
     ready_fd: int,
     environ: Mapping[str, str],
     task_env: Mapping[str, Mapping[str, str]],
-    *,
-    settle: bool,
+    mode: str,
 ) -> subprocess.Popen[bytes]:
     """Starts the runner's process; it reports on ``ready_fd`` when it is up.
 
@@ -73,7 +72,7 @@ def _spawn(
     log_fd = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     secrets_fd = open_prompt(json.dumps(task_env).encode())
     argv = [sys.executable, "-I", "-S", "-X", "utf8", str(_MAIN)]
-    argv += [paths.root, str(lock_fd), str(ready_fd), *(["settle"] if settle else [])]
+    argv += [paths.root, str(lock_fd), str(ready_fd), *([mode] if mode else [])]
     try:
         return subprocess.Popen(  # noqa: S603 - our own program
             argv,

@@ -54,7 +54,7 @@ class SessionControl(SessionTasks):
         self._require_runner("set max_parallel of")
         requests.leave(self.paths, layout.MAX_PARALLEL, str(checked))
 
-    def resume(self, env: Mapping[str, str] | None = None) -> Self:
+    def resume(self, env: Mapping[str, str] | None = None, *, skipped: bool = False) -> Self:
         """Resumes after an interruption or a pause, or before a limit is over.
 
         In an interrupted session, tasks that have ended stay as they are. An agent that still
@@ -62,12 +62,16 @@ class SessionControl(SessionTasks):
 
         Args:
             env: Values of the environment variables that the launch was given; they are not stored.
+            skipped: Whether to run, in this session, the tasks that it skipped before it ended:
+                those for which no login came, for example. Tasks that ended otherwise stay as
+                they are.
 
         Returns:
             This session.
 
         Raises:
-            SessionNotUsable: If it has ended, or already runs.
+            SessionNotUsable: If it has ended, or already runs. With ``skipped``, if it has not
+                ended, skipped nothing, or has spent its budget.
             InputError: If a value of ``env`` is missing.
             LaunchError: If the runner does not come up.
 
@@ -77,7 +81,7 @@ class SessionControl(SessionTasks):
         """
         from cpr_nb.launching.resume import resume
 
-        resume(self.refresh().snapshot, env or {})
+        resume(self.refresh().snapshot, env or {}, skipped=skipped)
         return self.refresh()
 
     def retry(self, *, all_tasks: bool = False, **options: Any) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,21 +12,26 @@ from cpr_nb.launching.stored import check_environment, check_owner, stored_value
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.events import number
 from cpr_nb.store import layout, requests
 from cpr_nb.store.files import is_locked
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.spec_file import is_complete, read_spec
 from cpr_nb.store.write import hold_lock
 
+# How long a runner may hold its lock after the end of its session.
+_LAST_MOMENT_S = 10.0
+
 EXECUTORS = {LocalExecutor.name: LocalExecutor}
 
 
-def resume(snapshot: Snapshot, env: Mapping[str, str]) -> None:
+def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False) -> None:
     """Resumes a session; see `Session.resume`.
 
     Args:
         snapshot: The session, just read.
         env: Values of environment variables that are not stored.
+        skipped: Whether to run the skipped tasks of a session that has ended.
 
     Raises:
         SessionNotUsable: If it can't be resumed.
@@ -33,6 +39,10 @@ def resume(snapshot: Snapshot, env: Mapping[str, str]) -> None:
         LaunchError: If the runner does not come up.
     """
     state, session_id = snapshot.state, snapshot.session_id
+    if skipped:
+        _check_skipped(snapshot)
+        _run_on(snapshot, _own_spec(snapshot), env, mode="skipped")
+        return
     if state in (states.PAUSED, states.WAITING):
         requests.leave(snapshot.paths, layout.RESUME)
         return
@@ -43,7 +53,13 @@ def resume(snapshot: Snapshot, env: Mapping[str, str]) -> None:
             f"can't resume {session_id}: it is {state}; "
             f"cpr retry {session_id[:8]} reruns what did not succeed"
         )
-    spec = _resumable_spec(snapshot)
+    _run_on(snapshot, _resumable_spec(snapshot), env)
+
+
+def _run_on(
+    snapshot: Snapshot, spec: dict[str, Any], env: Mapping[str, str], mode: str = ""
+) -> None:
+    """Starts a runner for the session, with the environment of its launch and of this process."""
     check_environment(snapshot, spec, "resume")
     values = stored_values(spec.get("env_names", []), env)
     environ = {**clean_environment(os.environ), **values}
@@ -52,7 +68,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str]) -> None:
         for task in spec["tasks"]
         if task.get("env_names")
     }
-    _start_runner(snapshot, spec, environ, task_env)
+    _start_runner(snapshot, spec, environ, task_env, mode)
 
 
 def settle(snapshot: Snapshot, request: str) -> None:
@@ -67,7 +83,7 @@ def settle(snapshot: Snapshot, request: str) -> None:
     """
     spec = _resumable_spec(snapshot)
     requests.leave(snapshot.paths, request)
-    _start_runner(snapshot, spec, clean_environment(os.environ), {}, settle=True)
+    _start_runner(snapshot, spec, clean_environment(os.environ), {}, "settle")
 
 
 def _start_runner(
@@ -75,13 +91,12 @@ def _start_runner(
     spec: Mapping[str, Any],
     environ: dict[str, str],
     task_env: dict[str, dict[str, str]],
-    *,
-    settle: bool = False,
+    mode: str,
 ) -> None:
     """Starts a runner under the session's lock: of two who try at once, one gets it."""
     paths, refusal = snapshot.paths, f"can't resume {snapshot.session_id}: "
     try:
-        lock_fd = hold_lock(paths.lock, new=False)
+        lock_fd = _take_lock(paths, may_wait=mode == "skipped")
     except BlockingIOError:
         raise SessionNotUsable(
             f"{refusal}another resume was faster: a runner already works on it"
@@ -93,12 +108,32 @@ def _start_runner(
     try:
         # Without a status the journal says how far it came; if it has ended, that is written again.
         head = read_session(paths.root, tasks=False).head
-        if head.get("overall_status", "running") != "running":
+        has_ended = head.get("overall_status", "running") != "running"
+        if has_ended and mode != "skipped":
             raise SessionNotUsable(f"{refusal}it has ended meanwhile")
+        if mode == "skipped" and not (has_ended and head.get("n_skipped")):
+            raise SessionNotUsable(f"{refusal}another resume was faster")
         executor = EXECUTORS.get(str(spec.get("executor")), LocalExecutor)()
-        executor.start(paths, lock_fd, environ, task_env, settle=settle)
+        executor.start(paths, lock_fd, environ, task_env, mode=mode)
     finally:
         os.close(lock_fd)
+
+
+def _take_lock(paths: layout.SessionPaths, *, may_wait: bool) -> int:
+    """Takes a session's lock; a runner that has just written the end still holds it for a moment.
+
+    Raises:
+        BlockingIOError: If a runner works on the session.
+    """
+    give_up_at = time.monotonic() + (_LAST_MOMENT_S if may_wait else 0.0)
+    while True:
+        try:
+            return hold_lock(paths.lock, new=False)
+        except BlockingIOError:
+            has_ended = read_session(paths.root, tasks=False).state in states.ENDED_STATES
+            if not has_ended or time.monotonic() >= give_up_at:
+                raise
+        time.sleep(0.01)
 
 
 def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
@@ -113,8 +148,42 @@ def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
     is_headless = snapshot.state == states.UNREADABLE and is_locked(snapshot.paths) is not None
     if not (is_interrupted or is_headless):
         raise SessionNotUsable(f"{refusal}it is {snapshot.state}, and not a session of ours")
+    return _own_spec(snapshot)
+
+
+def _own_spec(snapshot: Snapshot) -> dict[str, Any]:
+    """The session's spec, if the folder is ours alone: it says what is executed.
+
+    Raises:
+        SessionNotUsable: If it is not, or is incomplete.
+    """
     check_owner(snapshot, "resume")
     spec = read_spec(snapshot.paths)
     if not is_complete(spec):
-        raise SessionNotUsable(f"{refusal}its session.json can't be read, or is incomplete")
+        raise SessionNotUsable(
+            f"can't resume {snapshot.session_id}: its session.json can't be read, or is incomplete"
+        )
     return spec
+
+
+def _check_skipped(snapshot: Snapshot) -> None:
+    """Refuses a session that has no skipped tasks to run, or no money for them.
+
+    Raises:
+        SessionNotUsable: If nothing would run.
+    """
+    refusal = f"can't resume the skipped tasks of {snapshot.session_id}: "
+    short = snapshot.session_id[:8]
+    if snapshot.state not in states.ENDED_STATES or snapshot.is_legacy:
+        raise SessionNotUsable(f"{refusal}it is {snapshot.state}; that needs an ended session")
+    if not snapshot.count("n_skipped"):
+        raise SessionNotUsable(
+            f"{refusal}it has none; cpr retry {short} reruns what did not succeed"
+        )
+    budget_usd = read_spec(snapshot.paths).get("options", {}).get("budget_usd")
+    spent_usd = number(snapshot.head.get("cost_usd")) or 0.0
+    if budget_usd is not None and spent_usd >= budget_usd:
+        raise SessionNotUsable(
+            f"{refusal}its budget of USD {budget_usd:g} is spent (USD {spent_usd:g}), so nothing "
+            f"would start; cpr retry {short} --budget-usd USD runs them in a new session"
+        )

@@ -22,7 +22,8 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET_NAME = re.compile(
     r"(?i)(^|[_-])(api_?key|key|token|secret|password|passwd|auth|authorization|cookie|pat)$"
 )
-_AGENT_FIELDS = (
+#: The SDK's fields of a subagent, without ``permissionMode``.
+AGENT_FIELDS = (
     "description",
     "prompt",
     "tools",
@@ -75,8 +76,8 @@ def check_agents(value: Any, where: str) -> dict[str, Any]:
         for field in fields:
             if field == "permissionMode":
                 raise InputError("is decided by the option 'permissions'", f"{label}.{field}")
-            if field not in _AGENT_FIELDS:
-                raise InputError(f"has no field {field!r}: {', '.join(_AGENT_FIELDS)}", label)
+            if field not in AGENT_FIELDS:
+                raise InputError(f"has no field {field!r}: {', '.join(AGENT_FIELDS)}", label)
         for field in ("tools", "disallowedTools", "skills"):
             _check_texts(fields.get(field, ()), f"{label}.{field}")
         _refuse_secrets(fields, label, "write ${VARIABLE} here, and set that variable")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from cpr_nb.model.denial_reasons import REASON_MARKS, DenialReasons
-from cpr_nb.model.results import Results
+from cpr_nb.model.merged_result import Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
-"""Limits of an account that affect every task: a usage limit, a lost login.
+"""Limits of an account that affect every task: a usage limit, a lost login, no access.
 
-How the CLI 2.1.330 reports them was measured against the scripted API: a 429 whose
+How the CLI reports them was measured against the scripted API, on 2.0.45 to 2.1.332: a 429 whose
 ``retry-after`` is longer than a minute, or that a subscription's headers explain, ends a run at
-once; a 401 ends it after ten retries with a key, after two with a subscription. The headers that
-the real API sends with a subscription's limit could not be measured without an account.
+once; a 401 ends it after ten retries with a key (three minutes), after two with a subscription; a
+403 ends it at once. The headers that the real API sends with a subscription's limit could not be
+measured without an account.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import time
 
 from cpr_nb.model.events import integer, number
+from cpr_nb.model.limit_texts import USAGE_TEXTS, access_error, is_lost_login, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,27 +21,9 @@ if TYPE_CHECKING:
 
 USAGE = "limit"
 LOGIN = "login"
+#: No task of this session gets an answer, however long it waits.
+ACCESS = "access"
 
-#: The CLI's texts when nobody is logged in, or the login is no longer valid.
-LOGIN_TEXTS = (
-    "not logged in",
-    "please run /login",
-    "invalid api key",
-    "oauth token has expired",
-    "oauth token revoked",
-    "failed to authenticate",
-)
-_RESETS = r"resets? (?:at )?(?P<clock>[^\n·∙•|]{2,40})"
-#: The CLI's texts when a usage limit is reached; a group ``epoch`` or ``clock`` holds the reset.
-USAGE_TEXTS = (
-    r"usage limit reached\|(?P<epoch>\d{10,13})",
-    rf"(?:hit|reached) your [\w '’-]{{0,30}}limit\b[^\n]{{0,40}}?{_RESETS}",
-    rf"limit reached\b[^\n]{{0,20}}?{_RESETS}",
-    rf"out of extra usage\b[^\n]{{0,20}}?{_RESETS}",
-    r"(?:hit|reached) your [\w '’-]{0,30}limit\b",
-    r"usage limit reached",
-    r"out of extra usage",
-)
 _CLOCK = r"(\d{1,2})(?::(\d{2}))?\s*([ap]m)?\s*(?:\(([\w/+-]+)\))?\s*$"
 # A reset further away than this is not a reset, but a misread figure.
 _FARTHEST_S = 14 * 86_400
@@ -49,15 +33,26 @@ class Limit:
     """A limit that a task ran into.
 
     Args:
-        kind: `USAGE` or `LOGIN`.
+        kind: `USAGE`, `LOGIN` or `ACCESS`.
         until_s: When it ends, in seconds since the epoch; None if unknown.
+        error: What the user can do about it, if waiting does not help.
+        is_shared: Whether it concerns the other tasks, too.
     """
 
-    __slots__ = ("kind", "until_s")
+    __slots__ = ("error", "is_shared", "kind", "until_s")
 
-    def __init__(self, kind: str, until_s: float | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        until_s: float | None = None,
+        *,
+        error: str = "",
+        is_shared: bool = True,
+    ) -> None:
         self.kind = kind
         self.until_s = until_s
+        self.error = error
+        self.is_shared = is_shared
 
     def __repr__(self) -> str:
         return f"Limit({self.kind!r}, {self.until_s!r})"
@@ -106,18 +101,16 @@ def limit_of_result(
         return None
     text = result.get("result")
     text = text[:2000] if isinstance(text, str) else ""
-    status = result.get("api_error_status")
-    if _is_lost_login(status, text):
+    status = status_of(result)
+    error = access_error(status, text)
+    if error:
+        return Limit(ACCESS, error=error)
+    if is_lost_login(status, text):
         return Limit(LOGIN)
     if status not in (None, 429) or "not your usage limit" in text:
         return None
     is_limit = result.get("api_error") == "usage_limit_reached" or (status == 429 and not retried)
     return _limit_in_text(text, written_at_s) or (Limit(USAGE) if is_limit else None)
-
-
-def _is_lost_login(status: object, text: str) -> bool:
-    # A revoked token is answered with 403, but so are other things.
-    return status == 401 or (status in (None, 403) and text.lower().startswith(LOGIN_TEXTS))
 
 
 def _limit_in_text(text: str, written_at_s: float | None) -> Limit | None:

@@ -161,6 +161,13 @@ OPTIONS: Mapping[str, Option] = {
             "end a task that writes no event and runs no tool for this many seconds",
         ),
         Option(
+            "login_wait_s",
+            "seconds",
+            "skip what is left if nobody logs in again within this many seconds (default: 12 "
+            "hours; 10 minutes with --wait and no terminal)",
+            per_task=False,
+        ),
+        Option(
             "linger_s",
             "seconds",
             "end a task whose background commands still run after its answer, once it has written "

@@ -12,8 +12,8 @@ from __future__ import annotations
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.denials import denials_of
+from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.reasons import error_of, reason_of
-from cpr_nb.model.results import is_good
 from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
@@ -29,12 +29,14 @@ TERMINATION_CAUSES = {
     "silence": (states.TIMED_OUT, "silence"),
     "no_first_byte": (states.TIMED_OUT, "no_first_byte"),
     "throttled": (states.FAILED, "rate_limit"),
+    "refused": (states.FAILED, "auth"),
     "setup_refused": (states.FAILED, "setup_refused"),
     LINGERED: (states.FAILED, "unknown"),
 }
 # A task that was withdrawn ends like this if no more tasks start; one whose stream was removed.
 _TERMINATION_MESSAGES = {
     "throttled": "taken back before its first answer: the API refused requests",
+    "refused": "the API refused its credential again and again",
     "setup_refused": "the set-up of the CLI was not as asked",
     LINGERED: "its result line is gone: nothing shows how it ended",
 }

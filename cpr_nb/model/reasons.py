@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cpr_nb.model.limits import LOGIN_TEXTS, USAGE_TEXTS
+from cpr_nb.model.limit_texts import USAGE_TEXTS, access_error, is_lost_login, status_of
 from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
@@ -16,12 +16,11 @@ _SUBTYPE_REASONS = {
     "error_max_budget_usd": "budget",
     "error_max_structured_output_retries": "bad_structure",
 }
-_STATUS_REASONS = {401: "auth", 429: "rate_limit", 529: "overloaded"}
+_STATUS_REASONS = {401: "auth", 403: "forbidden", 429: "rate_limit", 529: "overloaded"}
 _API_ERROR_REASONS = {"connection_failed": "network", "max_output_tokens": "max_tokens"}
 #: What the CLI's words begin with → the reason, where the fields do not tell.
 _WORDS = (
     (r"prompt is too long", "prompt_too_long"),
-    (r"|".join(map(re.escape, LOGIN_TEXTS)), "auth"),
     *((rf".{{0,60}}?{pattern}", "rate_limit") for pattern in USAGE_TEXTS),
     (r"api error.{0,40}\boverloaded", "overloaded"),
     (r"api error.{0,40}\b(unable to connect|connection|timed out)", "network"),
@@ -71,19 +70,17 @@ def _api_reason(result: dict[str, Any]) -> str:
     api_error = result.get("api_error")
     if isinstance(api_error, str) and api_error in _API_ERROR_REASONS:
         return _API_ERROR_REASONS[api_error]
-    status = result.get("api_error_status")
-    if isinstance(status, int):
+    status, text = status_of(result), result.get("result")
+    if isinstance(text, str) and (is_lost_login(status, text) or access_error(status, text)):
+        return "auth"
+    if status is not None:
         return _STATUS_REASONS.get(status, "api_error")
-    text = result.get("result")
     in_words = _reason_in_words(text) if isinstance(text, str) else ""
     return in_words or ("api_error" if result.get("terminal_reason") == "api_error" else "")
 
 
 def _reason_in_words(text: str) -> str:
     """The reason that the CLI's words for an error give; empty if they give none."""
-    status = re.match(r"API Error:? \(?(\d{3})\b", text)
-    if status:
-        return _STATUS_REASONS.get(int(status[1]), "api_error")
     for pattern, reason in _WORDS:
         if re.match(pattern, text, re.IGNORECASE):
             return reason

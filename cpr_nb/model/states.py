@@ -63,6 +63,7 @@ REASONS = (
     "overloaded",
     "network",
     "auth",
+    "forbidden",
     "prompt_too_long",
     "refusal",
     "max_tokens",

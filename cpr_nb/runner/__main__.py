@@ -1,9 +1,10 @@
-"""The runner's start: ``python -I -S -X utf8 …/__main__.py FOLDER LOCK READY [settle]``.
+"""The runner's start: ``python -I -S -X utf8 …/__main__.py FOLDER LOCK READY [settle|skipped]``.
 
 It runs as a file, not with ``-m``: that avoids the search of site-packages, so the runner starts
 as fast as a bare Python. LOCK is the descriptor that holds the session's lock. READY is the one
 on which the launcher waits for "ok" and our pid, or for what went wrong. With "settle" the
-runner only carries out the waiting requests, and leaves.
+runner only carries out the waiting requests, and leaves. With "skipped" it runs the tasks that an
+ended session has skipped.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def main(argv: list[str]) -> int:
 
     Args:
         argv: The session's folder, the descriptor of the lock, the descriptor to report on, and
-            perhaps "settle".
+            perhaps "settle" or "skipped".
 
     Returns:
         The exit code: 0 when every task has ended.
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
     if os.fork():
         os._exit(0)
     try:
-        loop = _prepare(root, lock_fd, settle=argv[3:] == ["settle"])
+        loop = _prepare(root, lock_fd, dict.fromkeys(argv[3:], True))
     except BaseException as error:
         os.write(ready_fd, f"{type(error).__name__}: {error}".encode())
         raise
@@ -42,13 +43,13 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _prepare(root: str, lock_fd: int, *, settle: bool):  # type: ignore[no-untyped-def]
+def _prepare(root: str, lock_fd: int, words: dict[str, bool]):  # type: ignore[no-untyped-def]
     # Its type would have to be imported.
     # After the standard library, so that nothing in site-packages can stand in its place.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     from cpr_nb.runner import bootstrap
 
-    return bootstrap.prepare(root, lock_fd, settle=settle)
+    return bootstrap.prepare(root, lock_fd, **words)
 
 
 if __name__ == "__main__":

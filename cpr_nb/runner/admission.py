@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cpr_nb.model import limits, states
 from cpr_nb.model.backoff import may_pass
+from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages
-from cpr_nb.runner.governor import PATIENCE_S, Governor
+from cpr_nb.runner.governor import LOGIN_WAIT_S, PATIENCE_S, Governor
 from cpr_nb.runner.queue import Queue
 
 TYPE_CHECKING = False
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cpr_nb.model.limits import Limit
-    from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.messages import Event
 
 #: The notice mentions the budget once this share of it is spent.
@@ -31,6 +31,7 @@ class Admission:
         budget_usd: No more tasks start once this is spent; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
         spent_usd: What has been spent already.
+        login_wait_s: How long to wait for a login.
 
     Example:
         >>> admission = Admission(2, 1)
@@ -45,11 +46,13 @@ class Admission:
         budget_usd: float | None = None,
         groups: Sequence[int] | None = None,
         spent_usd: float = 0.0,
+        login_wait_s: float = LOGIN_WAIT_S,
     ) -> None:
         self._n_tasks = n_tasks
+        self._closed_for = ""  # what the user can do
         self._budget_usd = budget_usd
         self.spent_usd = spent_usd
-        self.governor = Governor(max_parallel)
+        self.governor = Governor(max_parallel, login_wait_s)
         self.queue = Queue(n_tasks, groups)
         self.answered_at = -1.0  # when the API last answered any task
         #: When the next task may start if only the spacing of starts holds it back, or None.
@@ -61,8 +64,7 @@ class Admission:
         if isinstance(event, messages.Pause):
             governor.paused = True
         elif isinstance(event, messages.Resume):
-            governor.paused = False
-            governor.allow_probe()
+            governor.resumed(event.at_s)
         elif isinstance(event, messages.SetParallel):
             governor.max_parallel = event.max_parallel
         elif isinstance(event, messages.Probe):
@@ -104,7 +106,7 @@ class Admission:
 
     def limited(self, at_s: float, limit: Limit, task: int) -> None:
         """A limit that concerns all tasks refused this one."""
-        if self.governor.limited(at_s, limit, task):
+        if not self._closed_for and self.governor.limited(at_s, limit, task):
             self.queue.cool()
 
     def throttled(self, event: messages.Throttled, n_active: int) -> bool:
@@ -164,7 +166,32 @@ class Admission:
         """Whether a task that was admitted, and now has its worktree, may start its agent."""
         governor = self.governor
         held = governor.paused or governor.disk or governor.limit is not None
-        return governor.probe == task or not (held or self.over_budget)
+        return self.closed is None and (governor.probe == task or not held)
+
+    def close(self, error: str) -> None:
+        """Lets nothing start any more, because no task would get an answer.
+
+        Args:
+            error: What the user can do about it.
+        """
+        self._closed_for = error
+        self.governor.probe_over(answered=False)
+
+    def close_in_time(self, at_s: float) -> None:
+        """Stops waiting for a login that has not come."""
+        gives_up_at = self.governor.gives_up_at
+        if gives_up_at is not None and at_s >= gives_up_at:
+            self.close("nobody logged in: log in with claude")
+
+    @property
+    def closed(self) -> Outcome | None:
+        """How tasks end that will not start any more; None if they may start."""
+        if self._closed_for:
+            return Outcome(states.SKIPPED, "auth", self._closed_for)
+        if self.over_budget:
+            error = f"the session's budget of USD {self._budget_usd} is spent"
+            return Outcome(states.SKIPPED, "budget", error)
+        return None
 
     @property
     def over_budget(self) -> bool:
@@ -172,22 +199,20 @@ class Admission:
         return self._budget_usd is not None and self.spent_usd >= self._budget_usd
 
     @property
-    def budget_error(self) -> str:
-        """Why a task is skipped, in words."""
-        return f"the session's budget of USD {self._budget_usd} is spent"
-
-    @property
-    def state_report(self) -> tuple[str, str, str, float | None]:
-        """The session's own state: state, what it waits for, one line for the user, until when."""
+    def state_report(self) -> tuple[str, str, str, float | None, float | None]:
+        """The session's own state, as the fields of a `messages.ReportState`."""
         governor = self.governor
         state = states.WAITING if governor.reason else states.RUNNING
         until_s = governor.limit.until_s if governor.limit is not None else None
         if governor.paused:
             state = states.PAUSED
-        return state, governor.reason, governor.notice or self._notice(), until_s
+        notice = governor.notice or self._notice()
+        return state, governor.reason, notice, until_s, governor.gives_up_at
 
     def _notice(self) -> str:
         budget_usd = self._budget_usd
+        if self._closed_for:
+            return f"nothing more starts: {self._closed_for}"
         if self.queue.is_warming:
             return "warming the prompt cache: one task leads until its first answer"
         if self.over_budget:

@@ -7,7 +7,8 @@ import os
 import signal
 
 from cpr_nb.model.conversation_totals import has_totals_only, keep_own_share
-from cpr_nb.model.limits import Limit, limit_of_result
+from cpr_nb.model.credentials import PATIENT_REFUSALS, fixed_variable, without_wait
+from cpr_nb.model.limits import ACCESS, Limit, limit_of_result
 from cpr_nb.model.outcome import Exit
 from cpr_nb.model.setup_report import init_problems, stderr_problems
 from cpr_nb.model.text import one_line
@@ -36,6 +37,8 @@ class Attempt:
         number: Which attempt it is, from 1.
         paths: The session's paths.
         with_tools: Whether it matters which tools run.
+        credentials: The variables in its environment that bring a credential, each with whether
+            its task alone has it.
         follows_stream: The stream of the run whose conversation the task continues a copy of.
         mode: The permission mode that was asked.
         strict_setup: Whether it must not run if the CLI's set-up is not as asked.
@@ -47,6 +50,7 @@ class Attempt:
     """
 
     __slots__ = (
+        "_credentials",
         "_follows_stream",
         "_is_setup_known",
         "_mode",
@@ -73,11 +77,13 @@ class Attempt:
         paths: SessionPaths,
         *,
         with_tools: bool = False,
+        credentials: dict[str, bool] | None = None,
         mode: str = "",
         strict_setup: bool = False,
         follows_stream: str = "",
         pidfd: int | None = None,
     ) -> None:
+        self._credentials = credentials or {}
         self.pid = pid
         self.token = token
         self.task = task
@@ -168,7 +174,24 @@ class Attempt:
         except OSError:
             written_at_s = None
         result, retried = facts.result or {}, facts.api_retries > 0
-        return limit_of_result(result, retried=retried, written_at_s=written_at_s) or stream_limit
+        limit = limit_of_result(result, retried=retried, written_at_s=written_at_s) or stream_limit
+        return self._without_wait(limit)
+
+    def limit_so_far(self, limit: Limit | None) -> Limit | None:
+        """What a limit that its stream reports means while it runs; None if it means nothing yet.
+
+        Args:
+            limit: The limit, as the stream reports it.
+        """
+        limit = self._without_wait(limit)
+        refused_once = limit is not None and limit.kind == ACCESS
+        few = self.stream.n_login_refusals < PATIENT_REFUSALS
+        return None if refused_once and few else limit
+
+    def _without_wait(self, limit: Limit | None) -> Limit | None:
+        variable = fixed_variable(self.stream.facts.init, self._credentials)
+        own = [name for name, is_own in self._credentials.items() if is_own]
+        return without_wait(limit, variable, own)
 
     def _read_stderr(self) -> str:
         path = self._paths.stderr(self.task_id, self.number)

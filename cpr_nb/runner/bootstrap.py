@@ -9,6 +9,7 @@ import time
 
 from cpr_nb.runner import process
 from cpr_nb.runner.disk_monitor import DiskMonitor
+from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.history import History, read_history
 from cpr_nb.runner.loop import Loop
 from cpr_nb.runner.random_ids import chance, new_uuid
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.transitions import IllegalTransition
 
 
-def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
+def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = False) -> Loop:
     """Builds the loop for a session's folder.
 
     Variables of single tasks come on stdin as JSON (task id → name → value): a value must
@@ -38,6 +39,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
         root: The session's folder.
         lock_fd: The descriptor that holds the session's lock.
         settle: Only carry out the requests that wait.
+        skipped: The session has ended; run its skipped tasks.
 
     Returns:
         The loop, ready to run.
@@ -47,8 +49,12 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
     spec = SessionSpec(paths.session)
     is_first = not os.path.exists(paths.runner)
     history = read_history(paths)
+    if skipped:
+        history.reopen()
     numbers: dict[str, int] = {}
     recorder = Recorder(paths, spec.session, _bases(spec, history, numbers), _runner(spec), history)
+    if skipped:
+        recorder.journal("reopened")
     starter = Starter(
         paths, spec.session, dict(os.environb), task_env, many_folders=spec.many_folders
     )
@@ -68,6 +74,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False) -> Loop:
         groups=spec.groups,
         restored=recovery.restored,
         spent_usd=recovery.spent_usd,
+        login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
         on_illegal=lambda error: _log_illegal(spec, error),
     )
     return Loop(

@@ -33,6 +33,9 @@ LAST_PROBE_S = 900.0
 #: When another task probes after one whose end proved nothing.
 SOON_S = 1.0
 
+#: How long to wait for a login unless someone sets it.
+LOGIN_WAIT_S = 43_200.0
+
 DISK = "disk"
 
 
@@ -41,6 +44,7 @@ class Governor:
 
     Args:
         max_parallel: The user's limit; 0 for none.
+        login_wait_s: How long it waits for a login.
 
     Example:
         >>> governor = Governor(2)
@@ -48,8 +52,10 @@ class Governor:
         (True, False)
     """
 
-    def __init__(self, max_parallel: int) -> None:
+    def __init__(self, max_parallel: int, login_wait_s: float = LOGIN_WAIT_S) -> None:
         self.max_parallel = max_parallel
+        self._login_wait_s = login_wait_s
+        self._held_since = 0.0
         self.paused = False
         self.disk = ""  # why nothing can be written
         self.limit: Limit | None = None
@@ -85,6 +91,13 @@ class Governor:
             return None
         return self._last_start_at + SPACING_S
 
+    @property
+    def gives_up_at(self) -> float | None:
+        """When it has waited long enough for a login; None if it does not wait for one now."""
+        if self.limit is None or self.limit.kind != limits.LOGIN or self.paused:
+            return None
+        return self._held_since + self._login_wait_s
+
     # -- reports ----------------------------------------------------------------------------
 
     def started(self, at_s: float, task: int) -> None:
@@ -114,11 +127,12 @@ class Governor:
         """A task ran into a limit; returns whether that changed anything."""
         if self.limit is not None and task != self.probe:
             if self.limit.until_s is None and limit.until_s is not None:
-                self.limit = limit  # now its end is known
+                self._hold(limit, at_s)  # now its end is known
                 self.probe_at = None
                 return True
             return False
-        self.limit, self.probe, self._may_probe = limit, None, False
+        self._hold(limit, at_s)
+        self.probe, self._may_probe = None, False
         self.probe_at = None
         self._no_probe_before = at_s
         if limit.until_s is None or self._n_probes:
@@ -130,12 +144,23 @@ class Governor:
         self._n_probes += 1
         return True
 
+    def _hold(self, limit: Limit, at_s: float) -> None:
+        if self.limit is None or self.limit.kind != limit.kind:
+            self._held_since = at_s
+        self.limit = limit
+
     def probe_due(self, at_s: float) -> None:
         """The moment until which the limit was to hold has come."""
         if at_s >= self._no_probe_before:
             self.allow_probe()
         elif self.limit is not None and self.probe is None:
             self.probe_at = self._no_probe_before
+
+    def resumed(self, at_s: float) -> None:
+        """Someone wants it to continue: a limit is tried at once, and waited for anew."""
+        self.paused = False
+        self._held_since = at_s
+        self.allow_probe()
 
     def allow_probe(self) -> None:
         """Lets a task probe whether the limit still holds."""

@@ -104,6 +104,8 @@ class History:
             self.started_at = self.started_at or text_or_none(line.get("at"))
         elif event == "request":
             self._feed_request(line)
+        elif event == "reopened":
+            self.reopen()
         elif event == "warning":
             self.add_warning(line.get("text"))
         elif isinstance(event, str) and isinstance(task_id, str) and event in _FEEDERS:
@@ -113,6 +115,14 @@ class History:
         """Adds a warning, unless it is known or no text."""
         if isinstance(warning, str) and warning not in self.warnings:
             self.warnings.append(warning)
+
+    def reopen(self) -> None:
+        """The session had ended, and its skipped tasks run after all."""
+        self.cancels.clear()  # they were carried out
+        for task in self.tasks.values():
+            if task.ended is not None and task.ended["outcome"] == states.SKIPPED:
+                task.ended = task.harvest = None
+                task.worktree = {}  # if it had one, it was harvested
 
     def _feed_request(self, line: dict[str, Any]) -> None:
         name = line.get("name")

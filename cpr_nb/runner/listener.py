@@ -67,8 +67,9 @@ class Listener:
                     yield messages.Responded(now, run.task)
                 elif news.refused_s is not None:
                     yield messages.Throttled(now, run.task, news.refused_s)
-                if news.limit is not None:  # later than the answer, if there was one
-                    yield messages.Limited(now, run.task, news.limit)
+                limit = run.limit_so_far(news.limit)  # later than the answer, if there was one
+                if limit is not None:
+                    yield messages.Limited(now, run.task, limit)
                 yield from self._lingering(run, now)
                 yield from self._setup(run, now)
         attempts = (run for run in self._processes if isinstance(run, Attempt))

@@ -353,8 +353,10 @@ class Loop:
         return messages.OutputPolled(now, poll.task, stream.last_output_at, stream.busy_until)
 
     def _report_state(self, report: messages.ReportState) -> None:
-        self._probe_at_s = report.until_s
-        self._recorder.report_state(report)
+        self._probe_at_s = until_s = report.until_s
+        if until_s is None and report.gives_up_at is not None:
+            until_s = time.time() + report.gives_up_at - self._clock.now()
+        self._recorder.report_state(report, until_s)
 
     def _sweep(self, now: float) -> None:
         if self._leftovers and now >= self._next_sweep_at:

@@ -129,7 +129,7 @@ class Throttled(Event):
 
 
 class Limited(Event):
-    """A running task ran into a limit that concerns all tasks."""
+    """A running task ran into a limit of the account, or its credential is refused."""
 
     __slots__ = ("limit",)
 
@@ -360,12 +360,16 @@ class ReportState(Instruction):
         notice: One line for the user; empty if there is nothing to say.
         until_s: The moment until which it waits, in seconds since the epoch, if that is
             known; `Probe` is due then.
+        gives_up_at: When it stops waiting, on the clock of the events; None if never.
     """
 
-    __slots__ = ("notice", "reason", "state", "until_s")
+    __slots__ = ("gives_up_at", "notice", "reason", "state", "until_s")
 
-    def __init__(self, state: str, reason: str, notice: str, until_s: float | None) -> None:
+    def __init__(
+        self, state: str, reason: str, notice: str, until_s: float | None, gives_up_at: float | None
+    ) -> None:
         super().__init__(-1)
+        self.gives_up_at = gives_up_at
         self.state = state
         self.reason = reason
         self.notice = notice

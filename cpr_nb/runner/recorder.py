@@ -211,9 +211,14 @@ class Recorder:
 
     # -- the session ------------------------------------------------------------------------
 
-    def report_state(self, report: ReportState) -> None:
-        """Records the session's own state."""
-        until = utc_iso(report.until_s) if report.until_s is not None else None
+    def report_state(self, report: ReportState, until_s: float | None) -> None:
+        """Records the session's own state.
+
+        Args:
+            report: The state.
+            until_s: Until when it waits, in seconds since the epoch, if that is known.
+        """
+        until = utc_iso(until_s) if until_s is not None else None
         new = {"waiting_for": report.reason, "waiting_until": until, "notice": report.notice}
         for name, value in new.items():
             if value:
@@ -268,6 +273,8 @@ class Recorder:
 
     def end(self, state: str, error: str = "") -> None:
         """Records the end of the session: the last journal line and the last status.json."""
+        for name in ("waiting_for", "waiting_until", "notice"):
+            self.head.pop(name, None)  # it waits for nothing any more
         self.head["overall_status"] = self.head["state"] = state
         ended_at = time.time()
         if error:

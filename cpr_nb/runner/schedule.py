@@ -13,8 +13,10 @@ from __future__ import annotations
 from cpr_nb.model import limits, states
 from cpr_nb.model.backoff import backoff_s, may_pass
 from cpr_nb.model.outcome import LINGERED, Outcome, derive
+from cpr_nb.model.text import one_line
 from cpr_nb.runner import messages
 from cpr_nb.runner.admission import Admission
+from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.task_state import (
     CANCELLED_OUTCOME,
     TaskPlan,
@@ -28,7 +30,7 @@ from cpr_nb.runner.task_table import TaskTable
 from cpr_nb.runner.time_limits import TimeLimits
 from cpr_nb.runner.transitions import (
     ADMITTED,
-    BUDGET_SPENT,
+    CLOSED,
     ENDED,
     HARVESTING,
     PENDING,
@@ -60,6 +62,7 @@ class Schedule:
         restored: Where an earlier runner left the tasks that it had begun. Those that had a
             process need a `Started`, and an `Ended` if it is gone.
         spent_usd: What they have cost.
+        login_wait_s: How long to wait for a login.
         on_illegal: Called with each `IllegalTransition`, whose task then fails alone, for the
             reason ``internal``. None: it is raised.
 
@@ -81,19 +84,22 @@ class Schedule:
         groups: Sequence[int] | None = None,
         restored: Mapping[int, RestoredTask] | None = None,
         spent_usd: float = 0.0,
+        login_wait_s: float = LOGIN_WAIT_S,
         on_illegal: Callable[[IllegalTransition], None] | None = None,
     ) -> None:
         self._plans = plans
         self._chance = chance
         self._on_illegal = on_illegal
-        self._admission = Admission(len(plans), max_parallel, budget_usd, groups, spent_usd)
+        self._admission = Admission(
+            len(plans), max_parallel, budget_usd, groups, spent_usd, login_wait_s
+        )
         self._tasks = TaskTable(len(plans))
         self._steps = TaskSteps(plans, self._admission, self._tasks, new_id)
         self._limits = TimeLimits(plans, self._tasks, self._steps, self._admission.queue)
         self._cancel_all = False
         self._begun = False
         self._end_reported = False
-        self._reported: tuple[str, str, str, float | None] = (states.RUNNING, "", "", None)
+        self._reported: tuple[object, ...] = (states.RUNNING, "", "", None, None)
         self._handlers: dict[type, Callable[..., None]] = {
             messages.Started: self._started,
             messages.Postponed: self._postponed,
@@ -174,7 +180,13 @@ class Schedule:
     def next_at(self) -> float | None:
         """When the machine wants a `Tick`, or None."""
         admission = self._admission
-        moments = (admission.start_at, admission.governor.probe_at, self._tasks.next_at)
+        governor = admission.governor
+        moments = (
+            admission.start_at,
+            governor.probe_at,
+            governor.gives_up_at,
+            self._tasks.next_at,
+        )
         return min((at_s for at_s in moments if at_s is not None), default=None)
 
     @property
@@ -221,6 +233,8 @@ class Schedule:
         if attempt.cancelled:
             unchecked = plan.check and outcome.outcome == states.SUCCEEDED
             self._steps.finish(event.task, CANCELLED_OUTCOME if unchecked else outcome)
+        elif limit is not None and limit.kind == limits.ACCESS:
+            self._end_without_access(event, limit, outcome)
         elif limit is not None:
             self._wait_at_limit(event, limit, outcome)
         else:
@@ -252,6 +266,18 @@ class Schedule:
         self._admission.limited(event.at_s, limit, event.task)
         self._steps.rest(event.task, outcome, event.at_s, 0.0, counted=False)
         self._tasks.attempts[event.task].refused_at = event.at_s
+
+    def _end_without_access(
+        self, event: messages.Ended, limit: limits.Limit, outcome: Outcome
+    ) -> None:
+        """No waiting would help this task. Unless others get answers, it helps none of them."""
+        task = event.task
+        others_answered = self._admission.answered_at > self._tasks.attempts[task].started_at
+        self._admission.withdraw(task, event.at_s)
+        if limit.is_shared and not others_answered:
+            self._admission.close(limit.error)
+        error = "; ".join(text for text in (outcome.error, limit.error) if text)
+        self._steps.finish(task, Outcome(states.FAILED, "auth", one_line(error)))
 
     def _output_polled(self, event: messages.OutputPolled) -> None:
         if self._tasks.state[event.task] == RUNNING:
@@ -288,7 +314,11 @@ class Schedule:
 
     def _limited(self, event: messages.Limited) -> None:
         is_probe = self._admission.governor.probe == event.task
-        if self._tasks.state[event.task] == RUNNING and not is_probe:
+        if self._tasks.state[event.task] != RUNNING:
+            return
+        if event.limit.kind == limits.ACCESS:
+            self._steps.terminate(event.task, "refused", event.at_s)
+        elif not is_probe:
             self._admission.limited(event.at_s, event.limit, event.task)
 
     # -- worktrees --------------------------------------------------------------------------
@@ -336,6 +366,7 @@ class Schedule:
 
     def _run_timers(self, at_s: float) -> None:
         governor = self._admission.governor
+        self._admission.close_in_time(at_s)
         if governor.probe_at is not None and at_s >= governor.probe_at:
             governor.allow_probe()
         for task in self._tasks.due(at_s):
@@ -344,16 +375,16 @@ class Schedule:
     def _dispatch(self, at_s: float) -> None:
         """Starts what may start now."""
         admission, tasks = self._admission, self._tasks
-        if admission.over_budget and tasks.n_waiting:
+        if tasks.n_waiting and (skipped := admission.closed) is not None:
             for task in range(tasks.n_tasks):
                 if tasks.waits(task):
-                    self._step(task, BUDGET_SPENT, at_s, self._skip, task)
+                    self._step(task, CLOSED, at_s, self._skip, task, skipped)
         while (next_task := admission.next_task(at_s, self.n_active, tasks.waits)) is not None:
             self._step(next_task, ADMITTED, at_s, self._steps.start, next_task, at_s)
 
-    def _skip(self, task: int) -> None:
-        """No more tasks start: a task that has tried ends as it did, another is skipped."""
+    def _skip(self, task: int, skipped: Outcome) -> None:
+        """No more tasks start: this one is skipped, or ends as its last attempt did."""
         attempt = self._tasks.attempts.get(task)
         outcome = attempt.outcome if attempt is not None else None
-        skipped = Outcome(states.SKIPPED, "budget", self._admission.budget_error)
-        self._steps.finish(task, outcome or skipped)
+        # Without a login it is nobody's failure, and it can be resumed.
+        self._steps.finish(task, outcome if outcome and skipped.reason == "budget" else skipped)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 
+from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
@@ -112,6 +113,7 @@ class Starter:
             mode=permission_mode(options),
             strict_setup=bool(options.get("strict_setup")),
             follows_stream=task_spec.get("follows_stream", ""),
+            credentials=self._credentials(task_spec["id"]),
             pidfd=pidfd,
         )
 
@@ -202,6 +204,11 @@ class Starter:
         environment[b"CPR_TASK_ID"] = task_id.encode()
         environment[_TOKEN_NAME] = token.encode()
         return environment
+
+    def _credentials(self, task_id: str) -> dict[str, bool]:
+        """The variables that bring its credential, each with whether the task alone has it."""
+        own, environ = self._task_env.get(task_id, {}), self._own_environ(task_id)
+        return {name: name in own for name in VARIABLES if environ.get(name.encode())}
 
     def _own_environ(self, task_id: str) -> dict[bytes, bytes]:
         return {**self._environ, **_encoded(self._task_env.get(task_id, {}))}

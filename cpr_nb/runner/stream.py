@@ -11,7 +11,7 @@ import os
 
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, number, parse_line
-from cpr_nb.model.limits import Limit, limit_of_event
+from cpr_nb.model.limits import LOGIN, Limit, limit_of_event
 from cpr_nb.model.lines import LineSplitter
 from cpr_nb.runner import background
 
@@ -66,6 +66,7 @@ class Stream:
         "first_init",
         "last_output_at",
         "limit",
+        "n_login_refusals",
         "retry_at",
     )
 
@@ -81,6 +82,7 @@ class Stream:
         self.last_output_at: float | None = None
         self.retry_at = 0.0  # when the CLI will ask the API again
         self.limit: Limit | None = None  # met, and not answered since
+        self.n_login_refusals = 0  # since the last answer
 
     def poll(self, now: float) -> News:
         """Reads what is new.
@@ -143,6 +145,7 @@ class Stream:
         limit = limit_of_event(event)
         if limit is not None:
             self._trouble, self.limit, news.limit = True, limit, limit
+            self.n_login_refusals += limit.kind == LOGIN
         if event.get("subtype") == "api_retry":
             self._trouble = True
             delay_s = (number(event.get("retry_delay_ms")) or 0.0) / 1000
@@ -150,7 +153,7 @@ class Stream:
             if event.get("error_status") in REFUSALS:
                 news.refused_s = delay_s
         elif kind == "assistant" and self._trouble and _by_a_model(event):
-            self._trouble, self.limit = False, None
+            self._trouble, self.limit, self.n_login_refusals = False, None, 0
             news.answered, news.limit = True, None
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 CANCELLED_OUTCOME = Outcome(states.CANCELLED, "cancelled")
 INTERRUPTED_OUTCOME = Outcome(states.LOST, "vanished", "interrupted together with its runner")
-#: Why an attempt is terminated that may have met a limit: waiting with it is better than failing.
-TOO_SLOW = ("timeout", "silence", "no_first_byte", LINGERED)
+#: Why an attempt is terminated that may have met a limit: the limit decides, not the slowness.
+AT_A_LIMIT = ("timeout", "silence", "no_first_byte", "refused", LINGERED)
 
 
 class TaskPlan:
@@ -183,8 +183,8 @@ def silence_deadline(
 
 
 def shared_limit(event: Ended, attempt: AttemptState, outcome: Outcome) -> Limit | None:
-    """The limit at which an attempt ended, if all tasks are to wait for it."""
-    terminated = attempt.cancelled or attempt.cause not in (None, *TOO_SLOW)
+    """The limit at which an attempt ended, if that decides what becomes of it."""
+    terminated = attempt.cancelled or attempt.cause not in (None, *AT_A_LIMIT)
     return None if terminated or outcome.outcome == states.SUCCEEDED else event.limit
 
 

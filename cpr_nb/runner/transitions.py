@@ -27,7 +27,7 @@ STATES = (
 
 # These are no messages of `cpr_nb.runner.messages`, but they move a task as an event does.
 ADMITTED = "Admitted"
-BUDGET_SPENT = "BudgetSpent"
+CLOSED = "Closed"
 TIMER = "Timer"
 
 #: Every event that concerns one task, with when it comes.
@@ -39,7 +39,7 @@ EVENTS = {
     "Responded": "the API answered it for the first time in this attempt",
     "Throttled": "the API refused it for now (429, 529)",
     "SetupRefused": "the CLI's set-up is not as asked, and it has `strict_setup`",
-    "Limited": "it ran into a limit that concerns all tasks",
+    "Limited": "it ran into a limit of the account, or its credential is refused",
     "Lingering": "its turn ended, and only commands keep its process alive; or it works again",
     "OutputPolled": "the answer to PollOutput: when it wrote last",
     "Ended": "its process ended, or could not be started",
@@ -47,7 +47,7 @@ EVENTS = {
     "Harvested": "what it left in its worktree is safe",
     "Cancel": "it, or the whole session, was cancelled",
     TIMER: "one of its time limits, its pause or its grace period is over",
-    BUDGET_SPENT: "the session's budget is spent before it could start",
+    CLOSED: "nothing starts any more: the budget is spent, no login came, or access is refused",
 }
 
 _FINISH = {HARVESTING: ("Harvest",), ENDED: ("Finish",)}
@@ -59,7 +59,7 @@ _AFTER_ATTEMPT = {RESTING: ("Rest",), CHECKING: ("Check",), **_FINISH}
 TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (PENDING, ADMITTED): _BEGIN,
     (PENDING, "Cancel"): {ENDED: ("Finish",)},
-    (PENDING, BUDGET_SPENT): {ENDED: ("Finish",)},
+    (PENDING, CLOSED): {ENDED: ("Finish",)},
     (PREPARING, "Prepared"): {STARTING: ("Start",), RESTING: (), **_FINISH},
     (PREPARING, "Cancel"): _TERMINATE,
     (PREPARING, TIMER): _TERMINATE,
@@ -68,6 +68,7 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (STARTING, "Ended"): _FINISH,
     (STARTING, "Cancel"): {TERMINATING: ()},
     (RUNNING, "Throttled"): _TERMINATE,
+    (RUNNING, "Limited"): _TERMINATE,
     (RUNNING, "SetupRefused"): _TERMINATE,
     (RUNNING, "OutputPolled"): _TERMINATE,
     (RUNNING, "Ended"): _AFTER_ATTEMPT,
@@ -81,7 +82,7 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (TERMINATING, TIMER): {TERMINATING: ("Kill",)},
     (RESTING, ADMITTED): _BEGIN,
     (RESTING, "Cancel"): _FINISH,
-    (RESTING, BUDGET_SPENT): _FINISH,
+    (RESTING, CLOSED): _FINISH,
     (CHECKING, "Checked"): _FINISH,
     (CHECKING, "Cancel"): _TERMINATE,
     (CHECKING, TIMER): _TERMINATE,

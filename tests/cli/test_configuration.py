@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub
+
+from cpr_nb.model.cli_configuration import AGENT_FIELDS
 
 CRITIC = {"critic": {"description": "finds faults", "prompt": "Be strict."}}
 SERVER = {"command": "db", "env": {"DB_TOKEN": "${DB_TOKEN}"}}
@@ -46,6 +52,27 @@ def test_files_are_read_at_the_launch_and_kept_for_reruns(stub_cpr: Cpr, stub: S
     assert "1 succeeded" in again
     later = stub.calls()["a"]["argv"]
     assert later != call and given(later) == first
+
+
+def test_the_example_of_the_docs_can_be_launched(stub_cpr: Cpr, in_env: Any) -> None:
+    in_env({**stub_cpr.env, "TICKETS_TOKEN": "s3cret"})
+    (stub_cpr.cwd.parent / "shared-docs").mkdir()
+    page = (Path(__file__).parents[2] / "docs" / "agents-and-servers.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block.replace("cpr.launch(", "cpr.launch(dry_run=True, prompts="), names)
+    assert len(names["s"]) == 2
+
+
+def test_agents_have_the_fields_of_the_sdk() -> None:
+    spec = find_spec("claude_agent_sdk")  # to import it takes 1.2 s
+    if spec is None or spec.origin is None:
+        pytest.skip("no claude-agent-sdk")
+    tree = ast.parse(Path(spec.origin).with_name("types.py").read_text("utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    (definition,) = [node for node in classes if node.name == "AgentDefinition"]
+    fields = [ast.unparse(n.target) for n in definition.body if isinstance(n, ast.AnnAssign)]
+    assert set(AGENT_FIELDS) == {*fields} - {"permissionMode"}
 
 
 BOTH = {"safe_mode": True, "agents": CRITIC}

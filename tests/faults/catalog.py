@@ -35,6 +35,7 @@ FAULTS = [
     Fault("burst", "429 and 529 for a while", api.burst, real=True),
     Fault("usage-limit", "usage limit, with its reset", api.usage_limit, real=True),
     Fault("login", "login lost (401)", api.lost_login, real=True),
+    Fault("key", "key not valid (401)", api.bad_key, real=True),
     Fault("connection", "connection refused, then back", api.refused_connection, real=True),
     Fault("structure", "structure missing in the answer", api.missing_structure, real=True),
     Fault("silence", "an agent falls silent", agents.silence, real=True),

@@ -53,6 +53,7 @@ def usage_limit(world: World) -> Tally:
 
 def lost_login(world: World) -> Tally:
     """Somebody logged out; and in again."""
+    world.has_helper = True
     names = [f"l{number}" for number in range(4)]
     world.api.lose_login()
     session = real.launch(world, *[real.task(name) for name in names], max_parallel=2)
@@ -66,6 +67,26 @@ def lost_login(world: World) -> Tally:
     await_gone(session)
     tally = real.tally(world, session, names, "waits, continues after the login")
     tally.expect(n_begun <= 2, f"{n_begun} tasks were begun")
+    return tally
+
+
+def bad_key(world: World) -> Tally:
+    """The key of the environment is not valid: nobody waits, and the session is resumed later."""
+    names = [f"k{number}" for number in range(4)]
+    world.api.lose_login()
+    session = real.launch(world, *[real.task(name) for name in names], max_parallel=1)
+    session.wait(LIMIT_S)
+    ends = [(task.outcome, task.reason) for task in session]
+    n_refused = len(world.api.requests)
+    world.api.restore_login()
+    with world.inside(world.real_env()):
+        session.resume(skipped=True)
+    session.wait(LIMIT_S)
+    await_gone(session)
+    tally = real.tally(world, session, names[1:], "fails at once, the others run when it is valid")
+    expected = [("failed", "auth"), *[("skipped", "auth")] * 3]
+    tally.expect(ends == expected, f"they ended {ends}")
+    tally.expect(n_refused <= 5, f"{n_refused} requests were refused")
     return tally
 
 

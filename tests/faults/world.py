@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from testkit import processes
 from testkit.command import LIMIT_S, Cpr, console_script
+from testkit.logins import with_helper
 from testkit.stub import Stub
 
 import cpr_nb as cpr
@@ -52,6 +53,7 @@ class World:
         self._doors: list[int] = []
         self._n_shims = 0
         self.subscription = False
+        self.has_helper = False  # which prints the key, so that a login may come back
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +93,8 @@ class World:
         """The only environment in which the real CLI is started."""
         if self._claude is None:
             raise CannotInjectError("there is no real CLI here")
-        return {**self._env(self.api.url), "CPR_CLAUDE": self._claude}
+        env = {**self._env(self.api.url), "CPR_CLAUDE": self._claude}
+        return with_helper(env) if self.has_helper else env
 
     @property
     def has_cli(self) -> bool:

@@ -17,7 +17,7 @@ from cpr_nb.frames.streams import ObjectReader
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.denials import denials_of
 from cpr_nb.model.events import content_blocks, parse_line
-from cpr_nb.model.results import Results
+from cpr_nb.model.merged_result import Results
 
 NO_JUNK = st.just([])
 READ = ObjectReader().parse_event

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cpr_nb.model.limits import LOGIN, USAGE, Limit, limit_of_event, limit_of_result
+from cpr_nb.model.credentials import fixed_variable, without_wait
+from cpr_nb.model.limits import ACCESS, LOGIN, USAGE, Limit, limit_of_event, limit_of_result
 
 relaxed = settings(max_examples=300)
 
@@ -45,7 +46,8 @@ def at(year: int, month: int, day: int, hour: int, minute: int, zone: str = "UTC
         "Invalid API key · Fix external API key",
         "OAuth token has expired. Please obtain a new token or refresh your existing token.",
         "OAuth token revoked · Please run /login",
-        "Failed to authenticate. API Error: 401",
+        "Failed to authenticate: OAuth token revoked. Please log in again or ask.",
+        "Your account does not have access to Claude. Please login again or contact your admin.",
     ],
 )
 def test_a_text_that_asks_for_a_login_is_a_lost_login(text: str) -> None:
@@ -55,8 +57,58 @@ def test_a_text_that_asks_for_a_login_is_a_lost_login(text: str) -> None:
     assert found(failed(f"I said: {text}")) is None
 
 
-def test_a_403_that_asks_for_no_login_is_none() -> None:
-    assert found(failed("API Error: 403 this model is not for you", 403)) is None
+@pytest.mark.parametrize("before", ["", "Failed to authenticate. ", "Please run /login · "])
+def test_a_403_that_asks_for_no_login_is_none(before: str) -> None:
+    for rest in ("this model is not for you", "<html>403</html> · Please run /login"):
+        text = f"{before}API Error: 403 {rest}"
+        assert found(failed(text, 403)) is found(failed(text)) is None
+        assert found(failed(text.replace("403 ", "401 "))) == (LOGIN, None), "of an old CLI"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your organization has disabled Claude subscription access for Claude Code · Use a key",
+        "Claude Code can't use your Claude subscription, usually because a payment is past due",
+        "Your organization does not have access to Claude. Please login again or contact them.",
+        "Your account does not have access to Claude Code. Please run /login.",
+    ],
+)
+def test_an_account_without_access_is_no_lost_login(text: str) -> None:
+    assert found(failed(text, 403)) == found(failed(text)) == (ACCESS, None)
+    assert found(failed(text, 400)) is None
+
+
+INIT = {"type": "system", "subtype": "init"}
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "fixed"),
+    [
+        ("ANTHROPIC_API_KEY", ["ANTHROPIC_API_KEY"], "ANTHROPIC_API_KEY"),
+        ("ANTHROPIC_API_KEY", [], ""),  # a settings file has it
+        ("apiKeyHelper", ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"], ""),
+        ("none", ["CLAUDE_CODE_OAUTH_TOKEN"], "CLAUDE_CODE_OAUTH_TOKEN"),
+        ("none", ["CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"], "ANTHROPIC_AUTH_TOKEN"),
+        ("none", [], ""),
+        ("/login managed key", ["CLAUDE_CODE_OAUTH_TOKEN"], ""),
+    ],
+)
+def test_nobody_waits_for_a_credential_of_the_environment(
+    source: str, variables: list[str], fixed: str
+) -> None:
+    variable = fixed_variable({**INIT, "apiKeySource": source}, variables)
+    assert variable == fixed
+    limit = without_wait(Limit(LOGIN), variable, own=())
+    assert limit is not None and limit.kind == (ACCESS if fixed else LOGIN)
+    assert fixed in limit.error and limit.is_shared
+    usage = Limit(USAGE, 9.0)
+    assert without_wait(usage, variable, own=()) is usage
+
+
+def test_a_credential_that_one_task_alone_has_concerns_no_other() -> None:
+    limit = without_wait(Limit(LOGIN), "ANTHROPIC_API_KEY", own=["ANTHROPIC_API_KEY"])
+    assert limit is not None and not limit.is_shared
 
 
 def test_a_401_is_a_lost_login_whatever_it_says() -> None:

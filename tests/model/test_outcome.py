@@ -247,7 +247,7 @@ def test_an_error_result_gives_its_reason(result: dict[str, Any], reason: str) -
     ("words", "reason"),
     [
         ('API Error: 400 {"type":"error","error":{}}', "api_error"),
-        ('API Error: 403 {"type":"error"} · Please run /login', "api_error"),
+        ('API Error: 403 {"type":"error"} · Please run /login', "forbidden"),
         ("API Error: 404 no such model", "api_error"),
         ("API Error: 429 slow down", "rate_limit"),
         ("API Error: 500 oops", "api_error"),

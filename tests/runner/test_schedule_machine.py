@@ -28,6 +28,7 @@ from testkit.machine_draw import (
     FOR_EVER,
     GOOD,
     KINDS,
+    LOGIN_WAITS_S,
     MAYBE_SECONDS,
     PLANS,
     RESETS_S,
@@ -37,7 +38,7 @@ from testkit.machine_draw import (
 )
 
 from cpr_nb.model import states
-from cpr_nb.model.limits import LOGIN, Limit
+from cpr_nb.model.limits import ACCESS, USAGE, Limit
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import messages
 from cpr_nb.runner.governor import SPACING_S
@@ -55,6 +56,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         plans=st.lists(PLANS, min_size=1, max_size=6),
         max_parallel=st.integers(0, 4),
         budget_usd=st.none() | st.sampled_from([0.25, 1.0, 4.0]),
+        login_wait_s=LOGIN_WAITS_S,
         grouped=st.integers(0, 2).map(lambda number: number == 0),
         from_past=st.integers(0, 2).map(lambda number: number == 0),
         begin=st.booleans(),
@@ -65,6 +67,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         plans: list[TaskPlan],
         max_parallel: int,
         budget_usd: float | None,
+        login_wait_s: float,
         grouped: bool,
         from_past: bool,
         begin: bool,
@@ -72,7 +75,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     ) -> None:
         some = st.lists(st.integers(0, 1), min_size=len(plans), max_size=len(plans))
         groups = data.draw(some, label="groups") if grouped else None
-        self.book = SessionBook(plans, max_parallel, budget_usd, groups)
+        self.book = SessionBook(plans, max_parallel, budget_usd, groups, login_wait_s)
         spent_usd = data.draw(COSTS, label="spent before") or 0.0 if from_past else 0.0
         self.book.spent_usd = spent_usd
         self.schedule = CheckedSchedule(
@@ -83,6 +86,7 @@ class ScheduleMachine(RuleBasedStateMachine):
             groups=groups,
             restored=draw_past(data, self.books) if from_past else None,
             spent_usd=spent_usd,
+            login_wait_s=login_wait_s,
         )
         for task, book in enumerate(self.books):
             if book.state == books.STARTING:
@@ -111,6 +115,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     def handle(self, event: Event) -> None:
         book = self.book
         book.begun = book.begun or isinstance(event, Tick)
+        book.close_in_time()
         for instruction in self.schedule.handle(event):
             book.perform(instruction)
         next_at = self.schedule.next_at
@@ -118,6 +123,8 @@ class ScheduleMachine(RuleBasedStateMachine):
         for one in self.books:
             assert one.expected is None, f"nothing came of it: {one.expected}"
             assert not one.throttled, "it was not taken back"
+            refused = one.access_refused and one.running
+            assert one.cause is not None or not refused, "it tries on without access"
 
     @rule(by=SECONDS)
     def time_goes_by(self, by: float) -> None:
@@ -184,14 +191,15 @@ class ScheduleMachine(RuleBasedStateMachine):
         self.end_process(task, Exit(exit_[0], signal=exit_[1], result=result), data)
 
     @some(lambda book: book.running)
-    @rule(data=st.data(), kind=KINDS, reset_s=RESETS_S, by=MAYBE_SECONDS)
+    @rule(data=st.data(), kind=KINDS, reset_s=RESETS_S, by=MAYBE_SECONDS, shared=st.booleans())
     def a_process_ends_at_a_limit(
-        self, data: st.DataObject, kind: str, reset_s: float | None, by: float
+        self, data: st.DataObject, kind: str, reset_s: float | None, by: float, shared: bool
     ) -> None:
         self.book.now += by
         task = self.draw(data, lambda book: book.running)
-        result = {"is_error": True, "api_error_status": 401 if kind == LOGIN else 429}
-        limit = Limit(kind, None if reset_s is None else self.now + reset_s)
+        result = {"is_error": True, "api_error_status": 429 if kind == USAGE else 401}
+        until_s = None if reset_s is None else self.now + reset_s
+        limit = Limit(kind, until_s, error="set another", is_shared=shared)
         self.end_process(task, Exit(1, result=result), data, limit=limit)
 
     def end_process(
@@ -296,7 +304,10 @@ class ScheduleMachine(RuleBasedStateMachine):
     ) -> None:
         task = self.draw(data, lambda book: book.running)
         limit = Limit(kind, None if reset_s is None else self.now + reset_s)
-        if self.books[task].stopped_at is None and task != self.book.probe:
+        book = self.books[task]
+        if kind == ACCESS:
+            book.access_refused = True
+        elif book.stopped_at is None and task != self.book.probe:
             self.book.limited(task, limit)
         self.handle(messages.Limited(self.now, task, limit))
 
@@ -364,13 +375,14 @@ class ScheduleMachine(RuleBasedStateMachine):
         if not self.books or self.book.ends or not self.book.begun:
             return
         book = self.book
-        state, reason, notice, until_s = book.reported
+        state, reason, notice, until_s, gives_up_at = book.reported
         waits_for = "disk" if book.disk else book.held.kind if book.held else ""
         waiting = states.WAITING if waits_for else states.RUNNING
         assert (state, reason) == (states.PAUSED if book.paused else waiting, waits_for)
         assert until_s == (book.held.until_s if book.held else None)
-        assert bool(notice) or not reason
-        if book.budget_usd and not reason and "cache" not in notice:
+        assert gives_up_at == book.gives_up_at
+        assert bool(notice) or not (reason or book.closed)
+        if book.budget_usd and not (reason or book.closed) and "cache" not in notice:
             assert ("budget" in notice) == (book.spent_usd >= 0.8 * book.budget_usd)
 
     @invariant()
@@ -380,6 +392,7 @@ class ScheduleMachine(RuleBasedStateMachine):
             return
         waiting = [one for one in self.books if one.waits(self.now)]
         assert not (waiting and book.budget_is_spent), "it waits for money that will not come"
+        assert not (waiting and book.closed), "it waits for an answer that will not come"
         if not waiting or book.paused or book.disk or book.n_active >= book.room:
             return
         next_at = self.schedule.next_at

@@ -7,7 +7,7 @@ import random
 import pytest
 from testkit.machine import GOOD, CheckedSchedule, done, feed, machine, running
 
-from cpr_nb.model.limits import USAGE, Limit
+from cpr_nb.model.limits import ACCESS, USAGE, Limit
 from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.runner import messages
 from cpr_nb.runner.messages import Cancel, Checked, Ended, Event, Harvested, Started, Tick
@@ -30,7 +30,7 @@ def test_the_table_knows_every_event_of_a_task_and_no_other_word() -> None:
     for state, event in TRANSITIONS:
         assert event in EVENTS and state != ENDED
     assert {event for _, event in TRANSITIONS} >= STRICT_EVENTS
-    by_the_machine = {"Admitted", "BudgetSpent", "Timer"}
+    by_the_machine = {"Admitted", "Closed", "Timer"}
     for name in EVENTS.keys() - by_the_machine:
         assert issubclass(getattr(messages, name), Event)
     for following in TRANSITIONS.values():
@@ -198,6 +198,7 @@ class Walk:
                 messages.Throttled(at, task, 60.0),
                 messages.SetupRefused(at, task),
                 messages.OutputPolled(at, task, 0.0),
+                messages.Limited(at, task, Limit(ACCESS)),
                 Tick(at),
             ],
             "Check": [Checked(at, task, self.choice.choice(["", "exit 1"])), Tick(at)],

@@ -8,6 +8,7 @@ from typing import Any
 
 from cpr_nb.model.limits import LOGIN, Limit
 from cpr_nb.model.outcome import Exit
+from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.messages import (
     End,
     Ended,
@@ -58,6 +59,7 @@ def machine(
     groups: Sequence[int] | None = None,
     restored: dict[int, RestoredTask] | None = None,
     spent_usd: float = 0.0,
+    login_wait_s: float = LOGIN_WAIT_S,
     on_illegal: Callable[[IllegalTransition], None] | None = None,
 ) -> Schedule:
     numbers = count(1)
@@ -69,6 +71,7 @@ def machine(
         groups=groups,
         restored=restored,
         spent_usd=spent_usd,
+        login_wait_s=login_wait_s,
         on_illegal=on_illegal,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cpr_nb.model import states
 from cpr_nb.model.backoff import backoff_s, may_pass
-from cpr_nb.model.limits import LOGIN, Limit
+from cpr_nb.model.limits import ACCESS, LOGIN, Limit
 from cpr_nb.model.outcome import Exit, Outcome, derive
 from cpr_nb.runner import governor, messages, transitions
 from cpr_nb.runner.messages import Ended, Instruction, OutputPolled
@@ -22,7 +22,7 @@ PENDING, STARTING, RUNNING, CHECKING, RESTING, ENDED = range(6)
 _NAMES = ("PENDING", "STARTING", "RUNNING", "CHECKING", "RESTING", "ENDED")
 MACHINE_STATES: list[int] = [getattr(transitions, name) for name in _NAMES]
 ACTIVE = (STARTING, RUNNING, CHECKING)
-SLOW = ("timeout", "silence", "no_first_byte", "lingered")
+SLOW = ("timeout", "silence", "no_first_byte", "refused", "lingered")
 #: What an end reports if the API never answered.
 UNHEARD = ("spawn", "usage_error", "timeout", "cancelled")
 
@@ -48,6 +48,7 @@ class Book:
         self.started_at = self.stopped_at = self.wrote_at = self.checked_at = None
         self.cause: str | None = None
         self.killed = self.listening = self.answered = self.throttled = self.leads = False
+        self.access_refused = False
         self.lingers_since: float | None = None
         self.setup_refused = False
         self.quiet: str | None = None  # why it must be stopped, by what was heard
@@ -107,7 +108,12 @@ class SessionBook:
     """What is known of the session from outside."""
 
     def __init__(
-        self, plans: list[TaskPlan], max_parallel: int, budget_usd: float | None, groups: Any
+        self,
+        plans: list[TaskPlan],
+        max_parallel: int,
+        budget_usd: float | None,
+        groups: Any,
+        login_wait_s: float,
     ) -> None:
         self.now = 0.0
         self.books = [Book(p, g) for p, g in zip(plans, groups or [0] * len(plans), strict=True)]
@@ -115,6 +121,8 @@ class SessionBook:
         self.max_parallel, self.budget_usd, self.spent_usd = max_parallel, budget_usd, 0.0
         self.begun = self.paused = self.disk = self.cancelled_all = False
         self.held: Limit | None = None
+        self.held_since, self.login_wait_s = 0.0, login_wait_s
+        self.closed = False  # nothing starts any more: no login, or no access
         self.probe: int | None = None
         self.probe_from, self.word_given, self.n_refused = 0.0, False, 0
         self.probe_due_s: float | None = None  # what the runner's own clock waits for
@@ -122,7 +130,7 @@ class SessionBook:
         self.halved_at = self.last_start_at = 0.0
         self.answered_at = -1.0
         self.warm: set[int] = set()
-        self.reported: tuple[Any, ...] = (states.RUNNING, "", "", None)
+        self.reported: tuple[Any, ...] = (states.RUNNING, "", "", None, None)
         self.ends: list[str] = []
         self.ids: set[str] = set()
         self.used: set[str] = set()
@@ -144,6 +152,20 @@ class SessionBook:
     @property
     def budget_is_spent(self) -> bool:
         return self.budget_usd is not None and self.spent_usd >= self.budget_usd
+
+    @property
+    def gives_up_at(self) -> float | None:
+        """When nobody waits for a login any more."""
+        if self.held is None or self.held.kind != LOGIN or self.paused:
+            return None
+        return self.held_since + self.login_wait_s
+
+    def close(self) -> None:
+        self.closed, self.held, self.probe = True, None, None
+
+    def close_in_time(self) -> None:
+        if self.gives_up_at is not None and self.now >= self.gives_up_at:
+            self.close()
 
     # -- events, before the machine hears of them ---------------------------------------------
 
@@ -183,9 +205,12 @@ class SessionBook:
         book.throttled = not patient and book.cause is None
 
     def limited(self, task: int, limit: Limit) -> None:
+        if self.closed:
+            return
         if self.held is not None and task != self.probe:
             if self.held.until_s is None and limit.until_s is not None:
-                self.held, self.warm = limit, set()
+                self.hold(limit)
+                self.warm = set()
                 self.word_given = self.word_given or self.now >= self.probe_from
             return
         self.probe_from = self.now
@@ -193,9 +218,17 @@ class SessionBook:
             delay_s = governor.FIRST_PROBE_S * 2.0**self.n_refused
             self.probe_from += min(delay_s, governor.LAST_PROBE_S)
         self.n_refused += 1
-        self.held, self.probe, self.warm, self.word_given = limit, None, set(), False
+        self.hold(limit)
+        self.probe, self.warm, self.word_given = None, set(), False
+
+    def hold(self, limit: Limit) -> None:
+        if self.held is None or self.held.kind != limit.kind:
+            self.held_since = self.now
+        self.held = limit
 
     def allow_probe(self, *, at_once: bool = False) -> None:
+        if at_once:
+            self.held_since = self.now
         if self.held is not None and self.probe is None:
             self.word_given = True
             if at_once:
@@ -256,6 +289,9 @@ class SessionBook:
             and book.refused_at < self.answered_at
         )
         n_counted = book.attempt - book.n_free
+        no_access = limit is not None and limit.kind == ACCESS
+        if no_access and self.probe == task:
+            self.probe_withdrawn()
         if good:
             self.answered(task)
             if self.window is not None and self.n_active >= int(self.window):
@@ -267,6 +303,11 @@ class SessionBook:
             book.expected = ("finish", *(kind if checked else ("cancelled", "cancelled")))
         elif alone:
             book.expected = ("finish", *kind)
+        elif limit is not None and limit.kind == ACCESS:
+            book.expected = ("finish", "failed", "auth")
+            assert book.started_at is not None
+            if limit.is_shared and self.answered_at <= book.started_at:
+                self.close()
         elif limit is not None:
             self.limited(task, limit)
             book.expected, book.refused_at = ("rest", *kind, 0.0, False), self.now
@@ -307,7 +348,7 @@ class SessionBook:
         if isinstance(one, messages.End):
             self.ends.append(one.state)
         elif isinstance(one, messages.ReportState):
-            new = (one.state, one.reason, one.notice, one.until_s)
+            new = (one.state, one.reason, one.notice, one.until_s, one.gives_up_at)
             assert new != self.reported, "reported twice"
             self.reported, self.probe_due_s = new, one.until_s
         else:
@@ -316,7 +357,8 @@ class SessionBook:
             getattr(self, f"on_{type(one).__name__.lower()}")(book, one)
 
     def on_start(self, book: Book, start: messages.Start) -> None:
-        assert self.begun and not self.paused and not self.disk and not self.budget_is_spent
+        assert self.begun and not self.paused and not self.disk
+        assert not self.budget_is_spent and not self.closed
         assert not book.active and not book.cancel_asked
         assert self.n_active < self.room, "more than may run at once"
         if book.state == PENDING:
@@ -361,6 +403,8 @@ class SessionBook:
             if stop.cause == "timeout" and not by_an_earlier_runner:
                 assert book.plan.timeout_s is not None
                 assert self.now >= book.started_at + book.plan.timeout_s
+            elif stop.cause == "refused":
+                assert book.access_refused or by_an_earlier_runner
             elif stop.cause == "lingered" and not by_an_earlier_runner:
                 assert book.lingers_since is not None and book.plan.linger_s is not None
                 assert self.now >= book.lingers_since + book.plan.linger_s
@@ -406,9 +450,13 @@ class SessionBook:
         if book.expected is not None:
             assert book.expected == ("finish", *kind)
         else:  # nothing happened to it: nothing starts any more
-            assert self.budget_is_spent and book.state in (PENDING, RESTING)
+            assert book.state in (PENDING, RESTING)
             tried = book.state == RESTING and book.outcome is not None
-            assert outcome is book.outcome if tried else kind == ("skipped", "budget")
+            if self.closed:
+                assert kind == ("skipped", "auth")
+            else:
+                assert self.budget_is_spent
+                assert outcome is book.outcome if tried else kind == ("skipped", "budget")
         assert outcome.outcome in states.OUTCOMES and outcome.reason in states.REASONS
         book.begin_attempt()
         book.state, book.outcome = ENDED, outcome

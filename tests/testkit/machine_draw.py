@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from cpr_nb.model.limits import LOGIN, USAGE
+from cpr_nb.model.limits import ACCESS, LOGIN, USAGE
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner.task_state import AttemptState, RestoredTask, TaskPlan
 from testkit import machine_book as books
@@ -42,9 +42,10 @@ RESULTS = st.sampled_from(
 )
 EXITS = st.sampled_from([(0, None), (1, None), (143, None), (None, 9), (None, 15), (None, None)])
 COSTS = st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0, 5.0])
-KINDS = st.sampled_from([USAGE, LOGIN])
+KINDS = st.sampled_from([USAGE, LOGIN, LOGIN, ACCESS])
+LOGIN_WAITS_S = st.sampled_from([2.0, 100.0, 43_200.0])
 RESETS_S = st.none() | st.sampled_from([-5.0, 3.0, 90.0, 4000.0])
-CAUSES = st.sampled_from(["cancelled", "timeout", "silence", "throttled", "lingered"])
+CAUSES = st.sampled_from(["cancelled", "timeout", "silence", "throttled", "refused", "lingered"])
 FOR_EVER = float("inf")
 ENDS = [Outcome("succeeded", "completed"), Outcome("cancelled", "cancelled")]
 

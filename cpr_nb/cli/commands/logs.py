@@ -15,7 +15,7 @@ from cpr_nb.handles.waiting import poll_delays_s
 from cpr_nb.model import states
 from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
-from cpr_nb.model.results import is_good
+from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.text import one_line, strip_controls
 from cpr_nb.model.turns import TurnCounter, subagent_mark, wake_text
 from cpr_nb.store.tail import Follower

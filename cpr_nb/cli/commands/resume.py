@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="the value of a variable that was set at the launch, since values are not stored",
     )
+    parser.add_argument(
+        "--skipped",
+        action="store_true",
+        help="run the tasks that the session skipped before it ended, such as those for which no "
+        "login came",
+    )
     parser.add_argument("--wait", action="store_true", help="show it live until it ends")
 
 
@@ -38,11 +44,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.all:
         session = open_session(args)
         before = session.state
-        session.resume(env)
+        session.resume(env, skipped=args.skipped)
         print_lines(resumed_lines(session, before))
         return show_to_end(session) if args.wait else 0
-    if args.session is not None or args.wait:
-        raise InputError("--all takes neither SESSION nor --wait", "resume")
+    if args.session is not None or args.wait or args.skipped:
+        raise InputError("--all takes no SESSION, no --wait and no --skipped", "resume")
     return _resume_all(results_dir(args), env)
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cpr_nb.cli.common import note, print_json, print_lines, show_to_end
+from cpr_nb.cli.common import has_terminal, note, print_json, print_lines, show_to_end
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
 from cpr_nb.cli.render import program
 from cpr_nb.model.errors import InputError
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from cpr_nb.model.spec import TaskSpec
 
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+
+#: How long a session waits for a login if a program waits for it, and no person sees that.
+UNATTENDED_LOGIN_WAIT_S = 600.0
 
 #: What each permission mode means, in one line of a launch.
 MODES = {
@@ -95,6 +98,8 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         print_plan(planned, args)
     if args.dry_run:
         return 0
+    if args.wait and planned.login_wait_s is None and not has_terminal():
+        planned.login_wait_s = UNATTENDED_LOGIN_WAIT_S
     from cpr_nb.handles.session import Session
     from cpr_nb.launching.reuse import attached_message, resolve_reuse, start_or_attach
 
@@ -217,7 +222,11 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
     from cpr_nb.model.text import one_line
 
     out = sys.stderr if args.json else sys.stdout
-    options = {k: v for k, v in planned.options.items() if k not in ("env", "schema")}
+    options = {
+        name: one_line(str(value), 200)
+        for name, value in planned.options.items()
+        if name not in ("env", "schema")
+    }
     lines = [
         f"cpr {__version__}, Python {platform.python_version()}",
         f"Claude CLI: {planned.claude_path}, {planned.claude_version or 'version not known'}",
