@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,14 +47,18 @@ def test_a_branch_that_the_agent_made_is_found(repo: Checkout, runner: Runner) -
     made.commit("more", {"new.txt": "newer\n"})
     made.git("switch", "-q", made.branch)
     says(runner, "nothing of it here")
-    says(runner, "git switch -c theirs", attempt="@2")
+    says(runner, "new branch:\ntheirs", attempt="@2")
     assert runner.harvest("docs")["elsewhere"] == ["branch theirs: 2 commits"]
 
 
 def test_what_is_not_this_tasks_or_holds_nothing_is_not_named(
     repo: Checkout, runner: Runner, tmp_path: Path
 ) -> None:
-    repo.git("branch", "older")
+    repo.git("switch", "-q", "-c", "older")
+    repo.commit("by its user", {"older.txt": "o\n"})
+    repo.git("switch", "-q", "main")
+    reflog = repo.path / ".git/logs/refs/heads/older"
+    reflog.write_text(re.sub(r"> \d+ ", "> 1000000000 ", reflog.read_text()))
     earlier = other(Prepared({"worktree": repo.path, "branch": "", "base_commit": "", "cwd": ""}),
                     tmp_path / "earlier", "-b", "earlier")  # fmt: skip
     made = runner.prepare("docs")
