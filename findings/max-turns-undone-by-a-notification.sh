@@ -4,9 +4,9 @@
 #
 # Expected: the run ends as it does without such a command: a result line error_max_turns, exit 1.
 # Seen: it writes that line, waits for the command, and is woken when the command has ended. The
-# model gets another turn and says "Noted.". Then the last result line is "success" and the exit code
-# 0, though the work that the prompt asked for was cut off: whoever reads only the end takes it for
-# done.
+# model gets another turn and says "Noted.". Then the last result line is "success" and the exit
+# code 0, though the work that the prompt asked for was cut off: whoever reads only the end takes
+# it for done.
 #
 # Needs no account: the API is a stand-in on 127.0.0.1. Exits with 0 while this behaves so.
 set -euo pipefail
@@ -24,6 +24,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 CLI, FOLDER, LIMIT_S = sys.argv[1], Path(sys.argv[2]), 90
 GATE = FOLDER / "gate"  # A pipe: the command ends with the first line in it, or after a minute.
@@ -53,8 +54,9 @@ class Api(BaseHTTPRequestHandler):
             start, reason = block | {"input": {}}, "tool_use"
             delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
         usage = {"input_tokens": 1, "output_tokens": 1}
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "stand-in"}
-        message |= {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
+        message = {"id": f"msg_{uuid4().hex}", "type": "message", "role": "assistant"}
+        message |= {"model": "stand-in", "content": [], "usage": usage}
+        message |= {"stop_reason": None, "stop_sequence": None}
         end = {"stop_reason": reason, "stop_sequence": None}
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")

@@ -8,7 +8,7 @@ from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_tar
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.text import one_line, strip_controls
-from cpr_nb.model.turns import TurnCounter, subagent_mark, wake_text
+from cpr_nb.model.turns import WAKE_TEXT, TurnCounter, subagent_mark
 from cpr_nb.store.files import open_regular
 from cpr_nb.store.tail import Follower
 from cpr_nb.store.times import parse_iso
@@ -121,7 +121,7 @@ class StepFollower:
         time_s = self._time_s(event.get("timestamp"))
         mark = subagent_mark(event)
         if self._turns.begins(event):
-            self._add_note(time_s, "Turn", wake_text(self._turns.turn), "mute")
+            self._add_note(time_s, "Turn", WAKE_TEXT, "mute")
         if kind == "assistant":
             for number, block in enumerate(content_blocks(event)):
                 self._feed_block(time_s, number, block, mark)

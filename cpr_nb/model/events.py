@@ -123,6 +123,7 @@ class RunFacts:
         "cost_usd",
         "init",
         "last_text",
+        "later_tokens",
         "model",
         "response_model",
         "tokens",
@@ -133,6 +134,7 @@ class RunFacts:
         self._results = Results()
         self.cost_usd: float | None = None
         self.tokens: dict[str, int] = {}
+        self.later_tokens: dict[str, int] = {}  # since the last result line, so no result has them
         self.model: str | None = None
         self.response_model: str | None = None
         self.claude_version: str | None = None
@@ -165,6 +167,11 @@ class RunFacts:
         return self._results.has_answer
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether a model answered since the last result line: figures of that are not in it."""
+        return self.answered and (self.result is None or bool(self.later_tokens))
+
+    @property
     def text(self) -> str:
         """The last text that a result line has; without any, the agent's last text."""
         text = self.result.get("result") if self.result else None
@@ -175,6 +182,19 @@ class RunFacts:
         """The number of tool calls that the permissions refused."""
         denials = self.result.get("permission_denials") if self.result else None
         return len(denials) if isinstance(denials, list) else 0
+
+    def count_transcript(self, tokens: dict[str, int]) -> None:
+        """Adds what no result line has to the tokens, of an attempt that was killed.
+
+        Args:
+            tokens: Those of the whole attempt in its transcript; empty if that can't be read.
+        """
+        if self.result is None:
+            self.tokens = tokens or self.tokens
+            return
+        for name, later in self.later_tokens.items():  # the result also has those of no transcript
+            streamed = self.tokens.get(name, 0) + later
+            self.tokens[name] = max(streamed, tokens.get(name, 0))
 
     def _feed_event(self, event: dict[str, Any]) -> None:
         kind, subtype = event["type"], event.get("subtype")
@@ -205,20 +225,22 @@ class RunFacts:
             self._count_usage(message, agent)
 
     def _count_usage(self, message: dict[str, Any], agent: str | None) -> None:
-        """Counts a message's usage: the only figures of an attempt without a result.
+        """Counts a message's usage: the only figures of a turn without a result.
 
         It is in each of the message's events, and counts once. The events of an agent's messages
         follow each other; those of subagents come between them.
         """
-        if self.result is None and message.get("id") != self._counted.get(agent):
+        if message.get("id") != self._counted.get(agent):
             self._counted[agent] = message.get("id")
+            tokens = self.tokens if self.result is None else self.later_tokens
             for name, count in usage_tokens(message.get("usage")).items():
-                self.tokens[name] = self.tokens.get(name, 0) + count
+                tokens[name] = tokens.get(name, 0) + count
 
     def _add_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")
         is_first = self.result is None
         self._results.add(result)
+        self.later_tokens = {}
         if is_first:
             self.tokens = {}  # the result is more exact than the messages before it
         is_partial = isinstance(since_last, dict)

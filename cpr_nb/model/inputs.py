@@ -43,8 +43,8 @@ def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], l
 def slash_warnings(tasks: list[TaskSpec]) -> list[str]:
     """Warnings of prompts that the CLI would run as slash commands."""
     return [
-        f"{task.where}: begins with '/', so the CLI runs it as a slash command "
-        "(no turn of the agent, perhaps an empty answer)"
+        f"{task.where}: begins with '/', so the CLI runs it as a slash command; "
+        "if no model answers, the task has failed (no_answer)"
         for task in tasks
         if task.prompt.startswith("/")
     ]

@@ -200,7 +200,7 @@ def _tools(option: Option, value: Any, where: str) -> list[str]:
     names = _texts(option, split_tools(value) if isinstance(value, str) else value, where)
     for name in names:
         if name.startswith("mcp__"):
-            raise InputError(f"names built-in tools, MCP tools are there anyway: {name!r}", where)
+            raise InputError(f"{name!r} is not a built-in tool: MCP tools belong in allow", where)
         if not is_tool_name(name):
             hint = "rules belong in allow" if "(" in name else "names are like Read or WebFetch"
             raise InputError(f"{name!r} can't be the name of a built-in tool: {hint}", where)

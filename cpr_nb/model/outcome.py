@@ -36,7 +36,7 @@ TERMINATION_CAUSES = {
 # A task that was withdrawn ends like this if no more tasks start; one whose stream was removed.
 _TERMINATION_MESSAGES = {
     "throttled": "taken back before its first answer: the API refused requests",
-    "refused": "the API refused its credential again and again",
+    "refused": "refused with 401 again and again",
     "setup_refused": "the set-up of the CLI was not as asked",
     LINGERED: "its result line is gone: nothing shows how it ended",
 }
@@ -173,9 +173,9 @@ def trouble_note(trouble: dict[str, Any]) -> str:
 
     Example:
         >>> trouble_note({"is_error": True, "api_error_status": 529, "result": "API Error: 529"})
-        'a later turn of it failed (overloaded): API Error: 529'
+        'a later turn failed (overloaded): API Error: 529'
     """
-    return f"a later turn of it failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
+    return f"a later turn failed ({reason_of(trouble)}): {error_of(trouble)}".rstrip(": ")
 
 
 def _asked_no_model(result: dict[str, Any]) -> bool:

@@ -137,9 +137,10 @@ def facts_fields(facts: RunFacts) -> dict[str, Any]:
     result = facts.result or {}
     api_ms = number(result.get("duration_api_ms"))
     is_error = result.get("is_error")
+    is_cost_open = facts.is_cut_off or (facts.answered and facts.cost_usd is None)
     return {
         "cost_usd": facts.cost_usd,
-        "n_unknown_costs": 1 if facts.cost_usd is None and facts.answered else None,
+        "n_unknown_costs": 1 if is_cost_open else None,
         **facts.tokens,
         "num_turns": integer(result.get("num_turns")),
         "n_denials": facts.n_denials or None,

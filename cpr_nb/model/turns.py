@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: The types of the events at which a turn begins or ends.
 TURN_TYPES = ("system", "result")
+#: What is shown where a turn after the first begins.
+WAKE_TEXT = "another turn: something in the background has ended"
 #: Stands in front of what a subagent says and does.
 SUBAGENT_MARK = "↳ "
 
@@ -52,16 +54,6 @@ class TurnCounter:
         before = self.turn
         self.turn_of(event["type"], event.get("subtype"), event.get("result_index"))
         return self.turn > before
-
-
-def wake_text(turn: int) -> str:
-    """What is shown where a turn after the first begins.
-
-    Example:
-        >>> wake_text(1)
-        'woken: something in the background has ended (result_index 1)'
-    """
-    return f"woken: something in the background has ended (result_index {turn})"
 
 
 def subagent_mark(event: dict[str, Any]) -> str:

@@ -78,7 +78,13 @@ class Admission:
         return True
 
     def attempt_ended(
-        self, event: messages.Ended, outcome: Outcome, n_active: int, *, at_limit: bool
+        self,
+        event: messages.Ended,
+        outcome: Outcome,
+        n_active: int,
+        *,
+        at_limit: bool,
+        lingers: bool,
     ) -> None:
         """Accounts for the end of an attempt.
 
@@ -87,11 +93,14 @@ class Admission:
             outcome: What it amounts to.
             n_active: How many tasks run, this one among them.
             at_limit: Whether it ended at a limit that concerns all tasks.
+            lingers: Whether only commands had kept its process alive since its last turn.
         """
         self.spent_usd += event.cost_usd or 0.0
         self.queue.ended(event.task)
         if outcome.outcome == states.SUCCEEDED:
-            self.answer_came(event.task, event.at_s)
+            if event.limit is None and not lingers:  # else the answer is older, and is known
+                self.answer_came(event.task, event.at_s)
+            self.withdraw(event.task, event.at_s)  # unless that was its answer
             self.governor.ended(n_active)
         elif self.governor.probe == event.task and not at_limit:
             self.probe_failed(outcome, event.at_s)

@@ -88,7 +88,8 @@ def build_argv(
     version = parse_version(claude_version)
     if differ and (version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE):
         # Keeps what differs between folders out of the common beginning of all requests. In one
-        # folder it would cost some 600 tokens per task (measured).
+        # folder it would cost some 600 tokens per task (measured). Without notes of the CLI
+        # ("auto memory") it helps 2.1.227, and 2.1.280 no longer needs it.
         argv.append("--exclude-dynamic-system-prompt-sections")
     argv += options.get("claude_args", ())
     if "max_turns" in options:

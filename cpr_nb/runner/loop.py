@@ -274,7 +274,7 @@ class Loop:
         exit_, facts = attempt.collect(status)
         self._recorder.warn(*attempt.new_setup_problems())
         exit_.setup_problem = attempt.setup_problem
-        if facts.result is None and facts.answered:
+        if facts.is_cut_off:
             self._count_transcript_tokens(self._task_runs[task], facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
@@ -286,8 +286,10 @@ class Loop:
     def _count_transcript_tokens(self, task_run: TaskRun, facts: RunFacts) -> None:
         """Counts the tokens of an attempt that was killed: its transcript has them to the end."""
         path = self._starter.transcript(task_run.task_id, task_run.conversation_id)
+        tokens = {}
         if path is not None and task_run.started_s is not None:
-            facts.tokens = tokens_since(path, utc_iso(task_run.started_s)) or facts.tokens
+            tokens = tokens_since(path, utc_iso(task_run.started_s))
+        facts.count_transcript(tokens)
 
     def _handle_side_end(self, run: SideRun, status: int) -> None:
         run.kill_tree()

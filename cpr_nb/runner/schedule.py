@@ -229,7 +229,9 @@ class Schedule:
             event.exit.cause = LINGERED  # its turn had ended, and its runner stopped it
         outcome = derive(event.exit, schema=plan.schema, fail_on_denied=plan.fail_on_denied)
         limit = shared_limit(event, attempt, outcome)
-        self._admission.attempt_ended(event, outcome, self.n_active, at_limit=limit is not None)
+        self._admission.attempt_ended(
+            event, outcome, self.n_active, at_limit=limit is not None, lingers=attempt.lingers
+        )
         if attempt.cancelled:
             unchecked = plan.check and outcome.outcome == states.SUCCEEDED
             self._steps.finish(event.task, CANCELLED_OUTCOME if unchecked else outcome)

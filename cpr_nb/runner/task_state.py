@@ -97,6 +97,7 @@ class AttemptState:
         "kill_at",
         "linger_timer_at",
         "linger_until",
+        "lingers",
         "n_free",
         "number",
         "outcome",
@@ -119,6 +120,7 @@ class AttemptState:
         self.cause: str | None = None  # why it is terminated
         self.timeout_at: float | None = None
         self.kill_at: float | None = None
+        self.lingers = False  # only commands keep its process alive
         self.linger_until: float | None = None  # if only commands keep its process alive
         self.linger_timer_at: float | None = None  # when the timer for that rings
         self.cancelled = False  # by someone: there is no further attempt
@@ -185,7 +187,9 @@ def silence_deadline(
 def shared_limit(event: Ended, attempt: AttemptState, outcome: Outcome) -> Limit | None:
     """The limit at which an attempt ended, if that decides what becomes of it."""
     terminated = attempt.cancelled or attempt.cause not in (None, *AT_A_LIMIT)
-    return None if terminated or outcome.outcome == states.SUCCEEDED else event.limit
+    # Another attempt would no longer show what was denied.
+    is_final = outcome.outcome == states.SUCCEEDED or outcome.reason == "denied"
+    return None if terminated or is_final else event.limit
 
 
 def uncounted_outcome(event: Ended, attempt: AttemptState, outcome: Outcome) -> Outcome | None:

@@ -58,7 +58,7 @@ class TimeLimits:
     def lingering(self, event: messages.Lingering) -> None:
         """Sets when an attempt ends that only commands keep alive, or that it no longer does."""
         attempt, linger_s = self._tasks.attempts[event.task], self._plans[event.task].linger_s
-        attempt.linger_until = None
+        attempt.lingers, attempt.linger_until = event.since is not None, None
         if event.since is not None and linger_s is not None:
             attempt.linger_until = event.since + linger_s
             self._set_linger_timer(event.task)

@@ -54,7 +54,7 @@ ROWS = [
     Row("2.1.332/schema_agent", 0, DONE, "Done.", 5, 2, schema=True),
     Row("2.1.332/schema_background", 0, DONE, "Done.", 5, 2, schema=True),
     Row("2.1.332/later_api_error", 1, DONE, "The answer.", 3, 2,
-        note="a later turn of it failed (api_error): API Error: 400 bad"),
+        note="a later turn failed (api_error): API Error: 400 bad"),
     # The turn of a notification does not answer the prompt, whose turn was cut off.
     Row("2.1.332/max_turns_then_background", 0, ("failed", "max_turns"), "Noted.", 4, 2,
         error="number of turns (2)"),
@@ -73,10 +73,10 @@ ROWS = [
     Row("2.1.227/schema_agent", 0, DONE, "Done.", 5, 2, schema=True),
     unreachable("2.1.227", f"{BLOCKED} (ConnectionRefused)"),
     Row("2.1.126/later_api_error", 1, DONE, "The answer.", 3, 2,
-        note="a later turn of it failed (api_error): API Error: 400"),
+        note="a later turn failed (api_error): API Error: 400"),
     unreachable("2.1.126", "Unable to connect to API (ConnectionRefused)"),
     Row("2.1.71/later_api_error", 1, DONE, "The answer.", 3, 2,
-        note="a later turn of it failed (api_error): API Error: 400"),
+        note="a later turn failed (api_error): API Error: 400"),
     # This version writes no result line for the turn in which an agent was started.
     Row("2.1.71/agent", 0, DONE, "Noted.", 1),
     Row("2.1.71/err_400", 1, ("failed", "api_error"), "API Error: 400", 1, error="bad thing"),

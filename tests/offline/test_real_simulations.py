@@ -49,11 +49,13 @@ def test_in_folders_of_their_own_tasks_share_more_with_the_flag(
         for number in range(2):
             folder = tmp_path / f"{len(flags)}-{number}"
             folder.mkdir()
-            tasks.append({"prompt": "the same task", "cwd": str(folder), "claude_args": flags})
+            task = {"prompt": "the same task", "cwd": str(folder), "claude_args": flags}
+            tasks.append({**task, "env": {"CLAUDE_CODE_DISABLE_AUTO_MEMORY": "0"}})
         session = real_cpr.launch(prompts(*tasks), "-j1").wait(LIMIT_S)
         assert [task.outcome for task in session] == ["succeeded"] * 2
         last = api.requests[-1]
-        # The tools are shared in any case; the rest of the system prompt only with the flag.
+        # The tools are shared in any case. The rest of the system prompt names the folder of the
+        # notes ("auto memory"): it is shared only with the flag, or without notes.
         assert 0 < last.cache_read_tokens < last.cache_read_tokens + last.cache_write_tokens
         assert api.cache_use.n_reads > before.n_reads
         shared.append(last.cache_read_tokens)

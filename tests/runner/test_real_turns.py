@@ -60,9 +60,7 @@ def test_a_notification_turn_takes_nothing_back(real_cpr: Cpr, api: ScriptedApi)
     assert (typed.result(), typed.structured) == ({"n": 7}, {"n": 7})
     assert typed.text == "Noted."  # never the subagent's words
     assert trouble.text == "The answer."
-    assert (
-        "a later turn of it failed (api_error): API Error: 400 too late" in trouble.fields["note"]
-    )
+    assert "a later turn failed (api_error): API Error: 400 too late" in trouble.fields["note"]
     assert trouble.fields["is_error"] is False
     assert "/clear" in command.error
 

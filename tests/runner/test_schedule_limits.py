@@ -28,6 +28,7 @@ from cpr_nb.runner.messages import (
     Ended,
     Finish,
     Limited,
+    Lingering,
     OutputPolled,
     Pause,
     Postponed,
@@ -128,6 +129,44 @@ def test_a_good_answer_before_the_limit_is_an_answer() -> None:
     one = running(PLAN)
     good = Ended(1.0, 0, Exit(0, result={"is_error": False}), limit=Limit(USAGE))
     assert feed(one, good)[0] == ("Finish", 0, "succeeded", "completed")
+
+
+def refused_twice(one: Schedule, end: Ended) -> list[tuple[Any, ...]]:
+    """Task 0 is refused a login, task 1 ends with an old answer, someone has task 0 try again."""
+    feed(one, refused(10.0, 0, LOGIN))
+    assert starts(one, end) == [], "nobody has logged in"
+    assert starts(one, Resume(30.0)) == [0]
+    return feed(one, Started(30.0, 0), refused(31.0, 0, LOGIN))
+
+
+def test_the_end_of_a_task_that_only_lingered_says_nothing_of_the_login() -> None:
+    one = running(PLAN, PLAN, PLAN, max_parallel=3)
+    feed(one, Responded(1.0, 1), Lingering(2.0, 1, 2.0))
+    assert refused_twice(one, done(20.0, 1))[0] == ("Rest", 0, "auth", 0.0, False)
+
+
+def test_the_end_of_a_task_that_was_refused_after_its_answer_says_nothing_of_the_login() -> None:
+    one = running(PLAN, PLAN, PLAN, max_parallel=3)
+    feed(one, Responded(1.0, 1))
+    end = Ended(20.0, 1, Exit(0, result={"is_error": False}), limit=Limit(LOGIN))
+    assert refused_twice(one, end)[0] == ("Rest", 0, "auth", 0.0, False)
+
+
+def test_a_probe_that_is_refused_after_its_answer_makes_way_for_another() -> None:
+    one = waiting(until_s=50.0)
+    feed(one, done(2.0, 1), Probe(50.0), Started(50.0, 2))
+    good = Ended(54.0, 2, Exit(0, result={"is_error": False}), limit=Limit(USAGE))
+    assert starts(one, good) == []
+    assert starts(one, Tick(55.0)) == [3]
+
+
+@pytest.mark.parametrize("kind", [USAGE, LOGIN])
+def test_what_was_denied_before_a_limit_is_not_forgotten(kind: str) -> None:
+    one = running(TaskPlan(fail_on_denied=True))
+    denials = [{"tool_name": "Bash", "tool_use_id": "t1", "tool_input": {"command": "make"}}]
+    result = {"is_error": False, "num_turns": 2, "permission_denials": denials}
+    end = Ended(5.0, 0, Exit(1, result=result, trouble={"is_error": True}), limit=Limit(kind))
+    assert feed(one, end)[0] == ("Finish", 0, "failed", "denied")
 
 
 def test_a_cancelled_task_that_was_refused_is_cancelled() -> None:

@@ -198,9 +198,12 @@ class ScheduleMachine(RuleBasedStateMachine):
         self.book.now += by
         task = self.draw(data, lambda book: book.running)
         result = {"is_error": True, "api_error_status": 429 if kind == USAGE else 401}
+        if data.draw(st.integers(0, 3), label="after an answer") == 0:
+            result = data.draw(RESULTS, label="answer") or result
         until_s = None if reset_s is None else self.now + reset_s
         limit = Limit(kind, until_s, error="set another", is_shared=shared)
-        self.end_process(task, Exit(1, result=result), data, limit=limit)
+        exit_ = Exit(int(result.get("is_error") is not False), result=result)
+        self.end_process(task, exit_, data, limit=limit)
 
     def end_process(
         self,

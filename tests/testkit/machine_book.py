@@ -281,7 +281,7 @@ class SessionBook:
         outcome = derive(copy, schema=plan.schema, fail_on_denied=plan.fail_on_denied)
         good, kind = outcome.outcome == states.SUCCEEDED, (outcome.outcome, outcome.reason)
         stopped = book.cancel_asked or cause not in (None, *SLOW)
-        limit = None if good or stopped else event.limit
+        limit = None if good or stopped or outcome.reason == "denied" else event.limit
         alone = (
             limit is not None
             and limit.kind == LOGIN
@@ -293,7 +293,10 @@ class SessionBook:
         if no_access and self.probe == task:
             self.probe_withdrawn()
         if good:
-            self.answered(task)
+            if event.limit is None and book.lingers_since is None:
+                self.answered(task)
+            elif self.probe == task:
+                self.probe_withdrawn()
             if self.window is not None and self.n_active >= int(self.window):
                 self.window += 1 / self.window
         elif self.probe == task and (limit is None or alone):

@@ -417,3 +417,21 @@ def test_all_sessions_are_cleaned_at_once(stub_cpr: Cpr, stub: Stub, repo: Check
     assert done.returncode == 2 and "--task needs a SESSION" in done.stderr
     stub_cpr.good("clean")
     assert repo.branches() == ["main", "main-task-a"]
+
+
+def test_a_skipped_task_continues_in_a_worktree_of_its_branch(
+    stub_cpr: Cpr, stub: Stub, repo: Checkout
+) -> None:
+    refusal = {"is_error": True, "api_error_status": 401, "result": "Not logged in"}
+    first = plan(write={"one.txt": "1\n"}, result=refusal, exit=1, mended={})
+    elements = [{"id": "refused", "prompt": first}, {"id": "left", "prompt": plan()}]
+    session = stub_cpr.launch(prompts(*elements), "-j1", "--worktree", "--login-wait-s", "0.5")
+    assert [task.outcome for task in session.wait(LIMIT_S)] == ["skipped", "skipped"]
+    assert repo.git("show", "main-task-refused:one.txt") == "1", "what it had done is safe"
+    stub.mend()
+    stub_cpr.good("resume", session.id, "--skipped")
+    (one, two) = session.wait(LIMIT_S)
+    assert (one.outcome, two.outcome) == ("succeeded", "succeeded"), (one.error, two.error)
+    assert (one.fields["branch"], one.fields["attempts"]) == ("main-task-refused", 2)
+    assert one.fields["n_files_changed"] == 1
+    assert repo.git("worktree", "list").count("\n") == 0

@@ -70,6 +70,8 @@ def _figures(session: Snapshot) -> list[str]:
         return figures
     if count("n_failed"):
         figures.append(f"{count('n_failed')} failed")
+    if count("n_skipped"):
+        figures.append(f"{count('n_skipped')} skipped")
     if warnings := warnings_of(session):
         figures.append(f"⚠ {plural(len(warnings), 'warning')}")
     cost = usd(session.head.get("cost_usd"))

@@ -17,7 +17,7 @@ from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_tar
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.text import one_line, strip_controls
-from cpr_nb.model.turns import TurnCounter, subagent_mark, wake_text
+from cpr_nb.model.turns import WAKE_TEXT, TurnCounter, subagent_mark
 from cpr_nb.store.tail import Follower
 from cpr_nb.views import formatting
 
@@ -66,7 +66,7 @@ def _new_lines(task: Task, followers: dict[int, _Followed]) -> Iterator[str]:
             continue
         clock = render.utc_clock(event.get("timestamp")) or " " * 8
         if followed.turns.begins(event):
-            yield f"{clock} [{task.num}] ── {wake_text(followed.turns.turn)} ──"
+            yield f"{clock} [{task.num}] ── {WAKE_TEXT} ──"
         for step in steps(event):
             yield f"{clock} [{task.num}] {strip_controls(step)}"
 
@@ -99,10 +99,17 @@ def _system_steps(event: dict[str, Any]) -> list[str]:
 
 
 def _result_step(event: dict[str, Any]) -> str:
-    word, n_turns = "done" if is_good(event) else "error", event.get("num_turns")
+    n_turns = event.get("num_turns")
     turns = "1 turn" if n_turns == 1 else f"{n_turns} turns"
-    cost = formatting.usd(event.get("total_cost_usd"))
-    return f"{word}: {event.get('subtype')}, {turns}, {cost}".rstrip(", ")
+    figures = [turns, formatting.usd(event.get("total_cost_usd"))]
+    subtype = str(event.get("subtype"))
+    if is_good(event):
+        figures = [f"done: {subtype}", *figures]
+    elif subtype == "success":  # the CLI writes this into an error, too
+        figures[0] = f"error: {turns}"
+    else:
+        figures = [f"error: {subtype}", *figures]
+    return ", ".join(filter(None, figures))
 
 
 def _agent_step(block: dict[str, Any]) -> str:
