@@ -72,6 +72,8 @@ def check_agents(value: Any, where: str) -> dict[str, Any]:
         _check_name(name, where)
         fields = _mapping(agent, label)
         for field in ("description", "prompt"):
+            if field not in fields:
+                raise InputError(f"needs a {field!r}", label)
             _text(fields.get(field), f"{label}.{field}")
         for field in fields:
             if field == "permissionMode":

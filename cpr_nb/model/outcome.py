@@ -40,6 +40,10 @@ _TERMINATION_MESSAGES = {
     "setup_refused": "the set-up of the CLI was not as asked",
     LINGERED: "its result line is gone: nothing shows how it ended",
 }
+# What the user can do where the CLI's own words mislead: it says "Failed to authenticate".
+_HINTS = {
+    "forbidden": "a new login does not help: check the model, the account's rights and the proxy"
+}
 
 
 class Exit:
@@ -146,7 +150,9 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
         outcome, reason = TERMINATION_CAUSES[exit_.cause]
         return Outcome(outcome, reason, _TERMINATION_MESSAGES.get(exit_.cause, ""))
     if result is not None and not good:
-        return Outcome(states.FAILED, reason_of(result), error_of(result))
+        reason = reason_of(result)
+        words = [error_of(result), _HINTS.get(reason)]
+        return Outcome(states.FAILED, reason, "; ".join(text for text in words if text))
     return _without_answer(exit_)
 
 

@@ -61,7 +61,8 @@ def test_a_task_that_is_not_allowed_fails_alone_and_at_once(real_cpr: Cpr) -> No
     session = real_cpr.launch(prompts(*tasks), "-j1", "--permissions", "all").wait(LIMIT_S)
     good: ENDS = ("succeeded", "completed")
     assert ends(session) == [good, good, ("failed", "forbidden"), good]
-    assert "not this model" in session[2].error and session[2].attempts == 1
+    assert "not this model; a new login does not help" in session[2].error
+    assert session[2].attempts == 1
 
 
 def test_an_account_without_access_stops_the_session(real_cpr: Cpr, api: ScriptedApi) -> None:
