@@ -128,11 +128,9 @@ class Effects:
         """Asks what runs for a task to end, and keeps the note that goes with it."""
         task, run = terminate.task, self._processes.by_task[terminate.task]
         task_run = self.task_runs[task]
-        if terminate.cause == LINGERED and isinstance(run, Attempt) and not task_run.notes:
+        if isinstance(run, Attempt) and not task_run.notes:
             run.stream.poll(self._clock.now())
-            linger_s, waited = self._spec.plans[task].linger_s, run.stream.background.past
-            last = "answer" if run.stream.facts.has_answer else "last turn"
-            task_run.notes.append(f"ended {linger_s:g} s after its {last}; {waited}")
+            task_run.notes += self._notes_of_stop(task, terminate.cause, run)
         run.terminated = True
         self._recorder.journal(
             "stop",
@@ -141,6 +139,16 @@ class Effects:
             note="; ".join(task_run.notes) or None,
         )
         run.terminate()
+
+    def _notes_of_stop(self, task: int, cause: str, run: Attempt) -> list[str]:
+        """What its outcome does not tell of an attempt that is stopped after a turn's end."""
+        has_answer, waited = run.stream.facts.has_answer, run.stream.background.past
+        if cause == LINGERED:
+            last = "answer" if has_answer else "last turn"
+            linger_s = self._spec.plans[task].linger_s
+            return [f"ended {linger_s:g} s after its {last}; {waited}"]
+        is_news = has_answer and cause != "cancelled"  # who cancelled it knows
+        return [f"stopped after its answer ({cause}); {waited}"] if is_news else []
 
     def finish(self, finish: messages.Finish) -> None:
         """Records how a task ended."""

@@ -49,3 +49,15 @@ def test_an_answer_without_its_structure_is_not_final_while_an_agent_works(
     session.wait(LIMIT_S)
     assert (task.outcome, task.structured, task.note) == ("succeeded", {"n": 1}, "")
     assert '"stop"' not in (session.path / "journal.jsonl").read_text(), "no limit ended it"
+
+
+def test_what_is_too_slow_after_its_answer_has_succeeded_and_says_so(
+    stub_cpr: Cpr, stub: Stub
+) -> None:
+    stub.fifos("for ever")
+    prompt = plan(raw=lines("local_bash"), result=None, gate="for ever")
+    session = stub_cpr.launch(prompts({"prompt": prompt, "timeout_s": 0.5}))
+    (task,) = session.wait(LIMIT_S)
+    assert task.outcome == "succeeded"
+    ran = "a background command still ran: watch it"
+    assert task.note == f"stopped after its answer (timeout); {ran}"
