@@ -176,7 +176,7 @@ def transcript(stub_env: dict[str, str]) -> Callable[[str], Path]:
         folder = Path(stub_env["CLAUDE_CONFIG_DIR"]) / "projects" / "-somewhere"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{conversation_id}.jsonl"
-        path.write_text("{}\n")
+        path.write_text('{"type": "user", "message": {"role": "user", "content": "Do it."}}\n')
         return path
 
     return write

@@ -17,6 +17,7 @@ from cpr_nb.model.factors import as_json
 from cpr_nb.model.identity import of_words
 from cpr_nb.model.record import task_state
 from cpr_nb.model.spec import TaskSpec, check_prompt
+from cpr_nb.store.conversation import begins_with_prompt
 
 if TYPE_CHECKING:
     from cpr_nb.store.read import Snapshot
@@ -168,7 +169,7 @@ def _free_id(task_id: str, used_ids: set[str]) -> str:
 
 
 def check_conversations(plan: LaunchPlan) -> None:
-    """Refuses to continue a conversation whose transcript the CLI no longer has.
+    """Refuses to continue a conversation whose transcript the CLI no longer has, or not whole.
 
     Raises:
         SessionNotUsable: If there is such a conversation.
@@ -189,7 +190,13 @@ def check_conversations(plan: LaunchPlan) -> None:
                 f"{spec.where}: its conversation {follows} is no longer in {home}/projects; "
                 "retry begins a new one"
             )
-        _check_folder(plan, spec, transcripts[home][follows])
+        began_in = transcripts[home][follows]
+        if not begins_with_prompt(Path(home, "projects", began_in, f"{follows}.jsonl")):
+            raise SessionNotUsable(
+                f"{spec.where}: its conversation {follows} has lost its beginning (Claude Code has "
+                "not saved it), so it would not know its task; retry begins a new one"
+            )
+        _check_folder(plan, spec, began_in)
 
 
 def _check_folder(plan: LaunchPlan, spec: TaskSpec, began_in: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,9 @@ class Probe:
         self._usd_per_request: float | None = None
         self._live: list[Session] = []
         home = folder / "home"
-        home.mkdir()
+        (home / ".claude").mkdir(parents=True)
+        # Tasks that start together must not lose what the clean-up of one of them removes.
+        (home / ".claude" / ".last-cleanup").write_text(f"{datetime.now(UTC):%FT%T.000Z}", "ascii")
         environment = cli_environment(api.url, home, path=os.environ.get("PATH"))
         os.environ.clear()  # so that nothing of the user's reaches a task
         os.environ.update({**environment, "CPR_CLAUDE": claude_path})  # for follow-ups, too

@@ -12,6 +12,7 @@ from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, permission_mode
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.store.conversation import begins_with_prompt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -214,11 +215,12 @@ class Starter:
         return {**self._environ, **_encoded(self._task_env.get(task_id, {}))}
 
     def has_conversation(self, task_id: str, conversation_id: str) -> bool:
-        """Whether the CLI has written a transcript, so that a conversation can be resumed.
+        """Whether a conversation can be resumed: the CLI has its transcript from the prompt on.
 
-        Until then its id is unused: a run that was killed early leaves none.
+        A run that was killed early leaves none, or one without its prompt.
         """
-        return self.transcript(task_id, conversation_id) is not None
+        path = self.transcript(task_id, conversation_id)
+        return path is not None and begins_with_prompt(path)
 
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
         """Returns the path of the CLI's own transcript of a conversation, or None."""

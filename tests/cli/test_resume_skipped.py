@@ -55,6 +55,7 @@ def test_what_was_skipped_runs_and_nothing_else(
     processes.await_lock(ended.path / "runner.lock")
     if lost:
         (ended.path / lost).unlink()
+    assert " - 2 skipped" in stub_cpr.good("list")
     assert "2 of 3 tasks left" in stub_cpr.good("resume", ended.id, "--skipped")
     finish(ended, stub)
     assert outcomes(ended) == ["succeeded"] * 3

@@ -310,6 +310,14 @@ def test_without_a_transcript_there_is_no_follow_up() -> None:
     assert len(cpr.sessions_df()) == 1
 
 
+def test_a_conversation_that_lost_its_beginning_is_not_followed_up(transcript: Transcript) -> None:
+    session = mapped("a")
+    transcript(str(session[0].conversation_id)).write_text('{"type": "assistant"}\n')
+    with pytest.raises(cpr.SessionNotUsable, match="has lost its beginning"):
+        session.tasks_df().cpr.follow_up("more")
+    assert len(cpr.sessions_df()) == 1
+
+
 def test_the_transcript_is_searched_where_the_agents_environment_puts_it(
     transcript: Transcript, tmp_path: Path
 ) -> None:

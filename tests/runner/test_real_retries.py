@@ -71,3 +71,23 @@ def test_one_attempt_is_one_attempt(real_cpr: Cpr) -> None:
     session = run(real_cpr, element)
     assert (session[0].reason, session[0].attempts) == ("no_structure", 1)
     assert session[0].text.startswith("no")
+
+
+#: Does what the CLI's own clean-up can do, once: the transcript lacks its beginning.
+LOSE_BEGINNING = """
+if mkdir lost; then
+  until grep -q '"type":"assistant"' "$HOME"/.claude/projects/*/*.jsonl; do sleep 0.1; done
+  sed -i '1,/"type":"user"/d' "$HOME"/.claude/projects/*/*.jsonl
+  kill -9 $PPID
+fi
+"""
+
+
+@pytest.mark.real_cli
+def test_a_conversation_that_lost_its_beginning_begins_anew(real_cpr: Cpr) -> None:
+    lose = {"tool": "Bash", "input": {"command": LOSE_BEGINNING, "description": "Run it"}}
+    prompt = script(lose, {"text": "finished"})
+    task = run(real_cpr, prompt, options=("--permissions", "all"))[0]
+    assert (task.outcome, task.attempts, task.text) == ("succeeded", 2, "finished")
+    first, second = journal(task.session, "intent")
+    assert first["conversation_id"] != second["conversation_id"] == task.conversation_id
