@@ -180,14 +180,14 @@ SCENARIOS = (
         "an answer without its structure is no success",
         [_says("no structure")],
         {"outcome": "failed", "reason": OneOf(("no_structure", "bad_structure", "budget"))},
-        {"schema": SCHEMA, "task_budget_usd": 0.2, "attempts": 1},
+        {"schema": SCHEMA, "task_budget_usd": 0.03, "attempts": 1},
     ),
     Scenario(
         "schema bad",
         "an answer with a wrong structure is no success",
         [{"so": {"bugs": "many"}, "usage": USAGE}],
         {"outcome": "failed", "reason": OneOf(("bad_structure", "no_structure", "budget"))},
-        {"schema": SCHEMA, "task_budget_usd": 0.2, "attempts": 1},
+        {"schema": SCHEMA, "task_budget_usd": 0.03, "attempts": 1},
     ),
     Scenario(
         "max turns",
