@@ -36,7 +36,7 @@ class CliRecord:
 
     Attributes:
         facts: Name → value; empty if nothing is known. ``version``; ``probe``: what `cpr doctor
-            --probe` found; ``is_new_told``: whether a launch has said that it was never tried.
+            --probe` found; ``newness_reported``: whether a launch has said that it was never tried.
     """
 
     def __init__(self, claude_path: str, environ: Mapping[str, str]) -> None:

@@ -102,9 +102,9 @@ def _warnings(claude_path: str, version: Version, record: CliRecord) -> list[str
         broken = [str(name) for name in probe.get("broken") or ()]
         words = f"{subject} breaks what cpr promises: {', '.join(broken)}; see cpr doctor --probe"
         return [words] if broken else []
-    if version <= NEWEST_TESTED or record.facts.get("is_new_told"):
+    if version <= NEWEST_TESTED or record.facts.get("newness_reported"):
         return []
-    record.keep(is_new_told=True)
+    record.keep(newness_reported=True)
     return [
         f"{subject} is newer than {show(NEWEST_TESTED)}, the newest that this release of cpr_nb "
         "was tested with: cpr doctor --probe tries it in about a minute, without an account"
