@@ -187,7 +187,7 @@ SCENARIOS = (
         "an answer with a wrong structure is no success",
         [{"so": {"bugs": "many"}, "usage": USAGE}],
         {"outcome": "failed", "reason": OneOf(("bad_structure", "no_structure", "budget"))},
-        {"schema": SCHEMA, "task_budget_usd": 0.03, "attempts": 1},
+        {"schema": SCHEMA, "task_budget_usd": 0.1, "attempts": 1},
     ),
     Scenario(
         "max turns",
