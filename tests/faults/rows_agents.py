@@ -23,7 +23,7 @@ exec 'CLAUDE' "$@"
 
 def silence(world: World) -> Tally:
     """The API says nothing for too long, once."""
-    session = real.launch(world, real.task("q0", wait="go"), silence_s=5)
+    session = real.launch(world, real.task("q0", wait="go"), silence_s=5, attempts=4)
     session.wait_until(lambda: bool(journal(session, "attempt_ended")), LIMIT_S, "the silence")
     world.api.release("go")
     session.wait(LIMIT_S)
