@@ -264,6 +264,7 @@ SCENARIOS = (
         [_background("echo $$ > left.pid; sleep 600"), _says("it runs")],
         {**GOOD, "text": "it runs", "note": True, "left": 0},
         {"permissions": "all", "linger_s": 1.0},
+        since=(2, 1, 71),  # before, the CLI itself ends with its answer
     ),
     Scenario(
         "background agent",
