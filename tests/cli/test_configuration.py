@@ -56,7 +56,7 @@ def test_files_are_read_at_the_launch_and_kept_for_reruns(stub_cpr: Cpr, stub: S
 
 def test_the_example_of_the_docs_can_be_launched(stub_cpr: Cpr, in_env: Any) -> None:
     in_env({**stub_cpr.env, "TICKETS_TOKEN": "s3cret"})
-    (stub_cpr.cwd.parent / "shared-docs").mkdir()
+    (stub_cpr.cwd.parent / "handbook").mkdir()
     page = (Path(__file__).parents[2] / "docs" / "agents-and-servers.md").read_text("utf-8")
     (block,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
     names: dict[str, Any] = {}

@@ -153,11 +153,11 @@ def test_settings_open_the_sandbox_and_never_undo_it() -> None:
         "enabled": False,
         "allowUnsandboxedCommands": True,
         "excludedCommands": ["touch:*"],
-        "network": {"allowedDomains": ["pypi.org"]},
+        "network": {"allowedDomains": ["example.com"]},
     }
     merged = settings_of("sandbox", settings={"model": "m", "sandbox": wanted})
     usual = settings_of("sandbox")
-    opened = {"network": {"allowedDomains": ["pypi.org"]}}
+    opened = {"network": {"allowedDomains": ["example.com"]}}
     assert merged == {**usual, "model": "m", "sandbox": {**opened, **usual["sandbox"]}}
     assert settings_of("edits", settings={"sandbox": wanted})["sandbox"] == wanted
 
