@@ -39,6 +39,8 @@ def check_admin_place(worktree: Worktree, repository: OwnRepository) -> None:
 
 def check_admin_dir(worktree: Worktree, repository: OwnRepository) -> None:
     """Refuses a worktree's git directory that is not where git makes them, or is a link."""
+    if not os.path.lexists(worktree.admin_dir):
+        raise Unconfirmed(f"git no longer knows {worktree.path}: delete it by hand")
     check_admin_place(worktree, repository)
     if not _is_own_folder(worktree.admin_dir):
         raise Unconfirmed(f"{worktree.admin_dir} is no folder of yours")
