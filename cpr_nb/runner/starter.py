@@ -202,13 +202,11 @@ class Starter:
 
     def _off_limits(self, options: dict[str, Any], worktree: dict[str, Any]) -> OffLimits:
         """What the agent of a task is kept off."""
-        git_dirs = [worktree.get("common_dir"), git_dir_of(self._folder(options, {}))]
-        return OffLimits(
-            self._folder(options, worktree),
-            self._paths.root,
-            self._state_dir,
-            [path for path in git_dirs if path],
-        )
+        git_dirs = [git_dir_of(self._folder(options, {})) or ""]
+        if worktree:  # and the link to it, which some versions of the CLI let commands replace
+            git_dirs += [worktree["common_dir"], f"{worktree['worktree']}/.git"]
+        folder = self._folder(options, worktree)
+        return OffLimits(folder, self._paths.root, self._state_dir, filter(None, git_dirs))
 
     def _environment(
         self, task_id: str, token: str, worktree: dict[str, Any]
