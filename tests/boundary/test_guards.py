@@ -22,7 +22,9 @@ def exists(test: str) -> bool:
     path, _, name = test.partition("::")
     function, _, parameter = name.partition("[")
     tree = ast.parse((ROOT / path).read_text())
-    is_there = any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
+    is_there = any(
+        isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body
+    )
     is_row = path == "tests/boundary/test_boundary.py"
     return is_there and (not is_row or parameter.removesuffix("]") in ROWS)
 
