@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from cpr_nb.cli import render
-from cpr_nb.cli.common import print_lines
 from cpr_nb.handles.session import Session
 from cpr_nb.handles.task import Task
 from cpr_nb.model import states
@@ -50,7 +49,7 @@ def watch(session: Session, console: Console) -> None:
     """
     if not console.is_terminal:
         for line in progress_lines(session):
-            print_lines([line])
+            sys.stdout.write(f"{visible_line(line)}\n")
             sys.stdout.flush()
         return
     view = SessionView(session)
