@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from boundary.catalog import all_rows
 from boundary.guards import ROOT
 from boundary.test_guards import exists
