@@ -96,27 +96,30 @@ class Marks:
         self._trusted_ids = trusted_ids
         self._can_tell = can_tell
 
-    def is_own(self, head: Mapping[str, Any], session_id: str) -> bool:
-        """Whether the user has launched it, or trusts it.
+    def is_own(self, found: object, session_id: str) -> bool:
+        """Whether the user has launched a session, or trusts it.
 
         Args:
-            head: The head of its status.json, or its session.json.
+            found: The mark in its head; None if it has none.
             session_id: Its id.
         """
         if session_id in self._trusted_ids:
             return True
-        found = head.get("mark")
-        return self._key is not None and found is not None and found == mark(self._key, session_id)
+        return bool(found) and self._key is not None and found == mark(self._key, session_id)
 
     def is_foreign(self, head: Mapping[str, Any], session_id: str) -> bool | None:
         """Whether it is foreign.
 
         None where nobody can tell, and for sessions that can't run again anyway: those of
         claude-parallel-runner.pl.
+
+        Args:
+            head: The head of its status.json.
+            session_id: Its id.
         """
         if "schema_version" not in head or not self._can_tell:
             return None
-        return not self.is_own(head, session_id)
+        return not self.is_own(head.get("mark"), session_id)
 
 
 def read_marks() -> Marks:
@@ -143,7 +146,7 @@ def _why_foreign(data: bytes, total: str, spec: Mapping[str, Any], paths: Sessio
         return _why_unsealed(spec, paths)
     if key is None:
         return "there is no key on this machine to check its seal"
-    if Marks(key, (), can_tell=True).is_own(spec, session_id):
+    if Marks(key, (), can_tell=True).is_own(spec.get("mark"), session_id):
         return CHANGED
     return "sealed with another key: this machine was rebuilt, or it is somebody else's"
 
