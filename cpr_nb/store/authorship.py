@@ -15,7 +15,7 @@ from cpr_nb.model.errors import StateDirError
 from cpr_nb.store import trusted
 from cpr_nb.store.digest import sha256
 from cpr_nb.store.key import key_made_ns, read_key
-from cpr_nb.store.seal import has_seal, is_sealed, mark
+from cpr_nb.store.seal import has_seal, is_sealed, marker
 from cpr_nb.store.state_dir import can_make_state_dir
 
 TYPE_CHECKING = False
@@ -89,10 +89,10 @@ class Marks:
         can_tell: Whether a session without a valid mark is foreign; else nobody knows.
     """
 
-    __slots__ = ("_can_tell", "_key", "_trusted_ids")
+    __slots__ = ("_can_tell", "_mark", "_trusted_ids")
 
     def __init__(self, key: bytes | None, trusted_ids: Collection[str], *, can_tell: bool) -> None:
-        self._key = key
+        self._mark = None if key is None else marker(key)
         self._trusted_ids = trusted_ids
         self._can_tell = can_tell
 
@@ -105,7 +105,7 @@ class Marks:
         """
         if session_id in self._trusted_ids:
             return True
-        return bool(found) and self._key is not None and found == mark(self._key, session_id)
+        return bool(found) and self._mark is not None and found == self._mark(session_id)
 
     def is_foreign(self, head: Mapping[str, Any], session_id: str) -> bool | None:
         """Whether it is foreign.

@@ -24,21 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Lists all sessions, the newest first."""
     directory = results_dir(args)
-    sessions, marks = catalog.list_sessions(directory), read_marks()
+    sessions = catalog.list_sessions(directory)
     if args.json:
         from cpr_nb.views.rows import session_row
 
+        marks = read_marks()
         print_json([session_row(session, marks=marks) for session in sessions])
     else:
-        print_lines(list_lines(sessions, directory, marks))
+        print_lines(list_lines(sessions, directory))
     return 0
 
 
-def list_lines(sessions: list[Snapshot], directory: str, marks: Marks) -> list[str]:
+def list_lines(sessions: list[Snapshot], directory: str) -> list[str]:
     """Returns what ``cpr list`` prints."""
     if not sessions:
         return [f"No sessions found in {directory}"]
-    lines = ["All Sessions:", "=" * 60]
+    lines, marks = ["All Sessions:", "=" * 60], read_marks()
     for session in sessions:
         lines += [*_entry(session, marks), ""]
     return [
