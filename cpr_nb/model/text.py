@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 # What can drive a terminal: escape sequences, and control characters other than tab and newline.
 # Compiled at first use: the runner loads this module, but never needs the pattern.
 _ESCAPES = (
@@ -34,3 +38,14 @@ def strip_controls(text: str) -> str:
         'red'
     """
     return re.sub(_ESCAPES, "", text)
+
+
+def shorten(names: Sequence[str], most: int = 10) -> str:
+    """Names for the user, not too many.
+
+    Example:
+        >>> shorten(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -11,6 +11,7 @@ from cpr_nb.store.read import read_session
 from cpr_nb.worktrees import records
 from cpr_nb.worktrees.git_command import Git, shared_git
 from cpr_nb.worktrees.inspection import is_dirty
+from cpr_nb.worktrees.nested import since_first_setup_ns
 from cpr_nb.worktrees.records import WorktreeRecord
 from cpr_nb.worktrees.repo import registered_worktrees
 from cpr_nb.worktrees.worktree import Worktree, worktree_of
@@ -47,7 +48,8 @@ class TaskBranch(NamedTuple):
     @property
     def is_dirty(self) -> bool:
         """Whether its worktree holds changes that are in no commit."""
-        return is_dirty(self.worktree, self.record["from_setup"] or {})
+        since_ns = since_first_setup_ns(self.record)
+        return is_dirty(self.worktree, self.record["from_setup"] or {}, since_ns)
 
 
 class WorktreeRow(NamedTuple):
