@@ -142,6 +142,10 @@ class Terminal:
         while words not in self.text:
             assert self._read(), f"{words!r} is not in {self.text!r}"
 
+    def press(self, keys: str) -> None:
+        """As a person types."""
+        os.write(self._master, keys.encode())
+
     def press_ctrl_c(self) -> None:
         """As a person does: SIGINT to the whole foreground group."""
         os.write(self._master, b"\x03")
