@@ -155,16 +155,20 @@ class CprAccessor:
 
         Raises:
             InputError: If the rows have no unique task.
+            ForeignSession: If one of the sessions is foreign.
             WorktreeError: If a task has no branch, or the target can't be merged into.
         """
+        from cpr_nb.launching.stored import read_own
         from cpr_nb.worktrees.merging import merge
 
         tasks = self._tasks(results_dir, "merged")
         if not tasks:
             return None
-        folders = list(dict.fromkeys(task.session.paths.root for task in tasks))
+        sessions = {task.session.paths.root: task.session for task in tasks}
+        for session in sessions.values():
+            read_own(session.snapshot, "merge")
         ids = [task.id for task in tasks]
-        return merge(folders, ids, into=into, order=order, dry_run=dry_run)
+        return merge(sessions, ids, into=into, order=order, dry_run=dry_run)
 
     # -- the tasks of the rows --------------------------------------------------------------
 

@@ -102,19 +102,26 @@ def _exit_code(session: Session) -> int:
     return 0 if session.snapshot.count("n_succeeded") == len(session) else 1
 
 
-def settled_branches(session: Session) -> set[str]:
-    """Returns the branches of a session's tasks that are already merged, or gone."""
+def settled_branches(session: Session) -> tuple[set[str], str]:
+    """Returns which branches of a session's tasks are already merged, or gone.
+
+    Args:
+        session: The session.
+
+    Returns:
+        The branches, and why they were not looked at; empty if they were.
+    """
     branches = {str(b) for task in session.tasks if (b := task.fields.get("branch"))}
     if not branches or session.snapshot.is_live:
-        return set()  # saves the call of git
+        return set(), ""  # saves the call of git
     from cpr_nb.model.errors import WorktreeError
-    from cpr_nb.worktrees.listing import worktrees
+    from cpr_nb.worktrees.listing import branches_left
 
     try:
-        rows = worktrees([session.paths.root])
+        left = branches_left(session.paths.root)
     except (WorktreeError, OSError):
-        return set()  # the repository is gone or has moved, so nobody knows
-    return branches - {row.branch for row in rows if row.merged is False}
+        return set(), ""  # the repository is gone or has moved, so nobody knows
+    return set() if left.doubt else branches - left.unmerged, left.doubt
 
 
 def denial_summary(tasks: Iterable[Task]) -> DenialSummary:

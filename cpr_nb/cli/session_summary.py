@@ -93,12 +93,13 @@ def _may_run_skipped(session: Snapshot) -> bool:
     return ended and any(task.get("reason") != "budget" for task in skipped)
 
 
-def branch_lines(session: Snapshot, settled: Collection[str] = ()) -> list[str]:
+def branch_lines(session: Snapshot, settled: Collection[str] = (), doubt: str = "") -> list[str]:
     """Returns the branches that tasks with a worktree left, and the commands that merge them.
 
     Args:
         session: The session.
         settled: Branches that are already merged, or gone.
+        doubt: Why they were not looked at; empty if they were.
     """
     tasks = [task for task in session.tasks or () if task.get("branch")]
     if not tasks or session.is_live:
@@ -106,10 +107,13 @@ def branch_lines(session: Snapshot, settled: Collection[str] = ()) -> list[str]:
     ready = [task for task in tasks if _is_ready(task, settled)]
     if not ready:
         return ["No branch of these tasks is ready to merge."]
+    listed = [f"  {task['branch']}   {_changes(task)}" for task in ready]
+    if doubt:
+        return [f"Branches, not looked at: {doubt}", *listed]
     command, short = program(), session.session_id[:8]
     return [
         "Branches ready to merge:",
-        *(f"  {task['branch']}   {_changes(task)}" for task in ready),
+        *listed,
         "To merge them:",
         f"  {command} merge {short} --dry-run",
         f"  {command} merge {short}",
