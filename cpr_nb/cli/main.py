@@ -93,8 +93,11 @@ def main(argv: list[str]) -> int:
 
 def _report_error(error: Exception) -> int:
     """Prints a user's mistake as one line; a bug of ours keeps its traceback."""
-    from cpr_nb.model.errors import CprError
+    from cpr_nb.model.errors import CprError, ForeignSession
 
+    if isinstance(error, ForeignSession):  # it shows what would run, in lines of its own
+        print(f"cpr: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
     if isinstance(error, CprError):
         text = str(error)
     elif isinstance(error, OSError) and error.filename is None:
