@@ -12,6 +12,7 @@ from testkit.command import LIMIT_S
 from testkit.stub import plan
 
 import cpr_nb as cpr
+from boundary.hostile import ANSWER, ENDED, INTERRUPTED, HostileFolder
 from boundary.place import Place
 from boundary.table import Row
 
@@ -74,18 +75,15 @@ def at_files(place: Place) -> None:
 
 
 def as_owner(place: Place) -> None:
-    """A session of theirs is foreign, even if it was one of mine: nothing in it is run."""
-    env = place.stub_env()
-    session = place.launch(env, [{"id": "a", "prompt": plan(exit=3, result=None)}], attempts=1)
-    session.wait(LIMIT_S)
-    before = len(place.stub.calls())
-    os.chown(session.path, _NOBODY, _NOBODY)
-    for words in (["retry", session.id], ["clean", session.id], ["resume", session.id]):
-        done = place.command(env)(*words)
+    """A session of theirs can be read, and none of its programs is run."""
+    folder = HostileFolder(place)
+    for path in (folder.results, *folder.results.rglob("*")):
+        os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
+    cpr = place.command(place.stub_env())
+    for words in (["resume", INTERRUPTED], ["retry", ENDED], ["clean", ENDED], ["merge", ENDED]):
+        done = cpr(*words)
         place.expect(done.returncode == 2, f"{words} ends with {done.returncode}: {done.stdout}")
-    place.expect("Status" in place.command(env)("status", session.id).stdout, "not readable")
-    if len(place.stub.calls()) != before:
-        place.escaped("an agent was started")
+    place.expect(ANSWER in cpr("results", ENDED).stdout, "not readable")
 
 
 ROWS = [Row(ATTACK, "files of a session and of the state directory", at_files)]
