@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.errors import AnswerError as AnswerError
     from cpr_nb.model.errors import ClaudeNotFound as ClaudeNotFound
     from cpr_nb.model.errors import CprError as CprError
+    from cpr_nb.model.errors import ForeignSession as ForeignSession
     from cpr_nb.model.errors import InputError as InputError
     from cpr_nb.model.errors import LaunchError as LaunchError
     from cpr_nb.model.errors import NotTrusted as NotTrusted
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.errors import SessionInterrupted as SessionInterrupted
     from cpr_nb.model.errors import SessionNotFound as SessionNotFound
     from cpr_nb.model.errors import SessionNotUsable as SessionNotUsable
+    from cpr_nb.model.errors import StateDirError as StateDirError
     from cpr_nb.model.errors import TaskCancelled as TaskCancelled
     from cpr_nb.model.errors import TaskError as TaskError
     from cpr_nb.model.errors import TaskFailed as TaskFailed

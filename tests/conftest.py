@@ -125,6 +125,14 @@ def _missing(config: pytest.Config) -> list[str]:
 # --- Environments -------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The state directory of whatever this process launches; never the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CPR_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def claude() -> str:
     """The real CLI."""

@@ -81,10 +81,10 @@ def test_a_package_in_a_zip_file_has_its_public_names(tmp_path: Path) -> None:
 
 
 def test_exactly_these_names_are_exported() -> None:
-    errors = "AmbiguousSession AnswerError ClaudeNotFound CprError InputError LaunchError "
-    errors += "ResultsDirError SessionError SessionInterrupted SessionNotFound SessionNotUsable "
-    errors += "TaskCancelled TaskError TaskFailed TaskLost TaskNotFound TaskSkipped TaskTimedOut "
-    errors += "UnknownOption WaitTimeout WorktreeError"
+    errors = "AmbiguousSession AnswerError ClaudeNotFound CprError ForeignSession InputError "
+    errors += "LaunchError ResultsDirError SessionError SessionInterrupted SessionNotFound "
+    errors += "SessionNotUsable StateDirError TaskCancelled TaskError TaskFailed TaskLost "
+    errors += "TaskNotFound TaskSkipped TaskTimedOut UnknownOption WaitTimeout WorktreeError"
     others = "Session Task attach dashboard launch map __version__"
     tables = "denials_df events_df sessions_df tasks_df tool_calls_df usage_df"
     assert set(cpr.__all__) == {*errors.split(), *others.split(), *tables.split()}

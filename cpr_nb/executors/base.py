@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.state_dir import check_state_dir, state_dir
+
+
+class RunnerInput(NamedTuple):
+    """What a runner is given on its stdin: neither on the disk nor in its arguments.
+
+    Args:
+        task_env: Task id → variables of its own.
+        sha256: The SHA-256 of the session.json that was checked; it runs no other.
+        state_dir: The user's state directory, which agents must not reach; empty if there is none.
+    """
+
+    task_env: Mapping[str, Mapping[str, str]]
+    sha256: str
+    state_dir: str
+
+
+def runner_input(task_env: Mapping[str, Mapping[str, str]], sha256: str) -> RunnerInput:
+    """What a runner that is started by this process is given.
+
+    Args:
+        task_env: Task id → variables of its own.
+        sha256: The SHA-256 of session.json.
+
+    Raises:
+        StateDirError: If others may write to the state directory.
+    """
+    return RunnerInput(task_env, sha256, state_dir() if check_state_dir() else "")
 
 
 class Executor(Protocol):
@@ -25,7 +53,7 @@ class Executor(Protocol):
         paths: SessionPaths,
         lock_fd: int,
         environ: Mapping[str, str],
-        task_env: Mapping[str, Mapping[str, str]],
+        runner_input: RunnerInput,
         *,
         mode: str = "",
     ) -> int:
@@ -37,7 +65,7 @@ class Executor(Protocol):
             paths: The session's paths; its folder is complete.
             lock_fd: The descriptor that holds the session's lock; the caller closes its copy.
             environ: The environment that tasks inherit.
-            task_env: Task id → variables of its own.
+            runner_input: What the runner is given on its stdin.
             mode: ``settle`` only carries out the requests that wait in its folder, and starts
                 nothing; ``skipped`` runs the tasks that an ended session has skipped.
 

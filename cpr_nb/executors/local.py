@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from cpr_nb.executors.base import RunnerInput
 from cpr_nb.model.errors import LaunchError
 from cpr_nb.runner import __file__ as _package_file
 from cpr_nb.runner.process import open_prompt
@@ -27,7 +28,7 @@ class LocalExecutor:
         paths: SessionPaths,
         lock_fd: int,
         environ: Mapping[str, str],
-        task_env: Mapping[str, Mapping[str, str]],
+        runner_input: RunnerInput,
         *,
         mode: str = "",
     ) -> int:
@@ -38,7 +39,7 @@ class LocalExecutor:
         """
         ready_fd, write_fd = os.pipe()
         try:
-            runner = _spawn(paths, lock_fd, write_fd, environ, task_env, mode)
+            runner = _spawn(paths, lock_fd, write_fd, environ, runner_input, mode)
         except OSError as error:
             os.close(ready_fd)
             raise LaunchError(f"can't start the runner {sys.executable}: {error}") from error
@@ -61,7 +62,7 @@ def _spawn(
     lock_fd: int,
     ready_fd: int,
     environ: Mapping[str, str],
-    task_env: Mapping[str, Mapping[str, str]],
+    runner_input: RunnerInput,
     mode: str,
 ) -> subprocess.Popen[bytes]:
     """Starts the runner's process; it reports on ``ready_fd`` when it is up.
@@ -70,7 +71,7 @@ def _spawn(
         OSError: If it can't be started.
     """
     log_fd = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    secrets_fd = open_prompt(json.dumps(task_env).encode())
+    input_fd = open_prompt(json.dumps(runner_input._asdict()).encode())
     argv = [sys.executable, "-I", "-S", "-X", "utf8", str(_MAIN)]
     argv += [paths.root, str(lock_fd), str(ready_fd), *([mode] if mode else [])]
     try:
@@ -78,7 +79,7 @@ def _spawn(
             argv,
             cwd="/",
             env=environ,
-            stdin=secrets_fd,
+            stdin=input_fd,
             stdout=log_fd,
             stderr=log_fd,
             start_new_session=True,
@@ -86,4 +87,4 @@ def _spawn(
         )
     finally:
         os.close(log_fd)
-        os.close(secrets_fd)
+        os.close(input_fd)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
 
+from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
-from cpr_nb.launching.stored import check_environment, check_owner, stored_values
+from cpr_nb.launching.stored import check_environment, read_own, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.events import number
 from cpr_nb.store import layout, requests
-from cpr_nb.store.files import is_locked
+from cpr_nb.store.authorship import Authorship
+from cpr_nb.store.files import hold_lock, is_locked
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.spec_file import is_complete, read_spec
-from cpr_nb.store.write import hold_lock
 
 # How long a runner may hold its lock after the end of its session.
 _LAST_MOMENT_S = 10.0
@@ -41,7 +41,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
     state, session_id = snapshot.state, snapshot.session_id
     if skipped:
         _check_skipped(snapshot)
-        _run_on(snapshot, _own_spec(snapshot), env, mode="skipped")
+        _run_on(snapshot, _own_session(snapshot), env, mode="skipped")
         return
     if state in (states.PAUSED, states.WAITING):
         requests.leave(snapshot.paths, layout.RESUME)
@@ -53,13 +53,14 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
             f"can't resume {session_id}: it is {state}; "
             f"cpr retry {session_id[:8]} reruns what did not succeed"
         )
-    _run_on(snapshot, _resumable_spec(snapshot), env)
+    _run_on(snapshot, _resumable(snapshot), env)
 
 
 def _run_on(
-    snapshot: Snapshot, spec: dict[str, Any], env: Mapping[str, str], mode: str = ""
+    snapshot: Snapshot, authorship: Authorship, env: Mapping[str, str], mode: str = ""
 ) -> None:
     """Starts a runner for the session, with the environment of its launch and of this process."""
+    spec = authorship.spec
     check_environment(snapshot, spec, "resume")
     values = stored_values(spec.get("env_names", []), env)
     environ = {**clean_environment(os.environ), **values}
@@ -68,7 +69,7 @@ def _run_on(
         for task in spec["tasks"]
         if task.get("env_names")
     }
-    _start_runner(snapshot, spec, environ, task_env, mode)
+    _start_runner(snapshot, authorship, environ, task_env, mode)
 
 
 def settle(snapshot: Snapshot, request: str) -> None:
@@ -81,14 +82,14 @@ def settle(snapshot: Snapshot, request: str) -> None:
     Raises:
         SessionNotUsable: If it can't be done.
     """
-    spec = _resumable_spec(snapshot)
+    authorship = _resumable(snapshot)
     requests.leave(snapshot.paths, request)
-    _start_runner(snapshot, spec, clean_environment(os.environ), {}, "settle")
+    _start_runner(snapshot, authorship, clean_environment(os.environ), {}, "settle")
 
 
 def _start_runner(
     snapshot: Snapshot,
-    spec: Mapping[str, Any],
+    authorship: Authorship,
     environ: dict[str, str],
     task_env: dict[str, dict[str, str]],
     mode: str,
@@ -113,8 +114,9 @@ def _start_runner(
             raise SessionNotUsable(f"{refusal}it has ended meanwhile")
         if mode == "skipped" and not (has_ended and head.get("n_skipped")):
             raise SessionNotUsable(f"{refusal}another resume was faster")
-        executor = EXECUTORS.get(str(spec.get("executor")), LocalExecutor)()
-        executor.start(paths, lock_fd, environ, task_env, mode=mode)
+        executor = EXECUTORS.get(str(authorship.spec.get("executor")), LocalExecutor)()
+        given = runner_input(task_env, authorship.sha256)
+        executor.start(paths, lock_fd, environ, given, mode=mode)
     finally:
         os.close(lock_fd)
 
@@ -136,11 +138,11 @@ def _take_lock(paths: layout.SessionPaths, *, may_wait: bool) -> int:
         time.sleep(0.01)
 
 
-def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
-    """The session's spec, if we may run it: it says what is executed, and with which rights.
+def _resumable(snapshot: Snapshot) -> Authorship:
+    """What the session would run, if it was interrupted and is ours.
 
     Raises:
-        SessionNotUsable: If the folder is not ours alone, or is incomplete.
+        SessionNotUsable: If it is not, or is incomplete.
     """
     refusal = f"can't resume {snapshot.session_id}: "
     is_interrupted = snapshot.state == states.INTERRUPTED and not snapshot.is_legacy
@@ -148,22 +150,21 @@ def _resumable_spec(snapshot: Snapshot) -> dict[str, Any]:
     is_headless = snapshot.state == states.UNREADABLE and is_locked(snapshot.paths) is not None
     if not (is_interrupted or is_headless):
         raise SessionNotUsable(f"{refusal}it is {snapshot.state}, and not a session of ours")
-    return _own_spec(snapshot)
+    return _own_session(snapshot)
 
 
-def _own_spec(snapshot: Snapshot) -> dict[str, Any]:
-    """The session's spec, if the folder is ours alone: it says what is executed.
+def _own_session(snapshot: Snapshot) -> Authorship:
+    """What the session would run, if it is ours.
 
     Raises:
         SessionNotUsable: If it is not, or is incomplete.
     """
-    check_owner(snapshot, "resume")
-    spec = read_spec(snapshot.paths)
-    if not is_complete(spec):
+    authorship = read_own(snapshot, "resume")
+    if not is_complete(authorship.spec):
         raise SessionNotUsable(
             f"can't resume {snapshot.session_id}: its session.json can't be read, or is incomplete"
         )
-    return spec
+    return authorship
 
 
 def _check_skipped(snapshot: Snapshot) -> None:

@@ -7,12 +7,15 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.setting_sources import USER_ONLY
 from cpr_nb.model.errors import LaunchError
 from cpr_nb.model.record import first_head
+from cpr_nb.store.create import create_session, remove_session
+from cpr_nb.store.key import own_key
+from cpr_nb.store.seal import mark
 from cpr_nb.store.times import utc_iso
-from cpr_nb.store.write import create_session, remove_session
 
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
@@ -47,18 +50,21 @@ def start(plan: LaunchPlan) -> StartedSession:
     Raises:
         ResultsDirError: If the results directory can't be written.
         LaunchError: If the runner does not come up; no session is left behind.
+        StateDirError: If the user's key can't be used.
     """
     executor = LocalExecutor()
-    session_id = str(uuid.uuid4())
+    session_id, key = str(uuid.uuid4()), own_key()
     spec = _session_spec(plan, session_id, executor.name)
+    spec["mark"] = mark(key, session_id) if key is not None else None
     tasks = [_task_spec(plan, task) for task in plan.tasks]
-    paths, lock_fd = create_session(
-        plan.results_dir, session_id, spec, tasks, first_head(spec, len(tasks)), plan.frame_json
+    head = first_head(spec, len(tasks))
+    paths, lock_fd, sha256 = create_session(
+        plan.results_dir, session_id, spec, tasks, head, plan.frame_json, key=key
     )
     environ = {**plan.environ, **plan.options.get("env", {})}
     task_env = {t.task_id: t.options["env"] for t in plan.tasks if "env" in t.options}
     try:
-        executor.start(paths, lock_fd, environ, task_env)
+        executor.start(paths, lock_fd, environ, runner_input(task_env, sha256))
     except LaunchError:
         remove_session(paths)
         raise

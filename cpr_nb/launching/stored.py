@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpr_nb.model.errors import InputError, SessionNotUsable
+from cpr_nb.model.errors import ForeignSession, InputError, SessionNotUsable
+from cpr_nb.store.authorship import Authorship, read_authorship
 from cpr_nb.store.read import Snapshot
-from cpr_nb.store.spec_file import is_complete, read_spec
+from cpr_nb.store.spec_file import is_complete
 
 
 def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
@@ -30,12 +31,32 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
         raise SessionNotUsable(
             f"{refusal}claude-parallel-runner.pl kept only 50 characters of each prompt"
         )
-    check_owner(snapshot, verb)
-    spec = read_spec(snapshot.paths)
+    spec = read_own(snapshot, verb).spec
     if not is_complete(spec) or len(spec["tasks"]) < len(snapshot.tasks or ()):
         raise SessionNotUsable(f"{refusal}its session.json can't be read, or is incomplete")
     check_environment(snapshot, spec, verb)
     return spec
+
+
+def read_own(snapshot: Snapshot, verb: str) -> Authorship:
+    """Reads the session.json of a session, if this user has launched it or trusts it.
+
+    Args:
+        snapshot: The session.
+        verb: What the caller wants to do with it, for the error.
+
+    Returns:
+        What it would run; the caller takes it from here and from nowhere else.
+
+    Raises:
+        SessionNotUsable: If others may have written its folder.
+        ForeignSession: If the session is foreign.
+    """
+    check_owner(snapshot, verb)
+    authorship = read_authorship(snapshot.paths)
+    if not authorship.is_ours:
+        raise ForeignSession(f"can't {verb} {snapshot.session_id}: it is foreign: {authorship.why}")
+    return authorship
 
 
 def check_owner(snapshot: Snapshot, verb: str) -> None:

@@ -13,6 +13,8 @@ The tree::
     │   ├── SessionNotFound (LookupError)
     │   ├── AmbiguousSession (LookupError)
     │   └── SessionNotUsable            it exists, but does not allow this operation
+    │       └── ForeignSession          this user has not launched it on this machine
+    ├── StateDirError (OSError)         the state directory or the key in it can't be used
     ├── TaskNotFound (LookupError)
     ├── WorktreeError                   git can't do this, or it would lose work
     ├── WaitTimeout (TimeoutError)      wait() gave up; the work continues
@@ -99,6 +101,11 @@ class ResultsDirError(CprError, OSError):
 
 
 @public
+class StateDirError(CprError, OSError):
+    """The state directory can't be used, or the user's key in it."""
+
+
+@public
 class LaunchError(CprError):
     """The runner did not start; ``log`` is its log file, if there is one."""
 
@@ -129,6 +136,14 @@ class AmbiguousSession(SessionError, LookupError):
 @public
 class SessionNotUsable(SessionError):
     """The session exists, but it does not allow this operation."""
+
+
+@public
+class ForeignSession(SessionNotUsable):
+    """The session is foreign: this user has not launched it on this machine.
+
+    Looking at it is always possible. ``cpr trust`` allows the rest.
+    """
 
 
 @public

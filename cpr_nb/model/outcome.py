@@ -58,6 +58,7 @@ class Exit:
             turn's.
         stderr: The end of its stderr.
         spawn_error: Why it could not be started, or empty.
+        changed: Why it was not started at all: what it would run was changed. Or empty.
         cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
         setup_problem: What of the CLI's set-up was not as asked, if that makes it fail.
     """
@@ -65,6 +66,7 @@ class Exit:
     __slots__ = (
         "answered",
         "cause",
+        "changed",
         "exit_code",
         "result",
         "setup_problem",
@@ -84,6 +86,7 @@ class Exit:
         trouble: dict[str, Any] | None = None,
         stderr: str = "",
         spawn_error: str = "",
+        changed: str = "",
         cause: str | None = None,
         setup_problem: str = "",
     ) -> None:
@@ -94,6 +97,7 @@ class Exit:
         self.trouble = trouble
         self.stderr = stderr
         self.spawn_error = spawn_error
+        self.changed = changed
         self.cause = cause
         self.setup_problem = setup_problem
 
@@ -136,6 +140,8 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
         >>> derive(Exit(143, cause="timeout"))
         Outcome('timed_out', 'timeout', '')
     """
+    if exit_.changed:
+        return Outcome(states.FAILED, "changed", exit_.changed)
     if exit_.spawn_error:
         return Outcome(states.FAILED, "spawn", exit_.spawn_error)
     if exit_.setup_problem and exit_.cause in (None, "setup_refused"):

@@ -48,6 +48,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "executor": spec.get("executor"),
         "parent_session_id": spec.get("parent_session_id"),
         "identity": spec.get("identity"),
+        "mark": spec.get("mark"),
         "warnings": spec.get("warnings") or None,
         "n_pending": n_tasks,
         "n_running": 0,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: The notice mentions the budget once this share of it is spent.
 WARN_SHARE = 0.8
 #: Ends that, like those which pass, say nothing about what the API would have answered.
-INCONCLUSIVE = (states.CANCELLED, states.TIMED_OUT, "spawn", "usage_error")
+INCONCLUSIVE = (states.CANCELLED, states.TIMED_OUT, "spawn", "changed", "usage_error")
 
 
 class Admission:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = False) -> Loop:
     """Builds the loop for a session's folder.
 
-    Variables of single tasks come on stdin as JSON (task id → name → value): a value must
-    be neither on the disk nor in the arguments.
+    Its input comes on stdin as JSON (`cpr_nb.executors.base.RunnerInput`): the values of variables
+    must be neither on the disk nor in the arguments, and the folder must not say what may run.
 
     Args:
         root: The session's folder.
@@ -43,10 +43,13 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
 
     Returns:
         The loop, ready to run.
+
+    Raises:
+        ChangedError: If session.json is not what its launcher has checked.
     """
-    task_env = json.loads(sys.stdin.buffer.read() or b"{}")
+    given = json.loads(sys.stdin.buffer.read())
     paths = SessionPaths(root)
-    spec = SessionSpec(paths.session)
+    spec = SessionSpec(paths.session, given["sha256"])
     is_first = not os.path.exists(paths.runner)
     history = read_history(paths)
     if skipped:
@@ -56,7 +59,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
-        paths, spec.session, dict(os.environb), task_env, many_folders=spec.many_folders
+        paths, spec.session, dict(os.environb), given["task_env"], many_folders=spec.many_folders
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
     for task_id, number in numbers.items():
@@ -64,8 +67,23 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
             recorder.restore_task(number, history.tasks[task_id])
     if not is_first:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
+    return Loop(
+        paths,
+        spec,
+        recorder,
+        starter,
+        history,
+        recovery,
+        _schedule(spec, history, recovery),
+        DiskMonitor(paths, lock_fd),
+        settle=settle,
+    )
+
+
+def _schedule(spec: SessionSpec, history: History, recovery: Recovery) -> Schedule:
+    """The state machine, with what earlier runners had begun restored."""
     max_parallel = history.max_parallel
-    schedule = Schedule(
+    return Schedule(
         spec.plans,
         max_parallel=spec.session["max_parallel"] if max_parallel is None else max_parallel,
         new_id=new_uuid,
@@ -75,18 +93,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         restored=recovery.restored,
         spent_usd=recovery.spent_usd,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
-        on_illegal=lambda error: _log_illegal(spec, error),
-    )
-    return Loop(
-        paths,
-        spec,
-        recorder,
-        starter,
-        history,
-        recovery,
-        schedule,
-        DiskMonitor(paths, lock_fd),
-        settle=settle,
+        on_illegal=_log_illegal,
     )
 
 
@@ -100,10 +107,9 @@ def _bases(
         yield base
 
 
-def _log_illegal(spec: SessionSpec, error: IllegalTransition) -> None:
+def _log_illegal(error: IllegalTransition) -> None:
     """Writes to runner.log, which is our stderr."""
-    task_id = spec.task(error.task)["id"]
-    print(f"{utc_iso(time.time())} task {task_id}: {error}", file=sys.stderr, flush=True)
+    print(f"{utc_iso(time.time())} task {error.task + 1}: {error}", file=sys.stderr, flush=True)
 
 
 def _runner(spec: SessionSpec) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cpr_nb.store.write import hold_lock
+from cpr_nb.store.files import hold_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

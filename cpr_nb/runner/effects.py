@@ -12,6 +12,7 @@ from cpr_nb.runner import messages
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.random_ids import new_uuid
+from cpr_nb.runner.session_spec import ChangedError
 from cpr_nb.runner.starter import resume_prompt
 from cpr_nb.runner.task_run import TaskRun
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.starter import Starter
+
+
+#: Why a worktree could not be made ready, other than because of git.
+_PREPARE_REASONS = ("setup_failed", "changed")
 
 
 class Effects:
@@ -60,8 +65,7 @@ class Effects:
     def start(self, start: messages.Start) -> messages.Event:
         """Starts an attempt; returns the event that follows."""
         task, number, now = start.task, start.attempt, self._clock.now()
-        task_spec = self._spec.task(task)
-        task_run = self.task_runs.setdefault(task, TaskRun(task_spec["id"], now))
+        task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
         conversation_id, prompt = start.conversation_id, ""
         if start.resume:
             if self._starter.has_conversation(task_run.task_id, conversation_id):
@@ -75,13 +79,13 @@ class Effects:
             return messages.Postponed(now, task)
         try:
             attempt = self._starter.start(
-                task, task_spec, number, conversation_id, prompt, task_run.worktree
+                task, self._spec.task(task), number, conversation_id, prompt, task_run.worktree
             )
-        except OSError as error:
-            if error.errno in DISK_ERRORS:
+        except (ChangedError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 self.disk_trouble = error.strerror or str(error)
                 return messages.Postponed(now, task)
-            exit_ = Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
+            exit_ = _exit_before_start(error)
             task_run.end(now, exit_, None, {})
             return messages.Ended(now, task, exit_)
         self._processes.add_started(attempt)
@@ -91,13 +95,18 @@ class Effects:
 
     def start_side(self, kind: str, task: int) -> messages.Event | None:
         """Starts a check or a helper of the worktree; returns an event only if that failed."""
-        now, task_spec = self._clock.now(), self._spec.task(task)
-        task_run = self.task_runs.setdefault(task, TaskRun(task_spec["id"], now))
+        now = self._clock.now()
+        task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
         try:
+            task_spec = self._spec.task(task)
             if kind == "check":
                 run = self._starter.start_check(task, task_spec, task_run.number, task_run.worktree)
             else:
                 run = self._starter.start_helper(kind, task, task_spec, task_run.number)
+        except ChangedError as error:
+            return self.side_event(
+                kind, task, {"ok": False, "reason": "changed", "error": str(error)}
+            )
         except OSError as error:
             problem = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
             return self.side_event(kind, task, {"ok": False, "error": problem})
@@ -119,10 +128,11 @@ class Effects:
             task_run.worktree = reply
             self._recorder.journal("prepared", task_id=task_run.task_id, checkout=reply)
             return messages.Prepared(now, task, None, exists=True)
-        reason = "setup_failed" if reply.get("reason") == "setup_failed" else "worktree"
+        reason = reply["reason"] if reply.get("reason") in _PREPARE_REASONS else "worktree"
         outcome = Outcome(states.FAILED, reason, one_line(str(reply.get("error"))))
         # There may be a worktree, with what a set-up left in it, unless none could be made.
-        return messages.Prepared(now, task, outcome, exists=reply.get("reason") != "worktree")
+        exists = reply.get("reason") not in ("worktree", "changed")
+        return messages.Prepared(now, task, outcome, exists=exists)
 
     def terminate(self, terminate: messages.Terminate) -> None:
         """Asks what runs for a task to end, and keeps the note that goes with it."""
@@ -154,5 +164,12 @@ class Effects:
         """Records how a task ended."""
         task_run = self.task_runs.pop(finish.task, None)
         if task_run is None:  # it never started
-            task_run = TaskRun(self._spec.task(finish.task)["id"], 0.0)
+            task_run = TaskRun(self._recorder.task_id(finish.task), 0.0)
         self._recorder.ended(finish.task, task_run, finish.outcome)
+
+
+def _exit_before_start(error: ChangedError | OSError) -> Exit:
+    """The end of an attempt that had no process."""
+    if isinstance(error, ChangedError):
+        return Exit(changed=str(error))
+    return Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))

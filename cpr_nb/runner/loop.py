@@ -83,7 +83,7 @@ class Loop:
         self._clock = AwakeClock()
         self._wakeup = Wakeup()
         self._processes = ProcessTable(self._wakeup)
-        self._inbox = RequestInbox(paths, spec, recorder)
+        self._inbox = RequestInbox(paths, recorder)
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
         self._listener = Listener(spec.plans, self._processes, recorder, self._task_runs)
@@ -156,7 +156,7 @@ class Loop:
         """Adopts the agents that still run, and handles the end of those that don't."""
         recovery, now = self._recovery, self._clock.now()
         for task, elapsed_s in recovery.elapsed_s.items():
-            task_id = self._spec.task(task)["id"]
+            task_id = self._recorder.task_id(task)
             self._task_runs[task] = TaskRun(task_id, now - elapsed_s)
             self._task_runs[task].worktree = self._history.tasks[task_id].worktree
         for task, attempt in recovery.attempts.items():

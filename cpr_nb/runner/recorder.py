@@ -77,6 +77,16 @@ class Recorder:
         self.journal("runner_started", **runner)
         self.write_runner()
 
+    def task_id(self, task: int) -> str:
+        """The id of task number ``task`` (from 0)."""
+        return str(self._status.base(task)["transaction_id"])
+
+    def number(self, task_id: str) -> int | None:
+        """The number of a task (from 0); None if there is no such task."""
+        # Ids are not kept: 5,000 of them would take half a megabyte for a rare request.
+        numbers = range(self._n_tasks)
+        return next((number for number in numbers if self.task_id(number) == task_id), None)
+
     def journal(self, event: str, **fields: Any) -> None:
         """Appends a line to the journal."""
         self._writer.journal(dump({"at": utc_iso(time.time()), "event": event, **fields}))

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cpr_nb.runner.recorder import Recorder
-    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 
 
@@ -21,13 +20,11 @@ class RequestInbox:
 
     Args:
         paths: The session's paths.
-        spec: What the session is to do, to know the tasks' numbers.
-        recorder: Journals each request before it is carried out.
+        recorder: Journals each request before it is carried out, and knows the tasks' numbers.
     """
 
-    def __init__(self, paths: SessionPaths, spec: SessionSpec, recorder: Recorder) -> None:
+    def __init__(self, paths: SessionPaths, recorder: Recorder) -> None:
         self._paths = paths
-        self._spec = spec
         self._recorder = recorder
         self._handled: set[str] = set()  # handled, but not removable (a read-only disk)
 
@@ -61,7 +58,7 @@ class RequestInbox:
         if name == layout.CANCEL:
             return messages.Cancel(now)
         if name.startswith(layout.CANCEL_TASK_PREFIX):
-            task = self._spec.number(name.removeprefix(layout.CANCEL_TASK_PREFIX))
+            task = self._recorder.number(name.removeprefix(layout.CANCEL_TASK_PREFIX))
             return None if task is None else messages.Cancel(now, task)
         if name == layout.PAUSE:
             return messages.Pause(now)

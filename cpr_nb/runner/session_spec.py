@@ -1,7 +1,8 @@
 """Reads a session's spec from session.json, line by line.
 
 A session may hold thousands of prompts of up to 10 MiB. The runner keeps where each begins in
-the file, and reads a prompt when its task starts.
+the file, and reads a prompt when its task starts. Agents may be able to write that file, so the
+runner keeps a hash of each task's line, too, and runs no line that has changed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from array import array
 
 from cpr_nb.model import record
 from cpr_nb.runner.task_state import TaskPlan
+from cpr_nb.store.digest import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +45,19 @@ IN_THE_PREFIX = (
 )
 
 
+_SUM_BYTES = 32
+
+
+class ChangedError(Exception):
+    """session.json, or a line of it, is not what was launched."""
+
+
 class SessionSpec:
     """The content of session.json.
 
     Args:
         path: The file. It stays open, so nobody can delete it under us.
+        sha256_hex: The SHA-256 of what its launcher has checked.
 
     Attributes:
         session: What it says about the session as a whole: everything but the tasks.
@@ -56,10 +66,13 @@ class SessionSpec:
         groups: The group of each task if one of a group is to lead (``warm_start``), or None.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, sha256_hex: str) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 - open for the runner's whole life
-        self.session: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n") + b"}")
+        self._sha256_hex = sha256_hex
+        self._head_line = self._file.readline()
+        self.session: dict[str, Any] = json.loads(self._head_line.rstrip(b",\n") + b"}")
         self._offsets = array("Q")
+        self._sums = bytearray()
         self.plans: list[TaskPlan] = []
         self._plans: dict[tuple[Any, ...], TaskPlan] = {}
         self.many_folders = False
@@ -73,19 +86,27 @@ class SessionSpec:
 
         Yields:
             The fields of each task's status that never change.
+
+        Raises:
+            ChangedError: At the end, if the file is not what was checked.
         """
-        self._file.readline()  # "tasks":[
+        total = sha256(self._head_line)
         offset = self._file.tell()
         for line in self._file:
+            total.update(line)
             if line.startswith(b"{"):
                 task = json.loads(line.rstrip(b",\n"))
                 self._offsets.append(offset)
+                self._sums += sha256(line).digest()
                 self.plans.append(self._plan(task.get("options", {})))
                 self.many_folders |= "cwd" in task.get("options", {})
                 if self.groups is not None:
                     self.groups.append(self._group(task.get("options", {})))
                 yield record.base_fields(len(self._offsets), task["id"], task["prompt"])
             offset += len(line)
+        self._head_line = b""
+        if total.hexdigest() != self._sha256_hex:
+            raise ChangedError("session.json was changed while the session was started")
 
     def _plan(self, own: dict[str, Any]) -> TaskPlan:
         """The plan of a task with these options of its own; tasks that are alike share one."""
@@ -116,20 +137,24 @@ class SessionSpec:
         return self._group_numbers.setdefault(alike, len(self._group_numbers))
 
     def task(self, number: int) -> dict[str, Any]:
-        """The task's object, read from the file: id, prompt, options."""
+        """The task's object, read from the file: id, prompt, options.
+
+        Raises:
+            ChangedError: If its line is not what was launched.
+        """
         self._file.seek(self._offsets[number])
-        task: dict[str, Any] = json.loads(self._file.readline().rstrip(b",\n"))
+        line = self._file.readline()
+        if not self._is_launched(number, line):
+            raise ChangedError("not run: its line in session.json is not what was launched")
+        task: dict[str, Any] = json.loads(line.rstrip(b",\n"))
         return task
+
+    def _is_launched(self, number: int, line: bytes) -> bool:
+        """Whether the line of a task is the one that was launched."""
+        start = number * _SUM_BYTES
+        return bool(sha256(line).digest() == self._sums[start : start + _SUM_BYTES])
 
     @property
     def n_tasks(self) -> int:
         """How many tasks there are."""
         return len(self._offsets)
-
-    def number(self, task_id: str) -> int | None:
-        """The number of a task (from 0); None if there is no such task."""
-        # Ids are not kept: 5,000 of them would take half a megabyte for a rare request.
-        for number in range(len(self._offsets)):
-            if self.task(number)["id"] == task_id:
-                return number
-        return None

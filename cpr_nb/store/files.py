@@ -79,3 +79,26 @@ def is_locked(paths: SessionPaths) -> bool | None:
         except OSError:
             return True
     return False
+
+
+def hold_lock(path: str, *, new: bool = True) -> int:
+    """Locks a session; only the holder of the lock may write to the session's folder.
+
+    Args:
+        path: The lock's file.
+        new: Whether the file must not exist yet; otherwise it must exist.
+
+    Returns:
+        The descriptor that holds it.
+
+    Raises:
+        BlockingIOError: If someone else holds it.
+        OSError: If it can't be opened.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cpr_nb.runner.disk_monitor import DiskMonitor
+from cpr_nb.store.files import hold_lock
 from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.write import hold_lock
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -38,11 +39,13 @@ def test_a_whole_session_needs_the_standard_library_only(stub_cpr: Cpr, tmp_path
     again = tmp_path / f"session-{done.id}"
     again.mkdir()
     (again / "requests").mkdir()
-    (again / "session.json").write_bytes((done.path / "session.json").read_bytes())
+    session_json = (done.path / "session.json").read_bytes()
+    (again / "session.json").write_bytes(session_json)
+    sha256 = hashlib.sha256(session_json).hexdigest()
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-X", "utf8", "-c", _RUN, str(PACKAGE.parent), str(again)],
         env=stub_cpr.env,
-        input=b"{}",
+        input=json.dumps({"task_env": {}, "sha256": sha256, "state_dir": ""}).encode(),
         capture_output=True,
         check=True,
         timeout=LIMIT_S,

@@ -19,14 +19,9 @@ from hypothesis import strategies as st
 from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.model.record import first_head
 from cpr_nb.runner.session_spec import SessionSpec
-from cpr_nb.store import write
-from cpr_nb.store.layout import SessionPaths
-from cpr_nb.store.write import (
-    create_session,
-    open_append,
-    remove_session,
-    write_new,
-)
+from cpr_nb.store import create as store_create
+from cpr_nb.store.create import NewSession, create_session, remove_session
+from cpr_nb.store.write import open_append, write_new
 
 ASKED: dict[str, Any] = {
     "session_id": "s-1",
@@ -47,7 +42,7 @@ TASKS: list[dict[str, Any]] = [
 ]
 
 
-def create(results: Path, session_id: str = "s-1") -> tuple[SessionPaths, int]:
+def create(results: Path, session_id: str = "s-1") -> NewSession:
     head = first_head({**ASKED, "session_id": session_id}, len(TASKS))
     return create_session(str(results), session_id, ASKED, TASKS, head)
 
@@ -64,7 +59,7 @@ def names_in(folder: str | Path) -> list[str]:
 
 
 def test_a_new_session_is_complete_and_only_its_owner_may_look(tmp_path: Path) -> None:
-    paths, lock_fd = create(tmp_path / "r")
+    paths, lock_fd, _ = create(tmp_path / "r")
     os.close(lock_fd)
     assert paths.root == f"{tmp_path}/r/session-s-1"
     found = {path.name: mode(path) for path in Path(paths.root).iterdir()}
@@ -80,7 +75,7 @@ def test_a_new_session_is_complete_and_only_its_owner_may_look(tmp_path: Path) -
 def test_a_loose_umask_opens_nothing_to_others(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        paths, lock_fd = create(tmp_path / "r")
+        paths, lock_fd, _ = create(tmp_path / "r")
         os.close(lock_fd)
         append_fd = open_append(paths.journal)
         os.close(append_fd)
@@ -104,7 +99,7 @@ def test_a_results_directory_that_was_there_is_left_as_it_is(tmp_path: Path) -> 
 
 
 def test_the_lock_is_held_from_the_first_moment_and_not_inherited(tmp_path: Path) -> None:
-    paths, lock_fd = create(tmp_path)
+    paths, lock_fd, _ = create(tmp_path)
     assert not os.get_inheritable(lock_fd)
     with Path(paths.lock).open("rb") as file:
         with pytest.raises(BlockingIOError):
@@ -114,18 +109,17 @@ def test_the_lock_is_held_from_the_first_moment_and_not_inherited(tmp_path: Path
 
 
 def test_the_runner_reads_back_what_was_asked_to_the_letter(tmp_path: Path) -> None:
-    paths, lock_fd = create(tmp_path)
+    paths, lock_fd, sha256 = create(tmp_path)
     os.close(lock_fd)
-    asked = SessionSpec(paths.session)
+    asked = SessionSpec(paths.session, sha256)
     bases = list(asked.read_tasks())
     assert asked.session == ASKED
     assert [asked.task(number) for number in (1, 0, 1)] == [TASKS[1], TASKS[0], TASKS[1]]
     assert [base["transaction_id"] for base in bases] == ["a", "b"]
-    assert (asked.number("b"), asked.number("c")) == (1, None)
     assert [plan.timeout_s for plan in asked.plans] == [5.0, 9.0]
     assert all(plan.schema for plan in asked.plans)
     with Path(paths.session).open("rb") as file:
-        assert json.load(file) == {**ASKED, "tasks": TASKS}
+        assert json.load(file) == {**ASKED, "tasks": TASKS, "seal": None}
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
@@ -135,9 +129,9 @@ def test_the_runner_reads_back_any_prompts(
 ) -> None:
     tasks = [{"id": f"t{n}", "prompt": prompt, "options": {}} for n, prompt in enumerate(prompts)]
     results = tmp_path_factory.mktemp("r")
-    paths, lock_fd = create_session(str(results), "s-1", ASKED, tasks, first_head(ASKED, 1))
+    paths, lock_fd, sha256 = create_session(str(results), "s-1", ASKED, tasks, first_head(ASKED, 1))
     os.close(lock_fd)
-    asked = SessionSpec(paths.session)
+    asked = SessionSpec(paths.session, sha256)
     assert len(list(asked.read_tasks())) == len(tasks)
     assert [asked.task(number) for number in range(len(tasks))] == tasks
 
@@ -178,7 +172,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_nothing(tmp_path: Path, limit:
 import resource, sys
 sys.path[:0] = {sys.path!r}
 from cpr_nb.model.errors import ResultsDirError
-from cpr_nb.store.write import create_session
+from cpr_nb.store.create import create_session
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 tasks = [{{"id": "a", "prompt": "x" * 900, "options": {{}}}}]
 try:
@@ -198,7 +192,7 @@ def test_a_disk_that_fails_at_the_very_end_leaves_nothing(
     def fail(_path: str) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(write, "_sync_dir", fail)
+    monkeypatch.setattr(store_create, "_sync_dir", fail)
     before = open_descriptors()
     with pytest.raises(ResultsDirError, match="Input/output error"):
         create(tmp_path)
@@ -223,7 +217,7 @@ def test_sessions_that_are_created_at_once_in_a_new_directory_all_succeed(tmp_pa
     code = f"""
 import os, sys
 sys.path[:0] = {sys.path!r}
-from cpr_nb.store.write import create_session
+from cpr_nb.store.create import create_session
 print("ready", flush=True)
 for line in sys.stdin:
     results, session_id = line.split()
@@ -260,7 +254,7 @@ for line in sys.stdin:
 
 
 def test_removing_a_session_that_is_not_there_is_no_error(tmp_path: Path) -> None:
-    paths, lock_fd = create(tmp_path)
+    paths, lock_fd, _ = create(tmp_path)
     os.close(lock_fd)
     remove_session(paths)
     remove_session(paths)

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from cpr_nb.launching.start import start
     from cpr_nb.offline import demo
     from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
-    from cpr_nb.store.write import make_results_dir
+    from cpr_nb.store.create import make_results_dir
 
     claude = find_claude(args.claude_path, os.environ)
     results_dir = Path(args.results_dir or "results").absolute()

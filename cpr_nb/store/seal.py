@@ -1,0 +1,63 @@
+"""The seal of a session: it shows that this user has launched it, as it stands in session.json.
+
+The last line of session.json is the seal: the HMAC of everything before it, so of every prompt,
+option, folder and command. There is no path in it, so a folder that was moved stays the user's. A
+mark in the head, also in status.json's, is a hint for lists: nothing is run because of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cpr_nb.store.digest import hmac_sha256, sha256
+
+_SEAL = re.compile(rb'"seal":"([0-9a-f]{64})"\}\n')
+_BEFORE = b"],\n"
+_UNSEALED = b'"seal":null}\n'
+
+
+def mark(key: bytes, session_id: str) -> str:
+    """The mark of a session.
+
+    Example:
+        >>> mark(bytes(32), "s-1")
+        'f4bfd8e7d0bc95c9ba99a3b1b6a9e0a4'
+    """
+    return hmac_sha256(key, b"cpr mark 1\0" + session_id.encode())[:16].hex()
+
+
+def sealed(data: bytes, key: bytes | None) -> bytes:
+    """The content of session.json with its seal.
+
+    Args:
+        data: Everything before the seal.
+        key: The user's key; None if there is none: then nobody can tell who launched it.
+    """
+    return data + (_UNSEALED if key is None else b'"seal":"%s"}\n' % _seal(key, data))
+
+
+def is_sealed(data: bytes, key: bytes) -> bool:
+    """Whether the content of session.json has a seal that was made with this key."""
+    before, match = _split(data)
+    return match is not None and _are_equal(match.group(1), _seal(key, before))
+
+
+def has_seal(data: bytes) -> bool:
+    """Whether the content of session.json has a seal at all, whoever made it."""
+    return _split(data)[1] is not None
+
+
+def _split(data: bytes) -> tuple[bytes, re.Match[bytes] | None]:
+    """What comes before the seal, and the seal."""
+    start = data.rfind(_BEFORE) + len(_BEFORE)
+    return data[:start], _SEAL.fullmatch(data, start)
+
+
+def _seal(key: bytes, data: bytes) -> bytes:
+    return hmac_sha256(key, b"cpr session 1\0" + sha256(data).digest()).hex().encode()
+
+
+def _are_equal(one: bytes, other: bytes) -> bool:
+    from _operator import _compare_digest  # `hmac.compare_digest`, without OpenSSL
+
+    return _compare_digest(one, other)
