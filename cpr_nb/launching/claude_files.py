@@ -19,11 +19,13 @@ from cpr_nb.store.files import read_file
 from cpr_nb.store.settings_files import upwards
 
 _SETTINGS = (".claude/settings.json", ".claude/settings.local.json")
+#: What newer CLIs ignore until the user accepts their trust dialog.
+WIDENING = frozenset(("permissions.additionalDirectories", "permissions.allow"))
 #: The files of a folder.
 NAMES = (*_SETTINGS, MCP_FILE)
 #: Keys of a settings file that can neither run nor allow anything; what is not here can.
 _HARMLESS = ("$schema", "includeCoAuthoredBy", "language", "model")
-_HARMLESS_PERMISSIONS = ("ask", "deny")
+_HARMLESS_PERMISSIONS = ("ask", "defaultMode", "deny")  # the mode is a flag of ours
 _EMPTY: tuple[Any, ...] = ([], {})
 #: A rule for a path from the top of the project, such as ``Read(/secret/**)``.
 _ANCHORED = re.compile(r"(\w+)\((/[^/].*)\)", re.DOTALL)
@@ -66,10 +68,10 @@ def find_project(folder: str) -> Project:
     """
     here = os.path.realpath(folder)
     for place in upwards(here):
-        mark = f"{place}/.git"
-        if os.path.isdir(mark):
+        mark = Path(place, ".git")
+        if mark.is_dir():
             return Project(place, place)
-        if os.path.isfile(mark):
+        if mark.is_file():
             return Project(place, _main_checkout(place) or place)
     return Project(here, here)
 
@@ -93,7 +95,7 @@ def claude_file(path: str, data: bytes | None) -> ClaudeFile:
     if data is None:
         return ClaudeFile(path, b"", [("a file that can't be read", "can't be read")], [])
     try:
-        value = json.loads(data.decode("utf-8-sig")) if data.strip() else {}
+        value = json.loads(data.decode("utf-8-sig", "replace")) if data.strip() else {}
         if not isinstance(value, dict):
             raise ValueError
     except (ValueError, RecursionError):
@@ -110,9 +112,11 @@ def is_accepted(project: Project, environ: Mapping[str, str]) -> bool:
     It is kept under the real path of the main checkout. That of a folder above does not count
     (measured, 2.1.224 to 2.1.332).
     """
-    folder = environ.get("CLAUDE_CONFIG_DIR") or environ.get("HOME") or os.path.expanduser("~")
+    folder = (
+        Path(environ["CLAUDE_CONFIG_DIR"]) if environ.get("CLAUDE_CONFIG_DIR") else _home(environ)
+    )
     try:
-        entry = json.loads((Path(folder) / ".claude.json").read_bytes())["projects"][project.main]
+        entry = json.loads(read_file(str(folder / ".claude.json")))["projects"][project.main]
         return entry["hasTrustDialogAccepted"] is True
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
@@ -130,7 +134,7 @@ def summary(files: Iterable[ClaudeFile]) -> str:
 def _existing(folder: str, environ: Mapping[str, str], own: Path) -> Iterator[str]:
     """The paths of the files that are there."""
     project, here = find_project(folder), os.path.realpath(folder)
-    home = os.path.realpath(environ.get("HOME") or os.path.expanduser("~"))
+    home = os.path.realpath(_home(environ))
     above = False
     places = list(upwards(here))
     if project.main != project.top:
@@ -139,15 +143,19 @@ def _existing(folder: str, environ: Mapping[str, str], own: Path) -> Iterator[st
         if place != home:
             names = (MCP_FILE,) if above and place != project.main else NAMES
             for name in names:
-                path = os.path.join(place, name)
+                path = Path(place, name)
                 if os.path.lexists(path) and not _is_own(path, own):
-                    yield path
+                    yield str(path)
         above |= place == project.top
 
 
-def _is_own(path: str, own: Path) -> bool:
+def _is_own(path: Path, own: Path) -> bool:
     """Whether a file is in the CLI's own folder of the user."""
-    return os.path.realpath(os.path.dirname(path)) == os.path.realpath(own)
+    return os.path.realpath(path.parent) == os.path.realpath(own)
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or "~").expanduser()
 
 
 def _read(path: str) -> ClaudeFile:
@@ -159,17 +167,16 @@ def _read(path: str) -> ClaudeFile:
 
 def _main_checkout(top: str) -> str | None:
     """The main checkout of a worktree, if both name each other; a folder can name any other."""
+    mark = Path(top, ".git")
     try:
-        pointer = read_file(f"{top}/.git").decode().strip()
-        admin = os.path.join(top, pointer.removeprefix("gitdir:").strip())
-        common = os.path.join(admin, read_file(f"{admin}/commondir").decode().strip())
-        back = os.path.join(admin, read_file(f"{admin}/gitdir").decode().strip())
+        pointer = read_file(str(mark)).decode().strip()
+        admin = Path(top, pointer.removeprefix("gitdir:").strip())
+        common = Path(admin, read_file(f"{admin}/commondir").decode().strip()).resolve()
+        back = Path(admin, read_file(f"{admin}/gitdir").decode().strip())
     except (OSError, ValueError):
         return None
-    common = os.path.realpath(common)
-    if os.path.realpath(back) != os.path.realpath(f"{top}/.git"):
-        return None
-    return os.path.dirname(common) if os.path.basename(common) == ".git" else None
+    names_us = os.path.realpath(back) == os.path.realpath(mark)
+    return str(common.parent) if names_us and common.name == ".git" else None
 
 
 def _settings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -201,7 +208,8 @@ def _servers(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "MCP servers", f"servers = {_shown(servers)}"
         return
     for name, server in servers.items():
-        words = [server.get("command"), *_list(server.get("args"))] if _is_dict(server) else []
+        own = server if isinstance(server, dict) else {}
+        words = [own.get("command"), *_list(own.get("args"))]
         texts = [word for word in words if isinstance(word, str)]
         command = " ".join(texts) or _shown(server)
         yield "MCP server", one_line(f"server {name}: {command}", 200)
@@ -209,16 +217,12 @@ def _servers(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _deny_rules(value: Mapping[str, Any], folder: str) -> Iterator[str]:
     permissions = value.get("permissions")
-    rules = permissions.get("deny") if _is_dict(permissions) else []
+    rules = permissions.get("deny") if isinstance(permissions, dict) else []
     for rule in _list(rules):
         if isinstance(rule, str) and rule.strip() and "\0" not in rule:
             anchored = _ANCHORED.fullmatch(rule)
             place = re.sub(r"[^\w./-]", "?", folder.rstrip("/"), flags=re.ASCII)
             yield f"{anchored[1]}(/{place}{anchored[2]})" if anchored else rule
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 def _list(value: Any) -> list[Any]:

@@ -150,7 +150,6 @@ def check_settings(
     tasks: Iterable[TaskSpec],
     options: Mapping[str, Any],
     environ: Mapping[str, str],
-    user_only: frozenset[str] = frozenset(),
 ) -> list[str]:
     """Checks the settings files of all tasks' folders, before anything is spent.
 
@@ -158,7 +157,6 @@ def check_settings(
         tasks: The tasks.
         options: The session's options.
         environ: The environment that tasks inherit.
-        user_only: The ids of tasks that read the settings of the user only.
 
     Returns:
         A warning for each file that the CLI ignores as a whole.
@@ -169,10 +167,8 @@ def check_settings(
     problems: dict[Path, str] = {}
     for task, merged in _different(tasks, options):
         own = {**environ, **options.get("env", {}), **task.options.get("env", {})}
-        is_limited = task.task_id in user_only
-        arguments = [f"{SOURCES_FLAG}=user"] if is_limited else merged.get("claude_args", ())
-        for path in settings_files(own, merged["cwd"], arguments):
-            if path.name == MCP_FILE and (is_limited or has_own_servers(merged)):
+        for path in settings_files(own, merged["cwd"], merged.get("claude_args", ())):
+            if path.name == MCP_FILE and has_own_servers(merged):
                 continue
             if path not in problems:
                 problems[path] = settings_problem(path)

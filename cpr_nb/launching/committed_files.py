@@ -23,23 +23,21 @@ def committed_files(folder: str, commit: str, here: Iterable[ClaudeFile]) -> lis
     from cpr_nb.worktrees.repo import open_repository
 
     repo = open_repository(folder)
-    places = [os.path.join(place, name) for place in _downwards(repo.prefix) for name in NAMES]
+    places = [f"{place}{name}" for place in _downwards(repo.prefix) for name in NAMES]
     feed = "".join(f"{commit}:{place}\n" for place in places).encode(errors="surrogateescape")
     out = repo.git.run("cat-file", "--batch", "--follow-symlinks", feed=feed).out
     top = os.path.realpath(repo.top)
-    found = dict(_answers(out, [os.path.join(top, place) for place in places]))
+    found = dict(_answers(out, [f"{top}/{place}" for place in places]))
     files = [claude_file(path, data) for path, data in found.items()]
     others = [file for file in here if file.path not in found]
     return [file for file in (*files, *others) if file.parts or file.deny]
 
 
 def _downwards(prefix: str) -> Iterator[str]:
-    """The folders from the top of a repository down to a folder in it."""
-    place = ""
-    yield place
-    for name in prefix.rstrip("/").split("/") if prefix else ():
-        place = os.path.join(place, name)
-        yield place
+    """The folders from the top of a repository down to one in it, with slashes at their ends."""
+    names = prefix.split("/")[:-1]
+    for n_names in range(len(names) + 1):
+        yield "".join(f"{name}/" for name in names[:n_names])
 
 
 def _answers(out: bytes, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:

@@ -137,7 +137,8 @@ def plan_launch(
         check_combination({**checked, **task.options}, own_environ, task.where)
     claude_path = find_claude(locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)
-    sources = limit_sources(tasks, checked, inherited, checkouts)
+    cli = check_cli(claude_path, inherited, checked, tasks)
+    sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)
     return LaunchPlan(
         tasks,
         checked,
@@ -147,8 +148,8 @@ def plan_launch(
         parent_session_id,
         own_environment=environ is not None,
         checkouts=checkouts,
-        cli=check_cli(claude_path, inherited, checked, tasks),
-        setup_warnings=check_settings(tasks, checked, inherited, sources.user_only),
+        cli=cli,
+        setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
         unused=[*unused, *sources.warnings],
     )

@@ -5,19 +5,20 @@ The user trusts what they were shown, not a place: if any of it changes, it is a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from cpr_nb.launching.claude_files import ClaudeFile, claude_files, find_project
+from cpr_nb.launching.claude_files import claude_files, find_project
 from cpr_nb.model.option_values import split_tools
 from cpr_nb.model.options import ASKS, LEFT_OUT, OPTIONS, PERMISSIONS
 from cpr_nb.model.text import one_line
 from cpr_nb.model.tools import MODE_TOOLS
 from cpr_nb.store import trusted
+from cpr_nb.store.digest import sha256
 from cpr_nb.store.settings_files import repository_table, user_table
 
 
@@ -43,11 +44,12 @@ class Repository:
 
     @property
     def sha256(self) -> str:
-        """The hash of all that needs trust, and of the place: a path means another file elsewhere."""
-        files = [[file.path, hashlib.sha256(file.data).hexdigest()] for file in self.files]
+        """The hash of all that needs trust, and of the place: ``./ci.sh`` differs elsewhere."""
+        files = [[file.path, sha256(file.data).hexdigest()] for file in self.files]
         content = ["cpr repository 1", self.top, self.claims, files]
         text = json.dumps(content, sort_keys=True, default=repr)
-        return hashlib.sha256(text.encode()).hexdigest()
+        total: str = sha256(text.encode()).hexdigest()
+        return total
 
     @property
     def is_trusted(self) -> bool:
@@ -80,9 +82,9 @@ class Repository:
     def forget(self) -> bool:
         """Trusts the repository no longer, whatever it held then; whether it was trusted."""
         known = trusted.trusted(trusted.REPOSITORY)
-        hashes = [sha256 for sha256, name in known.items() if name == self.top]
-        for sha256 in hashes:
-            trusted.forget(trusted.REPOSITORY, sha256)
+        hashes = [key for key, name in known.items() if name == self.top]
+        for known_hash in hashes:
+            trusted.forget(trusted.REPOSITORY, known_hash)
         return bool(hashes)
 
     def _short(self, path: str) -> str:
@@ -127,10 +129,10 @@ def _needs_trust(name: str, value: Any, path: str, own: Mapping[str, Any]) -> bo
 
 def stays_inside(path: str, folder: str) -> bool:
     """Whether a folder that a ``pyproject.toml`` names lies in its repository, without links."""
-    if os.path.isabs(folder) or folder.startswith("~"):
+    if folder.startswith(("/", "~")):
         return False
-    beside = os.path.dirname(os.path.realpath(path))
-    place = os.path.normpath(os.path.join(beside, folder))
+    beside = str(Path(path).resolve().parent)
+    place = os.path.normpath(f"{beside}/{folder}")
     top = find_project(beside).top
     is_inside = place == top or place.startswith(f"{top.rstrip('/')}/")
     return is_inside and os.path.realpath(place) == place and ".git" not in place.split("/")

@@ -6,23 +6,27 @@ tasks there read the settings of the user only (``--setting-sources user``).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.launching.claude_files import (
-    MCP_FILE,
+    WIDENING,
     ClaudeFile,
     claude_files,
     find_project,
     is_accepted,
     summary,
 )
-from cpr_nb.launching.cli_settings import SOURCES_FLAG, has_own_servers
+from cpr_nb.launching.cli_settings import MCP_FILE, SOURCES_FLAG, has_own_servers
 from cpr_nb.launching.committed_files import committed_files
 from cpr_nb.launching.repository_trust import Repository, trust_command
+from cpr_nb.model.cli_versions import IGNORES_WIDENING_SINCE
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.spec import TaskSpec
+from cpr_nb.model.text import one_line
+
+if TYPE_CHECKING:
+    from cpr_nb.model.cli_versions import Version
 
 #: What session.json says of such tasks.
 USER_ONLY = {"setting_sources": "user"}
@@ -47,6 +51,7 @@ def limit_sources(
     options: dict[str, Any],
     environ: Mapping[str, str],
     checkouts: Mapping[str, Mapping[str, str]],
+    version: Version | None,
 ) -> SettingSources:
     """Decides which tasks use the settings of the user only, and keeps the deny rules for them.
 
@@ -55,6 +60,7 @@ def limit_sources(
         options: The session's options, checked.
         environ: The environment that tasks inherit.
         checkouts: Task id → where its branch begins, for each task with a worktree.
+        version: The version of the CLI, if it is known.
 
     Raises:
         InputError: If a task with ``strict_setup`` would lose something.
@@ -67,12 +73,14 @@ def limit_sources(
         merged = {**options, **task.options}
         if alike not in decided:
             own = {**environ, **options.get("env", {}), **task.options.get("env", {})}
-            decided[alike] = _unwanted_files(merged, own, base)
-            if any(file.parts for file in decided[alike]):
-                _refuse_if_strict(merged, task.where)
-                warnings[_line(merged["cwd"], decided[alike])] = None
+            files = _effective(_untrusted_files(merged, own, base), version)
+            decided[alike] = files
+            if files:
+                line = _line(merged["cwd"], files)
+                _refuse_if_strict(merged, line, task.where)
+                warnings[line] = None
         files = decided[alike]
-        if any(file.parts for file in files):
+        if files:
             user_only.add(task.task_id)
             rules = [rule for file in files for rule in file.deny]
             if rules:  # what a file forbids holds, whoever wrote it
@@ -80,7 +88,7 @@ def limit_sources(
     return SettingSources(frozenset(user_only), list(warnings))
 
 
-def _unwanted_files(
+def _untrusted_files(
     options: Mapping[str, Any], environ: Mapping[str, str], base: str
 ) -> list[ClaudeFile]:
     """The files that a task must not use; none if all is trusted, or they can't run anything."""
@@ -101,20 +109,21 @@ def _unwanted_files(
     return [] if is_known and repository.is_trusted else files
 
 
-def _refuse_if_strict(options: Mapping[str, Any], where: str) -> None:
+def _effective(files: list[ClaudeFile], version: Version | None) -> list[ClaudeFile]:
+    """The files, if there is anything in them that this version of the CLI would use; else none."""
+    ignored = WIDENING if version and version >= IGNORES_WIDENING_SINCE else frozenset[str]()
+    kinds = {kind for file in files for kind, _ in file.parts}
+    return files if kinds - ignored else []
+
+
+def _refuse_if_strict(options: Mapping[str, Any], line: str, where: str) -> None:
     if options.get("strict_setup"):
-        raise InputError(
-            "the settings of Claude Code that the repository brings are not used until you trust "
-            f"it, and strict_setup is set: {trust_command(options['cwd'])} shows them and asks",
-            where,
-        )
+        raise InputError(f"{line} (strict_setup is set)", where)
 
 
 def _line(folder: str, files: Iterable[ClaudeFile]) -> str:
-    found = [file for file in files if file.parts]
-    top = find_project(folder).top
-    names = [os.path.relpath(f.path, top) if f.path.startswith(top + "/") else f.path for f in found]
+    names = ", ".join(file.path for file in files if file.parts)
     return (
-        f"🔒 not used until you trust it: {summary(found)} of {top} ({', '.join(names)})"
+        f"🔒 not used until you trust it: {summary(files)} of {one_line(names)}"
         f"   ({trust_command(folder)})"
     )

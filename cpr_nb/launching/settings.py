@@ -60,7 +60,7 @@ def merge_settings(options: Mapping[str, Any]) -> Settings:
     unwanted = {name for name in ASKED if name in options and options[name] is None}
     own = read_user_settings()
     path, table = read_repository_settings(str(Path.cwd()))
-    files, warnings = {**own, **table}, []
+    files, warnings = own, list[str]()
     if table:
         silent = {*keywords, *unwanted, *_from_environment()}
         left_out, warnings = _untrusted(path, table, silent)
@@ -131,9 +131,7 @@ def _from_environment() -> list[str]:
     return [name for name, variable in VARIABLES.items() if os.environ.get(variable)]
 
 
-def _untrusted(
-    path: str, table: Mapping[str, Any], given: set[str]
-) -> tuple[set[str], list[str]]:
+def _untrusted(path: str, table: Mapping[str, Any], given: set[str]) -> tuple[set[str], list[str]]:
     """The names that must not be used, and the line that says so.
 
     Raises:
@@ -150,7 +148,9 @@ def _untrusted(
     if asked:
         raise NotTrusted(_refusal(asked, folder), folder)
     names = ", ".join(wanted)
-    line = f"🔒 not used until you trust it: {names} of {path} [tool.cpr]   ({trust_command(folder)})"
+    line = (
+        f"🔒 not used until you trust it: {names} of {path} [tool.cpr]   ({trust_command(folder)})"
+    )
     return set(wanted), [line]
 
 
@@ -166,12 +166,11 @@ def _refusal(asked: Mapping[str, Any], folder: str) -> str:
 
 
 def _narrowed(own: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's own settings with those of a repository, which can't undo what the user forbids."""
+    """The settings of both files: a repository can't undo what the user's own file forbids."""
     merged = {**own, **table}
-    both = [name for name in (*_LIMITS, "deny") if name in own and name in table]
-    for name in both:
-        if name == "deny":
-            merged[name] = [*own[name], *table[name]]
-        else:
+    if "deny" in own and "deny" in table:
+        merged["deny"] = [*own["deny"], *table["deny"]]
+    for name in _LIMITS:
+        if name in own and name in table:
             merged[name] = min(own[name], table[name])
     return merged

@@ -79,7 +79,10 @@ class Starter:
         task_id, options = task_spec["id"], self._options(task_spec)
         token = self.token(task_id, number)
         folder = self._folder(options, worktree)
-        user_only = "user" in (self._session.get("setting_sources"), task_spec.get("setting_sources"))
+        user_only = "user" in (
+            self._session.get("setting_sources"),
+            task_spec.get("setting_sources"),
+        )
         argv = build_argv(
             self._session["claude_path"],
             options,

@@ -48,7 +48,7 @@ def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str
         return beside(path, table["results_dir"])
     own = user_table().get("results_dir")
     if own is not None:
-        return os.path.abspath(os.path.expanduser(own))
+        return os.path.abspath(os.path.expanduser(str(own)))
     home = os.path.realpath(os.path.expanduser("~"))
     for folder in upwards(here):
         candidate = os.path.join(folder, "results")
