@@ -8,6 +8,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from typing import Any
 
 #: Name → one line for the help. The module of that name in ``commands`` has the rest. It is loaded
 #: only when the command is called.
@@ -59,6 +60,7 @@ EXIT_INTERRUPTED = 130
 
 def console() -> None:
     """The console script."""
+    sys.excepthook = _show_bug
     sys.exit(main(sys.argv[1:]))
 
 
@@ -104,8 +106,19 @@ def _report_error(error: Exception) -> int:
         text = f"can't write the output: {error.strerror}"
     else:
         raise error
-    print(f"cpr: {_one_line(text)}", file=sys.stderr)
+    from cpr_nb.cli.common import note
+
+    note(" ".join(text.split()))
     return EXIT_BAD_INPUT
+
+
+def _show_bug(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Prints a traceback, which may quote a session's folder."""
+    import traceback
+
+    from cpr_nb.model.text import visible
+
+    sys.stderr.write(visible("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _drop_output() -> None:
@@ -215,10 +228,6 @@ def _tolerant_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ to parse a message.
 from __future__ import annotations
 
 from cpr_nb.model.public import public
+from cpr_nb.model.text import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ if TYPE_CHECKING:
 
 @public
 class CprError(Exception):
-    """Base class of all errors that cpr_nb raises on purpose."""
+    """Base class of all errors that cpr_nb raises on purpose.
+
+    Its text is fit for a terminal. What can't be shown there has its code in it.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 @public

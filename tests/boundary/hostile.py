@@ -16,6 +16,7 @@ from testkit.repository import Checkout
 
 from boundary.place import Place
 from cpr_nb.model import record
+from cpr_nb.store.key import own_key
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import StatusWriter, dump
 from cpr_nb.worktrees.records import BranchRecord, Owner, write_branch
@@ -30,6 +31,8 @@ LIVE = "c0000000-0000-4000-8000-000000000003"
 NAMES = {ENDED: "sent-ended", INTERRUPTED: "sent-interrupted", LIVE: "sent-live"}
 #: A task with everything that a worktree of ours has, one whose git directory is gone, two more.
 TASKS = ("whole", "halved", "skipped", "failed")
+#: A seal of somebody else's, one that says that there was no key, none as before there were seals.
+_SEALS = {ENDED: b',\n"seal":"%s"' % (b"5" * 64), INTERRUPTED: b',\n"seal":null', LIVE: b""}
 _FILE, _TEXT = "precious.txt", "precious\n"
 _FRAME = {
     "version": 1,
@@ -51,6 +54,8 @@ class HostileFolder:
     def __init__(self, place: Place, results: Path | None = None) -> None:
         self.place, self.results = place, results or place.results
         self.results.mkdir(0o755)
+        with place.inside(place.stub_env()):
+            own_key()
         self.programs = {name: place.program(name) for name in ("claude", "check", "setup")}
         self.trap = make_trap(place)
         self.victims = {task: place.victim(f"victim-{task}") for task in TASKS[:2]}
@@ -81,8 +86,8 @@ class HostileFolder:
         spec = self._spec(session_id)
         tasks = [self._task_spec(task) for task in TASKS]
         lines = b",\n".join(dump(task) for task in tasks)
-        head = dump(spec)[:-1]
-        Path(paths.session).write_bytes(head + b',\n"tasks":[\n' + lines + b"\n]}\n")
+        head, seal = dump(spec)[:-1] + b',\n"tasks":[\n', _SEALS[session_id]
+        Path(paths.session).write_bytes(head + lines + b"\n]" + seal + b"}\n")
         self._write_status(paths, spec, is_ended=session_id == ENDED)
         _write(paths.frame, _FRAME)
         self._write_journal(paths)
@@ -124,6 +129,7 @@ class HostileFolder:
             "parent_session_id": None,
             "identity": "0" * 32,
             "warnings": [],
+            "mark": "5" * 32,
         }
 
     def _task_spec(self, task: str) -> dict[str, Any]:
