@@ -108,7 +108,7 @@ def test_what_says_what_to_run_stops_a_launch_before_anything_is_spent(
     assert done.returncode == 2
     value = ASKING[name].partition(" = ")[2]
     assert f"\n    {name} = {value}\n" in done.stderr and "cpr trust" in done.stderr
-    assert os.listdir(work) == ["pyproject.toml"] and not (work.parent / "elsewhere").exists()
+    assert [path.name for path in work.iterdir()] == ["pyproject.toml"] and not (work.parent / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("folder", ["link/r", "link", "../work/../x", ".git/r", "~/r", "/tmp/r"])
@@ -137,9 +137,10 @@ def test_what_the_caller_says_needs_no_trust(
 
 
 def test_a_retry_does_without_what_its_session_did_without(stub_cpr: Cpr, work: Path) -> None:
-    launched(stub_cpr)
+    session = stub_cpr.launch(ONE)
+    session.wait(LIMIT_S)
     write_table(work, "check = 'touch marker'")
-    stub_cpr.good("retry", "--all-tasks", "--wait")
+    stub_cpr.good("retry", session.id, "--all-tasks", "--wait")
     assert not (work / "marker").exists()
 
 
@@ -240,7 +241,7 @@ def test_everything_may_stand_in_the_users_own_settings(stub_cpr: Cpr, work: Pat
     assert options["permissions"] == "all"
     sessions = Path(env["HOME"]) / "r"
     assert len(list(sessions.glob("session-*"))) == 1
-    assert json.loads(mine.good("list", "--json"))[0]["state"] == "succeeded"
+    assert json.loads(mine.good("list", "--json"))[0]["state"] == "completed"
     doctor = mine.good("doctor")
     assert claude in doctor and "env = ['A']" in doctor and "'b'" not in doctor
 
