@@ -108,7 +108,9 @@ def test_what_says_what_to_run_stops_a_launch_before_anything_is_spent(
     assert done.returncode == 2
     value = ASKING[name].partition(" = ")[2]
     assert f"\n    {name} = {value}\n" in done.stderr and "cpr trust" in done.stderr
-    assert [path.name for path in work.iterdir()] == ["pyproject.toml"] and not (work.parent / "elsewhere").exists()
+    assert [path.name for path in work.iterdir()] == ["pyproject.toml"] and not (
+        work.parent / "elsewhere"
+    ).exists()
 
 
 @pytest.mark.parametrize("folder", ["link/r", "link", "../work/../x", ".git/r", "~/r", "/tmp/r"])

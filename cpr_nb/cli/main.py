@@ -94,9 +94,9 @@ def main(argv: list[str]) -> int:
 
 def _report_error(error: Exception) -> int:
     """Prints a user's mistake as one line; a bug of ours keeps its traceback."""
-    from cpr_nb.model.errors import CprError, NotTrusted
+    from cpr_nb.model.errors import CprError, ForeignSession, NotTrusted
 
-    if isinstance(error, NotTrusted):  # it lists what would run, a line each
+    if isinstance(error, ForeignSession | NotTrusted):  # they show what would run, a line each
         print(f"cpr: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     if isinstance(error, CprError):

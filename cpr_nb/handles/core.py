@@ -78,7 +78,7 @@ class SessionCore:
         started = start_or_attach(plan, reuse=reuse)
         session = cls.from_started(started)
         if not started.is_new:
-            _print_line(attached_message(session.snapshot))
+            print_line(attached_message(session.snapshot))
         return session
 
     # -- what it is -------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def _flush_views() -> None:
         module.ticker.flush()
 
 
-def _print_line(line: str) -> None:
+def print_line(line: str) -> None:
     """Prints a line for the user: in a notebook among a cell's output, elsewhere on stderr."""
     stream = sys.stdout if "IPython" in sys.modules else sys.stderr
     if stream is not None:

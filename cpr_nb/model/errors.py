@@ -150,7 +150,15 @@ class ForeignSession(SessionNotUsable):
     """The session is foreign: this user has not launched it on this machine.
 
     Looking at it is always possible. ``cpr trust`` allows the rest.
+
+    Args:
+        message: Why, what it would run, and what to do: several lines.
+        folder: The session's folder.
     """
+
+    def __init__(self, message: str, folder: str) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 @public
