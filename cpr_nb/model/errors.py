@@ -4,7 +4,8 @@ The tree::
 
     CprError
     ├── InputError (ValueError)         bad prompts or options; nothing was spent or created
-    │   └── UnknownOption               with the most similar valid names
+    │   ├── UnknownOption               with the most similar valid names
+    │   └── NotTrusted                  the repository says what to run, and nobody trusts it yet
     ├── ClaudeNotFound                  no Claude Code CLI
     ├── ResultsDirError (OSError)       the results directory cannot be used
     ├── LaunchError                     the runner did not start
@@ -33,6 +34,7 @@ to parse a message.
 from __future__ import annotations
 
 from cpr_nb.model.public import public
+from cpr_nb.model.text import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +43,13 @@ if TYPE_CHECKING:
 
 @public
 class CprError(Exception):
-    """Base class of all errors that cpr_nb raises on purpose."""
+    """Base class of all errors that cpr_nb raises on purpose.
+
+    Its text is fit for a terminal. What can't be shown there has its code in it.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 @public
@@ -73,6 +81,20 @@ class UnknownOption(InputError):
         super().__init__(f"unknown option {name!r}{hint}", where)
         self.name = name
         self.nearest = tuple(nearest)
+
+
+@public
+class NotTrusted(InputError):
+    """A repository says what to run, and the user has not trusted it.
+
+    Args:
+        message: What it says, and what to do: several lines.
+        folder: A folder in the repository, for ``cpr trust``.
+    """
+
+    def __init__(self, message: str, folder: str) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 @public
@@ -128,7 +150,15 @@ class ForeignSession(SessionNotUsable):
     """The session is foreign: this user has not launched it on this machine.
 
     Looking at it is always possible. ``cpr trust`` allows the rest.
+
+    Args:
+        message: Why, what it would run, and what to do: several lines.
+        folder: The session's folder.
     """
+
+    def __init__(self, message: str, folder: str) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 @public
