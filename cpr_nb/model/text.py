@@ -82,7 +82,14 @@ def one_line(text: str, limit: int = 300) -> str:
     """
     line = visible(" ".join(text[: 4 * limit].split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
+
+def shorten(names: Sequence[str], most: int = 10, separator: str = ", ") -> str:
+    """Names for the user, not too many.
+
+    Example:
+        >>> shorten(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
