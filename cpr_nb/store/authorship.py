@@ -157,10 +157,10 @@ def _why_unsealed(spec: Mapping[str, Any], paths: SessionPaths) -> str:
     made_ns = key_made_ns()
     try:
         # It only words the message: after a lost key, everything is older than the key.
-        is_older = made_ns is not None and os.lstat(paths.session).st_ctime_ns < made_ns
+        is_newer = made_ns is not None and os.lstat(paths.session).st_ctime_ns > made_ns
     except OSError:
-        is_older = False
-    return "launched by an older cpr, before seals" if is_older else "no seal"
+        is_newer = True
+    return "no seal" if is_newer else "no seal: launched by an older cpr, or by somebody else"
 
 
 def _read(path: str) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cpr_nb.cli.common import open_session, print_lines, results_dir, show_to_end
 from cpr_nb.cli.options import add_session, read_env
 from cpr_nb.cli.render import program
+from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model import states
 from cpr_nb.model.errors import CprError, ForeignSession, InputError
 from cpr_nb.store import catalog
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.all:
         session = open_session(args)
         before = session.state
-        session.resume(env, skipped=args.skipped)
+        with_trust(lambda: session.resume(env, skipped=args.skipped))
         print_lines(resumed_lines(session, before))
         return show_to_end(session) if args.wait else 0
     if args.session is not None or args.wait or args.skipped:
