@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 from testkit.command import LIMIT_S, prompts, script
 from testkit.repository import Checkout
 from testkit.stub import plan
@@ -36,7 +37,7 @@ class ClonedRepository:
         texts = {name: json.dumps(content) for name, content in files.items()}
         place.work.rmdir()
         checkout = Checkout.new(place.work)
-        checkout.commit("begin", {"pyproject.toml": text, "prompts.json": '["a"]', **texts})
+        checkout.commit("begin", {"pyproject.toml": text, "prompts.json": prompts("a"), **texts})
 
 
 def stopped(name: str, use: Use, **table: Callable[[Place], Any]) -> Row:
@@ -105,7 +106,7 @@ def _launch(place: Place) -> Any:
 
 _RUN = command("run", "--wait", stdin=prompts(plan()))
 _CHECK = {"check": lambda place: place.program("check")}
-_MAP = python(lambda _: cpr.map("{a}", [{"a": plan()}]))
+_MAP = python(lambda _: cpr.map("{a}", pd.DataFrame({"a": [plan()]})))
 
 ROWS = [
     stopped("cpr run, check", _RUN, **_CHECK),
@@ -128,7 +129,7 @@ ROWS = [
     stopped("%cpr run, check", magic("run prompts.json"), **_CHECK),
     refused("claude_path", claude_path=lambda place: place.program("claude")),
     refused("claude_args", claude_args=lambda _: ["--verbose"]),
-    refused("env", env=lambda _: {"A": "b"}),
+    refused("env", env=lambda _: ["A=b"]),
     refused("permissions=all", permissions=lambda _: "all"),
     Row(ATTACK, "cpr run, allow and tools", widened),
     Row(ATTACK, "agents of the real CLI", claude_files, real=True, slow=True),
