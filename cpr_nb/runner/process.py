@@ -152,6 +152,11 @@ def find_marked(prefix: str) -> dict[str, list[int]]:
     return {token: [pid for _, pid in sorted(pids)] for token, pids in by_token.items()}
 
 
+def is_marked(pid: int, token: str) -> bool:
+    """Whether a process carries this token."""
+    return f"{TOKEN_VARIABLE}={token}".encode() in _environment(pid)
+
+
 def leads_session(pid: int) -> bool:
     """Whether a process leads a session of its own, as what we start does."""
     try:

@@ -106,18 +106,19 @@ class Recovery:
     def _restore_rest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
         resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
         attempt = AttemptState(task.attempt + 1, task.conversation_id, resume, task.n_free)
-        attempt.outcome, attempt.has_worktree = outcome, bool(task.worktree)
+        attempt.outcome, attempt.has_worktree = outcome, task.has_worktree
         self.restored[number] = RestoredTask(outcome, attempt)
 
     def _restore_attempt(self, number: int, task: TaskHistory) -> None:
         attempt = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
-        attempt.cause, attempt.has_worktree = task.cause, bool(task.worktree)
+        attempt.cause, attempt.has_worktree = task.cause, task.has_worktree
         self.restored[number] = RestoredTask(None, attempt)
 
     def _find_process(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
-        pids = marked.get(self._starter.token(task_id, task.attempt), [])
+        token = self._starter.token(task_id, task.attempt)
+        pids = marked.get(token, [])
         if task.pid is None:
             pid = next((pid for pid in pids if process.leads_session(pid)), 0)
         else:
@@ -125,6 +126,8 @@ class Recovery:
         self.started_s[number] = parse_iso(task.started_at)
         task_spec = self._spec.task(number)
         pidfd = process.open_pidfd(pid) if pid else -1
+        if pid and not process.is_marked(pid, token):  # the pid was reused meanwhile
+            pid = 0
         self.attempts[number] = self._starter.attempt(pid, number, task_spec, task.attempt, pidfd)
         if pid:
             self.alive.add(number)
