@@ -23,6 +23,7 @@ import pandas as pd
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR
 from cpr_nb.handles.empty import NoSession
 from cpr_nb.model.errors import InputError, TaskNotFound
+from cpr_nb.model.text import visible_line
 
 if TYPE_CHECKING:
     from cpr_nb.frames.mapping import Template
@@ -125,7 +126,7 @@ class CprAccessor:
             return NoSession(self._frame)
         elements = mapping.build_elements(template, self._frame, {}, [{}], "the table's")
         for warning in mapping.placeholder_warnings(template, self._frame):
-            warnings.warn(warning, stacklevel=2)
+            warnings.warn(visible_line(warning), stacklevel=2)
         identities = mapping.prompts_without_answers(template, self._frame)
         reruns = [
             task.to_rerun(element["prompt"], identity)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import clock, cost
 from cpr_nb.views.notice import warnings_of
@@ -55,7 +54,7 @@ def _figures_line(session: Snapshot) -> str:
 
 def _error_lines(session: Snapshot) -> list[str]:
     error = session.head.get("error")
-    return [f"  {strip_controls(str(error))}, see {session.paths.log}"] if error else []
+    return [f"  {error}, see {session.paths.log}"] if error else []
 
 
 def _problem_lines(tasks: list[dict[str, Any]]) -> list[str]:
@@ -66,7 +65,7 @@ def _problem_lines(tasks: list[dict[str, Any]]) -> list[str]:
 
 def _problem_line(task: dict[str, Any]) -> str:
     title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
-    error = f": {strip_controls(str(task['error']))}" if task.get("error") else ""
+    error = f": {task['error']}" if task.get("error") else ""
     outcome, reason = task_state(task)[1], task.get("reason", "unknown")
     end = outcome if outcome == reason else f"{outcome}: {reason}"
     return f"  {task_icon(task)} {title}: {end}{error}"

@@ -59,7 +59,12 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
-        paths, spec.session, dict(os.environb), given["task_env"], many_folders=spec.many_folders
+        paths,
+        spec.session,
+        dict(os.environb),
+        given["task_env"],
+        many_folders=spec.many_folders,
+        state_dir=given["state_dir"],
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
     for task_id, number in numbers.items():

@@ -24,7 +24,6 @@ from cpr_nb.cli.render import (
 from cpr_nb.cli.session_summary import branch_lines
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
-from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import cost, total_tokens
 from cpr_nb.views.notice import notice, warnings_of
@@ -69,7 +68,7 @@ def status_lines(
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
         lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
         if task.get("note"):
-            lines.append(f"     {strip_controls(str(task['note']))}")
+            lines.append(f"     {task['note']}")
     notes = _note_lines(session, denials, branches)
     return [*lines, "", *notes] if notes else lines
 
@@ -98,7 +97,7 @@ def _note_lines(
     """What a person should know besides the tasks; of a legacy session, only its notice."""
     label = "Error" if session.state == states.ERROR else "Notice"
     text = notice(session, program())
-    notices = [f"{label}: {strip_controls(text)}"] if text else []
+    notices = [f"{label}: {text}"] if text else []
     if session.is_legacy:
         return notices
     head, lines = session.head, []
