@@ -117,17 +117,15 @@ class Recovery:
     def _find_process(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
-        token = self._starter.token(task_id, task.attempt)
-        pids = marked.get(token, [])
-        if task.pid is None:
+        token, pid = self._starter.token(task_id, task.attempt), task.pid
+        if pid is None:
+            pids = marked.get(token, [])
             pid = next((pid for pid in pids if process.leads_session(pid)), 0)
-        else:
-            pid = task.pid if task.pid in pids else 0
+        pidfd = process.open_marked(pid, token)
+        pid = 0 if pidfd is None else pid  # the journal may be wrong, or the pid is reused by now
+        pidfd = -1 if pidfd is None else pidfd
         self.started_s[number] = parse_iso(task.started_at)
         task_spec = self._spec.task(number)
-        pidfd = process.open_pidfd(pid) if pid else -1
-        if pid and not process.is_marked(pid, token):  # the pid was reused meanwhile
-            pid = 0
         self.attempts[number] = self._starter.attempt(pid, number, task_spec, task.attempt, pidfd)
         if pid:
             self.alive.add(number)
