@@ -232,3 +232,12 @@ def test_what_git_does_not_list_stays(scene: Scene, monkeypatch: pytest.MonkeyPa
     with pytest.raises(WorktreeError, match="git does not list"):
         removing.unregister(scene.claim, repository)
     assert (scene.path / "a.txt").exists()
+
+
+def test_nothing_goes_that_is_not_confirmed(scene: Scene) -> None:
+    """A removal takes each step itself: whoever calls it may have forgotten."""
+    repository = confirm(scene)
+    (scene.path / ".git").unlink()
+    with pytest.raises(WorktreeError, match="is not linked"):
+        removing.unregister(scene.claim, repository)
+    assert (scene.path / "a.txt").exists()
