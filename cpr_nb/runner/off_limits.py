@@ -62,7 +62,7 @@ class OffLimits:
         Args:
             wanted: What the user's settings say of them.
         """
-        state = [os.path.realpath(self._state_dir)] if self._state_dir else []
+        state = self.hidden()
         opened = {
             name: [path for path in wanted[name] if not self._opens(path, state)]
             for name in _OPENING
@@ -78,6 +78,10 @@ class OffLimits:
         root = self._session_root
         results = root if self._works_in_results() else os.path.dirname(root)
         return [os.path.realpath(path) for path in (results, *self._git_dirs)]
+
+    def hidden(self) -> list[str]:
+        """The folders that commands of the task can't even see into."""
+        return [os.path.realpath(self._state_dir)] if os.path.isdir(self._state_dir) else []
 
     def _works_in_results(self) -> bool:
         return _is_in(self._folder, os.path.dirname(self._session_root))

@@ -34,6 +34,8 @@ class HelperJob(NamedTuple):
         worktree_dir: Where worktrees go; empty for beside the repository.
         setup: The set-up's shell command; empty for none.
         keep_worktrees: Whether the worktree stays after the harvest.
+        permissions: What the agent may do; only ``sandbox`` matters here.
+        state_dir: The user's state directory; empty if there is none.
         parent: The task that this one continues.
     """
 
@@ -46,6 +48,8 @@ class HelperJob(NamedTuple):
     worktree_dir: str = ""
     setup: str = ""
     keep_worktrees: bool = False
+    permissions: str = ""
+    state_dir: str = ""
     parent: Parent | None = None
 
     @property
@@ -73,7 +77,7 @@ def parse_job(payload: Mapping[str, Any]) -> HelperJob:
         ''
     """
     options, parent = _object(payload, "options"), _object(payload, "parent")
-    fields = {**options, **{name: payload.get(name) for name in (*_NEEDED, "cwd")}}
+    fields = {**options, **{name: payload.get(name) for name in (*_NEEDED, "cwd", "state_dir")}}
     texts = [name for name in HelperJob._fields if name not in ("keep_worktrees", "parent")]
     values = {name: _text(fields, name, needed=name in _NEEDED) for name in texts}
     if parent:
