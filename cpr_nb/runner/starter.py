@@ -10,7 +10,7 @@ from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
-from cpr_nb.runner.command import build_argv, permission_mode
+from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
@@ -83,6 +83,11 @@ class Starter:
         """
         task_id, options = task_spec["id"], self._options(task_spec)
         token = self.token(task_id, number)
+        folder = self._folder(options, worktree)
+        user_only = "user" in (
+            self._session.get("setting_sources"),
+            task_spec.get("setting_sources"),
+        )
         argv = build_argv(
             self._session["claude_path"],
             options,
@@ -92,12 +97,14 @@ class Starter:
             many_folders=self._many_folders,
             has_branch=bool(worktree.get("branch")),
             claude_version=self._session.get("claude_version"),
+            user_only_in=folder if user_only else "",
             off_limits=self._off_limits(options, worktree),
         )
+        memory = folder_memory(options) if user_only else {}
         pid = _spawn(
             argv,
-            self._folder(options, worktree),
-            {**_NO_MEMORY, **self._environment(task_id, token, worktree)},
+            folder,
+            {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
             lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
             lambda: _create(self._paths.stream(task_id, number)),
             lambda: _create(self._paths.stderr(task_id, number)),
