@@ -62,7 +62,7 @@ class OffLimits:
         Args:
             wanted: What the user's settings say of them.
         """
-        state = self.hidden()
+        state = [os.path.realpath(self._state_dir)] if self._state_dir else []
         opened = {
             name: [path for path in wanted[name] if not self._opens(path, state)]
             for name in _OPENING

@@ -186,8 +186,8 @@ class Starter:
             "session_id": self._session["session_id"],
             "task_id": task_id,
             "cwd": self._folder(options, {}),
-            "state_dir": self._state_dir,
             "options": {
+                "state_dir": self._state_dir,
                 **{name: options[name] for name in WORKTREE_OPTIONS if name in options},
                 **task_spec.get("checkout", {}),
             },

@@ -77,7 +77,7 @@ def parse_job(payload: Mapping[str, Any]) -> HelperJob:
         ''
     """
     options, parent = _object(payload, "options"), _object(payload, "parent")
-    fields = {**options, **{name: payload.get(name) for name in (*_NEEDED, "cwd", "state_dir")}}
+    fields = {**options, **{name: payload.get(name) for name in (*_NEEDED, "cwd")}}
     texts = [name for name in HelperJob._fields if name not in ("keep_worktrees", "parent")]
     values = {name: _text(fields, name, needed=name in _NEEDED) for name in texts}
     if parent:
