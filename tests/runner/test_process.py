@@ -397,6 +397,6 @@ def test_a_process_that_is_gone_can_be_signalled_without_an_error(begin: Begin) 
 @pytest.mark.parametrize("pid", [-1, 0, 2**70, os.getpid()])
 def test_what_carries_no_token_is_not_opened(pid: int) -> None:
     """A journal may name any number."""
-    before = os.listdir("/proc/self/fd")
+    before = sorted(Path("/proc/self/fd").iterdir())
     assert process.open_marked(pid, "no-session/task@1") is None
-    assert os.listdir("/proc/self/fd") == before
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
