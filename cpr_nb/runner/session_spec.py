@@ -145,7 +145,7 @@ class SessionSpec:
         self._file.seek(self._offsets[number])
         line = self._file.readline()
         if not self._is_launched(number, line):
-            raise ChangedError("not run: its line in session.json is not what was launched")
+            raise ChangedError("its line in session.json is not what was launched")
         task: dict[str, Any] = json.loads(line.rstrip(b",\n"))
         return task
 
