@@ -23,6 +23,7 @@ import pandas as pd
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR
 from cpr_nb.handles.empty import NoSession
 from cpr_nb.model.errors import InputError, TaskNotFound
+from cpr_nb.model.text import visible_line
 
 if TYPE_CHECKING:
     from cpr_nb.frames.mapping import Template
@@ -125,7 +126,7 @@ class CprAccessor:
             return NoSession(self._frame)
         elements = mapping.build_elements(template, self._frame, {}, [{}], "the table's")
         for warning in mapping.placeholder_warnings(template, self._frame):
-            warnings.warn(warning, stacklevel=2)
+            warnings.warn(visible_line(warning), stacklevel=2)
         identities = mapping.prompts_without_answers(template, self._frame)
         reruns = [
             task.to_rerun(element["prompt"], identity)
@@ -155,16 +156,20 @@ class CprAccessor:
 
         Raises:
             InputError: If the rows have no unique task.
+            ForeignSession: If one of the sessions is foreign.
             WorktreeError: If a task has no branch, or the target can't be merged into.
         """
+        from cpr_nb.launching.stored import read_own
         from cpr_nb.worktrees.merging import merge
 
         tasks = self._tasks(results_dir, "merged")
         if not tasks:
             return None
-        folders = list(dict.fromkeys(task.session.paths.root for task in tasks))
+        sessions = {task.session.paths.root: task.session for task in tasks}
+        for session in sessions.values():
+            read_own(session.snapshot, "merge")
         ids = [task.id for task in tasks]
-        return merge(folders, ids, into=into, order=order, dry_run=dry_run)
+        return merge(sessions, ids, into=into, order=order, dry_run=dry_run)
 
     # -- the tasks of the rows --------------------------------------------------------------
 

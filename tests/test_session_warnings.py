@@ -12,7 +12,7 @@ import cpr_nb as cpr
 from cpr_nb.display.dashboard import SessionList
 
 WARNINGS = ["the first\x1b[31m cause", "the second cause"]
-LINES = ["the first cause", "the second cause"]
+LINES = ["the first\\x1b[31m cause", "the second cause"]
 
 
 @pytest.fixture

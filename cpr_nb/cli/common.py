@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Iterable
 
+from cpr_nb.model.text import visible, visible_line
 from cpr_nb.store import catalog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TextIO
 
     from cpr_nb.handles.session import Session
     from cpr_nb.handles.task import Task
@@ -35,19 +36,28 @@ def open_session(args: argparse.Namespace) -> Session:
 
     directory = results_dir(args)
     if args.session is None:
-        sessions = catalog.list_sessions(directory)
-        live = [session for session in sessions if session.is_live]
-        for session in live or sessions:
-            return Session(session.paths.root)
+        newest = catalog.newest_session(directory)
+        if newest is not None:
+            return Session(newest.paths.root)
         from cpr_nb.model.errors import SessionNotFound
 
         raise SessionNotFound(f"there is no session in {directory} yet")
     return Session(catalog.find_session(directory, args.session))
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Prints lines."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+def print_lines(lines: Iterable[str], out: TextIO | None = None) -> None:
+    """Prints lines, each fit for a terminal: what would end a line is shown by its code, too."""
+    (out or sys.stdout).write("".join(f"{visible_line(line)}\n" for line in lines))
+
+
+def print_text(text: str) -> None:
+    """Prints a text of several lines, fit for a terminal."""
+    sys.stdout.write(f"{visible(text)}\n")
+
+
+def print_answer(text: str) -> None:
+    """Prints an answer: unchanged where a program reads it, fit for a terminal elsewhere."""
+    sys.stdout.write(f"{visible(text) if sys.stdout.isatty() else text}\n")
 
 
 def print_json(value: Any) -> None:
@@ -57,7 +67,8 @@ def print_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """Prints a message for the person on stderr, apart from the output."""
-    print(f"cpr: {text}", file=sys.stderr, flush=True)
+    print_lines([f"cpr: {text}"], sys.stderr)
+    sys.stderr.flush()
 
 
 def has_terminal() -> bool:
@@ -102,19 +113,26 @@ def _exit_code(session: Session) -> int:
     return 0 if session.snapshot.count("n_succeeded") == len(session) else 1
 
 
-def settled_branches(session: Session) -> set[str]:
-    """Returns the branches of a session's tasks that are already merged, or gone."""
+def settled_branches(session: Session) -> tuple[set[str], str]:
+    """Returns which branches of a session's tasks are already merged, or gone.
+
+    Args:
+        session: The session.
+
+    Returns:
+        The branches, and why they were not looked at; empty if they were.
+    """
     branches = {str(b) for task in session.tasks if (b := task.fields.get("branch"))}
     if not branches or session.snapshot.is_live:
-        return set()  # saves the call of git
+        return set(), ""  # saves the call of git
     from cpr_nb.model.errors import WorktreeError
-    from cpr_nb.worktrees.listing import worktrees
+    from cpr_nb.worktrees.listing import branches_left
 
     try:
-        rows = worktrees([session.paths.root])
+        left = branches_left(session.paths.root)
     except (WorktreeError, OSError):
-        return set()  # the repository is gone or has moved, so nobody knows
-    return branches - {row.branch for row in rows if row.merged is False}
+        return set(), ""  # the repository is gone or has moved, so nobody knows
+    return set() if left.doubt else branches - left.unmerged, left.doubt
 
 
 def denial_summary(tasks: Iterable[Task]) -> DenialSummary:

@@ -8,6 +8,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from typing import Any
 
 #: Name → one line for the help. The module of that name in ``commands`` has the rest. It is loaded
 #: only when the command is called.
@@ -58,6 +59,7 @@ EXIT_INTERRUPTED = 130
 
 def console() -> None:
     """The console script."""
+    sys.excepthook = _show_bug
     sys.exit(main(sys.argv[1:]))
 
 
@@ -91,8 +93,11 @@ def main(argv: list[str]) -> int:
 
 def _report_error(error: Exception) -> int:
     """Prints a user's mistake as one line; a bug of ours keeps its traceback."""
-    from cpr_nb.model.errors import CprError
+    from cpr_nb.model.errors import CprError, ForeignSession
 
+    if isinstance(error, ForeignSession):  # it shows what would run, in lines of its own
+        print(f"cpr: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
     if isinstance(error, CprError):
         text = str(error)
     elif isinstance(error, OSError) and error.filename is None:
@@ -100,8 +105,19 @@ def _report_error(error: Exception) -> int:
         text = f"can't write the output: {error.strerror}"
     else:
         raise error
-    print(f"cpr: {_one_line(text)}", file=sys.stderr)
+    from cpr_nb.cli.common import note
+
+    note(" ".join(text.split()))
     return EXIT_BAD_INPUT
+
+
+def _show_bug(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Prints a traceback, which may quote a session's folder."""
+    import traceback
+
+    from cpr_nb.model.text import visible
+
+    sys.stderr.write(visible("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _drop_output() -> None:
@@ -211,10 +227,6 @@ def _tolerant_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 if __name__ == "__main__":

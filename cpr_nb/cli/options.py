@@ -10,6 +10,7 @@ from collections.abc import Callable
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import parse_text
 from cpr_nb.model.options import OPTIONS, Option
+from cpr_nb.model.text import visible_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,4 +214,6 @@ def complete_session(prefix: str, parsed_args: Any, **_: Any) -> list[str]:
     except Exception:
         return []
     words = [s.session_id for s in sessions] + [str(s.head.get("name") or "") for s in sessions]
-    return [word for word in words if word and word.startswith(prefix)]
+    # The shell prints what it offers, and nobody could type what is shown by its code.
+    words = [word for word in words if word and visible_line(word) == word]
+    return [word for word in words if word.startswith(prefix)]

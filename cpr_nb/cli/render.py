@@ -9,7 +9,6 @@ import time
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 
@@ -31,11 +30,6 @@ ICONS = {
     states.STALE: "❓",
 }
 WAIT_ICON = "⏳"
-
-
-def safe(text: str) -> str:
-    """Returns an agent's text for our stdout: unchanged for a pipe, harmless for a terminal."""
-    return strip_controls(text) if sys.stdout.isatty() else text
 
 
 def format_date(epoch_s: float | None) -> str:
@@ -105,12 +99,12 @@ def denial_lines(n_denials: int, summary: DenialSummary | None) -> list[str]:
     options = allow_options(summary) if summary else ""
     hint = f"; to allow {them}: {options}" if options else ""
     notes = summary.notes() if summary else []
-    return [f"{n_denials} tool {calls} denied{hint}", *map(strip_controls, notes)]
+    return [f"{n_denials} tool {calls} denied{hint}", *notes]
 
 
 def allow_options(summary: DenialSummary) -> str:
     """Returns the options that would allow what was denied, ready to paste."""
-    return " ".join(f"--allow {shlex.quote(strip_controls(rule))}" for rule in summary.rules)
+    return " ".join(f"--allow {shlex.quote(rule)}" for rule in summary.rules)
 
 
 def utc_clock(iso: object) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import clock, cost
 from cpr_nb.views.notice import warnings_of
@@ -55,7 +54,7 @@ def _figures_line(session: Snapshot) -> str:
 
 def _error_lines(session: Snapshot) -> list[str]:
     error = session.head.get("error")
-    return [f"  {strip_controls(str(error))}, see {session.paths.log}"] if error else []
+    return [f"  {error}, see {session.paths.log}"] if error else []
 
 
 def _problem_lines(tasks: list[dict[str, Any]]) -> list[str]:
@@ -66,7 +65,7 @@ def _problem_lines(tasks: list[dict[str, Any]]) -> list[str]:
 
 def _problem_line(task: dict[str, Any]) -> str:
     title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
-    error = f": {strip_controls(str(task['error']))}" if task.get("error") else ""
+    error = f": {task['error']}" if task.get("error") else ""
     outcome, reason = task_state(task)[1], task.get("reason", "unknown")
     end = outcome if outcome == reason else f"{outcome}: {reason}"
     return f"  {task_icon(task)} {title}: {end}{error}"
@@ -93,12 +92,13 @@ def _may_run_skipped(session: Snapshot) -> bool:
     return ended and any(task.get("reason") != "budget" for task in skipped)
 
 
-def branch_lines(session: Snapshot, settled: Collection[str] = ()) -> list[str]:
+def branch_lines(session: Snapshot, settled: Collection[str] = (), doubt: str = "") -> list[str]:
     """Returns the branches that tasks with a worktree left, and the commands that merge them.
 
     Args:
         session: The session.
         settled: Branches that are already merged, or gone.
+        doubt: Why they were not looked at; empty if they were.
     """
     tasks = [task for task in session.tasks or () if task.get("branch")]
     if not tasks or session.is_live:
@@ -106,10 +106,13 @@ def branch_lines(session: Snapshot, settled: Collection[str] = ()) -> list[str]:
     ready = [task for task in tasks if _is_ready(task, settled)]
     if not ready:
         return ["No branch of these tasks is ready to merge."]
+    listed = [f"  {task['branch']}   {_changes(task)}" for task in ready]
+    if doubt:
+        return [f"Branches, not looked at: {doubt}", *listed]
     command, short = program(), session.session_id[:8]
     return [
         "Branches ready to merge:",
-        *(f"  {task['branch']}   {_changes(task)}" for task in ready),
+        *listed,
         "To merge them:",
         f"  {command} merge {short} --dry-run",
         f"  {command} merge {short}",

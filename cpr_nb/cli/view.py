@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -15,7 +17,7 @@ from cpr_nb.handles.session import Session
 from cpr_nb.handles.task import Task
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line, visible_line
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 from cpr_nb.views.current_activity import ActivityFollower
@@ -47,7 +49,8 @@ def watch(session: Session, console: Console) -> None:
     """
     if not console.is_terminal:
         for line in progress_lines(session):
-            print(line, flush=True)
+            sys.stdout.write(f"{visible_line(line)}\n")
+            sys.stdout.flush()
         return
     view = SessionView(session)
     with Live(view, console=console, auto_refresh=False, vertical_overflow="crop") as live:
@@ -91,7 +94,7 @@ def _progress_line(session: Session, task: Task, n_ended: int) -> str:
     parts += [formatting.clock(task_duration_s(fields)), formatting.usd(fields.get("cost_usd"))]
     summary = ", ".join(part for part in parts if part)
     if task.note:
-        summary += f"; {one_line(strip_controls(task.note))}"
+        summary += f"; {one_line(task.note)}"
     return (
         f"[{n_ended}/{len(session)}] {render.task_icon(fields)} "
         f"Task {task.num} (ID: {task.id}): {summary}"
@@ -107,6 +110,11 @@ def _urgency(task: Task) -> tuple[int, float]:
     else:
         rank = 2 if outcome else 3
     return rank, -(parse_iso(task.fields.get("ended_at")) or 0.0)
+
+
+def _plain(text: str, style: str = "", **layout: Any) -> Text:
+    """A text for the terminal in which nothing but rich's own style drives it."""
+    return Text(visible_line(text), style, **layout)
 
 
 class SessionView:
@@ -128,23 +136,23 @@ class SessionView:
         yield self._figures()
         notices = _notices(self._session)
         for text in notices:
-            yield Text("▌ ", "yellow") + Text(text, no_wrap=True, overflow="ellipsis")
+            yield Text("▌ ", "yellow") + _plain(text, no_wrap=True, overflow="ellipsis")
         yield Text()
         n_rows = max(3, console.height - _FRAME_LINES - len(notices))
         yield self._table(n_rows)
         n_hidden = len(snapshot.tasks or ()) - n_rows
         if n_hidden > 0:
             more = f"  {n_hidden} more: {render.program()} status {self._session.id[:8]}"
-            yield Text(more, "dim")
+            yield _plain(more, "dim")
 
     def _title(self, width: int) -> Text:
         snapshot = self._session.snapshot
         symbol, colour = STYLES[snapshot.state]
         left = Text.assemble((f"{symbol} {snapshot.state}", colour))
         if self._session.name:
-            left.append(f"  {strip_controls(self._session.name)}", "bold")
-        left.append(f"  {self._session.id[:8]}", "dim")
-        folder = Text(
+            left.append(_plain(f"  {self._session.name}", "bold"))
+        left.append(_plain(f"  {self._session.id[:8]}", "dim"))
+        folder = _plain(
             formatting.short_path(snapshot.paths.root), "dim", no_wrap=True, overflow="ellipsis"
         )
         room = width - left.cell_len - 2
@@ -178,7 +186,7 @@ class SessionView:
         return line
 
     def _figures(self) -> Text:
-        return Text(" · ".join(formatting.figures(self._session.snapshot)))
+        return _plain(" · ".join(formatting.figures(self._session.snapshot)))
 
     def _table(self, n_rows: int) -> Table:
         table = Table.grid(padding=(0, 2), expand=True)
@@ -197,7 +205,7 @@ class SessionView:
             table.add_row(
                 str(task.num),
                 Text(f"{symbol} {word}", colour),
-                Text(one_line(str(fields.get("prompt", "")), 80)),
+                _plain(one_line(str(fields.get("prompt", "")), 80)),
                 self._activity(task, word),
                 formatting.clock(task_duration_s(fields)),
                 f"{cost:.2f}" if isinstance(cost, int | float) else "",
@@ -214,11 +222,11 @@ class SessionView:
     def _activity(self, task: Task, word: str) -> Text:
         activity, since_s = self._follower.describe(task.fields)
         if word in states.FAILURES:
-            return Text(activity, "red")
+            return _plain(activity, "red")
         if word != states.SUCCEEDED:
             elapsed = f", {time.time() - since_s:.0f} s" if since_s else ""
-            return Text(activity + elapsed, "" if word == states.RUNNING else STYLES[word][1])
+            return _plain(activity + elapsed, "" if word == states.RUNNING else STYLES[word][1])
         line = Text()
         if task.fields.get("n_denials"):
-            line.append(f"⚠ {task.fields['n_denials']} denied ", "yellow")
-        return line.append(activity, "dim")
+            line.append(_plain(f"⚠ {task.fields['n_denials']} denied ", "yellow"))
+        return line.append(_plain(activity, "dim"))

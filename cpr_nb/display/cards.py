@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line, visible
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 
@@ -93,7 +93,7 @@ def plain(text: object) -> Any:
     from markupsafe import Markup, escape
 
     # Notebooks typeset $…$ and \(…\), but never across an element.
-    html = str(escape(strip_controls(str(text))))
+    html = str(escape(visible(str(text))))
     return Markup(html.replace("\\", "<span>\\</span>").replace("$", "<span>$</span>"))  # noqa: S704
 
 

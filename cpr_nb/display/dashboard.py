@@ -12,6 +12,7 @@ from cpr_nb.display.live import View, stopped_text
 from cpr_nb.display.session_widget import ActionHandler, SessionWidget
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model import states
+from cpr_nb.model.text import visible_line
 from cpr_nb.store.catalog import list_sessions
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views import formatting
@@ -140,7 +141,7 @@ class Dashboard(View):
         lines = [formatting.session_line(s) for s in self._sessions.snapshots[:_MAX_LINES]]
         n_more = len(self._sessions.snapshots) - len(lines)
         more = [f"{n_more} more: cpr.sessions_df()"] if n_more else []
-        return "\n".join([*lines, *more]) or f"<no sessions in {self._directory}>"
+        return "\n".join([*lines, *more]) or visible_line(f"<no sessions in {self._directory}>")
 
     def _repr_html_(self) -> str:
         self._sessions.refresh()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from cpr_nb.model.text import visible, visible_line
 from cpr_nb.views.formatting import plural
 
 #: How many lines of a patch a notebook shows; the rest is in the file.
@@ -44,7 +45,7 @@ class Diff:
         return self.patch
 
     def __repr__(self) -> str:
-        return self.patch or "(nothing changed)"
+        return visible(self.patch) or "(nothing changed)"
 
     def __bool__(self) -> bool:
         return bool(self.patch)
@@ -55,12 +56,14 @@ class Diff:
             return "<em>nothing changed</em>"
         shown = "\n".join(_line(line) for line in lines[:MAX_HTML_LINES])
         n_more = len(lines) - MAX_HTML_LINES
-        more = f"<p>{plural(n_more, 'more line')}: {escape(self.path)}</p>" if n_more > 0 else ""
-        return f'<pre style="{_BLOCK}">{shown}</pre>{more}'
+        html = f'<pre style="{_BLOCK}">{shown}</pre>'
+        if n_more <= 0:
+            return html
+        return f"{html}<p>{plural(n_more, 'more line')}: {escape(visible_line(self.path))}</p>"
 
 
 def _line(line: str) -> str:
     style = next((style for beginnings, style in _STYLES if line.startswith(beginnings)), "")
     # An agent wrote it: none of it may be markup.
-    text = escape(line) or " "
+    text = escape(visible(line)) or " "
     return f'<span style="display:inline-block;min-width:100%;{style}">{text}</span>'

@@ -8,7 +8,7 @@ from cpr_nb.display.steps import StepFollower
 from cpr_nb.model import states
 from cpr_nb.model.denials import advise
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line, visible
 from cpr_nb.store.files import open_regular
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
@@ -28,8 +28,6 @@ PIECE = 40_000
 STEPS = 200
 _LIMIT_BYTES = 4_000_000
 _TAIL_BYTES = 20_000
-# Marks that reorder text on the screen or that nobody sees: they are shown by their code.
-_HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u061c]")
 _EMPTY_TEXTS = {
     "answer": "No answer yet.",
     "steps": "No steps yet.",
@@ -37,16 +35,6 @@ _EMPTY_TEXTS = {
     "prompt": "The prompt is unknown.",
     "errors": "No errors.",
 }
-
-
-def visible(text: str) -> str:
-    r"""Returns text without escape sequences, and with the codes of marks that nobody sees.
-
-    Example:
-        >>> visible("\x1b[31mred\u202e")
-        'red⟨U+202E⟩'
-    """
-    return _HIDDEN.sub(lambda mark: f"⟨U+{ord(mark[0]):04X}⟩", strip_controls(text))
 
 
 class OutputFollower:
@@ -181,7 +169,7 @@ class OutputFollower:
         command = f"{PROGRAM} cancel {self._short} --task {self._index + 1}"
         return {
             "cancel": "" if state == states.ENDED else command,
-            "note": visible(one_line(str(task.get("note") or ""))),
+            "note": one_line(str(task.get("note") or "")),
             "tabs": {
                 "steps": str(n_steps) if n_steps else "",
                 "diff": f"+{n_added or 0} −{n_deleted or 0}" if n_added or n_deleted else "",

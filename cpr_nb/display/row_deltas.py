@@ -7,7 +7,7 @@ from enum import IntEnum
 from cpr_nb.model import states
 from cpr_nb.model.events import integer, number
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views.current_activity import ActivityFollower
@@ -46,7 +46,7 @@ class Column(IntEnum):
 
 def title_of(prompt: str) -> str:
     """Returns the beginning of a prompt on one line."""
-    return one_line(strip_controls(prompt[: 4 * _PROMPT_CHARS]), _PROMPT_CHARS)
+    return one_line(prompt, _PROMPT_CHARS)
 
 
 def task_cells(

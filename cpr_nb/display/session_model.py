@@ -9,7 +9,7 @@ from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.store.watcher import Watcher
@@ -125,7 +125,7 @@ class SessionModel:
 
     def notice(self) -> str:
         """Returns what it waits for or why it stopped; empty if there is nothing to say."""
-        return one_line(strip_controls(notice(self.snapshot)))
+        return one_line(notice(self.snapshot))
 
     def warnings(self) -> list[str]:
         """Returns what its runner warned of, one line each."""

@@ -7,7 +7,7 @@ import json
 from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.merged_result import is_good
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line
 from cpr_nb.model.turns import WAKE_TEXT, TurnCounter, subagent_mark
 from cpr_nb.store.files import open_regular
 from cpr_nb.store.tail import Follower
@@ -145,14 +145,14 @@ class StepFollower:
         return round(now_s - self._start_s, 1)
 
     def _add(self, time_s: float | None, name: str, target: str) -> Step:
-        step = Step(len(self.steps), time_s, _plain(name, 40), _plain(target, _MAX_CHARS))
+        step = Step(len(self.steps), time_s, one_line(name, 40), one_line(target, _MAX_CHARS))
         self.steps.append(step)
         self._changed[step.number] = step
         return step
 
     def _add_note(self, time_s: float | None, name: str, text: str, tone: str) -> None:
         step = self._add(time_s, name, "")
-        step.brief, step.tone = _plain(text, _MAX_CHARS), tone
+        step.brief, step.tone = one_line(text, _MAX_CHARS), tone
 
     def _feed_system(self, time_s: float | None, event: dict[str, Any]) -> None:
         if event.get("subtype") == "api_retry":
@@ -186,12 +186,8 @@ class StepFollower:
         n_lines = text.count("\n") + 1
         step.tone = "bad" if block.get("is_error") else "mute"
         is_counted = n_lines > 1 and step.tone == "mute"
-        step.brief = f"{n_lines} lines" if is_counted else _plain(text, 80)
+        step.brief = f"{n_lines} lines" if is_counted else one_line(text, 80)
         self._changed[step.number] = step
-
-
-def _plain(text: str, limit: int) -> str:
-    return one_line(strip_controls(text[: 4 * limit]), limit)
 
 
 def _input_text(tool_input: object) -> str:

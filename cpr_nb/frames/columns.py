@@ -48,6 +48,7 @@ WORKTREES = (
     Column("behind", "Int64", "commits of the target that it does not have"),
     Column("merged", "boolean", "whether the target contains all of it"),
     Column("into", "string", "the target"),
+    Column("not_seen", "string", "why git was not run for it, such as foreign; missing if it was"),
 )
 CONFLICTS = (
     Column("branch", "string", "a branch"),

@@ -23,6 +23,7 @@ from cpr_nb.frames.tasks import add_session, table_columns
 from cpr_nb.model import states as model_states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.public import public
+from cpr_nb.model.text import visible_line
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot
@@ -251,5 +252,5 @@ def _check_problems(
             raise SessionNotUsable(f"can't read {problem}{more}; strict=False leaves it out")
     if problems:
         text = f"left out of the table: {problems[0]}{more}; strict=False returns them"
-        warnings.warn(text, stacklevel=stacklevel)
+        warnings.warn(visible_line(text), stacklevel=stacklevel)
     return rows

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cpr_nb.handles.collection import SessionTasks
+from cpr_nb.launching.stored import read_own
 from cpr_nb.model.errors import SessionNotUsable
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class SessionBranches(SessionTasks):
 
         Returns:
             One row per branch: its worktree and that worktree's size, whether it is dirty, how far
-            the branch is ahead and behind, whether it is merged.
+            the branch is ahead and behind, whether it is merged. Of a foreign session it shows
+            what is written down: git is not run for it.
 
         Raises:
             WorktreeError: If there is no such branch.
@@ -53,11 +55,13 @@ class SessionBranches(SessionTasks):
 
         Raises:
             SessionNotUsable: If no task has left a branch.
+            ForeignSession: If the session is foreign: git is not run for it.
             WorktreeError: If git is older than 2.38.
         """
         from cpr_nb.frames.columns import CONFLICTS, table
         from cpr_nb.worktrees.conflicts import conflicts
 
+        read_own(self.snapshot, "compare the branches of")
         forecast = conflicts([self.paths.root], self._branch_ids(tasks), into=into)
         rows = [
             {
@@ -95,6 +99,7 @@ class SessionBranches(SessionTasks):
 
         Raises:
             SessionNotUsable: If no task has left a branch.
+            ForeignSession: If the session is foreign.
             WorktreeError: If the target can't be merged into, for example because its checkout has
                 changes.
 
@@ -104,6 +109,7 @@ class SessionBranches(SessionTasks):
         """
         from cpr_nb.worktrees.merging import merge
 
+        read_own(self.snapshot, "merge")
         task_ids = self._branch_ids(tasks)
         return merge([self.paths.root], task_ids, into=into, order=order, dry_run=dry_run)
 
@@ -126,10 +132,13 @@ class SessionBranches(SessionTasks):
             What was removed, what stays, and why.
 
         Raises:
+            ForeignSession: If the session is foreign, unless it is a dry run.
             WorktreeError: If a given task never had a worktree.
         """
         from cpr_nb.worktrees.cleaning import clean
 
+        if not dry_run:
+            read_own(self.snapshot, "clean")
         task_ids = None if tasks is None else [self.task(task).id for task in tasks]
         return clean([self.paths.root], task_ids, into=into, dry_run=dry_run)
 

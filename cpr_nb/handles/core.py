@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cpr_nb.handles import waiting
 from cpr_nb.model import errors, states
+from cpr_nb.model.text import visible_line
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.request_folder import leave_request
@@ -72,11 +73,12 @@ class SessionCore:
         from cpr_nb.launching.reuse import attached_message, start_or_attach
 
         for warning in plan.warnings:
-            warnings.warn(warning, stacklevel=3)  # at the caller of the method that planned it
+            # At the caller of the method that planned it.
+            warnings.warn(visible_line(warning), stacklevel=3)
         started = start_or_attach(plan, reuse=reuse)
         session = cls.from_started(started)
         if not started.is_new:
-            _print_line(attached_message(session.snapshot))
+            print_line(attached_message(session.snapshot))
         return session
 
     # -- what it is -------------------------------------------------------------------------
@@ -326,8 +328,8 @@ def _flush_views() -> None:
         module.ticker.flush()
 
 
-def _print_line(line: str) -> None:
+def print_line(line: str) -> None:
     """Prints a line for the user: in a notebook among a cell's output, elsewhere on stderr."""
     stream = sys.stdout if "IPython" in sys.modules else sys.stderr
     if stream is not None:
-        stream.write(f"{line}\n")
+        stream.write(f"{visible_line(line)}\n")

@@ -11,6 +11,7 @@ from cpr_nb.launching.plan import dry_rows, plan_variants
 from cpr_nb.launching.reuse import pop_reuse
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.public import public
+from cpr_nb.model.text import visible_line
 
 if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
@@ -169,5 +170,5 @@ def map(  # users expect this name, and nothing here needs the builtin
 
 def _dry_run(plan: LaunchPlan) -> list[dict[str, Any]]:
     for warning in plan.warnings:
-        warnings.warn(warning, stacklevel=3)  # at the caller of launch or map
+        warnings.warn(visible_line(warning), stacklevel=3)  # at the caller of launch or map
     return dry_rows(plan)

@@ -8,6 +8,7 @@ from typing import Any
 from cpr_nb.handles.core import SessionCore
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
+from cpr_nb.model.text import visible_line
 
 
 class TaskStatus:
@@ -101,4 +102,4 @@ class TaskStatus:
 
     def __repr__(self) -> str:
         state = self.outcome or self.state
-        return f"<Task {self.num} {self.id} {state}>"
+        return visible_line(f"<Task {self.num} {self.id} {state}>")

@@ -18,6 +18,7 @@ from cpr_nb.launching.start import StartedSession, start
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
+from cpr_nb.store.authorship import read_authorship
 from cpr_nb.store.files import read_json
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views.lineage import ancestors, linked_tasks
@@ -98,12 +99,18 @@ def _launch_lock(folder: Path) -> Iterator[None]:
 def _find_same(plan: LaunchPlan) -> StartedSession | None:
     """The newest session that was launched for the same, however it ended."""
     for head in catalog.list_sessions(plan.results_dir):
-        if head.head.get("identity") == plan.identity:
+        if head.head.get("identity") == plan.identity and _is_own(head, plan):
             snapshot = read_session(head.paths.root)
             indices = _matching_tasks(snapshot, plan)
             if indices is not None:
                 return _attach(plan, snapshot, indices)
     return None
+
+
+def _is_own(session: Snapshot, plan: LaunchPlan) -> bool:
+    """Whether the user has launched it for the same: a foreign one may hold forged answers."""
+    authorship = read_authorship(session.paths)
+    return authorship.is_ours and authorship.spec.get("identity") == plan.identity
 
 
 def _matching_tasks(snapshot: Snapshot, plan: LaunchPlan) -> list[int] | None:
@@ -157,15 +164,23 @@ def attached_message(snapshot: Snapshot, run_again: str = "fresh=True") -> str:
     if snapshot.state == states.INTERRUPTED:
         line += "; .resume() resumes it"
     before = read_json(snapshot.paths.runner)
-    now = _repository(str(snapshot.head.get("cwd", "")))
+    now = _repository(_own_folder(snapshot))
     if before.get("git_tree") and now and before["git_tree"] != now["git_tree"]:
         old, new = str(before.get("git_commit"))[:7], now["git_commit"][:7]
         line += f"; the repository changed since ({old} → {new})"
     return f"{line}; {run_again} runs it again"
 
 
+def _own_folder(snapshot: Snapshot) -> str:
+    """The folder of a session that this user has launched; empty for a foreign session."""
+    authorship = read_authorship(snapshot.paths)
+    return str(authorship.spec.get("cwd") or "") if authorship.is_ours else ""
+
+
 def _repository(cwd: str) -> dict[str, str]:
     """The commit and the tree of a folder's repository; empty if it is in none."""
+    if not cwd:
+        return {}
     import subprocess
 
     argv = ["git", "rev-parse", "HEAD", "HEAD^{tree}"]

@@ -73,9 +73,10 @@ def _register_accessor(_: Any) -> None:
 
 def _show_report(report: Any, printer: Any, cycle: bool) -> None:
     from cpr_nb.cli.commands import clean, merge
+    from cpr_nb.model.text import visible_line
 
     lines = merge.report_lines if type(report).__name__ == "MergeReport" else clean.report_lines
-    printer.text("\n".join(lines(report)))
+    printer.text("\n".join(map(visible_line, lines(report))))
 
 
 HELP = """The command cpr, with the same arguments; it returns objects.

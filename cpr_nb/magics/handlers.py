@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.cli import common
 from cpr_nb.cli.commands import results, run
 from cpr_nb.magics.prompts import read_cell
-from cpr_nb.model.text import strip_controls
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -121,7 +120,7 @@ def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any
     if not started.is_new:
         common.note(attached_message(session.snapshot, "--fresh"))
     elif not args.json:
-        print("\n".join([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)]))
+        common.print_lines([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)])
     if args.wait:
         _wait(shell, session, quiet=args.json)
     return run.launch_json(session, planned) if args.json else session
@@ -189,7 +188,7 @@ def _list(shell: InteractiveShell, args: Namespace) -> Any:
 
 def _status(shell: InteractiveShell, args: Namespace) -> Any:
     if not _in_notebook(shell):  # a session's text there is only one line
-        print(_printed("status", args), end="")
+        _module("status").run(args)
     return common.open_session(args)
 
 
@@ -204,9 +203,8 @@ def _watch(shell: InteractiveShell, args: Namespace) -> Any:
 def _results(shell: InteractiveShell, args: Namespace) -> Any:
     session = common.open_session(args)
     tasks = session.tasks if args.task is None else [session.task(args.task)]
-    lines = [line for task in tasks for line in results.task_lines(session, task)]
-    text = strip_controls("\n".join(lines).rstrip())
-    return Results([results.task_json(task) for task in tasks], text)
+    texts = [results.report(session, task).to_text() for task in tasks]
+    return Results([results.task_json(task) for task in tasks], "\n".join(texts).rstrip())
 
 
 def _logs(shell: InteractiveShell, args: Namespace) -> Any:

@@ -51,7 +51,7 @@ def denial_text(event: dict[str, Any]) -> str:
         >>> denial_text({"tool_name": "Bash", "message": "not allowed"})
         'Bash: not allowed'
     """
-    return f"{event.get('tool_name')}: {one_line(str(event.get('message', '')), 160)}"
+    return one_line(f"{event.get('tool_name')}: {event.get('message', '')}", 200)
 
 
 def result_text(block: dict[str, Any]) -> str:

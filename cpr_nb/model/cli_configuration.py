@@ -128,12 +128,20 @@ def check_settings(value: Any, where: str) -> dict[str, Any]:
         # Claude Code drops such rules without a word, also those that deny.
         label = _inside(where, f"permissions.{rules}")
         _check_texts(settings.get("permissions", {}).get(rules, ()), label)
+    _check_sandbox(settings.get("sandbox", {}), _inside(where, "sandbox"))
     _check_variables(settings.get("env", {}), _inside(where, "env"))
     for name in settings.get("env", {}):
         if name.startswith("CPR_"):
             raise InputError("is set by cpr itself", _inside(where, f"env.{name}"))
     _refuse_secrets(settings, where, "pass it with the option 'env'")
     return _plain(settings, where)
+
+
+def _check_sandbox(sandbox: Mapping[str, Any], where: str) -> None:
+    """Older versions of Claude Code run without a sandbox if one of these has the wrong type."""
+    filesystem = _mapping(sandbox.get("filesystem", {}), f"{where}.filesystem")
+    for name in ("allowRead", "allowWrite", "denyRead", "denyWrite"):
+        _check_texts(filesystem.get(name, ()), f"{where}.filesystem.{name}")
 
 
 CHECKS: Mapping[str, Callable[[Any, str], Any]] = {

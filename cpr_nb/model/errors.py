@@ -33,6 +33,7 @@ to parse a message.
 from __future__ import annotations
 
 from cpr_nb.model.public import public
+from cpr_nb.model.text import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +42,13 @@ if TYPE_CHECKING:
 
 @public
 class CprError(Exception):
-    """Base class of all errors that cpr_nb raises on purpose."""
+    """Base class of all errors that cpr_nb raises on purpose.
+
+    Its text is fit for a terminal. What can't be shown there has its code in it.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 @public
@@ -128,7 +135,15 @@ class ForeignSession(SessionNotUsable):
     """The session is foreign: this user has not launched it on this machine.
 
     Looking at it is always possible. ``cpr trust`` allows the rest.
+
+    Args:
+        message: Why, what it would run, and what to do: several lines.
+        folder: The session's folder.
     """
+
+    def __init__(self, message: str, folder: str) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 @public

@@ -62,7 +62,12 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
-        paths, spec.session, dict(os.environb), given["task_env"], many_folders=spec.many_folders
+        paths,
+        spec.session,
+        dict(os.environb),
+        given["task_env"],
+        many_folders=spec.many_folders,
+        state_dir=given["state_dir"],
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
     for task_id, number in numbers.items():
@@ -77,13 +82,15 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         starter,
         history,
         recovery,
-        _schedule(spec, history, recovery),
+        _schedule(spec, history, recovery, recorder),
         DiskMonitor(paths, lock_fd),
         settle=settle,
     )
 
 
-def _schedule(spec: SessionSpec, history: History, recovery: Recovery) -> Schedule:
+def _schedule(
+    spec: SessionSpec, history: History, recovery: Recovery, recorder: Recorder
+) -> Schedule:
     """The state machine, with what earlier runners had begun restored."""
     max_parallel = history.max_parallel
     return Schedule(
@@ -96,7 +103,7 @@ def _schedule(spec: SessionSpec, history: History, recovery: Recovery) -> Schedu
         restored=recovery.restored,
         spent_usd=recovery.spent_usd,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
-        on_illegal=_log_illegal,
+        on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )
 
 
@@ -110,9 +117,9 @@ def _bases(
         yield base
 
 
-def _log_illegal(error: IllegalTransition) -> None:
+def _log_illegal(task_id: str, error: IllegalTransition) -> None:
     """Writes to runner.log, which is our stderr."""
-    print(f"{utc_iso(time.time())} task {error.task + 1}: {error}", file=sys.stderr, flush=True)
+    print(f"{utc_iso(time.time())} task {task_id}: {error}", file=sys.stderr, flush=True)
 
 
 def _runner(spec: SessionSpec, given: dict[str, Any]) -> dict[str, Any]:

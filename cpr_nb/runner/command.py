@@ -12,14 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from cpr_nb.runner.off_limits import OffLimits
+
 #: What an agent learns about its worktree; its prompt stays as written. With the branch's name
 #: in it, each task's requests would begin differently: 1,200 tokens per task would be written to
 #: the prompt cache instead of read from it (measured). It does not speak of worktrees: the CLI has
 #: a tool that makes one elsewhere, for whoever is asked to work in a worktree.
-BRANCH_PROMPT = (
+_BRANCH = (
     "This folder is a checkout of your own, on a branch of your own: its name is in the "
-    "environment variable CPR_BRANCH. Work in this folder and on this branch only. Commit what "
-    "belongs there. What you leave uncommitted is committed to your branch when you have finished."
+    "environment variable CPR_BRANCH. Work in this folder and on this branch only. "
+)
+BRANCH_PROMPT = (
+    _BRANCH + "Commit what belongs there. What you leave uncommitted is committed to your branch "
+    "when you have finished."
+)
+#: The same in the sandbox, where the repository's git directory can't be written.
+SANDBOX_BRANCH_PROMPT = (
+    _BRANCH + "You can't commit, since .git is read-only here. What you leave in this folder is "
+    "committed to your branch when you have finished."
 )
 
 # Messages that the user's other runs of the CLI send to this one are refused, unless the user's
@@ -52,6 +62,7 @@ def build_argv(
     many_folders: bool = False,
     has_branch: bool = False,
     claude_version: str | None = None,
+    off_limits: OffLimits | None = None,
 ) -> list[str]:
     """Builds the arguments of one run; the prompt comes on stdin.
 
@@ -65,6 +76,7 @@ def build_argv(
         has_branch: Whether the task has a worktree with a branch of its own.
         claude_version: The version of the CLI, if it is known: what only saves tokens is left out
             where it would be refused.
+        off_limits: The folders that the agent is kept off.
 
     Returns:
         The argument list.
@@ -75,7 +87,7 @@ def build_argv(
     """
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
     argv += _conversation_arguments(conversation_id, resume=resume, follows=follows)
-    argv += _permission_arguments(options)
+    argv += _permission_arguments(options, off_limits)
     for name in ("model", "effort"):
         if name in options:
             argv += ["--" + name, options[name]]
@@ -122,7 +134,7 @@ def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str)
     return [*fork, "--session-id", conversation_id]
 
 
-def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
+def _permission_arguments(options: Mapping[str, Any], off_limits: OffLimits | None) -> list[str]:
     permissions = options.get("permissions", "edits")
     tools = offered_tools(options)
     reading = [tool for tool in READING_TOOLS if permissions == "read" and tool in tools]
@@ -131,18 +143,21 @@ def _permission_arguments(options: Mapping[str, Any]) -> list[str]:
     # One flag per rule, with "=": a rule may contain spaces and commas, and a flag that takes
     # several values would swallow what follows.
     argv += [f"--allowedTools={rule}" for rule in (*reading, *options.get("allow", ()))]
-    argv += [f"--disallowedTools={rule}" for rule in options.get("deny", ())]
+    kept_off = off_limits.tool_rules() if off_limits else ()
+    argv += [f"--disallowedTools={rule}" for rule in (*options.get("deny", ()), *kept_off)]
     settings = {**_SETTINGS, **options.get("settings", {})}
     if permissions == "sandbox":
-        settings["sandbox"] = _with_sandbox(settings.get("sandbox", {}))
+        settings["sandbox"] = _with_sandbox(settings.get("sandbox", {}), off_limits)
     # In one flag: of several, the CLI takes the last one only (measured).
     return [*argv, "--settings", json.dumps(settings)]
 
 
-def _with_sandbox(wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _with_sandbox(wanted: Mapping[str, Any], off_limits: OffLimits | None) -> dict[str, Any]:
     """The settings of the sandbox: what it needs, and what the user opens in it."""
     # A rule that allows an excluded command would run it outside.
     opened = {name: value for name, value in wanted.items() if name != "excludedCommands"}
+    if off_limits:
+        opened["filesystem"] = off_limits.sandbox_filesystem(wanted.get("filesystem", {}))
     return {**opened, **_SANDBOX}
 
 
@@ -155,7 +170,8 @@ def _context_arguments(options: Mapping[str, Any], *, has_branch: bool) -> list[
     if isinstance(prompt, str):
         argv.append(f"--system-prompt={prompt}")
         prompt = {}
-    appended = [*prompt.values(), *([BRANCH_PROMPT] if has_branch else [])]
+    words = SANDBOX_BRANCH_PROMPT if options.get("permissions") == "sandbox" else BRANCH_PROMPT
+    appended = [*prompt.values(), *([words] if has_branch else [])]
     if appended:  # in one flag: of several, the CLI takes the last one only (measured)
         argv += ["--append-system-prompt", "\n\n".join(appended)]
     if "agents" in options:

@@ -12,6 +12,7 @@ from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, permission_mode
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.store.conversation import begins_with_prompt
 
 TYPE_CHECKING = False
@@ -36,6 +37,7 @@ class Starter:
         environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
         many_folders: Whether tasks run in different folders.
+        state_dir: The user's state directory; empty if there is none.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Starter:
         task_env: dict[str, dict[str, str]],
         *,
         many_folders: bool = False,
+        state_dir: str = "",
     ) -> None:
         self._paths = paths
+        self._state_dir = state_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
@@ -87,6 +91,7 @@ class Starter:
             many_folders=self._many_folders,
             has_branch=bool(worktree.get("branch")),
             claude_version=self._session.get("claude_version"),
+            off_limits=self._off_limits(options, worktree),
         )
         pid = _spawn(
             argv,
@@ -194,6 +199,14 @@ class Starter:
 
     def _folder(self, options: dict[str, Any], worktree: dict[str, Any]) -> str:
         return str(worktree.get("cwd") or options.get("cwd", self._session["cwd"]))
+
+    def _off_limits(self, options: dict[str, Any], worktree: dict[str, Any]) -> OffLimits:
+        """What the agent of a task is kept off."""
+        git_dirs = [git_dir_of(self._folder(options, {})) or ""]
+        if worktree:  # and the link to it, which some versions of the CLI let commands replace
+            git_dirs += [worktree["common_dir"], f"{worktree['worktree']}/.git"]
+        folder = self._folder(options, worktree)
+        return OffLimits(folder, self._paths.root, self._state_dir, filter(None, git_dirs))
 
     def _environment(
         self, task_id: str, token: str, worktree: dict[str, Any]

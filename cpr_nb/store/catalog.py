@@ -11,9 +11,10 @@ from cpr_nb.model.errors import (
     ResultsDirError,
     SessionNotFound,
 )
+from cpr_nb.store.authorship import Marks, read_marks
 from cpr_nb.store.head_cache import read_heads
 from cpr_nb.store.layout import SESSION_PREFIX
-from cpr_nb.store.read import Snapshot
+from cpr_nb.store.read import Snapshot, read_session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,8 +166,23 @@ def _age(session: Snapshot) -> tuple[int, str, str]:
     return session.count("start_time"), str(created_at or ""), session.paths.root
 
 
+def newest_session(directory: str) -> Snapshot | None:
+    """The session that is meant where none is named; None if there is none.
+
+    One of the user's own before a foreign one, a live one before one that has ended, the newest.
+    """
+    marks = read_marks()
+    sessions = list_sessions(directory)
+    sessions = [one for one in sessions if _is_own(marks, one)] or sessions
+    live = (session for session in sessions if session.is_live)
+    return next(live, None) or next(iter(sessions), None)
+
+
 def find_session(directory: str, reference: str) -> str:
     """Finds a session by its id, a unique prefix of at least four characters, name, or path.
+
+    The user's own sessions go before foreign ones, so that nobody can put theirs in the place of
+    one.
 
     Args:
         directory: The results directory.
@@ -199,12 +215,20 @@ def find_session(directory: str, reference: str) -> str:
 
 def _matching_ids(directory: str, reference: str) -> list[str]:
     """The ids of the sessions that match: by whole id, else by prefix, else by name."""
+    marks = read_marks()
     ids = [name.removeprefix(SESSION_PREFIX) for name in session_names(directory)]
     begin = reference.removeprefix(SESSION_PREFIX)
-    if begin in ids:
-        return [begin]
     matches = [i for i in ids if len(begin) >= MIN_PREFIX and i.startswith(begin)]
-    if matches or not reference:
-        return matches
-    sessions = list_sessions(directory)
-    return [session.session_id for session in sessions if session.head.get("name") == reference]
+    if begin in ids:
+        matches = [begin]
+    heads = [read_session(f"{directory}/{SESSION_PREFIX}{i}", tasks=False) for i in matches]
+    own = [session.session_id for session in heads if _is_own(marks, session)]
+    if own or not reference:
+        return own or matches
+    named = [one for one in list_sessions(directory) if one.head.get("name") == reference]
+    own = [session.session_id for session in named if _is_own(marks, session)]
+    return own or matches or [session.session_id for session in named]
+
+
+def _is_own(marks: Marks, session: Snapshot) -> bool:
+    return marks.is_own(session.head, session.session_id)

@@ -6,7 +6,7 @@ from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import parse_line
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line
 from cpr_nb.store.files import open_regular
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.tail import Follower
@@ -21,7 +21,7 @@ _ANSWER_BYTES = 2048  # enough for the first line of an answer, or its beginning
 
 def _with_note(task: dict[str, Any], line: str) -> str:
     """A task's line after its note, which a long answer must not hide."""
-    note = one_line(strip_controls(str(task.get("note") or "")))
+    note = one_line(str(task.get("note") or ""))
     return " · ".join(part for part in (note, line) if part)
 
 
@@ -92,4 +92,4 @@ class ActivityFollower:
                 text = file.read(_ANSWER_BYTES).decode("utf-8", "replace")
         except (OSError, ValueError):  # ValueError: a foreign task's id with a NUL
             return ""
-        return one_line(strip_controls(text), 120)
+        return one_line(text, 120)

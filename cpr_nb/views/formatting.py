@@ -6,6 +6,7 @@ import os
 
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
+from cpr_nb.model.text import visible_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.rows import session_duration_s, task_duration_s
 
@@ -164,4 +165,5 @@ def session_line(snapshot: Snapshot) -> str:
     cost_usd = head.get("cost_usd")
     spent = f", USD {cost_usd:.2f} estimate" if isinstance(cost_usd, int | float) else ""
     session = f"{snapshot.session_id[:8]}{name} {snapshot.state}"
-    return f"<Session {session}: {plural(head.get('total', 0), 'task')}, {counts}{spent}>"
+    total = plural(head.get("total", 0), "task")
+    return visible_line(f"<Session {session}: {total}, {counts}{spent}>")

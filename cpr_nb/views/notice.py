@@ -6,7 +6,7 @@ import os
 import time
 
 from cpr_nb.model import states
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 
@@ -65,7 +65,7 @@ def warnings_of(snapshot: Snapshot) -> list[str]:
     """
     warnings = snapshot.head.get("warnings")
     texts = warnings if isinstance(warnings, list) else []
-    return [one_line(strip_controls(text)) for text in texts if isinstance(text, str)]
+    return [one_line(text) for text in texts if isinstance(text, str)]
 
 
 def disk_problem(root: str) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.confirm_steps import Claim
+from cpr_nb.worktrees.confirming import confirm_content
 from cpr_nb.worktrees.job import HelperJob
+from cpr_nb.worktrees.own_repository import OwnRepository
 from cpr_nb.worktrees.ports import own_port
 from cpr_nb.worktrees.records import BranchRecord, Owner, WorktreeRecord
 from cpr_nb.worktrees.repo import RegisteredWorktree, Repository, registered_worktrees
@@ -13,11 +16,18 @@ from cpr_nb.worktrees.scratch import scratch
 from cpr_nb.worktrees.worktree import Worktree, find_admin_dir
 
 
-def adopt(repo: Repository, job: HelperJob, record: WorktreeRecord, branch: BranchRecord) -> bool:
+def adopt(
+    repo: Repository,
+    own: OwnRepository,
+    job: HelperJob,
+    record: WorktreeRecord,
+    branch: BranchRecord,
+) -> bool:
     """Takes over the worktree in which a branch is already checked out, if there is one.
 
     Args:
         repo: The repository.
+        own: The same, confirmed.
         job: The task.
         record: Its record; it is changed.
         branch: Its branch.
@@ -41,7 +51,8 @@ def adopt(repo: Repository, job: HelperJob, record: WorktreeRecord, branch: Bran
                 f"{branch.branch} is checked out in {registered.path}: free it there"
             )
         _check_idle(owners[-1], job, worktree)
-        if _save_earlier(job, record, worktree, owners[-1], is_on_branch=is_on_branch):
+        claim = Claim(worktree, owners[-1])
+        if _save_earlier(job, record, claim, own, is_on_branch=is_on_branch):
             records.write_branch(repo.common_dir, branch.with_owner(job.owner))
             port = own_port(repo.common_dir, worktree.admin_dir, branch.branch)
             records.write_mark(worktree.admin_dir, job.owner, port)
@@ -73,8 +84,8 @@ def _check_idle(owner: Owner, job: HelperJob, worktree: Worktree) -> None:
 def _save_earlier(
     job: HelperJob,
     record: WorktreeRecord,
-    worktree: Worktree,
-    owner: Owner,
+    claim: Claim,
+    own: OwnRepository,
     *,
     is_on_branch: bool,
 ) -> bool:
@@ -83,6 +94,8 @@ def _save_earlier(
     Returns:
         Whether it is whole, so that a task can continue in it; if not, it has been removed.
     """
+    worktree, owner = claim
+    confirm_content(claim, own)
     earlier = WorktreeRecord.read(owner.session_folder, owner.task_id)
     from_setup = (earlier["from_setup"] if earlier["worktree"] == worktree.path else None) or {}
     with scratch(worktree.common_dir, job.label) as folder:
@@ -97,5 +110,6 @@ def _save_earlier(
         )
     if obstacle:
         raise WorktreeError(f"{worktree.path} must stay: {obstacle}")
-    removing.discard(worktree, owner.session_id, owner.task_id)
+    removing.relink(claim, own)
+    removing.discard(claim, own)
     return False

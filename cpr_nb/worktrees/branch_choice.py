@@ -74,7 +74,7 @@ def free_path(repo: Repository, job: HelperJob, branch: str) -> str:
     Raises:
         WorktreeError: If the parent folder is inside the repository, or can't be made.
     """
-    parent = _parent_folder(repo, job)
+    parent = worktrees_folder(repo, job.worktree_dir)
     name = branch.replace("/", "-")
     path, number = f"{parent}/{name}", 1
     while os.path.lexists(path):
@@ -83,12 +83,20 @@ def free_path(repo: Repository, job: HelperJob, branch: str) -> str:
     return path
 
 
-def _parent_folder(repo: Repository, job: HelperJob) -> str:
-    """The folder of the worktrees; made if it does not exist."""
+def worktrees_folder(repo: Repository, worktree_dir: str) -> str:
+    """The folder of the worktrees; made if it does not exist.
+
+    Args:
+        repo: The repository.
+        worktree_dir: The user's choice; empty for beside the repository.
+
+    Raises:
+        WorktreeError: If it is inside the repository, or can't be made.
+    """
     home = repo.home()
     parent = f"{home}{removing.FOLDER_SUFFIX}"
-    if job.worktree_dir:
-        parent = os.path.join(home, os.path.expanduser(job.worktree_dir))
+    if worktree_dir:
+        parent = os.path.join(home, os.path.expanduser(worktree_dir))
     parent = os.path.realpath(parent)
     for folder in (home, repo.top, repo.common_dir):
         if f"{parent}/".startswith(f"{os.path.realpath(folder)}/"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
@@ -10,10 +9,17 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.store.read import read_session
 from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import gitlinks, unsaved_repository
-from cpr_nb.worktrees.listing import TaskBranch, checkout_of, target_of, task_branches
+from cpr_nb.worktrees.listing import checkout_of, target_of
 from cpr_nb.worktrees.lock import repository_lock
+from cpr_nb.worktrees.own_repository import OwnRepository
+from cpr_nb.worktrees.saving import is_rescued_branch
+from cpr_nb.worktrees.task_branch import TaskBranch, task_branches
+
+#: Why the worktrees of a foreign session stay.
+NOT_SEEN_FOREIGN = "not looked at: foreign"
 
 
 class Cleaned(NamedTuple):
@@ -41,11 +47,19 @@ class CleanReport(NamedTuple):
         removed: What is gone.
         kept: What stays, and why.
         is_dry_run: Whether nothing was removed.
+        n_foreign: How many foreign sessions were left alone, if they are not in ``kept``.
     """
 
     removed: tuple[Cleaned, ...]
     kept: tuple[Cleaned, ...]
     is_dry_run: bool
+    n_foreign: int = 0
+
+    def without_foreign(self) -> CleanReport:
+        """The same report, which only counts the foreign sessions: nobody has named them."""
+        foreign = {one.session_id for one in self.kept if one.why == NOT_SEEN_FOREIGN}
+        kept = tuple(one for one in self.kept if one.why != NOT_SEEN_FOREIGN)
+        return self._replace(kept=kept, n_foreign=len(foreign))
 
 
 def clean(
@@ -75,25 +89,47 @@ def clean(
     """
     entries: list[Cleaned] = []
     for branch in task_branches(session_folders, tasks):
-        with repository_lock(branch.worktree.common_dir):
-            entries += _Cleaning(branch, into, named=tasks is not None, dry_run=dry_run).run()
-        if not dry_run:
-            removing.delete_aside(branch.worktree)
+        repository = branch.repository
+        if repository is None:
+            entries.append(_not_seen(branch))
+            continue
+        with repository_lock(repository.common_dir):
+            cleaning = _Cleaning(branch, repository, into, named=tasks is not None, dry_run=dry_run)
+            entries += cleaning.run()
+        if cleaning.has_removed_worktree:
+            removing.delete_aside(branch.worktree, repository)
     removed = tuple(entry for entry in entries if not entry.why)
     return CleanReport(removed, tuple(entry for entry in entries if entry.why), dry_run)
+
+
+def _not_seen(branch: TaskBranch) -> Cleaned:
+    """What stays because its repository is not certain."""
+    why = NOT_SEEN_FOREIGN if branch.is_foreign else f"not looked at: {branch.doubt}"
+    ids = branch.session_id, branch.task_id
+    return Cleaned(*ids, branch.worktree.branch, branch.worktree.path or None, why)
 
 
 class _Cleaning:
     """Cleans one branch and its worktree; the repository's lock is held."""
 
-    def __init__(self, branch: TaskBranch, into: str | None, *, named: bool, dry_run: bool) -> None:
+    def __init__(
+        self,
+        branch: TaskBranch,
+        repository: OwnRepository,
+        into: str | None,
+        *,
+        named: bool,
+        dry_run: bool,
+    ) -> None:
         self._branch, self._named, self._dry_run = branch, named, dry_run
-        self._git = shared_git(branch.worktree.common_dir)
+        self._repository = repository
+        self._git = shared_git(repository.common_dir)
+        self.has_removed_worktree = False
         self._target = target_of(self._git, into)
         self._worktree = branch.worktree
 
     def run(self) -> Iterator[Cleaned]:
-        has_worktree = self._branch.has_worktree
+        has_worktree = self._branch.worktree_doubt is not None
         usage = self._usage()
         if usage:
             if has_worktree or self._branch.tip:
@@ -112,7 +148,7 @@ class _Cleaning:
         for owner in self._branch.owners:
             if records.is_live(owner.session_folder):
                 return f"session {owner.session_id} is running"
-        state = read_session(self._branch.session_folder, tasks=False).state
+        state = read_session(self._branch.owner.session_folder, tasks=False).state
         if state not in ENDED_STATES:
             return f"its session is {state}: resume or cancel it first"
         return ""
@@ -121,26 +157,20 @@ class _Cleaning:
 
     def _clean_worktree(self) -> str:
         """Removes the worktree, or returns why it stays."""
-        loss = "" if self._named else self._would_lose()
+        loss = self._branch.worktree_doubt or ("" if self._named else self._would_lose())
         if loss or self._dry_run:
             return loss
-        worktree = self._worktree
-        if not worktree.has_admin:  # its task is named, and git has nothing to forget
-            os.rename(worktree.path, removing.aside_path(worktree))
-            return ""
-        mark = records.read_mark(worktree.admin_dir)
         try:
-            removing.unregister(worktree, str(mark["session_id"]), str(mark["task_id"]))
+            removing.unregister(Claim(self._worktree, self._branch.owner), self._repository)
         except WorktreeError as error:
             return str(error)
+        self.has_removed_worktree = True
         return ""
 
     def _would_lose(self) -> str:
         """What would be lost with the worktree."""
         if not self._worktree.has_folder:
             return ""
-        if not self._worktree.has_admin:
-            return "git no longer knows it"
         if self._branch.is_dirty:
             return "it holds changes that are not committed"
         git = self._worktree.git()
@@ -157,11 +187,13 @@ class _Cleaning:
     def _branches(self) -> Iterator[tuple[str, str]]:
         """The task's own branch and its rescued one, as far as they exist: name and commit."""
         report = self._branch.record["harvest"] or {}
-        own = self._worktree.branch if self._branch.tip else None
-        for name in (own, report.get("rescued_branch")):
-            tip = self._git.commit(f"refs/heads/{name}") if name else None
+        own, rescued = self._worktree.branch, report.get("rescued_branch")
+        names = [own] if self._branch.tip else []
+        names += [str(rescued)] if is_rescued_branch(rescued, own) else []
+        for name in names:
+            tip = self._git.commit(f"refs/heads/{name}")
             if tip is not None:
-                yield str(name), tip
+                yield name, tip
 
     def _clean_branch(self, name: str, tip: str) -> Cleaned:
         obstacle = self._branch_obstacle(name, tip)
@@ -179,7 +211,8 @@ class _Cleaning:
             n_commits = self._git.run("rev-list", "--count", f"{target}..{tip}").text
             return f"it is not merged (commits that are not in {into}: {n_commits})"
         folder = checkout_of(self._git, name)
-        if folder and folder != self._worktree.path:  # a dry run has not removed its worktree
+        is_own = self._branch.worktree_doubt == "" and folder == self._worktree.path
+        if folder and not is_own:  # a dry run has not removed its own worktree
             return f"it is checked out in {folder}"
         return ""
 

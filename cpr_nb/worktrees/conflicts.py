@@ -14,7 +14,9 @@ import git as gitpython
 
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees.git_command import Git, shared_git
-from cpr_nb.worktrees.listing import TaskBranch, target_of, task_branches
+from cpr_nb.worktrees.listing import target_of
+from cpr_nb.worktrees.own_repository import OwnRepository
+from cpr_nb.worktrees.task_branch import TaskBranch, task_branches
 
 OLDEST_GIT_WITH_MERGE_TREE = (2, 38)
 _MOST_THREADS = 8
@@ -73,22 +75,27 @@ def conflicts(
     Raises:
         WorktreeError: If git is older than 2.38, or the branches are of several repositories.
     """
-    branches = [branch for branch in task_branches(session_folders, tasks) if branch.tip]
-    return forecast(one_repository(branches), branches, into)
+    branches = task_branches(session_folders, tasks)
+    common_dir = one_repository(branches).common_dir
+    return forecast(common_dir, [one for one in branches if one.tip], into)
 
 
-def one_repository(branches: Sequence[TaskBranch]) -> str:
-    """The common git directory of all these branches.
+def one_repository(branches: Sequence[TaskBranch]) -> OwnRepository:
+    """The repository of all these branches, as far as it is certain.
 
     Raises:
         WorktreeError: If there is none, or more than one.
     """
-    folders = sorted({branch.worktree.common_dir for branch in branches})
-    if not folders:
+    repositories = {one.repository.common_dir: one.repository for one in branches if one.repository}
+    if branches and not repositories:
+        raise WorktreeError(f"git was not run here: {branches[0].doubt}")
+    if not repositories:
         raise WorktreeError("there is no branch of a task here")
-    if len(folders) > 1:
-        raise WorktreeError(f"the tasks worked in several repositories: {', '.join(folders)}")
-    return folders[0]
+    if len(repositories) > 1:
+        folders = ", ".join(sorted(repositories))
+        raise WorktreeError(f"the tasks worked in several repositories: {folders}")
+    (repository,) = repositories.values()
+    return repository
 
 
 def forecast(common_dir: str, branches: Sequence[TaskBranch], into: str | None) -> Forecast:

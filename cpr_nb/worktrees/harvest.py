@@ -8,12 +8,15 @@ from typing import Any
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.confirm_steps import Claim
+from cpr_nb.worktrees.confirming import confirm_content
 from cpr_nb.worktrees.diffstat import diff_stat, write_patch
 from cpr_nb.worktrees.elsewhere import find_elsewhere
 from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import ignored_files
 from cpr_nb.worktrees.job import HelperJob
 from cpr_nb.worktrees.lock import repository_lock
+from cpr_nb.worktrees.own_repository import OwnRepository, confirm_repository
 from cpr_nb.worktrees.records import WorktreeRecord
 from cpr_nb.worktrees.saving import Saved, save
 from cpr_nb.worktrees.scratch import drop_scratch, scratch
@@ -63,22 +66,26 @@ def harvest(job: HelperJob) -> dict[str, Any]:
     worktree = worktree_of(record)
     if not os.path.isdir(worktree.common_dir):
         raise WorktreeError(f"the repository {worktree.common_dir} is gone")
+    repository = confirm_repository(worktree.common_dir, job.cwd, job.session_folder)
     if record.stage == records.READY or (record.stage == records.FILLED and record["is_adopted"]):
-        _save(job, record, worktree)
+        _save(job, record, worktree, repository)
     elif record.stage in records.BEFORE_AGENT:
-        _give_up(job, record, worktree)
+        _give_up(job, record, worktree, repository)
     if record.stage == records.REMOVING:
         drop_scratch(worktree.common_dir, job.label)
-        _remove(job, record, worktree)
+        _remove(job, record, worktree, repository)
     return dict(record["harvest"])
 
 
-def _save(job: HelperJob, record: WorktreeRecord, worktree: Worktree) -> None:
+def _save(
+    job: HelperJob, record: WorktreeRecord, worktree: Worktree, repository: OwnRepository
+) -> None:
     """Commits, measures, writes the patch; then decides whether the worktree may go."""
     if worktree.belongs_to_another(job.session_id, job.task_id):
         _write_report(job, record, worktree, None, ["another task continues in this worktree"])
         record.write(stage=records.HARVESTED)
         return
+    confirm_content(Claim(worktree, job.owner), repository)
     from_setup = record["from_setup"] or {}
     with scratch(worktree.common_dir, job.label) as folder:
         saved = save(worktree, folder, job.session_id, job.task_id, from_setup)
@@ -154,25 +161,31 @@ def _saved_fields(
     return fields
 
 
-def _remove(job: HelperJob, record: WorktreeRecord, worktree: Worktree) -> None:
+def _remove(
+    job: HelperJob, record: WorktreeRecord, worktree: Worktree, repository: OwnRepository
+) -> None:
     """Removes a worktree after everything in it was saved."""
-    report = dict(record["harvest"])
+    report, claim = dict(record["harvest"]), Claim(worktree, job.owner)
     try:
         with repository_lock(worktree.common_dir):
-            removing.unregister(worktree, job.session_id, job.task_id)
+            removing.relink(claim, repository)
+            removing.unregister(claim, repository)
         report["worktree"] = None
+        removing.delete_aside(worktree, repository)
     except WorktreeError as error:
         report["kept_because"] = str(error)
-    removing.delete_aside(worktree)
     record.write(stage=records.HARVESTED, harvest=report)
 
 
-def _give_up(job: HelperJob, record: WorktreeRecord, worktree: Worktree) -> None:
+def _give_up(
+    job: HelperJob, record: WorktreeRecord, worktree: Worktree, repository: OwnRepository
+) -> None:
     """Removes a worktree in which no agent ever was, and its branch if that is unchanged."""
-    git = shared_git(worktree.common_dir)
+    git, claim = shared_git(worktree.common_dir), Claim(worktree, job.owner)
     with repository_lock(worktree.common_dir):
         if worktree.path:
-            removing.unregister(worktree, job.session_id, job.task_id)
+            removing.relink(claim, repository)
+            removing.unregister(claim, repository)
         tip = git.commit(f"refs/heads/{worktree.branch}")
         branch = records.read_branch(worktree.common_dir, worktree.branch)
         is_ours = branch is not None and branch.belongs_to(job.session_id, job.task_id)
@@ -181,7 +194,7 @@ def _give_up(job: HelperJob, record: WorktreeRecord, worktree: Worktree) -> None
             records.forget_branch(worktree.common_dir, worktree.branch)
             tip = None
     if worktree.path:
-        removing.delete_aside(worktree)
+        removing.delete_aside(worktree, repository)
     report = {
         **NOTHING,
         "branch": worktree.branch if tip else None,

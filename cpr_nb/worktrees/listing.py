@@ -3,51 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.store.read import read_session
-from cpr_nb.worktrees import records
 from cpr_nb.worktrees.git_command import Git, shared_git
-from cpr_nb.worktrees.inspection import is_dirty
-from cpr_nb.worktrees.records import WorktreeRecord
 from cpr_nb.worktrees.repo import registered_worktrees
-from cpr_nb.worktrees.worktree import Worktree, worktree_of
-
-
-class TaskBranch(NamedTuple):
-    """A task's branch, as recorded in its session's folder."""
-
-    session_folder: str
-    session_id: str
-    task_id: str
-    record: WorktreeRecord
-    worktree: Worktree
-    #: The branch's commit; None if the branch is gone, or now belongs to someone else.
-    tip: str | None
-    #: Every task that ever worked on the branch, the latest last.
-    owners: tuple[records.Owner, ...]
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a task may be working on it now."""
-        return any(records.in_use(owner) for owner in self.owners)
-
-    @property
-    def has_worktree(self) -> bool:
-        """Whether it has a worktree whose folder does not belong to another task now."""
-        if not self.worktree.has_admin:
-            report = self.record["harvest"] or {}
-            return self.worktree.has_folder and report.get("worktree") == self.worktree.path
-        mark = records.read_mark(self.worktree.admin_dir)
-        ids = str(mark.get("session_id")), str(mark.get("task_id"))
-        return any(owner.is_task(*ids) for owner in self.owners)
-
-    @property
-    def is_dirty(self) -> bool:
-        """Whether its worktree holds changes that are in no commit."""
-        return is_dirty(self.worktree, self.record["from_setup"] or {})
+from cpr_nb.worktrees.task_branch import TaskBranch, task_branches
 
 
 class WorktreeRow(NamedTuple):
@@ -58,79 +20,61 @@ class WorktreeRow(NamedTuple):
         task_id: The task.
         branch: Its branch.
         path: Its worktree; None if it is gone.
-        size_bytes: The size of the worktree's files.
-        dirty: Whether it has uncommitted changes; None if it is gone.
+        size_bytes: The size of the worktree's files; None if it was not looked at.
+        dirty: Whether it has uncommitted changes; None if it is gone, or was not looked at.
         ahead: The number of commits of the branch that the target lacks; None if it is gone.
         behind: The number of commits of the target that the branch lacks.
         merged: Whether the target contains all of it; None if the branch is gone.
-        into: The target: a branch, or a commit.
+        into: The target: a branch, or a commit; None if it was not looked at.
+        not_seen: Why the branch or the worktree was not looked at, and what is written down is
+            shown: ``foreign``, or what does not fit its repository.
     """
 
     session_id: str
     task_id: str
     branch: str
     path: str | None
-    size_bytes: int
+    size_bytes: int | None
     dirty: bool | None
     ahead: int | None
     behind: int | None
     merged: bool | None
-    into: str
+    into: str | None
+    not_seen: str | None
 
 
-def task_branches(
-    session_folders: Iterable[str], tasks: Collection[str] | None = None
-) -> list[TaskBranch]:
-    """The branches of tasks, each once: for its latest task, if several worked on it.
-
-    They come in the order of the sessions' tasks.
+class BranchesLeft(NamedTuple):
+    """What is left to do with the branches of a session.
 
     Args:
-        session_folders: The sessions.
-        tasks: The ids of the tasks; default all.
+        unmerged: Those that exist, and that the target does not contain.
+        doubt: Why git was not run for some of them; empty if it was run for all.
+    """
+
+    unmerged: frozenset[str]
+    doubt: str
+
+
+def branches_left(session_folder: str) -> BranchesLeft:
+    """What is left to do with the branches of a session; git is called once, not per branch.
+
+    Args:
+        session_folder: The session.
 
     Raises:
-        WorktreeError: If one of ``tasks`` never had a branch.
+        WorktreeError: If the main checkout has no commit.
     """
-    branches: dict[tuple[str, ...], TaskBranch] = {}
-    for folder in map(os.path.abspath, session_folders):
-        for branch in _branches_of_session(folder, tasks):
-            latest = branch.owners[-1]
-            key = (
-                branch.worktree.common_dir,
-                branch.worktree.branch,
-                *(() if branch.tip else latest),
-            )
-            if latest.is_task(branch.session_id, branch.task_id) or key not in branches:
-                branches[key] = branch
-    missing = sorted(set(tasks or ()) - {branch.task_id for branch in branches.values()})
-    if missing:
-        raise WorktreeError(f"no worktree was ever made for {', '.join(missing)}")
-    return list(branches.values())
-
-
-def _branches_of_session(folder: str, tasks: Collection[str] | None) -> Iterator[TaskBranch]:
-    """The branches of one session's tasks, in the order of the tasks."""
-    ids = [str(task.get("transaction_id")) for task in read_session(folder).tasks or ()]
-    numbers = {task_id: number for number, task_id in enumerate(ids)}
-    named = [pair for pair in records.worktree_records(folder) if tasks is None or pair[0] in tasks]
-    for task_id, record in sorted(named, key=lambda pair: numbers.get(pair[0], len(numbers))):
-        worktree = worktree_of(record)
-        if worktree.branch and os.path.isdir(worktree.common_dir):
-            yield _task_branch(folder, task_id, record, worktree)
-
-
-def _task_branch(
-    folder: str, task_id: str, record: WorktreeRecord, worktree: Worktree
-) -> TaskBranch:
-    own = records.Owner(os.path.basename(folder).removeprefix("session-"), task_id, folder)
-    branch = records.read_branch(worktree.common_dir, worktree.branch)
-    tip: str | None = None
-    owners: tuple[records.Owner, ...] = (own,)
-    if branch is not None and branch.belongs_to(own.session_id, task_id):
-        tip = shared_git(worktree.common_dir).commit(f"refs/heads/{worktree.branch}")
-        owners = branch.owners
-    return TaskBranch(folder, own.session_id, task_id, record, worktree, tip, owners)
+    branches = task_branches([session_folder])
+    unmerged: set[str] = set()
+    for common_dir in {branch.worktree.common_dir for branch in branches if branch.tip}:
+        git = shared_git(common_dir)
+        _, target = target_of(git, None)
+        words = ("for-each-ref", "--format=%(refname:lstrip=2)", f"--no-merged={target}")
+        names = set(git.run(*words, "refs/heads").text.splitlines())
+        ours = (branch.worktree for branch in branches if branch.tip)
+        unmerged |= {one.branch for one in ours if one.common_dir == common_dir} & names
+    doubt = next((branch.doubt for branch in branches if branch.doubt), "")
+    return BranchesLeft(frozenset(unmerged), doubt)
 
 
 def worktrees(session_folders: Iterable[str], *, into: str | None = None) -> list[WorktreeRow]:
@@ -150,17 +94,36 @@ def worktrees(session_folders: Iterable[str], *, into: str | None = None) -> lis
         >>> worktrees([])
         []
     """
-    return [_row(branch, into) for branch in task_branches(session_folders)]
+    rows, targets = [], dict[str, tuple[str, str]]()
+    for branch in task_branches(session_folders):
+        common_dir = branch.worktree.common_dir
+        if branch.doubt:
+            rows.append(_unseen_row(branch))
+            continue
+        if common_dir not in targets:
+            targets[common_dir] = target_of(shared_git(common_dir), into)
+        rows.append(_row(branch, *targets[common_dir]))
+    return rows
 
 
-def _row(branch: TaskBranch, into: str | None) -> WorktreeRow:
+def _unseen_row(branch: TaskBranch) -> WorktreeRow:
+    """What is written down about a branch for which git is not run."""
+    ids, worktree = (branch.session_id, branch.task_id), branch.worktree
+    path = worktree.path or None
+    unknown = (None, None, None, None, None)
+    return WorktreeRow(*ids, worktree.branch, path, *unknown, None, branch.doubt)
+
+
+def _row(branch: TaskBranch, into: str, target: str) -> WorktreeRow:
     worktree = branch.worktree
-    git = shared_git(worktree.common_dir)
-    name, target = target_of(git, into)
     ahead = behind = merged = None
-    has_folder = branch.has_worktree and worktree.has_folder
+    has_folder = branch.worktree_doubt is not None and worktree.has_folder
+    size_bytes = None if branch.worktree_doubt else 0
+    if has_folder and not branch.worktree_doubt:
+        size_bytes = sum(_sizes_bytes(worktree.path))
     if branch.tip is not None:
         words = ("rev-list", "--left-right", "--count", f"{branch.tip}...{target}")
+        git = shared_git(worktree.common_dir)
         ahead, behind = map(int, git.run(*words).text.split())
         merged = ahead == 0
     return WorktreeRow(
@@ -168,12 +131,13 @@ def _row(branch: TaskBranch, into: str | None) -> WorktreeRow:
         branch.task_id,
         worktree.branch,
         worktree.path if has_folder else None,
-        sum(_sizes_bytes(worktree.path)) if has_folder else 0,
-        branch.is_dirty if has_folder else None,
+        size_bytes,
+        branch.is_dirty,
         ahead,
         behind,
         merged,
-        name,
+        into,
+        branch.worktree_doubt or None,
     )
 
 

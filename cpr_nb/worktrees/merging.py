@@ -10,13 +10,17 @@ from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.branch_choice import worktrees_folder
 from cpr_nb.worktrees.conflicts import forecast, one_repository
 from cpr_nb.worktrees.git_command import Git, shared_git
 from cpr_nb.worktrees.inspection import operation_in_progress, unmerged_files
-from cpr_nb.worktrees.listing import TaskBranch, checkout_of, target_of, task_branches
+from cpr_nb.worktrees.listing import checkout_of, target_of
 from cpr_nb.worktrees.lock import repository_lock
 from cpr_nb.worktrees.merge_report import Merged, MergeReport, Skipped, Stopped
+from cpr_nb.worktrees.own_repository import OwnRepository
+from cpr_nb.worktrees.repo import open_repository
 from cpr_nb.worktrees.saving import trailer
+from cpr_nb.worktrees.task_branch import TaskBranch, task_branches
 from cpr_nb.worktrees.worktree import Worktree
 
 ORDERS = ("fewest-conflicts", "task")
@@ -64,7 +68,8 @@ def merge(
     if tasks is not None:
         task_ids = list(tasks)
         branches.sort(key=lambda branch: task_ids.index(branch.task_id))
-    common_dir = one_repository(branches)
+    repository = one_repository(branches)
+    common_dir = repository.common_dir
     target = _find_target(shared_git(common_dir), into)
     try:
         with repository_lock(common_dir, "merge.lock", wait=False):
@@ -73,7 +78,7 @@ def merge(
             if order == "fewest-conflicts" and len(todo) > 1:
                 predicted = forecast(common_dir, todo, target.branch)
                 todo.sort(key=lambda branch: predicted.n_conflicts(branch.worktree.branch))
-            return _Merging(common_dir, target, todo, skipped, dry_run).run()
+            return _Merging(repository, target, todo, skipped, dry_run).run()
     except BlockingIOError:
         raise WorktreeError("another merge is under way in this repository") from None
 
@@ -125,6 +130,8 @@ def _select(
 
 
 def _why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
+    if branch.doubt:
+        return f"not looked at: {branch.doubt}"
     if branch.tip is None:
         return "the branch is gone"
     if branch.is_at_work or branch.record.stage == records.READY:
@@ -142,13 +149,14 @@ class _Merging:
 
     def __init__(
         self,
-        common_dir: str,
+        repository: OwnRepository,
         target: Target,
         todo: Sequence[TaskBranch],
         skipped: Sequence[Skipped],
         dry_run: bool,
     ) -> None:
-        self._common_dir, self._target, self._todo = common_dir, target, todo
+        self._repository, self._target, self._todo = repository, target, todo
+        self._common_dir = repository.common_dir
         self._skipped, self._dry_run = tuple(skipped), dry_run
         self._tip = target.tip
         self._merged: list[Merged] = []
@@ -156,7 +164,7 @@ class _Merging:
     def run(self) -> MergeReport:
         stopped, left = None, list(self._todo)
         if left:
-            with self._temporary_checkout(os.path.dirname(left[0].worktree.path)) as git:
+            with self._temporary_checkout(left[0].worktree_dir) as git:
                 while left and stopped is None:
                     stopped = self._merge_branch(git, left.pop(0))
         return MergeReport(
@@ -171,23 +179,24 @@ class _Merging:
         )
 
     @contextlib.contextmanager
-    def _temporary_checkout(self, parent: str) -> Iterator[Git]:
-        """A checkout of the target that nobody else uses."""
-        temporary = Worktree(self._common_dir, f"{parent}/.merging", "", "", "")
-        os.makedirs(parent, exist_ok=True)
+    def _temporary_checkout(self, worktree_dir: str) -> Iterator[Git]:
+        """A checkout of the target that nobody else uses, where the worktrees of tasks go."""
+        repository = self._repository
+        parent = worktrees_folder(open_repository(repository.folder), worktree_dir)
+        path = f"{parent}/.merging"
         git = shared_git(self._common_dir)
         try:
             with repository_lock(self._common_dir):
-                removing.discard(temporary)  # a merge that was killed has left it
+                removing.discard_temporary(path, repository)  # a merge that was killed has left it
                 os.makedirs(parent, exist_ok=True)
                 words = ("worktree", "add", "--no-checkout", "--detach")
-                git.run(*words, temporary.path, self._tip)
-            inside = Git(temporary.path, env=git.identity())
+                git.run(*words, path, self._tip)
+            inside = Git(path, env=git.identity())
             inside.run("reset", "--hard", "--quiet", "--no-recurse-submodules")
             yield inside
         finally:
             with repository_lock(self._common_dir):
-                removing.discard(temporary)
+                removing.discard_temporary(path, repository)
 
     def _merge_branch(self, git: Git, branch: TaskBranch) -> Stopped | None:
         """Merges one branch and moves the target, or says why it can't."""

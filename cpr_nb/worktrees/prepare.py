@@ -9,11 +9,14 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.adopting import adopt
 from cpr_nb.worktrees.branch_choice import free_path, new_branch, previous_branch
+from cpr_nb.worktrees.confirm_steps import Claim
+from cpr_nb.worktrees.confirming import confirm_worktree
 from cpr_nb.worktrees.git_command import Git, GitFailed
 from cpr_nb.worktrees.harvest import harvest
 from cpr_nb.worktrees.include import copy_included
 from cpr_nb.worktrees.job import HelperJob
 from cpr_nb.worktrees.lock import repository_lock
+from cpr_nb.worktrees.own_repository import OwnRepository, confirm_repository
 from cpr_nb.worktrees.ports import own_port
 from cpr_nb.worktrees.records import BranchRecord, WorktreeRecord
 from cpr_nb.worktrees.refs import drop_stale_lock
@@ -43,12 +46,13 @@ def prepare(job: HelperJob) -> dict[str, Any]:
     record = WorktreeRecord.read(job.session_folder, job.task_id)
     if record["common_dir"] not in (None, repo.common_dir):
         raise WorktreeError(f"the worktree was made in another repository: {record['common_dir']}")
-    if record.stage in (records.READY, records.REMOVING) and not _is_intact(job, record):
+    own = confirm_repository(repo.common_dir, job.cwd, job.session_folder)
+    if record.stage in (records.READY, records.REMOVING) and not _is_intact(job, record, own):
         _harvest_rest(job)
         record = WorktreeRecord.read(job.session_folder, job.task_id)
-    if record.stage not in (records.FILLED, records.READY) or not _is_intact(job, record):
+    if record.stage not in (records.FILLED, records.READY) or not _is_intact(job, record, own):
         with repository_lock(repo.common_dir):
-            _make(repo, job, record)
+            _make(repo, job, record, own)
     if record.stage == records.MAKING:
         _fill(repo, record)
     worktree = worktree_of(record)
@@ -80,7 +84,7 @@ def _harvest_rest(job: HelperJob) -> None:
         )
 
 
-def _is_intact(job: HelperJob, record: WorktreeRecord) -> bool:
+def _is_intact(job: HelperJob, record: WorktreeRecord, own: OwnRepository) -> bool:
     """Whether the worktree exists and is still that of this task."""
     worktree = worktree_of(record)
     if not (worktree.has_folder and worktree.has_admin):
@@ -89,6 +93,7 @@ def _is_intact(job: HelperJob, record: WorktreeRecord) -> bool:
         mark = f"{worktree.admin_dir}/cpr"
         raise WorktreeError(f"another task continues in {worktree.path}: see {mark}")
     try:
+        confirm_worktree(Claim(worktree, job.owner), own)
         _check_top(worktree)
     except WorktreeError:
         return False
@@ -109,10 +114,12 @@ def _check_top(worktree: Worktree) -> None:
 # -- the branch and the worktree; the lock is held ------------------------------------------
 
 
-def _make(repo: Repository, job: HelperJob, record: WorktreeRecord) -> None:
+def _make(repo: Repository, job: HelperJob, record: WorktreeRecord, own: OwnRepository) -> None:
     """Chooses the branch, makes the worktree without files, writes both down."""
     if record.stage in records.BEFORE_AGENT and record["worktree"] and not record["is_adopted"]:
-        removing.discard(worktree_of(record), job.session_id, job.task_id)
+        claim = Claim(worktree_of(record), job.owner)
+        removing.relink(claim, own)
+        removing.discard(claim, own)
     notes: list[str] = []
     previous = previous_branch(repo, job, record["branch"], notes)
     branch = previous or new_branch(repo, job)
@@ -123,9 +130,9 @@ def _make(repo: Repository, job: HelperJob, record: WorktreeRecord) -> None:
         "is_new_branch": tip is None or record["is_new_branch"],
         "notes": notes,
     }
-    if tip and adopt(repo, job, record, branch):
+    if tip and adopt(repo, own, job, record, branch):
         return
-    _add_worktree(repo, job, record, branch, is_new=tip is None, is_first=previous is None)
+    _add_worktree(repo, own, job, record, branch, is_new=tip is None, is_first=previous is None)
     admin_dir = Git(str(record["worktree"])).run("rev-parse", "--absolute-git-dir").text
     port = own_port(repo.common_dir, admin_dir, branch.branch)
     records.write_mark(admin_dir, job.owner, port)
@@ -144,6 +151,7 @@ def _branch_fields(branch: BranchRecord, tip: str | None) -> dict[str, Any]:
 
 def _add_worktree(
     repo: Repository,
+    own: OwnRepository,
     job: HelperJob,
     record: WorktreeRecord,
     branch: BranchRecord,
@@ -155,6 +163,7 @@ def _add_worktree(
 
     Args:
         repo: The repository.
+        own: The same, confirmed.
         job: The task.
         record: Its record.
         branch: Its branch.
@@ -173,14 +182,16 @@ def _add_worktree(
     try:
         repo.shared.run(*words)
     except GitFailed as error:
-        _undo(repo, job, record, is_first=is_first)
+        _undo(repo, own, job, record, is_first=is_first)
         raise WorktreeError(f"can't make the worktree {path}: {error}") from None
 
 
-def _undo(repo: Repository, job: HelperJob, record: WorktreeRecord, *, is_first: bool) -> None:
+def _undo(
+    repo: Repository, own: OwnRepository, job: HelperJob, record: WorktreeRecord, *, is_first: bool
+) -> None:
     """Removes everything of a worktree that could not be made."""
     branch = str(record["branch"])
-    removing.discard(worktree_of(record), job.session_id, job.task_id)
+    removing.discard(Claim(worktree_of(record), job.owner), own)
     tip = repo.git.commit(f"refs/heads/{branch}")
     if is_first and tip is not None and tip == record["base_commit"]:
         repo.shared.run("update-ref", "-d", f"refs/heads/{branch}", tip)

@@ -15,8 +15,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cpr_nb.model.errors import WorktreeError
+from cpr_nb.worktrees import records
+from cpr_nb.worktrees.confirm_steps import Claim, check_mark, check_registered
+from cpr_nb.worktrees.confirming import (
+    confirm_aside,
+    confirm_content,
+    confirm_half_made,
+    confirm_temporary,
+    confirm_worktree,
+)
 from cpr_nb.worktrees.git_command import GitFailed, shared_git
 from cpr_nb.worktrees.inspection import is_dirty
+from cpr_nb.worktrees.own_repository import OwnRepository, is_beside
 from cpr_nb.worktrees.worktree import Worktree, find_admin_dir
 
 #: Follows the repository's name in the name of the folder of worktrees, unless the user chose one.
@@ -84,41 +94,74 @@ def make_ready(
     return None
 
 
-def unregister(worktree: Worktree, session_id: str = "", task_id: str = "") -> None:
+def unregister(claim: Claim, repository: OwnRepository) -> None:
     """Moves a worktree aside and makes git forget it; the caller holds the repository's lock.
 
-    Nothing happens if the folder is now the worktree of another task, or no worktree.
+    Nothing happens if git has no such worktree, or if it is now that of another task.
 
     Args:
-        worktree: The worktree.
-        session_id: The session of the task that it must belong to.
-        task_id: That task.
+        claim: The worktree, and the task that it must belong to.
+        repository: Its repository.
 
     Raises:
+        Unconfirmed: If it is not certain that it is the task's.
         WorktreeError: If git refuses, as it does if someone has locked the worktree; it is put
             back where it was.
     """
+    worktree = _with_admin_dir(claim.worktree, repository)
+    if worktree is None or worktree.belongs_to_another(claim.owner.session_id, claim.owner.task_id):
+        return
+    claim = claim._replace(worktree=worktree)
+    if records.read_mark(worktree.admin_dir):
+        confirm_worktree(claim, repository)
+    else:
+        confirm_half_made(claim, repository)
+    _unregister(worktree, repository)
+
+
+def _with_admin_dir(worktree: Worktree, repository: OwnRepository) -> Worktree | None:
+    """The worktree with its git directory; None if it has none."""
     # A runner that was killed may not have written the directory down yet.
-    admin = worktree.admin_dir or find_admin_dir(worktree.common_dir, worktree.path)
-    if not admin or not os.path.isdir(admin):
-        _remove_half_made(worktree)
-        return
-    if worktree._replace(admin_dir=admin).belongs_to_another(session_id, task_id):
-        return
+    admin = worktree.admin_dir or find_admin_dir(repository.common_dir, worktree.path)
+    return worktree._replace(admin_dir=admin) if admin and os.path.isdir(admin) else None
+
+
+def _unregister(worktree: Worktree, repository: OwnRepository) -> None:
+    """Does so with a worktree that is confirmed, as far as that is possible without git."""
+    admin = worktree.admin_dir
+    is_whole = all(os.path.isfile(f"{admin}/{name}") for name in _ADMIN_FILES)
+    if is_whole:
+        check_registered(worktree, repository)
     _unlock_half_made(admin)
     had_folder = worktree.has_folder
     if had_folder:
-        _remove_tree(aside_path(worktree))
+        _delete(aside_path(worktree), worktree, repository)
         os.rename(worktree.path, aside_path(worktree))
-    if not all(os.path.isfile(f"{admin}/{name}") for name in _ADMIN_FILES):
-        _remove_tree(admin)  # half made
+    if not is_whole:
+        _remove_tree(admin)
         return
     try:
-        shared_git(worktree.common_dir).run("worktree", "remove", worktree.path)
+        shared_git(repository.common_dir).run("worktree", "remove", worktree.path)
     except GitFailed as error:
         if had_folder:
             os.rename(aside_path(worktree), worktree.path)
         raise WorktreeError(f"{worktree.path} can't be removed: {error}") from None
+
+
+def relink(claim: Claim, repository: OwnRepository) -> None:
+    """Restores the link that an agent has removed from a folder whose content is saved.
+
+    Args:
+        claim: The worktree and its task.
+        repository: Its repository.
+    """
+    worktree = claim.worktree
+    if not (worktree.has_admin and worktree.has_folder) or os.path.lexists(f"{worktree.path}/.git"):
+        return
+    confirm_content(claim, repository)
+    check_mark(claim)
+    with open(f"{worktree.path}/.git", "x", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(f"gitdir: {worktree.admin_dir}\n")
 
 
 def aside_path(worktree: Worktree) -> str:
@@ -126,19 +169,33 @@ def aside_path(worktree: Worktree) -> str:
     return f"{os.path.dirname(worktree.path)}/.{os.path.basename(worktree.path)}.removing"
 
 
-def delete_aside(worktree: Worktree) -> None:
-    """Deletes the folder that was moved aside; nobody needs to wait for this."""
-    _remove_tree(aside_path(worktree))
+def delete_aside(worktree: Worktree, repository: OwnRepository) -> None:
+    """Deletes the folder that was moved aside; nobody needs to wait for this.
+
+    Raises:
+        Unconfirmed: If another folder is in its place.
+    """
+    _delete(aside_path(worktree), worktree, repository)
     folder = os.path.dirname(worktree.path)
-    if folder.endswith(FOLDER_SUFFIX):  # a folder that the user chose stays
-        with contextlib.suppress(OSError):
+    if is_beside(folder.removesuffix(FOLDER_SUFFIX), repository) and folder.endswith(FOLDER_SUFFIX):
+        with contextlib.suppress(OSError):  # a folder that the user chose stays
             os.rmdir(folder)
 
 
-def discard(worktree: Worktree, session_id: str = "", task_id: str = "") -> None:
+def discard(claim: Claim, repository: OwnRepository) -> None:
     """Unregisters and deletes at once, for small or rare ones; the caller holds the lock."""
-    unregister(worktree, session_id, task_id)
-    delete_aside(worktree)
+    unregister(claim, repository)
+    delete_aside(claim.worktree, repository)
+
+
+def discard_temporary(path: str, repository: OwnRepository) -> None:
+    """Removes a checkout of ours that is no task's; the caller holds the lock."""
+    place = Worktree(repository.common_dir, path, "", "", "")
+    worktree = _with_admin_dir(place, repository)
+    if worktree is not None:
+        confirm_temporary(worktree, repository)
+        _unregister(worktree, repository)
+    delete_aside(place, repository)
 
 
 def _unlock_half_made(admin: str) -> None:
@@ -150,12 +207,20 @@ def _unlock_half_made(admin: str) -> None:
             os.unlink(f"{admin}/locked")
 
 
-def _remove_half_made(worktree: Worktree) -> None:
-    """Removes the folder of a worktree that git never knew: it is empty, or has only a link."""
-    with contextlib.suppress(OSError):
-        if os.listdir(worktree.path) == [".git"] and os.path.isfile(f"{worktree.path}/.git"):
-            os.unlink(f"{worktree.path}/.git")
-        os.rmdir(worktree.path)
+def _delete(aside: str, worktree: Worktree, repository: OwnRepository) -> None:
+    """Deletes a folder that was moved aside, and its link last: that confirms it a second time."""
+    if not os.path.lexists(aside):
+        return
+    confirm_aside(aside, worktree, repository)
+    os.chmod(aside, 0o700)
+    for entry in list(os.scandir(aside)):
+        if entry.is_dir(follow_symlinks=False):
+            _remove_tree(entry.path)
+        elif entry.name != ".git":
+            os.unlink(entry.path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{aside}/.git")
+    os.rmdir(aside)
 
 
 def _remove_tree(path: str) -> None:

@@ -6,6 +6,7 @@ Nothing in the worktree changes: see `cpr_nb.worktrees.staging`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from cpr_nb.worktrees.inspection import operation_in_progress
 from cpr_nb.worktrees.refs import drop_stale_lock, set_ref
 from cpr_nb.worktrees.staging import StagingIndex, shorten
 from cpr_nb.worktrees.worktree import Worktree
+
+# Follows a branch's name in the name of a branch with work that does not follow from it.
+_RESCUED = "-rescued"
 
 
 class Saved(NamedTuple):
@@ -63,6 +67,17 @@ def save(
     index = StagingIndex(worktree, f"{folder}/index", from_setup)
     title = f"Left-over changes of task {task_id}"
     return _Saving(worktree, index, title, trailer(session_id, task_id)).run()
+
+
+def is_rescued_branch(name: object, branch: str) -> bool:
+    """Whether a name is one that work gets if it can't be saved on a branch.
+
+    Example:
+        >>> is_rescued_branch("main-task-a-rescued-2", "main-task-a")
+        True
+    """
+    rest = str(name).removeprefix(f"{branch}{_RESCUED}")
+    return name != rest and (not rest or bool(re.fullmatch(r"-[0-9]+", rest)))
 
 
 class _Saving:
@@ -175,10 +190,10 @@ class _Saving:
     # -- rescued branches -------------------------------------------------------------------
 
     def _rescue_names(self) -> Iterator[str]:
-        yield f"{self._worktree.branch}-rescued"
+        yield f"{self._worktree.branch}{_RESCUED}"
         number = 2
         while True:
-            yield f"{self._worktree.branch}-rescued-{number}"
+            yield f"{self._worktree.branch}{_RESCUED}-{number}"
             number += 1
 
     def _rescued_before(self, head: str, tree: str) -> str | None:

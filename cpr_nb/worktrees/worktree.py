@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NamedTuple
 
 from cpr_nb.worktrees import records
 from cpr_nb.worktrees.git_command import Git
 from cpr_nb.worktrees.records import WorktreeRecord
+
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
 class Worktree(NamedTuple):
@@ -54,9 +57,11 @@ class Worktree(NamedTuple):
 
 
 def worktree_of(record: WorktreeRecord) -> Worktree:
-    """The worktree that a task's record describes."""
+    """The worktree that a task's record describes; a commit that is none counts as missing."""
     names = ("common_dir", "worktree", "admin_dir", "branch", "base_commit")
-    return Worktree(*(str(record[name] or "") for name in names))
+    worktree = Worktree(*(str(record[name] or "") for name in names))
+    is_commit = _COMMIT.fullmatch(worktree.base_commit)  # git would read "--output=…" as an option
+    return worktree if is_commit else worktree._replace(base_commit="")
 
 
 def find_admin_dir(common_dir: str, path: str) -> str:

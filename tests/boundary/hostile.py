@@ -16,6 +16,7 @@ from testkit.repository import Checkout
 
 from boundary.place import Place
 from cpr_nb.model import record
+from cpr_nb.store.key import own_key
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import StatusWriter, dump
 from cpr_nb.worktrees.records import BranchRecord, Owner, write_branch
@@ -30,6 +31,8 @@ LIVE = "c0000000-0000-4000-8000-000000000003"
 NAMES = {ENDED: "sent-ended", INTERRUPTED: "sent-interrupted", LIVE: "sent-live"}
 #: A task with everything that a worktree of ours has, one whose git directory is gone, two more.
 TASKS = ("whole", "halved", "skipped", "failed")
+#: A seal of somebody else's, one that says that there was no key, none as before there were seals.
+_SEALS = {ENDED: b',\n"seal":"%s"' % (b"5" * 64), INTERRUPTED: b',\n"seal":null', LIVE: b""}
 _FILE, _TEXT = "precious.txt", "precious\n"
 _FRAME = {
     "version": 1,
@@ -51,8 +54,11 @@ class HostileFolder:
     def __init__(self, place: Place, results: Path | None = None) -> None:
         self.place, self.results = place, results or place.results
         self.results.mkdir(0o755)
+        with place.inside(place.stub_env()):
+            own_key()
         self.programs = {name: place.program(name) for name in ("claude", "check", "setup")}
         self.trap = make_trap(place)
+        self.base_commit = self.trap.head
         self.victims = {task: place.victim(f"victim-{task}") for task in TASKS[:2]}
         self.requests = place.victim("victim-requests")
         place.watch_git(self.trap.path)
@@ -81,8 +87,8 @@ class HostileFolder:
         spec = self._spec(session_id)
         tasks = [self._task_spec(task) for task in TASKS]
         lines = b",\n".join(dump(task) for task in tasks)
-        head = dump(spec)[:-1]
-        Path(paths.session).write_bytes(head + b',\n"tasks":[\n' + lines + b"\n]}\n")
+        head, seal = dump(spec)[:-1] + b',\n"tasks":[\n', _SEALS[session_id]
+        Path(paths.session).write_bytes(head + lines + b"\n]" + seal + b"}\n")
         self._write_status(paths, spec, is_ended=session_id == ENDED)
         _write(paths.frame, _FRAME)
         self._write_journal(paths)
@@ -124,10 +130,11 @@ class HostileFolder:
             "parent_session_id": None,
             "identity": "0" * 32,
             "warnings": [],
+            "mark": "5" * 32,
         }
 
     def _task_spec(self, task: str) -> dict[str, Any]:
-        checkout = {"current_branch": "main", "base": self.trap.head}
+        checkout = {"current_branch": "main", "base": self.base_commit}
         row = TASKS.index(task)
         said = {"id": task, "prompt": f"Do {task}.", "options": {}, "row": row}
         return {**said, "checkout": checkout}
@@ -182,7 +189,7 @@ class HostileFolder:
     def _checkout(self, task: str) -> dict[str, Any]:
         folder = str(self.victims[task])
         names = {"cwd": folder, "worktree": folder, "branch": f"task-{task}"}
-        return {"ok": True, **names, "base_commit": self.trap.head, "common_dir": "", "env": {}}
+        return {"ok": True, **names, "base_commit": self.base_commit, "common_dir": "", "env": {}}
 
     def _worktree_record(self, task: str) -> dict[str, Any]:
         folder = str(self.victims[task])
@@ -191,8 +198,8 @@ class HostileFolder:
             "schema_version": 1,
             "common_dir": str(self.trap.path / ".git"),
             "branch": f"task-{task}",
-            "base_commit": self.trap.head,
-            "start_commit": self.trap.head,
+            "base_commit": self.base_commit,
+            "start_commit": self.base_commit,
             "stage": "harvested",
             "worktree": folder,
             "admin_dir": str(admin) if task == "whole" else "",
@@ -209,12 +216,12 @@ def make_trap(place: Place) -> Checkout:
     (which holds the same file) is a worktree of a session in the results directory.
     """
     trap = Checkout.new(place.folder / "trap")
-    trap.commit("begin", {_FILE: _TEXT})
+    base_commit = trap.commit("begin", {_FILE: _TEXT})
     git_dir = trap.path / ".git"
     for task in TASKS[:2]:
         trap.git("branch", f"task-{task}")
         owner = Owner(ENDED, task, f"{place.results}/session-{ENDED}")
-        write_branch(str(git_dir), BranchRecord(f"task-{task}", trap.head, (owner,)))
+        write_branch(str(git_dir), BranchRecord(f"task-{task}", base_commit, (owner,)))
     admin = git_dir / "worktrees" / "whole"
     admin.mkdir(parents=True)
     victim = place.folder / "victim-whole"

@@ -22,11 +22,11 @@ Use = Callable[[Place], str]
 REFUSED = "refused: "
 
 
-def command(*args: str) -> Use:
+def command(*args: str, stdin: str = "") -> Use:
     """The command with these arguments, without a terminal."""
 
     def use(place: Place) -> str:
-        done = place.command(place.stub_env())(*args)
+        done = place.command(place.stub_env())(*args, stdin=stdin)
         place.expect("Traceback" not in done.stderr, f"a bug: {done.stderr[-400:]}")
         return (REFUSED if done.returncode == 2 else "") + done.stdout + done.stderr
 

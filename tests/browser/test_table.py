@@ -189,7 +189,7 @@ def test_text_of_agents_is_shown_as_text_and_nothing_of_it_runs(
     viewer = output.locator(".cpr-out")
     for tab, part in (
         ("answer", "<img src=x onerror='window.pwned=1'>"),
-        ("prompt", "⟨U+202E⟩elif.exe⟨U+202C⟩ ⟨U+200F⟩mark"),
+        ("prompt", "\\u202eelif.exe\\u202c \\u200fmark"),
         ("errors", "denied: <img src=x onerror=a()>"),
     ):
         viewer.locator(f'[data-tab="{tab}"]').click()

@@ -180,5 +180,5 @@ def test_a_terminal_gets_no_escape_sequences_of_an_agent(stub_cpr: Cpr) -> None:
     with stub_cpr.on_terminal("results", session.id) as terminal:
         assert terminal.finish() == 0
         assert b"\x1b" not in terminal.output and b"\x07" not in terminal.output
-        assert "red plain" in terminal.text
+        assert "\\x1b[31mred\\x1b[0m plain" in terminal.text
     assert hostile in stub_cpr.good("results", session.id), "a pipe gets it as it is"

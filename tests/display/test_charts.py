@@ -126,7 +126,7 @@ def test_a_session_that_has_not_begun_or_runs_can_be_drawn(draw: object, tmp_pat
         assert "task 2: running, 0:40" in bars(chart) and "◐ running" in texts(chart)
 
 
-HOSTILE = "\x1b[31m\x00\ud800\uffff</title><script>alert(1)</script>&\"'$x$]]>"
+HOSTILE = "</title><script>alert(1)</script>\x1b[31m\x00\ud800\uffff&\"'$x$]]>"
 
 
 @pytest.mark.parametrize("draw", DRAWN)

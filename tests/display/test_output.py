@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from testkit.hostile_text import ALL, forbidden
 
-from cpr_nb.display import output as module
-from cpr_nb.display.output import PIECE, STEPS, OutputFollower, visible
+from cpr_nb.display.output import PIECE, STEPS, OutputFollower
 from cpr_nb.store.read import Snapshot, read_session
 
 
@@ -82,7 +80,7 @@ class RunningTask:
 def test_a_running_task_is_followed(tmp_path: Path) -> None:
     task = RunningTask(tmp_path)
     task.poll()
-    assert task.texts["prompt"] == "Do\nit now" and task.steps == {}
+    assert task.texts["prompt"] == "Do\nit \\x1b[31mnow" and task.steps == {}
     assert task.info["cancel"] == "cpr cancel 3f2a --task 1"
     task.write(assistant(text_block("I look"), call("Read", 1, file_path="/shop/a.py")))
     task.poll()
@@ -174,7 +172,7 @@ def test_denials_and_logs_stand_among_the_errors(tmp_path: Path) -> None:
     task.status(state="ended", status="completed", outcome="succeeded", n_denials=1, lines_added=1)
     task.poll()
     assert "s.retry(allow=['Bash(git push:*)'])" in task.texts["errors"]
-    assert task.texts["errors"].endswith("oops")
+    assert task.texts["errors"].endswith("\\x1b[31moops")
     assert (task.texts["diff"], task.info["tabs"]["diff"]) == ("+one\n", "+1 −0")
 
 
@@ -187,8 +185,12 @@ def test_what_nobody_offered_is_not_given(tmp_path: Path) -> None:
     assert list(task.output.next_piece("answer", -1)) == []
 
 
-@given(st.text())
-def test_what_is_shown_drives_no_terminal_and_hides_nothing(text: str) -> None:
-    shown = visible(text)
-    assert not module._HIDDEN.search(shown)
-    assert all(c in "\t\n" or ord(c) >= 32 for c in shown)
+def test_whatever_is_shown_of_a_task_hides_nothing(tmp_path: Path) -> None:
+    task = RunningTask(tmp_path)
+    task.write(assistant(text_block(ALL), call(ALL, 1, command=ALL)))
+    task.write(tool_result(1, ALL, is_error=True))
+    (task.root / "task-a.err").write_bytes(ALL.encode("utf-8", "replace"))
+    task.status(state="ended", status="completed", outcome="failed", error=ALL, note=ALL)
+    task.poll()
+    shown = json.dumps([task.texts, task.steps, task.info], ensure_ascii=False)
+    assert forbidden(shown) == set() and "\\\\u202e" in shown

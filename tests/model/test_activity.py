@@ -139,7 +139,7 @@ def test_a_retry_is_shown_until_the_agent_speaks_again() -> None:
         ({"pattern": "*.py", "file_path": "/a"}, "/a"),
         ({"command": "", "url": "http://x"}, "http://x"),
         ({"command": ["ls"], "query": "q"}, "q"),
-        ({"command": "a\n\tb\x1b[31m"}, "a b [31m"),
+        ({"command": "a\n\tb\x1b[31m"}, "a b\\x1b[31m"),
         ({"command": "x" * 500}, "x" * 119 + "…"),
         ({}, ""),
         (None, ""),

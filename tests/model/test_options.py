@@ -52,6 +52,8 @@ WRONG_SETTINGS: list[dict[str, Any]] = [
     {"permissions": {"deny": "Bash"}},
     {"permissions": {"allow": [3]}},
     {"sandbox": True},
+    {"sandbox": {"filesystem": []}},
+    {"sandbox": {"filesystem": {"allowRead": "x"}}},
     {"env": {"A": 1}},
     {"env": {"CPR_TASK_TOKEN": "x"}},
     {"env": {"ANTHROPIC_API_KEY": "sk-1"}},

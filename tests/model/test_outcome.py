@@ -359,11 +359,3 @@ def test_an_outcome_is_always_in_the_vocabulary_and_on_one_line(exit_: Exit, sch
     assert outcome.error == one_line(outcome.error)
     if outcome.outcome in ("failed", "lost") and exit_.result is None:
         assert outcome.error, "a failure without a result line must say something"
-
-
-@given(st.text(), st.integers(1, 400))
-def test_one_line_is_one_printable_line_within_its_limit(text: str, limit: int) -> None:
-    line = one_line(text, limit)
-    assert len(line) <= limit
-    assert line.isprintable()
-    assert "\n" not in line

@@ -14,7 +14,8 @@ from cpr_nb.model.environment import AGENT_VARIABLES, TOKEN_VARIABLE, clean_envi
 from cpr_nb.model.option_values import check_options
 from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
 from cpr_nb.model.tools import MODE_TOOLS, READING_TOOLS
-from cpr_nb.runner.command import BRANCH_PROMPT, build_argv
+from cpr_nb.runner.command import BRANCH_PROMPT, SANDBOX_BRANCH_PROMPT, build_argv
+from cpr_nb.runner.off_limits import OffLimits
 
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.
@@ -160,6 +161,28 @@ def test_settings_open_the_sandbox_and_never_undo_it() -> None:
     opened = {"network": {"allowedDomains": ["example.com"]}}
     assert merged == {**usual, "model": "m", "sandbox": {**opened, **usual["sandbox"]}}
     assert settings_of("edits", settings={"sandbox": wanted})["sandbox"] == wanted
+
+
+@pytest.mark.parametrize("permissions", PERMISSIONS)
+def test_every_mode_has_the_rules_that_keep_agents_off(permissions: str) -> None:
+    wanted = {"sandbox": {"filesystem": {"allowWrite": ["/out"], "disabled": True}}}
+    options = check_options({"permissions": permissions, "deny": ["WebFetch"], "settings": wanted})
+    off_limits = OffLimits("/w", "/w/results/session-1", "/state", ["/w/.git"])
+    arguments = build_argv("claude", options, "c-1", off_limits=off_limits)
+    assert values(arguments, "--disallowedTools") == ["WebFetch", *off_limits.tool_rules()]
+    (text,) = values(arguments, "--settings")
+    assert json.loads(text)["sandbox"]["filesystem"] == (
+        off_limits.sandbox_filesystem({"allowWrite": ["/out"]})
+        if permissions == "sandbox"
+        else wanted["sandbox"]["filesystem"]
+    )
+
+
+def test_an_agent_in_the_sandbox_is_not_asked_to_commit() -> None:
+    options = check_options({"permissions": "sandbox"})
+    arguments = build_argv("claude", options, "c-1", has_branch=True)
+    assert values(arguments, "--append-system-prompt") == [SANDBOX_BRANCH_PROMPT]
+    assert "can't commit" in SANDBOX_BRANCH_PROMPT
 
 
 @pytest.mark.parametrize(

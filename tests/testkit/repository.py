@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cpr_nb.store.key import own_key
+from cpr_nb.store.seal import sealed
+
 #: No test sees the git configuration of whoever runs it, or the repository of a hook that does.
 GIT_ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": str(Path(__file__).with_name("gitconfig")),
@@ -177,6 +180,7 @@ class Runner:
         self.cwd = cwd
         self.env: dict[str, str] = {}
         self.task_ids: list[str] = []
+        self._cwds: dict[str, Path] = {}
         self._status("running")
 
     def _status(self, overall: str) -> None:
@@ -184,9 +188,22 @@ class Runner:
         tasks = [{"transaction_id": task_id} for task_id in self.task_ids]
         (self.folder / "status.json").write_text(json.dumps({**head, "tasks": tasks}))
 
+    def _seal(self) -> None:
+        """Writes session.json with all tasks so far, as their launch would have."""
+        tasks = [
+            {"id": task_id, "prompt": "p", "options": {"cwd": str(cwd)}}
+            for task_id, cwd in self._cwds.items()
+        ]
+        spec = {"session_id": self.session_id, "cwd": str(self.cwd), "options": {}}
+        text = f'{json.dumps(spec)[:-1]},"tasks":{json.dumps(tasks)[:-1]}\n],\n'
+        (self.folder / "session.json").write_bytes(sealed(text.encode(), own_key()))
+
     def order(self, task_id: str, **options: Any) -> dict[str, Any]:
-        """The order for one task."""
-        return order_of(self.folder, task_id, options.pop("cwd", self.cwd), **options)
+        """The order for one task; session.json has the same folder for it."""
+        cwd = options.pop("cwd", self._cwds.get(task_id, self.cwd))
+        self._cwds[task_id] = cwd
+        self._seal()
+        return order_of(self.folder, task_id, cwd, **options)
 
     def ask(self, command: str, task_id: str, **options: Any) -> dict[str, Any]:
         """Asks the helper, whatever it answers."""

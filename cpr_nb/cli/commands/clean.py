@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cpr_nb.cli.common import open_session, print_lines, results_dir
+from cpr_nb.cli.render import program
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
 
@@ -53,6 +54,12 @@ def report_lines(report: CleanReport) -> list[str]:
     verb = "would be removed" if report.is_dry_run else "removed"
     lines = [f"✅ {one.path or one.branch}: {verb}" for one in report.removed]
     lines += [f"–  {one.path or one.branch}: kept: {one.why}" for one in report.kept]
+    if report.n_foreign:
+        plural = "" if report.n_foreign == 1 else "s"
+        lines.append(
+            f"clean: {report.n_foreign} foreign session{plural} left alone"
+            f"   ({program()} clean SESSION asks)"
+        )
     return lines or ["Nothing to clean."]
 
 
@@ -60,4 +67,4 @@ def _clean_all(directory: str, *, into: str | None, dry_run: bool) -> CleanRepor
     from cpr_nb.worktrees.cleaning import clean
 
     folders = [session.paths.root for session in catalog.list_sessions(directory)]
-    return clean(folders, into=into, dry_run=dry_run)
+    return clean(folders, into=into, dry_run=dry_run).without_foreign()

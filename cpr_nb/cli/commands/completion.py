@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cpr_nb.cli.common import print_lines
+from cpr_nb.cli.common import print_text
 
 _SETUP_LINES = {
     "bash": 'eval "$(cpr completion bash)"     # in ~/.bashrc',
@@ -23,5 +23,5 @@ def run(args: argparse.Namespace) -> int:
     """Prints the code that a shell needs to complete cpr."""
     from argcomplete.shell_integration import shellcode
 
-    print_lines([shellcode(["cpr"], shell=args.shell)])
+    print_text(shellcode(["cpr"], shell=args.shell))
     return 0

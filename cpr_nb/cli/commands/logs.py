@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from cpr_nb.cli import render
-from cpr_nb.cli.common import open_session
+from cpr_nb.cli.common import open_session, print_text
 from cpr_nb.cli.options import add_session
 from cpr_nb.handles.task import Task
 from cpr_nb.handles.waiting import poll_delays_s
@@ -16,7 +17,7 @@ from cpr_nb.model import states
 from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.merged_result import is_good
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line
 from cpr_nb.model.turns import WAKE_TEXT, TurnCounter, subagent_mark
 from cpr_nb.store.tail import Follower
 from cpr_nb.views import formatting
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
         has_open_task = any(task.state != states.ENDED for task in tasks)
         for task in tasks:
             for line in _new_lines(task, followers):
-                print(line, flush=True)
+                print_text(line)
+        sys.stdout.flush()
         if not (args.follow and live and has_open_task):
             return 0
         time.sleep(delay_s)
@@ -68,7 +70,7 @@ def _new_lines(task: Task, followers: dict[int, _Followed]) -> Iterator[str]:
         if followed.turns.begins(event):
             yield f"{clock} [{task.num}] ── {WAKE_TEXT} ──"
         for step in steps(event):
-            yield f"{clock} [{task.num}] {strip_controls(step)}"
+            yield f"{clock} [{task.num}] {step}"
 
 
 def steps(event: dict[str, Any]) -> list[str]:
@@ -109,14 +111,14 @@ def _result_step(event: dict[str, Any]) -> str:
         figures[0] = f"error: {turns}"
     else:
         figures = [f"error: {subtype}", *figures]
-    return ", ".join(filter(None, figures))
+    return one_line(", ".join(filter(None, figures)))
 
 
 def _agent_step(block: dict[str, Any]) -> str:
     if block.get("type") == "text":
         return str(block.get("text", "")).strip()
     if block.get("type") == "tool_use":
-        return f"▸ {block.get('name')} {tool_target(block.get('input'))}".rstrip()
+        return one_line(f"▸ {block.get('name')} {tool_target(block.get('input'))}")
     return ""
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, NamedTuple
 
 from cpr_nb.cli import render
-from cpr_nb.cli.common import denial_summary, open_session, print_json, print_lines
+from cpr_nb.cli.common import denial_summary, open_session, print_answer, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.handles.session import Session
 from cpr_nb.handles.task import Task
 from cpr_nb.model import states
-from cpr_nb.model.text import strip_controls
+from cpr_nb.model.text import visible, visible_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,25 +30,40 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print_lines([f"Session: {session.id}", "=" * 50, ""])
     for task in tasks:
-        print_lines(task_lines(session, task))
+        head, answer, notes = report(session, task)
+        print_lines(head)
+        if answer is not None:
+            print_answer(answer)
+        print_lines(notes)
     return 0
 
 
-def task_lines(session: Session, task: Task) -> list[str]:
-    """Returns what one task answered, for the user."""
-    return [f"Task {task.num} (ID: {task.id}):", "-" * 30, *_body(session, task), ""]
+class Report(NamedTuple):
+    """What one task answered, for the user: the answer between our own lines."""
+
+    head: list[str]
+    answer: str | None
+    notes: list[str]
+
+    def to_text(self) -> str:
+        """Returns it as one text, fit for a terminal."""
+        answer = [] if self.answer is None else [visible(self.answer)]
+        return "\n".join([*map(visible_line, self.head), *answer, *map(visible_line, self.notes)])
 
 
-def _body(session: Session, task: Task) -> list[str]:
-    text = render.safe(task.text)
+def report(session: Session, task: Task) -> Report:
+    """Returns what one task answered, or why it has not."""
+    head = [f"Task {task.num} (ID: {task.id}):", "-" * 30]
+    if task.state == states.ENDED:
+        note = ["", f"[{task.note}]"] if task.note else []
+        return Report(head, task.text, [*_denials(task), *note, ""])
     if task.state == states.PENDING:
-        return ["[Task pending...]" if session.snapshot.is_live else "[Task never started]"]
-    if task.state != states.ENDED:
-        note = "[Task still running...]" if session.snapshot.is_live else "[Task interrupted]"
-        if task.note:
-            note = note.replace("...]", "]").replace("]", f": {render.safe(task.note)}]")
-        return [text, note] if text else [note]
-    return [text, *_denials(task), *(["", f"[{render.safe(task.note)}]"] if task.note else [])]
+        word = "[Task pending...]" if session.snapshot.is_live else "[Task never started]"
+        return Report(head, None, [word, ""])
+    word = "[Task still running...]" if session.snapshot.is_live else "[Task interrupted]"
+    if task.note:
+        word = f"{word.rstrip('.]')}: {task.note}]"
+    return Report(head, task.text or None, [word, ""])
 
 
 def _denials(task: Task) -> list[str]:
@@ -57,7 +72,7 @@ def _denials(task: Task) -> list[str]:
         return []
     summary = denial_summary([task])
     hint = f"; to allow: {render.allow_options(summary)}" if summary.rules else ""
-    notes = [f"[{strip_controls(note)}]" for note in summary.notes()]
+    notes = [f"[{note}]" for note in summary.notes()]
     return ["", f"[{task.fields['n_denials']} denied{hint}]", *notes]
 
 

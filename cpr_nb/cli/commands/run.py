@@ -241,4 +241,4 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
         f"  {number}. {task.task_id}: {one_line(task.prompt, 100)}"
         for number, task in enumerate(planned.tasks, 1)
     ]
-    print("\n".join(lines), file=out)
+    print_lines(lines, out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from cpr_nb.cli.common import (
     denial_summary,
@@ -24,7 +24,6 @@ from cpr_nb.cli.render import (
 from cpr_nb.cli.session_summary import branch_lines
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
-from cpr_nb.model.text import strip_controls
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import cost, total_tokens
 from cpr_nb.views.notice import notice, warnings_of
@@ -49,28 +48,28 @@ def run(args: argparse.Namespace) -> int:
         ]
         print_json(row)
     else:
-        denials, settled = denial_summary(session.tasks), settled_branches(session)
-        print_lines(status_lines(session.snapshot, denials, settled))
+        branches = branch_lines(session.snapshot, *settled_branches(session))
+        print_lines(status_lines(session.snapshot, denial_summary(session.tasks), branches))
     return 0
 
 
 def status_lines(
-    session: Snapshot, denials: DenialSummary | None = None, settled: Collection[str] = ()
+    session: Snapshot, denials: DenialSummary | None = None, branches: Sequence[str] = ()
 ) -> list[str]:
     """Returns what ``cpr status`` prints.
 
     Args:
         session: The session.
         denials: What helps against what was denied.
-        settled: Branches that are already merged, or gone.
+        branches: The lines about the branches of its tasks.
     """
     lines = [*_head_lines(session), "", "Tasks:"]
     for task in session.tasks or []:
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
         lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
         if task.get("note"):
-            lines.append(f"     {strip_controls(str(task['note']))}")
-    notes = _note_lines(session, denials, settled)
+            lines.append(f"     {task['note']}")
+    notes = _note_lines(session, denials, branches)
     return [*lines, "", *notes] if notes else lines
 
 
@@ -93,12 +92,12 @@ def _head_lines(session: Snapshot) -> list[str]:
 
 
 def _note_lines(
-    session: Snapshot, denials: DenialSummary | None, settled: Collection[str]
+    session: Snapshot, denials: DenialSummary | None, branches: Sequence[str]
 ) -> list[str]:
     """What a person should know besides the tasks; of a legacy session, only its notice."""
     label = "Error" if session.state == states.ERROR else "Notice"
     text = notice(session, program())
-    notices = [f"{label}: {strip_controls(text)}"] if text else []
+    notices = [f"{label}: {text}"] if text else []
     if session.is_legacy:
         return notices
     head, lines = session.head, []
@@ -110,5 +109,4 @@ def _note_lines(
     if n_denials := session.count("n_denials"):
         lines += denial_lines(n_denials, denials)
     lines.append(f"Folder: {session.paths.root}")
-    branches = branch_lines(session, settled)
     return [*lines, "", *branches] if branches else lines

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr_nb.model import states
-from cpr_nb.model.text import one_line, strip_controls
+from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 
 WIDTH = 880
@@ -117,17 +117,12 @@ def document(title: str, description: str, height: float, parts: Sequence[str]) 
 def title(kind: str, snapshot: Snapshot) -> str:
     """Returns the title of a session's chart."""
     name, short = snapshot.head.get("name"), snapshot.session_id[:8]
-    return f"{kind} of {_plain(str(name), 40)}, {short}" if name else f"{kind} of {short}"
+    return f"{kind} of {one_line(str(name), 40)}, {short}" if name else f"{kind} of {short}"
 
 
 def clean(text: str, limit: int = 200) -> str:
     """Returns text that anyone may have written, on one line and without markup."""
-    return escape(_plain(text, limit))
-
-
-def _plain(text: str, limit: int) -> str:
-    """Returns the text on one line, without controls or what XML can't contain."""
-    return one_line(strip_controls(text), limit)
+    return escape(one_line(text, limit))
 
 
 def text(
