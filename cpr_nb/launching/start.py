@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
+from cpr_nb.launching.setting_sources import USER_ONLY
 from cpr_nb.model.errors import CprError
 from cpr_nb.model.record import first_head
 from cpr_nb.store.create import create_session, remove_session
@@ -96,6 +97,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
         "parent_session_id": plan.parent_session_id,
         "identity": plan.identity,
         "warnings": plan.setup_warnings,
+        **(USER_ONLY if len(plan.user_only) == len(plan.tasks) else {}),
     }
 
 
@@ -106,6 +108,8 @@ def _task_spec(plan: LaunchPlan, task: TaskSpec) -> dict[str, Any]:
     spec |= task.origin
     if "env" in task.options:
         spec["env_names"] = sorted(task.options["env"])
+    if task.task_id in plan.user_only and len(plan.user_only) < len(plan.tasks):
+        spec |= USER_ONLY
     if task.task_id in plan.checkouts:
         spec["checkout"] = plan.checkouts[task.task_id]
     return spec

@@ -4,7 +4,8 @@ The tree::
 
     CprError
     ├── InputError (ValueError)         bad prompts or options; nothing was spent or created
-    │   └── UnknownOption               with the most similar valid names
+    │   ├── UnknownOption               with the most similar valid names
+    │   └── NotTrusted                  the repository says what to run, and nobody trusts it yet
     ├── ClaudeNotFound                  no Claude Code CLI
     ├── ResultsDirError (OSError)       the results directory cannot be used
     ├── LaunchError                     the runner did not start
@@ -80,6 +81,20 @@ class UnknownOption(InputError):
         super().__init__(f"unknown option {name!r}{hint}", where)
         self.name = name
         self.nearest = tuple(nearest)
+
+
+@public
+class NotTrusted(InputError):
+    """A repository says what to run, and the user has not trusted it.
+
+    Args:
+        message: What it says, and what to do: several lines.
+        folder: A folder in the repository, for ``cpr trust``.
+    """
+
+    def __init__(self, message: str, folder: str) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 @public

@@ -18,6 +18,7 @@ from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.task_steps import GRACE_S
 from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.runner.wakeup import Wakeup
+from cpr_nb.store.bubblewrap import remove_stand_ins
 from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
@@ -294,6 +295,8 @@ class Loop:
 
     def _handle_side_end(self, run: SideRun, status: int) -> None:
         run.kill_tree()
+        if run.sandboxed and run.sandboxed not in self._processes.sandboxed_folders():
+            remove_stand_ins(run.sandboxed)
         reply = {"error": run.error(status)} if run.kind == "check" else run.reply()
         if not self._leaving:  # else the runner that comes after us does it again
             self._handle(self._effects.side_event(run.kind, run.task, reply))

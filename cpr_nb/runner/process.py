@@ -37,6 +37,7 @@ def spawn(
     stdin: int,
     stdout: int,
     stderr: int,
+    fourth: int | None = None,
 ) -> int:
     """Starts a process in a session of its own, with these descriptors and no others.
 
@@ -51,6 +52,7 @@ def spawn(
         stdin: Descriptor that becomes its stdin; likewise ``stdout`` and ``stderr``.
         stdout: As above.
         stderr: As above.
+        fourth: One more, which becomes its descriptor 3.
 
     Returns:
         Its pid. The caller reaps it.
@@ -59,7 +61,8 @@ def spawn(
         OSError: If it can't be started; ``filename`` names the folder or the program.
     """
     # Every other descriptor of ours is close-on-exec (PEP 446).
-    actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate((stdin, stdout, stderr))]
+    fds = [stdin, stdout, stderr] + ([] if fourth is None else [fourth])
+    actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(fds)]
     os.chdir(cwd)
     try:
         return os.posix_spawnp(

@@ -15,10 +15,7 @@ from cpr_nb.store.authorship import Marks, read_marks
 from cpr_nb.store.head_cache import read_heads
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot, read_session
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from cpr_nb.store.settings_files import repository_table, upwards, user_table
 
 #: The shortest prefix of an id that names a session.
 MIN_PREFIX = 4
@@ -28,8 +25,9 @@ def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str
     """The results directory to use, as an absolute path; it need not exist.
 
     In this order: the option, ``CPR_RESULTS_DIR``, ``[tool.cpr] results_dir`` of the
-    nearest ``pyproject.toml``, the nearest ``results`` folder upwards that holds a session
-    (up to the repository's root or the home folder), ``./results``.
+    nearest ``pyproject.toml``, ``results_dir`` of the user's own settings, the nearest
+    ``results`` folder upwards that holds a session (up to the repository's root or the home
+    folder), ``./results``.
 
     Args:
         option: The option, or None if it is not set.
@@ -46,11 +44,14 @@ def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str
     if chosen:
         return os.path.abspath(os.path.expanduser(os.fspath(chosen)))
     here = _current_folder()
-    configured = settings(here).get("results_dir")
-    if configured is not None:
-        return str(configured)
+    path, table = repository_table(here)
+    if "results_dir" in table:
+        return beside(path, table["results_dir"])
+    own = user_table().get("results_dir")
+    if own is not None:
+        return os.path.abspath(os.path.expanduser(str(own)))
     home = os.path.realpath(os.path.expanduser("~"))
-    for folder in _upwards(here):
+    for folder in upwards(here):
         candidate = os.path.join(folder, "results")
         if _holds_session(candidate):
             return candidate
@@ -59,58 +60,16 @@ def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str
     return os.path.join(here, "results")
 
 
+def beside(path: str, folder: str) -> str:
+    """The absolute path of a folder that a file names: relative to the file, not to us."""
+    return os.path.abspath(os.path.join(os.path.dirname(path), os.path.expanduser(folder)))
+
+
 def _current_folder() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
         raise InputError("the current folder no longer exists: cd to another") from None
-
-
-def settings(folder: str) -> dict[str, Any]:
-    """``[tool.cpr]`` of the nearest ``pyproject.toml`` from a folder upwards.
-
-    ``results_dir`` is returned as an absolute path: in the file it is relative to the file.
-
-    Raises:
-        InputError: If the file is not TOML, or its ``tool.cpr`` is not a table.
-    """
-    for parent in _upwards(folder):
-        path = os.path.join(parent, "pyproject.toml")
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-        except OSError:
-            continue
-        if b"cpr" not in data:
-            return {}
-        table = _tool_table(data, path)
-        if "results_dir" in table:
-            folder = os.path.expanduser(table["results_dir"])
-            table["results_dir"] = os.path.abspath(os.path.join(parent, folder))
-        return table
-    return {}
-
-
-def _tool_table(data: bytes, path: str) -> dict[str, Any]:
-    import tomllib  # 10 ms: only where there is such a table
-
-    try:
-        tool = tomllib.loads(data.decode()).get("tool", {})
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"is not TOML: {error}", path) from None
-    table = tool.get("cpr", {}) if isinstance(tool, dict) else tool
-    if not isinstance(table, dict) or not isinstance(table.get("results_dir", ""), str):
-        raise InputError("[tool.cpr] must be a table, and its results_dir a text", path)
-    return dict(table)
-
-
-def _upwards(folder: str) -> Iterator[str]:
-    while True:
-        yield folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return
-        folder = parent
 
 
 def session_names(directory: str) -> Iterator[str]:

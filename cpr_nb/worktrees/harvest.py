@@ -16,6 +16,7 @@ from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import ignored_files
 from cpr_nb.worktrees.job import HelperJob
 from cpr_nb.worktrees.lock import repository_lock
+from cpr_nb.worktrees.nested import since_first_setup_ns
 from cpr_nb.worktrees.own_repository import OwnRepository, confirm_repository
 from cpr_nb.worktrees.records import WorktreeRecord
 from cpr_nb.worktrees.saving import Saved, save
@@ -86,9 +87,9 @@ def _save(
         record.write(stage=records.HARVESTED)
         return
     confirm_content(Claim(worktree, job.owner), repository)
-    from_setup = record["from_setup"] or {}
+    from_setup, since_ns = record["from_setup"] or {}, since_first_setup_ns(record)
     with scratch(worktree.common_dir, job.label) as folder:
-        saved = save(worktree, folder, job.session_id, job.task_id, from_setup)
+        saved = save(worktree, folder, job.session_id, job.task_id, from_setup, since_ns)
         notes = list(saved.notes)
         if not worktree.has_folder:
             notes.append("its folder was gone: what was not committed or staged is lost")
@@ -97,7 +98,9 @@ def _save(
             removing.mark_committed(worktree, saved.index_path)
             record.write(stage=records.HARVESTED)
             return
-        obstacle = removing.make_ready(worktree, saved.index_path, saved.commit, from_setup)
+        obstacle = removing.make_ready(
+            worktree, saved.index_path, saved.commit, from_setup, since_ns
+        )
         if obstacle:
             report = {**record["harvest"], "kept_because": obstacle}
             record.write(stage=records.HARVESTED, harvest=report)
