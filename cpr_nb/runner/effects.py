@@ -109,6 +109,8 @@ class Effects:
         task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
         try:
             task_spec = self._spec.task(task)
+            if kind == "check" and self._must_prepare(task):
+                kind, task_run.check_waits = "prepare", True
             if kind == "check":
                 run = self._starter.start_check(task, task_spec, task_run.number, task_run.worktree)
             else:
@@ -122,8 +124,12 @@ class Effects:
         self._processes.add(run)
         return None
 
-    def side_event(self, kind: str, task: int, reply: dict[str, Any]) -> messages.Event:
-        """Turns the reply of a check or a helper into an event."""
+    def _must_prepare(self, task: int) -> bool:
+        """Whether only the journal says where a task's worktree is: that decides nothing."""
+        return self._spec.plans[task].worktree and not self.task_runs[task].worktree
+
+    def side_event(self, kind: str, task: int, reply: dict[str, Any]) -> messages.Event | None:
+        """Turns the reply of a check or a helper into an event; None if a check is next."""
         now, task_run = self._clock.now(), self.task_runs[task]
         if kind == "check":
             return messages.Checked(now, task, reply["error"], reply.get("reason", "check_failed"))
@@ -132,10 +138,15 @@ class Effects:
             places = reply.get("elsewhere") or ()
             task_run.notes += [f"work lies outside its branch: {place}" for place in places]
             return messages.Harvested(now, task)
+        is_for_check, task_run.check_waits = task_run.check_waits, False
         if reply["ok"]:
             task_run.worktree = reply
             self._recorder.journal("prepared", task_id=task_run.task_id, checkout=reply)
+            if is_for_check:
+                return self.start_side("check", task)
             return messages.Prepared(now, task, None, exists=True)
+        if is_for_check:
+            return messages.Checked(now, task, one_line(f"no worktree: {reply.get('error')}"))
         reason = reply["reason"] if reply.get("reason") in _PREPARE_REASONS else "worktree"
         outcome = Outcome(states.FAILED, reason, one_line(str(reply.get("error"))))
         # There may be a worktree, with what a set-up left in it, unless none could be made.

@@ -160,7 +160,6 @@ class Loop:
         for task, elapsed_s in recovery.elapsed_s.items():
             task_id = self._recorder.task_id(task)
             self._task_runs[task] = TaskRun(task_id, now - elapsed_s)
-            self._task_runs[task].worktree = self._history.tasks[task_id].worktree
         for task, attempt in recovery.attempts.items():
             task_run = self._task_runs[task]
             task_run.begin(attempt.number, recovery.conversation_id(task))
@@ -298,8 +297,11 @@ class Loop:
         if run.sandboxed and run.sandboxed not in self._processes.sandboxed_folders():
             remove_stand_ins(run.sandboxed)
         reply = {"error": run.error(status)} if run.kind == "check" else run.reply()
-        if not self._leaving:  # else the runner that comes after us does it again
-            self._handle(self._effects.side_event(run.kind, run.task, reply))
+        if self._leaving:
+            return  # the runner that comes after us does it again
+        event = self._effects.side_event(run.kind, run.task, reply)
+        if event is not None:
+            self._handle(event)
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""

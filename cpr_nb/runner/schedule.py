@@ -328,7 +328,8 @@ class Schedule:
 
     def _prepared(self, event: messages.Prepared) -> None:
         task, attempt = event.task, self._tasks.attempts[event.task]
-        attempt.has_worktree = event.exists
+        attempt.has_worktree = event.exists or attempt.has_worktree
+        attempt.is_prepared = True
         outcome = prepared_outcome(self._plans[task], attempt, event.outcome)
         if outcome is not None:
             self._admission.withdraw(task, event.at_s)

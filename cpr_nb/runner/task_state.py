@@ -94,6 +94,7 @@ class AttemptState:
         "cause",
         "conversation_id",
         "has_worktree",
+        "is_prepared",
         "kill_at",
         "linger_timer_at",
         "linger_until",
@@ -126,6 +127,7 @@ class AttemptState:
         self.cancelled = False  # by someone: there is no further attempt
         self.outcome: Outcome | None = None  # of the attempt before; while harvesting, the task's
         self.has_worktree = False
+        self.is_prepared = False  # by this runner: an earlier one's word does not count
 
     @property
     def n_counted(self) -> int:
@@ -139,7 +141,7 @@ class AttemptState:
         )
         following.outcome = outcome
         following.refused_at = self.refused_at
-        following.has_worktree = self.has_worktree
+        following.has_worktree, following.is_prepared = self.has_worktree, self.is_prepared
         return following
 
 
