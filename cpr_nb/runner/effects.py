@@ -160,14 +160,14 @@ class Effects:
             return Exit(changed=f"not run: {error}")
         return Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
 
-    def _refused_side(self, kind: str, task: int, error: ChangedError) -> messages.Event:
+    def _refused_side(self, kind: str, task: int, error: ChangedError) -> messages.Event | None:
         """What follows if a check or a helper is not started because the task's line changed."""
         self._recorder.warn(_CHANGED)
         reply = {"ok": False, "reason": "changed", "error": f"{_NOT_DONE[kind]}: {error}"}
         if kind == "harvest":  # nobody else says where it is
             task_run = self.task_runs[task]
             reply |= {name: task_run.worktree.get(name) for name in ("branch", "worktree")}
-            task_run.notes.append(f"its worktree was left as it is: {reply['worktree']}")
+            task_run.notes.append(": ".join(filter(None, [_NOT_DONE[kind], reply["worktree"]])))
         return self.side_event(kind, task, reply)
 
     def terminate(self, terminate: messages.Terminate) -> None:
