@@ -166,8 +166,9 @@ class Effects:
         reply = {"ok": False, "reason": "changed", "error": f"{_NOT_DONE[kind]}: {error}"}
         if kind == "harvest":  # nobody else says where it is
             task_run = self.task_runs[task]
-            reply |= {name: task_run.worktree.get(name) for name in ("branch", "worktree")}
-            task_run.notes.append(": ".join(filter(None, [_NOT_DONE[kind], reply["worktree"]])))
+            where = task_run.worktree.get("worktree") or ""
+            reply |= {"branch": task_run.worktree.get("branch"), "worktree": where or None}
+            task_run.notes.append(f"{_NOT_DONE[kind]}{where and ': '}{where}")
         return self.side_event(kind, task, reply)
 
     def terminate(self, terminate: messages.Terminate) -> None:
