@@ -291,7 +291,8 @@ class Schedule:
 
     def _checked(self, event: messages.Checked) -> None:
         task = event.task
-        outcome = checked_outcome(self._plans[task], self._tasks.attempts[task], event.error)
+        plan, attempt = self._plans[task], self._tasks.attempts[task]
+        outcome = checked_outcome(plan, attempt, event.error, event.reason)
         self._steps.finish(task, outcome)
 
     def _setup_refused(self, event: messages.SetupRefused) -> None:

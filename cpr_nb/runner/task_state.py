@@ -203,20 +203,21 @@ def uncounted_outcome(event: Ended, attempt: AttemptState, outcome: Outcome) -> 
     return None
 
 
-def checked_outcome(plan: TaskPlan, attempt: AttemptState, error: str) -> Outcome:
+def checked_outcome(plan: TaskPlan, attempt: AttemptState, error: str, reason: str) -> Outcome:
     """How a task ends after its check.
 
     Args:
         plan: Its plan.
         attempt: Its attempt.
         error: Why the check did not pass; empty if it did.
+        reason: The reason of its failure then.
     """
     if attempt.cancelled:
         return CANCELLED_OUTCOME
     if attempt.cause == "check_timeout":
         error = f"the check took longer than {plan.check_timeout_s:g} s"
     if error:
-        return Outcome(states.FAILED, "check_failed", error)
+        return Outcome(states.FAILED, reason, error)
     return Outcome(states.SUCCEEDED, "completed")
 
 
