@@ -24,6 +24,11 @@ def test_no_file_has_more_than_400_lines_and_half_of_them_at_most_160() -> None:
     assert statistics.median(lengths.values()) <= 160
 
 
+def test_no_file_of_tests_has_more_than_400_lines() -> None:
+    lengths = file_lines(PACKAGE.parent / "tests")
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
 def test_no_function_has_more_than_60_lines() -> None:
     lengths = function_lines(PACKAGE)
     assert {name: length for name, length in lengths.items() if length > 60} == {}

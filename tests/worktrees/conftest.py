@@ -32,6 +32,16 @@ def repo(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
+def work_repo(work: Path) -> Checkout:
+    """The folder in which the command is called is a repository."""
+    work.rmdir()
+    checkout = Checkout.new(work)
+    checkout.write({"a.txt": "one\n", "sub/b.txt": "b\n", ".gitignore": "results/\n"})
+    checkout.commit("first")
+    return checkout
+
+
+@pytest.fixture
 def new_runner(tmp_path: Path, repo: Checkout) -> Callable[[], Runner]:
     """Makes runners of sessions of their own; they are gone when the test is."""
     return lambda: Runner(tmp_path / "results", repo.path)
