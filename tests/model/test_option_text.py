@@ -76,6 +76,8 @@ def test_text_that_cannot_be_read_is_refused(name: str, text: str, words: str) -
 def test_any_text_is_read_or_refused(name: str, text: str) -> None:
     try:
         value = parse_text(OPTIONS[name], text, "x")
-        check_options({name: value})
-    except InputError:
+        checked = check_options({name: value})
+    except InputError as error:
+        assert str(error).startswith(("x: ", f"{name}: ", f"{name}.", f"{name}["))
         return
+    assert set(checked) == ({name} if value is not None else set())

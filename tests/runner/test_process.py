@@ -266,8 +266,8 @@ def test_a_prompt_is_read_from_its_beginning(prompt: bytes) -> None:
 def test_a_process_keeps_its_start_time_and_another_has_another(begin: Begin) -> None:
     first, mine = waiting(begin), process.start_time(os.getpid())
     assert mine is not None and mine == process.start_time(os.getpid())
-    assert process.start_time(first.pid) == process.start_time(first.pid)
-    assert process.start_time(first.pid) != mine
+    began = process.start_time(first.pid)
+    assert began is not None and began == process.start_time(first.pid) != mine
 
 
 def test_a_zombie_and_a_process_that_never_was_have_no_start_time(begin: Begin) -> None:
