@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.errors import ForeignSession as ForeignSession
     from cpr_nb.model.errors import InputError as InputError
     from cpr_nb.model.errors import LaunchError as LaunchError
+    from cpr_nb.model.errors import NotTrusted as NotTrusted
     from cpr_nb.model.errors import ResultsDirError as ResultsDirError
     from cpr_nb.model.errors import SessionError as SessionError
     from cpr_nb.model.errors import SessionInterrupted as SessionInterrupted

@@ -158,9 +158,17 @@ def _environment(url: str, home: Path, token: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def offline_env(claude: str, api: ScriptedApi, tmp_path: Path, token: str) -> dict[str, str]:
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a test's commands; this process has its state directory, too."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("CPR_STATE_DIR", str(home / ".local" / "state" / "cpr"))
+    return home
+
+
+@pytest.fixture
+def offline_env(claude: str, api: ScriptedApi, own_home: Path, token: str) -> dict[str, str]:
     """The only environment in which the real CLI is started: no login, no way out."""
-    return {**_environment(api.url, tmp_path / "home", token), "CPR_CLAUDE": claude}
+    return {**_environment(api.url, own_home, token), "CPR_CLAUDE": claude}
 
 
 @pytest.fixture
@@ -170,9 +178,9 @@ def stub(tmp_path: Path) -> Stub:
 
 
 @pytest.fixture
-def stub_env(stub: Stub, tmp_path: Path, token: str) -> dict[str, str]:
+def stub_env(stub: Stub, own_home: Path, token: str) -> dict[str, str]:
     """An environment in which `claude` is the stub, and nothing answers at the API's address."""
-    env = _environment("http://127.0.0.1:9", tmp_path / "home", token)
+    env = _environment("http://127.0.0.1:9", own_home, token)
     return {**env, "CPR_CLAUDE": str(stub)}
 
 

@@ -111,9 +111,10 @@ def test_the_doctor_reads_the_settings_of_this_folder(stub_cpr: Cpr, work: Path)
     assert "this folder is not trusted, so the CLI (2.1.224 and newer) ignores" in output
     config = Path(stub_cpr.env["CLAUDE_CONFIG_DIR"])
     config.mkdir(exist_ok=True)
-    trusted = {"projects": {str(work.parent): {"hasTrustDialogAccepted": True}}}
-    (config / ".claude.json").write_text(json.dumps(trusted))
-    assert "not trusted" not in stub_cpr.good("doctor")
+    for folder, is_accepted in ((work.parent, False), (work, True)):
+        accepted = {"projects": {str(folder): {"hasTrustDialogAccepted": True}}}
+        (config / ".claude.json").write_text(json.dumps(accepted))
+        assert ("not trusted" not in stub_cpr.good("doctor")) is is_accepted
     path.write_text("{")
     broken = stub_cpr("doctor")
     assert broken.returncode == 1 and f"✕ CLI settings      {path}:" in broken.stdout

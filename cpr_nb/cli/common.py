@@ -36,10 +36,9 @@ def open_session(args: argparse.Namespace) -> Session:
 
     directory = results_dir(args)
     if args.session is None:
-        sessions = catalog.list_sessions(directory)
-        live = [session for session in sessions if session.is_live]
-        for session in live or sessions:
-            return Session(session.paths.root)
+        newest = catalog.newest_session(directory)
+        if newest is not None:
+            return Session(newest.paths.root)
         from cpr_nb.model.errors import SessionNotFound
 
         raise SessionNotFound(f"there is no session in {directory} yet")

@@ -27,6 +27,7 @@ COMMANDS = {
     "retry": "rerun the tasks that did not succeed, as a new session",
     "merge": "merge the branches of tasks, one at a time",
     "clean": "remove worktrees and merged branches",
+    "trust": "show what a repository could run, and trust it",
     "doctor": "check this machine",
     "demo": "run five tasks with the real CLI, offline, without an account",
     "completion": "print the shell completion for bash, zsh or fish",
@@ -93,8 +94,11 @@ def main(argv: list[str]) -> int:
 
 def _report_error(error: Exception) -> int:
     """Prints a user's mistake as one line; a bug of ours keeps its traceback."""
-    from cpr_nb.model.errors import CprError
+    from cpr_nb.model.errors import CprError, ForeignSession, NotTrusted
 
+    if isinstance(error, ForeignSession | NotTrusted):  # they show what would run, a line each
+        print(f"cpr: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
     if isinstance(error, CprError):
         text = str(error)
     elif isinstance(error, OSError) and error.filename is None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from cpr_nb.handles.collection import SessionTasks
+from cpr_nb.handles.core import print_line
+from cpr_nb.model.errors import ForeignSession
 from cpr_nb.model.option_values import check_options
 from cpr_nb.store import layout, requests
 
@@ -35,8 +37,7 @@ class SessionControl(SessionTasks):
         Raises:
             SessionNotUsable: If it has no runner.
         """
-        self._require_runner("pause")
-        requests.leave(self.paths, layout.PAUSE)
+        self.leave_request("pause", layout.PAUSE)
 
     @property
     def max_parallel(self) -> int:
@@ -51,10 +52,15 @@ class SessionControl(SessionTasks):
     @max_parallel.setter
     def max_parallel(self, value: int) -> None:
         checked = check_options({"max_parallel": value})["max_parallel"]
-        self._require_runner("set max_parallel of")
-        requests.leave(self.paths, layout.MAX_PARALLEL, str(checked))
+        self.leave_request("set max_parallel of", layout.MAX_PARALLEL, str(checked))
 
-    def resume(self, env: Mapping[str, str] | None = None, *, skipped: bool = False) -> Self:
+    def resume(
+        self,
+        env: Mapping[str, str] | None = None,
+        *,
+        skipped: bool = False,
+        trust: bool = False,
+    ) -> Self:
         """Resumes after an interruption or a pause, or before a limit is over.
 
         In an interrupted session, tasks that have ended stay as they are. An agent that still
@@ -65,11 +71,14 @@ class SessionControl(SessionTasks):
             skipped: Whether to run, in this session, the tasks that it skipped before it ended:
                 those for which no login came, for example. Tasks that ended otherwise stay as
                 they are.
+            trust: Whether to trust a foreign session from now on: one that this user has not
+                launched on this machine. What it would run is printed.
 
         Returns:
             This session.
 
         Raises:
+            ForeignSession: If it is foreign, without ``trust``.
             SessionNotUsable: If it has ended, or already runs. With ``skipped``, if it has not
                 ended, skipped nothing, or has spent its budget.
             InputError: If a value of ``env`` is missing.
@@ -81,8 +90,23 @@ class SessionControl(SessionTasks):
         """
         from cpr_nb.launching.resume import resume
 
-        resume(self.refresh().snapshot, env or {}, skipped=skipped)
+        snapshot = self.refresh().snapshot
+        try:
+            resume(snapshot, env or {}, skipped=skipped)
+        except ForeignSession:
+            if not trust:
+                raise
+            self._trust()
+            resume(snapshot, env or {}, skipped=skipped)
         return self.refresh()
+
+    def _trust(self) -> None:
+        """Trusts this session, and prints what it would run."""
+        from cpr_nb.launching.trust import ForeignSessions
+
+        sessions = ForeignSessions.of_session(self.snapshot)
+        print_line("\n".join(sessions.lines()))
+        sessions.trust()
 
     def retry(self, *, all_tasks: bool = False, **options: Any) -> Self:
         """Runs the tasks again that ended without success, as a new session.

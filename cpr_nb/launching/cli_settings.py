@@ -34,7 +34,10 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 }
 #: The options that decide which files a task reads, and what follows.
 _DECISIVE = ("cwd", "env", "claude_args", "strict_setup", "mcp_servers", "safe_mode")
-_MCP_FILE = ".mcp.json"
+#: The MCP servers of a project.
+MCP_FILE = ".mcp.json"
+#: Names the sources of settings that the CLI uses.
+SOURCES_FLAG = "--setting-sources"
 _WORDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
 
 
@@ -68,14 +71,14 @@ def settings_files(
     }
     sources = _setting_sources(list(arguments))
     files = [path for name, path in by_source.items() if sources is None or name in sources]
-    return [managed_settings(), *files, Path(cwd) / _MCP_FILE]
+    return [managed_settings(), *files, Path(cwd) / MCP_FILE]
 
 
 def _setting_sources(arguments: list[str]) -> list[str] | None:
     sources = None
     for position, argument in enumerate(arguments):
         flag, _, value = argument.partition("=")
-        if flag == "--setting-sources":
+        if flag == SOURCES_FLAG:
             sources = (value or "".join(arguments[position + 1 : position + 2])).split(",")
     return sources
 
@@ -138,13 +141,15 @@ def settings_problem(path: Path) -> str:
     try:
         read_settings(path)
     except ValueError as error:
-        lost = "its MCP servers" if path.name == _MCP_FILE else "its deny rules too"
+        lost = "its MCP servers" if path.name == MCP_FILE else "its deny rules too"
         return one_line(f"{path}: the CLI ignores all of it, {lost}, and does not say so: {error}")
     return ""
 
 
 def check_settings(
-    tasks: Iterable[TaskSpec], options: Mapping[str, Any], environ: Mapping[str, str]
+    tasks: Iterable[TaskSpec],
+    options: Mapping[str, Any],
+    environ: Mapping[str, str],
 ) -> list[str]:
     """Checks the settings files of all tasks' folders, before anything is spent.
 
@@ -163,7 +168,7 @@ def check_settings(
     for task, merged in _different(tasks, options):
         own = {**environ, **options.get("env", {}), **task.options.get("env", {})}
         for path in settings_files(own, merged["cwd"], merged.get("claude_args", ())):
-            if path.name == _MCP_FILE and _has_own_servers(merged):
+            if path.name == MCP_FILE and has_own_servers(merged):
                 continue
             if path not in problems:
                 problems[path] = settings_problem(path)
@@ -172,7 +177,7 @@ def check_settings(
     return [problem for problem in problems.values() if problem]
 
 
-def _has_own_servers(options: Mapping[str, Any]) -> bool:
+def has_own_servers(options: Mapping[str, Any]) -> bool:
     """Whether a task has no MCP servers of its folder's ``.mcp.json``."""
     is_strict = "--strict-mcp-config" in options.get("claude_args", ())
     return is_strict or "mcp_servers" in options or bool(options.get("safe_mode"))
@@ -195,25 +200,9 @@ def forbids_bypassing(path: Path) -> bool:
     return _permissions(path).get("disableBypassPermissionsMode") == "disable"
 
 
-def ignores_allow_rules(environ: Mapping[str, str], cwd: str) -> bool:
-    """Whether the CLI ignores the allow rules of a project, for the folder is not trusted.
-
-    Args:
-        environ: The environment of the task.
-        cwd: Its folder.
-    """
-    if not _permissions(Path(cwd) / ".claude" / "settings.json").get("allow"):
-        return False
-    home = Path(environ.get("HOME") or "~").expanduser()
-    folder = config_folder(environ) if environ.get("CLAUDE_CONFIG_DIR") else home
-    try:
-        projects = json.loads((folder / ".claude.json").read_bytes()).get("projects")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        projects = None
-    known = projects if isinstance(projects, dict) else {}
-    here = Path(cwd).absolute()
-    entries = [known.get(str(place)) for place in (here, *here.parents)]
-    return not any(isinstance(e, dict) and e.get("hasTrustDialogAccepted") for e in entries)
+def has_allow_rules(path: Path) -> bool:
+    """Whether a settings file has rules that allow something."""
+    return bool(_permissions(path).get("allow"))
 
 
 def _permissions(path: Path) -> dict[str, Any]:

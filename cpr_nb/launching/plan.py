@@ -11,6 +11,7 @@ from cpr_nb.launching.cli_check import CheckedCli, check_cli
 from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.combinations import check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
+from cpr_nb.launching.setting_sources import limit_sources
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.worktree_base import find_checkouts
 from cpr_nb.model.cli_versions import show
@@ -43,6 +44,8 @@ class LaunchPlan:
         checkouts: Task id → branch and commit from which the task's branch begins.
         cli: What is known about the CLI.
         setup_warnings: What of the CLI's set-up is not as asked; the session's folder keeps it.
+        user_only: The ids of the tasks for which the CLI reads the settings of the user only.
+        unused: What of the repository is not used, for the user does not trust it.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -69,6 +72,8 @@ class LaunchPlan:
         checkouts: Mapping[str, Mapping[str, str]] | None = None,
         cli: CheckedCli | None = None,
         setup_warnings: list[str] | None = None,
+        user_only: frozenset[str] = frozenset(),
+        unused: list[str] | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -86,7 +91,9 @@ class LaunchPlan:
         self.login_wait_s: float | None = options.get("login_wait_s")
         self.claude_version = show(cli.version) if cli and cli.version else None
         self.setup_warnings = setup_warnings or []
-        self.warnings: list[str] = [*(cli.warnings if cli else ()), *self.setup_warnings]
+        self.user_only = user_only
+        self.warnings: list[str] = list(unused or ())
+        self.warnings += [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
@@ -121,7 +128,7 @@ def plan_launch(
         ClaudeNotFound: If there is no CLI.
     """
     inherited = clean_environment(os.environ if environ is None else environ)
-    locations, settings = merge_settings(options)
+    locations, settings, unused = merge_settings(options)
     tasks = _task_specs(prompts)
     checked = check_options(settings)
     _resolve_folders(checked, tasks)
@@ -129,6 +136,9 @@ def plan_launch(
         own_environ = {**inherited, **checked.get("env", {}), **task.options.get("env", {})}
         check_combination({**checked, **task.options}, own_environ, task.where)
     claude_path = find_claude(locations.get("claude_path"), inherited)
+    checkouts = find_checkouts(checked, tasks)
+    cli = check_cli(claude_path, inherited, checked, tasks)
+    sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)
     return LaunchPlan(
         tasks,
         checked,
@@ -137,9 +147,11 @@ def plan_launch(
         inherited,
         parent_session_id,
         own_environment=environ is not None,
-        checkouts=find_checkouts(checked, tasks),
-        cli=check_cli(claude_path, inherited, checked, tasks),
+        checkouts=checkouts,
+        cli=cli,
         setup_warnings=check_settings(tasks, checked, inherited),
+        user_only=sources.user_only,
+        unused=[*unused, *sources.warnings],
     )
 
 

@@ -14,7 +14,7 @@ from cpr_nb.launching.rerun_tasks import (
     check_conversations,
     rerun_specs,
 )
-from cpr_nb.launching.settings import LOCATIONS
+from cpr_nb.launching.settings import ASKED, LOCATIONS
 from cpr_nb.launching.stored import read_rerunnable, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
@@ -101,7 +101,8 @@ def _specs_and_options(
     if tasks[0].prompt is not None and "schema" not in options:
         shared.pop("schema", None)  # a follow-up asks something else
     shared.setdefault("results_dir", str(Path(tasks[0].source.root).parent))
-    return rerun_specs(tasks, specs, own, options), shared
+    # What these sessions did without is not taken from a file now: there is nothing to ask.
+    return rerun_specs(tasks, specs, own, options), {**dict.fromkeys(ASKED), **shared}
 
 
 def _session_options(spec: Mapping[str, Any], overriding: Mapping[str, Any]) -> dict[str, Any]:

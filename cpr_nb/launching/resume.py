@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
-from cpr_nb.launching.stored import check_environment, read_own, stored_values
+from cpr_nb.launching.stored import check_environment, check_owner, read_own, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
@@ -17,7 +17,8 @@ from cpr_nb.store import layout, requests
 from cpr_nb.store.authorship import Authorship
 from cpr_nb.store.files import hold_lock, is_locked
 from cpr_nb.store.read import Snapshot, read_session
-from cpr_nb.store.spec_file import is_complete, read_spec
+from cpr_nb.store.request_folder import leave_request, make_folder
+from cpr_nb.store.spec_file import read_spec
 
 # How long a runner may hold its lock after the end of its session.
 _LAST_MOMENT_S = 10.0
@@ -34,6 +35,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
         skipped: Whether to run the skipped tasks of a session that has ended.
 
     Raises:
+        ForeignSession: If it is foreign.
         SessionNotUsable: If it can't be resumed.
         InputError: If a value of ``env`` is missing.
         LaunchError: If the runner does not come up.
@@ -41,10 +43,10 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
     state, session_id = snapshot.state, snapshot.session_id
     if skipped:
         _check_skipped(snapshot)
-        _run_on(snapshot, _own_session(snapshot), env, mode="skipped")
+        _run_on(snapshot, _own_session(snapshot, "resume"), env, mode="skipped")
         return
     if state in (states.PAUSED, states.WAITING):
-        requests.leave(snapshot.paths, layout.RESUME)
+        leave_request(snapshot.paths, session_id, "resume", layout.RESUME)
         return
     if state in states.LIVE_STATES:
         raise SessionNotUsable(f"can't resume {session_id}: it is already {state}")
@@ -53,7 +55,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
             f"can't resume {session_id}: it is {state}; "
             f"cpr retry {session_id[:8]} reruns what did not succeed"
         )
-    _run_on(snapshot, _resumable(snapshot), env)
+    _run_on(snapshot, _resumable(snapshot, "resume"), env)
 
 
 def _run_on(
@@ -82,8 +84,9 @@ def settle(snapshot: Snapshot, request: str) -> None:
     Raises:
         SessionNotUsable: If it can't be done.
     """
-    authorship = _resumable(snapshot)
-    requests.leave(snapshot.paths, request)
+    authorship = _resumable(snapshot, "cancel")
+    folder, _ = make_folder(snapshot.paths, snapshot.session_id)
+    requests.leave(folder, request)
     _start_runner(snapshot, authorship, clean_environment(os.environ), {}, "settle")
 
 
@@ -115,7 +118,7 @@ def _start_runner(
         if mode == "skipped" and not (has_ended and head.get("n_skipped")):
             raise SessionNotUsable(f"{refusal}another resume was faster")
         executor = EXECUTORS.get(str(authorship.spec.get("executor")), LocalExecutor)()
-        given = runner_input(task_env, authorship.sha256)
+        given = runner_input(paths, snapshot.session_id, authorship.sha256, task_env)
         executor.start(paths, lock_fd, environ, given, mode=mode)
     finally:
         os.close(lock_fd)
@@ -138,33 +141,30 @@ def _take_lock(paths: layout.SessionPaths, *, may_wait: bool) -> int:
         time.sleep(0.01)
 
 
-def _resumable(snapshot: Snapshot) -> Authorship:
+def _resumable(snapshot: Snapshot, verb: str) -> Authorship:
     """What the session would run, if it was interrupted and is ours.
 
     Raises:
         SessionNotUsable: If it is not, or is incomplete.
     """
-    refusal = f"can't resume {snapshot.session_id}: "
     is_interrupted = snapshot.state == states.INTERRUPTED and not snapshot.is_legacy
     # A session whose status.json is lost still has its lock; a legacy session never had one.
     is_headless = snapshot.state == states.UNREADABLE and is_locked(snapshot.paths) is not None
     if not (is_interrupted or is_headless):
-        raise SessionNotUsable(f"{refusal}it is {snapshot.state}, and not a session of ours")
-    return _own_session(snapshot)
+        raise SessionNotUsable(
+            f"can't {verb} {snapshot.session_id}: it is {snapshot.state}, and not a session of ours"
+        )
+    return _own_session(snapshot, verb)
 
 
-def _own_session(snapshot: Snapshot) -> Authorship:
+def _own_session(snapshot: Snapshot, verb: str) -> Authorship:
     """What the session would run, if it is ours.
 
     Raises:
         SessionNotUsable: If it is not, or is incomplete.
     """
-    authorship = read_own(snapshot, "resume")
-    if not is_complete(authorship.spec):
-        raise SessionNotUsable(
-            f"can't resume {snapshot.session_id}: its session.json can't be read, or is incomplete"
-        )
-    return authorship
+    check_owner(snapshot, verb)
+    return read_own(snapshot, verb)
 
 
 def _check_skipped(snapshot: Snapshot) -> None:

@@ -99,12 +99,18 @@ def _launch_lock(folder: Path) -> Iterator[None]:
 def _find_same(plan: LaunchPlan) -> StartedSession | None:
     """The newest session that was launched for the same, however it ended."""
     for head in catalog.list_sessions(plan.results_dir):
-        if head.head.get("identity") == plan.identity:
+        if head.head.get("identity") == plan.identity and _is_own(head, plan):
             snapshot = read_session(head.paths.root)
             indices = _matching_tasks(snapshot, plan)
             if indices is not None:
                 return _attach(plan, snapshot, indices)
     return None
+
+
+def _is_own(session: Snapshot, plan: LaunchPlan) -> bool:
+    """Whether the user has launched it for the same: a foreign one may hold forged answers."""
+    authorship = read_authorship(session.paths)
+    return authorship.is_ours and authorship.spec.get("identity") == plan.identity
 
 
 def _matching_tasks(snapshot: Snapshot, plan: LaunchPlan) -> list[int] | None:

@@ -7,33 +7,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cpr_nb.launching.would_run import what_runs
 from cpr_nb.model.errors import ForeignSession, InputError, SessionNotUsable
+from cpr_nb.model.spec import check_task_id
+from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import Authorship, read_authorship
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import is_complete
 
 
 def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
-    """Reads the session.json of a session whose tasks are to run again.
+    """Reads the session.json of a session whose tasks are to run again, in a new session.
 
     Args:
-        snapshot: The session.
+        snapshot: The session; it may belong to another user.
         verb: What the caller wants to do with it, for the error.
 
     Returns:
         Its spec.
 
     Raises:
+        ForeignSession: If the session is foreign.
         SessionNotUsable: If its tasks can't run again.
     """
-    refusal = f"can't {verb} {snapshot.session_id}: "
     if snapshot.is_legacy:
         raise SessionNotUsable(
-            f"{refusal}claude-parallel-runner.pl kept only 50 characters of each prompt"
+            f"can't {verb} {snapshot.session_id}: "
+            "claude-parallel-runner.pl kept only 50 characters of each prompt"
         )
     spec = read_own(snapshot, verb).spec
-    if not is_complete(spec) or len(spec["tasks"]) < len(snapshot.tasks or ()):
-        raise SessionNotUsable(f"{refusal}its session.json can't be read, or is incomplete")
+    if len(spec["tasks"]) < len(snapshot.tasks or ()):
+        raise _incomplete(snapshot, verb)
     check_environment(snapshot, spec, verb)
     return spec
 
@@ -49,18 +53,76 @@ def read_own(snapshot: Snapshot, verb: str) -> Authorship:
         What it would run; the caller takes it from here and from nowhere else.
 
     Raises:
-        SessionNotUsable: If others may have written its folder.
         ForeignSession: If the session is foreign.
+        SessionNotUsable: If its session.json can't be read, or is incomplete.
+        StateDirError: If the user's key can't be used.
     """
-    check_owner(snapshot, verb)
-    authorship = read_authorship(snapshot.paths)
+    authorship = read_complete(snapshot, verb)
     if not authorship.is_ours:
-        raise ForeignSession(f"can't {verb} {snapshot.session_id}: it is foreign: {authorship.why}")
+        short = one_line(snapshot.session_id[:8])
+        by_python = "s.resume(trust=True)" if verb == "resume" else f"cpr.trust({short!r})"
+        raise ForeignSession(
+            f"can't {verb} {short}: {why_foreign(authorship)}\n"
+            f"  It would run {what_runs(authorship.spec)}\n"
+            f"  cpr trust {short}   allows it, after you have looked   (in Python: {by_python})",
+            snapshot.paths.root,
+        )
     return authorship
 
 
+def why_foreign(authorship: Authorship) -> str:
+    """Why a session is foreign, in words."""
+    return (
+        "it is foreign: this user, on this machine, has not launched it "
+        f"({one_line(authorship.why)})"
+    )
+
+
+def read_complete(snapshot: Snapshot, verb: str) -> Authorship:
+    """Reads the session.json of a session, whoever launched it.
+
+    Args:
+        snapshot: The session.
+        verb: What the caller wants to do with it, for the error.
+
+    Raises:
+        SessionNotUsable: If it can't be read, is incomplete, or is another session's: nobody can
+            run that.
+        StateDirError: If the user's key can't be used.
+    """
+    authorship = read_authorship(snapshot.paths)
+    if not is_complete(authorship.spec) or not all(map(_is_sound, authorship.spec["tasks"])):
+        raise _incomplete(snapshot, verb)
+    if authorship.spec["session_id"] != snapshot.session_id:
+        raise SessionNotUsable(
+            f"can't {verb} {snapshot.session_id}: its session.json is that of another session, "
+            f"{one_line(authorship.spec['session_id'], 60)}"
+        )
+    return authorship
+
+
+def _incomplete(snapshot: Snapshot, verb: str) -> SessionNotUsable:
+    return SessionNotUsable(
+        f"can't {verb} {snapshot.session_id}: its session.json can't be read, or is incomplete"
+    )
+
+
+def _is_sound(task: Mapping[str, Any]) -> bool:
+    """Whether what becomes part of paths and arguments in a task can't lead elsewhere."""
+    parent, follows = task.get("parent"), task.get("follows")
+    ids = [task["id"], *(parent.values() if isinstance(parent, dict) else ())]
+    if follows is not None:
+        ids.append(follows)
+    try:
+        for one in ids:
+            check_task_id(one, "")
+    except InputError:
+        return False
+    return True
+
+
 def check_owner(snapshot: Snapshot, verb: str) -> None:
-    """Refuses a session that someone else could have written: it says what is executed.
+    """Refuses a session in whose folder others could write while its runner works there.
 
     Args:
         snapshot: The session.
@@ -79,7 +141,7 @@ def check_owner(snapshot: Snapshot, verb: str) -> None:
         if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise SessionNotUsable(
                 f"can't {verb} {snapshot.session_id}: {path} is a link, belongs to another "
-                "user or is writable by others, and it decides what is executed"
+                "user or is writable by others, and a runner works in it"
             )
 
 

@@ -41,6 +41,9 @@ NEEDS: Mapping[str, Version] = {
 EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)
 #: Before, a conversation can be continued only in the folder in which it began.
 ELSEWHERE_SINCE: Version = (2, 1, 227)
+#: Before, the CLI uses the allow rules and the further folders that a project brings, also where
+#: nobody has trusted it.
+IGNORES_WIDENING_SINCE: Version = (2, 1, 224)
 #: From the first on, and before the second, a model that never gives the structure is asked for
 #: it without end: ``--max-turns`` does not stop that, only a budget does.
 ENDLESS_STRUCTURE: tuple[Version, Version] = (2, 0, 72), (2, 1, 127)

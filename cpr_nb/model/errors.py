@@ -4,7 +4,8 @@ The tree::
 
     CprError
     ├── InputError (ValueError)         bad prompts or options; nothing was spent or created
-    │   └── UnknownOption               with the most similar valid names
+    │   ├── UnknownOption               with the most similar valid names
+    │   └── NotTrusted                  the repository says what to run, and nobody trusts it yet
     ├── ClaudeNotFound                  no Claude Code CLI
     ├── ResultsDirError (OSError)       the results directory cannot be used
     ├── LaunchError                     the runner did not start
@@ -83,6 +84,20 @@ class UnknownOption(InputError):
 
 
 @public
+class NotTrusted(InputError):
+    """A repository says what to run, and the user has not trusted it.
+
+    Args:
+        message: What it says, and what to do: several lines.
+        folder: A folder in the repository, for ``cpr trust``.
+    """
+
+    def __init__(self, message: str, folder: str) -> None:
+        super().__init__(message)
+        self.folder = folder
+
+
+@public
 class ClaudeNotFound(CprError):
     """The Claude Code CLI is not installed, or is not at the path that the user named."""
 
@@ -135,7 +150,15 @@ class ForeignSession(SessionNotUsable):
     """The session is foreign: this user has not launched it on this machine.
 
     Looking at it is always possible. ``cpr trust`` allows the rest.
+
+    Args:
+        message: Why, what it would run, and what to do: several lines.
+        folder: The session's folder.
     """
+
+    def __init__(self, message: str, folder: str) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 @public

@@ -11,6 +11,18 @@ from collections.abc import Mapping, Sequence
 PERMISSIONS = ("read", "edits", "sandbox", "all")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
+# What `[tool.cpr]` of a repository may set: whoever wrote it could be anybody.
+#: It can neither run nor allow anything, so it is used.
+TAKEN = "taken"
+#: It could allow something. It is not used until the user trusts the repository, and they are told.
+LEFT_OUT = "left_out"
+#: It could run something, or decides where agents work. Left out, a task would do less than was
+#: asked, so a launch asks for trust first.
+ASKS = "asks"
+#: It could run anything, or hold a secret. It belongs on the command line, or in the user's own
+#: settings.
+REFUSED = "refused"
+
 
 class Option:
     """One option.
@@ -24,9 +36,20 @@ class Option:
         choices: The words of a ``choice``.
         minimum: The smallest ``count``.
         metavar: What the help calls the value.
+        from_repository: What becomes of it in a repository's ``[tool.cpr]``: `TAKEN`, `LEFT_OUT`,
+            `ASKS` or `REFUSED`.
     """
 
-    __slots__ = ("choices", "help", "kind", "metavar", "minimum", "name", "per_task")
+    __slots__ = (
+        "choices",
+        "from_repository",
+        "help",
+        "kind",
+        "metavar",
+        "minimum",
+        "name",
+        "per_task",
+    )
 
     def __init__(
         self,
@@ -38,6 +61,7 @@ class Option:
         choices: Sequence[str] = (),
         minimum: int = 1,
         metavar: str = "",
+        from_repository: str = TAKEN,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -46,6 +70,7 @@ class Option:
         self.choices = tuple(choices)
         self.minimum = minimum
         self.metavar = metavar
+        self.from_repository = from_repository
 
     @property
     def flag(self) -> str:
@@ -83,6 +108,7 @@ OPTIONS: Mapping[str, Option] = {
             "choice",
             "what an agent may do without asking: read, edits (default), sandbox, all",
             choices=PERMISSIONS,
+            from_repository=LEFT_OUT,
         ),
         Option(
             "tools",
@@ -90,14 +116,27 @@ OPTIONS: Mapping[str, Option] = {
             "the built-in tools, exactly these, separated by commas; '' for none (default: those "
             "of the permissions); tools that --allow names are always there",
             metavar="NAMES",
+            from_repository=LEFT_OUT,
         ),
-        Option("allow", "rules", "also allow this tool, such as 'Bash(pytest:*)'", metavar="RULE"),
+        Option(
+            "allow",
+            "rules",
+            "also allow this tool, such as 'Bash(pytest:*)'",
+            metavar="RULE",
+            from_repository=LEFT_OUT,
+        ),
         Option("deny", "rules", "never allow this tool", metavar="RULE"),
-        Option("cwd", "folder", "the folder that agents work in (default: the current one)"),
+        Option(
+            "cwd",
+            "folder",
+            "the folder that agents work in (default: the current one)",
+            from_repository=ASKS,
+        ),
         Option(
             "add_dirs",
             "folders",
             "a further folder that agents may read, and edit where they may edit at all",
+            from_repository=LEFT_OUT,
         ),
         Option(
             "worktree",
@@ -110,6 +149,7 @@ OPTIONS: Mapping[str, Option] = {
             "folder",
             "the folder for the worktrees (default: REPOSITORY-worktrees, beside the repository)",
             per_task=False,
+            from_repository=ASKS,
         ),
         Option(
             "setup",
@@ -117,6 +157,7 @@ OPTIONS: Mapping[str, Option] = {
             "a shell command that prepares a worktree before its agent starts; CPR_BRANCH and a "
             "free CPR_PORT are set",
             metavar="COMMAND",
+            from_repository=ASKS,
         ),
         Option(
             "setup_timeout_s",
@@ -135,23 +176,27 @@ OPTIONS: Mapping[str, Option] = {
             "agents",
             "agents",
             "subagents that a task may start: name → description, prompt, tools, model …",
+            from_repository=REFUSED,
         ),
         Option(
             "mcp_servers",
             "mcp_servers",
             "the MCP servers, these and no others; --allow mcp__NAME allows the tools of one",
+            from_repository=REFUSED,
         ),
         Option(
             "settings",
             "settings",
             "settings of Claude Code, which go before those of its files; deny and the sandbox go "
             "before them",
+            from_repository=REFUSED,
         ),
         Option(
             "safe_mode",
             "flag",
             "leave out all that is customised: CLAUDE.md, hooks, skills, plugins, subagents and "
             "MCP servers of the user and the project",
+            from_repository=LEFT_OUT,
         ),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),
         Option("timeout_s", "seconds", "end a task after this many seconds (default: never)"),
@@ -192,6 +237,7 @@ OPTIONS: Mapping[str, Option] = {
             "a shell command that runs in the task's folder after its success, such as "
             "'pytest -q'; if it fails, the task counts as failed",
             metavar="COMMAND",
+            from_repository=ASKS,
         ),
         Option(
             "check_timeout_s", "seconds", "end the check after this many seconds (default: 600)"
@@ -224,12 +270,18 @@ OPTIONS: Mapping[str, Option] = {
             "start no more tasks once the session has cost more than this, by the CLI's estimate",
             per_task=False,
         ),
-        Option("env", "env", "set a variable for the agents; its value is never stored"),
+        Option(
+            "env",
+            "env",
+            "set a variable for the agents; its value is never stored",
+            from_repository=REFUSED,
+        ),
         Option(
             "claude_args",
             "arguments",
             "pass one more argument to the CLI, unchanged",
             metavar="ARG",
+            from_repository=REFUSED,
         ),
     )
 }

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 # Control characters but newline and tab, what Unicode wants no font to show (marks that turn the
 # order of text around, tags, …), other ends of lines, and what UTF-8 or XML can't contain.
 # Compiled at first use: the runner loads this module, but seldom needs the pattern.
@@ -78,3 +82,14 @@ def one_line(text: str, limit: int = 300) -> str:
     """
     line = visible(" ".join(text[: 4 * limit].split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def shorten(names: Sequence[str], most: int = 10, separator: str = ", ") -> str:
+    """Names for the user, not too many.
+
+    Example:
+        >>> shorten(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more

@@ -62,6 +62,7 @@ def build_argv(
     many_folders: bool = False,
     has_branch: bool = False,
     claude_version: str | None = None,
+    user_only_in: str = "",
     off_limits: OffLimits | None = None,
 ) -> list[str]:
     """Builds the arguments of one run; the prompt comes on stdin.
@@ -76,6 +77,8 @@ def build_argv(
         has_branch: Whether the task has a worktree with a branch of its own.
         claude_version: The version of the CLI, if it is known: what only saves tokens is left out
             where it would be refused.
+        user_only_in: The folder that it runs in, if the settings of the user are the only ones
+            that it may use; else empty.
         off_limits: The folders that the agent is kept off.
 
     Returns:
@@ -88,6 +91,7 @@ def build_argv(
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
     argv += _conversation_arguments(conversation_id, resume=resume, follows=follows)
     argv += _permission_arguments(options, off_limits)
+    argv += _source_arguments(options, user_only_in)
     for name in ("model", "effort"):
         if name in options:
             argv += ["--" + name, options[name]]
@@ -132,6 +136,26 @@ def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str)
         return ["--resume", conversation_id]
     fork = ["--resume", follows, "--fork-session"] if follows else []
     return [*fork, "--session-id", conversation_id]
+
+
+def _source_arguments(options: Mapping[str, Any], user_only_in: str) -> list[str]:
+    """Keeps the settings and servers of a repository out that nobody has trusted yet."""
+    if not user_only_in:
+        return []
+    argv = ["--setting-sources=user"]
+    # That leaves CLAUDE.md out, too, but not the one of a further folder (`folder_memory`). The
+    # skills and agents in it stay out (measured).
+    return argv if _is_safe_mode(options) else [*argv, f"--add-dir={user_only_in}"]
+
+
+def folder_memory(options: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """The variable with which CLAUDE.md of a further folder counts; empty in the safe mode."""
+    name = b"CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD"
+    return {} if _is_safe_mode(options) else {name: b"1"}
+
+
+def _is_safe_mode(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("safe_mode")) or "--safe-mode" in options.get("claude_args", ())
 
 
 def _permission_arguments(options: Mapping[str, Any], off_limits: OffLimits | None) -> list[str]:

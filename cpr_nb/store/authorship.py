@@ -14,15 +14,20 @@ import stat
 from cpr_nb.model.errors import StateDirError
 from cpr_nb.store import trusted
 from cpr_nb.store.digest import sha256
-from cpr_nb.store.key import read_key
+from cpr_nb.store.key import key_made_ns, read_key
 from cpr_nb.store.seal import has_seal, is_sealed, mark
+from cpr_nb.store.state_dir import can_make_state_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from cpr_nb.store.layout import SessionPaths
+
+
+#: Why a session is foreign that has this user's mark.
+CHANGED = "its session.json was changed after the launch"
 
 
 class Authorship:
@@ -69,35 +74,90 @@ def read_authorship(paths: SessionPaths) -> Authorship:
         return Authorship({}, "", "its session.json can not be read")
     total: str = sha256(data).hexdigest()
     spec = _parse(data)
-    return Authorship(spec, total, _why_foreign(data, total, spec))
+    return Authorship(spec, total, _why_foreign(data, total, spec, paths))
 
 
-def is_own(head: Mapping[str, Any], session_id: str, key: bytes | None) -> bool:
-    """Whether a session has the user's mark: a hint for lists, on which nothing may rest.
+class Marks:
+    """Tells the user's own sessions from foreign ones by the marks in their heads.
+
+    That is a hint for lists and names, and opens no file of a session: whatever acts on a session
+    asks `read_authorship`.
 
     Args:
-        head: The head of its status.json, or its session.json.
-        session_id: Its id.
-        key: The user's key, read once for many sessions.
+        key: The user's key; None if there is none.
+        trusted_ids: The ids of the sessions that the user trusts.
+        can_tell: Whether a session without a valid mark is foreign; else nobody knows.
     """
-    return key is not None and head.get("mark") == mark(key, session_id)
+
+    __slots__ = ("_can_tell", "_key", "_trusted_ids")
+
+    def __init__(self, key: bytes | None, trusted_ids: Collection[str], *, can_tell: bool) -> None:
+        self._key = key
+        self._trusted_ids = trusted_ids
+        self._can_tell = can_tell
+
+    def is_own(self, head: Mapping[str, Any], session_id: str) -> bool:
+        """Whether the user has launched it, or trusts it.
+
+        Args:
+            head: The head of its status.json, or its session.json.
+            session_id: Its id.
+        """
+        if session_id in self._trusted_ids:
+            return True
+        found = head.get("mark")
+        return self._key is not None and found is not None and found == mark(self._key, session_id)
+
+    def is_foreign(self, head: Mapping[str, Any], session_id: str) -> bool | None:
+        """Whether it is foreign.
+
+        None where nobody can tell, and for sessions that can't run again anyway: those of
+        claude-parallel-runner.pl.
+        """
+        if "schema_version" not in head or not self._can_tell:
+            return None
+        return not self.is_own(head, session_id)
 
 
-def _why_foreign(data: bytes, total: str, spec: Mapping[str, Any]) -> str:
+def read_marks() -> Marks:
+    """Reads the user's key and what they trust; a key that can't be used counts as none."""
+    try:
+        key = read_key()
+        trusted_ids = frozenset(trusted.trusted(trusted.SESSION).values())
+        can_tell = key is not None or can_make_state_dir()
+    except StateDirError:
+        return Marks(None, (), can_tell=False)
+    return Marks(key, trusted_ids, can_tell=can_tell)
+
+
+def _why_foreign(data: bytes, total: str, spec: Mapping[str, Any], paths: SessionPaths) -> str:
     key = read_key()
+    session_id = paths.root.rpartition("/session-")[2]
+    if spec.get("session_id") != session_id:
+        return "its session.json is that of another session"
     if key is not None and is_sealed(data, key):
         return ""
     if trusted.is_trusted(trusted.SESSION, total):
         return ""
     if not has_seal(data):
-        if "seal" not in spec:
-            return "it was launched by an older cpr, before seals, or not by cpr"
-        return "it was launched where no state directory could be made, so it has no seal"
+        return _why_unsealed(spec, paths)
     if key is None:
         return "there is no key on this machine to check its seal"
-    if is_own(spec, str(spec.get("session_id")), key):
-        return "its session.json was changed after the launch"
-    return "it is sealed with another key: this machine was rebuilt, or it is somebody else's"
+    if Marks(key, (), can_tell=True).is_own(spec, session_id):
+        return CHANGED
+    return "sealed with another key: this machine was rebuilt, or it is somebody else's"
+
+
+def _why_unsealed(spec: Mapping[str, Any], paths: SessionPaths) -> str:
+    if "seal" in spec:
+        return "launched where no state directory could be made, so it has no seal"
+    made_ns = key_made_ns()
+    try:
+        # It only words the message: after a lost key, everything is older than the key.
+        is_older = made_ns is not None and os.lstat(paths.session).st_ctime_ns < made_ns
+    except OSError:
+        is_older = False
+    return "launched by an older cpr, before seals" if is_older else "no seal"
 
 
 def _read(path: str) -> bytes | None:
@@ -118,11 +178,3 @@ def _parse(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return spec if isinstance(spec, dict) else {}
-
-
-def read_key_or_none() -> bytes | None:
-    """The user's key for looking: one that can't be used counts as none."""
-    try:
-        return read_key()
-    except StateDirError:
-        return None

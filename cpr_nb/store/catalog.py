@@ -11,13 +11,11 @@ from cpr_nb.model.errors import (
     ResultsDirError,
     SessionNotFound,
 )
+from cpr_nb.store.authorship import Marks, read_marks
 from cpr_nb.store.head_cache import read_heads
 from cpr_nb.store.layout import SESSION_PREFIX
-from cpr_nb.store.read import Snapshot
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.settings_files import repository_table, upwards, user_table
 
 #: The shortest prefix of an id that names a session.
 MIN_PREFIX = 4
@@ -27,8 +25,9 @@ def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str
     """The results directory to use, as an absolute path; it need not exist.
 
     In this order: the option, ``CPR_RESULTS_DIR``, ``[tool.cpr] results_dir`` of the
-    nearest ``pyproject.toml``, the nearest ``results`` folder upwards that holds a session
-    (up to the repository's root or the home folder), ``./results``.
+    nearest ``pyproject.toml``, ``results_dir`` of the user's own settings, the nearest
+    ``results`` folder upwards that holds a session (up to the repository's root or the home
+    folder), ``./results``.
 
     Args:
         option: The option, or None if it is not set.
@@ -45,11 +44,14 @@ def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str
     if chosen:
         return os.path.abspath(os.path.expanduser(os.fspath(chosen)))
     here = _current_folder()
-    configured = settings(here).get("results_dir")
-    if configured is not None:
-        return str(configured)
+    path, table = repository_table(here)
+    if "results_dir" in table:
+        return beside(path, table["results_dir"])
+    own = user_table().get("results_dir")
+    if own is not None:
+        return os.path.abspath(os.path.expanduser(str(own)))
     home = os.path.realpath(os.path.expanduser("~"))
-    for folder in _upwards(here):
+    for folder in upwards(here):
         candidate = os.path.join(folder, "results")
         if _holds_session(candidate):
             return candidate
@@ -58,58 +60,16 @@ def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str
     return os.path.join(here, "results")
 
 
+def beside(path: str, folder: str) -> str:
+    """The absolute path of a folder that a file names: relative to the file, not to us."""
+    return os.path.abspath(os.path.join(os.path.dirname(path), os.path.expanduser(folder)))
+
+
 def _current_folder() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
         raise InputError("the current folder no longer exists: cd to another") from None
-
-
-def settings(folder: str) -> dict[str, Any]:
-    """``[tool.cpr]`` of the nearest ``pyproject.toml`` from a folder upwards.
-
-    ``results_dir`` is returned as an absolute path: in the file it is relative to the file.
-
-    Raises:
-        InputError: If the file is not TOML, or its ``tool.cpr`` is not a table.
-    """
-    for parent in _upwards(folder):
-        path = os.path.join(parent, "pyproject.toml")
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-        except OSError:
-            continue
-        if b"cpr" not in data:
-            return {}
-        table = _tool_table(data, path)
-        if "results_dir" in table:
-            folder = os.path.expanduser(table["results_dir"])
-            table["results_dir"] = os.path.abspath(os.path.join(parent, folder))
-        return table
-    return {}
-
-
-def _tool_table(data: bytes, path: str) -> dict[str, Any]:
-    import tomllib  # 10 ms: only where there is such a table
-
-    try:
-        tool = tomllib.loads(data.decode()).get("tool", {})
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"is not TOML: {error}", path) from None
-    table = tool.get("cpr", {}) if isinstance(tool, dict) else tool
-    if not isinstance(table, dict) or not isinstance(table.get("results_dir", ""), str):
-        raise InputError("[tool.cpr] must be a table, and its results_dir a text", path)
-    return dict(table)
-
-
-def _upwards(folder: str) -> Iterator[str]:
-    while True:
-        yield folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return
-        folder = parent
 
 
 def session_names(directory: str) -> Iterator[str]:
@@ -165,8 +125,23 @@ def _age(session: Snapshot) -> tuple[int, str, str]:
     return session.count("start_time"), str(created_at or ""), session.paths.root
 
 
+def newest_session(directory: str) -> Snapshot | None:
+    """The session that is meant where none is named; None if there is none.
+
+    One of the user's own before a foreign one, a live one before one that has ended, the newest.
+    """
+    marks = read_marks()
+    sessions = list_sessions(directory)
+    sessions = [one for one in sessions if _is_own(marks, one)] or sessions
+    live = (session for session in sessions if session.is_live)
+    return next(live, None) or next(iter(sessions), None)
+
+
 def find_session(directory: str, reference: str) -> str:
     """Finds a session by its id, a unique prefix of at least four characters, name, or path.
+
+    The user's own sessions go before foreign ones, so that nobody can put theirs in the place of
+    one.
 
     Args:
         directory: The results directory.
@@ -199,12 +174,20 @@ def find_session(directory: str, reference: str) -> str:
 
 def _matching_ids(directory: str, reference: str) -> list[str]:
     """The ids of the sessions that match: by whole id, else by prefix, else by name."""
+    marks = read_marks()
     ids = [name.removeprefix(SESSION_PREFIX) for name in session_names(directory)]
     begin = reference.removeprefix(SESSION_PREFIX)
-    if begin in ids:
-        return [begin]
     matches = [i for i in ids if len(begin) >= MIN_PREFIX and i.startswith(begin)]
-    if matches or not reference:
-        return matches
-    sessions = list_sessions(directory)
-    return [session.session_id for session in sessions if session.head.get("name") == reference]
+    if begin in ids:
+        matches = [begin]
+    heads = [read_session(f"{directory}/{SESSION_PREFIX}{i}", tasks=False) for i in matches]
+    own = [session.session_id for session in heads if _is_own(marks, session)]
+    if own or not reference:
+        return own or matches
+    named = [one for one in list_sessions(directory) if one.head.get("name") == reference]
+    own = [session.session_id for session in named if _is_own(marks, session)]
+    return own or matches or [session.session_id for session in named]
+
+
+def _is_own(marks: Marks, session: Snapshot) -> bool:
+    return marks.is_own(session.head, session.session_id)

@@ -55,6 +55,14 @@ def own_key() -> bytes | None:
     return read_key()
 
 
+def key_made_ns() -> int | None:
+    """When the key was made, in nanoseconds since 1970; None if there is none."""
+    try:
+        return os.lstat(_path()).st_mtime_ns
+    except OSError:
+        return None
+
+
 def _path() -> str:
     return f"{state_dir()}/key"
 

@@ -53,6 +53,20 @@ def make_state_dir() -> bool:
     return check_state_dir()
 
 
+def can_make_state_dir() -> bool:
+    """Whether there is a state directory, or one could be made.
+
+    Raises:
+        StateDirError: If others may write to it.
+    """
+    if check_state_dir():
+        return True
+    folder = state_dir()
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return folder != state_dir() and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+
+
 def check_state_dir() -> bool:
     """Whether there is a state directory.
 

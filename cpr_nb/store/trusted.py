@@ -13,6 +13,11 @@ from cpr_nb.model.errors import StateDirError
 from cpr_nb.store.state_dir import check_state_dir, make_state_dir, state_dir
 from cpr_nb.store.times import utc_iso
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
 #: The kinds of things that can be trusted.
 SESSION = "session"
 REPOSITORY = "repository"
@@ -53,7 +58,19 @@ def remember(kind: str, sha256: str, name: str) -> None:
     Raises:
         StateDirError: If it can't be written down.
     """
-    _append({"is_trusted": True, "kind": kind, "sha256": sha256, "name": name})
+    remember_all(kind, {sha256: name})
+
+
+def remember_all(kind: str, names: Mapping[str, str]) -> None:
+    """Trusts several things at once: the hash of each → its name; see `remember`.
+
+    Raises:
+        StateDirError: If they can't be written down.
+    """
+    _append(
+        {"is_trusted": True, "kind": kind, "sha256": sha256, "name": name}
+        for sha256, name in names.items()
+    )
 
 
 def forget(kind: str, sha256: str) -> None:
@@ -62,14 +79,20 @@ def forget(kind: str, sha256: str) -> None:
     Raises:
         StateDirError: If it can't be written down.
     """
-    _append({"is_trusted": False, "kind": kind, "sha256": sha256})
+    _append([{"is_trusted": False, "kind": kind, "sha256": sha256}])
 
 
 def _path() -> str:
     return f"{state_dir()}/trusted"
 
 
-def _lines() -> list[dict[str, object]]:
+# Path, device, inode, size and time of the file that was read last → its lines: of 20,000 sessions
+# each is asked for.
+_last: tuple[tuple[object, ...], list[dict[str, Any]]] = ((), [])
+
+
+def _lines() -> list[dict[str, Any]]:
+    global _last
     if not check_state_dir():
         return []
     try:
@@ -77,28 +100,41 @@ def _lines() -> list[dict[str, object]]:
     except OSError:
         return []
     with os.fdopen(fd, "rb") as file:
-        if os.fstat(fd).st_uid != os.geteuid() or os.fstat(fd).st_mode & 0o022:
+        stat = os.fstat(fd)
+        if stat.st_uid != os.geteuid() or stat.st_mode & 0o022:
             raise StateDirError(f"can't use {_path()}: others may write to it (chmod 600)")
-        lines = []
-        for data in file:
-            try:
-                line = json.loads(data)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(line, dict):
-                lines.append(line)
+        signature = (_path(), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if signature != _last[0]:
+            _last = (signature, _parse(file.read()))
+    return _last[1]
+
+
+def _parse(data: bytes) -> list[dict[str, Any]]:
+    lines = []
+    for text in data.splitlines():
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict):
+            lines.append(line)
     return lines
 
 
-def _append(line: dict[str, object]) -> None:
-    data = json.dumps({**line, "at": utc_iso(time.time())}).encode() + b"\n"
+def _append(lines: Iterable[dict[str, object]]) -> None:
+    at = utc_iso(time.time())
+    data = b"".join(json.dumps({**line, "at": at}).encode() + b"\n" for line in lines)
     try:
         if not make_state_dir():
             raise OSError(0, "there is no state directory")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         fd = os.open(_path(), flags, 0o600)
         try:
-            os.write(fd, data)
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":  # a torn line must not take ours along
+                data = b"\n" + data
+            if os.write(fd, data) != len(data):
+                raise OSError(0, "the disk is full")
             os.fsync(fd)
         finally:
             os.close(fd)

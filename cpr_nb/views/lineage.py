@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from cpr_nb.model import states
+from cpr_nb.model.errors import StateDirError
 from cpr_nb.model.record import task_state
 from cpr_nb.store import catalog
+from cpr_nb.store.authorship import read_authorship
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.spec_file import read_spec
@@ -143,12 +145,22 @@ def ancestors(folder: str, tasks: Iterable[Ids]) -> list[set[Ids]]:
 
 
 def _descendants(snapshot: Snapshot) -> Iterator[Snapshot]:
-    """Yields the sessions that continue this one, directly or not, the oldest first."""
-    family = {snapshot.session_id}
+    """Yields the sessions that continue this one, directly or not, the oldest first.
+
+    A foreign one never continues one of the user's own: it could bring forged answers.
+    """
+    family, are_own = {snapshot.session_id}, _is_own(snapshot)
     for head in reversed(catalog.list_sessions(os.path.dirname(snapshot.paths.root))):
-        if not family.isdisjoint(parents(head)):
+        if not family.isdisjoint(parents(head)) and (not are_own or _is_own(head)):
             family.add(head.session_id)
             yield read_session(head.paths.root)
+
+
+def _is_own(session: Snapshot) -> bool:
+    try:
+        return read_authorship(session.paths).is_ours
+    except StateDirError:  # without the key nobody can tell
+        return False
 
 
 def parents(snapshot: Snapshot) -> list[str]:

@@ -7,6 +7,7 @@ from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.confirming import confirm_content
 from cpr_nb.worktrees.job import HelperJob
+from cpr_nb.worktrees.nested import since_first_setup_ns
 from cpr_nb.worktrees.own_repository import OwnRepository
 from cpr_nb.worktrees.ports import own_port
 from cpr_nb.worktrees.records import BranchRecord, Owner, WorktreeRecord
@@ -97,16 +98,19 @@ def _save_earlier(
     worktree, owner = claim
     confirm_content(claim, own)
     earlier = WorktreeRecord.read(owner.session_folder, owner.task_id)
-    from_setup = (earlier["from_setup"] if earlier["worktree"] == worktree.path else None) or {}
+    if earlier["worktree"] != worktree.path:
+        earlier.fields = {}
+    from_setup, since_ns = earlier["from_setup"] or {}, since_first_setup_ns(earlier)
     with scratch(worktree.common_dir, job.label) as folder:
-        saved = save(worktree, folder, owner.session_id, owner.task_id, from_setup)
+        saved = save(worktree, folder, owner.session_id, owner.task_id, from_setup, since_ns)
+        record.fields["first_setup_ns"] = since_ns
         record.fields["start_commit"] = saved.tip
         record.fields["notes"] = [*record["notes"], *saved.notes]
         if is_on_branch and worktree.has_folder and worktree.has_admin:
             removing.mark_committed(worktree, saved.index_path)
             return True
         obstacle = "; ".join(saved.unsaved) or removing.make_ready(
-            worktree, saved.index_path, saved.commit, from_setup
+            worktree, saved.index_path, saved.commit, from_setup, since_ns
         )
     if obstacle:
         raise WorktreeError(f"{worktree.path} must stay: {obstacle}")

@@ -11,9 +11,9 @@ from cpr_nb.store.read import read_session
 from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.git_command import shared_git
-from cpr_nb.worktrees.inspection import gitlinks, unsaved_repository
 from cpr_nb.worktrees.listing import checkout_of, target_of
 from cpr_nb.worktrees.lock import repository_lock
+from cpr_nb.worktrees.nested import repositories_with_work, since_first_setup_ns, untracked
 from cpr_nb.worktrees.own_repository import OwnRepository
 from cpr_nb.worktrees.saving import is_rescued_branch
 from cpr_nb.worktrees.task_branch import TaskBranch, task_branches
@@ -171,13 +171,11 @@ class _Cleaning:
         """What would be lost with the worktree."""
         if not self._worktree.has_folder:
             return ""
-        if self._branch.is_dirty:
-            return "it holds changes that are not committed"
         git = self._worktree.git()
-        for name in gitlinks(git):
-            unsaved = unsaved_repository(f"{self._worktree.path}/{name}")
-            if unsaved:
-                return f"the repository {name} in it holds {unsaved}"
+        if self._branch.is_dirty:
+            since_ns = since_first_setup_ns(self._branch.record)
+            inside = repositories_with_work(self._worktree, git, untracked(git)[1], since_ns)
+            return "; ".join(inside) or "it holds changes that are not committed"
         head = git.commit("HEAD")
         words = ("for-each-ref", "--count=1", f"--contains={head}", "refs/heads")
         return "" if head is None or git.run(*words).out else f"its commit {head} is on no branch"

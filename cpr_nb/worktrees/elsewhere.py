@@ -26,10 +26,11 @@ class _Place(NamedTuple):
 
     branch: str | None
     path: str | None
+    admin_dir: str = ""
 
     @property
     def names(self) -> list[str]:
-        return [name for name in self if name]
+        return [name for name in (self.branch, self.path) if name]
 
     def __str__(self) -> str:
         words = [("worktree", self.path), ("branch", self.branch)]
@@ -74,7 +75,7 @@ def _new_worktrees(git: Git, worktree: Worktree, since_ns: int) -> Iterator[_Pla
             continue
         # git writes this file when it makes a worktree, and never again.
         if _modified_ns(f"{admin}/commondir") >= since_ns:
-            yield _Place(other.branch, other.path)
+            yield _Place(other.branch, other.path, admin)
 
 
 def _new_branches(git: Git, worktree: Worktree, since_ns: int) -> Iterator[_Place]:
@@ -132,7 +133,8 @@ def _content(git: Git, place: _Place, tip: str) -> str:
     """What a place holds that the task's branch does not; empty for nothing."""
     n_files = 0
     if place.path and os.path.isdir(place.path):
-        own = Git(place.path)
+        # Its .git may lead elsewhere by now, to a repository with programs of its own.
+        own = Git(place.path, git_dir=place.admin_dir)
         n_files = len(own.run("status", "--porcelain", "-z", "--no-renames", check=False).names)
         head = own.commit("HEAD")
     else:

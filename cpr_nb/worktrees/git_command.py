@@ -13,6 +13,8 @@ from git.exc import GitCommandNotFound
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.text import one_line
 from cpr_nb.worktrees.git_settings import (
+    COMPARING,
+    IGNORE_INSIDE,
     NEUTRAL,
     NEUTRAL_IDENTITY,
     SET_VARIABLES,
@@ -47,6 +49,17 @@ class GitOutput(NamedTuple):
         lines = [line for line in self.err.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith(("fatal:", "error:"))]
         return one_line("; ".join(errors or lines) or f"exited with {self.status}", 500)
+
+
+def _kept_outside(args: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments of a command, so that it compares no file of a repository inside the folder.
+
+    git would start another git in it, and that one runs the programs that the configuration of that
+    repository names. A file ``.gitmodules`` overrides the setting, but not the flag.
+    """
+    if args[0] not in COMPARING:
+        return args
+    return (args[0], IGNORE_INSIDE, *args[1:])
 
 
 class Git:
@@ -124,7 +137,7 @@ class Git:
             command += [f"--git-dir={self._git_dir}", f"--work-tree={self.folder}"]
         for name, value in NEUTRAL.items():
             command += ["-c", f"{name}={value}"]
-        return [*command, *args]
+        return [*command, *_kept_outside(args)]
 
     def succeeds(self, *args: str) -> bool:
         """Whether a command exits with 0; 1 means no, everything else is an error."""

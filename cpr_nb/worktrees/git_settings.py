@@ -25,7 +25,7 @@ NEUTRAL = {
     "status.showUntrackedFiles": "all",
     "status.relativePaths": "false",
     "status.submoduleSummary": "false",
-    "diff.ignoreSubmodules": "none",
+    "diff.ignoreSubmodules": "all",
     "color.ui": "false",
     "color.status": "false",
     "color.diff": "false",
@@ -39,6 +39,9 @@ NEUTRAL = {
     "log.showSignature": "false",
     "core.warnAmbiguousRefs": "false",
 }
+#: Commands that compare files, and the flag that keeps them out of repositories inside a folder.
+COMPARING = frozenset(("status", "diff", "diff-files", "diff-index"))
+IGNORE_INSIDE = "--ignore-submodules=dirty"
 #: Variables that would point a command of ours at another repository, or change what it does.
 # fmt: off
 REMOVED_VARIABLES = frozenset((

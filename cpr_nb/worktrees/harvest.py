@@ -16,6 +16,7 @@ from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import ignored_files
 from cpr_nb.worktrees.job import HelperJob
 from cpr_nb.worktrees.lock import repository_lock
+from cpr_nb.worktrees.nested import since_first_setup_ns
 from cpr_nb.worktrees.own_repository import OwnRepository, confirm_repository
 from cpr_nb.worktrees.records import WorktreeRecord
 from cpr_nb.worktrees.saving import Saved, save
@@ -67,6 +68,7 @@ def harvest(job: HelperJob) -> dict[str, Any]:
     if not os.path.isdir(worktree.common_dir):
         raise WorktreeError(f"the repository {worktree.common_dir} is gone")
     repository = confirm_repository(worktree.common_dir, job.cwd, job.session_folder)
+    worktree = worktree._replace(common_dir=repository.common_dir)
     if record.stage == records.READY or (record.stage == records.FILLED and record["is_adopted"]):
         _save(job, record, worktree, repository)
     elif record.stage in records.BEFORE_AGENT:
@@ -86,9 +88,9 @@ def _save(
         record.write(stage=records.HARVESTED)
         return
     confirm_content(Claim(worktree, job.owner), repository)
-    from_setup = record["from_setup"] or {}
+    from_setup, since_ns = record["from_setup"] or {}, since_first_setup_ns(record)
     with scratch(worktree.common_dir, job.label) as folder:
-        saved = save(worktree, folder, job.session_id, job.task_id, from_setup)
+        saved = save(worktree, folder, job.session_id, job.task_id, from_setup, since_ns)
         notes = list(saved.notes)
         if not worktree.has_folder:
             notes.append("its folder was gone: what was not committed or staged is lost")
@@ -97,7 +99,9 @@ def _save(
             removing.mark_committed(worktree, saved.index_path)
             record.write(stage=records.HARVESTED)
             return
-        obstacle = removing.make_ready(worktree, saved.index_path, saved.commit, from_setup)
+        obstacle = removing.make_ready(
+            worktree, saved.index_path, saved.commit, from_setup, since_ns
+        )
         if obstacle:
             report = {**record["harvest"], "kept_because": obstacle}
             record.write(stage=records.HARVESTED, harvest=report)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Collection, Mapping
 
 from cpr_nb.worktrees.git_command import Git, GitFailed
+from cpr_nb.worktrees.nested import repositories_with_work
 from cpr_nb.worktrees.worktree import Worktree
 
 #: A file or folder in a worktree's git directory → the operation that is in progress.
@@ -33,43 +34,6 @@ def unmerged_files(git: Git) -> list[str]:
     """The files of an index that are in conflict."""
     lines = git.run("ls-files", "--unmerged", "-z").names
     return sorted({line.partition("\t")[2] for line in lines})
-
-
-def untracked(git: Git) -> tuple[list[str], list[str]]:
-    """What is neither tracked nor ignored: files, and folders that are repositories."""
-    names = git.run("ls-files", "--others", "--exclude-standard", "-z").names
-    nested = [name.rstrip("/") for name in names if name.endswith("/")]
-    return [name for name in names if not name.endswith("/")], nested
-
-
-def gitlinks(git: Git) -> list[str]:
-    """The paths at which an index has a commit of another repository."""
-    lines = git.run("ls-files", "--stage", "-z").names
-    return [line.partition("\t")[2] for line in lines if line.startswith("160000 ")]
-
-
-def unsaved_repository(path: str) -> str | None:
-    """What a repository inside the worktree holds that is nowhere else, for the user.
-
-    Args:
-        path: Its top folder.
-
-    Returns:
-        None if all of it came from a remote repository, or there is none.
-    """
-    if not os.path.exists(f"{path}/.git"):
-        return None
-    git = Git(path)
-    status = git.run("status", "--porcelain", "-z", "--ignore-submodules=none", check=False)
-    if status.status or status.out:
-        return "files that are not committed" if status.out else "can't be read"
-    own = git.run("rev-list", "--count", "HEAD", "--branches", "--not", "--remotes", check=False)
-    if own.status or own.text != "0":
-        plural = "" if own.text == "1" else "s"
-        return (
-            f"{own.text} commit{plural} that no remote has" if not own.status else "can't be read"
-        )
-    return None
 
 
 def ignored_files(git: Git, since_ns: int) -> tuple[list[str], int]:
@@ -126,22 +90,27 @@ def changed_paths(git: Git) -> dict[str, str]:
 
     The path of a repository inside the worktree ends with a slash.
     """
-    words = ("status", "--porcelain", "-z", "--no-renames", "--ignore-submodules=dirty")
-    names = (line[3:] for line in git.run(*words).names)
+    names = (line[3:] for line in git.run("status", "--porcelain", "-z", "--no-renames").names)
     return {name: fingerprint(f"{git.folder}/{name}") for name in names}
 
 
-def is_dirty(worktree: Worktree, from_setup: Mapping[str, str]) -> bool:
+def is_dirty(worktree: Worktree, from_setup: Mapping[str, str], since_ns: int) -> bool:
     """Whether a worktree holds changes that are in no commit and not made by set-up.
 
     Args:
         worktree: The worktree; one that git can't read counts as dirty.
         from_setup: What differed from HEAD when set-up was done: path → fingerprint.
+        since_ns: When its first set-up was done.
     """
     if not worktree.has_admin:
         return True
+    git = worktree.git()
     try:
-        changed = changed_paths(worktree.git())
+        changed = changed_paths(git)
+        inside = [name.rstrip("/") for name in changed if name.endswith("/")]
+        files = (name for name in changed if not name.endswith("/"))
+        if any(from_setup.get(name) != changed[name] for name in files):
+            return True
+        return bool(repositories_with_work(worktree, git, inside, since_ns))
     except GitFailed:
         return True
-    return any(name.endswith("/") or from_setup.get(name) != now for name, now in changed.items())

@@ -101,8 +101,7 @@ def check_clean(target: Target) -> None:
     git = Git(target.checkout)
     git_dir = git.run("rev-parse", "--absolute-git-dir").text
     operation = operation_in_progress(Worktree("", target.checkout, git_dir, target.branch, ""))
-    words = ("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty")
-    changed = git.run(*words).names
+    changed = git.run("status", "--porcelain", "-z", "--untracked-files=no").names
     if operation or changed:
         n_changed = len(changed)
         reason = f"{n_changed} change{' is' if n_changed == 1 else 's are'} not committed"

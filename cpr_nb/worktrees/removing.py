@@ -68,7 +68,7 @@ def _install_index(worktree: Worktree, index: str) -> None:
 
 
 def make_ready(
-    worktree: Worktree, index: str, commit: str, from_setup: Mapping[str, str]
+    worktree: Worktree, index: str, commit: str, from_setup: Mapping[str, str], since_ns: int
 ) -> str | None:
     """Makes a worktree look saved to git, and lets git itself check that nothing would be lost.
 
@@ -77,6 +77,7 @@ def make_ready(
         index: An index that equals the commit.
         commit: The commit that holds what the worktree holds.
         from_setup: What differed from HEAD when set-up was done: path → fingerprint.
+        since_ns: When its first set-up was done.
 
     Returns:
         Why it must stay, or None.
@@ -89,7 +90,7 @@ def make_ready(
     git = worktree.git()
     if git.commit("HEAD") != commit:
         git.run("update-ref", "--no-deref", "-m", "cpr", "HEAD", commit)
-    if is_dirty(worktree, from_setup):
+    if is_dirty(worktree, from_setup, since_ns):
         return "it holds changes that are not committed"
     return None
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from cpr_nb.model.text import shorten
 from cpr_nb.worktrees.inspection import operation_in_progress
 from cpr_nb.worktrees.refs import drop_stale_lock, set_ref
-from cpr_nb.worktrees.staging import StagingIndex, shorten
+from cpr_nb.worktrees.staging import StagingIndex
 from cpr_nb.worktrees.worktree import Worktree
 
 # Follows a branch's name in the name of a branch with work that does not follow from it.
@@ -47,7 +48,12 @@ def trailer(session_id: str, task_id: str) -> str:
 
 
 def save(
-    worktree: Worktree, folder: str, session_id: str, task_id: str, from_setup: Mapping[str, str]
+    worktree: Worktree,
+    folder: str,
+    session_id: str,
+    task_id: str,
+    from_setup: Mapping[str, str],
+    since_ns: int,
 ) -> Saved:
     """Saves everything that is in a worktree, on the task's branch if that is possible.
 
@@ -57,6 +63,7 @@ def save(
         session_id: The session of the task whose work it is.
         task_id: That task.
         from_setup: What differed from HEAD when set-up was done: path → fingerprint.
+        since_ns: When the worktree's first set-up was done.
 
     Returns:
         What became of it.
@@ -64,7 +71,7 @@ def save(
     Raises:
         GitFailed: If it can't be saved.
     """
-    index = StagingIndex(worktree, f"{folder}/index", from_setup)
+    index = StagingIndex(worktree, f"{folder}/index", from_setup, since_ns)
     title = f"Left-over changes of task {task_id}"
     return _Saving(worktree, index, title, trailer(session_id, task_id)).run()
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from cpr_nb.worktrees.git_command import GitFailed
-from cpr_nb.worktrees.inspection import (
-    fingerprint,
+from cpr_nb.worktrees.inspection import fingerprint, unmerged_files
+from cpr_nb.worktrees.nested import (
+    GITLINK,
     gitlinks,
-    unmerged_files,
-    unsaved_repository,
+    head_of,
+    is_folder_inside,
+    repositories_with_work,
     untracked,
 )
 from cpr_nb.worktrees.worktree import Worktree
+
+_FROM_STDIN = ("--all", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul")
 
 
 class StagingIndex:
@@ -29,14 +33,17 @@ class StagingIndex:
         worktree: The worktree.
         path: The file of the copy.
         from_setup: What differed from HEAD when set-up was done: path → fingerprint.
+        since_ns: When its first set-up was done.
 
     Attributes:
         git: git on the worktree's folder with this index.
         unsaved: What git could not add; the worktree must stay.
     """
 
-    def __init__(self, worktree: Worktree, path: str, from_setup: Mapping[str, str]) -> None:
-        self._worktree, self._from_setup = worktree, from_setup
+    def __init__(
+        self, worktree: Worktree, path: str, from_setup: Mapping[str, str], since_ns: int
+    ) -> None:
+        self._worktree, self._from_setup, self._since_ns = worktree, from_setup, since_ns
         self.path = path
         self.git = worktree.git(path)
         self.unsaved: list[str] = []
@@ -73,36 +80,54 @@ class StagingIndex:
 
     def add_all(self, head: str) -> None:
         """Adds everything that the folder holds, except what only set-up has changed."""
+        self._follow_links()
         _, nested = untracked(self.git)
-        paths = ["--", ".", *(f":(exclude,top,literal){name}" for name in nested)]
-        if self.git.run("add", "--all", "--sparse", *paths, check=False).status:
+        feed = b"\0".join(map(os.fsencode, [".", *self._exclusions(nested)]))
+        if self.git.run("add", *_FROM_STDIN, feed=feed, check=False).status:
             changed = self.git.run("diff-files", "--name-only", "-z").names
             self._add_each(sorted({*changed, *untracked(self.git)[0]}))
-        self._find_repositories(nested)
+        self.unsaved += repositories_with_work(self._worktree, self.git, nested, self._since_ns)
+        if os.path.isdir(f"{self._worktree.path}/.git"):
+            self.unsaved.append("a git repository in place of the worktree")
         self._leave_out_setup(head)
+
+    def _exclusions(self, nested: list[str]) -> list[str]:
+        """Pathspecs that keep git out of the repositories inside: it would run their programs."""
+        inside = [*(link.name for link in gitlinks(self.git)), *nested]
+        return [f":(exclude,top,literal){name}" for name in inside]
+
+    def _follow_links(self) -> None:
+        """Brings the commits of repositories inside to what the folder holds, by their files.
+
+        Where there is no folder any more, the entry goes: a file in its place is added like others.
+        """
+        lines = []
+        for link in gitlinks(self.git):
+            if not is_folder_inside(self._worktree.path, link.name):
+                lines.append(f"0 {'0' * len(link.commit)}\t{link.name}\0")
+                continue
+            commit = head_of(f"{self._worktree.path}/{link.name}") or link.commit
+            if link.is_conflicted or commit != link.commit:
+                lines.append(f"{GITLINK} {commit}\t{link.name}\0")
+        if lines:
+            self._put(lines)
+
+    def _put(self, lines: list[str]) -> None:
+        """Changes entries of the index, in the form of ``update-index --index-info``."""
+        feed = os.fsencode("".join(lines))
+        self.git.run("update-index", "-z", "--index-info", feed=feed)
 
     def _add_each(self, names: list[str]) -> None:
         """Adds files in ever smaller groups, where one of them makes adding all fail."""
-        words = ("add", "--all", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul")
         feed = b"\0".join(map(os.fsencode, names))
-        output = self.git.run("--literal-pathspecs", *words, feed=feed, check=False)
+        words = ("--literal-pathspecs", "add", *_FROM_STDIN)
+        output = self.git.run(*words, feed=feed, check=False)
         if output.status and len(names) == 1:
             self.unsaved.append(f"git can't add {names[0]}: {_last_line(output.err)}")
         elif output.status:
             half = len(names) // 2
             self._add_each(names[:half])
             self._add_each(names[half:])
-
-    def _find_repositories(self, nested: Sequence[str]) -> None:
-        """Notes the repositories inside the worktree that hold something unsaved."""
-        if nested:
-            self.unsaved.append(f"a git repository of its own: {shorten(nested)}")
-        for name in gitlinks(self.git):
-            unsaved = unsaved_repository(f"{self._worktree.path}/{name}")
-            if unsaved:
-                self.unsaved.append(f"the repository {name}: {unsaved}")
-        if os.path.isdir(f"{self._worktree.path}/.git"):
-            self.unsaved.append("a git repository in place of the worktree")
 
     def _leave_out_setup(self, head: str) -> None:
         """Reverts in the index what set-up changed and nobody since: it is not the agent's work."""
@@ -114,20 +139,9 @@ class StagingIndex:
             if self._from_setup.get(name) == fingerprint(f"{self._worktree.path}/{name}"):
                 old_mode, _, old_id, _, _ = meta.removeprefix(":").split()
                 mode = "0" if old_mode == "000000" else old_mode
-                lines.append(f"{mode} {old_id}\t".encode() + os.fsencode(name) + b"\0")
+                lines.append(f"{mode} {old_id}\t{name}\0")
         if lines:
-            self.git.run("update-index", "-z", "--index-info", feed=b"".join(lines))
-
-
-def shorten(names: Sequence[str], most: int = 10) -> str:
-    """Names for the user, not too many.
-
-    Example:
-        >>> shorten(["a", "b", "c"], 2)
-        'a, b and 1 more'
-    """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+            self._put(lines)
 
 
 def _last_line(text: str) -> str:

@@ -15,6 +15,7 @@ from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.confirming import confirm_worktree
 from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import is_dirty
+from cpr_nb.worktrees.nested import since_first_setup_ns
 from cpr_nb.worktrees.own_repository import OwnRepository, Unconfirmed, confirm_repository
 from cpr_nb.worktrees.records import Owner, WorktreeRecord
 from cpr_nb.worktrees.worktree import Worktree, worktree_of
@@ -76,7 +77,8 @@ class TaskBranch(NamedTuple):
         """Whether its worktree holds changes that are in no commit; None if that is not certain."""
         if self.worktree_doubt != "" or not self.worktree.has_folder:
             return None
-        return is_dirty(self.worktree, self.record["from_setup"] or {})
+        since_ns = since_first_setup_ns(self.record)
+        return is_dirty(self.worktree, self.record["from_setup"] or {}, since_ns)
 
 
 def task_branches(
@@ -147,9 +149,10 @@ class _Reader:
             repository = self._repository(blank.worktree.common_dir, cwd, blank.owner)
         except Unconfirmed as error:
             return blank._replace(doubt=str(error))
-        worktree, owner = blank.worktree, blank.owner
+        worktree = blank.worktree._replace(common_dir=repository.common_dir)
+        owner = blank.owner
         doubt = _worktree_doubt(Claim(worktree, owner), blank.record, repository)
-        confirmed = blank._replace(repository=repository, worktree_doubt=doubt)
+        confirmed = blank._replace(worktree=worktree, repository=repository, worktree_doubt=doubt)
         branch = records.read_branch(repository.common_dir, worktree.branch)
         if branch is None or not branch.belongs_to(owner.session_id, owner.task_id):
             return confirmed

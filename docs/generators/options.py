@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpr_nb.model.options import OPTIONS
+from cpr_nb.model.options import ASKS, LEFT_OUT, OPTIONS, REFUSED, TAKEN
 
 _VALUES = {
     "text": "text",
@@ -24,6 +24,8 @@ _VALUES = {
     "settings": "JSON, or a file of it",
 }
 
+_IN_A_REPOSITORY = {TAKEN: "", LEFT_OUT: "🔒", ASKS: "asks", REFUSED: "no"}
+
 
 def options_page() -> str:
     """The text of docs/options.md."""
@@ -34,21 +36,22 @@ def options_page() -> str:
         if option.name == "max_parallel":
             flag = "`-j`, " + flag
         scope = "session, task" if option.per_task else "session"
-        rows.append(f"| `{option.name}` | {flag} | {value} | {scope} | {option.help} |")
+        place = _IN_A_REPOSITORY[option.from_repository]
+        rows.append(f"| `{option.name}` | {flag} | {value} | {scope} | {place} | {option.help} |")
     return "\n".join(
         [
             "# Options",
             "",
             "The names are the same everywhere: keywords of `cpr_nb.launch` and `Session.retry`,",
             "flags of `cpr run` and `cpr retry`, keys of a prompt in a `.json` or `.jsonl` file,",
-            "columns of a `.csv`, keys of `[tool.cpr]` in `pyproject.toml`. A task's own option",
-            "overrides the session's; a flag or keyword overrides `[tool.cpr]`. A `pyproject.toml`",
-            "comes with a repository, so it can't set `claude_path`, `claude_args`, `env`,",
-            '`agents`, `mcp_servers`, `settings` or `permissions = "all"`. (Made by',
-            "`python docs/generate.py`.)",
+            "columns of a `.csv`, keys of `[tool.cpr]` in `pyproject.toml` and of your own",
+            "`~/.config/cpr/config.toml`. A task's own option overrides the session's; a flag or",
+            "keyword overrides both files. A `pyproject.toml` comes with a repository, so some of its",
+            "settings need your trust: the column `[tool.cpr]`, explained in",
+            "[configuration.md](configuration.md). (Made by `python docs/generate.py`.)",
             "",
-            "| option | flag | value | for | |",
-            "|---|---|---|---|---|",
+            "| option | flag | value | for | `[tool.cpr]` | |",
+            "|---|---|---|---|---|---|",
             *rows,
             "",
             "In addition, `results_dir` (`--results-dir`, `CPR_RESULTS_DIR`) is where sessions are",

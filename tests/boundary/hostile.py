@@ -58,6 +58,7 @@ class HostileFolder:
             own_key()
         self.programs = {name: place.program(name) for name in ("claude", "check", "setup")}
         self.trap = make_trap(place)
+        self.base_commit = self.trap.head
         self.victims = {task: place.victim(f"victim-{task}") for task in TASKS[:2]}
         self.requests = place.victim("victim-requests")
         place.watch_git(self.trap.path)
@@ -133,7 +134,7 @@ class HostileFolder:
         }
 
     def _task_spec(self, task: str) -> dict[str, Any]:
-        checkout = {"current_branch": "main", "base": self.trap.head}
+        checkout = {"current_branch": "main", "base": self.base_commit}
         row = TASKS.index(task)
         said = {"id": task, "prompt": f"Do {task}.", "options": {}, "row": row}
         return {**said, "checkout": checkout}
@@ -188,7 +189,7 @@ class HostileFolder:
     def _checkout(self, task: str) -> dict[str, Any]:
         folder = str(self.victims[task])
         names = {"cwd": folder, "worktree": folder, "branch": f"task-{task}"}
-        return {"ok": True, **names, "base_commit": self.trap.head, "common_dir": "", "env": {}}
+        return {"ok": True, **names, "base_commit": self.base_commit, "common_dir": "", "env": {}}
 
     def _worktree_record(self, task: str) -> dict[str, Any]:
         folder = str(self.victims[task])
@@ -197,8 +198,8 @@ class HostileFolder:
             "schema_version": 1,
             "common_dir": str(self.trap.path / ".git"),
             "branch": f"task-{task}",
-            "base_commit": self.trap.head,
-            "start_commit": self.trap.head,
+            "base_commit": self.base_commit,
+            "start_commit": self.base_commit,
             "stage": "harvested",
             "worktree": folder,
             "admin_dir": str(admin) if task == "whole" else "",
@@ -215,12 +216,12 @@ def make_trap(place: Place) -> Checkout:
     (which holds the same file) is a worktree of a session in the results directory.
     """
     trap = Checkout.new(place.folder / "trap")
-    trap.commit("begin", {_FILE: _TEXT})
+    base_commit = trap.commit("begin", {_FILE: _TEXT})
     git_dir = trap.path / ".git"
     for task in TASKS[:2]:
         trap.git("branch", f"task-{task}")
         owner = Owner(ENDED, task, f"{place.results}/session-{ENDED}")
-        write_branch(str(git_dir), BranchRecord(f"task-{task}", trap.head, (owner,)))
+        write_branch(str(git_dir), BranchRecord(f"task-{task}", base_commit, (owner,)))
     admin = git_dir / "worktrees" / "whole"
     admin.mkdir(parents=True)
     victim = place.folder / "victim-whole"

@@ -190,7 +190,7 @@ _NOTEBOOK = [
     ),
 ]
 _AT_A_TERMINAL = [
-    acts(f"cpr {args[0]} at a terminal, Enter", _on_terminal(*args), "y/N")
+    acts(f"cpr {args[0]} at a terminal, Enter", _on_terminal(*args))
     for args in (("resume", INTERRUPTED), ("retry", ENDED), ("clean", ENDED))
 ]
 

@@ -15,7 +15,8 @@ from cpr_nb.model.errors import (
     ResultsDirError,
     SessionNotFound,
 )
-from cpr_nb.store.catalog import find_session, list_sessions, results_dir, settings
+from cpr_nb.store.catalog import find_session, list_sessions, results_dir
+from cpr_nb.store.settings_files import repository_table
 
 LEGACY = Path(__file__).parent / "legacy-results"
 ALL_GOOD = "58f2a8e6-135c-0d34-8ae6-f30afe254fb0"
@@ -167,14 +168,15 @@ def test_results_that_cannot_be_looked_at_are_no_results(
 # -- [tool.cpr] -------------------------------------------------------------------------------
 
 
-def test_settings_are_the_table_with_its_place_made_absolute(repo: Path) -> None:
+def settings(folder: str) -> dict[str, Any]:
+    return repository_table(folder)[1]
+
+
+def test_settings_are_the_table_and_the_path_of_its_file(repo: Path) -> None:
     configure(repo, '[tool.cpr]\nresults_dir = "r"\nmax_parallel = 3\nallow = ["Read"]')
     (repo / "sub").mkdir()
-    assert settings(str(repo / "sub")) == {
-        "results_dir": str(repo / "r"),
-        "max_parallel": 3,
-        "allow": ["Read"],
-    }
+    table = {"results_dir": "r", "max_parallel": 3, "allow": ["Read"]}
+    assert repository_table(str(repo / "sub")) == (str(repo / "pyproject.toml"), table)
 
 
 @pytest.mark.parametrize(

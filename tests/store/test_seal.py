@@ -18,7 +18,7 @@ from cpr_nb.model.errors import StateDirError
 from cpr_nb.model.record import first_head
 from cpr_nb.runner.session_spec import ChangedError, SessionSpec
 from cpr_nb.store import seal, state_dir, trusted
-from cpr_nb.store.authorship import is_own, read_authorship
+from cpr_nb.store.authorship import read_authorship, read_marks
 from cpr_nb.store.create import NewSession, create_session
 from cpr_nb.store.digest import hmac_sha256, sha256
 from cpr_nb.store.key import own_key, read_key
@@ -78,7 +78,9 @@ def test_what_this_user_launched_is_ours_wherever_the_folder_lies(tmp_path: Path
     authorship = read_authorship(paths)
     assert (authorship.is_ours, authorship.sha256) == (True, sha256_hex)
     assert authorship.spec == json.loads(Path(paths.session).read_bytes())
-    assert is_own(json.loads(Path(paths.status).read_bytes()), "s-1", read_key())
+    head = json.loads(Path(paths.status).read_bytes())
+    assert read_marks().is_foreign(head, "s-1") is False
+    assert read_marks().is_foreign(head, "s-2") is True
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,15 @@ def test_what_was_changed_after_its_launch_is_foreign(tmp_path: Path) -> None:
     session = Path(paths.session)
     session.write_bytes(session.read_bytes().replace(b"first", b"other"))
     assert read_authorship(paths).why == "its session.json was changed after the launch"
+
+
+def test_another_folder_does_not_become_ours_by_our_session_json(tmp_path: Path) -> None:
+    own = create(tmp_path, own_key())
+    other = create(tmp_path, OTHER_KEY, "s-2")
+    Path(other.paths.session).write_bytes(Path(own.paths.session).read_bytes())
+    trusted.remember(trusted.SESSION, own.sha256, "s-2")
+    assert read_authorship(own.paths).is_ours
+    assert read_authorship(other.paths).why == "its session.json is that of another session"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b'{"session_id":"s-1","tasks":[]}', b"{"])
@@ -119,6 +130,7 @@ def test_trust_is_for_these_bytes_only_and_can_be_taken_back(tmp_path: Path) -> 
     paths, _, sha256_hex = create(tmp_path, OTHER_KEY)
     trusted.remember(trusted.SESSION, sha256_hex, "s-1")
     assert read_authorship(paths).is_ours
+    assert read_marks().is_foreign({"schema_version": 1}, "s-1") is False
     assert not trusted.is_trusted(trusted.REPOSITORY, sha256_hex)
     trusted.forget(trusted.SESSION, sha256_hex)
     assert not read_authorship(paths).is_ours
@@ -126,6 +138,18 @@ def test_trust_is_for_these_bytes_only_and_can_be_taken_back(tmp_path: Path) -> 
     with Path(paths.session).open("ab") as file:
         file.write(b" ")
     assert not read_authorship(paths).is_ours
+
+
+def test_a_torn_line_takes_no_other_along(own_state: Path) -> None:
+    own_key()
+    (own_state / "trusted").write_bytes(b'{"is_trusted": true, "ki')
+    (own_state / "trusted").chmod(0o600)
+    trusted.remember_all(trusted.SESSION, {"1" * 64: "s-1", "2" * 64: "s-2"})
+    trusted.forget(trusted.SESSION, "1" * 64)
+    assert trusted.trusted(trusted.SESSION) == {"2" * 64: "s-2"}
+    (own_state / "trusted").chmod(0o622)
+    with pytest.raises(StateDirError, match="others may write to it"):
+        trusted.trusted(trusted.SESSION)
 
 
 # -- the runner's side ------------------------------------------------------------------------

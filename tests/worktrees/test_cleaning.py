@@ -110,9 +110,7 @@ def test_a_nested_repository_keeps_its_worktree_until_it_is_named(
     Checkout.new(made.path / "nested").commit("nested", {"n.txt": "n\n"})
     runner.harvest("a")
     runner.end()
-    assert kept(clean([str(runner.folder)])) == {
-        ("a", True): "it holds changes that are not committed"
-    }
+    assert kept(clean([str(runner.folder)])) == {("a", True): "a git repository of its own: nested"}
     assert (made.path / "nested/n.txt").exists()
     assert len(clean([str(runner.folder)], ["a"]).removed) == 2
     assert not made.path.exists()

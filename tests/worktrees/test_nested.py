@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from testkit.repository import Checkout, Prepared, Runner
+
+from cpr_nb.worktrees.cleaning import clean
+from cpr_nb.worktrees.conflicts import conflicts
+from cpr_nb.worktrees.listing import worktrees
+from cpr_nb.worktrees.merging import merge
+from cpr_nb.worktrees.nested import work_in
 
 
 @pytest.mark.parametrize("with_commit", [True, False])
@@ -34,7 +45,7 @@ def test_a_repository_that_the_agent_committed_as_a_link_keeps_the_worktree(
     made.git("add", "nested")
     made.git("commit", "-q", "-m", "with a repository")
     told = runner.harvest("docs")
-    assert told["kept_because"] == "the repository nested: 1 commit that no remote has"
+    assert told["kept_because"] == "the repository nested: .git is newer than set-up"
     assert (made.path / "nested/n.txt").exists()
 
 
@@ -63,38 +74,343 @@ def test_a_repository_in_place_of_the_worktree_keeps_it(repo: Checkout, runner: 
     assert repo.head == before
 
 
-def submodule(repo: Checkout, runner: Runner, tmp_path: Path) -> Prepared:
-    """A worktree with a submodule that is filled."""
+def test_a_repository_around_tracked_files_keeps_the_worktree(
+    repo: Checkout, runner: Runner
+) -> None:
+    made = runner.prepare("docs")
+    inner = Checkout(made.path / "sub")
+    inner.git("init", "-q")
+    inner.commit("only here", {"b.txt": "b\n"})
+    told = runner.harvest("docs")
+    assert told["kept_because"] == "a git repository of its own: sub"
+    assert inner.log("HEAD") == ["only here"]
+
+
+SETUP = "git -c protocol.file.allow=always submodule update --init -q"
+
+
+@pytest.fixture
+def library(repo: Checkout, tmp_path: Path) -> Checkout:
+    """A repository that is a submodule, lib, of the other one."""
     library = Checkout.new(tmp_path / "library")
-    library.commit("first", {"lib.txt": "lib\n"})
+    library.commit("first", {"lib.txt": "lib\n", "more/m.txt": "m\n", ".gitignore": "*.tmp\n"})
+    library.git("tag", "v1")
+    library.commit("second", {"lib.txt": "library\n"})
     repo.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.path), "lib")
     repo.commit("with a submodule")
-    setup = "git -c protocol.file.allow=always submodule update --init -q"
-    made = runner.prepare("docs", setup=setup)
+    return library
+
+
+@pytest.fixture
+def made(library: Checkout, runner: Runner) -> Prepared:
+    """A worktree whose submodule set-up has filled."""
+    made = runner.prepare("docs", setup=SETUP)
     assert (made.path / "lib/lib.txt").exists()
     return made
 
 
-def test_a_filled_submodule_with_nothing_of_its_own_goes(
-    repo: Checkout, runner: Runner, tmp_path: Path
-) -> None:
-    made = submodule(repo, runner, tmp_path)
-    made.write({"a.txt": "changed\n"})
+def test_work_in_a_submodule_keeps_the_worktree(made: Prepared, runner: Runner) -> None:
+    made.write({"lib/lib.txt": "changed\n"})
     told = runner.harvest("docs")
-    assert (told["n_files_changed"], told["worktree"]) == (1, None)
+    assert told["worktree"] == str(made.path)
+    assert told["kept_because"] == "the repository lib: lib.txt is newer than set-up"
+    assert (made.path / "lib/lib.txt").read_text() == "changed\n"
+
+
+def test_a_submodule_without_work_of_its_own_goes(made: Prepared, runner: Runner) -> None:
+    made.write({"a.txt": "changed\n"})
+    Checkout(made.path / "lib").git("status")
+    made.git("status")
+    told = runner.harvest("docs")
+    assert (told["n_files_changed"], told["kept_because"], told["worktree"]) == (1, None, None)
     assert not made.path.exists()
 
 
-@pytest.mark.parametrize("committed", [True, False])
-def test_work_in_a_submodule_keeps_the_worktree(
-    repo: Checkout, runner: Runner, tmp_path: Path, committed: bool
+class Filled(NamedTuple):
+    """A repository with a submodule that set-up has filled, and the moment after that."""
+
+    outer: Checkout
+    inner: Checkout
+    since_ns: int
+
+    @property
+    def work(self) -> str:
+        """Why the submodule may hold work."""
+        return work_in(str(self.inner.path), str(self.outer.path / ".git"), self.since_ns)
+
+
+@pytest.fixture
+def filled(library: Checkout, repo: Checkout) -> Filled:
+    """The submodule of the main checkout, just filled."""
+    os.utime(repo.path)
+    since_ns = repo.path.stat().st_ctime_ns
+    while repo.path.stat().st_ctime_ns == since_ns:  # the clock of the file system has ticked
+        os.utime(repo.path)
+    return Filled(repo, Checkout(repo.path / "lib"), since_ns)
+
+
+def _edit_and_set_the_time_back(inner: Checkout) -> None:
+    file = inner.path / "lib.txt"
+    times = file.stat()
+    file.write_text("LIBRARY\n")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _stash(inner: Checkout) -> None:
+    inner.write({"lib.txt": "changed\n"})
+    inner.git("stash", "-q")
+
+
+def _commit_on_a_tag(inner: Checkout) -> None:
+    was = inner.head
+    inner.commit("in between", {"lib.txt": "changed\n"})
+    inner.git("tag", "kept")
+    inner.git("checkout", "-q", was)
+
+
+def _new_files_instead_of_the_repository(inner: Checkout) -> None:
+    (inner.path / ".git").unlink()
+    inner.write({"new.txt": "new\n"})
+
+
+def _lead_elsewhere(inner: Checkout) -> None:
+    other = Checkout.new(inner.path.parent.parent / "other")
+    other.commit("other", {"lib.txt": "lib\n"})
+    inner.write({".git": f"gitdir: {other.path}/.git\n"})
+
+
+NEWER = "is newer than set-up"
+WORK: dict[str, tuple[Callable[[Checkout], object], str]] = {
+    "edit": (lambda inner: inner.write({"lib.txt": "x\n"}), f"lib.txt {NEWER}"),
+    "edit, time set back": (_edit_and_set_the_time_back, f"lib.txt {NEWER}"),
+    "stash": (_stash, f"lib.txt {NEWER}"),
+    "commit on a tag": (_commit_on_a_tag, f"lib.txt {NEWER}"),
+    "ignored file": (lambda inner: inner.write({"x.tmp": "x"}), f"x.tmp {NEWER}"),
+    "deletion": (lambda inner: (inner.path / "more/m.txt").unlink(), f"more/ {NEWER}"),
+    "no repository": (_new_files_instead_of_the_repository, "files without a repository: "),
+    "another one": (_lead_elsewhere, "its .git leads elsewhere"),
+    "bytecode": (lambda inner: inner.write({"more/m.pyc": b"x"}), f"more/m.pyc {NEWER}"),
+    "only a tag": (lambda inner: inner.git("tag", "mine"), f".git/refs/tags/mine {NEWER}"),
+    "only an object": (
+        lambda inner: inner.git("hash-object", "-w", "--stdin", feed=b"x"),
+        ".git/objects/",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WORK)
+def test_work_in_a_submodule_is_known_by_its_files(filled: Filled, kind: str) -> None:
+    assert filled.work == ""
+    change, reason = WORK[kind]
+    change(filled.inner)
+    assert filled.work.startswith(reason)
+
+
+LOOKING: dict[str, list[tuple[str, ...]]] = {
+    "status, log, diff": [("status",), ("log", "-p"), ("diff",), ("diff", "HEAD")],
+    "fetch": [("-c", "protocol.file.allow=always", "fetch", "-q")],
+    "an empty stash": [("stash", "-q")],
+    "checkout of the same commit": [("checkout", "-q", "--detach"), ("checkout", "-q", ".")],
+}
+
+
+@pytest.mark.parametrize("kind", LOOKING)
+def test_looking_at_a_submodule_is_no_work(filled: Filled, kind: str) -> None:
+    if kind.startswith("checkout"):  # set-up leaves a submodule on a commit, not on a branch
+        filled.inner.git("checkout", "-q", "--detach")
+        os.utime(filled.outer.path)
+        filled = filled._replace(since_ns=filled.outer.path.stat().st_ctime_ns)
+    for words in LOOKING[kind]:
+        filled.inner.git(*words)
+        filled.outer.git("status")
+    for file in filled.inner.path.rglob("*"):
+        assert file.is_dir() or file.read_bytes() is not None
+    assert filled.work == ""
+
+
+def test_a_repository_that_set_up_made_goes_unless_something_in_it_changed(
+    library: Checkout, runner: Runner
 ) -> None:
-    made = submodule(repo, runner, tmp_path)
-    library = Checkout(made.path / "lib")
-    library.write({"lib.txt": "changed\n"})
-    if committed:
-        library.commit("in the submodule")
-    told = runner.harvest("docs")
-    assert told["worktree"] == str(made.path)
-    assert told["kept_because"].startswith("the repository lib: ")
+    setup = f"git clone -q {library.path} vendor"
+    for task_id, kept in (("same", None), ("other", "the repository vendor: lib.txt is newer")):
+        made = runner.prepare(task_id, setup=setup)
+        if kept:
+            made.write({"vendor/lib.txt": "changed\n"})
+        told = runner.harvest(task_id)
+        assert str(told["kept_because"]).startswith(str(kept))
+        assert made.path.exists() == bool(kept)
+
+
+def test_a_submodule_that_the_agent_filled_stays_and_says_how_it_need_not(
+    library: Checkout, runner: Runner
+) -> None:
+    made = runner.prepare("docs")
+    made.git("-c", "protocol.file.allow=always", "submodule", "update", "--init", "-q")
+    assert runner.harvest("docs")["kept_because"] == (
+        "the repository lib: filled after set-up; "
+        "with setup='git submodule update --init' it need not stay"
+    )
+
+
+def test_work_from_before_a_retry_keeps_the_worktree_after_it(
+    made: Prepared, runner: Runner, new_runner: Callable[[], Runner]
+) -> None:
+    """The retry has a set-up of its own, which is later than that work."""
+    made.write({"lib/lib.txt": "changed\n"})
+    assert runner.harvest("docs")["worktree"] == str(made.path)
+    runner.end()
+    parent = {**runner.parent, "task_id": "docs"}
+    for task_id in ("again", "third"):
+        retry = new_runner()
+        assert retry.prepare(task_id, parent=parent).path == made.path
+        told = retry.harvest(task_id)
+        assert told["kept_because"] == "the repository lib: lib.txt is newer than set-up"
+        retry.end()
+        parent = {**retry.parent, "task_id": task_id}
     assert (made.path / "lib/lib.txt").read_text() == "changed\n"
+
+
+def test_status_and_clean_judge_by_the_same_rule(made: Prepared, runner: Runner) -> None:
+    runner.harvest("docs", keep_worktrees=True)
+    runner.end()
+    folder = str(runner.folder)
+    assert [row.dirty for row in worktrees([folder])] == [False]
+    made.write({"lib/lib.txt": "changed\n"})
+    assert [row.dirty for row in worktrees([folder])] == [True]
+    kept = clean([folder]).kept
+    assert [entry.why for entry in kept] == ["the repository lib: lib.txt is newer than set-up"]
+    assert (made.path / "lib/lib.txt").read_text() == "changed\n"
+
+
+# -- the commit that the outer repository has of the inner one -------------------------------
+
+
+def test_another_commit_of_a_submodule_is_saved(
+    repo: Checkout, library: Checkout, made: Prepared, runner: Runner
+) -> None:
+    inner = Checkout(made.path / "lib")
+    inner.git("checkout", "-q", "v1")
+    told = runner.harvest("docs")
+    assert repo.git("rev-parse", "main-task-docs:lib") == library.git("rev-parse", "v1")
+    assert (told["n_files_changed"], told["n_commits"]) == (1, 1)
+    assert "Subproject commit" in Path(told["patch"]).read_text()
+    assert told["worktree"] == str(made.path)
+
+
+@pytest.mark.parametrize("instead", ["nothing", "a file", "a link", "a link above"])
+def test_what_the_agent_put_in_place_of_a_submodule_is_saved(
+    repo: Checkout, made: Prepared, runner: Runner, tmp_path: Path, instead: str
+) -> None:
+    shutil.rmtree(made.path / "lib")
+    elsewhere = Checkout.new(tmp_path / "elsewhere")
+    elsewhere.commit("elsewhere", {"e.txt": "e\n"})
+    if instead == "a file":
+        made.write({"lib": "text\n"})
+    elif instead.startswith("a link"):
+        (made.path / "lib").symlink_to(elsewhere.path)
+    told = runner.harvest("docs")
+    expected = {"nothing": None, "a file": "text"}.get(instead, str(elsewhere.path))
+    assert repo.files("main-task-docs").get("lib") == expected
+    assert (told["n_commits"], told["worktree"]) == (1, None)
+
+
+def test_a_conflict_about_a_submodule_is_no_obstacle(
+    repo: Checkout, library: Checkout, runner: Runner
+) -> None:
+    made = runner.prepare("docs")
+    ours, theirs = library.git("rev-parse", "v1"), "b" * 40
+    zeros = "0" * 40
+    lines = f"0 {zeros}\tlib\n160000 {ours} 2\tlib\n160000 {theirs} 3\tlib\n"
+    made.git("update-index", "--index-info", feed=lines.encode())
+    told = runner.harvest("docs")
+    assert repo.git("rev-parse", "main-task-docs:lib") == ours
+    assert told["ok"]
+
+
+# -- programs that a repository inside names ------------------------------------------------
+
+
+def arm(inner: Checkout, marker: Path) -> None:
+    """Has a repository name a program that only leaves a mark, for every file that git compares."""
+    inner.write({".gitattributes": "* filter=mark\n"})
+    inner.git("config", "filter.mark.clean", f"touch {marker}; cat")
+    inner.git("config", "core.fsmonitor", f"touch {marker}; false")
+    for file in inner.path.iterdir():
+        if file.is_file():
+            os.utime(file, ns=(0, 0))
+    marker.unlink(missing_ok=True)
+
+
+def _everything(runner: Runner, task_id: str = "docs") -> dict[str, Any]:
+    """A harvest, and what every interface does afterwards."""
+    told = runner.harvest(task_id)
+    runner.end()
+    folder = str(runner.folder)
+    worktrees([folder])
+    conflicts([folder])
+    clean([folder], dry_run=True)
+    merge([folder], dry_run=True)
+    merge([folder])
+    clean([folder])
+    return told
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_no_program_of_a_repository_inside_runs(
+    made: Prepared, runner: Runner, tmp_path: Path, unreadable: bool
+) -> None:
+    kinds = {"submodule": "lib", "around tracked files": "sub", "linked": "l", "untracked": "u"}
+    for kind, name in kinds.items():
+        inner = Checkout(made.path / name)
+        if kind != "submodule":
+            inner.path.mkdir(exist_ok=True)
+            inner.git("init", "-q")
+            inner.commit("inner", {"n.txt": "n\n"})
+        if kind == "linked":
+            made.git("add", name)
+            inner.git("symbolic-ref", "refs/heads/alias", "refs/heads/main")
+            inner.git("symbolic-ref", "HEAD", "refs/heads/alias")
+            inner.commit("second, found by git alone", {"n.txt": "second\n"})
+    made.write({".gitmodules": GITMODULES, "new.txt": "new\n"})
+    made.git("config", "submodule.linked.ignore", "none")
+    if unreadable:  # git can't add everything at once then
+        made.write({"broken.txt": "x\n", ".gitattributes": "broken.txt filter=broken\n"})
+        made.git("config", "filter.broken.clean", "false")
+        made.git("config", "filter.broken.required", "true")
+    markers = {kind: tmp_path / f"ran-{name}" for kind, name in kinds.items()}
+    for kind, name in kinds.items():
+        arm(Checkout(made.path / name), markers[kind])
+    told = _everything(runner)
+    assert [kind for kind, marker in markers.items() if marker.exists()] == []
+    assert told["worktree"] == str(made.path)
+    assert [name for name in kinds.values() if not (made.path / name).exists()] == []
+
+
+GITMODULES = """[submodule "lib"]
+\tpath = lib
+\turl = ../library
+\tignore = none
+[submodule "linked"]
+\tpath = l
+\turl = ../linked
+\tignore = none
+"""
+
+
+def test_no_program_of_a_repository_runs_that_is_in_place_of_another_worktree(
+    repo: Checkout, runner: Runner, tmp_path: Path
+) -> None:
+    """The agent made a worktree, and then led it to a repository of its own."""
+    made = runner.prepare("docs")
+    other = Checkout(tmp_path / "other")
+    made.git("worktree", "add", "-q", "-b", "extra", str(other.path))
+    (other.path / ".git").unlink()
+    other.git("init", "-q")
+    other.commit("its own", {"n.txt": "n\n"})
+    marker = tmp_path / "ran"
+    arm(other, marker)
+    said = {"type": "assistant", "message": {"content": f"see {other.path} and extra"}}
+    (runner.folder / "task-docs.jsonl").write_text(json.dumps(said) + "\n")
+    told = _everything(runner)
+    assert not marker.exists()
+    assert str(other.path) in "".join(told["elsewhere"])

@@ -12,11 +12,14 @@ from pathlib import Path
 
 from cpr_nb import __version__
 from cpr_nb.cli.common import print_json, print_lines, results_dir
+from cpr_nb.cli.doctor_settings import claude_findings, setting_findings
 from cpr_nb.cli.options import add_json
 from cpr_nb.launching import cli_settings, machine
+from cpr_nb.launching.claude_files import find_project, is_accepted
 from cpr_nb.launching.cli_cache import read_version
+from cpr_nb.launching.settings import named_claude
 from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
-from cpr_nb.model.errors import ClaudeNotFound
+from cpr_nb.model.errors import CprError
 from cpr_nb.model.text import one_line
 
 Finding = tuple[bool, str, str]
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.probe:
         from cpr_nb.cli.probe_table import run_probe
 
-        return run_probe(machine.find_claude(args.claude_path, os.environ), as_json=args.json)
+        return run_probe(_find_claude(args.claude_path), as_json=args.json)
     findings = list(_checks(args))
     if args.json:
         print_json([{"name": name, "good": good, "text": text} for good, name, text in findings])
@@ -55,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _checks(args: argparse.Namespace) -> Iterator[Finding]:
     yield True, "cpr_nb", f"{__version__}, Python {sys.version.split()[0]}, {sys.platform}"
     yield _claude(args.claude_path)
+    yield from ((good, "settings", text) for good, text in setting_findings())
     yield from _cli_settings()
     yield _results(results_dir(args))
     yield _git()
@@ -67,10 +71,14 @@ def _checks(args: argparse.Namespace) -> Iterator[Finding]:
     yield _sandbox()
 
 
+def _find_claude(claude_path: str | None) -> str:
+    return machine.find_claude(named_claude(claude_path), os.environ)
+
+
 def _claude(claude_path: str | None) -> Finding:
     try:
-        path = machine.find_claude(claude_path, os.environ)
-    except ClaudeNotFound as error:
+        path = _find_claude(claude_path)
+    except CprError as error:
         return False, "Claude Code CLI", str(error)
     version = read_version(path, os.environ)
     if version is None:
@@ -98,7 +106,10 @@ def _cli_settings() -> Iterator[Finding]:
     for path in files:
         if cli_settings.forbids_bypassing(path):
             yield True, "CLI settings", f"{path} forbids --permissions all"
-    if cli_settings.ignores_allow_rules(os.environ, cwd):
+    for good, text in claude_findings():
+        yield good, "CLI settings", text
+    has_allow_rules = cli_settings.has_allow_rules(Path(cwd) / ".claude" / "settings.json")
+    if has_allow_rules and not is_accepted(find_project(cwd), os.environ):
         text = (
             "this folder is not trusted, so the CLI (2.1.224 and newer) ignores the allow rules of"
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.cli.common import has_terminal, note, print_json, print_lines, show_to_end
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
 from cpr_nb.cli.render import program
+from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def plan(tasks: list[TaskSpec], warnings: list[str], args: argparse.Namespace) -
     """Plans a launch and checks it, then prints the warnings about its prompts."""
     from cpr_nb.launching.plan import plan_launch
 
-    planned = plan_launch(tasks, launch_options(args))
+    planned = with_trust(lambda: plan_launch(tasks, launch_options(args)))
     for warning in warnings:
         note(f"warning: {warning}")
     return planned
@@ -122,7 +123,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
 def print_warnings(planned: LaunchPlan) -> None:
     """Prints what the user should know before the launch, on stderr."""
     for warning in planned.warnings:
-        note(f"warning: {warning}")
+        note(warning if warning.startswith("🔒") else f"warning: {warning}")
 
 
 def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
