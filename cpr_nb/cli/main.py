@@ -94,10 +94,11 @@ def main(argv: list[str]) -> int:
 
 def _report_error(error: Exception) -> int:
     """Prints a user's mistake as one line; a bug of ours keeps its traceback."""
+    from cpr_nb.cli.common import note, print_text
     from cpr_nb.model.errors import CprError, ForeignSession, NotTrusted
 
     if isinstance(error, ForeignSession | NotTrusted):  # they show what would run, a line each
-        print(f"cpr: {error}", file=sys.stderr)
+        print_text(f"cpr: {error}", sys.stderr)
         return EXIT_BAD_INPUT
     if isinstance(error, CprError):
         text = str(error)
@@ -106,8 +107,6 @@ def _report_error(error: Exception) -> int:
         text = f"can't write the output: {error.strerror}"
     else:
         raise error
-    from cpr_nb.cli.common import note
-
     note(" ".join(text.split()))
     return EXIT_BAD_INPUT
 

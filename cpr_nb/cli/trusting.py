@@ -35,7 +35,7 @@ def with_trust(plan: Callable[[], T]) -> T:
         from cpr_nb.launching.repository_trust import Repository
 
         repository = Repository(error.folder, os.environ)
-        note("\n".join(repository_lines(repository)))
+        note(*repository_lines(repository))
         if not confirm(REPOSITORY_QUESTION):
             raise
         repository.trust()

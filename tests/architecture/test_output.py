@@ -14,6 +14,7 @@ WRITERS = {
     "cli/common.py": {"print_lines", "print_text", "print_answer", "print_json"},
     "cli/view.py": {"watch"},
     "cli/main.py": {"_run", "_show_bug"},
+    "cli/trusting.py": {"confirm"},
     "magics/magic.py": {"_call"},
 }
 #: What makes text fit for a terminal.

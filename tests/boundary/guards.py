@@ -2,47 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-_ROW = "tests/boundary/test_boundary.py::test_nothing_ran_or_was_deleted_or_escaped"
-
-
-@dataclass(frozen=True)
-class Guard:
-    """One guard.
-
-    Args:
-        name: What it holds.
-        file: The module that it is in, below the package.
-        before: Its source: once in the module.
-        after: What stands there when it is taken out.
-        test: The test that fails then.
-    """
-
-    name: str
-    file: str
-    before: str
-    after: str
-    test: str
-
-    def taken_out(self, source: str) -> str:
-        """The module without the guard.
-
-        Raises:
-            ValueError: If the guard is not in it, or not only once.
-        """
-        if source.count(self.before) != 1:
-            n_times = source.count(self.before)
-            raise ValueError(f"{self.name}: {self.before!r} stands {n_times} times in {self.file}")
-        return source.replace(self.before, self.after)
-
-
-def row(attack: str, interface: str) -> str:
-    """The test of one row of the table."""
-    return f"{_ROW}[{attack}: {interface}]"
-
+from boundary import guards_controls
+from boundary.guard import Guard, row
 
 CONFIRMING = "tests/worktrees/test_confirming.py"
 
@@ -159,6 +120,8 @@ GUARDS = [
         "names_us = os.path.realpath(back) == os.path.realpath(mark)",
         "names_us = True",
         "tests/test_claude_files.py::test_a_folder_that_claims_to_be_a_worktree_is_its_own_project",
+    ),
+    Guard(
         "what a repository says to run needs trust",
         "launching/settings.py",
         "    if repository.is_trusted:\n",
@@ -417,4 +380,5 @@ GUARDS = [
         "if token:",
         row("a forged journal", "cancel, a process of somebody else's"),
     ),
+    *guards_controls.GUARDS,
 ]
