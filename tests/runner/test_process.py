@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cpr_nb.model.environment import TOKEN_VARIABLE
 from cpr_nb.runner import process
@@ -244,20 +242,6 @@ print(len(data), hashlib.sha256(data).hexdigest())
     said = run(code, stdin=fd, env={}, cwd=tmp_path).decode().split()
     os.close(fd)
     assert said == [str(len(prompt)), hashlib.sha256(prompt).hexdigest()]
-
-
-def test_a_prompt_is_on_no_disk_and_not_passed_on_by_itself() -> None:
-    fd = process.open_prompt(b"secret")
-    assert target_of(fd).endswith("(deleted)")
-    assert not os.get_inheritable(fd)
-    os.close(fd)
-
-
-@settings(max_examples=30)
-@given(st.binary(max_size=2000))
-def test_a_prompt_is_read_from_its_beginning(prompt: bytes) -> None:
-    with os.fdopen(process.open_prompt(prompt), "rb") as file:
-        assert file.read() == prompt
 
 
 # -- identity ---------------------------------------------------------------------------------
