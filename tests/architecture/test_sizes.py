@@ -12,6 +12,7 @@ FRONTS = {
     "handles/dashboard.py": "display/dashboard.py",
     "handles/results.py": "frames/results.py",
     "handles/tables.py": "frames/tables.py",
+    "handles/trust.py": "launching/trust.py",
     "frames/events.py": "model/events.py",
     "cli/options.py": "model/options.py",
     "magics/completion.py": "cli/commands/completion.py",
