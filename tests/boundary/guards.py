@@ -1,7 +1,7 @@
 """All the guards of the boundary.
 
-A module ``guards_<name>.py`` in this folder adds its guards by a list ``GUARDS``; nothing else needs
-to know of it.
+A module ``guards_<name>.py`` in this folder adds its guards by a list ``GUARDS``; nothing else
+needs to know of it.
 """
 
 from __future__ import annotations

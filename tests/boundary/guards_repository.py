@@ -38,7 +38,7 @@ GUARDS = [
         "launching/settings.py",
         "    if asked:",
         "    if asked is None:",
-        row("a cloned repository", "cpr run"),
+        row("a cloned repository", "cpr run, check"),
     ),
     Guard(
         "[tool.cpr] allows nothing before it is trusted",

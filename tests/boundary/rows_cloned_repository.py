@@ -13,7 +13,7 @@ from testkit.repository import Checkout
 from testkit.stub import plan
 
 import cpr_nb as cpr
-from boundary.interfaces import REFUSED, Use, command, python
+from boundary.interfaces import REFUSED, Use, command, magic, python
 from boundary.place import Place
 from boundary.table import Row
 
@@ -35,7 +35,7 @@ class ClonedRepository:
         assert tomllib.loads(text)
         place.work.rmdir()
         checkout = Checkout.new(place.work)
-        checkout.commit("begin", {"pyproject.toml": text})
+        checkout.commit("begin", {"pyproject.toml": text, "prompts.json": prompts("a")})
 
 
 def stopped(name: str, use: Use, **table: Callable[[Place], Any]) -> Row:
@@ -75,6 +75,7 @@ def widened(place: Place) -> None:
 
 _RUN = command("run", "--wait", stdin=prompts(plan()))
 _CHECK = {"check": lambda place: place.program("check")}
+_LAUNCH = python(lambda _: cpr.launch([plan()]))
 _MAP = python(lambda _: cpr.map("{a}", pd.DataFrame({"a": [plan()]})))
 
 ROWS = [
@@ -93,7 +94,10 @@ ROWS = [
         worktree=lambda _: True,
     ),
     stopped("cpr run, results_dir", _RUN, results_dir=lambda place: str(place.victim("precious"))),
+    stopped("cpr run --reuse, check", command("run", "--reuse", "prompts.json"), **_CHECK),
+    stopped("cpr.launch, check", _LAUNCH, **_CHECK),
     stopped("cpr.map, check", _MAP, **_CHECK),
+    stopped("%cpr run, check", magic("run prompts.json"), **_CHECK),
     refused("claude_path", claude_path=lambda place: place.program("claude")),
     refused("claude_args", claude_args=lambda _: ["--verbose"]),
     refused("env", env=lambda _: ["A=b"]),
