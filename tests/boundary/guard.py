@@ -1,4 +1,4 @@
-"""What a guard of the boundary is: where it stands, how it is taken out, which test misses it."""
+"""A guard of the boundary: how it is taken out, and the test that fails then."""
 
 from __future__ import annotations
 
@@ -42,3 +42,11 @@ class Guard:
 def row(attack: str, interface: str) -> str:
     """The test of one row of the table."""
     return f"{_ROW}[{attack}: {interface}]"
+
+
+CONFIRMING = "tests/worktrees/test_confirming.py"
+
+
+def refused(forgery: str) -> str:
+    """The test that a worktree's record is refused if it is forged in this way."""
+    return f"{CONFIRMING}::test_a_record_that_does_not_fit_is_refused[{forgery}]"
