@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for testkit
 from testkit import processes
 from testkit.command import Cpr, console_script
 from testkit.examples import PROFILE
+from testkit.previous import place_sessions
 from testkit.repository import GIT_ENVIRONMENT, enter_git_environment
 from testkit.stub import Stub
 
@@ -233,3 +234,13 @@ def in_env(monkeypatch: pytest.MonkeyPatch, work: Path) -> Callable[[dict[str, s
             monkeypatch.setenv(name, value)
 
     return enter
+
+
+@pytest.fixture
+def previous(
+    work: Path, stub_env: dict[str, str], in_env: Callable[[dict[str, str]], None]
+) -> Path:
+    """The results directory that the version before left behind, in `work`."""
+    results = place_sessions(work)
+    in_env(stub_env)
+    return results

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
-from cpr_nb.launching.stored import check_environment, check_owner, read_own, stored_values
+from cpr_nb.launching.stored import check_environment, read_own, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
@@ -163,7 +163,6 @@ def _own_session(snapshot: Snapshot, verb: str) -> Authorship:
     Raises:
         SessionNotUsable: If it is not, or is incomplete.
     """
-    check_owner(snapshot, verb)
     return read_own(snapshot, verb)
 
 
