@@ -159,6 +159,8 @@ GUARDS = [
         "names_us = os.path.realpath(back) == os.path.realpath(mark)",
         "names_us = True",
         "tests/test_claude_files.py::test_a_folder_that_claims_to_be_a_worktree_is_its_own_project",
+    ),
+    Guard(
         "what a repository says to run needs trust",
         "launching/settings.py",
         "    if repository.is_trusted:\n",
