@@ -89,13 +89,6 @@ GUARDS = [
         "tests/store/test_seal.py::test_a_key_that_others_may_know_is_refused",
     ),
     Guard(
-        "an untrusted repository's files are not among the CLI's sources",
-        "runner/command.py",
-        'argv = ["--setting-sources=user"]',
-        "argv = list[str]()",
-        row("a cloned repository", "cpr run --cwd"),
-    ),
-    Guard(
         "a repository's files for Claude Code need trust",
         "launching/setting_sources.py",
         "return [] if is_known and repository.is_trusted else files",
@@ -115,13 +108,6 @@ GUARDS = [
         "files = committed_files(folder, base, here) if base else here",
         "files = here",
         row("a cloned repository", "cpr run --worktree"),
-    ),
-    Guard(
-        "[tool.cpr] says nothing to run before it is trusted",
-        "launching/settings.py",
-        "    if asked:",
-        "    if asked is None:",
-        row("a cloned repository", "cpr run"),
     ),
     Guard(
         "[tool.cpr] allows nothing before it is trusted",
