@@ -19,7 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for boundary
 
-from boundary.guards import GUARDS, ROOT, Guard
+from boundary.guard import ROOT, Guard
+from boundary.guards import GUARDS
 from boundary.table import line
 
 HEADS = ("guard", "taken out of", "test", "without it the test")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from boundary.catalog import all_rows
-from boundary.guards import GUARDS, ROOT, Guard
+from boundary.guard import ROOT, Guard
+from boundary.guards import GUARDS
 from boundary.mutations import Copy, is_caught
 
 ROWS = {row.name for row in all_rows()}
