@@ -42,3 +42,11 @@ class Guard:
 def row(attack: str, interface: str) -> str:
     """The test of one row of the table."""
     return f"{_ROW}[{attack}: {interface}]"
+
+
+CONFIRMING = "tests/worktrees/test_confirming.py"
+
+
+def refused(forgery: str) -> str:
+    """The test that a worktree's record is refused if it is forged in this way."""
+    return f"{CONFIRMING}::test_a_record_that_does_not_fit_is_refused[{forgery}]"

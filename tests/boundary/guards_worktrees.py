@@ -1,18 +1,10 @@
-"""The guards of worktrees and of the journal: what a session's folder says decides nothing."""
+"""Guards of worktrees and journals: what the repository does not confirm."""
 
 from __future__ import annotations
 
-from boundary.guard import Guard, row
+from boundary.guard import CONFIRMING, Guard, refused, row
 
-CONFIRMING = "tests/worktrees/test_confirming.py"
-
-
-def refused(forgery: str) -> str:
-    """The test that a worktree's record is refused if it is forged in this way."""
-    return f"{CONFIRMING}::test_a_record_that_does_not_fit_is_refused[{forgery}]"
-
-
-WORKTREE_GUARDS = [
+GUARDS = [
     Guard(
         "1: the repository is that of the folder of the launch",
         "worktrees/own_repository.py",
