@@ -1,0 +1,106 @@
+"""A cloned repository: every option of its `[tool.cpr]` that could run or widen something."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from testkit.command import prompts
+from testkit.repository import Checkout
+from testkit.stub import plan
+
+import cpr_nb as cpr
+from boundary.interfaces import REFUSED, Use, command, magic, python
+from boundary.place import Place
+from boundary.table import Row
+
+ATTACK = "a cloned repository"
+TRUST = "cpr trust"
+
+
+class ClonedRepository:
+    """A repository that a stranger has made, in the user's folder.
+
+    Args:
+        place: Where.
+        table: Its ``[tool.cpr]``.
+    """
+
+    def __init__(self, place: Place, table: dict[str, Any]) -> None:
+        lines = [f"{name} = {json.dumps(value)}" for name, value in table.items()]
+        text = "\n".join(["[tool.cpr]", *lines, ""])
+        assert tomllib.loads(text)
+        place.work.rmdir()
+        checkout = Checkout.new(place.work)
+        checkout.commit("begin", {"pyproject.toml": text, "prompts.json": prompts("a")})
+
+
+def stopped(name: str, use: Use, **table: Callable[[Place], Any]) -> Row:
+    """A launch that would run something of the repository's: it stops before anything is spent."""
+
+    def carry_out(place: Place) -> None:
+        ClonedRepository(place, {key: value(place) for key, value in table.items()})
+        text = use(place)
+        place.expect(text.startswith(REFUSED) and TRUST in text, f"not stopped: {text!r}")
+        place.expect(not place.results.exists(), "a session was created")
+
+    return Row(ATTACK, name, carry_out)
+
+
+def refused(name: str, **table: Callable[[Place], Any]) -> Row:
+    """What no repository may set at all."""
+
+    def carry_out(place: Place) -> None:
+        ClonedRepository(place, {key: value(place) for key, value in table.items()})
+        text = _RUN(place)
+        place.expect(text.startswith(REFUSED) and "not allowed" in text, f"not refused: {text!r}")
+        place.expect(not place.results.exists(), "a session was created")
+
+    return Row(ATTACK, f"cpr run, {name}", carry_out)
+
+
+def widened(place: Place) -> None:
+    """What would only allow more is left out, and said."""
+    ClonedRepository(place, {"allow": ["Bash(touch:*)"], "tools": ["WebFetch", "Bash"]})
+    text = _RUN(place)
+    place.expect(TRUST in text, f"not told: {text!r}")
+    (call,) = place.stub.calls().values()
+    for word in call["argv"]:
+        if "touch" in word or "WebFetch" in word:
+            place.escaped(f"an agent got {word}")
+
+
+_RUN = command("run", "--wait", stdin=prompts(plan()))
+_CHECK = {"check": lambda place: place.program("check")}
+_LAUNCH = python(lambda _: cpr.launch([plan()]))
+_MAP = python(lambda _: cpr.map("{a}", pd.DataFrame({"a": [plan()]})))
+
+ROWS = [
+    stopped("cpr run, check", _RUN, **_CHECK),
+    stopped(
+        "cpr run, setup",
+        _RUN,
+        setup=lambda place: place.program("setup"),
+        worktree=lambda _: True,
+    ),
+    stopped("cpr run, cwd", _RUN, cwd=lambda place: str(place.victim("precious"))),
+    stopped(
+        "cpr run, worktree_dir",
+        _RUN,
+        worktree_dir=lambda place: str(place.victim("precious")),
+        worktree=lambda _: True,
+    ),
+    stopped("cpr run, results_dir", _RUN, results_dir=lambda place: str(place.victim("precious"))),
+    stopped("cpr run --reuse, check", command("run", "--reuse", "prompts.json"), **_CHECK),
+    stopped("cpr.launch, check", _LAUNCH, **_CHECK),
+    stopped("cpr.map, check", _MAP, **_CHECK),
+    stopped("%cpr run, check", magic("run prompts.json"), **_CHECK),
+    refused("claude_path", claude_path=lambda place: place.program("claude")),
+    refused("claude_args", claude_args=lambda _: ["--verbose"]),
+    refused("env", env=lambda _: ["A=b"]),
+    refused("permissions=all", permissions=lambda _: "all"),
+    Row(ATTACK, "cpr run, allow and tools", widened),
+]
