@@ -1,17 +1,10 @@
-"""Guards of agents: the CLI's own rules, `.git` in the sandbox, the sandbox of check and set-up."""
+"""Guards of agents in the sandbox, and of the sandbox in which check and set-up run."""
 
 from __future__ import annotations
 
 from boundary.guard import Guard, row
 
 GUARDS = [
-    Guard(
-        "rules keep the tools of agents off",
-        "runner/command.py",
-        "kept_off = off_limits.tool_rules() if off_limits else ()",
-        "kept_off = ()",
-        row("an agent at its own controls", "edits"),
-    ),
     Guard(
         "commands in the sandbox can't write results and state",
         "runner/off_limits.py",
@@ -39,13 +32,6 @@ GUARDS = [
         '"disabled": False',
         '"disabled": wanted.get("disabled", False)',
         row("settings that open the sandbox", "sandbox"),
-    ),
-    Guard(
-        "in the sandbox .git is read-only",
-        "runner/starter.py",
-        "filter(None, git_dirs)",
-        "()",
-        row("a sandboxed agent", ".git of its worktree"),
     ),
     Guard(
         "the check of a sandboxed task has a sandbox",
