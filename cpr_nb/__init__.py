@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cpr_nb.handles.session import Session as Session
     from cpr_nb.handles.session import attach as attach
     from cpr_nb.handles.task import Task as Task
+    from cpr_nb.handles.trust import trust as trust
     from cpr_nb.model.errors import AmbiguousSession as AmbiguousSession
     from cpr_nb.model.errors import AnswerError as AnswerError
     from cpr_nb.model.errors import ClaudeNotFound as ClaudeNotFound

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for testkit
 from testkit import processes
 from testkit.command import Cpr, console_script
 from testkit.examples import PROFILE
+from testkit.previous import place_sessions
 from testkit.repository import GIT_ENVIRONMENT, enter_git_environment
 from testkit.stub import Stub
 
@@ -158,9 +159,17 @@ def _environment(url: str, home: Path, token: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def offline_env(claude: str, api: ScriptedApi, tmp_path: Path, token: str) -> dict[str, str]:
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a test's commands; this process has its state directory, too."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("CPR_STATE_DIR", str(home / ".local" / "state" / "cpr"))
+    return home
+
+
+@pytest.fixture
+def offline_env(claude: str, api: ScriptedApi, own_home: Path, token: str) -> dict[str, str]:
     """The only environment in which the real CLI is started: no login, no way out."""
-    return {**_environment(api.url, tmp_path / "home", token), "CPR_CLAUDE": claude}
+    return {**_environment(api.url, own_home, token), "CPR_CLAUDE": claude}
 
 
 @pytest.fixture
@@ -170,9 +179,9 @@ def stub(tmp_path: Path) -> Stub:
 
 
 @pytest.fixture
-def stub_env(stub: Stub, tmp_path: Path, token: str) -> dict[str, str]:
+def stub_env(stub: Stub, own_home: Path, token: str) -> dict[str, str]:
     """An environment in which `claude` is the stub, and nothing answers at the API's address."""
-    env = _environment("http://127.0.0.1:9", tmp_path / "home", token)
+    env = _environment("http://127.0.0.1:9", own_home, token)
     return {**env, "CPR_CLAUDE": str(stub)}
 
 
@@ -225,3 +234,13 @@ def in_env(monkeypatch: pytest.MonkeyPatch, work: Path) -> Callable[[dict[str, s
             monkeypatch.setenv(name, value)
 
     return enter
+
+
+@pytest.fixture
+def previous(
+    work: Path, stub_env: dict[str, str], in_env: Callable[[dict[str, str]], None]
+) -> Path:
+    """The results directory that the version before left behind, in `work`."""
+    results = place_sessions(work)
+    in_env(stub_env)
+    return results

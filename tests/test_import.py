@@ -82,7 +82,9 @@ def test_a_package_in_a_zip_file_has_its_public_names(tmp_path: Path) -> None:
 
 def test_exactly_these_names_are_exported() -> None:
     errors = "AmbiguousSession AnswerError ClaudeNotFound CprError ForeignSession InputError "
-    errors += "LaunchError ResultsDirError SessionError SessionInterrupted SessionNotFound "
+    errors += (
+        "LaunchError NotTrusted ResultsDirError SessionError SessionInterrupted SessionNotFound "
+    )
     errors += "SessionNotUsable StateDirError TaskCancelled TaskError TaskFailed TaskLost "
     errors += "TaskNotFound TaskSkipped TaskTimedOut UnknownOption WaitTimeout WorktreeError"
     others = "Session Task attach dashboard launch map __version__"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from testkit.command import LIMIT_S, Cpr
+from testkit.previous import RECORDED, move_home
 from testkit.repository import Checkout
 from testkit.stub import Stub, plan
 
@@ -22,7 +22,6 @@ from cpr_nb.model import record
 from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.spec import check_tasks
 
-RECORDED = Path(__file__).parent / "store" / "previous-version"
 STATES = {
     "completed": "completed",
     "failed": "completed",
@@ -33,32 +32,15 @@ STATES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def previous(
-    work: Path, stub_env: dict[str, str], in_env: Callable[[dict[str, str]], None]
-) -> Path:
-    """The recorded results directory, in the folder of a project that moved here."""
-    results = work / "results"
-    shutil.copytree(RECORDED / "sessions", results)
-    for folder, _, files in os.walk(results):
-        Path(folder).chmod(0o700)
-        for file in (Path(folder) / name for name in files):
-            _move_home(file, work)
-            file.chmod(0o600)
-    for session in results.iterdir():
-        (session / "requests").mkdir(mode=0o700)
-    in_env(stub_env)
-    return results
+pytestmark = pytest.mark.usefixtures("previous")
 
 
-def _move_home(file: Path, project: Path) -> None:
-    text = file.read_text().replace("/home/user/project", str(project))
-    file.write_text(text.replace("/home/user", str(project.parent)))
-
-
-def attach(name: str) -> cpr.Session:
-    """The recorded session of this name."""
-    return cpr.attach(next(id for id, row in rows().items() if row["name"] == name))
+def attach(name: str, *, trust: bool = False) -> cpr.Session:
+    """The recorded session of this name; it has no seal, so what acts on it needs trust once."""
+    session = cpr.attach(next(id for id, row in rows().items() if row["name"] == name))
+    if trust:
+        assert cpr.trust(session.id, yes=True)
+    return session
 
 
 def rows() -> dict[str, dict[str, Any]]:
@@ -123,7 +105,17 @@ def test_results_status_and_logs_are_shown(stub_cpr: Cpr) -> None:
 def test_an_interrupted_session_is_resumed(stub: Stub, stub_cpr: Cpr) -> None:
     stub.fifos("interrupted")
     session = attach("interrupted")
-    stub_cpr.good("resume", session.id)
+    left = stub_cpr.good("resume", "--all")
+    assert "resume --all: 2 foreign sessions left alone" in left and "trust" in left
+    refused = stub_cpr("resume", session.id)
+    assert refused.returncode == 2 and "launched by an older cpr" in refused.stderr
+    assert session.state == "interrupted" and not stub.calls()
+    with stub_cpr.on_terminal("resume", session.id) as terminal:
+        terminal.read_until("[y/N]")
+        assert not stub.calls()
+        terminal.press("y\n")
+        assert terminal.finish() == 0
+    assert f"It would run 3 tasks: claude {stub}" in terminal.text
     assert stub.await_here("interrupted") == "held"
     stub.release("interrupted")
     session.wait(LIMIT_S)
@@ -134,13 +126,19 @@ def test_an_interrupted_session_is_resumed(stub: Stub, stub_cpr: Cpr) -> None:
 
 
 def test_a_paused_session_whose_runner_is_gone_is_resumed(stub: Stub) -> None:
-    session = attach("paused").resume().wait(LIMIT_S)
+    session = attach("paused")
+    with pytest.raises(cpr.ForeignSession, match="older cpr"):
+        session.resume()
+    session.resume(trust=True).wait(LIMIT_S)
     assert outcomes(session) == dict.fromkeys(["good", "held", "left"], "succeeded")
     assert set(stub.calls()) == {"left"}, "what had ended ran again"
 
 
 def test_a_failed_task_is_retried(stub: Stub, transcript: Callable[[str], Path]) -> None:
     session = attach("failed")
+    with pytest.raises(cpr.ForeignSession, match="older cpr"):
+        session.retry(attempts=1)
+    session = attach("failed", trust=True)
     retry = session.retry(attempts=1).wait(LIMIT_S)
     assert outcomes(retry) == {"bad": "failed"} and set(stub.calls()) == {"bad"}
     assert retry.head["parent_session_id"] == session.id
@@ -152,7 +150,7 @@ def test_a_failed_task_is_retried(stub: Stub, transcript: Callable[[str], Path])
 
 
 def test_rows_of_a_mapped_frame_are_retried() -> None:
-    df = attach("mapped").results_df()
+    df = attach("mapped", trust=True).results_df()
     retry = df[~df.ok].cpr.retry(attempts=1).wait(LIMIT_S)
     assert retry.results_df().path.tolist() == ["b.py"]
 
@@ -175,12 +173,12 @@ def repo(work: Path) -> Checkout:
     checkout.git("reset", "-q", "--hard")
     shutil.copytree(RECORDED / "branches", work / ".git" / "cpr" / "branches")
     for file in (work / ".git" / "cpr" / "branches").iterdir():
-        _move_home(file, work)
+        move_home(file, work)
     return checkout
 
 
 def test_their_branches_are_listed_merged_and_cleaned(repo: Checkout, stub_cpr: Cpr) -> None:
-    session = attach("worktree")
+    session = attach("worktree", trust=True)
     frame = session.worktrees_df()
     assert frame.branch.tolist() == ["main-task-edit", "main-task-idle"]
     assert frame.ahead.tolist() == [1, 0]
@@ -193,7 +191,7 @@ def test_their_branches_are_listed_merged_and_cleaned(repo: Checkout, stub_cpr: 
 def test_a_task_with_a_branch_continues_on_it(
     repo: Checkout, stub: Stub, transcript: Callable[[str], Path]
 ) -> None:
-    session = attach("worktree")
+    session = attach("worktree", trust=True)
     transcript(str(session[0].conversation_id))
     more = session[0].follow_up(plan(write={"c.txt": "three\n"})).wait(LIMIT_S)
     assert outcomes(more) == {"edit": "succeeded"}

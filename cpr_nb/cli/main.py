@@ -27,7 +27,7 @@ COMMANDS = {
     "retry": "rerun the tasks that did not succeed, as a new session",
     "merge": "merge the branches of tasks, one at a time",
     "clean": "remove worktrees and merged branches",
-    "trust": "show what a repository could run, and trust it",
+    "trust": "show what a foreign session or a repository could run, and trust it",
     "doctor": "check this machine",
     "demo": "run five tasks with the real CLI, offline, without an account",
     "completion": "print the shell completion for bash, zsh or fish",

@@ -18,6 +18,7 @@ from cpr_nb.handles.task import Task
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, visible_line
+from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 from cpr_nb.views.current_activity import ActivityFollower
@@ -127,6 +128,7 @@ class SessionView:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._follower = ActivityFollower(session.paths, str(session.head.get("cwd", "")))
+        self._is_foreign = read_marks().is_foreign(session.head, session.id)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         snapshot = self._session.snapshot
@@ -149,6 +151,8 @@ class SessionView:
         snapshot = self._session.snapshot
         symbol, colour = STYLES[snapshot.state]
         left = Text.assemble((f"{symbol} {snapshot.state}", colour))
+        if self._is_foreign:
+            left.append("  foreign", "dim")
         if self._session.name:
             left.append(_plain(f"  {self._session.name}", "bold"))
         left.append(_plain(f"  {self._session.id[:8]}", "dim"))

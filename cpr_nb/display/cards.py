@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
 from cpr_nb.model.text import one_line, visible
+from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 
@@ -26,6 +27,7 @@ _MAX_FAILURES, _MAX_SUCCESSES, _MAX_WARNINGS = 10, 8, 3
 _TEMPLATES = {
     "head": """\
 <div class="head"><b class="{{ tone }}">{{ symbol }} {{ state|plain }}</b>
+{%- if foreign %} <span class="mute">foreign</span>{% endif %}
 {%- if name %} <b>{{ name|plain }}</b>{% endif %} <code class="mute">{{ short|plain }}</code>
  <code class="mute">{{ folder|plain }}</code></div>
 {%- if parts %}<div class="bar" role="img" aria-label="{{ label }}">
@@ -119,6 +121,7 @@ def head_html(model: SessionModel, *, bar: bool = True) -> str:
         symbol=symbol,
         tone=tone,
         state=snapshot.state,
+        foreign=read_marks().is_foreign(snapshot.head, snapshot.session_id),
         name=one_line(str(snapshot.head.get("name") or ""), 80),
         short=model.short,
         folder=one_line(formatting.short_path(snapshot.paths.root), 120),

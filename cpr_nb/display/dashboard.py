@@ -13,6 +13,7 @@ from cpr_nb.display.session_widget import ActionHandler, SessionWidget
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model import states
 from cpr_nb.model.text import visible_line
+from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.catalog import list_sessions
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views import formatting
@@ -50,6 +51,7 @@ class SessionList:
         self._directory = directory
         self._stamp: tuple[int, int] | None = None
         self.snapshots: list[Snapshot] = []
+        self._marks = read_marks()
         self.rows: list[Row] = []
 
     def refresh(self) -> list[Change] | None:
@@ -65,7 +67,7 @@ class SessionList:
             stamp = None
         if stamp != self._stamp:
             self._stamp = stamp
-            self.snapshots = list_sessions(self._directory)
+            self.snapshots, self._marks = list_sessions(self._directory), read_marks()
             self.rows = [self._row(snapshot) for snapshot in self.snapshots]
             return None
         fresh = {}
@@ -77,11 +79,12 @@ class SessionList:
         row_deltas.apply_changes(self.rows, changes)
         return changes
 
-    @staticmethod
-    def _row(snapshot: Snapshot) -> Row:
+    def _row(self, snapshot: Snapshot) -> Row:
         warnings = warnings_of(snapshot)
         mark = f"⚠ {formatting.plural(len(warnings), 'warning')}" if warnings else ""
-        notices = [text for text in (notice(snapshot), mark) if text]
+        is_foreign = self._marks.is_foreign(snapshot.head, snapshot.session_id)
+        foreign = "foreign" if is_foreign else ""
+        notices = [text for text in (foreign, notice(snapshot), mark) if text]
         return row_deltas.session_cells(snapshot, " · ".join(notices))
 
 

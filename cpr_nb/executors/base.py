@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.request_folder import make_folder
 from cpr_nb.store.state_dir import check_state_dir, state_dir
 
 
@@ -16,24 +18,44 @@ class RunnerInput(NamedTuple):
         task_env: Task id → variables of its own.
         sha256: The SHA-256 of the session.json that was checked; it runs no other.
         state_dir: The user's state directory, which agents must not reach; empty if there is none.
+        requests_dir: The folder in which interfaces leave requests.
+        state_dir_id: The name of the state directory that holds that folder; empty if it is in the
+            session's folder, because there is no state directory.
     """
 
     task_env: Mapping[str, Mapping[str, str]]
     sha256: str
     state_dir: str
+    requests_dir: str
+    state_dir_id: str
 
 
-def runner_input(task_env: Mapping[str, Mapping[str, str]], sha256: str) -> RunnerInput:
-    """What a runner that is started by this process is given.
+def runner_input(
+    paths: SessionPaths,
+    session_id: str,
+    sha256: str,
+    task_env: Mapping[str, Mapping[str, str]],
+) -> RunnerInput:
+    """What a runner that is started by this process is given; makes the folder of its requests.
 
     Args:
-        task_env: Task id → variables of its own.
+        paths: The session's paths.
+        session_id: Its id.
         sha256: The SHA-256 of session.json.
+        task_env: Task id → variables of its own.
 
     Raises:
         StateDirError: If others may write to the state directory.
+        SessionNotUsable: If the id is none that cpr makes.
+        ResultsDirError: If the folder of its requests can't be made.
     """
-    return RunnerInput(task_env, sha256, state_dir() if check_state_dir() else "")
+    try:
+        folder, state_dir_id = make_folder(paths, session_id)
+    except OSError as error:
+        raise ResultsDirError(f"can't make {paths.requests}: {error.strerror or error}") from error
+    return RunnerInput(
+        task_env, sha256, state_dir() if check_state_dir() else "", folder, state_dir_id
+    )
 
 
 class Executor(Protocol):

@@ -25,6 +25,7 @@ from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.public import public
 from cpr_nb.model.text import visible_line
 from cpr_nb.store import catalog
+from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.rows import session_row
@@ -106,7 +107,8 @@ def sessions_df(
     if session_states is not None:
         sessions = sessions.select(np.flatnonzero(sessions.rows["state"].isin(session_states)))
     # An unreadable session is no error here: its row says that it is unreadable.
-    rows = sessions.rows[[column.name for column in table_columns("sessions_df", full=full)]]
+    rows = sessions.rows.assign(foreign=sessions.are_foreign(read_marks()))
+    rows = rows[[column.name for column in table_columns("sessions_df", full=full)]]
     return rows if strict else (rows, list(_session_problems(sessions)))
 
 
@@ -186,7 +188,8 @@ usage_df = _all_sessions("usage_df", "Costs are the CLI's own estimates at list 
 
 def build_session_table(snapshot: Snapshot, *, full: bool = False, strict: bool = True) -> Any:
     """`sessions_df` of one session."""
-    rows = table([session_row(snapshot, full=full)], table_columns("sessions_df", full=full))
+    row = session_row(snapshot, full=full, marks=read_marks())
+    rows = table([row], table_columns("sessions_df", full=full))
     problems = [session_problem(snapshot)] if snapshot.state == model_states.UNREADABLE else []
     return rows if strict else (rows, problems)
 

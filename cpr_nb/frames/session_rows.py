@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from cpr_nb.frames.row_cache import Integers, RowCache, RowLocations
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store import cache_files
+from cpr_nb.store.authorship import Marks
 from cpr_nb.store.cache_files import ABSENT
 from cpr_nb.store.catalog import session_names
 from cpr_nb.store.layout import SESSION_PREFIX
@@ -28,9 +30,12 @@ from cpr_nb.views.rows import session_row
 
 # The sessions are ordered and filtered by these; they are not part of the table.
 START, CREATED = "_start_s", "_created"
+# What tells whether it is foreign, which depends on the user who reads, so it is not cached.
+MARK, _FOREIGN = "_mark", "foreign"
 _HIDDEN = (
     Column(START, "Int64", "whole seconds, as claude-parallel-runner.pl writes them"),
     Column(CREATED, "string", "as in status.json"),
+    Column(MARK, "string", "as in status.json; empty if it has none, missing in a legacy session"),
 )
 _PATH = "path"  # not cached: a results directory may move
 _RUNNER = "runner.json"
@@ -66,6 +71,17 @@ class SessionIndex(NamedTuple):
             signatures=self.signatures[numbers],
         )
 
+    def are_foreign(self, marks: Marks) -> pd.Series[Any]:
+        """Whether each session is foreign; see `cpr_nb.store.authorship.Marks`."""
+        found = zip(self.names, self.rows[MARK].tolist(), strict=True)
+        values = [
+            None
+            if mark is pd.NA
+            else marks.is_foreign({"schema_version": 1, "mark": mark}, name[len(SESSION_PREFIX) :])
+            for name, mark in found
+        ]
+        return series(values, "boolean")
+
 
 def loads(data: bytes) -> Any:
     """Parses JSON fast, including what only the standard library reads (NaN, lone surrogates)."""
@@ -78,6 +94,7 @@ def loads(data: bytes) -> Any:
 def index_columns(*, full: bool) -> list[Column]:
     """The columns of the rows."""
     columns = TABLES["sessions_df"].columns
+    columns = tuple(column for column in columns if column.name != _FOREIGN)
     return [*(column for column in columns if full or column.default), *_HIDDEN]
 
 
@@ -108,6 +125,11 @@ def read_session_index(directory: str, *, full: bool = False) -> SessionIndex:
     locations.signatures[reader.numbers] = signatures
     cache.save(reader.cache_entries(order, signatures), new_rows, read_s, is_complete=True)
     return SessionIndex(directory, names, rows, locations.signatures[order], reader.unreadable)
+
+
+def _mark(head: Mapping[str, Any]) -> str:
+    found = head.get("mark")
+    return found if isinstance(found, str) else ""
 
 
 class _SessionReader:
@@ -167,6 +189,7 @@ class _SessionReader:
         row = session_row(snapshot, full=self._full)
         row[START] = int(max(-_MAX_TIME_S, min(_MAX_TIME_S, snapshot.count("start_time"))))
         row[CREATED] = str(snapshot.head.get("created_at") or "")
+        row[MARK] = None if "schema_version" not in snapshot.head else _mark(snapshot.head)
         self._odd.add_rows([row])
         if snapshot.state == states.UNREADABLE:
             # The head alone may not show the reason.
@@ -239,6 +262,7 @@ class _Head(msgspec.Struct, gc=False):
     n_failed: Any = None
     n_denials: Any = None
     cost_usd: Any = None
+    mark: Any = None
 
 
 _HEAD_DECODER = msgspec.json.Decoder(_Head)
@@ -285,6 +309,7 @@ def _head_columns(names: list[str], heads: list[_Head]) -> dict[str, list[Any]]:
         values = map(attrgetter(field), heads)
         # A value that is no count is 0, as in `Snapshot.count`.
         columns[column] = [value if type(value) is int else 0 for value in values]
+    columns[MARK] = [head.mark if isinstance(head.mark, str) else "" for head in heads]
     return columns
 
 

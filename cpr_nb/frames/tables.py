@@ -43,6 +43,12 @@ SESSIONS = (
     Column("session_id", "string", "the session's id", _FOLDER),
     Column("name", "string", "the name that the user gave the session", _STATUS),
     Column("state", "session state", "the current state", "status.json, runner.lock"),
+    Column(
+        "foreign",
+        "boolean",
+        "whether this user has not launched it on this machine; missing if that can't be told",
+        "status.json, state directory",
+    ),
     Column("created_at", TIME, "when the session was launched", _STATUS),
     Column("duration_s", "Float64", "seconds from the start to the end, or to now", _STATUS),
     Column("n_tasks", "Int64", "number of tasks", _STATUS),

@@ -37,8 +37,7 @@ class SessionControl(SessionTasks):
         Raises:
             SessionNotUsable: If it has no runner.
         """
-        self._require_runner("pause")
-        requests.leave(self.paths, layout.PAUSE)
+        self.leave_request("pause", layout.PAUSE)
 
     @property
     def max_parallel(self) -> int:
@@ -53,8 +52,7 @@ class SessionControl(SessionTasks):
     @max_parallel.setter
     def max_parallel(self, value: int) -> None:
         checked = check_options({"max_parallel": value})["max_parallel"]
-        self._require_runner("set max_parallel of")
-        requests.leave(self.paths, layout.MAX_PARALLEL, str(checked))
+        self.leave_request("set max_parallel of", layout.MAX_PARALLEL, str(checked))
 
     def resume(
         self,

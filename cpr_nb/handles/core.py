@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 from cpr_nb.handles import waiting
 from cpr_nb.model import errors, states
 from cpr_nb.model.text import visible_line
-from cpr_nb.store import requests
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.request_folder import leave_request
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.formatting import session_line
 from cpr_nb.views.notice import warnings_of
@@ -284,12 +284,29 @@ class SessionCore:
             SessionNotUsable: If it can't be done.
         """
         if self._snapshot.state != states.INTERRUPTED:
-            self._require_runner(verb)
-            requests.leave(self.paths, request)
+            self.leave_request(verb, request)
             return
         from cpr_nb.launching.resume import settle
 
         settle(self._snapshot, request)
+
+    def leave_request(self, verb: str, request: str, value: str = "") -> None:
+        """Leaves a request for the session's runner.
+
+        Args:
+            verb: What to call it in an error.
+            request: The name of the request.
+            value: Its value.
+
+        Raises:
+            SessionNotUsable: If there is no runner, or it would not see the request.
+        """
+        self._require_runner(verb)
+        try:
+            leave_request(self.paths, self.id, verb, request, value)
+        except errors.SessionNotUsable:
+            self._require_runner(verb)  # it may have ended meanwhile
+            raise
 
     def _require_runner(self, verb: str) -> None:
         """Refuses what only a live runner can do."""

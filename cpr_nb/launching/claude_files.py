@@ -26,6 +26,8 @@ NAMES = (*_SETTINGS, MCP_FILE)
 #: Keys of a settings file that can neither run nor allow anything; what is not here can.
 _HARMLESS = ("$schema", "includeCoAuthoredBy", "language", "model")
 _HARMLESS_PERMISSIONS = ("ask", "defaultMode", "deny")  # the mode is a flag of ours
+#: Where a line ends: what is cut off is what nobody has seen.
+_LIMIT = 2000
 _EMPTY: tuple[Any, ...] = ([], {})
 #: A rule for a path from the top of the project, such as ``Read(/secret/**)``.
 _ANCHORED = re.compile(r"(\w+)\((/[^/].*)\)", re.DOTALL)
@@ -197,7 +199,7 @@ def _hooks(content: Any) -> Iterator[str]:
             for group in groups:
                 for hook in group["hooks"]:
                     command = hook.get("command") or _shown(hook)
-                    yield one_line(f"hook {event}: {command}", 200)
+                    yield one_line(f"hook {event}: {command}", _LIMIT)
     except (AttributeError, KeyError, TypeError):
         yield f"hooks = {_shown(content)}"
 
@@ -212,7 +214,7 @@ def _servers(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         words = [own.get("command"), *_list(own.get("args"))]
         texts = [word for word in words if isinstance(word, str)]
         command = " ".join(texts) or _shown(server)
-        yield "MCP server", one_line(f"server {name}: {command}", 200)
+        yield "MCP server", one_line(f"server {name}: {command}", _LIMIT)
 
 
 def _deny_rules(value: Mapping[str, Any], folder: str) -> Iterator[str]:
@@ -230,4 +232,4 @@ def _list(value: Any) -> list[Any]:
 
 
 def _shown(value: Any) -> str:
-    return one_line(json.dumps(value, ensure_ascii=True), 120)
+    return one_line(json.dumps(value, ensure_ascii=True), _LIMIT)

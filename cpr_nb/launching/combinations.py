@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cpr_nb.launching.cli_settings import check_types
-from cpr_nb.launching.machine import check_permissions
+from cpr_nb.launching.machine import check_permissions, check_sandboxed_commands
 from cpr_nb.model.cli_configuration import missing_variables
 from cpr_nb.model.errors import InputError
 
@@ -38,6 +38,8 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
     """
     mode = options.get("permissions", "edits")
     check_permissions(mode, environ, f"{where}: permissions={mode}")
+    if mode == "sandbox" and ("check" in options or "setup" in options):
+        check_sandboxed_commands(where)
     flags = {arg.split("=", 1)[0] for arg in options.get("claude_args", ())}
     _check_flags(flags, options, where)
     if options.get("safe_mode") or "--safe-mode" in flags:

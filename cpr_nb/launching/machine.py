@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cpr_nb.model.errors import ClaudeNotFound, InputError
+from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 
 #: The peak memory of one task (measured for the CLI 2.1.330: 170 to 205 MiB, without its tools).
 TASK_MEMORY_BYTES = 300_000_000
@@ -92,6 +94,47 @@ def check_permissions(mode: str, environ: Mapping[str, str], where: str) -> None
             "if this machine is itself a sandbox",
             where,
         )
+
+
+def check_sandboxed_commands(where: str) -> None:
+    """Refuses a check or a set-up that needs a sandbox which this machine can't give it.
+
+    Args:
+        where: The task, for the error.
+
+    Raises:
+        InputError: If it can't; the message says why.
+    """
+    problem = _bubblewrap_problem()
+    if problem:
+        raise InputError(
+            f"the check and the set-up of a sandboxed task run in bubblewrap, and here that can't "
+            f"be: {problem}. Leave them out, or choose other permissions",
+            where,
+        )
+
+
+@functools.cache
+def _bubblewrap_problem() -> str:
+    """Why bubblewrap can't run a command here; empty if it can."""
+    import subprocess
+    import tempfile
+
+    if not sys.platform.startswith("linux"):
+        return "it exists for Linux only"
+    machine = os.uname().machine
+    socket_program = socket_filter(machine)
+    if socket_program is None:
+        return f"the system calls of {machine} are not known to cpr"
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as file:
+        file.write(socket_program)
+        file.seek(0)
+        argv = in_bubblewrap(["/bin/sh", "-c", "exit 0"], folder, file.fileno())
+        done = subprocess.run(  # noqa: S603
+            argv, pass_fds=[file.fileno()], capture_output=True, check=False
+        )
+    words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return (words or [f"exit code {done.returncode}"])[-1] if done.returncode else ""
 
 
 def free_memory_bytes() -> int:

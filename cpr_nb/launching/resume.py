@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
-from cpr_nb.launching.stored import check_environment, check_owner, read_own, stored_values
+from cpr_nb.launching.stored import check_environment, read_own, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
@@ -17,6 +17,7 @@ from cpr_nb.store import layout, requests
 from cpr_nb.store.authorship import Authorship
 from cpr_nb.store.files import hold_lock, is_locked
 from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.request_folder import leave_request, make_folder
 from cpr_nb.store.spec_file import read_spec
 
 # How long a runner may hold its lock after the end of its session.
@@ -45,7 +46,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
         _run_on(snapshot, _own_session(snapshot, "resume"), env, mode="skipped")
         return
     if state in (states.PAUSED, states.WAITING):
-        requests.leave(snapshot.paths, layout.RESUME)
+        leave_request(snapshot.paths, session_id, "resume", layout.RESUME)
         return
     if state in states.LIVE_STATES:
         raise SessionNotUsable(f"can't resume {session_id}: it is already {state}")
@@ -84,7 +85,8 @@ def settle(snapshot: Snapshot, request: str) -> None:
         SessionNotUsable: If it can't be done.
     """
     authorship = _resumable(snapshot, "cancel")
-    requests.leave(snapshot.paths, request)
+    folder, _ = make_folder(snapshot.paths, snapshot.session_id)
+    requests.leave(folder, request)
     _start_runner(snapshot, authorship, clean_environment(os.environ), {}, "settle")
 
 
@@ -116,7 +118,7 @@ def _start_runner(
         if mode == "skipped" and not (has_ended and head.get("n_skipped")):
             raise SessionNotUsable(f"{refusal}another resume was faster")
         executor = EXECUTORS.get(str(authorship.spec.get("executor")), LocalExecutor)()
-        given = runner_input(task_env, authorship.sha256)
+        given = runner_input(paths, snapshot.session_id, authorship.sha256, task_env)
         executor.start(paths, lock_fd, environ, given, mode=mode)
     finally:
         os.close(lock_fd)
@@ -161,7 +163,6 @@ def _own_session(snapshot: Snapshot, verb: str) -> Authorship:
     Raises:
         SessionNotUsable: If it is not, or is incomplete.
     """
-    check_owner(snapshot, verb)
     return read_own(snapshot, verb)
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.setting_sources import USER_ONLY
-from cpr_nb.model.errors import LaunchError
+from cpr_nb.model.errors import CprError
 from cpr_nb.model.record import first_head
 from cpr_nb.store.create import create_session, remove_session
 from cpr_nb.store.key import own_key
+from cpr_nb.store.request_folder import remove_request_folder
 from cpr_nb.store.seal import mark
 from cpr_nb.store.times import utc_iso
 
@@ -64,9 +65,11 @@ def start(plan: LaunchPlan) -> StartedSession:
     environ = {**plan.environ, **plan.options.get("env", {})}
     task_env = {t.task_id: t.options["env"] for t in plan.tasks if "env" in t.options}
     try:
-        executor.start(paths, lock_fd, environ, runner_input(task_env, sha256))
-    except LaunchError:
+        given = runner_input(paths, session_id, sha256, task_env)
+        executor.start(paths, lock_fd, environ, given)
+    except CprError:
         remove_session(paths)
+        remove_request_folder(session_id)
         raise
     finally:
         os.close(lock_fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from cpr_nb.launching.would_run import what_runs
 from cpr_nb.model.errors import ForeignSession, InputError, SessionNotUsable
 from cpr_nb.model.spec import check_task_id
 from cpr_nb.model.text import one_line
+from cpr_nb.store import catalog
 from cpr_nb.store.authorship import Authorship, read_authorship
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import is_complete
@@ -35,19 +37,20 @@ def read_rerunnable(snapshot: Snapshot, verb: str) -> dict[str, Any]:
             f"can't {verb} {snapshot.session_id}: "
             "claude-parallel-runner.pl kept only 50 characters of each prompt"
         )
-    spec = read_own(snapshot, verb).spec
+    spec = read_own(snapshot, verb, in_place=False).spec
     if len(spec["tasks"]) < len(snapshot.tasks or ()):
         raise _incomplete(snapshot, verb)
     check_environment(snapshot, spec, verb)
     return spec
 
 
-def read_own(snapshot: Snapshot, verb: str) -> Authorship:
+def read_own(snapshot: Snapshot, verb: str, *, in_place: bool = True) -> Authorship:
     """Reads the session.json of a session, if this user has launched it or trusts it.
 
     Args:
         snapshot: The session.
         verb: What the caller wants to do with it, for the error.
+        in_place: Whether the session itself is changed: that is only for the owner of its folder.
 
     Returns:
         What it would run; the caller takes it from here and from nowhere else.
@@ -57,17 +60,30 @@ def read_own(snapshot: Snapshot, verb: str) -> Authorship:
         SessionNotUsable: If its session.json can't be read, or is incomplete.
         StateDirError: If the user's key can't be used.
     """
+    if in_place:
+        check_owner(snapshot, verb)
     authorship = read_complete(snapshot, verb)
     if not authorship.is_ours:
-        short = one_line(snapshot.session_id[:8])
-        by_python = "s.resume(trust=True)" if verb == "resume" else f"cpr.trust({short!r})"
+        short, reference = one_line(snapshot.session_id[:8]), _reference(snapshot)
+        by_python = "s.resume(trust=True)" if verb == "resume" else f"cpr.trust({reference!r})"
         raise ForeignSession(
             f"can't {verb} {short}: {why_foreign(authorship)}\n"
             f"  It would run {what_runs(authorship.spec)}\n"
-            f"  cpr trust {short}   allows it, after you have looked   (in Python: {by_python})",
+            f"  cpr trust {shlex.quote(reference)}   allows it, after you have looked"
+            f"   (in Python: {by_python})",
             snapshot.paths.root,
         )
     return authorship
+
+
+def _reference(snapshot: Snapshot) -> str:
+    """How to name a session: by its folder, where another results directory is the usual one."""
+    folder = Path(snapshot.paths.root)
+    try:
+        is_usual = catalog.results_dir(None, os.environ) == str(folder.parent)
+    except InputError:  # such as a pyproject.toml that is not TOML
+        is_usual = False
+    return one_line(snapshot.session_id[:8] if is_usual else str(folder))
 
 
 def why_foreign(authorship: Authorship) -> str:

@@ -218,8 +218,9 @@ def _logs(shell: InteractiveShell, args: Namespace) -> Any:
 
 
 def _merge(shell: InteractiveShell, args: Namespace) -> Any:
-    session = common.open_session(args)
-    return session.merge(args.task, into=args.into, order=args.order, dry_run=args.dry_run)
+    from cpr_nb.cli.commands.merge import merge_session
+
+    return merge_session(args)
 
 
 def _clean(shell: InteractiveShell, args: Namespace) -> Any:

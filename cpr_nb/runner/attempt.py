@@ -216,9 +216,13 @@ class SideRun:
         task_id: The task's id.
         path: The file with its output, if it is a check.
         reply_fd: The descriptor that has its reply, if it is a helper; closed by `reply`.
+        sandboxed: The folder in which it runs in a sandbox; empty without one.
     """
 
-    __slots__ = ("_reply_fd", "kind", "path", "pid", "task", "task_id", "terminated", "token")
+    __slots__ = (
+        *("_reply_fd", "kind", "path", "pid", "sandboxed"),
+        *("task", "task_id", "terminated", "token"),
+    )
 
     def __init__(
         self,
@@ -230,8 +234,10 @@ class SideRun:
         *,
         path: str = "",
         reply_fd: int = -1,
+        sandboxed: str = "",
     ) -> None:
         self.kind = kind
+        self.sandboxed = sandboxed
         self.pid = pid
         self.token = token
         self.task = task

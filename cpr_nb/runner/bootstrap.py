@@ -15,6 +15,7 @@ from cpr_nb.runner.loop import Loop
 from cpr_nb.runner.random_ids import chance, new_uuid
 from cpr_nb.runner.recorder import Recorder
 from cpr_nb.runner.recovery import Recovery
+from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.runner.starter import Starter
@@ -55,7 +56,9 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     if skipped:
         history.reopen()
     numbers: dict[str, int] = {}
-    recorder = Recorder(paths, spec.session, _bases(spec, history, numbers), _runner(spec), history)
+    recorder = Recorder(
+        paths, spec.session, _bases(spec, history, numbers), _runner(spec, given), history
+    )
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
@@ -73,19 +76,21 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     if not is_first:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     return Loop(
-        paths,
+        RequestInbox(given["requests_dir"], recorder),
         spec,
         recorder,
         starter,
         history,
         recovery,
-        _schedule(spec, history, recovery),
+        _schedule(spec, history, recovery, recorder),
         DiskMonitor(paths, lock_fd),
         settle=settle,
     )
 
 
-def _schedule(spec: SessionSpec, history: History, recovery: Recovery) -> Schedule:
+def _schedule(
+    spec: SessionSpec, history: History, recovery: Recovery, recorder: Recorder
+) -> Schedule:
     """The state machine, with what earlier runners had begun restored."""
     max_parallel = history.max_parallel
     return Schedule(
@@ -98,7 +103,7 @@ def _schedule(spec: SessionSpec, history: History, recovery: Recovery) -> Schedu
         restored=recovery.restored,
         spent_usd=recovery.spent_usd,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
-        on_illegal=_log_illegal,
+        on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )
 
 
@@ -112,12 +117,12 @@ def _bases(
         yield base
 
 
-def _log_illegal(error: IllegalTransition) -> None:
+def _log_illegal(task_id: str, error: IllegalTransition) -> None:
     """Writes to runner.log, which is our stderr."""
-    print(f"{utc_iso(time.time())} task {error.task + 1}: {error}", file=sys.stderr, flush=True)
+    print(f"{utc_iso(time.time())} task {task_id}: {error}", file=sys.stderr, flush=True)
 
 
-def _runner(spec: SessionSpec) -> dict[str, Any]:
+def _runner(spec: SessionSpec, given: dict[str, Any]) -> dict[str, Any]:
     pid = os.getpid()
     return {
         "pid": pid,
@@ -126,4 +131,5 @@ def _runner(spec: SessionSpec) -> dict[str, Any]:
         "boot_id": process.boot_id(),
         "host": os.uname().nodename,
         "executor": spec.session.get("executor"),
+        **({"state_dir_id": given["state_dir_id"]} if given["state_dir_id"] else {}),
     }

@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from cpr_nb.runner.starter import Starter
 
 
+_CHANGED = (
+    "session.json was changed while the session ran: a task whose line is not what was launched "
+    "is not run (reason changed); find out what changed it, then launch it again"
+)
+#: What is not done for a task whose line was changed.
+_NOT_DONE = {
+    "prepare": "not run",
+    "check": "its check was not run",
+    "harvest": "its worktree was left as it is",
+}
 #: Why a worktree could not be made ready, other than because of git.
 _PREPARE_REASONS = ("setup_failed", "changed")
 
@@ -90,7 +100,7 @@ class Effects:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 self.disk_trouble = error.strerror or str(error)
                 return messages.Postponed(now, task)
-            exit_ = _exit_before_start(error)
+            exit_ = self._exit_before_start(error)
             task_run.end(now, exit_, None, {})
             return messages.Ended(now, task, exit_)
         self._processes.add_started(attempt)
@@ -104,15 +114,15 @@ class Effects:
         task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
         try:
             task_spec = self._spec.task(task)
+            if kind == "check" and self._must_prepare(task):
+                kind, task_run.check_waits = "prepare", True
             if kind == "check":
                 run = self._starter.start_check(task, task_spec, task_run.number, task_run.worktree)
             else:
                 self.repositories.begin(task_spec)
                 run = self._starter.start_helper(kind, task, task_spec, task_run.number)
         except ChangedError as error:
-            return self.side_event(
-                kind, task, {"ok": False, "reason": "changed", "error": str(error)}
-            )
+            return self._refused_side(kind, task, error)
         except OSError as error:
             problem = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
             return self.side_event(kind, task, {"ok": False, "error": problem})
@@ -120,25 +130,52 @@ class Effects:
         self._processes.add(run)
         return None
 
-    def side_event(self, kind: str, task: int, reply: dict[str, Any]) -> messages.Event:
-        """Turns the reply of a check or a helper into an event."""
+    def _must_prepare(self, task: int) -> bool:
+        """Whether only the journal says where a task's worktree is: that decides nothing."""
+        return self._spec.plans[task].worktree and not self.task_runs[task].worktree
+
+    def side_event(self, kind: str, task: int, reply: dict[str, Any]) -> messages.Event | None:
+        """Turns the reply of a check or a helper into an event; None if a check is next."""
         now, task_run = self._clock.now(), self.task_runs[task]
         if kind == "check":
-            return messages.Checked(now, task, reply["error"])
+            return messages.Checked(now, task, reply["error"], reply.get("reason", "check_failed"))
         if kind == "harvest":
             task_run.extra |= harvest_fields(reply)
             places = reply.get("elsewhere") or ()
             task_run.notes += [f"work lies outside its branch: {place}" for place in places]
             return messages.Harvested(now, task)
+        is_for_check, task_run.check_waits = task_run.check_waits, False
         if reply["ok"]:
             task_run.worktree = reply
             self._recorder.journal("prepared", task_id=task_run.task_id, checkout=reply)
+            if is_for_check:
+                return self.start_side("check", task)
             return messages.Prepared(now, task, None, exists=True)
+        if is_for_check:
+            return messages.Checked(now, task, one_line(f"no worktree: {reply.get('error')}"))
         reason = reply["reason"] if reply.get("reason") in _PREPARE_REASONS else "worktree"
         outcome = Outcome(states.FAILED, reason, one_line(str(reply.get("error"))))
         # There may be a worktree, with what a set-up left in it, unless none could be made.
         exists = reply.get("reason") not in ("worktree", "changed")
         return messages.Prepared(now, task, outcome, exists=exists)
+
+    def _exit_before_start(self, error: ChangedError | OSError) -> Exit:
+        """The end of an attempt that had no process."""
+        if isinstance(error, ChangedError):
+            self._recorder.warn(_CHANGED)
+            return Exit(changed=f"not run: {error}")
+        return Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
+
+    def _refused_side(self, kind: str, task: int, error: ChangedError) -> messages.Event | None:
+        """What follows if a check or a helper is not started because the task's line changed."""
+        self._recorder.warn(_CHANGED)
+        reply = {"ok": False, "reason": "changed", "error": f"{_NOT_DONE[kind]}: {error}"}
+        if kind == "harvest":  # nobody else says where it is
+            task_run = self.task_runs[task]
+            where = task_run.worktree.get("worktree") or ""
+            reply |= {"branch": task_run.worktree.get("branch"), "worktree": where or None}
+            task_run.notes.append(f"{_NOT_DONE[kind]}{where and ': '}{where}")
+        return self.side_event(kind, task, reply)
 
     def terminate(self, terminate: messages.Terminate) -> None:
         """Asks what runs for a task to end, and keeps the note that goes with it."""
@@ -172,10 +209,3 @@ class Effects:
         if task_run is None:  # it never started
             task_run = TaskRun(self._recorder.task_id(finish.task), 0.0)
         self._recorder.ended(finish.task, task_run, finish.outcome)
-
-
-def _exit_before_start(error: ChangedError | OSError) -> Exit:
-    """The end of an attempt that had no process."""
-    if isinstance(error, ChangedError):
-        return Exit(changed=str(error))
-    return Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))

@@ -38,7 +38,7 @@ class TaskHistory:
         rested: How that attempt ended, if another was to follow.
         n_free: How many attempts don't count.
         figures: What the earlier attempts cost.
-        worktree: Its own worktree, if it has one.
+        has_worktree: Whether it was given a worktree; where that is, no file here decides.
         harvest: How it ended, if only its worktree was still to be harvested.
     """
 
@@ -50,12 +50,12 @@ class TaskHistory:
         "ended",
         "figures",
         "harvest",
+        "has_worktree",
         "n_free",
         "note",
         "pid",
         "rested",
         "started_at",
-        "worktree",
     )
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class TaskHistory:
         self.rested: Outcome | None = None
         self.n_free = 0
         self.figures: dict[str, Any] = {}
-        self.worktree: dict[str, Any] = {}
+        self.has_worktree = False
         self.harvest: Outcome | None = None
 
 
@@ -122,7 +122,7 @@ class History:
         for task in self.tasks.values():
             if task.ended is not None and task.ended["outcome"] == states.SKIPPED:
                 task.ended = task.harvest = None
-                task.worktree = {}  # if it had one, it was harvested
+                task.has_worktree = False  # if it had one, it was harvested
 
     def _feed_request(self, line: dict[str, Any]) -> None:
         name = line.get("name")
@@ -147,13 +147,12 @@ def _started(task: TaskHistory, line: dict[str, Any]) -> None:
 
 
 def _prepared(task: TaskHistory, line: dict[str, Any]) -> None:
-    worktree = line.get("checkout")
-    task.worktree = worktree if isinstance(worktree, dict) else {}
+    task.has_worktree = isinstance(line.get("checkout"), dict)
 
 
 def _harvest(task: TaskHistory, line: dict[str, Any]) -> None:
     outcome, reason = line.get("outcome"), line.get("reason")
-    if outcome in states.OUTCOMES and reason in states.REASONS and task.worktree:
+    if outcome in states.OUTCOMES and reason in states.REASONS and task.has_worktree:
         task.harvest = Outcome(outcome, reason, text_or_none(line.get("error")) or "")
 
 

@@ -14,11 +14,11 @@ from cpr_nb.runner.effects import Effects
 from cpr_nb.runner.gitinfo import GitQuestion
 from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
-from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.task_steps import GRACE_S
 from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.runner.wakeup import Wakeup
+from cpr_nb.store.bubblewrap import remove_stand_ins
 from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
+    from cpr_nb.runner.request_inbox import RequestInbox
     from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.starter import Starter
-    from cpr_nb.store.layout import SessionPaths
 
 # How often the folder of requests is read. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
@@ -48,7 +48,7 @@ class Loop:
     """Works through one session.
 
     Args:
-        paths: The session's paths.
+        inbox: The requests of interfaces.
         spec: What the session is to do.
         recorder: Writes down what happens.
         starter: Starts processes.
@@ -61,7 +61,7 @@ class Loop:
 
     def __init__(
         self,
-        paths: SessionPaths,
+        inbox: RequestInbox,
         spec: SessionSpec,
         recorder: Recorder,
         starter: Starter,
@@ -83,7 +83,7 @@ class Loop:
         self._clock = AwakeClock()
         self._wakeup = Wakeup()
         self._processes = ProcessTable(self._wakeup)
-        self._inbox = RequestInbox(paths, recorder)
+        self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
         self._listener = Listener(spec.plans, self._processes, recorder, self._task_runs)
@@ -133,6 +133,7 @@ class Loop:
                 self._leave(now)
             self._handle(messages.Tick(now))
             self._sweep(now)
+        self._inbox.close(has_ended=self._done or self._disk.is_gone)
 
     def abort(self, error: str) -> None:
         """Ends what runs, and records why the runner failed."""
@@ -149,6 +150,7 @@ class Loop:
                 except (OSError, ValueError):
                     continue  # what made us fail may be in the way of this too
         self._recorder.end(states.ERROR, error)
+        self._inbox.close(has_ended=True)
 
     # -- restoring and leaving --------------------------------------------------------------
 
@@ -158,7 +160,6 @@ class Loop:
         for task, elapsed_s in recovery.elapsed_s.items():
             task_id = self._recorder.task_id(task)
             self._task_runs[task] = TaskRun(task_id, now - elapsed_s)
-            self._task_runs[task].worktree = self._history.tasks[task_id].worktree
         for task, attempt in recovery.attempts.items():
             task_run = self._task_runs[task]
             task_run.begin(attempt.number, recovery.conversation_id(task))
@@ -294,9 +295,14 @@ class Loop:
 
     def _handle_side_end(self, run: SideRun, status: int) -> None:
         run.kill_tree()
+        if run.sandboxed and run.sandboxed not in self._processes.sandboxed_folders():
+            remove_stand_ins(run.sandboxed)
         reply = {"error": run.error(status)} if run.kind == "check" else run.reply()
-        if not self._leaving:  # else the runner that comes after us does it again
-            self._handle(self._effects.side_event(run.kind, run.task, reply))
+        if self._leaving:
+            return  # the runner that comes after us does it again
+        event = self._effects.side_event(run.kind, run.task, reply)
+        if event is not None:
+            self._handle(event)
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""

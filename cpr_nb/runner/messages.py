@@ -163,13 +163,15 @@ class Checked(Event):
 
     Args:
         error: Why it did not pass; empty if it did.
+        reason: The reason of the task's failure then.
     """
 
-    __slots__ = ("error",)
+    __slots__ = ("error", "reason")
 
-    def __init__(self, at_s: float, task: int, error: str) -> None:
+    def __init__(self, at_s: float, task: int, error: str, reason: str = "check_failed") -> None:
         super().__init__(at_s, task)
         self.error = error
+        self.reason = reason
 
 
 class Prepared(Event):

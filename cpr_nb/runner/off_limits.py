@@ -79,6 +79,10 @@ class OffLimits:
         results = root if self._works_in_results() else os.path.dirname(root)
         return [os.path.realpath(path) for path in (results, *self._git_dirs)]
 
+    def hidden(self) -> list[str]:
+        """The folders that commands of the task can't even see into."""
+        return [os.path.realpath(self._state_dir)] if os.path.isdir(self._state_dir) else []
+
     def _works_in_results(self) -> bool:
         return _is_in(self._folder, os.path.dirname(self._session_root))
 

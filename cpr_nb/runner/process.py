@@ -37,6 +37,7 @@ def spawn(
     stdin: int,
     stdout: int,
     stderr: int,
+    fourth: int | None = None,
 ) -> int:
     """Starts a process in a session of its own, with these descriptors and no others.
 
@@ -51,6 +52,7 @@ def spawn(
         stdin: Descriptor that becomes its stdin; likewise ``stdout`` and ``stderr``.
         stdout: As above.
         stderr: As above.
+        fourth: One more, which becomes its descriptor 3.
 
     Returns:
         Its pid. The caller reaps it.
@@ -59,7 +61,8 @@ def spawn(
         OSError: If it can't be started; ``filename`` names the folder or the program.
     """
     # Every other descriptor of ours is close-on-exec (PEP 446).
-    actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate((stdin, stdout, stderr))]
+    fds = [stdin, stdout, stderr] + ([] if fourth is None else [fourth])
+    actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(fds)]
     os.chdir(cwd)
     try:
         return os.posix_spawnp(
@@ -135,7 +138,7 @@ def open_pidfd(pid: int) -> int:
         return -1
     try:
         return os.pidfd_open(pid)
-    except OSError:
+    except (OSError, OverflowError):  # gone; or a number that no process has
         return -1
 
 
@@ -150,6 +153,25 @@ def find_marked(prefix: str) -> dict[str, list[int]]:
                 age = int(started) if started.isdigit() else 0
                 by_token.setdefault(token, []).append((age, pid))
     return {token: [pid for _, pid in sorted(pids)] for token, pids in by_token.items()}
+
+
+def open_marked(pid: int, token: str) -> int | None:
+    """Opens a process that was started for an attempt, whoever says that it was.
+
+    Args:
+        pid: The process.
+        token: The attempt's token.
+
+    Returns:
+        A descriptor that is readable once it has ended, -1 if the system has none; None if the
+        process does not carry the token.
+    """
+    pidfd = open_pidfd(pid)
+    if f"{TOKEN_VARIABLE}={token}".encode() in _environment(pid):  # opened first: no reuse
+        return pidfd
+    if pidfd >= 0:
+        os.close(pidfd)
+    return None
 
 
 def leads_session(pid: int) -> bool:

@@ -37,6 +37,10 @@ class ProcessTable:
     def __iter__(self) -> Iterator[Run]:
         return iter(list(self._by_pid.values()))
 
+    def sandboxed_folders(self) -> set[str]:
+        """The folders in which checks run in a sandbox of ours."""
+        return {run.sandboxed for run in self if isinstance(run, SideRun)}
+
     def add(self, run: Run) -> None:
         """Adds a process that runs for a task."""
         self._by_pid[run.pid] = self.by_task[run.task] = run

@@ -106,25 +106,26 @@ class Recovery:
     def _restore_rest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
         resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
         attempt = AttemptState(task.attempt + 1, task.conversation_id, resume, task.n_free)
-        attempt.outcome, attempt.has_worktree = outcome, bool(task.worktree)
+        attempt.outcome, attempt.has_worktree = outcome, task.has_worktree
         self.restored[number] = RestoredTask(outcome, attempt)
 
     def _restore_attempt(self, number: int, task: TaskHistory) -> None:
         attempt = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
-        attempt.cause, attempt.has_worktree = task.cause, bool(task.worktree)
+        attempt.cause, attempt.has_worktree = task.cause, task.has_worktree
         self.restored[number] = RestoredTask(None, attempt)
 
     def _find_process(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
-        pids = marked.get(self._starter.token(task_id, task.attempt), [])
-        if task.pid is None:
+        token, pid = self._starter.token(task_id, task.attempt), task.pid
+        if pid is None:
+            pids = marked.get(token, [])
             pid = next((pid for pid in pids if process.leads_session(pid)), 0)
-        else:
-            pid = task.pid if task.pid in pids else 0
+        pidfd = process.open_marked(pid, token)
+        pid = 0 if pidfd is None else pid  # the journal may be wrong, or the pid is reused by now
+        pidfd = -1 if pidfd is None else pidfd
         self.started_s[number] = parse_iso(task.started_at)
         task_spec = self._spec.task(number)
-        pidfd = process.open_pidfd(pid) if pid else -1
         self.attempts[number] = self._starter.attempt(pid, number, task_spec, task.attempt, pidfd)
         if pid:
             self.alive.add(number)

@@ -1,4 +1,4 @@
-"""Reads the requests that interfaces leave in the session's folder."""
+"""Reads the requests that interfaces leave in the folder that the runner was given."""
 
 from __future__ import annotations
 
@@ -12,40 +12,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cpr_nb.runner.recorder import Recorder
-    from cpr_nb.store.layout import SessionPaths
 
 
 class RequestInbox:
     """The requests of one session.
 
     Args:
-        paths: The session's paths.
+        folder: Where they lie. Agents can't write there, unless there is no state directory.
         recorder: Journals each request before it is carried out, and knows the tasks' numbers.
     """
 
-    def __init__(self, paths: SessionPaths, recorder: Recorder) -> None:
-        self._paths = paths
+    def __init__(self, folder: str, recorder: Recorder) -> None:
+        self._folder = folder
         self._recorder = recorder
         self._handled: set[str] = set()  # handled, but not removable (a read-only disk)
 
     def drain(self, now: float) -> Iterator[messages.Event]:
         """Yields the waiting requests as events; each is removed once its event was handled."""
         try:
-            names = set(os.listdir(self._paths.requests))
+            names = set(os.listdir(self._folder))
         except OSError:
             return
         self._handled &= names
         for name in sorted(names - self._handled):
             if name.startswith("."):
                 continue  # one that is being written
-            value = requests.read_value(self._paths, name)
+            value = requests.read_value(self._folder, name)
             number = int(value) if value.isdecimal() else None
             self._recorder.journal("request", name=name, value=number)
             event = self._event(name, number, now)
             if event is not None:
                 yield event
             self._handled.add(name)
-            requests.remove(self._paths, name)
+            requests.remove(self._folder, name)
+
+    def close(self, *, has_ended: bool) -> None:
+        """Removes the folder at the end of the runner.
+
+        Args:
+            has_ended: Whether the session has ended: then no other runner has a use for what lies
+                there. Otherwise a request that waits is the next runner's.
+        """
+        requests.remove_folder(self._folder, with_requests=has_ended)
 
     def replay(self, names: list[str], now: float) -> Iterator[messages.Event]:
         """Yields the requests to cancel that an earlier runner read, and perhaps did not finish."""

@@ -291,7 +291,8 @@ class Schedule:
 
     def _checked(self, event: messages.Checked) -> None:
         task = event.task
-        outcome = checked_outcome(self._plans[task], self._tasks.attempts[task], event.error)
+        plan, attempt = self._plans[task], self._tasks.attempts[task]
+        outcome = checked_outcome(plan, attempt, event.error, event.reason)
         self._steps.finish(task, outcome)
 
     def _setup_refused(self, event: messages.SetupRefused) -> None:
@@ -327,7 +328,8 @@ class Schedule:
 
     def _prepared(self, event: messages.Prepared) -> None:
         task, attempt = event.task, self._tasks.attempts[event.task]
-        attempt.has_worktree = event.exists
+        attempt.has_worktree = event.exists or attempt.has_worktree
+        attempt.is_prepared = True
         outcome = prepared_outcome(self._plans[task], attempt, event.outcome)
         if outcome is not None:
             self._admission.withdraw(task, event.at_s)

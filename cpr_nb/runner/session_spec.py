@@ -8,6 +8,7 @@ runner keeps a hash of each task's line, too, and runs no line that has changed.
 from __future__ import annotations
 
 import json
+import os
 from array import array
 
 from cpr_nb.model import record
@@ -72,6 +73,7 @@ class SessionSpec:
         self._head_line = self._file.readline()
         self.session: dict[str, Any] = json.loads(self._head_line.rstrip(b",\n") + b"}")
         self._offsets = array("Q")
+        self._end = 0  # of the last task's line
         self._sums = bytearray()
         self.plans: list[TaskPlan] = []
         self._plans: dict[tuple[Any, ...], TaskPlan] = {}
@@ -102,6 +104,7 @@ class SessionSpec:
                 self.many_folders |= "cwd" in task.get("options", {})
                 if self.groups is not None:
                     self.groups.append(self._group(task.get("options", {})))
+                self._end = offset + len(line)
                 yield record.base_fields(len(self._offsets), task["id"], task["prompt"])
             offset += len(line)
         self._head_line = b""
@@ -142,12 +145,18 @@ class SessionSpec:
         Raises:
             ChangedError: If its line is not what was launched.
         """
-        self._file.seek(self._offsets[number])
-        line = self._file.readline()
+        line = self._read_line(number)
         if not self._is_launched(number, line):
-            raise ChangedError("not run: its line in session.json is not what was launched")
+            raise ChangedError("its line in session.json is not what was launched")
         task: dict[str, Any] = json.loads(line.rstrip(b",\n"))
         return task
+
+    def _read_line(self, number: int) -> bytes:
+        """A task's line as it is on the disk now: a buffer could hold what it was."""
+        start, is_last = self._offsets[number], number == self.n_tasks - 1
+        end = self._end if is_last else self._offsets[number + 1]
+        line, newline, _ = os.pread(self._file.fileno(), end - start, start).partition(b"\n")
+        return line + newline
 
     def _is_launched(self, number: int, line: bytes) -> bool:
         """Whether the line of a task is the one that was launched."""

@@ -13,6 +13,7 @@ from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
+from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
 _NO_MEMORY = {NO_MEMORY_VARIABLE.encode(): b"1"}
 #: The options that the helpers of a worktree need.
-WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees")
+WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees", "permissions")
 
 
 class Starter:
@@ -135,6 +136,8 @@ class Starter:
     ) -> SideRun:
         """Starts the user's own check, in the task's folder and environment.
 
+        That of a sandboxed task runs what its agent wrote, so it gets a sandbox, too.
+
         Args:
             task: The task's number, from 0.
             task_spec: Its object in session.json.
@@ -146,16 +149,23 @@ class Starter:
         """
         task_id, options = task_spec["id"], self._options(task_spec)
         token = self.token(task_id, number) + "/check"
-        path = self._paths.check(task_id)
+        path, folder = self._paths.check(task_id), self._folder(options, worktree)
+        argv, socket_program = ["/bin/sh", "-c", options["check"]], None
+        if options.get("permissions") == "sandbox":
+            off_limits = self._off_limits(options, worktree)
+            argv = in_bubblewrap(argv, folder, 3, off_limits.unwritable(), off_limits.hidden())
+            socket_program = socket_filter(os.uname().machine)
         pid = _spawn(
-            ["/bin/sh", "-c", options["check"]],
-            self._folder(options, worktree),
+            argv,
+            folder,
             self._environment(task_id, token, worktree),
             lambda: os.open(os.devnull, os.O_RDONLY),
             lambda: _create(path),
             None,
+            socket_program,
         )
-        return SideRun("check", pid, token, task, task_id, path=path)
+        sandboxed = folder if socket_program else ""
+        return SideRun("check", pid, token, task, task_id, path=path, sandboxed=sandboxed)
 
     def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
         """Starts a helper process for the task's worktree.
@@ -177,6 +187,7 @@ class Starter:
             "task_id": task_id,
             "cwd": self._folder(options, {}),
             "options": {
+                "state_dir": self._state_dir,
                 **{name: options[name] for name in WORKTREE_OPTIONS if name in options},
                 **task_spec.get("checkout", {}),
             },
@@ -274,6 +285,7 @@ def _spawn(
     stdin: Callable[[], int],
     stdout: Callable[[], int],
     stderr: Callable[[], int] | None,
+    fourth: bytes | None = None,
 ) -> int:
     """Starts a process with descriptors that are opened for it; None: stderr is stdout."""
     fds: list[int] = []
@@ -281,7 +293,17 @@ def _spawn(
         fds.append(stdin())
         fds.append(stdout())
         fds.append(stderr() if stderr is not None else os.dup(fds[1]))
-        return process.spawn(argv, cwd=cwd, env=env, stdin=fds[0], stdout=fds[1], stderr=fds[2])
+        if fourth is not None:
+            fds.append(process.open_prompt(fourth))
+        return process.spawn(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=fds[0],
+            stdout=fds[1],
+            stderr=fds[2],
+            fourth=fds[3] if fourth is not None else None,
+        )
     finally:
         for fd in fds:
             os.close(fd)

@@ -29,11 +29,14 @@ class TaskRun:
         extra: Further figures for the record.
         lingers_since: Since when only commands keep its process alive, on the loop's clock.
         waits_for: What its process is shown to wait for, since its turn has ended; else empty.
-        worktree: What is known about its worktree; empty if it has none.
+        worktree: What our own helper said of its worktree; empty if it has none, or if only an
+            earlier runner has prepared it.
+        check_waits: Whether a check starts once that helper has replied.
     """
 
     __slots__ = (
         "began_at",
+        "check_waits",
         "conversation_id",
         "duration_s",
         "exit",
@@ -62,6 +65,7 @@ class TaskRun:
         self.lingers_since: float | None = None
         self.waits_for = ""
         self.worktree: dict[str, Any] = {}
+        self.check_waits = False
 
     def begin(self, number: int, conversation_id: str) -> None:
         """Notes that another attempt is about to start."""

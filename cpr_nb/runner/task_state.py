@@ -94,6 +94,7 @@ class AttemptState:
         "cause",
         "conversation_id",
         "has_worktree",
+        "is_prepared",
         "kill_at",
         "linger_timer_at",
         "linger_until",
@@ -126,6 +127,7 @@ class AttemptState:
         self.cancelled = False  # by someone: there is no further attempt
         self.outcome: Outcome | None = None  # of the attempt before; while harvesting, the task's
         self.has_worktree = False
+        self.is_prepared = False  # by this runner: an earlier one's word does not count
 
     @property
     def n_counted(self) -> int:
@@ -139,7 +141,7 @@ class AttemptState:
         )
         following.outcome = outcome
         following.refused_at = self.refused_at
-        following.has_worktree = self.has_worktree
+        following.has_worktree, following.is_prepared = self.has_worktree, self.is_prepared
         return following
 
 
@@ -201,20 +203,21 @@ def uncounted_outcome(event: Ended, attempt: AttemptState, outcome: Outcome) -> 
     return None
 
 
-def checked_outcome(plan: TaskPlan, attempt: AttemptState, error: str) -> Outcome:
+def checked_outcome(plan: TaskPlan, attempt: AttemptState, error: str, reason: str) -> Outcome:
     """How a task ends after its check.
 
     Args:
         plan: Its plan.
         attempt: Its attempt.
         error: Why the check did not pass; empty if it did.
+        reason: The reason of its failure then.
     """
     if attempt.cancelled:
         return CANCELLED_OUTCOME
     if attempt.cause == "check_timeout":
         error = f"the check took longer than {plan.check_timeout_s:g} s"
     if error:
-        return Outcome(states.FAILED, "check_failed", error)
+        return Outcome(states.FAILED, reason, error)
     return Outcome(states.SUCCEEDED, "completed")
 
 

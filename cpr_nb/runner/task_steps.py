@@ -63,7 +63,7 @@ class TaskSteps:
         """Starts a task's attempt, or first the preparation of its worktree."""
         attempt = self._tasks.attempts.get(task) or AttemptState(1, self._new_id())
         plan = self._plans[task]
-        if plan.worktree and not attempt.has_worktree:
+        if plan.worktree and not attempt.is_prepared:
             self._tasks.begin(task, attempt, PREPARING)
             self._limit_time(task, attempt, plan.setup_timeout_s, at_s)
             self.out.append(messages.Prepare(task))

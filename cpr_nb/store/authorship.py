@@ -15,7 +15,7 @@ from cpr_nb.model.errors import StateDirError
 from cpr_nb.store import trusted
 from cpr_nb.store.digest import sha256
 from cpr_nb.store.key import key_made_ns, read_key
-from cpr_nb.store.seal import has_seal, is_sealed, mark
+from cpr_nb.store.seal import has_seal, is_sealed, marker
 from cpr_nb.store.state_dir import can_make_state_dir
 
 TYPE_CHECKING = False
@@ -89,34 +89,37 @@ class Marks:
         can_tell: Whether a session without a valid mark is foreign; else nobody knows.
     """
 
-    __slots__ = ("_can_tell", "_key", "_trusted_ids")
+    __slots__ = ("_can_tell", "_mark", "_trusted_ids")
 
     def __init__(self, key: bytes | None, trusted_ids: Collection[str], *, can_tell: bool) -> None:
-        self._key = key
+        self._mark = None if key is None else marker(key)
         self._trusted_ids = trusted_ids
         self._can_tell = can_tell
 
-    def is_own(self, head: Mapping[str, Any], session_id: str) -> bool:
-        """Whether the user has launched it, or trusts it.
+    def is_own(self, found: object, session_id: str) -> bool:
+        """Whether the user has launched a session, or trusts it.
 
         Args:
-            head: The head of its status.json, or its session.json.
+            found: The mark in its head; None if it has none.
             session_id: Its id.
         """
         if session_id in self._trusted_ids:
             return True
-        found = head.get("mark")
-        return self._key is not None and found is not None and found == mark(self._key, session_id)
+        return bool(found) and self._mark is not None and found == self._mark(session_id)
 
     def is_foreign(self, head: Mapping[str, Any], session_id: str) -> bool | None:
         """Whether it is foreign.
 
         None where nobody can tell, and for sessions that can't run again anyway: those of
         claude-parallel-runner.pl.
+
+        Args:
+            head: The head of its status.json.
+            session_id: Its id.
         """
         if "schema_version" not in head or not self._can_tell:
             return None
-        return not self.is_own(head, session_id)
+        return not self.is_own(head.get("mark"), session_id)
 
 
 def read_marks() -> Marks:
@@ -143,7 +146,7 @@ def _why_foreign(data: bytes, total: str, spec: Mapping[str, Any], paths: Sessio
         return _why_unsealed(spec, paths)
     if key is None:
         return "there is no key on this machine to check its seal"
-    if Marks(key, (), can_tell=True).is_own(spec, session_id):
+    if Marks(key, (), can_tell=True).is_own(spec.get("mark"), session_id):
         return CHANGED
     return "sealed with another key: this machine was rebuilt, or it is somebody else's"
 
@@ -154,10 +157,10 @@ def _why_unsealed(spec: Mapping[str, Any], paths: SessionPaths) -> str:
     made_ns = key_made_ns()
     try:
         # It only words the message: after a lost key, everything is older than the key.
-        is_older = made_ns is not None and os.lstat(paths.session).st_ctime_ns < made_ns
+        is_newer = made_ns is not None and os.lstat(paths.session).st_ctime_ns > made_ns
     except OSError:
-        is_older = False
-    return "launched by an older cpr, before seals" if is_older else "no seal"
+        is_newer = True
+    return "no seal" if is_newer else "no seal: launched by an older cpr, or by somebody else"
 
 
 def _read(path: str) -> bytes | None:

@@ -190,4 +190,4 @@ def _matching_ids(directory: str, reference: str) -> list[str]:
 
 
 def _is_own(marks: Marks, session: Snapshot) -> bool:
-    return marks.is_own(session.head, session.session_id)
+    return marks.is_own(session.head.get("mark"), session.session_id)

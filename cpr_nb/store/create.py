@@ -68,7 +68,6 @@ def create_session(
     try:
         make_results_dir(results_dir)
         os.mkdir(new.root, 0o700)
-        os.mkdir(new.requests, 0o700)
         lock_fd = hold_lock(new.lock)
         session_json = sealed(b"".join(_session_pieces(spec, tasks)), key)
         write_new(new.session, session_json, durable=True)

@@ -13,11 +13,15 @@ except ImportError:
     except ImportError:  # a Python that has no SHA-256 of its own
         from hashlib import sha256
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _BLOCK_BYTES = 64
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
-__all__ = ["hmac_sha256", "sha256"]
+__all__ = ["hmac_halves", "hmac_sha256", "sha256"]
 
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:
@@ -31,7 +35,21 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
         >>> hmac_sha256(b"key", b"The quick brown fox jumps over the lazy dog").hex()[:16]
         'f7bc83f430538424'
     """
-    padded = key.ljust(_BLOCK_BYTES, b"\0")
-    inner = sha256(padded.translate(_INNER) + message).digest()
-    digest: bytes = sha256(padded.translate(_OUTER) + inner).digest()
+    inner, outer = hmac_halves(key)
+    inner.update(message)
+    outer.update(inner.digest())
+    digest: bytes = outer.digest()
     return digest
+
+
+def hmac_halves(key: bytes) -> tuple[Any, Any]:
+    """The two hashes of an HMAC after the key: copied, they serve for many messages.
+
+    Args:
+        key: At most 64 bytes.
+
+    Returns:
+        What hashes the message, and what hashes the digest of that.
+    """
+    padded = key.ljust(_BLOCK_BYTES, b"\0")
+    return sha256(padded.translate(_INNER)), sha256(padded.translate(_OUTER))

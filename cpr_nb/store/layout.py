@@ -17,7 +17,7 @@ GITIGNORE = ".gitignore"
 #: Also in the results directory: caches. Anybody may delete it.
 CACHE = ".cache"
 
-# Requests: files in the session's ``requests`` folder.
+# Requests: files in a folder of their own.
 CANCEL = "cancel"
 CANCEL_TASK_PREFIX = "cancel-"
 PAUSE = "pause"
@@ -78,7 +78,7 @@ class SessionPaths:
 
     @property
     def requests(self) -> str:
-        """The folder in which interfaces leave requests."""
+        """The folder in which interfaces leave requests where there is no state directory."""
         return f"{self.root}/requests"
 
     def answer(self, task_id: str) -> str:
@@ -122,10 +122,6 @@ class SessionPaths:
     def patch(self, task_id: str) -> str:
         """What the task's branch changes, as a patch; missing if it changes nothing."""
         return f"{self.root}/task-{task_id}.patch"
-
-    def request(self, name: str) -> str:
-        """One request."""
-        return f"{self.requests}/{name}"
 
 
 def attempt_of(name: str) -> tuple[str, int] | None:

@@ -1,41 +1,50 @@
-"""Requests that interfaces leave for the runner."""
+"""Requests that interfaces leave for the runner: small files in a folder that is given to it.
+
+A runner with a state directory reads them there, where agents can't write; see
+`cpr_nb.store.request_folder`.
+"""
 
 from __future__ import annotations
 
 import os
 
 from cpr_nb.store import layout
-from cpr_nb.store.layout import SessionPaths
 
 # Requesting one of these withdraws the other.
 _OPPOSITE = {layout.PAUSE: layout.RESUME, layout.RESUME: layout.PAUSE}
 _LONGEST_BYTES = 64
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-def leave(paths: SessionPaths, name: str, value: str = "") -> None:
+def leave(folder: str, name: str, value: str = "") -> None:
     """Leaves a request for the session's runner.
 
     Args:
-        paths: The session's paths.
+        folder: Where the runner looks for requests; no link is followed.
         name: The request, such as ``cancel``; leaving it twice has no further effect.
         value: Its value, such as the number of ``max-parallel``.
 
     Raises:
         OSError: If the folder can't be written.
     """
-    hidden = paths.request(f".{name[:100]}.{os.getpid()}")  # the runner ignores such names
-    fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w", encoding="ascii") as file:
-        file.write(value)
-    os.replace(hidden, paths.request(name))
+    hidden = f".{name[:100]}.{os.getpid()}"  # the runner ignores such names
+    folder_fd = os.open(folder, _FOLDER)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        fd = os.open(hidden, flags, 0o600, dir_fd=folder_fd)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            file.write(value)
+        os.replace(hidden, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+    finally:
+        os.close(folder_fd)
     if name in _OPPOSITE:
-        remove(paths, _OPPOSITE[name])
+        remove(folder, _OPPOSITE[name])
 
 
-def read_value(paths: SessionPaths, name: str) -> str:
+def read_value(folder: str, name: str) -> str:
     """The value of a request; empty if it has none, or can't be read."""
     try:
-        fd = os.open(paths.request(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return ""
     try:
@@ -46,10 +55,25 @@ def read_value(paths: SessionPaths, name: str) -> str:
         os.close(fd)
 
 
-def remove(paths: SessionPaths, name: str) -> None:
+def remove(folder: str, name: str) -> None:
     """Removes a request; it need not exist."""
     try:
-        os.unlink(paths.request(name))
+        os.unlink(f"{folder}/{name}")
+    except OSError:
+        pass
+
+
+def remove_folder(folder: str, *, with_requests: bool) -> None:
+    """Removes a folder of requests.
+
+    Args:
+        folder: The folder; it need not exist.
+        with_requests: Whether nobody has a use any more for what lies there.
+    """
+    try:
+        for name in os.listdir(folder) if with_requests else ():
+            remove(folder, name)
+        os.rmdir(folder)
     except OSError:
         pass
 

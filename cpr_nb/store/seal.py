@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import re
 
-from cpr_nb.store.digest import hmac_sha256, sha256
+from cpr_nb.store.digest import hmac_halves, hmac_sha256, sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SEAL = re.compile(rb'"seal":"([0-9a-f]{64})"\}\n')
 _BEFORE = b"],\n"
@@ -23,7 +27,22 @@ def mark(key: bytes, session_id: str) -> str:
         >>> mark(bytes(32), "s-1")
         'f4bfd8e7d0bc95c9ba99a3b1b6a9e0a4'
     """
-    return hmac_sha256(key, b"cpr mark 1\0" + session_id.encode())[:16].hex()
+    return marker(key)(session_id)
+
+
+def marker(key: bytes) -> Callable[[str], str]:
+    """Makes the marks of many sessions, each in a third of the time."""
+    inner, outer = hmac_halves(key)
+    inner.update(b"cpr mark 1\0")
+
+    def make(session_id: str) -> str:
+        first, last = inner.copy(), outer.copy()
+        first.update(session_id.encode("utf-8", "replace"))
+        last.update(first.digest())
+        made: str = last.hexdigest()[:32]
+        return made
+
+    return make
 
 
 def sealed(data: bytes, key: bytes | None) -> bytes:

@@ -7,6 +7,7 @@ import os
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import visible_line
+from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.rows import session_duration_s, task_duration_s
 
@@ -165,5 +166,7 @@ def session_line(snapshot: Snapshot) -> str:
     cost_usd = head.get("cost_usd")
     spent = f", USD {cost_usd:.2f} estimate" if isinstance(cost_usd, int | float) else ""
     session = f"{snapshot.session_id[:8]}{name} {snapshot.state}"
+    if read_marks().is_foreign(head, snapshot.session_id):
+        session += ", foreign"
     total = plural(head.get("total", 0), "task")
     return visible_line(f"<Session {session}: {total}, {counts}{spent}>")

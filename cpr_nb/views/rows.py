@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from cpr_nb.store.authorship import Marks
+
 # Columns that are copied from status.json.
 _SESSION_FIELDS = (
     "n_cancelled",
@@ -70,12 +72,15 @@ _TASK_FIELDS = (
 )
 
 
-def session_row(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
+def session_row(
+    snapshot: Snapshot, *, full: bool = True, marks: Marks | None = None
+) -> dict[str, Any]:
     """Returns a session as one row; what is unknown is None.
 
     Args:
         snapshot: The session.
         full: Whether to fill all columns, not only those that a table shows by default.
+        marks: What tells foreign sessions; None leaves out that they are.
 
     Example:
         >>> session_row(Snapshot(SessionPaths("/r/session-1"), {}, [], "unreadable"))["state"]
@@ -86,6 +91,7 @@ def session_row(snapshot: Snapshot, *, full: bool = True) -> dict[str, Any]:
         "session_id": snapshot.session_id,
         "name": head.get("name"),
         "state": snapshot.state,
+        **({} if marks is None else {"foreign": marks.is_foreign(head, snapshot.session_id)}),
         "created_at": head.get("created_at") or _iso(head.get("start_time")),
         "duration_s": session_duration_s(snapshot),
         "n_tasks": count("total"),

@@ -27,11 +27,12 @@ def find_repository(folder: str) -> str:
         cpr_nb.model.errors.WorktreeError: / is in no git repository
     """
     link = _nearest_git(folder)
-    common_dir = common_dir_of(_git_dir_of(link))
+    git_dir = os.path.realpath(_git_dir_of(link))
+    common_dir = common_dir_of(git_dir)
     _check_owner(link)
     _check_owner(common_dir)
     _check_whole(common_dir)
-    _check_not_redirected(common_dir)
+    _check_not_redirected(git_dir, common_dir)
     return common_dir
 
 
@@ -96,10 +97,15 @@ def _check_whole(common_dir: str) -> None:
         raise WorktreeError(f"{common_dir} is no git repository")
 
 
-def _check_not_redirected(common_dir: str) -> None:
-    """Refuses a git directory that names another one: git would use that one's configuration."""
-    if os.path.lexists(os.path.join(common_dir, "commondir")):
-        raise WorktreeError(f"{common_dir} is redirected to another git directory (commondir)")
+def _check_not_redirected(git_dir: str, common_dir: str) -> None:
+    """Refuses a git directory that names another one: git would use that one's configuration.
+
+    Only that of a linked worktree does, and only the one that it is in.
+    """
+    is_linked = os.path.dirname(git_dir) == os.path.join(common_dir, "worktrees")
+    has_redirection = os.path.lexists(os.path.join(common_dir, "commondir"))
+    if has_redirection or not (git_dir == common_dir or is_linked):
+        raise WorktreeError(f"{git_dir} is redirected to another git directory (commondir)")
 
 
 def _joined(folder: str, content: bytes) -> str:

@@ -68,6 +68,7 @@ def harvest(job: HelperJob) -> dict[str, Any]:
     if not os.path.isdir(worktree.common_dir):
         raise WorktreeError(f"the repository {worktree.common_dir} is gone")
     repository = confirm_repository(worktree.common_dir, job.cwd, job.session_folder)
+    worktree = worktree._replace(common_dir=repository.common_dir)
     if record.stage == records.READY or (record.stage == records.FILLED and record["is_adopted"]):
         _save(job, record, worktree, repository)
     elif record.stage in records.BEFORE_AGENT:

@@ -34,6 +34,8 @@ class HelperJob(NamedTuple):
         worktree_dir: Where worktrees go; empty for beside the repository.
         setup: The set-up's shell command; empty for none.
         keep_worktrees: Whether the worktree stays after the harvest.
+        permissions: What the agent may do; only ``sandbox`` matters here.
+        state_dir: The user's state directory; empty if there is none.
         parent: The task that this one continues.
     """
 
@@ -46,6 +48,8 @@ class HelperJob(NamedTuple):
     worktree_dir: str = ""
     setup: str = ""
     keep_worktrees: bool = False
+    permissions: str = ""
+    state_dir: str = ""
     parent: Parent | None = None
 
     @property

@@ -7,6 +7,7 @@ import subprocess
 
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.text import one_line
+from cpr_nb.store.bubblewrap import in_bubblewrap, remove_stand_ins, socket_filter
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records
 from cpr_nb.worktrees.git_settings import removed_variables
@@ -55,6 +56,22 @@ def run_setup(job: HelperJob, record: WorktreeRecord, folder: str) -> None:
     )
 
 
+def _runs_agents_code(job: HelperJob, record: WorktreeRecord) -> bool:
+    """Whether a set-up must have a sandbox: a sandboxed agent has worked on the files before."""
+    return job.permissions == "sandbox" and bool(record["is_continued"] or record["is_adopted"])
+
+
+def _in_sandbox(
+    argv: list[str], job: HelperJob, record: WorktreeRecord, folder: str, filter_fd: int
+) -> list[str]:
+    """The set-up in the same sandbox as a check of the task."""
+    read_only = [job.session_folder, os.path.dirname(job.session_folder)]
+    read_only += [str(record["common_dir"]), f"{record['worktree']}/.git"]
+    hidden = [job.state_dir] if os.path.isdir(job.state_dir) else []
+    real_paths = ([os.path.realpath(path) for path in paths] for paths in (read_only, hidden))
+    return in_bubblewrap(argv, folder, filter_fd, *real_paths)
+
+
 def _run(job: HelperJob, record: WorktreeRecord, folder: str) -> None:
     log = SessionPaths(job.session_folder).setup(job.task_id)
     removed = removed_variables()
@@ -62,9 +79,14 @@ def _run(job: HelperJob, record: WorktreeRecord, folder: str) -> None:
     env |= {"CPR_SESSION_ID": job.session_id, "CPR_TASK_ID": job.task_id}
     env |= {"CPR_BRANCH": str(record["branch"]), "CPR_PORT": str(record["port"])}
     fd = os.open(log, _NEW_FILE, 0o600)
+    argv, fds = ["/bin/sh", "-c", job.setup], list[int]()
     try:
+        if _runs_agents_code(job, record):
+            fds.append(_memory_file(socket_filter(os.uname().machine) or b""))
+            argv = _in_sandbox(argv, job, record, folder, fds[0])
         process = subprocess.run(  # noqa: S603 - the user's own command
-            ["/bin/sh", "-c", job.setup],
+            argv,
+            pass_fds=fds,
             cwd=folder,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -75,9 +97,19 @@ def _run(job: HelperJob, record: WorktreeRecord, folder: str) -> None:
     except OSError as error:
         raise SetupFailed(f"set-up can't start: {error.strerror}") from None
     finally:
-        os.close(fd)
+        for open_fd in (fd, *fds):
+            os.close(open_fd)
+        if fds:
+            remove_stand_ins(folder)
     if process.returncode:
         raise SetupFailed(_failure_message(log, process.returncode))
+
+
+def _memory_file(data: bytes) -> int:
+    fd = os.memfd_create("filter")
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 def _failure_message(log: str, code: int) -> str:

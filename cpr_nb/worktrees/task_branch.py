@@ -149,9 +149,10 @@ class _Reader:
             repository = self._repository(blank.worktree.common_dir, cwd, blank.owner)
         except Unconfirmed as error:
             return blank._replace(doubt=str(error))
-        worktree, owner = blank.worktree, blank.owner
+        worktree = blank.worktree._replace(common_dir=repository.common_dir)
+        owner = blank.owner
         doubt = _worktree_doubt(Claim(worktree, owner), blank.record, repository)
-        confirmed = blank._replace(repository=repository, worktree_doubt=doubt)
+        confirmed = blank._replace(worktree=worktree, repository=repository, worktree_doubt=doubt)
         branch = records.read_branch(repository.common_dir, worktree.branch)
         if branch is None or not branch.belongs_to(owner.session_id, owner.task_id):
             return confirmed

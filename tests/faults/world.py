@@ -23,6 +23,7 @@ import cpr_nb as cpr
 from cpr_nb.launching import machine
 from cpr_nb.model.errors import ClaudeNotFound, LaunchError
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
+from cpr_nb.store.state_dir import VARIABLE as STATE_DIR
 from faults import killer
 from faults.table import CannotInjectError, Tally
 
@@ -56,10 +57,16 @@ class World:
         self.has_helper = False  # which prints the key, so that a login may come back
 
     def __enter__(self) -> Self:
+        """This process has the state directory of the commands that it runs."""
+        self._old_state_dir = os.environ.get(STATE_DIR)
+        os.environ[STATE_DIR] = str(self.folder / "home" / ".local" / "state" / "cpr")
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Nothing is left of it, however it went."""
+        os.environ.pop(STATE_DIR, None)
+        if self._old_state_dir is not None:
+            os.environ[STATE_DIR] = self._old_state_dir
         for name in list(self._locks):
             self.release(name)
         while self._doors:

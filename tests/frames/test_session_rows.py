@@ -19,6 +19,7 @@ from cpr_nb.frames import session_rows
 from cpr_nb.frames.columns import table
 from cpr_nb.frames.tasks import table_columns
 from cpr_nb.store import catalog
+from cpr_nb.store.authorship import read_marks
 from cpr_nb.views.rows import session_row
 
 HEAD = {
@@ -55,7 +56,8 @@ def test_rows_all_at_once_are_the_rows_one_by_one(found: list[bytes]) -> None:
             os.utime(path.parent, (1e9, 1e9))
         sessions = catalog.list_sessions(folder)
         columns = table_columns("sessions_df", full=False)
-        expected = table((session_row(session) for session in sessions), columns)
+        rows = (session_row(session, marks=read_marks()) for session in sessions)
+        expected = table(rows, columns)
         pd.testing.assert_frame_equal(cpr.sessions_df(folder), expected)
 
 

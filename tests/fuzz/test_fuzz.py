@@ -194,7 +194,7 @@ def test_any_request_is_an_event_or_nothing(root: Path, requests: list[tuple[Any
         name = os.fsencode(name)
         if name not in (b".", b".."):
             Path(os.fsdecode(folder + b"/" + name)).write_bytes(data)
-    inbox = RequestInbox(SessionPaths(str(root)), Nothing())  # type: ignore[arg-type]
+    inbox = RequestInbox(str(root / "requests"), Nothing())  # type: ignore[arg-type]
     for event in inbox.drain(1.0):
         assert isinstance(event, messages.Event) and event.task in (-1, 0)
     left = list((root / "requests").iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import re
 import subprocess
@@ -13,6 +14,7 @@ from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.executors.base import RunnerInput
 from cpr_nb.runner import __file__ as runner_file
 from cpr_nb.runner import process
 
@@ -45,14 +47,16 @@ def test_an_illegal_transition_fails_its_task_and_the_session_continues(
     whole = stub_cpr.launch(text, "-j", "2").wait(LIMIT_S)
     assert [task.ok for task in whole] == [True] * 3
     root = tmp_path / f"session-{whole.id}"
-    (root / "requests").mkdir(parents=True)
-    (root / "session.json").write_bytes((whole.path / "session.json").read_bytes())
+    root.mkdir()
+    session_json = (whole.path / "session.json").read_bytes()
+    (root / "session.json").write_bytes(session_json)
+    given = RunnerInput({}, hashlib.sha256(session_json).hexdigest(), "", f"{root}/requests", "")
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # its agent would never end
         runner = subprocess.run(
             [sys.executable, "-I", "-S", "-X", "utf8", "-c", _RUN, str(PACKAGES), str(root)],
             env=stub_cpr.env,
-            input=b"{}",
+            input=json.dumps(given._asdict()).encode(),
             capture_output=True,
             check=True,
             timeout=LIMIT_S,

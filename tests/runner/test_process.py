@@ -392,3 +392,11 @@ def test_a_process_that_is_gone_can_be_signalled_without_an_error(begin: Begin) 
     reap(child.pid)
     process.signal_process(child.pid, signal.SIGTERM)
     process.kill_group(child.pid)
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 2**70, os.getpid()])
+def test_what_carries_no_token_is_not_opened(pid: int) -> None:
+    """A journal may name any number."""
+    before = sorted(Path("/proc/self/fd").iterdir())
+    assert process.open_marked(pid, "no-session/task@1") is None
+    assert sorted(Path("/proc/self/fd").iterdir()) == before

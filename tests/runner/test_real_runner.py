@@ -14,6 +14,7 @@ from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.executors.base import RunnerInput
 from cpr_nb.runner import __file__ as runner_file
 
 PACKAGE = Path(runner_file).parents[1]
@@ -38,14 +39,13 @@ def test_a_whole_session_needs_the_standard_library_only(stub_cpr: Cpr, tmp_path
     done = stub_cpr.launch(text).wait(LIMIT_S)
     again = tmp_path / f"session-{done.id}"
     again.mkdir()
-    (again / "requests").mkdir()
     session_json = (done.path / "session.json").read_bytes()
     (again / "session.json").write_bytes(session_json)
     sha256 = hashlib.sha256(session_json).hexdigest()
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-X", "utf8", "-c", _RUN, str(PACKAGE.parent), str(again)],
         env=stub_cpr.env,
-        input=json.dumps({"task_env": {}, "sha256": sha256, "state_dir": ""}).encode(),
+        input=json.dumps(RunnerInput({}, sha256, "", f"{again}/requests", "")._asdict()).encode(),
         capture_output=True,
         check=True,
         timeout=LIMIT_S,

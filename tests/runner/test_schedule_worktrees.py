@@ -121,9 +121,28 @@ def test_a_harvest_that_was_cut_off_is_all_that_is_left_to_do(outcome: str) -> N
     assert feed(one, Harvested(2.0, 0))[0] == ("Finish", 0, outcome, "unknown")
 
 
-def test_an_interrupted_task_with_a_checkout_is_not_prepared_again() -> None:
+@pytest.mark.parametrize("is_at_rest", [True, False])
+def test_the_checkout_of_an_interrupted_task_is_asked_for_again(is_at_rest: bool) -> None:
+    """The journal says where it is, and it is no authority: the helper confirms it."""
     active = AttemptState(1, "p-1")
     active.has_worktree = True
-    one = machine(PLAN, restored={0: RestoredTask(None, active)})
-    feed(one, Started(0.0, 0), Ended(0.0, 0, Exit(), interrupted=True))
-    assert feed(one, Tick(1.0)) == [("Start", 0)]
+    outcome = Outcome("failed", "network") if is_at_rest else None
+    one = machine(PLAN, restored={0: RestoredTask(outcome, active)})
+    if not is_at_rest:
+        feed(one, Started(0.0, 0), Ended(0.0, 0, Exit(), interrupted=True))
+    assert feed(one, Tick(1.0)) == [("Prepare", 0)]
+    assert feed(one, ready(2.0, 0)) == [("Start", 0)]
+
+
+def test_what_an_interrupted_task_left_is_harvested_even_if_nothing_can_be_prepared() -> None:
+    active = AttemptState(1, "p-1")
+    active.has_worktree = True
+    one = machine(PLAN, restored={0: RestoredTask(Outcome("failed", "network"), active)})
+    feed(one, Tick(1.0))
+    assert feed(one, Prepared(2.0, 0, NOT_MADE, exists=False))[0] == ("Harvest", 0)
+
+
+def test_a_later_attempt_of_the_same_runner_goes_on_in_its_checkout() -> None:
+    one = at_work(TaskPlan(worktree=True, attempts=2))
+    feed(one, failed(1.0, 0))
+    assert feed(one, Tick(1000.0)) == [("Start", 0)]

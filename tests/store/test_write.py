@@ -67,7 +67,6 @@ def test_a_new_session_is_complete_and_only_its_owner_may_look(tmp_path: Path) -
         "status.json": 0o600,
         "session.json": 0o600,
         "runner.lock": 0o600,
-        "requests": 0o700,
     }
     assert mode(paths.root) == 0o700
 

@@ -6,6 +6,7 @@ import argparse
 
 from cpr_nb.cli.common import open_session, print_lines
 from cpr_nb.cli.options import add_session
+from cpr_nb.cli.trusting import with_trust
 
 _REQUESTED = "cancellation requested"
 
@@ -22,12 +23,12 @@ def run(args: argparse.Namespace) -> int:
     session = open_session(args)
     if args.task is not None:
         task = session.task(args.task)
-        was_live, title = task.cancel(), f"Task {task.num} (ID: {task.id})"
+        was_live, title = with_trust(task.cancel), f"Task {task.num} (ID: {task.id})"
         if was_live and not args.no_wait:
             task.exception()
         state = task.outcome or _REQUESTED
     else:
-        was_live, title = session.cancel(), f"Session {session.id}"
+        was_live, title = with_trust(session.cancel), f"Session {session.id}"
         if was_live and not args.no_wait:
             session.wait()
         state = _REQUESTED if was_live and args.no_wait else session.state

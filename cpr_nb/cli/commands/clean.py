@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cpr_nb.cli.common import open_session, print_lines, results_dir
 from cpr_nb.cli.render import program
+from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
 
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 def clean_sessions(args: argparse.Namespace) -> CleanReport:
     """Cleans the session that the arguments name, or all sessions."""
     if args.session is not None:
-        return open_session(args).clean(args.task, into=args.into, dry_run=args.dry_run)
+        session = open_session(args)
+        return with_trust(lambda: session.clean(args.task, into=args.into, dry_run=args.dry_run))
     if args.task:
         raise InputError("--task needs a SESSION", "clean")
     return _clean_all(results_dir(args), into=args.into, dry_run=args.dry_run)

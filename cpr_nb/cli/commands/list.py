@@ -9,6 +9,7 @@ from cpr_nb.cli.options import add_json
 from cpr_nb.cli.render import ICONS, WAIT_ICON, format_date, session_start
 from cpr_nb.model import states
 from cpr_nb.store import catalog
+from cpr_nb.store.authorship import Marks, read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import plural, usd
 from cpr_nb.views.notice import warnings_of
@@ -27,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         from cpr_nb.views.rows import session_row
 
-        print_json([session_row(session) for session in sessions])
+        marks = read_marks()
+        print_json([session_row(session, marks=marks) for session in sessions])
     else:
         print_lines(list_lines(sessions, directory))
     return 0
@@ -37,9 +39,9 @@ def list_lines(sessions: list[Snapshot], directory: str) -> list[str]:
     """Returns what ``cpr list`` prints."""
     if not sessions:
         return [f"No sessions found in {directory}"]
-    lines = ["All Sessions:", "=" * 60]
+    lines, marks = ["All Sessions:", "=" * 60], read_marks()
     for session in sessions:
-        lines += [*_entry(session), ""]
+        lines += [*_entry(session, marks), ""]
     return [
         *lines,
         "Use --status SESSION_ID to see details",
@@ -47,11 +49,13 @@ def list_lines(sessions: list[Snapshot], directory: str) -> list[str]:
     ]
 
 
-def _entry(session: Snapshot) -> list[str]:
+def _entry(session: Snapshot, marks: Marks) -> list[str]:
     name = session.head.get("name")
     title = f"{ICONS.get(session.state, WAIT_ICON)} {session.session_id[:8]} [{session.state}]"
     if session.state == states.UNREADABLE:
         return [title, f"   {session.paths.root}: {session.problem or 'not a session'}"]
+    if marks.is_foreign(session.head, session.session_id):
+        title += " (foreign)"
     return [
         f"{title} {name}" if name else title,
         f"   Started: {format_date(session_start(session))}",

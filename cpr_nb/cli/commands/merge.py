@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.cli.common import open_session, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.cli.render import program
+from cpr_nb.cli.trusting import with_trust
 
 if TYPE_CHECKING:
     from cpr_nb.worktrees.merge_report import MergeReport, Stopped
@@ -40,13 +41,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Merges branches of tasks; returns 1 if it stopped at one of them."""
-    session = open_session(args)
-    report = session.merge(args.task, into=args.into, order=args.order, dry_run=args.dry_run)
+    report = merge_session(args)
     if args.json:
         print_json(_report_json(report))
     else:
         print_lines(report_lines(report))
     return 1 if report.stopped else 0
+
+
+def merge_session(args: argparse.Namespace) -> MergeReport:
+    """Merges the branches of the session that the arguments name."""
+    session = open_session(args)
+    return with_trust(
+        lambda: session.merge(args.task, into=args.into, order=args.order, dry_run=args.dry_run)
+    )
 
 
 def _report_json(report: MergeReport) -> dict[str, Any]:

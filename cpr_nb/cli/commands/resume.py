@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from cpr_nb.cli.common import open_session, print_lines, results_dir, show_to_end
 from cpr_nb.cli.options import add_session, read_env
 from cpr_nb.cli.render import program
+from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model import states
-from cpr_nb.model.errors import CprError, InputError
+from cpr_nb.model.errors import CprError, ForeignSession, InputError
 from cpr_nb.store import catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cpr_nb.handles.session import Session
+
+
+_MOST_NAMED = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.all:
         session = open_session(args)
         before = session.state
-        session.resume(env, skipped=args.skipped)
+        with_trust(lambda: session.resume(env, skipped=args.skipped))
         print_lines(resumed_lines(session, before))
         return show_to_end(session) if args.wait else 0
     if args.session is not None or args.wait or args.skipped:
@@ -55,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 def _resume_all(directory: str, env: dict[str, str]) -> int:
     from cpr_nb.handles.session import Session
 
-    code, n_interrupted = 0, 0
+    code, n_interrupted, foreign = 0, 0, []
     for snapshot in catalog.list_sessions(directory):
         if snapshot.state == states.INTERRUPTED:
             n_interrupted += 1
@@ -63,12 +70,30 @@ def _resume_all(directory: str, env: dict[str, str]) -> int:
             try:
                 session.resume(env)
                 print_lines(resumed_lines(session, states.INTERRUPTED))
+            except ForeignSession:
+                foreign.append(session.id[:8])
             except CprError as error:  # the others can still be resumed
                 print_lines([f"Session {session.id}: {error}"])
                 code = 1
     if not n_interrupted:
         print_lines([f"No session was interrupted in {directory}"])
+    if foreign:
+        print_lines([foreign_line("resume --all", foreign, directory)])
     return code
+
+
+def foreign_line(command: str, foreign: Sequence[str], directory: str) -> str:
+    """Returns that a command has left foreign sessions alone, and what to do about it.
+
+    Args:
+        command: What it is called.
+        foreign: The first characters of their ids.
+        directory: Their results directory.
+    """
+    named = f": {', '.join(foreign)}" if len(foreign) <= _MOST_NAMED else ""
+    what = foreign[0] if len(foreign) == 1 else shlex.quote(directory)
+    count = f"{len(foreign)} foreign session{'' if len(foreign) == 1 else 's'}"
+    return f"{command}: {count} left alone{named}   ({program()} trust {what})"
 
 
 def resumed_lines(session: Session, before: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cpr_nb.cli.commands.run import add_wait_options, start
 from cpr_nb.cli.common import open_session
 from cpr_nb.cli.options import add_json, add_launch_options, add_session, launch_options
+from cpr_nb.cli.trusting import with_trust
 
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
@@ -34,6 +35,5 @@ def plan(args: argparse.Namespace) -> LaunchPlan:
     session = open_session(args)
     from cpr_nb.launching.rerun import plan_retry
 
-    return plan_retry(
-        session.rerun_source(), all_tasks=args.all_tasks, options=launch_options(args)
-    )
+    source, options = session.rerun_source(), launch_options(args)
+    return with_trust(lambda: plan_retry(source, all_tasks=args.all_tasks, options=options))

@@ -24,6 +24,7 @@ from cpr_nb.cli.render import (
 from cpr_nb.cli.session_summary import branch_lines
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
+from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import cost, total_tokens
 from cpr_nb.views.notice import notice, warnings_of
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         from cpr_nb.views.rows import session_row, task_row
 
-        row = session_row(session.snapshot)
+        row = session_row(session.snapshot, marks=read_marks())
         row["tasks"] = [
             task_row(session.snapshot, task.fields, task.prompt) for task in session.tasks
         ]
@@ -105,6 +106,9 @@ def _note_lines(
         lines.append(f"Name: {head['name']}")
     if spent := cost(head):
         lines.append(f"Cost: {spent}, {total_tokens(head)} tokens")
+    if read_marks().is_foreign(head, session.session_id):
+        trust = f"{program()} trust {session.session_id[:8]}"
+        lines.append(f"Foreign: not launched by you on this machine; to use it: {trust}")
     lines += [*notices, *(f"Warning: {warning}" for warning in warnings_of(session))]
     if n_denials := session.count("n_denials"):
         lines += denial_lines(n_denials, denials)

@@ -1,0 +1,141 @@
+"""Where the requests to the runner of a session lie: in the state directory, if there is one.
+
+Agents can't write there, so what they leave in their session's folder controls nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+
+from cpr_nb.model.errors import SessionNotUsable, StateDirError
+from cpr_nb.store import requests
+from cpr_nb.store.digest import hmac_sha256
+from cpr_nb.store.files import read_json
+from cpr_nb.store.key import own_key, read_key
+from cpr_nb.store.state_dir import requests_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cpr_nb.store.layout import SessionPaths
+
+#: The field of runner.json that names the state directory in which that runner listens.
+FIELD = "state_dir_id"
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+_SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def state_dir_id(key: bytes) -> str:
+    """A short name of a state directory, which tells nothing of its key.
+
+    Example:
+        >>> state_dir_id(bytes(32))
+        '9da6a9ddcbe137bb'
+    """
+    return hmac_sha256(key, b"cpr state directory 1\0")[:8].hex()
+
+
+def make_folder(paths: SessionPaths, session_id: str) -> tuple[str, str]:
+    """Makes the folder of the requests to a runner that is about to start.
+
+    Args:
+        paths: The session's paths.
+        session_id: Its id.
+
+    Returns:
+        The folder, and the name of the state directory that holds it. Without a state directory
+        it is in the session's folder, and the name is empty.
+
+    Raises:
+        StateDirError: If the state directory can't be used.
+        SessionNotUsable: If the id is none that cpr makes.
+        OSError: If no folder can be made at all.
+    """
+    key = own_key()
+    if key is not None:
+        folder = requests_dir(_checked(session_id))
+        try:
+            _make(os.path.dirname(folder))
+            _make(folder)
+            return folder, state_dir_id(key)
+        except OSError as error:  # such as a volume that holds nothing but a key
+            if error.errno not in _READ_ONLY:
+                raise
+    _make(paths.requests)
+    return paths.requests, ""
+
+
+def remove_request_folder(session_id: str) -> None:
+    """Removes the folder of the requests to a runner that did not start."""
+    requests.remove_folder(requests_dir(_checked(session_id)), with_requests=True)
+
+
+def leave_request(
+    paths: SessionPaths, session_id: str, verb: str, name: str, value: str = ""
+) -> None:
+    """Leaves a request where the live runner of a session looks for it.
+
+    Args:
+        paths: The session's paths.
+        session_id: Its id.
+        verb: What the caller wants to do with the session, for the error.
+        name: The request, such as ``cancel``.
+        value: Its value.
+
+    Raises:
+        SessionNotUsable: If its runner would not see it.
+        StateDirError: If the state directory can't be used.
+    """
+    folder = _folder_of_runner(paths, session_id, verb)
+    try:
+        requests.leave(folder, name, value)
+    except OSError as error:
+        raise SessionNotUsable(
+            f"can't {verb} {session_id[:8]}: {folder} can't be written: {error.strerror}"
+        ) from None
+
+
+def _folder_of_runner(paths: SessionPaths, session_id: str, verb: str) -> str:
+    """The folder in which the live runner looks for requests.
+
+    An agent may have forged runner.json. At worst the request is refused here: a folder in the
+    state directory counts more, and nobody reads what lies in the session's folder beside it.
+    """
+    runner, key = read_json(paths.runner), read_key()
+    own = requests_dir(session_id) if key is not None and _is_session_id(session_id) else ""
+    named = runner.get(FIELD)
+    if own and (named == state_dir_id(key or b"") or (not named and os.path.isdir(own))):
+        return own
+    if not named:  # there was no state directory, or its runner is one of the version before
+        return paths.requests
+    raise SessionNotUsable(
+        f"can't {verb} {session_id[:8]}: its runner on {runner.get('host')} listens in another "
+        "state directory; run cpr there, or share CPR_STATE_DIR"
+    )
+
+
+def _is_session_id(session_id: str) -> bool:
+    return _SESSION_ID.fullmatch(session_id) is not None
+
+
+def _checked(session_id: str) -> str:
+    """The id, which becomes the name of a folder."""
+    if not _is_session_id(session_id):
+        raise SessionNotUsable(f"can't start a runner for {session_id!r}: that is no id of cpr's")
+    return session_id
+
+
+def _make(folder: str) -> None:
+    """Makes a folder for its owner only, unless there is one.
+
+    Raises:
+        StateDirError: If something else is in its place.
+    """
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise StateDirError(f"can't use {folder}: it is no folder of yours") from None
