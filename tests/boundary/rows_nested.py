@@ -91,8 +91,10 @@ def _of_session(name: str) -> Use:
 
 
 def sandboxed_agent(place: Place) -> None:
-    """A real agent in the real sandbox makes them; afterwards its work is saved."""
-    _checkout(place)
+    """A real agent in the real sandbox makes one in place of an empty submodule."""
+    repo = _checkout(place)
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{repo.head},inner")
+    repo.git("commit", "-q", "-m", "with a submodule")
     content = "\n".join(["set -e", *_building(place, "inner"), "touch done", ""])
     write: dict[str, Any] = {"file_path": "{cwd}/build.sh", "content": content}
     run = {"command": "sh build.sh", "description": "build"}
