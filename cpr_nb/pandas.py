@@ -177,7 +177,7 @@ class CprAccessor:
         """The tasks of the rows, each once; ``done`` says in messages what is done to them."""
         self._check_id_columns(done)
         if self._frame.empty:
-            warnings.warn(f"the table has no rows: nothing is {done}", stacklevel=3)
+            warnings.warn(visible_line(f"the table has no rows: nothing is {done}"), stacklevel=3)
             return []
         return self._find_tasks(self._task_ids(unique=unique), results_dir)
 

@@ -47,12 +47,12 @@ def open_session(args: argparse.Namespace) -> Session:
 
 def print_lines(lines: Iterable[str], out: TextIO | None = None) -> None:
     """Prints lines, each fit for a terminal: what would end a line is shown by its code, too."""
-    (out or sys.stdout).write("".join(f"{visible_line(line)}\n" for line in lines))
+    (out or sys.stdout).write("\n".join([*map(visible_line, lines), ""]))
 
 
-def print_text(text: str) -> None:
+def print_text(text: str, out: TextIO | None = None) -> None:
     """Prints a text of several lines, fit for a terminal."""
-    sys.stdout.write(f"{visible(text)}\n")
+    (out or sys.stdout).write(f"{visible(text)}\n")
 
 
 def print_answer(text: str) -> None:
@@ -65,9 +65,9 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
 
-def note(text: str) -> None:
-    """Prints a message for the person on stderr, apart from the output."""
-    print_lines([f"cpr: {text}"], sys.stderr)
+def note(text: str, *more: str) -> None:
+    """Prints a message for the person on stderr, apart from the output: a line, and more lines."""
+    print_lines([f"cpr: {text}", *more], sys.stderr)
     sys.stderr.flush()
 
 

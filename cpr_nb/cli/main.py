@@ -94,10 +94,11 @@ def main(argv: list[str]) -> int:
 
 def _report_error(error: Exception) -> int:
     """Prints a user's mistake as one line; a bug of ours keeps its traceback."""
+    from cpr_nb.cli.common import note, print_text
     from cpr_nb.model.errors import CprError, ForeignSession, NotTrusted
 
     if isinstance(error, ForeignSession | NotTrusted):  # they show what would run, a line each
-        print(f"cpr: {error}", file=sys.stderr)
+        print_text(f"cpr: {error}", sys.stderr)
         return EXIT_BAD_INPUT
     if isinstance(error, CprError):
         text = str(error)
@@ -106,8 +107,6 @@ def _report_error(error: Exception) -> int:
         text = f"can't write the output: {error.strerror}"
     else:
         raise error
-    from cpr_nb.cli.common import note
-
     note(" ".join(text.split()))
     return EXIT_BAD_INPUT
 
@@ -130,6 +129,7 @@ def _run(argv: list[str]) -> int:
     if not argv and sys.stdin is not None and sys.stdin.isatty():
         print(SHORT_HELP, end="")
         return 0
+    refuse_mistyped(argv)
     name, rest = split_command(argv)
     if name == "version":
         from cpr_nb import __version__
@@ -174,6 +174,29 @@ def split_command(argv: list[str]) -> tuple[str, list[str]]:
     if first == "help":
         return "help", []
     return _split_flags(argv)
+
+
+def refuse_mistyped(argv: list[str]) -> None:
+    """Refuses a word that is nearly a sub-command, and no file with prompts.
+
+    Args:
+        argv: The arguments.
+
+    Raises:
+        InputError: It names the sub-commands that may be meant.
+    """
+    word = next(iter(argv[_first_word(argv) :]), "")
+    words = (*COMMANDS, "help")
+    if word in words or not word.isalpha() or os.path.exists(word):  # noqa: PTH110
+        return
+    import difflib
+
+    near = difflib.get_close_matches(word, words, n=1)
+    if near:
+        from cpr_nb.model.errors import InputError
+
+        hint = f"did you mean {near[0]}?"
+        raise InputError(f"there is no command and no file {word!r}; {hint} (see cpr --help)")
 
 
 def _first_word(argv: list[str]) -> int:

@@ -33,7 +33,7 @@ def with_trust(action: Callable[[], T]) -> T:
             if error.folder in trusted or not can_ask():
                 raise
             claim = claim_of(error)
-            note("\n".join(claim.lines))
+            note(*claim.lines)
             if not confirm(claim.question):
                 raise
             claim.trust()

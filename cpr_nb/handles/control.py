@@ -105,7 +105,8 @@ class SessionControl(SessionTasks):
         from cpr_nb.launching.trust import ForeignSessions
 
         sessions = ForeignSessions.of_session(self.snapshot)
-        print_line("\n".join(sessions.lines()))
+        for line in sessions.lines():
+            print_line(line)
         sessions.trust()
 
     def retry(self, *, all_tasks: bool = False, **options: Any) -> Self:

@@ -80,7 +80,7 @@ def decide(claim: Claim, show: Callable[[str], None], *, yes: bool, forget: bool
 
     Args:
         claim: What it is about.
-        show: Shows lines to the person.
+        show: Shows a line to the person.
         yes: Whether to trust it without a question.
         forget: Whether to trust it no longer.
 
@@ -96,7 +96,8 @@ def decide(claim: Claim, show: Callable[[str], None], *, yes: bool, forget: bool
     if not claim.lines:
         show(f"{claim.name} names nothing that needs your trust")
         return True
-    show("\n".join(claim.lines))
+    for line in claim.lines:
+        show(line)
     if claim.is_trusted:
         show("you trust this already (cpr trust --forget takes it back)")
         return True

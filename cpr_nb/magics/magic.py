@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from cpr_nb.cli.main import COMMANDS, SHORT_HELP, split_command
+from cpr_nb.cli.main import COMMANDS, SHORT_HELP, refuse_mistyped, split_command
 from cpr_nb.cli.options import command_parser
 from cpr_nb.magics import handlers, prompts
 from cpr_nb.model.errors import CprError, InputError
@@ -51,6 +51,7 @@ def _call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
     if not words and cell is None:
         print(SHORT_HELP, end="")
         return None
+    refuse_mistyped(words)
     name, rest = split_command(words)
     if name in ("help", "version"):
         return handlers.print_main(name)

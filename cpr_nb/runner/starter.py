@@ -255,6 +255,8 @@ class Starter:
 
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
         """Returns the path of the CLI's own transcript of a conversation, or None."""
+        if not _is_plain(conversation_id):
+            return None
         env = self._own_environ(task_id)
         home = env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
         projects = home + b"/projects/"
@@ -307,6 +309,11 @@ def _spawn(
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _is_plain(conversation_id: str) -> bool:
+    """Whether an id, which a journal may say, can be neither another argument nor a path."""
+    return conversation_id[:1].isalnum() and conversation_id.replace("-", "").isalnum()
 
 
 def _create(path: str) -> int:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for boundary
 
-from boundary.guards import GUARDS, ROOT, Guard
+from boundary.guard import ROOT, Guard
+from boundary.guards import all_guards
 from boundary.table import line
 
 HEADS = ("guard", "taken out of", "test", "without it the test")
@@ -98,7 +99,7 @@ def main(argv: list[str]) -> int:
     n_bad = n_guards = 0
     with tempfile.TemporaryDirectory(prefix="cpr-mutations-") as folder:
         copy = Copy(Path(folder))
-        for guard in GUARDS:
+        for guard in all_guards():
             if args.only and not any(words in guard.name for words in args.only):
                 continue
             caught, what = is_caught(copy, guard)

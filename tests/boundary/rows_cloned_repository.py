@@ -1,4 +1,4 @@
-"""A cloned repository: what its `[tool.cpr]`, `.claude` and `.mcp.json` say to run is not run."""
+"""A cloned repository: every option of its `[tool.cpr]` that could run or widen something."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from testkit.command import LIMIT_S, prompts, script
+from testkit.command import LIMIT_S, prompts
 from testkit.repository import Checkout
 from testkit.stub import plan
 
 import cpr_nb as cpr
 from boundary.interfaces import REFUSED, Use, command, magic, python
 from boundary.place import Place
+from boundary.rows_worktrees import interrupted
 from boundary.table import Row
 
 ATTACK = "a cloned repository"
@@ -27,24 +28,22 @@ class ClonedRepository:
     Args:
         place: Where.
         table: Its ``[tool.cpr]``.
-        files: Further files: name → content.
     """
 
-    def __init__(self, place: Place, table: dict[str, Any], files: dict[str, Any]) -> None:
+    def __init__(self, place: Place, table: dict[str, Any]) -> None:
         lines = [f"{name} = {json.dumps(value)}" for name, value in table.items()]
         text = "\n".join(["[tool.cpr]", *lines, ""])
         assert tomllib.loads(text)
-        texts = {name: json.dumps(content) for name, content in files.items()}
         place.work.rmdir()
         checkout = Checkout.new(place.work)
-        checkout.commit("begin", {"pyproject.toml": text, "prompts.json": prompts("a"), **texts})
+        checkout.commit("begin", {"pyproject.toml": text, "prompts.json": prompts("a")})
 
 
 def stopped(name: str, use: Use, **table: Callable[[Place], Any]) -> Row:
     """A launch that would run something of the repository's: it stops before anything is spent."""
 
     def carry_out(place: Place) -> None:
-        ClonedRepository(place, {key: value(place) for key, value in table.items()}, {})
+        ClonedRepository(place, {key: value(place) for key, value in table.items()})
         text = use(place)
         place.expect(text.startswith(REFUSED) and TRUST in text, f"not stopped: {text!r}")
         place.expect(not place.results.exists(), "a session was created")
@@ -56,7 +55,7 @@ def refused(name: str, **table: Callable[[Place], Any]) -> Row:
     """What no repository may set at all."""
 
     def carry_out(place: Place) -> None:
-        ClonedRepository(place, {key: value(place) for key, value in table.items()}, {})
+        ClonedRepository(place, {key: value(place) for key, value in table.items()})
         text = _RUN(place)
         place.expect(text.startswith(REFUSED) and "not allowed" in text, f"not refused: {text!r}")
         place.expect(not place.results.exists(), "a session was created")
@@ -66,7 +65,7 @@ def refused(name: str, **table: Callable[[Place], Any]) -> Row:
 
 def widened(place: Place) -> None:
     """What would only allow more is left out, and said."""
-    ClonedRepository(place, {"allow": ["Bash(touch:*)"], "tools": ["WebFetch", "Bash"]}, {})
+    ClonedRepository(place, {"allow": ["Bash(touch:*)"], "tools": ["WebFetch", "Bash"]})
     text = _RUN(place)
     place.expect(TRUST in text, f"not told: {text!r}")
     (call,) = place.stub.calls().values()
@@ -75,37 +74,34 @@ def widened(place: Place) -> None:
             place.escaped(f"an agent got {word}")
 
 
-def claude_files(place: Place) -> None:
-    """Hooks, servers and helpers that the CLI itself would run are not used; CLAUDE.md is."""
+def _calls(place: Place) -> list[str]:
+    return [file.name for file in (place.stub.folder / "calls").iterdir()]
+
+
+def resumed(place: Place) -> None:
+    """What a pull brings between a launch and a resume needs trust, too."""
+    session = interrupted(place)
     hook = {"hooks": [{"type": "command", "command": place.program("hook")}]}
-    local = {"hooks": [{"type": "command", "command": place.program("local-hook")}]}
-    server = {"command": place.program("server"), "args": []}
-    ClonedRepository(
-        place,
-        {"max_parallel": 1},
-        {
-            ".claude/settings.json": {
-                "hooks": {"SessionStart": [hook], "UserPromptSubmit": [hook]},
-                "apiKeyHelper": place.program("helper"),
-                "enableAllProjectMcpServers": True,
-            },
-            ".claude/settings.local.json": {"hooks": {"SessionStart": [local], "Stop": [local]}},
-            ".mcp.json": {"mcpServers": {"db": server}},
-            "CLAUDE.md": "SAID-BY-THE-REPOSITORY",
-        },
+    Checkout(place.work).write(
+        {".claude/settings.json": json.dumps({"hooks": {"SessionStart": [hook]}})}
     )
-    done = place.command(place.real_env())("run", "--wait", stdin=prompts(script({"text": "x"})))
-    place.expect(done.returncode == 0 and TRUST in done.stdout + done.stderr, str(done))
-    said = str([record.last_user_blocks for record in place.api.requests])
-    place.expect("SAID-BY-THE-REPOSITORY" in said, "CLAUDE.md was not read")
-
-
-def _launch(place: Place) -> Any:
-    return cpr.launch([plan()]).wait(LIMIT_S)
+    before = len(_calls(place))
+    for words in (["resume", session.id], ["resume", "--all"]):
+        done = place.command(place.stub_env())(*words)
+        place.expect(TRUST in done.stdout + done.stderr, f"not told: {done}")
+        place.expect(done.returncode, f"not refused: {done}")
+    if len(_calls(place)) != before:
+        place.escaped("an agent was started with the hooks of the repository")
+    place.command(place.stub_env()).good("trust", "--yes")
+    place.command(place.stub_env()).good("resume", session.id)
+    place.stub.await_here("a")
+    place.stub.release("a")
+    session.wait(LIMIT_S)
 
 
 _RUN = command("run", "--wait", stdin=prompts(plan()))
 _CHECK = {"check": lambda place: place.program("check")}
+_LAUNCH = python(lambda _: cpr.launch([plan()]))
 _MAP = python(lambda _: cpr.map("{a}", pd.DataFrame({"a": [plan()]})))
 
 ROWS = [
@@ -124,7 +120,8 @@ ROWS = [
         worktree=lambda _: True,
     ),
     stopped("cpr run, results_dir", _RUN, results_dir=lambda place: str(place.victim("precious"))),
-    stopped("cpr.launch, check", python(_launch), **_CHECK),
+    stopped("cpr run --reuse, check", command("run", "--reuse", "prompts.json"), **_CHECK),
+    stopped("cpr.launch, check", _LAUNCH, **_CHECK),
     stopped("cpr.map, check", _MAP, **_CHECK),
     stopped("%cpr run, check", magic("run prompts.json"), **_CHECK),
     refused("claude_path", claude_path=lambda place: place.program("claude")),
@@ -132,5 +129,5 @@ ROWS = [
     refused("env", env=lambda _: ["A=b"]),
     refused("permissions=all", permissions=lambda _: "all"),
     Row(ATTACK, "cpr run, allow and tools", widened),
-    Row(ATTACK, "agents of the real CLI", claude_files, real=True, slow=True),
+    Row(ATTACK, "cpr resume, hooks since the launch", resumed),
 ]

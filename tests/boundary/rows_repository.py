@@ -1,4 +1,4 @@
-"""A repository that somebody cloned: its `[tool.cpr]`, and its files for Claude Code.
+"""A cloned repository whose files for Claude Code name programs, in all places that the CLI reads.
 
 The files name marker programs in every way that the CLI runs without a question. The user has
 neither trusted the repository nor accepted the CLI's dialog.
@@ -15,7 +15,6 @@ from testkit.command import LIMIT_S, prompts, script
 from testkit.repository import Checkout
 
 import cpr_nb as cpr
-from boundary.interfaces import REFUSED, Use, command, magic, python
 from boundary.place import Place
 from boundary.table import Row
 
@@ -171,25 +170,6 @@ def accepted(place: Place) -> None:
     place.reset_markers()
 
 
-# -- [tool.cpr] ---------------------------------------------------------------------------------
-
-
-def table(name: str, use: Use) -> Row:
-    """An interface that launches where `[tool.cpr]` names programs: it refuses."""
-
-    def carry_out(place: Place) -> None:
-        elsewhere = place.victim("elsewhere")
-        program = json.dumps(place.program("check"))
-        text = f"[tool.cpr]\ncheck = {program}\nresults_dir = {json.dumps(str(elsewhere))}\n"
-        (place.work / "pyproject.toml").write_text(text)
-        (place.work / "p.json").write_text(prompts("a"))
-        told = use(place)
-        place.expect(told.startswith(REFUSED) and "check = " in told, told)
-        place.expect(not place.results.exists(), "a session was made")
-
-    return Row(ATTACK, name, carry_out)
-
-
 def void(_: object) -> None:
     """Drops a value."""
 
@@ -207,8 +187,4 @@ ROWS = [
     Row(ATTACK, "cpr run, a file above", above, real=True, slow=True),
     Row(ATTACK, "cpr trust", trusted, real=True, slow=True),
     Row(ATTACK, "the CLI's own dialog", accepted, real=True, slow=True),
-    table("cpr run", command("run", stdin=prompts("a"))),
-    table("cpr run --reuse", command("run", "--reuse", stdin=prompts("a"))),
-    table("cpr.launch", python(lambda _: cpr.launch(["a"]))),
-    table("%cpr run", magic("run p.json")),
 ]

@@ -163,6 +163,28 @@ def test_two_files_are_refused(stub_cpr: Cpr, stub: Stub) -> None:
     assert_refused(stub_cpr, stub, "a.json", "b.json", words="unknown argument 'b.json'")
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["stauts", "x"], "no file 'stauts'; did you mean status? (see cpr --help)"),
+        (["--results-dir", "here", "marge"], "did you mean merge?"),
+        (["hlep"], "did you mean help?"),
+        (["resme"], "did you mean resume?"),
+        (["nothing"], "nothing: can't read it: No such file or directory"),
+        (["run", "stauts"], "stauts: can't read it: No such file or directory"),
+    ],
+)
+def test_a_mistyped_command_names_the_nearest(
+    stub_cpr: Cpr, stub: Stub, words: list[str], hint: str
+) -> None:
+    assert_refused(stub_cpr, stub, *words, words=hint)
+
+
+def test_a_file_may_have_a_name_that_is_nearly_a_command(stub_cpr: Cpr, stub: Stub) -> None:
+    (stub_cpr.cwd / "stauts").write_text(prompts("a"))
+    assert "Loaded 1 prompts" in stub_cpr.good("stauts", "--dry-run")
+
+
 # --- Options ------------------------------------------------------------------------------------
 
 OPTIONS = {

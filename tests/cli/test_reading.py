@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from testkit.command import LIMIT_S, Cpr, prompts, script
+from testkit.session_folders import write_session
 from testkit.stub import Stub, plan
 
 from cpr_nb.offline.scripted_api import ScriptedApi
@@ -199,3 +201,18 @@ def test_sessions_of_the_same_second_are_listed_the_newest_first(stub_cpr: Cpr) 
         (folder / "status.json").write_text(json.dumps(head))
     rows = json.loads(stub_cpr.good("list", "--json"))
     assert [row["session_id"] for row in rows] == ["0000ffff-0", "ffff0000-0"]
+
+
+RECORDED = Path(__file__).parents[1] / "model" / "recordings" / "perm_acceptEdits.jsonl"
+
+
+def test_logs_name_a_denial_once(stub_cpr: Cpr, work: Path) -> None:
+    events = [json.loads(line) for line in RECORDED.read_text().splitlines()]
+    denied = [e["message"] for e in events if e.get("subtype") == "permission_denied"]
+    assert len(denied) == 2
+    folder = write_session(work / "results", {"a": [RECORDED.read_bytes()]})
+    lines = stub_cpr.good("logs", folder.name.removeprefix("session-")).splitlines()
+    for message in denied:
+        (line,) = [line for line in lines if message in line]
+        assert "denied " in line
+    assert len([line for line in lines if "◂" in line]) == 3, "the results of the other calls stay"

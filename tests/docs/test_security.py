@@ -6,7 +6,7 @@ import re
 
 import pytest
 from boundary.catalog import all_rows
-from boundary.guards import ROOT
+from boundary.guard import ROOT
 from boundary.test_guards import exists
 
 ATTACKS = {row.attack for row in all_rows()}

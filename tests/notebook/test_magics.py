@@ -256,6 +256,7 @@ def test_reports_of_branches_are_objects_that_read_well(shell: Shell, work: Path
         ('%%cpr run\n{"prompts": ["a"\n', "cell: is not JSON"),
         ('%%cpr run\n{"prompts": ["{nope}"]}\n', "cell: prompts[0]: nothing is called {nope}"),
         ("%%cpr run -j x\na\n", "--max-parallel"),
+        ("%cpr stauts x\n", "did you mean status?"),
         ("%%cpr run --permissions root\na\n", "--permissions: invalid choice: 'root'"),
         ("%%cpr run --claude-path /nope\na\n", "/nope is not a program"),
         ("%%cpr run --name {nope}\na\n", "%cpr: nothing is called {nope}"),

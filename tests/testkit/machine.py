@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from cpr_nb.model.limits import LOGIN, Limit
+from cpr_nb.model.limits import LOGIN, USAGE, Limit
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.messages import (
@@ -27,6 +27,7 @@ from cpr_nb.runner.transitions import STATES, TRANSITIONS, IllegalTransition
 
 FOR_EVER = float("inf")  # a tool runs
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
+PLAN = TaskPlan()
 
 
 class CheckedSchedule(Schedule):
@@ -97,6 +98,14 @@ def refused(at: float, task: int, kind: str, until_s: float | None = None) -> En
     """An attempt that ended at a limit."""
     result = {"is_error": True, "api_error_status": 401 if kind == LOGIN else 429}
     return Ended(at, task, Exit(1, result=result), limit=Limit(kind, until_s))
+
+
+def waiting(n_tasks: int = 4, kind: str = USAGE, until_s: float | None = None) -> Schedule:
+    """Two at once; the first task was refused at second 1, the second still runs."""
+    one = machine(*[PLAN] * n_tasks, max_parallel=2)
+    feed(one, Tick(0.0), Started(0.0, 0), Started(0.0, 1))
+    assert starts(one, refused(1.0, 0, kind, until_s)) == []
+    return one
 
 
 def readable(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from cpr_nb.model.limits import ACCESS, LOGIN, USAGE
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner.task_state import AttemptState, RestoredTask, TaskPlan
-from testkit import machine_book as books
-from testkit.machine_book import Book
+from testkit import task_book as books
+from testkit.task_book import Book
 
 # Whole and half seconds, so that sums are exact and a moment is met to the point.
 SECONDS = st.integers(1, 40).map(lambda halves: halves / 2)

@@ -22,6 +22,8 @@ GIT_ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
 }
 LIMIT_S = 120.0  # Ends a test that hangs; no test's outcome depends on how fast it is.
+#: A set-up that fills the submodules of a worktree.
+SUBMODULE_SETUP = "git -c protocol.file.allow=always submodule update --init -q"
 
 
 def enter_git_environment() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jsonschema
+
 N: dict[str, Any] = {"type": "integer"}
 S: dict[str, Any] = {"type": "string"}
 
@@ -187,3 +189,10 @@ REFUSED: dict[str, Refused] = {
         "",
     ),
 }
+
+
+def check_both(schema: Any) -> None:
+    """The CLI checks by draft 7, the API by draft 2020-12."""
+    for draft in (jsonschema.Draft7Validator, jsonschema.Draft202012Validator):
+        # Not the formats: Python would read the patterns in its own way.
+        draft.check_schema(schema, format_checker=jsonschema.FormatChecker(formats=()))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from testkit.repository import Checkout, Runner
+from testkit.repository import SUBMODULE_SETUP, Checkout, Prepared, Runner
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,16 @@ def repo(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
+def work_repo(work: Path) -> Checkout:
+    """The folder in which the command is called is a repository."""
+    work.rmdir()
+    checkout = Checkout.new(work)
+    checkout.write({"a.txt": "one\n", "sub/b.txt": "b\n", ".gitignore": "results/\n"})
+    checkout.commit("first")
+    return checkout
+
+
+@pytest.fixture
 def new_runner(tmp_path: Path, repo: Checkout) -> Callable[[], Runner]:
     """Makes runners of sessions of their own; they are gone when the test is."""
     return lambda: Runner(tmp_path / "results", repo.path)
@@ -41,3 +51,23 @@ def new_runner(tmp_path: Path, repo: Checkout) -> Callable[[], Runner]:
 def runner(new_runner: Callable[[], Runner]) -> Runner:
     """What a runner does of a session: it asks the helper to prepare and to harvest."""
     return new_runner()
+
+
+@pytest.fixture
+def library(repo: Checkout, tmp_path: Path) -> Checkout:
+    """A repository that is a submodule, lib, of the other one."""
+    library = Checkout.new(tmp_path / "library")
+    library.commit("first", {"lib.txt": "lib\n", "more/m.txt": "m\n", ".gitignore": "*.tmp\n"})
+    library.git("tag", "v1")
+    library.commit("second", {"lib.txt": "library\n"})
+    repo.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.path), "lib")
+    repo.commit("with a submodule")
+    return library
+
+
+@pytest.fixture
+def made(library: Checkout, runner: Runner) -> Prepared:
+    """A worktree whose submodule set-up has filled."""
+    made = runner.prepare("docs", setup=SUBMODULE_SETUP)
+    assert (made.path / "lib/lib.txt").exists()
+    return made

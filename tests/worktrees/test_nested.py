@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from testkit.repository import Checkout, Prepared, Runner
 
 from cpr_nb.worktrees.cleaning import clean
-from cpr_nb.worktrees.conflicts import conflicts
 from cpr_nb.worktrees.listing import worktrees
-from cpr_nb.worktrees.merging import merge
 from cpr_nb.worktrees.nested import work_in
 
 
@@ -84,29 +81,6 @@ def test_a_repository_around_tracked_files_keeps_the_worktree(
     told = runner.harvest("docs")
     assert told["kept_because"] == "a git repository of its own: sub"
     assert inner.log("HEAD") == ["only here"]
-
-
-SETUP = "git -c protocol.file.allow=always submodule update --init -q"
-
-
-@pytest.fixture
-def library(repo: Checkout, tmp_path: Path) -> Checkout:
-    """A repository that is a submodule, lib, of the other one."""
-    library = Checkout.new(tmp_path / "library")
-    library.commit("first", {"lib.txt": "lib\n", "more/m.txt": "m\n", ".gitignore": "*.tmp\n"})
-    library.git("tag", "v1")
-    library.commit("second", {"lib.txt": "library\n"})
-    repo.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.path), "lib")
-    repo.commit("with a submodule")
-    return library
-
-
-@pytest.fixture
-def made(library: Checkout, runner: Runner) -> Prepared:
-    """A worktree whose submodule set-up has filled."""
-    made = runner.prepare("docs", setup=SETUP)
-    assert (made.path / "lib/lib.txt").exists()
-    return made
 
 
 def test_work_in_a_submodule_keeps_the_worktree(made: Prepared, runner: Runner) -> None:
@@ -325,92 +299,3 @@ def test_a_conflict_about_a_submodule_is_no_obstacle(
     told = runner.harvest("docs")
     assert repo.git("rev-parse", "main-task-docs:lib") == ours
     assert told["ok"]
-
-
-# -- programs that a repository inside names ------------------------------------------------
-
-
-def arm(inner: Checkout, marker: Path) -> None:
-    """Has a repository name a program that only leaves a mark, for every file that git compares."""
-    inner.write({".gitattributes": "* filter=mark\n"})
-    inner.git("config", "filter.mark.clean", f"touch {marker}; cat")
-    inner.git("config", "core.fsmonitor", f"touch {marker}; false")
-    for file in inner.path.iterdir():
-        if file.is_file():
-            os.utime(file, ns=(0, 0))
-    marker.unlink(missing_ok=True)
-
-
-def _everything(runner: Runner, task_id: str = "docs") -> dict[str, Any]:
-    """A harvest, and what every interface does afterwards."""
-    told = runner.harvest(task_id)
-    runner.end()
-    folder = str(runner.folder)
-    worktrees([folder])
-    conflicts([folder])
-    clean([folder], dry_run=True)
-    merge([folder], dry_run=True)
-    merge([folder])
-    clean([folder])
-    return told
-
-
-@pytest.mark.parametrize("unreadable", [False, True])
-def test_no_program_of_a_repository_inside_runs(
-    made: Prepared, runner: Runner, tmp_path: Path, unreadable: bool
-) -> None:
-    kinds = {"submodule": "lib", "around tracked files": "sub", "linked": "l", "untracked": "u"}
-    for kind, name in kinds.items():
-        inner = Checkout(made.path / name)
-        if kind != "submodule":
-            inner.path.mkdir(exist_ok=True)
-            inner.git("init", "-q")
-            inner.commit("inner", {"n.txt": "n\n"})
-        if kind == "linked":
-            made.git("add", name)
-            inner.git("symbolic-ref", "refs/heads/alias", "refs/heads/main")
-            inner.git("symbolic-ref", "HEAD", "refs/heads/alias")
-            inner.commit("second, found by git alone", {"n.txt": "second\n"})
-    made.write({".gitmodules": GITMODULES, "new.txt": "new\n"})
-    made.git("config", "submodule.linked.ignore", "none")
-    if unreadable:  # git can't add everything at once then
-        made.write({"broken.txt": "x\n", ".gitattributes": "broken.txt filter=broken\n"})
-        made.git("config", "filter.broken.clean", "false")
-        made.git("config", "filter.broken.required", "true")
-    markers = {kind: tmp_path / f"ran-{name}" for kind, name in kinds.items()}
-    for kind, name in kinds.items():
-        arm(Checkout(made.path / name), markers[kind])
-    told = _everything(runner)
-    assert [kind for kind, marker in markers.items() if marker.exists()] == []
-    assert told["worktree"] == str(made.path)
-    assert [name for name in kinds.values() if not (made.path / name).exists()] == []
-
-
-GITMODULES = """[submodule "lib"]
-\tpath = lib
-\turl = ../library
-\tignore = none
-[submodule "linked"]
-\tpath = l
-\turl = ../linked
-\tignore = none
-"""
-
-
-def test_no_program_of_a_repository_runs_that_is_in_place_of_another_worktree(
-    repo: Checkout, runner: Runner, tmp_path: Path
-) -> None:
-    """The agent made a worktree, and then led it to a repository of its own."""
-    made = runner.prepare("docs")
-    other = Checkout(tmp_path / "other")
-    made.git("worktree", "add", "-q", "-b", "extra", str(other.path))
-    (other.path / ".git").unlink()
-    other.git("init", "-q")
-    other.commit("its own", {"n.txt": "n\n"})
-    marker = tmp_path / "ran"
-    arm(other, marker)
-    said = {"type": "assistant", "message": {"content": f"see {other.path} and extra"}}
-    (runner.folder / "task-docs.jsonl").write_text(json.dumps(said) + "\n")
-    told = _everything(runner)
-    assert not marker.exists()
-    assert str(other.path) in "".join(told["elsewhere"])

@@ -19,16 +19,6 @@ from cpr_nb.offline.scripted_api import ScriptedApi
 from cpr_nb.worktrees.lock import repository_lock
 
 
-@pytest.fixture
-def repo(work: Path) -> Checkout:
-    """The folder in which the command is called is a repository."""
-    work.rmdir()
-    checkout = Checkout.new(work)
-    checkout.write({"a.txt": "one\n", "sub/b.txt": "b\n", ".gitignore": "results/\n"})
-    checkout.commit("first")
-    return checkout
-
-
 def write(name: str, text: str) -> dict[str, object]:
     return {"tool": "Write", "input": {"file_path": "{cwd}/" + name, "content": text}}
 
@@ -36,10 +26,10 @@ def write(name: str, text: str) -> dict[str, object]:
 @pytest.mark.slow
 @pytest.mark.real_cli
 def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
-    real_cpr: Cpr, repo: Checkout, tmp_path: Path
+    real_cpr: Cpr, work_repo: Checkout, tmp_path: Path
 ) -> None:
-    repo.write({"a.txt": "one\nunsaved\n", "new.txt": "untracked\n"})
-    before = repo.state()
+    work_repo.write({"a.txt": "one\nunsaved\n", "new.txt": "untracked\n"})
+    before = work_repo.state()
     both = [[write("shared.txt", f"{n}\n")] if n < 3 else [] for n in range(12)]
     elements = [
         {"id": f"t{n}", "prompt": script(write(f"f{n}.txt", f"{n}\n"), *both[n], {"text": "done"})}
@@ -53,23 +43,23 @@ def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
         assert [task.outcome for task in session] == ["succeeded"] * 6, [t.error for t in session]
     for n in range(12):
         branch = f"main-task-t{n}"
-        assert repo.git("show", f"{branch}:f{n}.txt") == f"{n}"
+        assert work_repo.git("show", f"{branch}:f{n}.txt") == f"{n}"
         changed = [f"f{n}.txt", *(["shared.txt"] if n < 3 else [])]
-        assert repo.git("diff", "--name-only", "main", branch).split() == changed
+        assert work_repo.git("diff", "--name-only", "main", branch).split() == changed
         session = one if n < 6 else two
         fields = session.task(f"t{n}").fields
         figures = (fields["branch"], fields["n_files_changed"], fields["lines_added"])
         assert figures == (branch, len(changed), len(changed))
         assert f"+{n}\n" in (session.path / f"task-t{n}.patch").read_text()
-    assert repo.state() == before
-    assert repo.git("worktree", "list").count("\n") == 0
+    assert work_repo.state() == before
+    assert work_repo.git("worktree", "list").count("\n") == 0
     told = real_cpr.good("status", one.id, "--results-dir", results)
     assert "Branches ready to merge:" in told and f"merge {one.id[:8]}" in told
     pairs = {(row.branch, row.other) for row in one.conflicts_df().itertuples()}
     names = [f"main-task-t{n}" for n in range(3)]
     assert pairs == set(itertools.combinations(names, 2)), "as forecast …"
-    repo.git("checkout", "--", "a.txt")
-    (repo.path / "new.txt").unlink()
+    work_repo.git("checkout", "--", "a.txt")
+    (work_repo.path / "new.txt").unlink()
     report = one.merge()
     assert [m.task_id for m in report.merged] == ["t3", "t4", "t5", "t0"], "… and as met"
     assert report.stopped is not None and report.stopped.files == ("shared.txt",)
@@ -80,7 +70,7 @@ def test_twelve_agents_edit_one_repository_and_the_main_checkout_stays_as_it_is(
 @pytest.mark.slow
 @pytest.mark.real_cli
 def test_the_agent_knows_its_branch_and_its_prompt_stays_as_written(
-    real_cpr: Cpr, repo: Checkout, api: ScriptedApi
+    real_cpr: Cpr, work_repo: Checkout, api: ScriptedApi
 ) -> None:
     prompt = script({"text": "done"}, say="Say hello.")
     session = real_cpr.launch(prompts({"id": "one", "prompt": prompt}), "--worktree").wait(LIMIT_S)
@@ -90,8 +80,8 @@ def test_the_agent_knows_its_branch_and_its_prompt_stays_as_written(
 
 
 @pytest.mark.slow
-def test_a_launch_in_a_repository_recommends_worktrees(stub_cpr: Cpr, repo: Checkout) -> None:
-    (repo.path / "p.json").write_text(prompts("a"))
+def test_a_launch_in_a_repository_recommends_worktrees(stub_cpr: Cpr, work_repo: Checkout) -> None:
+    (work_repo.path / "p.json").write_text(prompts("a"))
     assert "--worktree gives each task a checkout" in stub_cpr.good("run", "--wait", "p.json")
     told = stub_cpr.good("run", "--wait", "--worktree", "p.json")
     assert "--worktree gives" not in told and "branches main-task-…" in told
@@ -105,11 +95,11 @@ def test_a_launch_in_a_repository_recommends_worktrees(stub_cpr: Cpr, repo: Chec
     ],
 )
 def test_what_can_not_be_is_one_line(
-    stub_cpr: Cpr, repo: Checkout, options: list[str], error: str
+    stub_cpr: Cpr, work_repo: Checkout, options: list[str], error: str
 ) -> None:
     done = stub_cpr("run", *options, stdin=prompts("a"))
     assert done.returncode == 2 and error in done.stderr and done.stderr.count("\n") == 1
-    assert not (repo.path / "results").exists()
+    assert not (work_repo.path / "results").exists()
 
 
 def test_outside_of_a_repository_nothing_starts(stub_cpr: Cpr) -> None:
@@ -119,20 +109,20 @@ def test_outside_of_a_repository_nothing_starts(stub_cpr: Cpr) -> None:
 
 
 @pytest.mark.slow
-def test_a_branch_that_is_not_ours_fails_its_task_alone(stub_cpr: Cpr, repo: Checkout) -> None:
-    repo.git("branch", "main-task-b")
-    before = repo.git("rev-parse", "main-task-b")
+def test_a_branch_that_is_not_ours_fails_its_task_alone(stub_cpr: Cpr, work_repo: Checkout) -> None:
+    work_repo.git("branch", "main-task-b")
+    before = work_repo.git("rev-parse", "main-task-b")
     session = stub_cpr.launch(
         prompts({"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"}), "--worktree"
     ).wait(LIMIT_S)
     a, b = session
     assert a.ok and (b.outcome, b.reason, b.attempts) == ("failed", "worktree", 0)
-    assert "main-task-b" in b.error and repo.git("rev-parse", "main-task-b") == before
+    assert "main-task-b" in b.error and work_repo.git("rev-parse", "main-task-b") == before
 
 
 @pytest.mark.slow
 def test_a_set_up_that_fails_fails_its_task_and_leaves_no_worktree(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout
 ) -> None:
     setup = 'echo "$CPR_TASK_ID $CPR_BRANCH $CPR_PORT"; test "$CPR_TASK_ID" != bad'
     session = stub_cpr.launch(
@@ -147,12 +137,12 @@ def test_a_set_up_that_fails_fails_its_task_and_leaves_no_worktree(
     env = stub.calls()["good"]["env"]
     assert env["CPR_BRANCH"] == "main-task-good" and env["CPR_PORT"].isdigit()
     assert sorted(stub.calls()) == ["good"]
-    assert repo.git("worktree", "list").count("\n") == 0
+    assert work_repo.git("worktree", "list").count("\n") == 0
 
 
 @pytest.mark.slow
 def test_a_set_up_that_hangs_ends_and_can_be_cancelled(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout
 ) -> None:
     stub.fifos("s")
     hang = f"echo $CPR_TASK_ID > {stub.folder}/here-s; read x < {stub.folder}/never"
@@ -169,12 +159,12 @@ def test_a_set_up_that_hangs_ends_and_can_be_cancelled(
     ).wait(LIMIT_S)  # fmt: skip
     assert (quick[0].outcome, quick[0].reason) == ("failed", "setup_failed")
     assert quick[0].error == "the set-up took longer than 0.5 s"
-    assert stub.calls() == {} and repo.git("worktree", "list").count("\n") == 0
+    assert stub.calls() == {} and work_repo.git("worktree", "list").count("\n") == 0
 
 
 @pytest.mark.slow
 def test_the_work_of_a_cancelled_task_is_on_its_branch(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout
 ) -> None:
     stub.fifos("x")
     session = stub_cpr.launch(
@@ -184,7 +174,7 @@ def test_the_work_of_a_cancelled_task_is_on_its_branch(
     Path(stub.calls()["x"]["cwd"], "half.txt").write_text("half\n")
     stub_cpr.good("cancel", session.id)
     assert session.wait(LIMIT_S)[0].outcome == "cancelled"
-    assert repo.git("show", "main-task-x:half.txt") == "half"
+    assert work_repo.git("show", "main-task-x:half.txt") == "half"
     assert "+half" in (session.path / "task-x.patch").read_text()
 
 
@@ -195,7 +185,7 @@ def kill_runner(session: cpr.Session) -> None:
 
 @pytest.mark.slow
 def test_a_resumed_session_continues_in_the_same_worktree_and_harvests_it(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout, token: str
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout, token: str
 ) -> None:
     stub.fifos("x")
     session = stub_cpr.launch(
@@ -212,13 +202,13 @@ def test_a_resumed_session_continues_in_the_same_worktree_and_harvests_it(
     assert Path(stub.calls()["x"]["cwd"]) == cwd
     stub.release("x")
     session.wait(LIMIT_S)
-    assert session[0].ok and repo.git("show", "main-task-x:half.txt") == "half"
+    assert session[0].ok and work_repo.git("show", "main-task-x:half.txt") == "half"
     assert session[0].fields["n_files_changed"] == 1 and not cwd.exists()
 
 
 @pytest.mark.slow
 def test_a_retry_continues_the_branch_of_its_parent(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout
 ) -> None:
     bad = {"id": "x", "prompt": plan(result={"is_error": True, "terminal_reason": "api_error"})}
     first = stub_cpr.launch(prompts(bad), "--worktree", "--attempts", "1").wait(LIMIT_S)
@@ -230,17 +220,17 @@ def test_a_retry_continues_the_branch_of_its_parent(
 
 
 @pytest.mark.slow
-def test_a_kept_worktree_stays(stub_cpr: Cpr, repo: Checkout) -> None:
+def test_a_kept_worktree_stays(stub_cpr: Cpr, work_repo: Checkout) -> None:
     session = stub_cpr.launch(
         prompts({"id": "x", "prompt": "a"}), "--worktree", "--keep-worktrees"
     ).wait(LIMIT_S)
     assert Path(session[0].fields["worktree"]).is_dir()
-    assert repo.git("worktree", "list").count("\n") == 1
+    assert work_repo.git("worktree", "list").count("\n") == 1
 
 
 @pytest.mark.slow
 def test_a_task_that_is_cancelled_without_a_runner_is_harvested_all_the_same(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout
 ) -> None:
     stub.fifos("x")
     session = stub_cpr.launch(
@@ -252,14 +242,14 @@ def test_a_task_that_is_cancelled_without_a_runner_is_harvested_all_the_same(
     stub_cpr.good("cancel", session.id, "--task", "x")
     processes.await_lock(session.path / "runner.lock")
     assert session.refresh()[0].outcome == "cancelled" and session.state == "interrupted"
-    assert repo.git("show", "main-task-x:half.txt") == "half"
+    assert work_repo.git("show", "main-task-x:half.txt") == "half"
     stub_cpr.good("cancel", session.id)
     assert session.refresh().state == "cancelled"
 
 
 @pytest.mark.slow
 def test_a_runner_that_is_killed_during_the_harvest_loses_nothing(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout, token: str
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout, token: str
 ) -> None:
     stub.fifos("x")
     session = stub_cpr.launch(
@@ -268,7 +258,7 @@ def test_a_runner_that_is_killed_during_the_harvest_loses_nothing(
     stub.await_here("x")
     Path(stub.calls()["x"]["cwd"], "work.txt").write_text("done\n")
     journal = session.path / "journal.jsonl"
-    with repository_lock(str(repo.path / ".git")):  # the harvest gets so far and no further
+    with repository_lock(str(work_repo.path / ".git")):  # the harvest gets so far and no further
         stub.release("x")
         while '"harvest_started"' not in journal.read_text():
             pass
@@ -279,12 +269,12 @@ def test_a_runner_that_is_killed_during_the_harvest_loses_nothing(
     stub_cpr.good("resume", session.id)
     session.wait(LIMIT_S)
     assert (session[0].outcome, session[0].attempts, session[0].text) == ("succeeded", 1, "done")
-    assert repo.git("show", "main-task-x:work.txt") == "done"
+    assert work_repo.git("show", "main-task-x:work.txt") == "done"
     assert "+done" in session[0].diff().patch and session[0].fields["lines_added"] == 1
-    assert len(stub.calls()) == 1 and repo.git("worktree", "list").count("\n") == 0
+    assert len(stub.calls()) == 1 and work_repo.git("worktree", "list").count("\n") == 0
 
 
-def test_a_diff_is_harmless_in_a_notebook(stub_cpr: Cpr, stub: Stub, repo: Checkout) -> None:
+def test_a_diff_is_harmless_in_a_notebook(stub_cpr: Cpr, stub: Stub, work_repo: Checkout) -> None:
     stub.fifos("x")
     session = stub_cpr.launch(
         prompts({"id": "x", "prompt": plan(here="x", gate="x")}), "--worktree"
@@ -297,141 +287,19 @@ def test_a_diff_is_harmless_in_a_notebook(stub_cpr: Cpr, stub: Stub, repo: Check
     assert "<script>" not in diff._repr_html_() and "&lt;script&gt;" in diff._repr_html_()
 
 
-# -- afterwards -------------------------------------------------------------------------------
-
-
-def edits(stub_cpr: Cpr, stub: Stub, changes: dict[str, dict[str, str]]) -> cpr.Session:
-    """A session whose tasks have changed these files in their worktrees."""
-    stub.fifos(*changes)
-    elements = [{"id": n, "prompt": plan(here=n, gate=n)} for n in changes]
-    session = stub_cpr.launch(prompts(*elements), "--worktree", "-j0")
-    for name, files in changes.items():
-        stub.await_here(name)
-        for path, text in files.items():
-            Path(stub.calls()[name]["cwd"], path).write_text(text)
-        stub.release(name)
-    return session.wait(LIMIT_S)
-
-
-@pytest.mark.slow
-def test_branches_are_listed_forecast_merged_and_cleaned(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
-) -> None:
-    session = edits(stub_cpr, stub, {"a": {"x.txt": "x\n"}, "b": {"y.txt": "y\n"}})
-    frame = session.worktrees_df()
-    assert list(frame.branch) == ["main-task-a", "main-task-b"]
-    assert list(frame.ahead) == [1, 1] and not frame.merged.any() and frame.path.isna().all()
-    assert len(session.conflicts_df()) == 0
-    told = stub_cpr.good("merge", session.id, "--dry-run")
-    assert told.count("would be merged into main") == 2 and not (repo.path / "x.txt").exists()
-    told = stub_cpr.good("clean", session.id)
-    assert told.count("kept: it is not merged") == 2
-    assert stub_cpr.good("merge", session.id).count("merged into main") == 2
-    assert (repo.path / "x.txt").read_text() == "x\n" and (repo.path / "y.txt").exists()
-    assert session.worktrees_df().merged.all()
-    assert stub_cpr.good("clean", session.id).count(": removed") == 2
-    assert repo.branches() == ["main"]
-
-
-@pytest.mark.slow
-def test_merging_stops_at_a_conflict_and_says_how_to_continue(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
-) -> None:
-    changes = {name: {"a.txt": f"{name}\n"} for name in ("p", "q", "r")}
-    session = edits(stub_cpr, stub, {**changes, "free": {"z.txt": "z\n"}})
-    frame = session.conflicts_df()
-    assert {(row.branch, row.other) for row in frame.itertuples()} == {
-        ("main-task-p", "main-task-q"),
-        ("main-task-p", "main-task-r"),
-        ("main-task-q", "main-task-r"),
-    }
-    assert frame.files.tolist() == [["a.txt"]] * 3
-    done = stub_cpr("merge", session.id)
-    assert done.returncode == 1
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith("✅ main-task-free") and lines[1].startswith("✅ main-task-p")
-    assert "❌ main-task-q" in done.stdout and "     a.txt" in lines
-    assert f"merge {session.id[:8]}" in done.stdout and "Not tried: main-task-r" in done.stdout
-    assert (repo.path / "a.txt").read_text() == "p\n"
-    assert repo.git("status", "--porcelain") == ""
-    (command,) = [line.strip() for line in lines if line.strip().startswith("git -C")]
-    assert command.endswith("merge main-task-q")
-
-
-@pytest.mark.slow
-def test_a_dirty_checkout_is_not_merged_into(stub_cpr: Cpr, stub: Stub, repo: Checkout) -> None:
-    session = edits(stub_cpr, stub, {"a": {"x.txt": "x\n"}})
-    repo.write({"a.txt": "unsaved\n"})
-    before = repo.state()
-    done = stub_cpr("merge", session.id)
-    assert done.returncode == 2 and "is not clean" in done.stderr
-    assert done.stderr.count("\n") == 1 and repo.state() == before
-
-
-@pytest.mark.slow
-def test_only_what_succeeded_is_merged_unless_it_is_named(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
-) -> None:
-    stub.fifos("bad")
-    bad = plan(here="bad", gate="bad", result={"is_error": True, "terminal_reason": "api_error"})
-    session = stub_cpr.launch(prompts({"id": "bad", "prompt": bad}), "--worktree")
-    stub.await_here("bad")
-    Path(stub.calls()["bad"]["cwd"], "half.txt").write_text("half\n")
-    stub.release("bad")
-    session.wait(LIMIT_S)
-    done = stub_cpr("merge", session.id)
-    assert done.returncode == 2 and "no task" in done.stderr
-    stub_cpr.good("merge", session.id, "--task", "bad")
-    assert (repo.path / "half.txt").read_text() == "half\n"
-
-
-@pytest.mark.slow
-def test_a_session_without_worktrees_has_nothing_to_merge(stub_cpr: Cpr, repo: Checkout) -> None:
-    session = stub_cpr.launch(prompts("a")).wait(LIMIT_S)
-    done = stub_cpr("merge", session.id)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert stub_cpr.good("clean", session.id) == "Nothing to clean.\n"
-
-
-@pytest.mark.slow
-def test_what_is_merged_is_not_recommended_to_be_merged(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
-) -> None:
-    session = edits(stub_cpr, stub, {"a": {"x.txt": "x\n"}, "b": {"y.txt": "y\n"}})
-    stub_cpr.good("merge", session.id, "--task", "a")
-    told = stub_cpr.good("status", session.id)
-    assert "  main-task-b   1 file, +1 -0" in told and "  main-task-a   1 file" not in told
-    stub_cpr.good("merge", session.id)
-    assert "No branch of these tasks is ready to merge." in stub_cpr.good("status", session.id)
-
-
-@pytest.mark.slow
-def test_all_sessions_are_cleaned_at_once(stub_cpr: Cpr, stub: Stub, repo: Checkout) -> None:
-    for name in ("a", "b"):
-        session = edits(stub_cpr, stub, {name: {f"{name}.txt": "x\n"}})
-    stub_cpr.launch(prompts("no worktree")).wait(LIMIT_S)
-    stub_cpr.good("merge", session.id)
-    told = stub_cpr.good("clean", "--dry-run")
-    assert "main-task-b: would be removed" in told and "main-task-a: kept" in told
-    done = stub_cpr("clean", "--task", "a")
-    assert done.returncode == 2 and "--task needs a SESSION" in done.stderr
-    stub_cpr.good("clean")
-    assert repo.branches() == ["main", "main-task-a"]
-
-
 def test_a_skipped_task_continues_in_a_worktree_of_its_branch(
-    stub_cpr: Cpr, stub: Stub, repo: Checkout
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout
 ) -> None:
     refusal = {"is_error": True, "api_error_status": 401, "result": "Not logged in"}
     first = plan(write={"one.txt": "1\n"}, result=refusal, exit=1, mended={})
     elements = [{"id": "refused", "prompt": first}, {"id": "left", "prompt": plan()}]
     session = stub_cpr.launch(prompts(*elements), "-j1", "--worktree", "--login-wait-s", "0.5")
     assert [task.outcome for task in session.wait(LIMIT_S)] == ["skipped", "skipped"]
-    assert repo.git("show", "main-task-refused:one.txt") == "1", "what it had done is safe"
+    assert work_repo.git("show", "main-task-refused:one.txt") == "1", "what it had done is safe"
     stub.mend()
     stub_cpr.good("resume", session.id, "--skipped")
     (one, two) = session.wait(LIMIT_S)
     assert (one.outcome, two.outcome) == ("succeeded", "succeeded"), (one.error, two.error)
     assert (one.fields["branch"], one.fields["attempts"]) == ("main-task-refused", 2)
     assert one.fields["n_files_changed"] == 1
-    assert repo.git("worktree", "list").count("\n") == 0
+    assert work_repo.git("worktree", "list").count("\n") == 0

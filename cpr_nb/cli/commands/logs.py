@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from cpr_nb.cli import render
@@ -55,6 +55,7 @@ class _Followed:
 
     def __init__(self, path: str) -> None:
         self.path, self.follower, self.turns = path, Follower(path), TurnCounter()
+        self.denied: set[str] = set()
 
 
 def _new_lines(task: Task, followers: dict[int, _Followed]) -> Iterator[str]:
@@ -69,12 +70,18 @@ def _new_lines(task: Task, followers: dict[int, _Followed]) -> Iterator[str]:
         clock = render.utc_clock(event.get("timestamp")) or " " * 8
         if followed.turns.begins(event):
             yield f"{clock} [{task.num}] ── {WAKE_TEXT} ──"
-        for step in steps(event):
+        if event.get("subtype") == "permission_denied":
+            followed.denied.add(str(event.get("tool_use_id")))
+        for step in steps(event, followed.denied):
             yield f"{clock} [{task.num}] {step}"
 
 
-def steps(event: dict[str, Any]) -> list[str]:
+def steps(event: dict[str, Any], denied: Collection[str] = ()) -> list[str]:
     """Returns what one event of a stream says to a person; nothing for most types.
+
+    Args:
+        event: The event.
+        denied: The calls of which it was said before that they were denied.
 
     Example:
         >>> steps({"type": "system", "subtype": "api_retry", "error_status": 429, "attempt": 1})
@@ -85,7 +92,8 @@ def steps(event: dict[str, Any]) -> list[str]:
     if kind == "assistant":
         return [mark + step for block in content_blocks(event) if (step := _agent_step(block))]
     if kind == "user":
-        return [mark + step for block in content_blocks(event) if (step := _tool_result(block))]
+        blocks = [b for b in content_blocks(event) if str(b.get("tool_use_id")) not in denied]
+        return [mark + step for block in blocks if (step := _tool_result(block))]
     if kind == "system":
         return _system_steps(event)
     return [_result_step(event)] if kind == "result" else []
