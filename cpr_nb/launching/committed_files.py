@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from cpr_nb.launching.claude_files import NAMES, ClaudeFile, claude_file
+from cpr_nb.launching.claude_files import NAMES, ClaudeFile, claude_file, find_project
 
 
 def committed_files(folder: str, commit: str, here: Iterable[ClaudeFile]) -> list[ClaudeFile]:
@@ -20,22 +20,22 @@ def committed_files(folder: str, commit: str, here: Iterable[ClaudeFile]) -> lis
     Returns:
         The files, under the paths that they have in the repository.
     """
-    from cpr_nb.worktrees.repo import open_repository
+    from cpr_nb.worktrees.git_command import Git
 
-    repo = open_repository(folder)
-    places = [f"{place}{name}" for place in _downwards(repo.prefix) for name in NAMES]
+    top = find_project(folder).top
+    inside = os.path.relpath(os.path.realpath(folder), top)
+    places = [f"{place}{name}" for place in _downwards(inside) for name in NAMES]
     feed = "".join(f"{commit}:{place}\n" for place in places).encode(errors="surrogateescape")
-    out = repo.git.run("cat-file", "--batch", "--follow-symlinks", feed=feed).out
-    top = os.path.realpath(repo.top)
+    out = Git(top).run("cat-file", "--batch", "--follow-symlinks", feed=feed).out
     found = dict(_answers(out, [f"{top}/{place}" for place in places]))
     files = [claude_file(path, data) for path, data in found.items()]
     others = [file for file in here if file.path not in found]
     return [file for file in (*files, *others) if file.parts or file.deny]
 
 
-def _downwards(prefix: str) -> Iterator[str]:
+def _downwards(inside: str) -> Iterator[str]:
     """The folders from the top of a repository down to one in it, with slashes at their ends."""
-    names = prefix.split("/")[:-1]
+    names = [] if inside == "." else inside.split("/")
     for n_names in range(len(names) + 1):
         yield "".join(f"{name}/" for name in names[:n_names])
 

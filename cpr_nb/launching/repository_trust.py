@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,6 +98,8 @@ def trust_command(folder: str) -> str:
         >>> trust_command("/home/you/my shop")
         "cpr trust '/home/you/my shop'"
     """
+    import shlex  # only where there is something to say
+
     here = os.path.realpath(folder) == os.path.realpath(os.curdir)
     return "cpr trust" if here else f"cpr trust {shlex.quote(folder)}"
 

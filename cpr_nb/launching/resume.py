@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
+from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
@@ -38,6 +39,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
         ForeignSession: If it is foreign.
         SessionNotUsable: If it can't be resumed.
         InputError: If a value of ``env`` is missing.
+        NotTrusted: If the files of a repository would run what nobody has trusted.
         LaunchError: If the runner does not come up.
     """
     state, session_id = snapshot.state, snapshot.session_id
@@ -71,6 +73,7 @@ def _run_on(
         for task in spec["tasks"]
         if task.get("env_names")
     }
+    check_sources(spec, environ)
     _start_runner(snapshot, authorship, environ, task_env, mode)
 
 

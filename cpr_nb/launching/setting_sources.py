@@ -7,6 +7,7 @@ tasks there read the settings of the user only (``--setting-sources user``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.launching.claude_files import (
@@ -20,8 +21,8 @@ from cpr_nb.launching.claude_files import (
 from cpr_nb.launching.cli_settings import MCP_FILE, SOURCES_FLAG, has_own_servers
 from cpr_nb.launching.committed_files import committed_files
 from cpr_nb.launching.repository_trust import Repository, trust_command
-from cpr_nb.model.cli_versions import IGNORES_WIDENING_SINCE
-from cpr_nb.model.errors import InputError
+from cpr_nb.model.cli_versions import IGNORES_WIDENING_SINCE, parse_version
+from cpr_nb.model.errors import InputError, NotTrusted
 from cpr_nb.model.spec import TaskSpec
 from cpr_nb.model.text import one_line
 
@@ -88,6 +89,37 @@ def limit_sources(
     return SettingSources(frozenset(user_only), list(warnings))
 
 
+def check_sources(spec: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Refuses to go on where a repository's files would run what nobody has trusted.
+
+    What was launched says which tasks use them. They may have changed since, and a session that
+    somebody else launched has never been asked.
+
+    Args:
+        spec: The session's session.json.
+        environ: The environment that tasks inherit.
+
+    Raises:
+        NotTrusted: If a task would run such a thing.
+    """
+    decided = set()
+    version = parse_version(str(spec.get("claude_version")))
+    for task in spec["tasks"]:
+        options = {"cwd": spec["cwd"], **spec["options"], **task.get("options", {})}
+        base = task.get("checkout", {}).get("base", "") if Path(options["cwd"]).is_dir() else ""
+        alike = repr([base, *(options.get(name) for name in _DECISIVE)])
+        if alike in decided or _is_user_only(spec) or _is_user_only(task):
+            continue
+        decided.add(alike)
+        files = _effective(_untrusted_files(options, environ, base), version)
+        if files:
+            raise NotTrusted(_refusal(options["cwd"], files), options["cwd"])
+
+
+def _is_user_only(stored: Mapping[str, Any]) -> bool:
+    return {**stored, **USER_ONLY} == stored
+
+
 def _untrusted_files(
     options: Mapping[str, Any], environ: Mapping[str, str], base: str
 ) -> list[ClaudeFile]:
@@ -122,8 +154,16 @@ def _refuse_if_strict(options: Mapping[str, Any], line: str, where: str) -> None
 
 
 def _line(folder: str, files: Iterable[ClaudeFile]) -> str:
-    names = ", ".join(file.path for file in files if file.parts)
+    return f"🔒 not used until you trust it: {_what(files)}   ({trust_command(folder)})"
+
+
+def _refusal(folder: str, files: Iterable[ClaudeFile]) -> str:
     return (
-        f"🔒 not used until you trust it: {summary(files)} of {one_line(names)}"
-        f"   ({trust_command(folder)})"
+        f"nobody here has trusted what its tasks would use: {_what(files)}\n"
+        f"  {trust_command(folder)}   shows it and asks   (in Python: cpr.trust())"
     )
+
+
+def _what(files: Iterable[ClaudeFile]) -> str:
+    names = ", ".join(file.path for file in files if file.parts)
+    return f"{summary(files)} of {one_line(names)}"

@@ -25,7 +25,7 @@ FOLLOW_UP = "a follow-up"
 NEEDS: Mapping[str, Version] = {
     "schema": (2, 0, 45),
     "task_budget_usd": (2, 0, 45),
-    "permissions=sandbox": (2, 1, 71),  # 2.1.32 has one, but ignores what it is to deny
+    "permissions=sandbox": (2, 1, 81),  # older ones ignore what it denies, or run without one
     FOLLOW_UP: (2, 1, 29),
     "add_dirs": (2, 0, 45),
     "agents": (2, 0, 45),

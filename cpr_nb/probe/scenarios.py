@@ -80,6 +80,8 @@ EXACT_OR_UNKNOWN = {name: OneOf((1.0, None)) for name in EXACT}
 GOOD = {"outcome": "succeeded", "reason": "completed"}
 #: Nothing but the tools of the permission mode, and all of those that every version has.
 MODE_TOOLS_ONLY: Mapping[str, Any] = {"tools_beyond": [], "tools_missing": []}
+#: The state directory of the probe, as agents in its folder see it.
+STATE = "home/.local/state/cpr"
 NO_SERVER = {"mcpServers": {"db": {"command": "/no/such/program"}}}
 REFUSING_HOOK = {"type": "command", "command": "echo not on Fridays >&2; exit 2"}
 
@@ -311,6 +313,35 @@ SCENARIOS = (
         {"permissions": "all"},
         group="set-up",
         settings={"permissions": {"disableBypassPermissionsMode": "disable"}},
+    ),
+    Scenario(
+        "off limits",
+        "tools for files reach neither the results directory nor the state directory",
+        [
+            _writes("results/write.reached"),
+            _shell("touch results/touch.reached"),
+            _shell(f"cp {STATE}/key key.reached"),
+            _writes(f"{STATE}/write.reached"),
+            _says("could not"),
+        ],
+        {**GOOD, "reached": []},
+        {"cwd": "."},
+        group="off limits",
+    ),
+    Scenario(
+        "off limits to commands",
+        "commands in the sandbox reach neither of them either",
+        [  # dd is a command whose paths the CLI itself does not check
+            _shell("dd if=/dev/null of=results/dd.reached"),
+            _shell(f"dd if=/dev/null of={STATE}/dd.reached"),
+            _shell(f"dd if={STATE}/key of=key.reached"),
+            _shell("dd if=/dev/null of=own.reached"),
+            _says("could not"),
+        ],
+        # Some versions run no command in the sandbox on some machines: then nothing is reached.
+        {**GOOD, "reached": OneOf((["own.reached"], []))},
+        {"cwd": ".", "permissions": "sandbox"},
+        group="sandbox",
     ),
     Scenario(
         "rejected key",

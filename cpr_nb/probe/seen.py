@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.model.tools import offered_tools
-from cpr_nb.probe.scenarios import USAGE, Contains, OneOf
+from cpr_nb.probe.scenarios import STATE, USAGE, Contains, OneOf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cpr_nb.handles.task import Task
     from cpr_nb.offline.scripted_api import RequestRecord
@@ -80,8 +80,8 @@ def look(
 
     Returns:
         ``cost`` and ``tokens``: what cpr counted, per answered request. ``requests``,
-        ``knows_before``, ``files`` and ``left``: what the API and the machine say. Everything else
-        is what cpr says.
+        ``knows_before``, ``files``, ``reached`` and ``left``: what the API and the machine say.
+        Everything else is what cpr says.
     """
     # Older CLIs also ask a small model, without tools, what a command is: that is not the agent.
     asked = [record for record in requests if record.step >= 0 and record.tools]
@@ -105,8 +105,15 @@ def look(
         "requests": n_answered,
         "knows_before": any(record.n_messages > 2 for record in answered),
         "files": sorted(path.name for path in folder.iterdir() if path.suffix == ".txt"),
+        "reached": sorted(path.name for path in _reached(folder)),
         "left": sum(_is_alive(path) for path in folder.glob("*.pid")),
     }
+
+
+def _reached(folder: Path) -> Iterator[Path]:
+    """The files that agents have made in the probe's folder, its results and its state."""
+    for place in (folder.parent, folder.parent / "results", folder.parent / STATE):
+        yield from place.glob("*.reached")
 
 
 def _tools(scenario: Scenario, task: Task) -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """What agents are kept off by the CLI's own rules: our folders, and in the sandbox `.git`.
 
-Two spellings are needed, and neither does the other's work (measured, 2.1.71 to 2.1.332). Rules for
+Two spellings are needed, and neither does the other's work (measured, 2.1.81 to 2.1.332). Rules for
 tools bind the CLI's own tools only, and the simple commands that it checks itself. The sandbox's
 ``filesystem`` binds the commands in the sandbox only.
 """

@@ -91,4 +91,11 @@ GUARDS = [
         "    for name in ():\n",
         row("a cloned repository", "cpr run, claude_path"),
     ),
+    Guard(
+        "files that came after the launch need trust at a resume",
+        "launching/resume.py",
+        "    check_sources(spec, environ)\n",
+        "",
+        row("a cloned repository", "cpr resume, hooks since the launch"),
+    ),
 ]

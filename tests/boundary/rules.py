@@ -106,7 +106,7 @@ class Attempt:
             f"python3 -c 'import sys; print(open(sys.argv[1] + \"/secret\").read())' {state}",
             f"python3 -c 'import sys; open(sys.argv[1] + \"/p2\", \"w\")' {state}",
             "python3 -c 'open(\".git/p3\", \"w\").write(\"x\")'",
-            "git branch extra", "mv .git away",
+            "git branch extra", "mv .git away", "python3 -c 'open(\"own\", \"w\")'",
         ]  # fmt: skip
         return [_call("Bash", command=text, description="try") for text in lines]
 
@@ -115,6 +115,8 @@ class Attempt:
         place.expect(task.ok, f"the task ended otherwise: {task.reason}: {task.error}")
         may_write = (self._cwd / "fine.txt").exists()
         place.expect(may_write == (self.mode != "read"), f"in its own folder: {may_write}")
+        ran = (self._cwd / "own").exists()  # else nothing is shown
+        place.expect(ran == (self.mode == "sandbox"), f"any command runs in its folder: {ran}")
         if (self._cwd / "moved").exists():
             place.escaped("the results directory was moved")
         for folder in (self._results, self._state):

@@ -32,7 +32,7 @@ def program(stub: Stub) -> Stub:
     ("version", "options", "words"),
     [
         ("2.0.0", ["--schema", SCHEMA], "schema needs Claude Code 2.0.45 or newer"),
-        ("2.0.0", ["--permissions", "sandbox"], "permissions=sandbox needs Claude Code 2.1.71"),
+        ("2.0.0", ["--permissions", "sandbox"], "permissions=sandbox needs Claude Code 2.1.81"),
         ("2.1.32", ["--effort", "low"], "effort needs Claude Code 2.1.71 or newer"),
         ("2.1.71", ["--effort", "xhigh"], "effort=xhigh needs Claude Code 2.1.126 or newer"),
         ("2.1.126", ["--schema", SCHEMA], "schema needs task_budget_usd with Claude Code 2.1.126"),

@@ -82,5 +82,6 @@ def test_a_schema_without_a_budget_is_dangerous_on_some_versions() -> None:
 def test_what_depends_on_the_version() -> None:
     assert depends_on_version({"schema": {}})
     assert depends_on_version({"effort": "low"})
-    assert not depends_on_version({"permissions": "sandbox", "model": "opus"}, is_follow_up=True)
+    assert depends_on_version({"permissions": "sandbox"})
+    assert not depends_on_version({"permissions": "edits", "model": "opus"}, is_follow_up=True)
     assert OLDEST_SUPPORTED <= cli_versions.NEWEST_TESTED

@@ -14,7 +14,7 @@ from cpr_nb.model.environment import AGENT_VARIABLES, TOKEN_VARIABLE, clean_envi
 from cpr_nb.model.option_values import check_options
 from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
 from cpr_nb.model.tools import MODE_TOOLS, READING_TOOLS
-from cpr_nb.runner.command import BRANCH_PROMPT, SANDBOX_BRANCH_PROMPT, build_argv
+from cpr_nb.runner.command import BRANCH_PROMPT, SANDBOX_BRANCH_PROMPT, build_argv, folder_memory
 from cpr_nb.runner.off_limits import OffLimits
 
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
@@ -330,3 +330,15 @@ def test_a_flag_that_only_saves_tokens_is_left_out_where_it_would_be_refused(
 ) -> None:
     arguments = build_argv("claude", {}, "c-1", has_branch=True, claude_version=version)
     assert ("--exclude-dynamic-system-prompt-sections" in arguments) is has_it
+
+
+@pytest.mark.parametrize("safe", [{"safe_mode": True}, {"claude_args": ["--safe-mode"]}, {}])
+def test_in_an_untrusted_repository_only_the_users_settings_and_its_claude_md_count(
+    safe: dict[str, Any],
+) -> None:
+    options = check_options({"add_dirs": ["/more"], **safe})
+    assert values(build_argv("claude", options, "c-1"), "--setting-sources") == []
+    limited = build_argv("claude", options, "c-1", user_only_in="/w")
+    assert values(limited, "--setting-sources") == ["user"]
+    assert values(limited, "--add-dir") == (["/more"] if safe else ["/w", "/more"])
+    assert bool(folder_memory(options)) is not bool(safe)
