@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
+from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
@@ -36,6 +37,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
 
     Raises:
         ForeignSession: If it is foreign.
+        NotTrusted: If its repository has brought files since the launch that need trust.
         SessionNotUsable: If it can't be resumed.
         InputError: If a value of ``env`` is missing.
         LaunchError: If the runner does not come up.
@@ -66,6 +68,7 @@ def _run_on(
     check_environment(snapshot, spec, "resume")
     values = stored_values(spec.get("env_names", []), env)
     environ = {**clean_environment(os.environ), **values}
+    check_sources(spec, environ)
     task_env = {
         task["id"]: stored_values(task["env_names"], env)
         for task in spec["tasks"]

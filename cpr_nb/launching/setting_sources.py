@@ -20,8 +20,8 @@ from cpr_nb.launching.claude_files import (
 from cpr_nb.launching.cli_settings import MCP_FILE, SOURCES_FLAG, has_own_servers
 from cpr_nb.launching.committed_files import committed_files
 from cpr_nb.launching.repository_trust import Repository, trust_command
-from cpr_nb.model.cli_versions import IGNORES_WIDENING_SINCE
-from cpr_nb.model.errors import InputError
+from cpr_nb.model.cli_versions import IGNORES_WIDENING_SINCE, parse_version
+from cpr_nb.model.errors import InputError, NotTrusted
 from cpr_nb.model.spec import TaskSpec
 from cpr_nb.model.text import one_line
 
@@ -86,6 +86,34 @@ def limit_sources(
             if rules:  # what a file forbids holds, whoever wrote it
                 task.options["deny"] = list(dict.fromkeys([*merged.get("deny", ()), *rules]))
     return SettingSources(frozenset(user_only), list(warnings))
+
+
+def check_sources(spec: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Refuses to go on where a repository has brought files since the launch that need trust.
+
+    Args:
+        spec: The session's session.json.
+        environ: The environment that tasks inherit.
+
+    Raises:
+        NotTrusted: If a task would use such files.
+    """
+    version = parse_version(spec.get("claude_version"))
+    seen = set()
+    for task in () if "setting_sources" in spec else spec["tasks"]:
+        options = {"cwd": spec["cwd"], **spec["options"], **task.get("options", {})}
+        base = task.get("checkout", {}).get("base", "")
+        alike = repr([base, *(options.get(name) for name in _DECISIVE)])
+        if "setting_sources" in task or alike in seen:
+            continue
+        seen.add(alike)
+        files = _effective(_untrusted_files(options, environ, base), version)
+        if files:
+            raise NotTrusted(
+                f"can't resume {spec['session_id']}: its launch used no such files\n"
+                f"  {_line(options['cwd'], files)}",
+                options["cwd"],
+            )
 
 
 def _untrusted_files(

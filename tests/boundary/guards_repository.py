@@ -91,4 +91,11 @@ GUARDS = [
         "    for name in ():\n",
         row("a cloned repository", "cpr run, claude_path"),
     ),
+    Guard(
+        "what a repository brings after the launch needs trust",
+        "launching/resume.py",
+        "    check_sources(spec, environ)\n",
+        "",
+        "tests/cli/test_resume.py::test_what_a_repository_brings_after_the_launch_needs_trust",
+    ),
 ]
