@@ -47,7 +47,7 @@ def open_session(args: argparse.Namespace) -> Session:
 
 def print_lines(lines: Iterable[str], out: TextIO | None = None) -> None:
     """Prints lines, each fit for a terminal: what would end a line is shown by its code, too."""
-    (out or sys.stdout).write("".join(f"{visible_line(line)}\n" for line in lines))
+    (out or sys.stdout).write("\n".join([*map(visible_line, lines), ""]))
 
 
 def print_text(text: str, out: TextIO | None = None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
@@ -117,7 +119,7 @@ def branch_lines(session: Snapshot, settled: Collection[str] = (), doubt: str = 
         f"  {command} merge {short} --dry-run",
         f"  {command} merge {short}",
         "Or one of them by hand:",
-        f"  git merge {ready[0]['branch']}",
+        f"  git merge {shlex.quote(str(ready[0]['branch']))}",
     ]
 
 

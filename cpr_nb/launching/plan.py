@@ -142,7 +142,7 @@ def plan_launch(
     return LaunchPlan(
         tasks,
         checked,
-        catalog.results_dir(locations.get("results_dir"), os.environ),
+        catalog.new_session_dir(locations.get("results_dir"), os.environ),
         claude_path,
         inherited,
         parent_session_id,

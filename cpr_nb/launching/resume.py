@@ -40,6 +40,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
         NotTrusted: If its repository has brought files since the launch that need trust.
         SessionNotUsable: If it can't be resumed.
         InputError: If a value of ``env`` is missing.
+        NotTrusted: If the files of a repository would run what nobody has trusted.
         LaunchError: If the runner does not come up.
     """
     state, session_id = snapshot.state, snapshot.session_id
@@ -74,6 +75,7 @@ def _run_on(
         for task in spec["tasks"]
         if task.get("env_names")
     }
+    check_sources(spec, environ)
     _start_runner(snapshot, authorship, environ, task_env, mode)
 
 

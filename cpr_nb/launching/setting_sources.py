@@ -7,6 +7,7 @@ tasks there read the settings of the user only (``--setting-sources user``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.launching.claude_files import (
@@ -89,13 +90,21 @@ def limit_sources(
 
 
 def check_sources(spec: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+<<<<<<< HEAD
     """Refuses to go on where a repository has brought files since the launch that need trust.
+=======
+    """Refuses to go on where a repository's files would run what nobody has trusted.
+
+    What was launched says which tasks use them. They may have changed since, and a session that
+    somebody else launched has never been asked.
+>>>>>>> main
 
     Args:
         spec: The session's session.json.
         environ: The environment that tasks inherit.
 
     Raises:
+<<<<<<< HEAD
         NotTrusted: If a task would use such files.
     """
     version = parse_version(spec.get("claude_version"))
@@ -114,6 +123,26 @@ def check_sources(spec: Mapping[str, Any], environ: Mapping[str, str]) -> None:
                 f"  {_line(options['cwd'], files)}",
                 options["cwd"],
             )
+=======
+        NotTrusted: If a task would run such a thing.
+    """
+    decided = set()
+    version = parse_version(str(spec.get("claude_version")))
+    for task in spec["tasks"]:
+        options = {"cwd": spec["cwd"], **spec["options"], **task.get("options", {})}
+        base = task.get("checkout", {}).get("base", "") if Path(options["cwd"]).is_dir() else ""
+        alike = repr([base, *(options.get(name) for name in _DECISIVE)])
+        if alike in decided or _is_user_only(spec) or _is_user_only(task):
+            continue
+        decided.add(alike)
+        files = _effective(_untrusted_files(options, environ, base), version)
+        if files:
+            raise NotTrusted(_refusal(options["cwd"], files), options["cwd"])
+
+
+def _is_user_only(stored: Mapping[str, Any]) -> bool:
+    return {**stored, **USER_ONLY} == stored
+>>>>>>> main
 
 
 def _untrusted_files(
@@ -150,8 +179,16 @@ def _refuse_if_strict(options: Mapping[str, Any], line: str, where: str) -> None
 
 
 def _line(folder: str, files: Iterable[ClaudeFile]) -> str:
-    names = ", ".join(file.path for file in files if file.parts)
+    return f"🔒 not used until you trust it: {_what(files)}   ({trust_command(folder)})"
+
+
+def _refusal(folder: str, files: Iterable[ClaudeFile]) -> str:
     return (
-        f"🔒 not used until you trust it: {summary(files)} of {one_line(names)}"
-        f"   ({trust_command(folder)})"
+        f"nobody here has trusted what its tasks would use: {_what(files)}\n"
+        f"  {trust_command(folder)}   shows it and asks   (in Python: cpr.trust())"
     )
+
+
+def _what(files: Iterable[ClaudeFile]) -> str:
+    names = ", ".join(file.path for file in files if file.parts)
+    return f"{summary(files)} of {one_line(names)}"

@@ -41,15 +41,10 @@ def visible(text: str) -> str:
         >>> visible("\x1b[31mred \u202e\nشب")
         '\\x1b[31mred \\u202e\nشب'
     """
-    if _is_plain(text):
-        return text
+    if text.isprintable() and (text.isascii() or _BLANKS.isdisjoint(text)):
+        return text  # as nearly always
     pattern = f"[{_HIDDEN}]+|[{_JOINERS}{_VARIANTS}]+"
     return re.sub(pattern, _shown, text.replace("\r\n", "\n"))
-
-
-def _is_plain(text: str) -> bool:
-    """Whether there is nothing to show by its code; quick, because that is usual."""
-    return text.isprintable() and (text.isascii() or _BLANKS.isdisjoint(text))
 
 
 def _shown(match: re.Match[str]) -> str:
@@ -68,9 +63,8 @@ def visible_line(text: str) -> str:
         >>> visible_line("one\ntwo")
         'one\\ntwo'
     """
-    if _is_plain(text):
-        return text
-    return visible(text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t"))
+    shown = visible(text)
+    return shown if shown.isprintable() else shown.replace("\n", "\\n").replace("\t", "\\t")
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -12,6 +12,7 @@ from cpr_nb.runner import messages
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.random_ids import new_uuid
+from cpr_nb.runner.repository_watch import RepositoryWatch
 from cpr_nb.runner.session_spec import ChangedError
 from cpr_nb.runner.starter import resume_prompt
 from cpr_nb.runner.task_run import TaskRun
@@ -54,6 +55,7 @@ class Effects:
     Attributes:
         task_runs: The tasks that are under way.
         disk_trouble: Why a task's files could not be created.
+        repositories: Compares the repositories that the tasks work in with what they were.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Effects:
         self._clock = clock
         self.task_runs: dict[int, TaskRun] = {}
         self.disk_trouble = ""
+        self.repositories = RepositoryWatch(spec.session)
 
     def start(self, start: messages.Start) -> messages.Event:
         """Starts an attempt; returns the event that follows."""
@@ -88,8 +91,10 @@ class Effects:
             self.disk_trouble = self._recorder.trouble
             return messages.Postponed(now, task)
         try:
+            task_spec = self._spec.task(task)
+            self.repositories.begin(task_spec)
             attempt = self._starter.start(
-                task, self._spec.task(task), number, conversation_id, prompt, task_run.worktree
+                task, task_spec, number, conversation_id, prompt, task_run.worktree
             )
         except (ChangedError, OSError) as error:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
@@ -114,6 +119,7 @@ class Effects:
             if kind == "check":
                 run = self._starter.start_check(task, task_spec, task_run.number, task_run.worktree)
             else:
+                self.repositories.begin(task_spec)
                 run = self._starter.start_helper(kind, task, task_spec, task_run.number)
         except ChangedError as error:
             return self._refused_side(kind, task, error)

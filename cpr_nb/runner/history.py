@@ -134,7 +134,7 @@ class History:
 
 def _intent(task: TaskHistory, line: dict[str, Any]) -> None:
     attempt = integer(line.get("attempt"))
-    conversation_id = text_or_none(line.get("conversation_id"))
+    conversation_id = _conversation_id(line.get("conversation_id"))
     if attempt and conversation_id:
         task.attempt, task.conversation_id = attempt, conversation_id
         task.pid = task.cause = task.note = task.rested = task.started_at = None
@@ -240,10 +240,20 @@ def _add_streams(paths: SessionPaths, history: History) -> None:
 def _conversation(path: str) -> str:
     """The conversation that a stream begins with; empty if it says nothing yet."""
     for line in _json_lines(path):
-        conversation_id = text_or_none(line.get("session_id"))
+        conversation_id = _conversation_id(line.get("session_id"))
         if conversation_id:
             return conversation_id
     return ""
+
+
+def _conversation_id(value: object) -> str | None:
+    """The id of a conversation, which becomes an argument and part of a path; else None.
+
+    The journal and the streams have no seal: anybody who can write them may have put it there.
+    """
+    text = text_or_none(value) or ""
+    is_sound = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+    return text if is_sound and text[0] != "-" else None
 
 
 def _from_status(fields: dict[str, Any]) -> TaskHistory | None:

@@ -199,6 +199,7 @@ class Loop:
         if not (self._is_settled() if self._settle else self._have_agents_ended()):
             return False
         process.sweep(self._leftovers)
+        self._compare_repositories()
         self._recorder.leave(self._wakeup.stop_signal)
         return True
 
@@ -341,6 +342,7 @@ class Loop:
 
     def _harvest(self, harvest: messages.Harvest) -> messages.Event | None:
         self._recorder.harvest(harvest, self._task_runs[harvest.task])
+        self._compare_repositories()  # before our own git runs there
         return self._start_side(harvest)
 
     def _rest(self, rest: messages.Rest) -> None:
@@ -372,11 +374,15 @@ class Loop:
             process.sweep(self._leftovers)
             self._leftovers.clear()
 
+    def _compare_repositories(self) -> None:
+        self._recorder.warn(*self._effects.repositories.changes())
+
     def _end(self, end: messages.End) -> None:
         process.sweep(self._leftovers)
         self._leftovers.clear()
         if self._git is not None and self._git.pid:
             self._recorder.write_runner(**self._git.wait())
+        self._compare_repositories()
         self._recorder.end(end.state)
         while self._recorder.trouble and not self._disk.is_gone:
             self._wakeup.wait(1000.0)

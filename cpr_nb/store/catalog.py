@@ -40,16 +40,51 @@ def results_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str
         >>> results_dir("/tmp/r", {})
         '/tmp/r'
     """
+    return _named_dir(option, environ) or _nearest_dir()
+
+
+def new_session_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> str:
+    """The results directory for a new session; see `results_dir`.
+
+    Raises:
+        InputError: If it is a link that nobody has named: a cloned repository could lead new
+            sessions anywhere.
+    """
+    named = _named_dir(option, environ)
+    return named or check_no_link(_nearest_dir())
+
+
+def check_no_link(directory: str) -> str:
+    """Returns a results directory that nobody has named.
+
+    Raises:
+        InputError: If it is a link.
+    """
+    if os.path.islink(directory):
+        import shlex  # only here
+
+        raise InputError(
+            f"{directory} is a symbolic link, so it is used only if you name it: "
+            f"--results-dir {shlex.quote(directory)} (results_dir=…), or CPR_RESULTS_DIR",
+            "results_dir",
+        )
+    return directory
+
+
+def _named_dir(option: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> str | None:
+    """The results directory that somebody has named."""
     chosen = option or environ.get("CPR_RESULTS_DIR")
     if chosen:
         return os.path.abspath(os.path.expanduser(os.fspath(chosen)))
-    here = _current_folder()
-    path, table = repository_table(here)
+    path, table = repository_table(_current_folder())
     if "results_dir" in table:
         return beside(path, table["results_dir"])
     own = user_table().get("results_dir")
-    if own is not None:
-        return os.path.abspath(os.path.expanduser(str(own)))
+    return None if own is None else os.path.abspath(os.path.expanduser(str(own)))
+
+
+def _nearest_dir() -> str:
+    here = _current_folder()
     home = os.path.realpath(os.path.expanduser("~"))
     for folder in upwards(here):
         candidate = os.path.join(folder, "results")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from cpr_nb.store.digest import sha256
 from cpr_nb.store.files import read_file
 
 _POINTER = b"gitdir: "
@@ -27,7 +28,7 @@ def git_dir_at(folder: str) -> str:
     entry = f"{folder}/.git"
     if os.path.isdir(entry):
         return os.path.realpath(entry)
-    target = _content(entry)
+    target = content_of(entry)
     if not target.startswith(_POINTER):
         return ""
     path = os.fsdecode(target.removeprefix(_POINTER).rstrip(b"\r\n"))
@@ -47,7 +48,7 @@ def git_dir_above(folder: str) -> str:
 
 def common_dir_of(git_dir: str) -> str:
     """The git directory that all worktrees of a repository share."""
-    shared = os.fsdecode(_content(f"{git_dir}/commondir").rstrip(b"\r\n"))
+    shared = os.fsdecode(content_of(f"{git_dir}/commondir").rstrip(b"\r\n"))
     return os.path.realpath(os.path.join(git_dir, shared)) if shared else git_dir
 
 
@@ -63,8 +64,23 @@ def head_commit(git_dir: str) -> str:
     if not name:
         return id_or_empty(_text(f"{git_dir}/HEAD"))
     common_dir = common_dir_of(git_dir)
-    loose = id_or_empty(_text(f"{common_dir}/{name}"))
-    return loose or parse_packed(_content(f"{common_dir}/packed-refs")).get(name, "")
+    return loose_id(common_dir, name) or packed_refs(common_dir).get(name, "")
+
+
+def loose_id(common_dir: str, name: str) -> str:
+    """The id that the file of a ref holds; empty if it has none of its own."""
+    return id_or_empty(_text(f"{common_dir}/{name}"))
+
+
+def packed_refs(common_dir: str) -> dict[str, str]:
+    """The refs that have no files of their own, or had none: name → id."""
+    return parse_packed(content_of(f"{common_dir}/packed-refs"))
+
+
+def branch_record(common_dir: str, branch: str) -> str:
+    """The path of our record of a branch."""
+    name = sha256(os.fsencode(branch)).hexdigest()[:32]
+    return f"{common_dir}/cpr/branches/{name}.json"
 
 
 def parse_packed(content: bytes) -> dict[str, str]:
@@ -86,10 +102,11 @@ def id_or_empty(text: str) -> str:
 
 
 def _text(path: str) -> str:
-    return os.fsdecode(_content(path))
+    return os.fsdecode(content_of(path))
 
 
-def _content(path: str) -> bytes:
+def content_of(path: str) -> bytes:
+    """What a file holds; empty if it can't be read."""
     try:
         return read_file(path)
     except OSError:

@@ -1,6 +1,7 @@
 """What the user trusts beyond what they launched themselves: a file that only grows.
 
-A line says that something with this SHA-256 is trusted, or no longer. The last one counts.
+A line says that something with this SHA-256 is trusted, or no longer. The last one counts. Where
+there can be no state directory, trust ends with the process.
 """
 
 from __future__ import annotations
@@ -91,10 +92,14 @@ def _path() -> str:
 _last: tuple[tuple[object, ...], list[dict[str, Any]]] = ((), [])
 
 
+# What was trusted where there is no state directory.
+_of_this_process: list[dict[str, Any]] = []
+
+
 def _lines() -> list[dict[str, Any]]:
     global _last
     if not check_state_dir():
-        return []
+        return _of_this_process
     try:
         fd = os.open(_path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -121,12 +126,13 @@ def _parse(data: bytes) -> list[dict[str, Any]]:
     return lines
 
 
-def _append(lines: Iterable[dict[str, object]]) -> None:
+def _append(lines: Iterable[dict[str, Any]]) -> None:
+    if not make_state_dir():
+        _of_this_process.extend(lines)
+        return
     at = utc_iso(time.time())
     data = b"".join(json.dumps({**line, "at": at}).encode() + b"\n" for line in lines)
     try:
-        if not make_state_dir():
-            raise OSError(0, "there is no state directory")
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         fd = os.open(_path(), flags, 0o600)
         try:

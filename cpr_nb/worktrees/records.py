@@ -13,12 +13,12 @@ everybody, and a git that is killed leaves it behind.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cpr_nb.store.files import is_locked, read_json
+from cpr_nb.store.git_files import branch_record
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import dump, write_new
 from cpr_nb.worktrees.lock import own_folder
@@ -73,11 +73,6 @@ class BranchRecord(NamedTuple):
         return any(owner.is_task(session_id, task_id) for owner in self.owners)
 
 
-def _branch_path(common_dir: str, branch: str) -> str:
-    name = hashlib.sha256(os.fsencode(branch)).hexdigest()[:32]
-    return f"{common_dir}/cpr/branches/{name}.json"
-
-
 def _parse_branch(fields: dict[str, Any]) -> BranchRecord | None:
     try:
         owners = tuple(Owner(*map(str, owner)) for owner in fields["owners"])
@@ -89,7 +84,7 @@ def _parse_branch(fields: dict[str, Any]) -> BranchRecord | None:
 
 def read_branch(common_dir: str, branch: str) -> BranchRecord | None:
     """The record of a branch; None if it is not ours."""
-    record = _parse_branch(read_json(_branch_path(common_dir, branch)))
+    record = _parse_branch(read_json(branch_record(common_dir, branch)))
     return record if record is not None and record.branch == branch else None
 
 
@@ -108,14 +103,14 @@ def branch_records(common_dir: str) -> Iterator[BranchRecord]:
 
 def write_branch(common_dir: str, record: BranchRecord) -> None:
     """Writes down that a branch is ours, before it is made: so no branch of ours is unknown."""
-    path = _branch_path(common_dir, record.branch)
+    path = branch_record(common_dir, record.branch)
     os.makedirs(f"{own_folder(common_dir)}/branches", exist_ok=True)
     write_new(path, dump({**record._asdict(), "schema_version": 1}) + b"\n")
 
 
 def forget_branch(common_dir: str, branch: str) -> None:
     """Removes the record of a branch that is gone."""
-    _unlink(_branch_path(common_dir, branch))
+    _unlink(branch_record(common_dir, branch))
 
 
 # -- the mark in a worktree's git directory -------------------------------------------------

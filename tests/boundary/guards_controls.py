@@ -18,8 +18,8 @@ GUARDS = [
     Guard(
         "a line that the command prints stays one line",
         "cli/common.py",
-        'f"{visible_line(line)}\\n" for line in lines',
-        'f"{line}\\n" for line in lines',
+        '[*map(visible_line, lines), ""]',
+        '[*lines, ""]',
         f"{CLI}::test_a_line_stays_one_line",
     ),
     Guard(

@@ -92,10 +92,10 @@ GUARDS = [
         row("a cloned repository", "cpr run, claude_path"),
     ),
     Guard(
-        "what a repository brings after the launch needs trust",
+        "files that came after the launch need trust at a resume",
         "launching/resume.py",
         "    check_sources(spec, environ)\n",
         "",
-        "tests/cli/test_resume.py::test_what_a_repository_brings_after_the_launch_needs_trust",
+        row("a cloned repository", "cpr resume, hooks since the launch"),
     ),
 ]

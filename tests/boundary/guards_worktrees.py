@@ -15,8 +15,8 @@ GUARDS = [
     Guard(
         "1: the repository belongs to the user",
         "worktrees/discovery.py",
-        "if not is_mine(path):",
-        "if not path:",
+        "if not (is_mine(link) and is_mine(common_dir)):",
+        "if not link:",
         f"{CONFIRMING}::test_the_repository_of_another_user_is_refused",
     ),
     Guard(

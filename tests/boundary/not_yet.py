@@ -2,9 +2,4 @@
 
 from __future__ import annotations
 
-NOT_YET = frozenset(
-    (
-        "`results` is a link that leads elsewhere: cpr run",
-        "`results` is a link that leads elsewhere: cpr.launch",
-    )
-)
+NOT_YET: frozenset[str] = frozenset()

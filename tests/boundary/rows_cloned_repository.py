@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from testkit.command import prompts
+from testkit.command import LIMIT_S, prompts
 from testkit.repository import Checkout
 from testkit.stub import plan
 
 import cpr_nb as cpr
 from boundary.interfaces import REFUSED, Use, command, magic, python
 from boundary.place import Place
+from boundary.rows_worktrees import interrupted
 from boundary.table import Row
 
 ATTACK = "a cloned repository"
@@ -73,6 +74,31 @@ def widened(place: Place) -> None:
             place.escaped(f"an agent got {word}")
 
 
+def _calls(place: Place) -> list[str]:
+    return [file.name for file in (place.stub.folder / "calls").iterdir()]
+
+
+def resumed(place: Place) -> None:
+    """What a pull brings between a launch and a resume needs trust, too."""
+    session = interrupted(place)
+    hook = {"hooks": [{"type": "command", "command": place.program("hook")}]}
+    Checkout(place.work).write(
+        {".claude/settings.json": json.dumps({"hooks": {"SessionStart": [hook]}})}
+    )
+    before = len(_calls(place))
+    for words in (["resume", session.id], ["resume", "--all"]):
+        done = place.command(place.stub_env())(*words)
+        place.expect(TRUST in done.stdout + done.stderr, f"not told: {done}")
+        place.expect(done.returncode, f"not refused: {done}")
+    if len(_calls(place)) != before:
+        place.escaped("an agent was started with the hooks of the repository")
+    place.command(place.stub_env()).good("trust", "--yes")
+    place.command(place.stub_env()).good("resume", session.id)
+    place.stub.await_here("a")
+    place.stub.release("a")
+    session.wait(LIMIT_S)
+
+
 _RUN = command("run", "--wait", stdin=prompts(plan()))
 _CHECK = {"check": lambda place: place.program("check")}
 _LAUNCH = python(lambda _: cpr.launch([plan()]))
@@ -103,4 +129,5 @@ ROWS = [
     refused("env", env=lambda _: ["A=b"]),
     refused("permissions=all", permissions=lambda _: "all"),
     Row(ATTACK, "cpr run, allow and tools", widened),
+    Row(ATTACK, "cpr resume, hooks since the launch", resumed),
 ]

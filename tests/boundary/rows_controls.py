@@ -86,6 +86,11 @@ _LIBRARY = [
     shows("a Session as a card", ended(lambda s: s._repr_html_()), "</span>u202e"),
     shows("a Task as a card", ended(lambda s: s[1]._repr_html_()), "</span>u202e"),
     shows("a Diff as HTML", ended(lambda s: s[0].diff()._repr_html_())),
+    shows(
+        "the dashboard as HTML",
+        python(lambda _: cpr.dashboard()._repr_html_()),  # type: ignore[attr-defined]
+        "</span>x9b",
+    ),
     shows("repr of the dashboard", python(lambda _: repr(cpr.dashboard()))),
     shows("the timeline", ended(lambda s: s.timeline().svg), "\\x9b"),
     shows("%cpr status", magic(f"status {ENDED}")),

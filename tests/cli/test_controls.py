@@ -16,8 +16,11 @@ from testkit.hostile_text import ALL, TEXTS, Screen, as_name, forbidden, write_r
 
 from cpr_nb.cli import main
 from cpr_nb.cli.options import complete_session
+from cpr_nb.cli.session_summary import branch_lines
 from cpr_nb.cli.view import SessionView
 from cpr_nb.handles.session import Session
+from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.read import Snapshot
 
 #: Every command that says something about a session. ID is its id; each text is also an argument.
 COMMANDS = (
@@ -162,3 +165,9 @@ def test_a_shell_is_offered_only_names_that_can_be_typed(folder: Path) -> None:
     Parsed.results_dir = str(plain / "results")
     assert {*complete_session("re", Parsed)} == {"review"}
     assert len(complete_session("0000", Parsed)) == 4
+
+
+def test_a_branch_is_quoted_where_it_is_to_be_pasted() -> None:
+    task = {"state": "ended", "outcome": "succeeded", "n_commits": 1, "branch": "a;b"}
+    snapshot = Snapshot(SessionPaths("/r/session-1"), {"schema_version": 1}, [task], "completed")
+    assert "  git merge 'a;b'" in branch_lines(snapshot)

@@ -6,7 +6,10 @@ import hashlib
 import hmac
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import platformdirs
@@ -49,6 +52,24 @@ def create(results: Path, key: bytes | None = None, session_id: str = "s-1") -> 
 
 
 # -- the seal ---------------------------------------------------------------------------------
+
+
+def test_one_key_is_made_of_many_launches_at_once(own_state: Path) -> None:
+    code = "import sys; sys.stdin.read(); from cpr_nb.store.key import own_key; print(own_key())"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True)
+        for _ in range(8)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()
+    keys = {process.stdout.read() for process in started if process.stdout is not None}
+    assert [process.wait() for process in started] == [0] * 8
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.close()
+    assert keys == {f"{read_key()}\n"} and read_key() is not None
+    assert [path.name for path in own_state.iterdir()] == ["key"]
 
 
 @given(st.binary(min_size=1, max_size=64), st.binary(max_size=300))
@@ -229,5 +250,7 @@ def test_without_a_state_directory_there_is_no_key(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CPR_STATE_DIR", str(tmp_path / "file" / "below"))
     assert (own_key(), read_key(), trusted.trusted(trusted.SESSION)) == (None, None, {})
-    with pytest.raises(StateDirError, match="there is no state directory"):
-        trusted.remember(trusted.SESSION, "0" * 64, "s-1")
+    trusted.remember(trusted.SESSION, "0" * 64, "s-1")  # as long as this process lives
+    assert trusted.is_trusted(trusted.SESSION, "0" * 64)
+    trusted.forget(trusted.SESSION, "0" * 64)
+    assert not trusted.is_trusted(trusted.SESSION, "0" * 64)

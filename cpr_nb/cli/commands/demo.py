@@ -27,10 +27,11 @@ def run(args: argparse.Namespace) -> int:
     from cpr_nb.launching.start import start
     from cpr_nb.offline import demo
     from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
+    from cpr_nb.store.catalog import check_no_link
     from cpr_nb.store.create import make_results_dir
 
     claude = find_claude(args.claude_path, os.environ)
-    results_dir = Path(args.results_dir or "results").absolute()
+    results_dir = Path(args.results_dir or check_no_link("results")).absolute()
     make_results_dir(str(results_dir))
     workplace = results_dir / "demo"
     workplace.mkdir(exist_ok=True)

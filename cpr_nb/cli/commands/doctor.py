@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cpr_nb import __version__
 from cpr_nb.cli.common import print_json, print_lines, results_dir
+from cpr_nb.cli.doctor_sessions import foreign_findings, key_findings
 from cpr_nb.cli.doctor_settings import claude_findings, setting_findings
 from cpr_nb.cli.options import add_json
 from cpr_nb.launching import cli_settings, machine
@@ -61,6 +62,8 @@ def _checks(args: argparse.Namespace) -> Iterator[Finding]:
     yield from ((good, "settings", text) for good, text in setting_findings())
     yield from _cli_settings()
     yield _results(results_dir(args))
+    yield from key_findings()
+    yield from foreign_findings(results_dir(args))
     yield _git()
     free = machine.free_memory_bytes()
     n_tasks = machine.default_parallel(10**6)

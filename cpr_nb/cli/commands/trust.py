@@ -6,6 +6,7 @@ import argparse
 
 from cpr_nb.cli.common import print_lines
 from cpr_nb.cli.options import complete_session
+from cpr_nb.model.errors import StateDirError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Shows what a session or a repository could run, and asks; returns 1 after a no."""
     from cpr_nb.handles.trust import decide, find_claim
+    from cpr_nb.store.state_dir import VARIABLE, can_make_state_dir, state_dir
 
+    if not can_make_state_dir():
+        raise StateDirError(
+            f"nothing can be remembered: {state_dir()} can't be made ({VARIABLE} names another "
+            "directory); retry and resume ask at a terminal, and in Python: cpr.trust(…)"
+        )
     claim = find_claim(args.what, args.results_dir)
     is_trusted = decide(claim, lambda text: print_lines([text]), yes=args.yes, forget=args.forget)
     return 0 if is_trusted or args.forget else 1
