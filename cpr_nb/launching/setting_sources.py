@@ -90,40 +90,16 @@ def limit_sources(
 
 
 def check_sources(spec: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-<<<<<<< HEAD
-    """Refuses to go on where a repository has brought files since the launch that need trust.
-=======
     """Refuses to go on where a repository's files would run what nobody has trusted.
 
     What was launched says which tasks use them. They may have changed since, and a session that
     somebody else launched has never been asked.
->>>>>>> main
 
     Args:
         spec: The session's session.json.
         environ: The environment that tasks inherit.
 
     Raises:
-<<<<<<< HEAD
-        NotTrusted: If a task would use such files.
-    """
-    version = parse_version(spec.get("claude_version"))
-    seen = set()
-    for task in () if "setting_sources" in spec else spec["tasks"]:
-        options = {"cwd": spec["cwd"], **spec["options"], **task.get("options", {})}
-        base = task.get("checkout", {}).get("base", "")
-        alike = repr([base, *(options.get(name) for name in _DECISIVE)])
-        if "setting_sources" in task or alike in seen:
-            continue
-        seen.add(alike)
-        files = _effective(_untrusted_files(options, environ, base), version)
-        if files:
-            raise NotTrusted(
-                f"can't resume {spec['session_id']}: its launch used no such files\n"
-                f"  {_line(options['cwd'], files)}",
-                options["cwd"],
-            )
-=======
         NotTrusted: If a task would run such a thing.
     """
     decided = set()
@@ -142,7 +118,6 @@ def check_sources(spec: Mapping[str, Any], environ: Mapping[str, str]) -> None:
 
 def _is_user_only(stored: Mapping[str, Any]) -> bool:
     return {**stored, **USER_ONLY} == stored
->>>>>>> main
 
 
 def _untrusted_files(

@@ -265,7 +265,7 @@ def test_what_a_repository_brings_after_the_launch_needs_trust(
 ) -> None:
     (work / ".mcp.json").write_text('{"mcpServers": {"db": {"command": "x"}}}')
     refused = stub_cpr("resume", killed.id)
-    assert refused.returncode == 2 and "🔒" in refused.stderr and ".mcp.json" in refused.stderr
+    assert refused.returncode == 2 and ".mcp.json" in refused.stderr
     assert killed.refresh().state == "interrupted"
     stub_cpr.good("trust", str(work), "--yes")
     stub_cpr.good("resume", killed.id)
