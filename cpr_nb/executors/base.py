@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.request_folder import make_folder
 from cpr_nb.store.state_dir import check_state_dir, state_dir
@@ -49,10 +48,7 @@ def runner_input(
         SessionNotUsable: If the id is none that cpr makes.
         ResultsDirError: If the folder of its requests can't be made.
     """
-    try:
-        folder, state_dir_id = make_folder(paths, session_id)
-    except OSError as error:
-        raise ResultsDirError(f"can't make {paths.requests}: {error.strerror or error}") from error
+    folder, state_dir_id = make_folder(paths, session_id)
     return RunnerInput(
         task_env, sha256, state_dir() if check_state_dir() else "", folder, state_dir_id
     )

@@ -66,6 +66,8 @@ def settled_before_ns(now_ns: int) -> int:
 
 def names(directory: str, begin: str) -> list[str]:
     """The names of the cache's files that begin with ``begin``."""
+    if not _is_own_folder(f"{directory}/{CACHE}"):
+        return []
     try:
         return sorted(name for name in os.listdir(f"{directory}/{CACHE}") if name.startswith(begin))
     except OSError:
@@ -119,6 +121,8 @@ def save(directory: str, name: str, pieces: Iterable[bytes | memoryview]) -> boo
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         _make(folder)
+        if not _is_own_folder(folder):
+            return False
         with open(os.open(temporary, flags, 0o600), "wb") as file:
             file.writelines(pieces)
         os.replace(temporary, f"{folder}/{name}")
@@ -142,7 +146,17 @@ def _make(folder: str) -> None:
 
 def remove(directory: str, name: str) -> None:
     """Removes a file of the cache."""
-    _unlink(f"{directory}/{CACHE}/{name}")
+    if _is_own_folder(f"{directory}/{CACHE}"):
+        _unlink(f"{directory}/{CACHE}/{name}")
+
+
+def _is_own_folder(folder: str) -> bool:
+    """Whether it is a folder of the user's: whoever made the results may have put a link there."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def _unlink(path: str) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 
-from cpr_nb.model.errors import SessionNotUsable, StateDirError
+from cpr_nb.model.errors import ResultsDirError, SessionNotUsable, StateDirError
 from cpr_nb.store import requests
 from cpr_nb.store.digest import hmac_sha256
 from cpr_nb.store.files import read_json
@@ -50,8 +50,8 @@ def make_folder(paths: SessionPaths, session_id: str) -> tuple[str, str]:
 
     Raises:
         StateDirError: If the state directory can't be used.
+        ResultsDirError: If the session's folder can't be written.
         SessionNotUsable: If the id is none that cpr makes.
-        OSError: If no folder can be made at all.
     """
     key = own_key()
     if key is not None:
@@ -60,10 +60,13 @@ def make_folder(paths: SessionPaths, session_id: str) -> tuple[str, str]:
             _make(os.path.dirname(folder))
             _make(folder)
             return folder, state_dir_id(key)
-        except OSError as error:  # such as a volume that holds nothing but a key
-            if error.errno not in _READ_ONLY:
-                raise
-    _make(paths.requests)
+        except OSError as error:
+            if error.errno not in _READ_ONLY:  # unlike a volume that holds nothing but a key
+                raise StateDirError(f"can't make {folder}: {error.strerror or error}") from None
+    try:
+        _make(paths.requests)
+    except OSError as error:
+        raise ResultsDirError(f"can't make {paths.requests}: {error.strerror or error}") from None
     return paths.requests, ""
 
 
@@ -131,11 +134,12 @@ def _make(folder: str) -> None:
     """Makes a folder for its owner only, unless there is one.
 
     Raises:
-        StateDirError: If something else is in its place.
+        OSError: If it can't be made, or something else is in its place.
     """
     try:
         os.mkdir(folder, 0o700)
     except FileExistsError:
         status = os.lstat(folder)
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            raise StateDirError(f"can't use {folder}: it is no folder of yours") from None
+        is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+        if not is_own or status.st_mode & 0o022:
+            raise NotADirectoryError(errno.ENOTDIR, "it is no folder of yours alone") from None

@@ -1,4 +1,4 @@
-"""Finds the repository of a folder by its files alone: git would run what a configuration names."""
+"""Finds the repository of a folder by its files: git would run what a configuration names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import stat
 
 from cpr_nb.model.errors import WorktreeError
+from cpr_nb.worktrees.git_command import Git
 
 # Links between a worktree and its repository are one path each.
 _MOST_LINK_BYTES = 65_536
@@ -29,8 +30,8 @@ def find_repository(folder: str) -> str:
     link = _nearest_git(folder)
     git_dir = os.path.realpath(_git_dir_of(link))
     common_dir = common_dir_of(git_dir)
-    _check_owner(link)
-    _check_owner(common_dir)
+    if not (is_mine(link) and is_mine(common_dir)):
+        _check_allowed(link)
     _check_whole(common_dir)
     _check_not_redirected(git_dir, common_dir)
     return common_dir
@@ -86,10 +87,14 @@ def is_mine(path: str) -> bool:
         return False
 
 
-def _check_owner(path: str) -> None:
-    """Refuses another user's: git does so itself, but not if it is handed its git directory."""
-    if not is_mine(path):
-        raise WorktreeError(f"{path} belongs to another user")
+def _check_allowed(link: str) -> None:
+    """Refuses another user's repository, unless the user's own ``safe.directory`` allows it.
+
+    Git says so if it is to find the repository, but not if it is handed the git directory.
+    """
+    folder = os.path.dirname(link)
+    if Git(folder).run("rev-parse", "--git-dir", check=False).status:
+        raise WorktreeError(f"{folder} belongs to another user (git config safe.directory)")
 
 
 def _check_whole(common_dir: str) -> None:

@@ -40,4 +40,11 @@ GUARDS = [
         "if not status.st_mode:",
         "tests/store/test_seal.py::test_a_key_that_others_may_know_is_refused",
     ),
+    Guard(
+        "caches are not kept behind a link",
+        "store/cache_files.py",
+        "stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()",
+        "status.st_uid == os.geteuid()",
+        row("a sent results directory", "tables, `.cache` is a link"),
+    ),
 ]

@@ -15,8 +15,8 @@ GUARDS = [
     Guard(
         "1: the repository belongs to the user",
         "worktrees/discovery.py",
-        "if not is_mine(path):",
-        "if not path:",
+        "if not (is_mine(link) and is_mine(common_dir)):",
+        "if not link:",
         f"{CONFIRMING}::test_the_repository_of_another_user_is_refused",
     ),
     Guard(
@@ -190,8 +190,8 @@ GUARDS = [
     Guard(
         "where a task goes on is confirmed",
         "worktrees/prepare.py",
-        "        confirm_worktree(Claim(worktree, job.owner), own)\n",
-        "",
+        "    confirm_worktree(Claim(worktree, job.owner), own)\n",
+        "    pass\n",
         f"{CONFIRMING}::test_an_agent_never_starts_in_a_folder_that_only_its_record_names",
     ),
     Guard(

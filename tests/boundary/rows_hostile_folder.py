@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
+
+from testkit.comparison import everything_is_kept
 
 import cpr_nb as cpr
 from boundary.hostile import ANSWER, ENDED, INTERRUPTED, LIVE, NAMES, HostileFolder
@@ -194,7 +197,22 @@ _AT_A_TERMINAL = [
     for args in (("resume", INTERRUPTED), ("retry", ENDED), ("clean", ENDED))
 ]
 
+
+def linked_cache(place: Place) -> None:
+    """The folder of caches leads to one of the user's, with the names of such files in it."""
+    folder = HostileFolder(place)
+    for session_id in NAMES:
+        os.utime(folder.path(session_id) / "status.json", (1, 1))  # it can be kept
+    names = ("heads", "tasks-1", "sessions-1", ".new-1")
+    victim = place.victim("elsewhere", dict.fromkeys(names, "precious\n"))
+    (place.results / ".cache").symlink_to(victim)
+    with place.inside(place.stub_env()), everything_is_kept():
+        for table in (cpr.sessions_df, cpr.tasks_df, cpr.events_df, cpr.usage_df):
+            place.expect(len(table()), f"{table.__name__} is empty")
+
+
 ROWS = [
+    Row(ATTACK, "tables, `.cache` is a link", linked_cache),
     *_COMMANDS,
     *_COMMANDS_THAT_ACT,
     *_LIBRARY,

@@ -258,3 +258,16 @@ def test_a_warning_outlives_its_runner(stub_cpr: Cpr, stub: Stub, killed: cpr.Se
     killed.wait(LIMIT_S)
     assert killed.warnings == ["a server failed"]
     assert "Warning: a server failed" in stub_cpr.good("status", killed.id)
+
+
+def test_what_a_repository_brings_after_the_launch_needs_trust(
+    stub_cpr: Cpr, stub: Stub, killed: cpr.Session, work: Path
+) -> None:
+    (work / ".mcp.json").write_text('{"mcpServers": {"db": {"command": "x"}}}')
+    refused = stub_cpr("resume", killed.id)
+    assert refused.returncode == 2 and ".mcp.json" in refused.stderr
+    assert killed.refresh().state == "interrupted"
+    stub_cpr.good("trust", str(work), "--yes")
+    stub_cpr.good("resume", killed.id)
+    stub.release("held")
+    assert [task.outcome for task in killed.wait(LIMIT_S)] == ["succeeded"] * 3

@@ -44,11 +44,17 @@ def test_a_record_that_does_not_fit_is_refused(scene: Scene, forgery: Forgery) -
 def test_the_repository_of_another_user_is_refused(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Git refuses it where it finds it, but not where it is handed its git directory."""
+    """Unless the user has told git that it is safe, as containers need it."""
     uid = os.geteuid()
-    monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
-    with pytest.raises(WorktreeError, match="belongs to another user"):
-        confirm(scene)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: uid + 1)
+        patch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        with pytest.raises(WorktreeError, match="belongs to another user"):
+            confirm_repository(scene.worktree.common_dir, str(scene.cwd), str(scene.session))
+        with (Path.home() / ".gitconfig").open("a") as config:
+            config.write(f"[safe]\n\tdirectory = {scene.repo.path}\n")
+        confirm_repository(scene.worktree.common_dir, str(scene.cwd), str(scene.session))
+    confirm(scene)
 
 
 def test_a_folder_that_the_user_no_longer_owns_is_refused(
