@@ -388,11 +388,14 @@ def test_everything_that_could_run_or_allow_something_is_said() -> None:
     assert what_runs({}) == "0 tasks: claude null"
 
 
-def test_many_values_are_counted() -> None:
-    sessions = [(f"id-{n:05}", Authorship(spec_of({}, check=f"c{n}"), "", "x")) for n in range(9)]
-    words = what_all_run(sessions)
-    assert "check 'c0' (1: id-00000), " in words and "and 3 more" in words
-    assert "claude /c (9)" in words
+def test_many_folders_are_counted_and_no_command_is_hidden() -> None:
+    own = [{"check": f"c{n}", "cwd": f"/f{n}"} for n in range(9)]
+    sessions = [(f"id-{n:05}", Authorship(spec_of(own[n]), "", "x")) for n in range(9)]
+    for words in (what_all_run(sessions), what_runs(spec_of(*own))):
+        assert [n for n in range(9) if f"'c{n}'" in words] == list(range(9))
+        assert "/f5" in words and "/f6" not in words and words.endswith(", and 3 more")
+    assert "check 'c0' (1: id-00000), " in what_all_run(sessions)
+    assert "claude /c (9)" in what_all_run(sessions)
 
 
 def test_a_conversation_of_the_journal_cannot_become_an_option(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _LABELS = ("claude", *_OPTIONS, "in")
 #: Options whose values are commands or arguments: in quotes.
 _QUOTED = ("check", "setup", "claude_args")
 _LONGEST = 200
-_MOST_VALUES = 6
+_MOST_FOLDERS = 6
 _NAMED_SESSIONS = 3
 
 #: What is shown of a value, such as ``check 'make test'`` → the ids of the sessions that have it.
@@ -117,8 +117,10 @@ def _joined(parts: Mapping[str, list[str]]) -> str:
     """The values of each label, in the order of the labels."""
     texts = []
     for label in sorted(parts, key=_LABELS.index):
-        values, n_more = parts[label], len(parts[label]) - _MOST_VALUES
-        shown = values if n_more <= 0 else [*values[:_MOST_VALUES], f"and {n_more} more"]
+        # Whatever runs is shown, however much there is: the last one could be what matters.
+        values = parts[label]
+        n_more = len(values) - _MOST_FOLDERS if label == "in" else 0
+        shown = values if n_more <= 0 else [*values[:_MOST_FOLDERS], f"and {n_more} more"]
         texts.append(f"{label} {', '.join(shown)}")
     return " · ".join(texts)
 
