@@ -61,6 +61,7 @@ def prepare(job: HelperJob) -> dict[str, Any]:
         os.makedirs(folder, exist_ok=True)  # the base may lack a folder of the repository
         run_setup(job, record, folder)
     _check_top(worktree)
+    _check_own(job, worktree, own)
     return _answer(record, worktree, folder)
 
 
@@ -93,11 +94,16 @@ def _is_intact(job: HelperJob, record: WorktreeRecord, own: OwnRepository) -> bo
         mark = f"{worktree.admin_dir}/cpr"
         raise WorktreeError(f"another task continues in {worktree.path}: see {mark}")
     try:
-        confirm_worktree(Claim(worktree, job.owner), own)
+        _check_own(job, worktree, own)
         _check_top(worktree)
     except WorktreeError:
         return False
     return True
+
+
+def _check_own(job: HelperJob, worktree: Worktree, own: OwnRepository) -> None:
+    """A task starts where its work can be saved and removed later, or not at all."""
+    confirm_worktree(Claim(worktree, job.owner), own)
 
 
 def _check_top(worktree: Worktree) -> None:

@@ -190,8 +190,8 @@ GUARDS = [
     Guard(
         "where a task goes on is confirmed",
         "worktrees/prepare.py",
-        "        confirm_worktree(Claim(worktree, job.owner), own)\n",
-        "",
+        "    confirm_worktree(Claim(worktree, job.owner), own)\n",
+        "    pass\n",
         f"{CONFIRMING}::test_an_agent_never_starts_in_a_folder_that_only_its_record_names",
     ),
     Guard(
