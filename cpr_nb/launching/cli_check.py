@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,6 +10,7 @@ from cpr_nb.launching.cli_cache import CliRecord, read_record
 from cpr_nb.model.cli_versions import (
     NEWEST_TESTED,
     OLDEST_SUPPORTED,
+    PLAIN_FOLDERS_SINCE,
     depends_on_version,
     may_ask_endlessly,
     show,
@@ -16,10 +18,12 @@ from cpr_nb.model.cli_versions import (
 )
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.spec import TaskSpec
+from cpr_nb.store.state_dir import state_dir
 
 if TYPE_CHECKING:
     from cpr_nb.model.cli_versions import Version
 
+_PATTERN = frozenset("*?[]{}")
 _UPDATE = "update it (claude update, or pip install -U claude-agent-sdk), or name another one"
 
 
@@ -67,6 +71,31 @@ def check_cli(
             f"{show(version)}: {_UPDATE}"
         )
     return CheckedCli(version, _warnings(claude_path, version, record))
+
+
+def check_sandboxed_folders(
+    version: Version | None,
+    results_dir: str,
+    options: Mapping[str, Any],
+    tasks: Iterable[TaskSpec],
+) -> None:
+    """Checks that the sandbox of this version can keep commands off the folders of the tasks.
+
+    Raises:
+        InputError: If the name of one is a pattern to it.
+    """
+    if version is None or version >= PLAIN_FOLDERS_SINCE:
+        return
+    for task in _different(tasks):
+        merged = {**options, **task.options}
+        if merged.get("permissions") == "sandbox":
+            for folder in (results_dir, state_dir(), merged["cwd"]):
+                if not _PATTERN.isdisjoint(os.path.realpath(folder)):
+                    raise InputError(
+                        f"the sandbox of Claude Code {show(version)} can't protect {folder}, for "
+                        f"its name is a pattern to it: rename it, or {_UPDATE}",
+                        task.where,
+                    )
 
 
 def _different(tasks: Iterable[TaskSpec]) -> Iterator[TaskSpec]:

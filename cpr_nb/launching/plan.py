@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cpr_nb.launching.cli_check import CheckedCli, check_cli
+from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_folders
 from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.combinations import check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
@@ -138,11 +138,13 @@ def plan_launch(
     claude_path = find_claude(locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)
     cli = check_cli(claude_path, inherited, checked, tasks)
+    results_dir = catalog.new_session_dir(locations.get("results_dir"), os.environ)
+    check_sandboxed_folders(cli.version, results_dir, checked, tasks)
     sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)
     return LaunchPlan(
         tasks,
         checked,
-        catalog.new_session_dir(locations.get("results_dir"), os.environ),
+        results_dir,
         claude_path,
         inherited,
         parent_session_id,

@@ -26,8 +26,7 @@ _OPTIONS = (
 _LABELS = ("claude", *_OPTIONS, "in")
 #: Options whose values are commands or arguments: in quotes.
 _QUOTED = ("check", "setup", "claude_args")
-_LONGEST = 200
-_MOST_VALUES = 6
+_MOST_FOLDERS = 6
 _NAMED_SESSIONS = 3
 
 #: What is shown of a value, such as ``check 'make test'`` → the ids of the sessions that have it.
@@ -91,22 +90,19 @@ def _values(spec: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def _shown(name: str, value: Any) -> str:
     if name in _QUOTED:
         values = value if isinstance(value, list) else [value]
-        return " ".join(_cut(repr(one)) for one in values)
+        return " ".join(_whole(repr(one)) for one in values)
     return _plain(value)
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return _cut(", ".join(value))
-    return _cut(value if isinstance(value, str) else json.dumps(value, default=repr))
+        return _whole(", ".join(value))
+    return _whole(value if isinstance(value, str) else json.dumps(value, default=repr))
 
 
-def _cut(text: str) -> str:
-    """A value on one line; that something is cut off is said, for it could be what matters."""
-    line = one_line(text, len(text) + 1)
-    if len(line) <= _LONGEST:
-        return line
-    return f"{line[:_LONGEST]}… (and {len(line) - _LONGEST} more characters)"
+def _whole(text: str) -> str:
+    """A value on one line, and all of it: its end could be what matters."""
+    return one_line(text, len(text) + 1)
 
 
 def _who(ids: list[str]) -> str:
@@ -117,8 +113,10 @@ def _joined(parts: Mapping[str, list[str]]) -> str:
     """The values of each label, in the order of the labels."""
     texts = []
     for label in sorted(parts, key=_LABELS.index):
-        values, n_more = parts[label], len(parts[label]) - _MOST_VALUES
-        shown = values if n_more <= 0 else [*values[:_MOST_VALUES], f"and {n_more} more"]
+        # Whatever runs is shown, however much there is: the last one could be what matters.
+        values = parts[label]
+        n_more = len(values) - _MOST_FOLDERS if label == "in" else 0
+        shown = values if n_more <= 0 else [*values[:_MOST_FOLDERS], f"and {n_more} more"]
         texts.append(f"{label} {', '.join(shown)}")
     return " · ".join(texts)
 

@@ -39,6 +39,8 @@ NEEDS: Mapping[str, Version] = {
 }
 #: A flag that only saves tokens: older versions do without it.
 EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)
+#: Before, the sandbox takes some folder names for patterns, and then protects nothing of them.
+PLAIN_FOLDERS_SINCE: Version = (2, 1, 305)
 #: Before, a conversation can be continued only in the folder in which it began.
 ELSEWHERE_SINCE: Version = (2, 1, 227)
 #: Before, the CLI uses the allow rules and the further folders that a project brings, also where

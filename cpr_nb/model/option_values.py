@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cpr_nb.model.errors import InputError, UnknownOption
 from cpr_nb.model.options import OPTIONS, Option
+from cpr_nb.model.text import visible_line
 from cpr_nb.model.tools import is_tool_name
 
 TYPE_CHECKING = False
@@ -146,7 +147,7 @@ def _parse_number(option: Option, text: str, where: str) -> float:
 def _text(option: Option, value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"must be a non-empty text, not {value!r}", where)
-    if not value.isprintable() or len(value) > 4096 or value.startswith("-"):
+    if visible_line(value) != value or len(value) > 4096 or value.startswith("-"):
         raise InputError("has control characters, begins with '-' or is too long", where)
     return value
 

@@ -35,7 +35,7 @@ class OffLimits:
         ['Edit(//w/results/**)', 'Edit(//s/**)', 'Read(//s/**)']
     """
 
-    __slots__ = ("_folder", "_git_dirs", "_session_root", "_state_dir")
+    __slots__ = ("_folder", "_git_dirs", "_session_root", "_state_dir", "_tool_rules")
 
     def __init__(
         self, folder: str, session_root: str, state_dir: str = "", git_dirs: Iterable[str] = ()
@@ -44,9 +44,14 @@ class OffLimits:
         self._session_root = session_root
         self._state_dir = state_dir
         self._git_dirs = tuple(git_dirs)
+        self._tool_rules: list[str] = []
 
     def tool_rules(self) -> list[str]:
         """The rules for the CLI's own tools; ``Edit`` covers all that writes."""
+        self._tool_rules = self._tool_rules or self._make_tool_rules()
+        return self._tool_rules
+
+    def _make_tool_rules(self) -> list[str]:
         results = os.path.dirname(self._session_root)
         if self._works_in_results():  # else it could not work at all
             results += f"/{SESSION_PREFIX}*"

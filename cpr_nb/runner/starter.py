@@ -57,6 +57,7 @@ class Starter:
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
         self._many_folders = many_folders
+        self._kept_off: tuple[str, OffLimits] | None = None  # the last folder's
 
     def start(
         self,
@@ -220,10 +221,15 @@ class Starter:
 
     def _off_limits(self, options: dict[str, Any], worktree: dict[str, Any]) -> OffLimits:
         """What the agent of a task is kept off."""
+        folder = self._folder(options, worktree)
+        if options.get("permissions") != "sandbox":  # there are only rules for tools
+            if self._kept_off is None or self._kept_off[0] != folder:
+                off_limits = OffLimits(folder, self._paths.root, self._state_dir)
+                self._kept_off = folder, off_limits  # for the next task: it costs 0.1 ms
+            return self._kept_off[1]
         git_dirs = [git_dir_of(self._folder(options, {})) or ""]
         if worktree:  # and the link to it, which some versions of the CLI let commands replace
             git_dirs += [worktree["common_dir"], f"{worktree['worktree']}/.git"]
-        folder = self._folder(options, worktree)
         return OffLimits(folder, self._paths.root, self._state_dir, filter(None, git_dirs))
 
     def _environment(

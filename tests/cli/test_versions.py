@@ -173,3 +173,14 @@ def test_nothing_is_said_about_a_good_version(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cpr.launch([plan()], effort="low", schema=json.loads(SCHEMA), dry_run=True)
+
+
+def test_a_sandbox_that_takes_a_folder_for_a_pattern_is_refused(stub_cpr: Cpr, stub: Stub) -> None:
+    stub.set_version("2.1.126 (Claude Code)")
+    sandbox = ("run", "--dry-run", "--permissions", "sandbox", "--results-dir")
+    assert stub_cpr(*sandbox, "results", stdin=prompts("a")).returncode == 0
+    done = stub_cpr(*sandbox, "results [old]", stdin=prompts("a"))
+    assert done.returncode == 2
+    assert "the sandbox of Claude Code 2.1.126 can't protect " in done.stderr
+    stub.set_version("2.1.332 (Claude Code)")
+    assert stub_cpr(*sandbox, "results [old]", stdin=prompts("a")).returncode == 0

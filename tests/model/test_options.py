@@ -63,6 +63,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("max_parallel", 0, 0),
     ("max_parallel", 8, 8),
     ("name", "nightly run é", "nightly run é"),
+    ("name", "👩\u200d💻 \xa0東京", "👩\u200d💻 \xa0東京"),
     ("name", "x" * 4096, "x" * 4096),
     ("model", "opus", "opus"),
     ("fallback_model", "haiku", "haiku"),
@@ -140,7 +141,10 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]
 BAD: list[tuple[str, Any]] = [
     *(("max_parallel", value) for value in (-1, True, 1.0, "4", [4])),
-    *(("name", value) for value in ("", " ", "a\nb", "a\x1bb", "a\0b", "\ud800", "x" * 4097, 3)),
+    *(
+        ("name", value)
+        for value in ("", " ", "a\nb", "a\x1bb", "a\0b", "\ud800", "a\u202eb", "x" * 4097, 3)
+    ),
     *(("model", value) for value in ("", "-opus", "--model", "a\tb", b"opus", ["opus"])),
     *(("fallback_model", value) for value in ("", "-opus", ["opus"])),
     *(("effort", value) for value in ("", "HIGH", "huge", 1, ["high"], {})),
