@@ -13,7 +13,7 @@ import stat
 
 from cpr_nb.model.errors import StateDirError
 from cpr_nb.store import trusted
-from cpr_nb.store.digest import sha256
+from cpr_nb.store.digest import sha256_of_file
 from cpr_nb.store.key import key_made_ns, read_key
 from cpr_nb.store.seal import has_seal, is_sealed, marker
 from cpr_nb.store.state_dir import can_make_state_dir
@@ -72,7 +72,7 @@ def read_authorship(paths: SessionPaths) -> Authorship:
     data = _read(paths.session)
     if data is None:
         return Authorship({}, "", "its session.json can not be read")
-    total: str = sha256(data).hexdigest()
+    total: str = sha256_of_file(data).hexdigest()
     spec = _parse(data)
     return Authorship(spec, total, _why_foreign(data, total, spec, paths))
 

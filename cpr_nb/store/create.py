@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cpr_nb.model import record
 from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store import layout
-from cpr_nb.store.digest import sha256
+from cpr_nb.store.digest import sha256_of_file
 from cpr_nb.store.files import hold_lock
 from cpr_nb.store.seal import sealed
 from cpr_nb.store.write import StatusWriter, dump, write_new
@@ -87,7 +87,7 @@ def create_session(
         raise ResultsDirError(
             f"can't write to the results directory {results_dir}: {error.strerror or error}"
         ) from error
-    return NewSession(final, lock_fd, sha256(session_json).hexdigest())
+    return NewSession(final, lock_fd, sha256_of_file(session_json).hexdigest())
 
 
 def _bases(tasks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from cpr_nb.store.digest import hmac_halves, hmac_sha256, sha256
+from cpr_nb.store.digest import hmac_halves, hmac_sha256, sha256_of_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _split(data: bytes) -> tuple[bytes, re.Match[bytes] | None]:
 
 
 def _seal(key: bytes, data: bytes) -> bytes:
-    return hmac_sha256(key, b"cpr session 1\0" + sha256(data).digest()).hex().encode()
+    return hmac_sha256(key, b"cpr session 1\0" + sha256_of_file(data).digest()).hex().encode()
 
 
 def _are_equal(one: bytes, other: bytes) -> bool:

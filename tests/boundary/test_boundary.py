@@ -9,7 +9,6 @@ import pytest
 
 from boundary.catalog import all_rows
 from boundary.hostile import HostileFolder
-from boundary.not_yet import NOT_YET
 from boundary.place import Place
 from boundary.table import CannotAttackError, Row, Verdict
 
@@ -17,8 +16,7 @@ ROWS = all_rows()
 
 
 def _marks(row: Row) -> list[pytest.MarkDecorator]:
-    open_hole = [pytest.mark.xfail(reason="still open", strict=False)] * (row.name in NOT_YET)
-    return [pytest.mark.real_cli] * row.real + [pytest.mark.slow] * row.slow + open_hole
+    return [pytest.mark.real_cli] * row.real + [pytest.mark.slow] * row.slow
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=_marks(row)) for row in ROWS])

@@ -23,7 +23,7 @@ from cpr_nb.runner.session_spec import ChangedError, SessionSpec
 from cpr_nb.store import seal, state_dir, trusted
 from cpr_nb.store.authorship import read_authorship, read_marks
 from cpr_nb.store.create import NewSession, create_session
-from cpr_nb.store.digest import hmac_sha256, sha256
+from cpr_nb.store.digest import hmac_sha256, sha256, sha256_of_file
 from cpr_nb.store.key import own_key, read_key
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
@@ -75,7 +75,14 @@ def test_one_key_is_made_of_many_launches_at_once(own_state: Path) -> None:
 @given(st.binary(min_size=1, max_size=64), st.binary(max_size=300))
 def test_the_digests_are_those_of_the_standard_library(key: bytes, message: bytes) -> None:
     assert sha256(message).digest() == hashlib.sha256(message).digest()
+    assert sha256_of_file(message).digest() == hashlib.sha256(message).digest()
     assert hmac_sha256(key, message) == hmac.digest(key, message, "sha256")
+
+
+def test_a_large_session_has_the_same_seal() -> None:
+    content = b"x" * 2_000_000 + b"],\n"
+    assert sha256_of_file(content).digest() == sha256(content).digest()
+    assert seal.is_sealed(seal.sealed(content, KEY), KEY)
 
 
 @given(st.data())
