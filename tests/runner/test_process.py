@@ -378,7 +378,7 @@ def test_a_process_that_is_gone_can_be_signalled_without_an_error(begin: Begin) 
     process.kill_group(child.pid)
 
 
-@pytest.mark.parametrize("pid", [-1, 0, 2**70, os.getpid()])
+@pytest.mark.parametrize("pid", [-1, 0, 2**70, pytest.param(os.getpid(), id="own")])
 def test_what_carries_no_token_is_not_opened(pid: int) -> None:
     """A journal may name any number."""
     before = sorted(Path("/proc/self/fd").iterdir())
