@@ -60,8 +60,7 @@ def read_own(snapshot: Snapshot, verb: str, *, in_place: bool = True) -> Authors
         SessionNotUsable: If its session.json can't be read, or is incomplete.
         StateDirError: If the user's key can't be used.
     """
-    if in_place:
-        check_owner(snapshot, verb)
+    _check_folder(snapshot, verb, for_owner=in_place)
     authorship = read_complete(snapshot, verb)
     if not authorship.is_ours:
         short, reference = one_line(snapshot.session_id[:8]), _reference(snapshot)
@@ -137,16 +136,12 @@ def _is_sound(task: Mapping[str, Any]) -> bool:
     return True
 
 
-def check_owner(snapshot: Snapshot, verb: str) -> None:
-    """Refuses a session in whose folder others could write while its runner works there.
-
-    Args:
-        snapshot: The session.
-        verb: What the caller wants to do with it, for the error.
+def _check_folder(snapshot: Snapshot, verb: str, *, for_owner: bool) -> None:
+    """Refuses a session whose folder others could change while it is read, or worked in.
 
     Raises:
-        SessionNotUsable: If its folder or its session.json is a link, belongs to another user, or
-            may be written by others.
+        SessionNotUsable: If its folder or its session.json is a link, may be written by others, or
+            (``for_owner``) belongs to another user.
     """
     root = Path(snapshot.paths.root)
     for path in (root, root / "session.json"):
@@ -154,10 +149,11 @@ def check_owner(snapshot: Snapshot, verb: str) -> None:
             status = path.lstat()
         except OSError:
             continue  # what is not there can't be executed
-        if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        is_theirs = for_owner and status.st_uid != os.geteuid()
+        if path.is_symlink() or is_theirs or status.st_mode & 0o022:
             raise SessionNotUsable(
                 f"can't {verb} {snapshot.session_id}: {path} is a link, belongs to another "
-                "user or is writable by others, and a runner works in it"
+                "user or is writable by others, and it decides what is executed"
             )
 
 

@@ -154,7 +154,9 @@ class Starter:
         argv, socket_program = ["/bin/sh", "-c", options["check"]], None
         if options.get("permissions") == "sandbox":
             off_limits = self._off_limits(options, worktree)
-            argv = in_bubblewrap(argv, folder, 3, off_limits.unwritable(), off_limits.hidden())
+            search_path = os.fsdecode(self._own_environ(task_id).get(b"PATH", b""))
+            hidden = off_limits.hidden()
+            argv = in_bubblewrap(argv, folder, 3, off_limits.unwritable(), hidden, search_path)
             socket_program = socket_filter(os.uname().machine)
         pid = _spawn(
             argv,

@@ -36,6 +36,7 @@ def in_bubblewrap(
     filter_fd: int,
     read_only: Iterable[str] = (),
     hidden: Iterable[str] = (),
+    search_path: str = "",
 ) -> list[str]:
     """The arguments that run a command in the sandbox.
 
@@ -46,6 +47,7 @@ def in_bubblewrap(
         read_only: What can't be written, though it may lie there. What the folder itself lies in
             can't be written anyway.
         hidden: Folders that are empty for it.
+        search_path: Its PATH.
 
     Returns:
         The argument list.
@@ -60,7 +62,10 @@ def in_bubblewrap(
     # Root, even without any capability, can write to some files in /proc.
     words += ["--proc", "/proc", "--remount-ro", "/proc"]
     # A temporary folder of its own: the real one belongs to everybody's programs.
-    words += ["--tmpfs", _TMP, "--setenv", "TMPDIR", _TMP]
+    own = f"{_TMP}/cpr"
+    words += ["--tmpfs", _TMP, "--dir", own, "--setenv", "TMPDIR", own]
+    for place in _needed_of_tmp([folder, *search_path.split(os.pathsep)]):
+        words += ["--ro-bind-try", place, place]
     words += ["--bind", folder, folder]
     for path in (*read_only, *(f"{folder}/{name}" for name in _KEPT)):
         if not f"{folder}/".startswith(f"{path}/"):
@@ -73,6 +78,14 @@ def in_bubblewrap(
     for path in hidden:
         words += ["--tmpfs", path]
     return [*words, "--chdir", folder, "--", *argv]
+
+
+def _needed_of_tmp(paths: Iterable[str]) -> list[str]:
+    """What of the real temporary folder these paths lie in: there may be a whole project."""
+    places = (os.path.realpath(path).split("/") for path in paths if path)
+    return list(
+        dict.fromkeys("/".join(parts[:3]) for parts in places if parts[1] == "tmp" and parts[2:])
+    )
 
 
 def remove_stand_ins(folder: str) -> None:

@@ -65,11 +65,12 @@ def _in_sandbox(
     argv: list[str], job: HelperJob, record: WorktreeRecord, folder: str, filter_fd: int
 ) -> list[str]:
     """The set-up in the same sandbox as a check of the task."""
-    read_only = [job.session_folder, os.path.dirname(job.session_folder)]
-    read_only += [str(record["common_dir"]), f"{record['worktree']}/.git"]
-    hidden = [job.state_dir] if os.path.isdir(job.state_dir) else []
-    real_paths = ([os.path.realpath(path) for path in paths] for paths in (read_only, hidden))
-    return in_bubblewrap(argv, folder, filter_fd, *real_paths)
+    kept = [job.session_folder, os.path.dirname(job.session_folder)]
+    kept += [str(record["common_dir"]), f"{record['worktree']}/.git"]
+    read_only = [os.path.realpath(path) for path in kept]
+    hidden = [os.path.realpath(job.state_dir)] if os.path.isdir(job.state_dir) else []
+    search_path = os.environ.get("PATH", "")
+    return in_bubblewrap(argv, folder, filter_fd, read_only, hidden, search_path)
 
 
 def _run(job: HelperJob, record: WorktreeRecord, folder: str) -> None:

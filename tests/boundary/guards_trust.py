@@ -16,11 +16,11 @@ GUARDS = [
         row("a sent results directory", "cpr retry"),
     ),
     Guard(
-        "only the owner of a session's folder changes it",
+        "nothing runs from a folder that others may write",
         "launching/stored.py",
-        "if in_place:",
-        "if not verb:",
-        f"{FOREIGN}::test_only_the_owner_of_its_folder_goes_on_with_a_session",
+        "is_theirs or status.st_mode & 0o022:",
+        "is_theirs:",
+        f"{FOREIGN}::test_nothing_runs_from_a_folder_that_others_may_write",
     ),
     Guard(
         "ids that could lead elsewhere are refused",
@@ -90,7 +90,7 @@ GUARDS = [
         "store/catalog.py",
         "sessions = [one for one in sessions if _is_own(marks, one)] or sessions",
         "sessions = [one for one in sessions if marks] or sessions",
-        row(SHADOW, "cpr watch, the newest"),
+        row(SHADOW, "cpr resume, the newest"),
     ),
     Guard(
         "a results directory that is a link must be named",

@@ -35,12 +35,14 @@ def repository(place: Place) -> Checkout:
     return work
 
 
-def own(place: Place, **options: Any) -> cpr.Session:
+def own(place: Place) -> cpr.Session:
     """One of the user's sessions, which has ended; its worktree was kept."""
     repository(place)
     prompts = [{"id": _TASK, "prompt": plan(write={"b.txt": "b\n"})}]
-    options = {"worktree": True, "keep_worktrees": True, **options}
-    return place.launch(place.stub_env(), prompts, **options).wait(LIMIT_S)
+    session = place.launch(place.stub_env(), prompts, worktree=True, keep_worktrees=True)
+    session.wait(LIMIT_S)
+    await_gone(session)  # what a runner still holds is not cleaned
+    return session
 
 
 class Forger:

@@ -115,6 +115,7 @@ def test_a_fallback_answers_and_safe_mode_leaves_out_what_is_customised(
     settings = {"hooks": {"SessionStart": [{"hooks": [hook]}]}}
     (real_cpr.cwd / ".claude").mkdir()
     (real_cpr.cwd / ".claude" / "settings.json").write_text(json.dumps(settings))
+    real_cpr.good("trust", "--yes")
     (real_cpr.cwd / "CLAUDE.md").write_text("The word of this project is quokka.\n")
     done = script(bash("touch {cwd}/denied.txt"), {"text": "done"})
     common = {"prompt": done, "deny": ["Bash(touch:*)"], "model": FALLBACK}

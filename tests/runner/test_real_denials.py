@@ -106,6 +106,7 @@ def test_refusals_show_their_reason_in_every_interface(real_cpr: Cpr) -> None:
     }
     settings = {"hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [hook]}]}}
     (folder / "settings.json").write_text(json.dumps(settings))
+    real_cpr.good("trust", "--yes")
     prompt = script(step("rm hooked"), step("forbidden x"), step("sudo nosuch"), {"text": "over"})
     session = real_cpr.launch(
         prompts({"id": "one", "prompt": prompt}), "--deny", "Bash(forbidden:*)", "--fail-on-denied"

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from testkit.repository import Checkout, Runner
 
+from cpr_nb.cli.commands.clean import report_lines
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees import conflicts as conflicts_module
+from cpr_nb.worktrees.cleaning import clean
 from cpr_nb.worktrees.conflicts import conflicts
-from cpr_nb.worktrees.listing import worktrees
+from cpr_nb.worktrees.listing import branches_left, worktrees
+from cpr_nb.worktrees.merging import merge
 
 NewRunner = Callable[[], Runner]
 
@@ -81,6 +84,27 @@ def test_a_target_that_is_not_there_is_an_error(repo: Checkout, runner: Runner) 
     done(runner, "docs", {})
     with pytest.raises(WorktreeError, match="there is no branch nowhere"):
         worktrees([str(runner.folder)], into="nowhere")
+
+
+def test_of_a_foreign_session_only_what_is_written_down_is_shown(
+    repo: Checkout, runner: Runner
+) -> None:
+    done(runner, "docs", {"c.txt": "c"}, keep_worktrees=True)
+    runner.end()
+    (runner.folder / "session.json").unlink()
+    (row,) = worktrees([str(runner.folder)])
+    path = f"{repo.path}-worktrees/main-task-docs"
+    assert (row.branch, row.path, row.not_seen) == ("main-task-docs", path, "foreign")
+    assert {row.size_bytes, row.dirty, row.ahead, row.behind, row.merged, row.into} == {None}
+    assert branches_left(str(runner.folder)) == (frozenset(), "foreign")
+    report = clean([str(runner.folder)], ["docs"])
+    assert [one.why for one in report.kept] == ["not looked at: foreign"]
+    assert report_lines(report.without_foreign()) == [
+        "clean: 1 foreign session left alone   (cpr clean SESSION asks)"
+    ]
+    with pytest.raises(WorktreeError, match="git was not run here: foreign"):
+        merge([str(runner.folder)])
+    assert Path(path).is_dir()
 
 
 # -- conflicts ------------------------------------------------------------------------------
