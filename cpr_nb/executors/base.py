@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.request_folder import make_folder
-from cpr_nb.store.state_dir import check_state_dir, state_dir
+from cpr_nb.store.state_dir import check_state_dir, config_file, state_dir
 
 
 class RunnerInput(NamedTuple):
@@ -17,6 +18,7 @@ class RunnerInput(NamedTuple):
         task_env: Task id → variables of its own.
         sha256: The SHA-256 of the session.json that was checked; it runs no other.
         state_dir: The user's state directory, which agents must not reach; empty if there is none.
+        config_dir: The folder of the user's own settings, which agents must not write.
         requests_dir: The folder in which interfaces leave requests.
         state_dir_id: The name of the state directory that holds that folder; empty if it is in the
             session's folder, because there is no state directory.
@@ -25,6 +27,7 @@ class RunnerInput(NamedTuple):
     task_env: Mapping[str, Mapping[str, str]]
     sha256: str
     state_dir: str
+    config_dir: str
     requests_dir: str
     state_dir_id: str
 
@@ -49,9 +52,9 @@ def runner_input(
         ResultsDirError: If the folder of its requests can't be made.
     """
     folder, state_dir_id = make_folder(paths, session_id)
-    return RunnerInput(
-        task_env, sha256, state_dir() if check_state_dir() else "", folder, state_dir_id
-    )
+    state = state_dir() if check_state_dir() else ""
+    config_dir = str(Path(config_file()).parent)
+    return RunnerInput(task_env, sha256, state, config_dir, folder, state_dir_id)
 
 
 class Executor(Protocol):

@@ -68,6 +68,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         given["task_env"],
         many_folders=spec.many_folders,
         state_dir=given["state_dir"],
+        config_dir=given["config_dir"],
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
     for task_id, number in numbers.items():

@@ -28,6 +28,7 @@ class OffLimits:
         folder: The agent's folder.
         session_root: The session's folder.
         state_dir: The user's state directory, where the key is; empty if there is none.
+        config_dir: The folder of the user's own settings; empty if there is none.
         git_dirs: The git directories that commands in the sandbox can't change.
 
     Example:
@@ -35,14 +36,27 @@ class OffLimits:
         ['Edit(//w/results/**)', 'Edit(//s/**)', 'Read(//s/**)']
     """
 
-    __slots__ = ("_folder", "_git_dirs", "_session_root", "_state_dir", "_tool_rules")
+    __slots__ = (
+        "_config_dir",
+        "_folder",
+        "_git_dirs",
+        "_session_root",
+        "_state_dir",
+        "_tool_rules",
+    )
 
     def __init__(
-        self, folder: str, session_root: str, state_dir: str = "", git_dirs: Iterable[str] = ()
+        self,
+        folder: str,
+        session_root: str,
+        state_dir: str = "",
+        config_dir: str = "",
+        *,
+        git_dirs: Iterable[str] = (),
     ) -> None:
         self._folder = folder
         self._session_root = session_root
-        self._state_dir = state_dir
+        self._state_dir, self._config_dir = state_dir, config_dir
         self._git_dirs = tuple(git_dirs)
         self._tool_rules: list[str] = []
 
@@ -56,7 +70,7 @@ class OffLimits:
         if self._works_in_results():  # else it could not work at all
             results += f"/{SESSION_PREFIX}*"
         state = _spellings(self._state_dir)
-        written = [*_spellings(results), *state]
+        written = [*_spellings(results), *state, *_spellings(self._config_dir)]
         return [f"Edit({_pattern(path)})" for path in written] + [
             f"Read({_pattern(path)})" for path in state
         ]
@@ -73,7 +87,8 @@ class OffLimits:
             for name in _OPENING
             if name in wanted
         }
-        ours = {"denyRead": state, "denyWrite": [*self.unwritable(), *state]}
+        config = [os.path.realpath(self._config_dir)] if self._config_dir else []
+        ours = {"denyRead": state, "denyWrite": [*self.unwritable(), *state, *config]}
         denied = {name: [*wanted.get(name, ()), *ours[name]] for name in _DENYING}
         # Said here, since the user's own settings files could switch all of it off.
         return {**opened, **denied, "disabled": False}

@@ -13,7 +13,7 @@ from array import array
 
 from cpr_nb.model import record
 from cpr_nb.runner.task_state import TaskPlan
-from cpr_nb.store.digest import sha256
+from cpr_nb.store.digest import sha256_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class SessionSpec:
 
     def __init__(self, path: str, sha256_hex: str) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 - open for the runner's whole life
+        self._sha256 = sha256_for(os.fstat(self._file.fileno()).st_size)
         self._sha256_hex = sha256_hex
         self._head_line = self._file.readline()
         self.session: dict[str, Any] = json.loads(self._head_line.rstrip(b",\n") + b"}")
@@ -92,14 +93,14 @@ class SessionSpec:
         Raises:
             ChangedError: At the end, if the file is not what was checked.
         """
-        total = sha256(self._head_line)
+        total = self._sha256(self._head_line)
         offset = self._file.tell()
         for line in self._file:
             total.update(line)
             if line.startswith(b"{"):
                 task = json.loads(line.rstrip(b",\n"))
                 self._offsets.append(offset)
-                self._sums += sha256(line).digest()
+                self._sums += self._sha256(line).digest()
                 self.plans.append(self._plan(task.get("options", {})))
                 self.many_folders |= "cwd" in task.get("options", {})
                 if self.groups is not None:
@@ -161,7 +162,7 @@ class SessionSpec:
     def _is_launched(self, number: int, line: bytes) -> bool:
         """Whether the line of a task is the one that was launched."""
         start = number * _SUM_BYTES
-        return bool(sha256(line).digest() == self._sums[start : start + _SUM_BYTES])
+        return bool(self._sha256(line).digest() == self._sums[start : start + _SUM_BYTES])
 
     @property
     def n_tasks(self) -> int:

@@ -39,6 +39,7 @@ class Starter:
         task_env: Task id → variables of its own.
         many_folders: Whether tasks run in different folders.
         state_dir: The user's state directory; empty if there is none.
+        config_dir: The folder of the user's own settings; empty if there is none.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class Starter:
         *,
         many_folders: bool = False,
         state_dir: str = "",
+        config_dir: str = "",
     ) -> None:
         self._paths = paths
-        self._state_dir = state_dir
+        self._state_dir, self._config_dir = state_dir, config_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
@@ -226,13 +228,14 @@ class Starter:
         folder = self._folder(options, worktree)
         if options.get("permissions") != "sandbox":  # there are only rules for tools
             if self._kept_off is None or self._kept_off[0] != folder:
-                off_limits = OffLimits(folder, self._paths.root, self._state_dir)
+                off_limits = OffLimits(folder, self._paths.root, self._state_dir, self._config_dir)
                 self._kept_off = folder, off_limits  # for the next task: it costs 0.1 ms
             return self._kept_off[1]
         git_dirs = [git_dir_of(self._folder(options, {})) or ""]
         if worktree:  # and the link to it, which some versions of the CLI let commands replace
             git_dirs += [worktree["common_dir"], f"{worktree['worktree']}/.git"]
-        return OffLimits(folder, self._paths.root, self._state_dir, filter(None, git_dirs))
+        places = self._paths.root, self._state_dir, self._config_dir
+        return OffLimits(folder, *places, git_dirs=filter(None, git_dirs))
 
     def _environment(
         self, task_id: str, token: str, worktree: dict[str, Any]

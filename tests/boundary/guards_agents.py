@@ -22,8 +22,8 @@ GUARDS = [
     Guard(
         ".git is read-only in the sandbox",
         "runner/starter.py",
-        "return OffLimits(folder, self._paths.root, self._state_dir, filter(None, git_dirs))",
-        "return OffLimits(folder, self._paths.root, self._state_dir)",
+        "return OffLimits(folder, *places, git_dirs=filter(None, git_dirs))",
+        "return OffLimits(folder, *places)",
         row("an agent at its own controls", "sandbox"),
     ),
 ]

@@ -8,7 +8,7 @@ GUARDS = [
     Guard(
         "commands in the sandbox can't write results and state",
         "runner/off_limits.py",
-        '"denyWrite": [*self.unwritable(), *state]',
+        '"denyWrite": [*self.unwritable(), *state, *config]',
         '"denyWrite": []',
         row("an agent at its own controls", "sandbox"),
     ),

@@ -167,7 +167,7 @@ def test_settings_open_the_sandbox_and_never_undo_it() -> None:
 def test_every_mode_has_the_rules_that_keep_agents_off(permissions: str) -> None:
     wanted = {"sandbox": {"filesystem": {"allowWrite": ["/out"], "disabled": True}}}
     options = check_options({"permissions": permissions, "deny": ["WebFetch"], "settings": wanted})
-    off_limits = OffLimits("/w", "/w/results/session-1", "/state", ["/w/.git"])
+    off_limits = OffLimits("/w", "/w/results/session-1", "/state", git_dirs=["/w/.git"])
     arguments = build_argv("claude", options, "c-1", off_limits=off_limits)
     assert values(arguments, "--disallowedTools") == ["WebFetch", *off_limits.tool_rules()]
     (text,) = values(arguments, "--settings")

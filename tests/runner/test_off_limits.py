@@ -50,6 +50,15 @@ def test_what_a_pattern_could_mean_otherwise_is_any_character(name: str, pattern
     assert rules("/w", f"/w/{name}/session-1") == [f"Edit(//w/{pattern}/**)"]
 
 
+def test_the_users_own_settings_can_be_read_but_not_written() -> None:
+    off = OffLimits("/home/you", "/home/you/results/session-1", "", "/home/you/.config/cpr")
+    assert "Edit(//home/you/.config/cpr/**)" in off.tool_rules()
+    assert not any(rule.startswith("Read") for rule in off.tool_rules())
+    filesystem = off.sandbox_filesystem({})
+    assert filesystem["denyWrite"] == ["/home/you/results", "/home/you/.config/cpr"]
+    assert filesystem["denyRead"] == []
+
+
 def test_without_a_state_directory_only_the_results_are_denied() -> None:
     off = OffLimits("/w", "/w/results/session-1")
     assert off.tool_rules() == ["Edit(//w/results/**)"]
@@ -68,7 +77,7 @@ def test_who_works_in_the_results_directory_is_kept_off_its_sessions(folder: str
 
 
 def test_settings_can_add_folders_but_open_none_of_ours() -> None:
-    off = OffLimits("/w", "/w/results/session-1", "/home/state", ["/w/.git"])
+    off = OffLimits("/w", "/w/results/session-1", "/home/state", git_dirs=["/w/.git"])
     wanted = {
         "allowRead": ["/home", "/home/state/key", "//home/state", "/home/*", "/ho?e/x", "/else/*"],
         "allowWrite": ["/home/state", "../home/state/x", "/out"],

@@ -45,7 +45,9 @@ def test_a_whole_session_needs_the_standard_library_only(stub_cpr: Cpr, tmp_path
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-X", "utf8", "-c", _RUN, str(PACKAGE.parent), str(again)],
         env=stub_cpr.env,
-        input=json.dumps(RunnerInput({}, sha256, "", f"{again}/requests", "")._asdict()).encode(),
+        input=json.dumps(
+            RunnerInput({}, sha256, "", "", f"{again}/requests", "")._asdict()
+        ).encode(),
         capture_output=True,
         check=True,
         timeout=LIMIT_S,
