@@ -99,7 +99,7 @@ def show_to_end(session: Session, *, quiet: bool = False) -> int:
     except KeyboardInterrupt:
         from cpr_nb.cli.render import program
 
-        cpr, short = program(), session.id[:8]
+        cpr, short = program(), session.snapshot.short_id
         note(f"the session keeps running. To watch it: {cpr} watch {short}")
         note(f"To cancel it: {cpr} cancel {short}")
         return 130

@@ -74,7 +74,7 @@ def _problem_line(task: dict[str, Any]) -> str:
 
 
 def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: bool) -> list[str]:
-    command, short = program(), session.session_id[:8]
+    command, short = program(), session.short_id
     lines = ["To read the answers:", f"  {command} results {short}", *branch_lines(session)]
     if session.count("n_denials"):
         lines += denial_lines(session.count("n_denials"), denials)
@@ -111,7 +111,7 @@ def branch_lines(session: Snapshot, settled: Collection[str] = (), doubt: str = 
     listed = [f"  {task['branch']}   {_changes(task)}" for task in ready]
     if doubt:
         return [f"Branches, not looked at: {doubt}", *listed]
-    command, short = program(), session.session_id[:8]
+    command, short = program(), session.short_id
     return [
         "Branches ready to merge:",
         *listed,

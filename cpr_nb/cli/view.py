@@ -144,7 +144,7 @@ class SessionView:
         yield self._table(n_rows)
         n_hidden = len(snapshot.tasks or ()) - n_rows
         if n_hidden > 0:
-            more = f"  {n_hidden} more: {render.program()} status {self._session.id[:8]}"
+            more = f"  {n_hidden} more: {render.program()} status {self._session.snapshot.short_id}"
             yield _plain(more, "dim")
 
     def _title(self, width: int) -> Text:

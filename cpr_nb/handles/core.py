@@ -265,7 +265,7 @@ class SessionCore:
         if state in (states.INTERRUPTED, states.STALE, states.UNREADABLE):
             raise errors.SessionInterrupted(
                 f"session {self.id} is {state}: its runner ended before the session did; "
-                f"cpr resume {self.id[:8]} resumes it"
+                f"cpr resume {self._snapshot.short_id} resumes it"
             )
         if end is not None and time.monotonic() >= end:
             raise errors.WaitTimeout(f"{subject} has not ended in time; it continues")

@@ -55,7 +55,7 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
     if state in states.ENDED_STATES:
         raise SessionNotUsable(
             f"can't resume {session_id}: it is {state}; "
-            f"cpr retry {session_id[:8]} reruns what did not succeed"
+            f"cpr retry {snapshot.short_id} reruns what did not succeed"
         )
     _run_on(snapshot, _resumable(snapshot, "resume"), env)
 
@@ -176,7 +176,7 @@ def _check_skipped(snapshot: Snapshot) -> None:
         SessionNotUsable: If nothing would run.
     """
     refusal = f"can't resume the skipped tasks of {snapshot.session_id}: "
-    short = snapshot.session_id[:8]
+    short = snapshot.short_id
     if snapshot.state not in states.ENDED_STATES or snapshot.is_legacy:
         raise SessionNotUsable(f"{refusal}it is {snapshot.state}; that needs an ended session")
     if not snapshot.count("n_skipped"):

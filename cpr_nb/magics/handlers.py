@@ -151,7 +151,7 @@ def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> 
     try:
         session.wait()
     except KeyboardInterrupt:
-        short = session.id[:8]
+        short = session.snapshot.short_id
         common.note(f"the session keeps running: %cpr watch {short}, %cpr cancel {short}")
 
 

@@ -20,6 +20,8 @@ NO_TOOLS_TOKENS = 1521
 OWN_SYSTEM_PROMPT_TOKENS = 300
 #: The tool by which a task with a schema answers, without the schema.
 STRUCTURE_TOKENS = 130
+#: What the CLI says of its sandbox, where commands run in it.
+SANDBOX_TOKENS = 1990
 #: Each tool, beside others.
 TOOL_TOKENS = {
     "Read": 547,
@@ -120,6 +122,8 @@ def prefix_tokens(options: Mapping[str, Any]) -> int:
     tokens += len(added.encode("utf-8", "replace")) // BYTES_PER_TOKEN
     tokens += sum(TOOL_TOKENS.get(tool, 0) for tool in tools if tool not in deferred)
     tokens += SEARCH_TOKENS if deferred else 0
+    if options.get("permissions") == "sandbox" and "Bash" in tools:
+        tokens += SANDBOX_TOKENS
     if "schema" in options:
         tokens += STRUCTURE_TOKENS + len(json.dumps(options["schema"])) // BYTES_PER_TOKEN
     return tokens

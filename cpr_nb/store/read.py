@@ -73,6 +73,16 @@ class Snapshot:
         return self.paths.root.rpartition("/session-")[2]
 
     @property
+    def short_id(self) -> str:
+        """The id's first eight characters, fit to be pasted into a shell behind a command."""
+        short = self.session_id[:8]
+        if short.isascii() and short.replace("-", "").isalnum():
+            return short
+        import shlex  # no id that cpr makes needs it: somebody named a folder like this
+
+        return shlex.quote(short)
+
+    @property
     def is_legacy(self) -> bool:
         """Whether claude-parallel-runner.pl wrote it."""
         return "schema_version" not in self.head and bool(self.head)

@@ -32,7 +32,7 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
     """
     text = snapshot.head.get("notice")
     text = text if isinstance(text, str) else ""
-    resume = f"{program} resume {snapshot.session_id[:8]}"
+    resume = f"{program} resume {snapshot.short_id}"
     if snapshot.state == states.INTERRUPTED:
         reason = (
             text if text.startswith("its runner") else "its runner ended before the session did"

@@ -30,6 +30,7 @@ def test_every_tool_of_a_mode_has_a_price() -> None:
         ({"system_prompt": {"append": "Label."}}, {"system_prompt": {"append": "x" * 99}}),
         ({"tools": [SEARCH, *DEFERRED]}, {"tools": list(DEFERRED)}),
         ({"system_prompt": "Label.", "tools": []}, {"tools": []}),
+        ({"permissions": "edits"}, {"permissions": "sandbox"}),
     ],
 )
 def test_what_a_task_lacks_it_does_not_pay(cheap: dict[str, Any], dear: dict[str, Any]) -> None:

@@ -288,6 +288,20 @@ def test_an_answer_that_is_no_utf8_is_read_as_far_as_it_can_be(tmp_path: Path) -
     assert read_answer(SessionPaths(str(tmp_path)), "a") == "a\ufffdb\r\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("3f2a9c1e-6b7d", "3f2a9c1e"),
+        ("$(id)", "'$(id)'"),
+        ("-f", "-f"),
+        ("a b", "'a b'"),
+        ("", "''"),
+    ],
+)
+def test_a_short_id_can_be_pasted(name: str, short: str) -> None:
+    assert Snapshot(SessionPaths(f"/r/session-{name}"), {}, [], "running").short_id == short
+
+
 def test_a_count_is_a_number_or_nothing() -> None:
     head = {"a": 3, "b": True, "c": "3", "d": 1.5, "e": None}
     session = Snapshot(SessionPaths("/r/session-1"), head, [], "running")

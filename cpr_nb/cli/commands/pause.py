@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
         [
             f"Session {session.id}: paused; running tasks continue, no more are started",
             "To resume it:",
-            f"  {program()} resume {session.id[:8]}",
+            f"  {program()} resume {session.snapshot.short_id}",
         ]
     )
     return 0

@@ -71,7 +71,7 @@ def _resume_all(directory: str, env: dict[str, str]) -> int:
                 session.resume(env)
                 print_lines(resumed_lines(session, states.INTERRUPTED))
             except ForeignSession:
-                foreign.append(session.id[:8])
+                foreign.append(session.snapshot.short_id)
             except CprError as error:  # the others can still be resumed
                 print_lines([f"Session {session.id}: {error}"])
                 code = 1
@@ -110,5 +110,5 @@ def resumed_lines(session: Session, before: str) -> list[str]:
     return [
         f"Session {session.id}: {verb}, {n_left} of {len(session)} {tasks} left",
         "To watch it:",
-        f"  {program()} watch {session.id[:8]}",
+        f"  {program()} watch {session.snapshot.short_id}",
     ]

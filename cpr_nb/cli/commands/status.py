@@ -107,7 +107,7 @@ def _note_lines(
     if spent := cost(head):
         lines.append(f"Cost: {spent}, {total_tokens(head)} tokens")
     if read_marks().is_foreign(head, session.session_id):
-        trust = f"{program()} trust {session.session_id[:8]}"
+        trust = f"{program()} trust {session.short_id}"
         lines.append(f"Foreign: not launched by you on this machine; to use it: {trust}")
     lines += [*notices, *(f"Warning: {warning}" for warning in warnings_of(session))]
     if n_denials := session.count("n_denials"):
