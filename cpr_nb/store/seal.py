@@ -25,7 +25,7 @@ def mark(key: bytes, session_id: str) -> str:
 
     Example:
         >>> mark(bytes(32), "s-1")
-        'f4bfd8e7d0bc95c9ba99a3b1b6a9e0a4'
+        '60b0552c89ef04940850109e31207fc7'
     """
     return marker(key)(session_id)
 

@@ -25,7 +25,7 @@ def find_repository(folder: str) -> str:
     Example:
         >>> find_repository("/")
         Traceback (most recent call last):
-        cpr_nb.model.errors.WorktreeError: / is in no git repository
+        cpr_nb.WorktreeError: / is in no git repository
     """
     link = _nearest_git(folder)
     git_dir = os.path.realpath(_git_dir_of(link))

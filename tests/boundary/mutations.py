@@ -25,6 +25,8 @@ from boundary.table import line
 
 HEADS = ("guard", "taken out of", "test", "without it the test")
 _SCRIPT = "#!{python}\nfrom cpr_nb.cli.main import console\nconsole()\n"
+#: Variables that say what a run of all tests must have driven.
+_DEMANDS = ("CPR_REQUIRE_", "CPR_NO_SKIPS")
 _FAILED = 1  # pytest: tests ran, and some failed; everything else is no proof
 
 
@@ -60,7 +62,9 @@ class Copy:
     def run(self, test: str) -> int:
         """Runs one test; returns pytest's exit code."""
         words = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "", test]
-        environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        # What a whole run must have driven is no matter of one test.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_DEMANDS)}
+        environ = {**inherited, "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
             [str(self.python), *words],
             cwd=self.root,

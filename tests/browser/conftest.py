@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,13 +54,17 @@ def story_api() -> Iterator[ScriptedApi]:
 
 
 @pytest.fixture(scope="session")
-def server(browser_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    browser_program: str, tmp_path_factory: pytest.TempPathFactory, state_dir: None
+) -> Iterator[Server]:
     from testkit.jupyter import Server
 
     folder = tmp_path_factory.mktemp("lab")
     (folder / "home").mkdir()
     env = cli_environment(NOWHERE, folder / "home")
-    server = Server(folder, {**env, "CPR_RESULTS_DIR": str(folder / "work" / "results")})
+    shared = {"CPR_STATE_DIR": os.environ["CPR_STATE_DIR"]}  # this process ends its sessions
+    results = str(folder / "work" / "results")
+    server = Server(folder, {**env, **shared, "CPR_RESULTS_DIR": results})
     yield server
     server.close()
 

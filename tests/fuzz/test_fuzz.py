@@ -121,6 +121,8 @@ def test_a_retry_of_whatever_is_there_is_right_or_one_line(
         planned = plan_retry(
             cpr.Session(root).rerun_source(), all_tasks=True, options={"claude_path": "sh"}
         )
+    except cpr.ForeignSession as error:
+        assert "it is foreign" in str(error).splitlines()[0]
     except cpr.CprError as error:
         assert "\n" not in str(error)
     else:

@@ -119,6 +119,7 @@ def test_if_its_runner_goes_the_answer_stays_and_nothing_lingers_for_ever(
         assert task.text == "It runs." and "It runs." in real_cpr.good("results", session.id)
         spec = session.path / "session.json"
         spec.write_text(spec.read_text().replace('"linger_s":3600', '"linger_s":1', 1))
+        real_cpr.good("trust", "--yes", session.id)
         real_cpr.good("resume", session.id)
         session.wait(LIMIT_S)
         assert task.note.startswith("ended 1 s after its answer; a background command still ran")

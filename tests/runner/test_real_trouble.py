@@ -10,7 +10,6 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
 from testkit import processes
 from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
@@ -41,28 +40,6 @@ def test_an_answer_that_cannot_be_written_costs_no_other_task(stub_cpr: Cpr, stu
     session.wait(LIMIT_S)
     assert [task.outcome for task in session] == ["succeeded"] * 3
     assert "Is a directory" in (session.path / "runner.log").read_text()
-
-
-def test_a_runner_that_cannot_continue_ends_all_and_says_so(
-    stub_cpr: Cpr, stub: Stub, token: str
-) -> None:
-    session = two_held(stub_cpr, stub)
-    os.truncate(session.path / "session.json", 0)
-    stub.release("one")
-    session.wait(LIMIT_S)
-    processes.await_lock(session.path / "runner.lock")
-    assert processes.survivors(token) == {}
-    assert session.state == "error" and "JSONDecodeError" in session.head["error"]
-    assert [task.outcome for task in session] == ["succeeded", "failed", None]
-    assert "the runner failed" in session[1].error and "running" not in session[1].state
-    assert "JSONDecodeError" in (session.path / "runner.log").read_text()
-    status = stub_cpr.good("status", session.id)
-    assert "Status: error\n" in status and "Error: JSONDecodeError" in status
-    assert f"❌ {session.id[:8]} [error]" in stub_cpr.good("list")
-    watched = stub_cpr("watch", "--exit-code", session.id)
-    assert watched.returncode == 1 and "JSONDecodeError" in watched.stdout
-    with pytest.raises(cpr.SessionInterrupted):
-        session[2].result()
 
 
 def test_agents_end_with_a_folder_that_someone_removes(
