@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from testkit.ran import BEGIN_S, Ran
 
@@ -166,6 +166,7 @@ SPANS = st.lists(
 
 
 @given(SPANS, st.lists(st.floats(-10, 1.1e6)))
+@example([(0.0, 5000.0), *((at, at) for at in range(6000, 40_000, 1001))], [1.0])
 def test_time_never_runs_backwards_on_the_scale(
     spans: list[tuple[float, float]], moments: list[float]
 ) -> None:

@@ -51,8 +51,10 @@ class TimeScale:
         self.begin_s, self.end_s = self._pieces[0][0], self._pieces[-1][1]
         self.left, self.right = left, right
         active_s = sum(end - begin for begin, end in self._pieces)
-        room = right - left - _CUT_WIDTH * (len(self._pieces) - 1)
-        self._per_s = room / max(active_s, 1e-9)
+        n_cuts = len(self._pieces) - 1
+        # However many cuts there are, half of the width is left for what ran.
+        self._cut_width = min(_CUT_WIDTH, (right - left) / 2 / max(n_cuts, 1))
+        self._per_s = (right - left - self._cut_width * n_cuts) / max(active_s, 1e-9)
 
     def __call__(self, time_s: float) -> float:
         """Returns the x of a moment; in a cut, the beginning of the next stretch."""
@@ -60,7 +62,7 @@ class TimeScale:
         for begin, end in self._pieces:
             if time_s <= end:
                 return min(self.right, x + max(0.0, time_s - begin) * self._per_s)
-            x += (end - begin) * self._per_s + _CUT_WIDTH
+            x += (end - begin) * self._per_s + self._cut_width
         return self.right
 
     def cuts(self) -> list[tuple[float, float, str]]:
