@@ -47,7 +47,11 @@ def open_session(args: argparse.Namespace) -> Session:
 
 def print_lines(lines: Iterable[str], out: TextIO | None = None) -> None:
     """Prints lines, each fit for a terminal: what would end a line is shown by its code, too."""
-    (out or sys.stdout).write("\n".join([*map(visible_line, lines), ""]))
+    # Most lines are plain, and there may be 100,000.
+    shown = [
+        line if line.isascii() and line.isprintable() else visible_line(line) for line in lines
+    ]
+    (out or sys.stdout).write("\n".join([*shown, ""]))
 
 
 def print_text(text: str, out: TextIO | None = None) -> None:

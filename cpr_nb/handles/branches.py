@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cpr_nb.handles.collection import SessionTasks
-from cpr_nb.launching.stored import read_own
 from cpr_nb.model.errors import SessionNotUsable
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class SessionBranches(SessionTasks):
         from cpr_nb.frames.columns import CONFLICTS, table
         from cpr_nb.worktrees.conflicts import conflicts
 
-        read_own(self.snapshot, "compare the branches of")
+        self._require_own("compare the branches of")
         forecast = conflicts([self.paths.root], self._branch_ids(tasks), into=into)
         rows = [
             {
@@ -109,7 +108,7 @@ class SessionBranches(SessionTasks):
         """
         from cpr_nb.worktrees.merging import merge
 
-        read_own(self.snapshot, "merge")
+        self._require_own("merge")
         task_ids = self._branch_ids(tasks)
         return merge([self.paths.root], task_ids, into=into, order=order, dry_run=dry_run)
 
@@ -138,7 +137,7 @@ class SessionBranches(SessionTasks):
         from cpr_nb.worktrees.cleaning import clean
 
         if not dry_run:
-            read_own(self.snapshot, "clean")
+            self._require_own("clean")
         task_ids = None if tasks is None else [self.task(task).id for task in tasks]
         return clean([self.paths.root], task_ids, into=into, dry_run=dry_run)
 
@@ -153,3 +152,9 @@ class SessionBranches(SessionTasks):
                 "launch with --worktree (worktree=True)"
             )
         return ids
+
+    def _require_own(self, verb: str) -> None:
+        """Refuses a foreign session."""
+        from cpr_nb.launching.stored import read_own  # 8 ms that looking does not need
+
+        read_own(self.snapshot, verb)
