@@ -3,7 +3,7 @@
 #
 # Expected: two runs of one prompt in one folder send the same first request, so the second reads all of
 # it from the prompt cache. Without the sandbox they do.
-# Seen: with the sandbox a message of some 8,000 characters follows the prompt. It describes the sandbox,
+# Seen: with the sandbox a message of some 7,000 characters follows the prompt. It describes the sandbox,
 # is marked for the cache, and lists the folders that can't be written. Among them is the run's own,
 # whose name holds the session's id. So the message differs in every run: each pays to write it to the
 # cache, and no other run ever reads it. Tools, system prompt and prompt stay alike.
