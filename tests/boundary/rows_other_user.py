@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from testkit import processes
 from testkit.command import LIMIT_S
 from testkit.stub import plan
 
@@ -48,7 +49,9 @@ def _open_to_others(place: Place, folder: Path) -> cpr.Session:
     home.mkdir(0o755)
     env = {**place.stub_env(), "HOME": str(home)}
     tasks = [{"id": "a", "prompt": plan()}]
-    return place.launch(env, tasks, results_dir=folder / "results").wait(LIMIT_S)
+    session = place.launch(env, tasks, results_dir=folder / "results").wait(LIMIT_S)
+    processes.await_lock(session.path / "runner.lock")  # it still removes its folder of requests
+    return session
 
 
 def at_files(place: Place) -> None:
