@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _has_client(self) -> bool:
         """Whether the client still listens: one that has ended has closed its connection."""
         try:
-            return self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+            return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except BlockingIOError:
             return True  # nothing to read, as usual
         except OSError:
