@@ -53,9 +53,12 @@ class Api(Protocol):
 
     def _begin(self, cached: CacheMatch) -> None: ...
 
+    def _end(self, record: RequestRecord, *, delivered: bool) -> None: ...
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    _delivered = False  # whether the client was there when the answer's last part was sent
     disable_nagle_algorithm = True  # Else small writes wait 40 ms for an acknowledgement.
     server: Server
 
@@ -83,7 +86,14 @@ class _Handler(BaseHTTPRequestHandler):
             wrong = {"status": 400, "message": f"scripted API: {error}"}
         gate = api._refusal
         turn = api._note(self, request, len(body), chosen, wrong, gate)
-        self._play(request, turn)
+        self._delivered = False
+        try:
+            self._play(request, turn)
+        except OSError:  # the client has gone
+            self._delivered = False
+            raise
+        finally:
+            api._end(turn.record, delivered=self._delivered)
         if "release" in turn.step:
             api._release(turn.record.conversation_id, turn.step["release"])
         return None
@@ -99,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         message = message_of(step, request.get("model"), record.seq, cached.usage)
         headers = {"request-id": f"req_{record.seq}", **step.get("headers", {})}
         if not request.get("stream"):
+            self._delivered = self._has_client()
             return self._reply(200, message, headers)
         self._start(200, {"content-type": "text/event-stream", "connection": "close", **headers})
         return self._stream(step, events_of(message, step.get("chunks", 4)), failing)
@@ -109,11 +120,22 @@ class _Handler(BaseHTTPRequestHandler):
             is_text = event.get("delta", {}).get("type") == "text_delta"
             if (is_text and left < 1) or (event["type"] == "message_delta" and failing):
                 return self._break_off(failing)
+            if event["type"] == "message_stop":
+                self._delivered = self._has_client()
             self._send(event)
             left -= is_text
             if is_text and self.server.api._closing.wait(step.get("delay_s", 0)):
                 return self._drop()
         return None
+
+    def _has_client(self) -> bool:
+        """Whether the client still listens: one that has ended has closed its connection."""
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return True  # nothing to read, as usual
+        except OSError:
+            return False
 
     def _break_off(self, failing: Json) -> None:
         """End a stream as its script says: drop the connection, or send an error event."""

@@ -98,7 +98,9 @@ class ScriptedApi(Gates):
 
     Args:
         script: The path of a script file, or the object that such a file holds.
-        log_path: A file to which every request is appended, as a line of JSON.
+        log_path: A file to which every request is appended, as a line of JSON; and another line
+            at the end of each answer: ``{"t": …, "end_of": seq, "delivered": …}``. It is
+            delivered if all of it was sent, and the client was still there for its last part.
         port: The port to listen on; 0 takes a free one.
         quota: The limit on requests; `set_quota` changes it.
         billing_line_counts: Whether the line with the CLI's version, which depends on the prompt,
@@ -277,10 +279,18 @@ class ScriptedApi(Gates):
 
     def _add_record(self, record: RequestRecord) -> None:
         self._records.append(record)
+        self._log(asdict(record))
+        self._changed.notify_all()
+
+    def _end(self, record: RequestRecord, *, delivered: bool) -> None:
+        """The answer to a request has ended, or nobody waits for it any more."""
+        with self._changed:
+            self._log({"end_of": record.seq, "delivered": delivered})
+
+    def _log(self, line: Json) -> None:
         if self._log_path is not None:
             with self._log_path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps({"t": round(time.time(), 3), **asdict(record)}) + "\n")
-        self._changed.notify_all()
+                log.write(json.dumps({"t": round(time.time(), 3), **line}) + "\n")
 
 
 def _conversation_of(call: BaseHTTPRequestHandler) -> str:

@@ -55,7 +55,7 @@ def in_a_namespace(name: str) -> Callable[[World], Tally]:
 def run_inside(name: str, folder: str, token: str, claude: str | None) -> None:
     """What runs in the namespace: prints the tally as JSON."""
     with World(Path(folder), token, claude) as world:
-        print(json.dumps(dataclasses.asdict(_INSIDE[name](world))))
+        print(json.dumps(dataclasses.asdict(world.run(_INSIDE[name]))))
 
 
 def _mount(*words: str) -> None:

@@ -55,7 +55,7 @@ def one(fault: Fault, number: int, claude: str | None, points: int, first: int) 
             tempfile.TemporaryDirectory(prefix="cpr-fault-") as folder,
             World(Path(folder), token, claude, points, first) as world,
         ):
-            return fault.inject(world)
+            return world.run(fault.inject)
     except CannotInjectError as error:
         tally = Tally(f"not here: {error}")
         if os.environ.get("CPR_NO_SKIPS") == "1":

@@ -25,7 +25,7 @@ SINGLE = [
 def check(fault: Fault, world: World) -> None:
     with world:
         try:
-            tally = fault.inject(world)
+            tally = world.run(fault.inject)
         except CannotInjectError as error:
             pytest.skip(f"{fault.name}: {error}")
     assert (tally.lost, tally.twice, tally.wrong) == (0, 0, [])

@@ -10,7 +10,7 @@ import select
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from cpr_nb.model.errors import ClaudeNotFound, LaunchError
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from cpr_nb.store.state_dir import VARIABLE as STATE_DIR
 from faults import killer
+from faults.judge import judge, read_log, wrapper
 from faults.table import CannotInjectError, Tally
 
 NOBODY = "http://127.0.0.1:9"
@@ -89,8 +90,21 @@ class World:
     def api(self) -> ScriptedApi:
         """The API that the real CLI meets."""
         if self._api is None:
-            self._api = ScriptedApi()
+            self._api = ScriptedApi(log_path=self._api_log)
         return self._api
+
+    @property
+    def _api_log(self) -> Path:
+        return self.folder / "api.jsonl"
+
+    def run(self, inject: Callable[[World], Tally]) -> Tally:
+        """Puts a fault in; the API's own log says whether a task was at work or paid for twice."""
+        tally = inject(self)
+        if self._api is not None:
+            faults = judge(read_log(self._api_log))
+            tally.twice += len(faults)
+            tally.wrong += faults
+        return tally
 
     def stub_env(self) -> dict[str, str]:
         """An environment with the stub as the CLI."""
@@ -100,7 +114,11 @@ class World:
         """The only environment in which the real CLI is started."""
         if self._claude is None:
             raise CannotInjectError("there is no real CLI here")
-        env = {**self._env(self.api.url), "CPR_CLAUDE": self._claude}
+        marking = self.folder / "claude"
+        if not marking.exists():
+            marking.write_text(wrapper(self._claude))
+            marking.chmod(0o755)
+        env = {**self._env(self.api.url), "CPR_CLAUDE": str(marking)}
         return with_helper(env) if self.has_helper else env
 
     @property

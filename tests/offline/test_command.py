@@ -95,7 +95,8 @@ def test_command_serves_until_a_signal(tmp_path: Path, number: signal.Signals) -
         finally:
             process.kill()
     assert (process.returncode, out, err) == (0, "", "")
-    (record,) = [json.loads(line) for line in log.read_text().splitlines()]
+    record, end = [json.loads(line) for line in log.read_text().splitlines()]
+    assert (end["end_of"], end["delivered"]) == (1, True)
     assert (record["path"], record["last_user_blocks"]) == ("/v1/messages", ["hi"])
 
 

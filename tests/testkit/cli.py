@@ -22,6 +22,7 @@ class Run:
         prompt: bytes,
         *flags: str,
         subscription: bool = False,
+        env: dict[str, str] | None = None,
     ) -> None:
         work = folder / "work ö {x} 'y"
         work.mkdir(parents=True)
@@ -32,7 +33,10 @@ class Run:
             self.process = subprocess.Popen(
                 command,
                 cwd=work,
-                env=cli_environment(api.url, folder / "home", subscription=subscription),
+                env={
+                    **cli_environment(api.url, folder / "home", subscription=subscription),
+                    **(env or {}),
+                },
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -57,10 +61,15 @@ class Cli:
         self.path, self.folder, self.runs = path, folder, list[Run]()
 
     def __call__(
-        self, api: ScriptedApi, prompt: str | bytes, *flags: str, subscription: bool = False
+        self,
+        api: ScriptedApi,
+        prompt: str | bytes,
+        *flags: str,
+        subscription: bool = False,
+        env: dict[str, str] | None = None,
     ) -> Run:
         data = prompt.encode() if isinstance(prompt, str) else prompt
         folder = self.folder / f"run{len(self.runs)}"
-        run = Run(self.path, folder, api, data, *flags, subscription=subscription)
+        run = Run(self.path, folder, api, data, *flags, subscription=subscription, env=env)
         self.runs.append(run)
         return run
