@@ -11,6 +11,7 @@ from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
+from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.runner.own_folder import path_now
@@ -216,6 +217,10 @@ class Starter:
             os.close(reply_fd)
             raise
         return SideRun(kind, pid, token, task, task_id, reply_fd=reply_fd)
+
+    def worktree_file(self, task_id: str) -> KeptFile:
+        """The record of a task's worktree."""
+        return KeptFile(self._paths.worktree(task_id))
 
     def token(self, task_id: str, number: int) -> str:
         """Returns what marks the whole process tree of an attempt."""

@@ -14,7 +14,7 @@ from cpr_nb.model.events import RunFacts, number, parse_line
 from cpr_nb.model.limits import LOGIN, Limit, limit_of_event
 from cpr_nb.model.lines import LineSplitter
 from cpr_nb.runner import background
-from cpr_nb.runner.stream_file import StreamFile
+from cpr_nb.runner.kept_file import KeptFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Stream:
 
     def __init__(self, path: str, pid: int = 0, *, with_tools: bool = False) -> None:
         self._path = path
-        self._file = StreamFile(path, pid)
+        self._file = KeptFile(path, pid)
         self._offset = 0
         self._lines = LineSplitter()
         self._activity = Activity() if with_tools else None

@@ -1,4 +1,4 @@
-"""The file of one stream, open while its attempt runs: a file that somebody removes is not lost."""
+"""A file that stays open while its task runs: if somebody removes it, nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _SPARE = 64
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class StreamFile:
-    """The file into which one process writes its stream.
+class KeptFile:
+    """A file of a task that is needed when the task ends.
 
     Args:
         path: The file.
-        pid: The process; 0 if there is none.
+        pid: The process that writes it, as its stdout; 0 if there is none.
 
     Attributes:
         written_at_s: When it was last written, in seconds since the epoch, as `close` saw it.
 
     Example:
-        >>> list(StreamFile("/dev/null", 0).read_from(0))
+        >>> list(KeptFile("/dev/null").read_from(0))
         []
     """
 
     __slots__ = ("_fd", "_path", "_pid", "written_at_s")
 
-    def __init__(self, path: str, pid: int) -> None:
+    def __init__(self, path: str, pid: int = 0) -> None:
         self._path, self._pid, self._fd = path, pid, -1
         self.written_at_s: float | None = None
         try:
