@@ -263,10 +263,7 @@ class SessionCore:
         if state in states.ENDED_STATES:
             raise errors.SessionInterrupted(f"session {self.id} is {state}, but {subject} is not")
         if state in (states.INTERRUPTED, states.STALE, states.UNREADABLE):
-            raise errors.SessionInterrupted(
-                f"session {self.id} is {state}: its runner ended before the session did; "
-                f"cpr resume {self._snapshot.short_id} resumes it"
-            )
+            raise errors.SessionInterrupted(_why_it_never_ends(self._snapshot))
         if end is not None and time.monotonic() >= end:
             raise errors.WaitTimeout(f"{subject} has not ended in time; it continues")
         return False
@@ -336,6 +333,19 @@ class SessionCore:
             raise errors.SessionNotUsable(
                 f"can't {verb} {self.id}: it is {snapshot.state}, no runner works on it"
             )
+
+
+def _why_it_never_ends(snapshot: Snapshot) -> str:
+    root = snapshot.paths.root
+    if not os.path.isdir(root):
+        return (
+            f"session {snapshot.session_id}: its folder is gone: {root}; "
+            "if it was moved, attach to it there: cpr.attach(PATH)"
+        )
+    return (
+        f"session {snapshot.session_id} is {snapshot.state}: its runner ended before the session "
+        f"did; cpr resume {snapshot.short_id} resumes it"
+    )
 
 
 def _flush_views() -> None:

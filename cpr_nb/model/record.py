@@ -95,7 +95,7 @@ def ended_fields(
     facts: RunFacts | None,
     *,
     ended_at: str,
-    duration_s: float,
+    duration_s: float | None,
     extra: dict[str, Any],
 ) -> dict[str, Any]:
     """The further fields of an ended task; unknown ones are left out.
@@ -106,7 +106,7 @@ def ended_fields(
         exit_: The end of its process, if it had one.
         facts: The facts of its stream.
         ended_at: ISO 8601, UTC.
-        duration_s: From its start to its end.
+        duration_s: From its start to its end; None if it never started.
         extra: Further figures, such as the peak memory.
     """
     succeeded = outcome.outcome == states.SUCCEEDED
@@ -114,15 +114,15 @@ def ended_fields(
         **running,
         "status": "completed",
         "success": int(succeeded),
-        "duration": int(duration_s),
+        "duration": int(duration_s or 0),  # claude-parallel-runner.pl always has it
         "state": states.ENDED,
         "outcome": outcome.outcome,
         "reason": outcome.reason,
         "ended_at": ended_at,
-        "duration_s": round(duration_s, 3),
     }
     fields.setdefault("attempts", 0)
     optional = {
+        "duration_s": None if duration_s is None else round(duration_s, 3),
         "error": outcome.error or None,
         "exit_code": exit_.exit_code if exit_ else None,
         "signal": exit_.signal if exit_ else None,

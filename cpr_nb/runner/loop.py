@@ -167,6 +167,7 @@ class Loop:
             task_run.started_s = recovery.started_s.get(task)
             note = self._history.tasks[task_run.task_id].note
             task_run.notes += [note] if note else []
+            task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
             if recovery.restored[task].to_harvest:
                 task_run.end(now, *attempt.collect(None), {})
                 self._effects.start_side("harvest", task)

@@ -43,7 +43,7 @@ def spawn(
 
     ``posix_spawn`` rather than ``subprocess``: that module alone is a tenth of the runner's
     memory, and half of the cost of starting a task. It has no working folder, so this process
-    changes to it first: it has one thread, and all its paths are absolute.
+    changes to it first, and back: it has one thread.
 
     Args:
         argv: The program's path, and its arguments.
@@ -63,8 +63,9 @@ def spawn(
     # Every other descriptor of ours is close-on-exec (PEP 446).
     fds = [stdin, stdout, stderr] + ([] if fourth is None else [fourth])
     actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(fds)]
-    os.chdir(cwd)
+    here_fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     try:
+        os.chdir(cwd)
         return os.posix_spawnp(
             argv[0],
             argv,
@@ -76,7 +77,8 @@ def spawn(
             setsigdef=_DEFAULTS,
         )
     finally:
-        os.chdir("/")  # so that we keep nobody's folder in use
+        os.fchdir(here_fd)
+        os.close(here_fd)
 
 
 def boot_id() -> str:

@@ -170,7 +170,7 @@ class Recorder:
             task_run.exit,
             task_run.facts,
             ended_at=utc_iso(time.time()),
-            duration_s=task_run.duration_s,
+            duration_s=task_run.duration_s if running else None,
             extra={**task_run.extra, "note": "; ".join(task_run.notes) or None},
         )
         fields = record.add_figures(fields, self._carried.pop(task, {}))

@@ -148,7 +148,8 @@ def task_row(
         "outcome": outcome,
         "ok": outcome == states.SUCCEEDED if outcome else None,
         "reason": task.get("reason"),
-        "n_denials": task.get("n_denials", None if snapshot.is_legacy else 0),
+        # Unknown in a legacy session; and what never ran had none to count.
+        "n_denials": task.get("n_denials", 0 if task.get("attempts") else None),
         "duration_s": task_duration_s(task),
         "cost_usd": task.get("cost_usd"),
         "result": read_answer(snapshot.paths, task_id) if _has_answer(state, task) else None,
@@ -195,7 +196,9 @@ def _columns_of_lines(lines: Iterable[bytes]) -> dict[str, Any]:
 
 
 def task_duration_s(task: dict[str, Any]) -> float | None:
-    """Returns the seconds from a task's start to its end or to now; None if it has not started."""
+    """Returns the seconds from a task's start to its end or to now; None if it never started."""
+    if task.get("attempts") == 0 or task.get("status") == "pending":
+        return None  # whatever an earlier version, or claude-parallel-runner.pl, has written
     duration_s = number(task.get("duration_s", task.get("duration")))
     if duration_s is not None:
         return float(duration_s)

@@ -25,18 +25,18 @@ from cpr_nb.worktrees.worktree import Worktree, worktree_of
 
 #: How many ignored files a record names.
 MOST_IGNORED = 100
-#: The answer for a task that never had a worktree.
+#: The answer for a task that never had a worktree: nothing was counted.
 NOTHING: dict[str, Any] = {
     "branch": None,
     "worktree": None,
     "base_commit": None,
     "tip_commit": None,
-    "n_files_changed": 0,
-    "lines_added": 0,
-    "lines_deleted": 0,
-    "n_commits": 0,
+    "n_files_changed": None,
+    "lines_added": None,
+    "lines_deleted": None,
+    "n_commits": None,
     "ignored_files": [],
-    "n_ignored_files": 0,
+    "n_ignored_files": None,
     "patch": None,
     "committed": False,
     "rescued_branch": None,

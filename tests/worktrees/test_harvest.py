@@ -171,7 +171,7 @@ def test_a_second_harvest_says_the_same(repo: Checkout, runner: Runner) -> None:
 
 def test_a_task_without_a_worktree_has_nothing_to_harvest(repo: Checkout, runner: Runner) -> None:
     told = runner.harvest("never")
-    assert (told["branch"], told["n_commits"], told["worktree"]) == (None, 0, None)
+    assert (told["branch"], told["n_commits"], told["worktree"]) == (None, None, None)
 
 
 def test_a_repository_that_is_gone_is_reported(repo: Checkout, runner: Runner) -> None:
