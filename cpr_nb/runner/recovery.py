@@ -12,7 +12,7 @@ import time
 
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import process
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.task_state import AttemptState, RestoredTask
 from cpr_nb.store.times import parse_iso
 
