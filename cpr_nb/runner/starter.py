@@ -17,6 +17,7 @@ from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.runner.own_folder import path_now
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
+from cpr_nb.store.folder_id import folder_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Starter:
         self._task_env = task_env
         self._many_folders = many_folders
         self._kept_off: tuple[str, str, OffLimits] | None = None  # the last folder's
+        #: What every token of this session begins with, and none of a copy of it.
+        self.mark = f"{session['session_id']}/{folder_id(paths.root)}/"
 
     def start(
         self,
@@ -224,7 +227,7 @@ class Starter:
 
     def token(self, task_id: str, number: int) -> str:
         """Returns what marks the whole process tree of an attempt."""
-        return f"{self._session['session_id']}/{task_id}@{number}"
+        return f"{self.mark}{task_id}@{number}"
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}
