@@ -99,6 +99,21 @@ def start_time(pid: int) -> str | None:
     return _output("ps", "-o", "lstart=", "-p", str(pid)).decode().strip() or None
 
 
+def is_stopped(pid: int, started: str, boot: str) -> bool:
+    """Returns whether a process stands still, by SIGSTOP or Ctrl-Z for example.
+
+    Args:
+        pid: The process.
+        started: When it was started, as `start_time` says it: a pid may be reused.
+        boot: The boot that this was in, as `boot_id` says it.
+    """
+    if start_time(pid) != started or boot_id() != boot:
+        return False
+    if LINUX:
+        return _stat_fields(pid)[:1] in ([b"T"], [b"t"])
+    return _output("ps", "-o", "state=", "-p", str(pid)).startswith(b"T")
+
+
 def open_prompt(prompt: bytes) -> int:
     """Returns a descriptor from which a process can read the prompt; nothing is on disk."""
     if hasattr(os, "memfd_create"):
