@@ -59,9 +59,7 @@ def runner_input(
     state = state_dir() if check_state_dir() else ""
     config_dir = str(Path(config_file()).parent)
     library_dirs = site.getsitepackages()
-    return RunnerInput(
-        task_env, sha256, state, config_dir, folder, state_dir_id, library_dirs
-    )
+    return RunnerInput(task_env, sha256, state, config_dir, folder, state_dir_id, library_dirs)
 
 
 class Executor(Protocol):

@@ -13,7 +13,7 @@ import fcntl
 import os
 import sys
 
-import cpr_nb
+from cpr_nb.model import __file__ as _model_file
 from cpr_nb.runner.random_ids import new_uuid
 from cpr_nb.store.digest import sha256
 
@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(_model_file)))
 _OWN = ("model", "store", "worktrees")
 _LIBRARIES = ("git", "gitdb", "smmap")
 # The copy comes after the standard library, so that nothing in it can stand in its place.
@@ -46,9 +47,8 @@ class HelperCopy:
     __slots__ = ("_lock_fd", "_python", "_state_dir", "_trees", "path")
 
     def __init__(self, state_dir: str, library_dirs: Iterable[str]) -> None:
-        package = os.path.dirname(os.path.abspath(cpr_nb.__file__))
-        places = [os.path.dirname(package), *library_dirs]
-        self._trees = {f"cpr_nb/{name}": f"{package}/{name}" for name in _OWN}
+        places = [os.path.dirname(_PACKAGE), *library_dirs]
+        self._trees = {f"cpr_nb/{name}": f"{_PACKAGE}/{name}" for name in _OWN}
         self._trees |= {name: _first(name, places) for name in _LIBRARIES}
         self._state_dir = state_dir
         self._lock_fd = -1
@@ -86,7 +86,7 @@ class HelperCopy:
 
     def _files(self) -> Iterator[tuple[str, str]]:
         """Yields the names of modules in the copy, and the installed files."""
-        yield "cpr_nb/__init__", os.path.abspath(cpr_nb.__file__)
+        yield "cpr_nb/__init__", f"{_PACKAGE}/__init__.py"
         for tree, folder in self._trees.items():
             for parent, folders, names in os.walk(folder, onerror=_raise):
                 folders[:] = sorted(name for name in folders if name not in ("__pycache__", "test"))
@@ -130,11 +130,13 @@ class HelperCopy:
 
 
 def _digest(files: dict[str, str]) -> str:
-    """Names the state of the installed files: each one's name, size and time."""
-    digest = sha256(f"{sys.implementation.cache_tag} {cpr_nb.__version__}".encode())
-    for name, path in files.items():
+    """Names the state of the installed files: where each one is, its size and its time."""
+    digest = sha256(str(sys.implementation.cache_tag).encode())
+    with open(f"{_PACKAGE}/__init__.py", "rb") as file:
+        digest.update(file.read())  # it has the version; some installers give all files one time
+    for path in files.values():
         status = os.stat(path)
-        digest.update(f"\n{name} {status.st_size} {status.st_mtime_ns}".encode())
+        digest.update(os.fsencode(f"\n{path} {status.st_size} {status.st_mtime_ns}"))
     words: str = digest.hexdigest()
     return words[:32]
 
@@ -147,9 +149,13 @@ def _compiled(path: str) -> bytes:
     folder, name = os.path.split(path)
     status = os.stat(path)
     size_and_time = [int(status.st_mtime), status.st_size]
-    head = MAGIC_NUMBER + b"".join((n & 0xFFFFFFFF).to_bytes(4, "little") for n in (0, *size_and_time))
+    head = MAGIC_NUMBER + b"".join(
+        (n & 0xFFFFFFFF).to_bytes(4, "little") for n in (0, *size_and_time)
+    )
     try:
-        with open(f"{folder}/__pycache__/{name[:-3]}.{sys.implementation.cache_tag}.pyc", "rb") as file:
+        with open(
+            f"{folder}/__pycache__/{name[:-3]}.{sys.implementation.cache_tag}.pyc", "rb"
+        ) as file:
             kept = file.read()
     except OSError:
         kept = b""

@@ -48,6 +48,9 @@ FAULTS = [
     Fault("suspended", "machine suspended", agents.suspended),
     Fault("daemons", "children that keep the output open", agents.daemons, real=True),
     Fault(
-        "upgrade", "pip replaces cpr under a session; the venv is deleted", saving.upgrade, real=True
+        "upgrade",
+        "pip replaces cpr under a session; the venv is deleted",
+        saving.upgrade,
+        real=True,
     ),
 ]

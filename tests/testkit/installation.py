@@ -1,4 +1,4 @@
-"""The package as pip installs it, in a virtual environment of its own, and wheels of its versions."""
+"""The package in a virtual environment of its own, as pip installs it, and wheels of it."""
 
 from __future__ import annotations
 
