@@ -12,6 +12,7 @@ from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.history import History, read_history
 from cpr_nb.runner.loop import Loop
+from cpr_nb.runner.own_folder import enter
 from cpr_nb.runner.random_ids import chance, new_uuid
 from cpr_nb.runner.recorder import Recorder
 from cpr_nb.runner.recovery import Recovery
@@ -47,9 +48,10 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
 
     Raises:
         ChangedError: If session.json is not what its launcher has checked.
+        OSError: If the folder is not there any more.
     """
     given = json.loads(sys.stdin.buffer.read())
-    paths = SessionPaths(root)
+    paths = enter(root, lock_fd)
     spec = SessionSpec(paths.session, given["sha256"])
     is_first = not os.path.exists(paths.runner)
     history = read_history(paths)
@@ -63,6 +65,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         recorder.journal("reopened")
     starter = Starter(
         paths,
+        root,
         spec.session,
         dict(os.environb),
         given["task_env"],
@@ -77,7 +80,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     if not is_first:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     return Loop(
-        RequestInbox(given["requests_dir"], recorder),
+        RequestInbox(_requests_dir(given["requests_dir"], root, paths), recorder),
         spec,
         recorder,
         starter,
@@ -87,6 +90,11 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         DiskMonitor(paths, lock_fd),
         settle=settle,
     )
+
+
+def _requests_dir(folder: str, root: str, paths: SessionPaths) -> str:
+    """The folder of the requests; one in the session's folder is moved with it."""
+    return paths.requests if folder == SessionPaths(root).requests else folder
 
 
 def _schedule(

@@ -57,6 +57,7 @@ class DiskMonitor:
     def _problem(self, now: float) -> str:
         try:
             disk = os.statvfs(self._paths.root)
+            os.getcwd()  # which still is there when it is removed, but has no name
         except OSError as error:
             if self._gone_since is None:
                 self._gone_since = now

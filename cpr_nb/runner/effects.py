@@ -119,6 +119,8 @@ class Effects:
             if kind == "check":
                 run = self._starter.start_check(task, task_spec, task_run.number, task_run.worktree)
             else:
+                if kind == "harvest":
+                    task_run.release_worktree_file()
                 self.repositories.begin(task_spec)
                 run = self._starter.start_helper(kind, task, task_spec, task_run.number)
         except ChangedError as error:
@@ -147,6 +149,7 @@ class Effects:
         is_for_check, task_run.check_waits = task_run.check_waits, False
         if reply["ok"]:
             task_run.worktree = reply
+            task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
             self._recorder.journal("prepared", task_id=task_run.task_id, checkout=reply)
             if is_for_check:
                 return self.start_side("check", task)

@@ -122,12 +122,13 @@ class Loop:
             self._recorder.flush(self._clock.now())
             ready = self._wakeup.wait(self._timeout_ms())
             now = self._clock.turn()
+            # First: an end starts the next task, and whoever stopped us may have asked for a pause.
+            is_due = self._read_requests(now)
             self._reap()
-            for attempt in self._processes.reap_adopted(ready, poll=now >= self._next_requests_at):
+            for attempt in self._processes.reap_adopted(ready, poll=is_due):
                 self._handle_end(attempt, None, {}, interrupted=self._leaving)
             self._processes.identify(self._recorder.journal)
             self._poll_streams(now)
-            self._read_requests(now)
             self._check_disk(now)
             if self._wakeup.n_stops and not self._leaving:
                 self._leave(now)
@@ -166,6 +167,7 @@ class Loop:
             task_run.started_s = recovery.started_s.get(task)
             note = self._history.tasks[task_run.task_id].note
             task_run.notes += [note] if note else []
+            task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
             if recovery.restored[task].to_harvest:
                 task_run.end(now, *attempt.collect(None), {})
                 self._effects.start_side("harvest", task)
@@ -258,7 +260,7 @@ class Loop:
                 self._handle_side_end(run, status)
             elif self._git is not None and pid == self._git.pid:
                 self._recorder.write_runner(**self._git.reply(status))
-            self._more_to_reap = self._clock.now() >= self._next_requests_at
+            self._more_to_reap = self._are_requests_due(self._clock.now())
 
     def _handle_end(
         self,
@@ -321,13 +323,18 @@ class Loop:
         if change is not None:
             self._handle(messages.DiskFull(now, change) if change else messages.DiskFree(now))
 
-    def _read_requests(self, now: float) -> None:
-        if now < self._next_requests_at:
-            return
+    def _are_requests_due(self, now: float) -> bool:
+        return now >= self._next_requests_at or self._wakeup.was_stopped
+
+    def _read_requests(self, now: float) -> bool:
+        if not self._are_requests_due(now):
+            return False
+        self._wakeup.was_stopped = False
         self._next_requests_at = now + _REQUESTS_EVERY_S
         self._recorder.check_files()
         for event in self._inbox.drain(now):
             self._handle(event)
+        return True
 
     # -- what to do -------------------------------------------------------------------------
 

@@ -11,8 +11,10 @@ from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
+from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
+from cpr_nb.runner.own_folder import path_now
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
 
@@ -34,6 +36,7 @@ class Starter:
 
     Args:
         paths: The session's paths.
+        root: The path by which others find its folder, unless it is moved.
         session: What session.json says of the session as a whole.
         environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
@@ -45,6 +48,7 @@ class Starter:
     def __init__(
         self,
         paths: SessionPaths,
+        root: str,
         session: dict[str, Any],
         environ: dict[bytes, bytes],
         task_env: dict[str, dict[str, str]],
@@ -54,12 +58,13 @@ class Starter:
         config_dir: str = "",
     ) -> None:
         self._paths = paths
+        self._root = root
         self._state_dir, self._config_dir = state_dir, config_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
         self._many_folders = many_folders
-        self._kept_off: tuple[str, OffLimits] | None = None  # the last folder's
+        self._kept_off: tuple[str, str, OffLimits] | None = None  # the last folder's
 
     def start(
         self,
@@ -187,7 +192,7 @@ class Starter:
         task_id, options = task_spec["id"], self._options(task_spec)
         token = f"{self.token(task_id, number)}/{kind}"
         job = {
-            "session_folder": self._paths.root,
+            "session_folder": path_now(self._root),
             "session_id": self._session["session_id"],
             "task_id": task_id,
             "cwd": self._folder(options, {}),
@@ -213,6 +218,10 @@ class Starter:
             raise
         return SideRun(kind, pid, token, task, task_id, reply_fd=reply_fd)
 
+    def worktree_file(self, task_id: str) -> KeptFile:
+        """The record of a task's worktree."""
+        return KeptFile(self._paths.worktree(task_id))
+
     def token(self, task_id: str, number: int) -> str:
         """Returns what marks the whole process tree of an attempt."""
         return f"{self._session['session_id']}/{task_id}@{number}"
@@ -225,16 +234,16 @@ class Starter:
 
     def _off_limits(self, options: dict[str, Any], worktree: dict[str, Any]) -> OffLimits:
         """What the agent of a task is kept off."""
-        folder = self._folder(options, worktree)
+        folder, root = self._folder(options, worktree), path_now(self._root)
         if options.get("permissions") != "sandbox":  # there are only rules for tools
-            if self._kept_off is None or self._kept_off[0] != folder:
-                off_limits = OffLimits(folder, self._paths.root, self._state_dir, self._config_dir)
-                self._kept_off = folder, off_limits  # for the next task: it costs 0.1 ms
-            return self._kept_off[1]
+            if self._kept_off is None or self._kept_off[:2] != (folder, root):
+                off_limits = OffLimits(folder, root, self._state_dir, self._config_dir)
+                self._kept_off = folder, root, off_limits  # for the next task: it costs 0.1 ms
+            return self._kept_off[2]
         git_dirs = [git_dir_of(self._folder(options, {})) or ""]
         if worktree:  # and the link to it, which some versions of the CLI let commands replace
             git_dirs += [worktree["common_dir"], f"{worktree['worktree']}/.git"]
-        places = self._paths.root, self._state_dir, self._config_dir
+        places = root, self._state_dir, self._config_dir
         return OffLimits(folder, *places, git_dirs=filter(None, git_dirs))
 
     def _environment(
