@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
+from cpr_nb.runner.helper_copy import HelperCopy
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
@@ -18,11 +18,14 @@ from cpr_nb.runner.own_folder import path_now
 from cpr_nb.runner.spawning import create, spawn
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
+from cpr_nb.store.folder_id import folder_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
@@ -43,6 +46,7 @@ class Starter:
         many_folders: Whether tasks run in different folders.
         state_dir: The user's state directory; empty if there is none.
         config_dir: The folder of the user's own settings; empty if there is none.
+        library_dirs: The folders in which Python has installed libraries.
     """
 
     def __init__(
@@ -56,15 +60,19 @@ class Starter:
         many_folders: bool = False,
         state_dir: str = "",
         config_dir: str = "",
+        library_dirs: Sequence[str] = (),
     ) -> None:
         self._paths = paths
         self._root = root
+        self._helper_copy = HelperCopy(state_dir, library_dirs)
         self._state_dir, self._config_dir = state_dir, config_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
         self._many_folders = many_folders
         self._kept_off: tuple[str, str, OffLimits] | None = None  # the last folder's
+        #: What every token of this session begins with, and none of a copy of it.
+        self.mark = f"{session['session_id']}/{folder_id(paths.root)}/"
 
     def start(
         self,
@@ -177,6 +185,11 @@ class Starter:
         sandboxed = folder if socket_program else ""
         return SideRun("check", pid, token, task, task_id, path=path, sandboxed=sandboxed)
 
+    def hold_helpers(self, spec: SessionSpec) -> None:
+        """Holds the copy of what the helpers are started from, if any task has a worktree."""
+        if any(plan.worktree for plan in spec.plans):
+            self._helper_copy.hold()
+
     def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
         """Starts a helper process for the task's worktree.
 
@@ -206,7 +219,7 @@ class Starter:
         reply_fd = process.open_prompt(b"")
         try:
             pid = spawn(
-                [sys.executable, "-I", "-m", "cpr_nb.worktrees", kind],
+                self._helper_copy.argv(kind),
                 "/",
                 self._environment(task_id, token, {}),
                 lambda: process.open_prompt(json.dumps(job).encode()),
@@ -224,7 +237,7 @@ class Starter:
 
     def token(self, task_id: str, number: int) -> str:
         """Returns what marks the whole process tree of an attempt."""
-        return f"{self._session['session_id']}/{task_id}@{number}"
+        return f"{self.mark}{task_id}@{number}"
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}
