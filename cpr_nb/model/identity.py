@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.spec import TaskSpec
 
 #: Options that do not change the work: its name, how much runs at once, how long it may wait.
-_IRRELEVANT = ("name", "max_parallel", "login_wait_s")
+_IRRELEVANT = ("name", "max_parallel", "login_wait_s", "machine_wait_s")
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 

@@ -111,6 +111,12 @@ class History:
         elif isinstance(event, str) and isinstance(task_id, str) and event in _FEEDERS:
             _FEEDERS[event](self.tasks.setdefault(task_id, TaskHistory()), line)
 
+    @property
+    def has_worked(self) -> bool:
+        """Whether any task has succeeded."""
+        ends = (task.ended for task in self.tasks.values())
+        return any(end is not None and end["outcome"] == states.SUCCEEDED for end in ends)
+
     def add_warning(self, warning: object) -> None:
         """Adds a warning, unless it is known or no text."""
         if isinstance(warning, str) and warning not in self.warnings:

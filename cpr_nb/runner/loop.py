@@ -167,7 +167,9 @@ class Loop:
             task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
             if recovery.restored[task].to_harvest:
                 task_run.end(now, *attempt.collect(None), {})
-                self._effects.start_side("harvest", task)
+                event = self._effects.start_side("harvest", task)
+                if event is not None:
+                    self._handle(event)
                 continue
             if task in recovery.alive:
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
@@ -281,6 +283,7 @@ class Loop:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, extra)
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
+        event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted = interrupted or self._leaving
         self._handle(event)
 
@@ -330,16 +333,18 @@ class Loop:
     def _perform(self, instruction: instructions.Instruction) -> messages.Event | None:
         return self._performers[type(instruction)](instruction)
 
-    def _start_side(self, instruction: instructions.Instruction) -> messages.Event | None:
+    def _start_side(
+        self, instruction: instructions.Instruction, *, may_wait: bool = True
+    ) -> messages.Event | None:
         if self._leaving:
             return None  # the runner that comes after us does it
         kind = type(instruction).__name__.lower()
-        return self._effects.start_side(kind, instruction.task)
+        return self._effects.start_side(kind, instruction.task, may_wait=may_wait)
 
     def _harvest(self, harvest: instructions.Harvest) -> messages.Event | None:
         self._recorder.harvest(harvest, self._task_runs[harvest.task])
         self._compare_repositories()  # before our own git runs there
-        return self._start_side(harvest)
+        return self._start_side(harvest, may_wait=harvest.may_wait)
 
     def _rest(self, rest: instructions.Rest) -> None:
         self._recorder.resting(rest, self._task_runs[rest.task])
