@@ -178,7 +178,12 @@ class SessionModel:
         retryable = (states.FAILED, states.CANCELLED, states.SKIPPED)
         if any(snapshot.count(f"n_{state}") for state in retryable):
             verbs.append("retry")
-        if snapshot.state in (states.PAUSED, states.WAITING, states.INTERRUPTED):
+        if snapshot.state in (
+            states.PAUSED,
+            states.WAITING,
+            states.UNREACHABLE,
+            states.INTERRUPTED,
+        ):
             verbs.append("resume")
         if snapshot.state in (states.STARTING, states.RUNNING, states.WAITING):
             verbs.append("pause")

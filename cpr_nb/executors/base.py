@@ -22,6 +22,7 @@ class RunnerInput(NamedTuple):
         requests_dir: The folder in which interfaces leave requests.
         state_dir_id: The name of the state directory that holds that folder; empty if it is in the
             session's folder, because there is no state directory.
+        claim: The number of the newest claim to the session; a runner that sees a newer one leaves.
     """
 
     task_env: Mapping[str, Mapping[str, str]]
@@ -30,6 +31,7 @@ class RunnerInput(NamedTuple):
     config_dir: str
     requests_dir: str
     state_dir_id: str
+    claim: int = 0
 
 
 def runner_input(
@@ -37,6 +39,7 @@ def runner_input(
     session_id: str,
     sha256: str,
     task_env: Mapping[str, Mapping[str, str]],
+    claim: int = 0,
 ) -> RunnerInput:
     """What a runner that is started by this process is given; makes the folder of its requests.
 
@@ -45,6 +48,7 @@ def runner_input(
         session_id: Its id.
         sha256: The SHA-256 of session.json.
         task_env: Task id → variables of its own.
+        claim: The number of the newest claim to the session.
 
     Raises:
         StateDirError: If others may write to the state directory.
@@ -54,7 +58,7 @@ def runner_input(
     folder, state_dir_id = make_folder(paths, session_id)
     state = state_dir() if check_state_dir() else ""
     config_dir = str(Path(config_file()).parent)
-    return RunnerInput(task_env, sha256, state, config_dir, folder, state_dir_id)
+    return RunnerInput(task_env, sha256, state, config_dir, folder, state_dir_id, claim)
 
 
 class Executor(Protocol):

@@ -12,7 +12,7 @@ from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.history import History, read_history
 from cpr_nb.runner.loop import Loop
-from cpr_nb.runner.own_folder import enter
+from cpr_nb.runner.own_folder import HERE, enter
 from cpr_nb.runner.random_ids import chance, new_uuid
 from cpr_nb.runner.recorder import Recorder
 from cpr_nb.runner.recovery import Recovery
@@ -22,6 +22,7 @@ from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.runner.starter import Starter
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.times import utc_iso
+from cpr_nb.store.whereabouts import Whereabouts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         history,
         recovery,
         _schedule(spec, history, recovery, recorder),
-        DiskMonitor(paths, lock_fd),
+        DiskMonitor(paths, lock_fd, given["claim"]),
         settle=settle,
     )
 
@@ -132,13 +133,14 @@ def _log_illegal(task_id: str, error: IllegalTransition) -> None:
 
 
 def _runner(spec: SessionSpec, given: dict[str, Any]) -> dict[str, Any]:
-    pid = os.getpid()
+    pid, here = os.getpid(), Whereabouts.here(HERE)
     return {
         "pid": pid,
         "started_at": utc_iso(time.time()),
         "start_time": process.start_time(pid),
-        "boot_id": process.boot_id(),
-        "host": os.uname().nodename,
+        "boot_id": here.boot_id,
+        "host": here.host,
+        "file_system": here.file_system,
         "executor": spec.session.get("executor"),
         **({"state_dir_id": given["state_dir_id"]} if given["state_dir_id"] else {}),
     }

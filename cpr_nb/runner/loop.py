@@ -122,6 +122,9 @@ class Loop:
             self._recorder.flush(self._clock.now())
             ready = self._wakeup.wait(self._timeout_ms())
             now = self._clock.turn()
+            if self._disk.has_new_owner(now):
+                self._kill_all()  # and nothing more is written: the session is another runner's
+                return
             self._reap()
             for attempt in self._processes.reap_adopted(ready, poll=now >= self._next_requests_at):
                 self._handle_end(attempt, None, {}, interrupted=self._leaving)

@@ -81,17 +81,10 @@ def spawn(
         os.close(here_fd)
 
 
-def boot_id() -> str:
-    """Returns what changes with every boot of this machine."""
-    if LINUX:
-        return _read("/proc/sys/kernel/random/boot_id").decode().strip()
-    return _output("sysctl", "-n", "kern.boottime").decode().strip()
-
-
 def start_time(pid: int) -> str | None:
     """Returns when a process was started, in the kernel's words; None if there is none.
 
-    With `boot_id` it shows whether a pid is still the same process. A zombie counts as gone.
+    With the boot's id it shows whether a pid is still the same process. A zombie counts as gone.
     """
     if LINUX:
         fields = _stat_fields(pid)

@@ -29,6 +29,7 @@ STATE_STYLES = {
     states.STARTING: ("◐", "run"),
     states.WAITING: ("◔", "warn"),
     states.PAUSED: ("‖", "warn"),
+    states.UNREACHABLE: ("?", "warn"),
     states.COMPLETED: ("●", "plain"),
     states.INTERRUPTED: ("✕", "bad"),
     states.ERROR: ("✕", "bad"),

@@ -7,6 +7,7 @@ import argparse
 from cpr_nb.cli.common import open_session, print_lines
 from cpr_nb.cli.options import add_session
 from cpr_nb.cli.trusting import with_trust
+from cpr_nb.model import states
 
 _REQUESTED = "cancellation requested"
 
@@ -21,16 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Cancels a session, or one of its tasks, with the whole process tree."""
     session = open_session(args)
+    # Nobody can say when a runner that can't be seen carries it out.
+    may_wait = not args.no_wait and session.state != states.UNREACHABLE
     if args.task is not None:
         task = session.task(args.task)
         was_live, title = with_trust(task.cancel), f"Task {task.num} (ID: {task.id})"
-        if was_live and not args.no_wait:
+        if was_live and may_wait:
             task.exception()
         state = task.outcome or _REQUESTED
     else:
         was_live, title = with_trust(session.cancel), f"Session {session.id}"
-        if was_live and not args.no_wait:
+        if was_live and may_wait:
             session.wait()
-        state = _REQUESTED if was_live and args.no_wait else session.state
+        state = _REQUESTED if was_live and not may_wait else session.state
+    if state == _REQUESTED and session.snapshot.state == states.UNREACHABLE:
+        state += ", for a runner that can't be seen from here"
     print_lines([f"{title}: {state}" if was_live else f"{title} had already ended: {state}"])
     return 0
