@@ -19,7 +19,8 @@ class SessionControl(SessionTasks):
     def cancel(self) -> bool:
         """Cancels every task and its process tree. What is written stays.
 
-        If the session's runner is gone, this process does it.
+        If the session's runner is gone, this process does it. If it is stopped (SIGSTOP), it does
+        it as soon as it continues; a line says so.
 
         Returns:
             False if the session had already ended.
@@ -107,6 +108,7 @@ class SessionControl(SessionTasks):
                 raise
             self._trust()
             resume(snapshot, env or {}, skipped=skipped, force=force)
+        self.print_if_stopped()
         return self.refresh()
 
     def _trust(self) -> None:

@@ -304,6 +304,23 @@ class SessionCore:
         except errors.SessionNotUsable:
             self._require_runner(verb)  # it may have ended meanwhile
             raise
+        self.print_if_stopped()
+
+    @property
+    def stopped_pid(self) -> int | None:
+        """The pid of its runner if that is stopped (SIGSTOP), so that it reads no request."""
+        from cpr_nb.executors.local import stopped_runner
+
+        return stopped_runner(self.paths)
+
+    def print_if_stopped(self) -> None:
+        """Says so if its runner is stopped, and what helps."""
+        pid = self.stopped_pid
+        if pid is not None:
+            print_line(
+                f"Session {self._snapshot.short_id}: its runner (process {pid}) is stopped, and "
+                f"does this as soon as it continues: kill -CONT {pid}"
+            )
 
     def _require_runner(self, verb: str) -> None:
         """Refuses what only a live runner can do."""

@@ -20,6 +20,8 @@ from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.runner.starter import Starter
+from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
+from cpr_nb.store.folder_id import folder_id
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.times import utc_iso
 from cpr_nb.store.whereabouts import Whereabouts
@@ -59,9 +61,8 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     if skipped:
         history.reopen()
     numbers: dict[str, int] = {}
-    recorder = Recorder(
-        paths, spec.session, _bases(spec, history, numbers), _runner(spec, given), history
-    )
+    runner = _runner(spec, given, root)
+    recorder = Recorder(paths, spec.session, _bases(spec, history, numbers), runner, history)
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
@@ -73,6 +74,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         many_folders=spec.many_folders,
         state_dir=given["state_dir"],
         config_dir=given["config_dir"],
+        library_dirs=given["library_dirs"],
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
     for task_id, number in numbers.items():
@@ -132,7 +134,8 @@ def _log_illegal(task_id: str, error: IllegalTransition) -> None:
     print(f"{utc_iso(time.time())} task {task_id}: {error}", file=sys.stderr, flush=True)
 
 
-def _runner(spec: SessionSpec, given: dict[str, Any]) -> dict[str, Any]:
+def _runner(spec: SessionSpec, given: dict[str, Any], root: str) -> dict[str, Any]:
+    """What runner.json says of this process."""
     pid, here = os.getpid(), Whereabouts.here(HERE)
     return {
         "pid": pid,
@@ -141,6 +144,9 @@ def _runner(spec: SessionSpec, given: dict[str, Any]) -> dict[str, Any]:
         "boot_id": here.boot_id,
         "host": here.host,
         "file_system": here.file_system,
+        "pid_namespace": process.pid_namespace(),
+        "folder": root,
+        FOLDER_FIELD: folder_id(HERE),
         "executor": spec.session.get("executor"),
         **({"state_dir_id": given["state_dir_id"]} if given["state_dir_id"] else {}),
     }

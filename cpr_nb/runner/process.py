@@ -16,6 +16,7 @@ import signal
 import sys
 
 from cpr_nb.model.environment import TOKEN_VARIABLE
+from cpr_nb.store.whereabouts import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +82,14 @@ def spawn(
         os.close(here_fd)
 
 
+def pid_namespace() -> str:
+    """Returns the name of the namespace in which our pids mean something; empty if unknown."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
 def start_time(pid: int) -> str | None:
     """Returns when a process was started, in the kernel's words; None if there is none.
 
@@ -90,6 +99,21 @@ def start_time(pid: int) -> str | None:
         fields = _stat_fields(pid)
         return None if not fields or fields[0] == b"Z" else fields[19].decode()
     return _output("ps", "-o", "lstart=", "-p", str(pid)).decode().strip() or None
+
+
+def is_stopped(pid: int, started: str, boot: str) -> bool:
+    """Returns whether a process stands still, by SIGSTOP or Ctrl-Z for example.
+
+    Args:
+        pid: The process.
+        started: When it was started, as `start_time` says it: a pid may be reused.
+        boot: The boot that this was in, as `boot_id` says it.
+    """
+    if start_time(pid) != started or boot_id() != boot:
+        return False
+    if LINUX:
+        return _stat_fields(pid)[:1] in ([b"T"], [b"t"])
+    return _output("ps", "-o", "state=", "-p", str(pid)).startswith(b"T")
 
 
 def open_prompt(prompt: bytes) -> int:
