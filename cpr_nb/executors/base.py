@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import site
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,8 @@ class RunnerInput(NamedTuple):
         requests_dir: The folder in which interfaces leave requests.
         state_dir_id: The name of the state directory that holds that folder; empty if it is in the
             session's folder, because there is no state directory.
+        library_dirs: The folders in which Python has installed libraries. A runner does without
+            them, but its helpers don't.
     """
 
     task_env: Mapping[str, Mapping[str, str]]
@@ -30,6 +33,7 @@ class RunnerInput(NamedTuple):
     config_dir: str
     requests_dir: str
     state_dir_id: str
+    library_dirs: Sequence[str] = ()
 
 
 def runner_input(
@@ -54,7 +58,8 @@ def runner_input(
     folder, state_dir_id = make_folder(paths, session_id)
     state = state_dir() if check_state_dir() else ""
     config_dir = str(Path(config_file()).parent)
-    return RunnerInput(task_env, sha256, state, config_dir, folder, state_dir_id)
+    library_dirs = site.getsitepackages()
+    return RunnerInput(task_env, sha256, state, config_dir, folder, state_dir_id, library_dirs)
 
 
 class Executor(Protocol):

@@ -72,6 +72,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         many_folders=spec.many_folders,
         state_dir=given["state_dir"],
         config_dir=given["config_dir"],
+        library_dirs=given["library_dirs"],
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
     for task_id, number in numbers.items():

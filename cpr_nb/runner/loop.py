@@ -111,6 +111,7 @@ class Loop:
 
     def run(self) -> None:
         """Runs until every task has ended, or someone stops this runner."""
+        self._starter.hold_helpers(self._spec)
         self._restore()
         self._read_requests(self._clock.turn())
         if self._settle:

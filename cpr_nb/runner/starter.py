@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
+from cpr_nb.runner.helper_copy import HelperCopy
 from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
@@ -20,9 +20,10 @@ from cpr_nb.store.conversation import begins_with_prompt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
@@ -43,6 +44,7 @@ class Starter:
         many_folders: Whether tasks run in different folders.
         state_dir: The user's state directory; empty if there is none.
         config_dir: The folder of the user's own settings; empty if there is none.
+        library_dirs: The folders in which Python has installed libraries.
     """
 
     def __init__(
@@ -56,9 +58,11 @@ class Starter:
         many_folders: bool = False,
         state_dir: str = "",
         config_dir: str = "",
+        library_dirs: Sequence[str] = (),
     ) -> None:
         self._paths = paths
         self._root = root
+        self._helper_copy = HelperCopy(state_dir, library_dirs)
         self._state_dir, self._config_dir = state_dir, config_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
@@ -177,6 +181,11 @@ class Starter:
         sandboxed = folder if socket_program else ""
         return SideRun("check", pid, token, task, task_id, path=path, sandboxed=sandboxed)
 
+    def hold_helpers(self, spec: SessionSpec) -> None:
+        """Holds the copy of what the helpers are started from, if any task has a worktree."""
+        if any(plan.worktree for plan in spec.plans):
+            self._helper_copy.hold()
+
     def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
         """Starts a helper process for the task's worktree.
 
@@ -206,7 +215,7 @@ class Starter:
         reply_fd = process.open_prompt(b"")
         try:
             pid = _spawn(
-                [sys.executable, "-I", "-m", "cpr_nb.worktrees", kind],
+                self._helper_copy.argv(kind),
                 "/",
                 self._environment(task_id, token, {}),
                 lambda: process.open_prompt(json.dumps(job).encode()),

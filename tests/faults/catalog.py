@@ -7,6 +7,7 @@ from faults import rows_api as api
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
 from faults import rows_runner as runner
+from faults import rows_saving as saving
 from faults.points import kill_points
 from faults.real import real_points
 from faults.table import Fault
@@ -46,4 +47,10 @@ FAULTS = [
     Fault("timeout", "an agent does not end", agents.timeout, real=True),
     Fault("suspended", "machine suspended", agents.suspended),
     Fault("daemons", "children that keep the output open", agents.daemons, real=True),
+    Fault(
+        "upgrade",
+        "pip replaces cpr under a session; the venv is deleted",
+        saving.upgrade,
+        real=True,
+    ),
 ]
