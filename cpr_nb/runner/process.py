@@ -88,6 +88,14 @@ def boot_id() -> str:
     return _output("sysctl", "-n", "kern.boottime").decode().strip()
 
 
+def pid_namespace() -> str:
+    """Returns the name of the namespace in which our pids mean something; empty if unknown."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
 def start_time(pid: int) -> str | None:
     """Returns when a process was started, in the kernel's words; None if there is none.
 
