@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_folders
 from cpr_nb.launching.cli_settings import check_settings
+from cpr_nb.launching.cli_start import check_start
 from cpr_nb.launching.combinations import check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
 from cpr_nb.launching.setting_sources import limit_sources
@@ -139,6 +140,7 @@ def plan_launch(
     claude_path = find_claude(locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)
     cli = check_cli(claude_path, inherited, checked, tasks)
+    check_start(claude_path, cli.version, inherited, checked, tasks)
     results_dir = catalog.new_session_dir(locations.get("results_dir"), os.environ)
     check_sandboxed_folders(cli.version, results_dir, checked, tasks)
     sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from faults import rows_agents as agents
 from faults import rows_api as api
+from faults import rows_causes as causes
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
 from faults import rows_runner as runner
@@ -53,6 +54,18 @@ FAULTS = [
         "upgrade",
         "pip replaces cpr under a session; the venv is deleted",
         saving.upgrade,
+        real=True,
+    ),
+    Fault("waiting-points", "runner killed while it waits", causes.waiting_points, many=True),
+    Fault("cli-away", "the CLI's file is away for a while", causes.program_away),
+    Fault("cli-written", "the CLI's file is being written", causes.program_written),
+    Fault("folder-away", "working folder away for a while", causes.folder_away),
+    Fault("processes", "no more processes", causes.few_processes),
+    Fault("bad-start", "the CLI ends at its start, always with the same words", causes.bad_start),
+    Fault(
+        "damaged-configuration",
+        ".claude.json damaged while agents work",
+        causes.damaged_configuration,
         real=True,
     ),
 ]
