@@ -83,7 +83,10 @@ def _notices(session: Session) -> list[str]:
     """What a person must not miss now; when a session has ended, its summary has the warnings."""
     snapshot = session.snapshot
     text = one_line(notice(snapshot, render.program()))
-    return [*([text] if text else []), *(warnings_of(snapshot) if snapshot.is_live else [])]
+    return [
+        *([text] if text else []),
+        *(warnings_of(snapshot, render.program()) if snapshot.is_live else []),
+    ]
 
 
 def _progress_line(session: Session, task: Task, n_ended: int) -> str:
