@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.handles.core import print_line
+from cpr_nb.model import states
 from cpr_nb.model.errors import ForeignSession
 from cpr_nb.model.option_values import check_options
 from cpr_nb.store import layout, requests
@@ -26,7 +27,7 @@ class SessionControl(SessionTasks):
         Raises:
             SessionNotUsable: If claude-parallel-runner.pl wrote the session, or it can't be read.
         """
-        if self.done():
+        if self.state in states.ENDED_STATES:
             return False
         self.ask("cancel", requests.cancel_name(None))
         return True

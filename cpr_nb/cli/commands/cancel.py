@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         was_live, title = with_trust(session.cancel), f"Session {session.id}"
         if was_live and not args.no_wait:
-            session.wait()
+            session.wait_until(session.has_ended, None, "the session")
         state = _REQUESTED if was_live and args.no_wait else session.state
     print_lines([f"{title}: {state}" if was_live else f"{title} had already ended: {state}"])
     return 0
