@@ -12,7 +12,8 @@ from pathlib import Path
 from cpr_nb.executors.base import RunnerInput
 from cpr_nb.model.errors import LaunchError
 from cpr_nb.runner import __file__ as _package_file
-from cpr_nb.runner.process import open_prompt
+from cpr_nb.runner.process import is_stopped, open_prompt
+from cpr_nb.store.files import read_json
 from cpr_nb.store.layout import SessionPaths
 
 _MAIN = Path(_package_file).absolute().parent / "__main__.py"
@@ -55,6 +56,21 @@ class LocalExecutor:
                 paths.log,
             )
         return int(pid)
+
+
+def stopped_runner(paths: SessionPaths) -> int | None:
+    """The pid of a session's runner if it stands still (SIGSTOP), so that it reads no request.
+
+    Args:
+        paths: The session's paths. Anyone may have written its runner.json: this is only a hint.
+    """
+    runner = read_json(paths.runner)
+    pid, started, boot = (runner.get(name) for name in ("pid", "start_time", "boot_id"))
+    if not (
+        isinstance(pid, int) and pid > 0 and isinstance(started, str) and isinstance(boot, str)
+    ):
+        return None
+    return pid if is_stopped(pid, started, boot) else None
 
 
 def _spawn(

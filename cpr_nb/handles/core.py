@@ -264,10 +264,7 @@ class SessionCore:
         if state in states.ENDED_STATES:
             raise errors.SessionInterrupted(f"session {self.id} is {state}, but {subject} is not")
         if state in (states.INTERRUPTED, states.STALE, states.UNREADABLE):
-            raise errors.SessionInterrupted(
-                f"session {self.id} is {state}: its runner ended before the session did; "
-                f"cpr resume {self._snapshot.short_id} resumes it"
-            )
+            raise errors.SessionInterrupted(_why_it_never_ends(self._snapshot))
         if end is not None and time.monotonic() >= end:
             raise errors.WaitTimeout(f"{subject} has not ended in time; it continues")
         return False
@@ -308,6 +305,23 @@ class SessionCore:
         except errors.SessionNotUsable:
             self._require_runner(verb)  # it may have ended meanwhile
             raise
+        self.print_if_stopped()
+
+    @property
+    def stopped_pid(self) -> int | None:
+        """The pid of its runner if that is stopped (SIGSTOP), so that it reads no request."""
+        from cpr_nb.executors.local import stopped_runner
+
+        return stopped_runner(self.paths)
+
+    def print_if_stopped(self) -> None:
+        """Says so if its runner is stopped, and what helps."""
+        pid = self.stopped_pid
+        if pid is not None:
+            print_line(
+                f"Session {self._snapshot.short_id}: its runner (process {pid}) is stopped, and "
+                f"does this as soon as it continues: kill -CONT {pid}"
+            )
 
     def _require_runner(self, verb: str) -> None:
         """Refuses what only a live runner can do."""
@@ -320,6 +334,19 @@ class SessionCore:
             raise errors.SessionNotUsable(
                 f"can't {verb} {self.id}: it is {snapshot.state}, no runner works on it"
             )
+
+
+def _why_it_never_ends(snapshot: Snapshot) -> str:
+    root = snapshot.paths.root
+    if not os.path.isdir(root):
+        return (
+            f"session {snapshot.session_id}: its folder is gone: {root}; "
+            "if it was moved, attach to it there: cpr.attach(PATH)"
+        )
+    return (
+        f"session {snapshot.session_id} is {snapshot.state}: its runner ended before the session "
+        f"did; cpr resume {snapshot.short_id} resumes it"
+    )
 
 
 def _flush_views() -> None:

@@ -68,8 +68,8 @@ def start(plan: LaunchPlan) -> StartedSession:
         given = runner_input(paths, session_id, sha256, task_env)
         executor.start(paths, lock_fd, environ, given)
     except CprError:
+        remove_request_folder(paths, session_id)
         remove_session(paths)
-        remove_request_folder(session_id)
         raise
     finally:
         os.close(lock_fd)

@@ -91,7 +91,7 @@ class Attempt:
         self.number = number
         self.pidfd = pidfd
         self.terminated = False
-        self.stream = Stream(paths.stream(task_id, number), with_tools=with_tools)
+        self.stream = Stream(paths.stream(task_id, number), pid, with_tools=with_tools)
         self.setup_problem = ""
         self._mode = mode
         self._strict_setup = strict_setup
@@ -169,12 +169,9 @@ class Attempt:
         facts, stream_limit = self.stream.facts, self.stream.limit
         if stream_limit is not None and stream_limit.until_s is not None:
             return stream_limit  # to the second; the text of the result has only minutes
-        try:
-            written_at_s = os.stat(self._paths.stream(self.task_id, self.number)).st_mtime
-        except OSError:
-            written_at_s = None
         result, retried = facts.result or {}, facts.api_retries > 0
-        limit = limit_of_result(result, retried=retried, written_at_s=written_at_s) or stream_limit
+        limit = limit_of_result(result, retried=retried, written_at_s=self.stream.written_at_s)
+        limit = limit or stream_limit
         return self._without_wait(limit)
 
     def limit_so_far(self, limit: Limit | None) -> Limit | None:

@@ -16,6 +16,7 @@ import signal
 import sys
 
 from cpr_nb.model.environment import TOKEN_VARIABLE
+from cpr_nb.store.whereabouts import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def spawn(
 
     ``posix_spawn`` rather than ``subprocess``: that module alone is a tenth of the runner's
     memory, and half of the cost of starting a task. It has no working folder, so this process
-    changes to it first: it has one thread, and all its paths are absolute.
+    changes to it first, and back: it has one thread.
 
     Args:
         argv: The program's path, and its arguments.
@@ -63,8 +64,9 @@ def spawn(
     # Every other descriptor of ours is close-on-exec (PEP 446).
     fds = [stdin, stdout, stderr] + ([] if fourth is None else [fourth])
     actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(fds)]
-    os.chdir(cwd)
+    here_fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     try:
+        os.chdir(cwd)
         return os.posix_spawnp(
             argv[0],
             argv,
@@ -76,25 +78,42 @@ def spawn(
             setsigdef=_DEFAULTS,
         )
     finally:
-        os.chdir("/")  # so that we keep nobody's folder in use
+        os.fchdir(here_fd)
+        os.close(here_fd)
 
 
-def boot_id() -> str:
-    """Returns what changes with every boot of this machine."""
-    if LINUX:
-        return _read("/proc/sys/kernel/random/boot_id").decode().strip()
-    return _output("sysctl", "-n", "kern.boottime").decode().strip()
+def pid_namespace() -> str:
+    """Returns the name of the namespace in which our pids mean something; empty if unknown."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def start_time(pid: int) -> str | None:
     """Returns when a process was started, in the kernel's words; None if there is none.
 
-    With `boot_id` it shows whether a pid is still the same process. A zombie counts as gone.
+    With the boot's id it shows whether a pid is still the same process. A zombie counts as gone.
     """
     if LINUX:
         fields = _stat_fields(pid)
         return None if not fields or fields[0] == b"Z" else fields[19].decode()
     return _output("ps", "-o", "lstart=", "-p", str(pid)).decode().strip() or None
+
+
+def is_stopped(pid: int, started: str, boot: str) -> bool:
+    """Returns whether a process stands still, by SIGSTOP or Ctrl-Z for example.
+
+    Args:
+        pid: The process.
+        started: When it was started, as `start_time` says it: a pid may be reused.
+        boot: The boot that this was in, as `boot_id` says it.
+    """
+    if start_time(pid) != started or boot_id() != boot:
+        return False
+    if LINUX:
+        return _stat_fields(pid)[:1] in ([b"T"], [b"t"])
+    return _output("ps", "-o", "state=", "-p", str(pid)).startswith(b"T")
 
 
 def open_prompt(prompt: bytes) -> int:

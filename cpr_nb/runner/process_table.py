@@ -112,6 +112,8 @@ class ProcessTable:
             self._adopted.remove(run)
         self._forget(run.pid)
         run.kill_tree()
+        if isinstance(run, Attempt):
+            run.stream.close()
 
     def _unwatch(self, attempt: Attempt) -> None:
         if attempt.pidfd is not None and attempt.pidfd >= 0:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.helper_copy import HelperCopy
+from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
+from cpr_nb.runner.own_folder import path_now
+from cpr_nb.runner.spawning import create, spawn
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
+from cpr_nb.store.folder_id import folder_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from typing import Any
 
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
@@ -34,17 +39,20 @@ class Starter:
 
     Args:
         paths: The session's paths.
+        root: The path by which others find its folder, unless it is moved.
         session: What session.json says of the session as a whole.
         environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
         many_folders: Whether tasks run in different folders.
         state_dir: The user's state directory; empty if there is none.
         config_dir: The folder of the user's own settings; empty if there is none.
+        library_dirs: The folders in which Python has installed libraries.
     """
 
     def __init__(
         self,
         paths: SessionPaths,
+        root: str,
         session: dict[str, Any],
         environ: dict[bytes, bytes],
         task_env: dict[str, dict[str, str]],
@@ -52,14 +60,19 @@ class Starter:
         many_folders: bool = False,
         state_dir: str = "",
         config_dir: str = "",
+        library_dirs: Sequence[str] = (),
     ) -> None:
         self._paths = paths
+        self._root = root
+        self._helper_copy = HelperCopy(state_dir, library_dirs)
         self._state_dir, self._config_dir = state_dir, config_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
         self._many_folders = many_folders
-        self._kept_off: tuple[str, OffLimits] | None = None  # the last folder's
+        self._kept_off: tuple[str, str, OffLimits] | None = None  # the last folder's
+        #: What every token of this session begins with, and none of a copy of it.
+        self.mark = f"{session['session_id']}/{folder_id(paths.root)}/"
 
     def start(
         self,
@@ -104,13 +117,13 @@ class Starter:
             off_limits=self._off_limits(options, worktree),
         )
         memory = folder_memory(options) if user_only else {}
-        pid = _spawn(
+        pid = spawn(
             argv,
             folder,
             {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
             lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
-            lambda: _create(self._paths.stream(task_id, number)),
-            lambda: _create(self._paths.stderr(task_id, number)),
+            lambda: create(self._paths.stream(task_id, number)),
+            lambda: create(self._paths.stderr(task_id, number)),
         )
         return self.attempt(pid, task, task_spec, number)
 
@@ -160,17 +173,22 @@ class Starter:
             hidden = off_limits.hidden()
             argv = in_bubblewrap(argv, folder, 3, off_limits.unwritable(), hidden, search_path)
             socket_program = socket_filter(os.uname().machine)
-        pid = _spawn(
+        pid = spawn(
             argv,
             folder,
             self._environment(task_id, token, worktree),
             lambda: os.open(os.devnull, os.O_RDONLY),
-            lambda: _create(path),
+            lambda: create(path),
             None,
             socket_program,
         )
         sandboxed = folder if socket_program else ""
         return SideRun("check", pid, token, task, task_id, path=path, sandboxed=sandboxed)
+
+    def hold_helpers(self, spec: SessionSpec) -> None:
+        """Holds the copy of what the helpers are started from, if any task has a worktree."""
+        if any(plan.worktree for plan in spec.plans):
+            self._helper_copy.hold()
 
     def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
         """Starts a helper process for the task's worktree.
@@ -187,7 +205,7 @@ class Starter:
         task_id, options = task_spec["id"], self._options(task_spec)
         token = f"{self.token(task_id, number)}/{kind}"
         job = {
-            "session_folder": self._paths.root,
+            "session_folder": path_now(self._root),
             "session_id": self._session["session_id"],
             "task_id": task_id,
             "cwd": self._folder(options, {}),
@@ -200,8 +218,8 @@ class Starter:
         }
         reply_fd = process.open_prompt(b"")
         try:
-            pid = _spawn(
-                [sys.executable, "-I", "-m", "cpr_nb.worktrees", kind],
+            pid = spawn(
+                self._helper_copy.argv(kind),
                 "/",
                 self._environment(task_id, token, {}),
                 lambda: process.open_prompt(json.dumps(job).encode()),
@@ -213,9 +231,13 @@ class Starter:
             raise
         return SideRun(kind, pid, token, task, task_id, reply_fd=reply_fd)
 
+    def worktree_file(self, task_id: str) -> KeptFile:
+        """The record of a task's worktree."""
+        return KeptFile(self._paths.worktree(task_id))
+
     def token(self, task_id: str, number: int) -> str:
         """Returns what marks the whole process tree of an attempt."""
-        return f"{self._session['session_id']}/{task_id}@{number}"
+        return f"{self.mark}{task_id}@{number}"
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}
@@ -225,16 +247,16 @@ class Starter:
 
     def _off_limits(self, options: dict[str, Any], worktree: dict[str, Any]) -> OffLimits:
         """What the agent of a task is kept off."""
-        folder = self._folder(options, worktree)
+        folder, root = self._folder(options, worktree), path_now(self._root)
         if options.get("permissions") != "sandbox":  # there are only rules for tools
-            if self._kept_off is None or self._kept_off[0] != folder:
-                off_limits = OffLimits(folder, self._paths.root, self._state_dir, self._config_dir)
-                self._kept_off = folder, off_limits  # for the next task: it costs 0.1 ms
-            return self._kept_off[1]
+            if self._kept_off is None or self._kept_off[:2] != (folder, root):
+                off_limits = OffLimits(folder, root, self._state_dir, self._config_dir)
+                self._kept_off = folder, root, off_limits  # for the next task: it costs 0.1 ms
+            return self._kept_off[2]
         git_dirs = [git_dir_of(self._folder(options, {})) or ""]
         if worktree:  # and the link to it, which some versions of the CLI let commands replace
             git_dirs += [worktree["common_dir"], f"{worktree['worktree']}/.git"]
-        places = self._paths.root, self._state_dir, self._config_dir
+        places = root, self._state_dir, self._config_dir
         return OffLimits(folder, *places, git_dirs=filter(None, git_dirs))
 
     def _environment(
@@ -291,45 +313,9 @@ def resume_prompt(resume: str) -> str:
     return _RESUME_PROMPTS[resume]
 
 
-def _spawn(
-    argv: list[str],
-    cwd: str,
-    env: dict[bytes, bytes],
-    stdin: Callable[[], int],
-    stdout: Callable[[], int],
-    stderr: Callable[[], int] | None,
-    fourth: bytes | None = None,
-) -> int:
-    """Starts a process with descriptors that are opened for it; None: stderr is stdout."""
-    fds: list[int] = []
-    try:
-        fds.append(stdin())
-        fds.append(stdout())
-        fds.append(stderr() if stderr is not None else os.dup(fds[1]))
-        if fourth is not None:
-            fds.append(process.open_prompt(fourth))
-        return process.spawn(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=fds[0],
-            stdout=fds[1],
-            stderr=fds[2],
-            fourth=fds[3] if fourth is not None else None,
-        )
-    finally:
-        for fd in fds:
-            os.close(fd)
-
-
 def _is_plain(conversation_id: str) -> bool:
     """Whether an id, which a journal may say, can be neither another argument nor a path."""
     return conversation_id[:1].isalnum() and conversation_id.replace("-", "").isalnum()
-
-
-def _create(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
-    return os.open(path, flags, 0o600)
 
 
 def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:

@@ -7,13 +7,14 @@ reads the rest.
 
 from __future__ import annotations
 
-import os
+import sys
 
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, number, parse_line
 from cpr_nb.model.limits import LOGIN, Limit, limit_of_event
 from cpr_nb.model.lines import LineSplitter
 from cpr_nb.runner import background
+from cpr_nb.runner.kept_file import KeptFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 REFUSALS = (429, 529)
 # Every line that can matter while a task runs contains one of these.
 _RELEVANT = (*background.MARKS, b'"api_retry"', b'"rate_limit_event"')
-_CHUNK_BYTES = 1 << 18
 
 
 class News:
@@ -48,6 +48,7 @@ class Stream:
 
     Args:
         path: Its file.
+        pid: The process that writes it; 0 if there is none.
         with_tools: Whether it matters which tools run (for ``silence_s``).
 
     Example:
@@ -57,6 +58,7 @@ class Stream:
 
     __slots__ = (
         "_activity",
+        "_file",
         "_lines",
         "_offset",
         "_path",
@@ -70,8 +72,9 @@ class Stream:
         "retry_at",
     )
 
-    def __init__(self, path: str, *, with_tools: bool = False) -> None:
+    def __init__(self, path: str, pid: int = 0, *, with_tools: bool = False) -> None:
         self._path = path
+        self._file = KeptFile(path, pid)
         self._offset = 0
         self._lines = LineSplitter()
         self._activity = Activity() if with_tools else None
@@ -92,25 +95,37 @@ class Stream:
         """
         news = News()
         try:
-            size_bytes = os.stat(self._path).st_size
-            if size_bytes > self._offset:
+            for chunk in self._file.read_from(self._offset):
                 self.last_output_at = now
-                fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
-                try:
-                    self._read(fd, now, news)
-                finally:
-                    os.close(fd)
+                self._offset += len(chunk)
+                for line in self._lines.feed(chunk):
+                    self._feed(line, now, news)
         except OSError:
-            pass  # someone removed it: then nothing is new
+            pass  # someone removed it, and nobody has it open: then nothing is new
         return news
 
     def finish(self) -> RunFacts:
-        """Reads to the end, including a last line without a line feed."""
+        """Reads to the end, including a last line without a line feed, and closes the file."""
         self.poll(0.0)
         torn = self._lines.rest()
         if torn:
             self._feed(torn, 0.0, News())
+        self.close()
         return self.facts
+
+    def close(self) -> None:
+        """Closes its file; one that someone has removed is written again."""
+        try:
+            self._file.close()
+        except FileNotFoundError:
+            pass  # its process never was, or is gone, too
+        except OSError as error:  # the answer has a file of its own
+            print(f"{self._path}: {error}", file=sys.stderr, flush=True)
+
+    @property
+    def written_at_s(self) -> float | None:
+        """When it was last written, in seconds since the epoch; None while it is open."""
+        return self._file.written_at_s
 
     @property
     def busy_until(self) -> float:
@@ -122,12 +137,6 @@ class Stream:
     def lingers_since(self) -> float | None:
         """Since when only commands keep its process alive; None if a model may still work."""
         return self.last_output_at if self.background.lingers else None
-
-    def _read(self, fd: int, now: float, news: News) -> None:
-        while chunk := os.pread(fd, _CHUNK_BYTES, self._offset):
-            self._offset += len(chunk)
-            for line in self._lines.feed(chunk):
-                self._feed(line, now, news)
 
     def _feed(self, line: bytes, now: float, news: News) -> None:
         self.facts.feed(line)

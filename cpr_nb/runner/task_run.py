@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model.outcome import Exit, trouble_note
+from cpr_nb.runner.kept_file import KeptFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class TaskRun:
         waits_for: What its process is shown to wait for, since its turn has ended; else empty.
         worktree: What our own helper said of its worktree; empty if it has none, or if only an
             earlier runner has prepared it.
+        worktree_file: The record of that worktree, which its harvest needs; None if it has none.
         check_waits: Whether a check starts once that helper has replied.
     """
 
@@ -49,6 +51,7 @@ class TaskRun:
         "task_id",
         "waits_for",
         "worktree",
+        "worktree_file",
     )
 
     def __init__(self, task_id: str, began_at: float) -> None:
@@ -65,6 +68,7 @@ class TaskRun:
         self.lingers_since: float | None = None
         self.waits_for = ""
         self.worktree: dict[str, Any] = {}
+        self.worktree_file: KeptFile | None = None
         self.check_waits = False
 
     def begin(self, number: int, conversation_id: str) -> None:
@@ -79,3 +83,12 @@ class TaskRun:
         if exit_.trouble is not None:
             self.notes.append(trouble_note(exit_.trouble))
         self.duration_s = now - self.began_at
+
+    def release_worktree_file(self) -> None:
+        """Leaves the record of its worktree to a helper; one that was removed is written again."""
+        kept, self.worktree_file = self.worktree_file, None
+        try:
+            if kept is not None:
+                kept.close()
+        except OSError:
+            pass  # the helper says what is missing

@@ -24,8 +24,11 @@ class Wakeup:
         signal.signal(signal.SIGHUP, _nothing)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop_signal)
+        signal.signal(signal.SIGCONT, self._on_continue)
         self._poller = select.poll()
         self._poller.register(self._read_fd, select.POLLIN)
+        #: Whether this process was stopped (SIGSTOP), and continues since.
+        self.was_stopped = False
         #: The last signal to stop that came, and how many came.
         self.stop_signal = 0
         self.n_stops = 0
@@ -53,6 +56,9 @@ class Wakeup:
     def _on_stop_signal(self, number: int, _frame: object) -> None:
         self.stop_signal = number
         self.n_stops += 1
+
+    def _on_continue(self, _number: int, _frame: object) -> None:
+        self.was_stopped = True
 
 
 def _nothing(_number: int, _frame: object) -> None:

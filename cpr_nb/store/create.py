@@ -11,6 +11,7 @@ from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store import layout
 from cpr_nb.store.digest import sha256_of_file
 from cpr_nb.store.files import hold_lock
+from cpr_nb.store.leftovers import MOST_AT_A_LAUNCH, launching, remove_leftovers
 from cpr_nb.store.seal import sealed
 from cpr_nb.store.write import StatusWriter, dump, write_new
 
@@ -69,8 +70,10 @@ def create_session(
     created, lock_fd = new, -1
     try:
         make_results_dir(results_dir)
-        os.mkdir(new.root, 0o700)
-        lock_fd = hold_lock(new.lock)
+        remove_leftovers(results_dir, most=MOST_AT_A_LAUNCH)
+        with launching(results_dir):
+            os.mkdir(new.root, 0o700)
+            lock_fd = hold_lock(new.lock)
         session_json = sealed(b"".join(_session_pieces(spec, tasks, reused)), key)
         write_new(new.session, session_json, durable=True)
         if frame is not None:
@@ -119,7 +122,9 @@ def make_results_dir(results_dir: str) -> None:
     if os.path.isdir(results_dir):
         return
     os.makedirs(results_dir, 0o700, exist_ok=True)  # another launch may make it, too
-    with open(f"{results_dir}/{layout.GITIGNORE}", "w", encoding="ascii") as file:
+    # Others may read it as far as the umask allows; a loose umask lets nobody else write it.
+    fd = os.open(f"{results_dir}/{layout.GITIGNORE}", os.O_WRONLY | os.O_CREAT, 0o644)
+    with os.fdopen(fd, "w", encoding="ascii") as file:
         file.write("*\n")
 
 

@@ -39,6 +39,11 @@ class GitOutput(NamedTuple):
         return os.fsdecode(self.out).rstrip("\n")
 
     @property
+    def path(self) -> str:
+        """Its output as one path, which may end with a line end of its own."""
+        return os.fsdecode(self.out.removesuffix(b"\n"))
+
+    @property
     def names(self) -> list[str]:
         """Its output as a list, for a command that was given ``-z``."""
         return [os.fsdecode(name) for name in self.out.split(b"\0") if name]

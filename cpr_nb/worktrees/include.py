@@ -8,14 +8,21 @@ import stat
 from collections.abc import Iterator
 
 from cpr_nb.model.errors import WorktreeError
+from cpr_nb.worktrees.own_repository import is_session, is_within
 from cpr_nb.worktrees.repo import Repository
 
 #: Patterns as in a ``.gitignore``, in the top folder of the checkout.
 FILE = ".worktreeinclude"
 
 
-def included_files(repo: Repository) -> Iterator[str]:
+def included_files(repo: Repository, results_dir: str) -> Iterator[str]:
     """The untracked files that ``.worktreeinclude`` names, also ignored ones: paths below the top.
+
+    Results are left out, whatever it names: a copy of a session would pass for a session.
+
+    Args:
+        repo: The repository.
+        results_dir: The results directory of the task's session.
 
     Raises:
         GitFailed: If git can't tell.
@@ -23,13 +30,48 @@ def included_files(repo: Repository) -> Iterator[str]:
     if not os.path.isfile(f"{repo.top}/{FILE}"):
         return
     output = repo.git.run("ls-files", "-z", "--others", "--ignored", f"--exclude-from={FILE}")
+    results = _Results(os.path.realpath(repo.top), os.path.realpath(results_dir))
     for name in output.names:
-        if not name.endswith("/"):  # else a repository inside the repository
+        if not (name.endswith("/") or results.hold(name)):  # else a repository in the repository
             yield name
 
 
-def copy_included(repo: Repository, worktree: str) -> int:
+class _Results:
+    """The folders of a checkout that are results: the session's own, and all other sessions.
+
+    Args:
+        top: The top folder of the checkout, a real path.
+        results_dir: The results directory, a real path.
+    """
+
+    def __init__(self, top: str, results_dir: str) -> None:
+        self._top, self._results_dir = top, results_dir
+        self._folders = {"": False}
+
+    def hold(self, name: str) -> bool:
+        """Whether a path below the top is that of a file of results, or of a link to them."""
+        path = f"{self._top}/{name}"
+        return self._is_inside(os.path.dirname(name)) or (
+            os.path.islink(path) and self._is_results(os.path.realpath(path))
+        )
+
+    def _is_inside(self, folder: str) -> bool:
+        if folder not in self._folders:
+            is_results = self._is_results(f"{self._top}/{folder}")
+            self._folders[folder] = is_results or self._is_inside(os.path.dirname(folder))
+        return self._folders[folder]
+
+    def _is_results(self, path: str) -> bool:
+        return is_session(path) or is_within(path, self._results_dir)
+
+
+def copy_included(repo: Repository, worktree: str, results_dir: str) -> int:
     """Copies these files into a worktree; a file that exists there stays as it is.
+
+    Args:
+        repo: The repository.
+        worktree: The worktree.
+        results_dir: The results directory of the task's session.
 
     Returns:
         The number of files that were copied.
@@ -38,7 +80,7 @@ def copy_included(repo: Repository, worktree: str) -> int:
         WorktreeError: If one can't be copied.
     """
     n_copied = 0
-    for name in included_files(repo):
+    for name in included_files(repo, results_dir):
         target = f"{worktree}/{name}"
         try:
             n_copied += not os.path.lexists(target) and _copy(repo.top, name, worktree)

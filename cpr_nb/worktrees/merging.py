@@ -99,7 +99,7 @@ def check_clean(target: Target) -> None:
     if target.checkout is None:
         return
     git = Git(target.checkout)
-    git_dir = git.run("rev-parse", "--absolute-git-dir").text
+    git_dir = git.run("rev-parse", "--absolute-git-dir").path
     operation = operation_in_progress(Worktree("", target.checkout, git_dir, target.branch, ""))
     changed = git.run("status", "--porcelain", "-z", "--untracked-files=no").names
     if operation or changed:

@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
-from cpr_nb.store.layout import SESSION_PREFIX
+from cpr_nb.store.layout import NEW_PREFIX, SESSION_PREFIX
 from cpr_nb.worktrees import records
 from cpr_nb.worktrees.discovery import find_repository, read_git_file
 
@@ -74,7 +74,7 @@ def check_place(common_dir: str, session_folder: str) -> None:
     place = common_dir
     while place != os.path.dirname(place):
         place = os.path.dirname(place)
-        is_in_results = is_in_results or _is_session(place)
+        is_in_results = is_in_results or is_session(place)
         admin_dir = read_git_file(f"{place}/.git")
         if admin_dir is not None and records.read_mark(admin_dir):
             raise Unconfirmed(f"the repository {common_dir} is inside a task's worktree")
@@ -82,9 +82,10 @@ def check_place(common_dir: str, session_folder: str) -> None:
         raise Unconfirmed(f"the repository {common_dir} is inside a results directory")
 
 
-def _is_session(folder: str) -> bool:
+def is_session(folder: str) -> bool:
+    """Whether a folder looks like that of a session, also of one that is not complete."""
     names = ("session.json", "status.json")
-    is_named_so = os.path.basename(folder).startswith(SESSION_PREFIX)
+    is_named_so = os.path.basename(folder).startswith((SESSION_PREFIX, NEW_PREFIX))
     return is_named_so and any(os.path.lexists(f"{folder}/{name}") for name in names)
 
 

@@ -20,7 +20,7 @@ from cpr_nb.worktrees.own_repository import OwnRepository, confirm_repository
 from cpr_nb.worktrees.ports import own_port
 from cpr_nb.worktrees.records import BranchRecord, WorktreeRecord
 from cpr_nb.worktrees.refs import drop_stale_lock
-from cpr_nb.worktrees.repo import Repository, open_repository
+from cpr_nb.worktrees.repo import Repository, open_repository, places
 from cpr_nb.worktrees.setup import run_setup
 from cpr_nb.worktrees.worktree import Worktree, worktree_of
 
@@ -54,7 +54,7 @@ def prepare(job: HelperJob) -> dict[str, Any]:
         with repository_lock(repo.common_dir):
             _make(repo, job, record, own)
     if record.stage == records.MAKING:
-        _fill(repo, record)
+        _fill(repo, job, record)
     worktree = worktree_of(record)
     folder = f"{worktree.path}/{repo.prefix}".rstrip("/")
     if record.stage == records.FILLED:
@@ -108,10 +108,11 @@ def _check_own(job: HelperJob, worktree: Worktree, own: OwnRepository) -> None:
 
 def _check_top(worktree: Worktree) -> None:
     """A task starts in its own worktree, or not at all."""
-    words = ("rev-parse", "--path-format=absolute", "--show-toplevel", "--git-dir")
-    lines = Git(worktree.path).run(*words, check=False).text.split("\n")
+    words, git = ("--show-toplevel", "--git-dir"), Git(worktree.path)
+    output = git.run("rev-parse", "--path-format=absolute", *words, check=False)
+    lines = output.path.split("\n")
     expected = [os.path.realpath(worktree.path), os.path.realpath(worktree.admin_dir)]
-    if [os.path.realpath(path) for path in lines] != expected:
+    if output.status or list(map(os.path.realpath, places(git, words, lines))) != expected:
         raise WorktreeError(
             f"{worktree.path} is not a worktree of its own: git says {lines[0] or '-'}"
         )
@@ -139,7 +140,7 @@ def _make(repo: Repository, job: HelperJob, record: WorktreeRecord, own: OwnRepo
     if tip and adopt(repo, own, job, record, branch):
         return
     _add_worktree(repo, own, job, record, branch, is_new=tip is None, is_first=previous is None)
-    admin_dir = Git(str(record["worktree"])).run("rev-parse", "--absolute-git-dir").text
+    admin_dir = Git(str(record["worktree"])).run("rev-parse", "--absolute-git-dir").path
     port = own_port(repo.common_dir, admin_dir, branch.branch)
     records.write_mark(admin_dir, job.owner, port)
     record.write(admin_dir=admin_dir, port=port)
@@ -207,14 +208,14 @@ def _undo(
     record.forget()
 
 
-def _fill(repo: Repository, record: WorktreeRecord) -> None:
+def _fill(repo: Repository, job: HelperJob, record: WorktreeRecord) -> None:
     """Checks out the files and copies those of ``.worktreeinclude``, beside other tasks."""
     worktree = worktree_of(record)
     worktree.git().run("reset", "--hard", "--quiet", "--no-recurse-submodules")
     notes = list(record["notes"] or [])
     if os.path.isfile(f"{worktree.path}/.gitmodules"):
         notes.append("submodules are empty: setup='git submodule update --init' fills them")
-    n_copied = copy_included(repo, worktree.path)
+    n_copied = copy_included(repo, worktree.path, os.path.dirname(job.session_folder))
     if n_copied:
         notes.append(f"{n_copied} file{'s' * (n_copied > 1)} copied by .worktreeinclude")
     record.write(stage=records.FILLED, notes=notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
@@ -13,6 +13,7 @@ from cpr_nb.worktrees.git_command import Git, GitOutput, shared_git
 OLDEST_GIT = (2, 34)
 _FACTS = ("--is-bare-repository", "--is-inside-work-tree")
 _PLACES = ("--git-common-dir", "--show-prefix", "--show-toplevel")
+_UNKNOWN_OPTION = 129  # git's exit code
 
 
 class Repository:
@@ -50,7 +51,7 @@ class Repository:
         if os.path.basename(self.common_dir) == ".git":
             top = os.path.dirname(self.common_dir)
         while True:
-            above = Git(top).run("rev-parse", "--show-superproject-working-tree", check=False).text
+            above = Git(top).run("rev-parse", "--show-superproject-working-tree", check=False).path
             if not above:
                 return top
             top = above
@@ -71,10 +72,27 @@ def open_repository(folder: str) -> Repository:
     if not os.path.isdir(folder):
         raise WorktreeError(f"{folder} is not a folder")
     output = Git(folder).run("rev-parse", "--path-format=absolute", *_FACTS, *_PLACES, check=False)
-    lines = output.text.split("\n")
+    lines = output.path.split("\n")
     _check_answer(folder, output, lines)
-    common_dir, prefix, top = lines[len(_FACTS) : len(_FACTS) + len(_PLACES)]
+    common_dir, prefix, top = places(Git(folder), _PLACES, lines[len(_FACTS) :])
     return Repository(top, prefix, common_dir)
+
+
+def places(git: Git, words: Sequence[str], lines: Sequence[str]) -> Sequence[str]:
+    """What ``git rev-parse`` says of several places.
+
+    Args:
+        git: Git in a folder.
+        words: The arguments that name the places.
+        lines: The lines of its answer to all of them.
+
+    Returns:
+        A path for each. Where the lines are more, one of the paths has a line end in it, and each
+        is asked for alone.
+    """
+    if len(lines) == len(words):
+        return lines
+    return [git.run("rev-parse", "--path-format=absolute", word).path for word in words]
 
 
 def _check_answer(folder: str, output: GitOutput, lines: list[str]) -> None:
@@ -104,9 +122,12 @@ class RegisteredWorktree(NamedTuple):
 
 def registered_worktrees(shared: Git) -> Iterator[RegisteredWorktree]:
     """The worktrees of a repository, the main checkout first."""
-    output = shared.run("worktree", "list", "--porcelain").text
-    for number, block in enumerate(output.split("\n\n")):
-        fields = dict(line.partition(" ")[::2] for line in block.splitlines())
+    words, end = ("worktree", "list", "--porcelain"), "\0"
+    output = shared.run(*words, "-z", ok=(0, _UNKNOWN_OPTION))
+    if output.status:  # git before 2.36
+        output, end = shared.run(*words), "\n"
+    for number, block in enumerate(os.fsdecode(output.out).split(end * 2)):
+        fields = dict(line.partition(" ")[::2] for line in block.split(end))
         if "worktree" in fields:
             branch = fields.get("branch")
             yield RegisteredWorktree(

@@ -137,7 +137,7 @@ def read_only(world: World) -> Tally:
     _mount("umount", str(results))
     session.wait(LIMIT_S)
     await_gone(session)
-    tally = real.tally(world, session, names, "waits, says why; writes it all when it can")
+    tally = real.tally(world, session, names, "says why; written under the mount meanwhile")
     tally.expect("read-only" in said, f"cpr status says {said!r}")
     return tally
 

@@ -92,7 +92,7 @@ def test_a_long_line_that_grows_is_not_copied_at_each_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "stream"
-    monkeypatch.setattr("cpr_nb.runner.stream._CHUNK_BYTES", PORTION_BYTES)
+    monkeypatch.setattr("cpr_nb.runner.kept_file._CHUNK_BYTES", PORTION_BYTES)
     path.touch()
     look = reader(path)
     for begin in range(0, len(RESULT), PORTION_BYTES):

@@ -21,5 +21,5 @@ def test_only_a_plain_id_is_resumed(tmp_path: Path, conversation_id: str, exists
     folder.mkdir(parents=True)
     (folder / f"{conversation_id}.jsonl").write_text(PROMPT)
     environ = {b"HOME": bytes(tmp_path)}
-    starter = Starter(SessionPaths("/r/session-1"), {"session_id": "1"}, environ, {})
+    starter = Starter(SessionPaths("."), "/r/session-1", {"session_id": "1"}, environ, {})
     assert starter.has_conversation("a", conversation_id) is exists

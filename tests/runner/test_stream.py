@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,10 @@ class Written:
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Written:
-    return Written(tmp_path)
+def written(tmp_path: Path) -> Iterator[Written]:
+    one = Written(tmp_path)
+    yield one
+    one.stream.close()
 
 
 def known(facts: RunFacts) -> dict[str, Any]:

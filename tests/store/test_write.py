@@ -90,6 +90,20 @@ def test_a_new_results_directory_never_makes_a_checkout_dirty(tmp_path: Path) ->
     assert (tmp_path / "deep" / "r" / ".gitignore").read_text() == "*\n"
 
 
+@pytest.mark.parametrize(
+    ("umask", "expected"), [(0o077, 0o600), (0o027, 0o640), (0o022, 0o644), (0, 0o644)]
+)
+def test_its_gitignore_honours_the_umask_and_only_its_owner_may_write_it(
+    tmp_path: Path, umask: int, expected: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        os.close(create(tmp_path / "r")[1])
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "r" / ".gitignore") == expected
+
+
 def test_a_results_directory_that_was_there_is_left_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     os.close(create(tmp_path)[1])

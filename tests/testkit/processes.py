@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import threading
+import time
 from pathlib import Path
 
 #: In the environment of every test, unique for each: its processes inherit it.
@@ -61,6 +62,18 @@ def end(pid: int) -> None:
         select.select([pidfd], [], [])
     finally:
         os.close(pidfd)
+
+
+def await_state(pid: int, letter: str) -> None:
+    """Waits until a process is in a state, as ``/proc/PID/stat`` names it: T, stopped; Z, ended."""
+    while _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0] != letter.encode():
+        time.sleep(0.001)
+
+
+def stop(pid: int) -> None:
+    """Stops a process (SIGSTOP), and waits until it stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    await_state(pid, "T")
 
 
 def await_runners(folder: Path) -> None:

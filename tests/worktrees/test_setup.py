@@ -54,6 +54,20 @@ def test_included_files_that_nobody_changed_are_not_committed(
     assert not made.path.exists()
 
 
+def test_results_are_never_included(repo: Checkout) -> None:
+    repo.commit("include", {".worktreeinclude": "*\n", ".gitignore": "results/\n"})
+    repo.write(
+        {".env": "K=1", "old/session-1/status.json": "{}", "old/session-1/a": "", "old/n": ""}
+    )
+    runner = Runner(repo.path / "results", repo.path)
+    (repo.path / "link").symlink_to("results")
+    made = runner.prepare("docs")
+    assert {path.name for path in made.path.iterdir()} == {
+        ".env", ".git", ".gitignore", ".worktreeinclude", "a.txt", "old", "sub",
+    }  # fmt: skip
+    assert [path.name for path in (made.path / "old").rglob("*")] == ["n"]
+
+
 def test_an_included_file_never_leaves_the_worktree(
     repo: Checkout, runner: Runner, tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
+from cpr_nb.store.layout import NEW_PREFIX
+from cpr_nb.store.leftovers import remove_leftovers
 
 if TYPE_CHECKING:
     from cpr_nb.worktrees.cleaning import CleanReport
@@ -66,7 +68,12 @@ def report_lines(report: CleanReport) -> list[str]:
 
 
 def _clean_all(directory: str, *, into: str | None, dry_run: bool) -> CleanReport:
-    from cpr_nb.worktrees.cleaning import clean
+    from cpr_nb.worktrees.cleaning import Cleaned, clean
 
+    leftovers = [
+        Cleaned(path.rpartition(NEW_PREFIX)[2], "", "", path, "")
+        for path in remove_leftovers(directory, dry_run=dry_run)
+    ]
     folders = [session.paths.root for session in catalog.list_sessions(directory)]
-    return clean(folders, into=into, dry_run=dry_run).without_foreign()
+    report = clean(folders, into=into, dry_run=dry_run).without_foreign()
+    return report._replace(removed=(*leftovers, *report.removed))
