@@ -7,6 +7,7 @@ from faults import rows_api as api
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
 from faults import rows_runner as runner
+from faults import rows_saving as saving
 from faults.points import kill_points
 from faults.real import real_points
 from faults.table import Fault
@@ -31,6 +32,8 @@ FAULTS = [
     Fault("lost-lock", "runner.lock deleted", runner.lost_lock),
     Fault("renamed", "folder renamed and moved while agents work", hosts.renamed, real=True),
     Fault("removed-files", "rm task-* while agents work", hosts.removed_files, real=True),
+    Fault("machine-lost", "its machine dies; seen from others", hosts.machine_lost, real=True),
+    Fault("forced", "taken over by force while it runs elsewhere", hosts.forced, real=True),
     Fault("disk-full", "disk nearly full", disk.in_a_namespace("disk-full"), real=True),
     Fault("disk-brim", "disk full to the last byte", disk.in_a_namespace("disk-brim"), real=True),
     Fault("read-only", "read-only mount", disk.in_a_namespace("read-only"), real=True),
@@ -46,4 +49,10 @@ FAULTS = [
     Fault("timeout", "an agent does not end", agents.timeout, real=True),
     Fault("suspended", "machine suspended", agents.suspended),
     Fault("daemons", "children that keep the output open", agents.daemons, real=True),
+    Fault(
+        "upgrade",
+        "pip replaces cpr under a session; the venv is deleted",
+        saving.upgrade,
+        real=True,
+    ),
 ]
