@@ -220,10 +220,8 @@ def test_what_is_no_work_holds_nothing_up(empty: Desk, kind: str) -> None:
 
 
 def test_what_set_up_left_may_go_until_it_is_changed(repo: Checkout) -> None:
-    desk = _desk(
-        repo,
-        f"git clone -q --no-hardlinks {repo.path} vendor; echo 1 > gen.txt; mkdir k; echo 2 > k/.git",
-    )
+    clone = f"git clone -q --no-hardlinks {repo.path} vendor"
+    desk = _desk(repo, f"{clone}; echo 1 > gen.txt; mkdir k; echo 2 > k/.git")
     assert desk.lost() == []
     desk.git("-C", "vendor", "status")
     _renamed(desk, "gen.txt", "gen2.txt")
