@@ -85,7 +85,7 @@ def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: 
     lines = ["To read the answers:", f"  {command} results {short}", *branch_lines(session)]
     if session.count("n_denials"):
         lines += denial_lines(session.count("n_denials"), denials)
-    if session.state == states.INTERRUPTED:
+    if session.state in (states.INTERRUPTED, states.UNREACHABLE):
         lines += ["To resume the session:", f"  {command} resume {short}"]
     elif session.count("n_unsaved") and not session.is_live:
         lines += ["To save the work that is not yet saved:", f"  {command} resume {short}"]
