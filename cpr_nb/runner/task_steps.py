@@ -155,6 +155,7 @@ class TaskSteps:
 
     def record_end(self, task: int, outcome: Outcome) -> None:
         """Ends a task that has nothing left to save."""
+        self._admission.holds.sides.pop(task, None)
         self._tasks.end(task, outcome)
         self.out.append(instructions.Finish(task, outcome))
 
@@ -162,6 +163,7 @@ class TaskSteps:
         """Ends a task that we can no longer handle; its worktree stays as it is."""
         task = error.task
         self.out.append(instructions.Abandon(task))
+        self._admission.holds.sides.pop(task, None)
         if self._tasks.state[task] != ENDED:
             self._admission.withdraw(task, at_s)
             self._admission.queue.ended(task)

@@ -8,6 +8,7 @@ import pytest
 from testkit.machine import GOOD, CheckedSchedule, done, feed, machine, running
 
 from cpr_nb.model.limits import ACCESS, USAGE, Limit
+from cpr_nb.model.machine_causes import MachineCause
 from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.messages import Cancel, Checked, Ended, Event, Harvested, Started, Tick
@@ -153,7 +154,13 @@ class Walk:
         self.choice = random.Random(seed)
         plans = [self.choice.choice(PLANS) for _ in range(3)]
         budget_usd = self.choice.choice([None, 1.0])
-        self.schedule = CheckedSchedule(plans, max_parallel=2, new_id=str, budget_usd=budget_usd)
+        self.schedule = CheckedSchedule(
+            plans,
+            max_parallel=2,
+            new_id=str,
+            budget_usd=budget_usd,
+            machine_wait_s=self.choice.choice([10.0, 3600.0]),
+        )
         self.what_runs: dict[int, str] = {}
         self.at = 0.0
 
@@ -184,14 +191,17 @@ class Walk:
         end = Ended(at, task, Exit(0, result=result), cost_usd=self.choice.choice([0.0, 0.5]))
         failure = self.choice.choice([None, Outcome("failed", "worktree")])
         exists = failure is None or self.choice.random() < 0.5
+        cause = MachineCause(self.choice.choice(["cli", "folder", "processes"]), "", "gone")
+        held = messages.Postponed(at, task, cause)
         what_may_come: dict[str | None, list[Event]] = {
-            None: [Tick(at), messages.DiskFree(at)],
-            "Prepare": [messages.Prepared(at, task, failure, exists=exists)],
+            None: [Tick(at), Tick(at), messages.DiskFree(at), Cancel(at, task)],
+            "Prepare": [messages.Prepared(at, task, failure, exists=exists), held],
             "Start": [
                 Started(at, task),
                 Started(at, task),
                 Ended(at, task, SPAWN_ERROR),
                 messages.Postponed(at, task),
+                held,
             ],
             "agent": [
                 end,
@@ -201,8 +211,8 @@ class Walk:
                 messages.Limited(at, task, Limit(ACCESS)),
                 Tick(at),
             ],
-            "Check": [Checked(at, task, self.choice.choice(["", "exit 1"])), Tick(at)],
-            "Harvest": [Harvested(at, task)],
+            "Check": [Checked(at, task, self.choice.choice(["", "exit 1"])), Tick(at), held],
+            "Harvest": [Harvested(at, task), held],
         }
         return self.choice.choice(what_may_come[self.what_runs.get(task)])
 
