@@ -217,6 +217,21 @@ class Walk:
         return self.choice.choice(what_may_come[self.what_runs.get(task)])
 
 
+def cancelled_while_its_check_waits() -> set[Row]:
+    """A walk that hardly ever happens: the check of a task with a worktree can't be started."""
+    one = CheckedSchedule([TaskPlan(check=True, worktree=True)], max_parallel=1, new_id=str)
+    feed(
+        one, Tick(0.0), messages.Prepared(0.0, 0, None, exists=True), Started(0.0, 0), done(1.0, 0)
+    )
+    held = messages.Postponed(1.0, 0, MachineCause("processes", "", "none is left"))
+    assert feed(one, held, Cancel(1.0)) == [
+        ("ReportState", "waiting", "processes"),
+        ("Harvest", 0),
+        ("ReportState", "running", ""),
+    ]
+    return one.seen
+
+
 def test_every_transition_of_the_table_happens_and_no_other() -> None:
     rows = {(state, event, new) for (state, event), news in TRANSITIONS.items() for new in news}
     # A journal that lost a line may tell of an attempt, and not of the worktree that it had.
@@ -225,6 +240,7 @@ def test_every_transition_of_the_table_happens_and_no_other() -> None:
     one = CheckedSchedule([PLANS[2]], max_parallel=1, new_id=str, restored=restored)
     one.handle(Tick(0.0))
     seen: set[Row] = one.seen
+    seen |= cancelled_while_its_check_waits()
     for seed in range(3000):
         seen |= Walk(seed).go()
         if rows <= seen:
