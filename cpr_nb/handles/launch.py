@@ -139,7 +139,9 @@ def map(  # users expect this name, and nothing here needs the builtin
             option, such as ``model``, or another placeholder of the template.
         repeats: How often each of them runs; the column ``repeat`` counts.
         dry_run: Whether to check everything, start nothing, and return what would run.
-        **options: As for `cpr_nb.launch`. ``model_col="which"`` and the like take a row's
+        **options: As for `cpr_nb.launch`, but ``reuse=True`` runs only the rows whose prompt and
+            options have no success yet. The table of results has all rows, whichever session
+            their answers are from: see docs/map.md. ``model_col="which"`` and the like take a row's
             option from a column (where that has no value, the session's option holds);
             ``id_col`` takes the task's id.
 
