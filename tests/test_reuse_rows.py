@@ -274,3 +274,11 @@ def test_the_live_view_follows_a_row_that_runs_elsewhere(
     monkeypatch.setattr(reused_cells, "_EVERY_S", 0.0)
     model.refresh()
     assert [row[Column.STATE] for row in model.rows] == ["succeeded"] * 2
+
+
+def test_a_dry_run_says_what_would_be_reused(own_home: Path) -> None:
+    assert "reused_from" not in cpr.map("{do}", frame("a"), reuse=True, dry_run=True)[0]
+    assert not own_home.exists() or not list(own_home.rglob("key")), "a dry run makes no key"
+    first = run("a")
+    planned = cpr.map("{do}", frame("ab"), reuse=True, dry_run=True)
+    assert [task["reused_from"] for task in planned] == [first.id, None]
