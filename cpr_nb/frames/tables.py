@@ -187,6 +187,12 @@ TASKS = (
         ("conversation_id", "string", "Claude's own id for the conversation"),
         ("branch", "string", "the task's branch, if it has a worktree"),
         ("worktree", "string", "the task's worktree"),
+        ("harvest_error", "string", "why its work is not saved yet; missing if it is"),
+        (
+            "kept_because",
+            "string",
+            "why its worktree stays: what it holds, or `keep_worktrees`; missing if it is gone",
+        ),
         (
             "n_files_changed",
             "Int64",
