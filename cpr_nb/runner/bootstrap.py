@@ -20,6 +20,7 @@ from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.runner.starter import Starter
+from cpr_nb.store import requests
 from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
 from cpr_nb.store.folder_id import folder_id
 from cpr_nb.store.layout import SessionPaths
@@ -76,13 +77,16 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         library_dirs=given["library_dirs"],
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
+    recorder.warn(*recovery.warnings)
+    requests_dir = _requests_dir(given["requests_dir"], root, paths)
+    requests.show_reader(requests_dir)
     for task_id, number in numbers.items():
         if number in recovery.restored:
             recorder.restore_task(number, history.tasks[task_id])
     if not is_first:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     return Loop(
-        RequestInbox(_requests_dir(given["requests_dir"], root, paths), recorder),
+        RequestInbox(requests_dir, recorder),
         spec,
         recorder,
         starter,

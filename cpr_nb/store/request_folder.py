@@ -77,6 +77,24 @@ def remove_request_folder(paths: SessionPaths, session_id: str) -> None:
     requests.remove_folder(_in_state_dir(paths, _checked(session_id)), with_requests=True)
 
 
+def has_other_runner(session_id: str, own: str) -> bool:
+    """Whether a runner works on the session in another folder, for which it reads requests.
+
+    Args:
+        session_id: The session's id.
+        own: The identity of its folder that is not meant.
+    """
+    if not _is_session_id(session_id):
+        return False
+    above, own_name = os.path.split(requests_dir(session_id, own))
+    try:
+        names = os.listdir(above)
+    except OSError:
+        return False
+    others = [name for name in names if name.startswith(f"{session_id}.") and name != own_name]
+    return any(requests.has_reader(f"{above}/{name}") for name in others)
+
+
 def leave_request(
     paths: SessionPaths, session_id: str, verb: str, name: str, value: str = ""
 ) -> None:
