@@ -25,6 +25,7 @@ from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
 from cpr_nb.store.folder_id import folder_id
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.times import utc_iso
+from cpr_nb.store.whereabouts import Whereabouts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         history,
         recovery,
         _schedule(spec, history, recovery, recorder),
-        DiskMonitor(paths, lock_fd),
+        DiskMonitor(paths, lock_fd, given["claim"]),
         settle=settle,
     )
 
@@ -139,13 +140,14 @@ def _log_illegal(task_id: str, error: IllegalTransition) -> None:
 
 def _runner(spec: SessionSpec, given: dict[str, Any], root: str) -> dict[str, Any]:
     """What runner.json says of this process."""
-    pid = os.getpid()
+    pid, here = os.getpid(), Whereabouts.here(HERE)
     return {
         "pid": pid,
         "started_at": utc_iso(time.time()),
         "start_time": process.start_time(pid),
-        "boot_id": process.boot_id(),
-        "host": os.uname().nodename,
+        "boot_id": here.boot_id,
+        "host": here.host,
+        "file_system": here.file_system,
         "pid_namespace": process.pid_namespace(),
         "folder": root,
         FOLDER_FIELD: folder_id(HERE),

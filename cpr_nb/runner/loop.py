@@ -119,6 +119,9 @@ class Loop:
             self._recorder.flush(self._clock.now())
             ready = self._wakeup.wait(self._timeout_ms())
             now = self._clock.turn()
+            if self._disk.has_new_owner(now):
+                self._kill_all()  # and nothing more is written: the session is another runner's
+                return
             # First: an end starts the next task, and whoever stopped us may have asked for a pause.
             is_due = self._read_requests(now)
             self._reap()

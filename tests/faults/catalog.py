@@ -32,6 +32,8 @@ FAULTS = [
     Fault("lost-lock", "runner.lock deleted", runner.lost_lock),
     Fault("renamed", "folder renamed and moved while agents work", hosts.renamed, real=True),
     Fault("removed-files", "rm task-* while agents work", hosts.removed_files, real=True),
+    Fault("machine-lost", "its machine dies; seen from others", hosts.machine_lost, real=True),
+    Fault("forced", "taken over by force while it runs elsewhere", hosts.forced, real=True),
     Fault("disk-full", "disk nearly full", disk.in_a_namespace("disk-full"), real=True),
     Fault("disk-brim", "disk full to the last byte", disk.in_a_namespace("disk-brim"), real=True),
     Fault("read-only", "read-only mount", disk.in_a_namespace("read-only"), real=True),
