@@ -14,7 +14,7 @@ from cpr_nb.store.request_folder import has_other_runner
 
 
 def check_copies(paths: SessionPaths, session_id: str, verb: str) -> None:
-    """Refuses a session that is at work in another folder: a copy of this one, or its original.
+    """Refuses a session that works in another folder, or to resume a copy beside its original.
 
     Args:
         paths: The session's paths.
@@ -22,42 +22,50 @@ def check_copies(paths: SessionPaths, session_id: str, verb: str) -> None:
         verb: What the caller wants to do with it, for the error.
 
     Raises:
-        SessionNotUsable: If it has a runner there, or agents that live.
+        SessionNotUsable: If it has a runner there, or agents that live, or is to be resumed there.
     """
     try:
         own = folder_id(paths.root)
     except OSError as error:
         raise SessionNotUsable(f"can't {verb} {session_id}: {error.strerror}") from None
-    original = _original(paths, own)
+    recorded, folder = _recorded(paths)
+    own_ids = {own, recorded} if _id_of(folder) == own else {own}  # another machine's number
+    is_copy = recorded not in own_ids and recorded == _id_of(folder) != ""
+    original = SessionPaths(folder) if is_copy else None
     marked = find_marked(f"{session_id}/")
-    others = [token for token in marked if token.split("/")[1] != own]
-    if others or has_other_runner(session_id, own) or (original and _works(original)):
-        where = f": {one_line(original.root, 300)}" if original else ""
+    others = [token for token in marked if token.split("/")[1] not in own_ids]
+    if others or has_other_runner(session_id, own_ids) or (original and _works(original)):
+        where = f": {one_line(folder, 300)}" if original else ""
         seen = f" (process {marked[others[0]][0]})" if others else ""
         raise SessionNotUsable(
             f"can't {verb} {session_id}: it is at work in another folder{where}{seen}, and one of "
             "the two is a copy; wait for its end there, or cancel it there first"
         )
-
-
     if original and verb == "resume":
         raise SessionNotUsable(
-            f"can't resume {session_id}: this folder is a copy of {one_line(original.root, 300)}, "
+            f"can't resume {session_id}: this folder is a copy of {one_line(folder, 300)}, "
             "which is still there; resume that one, or remove it first"
         )
 
 
-def _original(paths: SessionPaths, own: str) -> SessionPaths | None:
-    """The folder that this one is a copy of, if it is where it was; see docs/recovery.md."""
+def _recorded(paths: SessionPaths) -> tuple[str, str]:
+    """The identity and the path of its folder, as the newest runner knew them; else empty.
+
+    Anybody may have written that: at worst, a session is refused.
+    """
     runner = read_json(paths.runner)
     recorded, folder = runner.get(FIELD), runner.get("folder")
-    if not is_folder_id(recorded) or recorded == own or not isinstance(folder, str):
-        return None
+    if not (is_folder_id(recorded) and isinstance(folder, str) and Path(folder).is_absolute()):
+        return "", ""
+    return str(recorded), folder
+
+
+def _id_of(folder: str) -> str:
+    """The identity of a folder; empty if it is not there."""
     try:
-        is_there = Path(folder).is_absolute() and folder_id(folder) == recorded
+        return folder_id(folder) if folder else ""
     except (OSError, ValueError):  # renamed or removed; or nothing that can be a path
-        return None
-    return SessionPaths(folder) if is_there else None
+        return ""
 
 
 def _works(original: SessionPaths) -> bool:
