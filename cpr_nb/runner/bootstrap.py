@@ -79,15 +79,13 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
     recorder.warn(*recovery.warnings)
-    requests_dir = _requests_dir(given["requests_dir"], root, paths)
-    requests.show_reader(requests_dir)
     for task_id, number in numbers.items():
         if number in recovery.restored:
             recorder.restore_task(number, history.tasks[task_id])
     if not is_first:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     return Loop(
-        RequestInbox(requests_dir, recorder),
+        _inbox(given["requests_dir"], root, paths, recorder),
         spec,
         recorder,
         starter,
@@ -99,9 +97,11 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     )
 
 
-def _requests_dir(folder: str, root: str, paths: SessionPaths) -> str:
-    """The folder of the requests; one in the session's folder is moved with it."""
-    return paths.requests if folder == SessionPaths(root).requests else folder
+def _inbox(folder: str, root: str, paths: SessionPaths, recorder: Recorder) -> RequestInbox:
+    """The requests of interfaces; a folder of them in the session's folder is moved with it."""
+    requests_dir = paths.requests if folder == SessionPaths(root).requests else folder
+    requests.show_reader(requests_dir)
+    return RequestInbox(requests_dir, recorder)
 
 
 def _schedule(
