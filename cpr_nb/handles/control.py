@@ -28,7 +28,7 @@ class SessionControl(SessionTasks):
         Raises:
             SessionNotUsable: If claude-parallel-runner.pl wrote the session, or it can't be read.
         """
-        if self.done():
+        if self.state in states.ENDED_STATES:
             return False
         self.ask("cancel", requests.cancel_name(None))
         return True

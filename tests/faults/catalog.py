@@ -38,6 +38,7 @@ FAULTS = [
     Fault("namespaces", "runners in several PID namespaces", copies.namespaces, real=True),
     Fault("container", "container (cpr is its PID 1) killed, started", copies.container, real=True),
     Fault("copied", "folder copied (cp -a) while agents work", copies.copied, real=True),
+    Fault("woken", "its machine stands still, and wakes too late", hosts.woken, real=True),
     Fault("disk-full", "disk nearly full", disk.in_a_namespace("disk-full"), real=True),
     Fault("disk-brim", "disk full to the last byte", disk.in_a_namespace("disk-brim"), real=True),
     Fault("read-only", "read-only mount", disk.in_a_namespace("read-only"), real=True),

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         was_live, title = with_trust(session.cancel), f"Session {session.id}"
         may_wait &= was_live
-        has_ended = not may_wait or _await_end(session, session.done)
+        has_ended = not may_wait or _await_end(session, lambda: session.refresh().has_ended())
         state = _REQUESTED if was_live and not (may_wait and has_ended) else session.state
     if state == _REQUESTED and session.snapshot.state == states.UNREACHABLE:
         state += ", for a runner that can't be seen from here"

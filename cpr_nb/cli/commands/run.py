@@ -102,12 +102,12 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     if args.wait and planned.login_wait_s is None and not has_terminal():
         planned.login_wait_s = UNATTENDED_LOGIN_WAIT_S
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.reuse import attached_message, resolve_reuse, start_or_attach
+    from cpr_nb.launching.reuse import resolve_reuse, reuse_message, start_or_attach
 
     started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
     session = Session.from_started(started)
     if not started.is_new:
-        note(attached_message(session.snapshot, "--fresh"))
+        note(reuse_message(started, session.snapshot, planned, "--fresh"))
     if args.json:
         try:
             code = show_to_end(session, quiet=True) if args.wait else 0
