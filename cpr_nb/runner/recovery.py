@@ -19,6 +19,7 @@ from cpr_nb.store.times import parse_iso
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from cpr_nb.runner.attempt import Attempt
     from cpr_nb.runner.history import History, TaskHistory
@@ -44,7 +45,7 @@ class Recovery:
         alive: The tasks whose agent still runs.
         elapsed_s: How long each of these tasks had been at work.
         started_s: When each of these attempts started, in seconds since the epoch.
-        spent_usd: What is known to have been spent.
+        figures: What is known of the costs of each of the tasks, without its attempt that runs.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Recovery:
         self.alive: set[int] = set()
         self.elapsed_s: dict[int, float] = {}
         self.started_s: dict[int, float | None] = {}
-        self.spent_usd = 0.0
+        self.figures: list[dict[str, Any]] = []
         self._paths = paths
         self._spec = spec
         self._starter = starter
@@ -81,8 +82,7 @@ class Recovery:
     def _restore(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
-        figures = task.figures if task.ended is None else task.ended
-        self.spent_usd += figures.get("cost_usd") or 0.0
+        self.figures.append(task.figures if task.ended is None else task.ended)
         if task.ended is not None:
             ended = Outcome(task.ended["outcome"], str(task.ended.get("reason", "unknown")))
             self.restored[number] = RestoredTask(ended, None)

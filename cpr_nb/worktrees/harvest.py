@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from cpr_nb.model.errors import WorktreeError
+from cpr_nb.model.record import KEPT_BY_OPTION
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.confirm_steps import Claim
@@ -166,7 +167,7 @@ def _saved_fields(
     if saved.unsaved:
         fields["kept_because"] = "; ".join(saved.unsaved)
     elif job.keep_worktrees and worktree.has_folder:
-        fields["kept_because"] = "keep_worktrees"
+        fields["kept_because"] = KEPT_BY_OPTION
     return fields
 
 
