@@ -7,6 +7,7 @@ from faults import rows_api as api
 from faults import rows_copies as copies
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
+from faults import rows_nested as nested
 from faults import rows_runner as runner
 from faults import rows_saving as saving
 from faults.points import kill_points
@@ -60,4 +61,5 @@ FAULTS = [
         saving.upgrade,
         real=True,
     ),
+    Fault("hidden-work", "work that the outer git does not see", nested.hidden_work, real=True),
 ]
