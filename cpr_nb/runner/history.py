@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 
+#: What the head of status.json says of a session's end.
+_END_FIELDS = ("overall_status", "state", "error", "end_time", "ended_at", "duration_s")
+
+
 class TaskHistory:
     """One task's past.
 
@@ -84,9 +88,10 @@ class History:
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
         warnings: What they warned of, each once.
+        end: How and when the session ended, as status.json has it; empty if it has not.
     """
 
-    __slots__ = ("cancels", "max_parallel", "n_runners", "started_at", "tasks", "warnings")
+    __slots__ = ("cancels", "end", "max_parallel", "n_runners", "started_at", "tasks", "warnings")
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskHistory] = {}
@@ -95,6 +100,7 @@ class History:
         self.n_runners = 0
         self.started_at: str | None = None
         self.warnings: list[str] = []
+        self.end: dict[str, Any] = {}
 
     def feed(self, line: dict[str, Any]) -> None:
         """Adds one line of the journal."""
@@ -204,6 +210,8 @@ def read_history(paths: SessionPaths) -> History:
     for line in _json_lines(paths.journal):
         history.feed(line)
     status = _read_status(paths.status)
+    if status.get("state") in states.ENDED_STATES:
+        history.end = {name: status[name] for name in _END_FIELDS if name in status}
     for warning in _list_of(status, "warnings"):
         history.add_warning(warning)
     for fields in _list_of(status, "tasks"):

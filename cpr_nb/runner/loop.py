@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 # How often the folder of requests is read. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
 _IDENTIFY_AFTER_S = 0.02
+# How many harvests that could not be made run again at once.
+_SAVES_AT_ONCE = 4
 
 
 class Loop:
@@ -170,7 +172,7 @@ class Loop:
             task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
             if recovery.restored[task].to_harvest:
                 task_run.end(now, *attempt.collect(None), {})
-                self._effects.start_side("harvest", task)
+                self._harvest_again(task)
                 continue
             if task in recovery.alive:
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
@@ -181,7 +183,26 @@ class Loop:
             if task not in recovery.alive:
                 del self._processes.by_task[task]
                 self._handle_end(attempt, None, {}, interrupted=True)
+        self._save_next()
         for event in self._inbox.replay(self._history.cancels, now):
+            self._handle(event)
+
+    def _save_next(self) -> None:
+        """Starts harvests that an earlier runner could not make, a few at a time."""
+        unsaved = self._recovery.unsaved
+        while unsaved and sum(not isinstance(r, Attempt) for r in self._processes) < _SAVES_AT_ONCE:
+            task = next(iter(unsaved))
+            task_run = self._task_runs[task] = TaskRun(
+                self._recorder.task_id(task), self._clock.now()
+            )
+            task_run.recorded = unsaved.pop(task)
+            task_run.number = task_run.recorded.get("attempts") or 1
+            self._harvest_again(task)
+
+    def _harvest_again(self, task: int) -> None:
+        """Starts a harvest that an earlier runner began, or could not make."""
+        event = self._effects.start_side("harvest", task)
+        if event is not None:
             self._handle(event)
 
     def _leave(self, now: float) -> None:
@@ -297,6 +318,7 @@ class Loop:
         event = self._effects.side_event(run.kind, run.task, reply)
         if event is not None:
             self._handle(event)
+        self._save_next()
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import time
 
+from cpr_nb.model.events import integer
 from cpr_nb.model.outcome import Outcome
+from cpr_nb.model.record import is_unsaved
 from cpr_nb.runner import process
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.task_state import AttemptState, RestoredTask
@@ -19,6 +21,7 @@ from cpr_nb.store.times import parse_iso
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from cpr_nb.runner.attempt import Attempt
     from cpr_nb.runner.history import History, TaskHistory
@@ -36,6 +39,7 @@ class Recovery:
         numbers: Task id → its number, from 0, of every task in the history.
         spec: What the session is to do.
         starter: Makes the attempts.
+        may_save: Whether work that an earlier runner could not save is to be saved now.
 
     Attributes:
         restored: Where the state machine continues each of the tasks.
@@ -45,6 +49,7 @@ class Recovery:
         elapsed_s: How long each of these tasks had been at work.
         started_s: When each of these attempts started, in seconds since the epoch.
         spent_usd: What is known to have been spent.
+        unsaved: The tasks that have ended, and whose work is not saved: task → what is recorded.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class Recovery:
         numbers: Mapping[str, int],
         spec: SessionSpec,
         starter: Starter,
+        *,
+        may_save: bool = True,
     ) -> None:
         self.restored: dict[int, RestoredTask] = {}
         self.attempts: dict[int, Attempt] = {}
@@ -61,6 +68,8 @@ class Recovery:
         self.elapsed_s: dict[int, float] = {}
         self.started_s: dict[int, float | None] = {}
         self.spent_usd = 0.0
+        self.unsaved: dict[int, dict[str, Any]] = {}
+        self._may_save = may_save
         self._paths = paths
         self._spec = spec
         self._starter = starter
@@ -86,6 +95,8 @@ class Recovery:
         if task.ended is not None:
             ended = Outcome(task.ended["outcome"], str(task.ended.get("reason", "unknown")))
             self.restored[number] = RestoredTask(ended, None)
+            if self._may_save and is_unsaved(task.ended):
+                self._restore_unsaved(number, task.ended, ended)
         elif task.attempt:  # else nothing that can be read says that it began
             self.elapsed_s[number] = self._elapsed_s(task_id, task)
             if task.harvest is not None:
@@ -102,6 +113,13 @@ class Recovery:
         self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
         task_spec = self._spec.task(number)
         self.attempts[number] = self._starter.attempt(0, number, task_spec, task.attempt, -1)
+
+    def _restore_unsaved(self, number: int, recorded: dict[str, Any], outcome: Outcome) -> None:
+        conversation_id = str(recorded.get("conversation_id") or "")
+        attempt = AttemptState(integer(recorded.get("attempts")) or 1, conversation_id, "", 0)
+        attempt.has_worktree = True
+        self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
+        self.unsaved[number] = recorded
 
     def _restore_rest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
         resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
