@@ -16,7 +16,7 @@ from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.events import number
-from cpr_nb.model.record import any_unsaved
+from cpr_nb.model.record import any_unsaved, task_state
 from cpr_nb.store import layout, requests
 from cpr_nb.store.authorship import Authorship
 from cpr_nb.store.claims import newest_claim
@@ -219,8 +219,10 @@ def _check_skipped(snapshot: Snapshot) -> None:
         )
     budget_usd = read_spec(snapshot.paths).get("options", {}).get("budget_usd")
     spent_usd = number(snapshot.head.get("cost_usd")) or 0.0
-    if budget_usd is not None and spent_usd >= budget_usd:
+    skipped = [task for task in snapshot.tasks or () if task_state(task)[1] == states.SKIPPED]
+    all_for_it = bool(skipped) and all(task.get("reason") == "budget" for task in skipped)
+    if budget_usd is not None and (spent_usd >= budget_usd or all_for_it):
         raise SessionNotUsable(
-            f"{refusal}its budget of USD {budget_usd:g} is spent (USD {spent_usd:g}), so nothing "
-            f"would start; cpr retry {short} --budget-usd USD runs them in a new session"
+            f"{refusal}its budget of USD {budget_usd:g} is used up (USD {spent_usd:g} is spent), "
+            f"so nothing would start; cpr retry {short} --budget-usd USD runs them in a new session"
         )

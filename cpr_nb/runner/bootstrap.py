@@ -8,6 +8,7 @@ import sys
 import time
 
 from cpr_nb.runner import process
+from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.history import History, read_history
@@ -114,15 +115,16 @@ def _schedule(
 ) -> Schedule:
     """The state machine, with what earlier runners had begun restored."""
     max_parallel = history.max_parallel
+    budget = Budget(spec.session["options"].get("budget_usd"), bound_of(spec.plans))
+    budget.remember(recovery.figures)
     return Schedule(
         spec.plans,
         max_parallel=spec.session["max_parallel"] if max_parallel is None else max_parallel,
         new_id=new_uuid,
         chance=chance,
-        budget_usd=spec.session["options"].get("budget_usd"),
+        budget=budget,
         groups=spec.groups,
         restored=recovery.restored,
-        spent_usd=recovery.spent_usd,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
         on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )

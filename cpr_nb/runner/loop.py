@@ -7,6 +7,7 @@ from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
+from cpr_nb.model.running_cost import usage_of
 from cpr_nb.runner import instructions, messages, transitions
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.clock import AwakeClock
@@ -17,6 +18,7 @@ from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
 from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.task_steps import GRACE_S
+from cpr_nb.runner.unsaved_work import UnsavedWork
 from cpr_nb.runner.wakeup import Wakeup
 from cpr_nb.store.bubblewrap import remove_stand_ins
 
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 # How often the folder of requests is read. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
 _IDENTIFY_AFTER_S = 0.02
-# How many harvests that could not be made run again at once.
-_SAVES_AT_ONCE = 4
 
 
 class Loop:
@@ -84,7 +84,14 @@ class Loop:
         self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
-        self._listener = Listener(spec.plans, self._processes, recorder, self._task_runs)
+        self._unsaved_work = UnsavedWork(recovery.unsaved, self._effects, self._processes)
+        self._listener = Listener(
+            spec.plans,
+            self._processes,
+            recorder,
+            self._task_runs,
+            counts_costs="budget_usd" in spec.session["options"],
+        )
         self._git: GitQuestion | None = None
         self._leftovers = Leftovers()
         self._probe_at_s: float | None = None  # seconds since the epoch
@@ -171,8 +178,12 @@ class Loop:
             task_run.notes += [note] if note else []
             task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
             if recovery.restored[task].to_harvest:
-                task_run.end(now, *attempt.collect(None), {})
-                self._harvest_again(task)
+                exit_, facts = attempt.collect(None)
+                task_run.end(now, exit_, facts, {})
+                self._handle(messages.Spent(now, task, usage_of(facts)))
+                event = self._effects.start_side("harvest", task)
+                if event is not None:
+                    self._handle(event)
                 continue
             if task in recovery.alive:
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
@@ -183,26 +194,9 @@ class Loop:
             if task not in recovery.alive:
                 del self._processes.by_task[task]
                 self._handle_end(attempt, None, {}, interrupted=True)
-        self._save_next()
-        for event in self._inbox.replay(self._history.cancels, now):
+        for event in self._unsaved_work.start_some(now):
             self._handle(event)
-
-    def _save_next(self) -> None:
-        """Starts harvests that an earlier runner could not make, a few at a time."""
-        unsaved = self._recovery.unsaved
-        while unsaved and sum(not isinstance(r, Attempt) for r in self._processes) < _SAVES_AT_ONCE:
-            task = next(iter(unsaved))
-            task_run = self._task_runs[task] = TaskRun(
-                self._recorder.task_id(task), self._clock.now()
-            )
-            task_run.recorded = unsaved.pop(task)
-            task_run.number = task_run.recorded.get("attempts") or 1
-            self._harvest_again(task)
-
-    def _harvest_again(self, task: int) -> None:
-        """Starts a harvest that an earlier runner began, or could not make."""
-        event = self._effects.start_side("harvest", task)
-        if event is not None:
+        for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)
 
     def _leave(self, now: float) -> None:
@@ -305,7 +299,7 @@ class Loop:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, extra)
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
-        event.interrupted = interrupted or self._leaving
+        event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)
         self._handle(event)
 
     def _handle_side_end(self, run: SideRun, status: int) -> None:
@@ -318,7 +312,8 @@ class Loop:
         event = self._effects.side_event(run.kind, run.task, reply)
         if event is not None:
             self._handle(event)
-        self._save_next()
+        for next_event in self._unsaved_work.start_some(self._clock.now()):
+            self._handle(next_event)
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""

@@ -48,8 +48,8 @@ class Recovery:
         alive: The tasks whose agent still runs.
         elapsed_s: How long each of these tasks had been at work.
         started_s: When each of these attempts started, in seconds since the epoch.
-        spent_usd: What is known to have been spent.
-        unsaved: The tasks that have ended, and whose work is not saved: task → what is recorded.
+        figures: What is known of the costs of each of the tasks, without its attempt that runs.
+        unsaved: Tasks that have ended without their work saved: task → its id, attempt, fields.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Recovery:
         self.alive: set[int] = set()
         self.elapsed_s: dict[int, float] = {}
         self.started_s: dict[int, float | None] = {}
-        self.spent_usd = 0.0
+        self.figures: list[dict[str, Any]] = []
         self.unsaved: dict[int, dict[str, Any]] = {}
         self._may_save = may_save
         self._paths = paths
@@ -90,13 +90,12 @@ class Recovery:
     def _restore(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
-        figures = task.figures if task.ended is None else task.ended
-        self.spent_usd += figures.get("cost_usd") or 0.0
+        self.figures.append(task.figures if task.ended is None else task.ended)
         if task.ended is not None:
             ended = Outcome(task.ended["outcome"], str(task.ended.get("reason", "unknown")))
             self.restored[number] = RestoredTask(ended, None)
             if self._may_save and is_unsaved(task.ended):
-                self._restore_unsaved(number, task.ended, ended)
+                self._restore_unsaved(number, task_id, task.ended, ended)
         elif task.attempt:  # else nothing that can be read says that it began
             self.elapsed_s[number] = self._elapsed_s(task_id, task)
             if task.harvest is not None:
@@ -114,12 +113,14 @@ class Recovery:
         task_spec = self._spec.task(number)
         self.attempts[number] = self._starter.attempt(0, number, task_spec, task.attempt, -1)
 
-    def _restore_unsaved(self, number: int, recorded: dict[str, Any], outcome: Outcome) -> None:
-        conversation_id = str(recorded.get("conversation_id") or "")
-        attempt = AttemptState(integer(recorded.get("attempts")) or 1, conversation_id, "", 0)
+    def _restore_unsaved(
+        self, number: int, task_id: str, fields: dict[str, Any], outcome: Outcome
+    ) -> None:
+        conversation_id = str(fields.get("conversation_id") or "")
+        attempt = AttemptState(integer(fields.get("attempts")) or 1, conversation_id, "", 0)
         attempt.has_worktree = True
         self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
-        self.unsaved[number] = recorded
+        self.unsaved[number] = {"task_id": task_id, "attempt": attempt.number, "fields": fields}
 
     def _restore_rest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
         resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
