@@ -84,7 +84,9 @@ class Loop:
         self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
-        self._unsaved_work = UnsavedWork(recovery.unsaved, self._effects, self._processes)
+        self._unsaved_work = UnsavedWork(
+            recovery.unsaved, self._effects, self._processes, self._handle
+        )
         self._listener = Listener(
             spec.plans,
             self._processes,
@@ -186,7 +188,7 @@ class Loop:
                     self._handle(event)
                 continue
             if task in recovery.alive:
-                self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
+                self._recorder.journal("adopted", task_id=attempt.task_id, pid=max(attempt.pid, 0))
                 self._processes.adopt(attempt)
             else:
                 self._processes.by_task[task] = attempt
@@ -194,8 +196,7 @@ class Loop:
             if task not in recovery.alive:
                 del self._processes.by_task[task]
                 self._handle_end(attempt, None, {}, interrupted=True)
-        for event in self._unsaved_work.start_some(now):
-            self._handle(event)
+        self._unsaved_work.start_some(now)
         for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)
 
@@ -228,7 +229,8 @@ class Loop:
     def _have_agents_ended(self) -> bool:
         """Whether no agent runs now; those that take too long are killed."""
         in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
-        return not (len(self._processes) and in_time) and self._kill_all()
+        can_end = any(run.pid > 0 for run in self._processes)
+        return not (can_end and in_time) and self._kill_all()
 
     def _kill_all(self) -> bool:
         for run in self._processes:
@@ -312,8 +314,7 @@ class Loop:
         event = self._effects.side_event(run.kind, run.task, reply)
         if event is not None:
             self._handle(event)
-        for next_event in self._unsaved_work.start_some(self._clock.now()):
-            self._handle(next_event)
+        self._unsaved_work.start_some(self._clock.now())
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""

@@ -7,7 +7,7 @@ from cpr_nb.runner.task_run import TaskRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from cpr_nb.runner.effects import Effects
@@ -25,23 +25,26 @@ class UnsavedWork:
         recorded: Task → its id, its last attempt, and what is recorded of its end.
         effects: Starts the harvests.
         processes: What runs.
+        handle: Handles the event of a harvest that could not be started.
     """
 
     def __init__(
-        self, recorded: dict[int, dict[str, Any]], effects: Effects, processes: ProcessTable
+        self,
+        recorded: dict[int, dict[str, Any]],
+        effects: Effects,
+        processes: ProcessTable,
+        handle: Callable[[Event], None],
     ) -> None:
         self._recorded = recorded
         self._effects = effects
         self._processes = processes
+        self._handle = handle
 
-    def start_some(self, now: float) -> Iterator[Event]:
+    def start_some(self, now: float) -> None:
         """Starts the next harvests, if few enough helpers run.
 
         Args:
             now: The time on the loop's clock.
-
-        Yields:
-            The events of those that could not be started.
         """
         while self._recorded and self._n_helpers() < _AT_ONCE:
             task = next(iter(self._recorded))
@@ -51,7 +54,7 @@ class UnsavedWork:
             self._effects.task_runs[task] = task_run
             event = self._effects.start_side("harvest", task)
             if event is not None:
-                yield event
+                self._handle(event)
 
     def _n_helpers(self) -> int:
         return sum(not isinstance(run, Attempt) for run in self._processes)
