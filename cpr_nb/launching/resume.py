@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 from cpr_nb.executors.base import runner_input
+from cpr_nb.executors.copies import check_copies
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, stored_values
@@ -179,11 +180,12 @@ def _resumable(snapshot: Snapshot, verb: str) -> Authorship:
 
 
 def _own_session(snapshot: Snapshot, verb: str) -> Authorship:
-    """What the session would run, if it is ours.
+    """What the session would run, if it is ours, and is at work in no other folder.
 
     Raises:
-        SessionNotUsable: If it is not, or is incomplete.
+        SessionNotUsable: If it is not, is incomplete, or works in a copy of its folder.
     """
+    check_copies(snapshot.paths, snapshot.session_id, verb)
     return read_own(snapshot, verb)
 
 

@@ -182,7 +182,7 @@ class Loop:
                 self._effects.start_side("harvest", task)
                 continue
             if task in recovery.alive:
-                self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
+                self._recorder.journal("adopted", task_id=attempt.task_id, pid=max(attempt.pid, 0))
                 self._processes.adopt(attempt)
             else:
                 self._processes.by_task[task] = attempt
@@ -222,7 +222,8 @@ class Loop:
     def _have_agents_ended(self) -> bool:
         """Whether no agent runs now; those that take too long are killed."""
         in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
-        return not (len(self._processes) and in_time) and self._kill_all()
+        can_end = any(run.pid > 0 for run in self._processes)
+        return not (can_end and in_time) and self._kill_all()
 
     def _kill_all(self) -> bool:
         for run in self._processes:
