@@ -7,6 +7,7 @@ from cpr_nb.model.backoff import may_pass
 from cpr_nb.model.machine_causes import PROCESSES
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages
+from cpr_nb.runner.budget import Budget
 from cpr_nb.runner.governor import LOGIN_WAIT_S, PATIENCE_S, Governor
 from cpr_nb.runner.machine_holds import MACHINE_WAIT_S, MachineHolds
 from cpr_nb.runner.queue import Queue
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from cpr_nb.runner.machine_holds import Hold
     from cpr_nb.runner.messages import Event
 
-#: The notice mentions the budget once this share of it is spent.
-WARN_SHARE = 0.8
 #: Ends that, like those which pass, say nothing about what the API would have answered.
 INCONCLUSIVE = (states.CANCELLED, states.TIMED_OUT, "spawn", "changed", "usage_error")
 
@@ -32,9 +31,8 @@ class Admission:
     Args:
         n_tasks: How many tasks there are.
         max_parallel: How many may run at once; 0 for no limit.
-        budget_usd: No more tasks start once this is spent; None for no limit.
+        budget: What the tasks may cost together; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
-        spent_usd: What has been spent already.
         login_wait_s: How long to wait for a login.
         machine_wait_s: How long to wait for the machine.
 
@@ -48,16 +46,14 @@ class Admission:
         self,
         n_tasks: int,
         max_parallel: int,
-        budget_usd: float | None = None,
+        budget: Budget | None = None,
         groups: Sequence[int] | None = None,
-        spent_usd: float = 0.0,
         login_wait_s: float = LOGIN_WAIT_S,
         machine_wait_s: float = MACHINE_WAIT_S,
     ) -> None:
         self._n_tasks = n_tasks
         self._closed: Outcome | None = None  # how tasks end that do not start any more
-        self._budget_usd = budget_usd
-        self.spent_usd = spent_usd
+        self.budget = budget or Budget()
         self.governor = Governor(max_parallel, login_wait_s)
         self.queue = Queue(n_tasks, groups)
         self.holds = MachineHolds(machine_wait_s)
@@ -105,7 +101,7 @@ class Admission:
             at_limit: Whether it ended at a limit that concerns all tasks.
             lingers: Whether only commands had kept its process alive since its last turn.
         """
-        self.spent_usd += event.cost_usd or 0.0
+        self.budget.ended(event.task, event.cost_usd, event.usage)
         self.queue.ended(event.task)
         if outcome.outcome == states.SUCCEEDED:
             if event.limit is None and not lingers:  # else the answer is older, and is known
@@ -165,6 +161,7 @@ class Admission:
         """A task can't be started because of the machine: it waits for the end of that."""
         self.short_of_processes(at_s, cause, n_active)
         self.queue.ended(task)  # if it led, another one does
+        self.budget.release(task)
         self.holds.refused(at_s, task, cause)
         if self.governor.probe == task:
             self.governor.probe_withdrawn(at_s)
@@ -197,7 +194,7 @@ class Admission:
             return None
         spread_until = self.governor.next_start_at
         when = at_s if spread_until is None else max(at_s, spread_until)
-        if not self.governor.may_start(when, n_active):
+        if not (self.budget.admits and self.governor.may_start(when, n_active)):
             return None
         if when > at_s:  # only the spacing of starts holds it back
             self.start_at = self._when_a_task_waits(when, waits)
@@ -205,6 +202,7 @@ class Admission:
         task = self._pop(hold, waits)
         if task is not None:
             self.governor.started(at_s, task)
+            self.budget.begin(task)
         return task
 
     def _when_a_task_waits(self, when: float, waits: Callable[[int], bool]) -> float | None:
@@ -277,22 +275,19 @@ class Admission:
         """How tasks end that will not start any more; None if they may start."""
         if self._closed is not None:
             return self._closed
-        if self.over_budget:
-            error = f"the session's budget of USD {self._budget_usd} is spent"
-            return Outcome(states.SKIPPED, "budget", error)
+        if self.budget.is_used_up:
+            return Outcome(states.SKIPPED, "budget", self.budget.why_used_up)
         return None
 
-    @property
-    def over_budget(self) -> bool:
-        """Whether the budget is spent."""
-        return self._budget_usd is not None and self.spent_usd >= self._budget_usd
+    def state_report(self, n_waiting: int) -> tuple[str, str, str, float | None, float | None]:
+        """The session's own state, as the fields of an `instructions.ReportState`.
 
-    @property
-    def state_report(self) -> tuple[str, str, str, float | None, float | None]:
-        """The session's own state, as the fields of a `instructions.ReportState`."""
+        Args:
+            n_waiting: How many tasks wait to start.
+        """
         governor = self.governor
         cause = self.holds.shown(self._n_active)
-        reason, notice = governor.reason, governor.notice or self._notice()
+        reason, notice = governor.reason, governor.notice or self._notice(n_waiting)
         if not reason and cause is not None:
             reason, notice = cause.kind, self.holds.notice_of(cause)
         until_s = governor.limit.until_s if governor.limit is not None else None
@@ -301,16 +296,14 @@ class Admission:
             state = states.PAUSED
         return state, reason, notice, until_s, self.gives_up_at
 
-    def _notice(self) -> str:
-        budget_usd = self._budget_usd
+    def _notice(self, n_waiting: int) -> str:
         if self._closed is not None:
             return f"nothing more starts: {self._closed.error}"
         if self.queue.is_warming:
             return "warming the prompt cache: one task leads until its first answer"
-        if self.over_budget:
-            return f"the budget of USD {budget_usd:g} is spent: nothing more starts"
-        if budget_usd is not None and self.spent_usd >= WARN_SHARE * budget_usd:
-            return f"more than 80 % of the budget of USD {budget_usd:g} is spent"
+        has_place = n_waiting > 0 and self.budget.n_agents < self.governor.capacity
+        if notice := self.budget.notice(has_place=has_place and not self.governor.paused):
+            return notice
         if self.governor.capacity < (self.governor.max_parallel or self._n_tasks):
             few = "there were no more processes" if self._few_processes else ""
             return f"{few or 'the API refuses some requests'}: fewer tasks at once for now"

@@ -6,6 +6,7 @@ import os
 
 from cpr_nb.model.machine_causes import cause_of
 from cpr_nb.runner import process
+from cpr_nb.store.files import share_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,3 +95,14 @@ def remove(paths: Iterable[str]) -> None:
             os.unlink(path)
         except OSError:
             pass  # it was not created
+
+
+def create_stream(path: str) -> int:
+    """Creates an agent's output: its lock shows that the agent lives, wherever it can't be seen.
+
+    Raises:
+        OSError: If it can't be created.
+    """
+    fd = create(path)
+    share_lock(fd)
+    return fd

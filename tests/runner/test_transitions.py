@@ -11,6 +11,7 @@ from cpr_nb.model.limits import ACCESS, USAGE, Limit
 from cpr_nb.model.machine_causes import MachineCause
 from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.runner import instructions, messages
+from cpr_nb.runner.budget import Budget
 from cpr_nb.runner.messages import Cancel, Checked, Ended, Event, Harvested, Started, Tick
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import AttemptState, RestoredTask, TaskPlan
@@ -153,12 +154,12 @@ class Walk:
     def __init__(self, seed: int) -> None:
         self.choice = random.Random(seed)
         plans = [self.choice.choice(PLANS) for _ in range(3)]
-        budget_usd = self.choice.choice([None, 1.0])
+        budget = Budget(self.choice.choice([None, 1.0]))
         self.schedule = CheckedSchedule(
             plans,
             max_parallel=2,
             new_id=str,
-            budget_usd=budget_usd,
+            budget=budget,
             machine_wait_s=self.choice.choice([10.0, 3600.0]),
         )
         self.what_runs: dict[int, str] = {}
