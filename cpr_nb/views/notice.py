@@ -12,6 +12,7 @@ from cpr_nb.store.times import parse_iso
 
 #: The command, as it is typed on this machine.
 PROGRAM = "cpr"
+_NEWER = "a newer cpr wrote this session: what this one does not know of it is not shown"
 
 
 def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
@@ -32,7 +33,7 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
     """
     text = snapshot.head.get("notice")
     text = text if isinstance(text, str) else ""
-    resume = f"{program} resume {snapshot.short_id}"
+    resume = "a newer cpr" if snapshot.is_newer else f"{program} resume {snapshot.short_id}"
     if snapshot.state == states.INTERRUPTED:
         reason = (
             text if text.startswith("its runner") else "its runner ended before the session did"
@@ -65,7 +66,8 @@ def warnings_of(snapshot: Snapshot) -> list[str]:
     """
     warnings = snapshot.head.get("warnings")
     texts = warnings if isinstance(warnings, list) else []
-    return [one_line(text) for text in texts if isinstance(text, str)]
+    lines = [one_line(text) for text in texts if isinstance(text, str)]
+    return [*([_NEWER] if snapshot.is_newer else []), *lines]
 
 
 def disk_problem(root: str) -> str:
