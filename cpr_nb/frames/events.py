@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -59,10 +59,23 @@ def add_events(selection: TaskSelection, builder: TableBuilder) -> None:
     for _, task in selection.tasks:
         ids = selection.ids(task)
         for attempt in selection.streams.get(ids["task_id"], ()):
-            _add_stream(selection, builder, {**ids, "attempt": attempt})
+            add_stream(selection, builder, {**ids, "attempt": attempt}, EventRowReader)
 
 
-def _add_stream(selection: TaskSelection, builder: TableBuilder, constants: dict[str, Any]) -> None:
+def add_stream(
+    selection: TaskSelection,
+    builder: TableBuilder,
+    constants: dict[str, Any],
+    make_reader: Callable[[], EventRowReader],
+) -> None:
+    """Adds the rows of one stream, piece by piece.
+
+    Args:
+        selection: Reads it.
+        builder: Gets the rows.
+        constants: The values of the columns that all rows share: the attempt's.
+        make_reader: Creates what reads it.
+    """
     n_rows = n_bytes = 0
     is_cached = selection.stream_cache is not None
 
@@ -71,10 +84,10 @@ def _add_stream(selection: TaskSelection, builder: TableBuilder, constants: dict
         lists = reader.lists if is_cached else reader.drain()
         n_new = len(lists["type"])
         seq = list(range(n_rows + 1, n_rows + n_new + 1))
-        builder.add({**lists, "seq": seq}, n_new, constants, reader.n_bytes - n_bytes)
+        builder.add({"seq": seq, **lists}, n_new, constants, reader.n_bytes - n_bytes)
         n_rows, n_bytes = n_rows + n_new, reader.n_bytes
 
-    selection.read(constants["task_id"], constants["attempt"], EventRowReader, add)
+    selection.read(constants["task_id"], constants["attempt"], make_reader, add)
 
 
 _NO_BLOCKS: list[_Block] = []
@@ -93,9 +106,13 @@ class EventRowReader(JsonlReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lists: dict[str, list[Any]] = {name: [] for name in self.COLUMNS}
+        self.lists = self.new_lists()
         self._tools: dict[Any, Any] = {}  # id of a call → its tool
         self._turns = TurnCounter()
+
+    def new_lists(self) -> dict[str, list[Any]]:
+        """An empty list per column."""
+        return {name: [] for name in self.COLUMNS}
 
     def handle_events(self, events: list[_Event]) -> None:
         """Handles events, in order."""
@@ -151,7 +168,7 @@ class EventRowReader(JsonlReader):
     def handle_odd_event(self, event: dict[str, Any]) -> None:
         """Handles one event that does not have the usual form."""
         turn = self._turns.turn_of(event["type"], event.get("subtype"), event.get("result_index"))
-        for row in _odd_event_rows(event, self._tools):
+        for row in odd_event_rows(event, self._tools):
             row["result_index"] = turn
             for name, values in self.lists.items():
                 values.append(row.get(name))
@@ -159,15 +176,26 @@ class EventRowReader(JsonlReader):
     def drain(self) -> dict[str, list[Any]]:
         """Returns the rows since the last call, and forgets them."""
         drained = self.lists
-        self.lists = {name: [] for name in self.COLUMNS}
+        self.lists = self.new_lists()
         return drained
+
+
+def n_rows_of(event: Any, tools: dict[Any, Any]) -> int:
+    """How many rows an event of the usual form has; notes the tools that it calls."""
+    message = event.message
+    if not isinstance(message, _Message) or not isinstance(message.content, list):
+        return 1
+    for block in message.content:
+        if block.type == "tool_use":
+            tools[block.id] = block.name
+    return len(message.content) or 1
 
 
 def _first_text(values: Iterable[object]) -> str | None:
     return next((value for value in values if isinstance(value, str)), None)
 
 
-def _odd_event_rows(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+def odd_event_rows(event: dict[str, Any], tools: dict[Any, Any]) -> Iterator[dict[str, Any]]:
     """The rows of any event, whatever it contains."""
     message = event.get("message")
     message = message if isinstance(message, dict) else {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,7 +56,8 @@ def gather(
     """
     columns = table_columns(name, full=full)
     if task_states is not None and name != "tasks_df":
-        return _gather_selected(sessions, name, task_states, columns, full=full)
+        add = partial(add_session, name=name, full=full)
+        return gather_uncached(sessions, task_states, columns, add)
     kind = name + ("_full" if full else "")
     cache = RowCache(sessions.directory, kind, {column.name: column.dtype for column in columns})
     locations = cache.locate(sessions.names, sessions.signatures)
@@ -70,24 +73,38 @@ def gather(
     return GatheredTable(table, reader.problems)
 
 
-def _gather_selected(
+def gather_uncached(
     sessions: SessionIndex,
-    name: str,
-    task_states: frozenset[str],
+    task_states: frozenset[str] | None,
     columns: list[Column],
-    *,
-    full: bool,
+    add: Callable[[TableBuilder, TaskSelection], None],
 ) -> GatheredTable:
-    """Makes a table of some tasks: only their streams are read, and nothing is cached."""
-    reader = _TaskRowReader(sessions, name, columns, full=full)
+    """Makes a table of some tasks or events: only their streams are read, and nothing is cached.
+
+    Args:
+        sessions: The sessions.
+        task_states: Only tasks in these states or with these outcomes; None for all.
+        columns: The columns of the table.
+        add: Adds the rows of a session's tasks to a table.
+    """
+    builder, problems = TableBuilder(columns), list[Problem]()
     for folder in sessions.names:
-        snapshot = reader.open(f"{sessions.directory}/{folder}")
+        snapshot = _open(f"{sessions.directory}/{folder}", problems)
         if snapshot is not None:
             tasks = filters.filter_tasks(snapshot, task_states)
             streams = list_streams(snapshot.paths.root)
-            selection = TaskSelection(snapshot, tasks, streams, reader.problems)
-            add_session(reader.live_rows, name, selection, full=full)
-    return GatheredTable(reader.live_rows.frame(), reader.problems)
+            add(builder, TaskSelection(snapshot, tasks, streams, problems))
+    return GatheredTable(builder.frame(), problems)
+
+
+def _open(root: str, problems: list[Problem]) -> Snapshot | None:
+    """A session's snapshot; None if it is gone, or can't be read, which is a problem."""
+    snapshot = read_session(root, loads=loads)
+    if snapshot.state != states.UNREADABLE:
+        return snapshot
+    if Path(root).is_dir():  # not removed in the meantime
+        problems.append(session_problem(snapshot))
+    return None
 
 
 def _assemble(tables: list[pd.DataFrame], locations: RowLocations) -> pd.DataFrame:
@@ -145,21 +162,12 @@ class _TaskRowReader:
         """Seconds since it was created."""
         return time.perf_counter() - self._started
 
-    def open(self, root: str) -> Snapshot | None:
-        """A session's snapshot; None if it is gone, or can't be read, which is a problem."""
-        snapshot = read_session(root, loads=loads)
-        if snapshot.state != states.UNREADABLE:
-            return snapshot
-        if Path(root).is_dir():  # not removed in the meantime
-            self.problems.append(session_problem(snapshot))
-        return None
-
     def read(self, number: int, locations: RowLocations) -> None:
         """Reads a session, and notes where its rows are."""
         folder = self._sessions.names[number]
         root = f"{self._sessions.directory}/{folder}"
         folder_signature = cache_files.signatures_of([root])
-        snapshot = self.open(root)
+        snapshot = _open(root, self.problems)
         if snapshot is None:
             locations.n_rows[number] = 0
             return
@@ -171,7 +179,7 @@ class _TaskRowReader:
         if snapshot.is_live:
             selection = selection._replace(stream_cache=STREAM_CACHE)
         start, n_problems = builder.n_rows, len(self.problems)
-        add_session(builder, self._name, selection, full=self._full)
+        add_session(builder, selection, self._name, full=self._full)
         n_rows = builder.n_rows - start
         locations.source[number] = len(locations.tables) + (entry is None)
         locations.start[number], locations.n_rows[number] = start, n_rows

@@ -13,6 +13,7 @@ import numpy as np
 from cpr_nb.frames import filters
 from cpr_nb.frames.builder import TableBuilder
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR, DataFrame, table
+from cpr_nb.frames.event_filter import EventFilter, add_filtered_events
 from cpr_nb.frames.filters import Since, States
 from cpr_nb.frames.gather import gather, session_problem
 from cpr_nb.frames.session_rows import SessionIndex, read_session_index
@@ -140,7 +141,7 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
         )
         if sessions.names:
             table.attrs[RESULTS_DIR_ATTR] = sessions.directory
-        return _check_problems(table, problems, strict=strict, stacklevel=3)
+        return check_problems(table, problems, strict=strict, stacklevel=3)
 
     table_name = name
     function.__name__ = function.__qualname__ = name
@@ -175,7 +176,6 @@ def _all_sessions(name: str, doc: str) -> TableFunction:
 
 
 tasks_df = _all_sessions("tasks_df", "Costs are the CLI's own estimates at list prices.")
-events_df = _all_sessions("events_df", "The events of every attempt so far, in order.")
 tool_calls_df = _all_sessions("tool_calls_df", "The calls of every attempt, in order.")
 denials_df = _all_sessions(
     "denials_df", "Shows what to allow so that the agents can do their work."
@@ -202,6 +202,7 @@ def build_task_table(
     states: States | None = None,
     full: bool = False,
     strict: bool = True,
+    event_filter: EventFilter | None = None,
 ) -> Any:
     """Makes a table of the tasks of some sessions; each part of a stream is read only once.
 
@@ -213,6 +214,7 @@ def build_task_table(
         full: Whether to return all columns.
         strict: Whether it is an error if a file can't be read, and a warning if a line of a
             stream is no event.
+        event_filter: Which events, if not all are wanted.
 
     Returns:
         The table; with ``strict=False`` the table and a list of `Problem`.
@@ -223,7 +225,8 @@ def build_task_table(
     """
     task_states = filters.parse_states(states, filters.SELECTABLE_STATES)
     problems: list[Problem] = []
-    builder = TableBuilder(table_columns(name, full=full))
+    columns = event_filter.table_columns if event_filter else table_columns(name, full=full)
+    builder = TableBuilder(columns)
     results_dir = None
     for snapshot in snapshots:
         results_dir = str(Path(snapshot.paths.root).parent)
@@ -231,15 +234,19 @@ def build_task_table(
             problems.append(session_problem(snapshot))
         tasks = filters.filter_tasks(snapshot, task_states, index)
         streams = list_streams(snapshot.paths.root)
-        selection = TaskSelection(snapshot, tasks, streams, problems, STREAM_CACHE)
-        add_session(builder, name, selection, full=full)
+        selection = TaskSelection(snapshot, tasks, streams, problems)
+        if event_filter is not None:
+            add_filtered_events(selection, builder, event_filter)
+        else:
+            selection = selection._replace(stream_cache=STREAM_CACHE)
+            add_session(builder, selection, name, full=full)
     rows = builder.frame()
     if results_dir is not None:
         rows.attrs[RESULTS_DIR_ATTR] = results_dir
-    return _check_problems(rows, problems, strict=strict, stacklevel=5)
+    return check_problems(rows, problems, strict=strict, stacklevel=5)
 
 
-def _check_problems(
+def check_problems(
     rows: DataFrame, problems: list[Problem], *, strict: bool, stacklevel: int
 ) -> Any:
     """Returns the table and its problems; with ``strict`` a problem is an error.

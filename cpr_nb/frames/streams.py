@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Required, TypedDict, TypeVar
+from typing import Any, NamedTuple, Required, TypedDict, TypeVar, cast
 
 import msgspec
 
@@ -76,7 +76,7 @@ class TaskSelection(NamedTuple):
         self,
         task_id: str,
         attempt: int,
-        reader_type: type[R],
+        make_reader: Callable[[], R],
         on_piece: Callable[[R], object] = id,
     ) -> R | None:
         """Reads a stream; what can't be read becomes a problem.
@@ -84,7 +84,7 @@ class TaskSelection(NamedTuple):
         Args:
             task_id: The task.
             attempt: The attempt.
-            reader_type: What reads it.
+            make_reader: Creates what reads it; its type where the selection has a cache.
             on_piece: Called with the reader after every piece.
 
         Returns:
@@ -93,23 +93,31 @@ class TaskSelection(NamedTuple):
         path = self.snapshot.paths.stream(task_id, attempt)
         try:
             if self.stream_cache is not None:
-                reader = self.stream_cache.read(path, reader_type)
+                reader = self.stream_cache.read(path, cast(type[R], make_reader))
                 on_piece(reader)
             else:
-                reader = reader_type()
+                reader = make_reader()
                 with open_regular(path) as file:
                     for piece in read_pieces(file):
                         reader.feed(piece)
                         on_piece(reader)
         except OSError as error:
-            reason = error.strerror or str(error)
-            self._add_problem(task_id, path, reason, is_minor=self.snapshot.is_legacy)
+            self.add_unreadable(task_id, path, error)
             return None
+        self.add_odd_lines(task_id, path, reader)
+        return reader
+
+    def add_unreadable(self, task_id: str, path: str, error: OSError) -> None:
+        """Adds the problem that a stream can't be read."""
+        reason = error.strerror or str(error)
+        self._add_problem(task_id, path, reason, is_minor=self.snapshot.is_legacy)
+
+    def add_odd_lines(self, task_id: str, path: str, reader: JsonlReader) -> None:
+        """Adds the problem that lines of a stream are no events, if there are such lines."""
         if reader.unreadable:
             first, n_more = reader.unreadable[0], len(reader.unreadable) - 1
             more = f" and {n_more} more" if n_more else ""
             self._add_problem(task_id, path, f"line {first}{more}: no event", is_minor=True)
-        return reader
 
     def _add_problem(self, task_id: str, path: str, reason: str, *, is_minor: bool) -> None:
         session_id = self.snapshot.session_id

@@ -57,13 +57,13 @@ def source_files(name: str, selection: TaskSelection, *, full: bool) -> list[str
     return names
 
 
-def add_session(builder: TableBuilder, name: str, selection: TaskSelection, *, full: bool) -> None:
+def add_session(builder: TableBuilder, selection: TaskSelection, name: str, *, full: bool) -> None:
     """Adds the rows of a session's tasks.
 
     Args:
         builder: Gets the rows.
-        name: Which table: a key of `TABLES`.
         selection: The tasks.
+        name: Which table: a key of `TABLES`.
         full: Whether to add all columns.
     """
     cache = selection.stream_cache

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from cpr_nb.handles.collection import SessionTasks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cpr_nb.frames.columns import DataFrame
     from cpr_nb.frames.filters import States
     from cpr_nb.frames.streams import Problem
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 class SessionTables(SessionTasks):
     """The tables of one session: `cpr_nb.tasks_df` and the like, restricted to it.
 
-    ``states``, ``full`` and ``strict`` have the meaning that they have there.
+    Their arguments have the meaning that they have there.
     """
 
     def _table(self, name: str, **options: Any) -> Any:
@@ -65,17 +67,51 @@ class SessionTables(SessionTasks):
 
     @overload
     def events_df(
-        self, *, states: States | None = ..., full: bool = ..., strict: Literal[True] = ...
+        self,
+        *,
+        states: States | None = ...,
+        columns: str | Iterable[str] | None = ...,
+        types: str | Iterable[str] | None = ...,
+        tail: int | None = ...,
+        full: bool = ...,
+        strict: Literal[True] = ...,
     ) -> DataFrame: ...
     @overload
     def events_df(
-        self, *, states: States | None = ..., full: bool = ..., strict: Literal[False]
+        self,
+        *,
+        states: States | None = ...,
+        columns: str | Iterable[str] | None = ...,
+        types: str | Iterable[str] | None = ...,
+        tail: int | None = ...,
+        full: bool = ...,
+        strict: Literal[False],
     ) -> _WithProblems: ...
     def events_df(
-        self, *, states: States | None = None, full: bool = False, strict: bool = True
+        self,
+        *,
+        states: States | None = None,
+        columns: str | Iterable[str] | None = None,
+        types: str | Iterable[str] | None = None,
+        tail: int | None = None,
+        full: bool = False,
+        strict: bool = True,
     ) -> Any:
-        """One row per content block of its tasks' streams, or per event without one."""
-        return self._table("events_df", states=states, full=full, strict=strict)
+        """One row per content block of its tasks' streams, or per event without one.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a").events_df(columns="text", tail=3)  # doctest: +SKIP
+        """
+        from cpr_nb.frames.event_filter import parse_event_filter
+
+        return self._table(
+            "events_df",
+            states=states,
+            full=full,
+            strict=strict,
+            event_filter=parse_event_filter(columns, types, tail),
+        )
 
     @overload
     def tool_calls_df(

@@ -10,6 +10,8 @@ from cpr_nb.model.public import public
 from cpr_nb.store import requests
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cpr_nb.frames.columns import DataFrame
     from cpr_nb.frames.streams import Problem
     from cpr_nb.handles.session import Session
@@ -164,17 +166,46 @@ class Task(TaskOutput):
     # -- tables -----------------------------------------------------------------------------
 
     @overload
-    def events_df(self, *, full: bool = ..., strict: Literal[True] = ...) -> DataFrame: ...
+    def events_df(
+        self,
+        *,
+        columns: str | Iterable[str] | None = ...,
+        types: str | Iterable[str] | None = ...,
+        tail: int | None = ...,
+        full: bool = ...,
+        strict: Literal[True] = ...,
+    ) -> DataFrame: ...
     @overload
-    def events_df(self, *, full: bool = ..., strict: Literal[False]) -> _WithProblems: ...
-    def events_df(self, *, full: bool = False, strict: bool = True) -> Any:
+    def events_df(
+        self,
+        *,
+        columns: str | Iterable[str] | None = ...,
+        types: str | Iterable[str] | None = ...,
+        tail: int | None = ...,
+        full: bool = ...,
+        strict: Literal[False],
+    ) -> _WithProblems: ...
+    def events_df(
+        self,
+        *,
+        columns: str | Iterable[str] | None = None,
+        types: str | Iterable[str] | None = None,
+        tail: int | None = None,
+        full: bool = False,
+        strict: bool = True,
+    ) -> Any:
         """One row per content block of its streams, or per event without one; all attempts.
+
+        The arguments have the meaning that they have in `cpr_nb.events_df`.
 
         Example:
             >>> import cpr_nb as cpr
-            >>> cpr.attach("3f2a")[0].events_df()  # doctest: +SKIP
+            >>> cpr.attach("3f2a")[0].events_df(tail=10)  # doctest: +SKIP
         """
-        return self._table("events_df", full=full, strict=strict)
+        from cpr_nb.frames.event_filter import parse_event_filter
+
+        event_filter = parse_event_filter(columns, types, tail)
+        return self._table("events_df", full=full, strict=strict, event_filter=event_filter)
 
     @overload
     def tool_calls_df(self, *, full: bool = ..., strict: Literal[True] = ...) -> DataFrame: ...

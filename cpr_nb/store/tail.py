@@ -7,6 +7,13 @@ import stat
 
 from cpr_nb.model.lines import LineSplitter
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+_PIECE_BYTES = 1 << 20
+
 
 class Follower:
     """Reads the new lines of a file that someone appends to.
@@ -25,6 +32,13 @@ class Follower:
         self._path = path
         self._offset = 0
         self._lines = LineSplitter()
+
+    def each_new_line(self) -> Iterator[bytes]:
+        """Yields the lines that `new_lines` returns, and holds only a piece of them in memory."""
+        before = -1
+        while self._offset != before:
+            before = self._offset
+            yield from self.new_lines(_PIECE_BYTES)
 
     def new_lines(self, limit_bytes: int | None = None) -> list[bytes]:
         """The lines that were completed since the last call; a torn line waits for its end.

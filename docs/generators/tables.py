@@ -28,6 +28,11 @@ _INTRODUCTION = [
     "is still being written is not an error. A source names a file of the [results",
     "directory](results-directory.md); `stream` is `task-<id>.jsonl`, which the CLI writes.",
     "",
+    '`events_df` can be asked for less: `columns=`, `types=` (`types="result"`) and `tail=`, the last',
+    "rows of each attempt. It then costs the time and memory of what is asked for, also where a stream",
+    "has hundreds of megabytes. `tail` reads only the end of a stream. Where it did not read the",
+    "beginning, `seq` and `result_index` are missing.",
+    "",
     "States and outcomes are ordered categories:",
 ]
 

@@ -77,6 +77,25 @@ def test_logs_follow_a_session_to_its_end(real_cpr: Cpr, api: ScriptedApi) -> No
     assert real_cpr.good("logs", session.id, "--task", "one") == "".join(seen) + rest
 
 
+def test_logs_of_a_long_stream_take_little_memory(stub_cpr: Cpr, work: Path) -> None:
+    text = {"type": "assistant", "message": {"content": [{"type": "text", "text": "x" * 2000}]}}
+    line, n_lines = json.dumps(text).encode() + b"\n", 60_000
+    folder = write_session(work / "results", {"a": [line]})
+    with (folder / "task-a.jsonl").open("wb") as stream:
+        for _ in range(n_lines // 1000):
+            stream.write(line * 1000)
+    reading = stub_cpr.start("logs", stdout=subprocess.PIPE)
+    assert reading.stdout is not None
+    for _ in range(n_lines - 1000):  # the rest is more than fits into a pipe: it is still there
+        reading.stdout.readline()
+    status = Path(f"/proc/{reading.pid}/status").read_text()
+    peak_kib = int(status.partition("VmHWM:")[2].split()[0])
+    assert len(reading.stdout.readlines()) == 1000
+    assert reading.wait(LIMIT_S) == 0
+    reading.stdout.close()
+    assert peak_kib < 40 << 10  # of a stream of 120 MB
+
+
 def test_logs_of_a_session_that_has_ended_end_at_once(stub_cpr: Cpr) -> None:
     session = stub_cpr.launch(prompts(plan(say="words"))).wait(LIMIT_S)
     assert "words" in stub_cpr.good("logs", "-f", session.id)

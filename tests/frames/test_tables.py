@@ -181,27 +181,6 @@ def test_an_empty_table_has_the_dtypes_of_a_full_one(session: cpr.Session, resul
                 assert dtype == pd.api.types.pandas_dtype(column.dtype), column
 
 
-def test_what_never_started_has_no_figures(stub_cpr: Cpr, results: Path) -> None:
-    session = stub_cpr.launch(prompts(plan(), plan(), plan()), "-j1", "--budget-usd", "0.1")
-    session.wait(LIMIT_S)
-    figures = ["duration_s", "n_denials", "cost_usd", "wait_s", "input_tokens", "n_tool_calls"]
-    tasks = session.tasks_df(full=True).set_index("task_num")
-    assert tasks["outcome"].tolist() == ["succeeded", "skipped", "skipped"]
-    assert tasks.loc[1, figures[:4]].notna().all()
-    assert tasks.loc[[2, 3], figures].isna().all(axis=None)
-    ran_s = tasks.loc[1, "duration_s"]
-    assert session.results_df()["duration_s"].mean() == ran_s
-    assert session.summary()["duration_s"].tolist() == [ran_s]
-    # claude-parallel-runner.pl's own field is as it always was; an earlier version wrote ours.
-    status = results / f"session-{session.id}" / "status.json"
-    fields = json.loads(status.read_bytes())
-    assert [task["duration"] for task in fields["tasks"]][1:] == [0, 0]
-    for task in fields["tasks"]:
-        task.setdefault("duration_s", 0.0)
-    status.write_text(json.dumps(fields))
-    assert cpr.tasks_df(results)["duration_s"].isna().tolist() == [False, True, True]
-
-
 def test_what_status_json_can_not_mean_is_missing(tmp_path: Path) -> None:
     folder = write_session(tmp_path, {"docs": [b""]}, name=["no", "name"], max_parallel="many")
     status = json.loads((folder / "status.json").read_text())

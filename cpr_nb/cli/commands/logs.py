@@ -63,7 +63,7 @@ def _new_lines(task: Task, followers: dict[int, _Followed]) -> Iterator[str]:
     if task.num not in followers or followers[task.num].path != path:
         followers[task.num] = _Followed(path)
     followed = followers[task.num]
-    for line in followed.follower.new_lines():
+    for line in followed.follower.each_new_line():
         event = parse_line(line)
         if event is None:
             continue
