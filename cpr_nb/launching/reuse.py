@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching import defaults
+from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.start import StartedSession, start
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
@@ -80,6 +81,20 @@ def start_or_attach(plan: LaunchPlan, *, reuse: bool) -> StartedSession:
         return start(plan)
     with _launch_lock(Path(plan.results_dir).parent):
         return _find_same(plan) or start(plan)
+
+
+def check_start(plan: LaunchPlan, *, reuse: bool) -> None:
+    """Checks what a new session needs beyond its plan, for a dry run.
+
+    Args:
+        plan: The plan.
+        reuse: Whether it would attach to a session that did the same: that needs nothing.
+
+    Raises:
+        InputError: If a task can't get its branch.
+    """
+    if not (reuse and _find_same(plan)):
+        check_branches(plan)
 
 
 @contextmanager
