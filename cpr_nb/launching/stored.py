@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cpr_nb.launching.spec_types import wrong_types
 from cpr_nb.launching.would_run import what_runs
 from cpr_nb.model.errors import ForeignSession, InputError, SessionNotUsable
 from cpr_nb.model.record import SCHEMA_VERSION, is_newer
@@ -110,6 +111,9 @@ def read_complete(snapshot: Snapshot, verb: str) -> Authorship:
     """
     authorship = read_authorship(snapshot.paths)
     _check_version(snapshot, authorship.spec, verb)
+    wrong = next(wrong_types(authorship.spec), None)
+    if wrong is not None:
+        raise SessionNotUsable(f"can't {verb} {snapshot.session_id}: session.json: {wrong}")
     if not is_complete(authorship.spec) or not all(map(_is_sound, authorship.spec["tasks"])):
         raise _incomplete(snapshot, verb)
     if authorship.spec["session_id"] != snapshot.session_id:

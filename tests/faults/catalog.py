@@ -7,6 +7,7 @@ from faults import rows_api as api
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
 from faults import rows_runner as runner
+from faults import rows_small as small
 from faults.points import kill_points
 from faults.real import real_points
 from faults.table import Fault
@@ -46,4 +47,12 @@ FAULTS = [
     Fault("timeout", "an agent does not end", agents.timeout, real=True),
     Fault("suspended", "machine suspended", agents.suspended),
     Fault("daemons", "children that keep the output open", agents.daemons, real=True),
+    Fault(
+        "stopped",
+        "runner stopped (SIGSTOP); pause and cancel wait",
+        small.stopped_runner,
+        real=True,
+    ),
+    Fault("killed-launch", "a launch killed (SIGKILL)", small.killed_launch),
+    Fault("same-ids", "the same ids again, with worktrees", small.same_ids),
 ]

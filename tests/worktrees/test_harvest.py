@@ -75,9 +75,7 @@ def test_an_agent_that_committed_everything_gets_no_further_commit(
     assert (told["tip_commit"], told["committed"], told["n_commits"]) == (tip, False, 1)
 
 
-def test_an_agent_that_did_nothing_leaves_no_branch(
-    repo: Checkout, runner: Runner
-) -> None:
+def test_an_agent_that_did_nothing_leaves_no_branch(repo: Checkout, runner: Runner) -> None:
     made = runner.prepare("docs")
     told = runner.harvest("docs")
     assert (told["tip_commit"], told["patch"]) == (made.base, None)
