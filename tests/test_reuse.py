@@ -110,9 +110,13 @@ def test_the_folder_of_the_results_may_be_new(work: Path) -> None:
     assert cpr.launch(["a"], reuse=True, results_dir=where).id == session.id
 
 
-def test_values_of_variables_do_not_count() -> None:
-    session = cpr.launch(["a"], env={"A": "1"}).wait(LIMIT_S)
-    assert cpr.launch(["a"], env={"A": "2"}, reuse=True).id == session.id
+def test_values_of_variables_count_and_are_not_stored() -> None:
+    session = cpr.launch(["a"], env={"A": "secret-1"}).wait(LIMIT_S)
+    assert cpr.launch(["a"], env={"A": "secret-1"}, reuse=True).id == session.id
+    other = cpr.launch(["a"], env={"A": "secret-2"}, reuse=True).wait(LIMIT_S)
+    assert other.id != session.id
+    stored = [file.read_bytes() for file in session.path.iterdir() if file.is_file()]
+    assert not any(b"secret-1" in content for content in stored)
 
 
 def test_the_newest_one_counts() -> None:
@@ -180,21 +184,46 @@ def test_a_schema_keeps_its_type() -> None:
     assert n_sessions() == 1
 
 
-def test_run_all_twice(by_default: None, transcript: Callable[[str], Path]) -> None:
-    ids: list[list[str]] = []
+def test_run_all_again_runs_what_has_failed_and_nothing_else(
+    by_default: None, transcript: Callable[[str], Path], stub: Stub
+) -> None:
+    more_ids, map_ids = [], []
     df = pd.DataFrame({"do": ["good", BAD, plan(result={"result": "R"})]}, index=list("abc"))
     for _ in range(3):
         s = cpr.map("{do}", df, attempts=1).wait(LIMIT_S)
         for task in s:
             transcript(str(task.conversation_id))
         out = s.results_df()
-        again = out[~out.ok].cpr.retry(effort="low").wait(LIMIT_S)
+        assert out.ok.tolist() == [True, False, True]
+        out[~out.ok].cpr.retry(effort="low").wait(LIMIT_S)
         out = s.results_df()
         more = out[out.ok].cpr.follow_up("shorter: {result}").wait(LIMIT_S)
-        whole = s.retry().wait(LIMIT_S)
-        ids.append([session.id for session in (s, again, more, whole)])
         for task in more:
             transcript(str(task.conversation_id))
+        map_ids.append(s.id)
+        more_ids.append(more.id)
+    assert len(set(map_ids)) == 3 and len(set(more_ids)) == 1
+    assert len(list((stub.folder / "calls").iterdir())) == 3 + 1 + 2 + 2 * (1 + 1)
+
+
+def test_run_all_twice(by_default: None, transcript: Callable[[str], Path], stub: Stub) -> None:
+    ids: list[list[str]] = []
+    df = pd.DataFrame({"do": ["good", plan(exit=3, mended={}), "other"]}, index=list("abc"))
+    s = cpr.map("{do}", df, attempts=1).wait(LIMIT_S)
+    stub.mend()
+    out = s.results_df()
+    out[~out.ok].cpr.retry(effort="low").wait(LIMIT_S)
+    for task in s:
+        transcript(str(task.conversation_id))
+    for _ in range(3):
+        s = cpr.map("{do}", df, attempts=1).wait(LIMIT_S)
+        out = s.results_df()
+        assert out.ok.all()
+        for answered in out.itertuples():
+            transcript(str(cpr.attach(answered.session_id).task(answered.task_id).conversation_id))
+        more = out.loc[["a", "c"]].cpr.follow_up("shorter: {result}").wait(LIMIT_S)
+        whole = s.retry().wait(LIMIT_S)
+        ids.append([session.id for session in (s, more, whole)])
     assert ids[0] == ids[1] == ids[2]
     assert n_sessions() == 4
 

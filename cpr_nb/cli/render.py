@@ -26,6 +26,7 @@ ICONS = {
     states.COMPLETED: "✅",
     states.ERROR: "❌",
     states.INTERRUPTED: "❌",
+    states.UNREACHABLE: "❓",
     states.UNREADABLE: "❓",
     states.STALE: "❓",
 }

@@ -78,7 +78,7 @@ def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: 
     lines = ["To read the answers:", f"  {command} results {short}", *branch_lines(session)]
     if session.count("n_denials"):
         lines += denial_lines(session.count("n_denials"), denials)
-    if session.state == states.INTERRUPTED:
+    if session.state in (states.INTERRUPTED, states.UNREACHABLE):
         lines += ["To resume the session:", f"  {command} resume {short}"]
     elif has_problems and not session.is_legacy:
         if _may_run_skipped(session):

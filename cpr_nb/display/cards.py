@@ -140,7 +140,8 @@ def figures_html(model: SessionModel, n_warnings: int = _MAX_WARNINGS) -> str:
     notices += [(warning, "") for warning in warnings[:n_warnings]]
     if n_more := len(warnings[n_warnings:]):
         notices.append((f"{formatting.plural(n_more, 'more warning')}:", "s.warnings"))
-    return _render("figures", figures=formatting.figures(model.snapshot), notices=notices)
+    figures = formatting.figures(model.snapshot, model.mean_duration_s)
+    return _render("figures", figures=figures, notices=notices)
 
 
 def notice_html(text: str) -> str:

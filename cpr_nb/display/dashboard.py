@@ -27,6 +27,7 @@ _GROUPS = [
     [states.RUNNING, [states.STARTING, states.RUNNING], True],
     [states.WAITING, [states.WAITING], False],
     [states.PAUSED, [states.PAUSED], False],
+    [states.UNREACHABLE, [states.UNREACHABLE], False],
     [states.INTERRUPTED, [states.INTERRUPTED, states.STALE], False],
     [states.COMPLETED, [states.COMPLETED], True],
     [states.CANCELLED, [states.CANCELLED], False],

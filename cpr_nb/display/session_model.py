@@ -12,8 +12,8 @@ from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec
-from cpr_nb.store.watcher import Watcher
 from cpr_nb.views.current_activity import ActivityFollower
+from cpr_nb.views.followed_tasks import FollowedTasks
 from cpr_nb.views.formatting import plural
 from cpr_nb.views.notice import PROGRAM, notice, warnings_of
 from cpr_nb.views.stream_denials import read_denials
@@ -44,19 +44,24 @@ class SessionModel:
     """
 
     def __init__(self, root: str) -> None:
-        self._watcher = Watcher(root)
+        self._followed = FollowedTasks(root)
         self.rows: list[Row] = []
         self._titles: list[str] | None = None
         self._running: set[int] = set()
         self._activity_read_at = 0.0
-        self._activity = ActivityFollower(self._watcher.paths)
+        self._activity = ActivityFollower(self.snapshot.paths)
         self._is_new = True
         self._denials: dict[str, list[dict[str, Any]]] = {}  # stream → its denials
 
     @property
     def snapshot(self) -> Snapshot:
         """The session as of the last refresh."""
-        return self._watcher.snapshot
+        return self._followed.snapshot
+
+    @property
+    def mean_duration_s(self) -> float | None:
+        """How long its tasks take; None as long as nobody can tell."""
+        return self._followed.mean_duration_s
 
     @property
     def short(self) -> str:
@@ -74,13 +79,13 @@ class SessionModel:
         Returns:
             What has changed in `rows`; None if they are new as a whole.
         """
-        changed = self._watcher.poll()
+        changed = set(self._followed.poll())
         tasks = self.snapshot.tasks or []
         if self._is_new or len(tasks) != len(self.rows):
             self._is_new = False
             self._running = set()
             cwd = str(self.snapshot.head.get("cwd", ""))
-            self._activity = ActivityFollower(self._watcher.paths, cwd)
+            self._activity = ActivityFollower(self.snapshot.paths, cwd)
             self.rows = [self._row(index) for index in range(len(tasks))]
             return None
         fresh = {index: self._row(index) for index in sorted(changed)}
@@ -112,7 +117,7 @@ class SessionModel:
     def _title(self, index: int) -> str:
         """Returns the beginning of a prompt: session.json's, else status.json's 50 characters."""
         if self._titles is None:
-            tasks = read_spec(self._watcher.paths).get("tasks")
+            tasks = read_spec(self.snapshot.paths).get("tasks")
             self._titles = [
                 row_deltas.title_of(str(task.get("prompt", ""))) if isinstance(task, dict) else ""
                 for task in (tasks if isinstance(tasks, list) else ())
@@ -141,7 +146,7 @@ class SessionModel:
         )
 
     def _denials_of(self, task: dict[str, Any]) -> list[dict[str, Any]]:
-        path = self._watcher.paths.newest_stream(task)
+        path = self.snapshot.paths.newest_stream(task)
         if path not in self._denials:
             self._denials[path] = read_denials(path)
         return self._denials[path]
@@ -178,7 +183,12 @@ class SessionModel:
         retryable = (states.FAILED, states.CANCELLED, states.SKIPPED)
         if any(snapshot.count(f"n_{state}") for state in retryable):
             verbs.append("retry")
-        if snapshot.state in (states.PAUSED, states.WAITING, states.INTERRUPTED):
+        if snapshot.state in (
+            states.PAUSED,
+            states.WAITING,
+            states.UNREACHABLE,
+            states.INTERRUPTED,
+        ):
             verbs.append("resume")
         if snapshot.state in (states.STARTING, states.RUNNING, states.WAITING):
             verbs.append("pause")

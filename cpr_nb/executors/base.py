@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import site
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,9 @@ class RunnerInput(NamedTuple):
         requests_dir: The folder in which interfaces leave requests.
         state_dir_id: The name of the state directory that holds that folder; empty if it is in the
             session's folder, because there is no state directory.
+        library_dirs: The folders in which Python has installed libraries. A runner does without
+            them, but its helpers don't.
+        claim: The number of the newest claim to the session; a runner that sees a newer one leaves.
     """
 
     task_env: Mapping[str, Mapping[str, str]]
@@ -30,6 +34,8 @@ class RunnerInput(NamedTuple):
     config_dir: str
     requests_dir: str
     state_dir_id: str
+    library_dirs: Sequence[str] = ()
+    claim: int = 0
 
 
 def runner_input(
@@ -37,6 +43,7 @@ def runner_input(
     session_id: str,
     sha256: str,
     task_env: Mapping[str, Mapping[str, str]],
+    claim: int = 0,
 ) -> RunnerInput:
     """What a runner that is started by this process is given; makes the folder of its requests.
 
@@ -45,6 +52,7 @@ def runner_input(
         session_id: Its id.
         sha256: The SHA-256 of session.json.
         task_env: Task id → variables of its own.
+        claim: The number of the newest claim to the session.
 
     Raises:
         StateDirError: If others may write to the state directory.
@@ -54,7 +62,10 @@ def runner_input(
     folder, state_dir_id = make_folder(paths, session_id)
     state = state_dir() if check_state_dir() else ""
     config_dir = str(Path(config_file()).parent)
-    return RunnerInput(task_env, sha256, state, config_dir, folder, state_dir_id)
+    library_dirs = site.getsitepackages()
+    return RunnerInput(
+        task_env, sha256, state, config_dir, folder, state_dir_id, library_dirs, claim
+    )
 
 
 class Executor(Protocol):

@@ -80,7 +80,7 @@ def _texts(value: str | Iterable[str], where: str) -> list[str]:
 
 
 def add_filtered_events(
-    selection: TaskSelection, builder: TableBuilder, event_filter: EventFilter
+    builder: TableBuilder, selection: TaskSelection, event_filter: EventFilter
 ) -> None:
     """Adds the rows of a session's events that are wanted."""
     for _, task in selection.tasks:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Literal, overload
 
 from cpr_nb.frames import filters
-from cpr_nb.frames.builder import TableBuilder
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR, DataFrame
-from cpr_nb.frames.event_filter import add_filtered_events, parse_event_filter
+from cpr_nb.frames.event_filter import EventFilter, add_filtered_events, parse_event_filter
 from cpr_nb.frames.filters import Since, States
-from cpr_nb.frames.gather import gather, gather_uncached
+from cpr_nb.frames.gather import GatheredTable, gather, gather_uncached
 from cpr_nb.frames.queries import Folder, check_problems
-from cpr_nb.frames.session_rows import read_session_index
-from cpr_nb.frames.streams import Problem, TaskSelection
+from cpr_nb.frames.session_rows import SessionIndex, read_session_index
+from cpr_nb.frames.streams import Problem
 from cpr_nb.model.public import public
 from cpr_nb.store import catalog
 
@@ -94,17 +94,22 @@ def events_df(
     event_filter = parse_event_filter(columns, types, tail)
     task_states = filters.parse_states(states, filters.SELECTABLE_STATES)
     sessions = read_session_index(catalog.results_dir(results_dir, os.environ))
-    sessions = filters.filter_sessions(sessions, since, name)
-    if event_filter is None:
-        is_complete = since is None and name is None
-        gathered = gather(sessions, "events_df", task_states, full=full, is_complete=is_complete)
-    else:
-
-        def add(builder: TableBuilder, selection: TaskSelection) -> None:
-            add_filtered_events(selection, builder, event_filter)
-
-        gathered = gather_uncached(sessions, task_states, event_filter.table_columns, add)
-    table, problems = gathered
-    if sessions.names:
-        table.attrs[RESULTS_DIR_ATTR] = sessions.directory
+    selected = filters.filter_sessions(sessions, since, name)
+    is_complete = since is None and name is None
+    table, problems = _gather(selected, task_states, event_filter, is_complete=is_complete)
+    if selected.names:
+        table.attrs[RESULTS_DIR_ATTR] = selected.directory
     return check_problems(table, problems, strict=strict, stacklevel=3)
+
+
+def _gather(
+    sessions: SessionIndex,
+    task_states: frozenset[str] | None,
+    event_filter: EventFilter | None,
+    *,
+    is_complete: bool,
+) -> GatheredTable:
+    if event_filter is None:
+        return gather(sessions, "events_df", task_states, is_complete=is_complete)
+    add = partial(add_filtered_events, event_filter=event_filter)
+    return gather_uncached(sessions, task_states, event_filter.table_columns, add)

@@ -236,7 +236,7 @@ def build_task_table(
         streams = list_streams(snapshot.paths.root)
         selection = TaskSelection(snapshot, tasks, streams, problems)
         if event_filter is not None:
-            add_filtered_events(selection, builder, event_filter)
+            add_filtered_events(builder, selection, event_filter)
         else:
             selection = selection._replace(stream_cache=STREAM_CACHE)
             add_session(builder, selection, name, full=full)

@@ -16,7 +16,8 @@ from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.result_line import last_result
-from cpr_nb.views.lineage import LinkedTask, linked_tasks, newest_answers
+from cpr_nb.views.lineage import LinkedTask, linked_tasks
+from cpr_nb.views.reused import result_rows
 from cpr_nb.views.rows import task_row
 
 _PROMPT = "prompt"
@@ -31,11 +32,12 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
         frame: The frame whose rows the tasks are about, if there is one.
         flatten: Whether nested objects become columns.
     """
-    tasks, newest = linked_tasks(snapshot), newest_answers(snapshot)
+    rows = result_rows(snapshot)
+    tasks, newest = [row.task for row in rows], [row.answer for row in rows]
     inputs = [_input_rows(tasks, frame), factor_columns(tasks)]
     answers = _answer_columns(tasks, newest, flatten=flatten)
-    rows = [task_row(task.snapshot, task.fields, streamed=False) for task in newest]
-    outcomes = table(rows, [_COLUMNS[name] for name in TASK_COLUMNS])
+    cells = [task_row(task.snapshot, task.fields, streamed=False) for task in newest]
+    outcomes = table(cells, [_COLUMNS[name] for name in TASK_COLUMNS])
     if frame is None:  # a launch allows any schema, so its fields are renamed on a collision
         existing = {*inputs[0].columns, *inputs[1].columns, *TASK_COLUMNS}
         answers = answers.rename(columns={name: f"answer_{name}" for name in existing})

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.handles.core import print_line
+from cpr_nb.model import states
 from cpr_nb.model.errors import ForeignSession
 from cpr_nb.model.option_values import check_options
 from cpr_nb.store import layout, requests
@@ -27,7 +28,7 @@ class SessionControl(SessionTasks):
         Raises:
             SessionNotUsable: If claude-parallel-runner.pl wrote the session, or it can't be read.
         """
-        if self.done():
+        if self.state in states.ENDED_STATES:
             return False
         self.ask("cancel", requests.cancel_name(None))
         return True
@@ -61,11 +62,13 @@ class SessionControl(SessionTasks):
         *,
         skipped: bool = False,
         trust: bool = False,
+        force: bool = False,
     ) -> Self:
         """Resumes after an interruption or a pause, or before a limit is over.
 
         In an interrupted session, tasks that have ended stay as they are. An agent that still
-        runs is taken over. One that was cut off continues its conversation.
+        runs is taken over. One that was cut off continues its conversation. A session that is
+        ``unreachable`` is resumed once nothing was written for 15 minutes.
 
         Args:
             env: Values of the environment variables that the launch was given; they are not stored.
@@ -74,13 +77,16 @@ class SessionControl(SessionTasks):
                 they are.
             trust: Whether to trust a foreign session from now on: one that this user has not
                 launched on this machine. What it would run is printed.
+            force: Whether to resume an ``unreachable`` session at once. What that risks is
+                printed.
 
         Returns:
             This session.
 
         Raises:
             ForeignSession: If it is foreign, without ``trust``.
-            SessionNotUsable: If it has ended, or already runs. With ``skipped``, if it has not
+            SessionNotUsable: If it has ended, or already runs, or its runner may live on another
+                machine. With ``skipped``, if it has not
                 ended, skipped nothing, or has spent its budget.
             InputError: If a value of ``env`` is missing.
             LaunchError: If the runner does not come up.
@@ -90,15 +96,18 @@ class SessionControl(SessionTasks):
             >>> cpr.attach("3f2a").resume().wait()  # doctest: +SKIP
         """
         from cpr_nb.launching.resume import resume
+        from cpr_nb.launching.takeover import risk
 
         snapshot = self.refresh().snapshot
+        if force and snapshot.state == states.UNREACHABLE:
+            print_line(risk(snapshot.paths))
         try:
-            resume(snapshot, env or {}, skipped=skipped)
+            resume(snapshot, env or {}, skipped=skipped, force=force)
         except ForeignSession:
             if not trust:
                 raise
             self._trust()
-            resume(snapshot, env or {}, skipped=skipped)
+            resume(snapshot, env or {}, skipped=skipped, force=force)
         self.print_if_stopped()
         return self.refresh()
 

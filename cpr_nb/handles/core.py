@@ -58,27 +58,27 @@ class SessionCore:
 
     @classmethod
     def from_plan(cls, plan: LaunchPlan, *, reuse: bool) -> Self:
-        """Starts a plan, or attaches to the session that did the same and says so.
+        """Starts a plan, or what of it has no answer yet, and says what is reused.
 
         The plan's warnings are passed to `warnings.warn`.
 
         Args:
             plan: The plan.
-            reuse: Whether to attach.
+            reuse: Whether to reuse what was done before.
 
         Raises:
             ResultsDirError: If the results directory can't be written.
             LaunchError: If the runner does not come up; no session is left behind.
         """
-        from cpr_nb.launching.reuse import attached_message, start_or_attach
+        from cpr_nb.launching.reuse import reuse_message, start_or_attach
 
         for warning in plan.warnings:
             # At the caller of the method that planned it.
             warnings.warn(visible_line(warning), stacklevel=3)
         started = start_or_attach(plan, reuse=reuse)
         session = cls.from_started(started)
-        if not started.is_new:
-            print_line(attached_message(session.snapshot))
+        if line := reuse_message(started, session.snapshot, plan):
+            print_line(line)
         return session
 
     # -- what it is -------------------------------------------------------------------------
@@ -204,7 +204,7 @@ class SessionCore:
             WaitTimeout: If it has not ended in time. It continues.
             SessionInterrupted: If its runner is gone.
         """
-        self.wait_until(self._has_ended, timeout, "the session")
+        self.wait_until(self.has_ended, timeout, "the session")
         _flush_views()
         return self
 
@@ -232,13 +232,14 @@ class SessionCore:
         import asyncio
 
         for delay_s in waiting.poll_delays_s():
-            if self.poll(self._has_ended, None, "the session"):
+            if self.poll(self.has_ended, None, "the session"):
                 break
             await asyncio.sleep(delay_s)
         _flush_views()
         return self
 
-    def _has_ended(self) -> bool:
+    def has_ended(self) -> bool:
+        """Whether it had ended when its folder was read last."""
         return self._snapshot.state in states.ENDED_STATES
 
     def poll(self, condition: Callable[[], bool], end: float | None, subject: str) -> bool:

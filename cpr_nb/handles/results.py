@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.views.reused import result_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,8 @@ class SessionResults(SessionTasks):
         """The frame that was mapped, joined with the answers that exist so far.
 
         The newest retry of a task counts, whichever session made it. A follow-up counts if it
-        was given the same schema and succeeded.
+        was given the same schema and succeeded. Rows that `cpr_nb.map` has reused are in it, with
+        the answers of the sessions that ran them.
 
         Args:
             flatten: Whether nested objects of a schema become columns (``place.city``).
@@ -106,6 +108,6 @@ class SessionResults(SessionTasks):
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}
-        for index in range(len(self)):
-            names.update(dict.fromkeys(self.task_spec(index).get("factors") or ()))
+        for row in result_rows(self.snapshot):
+            names.update(dict.fromkeys(row.task.spec.get("factors") or ()))
         return list(names)

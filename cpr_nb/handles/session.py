@@ -8,13 +8,16 @@ from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.results import SessionResults
+from cpr_nb.handles.reused import ReusedRows
 from cpr_nb.handles.tables import SessionTables
 from cpr_nb.model.public import public
 from cpr_nb.store import catalog
 
 
 @public
-class Session(SessionBranches, SessionResults, SessionCharts, SessionTables, NotebookView):
+class Session(
+    ReusedRows, SessionBranches, SessionResults, SessionCharts, SessionTables, NotebookView
+):
     """A handle on a session, also one that claude-parallel-runner.pl wrote.
 
     It is a view of the session's folder. Dropping it, interrupting a wait or restarting the

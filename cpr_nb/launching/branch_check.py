@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
 from cpr_nb.model.errors import InputError, WorktreeError
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from cpr_nb.worktrees.taken_branches import TakenBranch
 
 
-def check_branches(plan: LaunchPlan) -> None:
+def check_branches(plan: LaunchPlan, without: Container[str] = ()) -> None:
     """Refuses a new session if a task can't get its branch; a rerun goes on with its parent's.
 
     Args:
         plan: The launch, otherwise checked.
+        without: The ids of tasks that would not run.
 
     Raises:
         InputError: If there are such branches: what they are, and what helps.
@@ -25,20 +26,20 @@ def check_branches(plan: LaunchPlan) -> None:
     if not plan.checkouts:
         return
     try:
-        taken = list(_taken(plan))
+        taken = list(_taken(plan, without))
     except WorktreeError as error:
         raise InputError(str(error), "worktree") from None
     if taken:
         raise InputError(_words(taken), "worktree")
 
 
-def _taken(plan: LaunchPlan) -> Iterator[TakenBranch]:
+def _taken(plan: LaunchPlan, without: Container[str]) -> Iterator[TakenBranch]:
     from cpr_nb.worktrees.taken_branches import WantedBranch, taken_branches
 
     by_start: dict[tuple[str, str], list[WantedBranch]] = {}
     for task in plan.tasks:
         checkout = plan.checkouts.get(task.task_id)
-        if checkout is not None:
+        if checkout is not None and task.task_id not in without:
             parent = task.origin.get("parent")
             ids = (parent["session_id"], parent["task_id"]) if parent else None
             start = (task.options.get("cwd", plan.options["cwd"]), checkout["current_branch"])

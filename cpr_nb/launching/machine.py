@@ -197,10 +197,9 @@ def runner_folders() -> list[str]:
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             argv = entry.read_bytes().split(b"\0")
-            is_ours = entry.stat().st_uid == os.geteuid()
+            is_runner = any(word.endswith(b"cpr_nb/runner/__main__.py") for word in argv[:-1])
+            if is_runner and entry.stat().st_uid == os.geteuid():  # it works in the folder
+                folders.append(str(entry.with_name("cwd").readlink()))
         except OSError:
             continue
-        for index, word in enumerate(argv[:-1]):
-            if is_ours and word.endswith(b"cpr_nb/runner/__main__.py"):
-                folders.append(os.fsdecode(argv[index + 1]))
     return folders

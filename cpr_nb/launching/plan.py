@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,17 @@ from cpr_nb.launching.machine import default_parallel, find_claude
 from cpr_nb.launching.setting_sources import limit_sources
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.worktree_base import find_checkouts
+from cpr_nb.model import identity
 from cpr_nb.model.cli_versions import show
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import as_json, combinations, expand
-from cpr_nb.model.identity import of_tasks
 from cpr_nb.model.option_values import check_options, unknown_option
 from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.prefix import prefix_tokens, unknown_tools
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
+from cpr_nb.store.key import KEY_BYTES, own_key
 
 if TYPE_CHECKING:
     from cpr_nb.model.schemas.answer import Answer
@@ -52,7 +54,8 @@ class LaunchPlan:
             session's folder keeps only the JSON schema.
         frame: The user's frame, one row per task, if there is one.
         frame_json: The same frame as JSON, as the session's folder keeps it.
-        identity: The hash that two launches share if they ask for the same.
+        overriding: The options of a rerun that override the old ones; None if it is no rerun.
+        reused: The rows that do not run: what session.json says of each (`cpr_nb.views.reused`).
         parents: Session id and task id of each task that is rerun.
         claude_version: The version of the CLI; None if it does not say.
         warnings: What the user should know before the launch. The command prints them, and the
@@ -85,7 +88,8 @@ class LaunchPlan:
         self.checkouts = checkouts or {}
         self.frame: Any = None
         self.frame_json: dict[str, Any] | None = None
-        self.identity = of_tasks(tasks, options)
+        self.overriding: Mapping[str, Any] | None = None
+        self.reused: list[dict[str, Any]] = []
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.login_wait_s: float | None = options.get("login_wait_s")
@@ -98,6 +102,36 @@ class LaunchPlan:
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
+
+    @property
+    def is_map(self) -> bool:
+        """Whether its tasks are the rows of a frame, run for the first time."""
+        return self.frame_json is not None and self.overriding is None
+
+    @cached_property
+    def identity(self) -> str:
+        """The hash that two launches share if they ask for the same."""
+        if self.overriding is not None:
+            return identity.of_request(self.overriding, self._salt)
+        return identity.of_tasks(self.tasks, self.options, self.environ, self._salt)
+
+    @cached_property
+    def task_identities(self) -> dict[str, str]:
+        """Task id → the hash that two tasks share if they ask for the same."""
+        each = identity.of_each_task(self.tasks, self.options, self.environ, self._salt)
+        return {task.task_id: one for task, one in zip(self.tasks, each, strict=True)}
+
+    @cached_property
+    def _salt(self) -> bytes:
+        """The user's key. Without one, no session is known as theirs, so nothing is the same."""
+        return own_key() or os.urandom(KEY_BYTES)
+
+    def leave_out(self, task_ids: Collection[str]) -> None:
+        """Leaves out tasks that need not run."""
+        self.tasks = [task for task in self.tasks if task.task_id not in task_ids]
+        self.user_only -= set(task_ids)
+        if "max_parallel" not in self.options:
+            self.max_parallel = default_parallel(len(self.tasks))
 
     def schemas(self) -> list[Any]:
         """The JSON schema of each task's answer; None for a text."""

@@ -18,7 +18,6 @@ from cpr_nb.launching.settings import ASKED, LOCATIONS
 from cpr_nb.launching.stored import read_rerunnable, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
-from cpr_nb.model.identity import of_request
 from cpr_nb.model.record import task_state
 from cpr_nb.model.spec import TaskSpec
 
@@ -84,7 +83,7 @@ def plan_rerun(
     if "schema" not in options:
         _keep_answer_types(plan, tasks)
     overriding = {name: plan.options.get(name) for name in options if name not in LOCATIONS}
-    plan.identity = of_request({**overriding, "env": options.get("env") or {}})
+    plan.overriding = {**overriding, "env": options.get("env") or {}}
     plan.parents = [task.ids for task in tasks]
     _keep_frame(plan, tasks, specs, frame)
     return plan

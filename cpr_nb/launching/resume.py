@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -10,12 +11,14 @@ from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, stored_values
+from cpr_nb.launching.takeover import Takeover
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.events import number
 from cpr_nb.store import layout, requests
 from cpr_nb.store.authorship import Authorship
+from cpr_nb.store.claims import newest_claim
 from cpr_nb.store.files import hold_lock, is_locked
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.request_folder import leave_request, make_folder
@@ -27,13 +30,16 @@ _LAST_MOMENT_S = 10.0
 EXECUTORS = {LocalExecutor.name: LocalExecutor}
 
 
-def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False) -> None:
+def resume(
+    snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False, force: bool = False
+) -> None:
     """Resumes a session; see `Session.resume`.
 
     Args:
         snapshot: The session, just read.
         env: Values of environment variables that are not stored.
         skipped: Whether to run the skipped tasks of a session that has ended.
+        force: Whether to take a session over whose runner may live where it can't be seen.
 
     Raises:
         ForeignSession: If it is foreign.
@@ -46,6 +52,11 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
     if skipped:
         _check_skipped(snapshot)
         _run_on(snapshot, _own_session(snapshot, "resume"), env, mode="skipped")
+        return
+    if state == states.UNREACHABLE:
+        authorship = _own_session(snapshot, "resume")
+        takeover = Takeover.of_silent(snapshot.paths, session_id, force=force)
+        _run_on(snapshot, authorship, env, takeover=takeover)
         return
     if state in (states.PAUSED, states.WAITING):
         leave_request(snapshot.paths, session_id, "resume", layout.RESUME)
@@ -61,7 +72,11 @@ def resume(snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False)
 
 
 def _run_on(
-    snapshot: Snapshot, authorship: Authorship, env: Mapping[str, str], mode: str = ""
+    snapshot: Snapshot,
+    authorship: Authorship,
+    env: Mapping[str, str],
+    mode: str = "",
+    takeover: Takeover | None = None,
 ) -> None:
     """Starts a runner for the session, with the environment of its launch and of this process."""
     spec = authorship.spec
@@ -74,7 +89,7 @@ def _run_on(
         if task.get("env_names")
     }
     check_sources(spec, environ)
-    _start_runner(snapshot, authorship, environ, task_env, mode)
+    _start_runner(snapshot, authorship, environ, task_env, mode, takeover)
 
 
 def settle(snapshot: Snapshot, request: str) -> None:
@@ -99,6 +114,7 @@ def _start_runner(
     environ: dict[str, str],
     task_env: dict[str, dict[str, str]],
     mode: str,
+    takeover: Takeover | None = None,
 ) -> None:
     """Starts a runner under the session's lock: of two who try at once, one gets it."""
     paths, refusal = snapshot.paths, f"can't resume {snapshot.session_id}: "
@@ -121,8 +137,9 @@ def _start_runner(
         if mode == "skipped" and not (has_ended and head.get("n_skipped")):
             raise SessionNotUsable(f"{refusal}another resume was faster")
         executor = EXECUTORS.get(str(authorship.spec.get("executor")), LocalExecutor)()
-        given = runner_input(paths, snapshot.session_id, authorship.sha256, task_env)
-        executor.start(paths, lock_fd, environ, given, mode=mode)
+        with takeover or contextlib.nullcontext(newest_claim(paths)) as claim:
+            given = runner_input(paths, snapshot.session_id, authorship.sha256, task_env, claim)
+            executor.start(paths, lock_fd, environ, given, mode=mode)
     finally:
         os.close(lock_fd)
 

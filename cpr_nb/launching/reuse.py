@@ -1,28 +1,31 @@
-"""Attaches a launch to an earlier session with the same request, so nothing is paid for twice.
+"""Starts only what has no answer yet, so that nothing is paid for twice.
 
-A launch is recognised by its identity (`cpr_nb.model.identity`), in session.json and in the head
-of status.json; a rerun also by the tasks that it reruns.
+A launch attaches to an earlier session with the same request. It is recognised by its identity
+(`cpr_nb.model.identity`), in session.json and in the head of status.json; a rerun also by the tasks
+that it reruns. A map goes by row: rows that have an answer in any session are not run again.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching import defaults
 from cpr_nb.launching.branch_check import check_branches
+from cpr_nb.launching.changes import changes_since
+from cpr_nb.launching.known_answers import KnownAnswer, find_answers
 from cpr_nb.launching.start import StartedSession, start
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
 from cpr_nb.store.authorship import read_authorship
-from cpr_nb.store.files import read_json
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views.lineage import ancestors, linked_tasks
+from cpr_nb.views.reused import ResultRow, result_rows, reused_entry, reused_rows
 
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
@@ -64,11 +67,11 @@ def resolve_reuse(reuse: bool | None, fresh: bool | None) -> bool:
 
 
 def start_or_attach(plan: LaunchPlan, *, reuse: bool) -> StartedSession:
-    """Starts a plan, or attaches to the session that did the same.
+    """Starts a plan, or attaches to the session that did the same. Of a map, it starts new rows.
 
     Args:
-        plan: The plan.
-        reuse: Whether to attach.
+        plan: The plan; what has an answer already is left out of it.
+        reuse: Whether to look for what was done before.
 
     Returns:
         The session.
@@ -80,7 +83,24 @@ def start_or_attach(plan: LaunchPlan, *, reuse: bool) -> StartedSession:
     if not reuse:
         return start(plan)
     with _launch_lock(Path(plan.results_dir).parent):
-        return _find_same(plan) or start(plan)
+        return _start_new_rows(plan) if plan.is_map else _find_same(plan) or start(plan)
+
+
+def _start_new_rows(plan: LaunchPlan) -> StartedSession:
+    """Starts the rows of a map that have no answer; attaches if a session has all of them."""
+    known = find_answers(plan)
+    if len(known) == len(plan.tasks):
+        same = _find_same(plan, is_wanted=_has_all_answers)
+        if same is not None:
+            return same
+    plan.reused = [
+        reused_entry(position, known[task.task_id].task.ids, task.origin)
+        for position, task in enumerate(plan.tasks)
+        if task.task_id in known
+    ]
+    _ = plan.identity  # that of all rows, whichever run
+    plan.leave_out(known)
+    return start(plan)
 
 
 def check_start(plan: LaunchPlan, *, reuse: bool) -> None:
@@ -88,12 +108,14 @@ def check_start(plan: LaunchPlan, *, reuse: bool) -> None:
 
     Args:
         plan: The plan.
-        reuse: Whether it would attach to a session that did the same: that needs nothing.
+        reuse: Whether to look for what was done before: that needs no branch.
 
     Raises:
         InputError: If a task can't get its branch.
     """
-    if not (reuse and _find_same(plan)):
+    if reuse and plan.is_map:
+        check_branches(plan, without=find_answers(plan))
+    elif not (reuse and _find_same(plan)):
         check_branches(plan)
 
 
@@ -111,13 +133,15 @@ def _launch_lock(folder: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _find_same(plan: LaunchPlan) -> StartedSession | None:
-    """The newest session that was launched for the same, however it ended."""
+def _find_same(
+    plan: LaunchPlan, is_wanted: Callable[[Snapshot], bool] = lambda snapshot: True
+) -> StartedSession | None:
+    """The newest session that was launched for the same and is wanted, however it ended."""
     for head in catalog.list_sessions(plan.results_dir):
         if head.head.get("identity") == plan.identity and _is_own(head, plan):
             snapshot = read_session(head.paths.root)
             indices = _matching_tasks(snapshot, plan)
-            if indices is not None:
+            if indices is not None and is_wanted(snapshot):
                 return _attach(plan, snapshot, indices)
     return None
 
@@ -128,79 +152,103 @@ def _is_own(session: Snapshot, plan: LaunchPlan) -> bool:
     return authorship.is_ours and authorship.spec.get("identity") == plan.identity
 
 
-def _matching_tasks(snapshot: Snapshot, plan: LaunchPlan) -> list[int] | None:
-    """For each task of the plan, the index of the session's task that does the same.
+def _matching_tasks(snapshot: Snapshot, plan: LaunchPlan) -> dict[int, int] | None:
+    """For tasks of the plan, the index of the session's task that does the same.
 
-    None if one of them has no such task.
+    None if one of them has no such task; rows that the session reuses need none.
     """
     n_tasks = len(snapshot.tasks or ())
     if not plan.parents:
-        return list(range(n_tasks)) if n_tasks == len(plan.tasks) else None
+        reused = reused_rows(snapshot)
+        own = [position for position in range(len(plan.tasks)) if position not in reused]
+        has_all = n_tasks + len(reused) == len(plan.tasks)
+        return {position: index for index, position in enumerate(own)} if has_all else None
     by_origin = {
         (step.parent, step.spec.get("said")): index
         for index, step in enumerate(linked_tasks(snapshot))
     }
     origins = ancestors(str(Path(snapshot.paths.root).parent), plan.parents)
-    indices = []
-    for parents, task in zip(origins, plan.tasks, strict=True):
+    matching = {}
+    for position, (parents, task) in enumerate(zip(origins, plan.tasks, strict=True)):
         keys = [(ids, task.origin.get("said")) for ids in parents]
         matches = [by_origin[key] for key in keys if key in by_origin]
         if not matches:
             return None
-        indices.append(matches[0])
-    return indices
+        matching[position] = matches[0]
+    return matching
 
 
-def _attach(plan: LaunchPlan, snapshot: Snapshot, indices: list[int]) -> StartedSession:
+def _has_all_answers(snapshot: Snapshot) -> bool:
+    """Whether the table of a session has, or will have, a success in every row."""
+    known = [KnownAnswer(row.task, row.answer) for row in result_rows(snapshot)]
+    return all(one.is_success or one.will_come for one in known)
+
+
+def _attach(plan: LaunchPlan, snapshot: Snapshot, matching: dict[int, int]) -> StartedSession:
     """The session, with what only this process knows about the plan."""
     tasks = snapshot.tasks or []
     answer_types = {
-        str(tasks[index].get("transaction_id", "")): plan.answer_types[task.task_id]
-        for index, task in zip(indices, plan.tasks, strict=True)
-        if task.task_id in plan.answer_types
+        str(tasks[index].get("transaction_id", "")): plan.answer_types[task_id]
+        for position, index in matching.items()
+        if (task_id := plan.tasks[position].task_id) in plan.answer_types
     }
-    same_order = indices == list(range(len(tasks)))
+    same_rows = plan.is_map or list(matching.values()) == list(range(len(tasks)))
     return StartedSession(
-        snapshot.paths.root, False, plan.frame if same_order else None, answer_types
+        snapshot.paths.root, False, plan.frame if same_rows else None, answer_types
     )
 
 
-def attached_message(snapshot: Snapshot, run_again: str = "fresh=True") -> str:
-    """One line: the session that a launch attached to, and whether the repository has changed.
+def reuse_message(
+    started: StartedSession, snapshot: Snapshot, plan: LaunchPlan, run_again: str = "fresh=True"
+) -> str:
+    """One line: what is reused, and what has changed since. Empty if nothing is reused.
 
     Args:
+        started: What became of the plan.
         snapshot: The session.
+        plan: The plan.
         run_again: What would run it again.
     """
+    if started.is_new and not plan.reused:
+        return ""
+    rows = result_rows(snapshot)
+    if started.is_new:
+        first = f"{len(plan.reused)} reused, {len(plan.tasks)} run"
+        sources = [row.answer.snapshot for row in rows if row.is_reused]
+    else:
+        first = _attached(snapshot)
+        sources = [snapshot, *(row.answer.snapshot for row in rows if row.is_reused)]
+    distinct = {source.session_id: source for source in sources}
+    parts = [first, *_to_come(rows), *changes_since(distinct.values(), plan)]
+    return "; ".join([*parts, f"{run_again} runs {'all' if started.is_new else 'it'} again"])
+
+
+def _attached(snapshot: Snapshot) -> str:
+    """The session that a launch attached to, and its state if it has not ended."""
+    n_reused = snapshot.count("n_reused")
     n_succeeded, n_tasks = snapshot.count("n_succeeded"), len(snapshot.tasks or ())
-    line = f"attached to {snapshot.session_id[:8]}: {n_succeeded} of {n_tasks} succeeded"
+    text = f"attached to {snapshot.session_id[:8]}: {n_succeeded} of {n_tasks} succeeded"
+    if n_reused:
+        text += f", {n_reused} reused"
     if snapshot.state not in states.ENDED_STATES:
-        line += f", it is {snapshot.state}"
+        text += f", it is {snapshot.state}"
     if snapshot.state == states.INTERRUPTED:
-        line += "; .resume() resumes it"
-    before = read_json(snapshot.paths.runner)
-    now = _repository(_own_folder(snapshot))
-    if before.get("git_tree") and now and before["git_tree"] != now["git_tree"]:
-        old, new = str(before.get("git_commit"))[:7], now["git_commit"][:7]
-        line += f"; the repository changed since ({old} → {new})"
-    return f"{line}; {run_again} runs it again"
+        text += "; .resume() resumes it"
+    return text
 
 
-def _own_folder(snapshot: Snapshot) -> str:
-    """The folder of a session that this user has launched; empty for a foreign session."""
-    authorship = read_authorship(snapshot.paths)
-    return str(authorship.spec.get("cwd") or "") if authorship.is_ours else ""
-
-
-def _repository(cwd: str) -> dict[str, str]:
-    """The commit and the tree of a folder's repository; empty if it is in none."""
-    if not cwd:
-        return {}
-    import subprocess
-
-    argv = ["git", "rev-parse", "HEAD", "HEAD^{tree}"]
-    try:
-        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):  # no folder, no git, no repository
-        return {}
-    return dict(zip(("git_commit", "git_tree"), done.stdout.split(), strict=True))
+def _to_come(rows: list[ResultRow]) -> list[str]:
+    """The reused rows that have no answer yet, by the sessions that will give it."""
+    counts: dict[str, int] = {}
+    sources: dict[str, Snapshot] = {}
+    for row in rows:
+        if row.is_reused and KnownAnswer(row.task, row.answer).will_come:
+            source = row.answer.snapshot
+            sources[source.session_id] = source
+            counts[source.session_id] = counts.get(source.session_id, 0) + 1
+    return [
+        f"{n_rows} of them come from {sources[session_id].short_id}, which is "
+        f"{sources[session_id].state}"
+        + (": cpr resume resumes it" if sources[session_id].state == states.INTERRUPTED else "")
+        for session_id, n_rows in counts.items()
+    ]

@@ -63,7 +63,7 @@ def start(plan: LaunchPlan) -> StartedSession:
     tasks = [_task_spec(plan, task) for task in plan.tasks]
     head = first_head(spec, len(tasks))
     paths, lock_fd, sha256 = create_session(
-        plan.results_dir, session_id, spec, tasks, head, plan.frame_json, key=key
+        plan.results_dir, session_id, spec, tasks, head, plan.frame_json, plan.reused, key=key
     )
     environ = {**plan.environ, **plan.options.get("env", {})}
     task_env = {t.task_id: t.options["env"] for t in plan.tasks if "env" in t.options}
@@ -71,8 +71,8 @@ def start(plan: LaunchPlan) -> StartedSession:
         given = runner_input(paths, session_id, sha256, task_env)
         executor.start(paths, lock_fd, environ, given)
     except CprError:
+        remove_request_folder(paths, session_id)
         remove_session(paths)
-        remove_request_folder(session_id)
         raise
     finally:
         os.close(lock_fd)
@@ -100,6 +100,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
         "executor": executor,
         "parent_session_id": plan.parent_session_id,
         "identity": plan.identity,
+        **({"n_reused": len(plan.reused)} if plan.reused else {}),
         "warnings": plan.setup_warnings,
         **(USER_ONLY if len(plan.user_only) == len(plan.tasks) else {}),
     }
@@ -110,6 +111,8 @@ def _task_spec(plan: LaunchPlan, task: TaskSpec) -> dict[str, Any]:
     options = {k: v for k, v in task.options.items() if k != "env"}
     spec: dict[str, Any] = {"id": task.task_id, "prompt": task.prompt, "options": options}
     spec |= task.origin
+    if plan.task_identities[task.task_id]:
+        spec["identity"] = plan.task_identities[task.task_id]
     if "env" in task.options:
         spec["env_names"] = sorted(task.options["env"])
     if task.task_id in plan.user_only and len(plan.user_only) < len(plan.tasks):

@@ -113,12 +113,12 @@ def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any
     if args.dry_run:
         return None
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.reuse import attached_message, resolve_reuse, start_or_attach
+    from cpr_nb.launching.reuse import resolve_reuse, reuse_message, start_or_attach
 
     started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
     session = Session.from_started(started)
     if not started.is_new:
-        common.note(attached_message(session.snapshot, "--fresh"))
+        common.note(reuse_message(started, session.snapshot, planned, "--fresh"))
     elif not args.json:
         common.print_lines([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)])
     if args.wait:

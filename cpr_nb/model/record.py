@@ -63,6 +63,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "parent_session_id": spec.get("parent_session_id"),
         "identity": spec.get("identity"),
         "mark": spec.get("mark"),
+        "n_reused": spec.get("n_reused"),
         "warnings": spec.get("warnings") or None,
         "n_pending": n_tasks,
         "n_running": 0,

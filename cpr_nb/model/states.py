@@ -11,6 +11,7 @@ STARTING = "starting"
 RUNNING = "running"
 WAITING = "waiting"
 PAUSED = "paused"
+UNREACHABLE = "unreachable"
 INTERRUPTED = "interrupted"
 COMPLETED = "completed"
 CANCELLED = "cancelled"
@@ -23,6 +24,7 @@ SESSION_STATES = (
     RUNNING,
     WAITING,
     PAUSED,
+    UNREACHABLE,
     INTERRUPTED,
     COMPLETED,
     CANCELLED,
@@ -32,6 +34,8 @@ SESSION_STATES = (
 )
 #: A session in one of these states has a runner.
 LIVE_STATES = (STARTING, RUNNING, WAITING, PAUSED)
+#: A session in one of these states has a runner, or may have one on another machine.
+FOLLOWED_STATES = (*LIVE_STATES, UNREACHABLE)
 #: A session in one of these states no longer changes unless someone retries or resumes
 #: it.
 ENDED_STATES = (COMPLETED, CANCELLED, ERROR)

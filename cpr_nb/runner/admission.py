@@ -209,7 +209,7 @@ class Admission:
 
     @property
     def state_report(self) -> tuple[str, str, str, float | None, float | None]:
-        """The session's own state, as the fields of a `messages.ReportState`."""
+        """The session's own state, as the fields of a `instructions.ReportState`."""
         governor = self.governor
         state = states.WAITING if governor.reason else states.RUNNING
         until_s = governor.limit.until_s if governor.limit is not None else None

@@ -12,7 +12,7 @@ from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.history import History, read_history
 from cpr_nb.runner.loop import Loop
-from cpr_nb.runner.own_folder import enter
+from cpr_nb.runner.own_folder import HERE, enter
 from cpr_nb.runner.random_ids import chance, new_uuid
 from cpr_nb.runner.recorder import Recorder
 from cpr_nb.runner.recovery import Recovery
@@ -20,8 +20,11 @@ from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.runner.starter import Starter
+from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
+from cpr_nb.store.folder_id import folder_id
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.times import utc_iso
+from cpr_nb.store.whereabouts import Whereabouts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +61,8 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     if skipped:
         history.reopen()
     numbers: dict[str, int] = {}
-    recorder = Recorder(
-        paths, spec.session, _bases(spec, history, numbers), _runner(spec, given), history
-    )
+    runner = _runner(spec, given, root)
+    recorder = Recorder(paths, spec.session, _bases(spec, history, numbers), runner, history)
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
@@ -72,6 +74,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         many_folders=spec.many_folders,
         state_dir=given["state_dir"],
         config_dir=given["config_dir"],
+        library_dirs=given["library_dirs"],
     )
     recovery = Recovery(paths, history, numbers, spec, starter)
     for task_id, number in numbers.items():
@@ -87,7 +90,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         history,
         recovery,
         _schedule(spec, history, recovery, recorder),
-        DiskMonitor(paths, lock_fd),
+        DiskMonitor(paths, lock_fd, given["claim"]),
         settle=settle,
     )
 
@@ -131,14 +134,19 @@ def _log_illegal(task_id: str, error: IllegalTransition) -> None:
     print(f"{utc_iso(time.time())} task {task_id}: {error}", file=sys.stderr, flush=True)
 
 
-def _runner(spec: SessionSpec, given: dict[str, Any]) -> dict[str, Any]:
-    pid = os.getpid()
+def _runner(spec: SessionSpec, given: dict[str, Any], root: str) -> dict[str, Any]:
+    """What runner.json says of this process."""
+    pid, here = os.getpid(), Whereabouts.here(HERE)
     return {
         "pid": pid,
         "started_at": utc_iso(time.time()),
         "start_time": process.start_time(pid),
-        "boot_id": process.boot_id(),
-        "host": os.uname().nodename,
+        "boot_id": here.boot_id,
+        "host": here.host,
+        "file_system": here.file_system,
+        "pid_namespace": process.pid_namespace(),
+        "folder": root,
+        FOLDER_FIELD: folder_id(HERE),
         "executor": spec.session.get("executor"),
         **({"state_dir_id": given["state_dir_id"]} if given["state_dir_id"] else {}),
     }

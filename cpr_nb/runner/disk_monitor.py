@@ -1,9 +1,11 @@
-"""Watches whether the session can be written: the disk, its folder, our lock."""
+"""Watches whether the session can be written, and is still ours: disk, folder, lock, claims."""
 
 from __future__ import annotations
 
 import os
+import sys
 
+from cpr_nb.store.claims import BEAT_S, has_claim
 from cpr_nb.store.files import hold_lock
 
 TYPE_CHECKING = False
@@ -23,11 +25,14 @@ class DiskMonitor:
     Args:
         paths: The session's paths.
         lock_fd: The descriptor that holds the session's lock.
+        claim: The number of the claim with which the runner was started; 0 if there was none.
     """
 
-    def __init__(self, paths: SessionPaths, lock_fd: int) -> None:
+    def __init__(self, paths: SessionPaths, lock_fd: int, claim: int = 0) -> None:
         self._paths = paths
         self._lock_fd = lock_fd
+        self._claim = claim
+        self._next_beat_at = self._next_claim_at = 0.0
         self._reason = ""
         self._next_poll_at = 0.0
         self._gone_since: float | None = None
@@ -54,6 +59,20 @@ class DiskMonitor:
         self._reason = reason
         return reason
 
+    def has_new_owner(self, now: float) -> bool:
+        """Whether somebody took the session over, who could not see this runner.
+
+        Args:
+            now: Seconds of a clock that never goes back; it is checked once a second.
+        """
+        if now < self._next_claim_at:
+            return False
+        self._next_claim_at = now + _POLL_EVERY_S
+        if not has_claim(self._paths, self._claim + 1):
+            return False
+        print("another runner has taken the session over", file=sys.stderr, flush=True)
+        return True
+
     def _problem(self, now: float) -> str:
         try:
             disk = os.statvfs(self._paths.root)
@@ -65,11 +84,21 @@ class DiskMonitor:
             return f"its folder: {error.strerror}"
         self._gone_since = None
         self._keep_lock()
+        self._beat(now)
         if disk.f_flag & os.ST_RDONLY:
             return "the disk is read-only"
         if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
             return f"only {disk.f_bavail * disk.f_frsize / 1e6:.1f} MB are free on the disk"
         return ""
+
+    def _beat(self, now: float) -> None:
+        """Shows machines that can't see the lock that this runner lives."""
+        if now >= self._next_beat_at:
+            self._next_beat_at = now + BEAT_S
+            try:
+                os.utime(self._lock_fd)
+            except OSError:
+                pass  # nothing can be written: that is noticed elsewhere
 
     def _keep_lock(self) -> None:
         """Makes a new lock if someone removed ours: it shows that this runner lives."""

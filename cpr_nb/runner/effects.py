@@ -8,7 +8,7 @@ from cpr_nb.model import states
 from cpr_nb.model.outcome import LINGERED, Exit, Outcome
 from cpr_nb.model.record import harvest_fields
 from cpr_nb.model.text import one_line
-from cpr_nb.runner import messages
+from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.random_ids import new_uuid
@@ -16,11 +16,14 @@ from cpr_nb.runner.repository_watch import RepositoryWatch
 from cpr_nb.runner.session_spec import ChangedError
 from cpr_nb.runner.starter import resume_prompt
 from cpr_nb.runner.task_run import TaskRun
+from cpr_nb.runner.transcript import tokens_since
+from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.clock import AwakeClock
     from cpr_nb.runner.process_table import ProcessTable
     from cpr_nb.runner.recorder import Recorder
@@ -75,7 +78,7 @@ class Effects:
         self.disk_trouble = ""
         self.repositories = RepositoryWatch(spec.session)
 
-    def start(self, start: messages.Start) -> messages.Event:
+    def start(self, start: instructions.Start) -> messages.Event:
         """Starts an attempt; returns the event that follows."""
         task, number, now = start.task, start.attempt, self._clock.now()
         task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
@@ -180,7 +183,7 @@ class Effects:
             task_run.notes.append(f"{_NOT_DONE[kind]}{where and ': '}{where}")
         return self.side_event(kind, task, reply)
 
-    def terminate(self, terminate: messages.Terminate) -> None:
+    def terminate(self, terminate: instructions.Terminate) -> None:
         """Asks what runs for a task to end, and keeps the note that goes with it."""
         task, run = terminate.task, self._processes.by_task[terminate.task]
         task_run = self.task_runs[task]
@@ -206,7 +209,16 @@ class Effects:
         is_news = has_answer and cause != "cancelled"  # who cancelled it knows
         return [f"stopped after its answer ({cause}); {waited}"] if is_news else []
 
-    def finish(self, finish: messages.Finish) -> None:
+    def count_transcript_tokens(self, task: int, facts: RunFacts) -> None:
+        """Counts the tokens of an attempt that was killed: its transcript has them to the end."""
+        task_run = self.task_runs[task]
+        path = self._starter.transcript(task_run.task_id, task_run.conversation_id)
+        tokens = {}
+        if path is not None and task_run.started_s is not None:
+            tokens = tokens_since(path, utc_iso(task_run.started_s))
+        facts.count_transcript(tokens)
+
+    def finish(self, finish: instructions.Finish) -> None:
         """Records how a task ended."""
         task_run = self.task_runs.pop(finish.task, None)
         if task_run is None:  # it never started

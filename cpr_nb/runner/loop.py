@@ -7,26 +7,24 @@ from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
-from cpr_nb.runner import messages, process, transitions
+from cpr_nb.runner import instructions, messages, transitions
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.clock import AwakeClock
 from cpr_nb.runner.effects import Effects
 from cpr_nb.runner.gitinfo import GitQuestion
+from cpr_nb.runner.leftovers import Leftovers
 from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
 from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.task_steps import GRACE_S
-from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.runner.wakeup import Wakeup
 from cpr_nb.store.bubblewrap import remove_stand_ins
-from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.attempt import SideRun
     from cpr_nb.runner.disk_monitor import DiskMonitor
     from cpr_nb.runner.history import History
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 # How often the folder of requests is read. A request is a person's click.
 _REQUESTS_EVERY_S = 0.2
 _IDENTIFY_AFTER_S = 0.02
-# How often what ended tasks left behind is swept up: one sweep serves all that ended since.
-_SWEEP_EVERY_S = 1.0
 
 
 class Loop:
@@ -88,29 +84,30 @@ class Loop:
         self._task_runs = self._effects.task_runs
         self._listener = Listener(spec.plans, self._processes, recorder, self._task_runs)
         self._git: GitQuestion | None = None
-        self._leftovers: list[str] = []
+        self._leftovers = Leftovers()
         self._probe_at_s: float | None = None  # seconds since the epoch
-        self._next_sweep_at = self._next_requests_at = self._next_poll_at = 0.0
+        self._next_requests_at = self._next_poll_at = 0.0
         self._more_to_reap = False
         self._leaving = False
         self._done = False
         self._performers: dict[type, Callable[[Any], messages.Event | None]] = {
-            messages.Start: self._effects.start,
-            messages.Prepare: self._start_side,
-            messages.Check: self._start_side,
-            messages.Harvest: self._harvest,
-            messages.Rest: self._rest,
-            messages.Finish: self._effects.finish,
-            messages.Terminate: self._effects.terminate,
-            messages.Kill: self._kill,
-            messages.Abandon: self._abandon,
-            messages.PollOutput: self._poll_output,
-            messages.ReportState: self._report_state,
-            messages.End: self._end,
+            instructions.Start: self._effects.start,
+            instructions.Prepare: self._start_side,
+            instructions.Check: self._start_side,
+            instructions.Harvest: self._harvest,
+            instructions.Rest: self._rest,
+            instructions.Finish: self._effects.finish,
+            instructions.Terminate: self._effects.terminate,
+            instructions.Kill: self._kill,
+            instructions.Abandon: self._abandon,
+            instructions.PollOutput: self._poll_output,
+            instructions.ReportState: self._report_state,
+            instructions.End: self._end,
         }
 
     def run(self) -> None:
         """Runs until every task has ended, or someone stops this runner."""
+        self._starter.hold_helpers(self._spec)
         self._restore()
         self._read_requests(self._clock.turn())
         if self._settle:
@@ -122,6 +119,9 @@ class Loop:
             self._recorder.flush(self._clock.now())
             ready = self._wakeup.wait(self._timeout_ms())
             now = self._clock.turn()
+            if self._disk.has_new_owner(now):
+                self._kill_all()  # and nothing more is written: the session is another runner's
+                return
             # First: an end starts the next task, and whoever stopped us may have asked for a pause.
             is_due = self._read_requests(now)
             self._reap()
@@ -133,7 +133,7 @@ class Loop:
             if self._wakeup.n_stops and not self._leaving:
                 self._leave(now)
             self._handle(messages.Tick(now))
-            self._sweep(now)
+            self._leftovers.sweep_in_time(now)
         self._inbox.close(has_ended=self._done or self._disk.is_gone)
 
     def abort(self, error: str) -> None:
@@ -147,7 +147,7 @@ class Loop:
                 outcome = states.FAILED if began else states.SKIPPED
                 end = Outcome(outcome, "unknown", f"the runner failed: {error}")
                 try:
-                    self._effects.finish(messages.Finish(task, end))
+                    self._effects.finish(instructions.Finish(task, end))
                 except (OSError, ValueError):
                     continue  # what made us fail may be in the way of this too
         self._recorder.end(states.ERROR, error)
@@ -200,7 +200,7 @@ class Loop:
             return self._disk.is_gone and self._kill_all()  # nobody could read what comes
         if not (self._is_settled() if self._settle else self._have_agents_ended()):
             return False
-        process.sweep(self._leftovers)
+        self._leftovers.sweep()
         self._compare_repositories()
         self._recorder.leave(self._wakeup.stop_signal)
         return True
@@ -274,26 +274,18 @@ class Loop:
         if attempt.terminated or status is None:
             attempt.kill_tree()
         else:
-            self._leftovers.append(attempt.token)
+            self._leftovers.add(attempt.token)
         exit_, facts = attempt.collect(status)
         self._recorder.warn(*attempt.new_setup_problems())
         exit_.setup_problem = attempt.setup_problem
         if facts.is_cut_off:
-            self._count_transcript_tokens(self._task_runs[task], facts)
+            self._effects.count_transcript_tokens(task, facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, extra)
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
         event.interrupted = interrupted or self._leaving
         self._handle(event)
-
-    def _count_transcript_tokens(self, task_run: TaskRun, facts: RunFacts) -> None:
-        """Counts the tokens of an attempt that was killed: its transcript has them to the end."""
-        path = self._starter.transcript(task_run.task_id, task_run.conversation_id)
-        tokens = {}
-        if path is not None and task_run.started_s is not None:
-            tokens = tokens_since(path, utc_iso(task_run.started_s))
-        facts.count_transcript(tokens)
 
     def _handle_side_end(self, run: SideRun, status: int) -> None:
         run.kill_tree()
@@ -338,30 +330,30 @@ class Loop:
 
     # -- what to do -------------------------------------------------------------------------
 
-    def _perform(self, instruction: messages.Instruction) -> messages.Event | None:
+    def _perform(self, instruction: instructions.Instruction) -> messages.Event | None:
         return self._performers[type(instruction)](instruction)
 
-    def _start_side(self, instruction: messages.Instruction) -> messages.Event | None:
+    def _start_side(self, instruction: instructions.Instruction) -> messages.Event | None:
         if self._leaving:
             return None  # the runner that comes after us does it
         kind = type(instruction).__name__.lower()
         return self._effects.start_side(kind, instruction.task)
 
-    def _harvest(self, harvest: messages.Harvest) -> messages.Event | None:
+    def _harvest(self, harvest: instructions.Harvest) -> messages.Event | None:
         self._recorder.harvest(harvest, self._task_runs[harvest.task])
         self._compare_repositories()  # before our own git runs there
         return self._start_side(harvest)
 
-    def _rest(self, rest: messages.Rest) -> None:
+    def _rest(self, rest: instructions.Rest) -> None:
         self._recorder.resting(rest, self._task_runs[rest.task])
 
-    def _kill(self, kill: messages.Kill) -> None:
+    def _kill(self, kill: instructions.Kill) -> None:
         self._processes.by_task[kill.task].kill_tree()
 
-    def _abandon(self, abandon: messages.Abandon) -> None:
+    def _abandon(self, abandon: instructions.Abandon) -> None:
         self._processes.abandon(abandon.task)
 
-    def _poll_output(self, poll: messages.PollOutput) -> messages.Event | None:
+    def _poll_output(self, poll: instructions.PollOutput) -> messages.Event | None:
         run, now = self._processes.by_task[poll.task], self._clock.now()
         if not isinstance(run, Attempt):
             return None
@@ -369,24 +361,17 @@ class Loop:
         stream.poll(now)
         return messages.OutputPolled(now, poll.task, stream.last_output_at, stream.busy_until)
 
-    def _report_state(self, report: messages.ReportState) -> None:
+    def _report_state(self, report: instructions.ReportState) -> None:
         self._probe_at_s = until_s = report.until_s
         if until_s is None and report.gives_up_at is not None:
             until_s = time.time() + report.gives_up_at - self._clock.now()
         self._recorder.report_state(report, until_s)
 
-    def _sweep(self, now: float) -> None:
-        if self._leftovers and now >= self._next_sweep_at:
-            self._next_sweep_at = now + _SWEEP_EVERY_S
-            process.sweep(self._leftovers)
-            self._leftovers.clear()
-
     def _compare_repositories(self) -> None:
         self._recorder.warn(*self._effects.repositories.changes())
 
-    def _end(self, end: messages.End) -> None:
-        process.sweep(self._leftovers)
-        self._leftovers.clear()
+    def _end(self, end: instructions.End) -> None:
+        self._leftovers.sweep()
         if self._git is not None and self._git.pid:
             self._recorder.write_runner(**self._git.wait())
         self._compare_repositories()

@@ -16,6 +16,7 @@ import signal
 import sys
 
 from cpr_nb.model.environment import TOKEN_VARIABLE
+from cpr_nb.store.whereabouts import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,17 +82,18 @@ def spawn(
         os.close(here_fd)
 
 
-def boot_id() -> str:
-    """Returns what changes with every boot of this machine."""
-    if LINUX:
-        return _read("/proc/sys/kernel/random/boot_id").decode().strip()
-    return _output("sysctl", "-n", "kern.boottime").decode().strip()
+def pid_namespace() -> str:
+    """Returns the name of the namespace in which our pids mean something; empty if unknown."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def start_time(pid: int) -> str | None:
     """Returns when a process was started, in the kernel's words; None if there is none.
 
-    With `boot_id` it shows whether a pid is still the same process. A zombie counts as gone.
+    With the boot's id it shows whether a pid is still the same process. A zombie counts as gone.
     """
     if LINUX:
         fields = _stat_fields(pid)

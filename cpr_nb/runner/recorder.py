@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.events import RunFacts
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.history import History, TaskHistory
-    from cpr_nb.runner.messages import Harvest, ReportState, Rest
+    from cpr_nb.runner.instructions import Harvest, ReportState, Rest
     from cpr_nb.runner.task_run import TaskRun
     from cpr_nb.store.layout import SessionPaths
 

@@ -12,7 +12,7 @@ import time
 
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import process
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.task_state import AttemptState, RestoredTask
 from cpr_nb.store.times import parse_iso
 
@@ -66,7 +66,7 @@ class Recovery:
         self._starter = starter
         marked: dict[str, list[int]] = {}
         if history.tasks:
-            marked = process.find_marked(f"{spec.session['session_id']}/")
+            marked = process.find_marked(starter.mark)
         # A check that was under way runs again, and so does the helper of a worktree.
         process.sweep([t for t in marked if not t.rpartition("@")[2].isdigit()])
         for task_id, task in history.tasks.items():

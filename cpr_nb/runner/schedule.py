@@ -13,10 +13,10 @@ from __future__ import annotations
 from cpr_nb.model import limits, states
 from cpr_nb.model.backoff import backoff_s, may_pass
 from cpr_nb.model.outcome import LINGERED, Outcome, derive
-from cpr_nb.model.text import one_line
-from cpr_nb.runner import messages
+from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.admission import Admission
 from cpr_nb.runner.governor import LOGIN_WAIT_S
+from cpr_nb.runner.refusals import Refusals
 from cpr_nb.runner.task_state import (
     CANCELLED_OUTCOME,
     TaskPlan,
@@ -45,7 +45,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cpr_nb.runner.messages import Event, Instruction
+    from cpr_nb.runner.instructions import Instruction
+    from cpr_nb.runner.messages import Event
     from cpr_nb.runner.task_state import RestoredTask
 
 
@@ -95,6 +96,7 @@ class Schedule:
         )
         self._tasks = TaskTable(len(plans))
         self._steps = TaskSteps(plans, self._admission, self._tasks, new_id)
+        self._refusals = Refusals(self._admission, self._tasks, self._steps)
         self._limits = TimeLimits(plans, self._tasks, self._steps, self._admission.queue)
         self._cancel_all = False
         self._begun = False
@@ -105,10 +107,10 @@ class Schedule:
             messages.Postponed: self._postponed,
             messages.Ended: self._ended,
             messages.OutputPolled: self._output_polled,
-            messages.Responded: self._responded,
-            messages.Throttled: self._throttled,
+            messages.Responded: self._refusals.responded,
+            messages.Throttled: self._refusals.throttled,
             messages.SetupRefused: self._setup_refused,
-            messages.Limited: self._limited,
+            messages.Limited: self._refusals.limited,
             messages.Lingering: self._lingering,
             messages.Checked: self._checked,
             messages.Prepared: self._prepared,
@@ -169,12 +171,12 @@ class Schedule:
             if not self._end_reported:  # and nothing follows the end
                 self._end_reported = True
                 cancelled = self._cancel_all and tasks.n_cancelled
-                out.append(messages.End(states.CANCELLED if cancelled else states.COMPLETED))
+                out.append(instructions.End(states.CANCELLED if cancelled else states.COMPLETED))
             return
         report = self._admission.state_report
         if self._reported != report:
             self._reported = report
-            out.append(messages.ReportState(*report))
+            out.append(instructions.ReportState(*report))
 
     @property
     def next_at(self) -> float | None:
@@ -236,9 +238,9 @@ class Schedule:
             unchecked = plan.check and outcome.outcome == states.SUCCEEDED
             self._steps.finish(event.task, CANCELLED_OUTCOME if unchecked else outcome)
         elif limit is not None and limit.kind == limits.ACCESS:
-            self._end_without_access(event, limit, outcome)
+            self._refusals.end_without_access(event, limit, outcome)
         elif limit is not None:
-            self._wait_at_limit(event, limit, outcome)
+            self._refusals.wait_at_limit(event, limit, outcome)
         else:
             self._follow(event, outcome)
 
@@ -257,30 +259,6 @@ class Schedule:
         else:
             self._steps.finish(task, outcome)
 
-    def _wait_at_limit(self, event: messages.Ended, limit: limits.Limit, outcome: Outcome) -> None:
-        """A task ended at a limit that concerns all: it waits with them, and is not burnt."""
-        attempt = self._tasks.attempts[event.task]
-        if limit.kind == limits.LOGIN and 0.0 <= attempt.refused_at < self._admission.answered_at:
-            # Others were answered since it was refused before: this is its own affair.
-            self._admission.withdraw(event.task, event.at_s)
-            self._steps.finish(event.task, outcome)
-            return
-        self._admission.limited(event.at_s, limit, event.task)
-        self._steps.rest(event.task, outcome, event.at_s, 0.0, counted=False)
-        self._tasks.attempts[event.task].refused_at = event.at_s
-
-    def _end_without_access(
-        self, event: messages.Ended, limit: limits.Limit, outcome: Outcome
-    ) -> None:
-        """No waiting would help this task. Unless others get answers, it helps none of them."""
-        task = event.task
-        others_answered = self._admission.answered_at > self._tasks.attempts[task].started_at
-        self._admission.withdraw(task, event.at_s)
-        if limit.is_shared and not others_answered:
-            self._admission.close(limit.error)
-        error = "; ".join(text for text in (outcome.error, limit.error) if text)
-        self._steps.finish(task, Outcome(states.FAILED, "auth", one_line(error)))
-
     def _output_polled(self, event: messages.OutputPolled) -> None:
         if self._tasks.state[event.task] == RUNNING:
             self._limits.output_polled(event)
@@ -298,31 +276,6 @@ class Schedule:
     def _setup_refused(self, event: messages.SetupRefused) -> None:
         if self._tasks.state[event.task] == RUNNING:
             self._steps.terminate(event.task, "setup_refused", event.at_s)
-
-    # -- the API ----------------------------------------------------------------------------
-
-    def _responded(self, event: messages.Responded) -> None:
-        if self._tasks.state[event.task] in (RUNNING, TERMINATING):
-            attempt = self._tasks.attempts[event.task]
-            attempt.answered = True
-            attempt.refused_at = -1.0  # that trouble is over
-            self._admission.answer_came(event.task, event.at_s)
-
-    def _throttled(self, event: messages.Throttled) -> None:
-        task = event.task
-        if self._tasks.state[task] == RUNNING:
-            too_many = self._admission.throttled(event, self.n_active)
-            if too_many and not self._tasks.attempts[task].answered:
-                self._steps.terminate(task, "throttled", event.at_s)
-
-    def _limited(self, event: messages.Limited) -> None:
-        is_probe = self._admission.governor.probe == event.task
-        if self._tasks.state[event.task] != RUNNING:
-            return
-        if event.limit.kind == limits.ACCESS:
-            self._steps.terminate(event.task, "refused", event.at_s)
-        elif not is_probe:
-            self._admission.limited(event.at_s, event.limit, event.task)
 
     # -- worktrees --------------------------------------------------------------------------
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
+from cpr_nb.runner.helper_copy import HelperCopy
+from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.runner.own_folder import path_now
+from cpr_nb.runner.spawning import create, spawn
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
+from cpr_nb.store.folder_id import folder_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from typing import Any
 
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
@@ -43,6 +46,7 @@ class Starter:
         many_folders: Whether tasks run in different folders.
         state_dir: The user's state directory; empty if there is none.
         config_dir: The folder of the user's own settings; empty if there is none.
+        library_dirs: The folders in which Python has installed libraries.
     """
 
     def __init__(
@@ -56,15 +60,19 @@ class Starter:
         many_folders: bool = False,
         state_dir: str = "",
         config_dir: str = "",
+        library_dirs: Sequence[str] = (),
     ) -> None:
         self._paths = paths
         self._root = root
+        self._helper_copy = HelperCopy(state_dir, library_dirs)
         self._state_dir, self._config_dir = state_dir, config_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
         self._many_folders = many_folders
         self._kept_off: tuple[str, str, OffLimits] | None = None  # the last folder's
+        #: What every token of this session begins with, and none of a copy of it.
+        self.mark = f"{session['session_id']}/{folder_id(paths.root)}/"
 
     def start(
         self,
@@ -109,13 +117,13 @@ class Starter:
             off_limits=self._off_limits(options, worktree),
         )
         memory = folder_memory(options) if user_only else {}
-        pid = _spawn(
+        pid = spawn(
             argv,
             folder,
             {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
             lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
-            lambda: _create(self._paths.stream(task_id, number)),
-            lambda: _create(self._paths.stderr(task_id, number)),
+            lambda: create(self._paths.stream(task_id, number)),
+            lambda: create(self._paths.stderr(task_id, number)),
         )
         return self.attempt(pid, task, task_spec, number)
 
@@ -165,17 +173,22 @@ class Starter:
             hidden = off_limits.hidden()
             argv = in_bubblewrap(argv, folder, 3, off_limits.unwritable(), hidden, search_path)
             socket_program = socket_filter(os.uname().machine)
-        pid = _spawn(
+        pid = spawn(
             argv,
             folder,
             self._environment(task_id, token, worktree),
             lambda: os.open(os.devnull, os.O_RDONLY),
-            lambda: _create(path),
+            lambda: create(path),
             None,
             socket_program,
         )
         sandboxed = folder if socket_program else ""
         return SideRun("check", pid, token, task, task_id, path=path, sandboxed=sandboxed)
+
+    def hold_helpers(self, spec: SessionSpec) -> None:
+        """Holds the copy of what the helpers are started from, if any task has a worktree."""
+        if any(plan.worktree for plan in spec.plans):
+            self._helper_copy.hold()
 
     def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
         """Starts a helper process for the task's worktree.
@@ -205,8 +218,8 @@ class Starter:
         }
         reply_fd = process.open_prompt(b"")
         try:
-            pid = _spawn(
-                [sys.executable, "-I", "-m", "cpr_nb.worktrees", kind],
+            pid = spawn(
+                self._helper_copy.argv(kind),
                 "/",
                 self._environment(task_id, token, {}),
                 lambda: process.open_prompt(json.dumps(job).encode()),
@@ -224,7 +237,7 @@ class Starter:
 
     def token(self, task_id: str, number: int) -> str:
         """Returns what marks the whole process tree of an attempt."""
-        return f"{self._session['session_id']}/{task_id}@{number}"
+        return f"{self.mark}{task_id}@{number}"
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}
@@ -300,45 +313,9 @@ def resume_prompt(resume: str) -> str:
     return _RESUME_PROMPTS[resume]
 
 
-def _spawn(
-    argv: list[str],
-    cwd: str,
-    env: dict[bytes, bytes],
-    stdin: Callable[[], int],
-    stdout: Callable[[], int],
-    stderr: Callable[[], int] | None,
-    fourth: bytes | None = None,
-) -> int:
-    """Starts a process with descriptors that are opened for it; None: stderr is stdout."""
-    fds: list[int] = []
-    try:
-        fds.append(stdin())
-        fds.append(stdout())
-        fds.append(stderr() if stderr is not None else os.dup(fds[1]))
-        if fourth is not None:
-            fds.append(process.open_prompt(fourth))
-        return process.spawn(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=fds[0],
-            stdout=fds[1],
-            stderr=fds[2],
-            fourth=fds[3] if fourth is not None else None,
-        )
-    finally:
-        for fd in fds:
-            os.close(fd)
-
-
 def _is_plain(conversation_id: str) -> bool:
     """Whether an id, which a journal may say, can be neither another argument nor a path."""
     return conversation_id[:1].isalnum() and conversation_id.replace("-", "").isalnum()
-
-
-def _create(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
-    return os.open(path, flags, 0o600)
 
 
 def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:

@@ -83,7 +83,7 @@ class AttemptState:
     Args:
         number: Which attempt it is, from 1.
         conversation_id: Its conversation.
-        resume: What to say to the conversation if it exists already (see `messages.Start`).
+        resume: What to say to the conversation if it exists already (see `instructions.Start`).
         n_free: How many earlier attempts don't count: they were interrupted, or refused by a
             limit that concerns all tasks.
     """

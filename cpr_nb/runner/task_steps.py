@@ -5,8 +5,8 @@ from __future__ import annotations
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.text import one_line
-from cpr_nb.runner import messages
-from cpr_nb.runner.messages import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner import instructions
+from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.task_state import AttemptState
 from cpr_nb.runner.transitions import (
     CHECKING,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cpr_nb.runner.admission import Admission
-    from cpr_nb.runner.messages import Instruction
+    from cpr_nb.runner.instructions import Instruction
     from cpr_nb.runner.task_state import TaskPlan
     from cpr_nb.runner.task_table import TaskTable
     from cpr_nb.runner.transitions import IllegalTransition
@@ -66,11 +66,11 @@ class TaskSteps:
         if plan.worktree and not attempt.is_prepared:
             self._tasks.begin(task, attempt, PREPARING)
             self._limit_time(task, attempt, plan.setup_timeout_s, at_s)
-            self.out.append(messages.Prepare(task))
+            self.out.append(instructions.Prepare(task))
             return
         self._tasks.begin(task, attempt, STARTING)
         self.out.append(
-            messages.Start(task, attempt.number, attempt.conversation_id, attempt.resume)
+            instructions.Start(task, attempt.number, attempt.conversation_id, attempt.resume)
         )
 
     def check(self, task: int, at_s: float) -> None:
@@ -79,7 +79,7 @@ class TaskSteps:
         self._tasks.move(task, CHECKING)
         attempt.cause = None  # a task that was terminated after its good answer is checked too
         self._limit_time(task, attempt, self._plans[task].check_timeout_s, at_s)
-        self.out.append(messages.Check(task))
+        self.out.append(instructions.Check(task))
 
     def _limit_time(
         self, task: int, attempt: AttemptState, timeout_s: float | None, at_s: float
@@ -112,7 +112,7 @@ class TaskSteps:
             self._tasks.set_timer(at_s + delay_s, task)
         else:
             self._admission.queue.put_back(task)
-        self.out.append(messages.Rest(task, outcome, delay_s, counted=counted))
+        self.out.append(instructions.Rest(task, outcome, delay_s, counted=counted))
 
     # -- ends -------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class TaskSteps:
     def send_terminate(self, task: int, at_s: float) -> None:
         """Asks the process of a task that is terminating to end, and sets its grace period."""
         attempt = self._tasks.attempts[task]
-        self.out.append(messages.Terminate(task, attempt.cause or "cancelled"))
+        self.out.append(instructions.Terminate(task, attempt.cause or "cancelled"))
         # While it shuts down, the CLI would still send its first request (measured).
         attempt.kill_at = at_s + (0.0 if attempt.cause == "setup_refused" else GRACE_S)
         self._tasks.set_timer(attempt.kill_at, task)
@@ -135,7 +135,7 @@ class TaskSteps:
     def kill(self, task: int) -> None:
         """Ends a task's processes at once."""
         self._tasks.attempts[task].kill_at = None
-        self.out.append(messages.Kill(task))
+        self.out.append(instructions.Kill(task))
 
     def finish(self, task: int, outcome: Outcome) -> None:
         """Ends a task, after what it left in its worktree has been saved."""
@@ -146,20 +146,20 @@ class TaskSteps:
             return
         self._tasks.begin(task, attempt, HARVESTING)
         attempt.outcome = outcome
-        self.out.append(messages.Harvest(task, outcome))
+        self.out.append(instructions.Harvest(task, outcome))
 
     def record_end(self, task: int, outcome: Outcome) -> None:
         """Ends a task that has nothing left to save."""
         self._tasks.end(task, outcome)
-        self.out.append(messages.Finish(task, outcome))
+        self.out.append(instructions.Finish(task, outcome))
 
     def abandon(self, error: IllegalTransition, at_s: float) -> None:
         """Ends a task that we can no longer handle; its worktree stays as it is."""
         task = error.task
-        self.out.append(messages.Abandon(task))
+        self.out.append(instructions.Abandon(task))
         if self._tasks.state[task] != ENDED:
             self._admission.withdraw(task, at_s)
             self._admission.queue.ended(task)
             self._tasks.force_end(task)
             text = one_line(f"an error in cpr: {error.problem}; see runner.log")
-            self.out.append(messages.Finish(task, Outcome(states.FAILED, "internal", text)))
+            self.out.append(instructions.Finish(task, Outcome(states.FAILED, "internal", text)))

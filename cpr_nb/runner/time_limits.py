@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model.outcome import LINGERED
-from cpr_nb.runner import messages
+from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.task_state import silence_deadline
 from cpr_nb.runner.transitions import CHECKING, PREPARING, RESTING, RUNNING, TERMINATING
 
@@ -94,7 +94,7 @@ class TimeLimits:
             attempt.linger_timer_at = None
             self._set_linger_timer(task)
         elif plan.silence_s is not None or plan.first_byte_s is not None:
-            self._steps.out.append(messages.PollOutput(task))
+            self._steps.out.append(instructions.PollOutput(task))
 
 
 def _is_due(due_at: float | None, at_s: float) -> bool:

@@ -40,6 +40,7 @@ def create_session(
     tasks: list[dict[str, Any]],
     head: dict[str, Any],
     frame: dict[str, Any] | None = None,
+    reused: list[dict[str, Any]] | None = None,
     *,
     key: bytes | None = None,
 ) -> NewSession:
@@ -55,6 +56,7 @@ def create_session(
         tasks: One object per task: id, prompt, options.
         head: The head of the first status.json.
         frame: The frame that the tasks were made from, if there is one.
+        reused: The rows of the frame whose answers are those of earlier sessions.
         key: The user's key, which seals it; None if there is none.
 
     Returns:
@@ -72,7 +74,7 @@ def create_session(
         with launching(results_dir):
             os.mkdir(new.root, 0o700)
             lock_fd = hold_lock(new.lock)
-        session_json = sealed(b"".join(_session_pieces(spec, tasks)), key)
+        session_json = sealed(b"".join(_session_pieces(spec, tasks, reused)), key)
         write_new(new.session, session_json, durable=True)
         if frame is not None:
             write_new(new.frame, dump(frame), durable=True)
@@ -103,12 +105,16 @@ def remove_session(paths: layout.SessionPaths) -> None:
     shutil.rmtree(paths.root, ignore_errors=True)
 
 
-def _session_pieces(spec: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[bytes]:
+def _session_pieces(
+    spec: dict[str, Any], tasks: list[dict[str, Any]], reused: list[dict[str, Any]] | None
+) -> Iterable[bytes]:
     """session.json up to its seal; a line per task, since the runner reads a task at its start."""
     yield dump(spec)[:-1] + b',\n"tasks":[\n'
     for number, task in enumerate(tasks, 1):
         yield dump(task) + (b",\n" if number < len(tasks) else b"\n")
     yield b"],\n"
+    if reused:  # after the tasks, so that the runner need not keep it
+        yield b'"reused":' + dump(reused) + b",\n"
 
 
 def make_results_dir(results_dir: str) -> None:

@@ -71,6 +71,10 @@ class SessionPaths:
         """Held while a runner lives."""
         return f"{self.root}/runner.lock"
 
+    def claim(self, number: int) -> str:
+        """Somebody's claim to the session, whose runner could not be seen; see `store.claims`."""
+        return f"{self.root}/owner.{number}"
+
     @property
     def log(self) -> str:
         """The runner's own log."""

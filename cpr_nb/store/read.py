@@ -1,7 +1,8 @@
 """Reads a session's folder: ours, that of claude-parallel-runner.pl, or what is left of one.
 
 A session's state is derived here, for every interface, from status.json and from whether the
-session's lock is held. Nothing in this module raises because of what a folder contains.
+session's lock is held, if that proves anything here. Nothing in this module raises because of what
+a folder contains.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import time
 
 from cpr_nb.model import states
 from cpr_nb.model.record import is_newer
-from cpr_nb.store.files import is_locked, open_regular, read_file
+from cpr_nb.model.text import one_line
+from cpr_nb.store.files import is_locked, open_regular, read_file, read_json
 from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.whereabouts import Whereabouts, boot_id, does_lock_prove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,8 +98,8 @@ class Snapshot:
 
     @property
     def is_live(self) -> bool:
-        """Whether a runner works on it, as far as anyone can tell."""
-        return self.state in states.LIVE_STATES
+        """Whether a runner works on it, or may do so on another machine."""
+        return self.state in states.FOLLOWED_STATES
 
     def count(self, name: str) -> int:
         """A counter of the head, such as ``n_failed``; 0 if it is missing or not a number."""
@@ -116,7 +119,7 @@ def read_session(root: str, *, tasks: bool = True, loads: Loads = json.loads) ->
         The session; its state is ``unreadable`` if there is nothing to read.
     """
     snapshot = _read_once(SessionPaths(root), tasks, loads)
-    if snapshot.state == states.INTERRUPTED:
+    if snapshot.state in (states.INTERRUPTED, states.UNREACHABLE):
         # Its runner may have written the end and released the lock between our two reads.
         snapshot = _read_once(SessionPaths(root), tasks, loads)
     return snapshot
@@ -233,9 +236,24 @@ def state_of(paths: SessionPaths, status: dict[str, Any]) -> str:
     if locked is None:
         return _legacy_state(paths)
     if not locked:
-        return states.INTERRUPTED
+        is_gone = is_runner_gone(paths)
+        return states.INTERRUPTED if is_gone else states.UNREACHABLE
     state = status.get("state")
     return state if state in states.LIVE_STATES else states.RUNNING
+
+
+def is_runner_gone(paths: SessionPaths) -> bool:
+    """Whether a session's lock, which looks free here, shows that it has no runner."""
+    runner = Whereabouts.of_runner(read_json(paths.runner))
+    if runner is not None and runner.boot_id == boot_id():
+        return True  # the usual case, for which the table of mounts is not needed
+    return does_lock_prove(Whereabouts.here(paths.root), runner)
+
+
+def runner_host(paths: SessionPaths) -> str:
+    """The machine of a session's newest runner, in words."""
+    host = read_json(paths.runner).get("host")
+    return one_line(host) if isinstance(host, str) and host else "another machine"
 
 
 def _legacy_state(paths: SessionPaths) -> str:

@@ -14,6 +14,8 @@ from cpr_nb.model.errors import ResultsDirError, SessionNotUsable, StateDirError
 from cpr_nb.store import requests
 from cpr_nb.store.digest import hmac_sha256
 from cpr_nb.store.files import read_json
+from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
+from cpr_nb.store.folder_id import folder_id, is_folder_id
 from cpr_nb.store.key import own_key, read_key
 from cpr_nb.store.state_dir import requests_dir
 
@@ -55,7 +57,7 @@ def make_folder(paths: SessionPaths, session_id: str) -> tuple[str, str]:
     """
     key = own_key()
     if key is not None:
-        folder = requests_dir(_checked(session_id))
+        folder = _in_state_dir(paths, _checked(session_id))
         try:
             _make(os.path.dirname(folder))
             _make(folder)
@@ -70,9 +72,9 @@ def make_folder(paths: SessionPaths, session_id: str) -> tuple[str, str]:
     return paths.requests, ""
 
 
-def remove_request_folder(session_id: str) -> None:
+def remove_request_folder(paths: SessionPaths, session_id: str) -> None:
     """Removes the folder of the requests to a runner that did not start."""
-    requests.remove_folder(requests_dir(_checked(session_id)), with_requests=True)
+    requests.remove_folder(_in_state_dir(paths, _checked(session_id)), with_requests=True)
 
 
 def leave_request(
@@ -107,7 +109,9 @@ def _folder_of_runner(paths: SessionPaths, session_id: str, verb: str) -> str:
     state directory counts more, and nobody reads what lies in the session's folder beside it.
     """
     runner, key = read_json(paths.runner), read_key()
-    own = requests_dir(session_id) if key is not None and _is_session_id(session_id) else ""
+    own = ""
+    if key is not None and _is_session_id(session_id):
+        own = _in_state_dir(paths, session_id, runner.get(FOLDER_FIELD))
     named = runner.get(FIELD)
     if own and (named == state_dir_id(key or b"") or (not named and os.path.isdir(own))):
         return own
@@ -117,6 +121,27 @@ def _folder_of_runner(paths: SessionPaths, session_id: str, verb: str) -> str:
         f"can't {verb} {session_id[:8]}: its runner on {runner.get('host')} listens in another "
         "state directory; run cpr there, or share CPR_STATE_DIR"
     )
+
+
+def _in_state_dir(paths: SessionPaths, session_id: str, recorded: object = None) -> str:
+    """The folder of the requests to a session's runner in the state directory.
+
+    Args:
+        paths: The session's paths.
+        session_id: Its id.
+        recorded: The identity of its folder as its runner says it: on another machine, which
+            shares this state directory, the folder may have another one.
+
+    Raises:
+        SessionNotUsable: If the session's folder is not there.
+    """
+    try:
+        own = requests_dir(session_id, folder_id(paths.root))
+    except OSError as error:
+        raise SessionNotUsable(f"{paths.root}: {error.strerror}") from None
+    if os.path.isdir(own) or not is_folder_id(recorded):
+        return own
+    return requests_dir(session_id, str(recorded))
 
 
 def _is_session_id(session_id: str) -> bool:

@@ -34,9 +34,14 @@ def config_file() -> str:
     return f"{_user_dir('config')}/config.toml"
 
 
-def requests_dir(session_id: str) -> str:
-    """The folder in which interfaces leave requests for the runner of a session."""
-    return f"{state_dir()}/requests/{session_id}"
+def requests_dir(session_id: str, folder_id: str) -> str:
+    """The folder in which interfaces leave requests for the runner of a session.
+
+    Args:
+        session_id: The session's id.
+        folder_id: The identity of its folder: a copy of it has another runner.
+    """
+    return f"{state_dir()}/requests/{session_id}.{folder_id}"
 
 
 def make_state_dir() -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 
 from cpr_nb.model import states
-from cpr_nb.model.record import task_state
 from cpr_nb.model.text import visible_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.rows import session_duration_s, task_duration_s
+from cpr_nb.views.rows import session_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ STATE_STYLES = {
     states.STARTING: ("◐", "run"),
     states.WAITING: ("◔", "warn"),
     states.PAUSED: ("‖", "warn"),
+    states.UNREACHABLE: ("?", "warn"),
     states.COMPLETED: ("●", "plain"),
     states.INTERRUPTED: ("✕", "bad"),
     states.ERROR: ("✕", "bad"),
@@ -123,8 +123,13 @@ def short_path(path: str) -> str:
     return f"~{path.removeprefix(home)}" if path.startswith(home + "/") else path
 
 
-def figures(snapshot: Snapshot) -> list[str]:
-    """Returns cost, tokens, duration, time left and running tasks: those that are known."""
+def figures(snapshot: Snapshot, mean_duration_s: float | None) -> list[str]:
+    """Returns cost, tokens, duration, time left and running tasks: those that are known.
+
+    Args:
+        snapshot: The session.
+        mean_duration_s: How long its tasks take (see `FollowedTasks.mean_duration_s`).
+    """
     head = snapshot.head
     n_tokens = total_tokens(head)
     texts = [
@@ -135,22 +140,20 @@ def figures(snapshot: Snapshot) -> list[str]:
     if snapshot.state == states.RUNNING:
         limit = head.get("max_parallel")
         of_limit = f" of {limit}" if limit else ""
-        texts += [_time_left(snapshot), f"{snapshot.count('n_running')}{of_limit} at once"]
+        texts += [
+            _time_left(snapshot, mean_duration_s),
+            f"{snapshot.count('n_running')}{of_limit} at once",
+        ]
     return [text for text in texts if text]
 
 
-def _time_left(snapshot: Snapshot) -> str:
-    """Returns about how long it will take, once two tasks have succeeded."""
-    ended = [
-        task_duration_s(task) or 0.0
-        for task in snapshot.tasks or ()
-        if task_state(task)[1] == states.SUCCEEDED
-    ]
+def _time_left(snapshot: Snapshot, mean_duration_s: float | None) -> str:
+    """Returns about how long it will take; empty while nobody can tell."""
     n_left = snapshot.count("n_pending") + snapshot.count("n_running")
-    if len(ended) < 2 or not n_left:
+    if mean_duration_s is None or not n_left:
         return ""
     at_once = min(n_left, snapshot.count("max_parallel") or n_left)
-    left_s = sum(ended) / len(ended) * n_left / at_once
+    left_s = mean_duration_s * n_left / at_once
     return f"about {left_s / 60:.0f} min left" if left_s > 90 else f"about {left_s:.0f} s left"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cpr_nb.model import states
@@ -81,7 +81,7 @@ def linked_tasks(snapshot: Snapshot) -> list[LinkedTask]:
     return tasks
 
 
-def newest_answers(snapshot: Snapshot) -> list[LinkedTask]:
+def newest_answers(snapshot: Snapshot, heads: Sequence[Snapshot] | None = None) -> list[LinkedTask]:
     """Returns, for each task of a session, the task whose answer counts: mostly its newest retry.
 
     A retry counts once it has ended, or at once if the task that it repeats did not succeed.
@@ -89,6 +89,7 @@ def newest_answers(snapshot: Snapshot) -> list[LinkedTask]:
 
     Args:
         snapshot: The session.
+        heads: The sessions of its results directory, the newest first, if they were just listed.
 
     Returns:
         One per task of the session, in order.
@@ -97,7 +98,7 @@ def newest_answers(snapshot: Snapshot) -> list[LinkedTask]:
     # Ids → the task's index, and whether a follow-up lies between.
     origins = {task.ids: (index, False) for index, task in enumerate(first)}
     best = list(first)
-    for session in _descendants(snapshot):
+    for session in _descendants(snapshot, heads):
         for task in linked_tasks(session):
             index, has_follow_up = origins.get(task.parent or ("", ""), (-1, False))
             if index < 0 or not task.can_replace_answer:
@@ -144,13 +145,15 @@ def ancestors(folder: str, tasks: Iterable[Ids]) -> list[set[Ids]]:
     return chains
 
 
-def _descendants(snapshot: Snapshot) -> Iterator[Snapshot]:
+def _descendants(snapshot: Snapshot, heads: Sequence[Snapshot] | None) -> Iterator[Snapshot]:
     """Yields the sessions that continue this one, directly or not, the oldest first.
 
     A foreign one never continues one of the user's own: it could bring forged answers.
     """
+    if heads is None:
+        heads = catalog.list_sessions(os.path.dirname(snapshot.paths.root))
     family, are_own = {snapshot.session_id}, _is_own(snapshot)
-    for head in reversed(catalog.list_sessions(os.path.dirname(snapshot.paths.root))):
+    for head in reversed(heads):
         if not family.isdisjoint(parents(head)) and (not are_own or _is_own(head)):
             family.add(head.session_id)
             yield read_session(head.paths.root)

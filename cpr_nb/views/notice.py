@@ -7,7 +7,8 @@ import time
 
 from cpr_nb.model import states
 from cpr_nb.model.text import one_line
-from cpr_nb.store.read import Snapshot
+from cpr_nb.store.claims import BEAT_S, SILENCE_S, last_sign_s
+from cpr_nb.store.read import Snapshot, runner_host
 from cpr_nb.store.times import parse_iso
 
 #: The command, as it is typed on this machine.
@@ -39,6 +40,8 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
             text if text.startswith("its runner") else "its runner ended before the session did"
         )
         return f"interrupted: {reason}; {resume} continues it"
+    if snapshot.state == states.UNREACHABLE:
+        return _unreachable(snapshot, resume)
     if snapshot.state == states.PAUSED:
         return f"paused: no more tasks are started; {resume} continues it"
     if snapshot.state == states.STALE:
@@ -83,10 +86,25 @@ def disk_problem(root: str) -> str:
     return ""
 
 
+def _unreachable(snapshot: Snapshot, resume: str) -> str:
+    last_s = last_sign_s(snapshot.paths, [])
+    is_silent = last_s is not None and time.time() - last_s > 3 * BEAT_S
+    seen = f", last sign of life {_local(last_s)}" if last_s and is_silent else ""
+    return (
+        f"unreachable: its runner on {runner_host(snapshot.paths)} can't be seen from here{seen}; "
+        f"{resume} continues it here once nothing was written for {SILENCE_S / 60:.0f} minutes"
+    )
+
+
 def _until(head: dict[str, object]) -> str:
     until_s = parse_iso(head.get("waiting_until"))
     if until_s is None:
         return ""
-    same_day = time.localtime(until_s)[:3] == time.localtime()[:3]
+    return f", waits until {_local(until_s)}"
+
+
+def _local(time_s: float) -> str:
+    """A time as people here write it: to the minute, with the day if that is not today."""
+    same_day = time.localtime(time_s)[:3] == time.localtime()[:3]
     form = "%H:%M" if same_day else "%a %d %b %H:%M"
-    return f", waits until {time.strftime(form, time.localtime(until_s))}"
+    return time.strftime(form, time.localtime(time_s))

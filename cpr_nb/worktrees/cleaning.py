@@ -13,10 +13,11 @@ from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.listing import checkout_of, target_of
 from cpr_nb.worktrees.lock import repository_lock
-from cpr_nb.worktrees.nested import repositories_with_work, since_first_setup_ns, untracked
+from cpr_nb.worktrees.nested import since_first_setup_ns
 from cpr_nb.worktrees.own_repository import OwnRepository
 from cpr_nb.worktrees.saving import is_rescued_branch
 from cpr_nb.worktrees.task_branch import TaskBranch, task_branches
+from cpr_nb.worktrees.unsaved import unsaved_work
 
 #: Why the worktrees of a foreign session stay.
 NOT_SEEN_FOREIGN = "not looked at: foreign"
@@ -173,9 +174,10 @@ class _Cleaning:
             return ""
         git = self._worktree.git()
         if self._branch.is_dirty:
-            since_ns = since_first_setup_ns(self._branch.record)
-            inside = repositories_with_work(self._worktree, git, untracked(git)[1], since_ns)
-            return "; ".join(inside) or "it holds changes that are not committed"
+            record = self._branch.record
+            from_setup, since_ns = record["from_setup"] or {}, since_first_setup_ns(record)
+            lines = unsaved_work(self._worktree, git, from_setup, since_ns)
+            return "; ".join(lines) or "it holds changes that are not committed"
         head = git.commit("HEAD")
         words = ("for-each-ref", "--count=1", f"--contains={head}", "refs/heads")
         return "" if head is None or git.run(*words).out else f"its commit {head} is on no branch"

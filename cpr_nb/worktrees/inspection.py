@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 from collections.abc import Collection, Mapping
 
+from cpr_nb.worktrees.fingerprints import fingerprint
 from cpr_nb.worktrees.git_command import Git, GitFailed
-from cpr_nb.worktrees.nested import repositories_with_work
+from cpr_nb.worktrees.unsaved import unsaved_work
 from cpr_nb.worktrees.worktree import Worktree
 
 #: A file or folder in a worktree's git directory → the operation that is in progress.
@@ -70,21 +69,6 @@ def _changed_at_ns(path: str) -> int:
         return 0
 
 
-def fingerprint(path: str) -> str:
-    """A file's fingerprint: it changes with content, kind, and whether it can be executed."""
-    try:
-        mode = os.lstat(path).st_mode
-        if stat.S_ISLNK(mode):
-            return f"link {os.fsencode(os.readlink(path)).hex()}"
-        if not stat.S_ISREG(mode):
-            return "folder" if stat.S_ISDIR(mode) else "other"
-        with open(path, "rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return "gone"
-    return f"{'x' if mode & stat.S_IXUSR else '-'} {content}"
-
-
 def changed_paths(git: Git) -> dict[str, str]:
     """What differs from HEAD now, except ignored files: path → its fingerprint.
 
@@ -107,10 +91,9 @@ def is_dirty(worktree: Worktree, from_setup: Mapping[str, str], since_ns: int) -
     git = worktree.git()
     try:
         changed = changed_paths(git)
-        inside = [name.rstrip("/") for name in changed if name.endswith("/")]
         files = (name for name in changed if not name.endswith("/"))
         if any(from_setup.get(name) != changed[name] for name in files):
             return True
-        return bool(repositories_with_work(worktree, git, inside, since_ns))
+        return bool(unsaved_work(worktree, git, from_setup, since_ns))
     except GitFailed:
         return True

@@ -8,14 +8,13 @@ when it was last changed (ctime).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from cpr_nb.model.text import shorten
-from cpr_nb.store.git_files import git_dir_at, head_commit
+from cpr_nb.store.git_files import content_of, git_dir_at, head_commit
 from cpr_nb.worktrees.git_command import Git
 from cpr_nb.worktrees.records import WorktreeRecord
-from cpr_nb.worktrees.worktree import Worktree
 
 #: The mode of such a path in an index.
 GITLINK = "160000"
@@ -23,6 +22,9 @@ _GITLINK_START = b"160000 "
 #: What changes in a git directory when someone only looks, fetches or stages. What is staged is an
 #: object, too, and that is a new file.
 _NO_WORK = frozenset(("index", "FETCH_HEAD", "COMMIT_EDITMSG", "gc.log", "logs"))
+_NEWER = "is newer than set-up"
+# How messages in the log of HEAD begin, where commits only came from elsewhere.
+_BROUGHT = (b"clone", b"checkout", b"fetch", b"pull", b"reset")
 #: The reason to keep a repository that was made, or a submodule that was filled, by an agent.
 MADE_AFTER = ".git is newer than set-up"
 FILLED_AFTER = "filled after set-up; with setup='git submodule update --init' it need not stay"
@@ -44,14 +46,16 @@ class Gitlink(NamedTuple):
 
 def gitlinks(git: Git) -> list[Gitlink]:
     """The paths at which an index has commits of other repositories."""
-    return _links(_entries(git))
+    return links_of(staged_entries(git))
 
 
-def _entries(git: Git) -> list[bytes]:
+def staged_entries(git: Git) -> list[bytes]:
+    """The entries of an index, as ``git ls-files --stage`` writes them."""
     return git.run("ls-files", "--stage", "-z").out.split(b"\0")
 
 
-def _links(entries: list[bytes]) -> list[Gitlink]:
+def links_of(entries: list[bytes]) -> list[Gitlink]:
+    """The commits of other repositories among the entries of an index."""
     links: dict[str, dict[bytes, str]] = {}
     for entry in entries:
         if entry.startswith(_GITLINK_START):
@@ -73,13 +77,6 @@ def untracked(git: Git) -> tuple[list[str], list[str]]:
     return [name for name in names if not name.endswith("/")], nested
 
 
-def _around_tracked(top: str, entries: list[bytes]) -> list[str]:
-    """Folders of tracked files that have become repositories of their own."""
-    folders = {entry.partition(b"\t")[2].rpartition(b"/")[0] for entry in entries} - {b""}
-    start = os.fsencode(top) + b"/"
-    return sorted(os.fsdecode(name) for name in folders if os.path.lexists(start + name + b"/.git"))
-
-
 def is_folder_inside(top: str, name: str) -> bool:
     """Whether a path below a worktree is a real folder, with no link on the way to it."""
     path = os.path.join(os.path.realpath(top), name)
@@ -98,34 +95,18 @@ def since_first_setup_ns(record: WorktreeRecord) -> int:
     return int(first or 0)
 
 
-def repositories_with_work(
-    worktree: Worktree, git: Git, others: list[str], since_ns: int
-) -> list[str]:
-    """What repositories inside a worktree hold that may be nowhere else, a line each.
-
-    Args:
-        worktree: The worktree.
-        git: git on its folder; nothing runs in the repositories inside.
-        others: Those that are not tracked.
-        since_ns: When the first set-up was done, by the clock of the file system.
-    """
-    entries, top = _entries(git), worktree.path
-    links = [link.name for link in _links(entries) if is_folder_inside(top, link.name)]
-    lines, made = list[str](), list[str]()
-    for name in dict.fromkeys([*links, *others, *_around_tracked(top, entries)]):
-        work = work_in(f"{top}/{name}", worktree.common_dir, since_ns)
-        if work == MADE_AFTER and name not in links:
-            made.append(name)
-        elif work:
-            is_filled = work == MADE_AFTER and os.path.isfile(f"{top}/{name}/.git")
-            lines.append(f"the repository {name}: {FILLED_AFTER if is_filled else work}")
-    return [f"a git repository of its own: {shorten(made)}", *lines] if made else lines
-
-
 def head_of(folder: str) -> str:
     """The commit that a repository inside a worktree is on; empty if that is unknown."""
     git_dir = git_dir_at(folder)
     return head_commit(git_dir) if git_dir else ""
+
+
+def is_repository(folder: str) -> bool:
+    """Whether a folder has a ``.git`` that is, or leads to, a git directory: anything may be so."""
+    entry = f"{folder}/.git"
+    if os.path.isdir(entry):
+        return os.path.lexists(f"{entry}/HEAD")
+    return bool(git_dir_at(folder))
 
 
 def work_in(folder: str, common_dir: str, since_ns: int) -> str:
@@ -147,18 +128,84 @@ def work_in(folder: str, common_dir: str, since_ns: int) -> str:
             git_dir = git_dir_at(folder)
             if not git_dir.startswith(f"{os.path.realpath(common_dir)}/"):
                 return "its .git leads elsewhere"
-            newer = _is_newer(f"{folder}/.git", since_ns)
+            newer = is_changed(f"{folder}/.git", since_ns)
         else:
             git_dir = ""
-            newer = _is_newer(f"{folder}/.git/config", since_ns)
+            newer = is_changed(f"{folder}/.git/config", since_ns)
         if newer:
             return MADE_AFTER
         name = next(_newer(folder, "", since_ns, is_git_dir=False), "")
         if not name and git_dir:
             name = next(_newer(git_dir, ".git/", since_ns, is_git_dir=True), "")
-        return f"{name} is newer than set-up" if name else ""
+        return f"{name} {_NEWER}" if name else ""
     except OSError as error:
         return f"can't read {os.path.relpath(error.filename or folder, folder)}"
+
+
+def work_in_ignored(folder: str, common_dir: str) -> str:
+    """Why a changed repository in an ignored folder may hold more than ignored files.
+
+    Such are told, and may go. A mere clone, as builds make it, holds nothing else.
+
+    Args:
+        folder: Its top folder.
+        common_dir: The git directory of the worktree's repository.
+
+    Returns:
+        The reason; empty if there is none.
+    """
+    if os.path.isdir(f"{folder}/.git") and not os.path.islink(f"{folder}/.git"):
+        return "it is ignored, but has commits of its own" if _has_commits(folder) else ""
+    is_worktree = git_dir_at(folder).startswith(f"{os.path.realpath(common_dir)}/worktrees/")
+    is_module = is_worktree and "/modules/" in git_dir_at(folder)
+    return "it is another worktree of the repository" if is_worktree and not is_module else ""
+
+
+def _has_commits(folder: str) -> bool:
+    """Whether commits or stashes were made in a repository, by its log of HEAD."""
+    git_dir = git_dir_at(folder)
+    if not head_commit(git_dir):
+        return False
+    if os.path.lexists(f"{git_dir}/logs/refs/stash"):
+        return True
+    messages = [
+        line.partition(b"\t")[2] for line in content_of(f"{git_dir}/logs/HEAD").splitlines()
+    ]
+    return not messages or not all(message.startswith(_BROUGHT) for message in messages)
+
+
+def work_in_modules(admin_dir: str, judged: Collection[str], since_ns: int) -> list[str]:
+    """What the git directories of submodules hold that no folder leads to any more, a line each.
+
+    Args:
+        admin_dir: The git directory of the worktree: they are in it, and go with it.
+        judged: Those that are judged with their folders.
+        since_ns: When the first set-up of the worktree was done.
+    """
+    if not admin_dir:
+        return []
+    top = os.path.realpath(f"{admin_dir}/modules")
+    lines = []
+    for git_dir in _git_dirs_below(top):
+        if git_dir not in judged:
+            names = _newer(git_dir, "", since_ns, is_git_dir=True)
+            # "git submodule deinit" changes the configuration.
+            name = next((name for name in names if name != "config"), "")
+            if name:
+                submodule = os.path.relpath(git_dir, top)
+                lines.append(f"the git directory of submodule {submodule}: {name} {_NEWER}")
+    return lines
+
+
+def _git_dirs_below(folder: str) -> Iterator[str]:
+    """The git directories of submodules in a folder; a submodule's name may have slashes."""
+    if os.path.lexists(f"{folder}/HEAD"):
+        yield folder
+    elif os.path.isdir(folder):
+        with os.scandir(folder) as entries:
+            inside = sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+        for path in inside:
+            yield from _git_dirs_below(path)
 
 
 def _newer(folder: str, prefix: str, since_ns: int, *, is_git_dir: bool) -> Iterator[str]:
@@ -170,7 +217,7 @@ def _newer(folder: str, prefix: str, since_ns: int, *, is_git_dir: bool) -> Iter
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             name = f"{prefix}{entry.name}"
-            if is_git_dir and entry.name in _NO_WORK:
+            if is_git_dir and entry.name in _NO_WORK and os.path.lexists(f"{folder}/HEAD"):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _newer(
@@ -178,9 +225,10 @@ def _newer(folder: str, prefix: str, since_ns: int, *, is_git_dir: bool) -> Iter
                 )
             elif entry.stat(follow_symlinks=False).st_ctime_ns > since_ns:
                 yield name
-    if not is_git_dir and _is_newer(folder, since_ns):
+    if not is_git_dir and is_changed(folder, since_ns):
         yield prefix or "./"
 
 
-def _is_newer(path: str, since_ns: int) -> bool:
+def is_changed(path: str, since_ns: int) -> bool:
+    """Whether a file or folder has changed since a moment, whatever its times were set to."""
     return os.lstat(path).st_ctime_ns > since_ns

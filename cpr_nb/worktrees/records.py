@@ -17,9 +17,11 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from cpr_nb.model.states import UNREACHABLE
 from cpr_nb.store.files import is_locked, read_json
 from cpr_nb.store.git_files import branch_record
 from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.read import read_session
 from cpr_nb.store.write import dump, write_new
 from cpr_nb.worktrees.lock import own_folder
 
@@ -181,8 +183,9 @@ def worktree_records(session_folder: str) -> Iterator[tuple[str, WorktreeRecord]
 
 
 def is_live(session_folder: str) -> bool:
-    """Whether a runner works on a session now."""
-    return bool(is_locked(SessionPaths(session_folder)))
+    """Whether a runner works on a session now, or may do so on another machine."""
+    is_held = is_locked(SessionPaths(session_folder))
+    return bool(is_held) or read_session(session_folder, tasks=False).state == UNREACHABLE
 
 
 def in_use(owner: Owner) -> bool:

@@ -11,16 +11,17 @@ import os
 import shutil
 from collections.abc import Mapping
 
+from cpr_nb.worktrees.fingerprints import fingerprint
 from cpr_nb.worktrees.git_command import GitFailed
-from cpr_nb.worktrees.inspection import fingerprint, unmerged_files
+from cpr_nb.worktrees.inspection import unmerged_files
 from cpr_nb.worktrees.nested import (
     GITLINK,
     gitlinks,
     head_of,
     is_folder_inside,
-    repositories_with_work,
     untracked,
 )
+from cpr_nb.worktrees.unsaved import unsaved_work
 from cpr_nb.worktrees.worktree import Worktree
 
 _FROM_STDIN = ("--all", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul")
@@ -47,6 +48,7 @@ class StagingIndex:
         self.path = path
         self.git = worktree.git(path)
         self.unsaved: list[str] = []
+        self._refused: list[str] = []
 
     def read(self, head: str) -> list[str]:
         """Copies the worktree's index, or makes one of ``head`` where that can't be used.
@@ -86,10 +88,12 @@ class StagingIndex:
         if self.git.run("add", *_FROM_STDIN, feed=feed, check=False).status:
             changed = self.git.run("diff-files", "--name-only", "-z").names
             self._add_each(sorted({*changed, *untracked(self.git)[0]}))
-        self.unsaved += repositories_with_work(self._worktree, self.git, nested, self._since_ns)
         if os.path.isdir(f"{self._worktree.path}/.git"):
             self.unsaved.append("a git repository in place of the worktree")
         self._leave_out_setup(head)
+        self.unsaved += unsaved_work(
+            self._worktree, self.git, self._from_setup, self._since_ns, named=self._refused
+        )
 
     def _exclusions(self, nested: list[str]) -> list[str]:
         """Pathspecs that keep git out of the repositories inside: it would run their programs."""
@@ -124,6 +128,7 @@ class StagingIndex:
         output = self.git.run(*words, feed=feed, check=False)
         if output.status and len(names) == 1:
             self.unsaved.append(f"git can't add {names[0]}: {_last_line(output.err)}")
+            self._refused.append(names[0])
         elif output.status:
             half = len(names) // 2
             self._add_each(names[:half])

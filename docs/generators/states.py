@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from cpr_nb.runner import messages
+from cpr_nb.runner import instructions
 from cpr_nb.runner.transitions import EVENTS, STATES, TRANSITIONS
 
 
@@ -17,8 +17,8 @@ def states_page() -> str:
     lines += ["", *_ABOUT_TRANSITIONS, "", "| state | event | next state | instruction |"]
     lines += ["|---|---|---|---|", *_transition_rows()]
     lines += ["", *_ABOUT_INSTRUCTIONS, "", "| instruction | meaning |", "|---|---|"]
-    for name, kind in vars(messages).items():
-        if inspect.isclass(kind) and messages.Instruction in kind.__bases__:
+    for name, kind in vars(instructions).items():
+        if inspect.isclass(kind) and instructions.Instruction in kind.__bases__:
             lines.append(f"| `{name}` | {_first_sentence(kind)} |")
     return "\n".join([*lines, "", *_ABOUT_ERRORS, ""])
 
@@ -26,8 +26,8 @@ def states_page() -> str:
 def _transition_rows() -> list[str]:
     rows = []
     for (state, event), following in TRANSITIONS.items():
-        for next_state, instructions in following.items():
-            shown = ", ".join(f"`{name}`" for name in instructions)
+        for next_state, wanted in following.items():
+            shown = ", ".join(f"`{name}`" for name in wanted)
             rows.append(f"| {STATES[state][0]} | `{event}` | {STATES[next_state][0]} | {shown} |")
     return rows
 

@@ -18,7 +18,6 @@ from cpr_nb.cli import main
 from cpr_nb.cli.options import complete_session
 from cpr_nb.cli.session_summary import branch_lines
 from cpr_nb.cli.view import SessionView
-from cpr_nb.handles.session import Session
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot
 
@@ -114,7 +113,7 @@ def test_a_watched_session_is_drawn_without_effect(folder: Path) -> None:
     here, ids = place(folder, ALL)
     for session_id in ids[:2]:
         screen = io.StringIO()
-        view = SessionView(Session(here / "results" / f"session-{session_id}"))
+        view = SessionView(str(here / "results" / f"session-{session_id}"))
         Console(file=screen, width=150, highlight=False).print(view)
         assert forbidden(screen.getvalue()) == set()
         assert "\\u202e" in screen.getvalue()

@@ -15,7 +15,8 @@ from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.store.state_dir import requests_dir
+from cpr_nb.store.folder_id import folder_id
+from cpr_nb.store.state_dir import requests_dir, state_dir
 
 FORGED = ("cancel", "cancel-held", "cancel-left", "pause", "max-parallel")
 
@@ -28,6 +29,11 @@ def launch_held(stub_cpr: Cpr, stub: Stub, **more: Any) -> cpr.Session:
     stub.await_here("held")
     session.wait_until(lambda: session[0].state == "running", LIMIT_S, "the first task")
     return session
+
+
+def requests_of(session: cpr.Session) -> Path:
+    """The folder of the requests to its runner."""
+    return Path(requests_dir(session.id, folder_id(str(session.path))))
 
 
 def forge(session: cpr.Session) -> None:
@@ -67,7 +73,7 @@ def test_what_lies_in_the_sessions_folder_is_no_request(stub_cpr: Cpr, stub: Stu
     assert (session.state, [task.ok for task in session]) == ("completed", [True, True])
     assert read(session) == ["max-parallel"]
     processes.await_lock(session.path / "runner.lock")
-    assert not Path(requests_dir(session.id)).exists(), "the runner removes it at its end"
+    assert not requests_of(session).exists(), "the runner removes it at its end"
 
 
 @pytest.mark.usefixtures("ending")
@@ -88,7 +94,7 @@ def test_a_request_that_a_killed_runner_has_not_read_is_carried_out(
 ) -> None:
     session = launch_held(stub_cpr, stub)
     kill_runner(session)
-    (Path(requests_dir(session.id)) / "cancel-left").touch()
+    (requests_of(session) / "cancel-left").touch()
     stub_cpr.good("resume", session.id)
     stub.release("held")
     session.wait(LIMIT_S)
@@ -104,7 +110,7 @@ def test_a_session_without_a_runner_is_cancelled_and_leaves_no_folder(
     stub_cpr.good("cancel", session.id, "--task", "left")
     session.wait_until(lambda: session[1].outcome == "cancelled", LIMIT_S, "the cancel")
     processes.await_lock(session.path / "runner.lock")
-    assert session.state == "interrupted" and not Path(requests_dir(session.id)).exists()
+    assert session.state == "interrupted" and not requests_of(session).exists()
     session.cancel()
     session.wait_until(session.done, LIMIT_S, "the end")
     assert [task.outcome for task in session] == ["cancelled", "cancelled"]
@@ -162,4 +168,4 @@ def test_a_launch_that_fails_leaves_no_folder(
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(cpr.LaunchError):
         cpr.launch(["a"], results_dir="results")
-    assert list(Path(requests_dir("")).iterdir()) == []
+    assert list((Path(state_dir()) / "requests").iterdir()) == []

@@ -8,6 +8,7 @@ from faults import rows_disk as disk
 from faults import rows_hosts as hosts
 from faults import rows_runner as runner
 from faults import rows_small as small
+from faults import rows_saving as saving
 from faults.points import kill_points
 from faults.real import real_points
 from faults.table import Fault
@@ -32,6 +33,8 @@ FAULTS = [
     Fault("lost-lock", "runner.lock deleted", runner.lost_lock),
     Fault("renamed", "folder renamed and moved while agents work", hosts.renamed, real=True),
     Fault("removed-files", "rm task-* while agents work", hosts.removed_files, real=True),
+    Fault("machine-lost", "its machine dies; seen from others", hosts.machine_lost, real=True),
+    Fault("forced", "taken over by force while it runs elsewhere", hosts.forced, real=True),
     Fault("disk-full", "disk nearly full", disk.in_a_namespace("disk-full"), real=True),
     Fault("disk-brim", "disk full to the last byte", disk.in_a_namespace("disk-brim"), real=True),
     Fault("read-only", "read-only mount", disk.in_a_namespace("read-only"), real=True),
@@ -55,4 +58,9 @@ FAULTS = [
     ),
     Fault("killed-launch", "a launch killed (SIGKILL)", small.killed_launch),
     Fault("same-ids", "the same ids again, with worktrees", small.same_ids),
+        "upgrade",
+        "pip replaces cpr under a session; the venv is deleted",
+        saving.upgrade,
+        real=True,
+    ),
 ]

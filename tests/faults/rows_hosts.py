@@ -1,13 +1,23 @@
-"""A session's folder is renamed or moved, or its files are removed, while agents work."""
+"""A session's folder is renamed, its files are removed, or another machine sees it."""
 
 from __future__ import annotations
 
-from testkit.command import LIMIT_S
+import contextlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from testkit import machines, processes
+from testkit.command import LIMIT_S, Cpr, prompts
+from testkit.machines import Machine
 from testkit.repository import Checkout
 
 import cpr_nb as cpr
+from cpr_nb.store.claims import SILENCE_S
 from faults import real
-from faults.table import Tally
+from faults.table import CannotInjectError, Tally
 from faults.world import World, await_gone, journal, kill_runner
 
 _AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@example.org")
@@ -80,3 +90,104 @@ def removed_files(world: World) -> Tally:
 def _remove_task_files(session: cpr.Session) -> None:
     for path in session.path.glob("task-*"):
         path.unlink()
+
+
+# -- several machines -----------------------------------------------------------------------
+
+
+def machine_lost(world: World) -> Tally:
+    """The machine of a session dies; two others see its folder, where no lock can be seen."""
+    names = ["h0", "h1"]
+    with _Site(world) as site:
+        session = site.launch(names)
+        real.at_the_end(world, 2)
+        command, states = site.command(site.others[0]), [session.state]
+        refused = [command("resume", session.id)]
+        site.first.die()
+        refused.append(command("resume", session.id))
+        states.append(session.state)
+        _make_old(session)
+        rivals = [
+            site.command(machine).start(
+                "resume", session.id, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            for machine in site.others
+        ]
+        said = [rival.communicate(timeout=LIMIT_S)[0].decode() for rival in rivals]
+        world.api.release("go")
+        session.wait(LIMIT_S)
+        site.await_runners()
+        tally = real.tally(world, session, names, "unreachable; resumed elsewhere after a silence")
+    tally.expect(states == ["unreachable"] * 2, f"it was {states}")
+    good = all("it is unreachable" in one.stderr and one.returncode == 2 for one in refused)
+    tally.expect(good, f"refused: {refused}")
+    codes = sorted(rival.returncode for rival in rivals)
+    tally.expect(codes == [0, 2], f"of two rivals {codes}: {said}")
+    tally.expect(len(journal(session, "runner_started")) == 2, "several runners started")
+    return tally
+
+
+def forced(world: World) -> Tally:
+    """A session is taken over by force while its runner lives, which then leaves."""
+    names = ["f0", "f1"]
+    with _Site(world) as site:
+        session = site.launch(names)
+        real.at_the_end(world, 2)
+        before = processes.survivors(world.token)
+        said = site.command(site.others[0])("resume", session.id, "--force")
+        for pid in before:
+            with contextlib.suppress(ProcessLookupError):
+                real.await_end(os.pidfd_open(pid))
+        world.api.release("go")
+        session.wait(LIMIT_S)
+        site.await_runners()
+        tally = real.tally(world, session, names, "its runner sees the claim and ends its agents")
+    tally.expect(said.returncode == 0, f"exit code {said.returncode}")
+    tally.expect("its tasks run twice until" in said.stderr, f"said: {said.stderr!r}")
+    return tally
+
+
+class _Site:
+    """Three machines that share a results directory."""
+
+    def __init__(self, world: World) -> None:
+        if words := machines.why_not():
+            raise CannotInjectError(words)
+        self._world, self._env = world, world.real_env()
+        served, self._mounted = world.folder / "served", world.folder / "mounted"
+        self.first, *self.others = (
+            Machine(f"node{number}", world.folder, served, self._mounted) for number in range(3)
+        )
+        self._served = served
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        for machine in (self.first, *self.others):
+            self._stack.enter_context(machine)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def command(self, machine: Machine) -> Cpr:
+        """The command on a machine."""
+        env = {**self._env, "CPR_RESULTS_DIR": str(self._mounted / "results")}
+        return machine.command(self._world.work, env)
+
+    def launch(self, names: list[str]) -> cpr.Session:
+        """Starts tasks on the first machine, whose API waits; the session as its server sees it."""
+        text = prompts(*[real.task(name, wait="go") for name in names])
+        run = self.command(self.first).good(
+            "run", "--json", "-j2", "--permissions", "all", stdin=text
+        )
+        return cpr.Session(self._served / "results" / Path(json.loads(run)["path"]).name)
+
+    def await_runners(self) -> None:
+        """Waits until no process of the sessions is left."""
+        real.await_agents(self._world)
+
+
+def _make_old(session: cpr.Session) -> None:
+    """Lets its files look as if nothing had been written for longer than is asked for."""
+    for path in session.path.iterdir():
+        os.utime(path, (path.stat().st_mtime - 2 * SILENCE_S,) * 2)

@@ -74,3 +74,31 @@ def test_a_lock_that_someone_removed_is_held_again(monitor: DiskMonitor, folder:
     monitor.poll(0.0, "")
     with lock.open() as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_runner_shows_every_half_minute_that_it_lives(folder: Path, monitor: DiskMonitor) -> None:
+    lock = folder / "runner.lock"
+    for now, is_due in ((0.0, True), (29.0, False), (30.0, True), (31.0, False)):
+        os.utime(lock, (77, 77))
+        monitor.poll(now, "")
+        assert (lock.stat().st_mtime != 77) is is_due, now
+
+
+def test_a_newer_claim_than_its_own_is_noticed_within_a_second(
+    folder: Path, monitor: DiskMonitor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert not monitor.has_new_owner(0.0)
+    (folder / "owner.1").touch()
+    assert not monitor.has_new_owner(0.9)
+    assert monitor.has_new_owner(1.0)
+    assert "another runner has taken the session over" in capfd.readouterr().err
+
+
+def test_the_claim_that_it_was_started_with_is_its_own(folder: Path) -> None:
+    paths = SessionPaths(str(folder))
+    monitor = DiskMonitor(paths, -1, 2)
+    for number in (1, 2):
+        (folder / f"owner.{number}").touch()
+    assert not monitor.has_new_owner(0.0)
+    (folder / "owner.3").touch()
+    assert monitor.has_new_owner(9.0)

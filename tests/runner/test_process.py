@@ -273,10 +273,6 @@ def test_a_name_with_brackets_and_spaces_hides_no_start_time(begin: Begin) -> No
     assert process.start_time(child.pid) == stat.rpartition(")")[2].split()[19]
 
 
-def test_the_boot_has_one_id() -> None:
-    assert uuid.UUID(process.boot_id()) and process.boot_id() == process.boot_id()
-
-
 # -- ending -----------------------------------------------------------------------------------
 
 

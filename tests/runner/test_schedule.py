@@ -16,7 +16,8 @@ from testkit.machine import FOR_EVER, GOOD, done, feed, machine, readable, runni
 
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner import schedule
-from cpr_nb.runner.messages import Cancel, Ended, OutputPolled, Start, Started, Tick
+from cpr_nb.runner.instructions import Start
+from cpr_nb.runner.messages import Cancel, Ended, OutputPolled, Started, Tick
 from cpr_nb.runner.task_state import TaskPlan
 from cpr_nb.runner.task_steps import GRACE_S
 

@@ -11,21 +11,17 @@ from testkit.machine import GOOD, begin, done, failed, feed, last_report, machin
 from cpr_nb.model.backoff import PASSING, backoff_s
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner.governor import COOL_S, PATIENCE_S, SMALLEST_WINDOW, SPACING_S
+from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE, Finish, Instruction, Start
 from cpr_nb.runner.messages import (
-    ASK_FOR_STRUCTURE,
-    CONTINUE,
     Cancel,
     Checked,
     Ended,
-    Finish,
-    Instruction,
     OutputPolled,
     Pause,
     Responded,
     Resume,
     SetParallel,
     SetupRefused,
-    Start,
     Started,
     Throttled,
     Tick,

@@ -21,6 +21,7 @@ from testkit.machine import (
 from cpr_nb.model.limits import LOGIN, USAGE, Limit
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner.governor import LAST_PROBE_S
+from cpr_nb.runner.instructions import Start
 from cpr_nb.runner.messages import (
     Cancel,
     Ended,
@@ -30,7 +31,6 @@ from cpr_nb.runner.messages import (
     Probe,
     Responded,
     Resume,
-    Start,
     Started,
     Tick,
 )

@@ -22,10 +22,10 @@ from testkit.machine import (
 
 from cpr_nb.model.limits import ACCESS, LOGIN, USAGE, Limit
 from cpr_nb.model.outcome import Exit
+from cpr_nb.runner.instructions import Finish
 from cpr_nb.runner.messages import (
     Cancel,
     Ended,
-    Finish,
     Limited,
     Pause,
     Probe,

@@ -6,8 +6,8 @@ import pytest
 from testkit.machine import GOOD, begin, done, failed, feed, last_report, machine, running, starts
 
 from cpr_nb.model.outcome import Exit, Outcome
+from cpr_nb.runner.instructions import CONTINUE, Start
 from cpr_nb.runner.messages import (
-    CONTINUE,
     Cancel,
     DiskFree,
     DiskFull,
@@ -16,7 +16,6 @@ from cpr_nb.runner.messages import (
     Postponed,
     Responded,
     Resume,
-    Start,
     Started,
     Tick,
 )

@@ -9,7 +9,7 @@ from testkit.machine import GOOD, CheckedSchedule, done, feed, machine, running
 
 from cpr_nb.model.limits import ACCESS, USAGE, Limit
 from cpr_nb.model.outcome import Exit, Outcome
-from cpr_nb.runner import messages
+from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.messages import Cancel, Checked, Ended, Event, Harvested, Started, Tick
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import AttemptState, RestoredTask, TaskPlan
@@ -34,9 +34,9 @@ def test_the_table_knows_every_event_of_a_task_and_no_other_word() -> None:
     for name in EVENTS.keys() - by_the_machine:
         assert issubclass(getattr(messages, name), Event)
     for following in TRANSITIONS.values():
-        for instructions in following.values():
-            for name in instructions:
-                assert issubclass(getattr(messages, name), messages.Instruction)
+        for names in following.values():
+            for name in names:
+                assert issubclass(getattr(instructions, name), instructions.Instruction)
 
 
 # -- illegal transitions ----------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cpr_nb.model.errors import CprError, SessionNotUsable, StateDirError
+from cpr_nb.store.folder_id import folder_id
 from cpr_nb.store.key import own_key
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.request_folder import (
@@ -48,14 +49,15 @@ def test_the_folder_is_in_the_state_directory_and_only_its_owners(
     state: Path, paths: SessionPaths
 ) -> None:
     folder, state_dir_id_ = make_folder(paths, ID)
-    assert folder == f"{state}/requests/{ID}" and re.fullmatch("[0-9a-f]{16}", state_dir_id_)
+    assert folder == f"{state}/requests/{ID}.{folder_id(paths.root)}"
+    assert re.fullmatch("[0-9a-f]{16}", state_dir_id_)
     for path in (Path(folder), Path(folder).parent):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert make_folder(paths, ID) == (folder, state_dir_id_), "what waits there stays"
     assert not Path(paths.requests).exists()
     key = own_key()
     assert key is not None and state_dir_id_ == state_dir_id(key)
-    remove_request_folder(ID)
+    remove_request_folder(paths, ID)
     assert not Path(folder).exists()
 
 
@@ -140,7 +142,7 @@ def test_no_other_folder_is_made_or_removed(
     before = sorted(state.rglob("*"))
     for function in (
         lambda: make_folder(paths, session_id),
-        lambda: remove_request_folder(session_id),
+        lambda: remove_request_folder(paths, session_id),
     ):
         with pytest.raises(CprError):
             function()

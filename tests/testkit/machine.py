@@ -9,18 +9,8 @@ from typing import Any
 from cpr_nb.model.limits import LOGIN, USAGE, Limit
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner.governor import LOGIN_WAIT_S
-from cpr_nb.runner.messages import (
-    End,
-    Ended,
-    Event,
-    Finish,
-    Instruction,
-    ReportState,
-    Rest,
-    Started,
-    Terminate,
-    Tick,
-)
+from cpr_nb.runner.instructions import End, Finish, Instruction, ReportState, Rest, Terminate
+from cpr_nb.runner.messages import Ended, Event, Started, Tick
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import RestoredTask, TaskPlan
 from cpr_nb.runner.transitions import STATES, TRANSITIONS, IllegalTransition

@@ -13,8 +13,9 @@ from cpr_nb.model import states
 from cpr_nb.model.backoff import backoff_s, may_pass
 from cpr_nb.model.limits import ACCESS, LOGIN, Limit
 from cpr_nb.model.outcome import Exit, Outcome, derive
-from cpr_nb.runner import governor, messages
-from cpr_nb.runner.messages import Ended, Instruction, OutputPolled
+from cpr_nb.runner import governor, instructions
+from cpr_nb.runner.instructions import Instruction
+from cpr_nb.runner.messages import Ended, OutputPolled
 from cpr_nb.runner.task_state import TaskPlan
 from cpr_nb.runner.task_steps import GRACE_S
 from testkit.task_book import CHECKING, ENDED, PENDING, RESTING, RUNNING, STARTING, Book
@@ -268,9 +269,9 @@ class SessionBook:
 
     def perform(self, one: Instruction) -> None:
         assert not self.ends, "nothing may follow the end"
-        if isinstance(one, messages.End):
+        if isinstance(one, instructions.End):
             self.ends.append(one.state)
-        elif isinstance(one, messages.ReportState):
+        elif isinstance(one, instructions.ReportState):
             new = (one.state, one.reason, one.notice, one.until_s, one.gives_up_at)
             assert new != self.reported, "reported twice"
             self.reported, self.probe_due_s = new, one.until_s
@@ -279,7 +280,7 @@ class SessionBook:
             assert book.state != ENDED, "an instruction for a task that has ended"
             getattr(self, f"on_{type(one).__name__.lower()}")(book, one)
 
-    def on_start(self, book: Book, start: messages.Start) -> None:
+    def on_start(self, book: Book, start: instructions.Start) -> None:
         assert self.begun and not self.paused and not self.disk
         assert not self.budget_is_spent and not self.closed
         assert not book.active and not book.cancel_asked
@@ -311,7 +312,7 @@ class SessionBook:
         book.attempt, book.conversation_id = start.attempt, start.conversation_id
         self.last_start_at = self.now
 
-    def on_terminate(self, book: Book, stop: messages.Terminate) -> None:
+    def on_terminate(self, book: Book, stop: instructions.Terminate) -> None:
         assert book.stopped_at is None and book.started_at is not None
         if stop.cause == "check_timeout":
             assert book.state == CHECKING and book.checked_at is not None
@@ -339,19 +340,19 @@ class SessionBook:
                 assert stop.cause == book.quiet or by_an_earlier_runner
         book.cause, book.stopped_at, book.throttled = stop.cause, self.now, False
 
-    def on_kill(self, book: Book, _: messages.Kill) -> None:
+    def on_kill(self, book: Book, _: instructions.Kill) -> None:
         assert book.state in (RUNNING, CHECKING) and not book.killed
         assert book.stopped_at is not None, "killed without having been asked to end"
         assert self.now >= book.stopped_at + (0 if book.setup_refused else GRACE_S)
         book.killed = True
 
-    def on_polloutput(self, book: Book, _: messages.PollOutput) -> None:
+    def on_polloutput(self, book: Book, _: instructions.PollOutput) -> None:
         assert book.running and book.stopped_at is None and book.started_at is not None
         limits = [s for s in (book.plan.silence_s, book.plan.first_byte_s) if s is not None]
         assert self.now >= book.started_at + min(limits)
         book.listening = True
 
-    def on_rest(self, book: Book, rest: messages.Rest) -> None:
+    def on_rest(self, book: Book, rest: instructions.Rest) -> None:
         kind = (rest.outcome.outcome, rest.outcome.reason)
         assert book.expected == ("rest", *kind, rest.delay_s, rest.counted)
         assert not book.cancel_asked
@@ -361,13 +362,13 @@ class SessionBook:
         book.state, book.outcome = RESTING, rest.outcome
         book.rests_until = self.now + rest.delay_s
 
-    def on_check(self, book: Book, _: messages.Check) -> None:
+    def on_check(self, book: Book, _: instructions.Check) -> None:
         assert book.expected == ("check",) and book.plan.check
         book.state, book.checked_at, book.expected = CHECKING, self.now, None
         book.cause = book.stopped_at = None
         book.killed = False
 
-    def on_finish(self, book: Book, finish: messages.Finish) -> None:
+    def on_finish(self, book: Book, finish: instructions.Finish) -> None:
         outcome = finish.outcome
         kind = (outcome.outcome, outcome.reason)
         if book.expected is not None:

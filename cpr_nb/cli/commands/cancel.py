@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cpr_nb.cli.common import open_session, print_lines
 from cpr_nb.cli.options import add_session
 from cpr_nb.cli.trusting import with_trust
+from cpr_nb.model import states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,17 +28,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Cancels a session, or one of its tasks, with the whole process tree."""
     session = open_session(args)
+    # Nobody can say when a runner that can't be seen carries it out.
+    may_wait = not args.no_wait and session.state != states.UNREACHABLE
     if args.task is not None:
         task = session.task(args.task)
         was_live, title = with_trust(task.cancel), f"Task {task.num} (ID: {task.id})"
-        may_wait = was_live and not args.no_wait
+        may_wait &= was_live
         has_ended = not may_wait or _await_end(session, task.done)
         state = task.outcome or _REQUESTED
     else:
         was_live, title = with_trust(session.cancel), f"Session {session.id}"
-        may_wait = was_live and not args.no_wait
-        has_ended = not may_wait or _await_end(session, session.done)
+        may_wait &= was_live
+        has_ended = not may_wait or _await_end(session, lambda: session.refresh().has_ended())
         state = _REQUESTED if was_live and not (may_wait and has_ended) else session.state
+    if state == _REQUESTED and session.snapshot.state == states.UNREACHABLE:
+        state += ", for a runner that can't be seen from here"
     print_lines([f"{title}: {state}" if was_live else f"{title} had already ended: {state}"])
     return 0 if has_ended else 1
 

@@ -12,7 +12,13 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import usd
 
 #: States that get a line only where a session is in them.
-_RARE_STATES = (states.CANCELLED, states.INTERRUPTED, states.STALE, states.UNREADABLE)
+_RARE_STATES = (
+    states.CANCELLED,
+    states.UNREACHABLE,
+    states.INTERRUPTED,
+    states.STALE,
+    states.UNREADABLE,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +50,7 @@ def _session_lines(sessions: list[Snapshot]) -> list[str]:
     counts = {state: sum(s.state == state for s in sessions) for state in states.SESSION_STATES}
     return [
         f"Total Sessions: {len(sessions)}",
-        f"  ⏳ Running: {sum(session.is_live for session in sessions)}",
+        f"  ⏳ Running: {sum(s.state in states.LIVE_STATES for s in sessions)}",
         f"  ✅ Completed: {counts[states.COMPLETED]}",
         f"  ❌ Errors: {counts[states.ERROR]}",
         *(

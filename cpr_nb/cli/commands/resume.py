@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run the tasks that the session skipped before it ended, such as those for which no "
         "login came",
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="resume an unreachable session at once: if its runner lives after all, on another "
+        "machine, tasks run twice until it sees that",
+    )
     parser.add_argument("--wait", action="store_true", help="show it live until it ends")
 
 
@@ -51,11 +57,12 @@ def run(args: argparse.Namespace) -> int:
     if not args.all:
         session = open_session(args)
         before = session.state
-        with_trust(lambda: session.resume(env, skipped=args.skipped))
+        with_trust(lambda: session.resume(env, skipped=args.skipped, force=args.force))
         print_lines(resumed_lines(session, before))
         return show_to_end(session) if args.wait else 0
-    if args.session is not None or args.wait or args.skipped:
-        raise InputError("--all takes no SESSION, no --wait and no --skipped", "resume")
+    if args.session is not None or args.wait or args.skipped or args.force:
+        words = "--all takes no SESSION, no --wait, no --skipped and no --force"
+        raise InputError(words, "resume")
     return _resume_all(results_dir(args), env)
 
 
@@ -64,12 +71,12 @@ def _resume_all(directory: str, env: dict[str, str]) -> int:
 
     code, n_interrupted, foreign = 0, 0, []
     for snapshot in catalog.list_sessions(directory):
-        if snapshot.state == states.INTERRUPTED:
+        if snapshot.state in (states.INTERRUPTED, states.UNREACHABLE):
             n_interrupted += 1
             session = Session(snapshot.paths.root)
             try:
                 session.resume(env)
-                print_lines(resumed_lines(session, states.INTERRUPTED))
+                print_lines(resumed_lines(session, snapshot.state))
             except ForeignSession:
                 foreign.append(session.snapshot.short_id)
             except CprError as error:  # the others can still be resumed

@@ -95,9 +95,9 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         The exit code.
     """
     from cpr_nb.launching.reuse import (
-        attached_message,
         check_start,
         resolve_reuse,
+        reuse_message,
         start_or_attach,
     )
 
@@ -116,7 +116,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     started = start_or_attach(planned, reuse=reuse)
     session = Session.from_started(started)
     if not started.is_new:
-        note(attached_message(session.snapshot, "--fresh"))
+        note(reuse_message(started, session.snapshot, planned, "--fresh"))
     if args.json:
         try:
             code = show_to_end(session, quiet=True) if args.wait else 0

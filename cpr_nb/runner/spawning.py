@@ -1,0 +1,48 @@
+"""Starts a process with descriptors that are opened for it, and closed again here."""
+
+from __future__ import annotations
+
+import os
+
+from cpr_nb.runner import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def spawn(
+    argv: list[str],
+    cwd: str,
+    env: dict[bytes, bytes],
+    stdin: Callable[[], int],
+    stdout: Callable[[], int],
+    stderr: Callable[[], int] | None,
+    fourth: bytes | None = None,
+) -> int:
+    """Starts a process with descriptors that are opened for it; None: stderr is stdout."""
+    fds: list[int] = []
+    try:
+        fds.append(stdin())
+        fds.append(stdout())
+        fds.append(stderr() if stderr is not None else os.dup(fds[1]))
+        if fourth is not None:
+            fds.append(process.open_prompt(fourth))
+        return process.spawn(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=fds[0],
+            stdout=fds[1],
+            stderr=fds[2],
+            fourth=fds[3] if fourth is not None else None,
+        )
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def create(path: str) -> int:
+    """Creates the file that a process writes to, or empties it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
+    return os.open(path, flags, 0o600)

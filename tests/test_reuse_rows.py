@@ -1,0 +1,208 @@
+"""A map with ``reuse`` runs only rows without an answer, and one table comes back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from testkit.stub import Stub, plan
+
+import cpr_nb as cpr
+import cpr_nb.pandas
+
+LIMIT_S = 120.0
+EnterEnv = Callable[[dict[str, str]], None]
+
+
+@pytest.fixture(autouse=True)
+def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
+    in_env(stub_env)
+
+
+def answer(word: str) -> str:
+    return plan(result={"result": word})
+
+
+def frame(words: str) -> pd.DataFrame:
+    return pd.DataFrame({"do": [answer(word) for word in words], "word": list(words)})
+
+
+def run(words: str, **options: object) -> cpr.Session:
+    return cpr.map("{do}", frame(words), **{"reuse": True, **options}).wait(LIMIT_S)
+
+
+def test_new_rows_run_and_the_others_are_reused(
+    stub: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = run("abc")
+    again = run("xaybc")
+    assert "3 reused, 2 run; fresh=True runs all again" in "".join(capsys.readouterr())
+    assert len(stub.calls()) == 5 and len(again) == 2
+    out = again.results_df()
+    assert out["result"].tolist() == out["word"].tolist() == list("xaybc")
+    assert out["session_id"].eq(first.id).tolist() == [False, True, False, True, True]
+    assert out["ok"].all() and len(out.columns) == len(first.results_df().columns)
+
+
+def test_the_cost_is_what_this_call_spent() -> None:
+    first, again = run("abc"), run("abcd")
+    assert again.cost_usd is not None and first.cost_usd == pytest.approx(3 * again.cost_usd)
+    assert cpr.tasks_df()["cost_usd"].sum() == pytest.approx(4 * again.cost_usd)
+
+
+def test_the_same_table_comes_back_in_another_kernel() -> None:
+    run("ab")
+    again = run("abc")
+    attached = cpr.attach(again.id)
+    assert attached.results_df()["result"].tolist() == list("abc")
+    assert attached.rows_frame()["word"].tolist() == list("abc")
+
+
+def test_asked_again_it_attaches(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    run("ab")
+    again = run("abc")
+    capsys.readouterr()
+    third = run("abc")
+    assert third.id == again.id and third.results_df()["result"].tolist() == list("abc")
+    assert "1 of 1 succeeded, 2 reused" in "".join(capsys.readouterr())
+    assert len(stub.calls()) == 3
+
+
+def test_fewer_rows_run_nothing(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run("abcd")
+    again = run("db")
+    assert "2 reused, 0 run" in "".join(capsys.readouterr())
+    assert again.id != first.id and again.done() and len(again) == 0 and again.cost_usd in (None, 0)
+    assert again.results_df()["result"].tolist() == ["d", "b"]
+    assert len(stub.calls()) == 4
+
+
+def test_answers_of_several_sessions_make_one_table(stub: Stub) -> None:
+    one, two = run("ab"), run("cd")
+    again = run("dacbe")
+    out = again.results_df()
+    assert out["result"].tolist() == list("dacbe") and len(stub.calls()) == 5
+    assert out["session_id"].tolist() == [two.id, one.id, two.id, one.id, again.id]
+    assert run("ebdac").results_df()["result"].tolist() == list("ebdac")
+    assert len(stub.calls()) == 5
+
+
+def test_what_has_failed_runs_again(stub: Stub) -> None:
+    df = pd.DataFrame({"do": [answer("a"), plan(exit=3, mended={"result": "b"})]})
+    first = cpr.map("{do}", df, attempts=1).wait(LIMIT_S)
+    assert first.results_df()["ok"].tolist() == [True, False]
+    stub.mend()
+    again = cpr.map("{do}", df, attempts=1, reuse=True).wait(LIMIT_S)
+    assert len(again) == 1 and again.results_df()["result"].tolist() == ["a", "b"]
+
+
+def test_a_retry_is_an_answer_of_its_row(stub: Stub) -> None:
+    df = pd.DataFrame({"do": [plan(exit=3, mended={"result": "b"})]})
+    first = cpr.map("{do}", df, attempts=1).wait(LIMIT_S)
+    stub.mend()
+    retry = first.retry(model="opus").wait(LIMIT_S)
+    bigger = pd.concat([df, frame("c")[["do"]]], ignore_index=True)
+    out = cpr.map("{do}", bigger, attempts=1, reuse=True).wait(LIMIT_S).results_df()
+    assert out["session_id"][0] == retry.id and out["result"].tolist() == ["b", "c"]
+    asked = cpr.map("{do}", df, attempts=1, model="opus", reuse=True).wait(LIMIT_S)
+    assert asked.results_df()["session_id"].item() == retry.id, "it has these options"
+
+
+def test_equal_rows_and_repeats_have_an_answer_each(stub: Stub) -> None:
+    run("a", repeats=2)
+    again = run("a", repeats=3)
+    assert len(stub.calls()) == 3 and again.results_df()["repeat"].tolist() == [1, 2, 3]
+    assert again.summary()["n"].sum() == 3
+    out = run("aaaa").results_df()
+    assert len(stub.calls()) == 4 and out["task_id"].is_unique
+
+
+def test_the_rows_of_factors_are_reused(stub: Stub) -> None:
+    run("ab", vary={"model": ["opus"]})
+    again = run("ab", vary={"model": ["sonnet", "opus"]})
+    out = again.results_df()
+    assert len(stub.calls()) == 4 and out["model"].tolist() == ["sonnet", "opus"] * 2
+    assert list(out["model"].cat.categories) == ["sonnet", "opus"]
+    assert len(again.summary(by="model")) == 2
+
+
+def test_a_schema_keeps_its_columns(stub: Stub) -> None:
+    def typed(n: int) -> str:
+        return plan(result={"structured_output": {"n": n}})
+
+    for numbers in ([1, 2], [1, 2, 3]):
+        df = pd.DataFrame({"do": [typed(n) for n in numbers]})
+        session = cpr.map("{do}", df, schema={"n": int}, reuse=True).wait(LIMIT_S)
+    assert session.results_df()["n"].tolist() == [1, 2, 3] and len(stub.calls()) == 3
+
+
+def test_a_row_that_still_runs_elsewhere_is_waited_for(
+    stub: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.fifos("held")
+    held = plan(here="held", gate="held", result={"result": "late"})
+    first = cpr.map("{do}", pd.DataFrame({"do": [held]}))
+    stub.await_here("held")
+    both = pd.DataFrame({"do": [held, answer("b")]})
+    again = cpr.map("{do}", both, reuse=True)
+    assert f"1 of them come from {first.id[:8]}, which is running" in "".join(capsys.readouterr())
+    again.wait_until(again[0].done, LIMIT_S, "its own row")
+    assert not again.done()
+    with pytest.raises(cpr.WaitTimeout):
+        again.wait(0.1)
+    stub.release("held")
+    assert again.wait(LIMIT_S).results_df()["result"].tolist() == ["late", "b"]
+    assert again.done() and len(stub.calls()) == 2
+
+
+def test_a_removed_session_leaves_its_rows_without_an_answer(stub: Stub) -> None:
+    first, again = run("ab"), run("abc")
+    shutil.rmtree(first.path)
+    out = again.results_df()
+    assert out["word"].tolist() == list("abc") and out["result"].isna().tolist() == [1, 1, 0]
+    assert out["ok"].isna().tolist() == [True, True, False]
+    assert run("abc").results_df()["result"].tolist() == list("abc")
+    assert len(stub.calls()) == 5
+
+
+def test_follow_ups_go_to_the_session_that_has_the_answer(
+    transcript: Callable[[str], Path],
+) -> None:
+    first, again = run("ab"), run("abc")
+    for task in [*first, *again]:
+        transcript(str(task.conversation_id))
+    more = again.results_df().cpr.follow_up("{word}").wait(LIMIT_S)
+    parents = [more.task_spec(index)["parent"]["session_id"] for index in range(3)]
+    assert parents == [first.id, first.id, again.id]
+
+
+def test_no_answer_of_a_session_that_was_changed(stub: Stub) -> None:
+    first = run("ab")
+    spec = Path(first.paths.session)
+    spec.write_bytes(spec.read_bytes().replace(b'"id"', b'"id" ', 1))
+    assert run("abc").results_df()["session_id"].ne(first.id).all()
+    assert len(stub.calls()) == 5
+
+
+def test_what_runs_is_all_that_a_retry_runs(stub: Stub) -> None:
+    run("ab")
+    again = run("abc")
+    retry = again.retry(all_tasks=True).wait(LIMIT_S)
+    assert len(retry) == 1 and retry.results_df()["word"].tolist() == ["c"]
+
+
+def test_a_file_that_was_changed_loses_no_row() -> None:
+    run("ab")
+    again = run("abc")
+    spec = Path(again.paths.session)
+    head, _, rest = spec.read_bytes().partition(b'"reused":')
+    entries = json.loads(rest.splitlines()[0].rstrip(b","))
+    entries[0]["position"] = 77
+    spec.write_bytes(
+        head + b'"reused":' + json.dumps(entries).encode() + b",\n" + b'"seal":null}\n'
+    )
+    assert cpr.attach(again.id).results_df()["result"].tolist() == ["c"]
