@@ -58,6 +58,7 @@ FAULTS = [
     ),
     Fault("killed-launch", "a launch killed (SIGKILL)", small.killed_launch),
     Fault("same-ids", "the same ids again, with worktrees", small.same_ids),
+    Fault(
         "upgrade",
         "pip replaces cpr under a session; the venv is deleted",
         saving.upgrade,
