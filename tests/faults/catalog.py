@@ -7,8 +7,8 @@ from faults import rows_api as api
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
 from faults import rows_runner as runner
-from faults import rows_small as small
 from faults import rows_saving as saving
+from faults import rows_small as small
 from faults.points import kill_points
 from faults.real import real_points
 from faults.table import Fault
