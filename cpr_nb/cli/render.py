@@ -8,9 +8,10 @@ import time
 
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
-from cpr_nb.model.record import task_state
+from cpr_nb.model.record import is_unsaved, task_state
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
+from cpr_nb.views.saving import NOT_SAVED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def task_word(task: dict[str, Any]) -> str:
         details = [f"{outcome}: {reason}"]
     if task.get("n_denials"):
         details = [*(details or [outcome]), f"{task['n_denials']} denied"]
+    if is_unsaved(task):
+        details = [*(details or [outcome]), NOT_SAVED]
     return f"completed ({', '.join(details)})" if details else "completed"
 
 

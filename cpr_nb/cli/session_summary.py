@@ -6,11 +6,12 @@ import shlex
 
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
-from cpr_nb.model.record import task_state
+from cpr_nb.model.record import is_unsaved, task_state
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import clock, cost
+from cpr_nb.views.formatting import clock, cost, reused
 from cpr_nb.views.notice import warnings_of
 from cpr_nb.views.rows import session_duration_s
+from cpr_nb.views.saving import stays, task_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,17 +30,17 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
         session: The session.
         denials: What helps against what was denied.
     """
-    problems = [
-        task for task in session.tasks or () if task_state(task)[1] not in (None, states.SUCCEEDED)
-    ]
+    ended = [task for task in session.tasks or () if task_state(task)[1] is not None]
+    failed = [task for task in ended if task_state(task)[1] != states.SUCCEEDED]
+    left = [task for task in ended if task_state(task)[1] == states.SUCCEEDED and _is_left(task)]
     return [
         "",
         _figures_line(session),
         *_error_lines(session),
-        *(f"  ⚠ {warning}" for warning in warnings_of(session)),
-        *_problem_lines(problems),
+        *(f"  ⚠ {warning}" for warning in warnings_of(session, program())),
+        *_problem_lines([*failed, *left], session),
         "",
-        *(f"  {line}" if line else "" for line in _next_lines(session, denials, bool(problems))),
+        *(f"  {line}" if line else "" for line in _next_lines(session, denials, bool(failed))),
     ]
 
 
@@ -48,6 +49,7 @@ def _figures_line(session: Snapshot) -> str:
     icon = ICONS[states.SUCCEEDED if n_good == total else states.FAILED]
     figures = [
         f"{n_good}/{total} succeeded",
+        reused(session),
         clock(session_duration_s(session)),
         cost(session.head),
     ]
@@ -59,18 +61,24 @@ def _error_lines(session: Snapshot) -> list[str]:
     return [f"  {error}, see {session.paths.log}"] if error else []
 
 
-def _problem_lines(tasks: list[dict[str, Any]]) -> list[str]:
-    lines = [_problem_line(task) for task in tasks[:_MAX_PROBLEMS]]
+def _problem_lines(tasks: list[dict[str, Any]], session: Snapshot) -> list[str]:
+    lines = [_problem_line(task, session) for task in tasks[:_MAX_PROBLEMS]]
     n_hidden = len(tasks) - len(lines)
     return [*lines, f"  … and {n_hidden} more"] if n_hidden else lines
 
 
-def _problem_line(task: dict[str, Any]) -> str:
+def _problem_line(task: dict[str, Any], session: Snapshot) -> str:
     title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
     error = f": {task['error']}" if task.get("error") else ""
     outcome, reason = task_state(task)[1], task.get("reason", "unknown")
-    end = outcome if outcome == reason else f"{outcome}: {reason}"
-    return f"  {task_icon(task)} {title}: {end}{error}"
+    end = str(outcome) if outcome in (reason, states.SUCCEEDED) else f"{outcome}: {reason}"
+    note = task_note(task, session.short_id, program()) if _is_left(task) else ""
+    return f"  {task_icon(task)} {title}: {end}{error}{note and '; '}{note}"
+
+
+def _is_left(task: dict[str, Any]) -> bool:
+    """Whether work of the task is not saved, or its worktree stays because of what it holds."""
+    return is_unsaved(task) or stays(task)
 
 
 def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: bool) -> list[str]:
@@ -80,7 +88,9 @@ def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: 
         lines += denial_lines(session.count("n_denials"), denials)
     if session.state in (states.INTERRUPTED, states.UNREACHABLE):
         lines += ["To resume the session:", f"  {command} resume {short}"]
-    elif has_problems and not session.is_legacy:
+    elif session.count("n_unsaved") and not session.is_live:
+        lines += ["To save the work that is not yet saved:", f"  {command} resume {short}"]
+    if has_problems and session.state != states.INTERRUPTED and not session.is_legacy:
         if _may_run_skipped(session):
             lines += ["To run the skipped tasks:", f"  {command} resume {short} --skipped"]
         lines += ["To rerun the tasks that did not succeed:", f"  {command} retry {short}"]

@@ -91,7 +91,10 @@ def progress_lines(root: str) -> Iterator[str]:
 def _notices(snapshot: Snapshot) -> list[str]:
     """What a person must not miss now; when a session has ended, its summary has the warnings."""
     text = one_line(notice(snapshot, render.program()))
-    return [*([text] if text else []), *(warnings_of(snapshot) if snapshot.is_live else [])]
+    return [
+        *([text] if text else []),
+        *(warnings_of(snapshot, render.program()) if snapshot.is_live else []),
+    ]
 
 
 def _progress_line(index: int, fields: dict[str, Any]) -> str:

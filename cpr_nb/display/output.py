@@ -7,13 +7,14 @@ import re
 from cpr_nb.display.steps import StepFollower
 from cpr_nb.model import states
 from cpr_nb.model.denials import advise
-from cpr_nb.model.record import task_state
+from cpr_nb.model.record import is_kept, is_unsaved, task_state
 from cpr_nb.model.text import one_line, visible
 from cpr_nb.store.files import open_regular
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.notice import PROGRAM
+from cpr_nb.views.saving import task_note
 from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False
@@ -169,7 +170,7 @@ class OutputFollower:
         command = f"{PROGRAM} cancel {self._short} --task {self._index + 1}"
         return {
             "cancel": "" if state == states.ENDED else command,
-            "note": one_line(str(task.get("note") or "")),
+            "note": task_note(task, self._short),
             "tabs": {
                 "steps": str(n_steps) if n_steps else "",
                 "diff": f"+{n_added or 0} −{n_deleted or 0}" if n_added or n_deleted else "",
@@ -191,8 +192,8 @@ class OutputFollower:
         if outcome not in (None, states.SUCCEEDED):
             reasons = [str(task[name]) for name in ("reason", "error") if task.get(name)]
             parts.append(": ".join([str(outcome), *reasons]))
-        if task.get("harvest_error"):
-            parts.append(f"its changes could not be harvested: {task['harvest_error']}")
+        if is_unsaved(task) or is_kept(task):
+            parts.append(task_note(task, self._short))
         parts += self._denials(task)
         logs = {
             "stderr": self._paths.stderr(self.key, self._attempt),

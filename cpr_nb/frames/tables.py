@@ -62,6 +62,7 @@ SESSIONS = (
         _STATUS,
         ("n_cancelled", "Int64", "tasks that were cancelled"),
         ("n_skipped", "Int64", "tasks that did not start and never will"),
+        ("n_reused", "Int64", "rows whose answers other sessions have; missing if none"),
         ("started_at", TIME, "when the runner started"),
         ("ended_at", TIME, "when the last task ended"),
         default=False,
@@ -186,6 +187,12 @@ TASKS = (
         ("conversation_id", "string", "Claude's own id for the conversation"),
         ("branch", "string", "the task's branch, if it has a worktree"),
         ("worktree", "string", "the task's worktree"),
+        ("harvest_error", "string", "why its work is not saved yet; missing if it is"),
+        (
+            "kept_because",
+            "string",
+            "why its worktree stays: what it holds, or `keep_worktrees`; missing if it is gone",
+        ),
         (
             "n_files_changed",
             "Int64",

@@ -81,6 +81,7 @@ class SessionBranches(SessionTasks):
         into: str | None = None,
         order: str = "fewest-conflicts",
         dry_run: bool = False,
+        with_nested: bool = False,
     ) -> MergeReport:
         """Merges the branches of tasks one at a time, until one conflicts.
 
@@ -92,6 +93,8 @@ class SessionBranches(SessionTasks):
             into: The target; default the main checkout's current branch.
             order: ``fewest-conflicts`` or ``task``.
             dry_run: Do everything but move the target.
+            with_nested: Also merge branches that add a repository which ``.gitmodules`` does not
+                name: the target gets an empty folder for it. Others are skipped and reported.
 
         Returns:
             What was merged, what was skipped, where it stopped and what to do then.
@@ -110,7 +113,14 @@ class SessionBranches(SessionTasks):
 
         self._require_own("merge")
         task_ids = self._branch_ids(tasks)
-        return merge([self.paths.root], task_ids, into=into, order=order, dry_run=dry_run)
+        return merge(
+            [self.paths.root],
+            task_ids,
+            into=into,
+            order=order,
+            dry_run=dry_run,
+            with_nested=with_nested,
+        )
 
     def clean(
         self,

@@ -9,6 +9,7 @@ from cpr_nb.handles.core import SessionCore
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import visible_line
+from cpr_nb.views.saving import task_note
 
 
 class TaskStatus:
@@ -75,7 +76,7 @@ class TaskStatus:
     @property
     def note(self) -> str:
         """What you should know beside its outcome, on one line; empty if there is nothing."""
-        return str(self.fields.get("note") or "")
+        return task_note(self.fields, self._session.snapshot.short_id)
 
     @property
     def cost_usd(self) -> float | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 from cpr_nb.executors.base import runner_input
+from cpr_nb.executors.copies import check_copies
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, stored_values
@@ -16,6 +17,7 @@ from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.events import number
+from cpr_nb.model.record import task_state
 from cpr_nb.store import layout, requests
 from cpr_nb.store.authorship import Authorship
 from cpr_nb.store.claims import newest_claim
@@ -178,11 +180,12 @@ def _resumable(snapshot: Snapshot, verb: str) -> Authorship:
 
 
 def _own_session(snapshot: Snapshot, verb: str) -> Authorship:
-    """What the session would run, if it is ours.
+    """What the session would run, if it is ours, and is at work in no other folder.
 
     Raises:
-        SessionNotUsable: If it is not, or is incomplete.
+        SessionNotUsable: If it is not, is incomplete, or works in a copy of its folder.
     """
+    check_copies(snapshot.paths, snapshot.session_id, verb)
     return read_own(snapshot, verb)
 
 
@@ -202,8 +205,10 @@ def _check_skipped(snapshot: Snapshot) -> None:
         )
     budget_usd = read_spec(snapshot.paths).get("options", {}).get("budget_usd")
     spent_usd = number(snapshot.head.get("cost_usd")) or 0.0
-    if budget_usd is not None and spent_usd >= budget_usd:
+    skipped = [task for task in snapshot.tasks or () if task_state(task)[1] == states.SKIPPED]
+    all_for_it = bool(skipped) and all(task.get("reason") == "budget" for task in skipped)
+    if budget_usd is not None and (spent_usd >= budget_usd or all_for_it):
         raise SessionNotUsable(
-            f"{refusal}its budget of USD {budget_usd:g} is spent (USD {spent_usd:g}), so nothing "
-            f"would start; cpr retry {short} --budget-usd USD runs them in a new session"
+            f"{refusal}its budget of USD {budget_usd:g} is used up (USD {spent_usd:g} is spent), "
+            f"so nothing would start; cpr retry {short} --budget-usd USD runs them in a new session"
         )

@@ -220,6 +220,8 @@ def add_figures(fields: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return {**fields, **sums}
 
 
+#: Why a worktree stays whose user wanted that.
+KEPT_BY_OPTION = "keep_worktrees"
 #: Fields of the harvest of a task's worktree that are kept.
 HARVEST_FIELDS = (
     "branch",
@@ -230,6 +232,7 @@ HARVEST_FIELDS = (
     "lines_deleted",
     "n_commits",
     "ignored_files",
+    "kept_because",
 )
 
 
@@ -244,6 +247,16 @@ def harvest_fields(reply: dict[str, Any]) -> dict[str, Any]:
     if not reply.get("ok"):
         fields["harvest_error"] = str(reply.get("error"))
     return fields
+
+
+def is_unsaved(fields: dict[str, Any]) -> bool:
+    """Whether a task has left work that is not saved yet: its harvest could not be made."""
+    return bool(fields.get("harvest_error"))
+
+
+def is_kept(fields: dict[str, Any]) -> bool:
+    """Whether a task's worktree stays because of what it holds; no option asked for that."""
+    return bool(fields.get("kept_because")) and fields["kept_because"] != KEPT_BY_OPTION
 
 
 def safe_figures(fields: dict[str, Any]) -> dict[str, Any]:

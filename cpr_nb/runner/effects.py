@@ -41,6 +41,8 @@ _NOT_DONE = {
     "check": "its check was not run",
     "harvest": "its worktree was left as it is",
 }
+#: Where the work of a task is.
+_PLACE = ("branch", "worktree", "base_commit")
 #: Why a worktree could not be made ready, other than because of git.
 _PREPARE_REASONS = ("setup_failed", "changed")
 
@@ -94,7 +96,7 @@ class Effects:
             self.disk_trouble = self._recorder.trouble
             return messages.Postponed(now, task)
         try:
-            task_spec = self._spec.task(task)
+            task_spec = _limited(self._spec.task(task), start.may_spend_usd)
             self.repositories.begin(task_spec)
             attempt = self._starter.start(
                 task, task_spec, number, conversation_id, prompt, task_run.worktree
@@ -145,6 +147,8 @@ class Effects:
         if kind == "check":
             return messages.Checked(now, task, reply["error"], reply.get("reason", "check_failed"))
         if kind == "harvest":
+            if not reply["ok"]:  # nobody else says where it is
+                reply = {name: task_run.worktree.get(name) for name in _PLACE} | reply
             task_run.extra |= harvest_fields(reply)
             places = reply.get("elsewhere") or ()
             task_run.notes += [f"work lies outside its branch: {place}" for place in places]
@@ -176,10 +180,9 @@ class Effects:
         """What follows if a check or a helper is not started because the task's line changed."""
         self._recorder.warn(_CHANGED)
         reply = {"ok": False, "reason": "changed", "error": f"{_NOT_DONE[kind]}: {error}"}
-        if kind == "harvest":  # nobody else says where it is
+        if kind == "harvest":
             task_run = self.task_runs[task]
             where = task_run.worktree.get("worktree") or ""
-            reply |= {"branch": task_run.worktree.get("branch"), "worktree": where or None}
             task_run.notes.append(f"{_NOT_DONE[kind]}{where and ': '}{where}")
         return self.side_event(kind, task, reply)
 
@@ -224,3 +227,11 @@ class Effects:
         if task_run is None:  # it never started
             task_run = TaskRun(self._recorder.task_id(finish.task), 0.0)
         self._recorder.ended(finish.task, task_run, finish.outcome)
+
+
+def _limited(task_spec: dict[str, Any], may_spend_usd: float | None) -> dict[str, Any]:
+    """A task's object with the limit that the session's budget sets to it."""
+    if may_spend_usd is None:
+        return task_spec
+    own = {**task_spec.get("options", {}), "task_budget_usd": may_spend_usd}
+    return {**task_spec, "options": own}

@@ -40,6 +40,7 @@ class TaskHistory:
         figures: What the earlier attempts cost.
         has_worktree: Whether it was given a worktree; where that is, no file here decides.
         harvest: How it ended, if only its worktree was still to be harvested.
+        pid_namespace: The one in which that attempt was started; empty if that is not known.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class TaskHistory:
         "n_free",
         "note",
         "pid",
+        "pid_namespace",
         "rested",
         "started_at",
     )
@@ -72,6 +74,7 @@ class TaskHistory:
         self.figures: dict[str, Any] = {}
         self.has_worktree = False
         self.harvest: Outcome | None = None
+        self.pid_namespace = ""
 
 
 class History:
@@ -86,7 +89,10 @@ class History:
         warnings: What they warned of, each once.
     """
 
-    __slots__ = ("cancels", "max_parallel", "n_runners", "started_at", "tasks", "warnings")
+    __slots__ = (
+        *("_pid_namespace", "cancels", "max_parallel", "n_runners"),
+        *("started_at", "tasks", "warnings"),
+    )
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskHistory] = {}
@@ -95,6 +101,7 @@ class History:
         self.n_runners = 0
         self.started_at: str | None = None
         self.warnings: list[str] = []
+        self._pid_namespace = ""  # of the runner whose lines follow
 
     def feed(self, line: dict[str, Any]) -> None:
         """Adds one line of the journal."""
@@ -102,6 +109,7 @@ class History:
         if event == "runner_started":
             self.n_runners += 1
             self.started_at = self.started_at or text_or_none(line.get("at"))
+            self._pid_namespace = text_or_none(line.get("pid_namespace")) or ""
         elif event == "request":
             self._feed_request(line)
         elif event == "reopened":
@@ -109,7 +117,10 @@ class History:
         elif event == "warning":
             self.add_warning(line.get("text"))
         elif isinstance(event, str) and isinstance(task_id, str) and event in _FEEDERS:
-            _FEEDERS[event](self.tasks.setdefault(task_id, TaskHistory()), line)
+            task = self.tasks.setdefault(task_id, TaskHistory())
+            _FEEDERS[event](task, line)
+            if event == "intent":
+                task.pid_namespace = self._pid_namespace
 
     def add_warning(self, warning: object) -> None:
         """Adds a warning, unless it is known or no text."""
@@ -234,6 +245,7 @@ def _add_streams(paths: SessionPaths, history: History) -> None:
             task = task or TaskHistory()
             task.attempt, task.conversation_id = attempt, _conversation(f"{paths.root}/{name}")
             task.pid = task.cause = task.note = task.rested = task.started_at = None
+            task.pid_namespace = ""
             history.tasks[task_id] = task
 
 

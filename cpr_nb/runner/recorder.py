@@ -56,6 +56,7 @@ class Recorder:
         self._n_tasks = self._status.n_tasks
         self._counts = dict.fromkeys(record.COUNTERS.values(), 0)
         self._sums: dict[str, float] = {}
+        self._n_unsaved = self._n_kept = 0
         self._running: dict[int, dict[str, Any]] = {}
         self._carried: dict[int, dict[str, Any]] = {}  # figures of earlier attempts
         self._dirty = True
@@ -215,6 +216,8 @@ class Recorder:
 
     def _count(self, outcome: str, fields: dict[str, Any]) -> None:
         self._counts[record.COUNTERS[outcome]] += 1
+        self._n_unsaved += record.is_unsaved(fields)
+        self._n_kept += record.is_kept(fields)
         for name in record.SUMMED:
             if fields.get(name) is not None:
                 self._sums[name] = self._sums.get(name, 0) + fields[name]
@@ -324,6 +327,8 @@ class Recorder:
             "n_running": len(self._running),
             **counts,
             **sums,
+            **({"n_unsaved": self._n_unsaved} if self._n_unsaved else {}),
+            **({"n_kept": self._n_kept} if self._n_kept else {}),
             "updated_at": utc_iso(time.time()),
         }
         self._status.head = head

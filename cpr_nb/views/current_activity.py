@@ -9,20 +9,16 @@ from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line
 from cpr_nb.store.files import open_regular
 from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.read import Snapshot
 from cpr_nb.store.tail import Follower
 from cpr_nb.store.times import parse_iso
+from cpr_nb.views.saving import task_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _ANSWER_BYTES = 2048  # enough for the first line of an answer, or its beginning
-
-
-def _with_note(task: dict[str, Any], line: str) -> str:
-    """A task's line after its note, which a long answer must not hide."""
-    note = one_line(str(task.get("note") or ""))
-    return " · ".join(part for part in (note, line) if part)
 
 
 class ActivityFollower:
@@ -41,6 +37,7 @@ class ActivityFollower:
     def __init__(self, paths: SessionPaths, cwd: str = "") -> None:
         self._paths = paths
         self._cwd = cwd
+        self._short_id = Snapshot(paths, {}, [], states.COMPLETED).short_id
         self._followed: dict[str, tuple[str, Follower, Activity]] = {}
         self._answers: dict[str, str] = {}
 
@@ -59,7 +56,7 @@ class ActivityFollower:
         state, outcome = task_state(task)
         task_id = str(task.get("transaction_id", ""))
         if state == states.RUNNING and task.get("note"):  # its turn ended, and its process waits
-            return _with_note(task, ""), None
+            return self._with_note(task, ""), None
         if state == states.RUNNING:
             return self._describe_running(task_id, task, limit_bytes)
         self._followed.pop(task_id, None)
@@ -67,10 +64,15 @@ class ActivityFollower:
             return "", None
         if outcome != states.SUCCEEDED:
             reasons = [str(task[name]) for name in ("reason", "error") if task.get(name)]
-            return _with_note(task, one_line(": ".join(reasons))), None
+            return self._with_note(task, one_line(": ".join(reasons))), None
         if task_id not in self._answers:
             self._answers[task_id] = self._read_answer(task_id)
-        return _with_note(task, self._answers[task_id]), None
+        return self._with_note(task, self._answers[task_id]), None
+
+    def _with_note(self, task: dict[str, Any], line: str) -> str:
+        """A task's line after its note, which a long answer must not hide."""
+        note = task_note(task, self._short_id)
+        return " · ".join(part for part in (note, line) if part)
 
     def _describe_running(
         self, task_id: str, task: dict[str, Any], limit_bytes: int | None

@@ -10,6 +10,7 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.claims import BEAT_S, SILENCE_S, last_sign_s
 from cpr_nb.store.read import Snapshot, runner_host
 from cpr_nb.store.times import parse_iso
+from cpr_nb.views.saving import saving_warnings
 
 #: The command, as it is typed on this machine.
 PROGRAM = "cpr"
@@ -52,11 +53,12 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
     return error if isinstance(error, str) else snapshot.problem
 
 
-def warnings_of(snapshot: Snapshot) -> list[str]:
-    """Returns what its runner warned of, such as a set-up that the CLI did not accept.
+def warnings_of(snapshot: Snapshot, program: str = PROGRAM) -> list[str]:
+    """Returns what its runner warned of, and what of its tasks' work is not saved.
 
     Args:
         snapshot: The session.
+        program: How the command is called here.
 
     Returns:
         One line each, fit for a terminal.
@@ -67,6 +69,11 @@ def warnings_of(snapshot: Snapshot) -> list[str]:
         >>> warnings_of(Snapshot(SessionPaths("/r/session-1"), head, [], "running"))
         ['the MCP server db failed']
     """
+    return [*saving_warnings(snapshot, program), *runner_warnings(snapshot)]
+
+
+def runner_warnings(snapshot: Snapshot) -> list[str]:
+    """Returns only what its runner warned of: one line each."""
     warnings = snapshot.head.get("warnings")
     texts = warnings if isinstance(warnings, list) else []
     lines = [one_line(text) for text in texts if isinstance(text, str)]

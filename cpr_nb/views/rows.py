@@ -12,6 +12,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.times import parse_iso, utc_iso
 from cpr_nb.views.notice import notice, warnings_of
+from cpr_nb.views.saving import task_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _SESSION_FIELDS = (
     "n_cancelled",
     "n_skipped",
+    "n_reused",
     "started_at",
     "ended_at",
     "input_tokens",
@@ -60,10 +62,11 @@ _TASK_FIELDS = (
     "subtype",
     "stop_reason",
     "error",
-    "note",
     "conversation_id",
     "branch",
     "worktree",
+    "harvest_error",
+    "kept_because",
     "n_files_changed",
     "lines_added",
     "lines_deleted",
@@ -159,6 +162,7 @@ def task_row(
     return {
         **row,
         **{name: task.get(name) for name in _TASK_FIELDS},
+        "note": task_note(task, snapshot.short_id) or None,
         "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
         **(_stream_columns(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),
     }

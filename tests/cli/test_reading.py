@@ -18,7 +18,7 @@ from cpr_nb.offline.scripted_api import ScriptedApi
 
 _SESSION = (
     "session_id name state foreign created_at duration_s n_tasks n_pending n_running n_succeeded "
-    "n_failed n_denials cost_usd n_cancelled n_skipped started_at ended_at input_tokens "
+    "n_failed n_denials cost_usd n_cancelled n_skipped n_reused started_at ended_at input_tokens "
     "output_tokens cache_read_tokens cache_write_tokens n_unknown_costs max_parallel model "
     "permissions executor host claude_version cwd git_commit git_tree waiting_for "
     "waiting_until notice warnings parent_session_id path"
@@ -29,7 +29,7 @@ _TASK = (
     "input_tokens output_tokens cache_read_tokens cache_write_tokens n_unknown_costs model "
     "api_retries api_error_status exit_code signal is_error subtype stop_reason structured error "
     "note conversation_id branch worktree n_files_changed lines_added lines_deleted n_commits "
-    "peak_rss_bytes output_bytes response_model"
+    "peak_rss_bytes output_bytes response_model harvest_error kept_because"
 )
 SESSION_COLUMNS, TASK_COLUMNS = set(_SESSION.split()), set(_TASK.split())
 
@@ -164,6 +164,7 @@ def test_json_of_all_sessions_is_an_array_of_rows(stub_cpr: Cpr, mixed: Any) -> 
 def test_json_of_results_has_a_row_a_task(stub_cpr: Cpr, mixed: Any) -> None:
     rows = json.loads(stub_cpr.good("results", "mixed", "--json"))
     keys = {"task_id", "task_num", "outcome", "result", "structured", "error", "note"}
+    keys |= {"harvest_error", "kept_because"}
     assert [set(row) for row in rows] == [keys] * 4
     assert (rows[1]["structured"], rows[2]["error"]) == ({"n": 1}, "something broke")
     assert rows[0]["result"] == "done" and rows[0]["error"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Self
@@ -25,7 +26,7 @@ _AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@example.org")
 
 def renamed(world: World) -> Tally:
     """The results directory is renamed, then the session's folder is moved, then resumed there."""
-    names = [f"m{number}" for number in range(5)]
+    names = [f"m{number}" for number in range(4)]
     session = real.launch(
         world, *[real.task(name, wait=f"go-{name}") for name in names], max_parallel=2
     )
@@ -49,7 +50,7 @@ def renamed(world: World) -> Tally:
     tally = real.tally(world, moved, names, "written on where it is; agents adopted there")
     tally.injected = 2
     tally.expect(lives, "the renamed session did not show that it runs")
-    tally.expect([task.attempts for task in moved] == [1] * 5, "a task began again")
+    tally.expect([task.attempts for task in moved] == [1] * 4, "a task began again")
     tally.expect(not results.exists(), "something was written where it had been")
     return tally
 
@@ -147,6 +148,31 @@ def forced(world: World) -> Tally:
     return tally
 
 
+def woken(world: World) -> Tally:
+    """A runner stands still, is taken for dead, and goes on when its session has ended."""
+    names = ["w0", "w1"]
+    with _Site(world) as site:
+        session = site.launch(names, "-j1")
+        real.at_the_end(world, 1)
+        everybody = processes.survivors(world.token)
+        (runner,) = [pid for pid, line in everybody.items() if "runner/__main__.py" in line]
+        os.kill(runner, signal.SIGSTOP)
+        world.api.release("go")  # its agent ends, and the runner does not know of it
+        _await_others(world, runner)
+        _make_old(session)
+        site.command(site.others[0]).good("resume", session.id)
+        session.wait(LIMIT_S)
+        _await_others(world, runner)
+        before = _written(session)
+        os.kill(runner, signal.SIGCONT)
+        site.await_runners()
+        tally = real.tally(world, session, names, "it sees the claim first, and writes nothing")
+    tally.expect(_written(session) == before, "it has written something")
+    log = (session.path / "runner.log").read_text()
+    tally.expect("another runner has taken the session over" in log, f"the log says {log!r}")
+    return tally
+
+
 class _Site:
     """Three machines that share a results directory."""
 
@@ -174,17 +200,32 @@ class _Site:
         env = {**self._env, "CPR_RESULTS_DIR": str(self._mounted / "results")}
         return machine.command(self._world.work, env)
 
-    def launch(self, names: list[str]) -> cpr.Session:
+    def launch(self, names: list[str], parallel: str = "-j2") -> cpr.Session:
         """Starts tasks on the first machine, whose API waits; the session as its server sees it."""
         text = prompts(*[real.task(name, wait="go") for name in names])
         run = self.command(self.first).good(
-            "run", "--json", "-j2", "--permissions", "all", stdin=text
+            "run", "--json", parallel, "--permissions", "all", stdin=text
         )
         return cpr.Session(self._served / "results" / Path(json.loads(run)["path"]).name)
 
     def await_runners(self) -> None:
         """Waits until no process of the sessions is left."""
         real.await_agents(self._world)
+
+
+def _await_others(world: World, runner: int) -> None:
+    """Waits until every process of this world but one has ended."""
+    while others := set(processes.survivors(world.token)) - {runner}:
+        for pid in others:
+            with contextlib.suppress(ProcessLookupError):
+                real.await_end(os.pidfd_open(pid))
+
+
+def _written(session: cpr.Session) -> dict[str, tuple[bytes, int]]:
+    """What the files of a session hold that a runner writes, and when they were written."""
+    names = ("journal.jsonl", "status.json", "runner.json")
+    files = [session.path / name for name in names]
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
 
 
 def _make_old(session: cpr.Session) -> None:

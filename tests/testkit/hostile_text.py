@@ -91,13 +91,15 @@ _EVENTS: list[dict[str, Any]] = [
 ]  # fmt: skip
 _TASK: dict[str, Any] = {
     "task_num": "T", "prompt": "T", "note": "T", "error": "T", "branch": "T", "worktree": "T",
+    "harvest_error": "T", "kept_because": "T",
     "n_denials": "T", "model": "T", "conversation_id": "T", "n_files_changed": "T",
     "started_at": "T", "ended_at": "T", "attempts": 1, "lines_added": "T", "lines_deleted": "T",
 }  # fmt: skip
 _HEAD: dict[str, Any] = {
     "name": "T", "error": "T", "notice": "T", "warnings": ["T", "T"], "cwd": "T", "total": 3,
     "created_at": "T", "waiting_for": "T", "waiting_until": "T", "max_parallel": "T", "model": "T",
-    "host": "T", "n_denials": 3, "n_failed": 1, "n_succeeded": 1, "git_commit": "T",
+    "host": "T", "n_denials": 3, "n_unsaved": 3, "n_kept": 3,
+    "n_failed": 1, "n_succeeded": 1, "git_commit": "T",
     "parent_session_id": "T", "start_time": 1, "end_time": 2, "permissions": "T",
 }  # fmt: skip
 _OPTIONS = {"permissions": "T", "allow": ["T"], "check": "T", "setup": "T", "model": "T", "T": "T"}

@@ -11,9 +11,10 @@ from cpr_nb.model import states
 from cpr_nb.store import catalog
 from cpr_nb.store.authorship import Marks, read_marks
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import plural, usd
-from cpr_nb.views.notice import warnings_of
+from cpr_nb.views.formatting import plural, reused, usd
+from cpr_nb.views.notice import runner_warnings
 from cpr_nb.views.rows import session_duration_s
+from cpr_nb.views.saving import n_worktrees_left
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,11 +73,17 @@ def _figures(session: Snapshot) -> list[str]:
         figures.append(f"Duration: {int(duration_s)}s")
     if session.is_legacy:
         return figures
+    if text := reused(session):
+        figures.append(text)
     if count("n_failed"):
         figures.append(f"{count('n_failed')} failed")
     if count("n_skipped"):
         figures.append(f"{count('n_skipped')} skipped")
-    if warnings := warnings_of(session):
+    if n_unsaved := count("n_unsaved"):
+        figures.append(f"⚠ {n_unsaved} not yet saved")
+    if n_kept := count("n_kept") and n_worktrees_left(session):
+        figures.append(f"⚠ {plural(n_kept, 'worktree')} kept")
+    if warnings := runner_warnings(session):
         figures.append(f"⚠ {plural(len(warnings), 'warning')}")
     cost = usd(session.head.get("cost_usd"))
     return [*figures, cost] if cost else figures

@@ -86,4 +86,6 @@ def task_json(task: Task) -> dict[str, Any]:
         "structured": task.structured,
         "error": task.error or None,
         "note": task.note or None,
+        "harvest_error": task.fields.get("harvest_error"),
+        "kept_because": task.fields.get("kept_because"),
     }

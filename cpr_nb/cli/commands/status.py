@@ -26,9 +26,10 @@ from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import cost, total_tokens
+from cpr_nb.views.formatting import cost, reused, total_tokens
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.rows import session_duration_s
+from cpr_nb.views.saving import task_note
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +69,8 @@ def status_lines(
     for task in session.tasks or []:
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
         lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
-        if task.get("note"):
-            lines.append(f"     {task['note']}")
+        if note := task_note(task, session.short_id, program()):
+            lines.append(f"     {note}")
     notes = _note_lines(session, denials, branches)
     return [*lines, "", *notes] if notes else lines
 
@@ -81,6 +82,7 @@ def _head_lines(session: Snapshot) -> list[str]:
         f"Status: {session.state}",
         f"Started: {format_date(session_start(session))}",
         f"Tasks: {count('completed')}/{count('total')}",
+        *([f"Rows of other sessions: {reused(session)}"] if count("n_reused") else []),
     ]
     if session.is_live or not isinstance(end, int | float):
         return lines
@@ -109,7 +111,7 @@ def _note_lines(
     if read_marks().is_foreign(head, session.session_id):
         trust = f"{program()} trust {session.short_id}"
         lines.append(f"Foreign: not launched by you on this machine; to use it: {trust}")
-    lines += [*notices, *(f"Warning: {warning}" for warning in warnings_of(session))]
+    lines += [*notices, *(f"Warning: {warning}" for warning in warnings_of(session, program()))]
     if n_denials := session.count("n_denials"):
         lines += denial_lines(n_denials, denials)
     lines.append(f"Folder: {session.paths.root}")
