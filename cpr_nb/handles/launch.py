@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.plan import dry_rows, plan_variants
-<<<<<<< HEAD
-from cpr_nb.launching.reuse import check_start, pop_reuse
-=======
-from cpr_nb.launching.reuse import pop_reuse, reused_from
->>>>>>> main
+from cpr_nb.launching.reuse import check_start, pop_reuse, reused_from
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.public import public
 from cpr_nb.model.text import visible_line
@@ -172,14 +168,10 @@ def map(  # users expect this name, and nothing here needs the builtin
     reuse = pop_reuse(options)
     plan = plan_map(template, df, vary, repeats, options)
     plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
-<<<<<<< HEAD
-    return _dry_run(plan, reuse) if dry_run else Session.from_plan(plan, reuse=reuse)
-=======
     if not dry_run:
         return Session.from_plan(plan, reuse=reuse)
-    rows, known = _dry_run(plan), reused_from(plan) if reuse else {}
+    rows, known = _dry_run(plan, reuse), reused_from(plan) if reuse else {}
     return [{**row, "reused_from": known.get(row["task_id"])} if known else row for row in rows]
->>>>>>> main
 
 
 def _dry_run(plan: LaunchPlan, reuse: bool) -> list[dict[str, Any]]:

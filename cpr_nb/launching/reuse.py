@@ -104,7 +104,6 @@ def _start_new_rows(plan: LaunchPlan) -> StartedSession:
     return start(plan)
 
 
-<<<<<<< HEAD
 def check_start(plan: LaunchPlan, *, reuse: bool) -> None:
     """Checks what a new session needs beyond its plan, for a dry run.
 
@@ -119,7 +118,8 @@ def check_start(plan: LaunchPlan, *, reuse: bool) -> None:
         check_branches(plan, without=find_answers(plan))
     elif not (reuse and _find_same(plan)):
         check_branches(plan)
-=======
+
+
 def reused_from(plan: LaunchPlan) -> dict[str, str]:
     """The rows of a map that need not run: the ids of their tasks, and of the sessions to reuse.
 
@@ -129,7 +129,6 @@ def reused_from(plan: LaunchPlan) -> dict[str, str]:
     if read_key() is None:  # then no session is known as the user's own
         return {}
     return {task_id: one.answer.ids[0] for task_id, one in find_answers(plan).items()}
->>>>>>> main
 
 
 @contextmanager

@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from cpr_nb.runner.transitions import IllegalTransition
 
 
-def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = False) -> Loop:
+def prepare(
+    root: str,
+    lock_fd: int,
+    *,
+    settle: bool = False,
+    skipped: bool = False,
+    unsaved: bool = False,
+) -> Loop:
     """Builds the loop for a session's folder.
 
     Its input comes on stdin as JSON (`cpr_nb.executors.base.RunnerInput`): the values of variables
@@ -47,6 +54,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         lock_fd: The descriptor that holds the session's lock.
         settle: Only carry out the requests that wait.
         skipped: The session has ended; run its skipped tasks.
+        unsaved: The session has ended; only save the work of tasks that is not saved.
 
     Returns:
         The loop, ready to run.
@@ -64,7 +72,8 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         history.reopen()
     numbers: dict[str, int] = {}
     runner = _runner(spec, given, root)
-    recorder = Recorder(paths, spec.session, _bases(spec, history, numbers), runner, history)
+    bases = _bases(spec, history, numbers)
+    recorder = Recorder(paths, spec.session, bases, runner, history, keeps_end=unsaved)
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
@@ -78,7 +87,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         config_dir=given["config_dir"],
         library_dirs=given["library_dirs"],
     )
-    recovery = Recovery(paths, history, numbers, spec, starter)
+    recovery = Recovery(paths, history, numbers, spec, starter, may_save=not settle)
     recorder.warn(*recovery.warnings)
     for task_id, number in numbers.items():
         if number in recovery.restored:

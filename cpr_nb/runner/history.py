@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 
+#: What the head of status.json says of a session's end.
+_END_FIELDS = ("overall_status", "state", "error", "end_time", "ended_at", "duration_s")
+
+
 class TaskHistory:
     """One task's past.
 
@@ -87,10 +91,11 @@ class History:
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
         warnings: What they warned of, each once.
+        end: How and when the session ended, as status.json has it; empty if it has not.
     """
 
     __slots__ = (
-        *("_pid_namespace", "cancels", "max_parallel", "n_runners"),
+        *("_pid_namespace", "cancels", "end", "max_parallel", "n_runners"),
         *("started_at", "tasks", "warnings"),
     )
 
@@ -101,6 +106,7 @@ class History:
         self.n_runners = 0
         self.started_at: str | None = None
         self.warnings: list[str] = []
+        self.end: dict[str, Any] = {}
         self._pid_namespace = ""  # of the runner whose lines follow
 
     def feed(self, line: dict[str, Any]) -> None:
@@ -215,6 +221,8 @@ def read_history(paths: SessionPaths) -> History:
     for line in _json_lines(paths.journal):
         history.feed(line)
     status = _read_status(paths.status)
+    if status.get("state") in states.ENDED_STATES:
+        history.end = {name: status[name] for name in _END_FIELDS if name in status}
     for warning in _list_of(status, "warnings"):
         history.add_warning(warning)
     for fields in _list_of(status, "tasks"):

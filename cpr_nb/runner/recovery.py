@@ -14,7 +14,9 @@ from __future__ import annotations
 import os
 import time
 
+from cpr_nb.model.events import integer
 from cpr_nb.model.outcome import Outcome
+from cpr_nb.model.record import is_unsaved
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import unseen_pid
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
@@ -46,6 +48,7 @@ class Recovery:
         numbers: Task id → its number, from 0, of every task in the history.
         spec: What the session is to do.
         starter: Makes the attempts.
+        may_save: Whether work that an earlier runner could not save is to be saved now.
 
     Attributes:
         restored: Where the state machine continues each of the tasks.
@@ -56,6 +59,7 @@ class Recovery:
         started_s: When each of these attempts started, in seconds since the epoch.
         unseen: The ids of the tasks whose agent runs where it can't be seen from here.
         figures: What is known of the costs of each of the tasks, without its attempt that runs.
+        unsaved: Tasks that have ended without their work saved: task → its id, attempt, fields.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class Recovery:
         numbers: Mapping[str, int],
         spec: SessionSpec,
         starter: Starter,
+        *,
+        may_save: bool = True,
     ) -> None:
         self.restored: dict[int, RestoredTask] = {}
         self.attempts: dict[int, Attempt] = {}
@@ -74,6 +80,8 @@ class Recovery:
         self.unseen: list[str] = []
         self._seen_namespace = process.pid_namespace() if process.sees_processes() else None
         self.figures: list[dict[str, Any]] = []
+        self.unsaved: dict[int, dict[str, Any]] = {}
+        self._may_save = may_save
         self._paths = paths
         self._spec = spec
         self._starter = starter
@@ -98,6 +106,8 @@ class Recovery:
         if task.ended is not None:
             ended = Outcome(task.ended["outcome"], str(task.ended.get("reason", "unknown")))
             self.restored[number] = RestoredTask(ended, None)
+            if self._may_save and is_unsaved(task.ended):
+                self._restore_unsaved(number, task_id, task.ended, ended)
         elif task.attempt:  # else nothing that can be read says that it began
             self.elapsed_s[number] = self._elapsed_s(task_id, task)
             if task.harvest is not None:
@@ -114,6 +124,15 @@ class Recovery:
         self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
         task_spec = self._spec.task(number)
         self.attempts[number] = self._starter.attempt(0, number, task_spec, task.attempt, -1)
+
+    def _restore_unsaved(
+        self, number: int, task_id: str, fields: dict[str, Any], outcome: Outcome
+    ) -> None:
+        conversation_id = str(fields.get("conversation_id") or "")
+        attempt = AttemptState(integer(fields.get("attempts")) or 1, conversation_id, "", 0)
+        attempt.has_worktree = True
+        self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
+        self.unsaved[number] = {"task_id": task_id, "attempt": attempt.number, "fields": fields}
 
     def _restore_rest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
         resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE

@@ -164,6 +164,8 @@ def _why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
         harvest = branch.record["harvest"] or {}
         is_empty = bool(harvest) and harvest.get("branch") is None  # it went with its worktree
         return "it changes nothing" if is_empty else "the branch is gone"
+    if branch.unsaved:
+        return branch.unsaved
     if branch.is_at_work or branch.record.stage == records.READY:
         return "its task has not ended: wait for its session, or resume it"
     if branch.worktree.branch == target.branch:
