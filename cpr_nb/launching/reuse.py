@@ -115,7 +115,7 @@ def check_start(plan: LaunchPlan, *, reuse: bool) -> None:
         InputError: If a task can't get its branch.
     """
     if reuse and plan.is_map:
-        check_branches(plan, without=find_answers(plan))
+        check_branches(plan, without=reused_from(plan))
     elif not (reuse and _find_same(plan)):
         check_branches(plan)
 
