@@ -9,6 +9,7 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.record import KEPT_BY_OPTION
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.broken_head import mend_head
 from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.confirming import confirm_content
 from cpr_nb.worktrees.diffstat import diff_stat, links_without_modules, write_patch
@@ -92,10 +93,11 @@ def _save(
         record.write(stage=records.HARVESTED)
         return
     confirm_content(Claim(worktree, job.owner), repository)
+    mended = mend_head(worktree)
     from_setup, since_ns = record["from_setup"] or {}, since_first_setup_ns(record)
     with scratch(worktree.common_dir, job.label) as folder:
         saved = save(worktree, folder, job.session_id, job.task_id, from_setup, since_ns)
-        notes = list(saved.notes)
+        notes = [*([mended] if mended else []), *saved.notes]
         if not worktree.has_folder:
             notes.append("its folder was gone: what was not committed or staged is lost")
         _write_report(job, record, worktree, saved, notes)

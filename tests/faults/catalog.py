@@ -55,6 +55,7 @@ FAULTS = [
     Fault("timeout", "an agent does not end", agents.timeout, real=True),
     Fault("suspended", "machine suspended", agents.suspended),
     Fault("daemons", "children that keep the output open", agents.daemons, real=True),
+    Fault("git-away", "git directory away, garbage in a HEAD", saving.git_away, real=True),
     Fault(
         "upgrade",
         "pip replaces cpr under a session; the venv is deleted",
