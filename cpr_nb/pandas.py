@@ -140,6 +140,7 @@ class CprAccessor:
         into: str | None = None,
         order: str = "fewest-conflicts",
         dry_run: bool = False,
+        with_nested: bool = False,
         results_dir: Folder | None = None,
     ) -> MergeReport | None:
         """Merges the branches of these rows' tasks, one at a time, until one conflicts.
@@ -148,6 +149,8 @@ class CprAccessor:
             into: The target; default the main checkout's current branch.
             order: ``fewest-conflicts``, or ``task`` for the order of the rows.
             dry_run: Do everything except moving the target.
+            with_nested: Also merge branches that add a repository which ``.gitmodules`` does not
+                name: the target gets an empty folder for it. Others are skipped and reported.
             results_dir: Where the sessions are, if not where the table comes from.
 
         Returns:
@@ -169,7 +172,9 @@ class CprAccessor:
         for session in sessions.values():
             read_own(session.snapshot, "merge")
         ids = [task.id for task in tasks]
-        return merge(sessions, ids, into=into, order=order, dry_run=dry_run)
+        return merge(
+            sessions, ids, into=into, order=order, dry_run=dry_run, with_nested=with_nested
+        )
 
     # -- the tasks of the rows --------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Two launches, one after the other: what counts as the same, and what is said or run again.
 
 Each pair of the table is a map of one row, which succeeds, and the same map with ``reuse=True`` and
-one thing changed.
+one thing changed. All pairs are planned and compared; some of them run, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from testkit.repository import Checkout
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.launching.from_frame import plan_map
+from cpr_nb.model import identity
+from cpr_nb.model.options import OPTIONS
+from cpr_nb.runner import session_spec
 
 LIMIT_S = 120.0
 EnterEnv = Callable[[dict[str, str]], None]
@@ -259,26 +263,78 @@ def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
     in_env(stub_env)
 
 
-def launch(side: Side, monkeypatch: pytest.MonkeyPatch, **more: Any) -> cpr.Session:
+def asked(side: Side, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any]) -> Any:
+    """Calls something with the frame and the options of a side, in its environment."""
     frame = pd.DataFrame({"do": [side.prompt], **{name: [v] for name, v in side.cells.items()}})
     side.before()
     with monkeypatch.context() as patch:
         for name, value in side.environ.items():
             patch.setenv(name, value)
-        return cpr.map("{do}", frame, **{**side.options, **more}).wait(LIMIT_S)
+        return call("{do}", frame, dict(side.options))
 
 
-@pytest.mark.parametrize("pair", [*SAME, *OTHER, *PRINTED], ids=lambda pair: pair.kind)
-def test_a_pair(
+def _identities(template: str, frame: pd.DataFrame, options: dict[str, Any]) -> tuple[str, ...]:
+    """The identities of the whole map, and of its one row."""
+    planned = plan_map(template, frame, None, 1, options)
+    return planned.identity, *planned.task_identities.values()
+
+
+@pytest.mark.parametrize("pair", [*SAME, *OTHER], ids=lambda pair: pair.kind)
+def test_a_pair(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, row = zip(
+        asked(pair.one, monkeypatch, _identities),
+        asked(pair.two, monkeypatch, _identities),
+        strict=True,
+    )
+    assert ((whole[0] == whole[1]), (row[0] == row[1])) == (pair.same, pair.same)
+
+
+_RUN = [
+    pair
+    for pair in [*SAME, *OTHER]
+    if pair.kind
+    in (
+        "the order of allow",
+        "an option of the task",
+        "another model",
+        "another value of a variable",
+        "the model by a variable",
+    )
+]
+
+
+@pytest.mark.parametrize("pair", [*_RUN, *PRINTED], ids=lambda pair: pair.kind)
+def test_a_pair_that_runs(
     pair: Pair, stub: Stub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CPR_CLAUDE", os.environ["CPR_CLAUDE"])  # what a pair changes comes back
-    first = launch(pair.one, monkeypatch)
+
+    def run(template: str, frame: pd.DataFrame, options: dict[str, Any]) -> cpr.Session:
+        return cpr.map(template, frame, reuse=True, **options).wait(LIMIT_S)
+
+    first = asked(pair.one, monkeypatch, run)
     capsys.readouterr()
-    second = launch(pair.two, monkeypatch, reuse=True)
+    second = asked(pair.two, monkeypatch, run)
     assert len(stub.calls()) == (1 if pair.same else 2)
     assert (second.results_df()["session_id"].item() == first.id) == pair.same
     printed = "".join(capsys.readouterr())
     assert pair.line in printed
-    is_silent = pair.same and not pair.line
-    assert not is_silent or ("since" not in printed and "another" not in printed)
+    assert pair.line or not any(word in printed for word in ("since", "another"))
+
+
+def test_a_default_that_is_spelled_out_is_the_default_of_the_runner() -> None:
+    limits = {
+        "attempts": session_spec.DEFAULT_ATTEMPTS,
+        "first_byte_s": session_spec.FIRST_BYTE_S,
+        "linger_s": session_spec.LINGER_S,
+        "check_timeout_s": session_spec.CHECK_TIMEOUT_S,
+        "setup_timeout_s": session_spec.SETUP_TIMEOUT_S,
+    }
+    assert dict(identity.DEFAULTS) == {"permissions": "edits", "base": "HEAD", **limits}
+
+
+def test_the_options_that_do_not_count_are_of_sessions() -> None:
+    """An option of tasks changes what a task does, so it counts; a new one does, too."""
+    per_task = {option.name for option in OPTIONS.values() if option.per_task}
+    assert not per_task & set(identity.IRRELEVANT)
+    assert {*OPTIONS} - per_task - set(identity.IRRELEVANT) == {"worktree_dir"}

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from testkit.command import Cpr
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 import cpr_nb.pandas
+from cpr_nb.display import reused_cells
+from cpr_nb.display.row_deltas import Column
+from cpr_nb.display.session_model import SessionModel
 
 LIMIT_S = 120.0
 EnterEnv = Callable[[dict[str, str]], None]
@@ -206,3 +211,74 @@ def test_a_file_that_was_changed_loses_no_row() -> None:
         head + b'"reused":' + json.dumps(entries).encode() + b",\n" + b'"seal":null}\n'
     )
     assert cpr.attach(again.id).results_df()["result"].tolist() == ["c"]
+
+
+def test_two_kernels_at_once_pay_each_row_once(stub: Stub) -> None:
+    with ThreadPoolExecutor(2) as kernels:
+        ask = [
+            kernels.submit(cpr.map, "{do}", frame(words), reuse=True) for words in ("abc", "bcd")
+        ]
+    one, two = (future.result().wait(LIMIT_S) for future in ask)
+    assert one.results_df()["result"].tolist() == list("abc")
+    assert two.results_df()["result"].tolist() == list("bcd")
+    assert len(stub.calls()) == 4
+
+
+@pytest.mark.parametrize("words", ["abc", "b"], ids=["one runs", "none runs"])
+def test_every_interface_says_what_is_reused(words: str, stub_cpr: Cpr) -> None:
+    run("ab")
+    again = run(words)
+    n_reused = 2 if words == "abc" else 1
+    text = f"{n_reused} reused"
+    assert text in repr(again) and text in stub_cpr.good("list")
+    assert text in stub_cpr.good("status", again.id) and text in stub_cpr.good("watch", again.id)
+    assert text in again._repr_html_()
+    assert again.sessions_df(full=True)["n_reused"].item() == n_reused
+    assert f"Session: {again.id}" in stub_cpr.good("results", again.id)
+    assert len(again.tasks_df()) == len(again) and again.summary()["n"].item() == len(words)
+    assert "0/0" not in again._repr_html_()
+
+
+def test_the_live_view_has_all_rows_and_their_outputs() -> None:
+    first = run("ab")
+    again = run("abc")
+    model = SessionModel(str(again.path))
+    model.refresh()
+    rows = [(row[Column.NUM], row[Column.STATE], row[Column.COST]) for row in model.rows]
+    assert [num for num, _, _ in rows] == [1, 2, 3]
+    assert {state for _, state, _ in rows} == {"succeeded"}
+    assert rows[0][2] == again.cost_usd and rows[1][2] is rows[2][2] is None
+    keys = [row[Column.KEY] for row in model.rows]
+    assert len(set(keys)) == 3 and f"reused from {first.id[:8]}" in model.rows[1][Column.NOW]
+    snapshot, index = model.source(keys[2])
+    assert snapshot.session_id == first.id and index == 1
+    shutil.rmtree(first.path)
+    with pytest.raises(LookupError):
+        model.source(keys[2])
+
+
+def test_the_live_view_follows_a_row_that_runs_elsewhere(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.fifos("held")
+    held = plan(here="held", gate="held", result={"result": "late"})
+    first = cpr.map("{do}", pd.DataFrame({"do": [held]}))
+    stub.await_here("held")
+    again = cpr.map("{do}", pd.DataFrame({"do": [held, answer("b")]}), reuse=True)
+    model = SessionModel(str(again.path))
+    model.refresh()
+    assert model.rows[1][Column.STATE] == "running"
+    stub.release("held")
+    first.wait(LIMIT_S)
+    again.wait(LIMIT_S)
+    monkeypatch.setattr(reused_cells, "_EVERY_S", 0.0)
+    model.refresh()
+    assert [row[Column.STATE] for row in model.rows] == ["succeeded"] * 2
+
+
+def test_a_dry_run_says_what_would_be_reused(own_home: Path) -> None:
+    assert "reused_from" not in cpr.map("{do}", frame("a"), reuse=True, dry_run=True)[0]
+    assert not own_home.exists() or not list(own_home.rglob("key")), "a dry run makes no key"
+    first = run("a")
+    planned = cpr.map("{do}", frame("ab"), reuse=True, dry_run=True)
+    assert [task["reused_from"] for task in planned] == [first.id, None]

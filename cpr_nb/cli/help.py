@@ -37,7 +37,7 @@ options often used to start tasks:
   --model M, --effort E     the model and how hard it thinks
   --schema FILE             a JSON schema for the answers
   --timeout-s S             end a task after S seconds
-  --budget-usd X            start no more tasks once X is spent
+  --budget-usd X            start a task only if X has room for it
   --name NAME               a name for the session
   --verbose                 show the prompts and options that were loaded
   --dry-run                 check everything, start nothing

@@ -8,7 +8,7 @@ from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import is_unsaved, task_state
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import clock, cost
+from cpr_nb.views.formatting import clock, cost, reused
 from cpr_nb.views.notice import warnings_of
 from cpr_nb.views.rows import session_duration_s
 from cpr_nb.views.saving import stays, task_note
@@ -49,6 +49,7 @@ def _figures_line(session: Snapshot) -> str:
     icon = ICONS[states.SUCCEEDED if n_good == total else states.FAILED]
     figures = [
         f"{n_good}/{total} succeeded",
+        reused(session),
         clock(session_duration_s(session)),
         cost(session.head),
     ]

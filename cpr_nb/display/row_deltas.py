@@ -79,9 +79,9 @@ def task_cells(
         outcome or state,
         title,
         *activity_cells(task, follower, limit_bytes),
-        _rounded(parse_iso(task.get("started_at")), 1) if is_running else None,
-        None if is_running else _rounded(task_duration_s(task), 1),
-        _rounded(task.get("cost_usd"), 4),
+        rounded(parse_iso(task.get("started_at")), 1) if is_running else None,
+        None if is_running else rounded(task_duration_s(task), 1),
+        rounded(task.get("cost_usd"), 4),
         integer(task.get("n_denials")) or 0,
     ]
 
@@ -91,7 +91,7 @@ def activity_cells(
 ) -> tuple[str, float | None]:
     """Returns a task's cells of `Column.NOW` and `Column.SINCE`."""
     line, since_s = follower.describe(task, limit_bytes)
-    return line[:_NOW_CHARS], _rounded(since_s, 1)
+    return line[:_NOW_CHARS], rounded(since_s, 1)
 
 
 def session_cells(snapshot: Snapshot, notice: str) -> Row:
@@ -116,14 +116,15 @@ def session_cells(snapshot: Snapshot, notice: str) -> Row:
         one_line(title, _PROMPT_CHARS),
         one_line(" · ".join(part for part in (*counts, notice) if part), _NOW_CHARS),
         None,
-        _rounded(parse_iso(head.get("started_at")), 1) if snapshot.is_live else None,
-        None if snapshot.is_live else _rounded(session_duration_s(snapshot), 1),
-        _rounded(head.get("cost_usd"), 4),
+        rounded(parse_iso(head.get("started_at")), 1) if snapshot.is_live else None,
+        None if snapshot.is_live else rounded(session_duration_s(snapshot), 1),
+        rounded(head.get("cost_usd"), 4),
         snapshot.count("n_denials"),
     ]
 
 
-def _rounded(value: object, digits: int) -> float | None:
+def rounded(value: object, digits: int) -> float | None:
+    """Returns a number with some digits; None if it is no number."""
     figure = number(value)
     return None if figure is None else round(figure, digits)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from cpr_nb.display import row_deltas
+from cpr_nb.display.reused_cells import ReusedCells
 from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
@@ -47,10 +48,11 @@ class SessionModel:
         self._followed = FollowedTasks(root)
         self.rows: list[Row] = []
         self._titles: list[str] | None = None
+        self._n_tasks = 0
         self._running: set[int] = set()
         self._activity_read_at = 0.0
         self._activity = ActivityFollower(self.snapshot.paths)
-        self._is_new = True
+        self._reused: ReusedCells | None = None
         self._denials: dict[str, list[dict[str, Any]]] = {}  # stream → its denials
 
     @property
@@ -81,14 +83,15 @@ class SessionModel:
         """
         changed = set(self._followed.poll())
         tasks = self.snapshot.tasks or []
-        if self._is_new or len(tasks) != len(self.rows):
-            self._is_new = False
+        if self._reused is None or len(tasks) != self._n_tasks:
+            self._reused, self._n_tasks = ReusedCells(self.snapshot), len(tasks)
             self._running = set()
             cwd = str(self.snapshot.head.get("cwd", ""))
             self._activity = ActivityFollower(self.snapshot.paths, cwd)
             self.rows = [self._row(index) for index in range(len(tasks))]
+            self.rows += self._reused.cells()
             return None
-        fresh = {index: self._row(index) for index in sorted(changed)}
+        fresh = {index: self._row(index) for index in sorted(changed)} | self._reused.poll()
         for index in self._running - changed if self._is_activity_due() else ():
             row = list(self.rows[index])
             row[Column.NOW], row[Column.SINCE] = row_deltas.activity_cells(
@@ -98,6 +101,23 @@ class SessionModel:
         changes = row_deltas.diff_rows(self.rows, fresh)
         row_deltas.apply_changes(self.rows, changes)
         return changes
+
+    def source(self, key: str) -> tuple[Snapshot, int]:
+        """The session of a row as it is now, and the number of the row's task in it, from 0.
+
+        Args:
+            key: The row's key.
+
+        Raises:
+            LookupError: If there is no such row, or its session is gone.
+        """
+        keys = [row[Column.KEY] for row in self.rows]
+        if key not in keys:
+            raise LookupError(key)
+        index = keys.index(key)
+        if self._reused is not None and index >= self._n_tasks:
+            return self._reused.source(index)
+        return self.snapshot, index
 
     def _is_activity_due(self) -> bool:
         """Whether to read again what running tasks do: nobody reads it faster than this."""
@@ -188,7 +208,7 @@ class SessionModel:
             states.WAITING,
             states.UNREACHABLE,
             states.INTERRUPTED,
-        ):
+        ) or (snapshot.state in states.ENDED_STATES and snapshot.count("n_unsaved")):
             verbs.append("resume")
         if snapshot.state in (states.STARTING, states.RUNNING, states.WAITING):
             verbs.append("pause")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.display import cards
 from cpr_nb.display.output import OutputFollower
-from cpr_nb.display.row_deltas import Column
 from cpr_nb.display.session_model import SessionModel
 from cpr_nb.model import states
 from cpr_nb.views import formatting
@@ -74,6 +74,7 @@ class SessionWidget:
         self._created_at = time.monotonic()
         self._resend_after_s = list(_RESEND_AFTER_S)
         self._output: OutputFollower | None = None
+        self._key = ""  # of the row whose output is shown
         self._progress, self._figures = widget.html(), widget.html()
         self.table: Table = widget.Table()
         self.table.rows = self.model.rows
@@ -94,7 +95,8 @@ class SessionWidget:
         if is_head_due or state != self.model.snapshot.state:
             self._draw_head()
         if self._output is not None:
-            self._send_output(self._output.poll(self.model.snapshot))
+            with suppress(LookupError):  # its session was removed
+                self._send_output(self._output.poll(self.model.source(self._key)[0]))
         return bool(changes) or changes is None
 
     def send_rows(self, *, is_loaded: bool = False) -> None:
@@ -163,16 +165,16 @@ class SessionWidget:
         return None
 
     def _open(self, key: str) -> None:
-        self._output = None
-        for index, row in enumerate(self.model.rows):
-            if row[Column.KEY] == key:
-                self._output = OutputFollower(self.model.snapshot, index, self.model.short)
-                self._send_output(self._output.poll(self.model.snapshot))
+        self._output, self._key = None, key
+        with suppress(LookupError):
+            snapshot, index = self.model.source(key)
+            self._output = OutputFollower(snapshot, index, snapshot.session_id[:8])
+            self._send_output(self._output.poll(snapshot))
 
     def _send_output(self, messages: Iterable[Message]) -> None:
         assert self._output is not None  # noqa: S101 - only its own messages come here
         for message in messages:
-            self.table.send({"output": {"key": self._output.key, **message}})
+            self.table.send({"output": {"key": self._key, **message}})
 
     def close(self) -> None:
         """Closes the widgets."""

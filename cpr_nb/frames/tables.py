@@ -62,6 +62,7 @@ SESSIONS = (
         _STATUS,
         ("n_cancelled", "Int64", "tasks that were cancelled"),
         ("n_skipped", "Int64", "tasks that did not start and never will"),
+        ("n_reused", "Int64", "rows whose answers other sessions have; missing if none"),
         ("started_at", TIME, "when the runner started"),
         ("ended_at", TIME, "when the last task ended"),
         default=False,

@@ -81,6 +81,7 @@ class SessionBranches(SessionTasks):
         into: str | None = None,
         order: str = "fewest-conflicts",
         dry_run: bool = False,
+        with_nested: bool = False,
     ) -> MergeReport:
         """Merges the branches of tasks one at a time, until one conflicts.
 
@@ -92,6 +93,8 @@ class SessionBranches(SessionTasks):
             into: The target; default the main checkout's current branch.
             order: ``fewest-conflicts`` or ``task``.
             dry_run: Do everything but move the target.
+            with_nested: Also merge branches that add a repository which ``.gitmodules`` does not
+                name: the target gets an empty folder for it. Others are skipped and reported.
 
         Returns:
             What was merged, what was skipped, where it stopped and what to do then.
@@ -109,8 +112,17 @@ class SessionBranches(SessionTasks):
         from cpr_nb.worktrees.merging import merge
 
         self._require_own("merge")
+        if not dry_run:
+            save_work(self)
         task_ids = self._branch_ids(tasks)
-        return merge([self.paths.root], task_ids, into=into, order=order, dry_run=dry_run)
+        return merge(
+            [self.paths.root],
+            task_ids,
+            into=into,
+            order=order,
+            dry_run=dry_run,
+            with_nested=with_nested,
+        )
 
     def clean(
         self,
@@ -138,6 +150,7 @@ class SessionBranches(SessionTasks):
 
         if not dry_run:
             self._require_own("clean")
+            save_work(self)
         task_ids = None if tasks is None else [self.task(task).id for task in tasks]
         return clean([self.paths.root], task_ids, into=into, dry_run=dry_run)
 
@@ -158,3 +171,21 @@ class SessionBranches(SessionTasks):
         from cpr_nb.launching.stored import read_own  # 8 ms that looking does not need
 
         read_own(self.snapshot, verb)
+
+
+def save_work(session: SessionTasks) -> None:
+    """Saves the work of tasks that could not be saved when they ended, and waits for that.
+
+    It does nothing while the session runs.
+
+    Args:
+        session: The session.
+
+    Raises:
+        ForeignSession: If there is such work, and the session is foreign.
+    """
+    from cpr_nb.launching.resume import has_unsaved, resume
+
+    if has_unsaved(session.refresh().snapshot):
+        resume(session.snapshot, {})
+        session.wait()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.plan import dry_rows, plan_variants
-from cpr_nb.launching.reuse import pop_reuse
+from cpr_nb.launching.reuse import pop_reuse, reused_from
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.public import public
 from cpr_nb.model.text import visible_line
@@ -138,8 +138,11 @@ def map(  # users expect this name, and nothing here needs the builtin
         vary: Factor → its levels. Each row runs once for every combination. A factor is an
             option, such as ``model``, or another placeholder of the template.
         repeats: How often each of them runs; the column ``repeat`` counts.
-        dry_run: Whether to check everything, start nothing, and return what would run.
-        **options: As for `cpr_nb.launch`. ``model_col="which"`` and the like take a row's
+        dry_run: Whether to check everything, start nothing, and return what would run. With
+            ``reuse=True``, ``reused_from`` is the session whose answer a row would have.
+        **options: As for `cpr_nb.launch`, but ``reuse=True`` runs only the rows whose prompt and
+            options have no success yet. The table of results has all rows, whichever session
+            their answers are from: see docs/map.md. ``model_col="which"`` and the like take a row's
             option from a column (where that has no value, the session's option holds);
             ``id_col`` takes the task's id.
 
@@ -165,7 +168,10 @@ def map(  # users expect this name, and nothing here needs the builtin
     reuse = pop_reuse(options)
     plan = plan_map(template, df, vary, repeats, options)
     plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
-    return _dry_run(plan) if dry_run else Session.from_plan(plan, reuse=reuse)
+    if not dry_run:
+        return Session.from_plan(plan, reuse=reuse)
+    rows, known = _dry_run(plan), reused_from(plan) if reuse else {}
+    return [{**row, "reused_from": known.get(row["task_id"])} if known else row for row in rows]
 
 
 def _dry_run(plan: LaunchPlan) -> list[dict[str, Any]]:

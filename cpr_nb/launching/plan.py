@@ -55,7 +55,7 @@ class LaunchPlan:
         frame: The user's frame, one row per task, if there is one.
         frame_json: The same frame as JSON, as the session's folder keeps it.
         overriding: The options of a rerun that override the old ones; None if it is no rerun.
-        reused: The rows that do not run: what session.json says of each (`cpr_nb.views.reused`).
+        reused: What session.json says of each row that does not run (see `reused_entry`).
         parents: Session id and task id of each task that is rerun.
         claude_version: The version of the CLI; None if it does not say.
         warnings: What the user should know before the launch. The command prints them, and the
@@ -99,6 +99,7 @@ class LaunchPlan:
         self.warnings: list[str] = list(unused or ())
         self.warnings += [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
+        self.warnings += _budget_warnings(options, tasks)
         self.max_parallel: int = options.get("max_parallel", 0)
         if "max_parallel" not in options:
             self.max_parallel = default_parallel(len(tasks))
@@ -243,6 +244,19 @@ def _tool_warnings(every: Iterable[Mapping[str, Any]]) -> list[str]:
     return [
         f"tools: no CLI that this cpr knows has the tool {name}; a CLI without it leaves it out"
         for name in dict.fromkeys(unknown)
+    ]
+
+
+def _budget_warnings(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> list[str]:
+    """What the session's budget does not bound."""
+    budget_usd = options.get("budget_usd")
+    n_open = sum("task_budget_usd" not in {**options, **task.options} for task in tasks)
+    if budget_usd is None or not n_open:
+        return []
+    return [
+        f"budget_usd: no task_budget_usd bounds what {n_open} of the tasks cost. So few run at "
+        "once until it is known what they cost, and those that run then may cost more than "
+        f"USD {budget_usd:g}"
     ]
 
 

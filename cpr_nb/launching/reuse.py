@@ -22,9 +22,10 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
 from cpr_nb.store.authorship import read_authorship
+from cpr_nb.store.key import read_key
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views.lineage import ancestors, linked_tasks
-from cpr_nb.views.reused import ResultRow, result_rows, reused_entry, reused_rows
+from cpr_nb.views.result_rows import ResultRow, result_rows, reused_entry, reused_rows
 
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
@@ -100,6 +101,17 @@ def _start_new_rows(plan: LaunchPlan) -> StartedSession:
     _ = plan.identity  # that of all rows, whichever run
     plan.leave_out(known)
     return start(plan)
+
+
+def reused_from(plan: LaunchPlan) -> dict[str, str]:
+    """The rows of a map that need not run: the ids of their tasks, and of the sessions to reuse.
+
+    Args:
+        plan: The map; it is not changed, and nothing is written.
+    """
+    if read_key() is None:  # then no session is known as the user's own
+        return {}
+    return {task_id: one.answer.ids[0] for task_id, one in find_answers(plan).items()}
 
 
 @contextmanager

@@ -126,6 +126,7 @@ class RunFacts:
         "later_tokens",
         "model",
         "response_model",
+        "shown_tokens",
         "tokens",
     )
 
@@ -135,6 +136,7 @@ class RunFacts:
         self.cost_usd: float | None = None
         self.tokens: dict[str, int] = {}
         self.later_tokens: dict[str, int] = {}  # since the last result line, so no result has them
+        self.shown_tokens: dict[str, int] = {}  # of all messages; what they wrote is hardly in it
         self.model: str | None = None
         self.response_model: str | None = None
         self.claude_version: str | None = None
@@ -235,6 +237,7 @@ class RunFacts:
             tokens = self.tokens if self.result is None else self.later_tokens
             for name, count in usage_tokens(message.get("usage")).items():
                 tokens[name] = tokens.get(name, 0) + count
+                self.shown_tokens[name] = self.shown_tokens.get(name, 0) + count
 
     def _add_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")

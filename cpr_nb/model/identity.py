@@ -109,11 +109,14 @@ def of_each_task(
         >>> one == two
         True
     """
-    in_effect = _in_effect(tasks, options, environ or {}, salt)
-    return [
-        "" if "follows" in task.origin else _hash("task", _own_id(task), task.prompt, own)
-        for task, own in zip(tasks, in_effect, strict=True)
-    ]
+    digests: dict[int, str] = {}  # tasks that are alike share one object
+    identities = []
+    for task, own in zip(tasks, _in_effect(tasks, options, environ or {}, salt), strict=True):
+        if id(own) not in digests:
+            digests[id(own)] = _hash("options", own)
+        text = "\0".join(("task", digests[id(own)], _own_id(task) or "", task.prompt))
+        identities.append("" if "follows" in task.origin else _digest(text))
+    return identities
 
 
 def of_request(options: Mapping[str, Any], salt: bytes = b"") -> str:
@@ -221,5 +224,8 @@ def _shared(in_effect: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _hash(*parts: object) -> str:
-    text = json.dumps(parts, sort_keys=True, default=str)
+    return _digest(json.dumps(parts, sort_keys=True, default=str))
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -267,7 +267,8 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "budget_usd",
             "usd",
-            "start no more tasks once the session has cost more than this, by the CLI's estimate",
+            "what the session may cost in all: a task starts only if this has room for it, and is "
+            "ended once the rest is spent, by the CLI's estimate",
             per_task=False,
         ),
         Option(

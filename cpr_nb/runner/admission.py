@@ -6,6 +6,7 @@ from cpr_nb.model import limits, states
 from cpr_nb.model.backoff import may_pass
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages
+from cpr_nb.runner.budget import Budget
 from cpr_nb.runner.governor import LOGIN_WAIT_S, PATIENCE_S, Governor
 from cpr_nb.runner.queue import Queue
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from cpr_nb.model.limits import Limit
     from cpr_nb.runner.messages import Event
 
-#: The notice mentions the budget once this share of it is spent.
-WARN_SHARE = 0.8
 #: Ends that, like those which pass, say nothing about what the API would have answered.
 INCONCLUSIVE = (states.CANCELLED, states.TIMED_OUT, "spawn", "changed", "usage_error")
 
@@ -28,9 +27,8 @@ class Admission:
     Args:
         n_tasks: How many tasks there are.
         max_parallel: How many may run at once; 0 for no limit.
-        budget_usd: No more tasks start once this is spent; None for no limit.
+        budget: What the tasks may cost together; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
-        spent_usd: What has been spent already.
         login_wait_s: How long to wait for a login.
 
     Example:
@@ -43,15 +41,13 @@ class Admission:
         self,
         n_tasks: int,
         max_parallel: int,
-        budget_usd: float | None = None,
+        budget: Budget | None = None,
         groups: Sequence[int] | None = None,
-        spent_usd: float = 0.0,
         login_wait_s: float = LOGIN_WAIT_S,
     ) -> None:
         self._n_tasks = n_tasks
         self._closed_for = ""  # what the user can do
-        self._budget_usd = budget_usd
-        self.spent_usd = spent_usd
+        self.budget = budget or Budget()
         self.governor = Governor(max_parallel, login_wait_s)
         self.queue = Queue(n_tasks, groups)
         self.answered_at = -1.0  # when the API last answered any task
@@ -95,7 +91,7 @@ class Admission:
             at_limit: Whether it ended at a limit that concerns all tasks.
             lingers: Whether only commands had kept its process alive since its last turn.
         """
-        self.spent_usd += event.cost_usd or 0.0
+        self.budget.ended(event.task, event.cost_usd, event.usage)
         self.queue.ended(event.task)
         if outcome.outcome == states.SUCCEEDED:
             if event.limit is None and not lingers:  # else the answer is older, and is known
@@ -158,7 +154,7 @@ class Admission:
         self.start_at = None
         spread_until = self.governor.next_start_at
         when = at_s if spread_until is None else max(at_s, spread_until)
-        if not self.governor.may_start(when, n_active):
+        if not (self.budget.admits and self.governor.may_start(when, n_active)):
             return None
         # Probe with a task that has not been refused, if there is one: what was refused may have
         # been refused for a reason of its own.
@@ -169,6 +165,7 @@ class Admission:
             return None
         if task is not None:
             self.governor.started(at_s, task)
+            self.budget.begin(task)
         return task
 
     def may_start_agent(self, task: int) -> bool:
@@ -197,37 +194,32 @@ class Admission:
         """How tasks end that will not start any more; None if they may start."""
         if self._closed_for:
             return Outcome(states.SKIPPED, "auth", self._closed_for)
-        if self.over_budget:
-            error = f"the session's budget of USD {self._budget_usd} is spent"
-            return Outcome(states.SKIPPED, "budget", error)
+        if self.budget.is_used_up:
+            return Outcome(states.SKIPPED, "budget", self.budget.why_used_up)
         return None
 
-    @property
-    def over_budget(self) -> bool:
-        """Whether the budget is spent."""
-        return self._budget_usd is not None and self.spent_usd >= self._budget_usd
+    def state_report(self, n_waiting: int) -> tuple[str, str, str, float | None, float | None]:
+        """The session's own state, as the fields of an `instructions.ReportState`.
 
-    @property
-    def state_report(self) -> tuple[str, str, str, float | None, float | None]:
-        """The session's own state, as the fields of a `instructions.ReportState`."""
+        Args:
+            n_waiting: How many tasks wait to start.
+        """
         governor = self.governor
         state = states.WAITING if governor.reason else states.RUNNING
         until_s = governor.limit.until_s if governor.limit is not None else None
         if governor.paused:
             state = states.PAUSED
-        notice = governor.notice or self._notice()
+        notice = governor.notice or self._notice(n_waiting)
         return state, governor.reason, notice, until_s, governor.gives_up_at
 
-    def _notice(self) -> str:
-        budget_usd = self._budget_usd
+    def _notice(self, n_waiting: int) -> str:
         if self._closed_for:
             return f"nothing more starts: {self._closed_for}"
         if self.queue.is_warming:
             return "warming the prompt cache: one task leads until its first answer"
-        if self.over_budget:
-            return f"the budget of USD {budget_usd:g} is spent: nothing more starts"
-        if budget_usd is not None and self.spent_usd >= WARN_SHARE * budget_usd:
-            return f"more than 80 % of the budget of USD {budget_usd:g} is spent"
+        has_place = n_waiting > 0 and self.budget.n_agents < self.governor.capacity
+        if notice := self.budget.notice(has_place=has_place and not self.governor.paused):
+            return notice
         if self.governor.capacity < (self.governor.max_parallel or self._n_tasks):
             return "the API refuses some requests: fewer tasks at once for now"
         return ""

@@ -8,6 +8,7 @@ import sys
 import time
 
 from cpr_nb.runner import process
+from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.history import History, read_history
@@ -20,6 +21,7 @@ from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.runner.starter import Starter
+from cpr_nb.store import requests
 from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
 from cpr_nb.store.folder_id import folder_id
 from cpr_nb.store.layout import SessionPaths
@@ -34,7 +36,14 @@ if TYPE_CHECKING:
     from cpr_nb.runner.transitions import IllegalTransition
 
 
-def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = False) -> Loop:
+def prepare(
+    root: str,
+    lock_fd: int,
+    *,
+    settle: bool = False,
+    skipped: bool = False,
+    unsaved: bool = False,
+) -> Loop:
     """Builds the loop for a session's folder.
 
     Its input comes on stdin as JSON (`cpr_nb.executors.base.RunnerInput`): the values of variables
@@ -45,6 +54,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         lock_fd: The descriptor that holds the session's lock.
         settle: Only carry out the requests that wait.
         skipped: The session has ended; run its skipped tasks.
+        unsaved: The session has ended; only save the work of tasks that is not saved.
 
     Returns:
         The loop, ready to run.
@@ -62,7 +72,8 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         history.reopen()
     numbers: dict[str, int] = {}
     runner = _runner(spec, given, root)
-    recorder = Recorder(paths, spec.session, _bases(spec, history, numbers), runner, history)
+    bases = _bases(spec, history, numbers)
+    recorder = Recorder(paths, spec.session, bases, runner, history, keeps_end=unsaved)
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
@@ -76,14 +87,15 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         config_dir=given["config_dir"],
         library_dirs=given["library_dirs"],
     )
-    recovery = Recovery(paths, history, numbers, spec, starter)
+    recovery = Recovery(paths, history, numbers, spec, starter, may_save=not settle)
+    recorder.warn(*recovery.warnings)
     for task_id, number in numbers.items():
         if number in recovery.restored:
             recorder.restore_task(number, history.tasks[task_id])
     if not is_first:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     return Loop(
-        RequestInbox(_requests_dir(given["requests_dir"], root, paths), recorder),
+        _inbox(given["requests_dir"], root, paths, recorder),
         spec,
         recorder,
         starter,
@@ -95,9 +107,11 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     )
 
 
-def _requests_dir(folder: str, root: str, paths: SessionPaths) -> str:
-    """The folder of the requests; one in the session's folder is moved with it."""
-    return paths.requests if folder == SessionPaths(root).requests else folder
+def _inbox(folder: str, root: str, paths: SessionPaths, recorder: Recorder) -> RequestInbox:
+    """The requests of interfaces; a folder of them in the session's folder is moved with it."""
+    requests_dir = paths.requests if folder == SessionPaths(root).requests else folder
+    requests.show_reader(requests_dir)
+    return RequestInbox(requests_dir, recorder)
 
 
 def _schedule(
@@ -105,15 +119,16 @@ def _schedule(
 ) -> Schedule:
     """The state machine, with what earlier runners had begun restored."""
     max_parallel = history.max_parallel
+    budget = Budget(spec.session["options"].get("budget_usd"), bound_of(spec.plans))
+    budget.remember(recovery.figures)
     return Schedule(
         spec.plans,
         max_parallel=spec.session["max_parallel"] if max_parallel is None else max_parallel,
         new_id=new_uuid,
         chance=chance,
-        budget_usd=spec.session["options"].get("budget_usd"),
+        budget=budget,
         groups=spec.groups,
         restored=recovery.restored,
-        spent_usd=recovery.spent_usd,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
         on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )

@@ -96,7 +96,7 @@ class Effects:
             self.disk_trouble = self._recorder.trouble
             return messages.Postponed(now, task)
         try:
-            task_spec = self._spec.task(task)
+            task_spec = _limited(self._spec.task(task), start.may_spend_usd)
             self.repositories.begin(task_spec)
             attempt = self._starter.start(
                 task, task_spec, number, conversation_id, prompt, task_run.worktree
@@ -227,3 +227,11 @@ class Effects:
         if task_run is None:  # it never started
             task_run = TaskRun(self._recorder.task_id(finish.task), 0.0)
         self._recorder.ended(finish.task, task_run, finish.outcome)
+
+
+def _limited(task_spec: dict[str, Any], may_spend_usd: float | None) -> dict[str, Any]:
+    """A task's object with the limit that the session's budget sets to it."""
+    if may_spend_usd is None:
+        return task_spec
+    own = {**task_spec.get("options", {}), "task_budget_usd": may_spend_usd}
+    return {**task_spec, "options": own}

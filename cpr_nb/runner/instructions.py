@@ -33,12 +33,21 @@ class Start(Instruction):
         resume: Empty for a conversation that does not exist yet, else what to say to it
             (`CONTINUE`, `ASK_FOR_STRUCTURE`). If it does not exist, the task's prompt begins
             a new one.
+        may_spend_usd: Where the session's budget has the CLI stop it; None if it has none.
     """
 
-    __slots__ = ("attempt", "conversation_id", "resume")
+    __slots__ = ("attempt", "conversation_id", "may_spend_usd", "resume")
 
-    def __init__(self, task: int, attempt: int, conversation_id: str, resume: str = "") -> None:
+    def __init__(
+        self,
+        task: int,
+        attempt: int,
+        conversation_id: str,
+        resume: str = "",
+        may_spend_usd: float | None = None,
+    ) -> None:
         super().__init__(task)
+        self.may_spend_usd = may_spend_usd
         self.attempt = attempt
         self.conversation_id = conversation_id
         self.resume = resume

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Exit, derive
+from cpr_nb.model.running_cost import usage_of
 from cpr_nb.runner import messages
 from cpr_nb.runner.attempt import Attempt
 
@@ -32,6 +33,7 @@ class Listener:
         processes: What runs.
         recorder: Writes down that a task has answered while its process still runs.
         task_runs: The tasks that are under way.
+        counts_costs: Whether it matters what running tasks have used.
 
     Attributes:
         poll_every_s: How long after `poll` it is to be called again.
@@ -43,7 +45,10 @@ class Listener:
         processes: ProcessTable,
         recorder: Recorder,
         task_runs: dict[int, TaskRun],
+        *,
+        counts_costs: bool = False,
     ) -> None:
+        self._counts_costs = counts_costs
         self._plans = plans
         self._processes = processes
         self._recorder = recorder
@@ -70,6 +75,8 @@ class Listener:
                 limit = run.limit_so_far(news.limit)  # later than the answer, if there was one
                 if limit is not None:
                     yield messages.Limited(now, run.task, limit)
+                if self._counts_costs and run.stream.last_output_at == now:
+                    yield messages.Spent(now, run.task, usage_of(run.stream.facts))
                 yield from self._lingering(run, now)
                 yield from self._setup(run, now)
         attempts = (run for run in self._processes if isinstance(run, Attempt))

@@ -7,6 +7,7 @@ from collections import deque
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
+from cpr_nb.model.running_cost import usage_of
 from cpr_nb.runner import instructions, messages, transitions
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.clock import AwakeClock
@@ -17,6 +18,7 @@ from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
 from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.task_steps import GRACE_S
+from cpr_nb.runner.unsaved_work import UnsavedWork
 from cpr_nb.runner.wakeup import Wakeup
 from cpr_nb.store.bubblewrap import remove_stand_ins
 
@@ -82,7 +84,16 @@ class Loop:
         self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
-        self._listener = Listener(spec.plans, self._processes, recorder, self._task_runs)
+        self._unsaved_work = UnsavedWork(
+            recovery.unsaved, self._effects, self._processes, self._handle
+        )
+        self._listener = Listener(
+            spec.plans,
+            self._processes,
+            recorder,
+            self._task_runs,
+            counts_costs="budget_usd" in spec.session["options"],
+        )
         self._git: GitQuestion | None = None
         self._leftovers = Leftovers()
         self._probe_at_s: float | None = None  # seconds since the epoch
@@ -169,11 +180,15 @@ class Loop:
             task_run.notes += [note] if note else []
             task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
             if recovery.restored[task].to_harvest:
-                task_run.end(now, *attempt.collect(None), {})
-                self._effects.start_side("harvest", task)
+                exit_, facts = attempt.collect(None)
+                task_run.end(now, exit_, facts, {})
+                self._handle(messages.Spent(now, task, usage_of(facts)))
+                event = self._effects.start_side("harvest", task)
+                if event is not None:
+                    self._handle(event)
                 continue
             if task in recovery.alive:
-                self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
+                self._recorder.journal("adopted", task_id=attempt.task_id, pid=max(attempt.pid, 0))
                 self._processes.adopt(attempt)
             else:
                 self._processes.by_task[task] = attempt
@@ -181,6 +196,7 @@ class Loop:
             if task not in recovery.alive:
                 del self._processes.by_task[task]
                 self._handle_end(attempt, None, {}, interrupted=True)
+        self._unsaved_work.start_some(now)
         for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)
 
@@ -213,7 +229,8 @@ class Loop:
     def _have_agents_ended(self) -> bool:
         """Whether no agent runs now; those that take too long are killed."""
         in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
-        return not (len(self._processes) and in_time) and self._kill_all()
+        can_end = any(run.pid > 0 for run in self._processes)
+        return not (can_end and in_time) and self._kill_all()
 
     def _kill_all(self) -> bool:
         for run in self._processes:
@@ -284,7 +301,7 @@ class Loop:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, extra)
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
-        event.interrupted = interrupted or self._leaving
+        event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)
         self._handle(event)
 
     def _handle_side_end(self, run: SideRun, status: int) -> None:
@@ -297,6 +314,7 @@ class Loop:
         event = self._effects.side_event(run.kind, run.task, reply)
         if event is not None:
             self._handle(event)
+        self._unsaved_work.start_some(self._clock.now())
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.model.limits import Limit
     from cpr_nb.model.outcome import Exit, Outcome
+    from cpr_nb.model.running_cost import Usage
 
 
 class Event:
@@ -48,12 +49,13 @@ class Ended(Event):
     Args:
         exit_: What is known about the end; its ``cause`` is filled in by the machine.
         cost_usd: What the attempt cost, or None when unknown.
+        usage: What its stream shows of that, if it had a stream.
         limit: The limit that it ran into, if its stream shows one.
         interrupted: Whether it ended without a runner, or while the runner was leaving: that
             is not its failure.
     """
 
-    __slots__ = ("cost_usd", "exit", "interrupted", "limit")
+    __slots__ = ("cost_usd", "exit", "interrupted", "limit", "usage")
 
     def __init__(
         self,
@@ -64,8 +66,10 @@ class Ended(Event):
         *,
         limit: Limit | None = None,
         interrupted: bool = False,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(at_s, task)
+        self.usage = usage
         self.exit = exit_
         self.cost_usd = cost_usd
         self.limit = limit
@@ -148,6 +152,20 @@ class Lingering(Event):
     def __init__(self, at_s: float, task: int, since: float | None) -> None:
         super().__init__(at_s, task)
         self.since = since
+
+
+class Spent(Event):
+    """A task has used more, by its stream; or it is found that its ended attempt had (`Harvest`).
+
+    Args:
+        usage: What it has used so far.
+    """
+
+    __slots__ = ("usage",)
+
+    def __init__(self, at_s: float, task: int, usage: Usage) -> None:
+        super().__init__(at_s, task)
+        self.usage = usage
 
 
 class Checked(Event):

@@ -36,6 +36,7 @@ from cpr_nb.runner.transitions import (
     PENDING,
     RESTING,
     RUNNING,
+    STARTING,
     TERMINATING,
     TIMER,
     IllegalTransition,
@@ -45,6 +46,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from cpr_nb.runner.budget import Budget
     from cpr_nb.runner.instructions import Instruction
     from cpr_nb.runner.messages import Event
     from cpr_nb.runner.task_state import RestoredTask
@@ -58,11 +60,10 @@ class Schedule:
         max_parallel: How many may run at once; 0 for no limit.
         new_id: Returns the id of a new conversation.
         chance: Returns numbers from 0 to 1, for the jitter of retries.
-        budget_usd: No more tasks start once this is spent; None for no limit.
+        budget: What they may cost together, and what was spent already; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
         restored: Where an earlier runner left the tasks that it had begun. Those that had a
             process need a `Started`, and an `Ended` if it is gone.
-        spent_usd: What they have cost.
         login_wait_s: How long to wait for a login.
         on_illegal: Called with each `IllegalTransition`, whose task then fails alone, for the
             reason ``internal``. None: it is raised.
@@ -81,19 +82,16 @@ class Schedule:
         max_parallel: int,
         new_id: Callable[[], str],
         chance: Callable[[], float] = lambda: 0.5,
-        budget_usd: float | None = None,
+        budget: Budget | None = None,
         groups: Sequence[int] | None = None,
         restored: Mapping[int, RestoredTask] | None = None,
-        spent_usd: float = 0.0,
         login_wait_s: float = LOGIN_WAIT_S,
         on_illegal: Callable[[IllegalTransition], None] | None = None,
     ) -> None:
         self._plans = plans
         self._chance = chance
         self._on_illegal = on_illegal
-        self._admission = Admission(
-            len(plans), max_parallel, budget_usd, groups, spent_usd, login_wait_s
-        )
+        self._admission = Admission(len(plans), max_parallel, budget, groups, login_wait_s)
         self._tasks = TaskTable(len(plans))
         self._steps = TaskSteps(plans, self._admission, self._tasks, new_id)
         self._refusals = Refusals(self._admission, self._tasks, self._steps)
@@ -112,6 +110,7 @@ class Schedule:
             messages.SetupRefused: self._setup_refused,
             messages.Limited: self._refusals.limited,
             messages.Lingering: self._lingering,
+            messages.Spent: self._spent,
             messages.Checked: self._checked,
             messages.Prepared: self._prepared,
             messages.Harvested: self._harvested,
@@ -121,6 +120,8 @@ class Schedule:
             self._tasks.restore(task, restored_task)
             if self._tasks.state[task] == RESTING:
                 self._admission.queue.put_back(task)
+            elif self._tasks.state[task] in (STARTING, TERMINATING):
+                self._admission.budget.begin(task)
 
     def handle(self, event: Event) -> list[Instruction]:
         """Handles one event.
@@ -173,7 +174,7 @@ class Schedule:
                 cancelled = self._cancel_all and tasks.n_cancelled
                 out.append(instructions.End(states.CANCELLED if cancelled else states.COMPLETED))
             return
-        report = self._admission.state_report
+        report = self._admission.state_report(tasks.n_waiting)
         if self._reported != report:
             self._reported = report
             out.append(instructions.ReportState(*report))
@@ -199,7 +200,7 @@ class Schedule:
     @property
     def spent_usd(self) -> float:
         """What is known to have been spent."""
-        return self._admission.spent_usd
+        return self._admission.budget.spent_usd
 
     def state(self, task: int) -> int:
         """The task's state (see `cpr_nb.runner.transitions`)."""
@@ -266,6 +267,14 @@ class Schedule:
     def _lingering(self, event: messages.Lingering) -> None:
         if self._tasks.state[event.task] == RUNNING:
             self._limits.lingering(event)
+            self._admission.budget.lingers(event.task, lingers=event.since is not None)
+
+    def _spent(self, event: messages.Spent) -> None:
+        budget = self._admission.budget
+        if self._tasks.state[event.task] == HARVESTING:  # its end was not counted
+            budget.ended(event.task, event.usage.known_usd, event.usage)
+        else:
+            budget.uses(event.task, event.usage)
 
     def _checked(self, event: messages.Checked) -> None:
         task = event.task

@@ -127,6 +127,7 @@ class SessionSpec:
             "fail_on_denied": bool(options.get("fail_on_denied")),
             "worktree": bool(options.get("worktree")),
             "setup_timeout_s": options.get("setup_timeout_s", SETUP_TIMEOUT_S),
+            "task_budget_usd": options.get("task_budget_usd"),
         }
         key = tuple(fields.values())
         if key not in self._plans:

@@ -33,6 +33,7 @@ class TaskPlan:
         setup_timeout_s: The longest time to make its worktree ready, or None.
         worktree: Whether it has a worktree, which is made before it starts and harvested after
             it has ended.
+        task_budget_usd: What each attempt may cost, or None.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class TaskPlan:
         "schema",
         "setup_timeout_s",
         "silence_s",
+        "task_budget_usd",
         "timeout_s",
         "worktree",
     )
@@ -63,6 +65,7 @@ class TaskPlan:
         fail_on_denied: bool = False,
         worktree: bool = False,
         setup_timeout_s: float | None = None,
+        task_budget_usd: float | None = None,
     ) -> None:
         self.timeout_s = timeout_s
         self.silence_s = silence_s
@@ -75,6 +78,7 @@ class TaskPlan:
         self.fail_on_denied = fail_on_denied
         self.worktree = worktree
         self.setup_timeout_s = setup_timeout_s
+        self.task_budget_usd = task_budget_usd
 
 
 class AttemptState:

@@ -69,8 +69,11 @@ class TaskSteps:
             self.out.append(instructions.Prepare(task))
             return
         self._tasks.begin(task, attempt, STARTING)
+        may_spend_usd = self._admission.budget.limit_for(task, plan.task_budget_usd)
         self.out.append(
-            instructions.Start(task, attempt.number, attempt.conversation_id, attempt.resume)
+            instructions.Start(
+                task, attempt.number, attempt.conversation_id, attempt.resume, may_spend_usd
+            )
         )
 
     def check(self, task: int, at_s: float) -> None:
@@ -91,6 +94,7 @@ class TaskSteps:
     def postpone(self, task: int) -> None:
         """Puts an attempt that could not start yet before all that wait."""
         self._tasks.rest(task, self._tasks.attempts[task])
+        self._admission.budget.release(task)
         self._admission.queue.put_first(task)
 
     def rest(
@@ -140,6 +144,7 @@ class TaskSteps:
     def finish(self, task: int, outcome: Outcome) -> None:
         """Ends a task, after what it left in its worktree has been saved."""
         self._admission.queue.ended(task)  # it may have led without having started
+        self._admission.budget.release(task)
         attempt = self._tasks.attempts.get(task)
         if attempt is None or not attempt.has_worktree:
             self.record_end(task, outcome)
@@ -160,6 +165,7 @@ class TaskSteps:
         if self._tasks.state[task] != ENDED:
             self._admission.withdraw(task, at_s)
             self._admission.queue.ended(task)
+            self._admission.budget.release(task)
             self._tasks.force_end(task)
             text = one_line(f"an error in cpr: {error.problem}; see runner.log")
             self.out.append(instructions.Finish(task, Outcome(states.FAILED, "internal", text)))

@@ -41,6 +41,7 @@ EVENTS = {
     "SetupRefused": "the CLI's set-up is not as asked, and it has `strict_setup`",
     "Limited": "it ran into a limit of the account, or its credential is refused",
     "Lingering": "its turn ended, and only commands keep its process alive; or it works again",
+    "Spent": "its stream shows that it has used more",
     "OutputPolled": "the answer to PollOutput: when it wrote last",
     "Ended": "its process ended, or could not be started",
     "Checked": "the user's own check ended",

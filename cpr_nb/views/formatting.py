@@ -124,7 +124,7 @@ def short_path(path: str) -> str:
 
 
 def figures(snapshot: Snapshot, mean_duration_s: float | None) -> list[str]:
-    """Returns cost, tokens, duration, time left and running tasks: those that are known.
+    """Returns cost, tokens, duration, reused rows, time left and running tasks, where known.
 
     Args:
         snapshot: The session.
@@ -136,6 +136,7 @@ def figures(snapshot: Snapshot, mean_duration_s: float | None) -> list[str]:
         cost(head),
         f"{short_count(n_tokens)} tokens" if n_tokens else "",
         clock(session_duration_s(snapshot)),
+        reused(snapshot),
     ]
     if snapshot.state == states.RUNNING:
         limit = head.get("max_parallel")
@@ -145,6 +146,12 @@ def figures(snapshot: Snapshot, mean_duration_s: float | None) -> list[str]:
             f"{snapshot.count('n_running')}{of_limit} at once",
         ]
     return [text for text in texts if text]
+
+
+def reused(snapshot: Snapshot) -> str:
+    """Returns how many further rows its table has from other sessions; empty if none."""
+    n_reused = snapshot.count("n_reused")
+    return f"{n_reused} reused" if n_reused else ""
 
 
 def _time_left(snapshot: Snapshot, mean_duration_s: float | None) -> str:
@@ -171,5 +178,5 @@ def session_line(snapshot: Snapshot) -> str:
     session = f"{snapshot.session_id[:8]}{name} {snapshot.state}"
     if read_marks().is_foreign(head, snapshot.session_id):
         session += ", foreign"
-    total = plural(head.get("total", 0), "task")
-    return visible_line(f"<Session {session}: {total}, {counts}{spent}>")
+    parts = [plural(head.get("total", 0), "task"), counts, reused(snapshot)]
+    return visible_line(f"<Session {session}: {', '.join(filter(None, parts))}{spent}>")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SESSION_FIELDS = (
     "n_cancelled",
     "n_skipped",
+    "n_reused",
     "started_at",
     "ended_at",
     "input_tokens",

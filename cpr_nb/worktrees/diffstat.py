@@ -7,6 +7,7 @@ import os
 from typing import NamedTuple
 
 from cpr_nb.worktrees.git_command import Git
+from cpr_nb.worktrees.nested import GITLINK
 
 # Plain diffs, whatever the user's settings are for diffs that a person reads.
 _DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--submodule=short")
@@ -34,6 +35,40 @@ def diff_stat(git: Git, base: str, tip: str) -> DiffStat:
             deleted += int(counts[1]) if counts[1].isdigit() else 0
     n_commits = int(git.run("rev-list", "--count", f"{base}..{tip}").text)
     return DiffStat(n_files, added, deleted, n_commits)
+
+
+def links_without_modules(git: Git, base: str, tip: str) -> list[str]:
+    """The repositories that a branch adds and whose files nobody can get from it.
+
+    Such a one is a commit's id in its tree, and no ``.gitmodules`` there says where that commit is.
+
+    Args:
+        git: git in the repository.
+        base: The older commit.
+        tip: The newer commit.
+
+    Returns:
+        Their paths.
+    """
+    fields = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", base, tip).names
+    added = [
+        name
+        for meta, name in zip(fields[::2], fields[1::2], strict=True)
+        if meta.split()[1] == GITLINK and meta.split()[0] != f":{GITLINK}"
+    ]
+    if not added:
+        return []
+    words = (
+        "config",
+        "--blob",
+        f"{tip}:.gitmodules",
+        "-z",
+        "--get-regexp",
+        r"^submodule\..*\.path$",
+    )
+    entries = git.run(*words, check=False).names
+    known = {entry.partition("\n")[2].rstrip("/") for entry in entries}
+    return [name for name in added if name not in known]
 
 
 def write_patch(git: Git, base: str, tip: str, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Finds work that a task has left outside its branch: in worktrees and branches that it made."""
+"""Finds work that a task has left outside its branch: worktrees, branches, tags, stashes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cpr_nb.model.text import one_line
 from cpr_nb.store.files import open_regular
+from cpr_nb.store.git_files import content_of
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records
 from cpr_nb.worktrees.git_command import Git, shared_git
@@ -22,18 +23,19 @@ _ESCAPE = re.compile(rb"\\(u[0-9A-Fa-f]{4}|.)")
 
 
 class _Place(NamedTuple):
-    """Where work may lie: a branch, a worktree, or a worktree on a branch."""
+    """Where work may lie: a branch, a tag, a worktree, or a worktree on a branch."""
 
     branch: str | None
     path: str | None
     admin_dir: str = ""
+    tag: str | None = None
 
     @property
     def names(self) -> list[str]:
-        return [name for name in (self.branch, self.path) if name]
+        return [name for name in (self.branch, self.path, self.tag) if name]
 
     def __str__(self) -> str:
-        words = [("worktree", self.path), ("branch", self.branch)]
+        words = [("worktree", self.path), ("branch", self.branch), ("tag", self.tag)]
         return ", ".join(f"{kind} {name}" for kind, name in words if name)
 
 
@@ -41,7 +43,8 @@ def find_elsewhere(job: HelperJob, worktree: Worktree, tip: str, since_ns: int) 
     """Finds what a task has left outside its branch.
 
     A place counts as the task's if it was made after the task began and the task's stream names
-    it: an agent sees the name of each worktree and branch that it makes.
+    it: an agent sees the name of each worktree, branch and tag that it makes. A stash counts if it
+    was made on the task's branch.
 
     Args:
         job: The task.
@@ -56,16 +59,21 @@ def find_elsewhere(job: HelperJob, worktree: Worktree, tip: str, since_ns: int) 
         ``["worktree /shop/.claude/worktrees/fix, branch worktree-fix: 1 commit"]``
     """
     git = shared_git(worktree.common_dir)
-    places = [*_new_worktrees(git, worktree, since_ns), *_new_branches(git, worktree, since_ns)]
+    stashes = _new_stashes(worktree, since_ns)
+    places = [
+        *_new_worktrees(git, worktree, since_ns),
+        *_new_branches(git, worktree, since_ns),
+        *_new_tags(git, worktree.common_dir, since_ns),
+    ]
     if not places:
-        return []
+        return stashes
     named = _named_in_streams(job, {name for place in places for name in place.names})
     lines = []
     for place in places:
         holds = _content(git, place, tip) if named.intersection(place.names) else ""
         if holds:
             lines.append(one_line(f"{place}: {holds}"))
-    return lines
+    return lines + stashes
 
 
 def _new_worktrees(git: Git, worktree: Worktree, since_ns: int) -> Iterator[_Place]:
@@ -89,6 +97,22 @@ def _new_branches(git: Git, worktree: Worktree, since_ns: int) -> Iterator[_Plac
             continue
         if _created_at_s(f"{worktree.common_dir}/logs/refs/heads/{name}") >= since_s:
             yield _Place(name, None)
+
+
+def _new_tags(git: Git, common_dir: str, since_ns: int) -> Iterator[_Place]:
+    for name in git.run("for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags").text.split():
+        if _modified_ns(f"{common_dir}/refs/tags/{name}") >= since_ns:
+            yield _Place(None, None, tag=name)
+
+
+def _new_stashes(worktree: Worktree, since_ns: int) -> list[str]:
+    """What was stashed on the task's branch: all worktrees of a repository share its stashes."""
+    pattern = rb"> (\d+) [+-]\d{4}\t(?:WIP on|On) " + re.escape(os.fsencode(worktree.branch)) + b":"
+    times_s = re.findall(pattern, content_of(f"{worktree.common_dir}/logs/refs/stash"))
+    n_stashes = sum(int(time_s) >= since_ns // _NANOSECONDS for time_s in times_s)
+    if not n_stashes:
+        return []
+    return [f"git stash list: {n_stashes} stash{'' if n_stashes == 1 else 'es'}"]
 
 
 def _modified_ns(path: str) -> int:
@@ -138,7 +162,7 @@ def _content(git: Git, place: _Place, tip: str) -> str:
         n_files = len(own.run("status", "--porcelain", "-z", "--no-renames", check=False).names)
         head = own.commit("HEAD")
     else:
-        head = git.commit(f"refs/heads/{place.branch}")
+        head = git.commit(f"refs/tags/{place.tag}" if place.tag else f"refs/heads/{place.branch}")
     commits = git.run("rev-list", "--count", f"{tip}..{head}", check=False).text if head else "0"
     counts = [(int(commits or 0), "commit"), (n_files, "uncommitted file")]
     return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n)

@@ -11,7 +11,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.confirming import confirm_content
-from cpr_nb.worktrees.diffstat import diff_stat, write_patch
+from cpr_nb.worktrees.diffstat import diff_stat, links_without_modules, write_patch
 from cpr_nb.worktrees.discovery import find_repository
 from cpr_nb.worktrees.elsewhere import find_elsewhere
 from cpr_nb.worktrees.git_command import shared_git
@@ -27,6 +27,9 @@ from cpr_nb.worktrees.worktree import Worktree, find_marked, worktree_of
 
 #: How many ignored files a record names.
 MOST_IGNORED = 100
+_ONLY_A_LINK = (
+    "is saved as the id of a commit only: it is a repository of its own, and not in .gitmodules"
+)
 #: The answer for a task that never had a worktree: nothing was counted.
 NOTHING: dict[str, Any] = {
     "branch": None,
@@ -144,6 +147,8 @@ def _write_report(
         report |= _saved_fields(job, record, worktree, saved)
         since_ns = int(record["since_ns"] or 0)
         report["elsewhere"] = find_elsewhere(job, worktree, saved.tip, since_ns)
+    git, span = shared_git(worktree.common_dir), (worktree.base_commit, report["tip_commit"])
+    notes = [*notes, *(f"{name} {_ONLY_A_LINK}" for name in links_without_modules(git, *span))]
     earlier = record["harvest"] or {}
     report["committed"] = report["committed"] or bool(earlier.get("committed"))
     every_note = [*earlier.get("notes", []), *(record["notes"] or []), *notes]

@@ -15,12 +15,21 @@ class Merged(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A branch that did not need merging, and why."""
+    """A branch that did not need merging, or is merged only on request, and why.
+
+    Args:
+        session_id: The task's session.
+        task_id: The task.
+        branch: Its branch.
+        why: One line for the user.
+        is_refused: Whether it is left out until the user asks for it.
+    """
 
     session_id: str
     task_id: str
     branch: str
     why: str
+    is_refused: bool = False
 
 
 class Stopped(NamedTuple):
@@ -51,7 +60,7 @@ class MergeReport(NamedTuple):
         before: Its commit before.
         after: Its commit now; in a dry run, the same as before.
         merged: The branches that were merged, in order.
-        skipped: The branches that did not need merging.
+        skipped: The branches that did not need merging, or are merged only on request.
         stopped: Where it stopped; None if everything was merged.
         left: The branches that come after the one where it stopped.
         is_dry_run: Whether the target was left alone.

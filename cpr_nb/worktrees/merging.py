@@ -9,9 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
+from cpr_nb.model.text import shorten
 from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.branch_choice import worktrees_folder
 from cpr_nb.worktrees.conflicts import forecast, one_repository
+from cpr_nb.worktrees.diffstat import links_without_modules
 from cpr_nb.worktrees.git_command import Git, shared_git
 from cpr_nb.worktrees.inspection import operation_in_progress, unmerged_files
 from cpr_nb.worktrees.listing import checkout_of, target_of
@@ -41,6 +43,7 @@ def merge(
     into: str | None = None,
     order: str = "fewest-conflicts",
     dry_run: bool = False,
+    with_nested: bool = False,
 ) -> MergeReport:
     """Merges branches of tasks into a branch, until one conflicts.
 
@@ -54,6 +57,8 @@ def merge(
         into: The target; default the main checkout's current branch.
         order: ``fewest-conflicts`` or ``task``.
         dry_run: Do everything except moving the target.
+        with_nested: Also merge branches that add a repository which ``.gitmodules`` does not name.
+            Such a one arrives as an empty folder; others are skipped and reported.
 
     Returns:
         What was done.
@@ -74,7 +79,11 @@ def merge(
     try:
         with repository_lock(common_dir, "merge.lock", wait=False):
             check_clean(target)
-            skipped, todo = _select(shared_git(common_dir), branches, target)
+            git = shared_git(common_dir)
+            skipped, todo = _select(git, branches, target)
+            if not with_nested:
+                refused, todo = _refuse_links(git, todo, target)
+                skipped += refused
             if order == "fewest-conflicts" and len(todo) > 1:
                 predicted = forecast(common_dir, todo, target.branch)
                 todo.sort(key=lambda branch: predicted.n_conflicts(branch.worktree.branch))
@@ -128,11 +137,33 @@ def _select(
     return skipped, todo
 
 
+def _refuse_links(
+    git: Git, branches: Sequence[TaskBranch], target: Target
+) -> tuple[list[Skipped], list[TaskBranch]]:
+    """The branches that would bring empty folders in place of repositories, and the others."""
+    refused, todo = [], []
+    for branch in branches:
+        tip, name = str(branch.tip), branch.worktree.branch
+        base = git.run("merge-base", target.tip, tip, ok=(0, 1)).text.partition("\n")[0]
+        links = links_without_modules(git, base or target.tip, tip)
+        if links:
+            why = (
+                f"it adds {shorten(links)}, a repository that is not in .gitmodules: "
+                f"{target.branch} would get an empty folder; --with-nested merges it all the same"
+            )
+            refused.append(Skipped(branch.session_id, branch.task_id, name, why, is_refused=True))
+        else:
+            todo.append(branch)
+    return refused, todo
+
+
 def _why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
     if branch.doubt:
         return f"not looked at: {branch.doubt}"
     if branch.tip is None:
         return "the branch is gone"
+    if branch.unsaved:
+        return branch.unsaved
     if branch.is_at_work or branch.record.stage == records.READY:
         return "its task has not ended: wait for its session, or resume it"
     if branch.worktree.branch == target.branch:

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from cpr_nb.model.text import shorten
+from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import operation_in_progress
+from cpr_nb.worktrees.left_behind import commits_left_behind, refs_that_hold
 from cpr_nb.worktrees.refs import drop_stale_lock, set_ref
 from cpr_nb.worktrees.staging import StagingIndex
 from cpr_nb.worktrees.worktree import Worktree
@@ -73,7 +75,8 @@ def save(
     """
     index = StagingIndex(worktree, f"{folder}/index", from_setup, since_ns)
     title = f"Left-over changes of task {task_id}"
-    return _Saving(worktree, index, title, trailer(session_id, task_id)).run()
+    saving = _Saving(worktree, index, title, trailer(session_id, task_id))
+    return saving.rescue_left_behind(saving.run())
 
 
 def is_rescued_branch(name: object, branch: str) -> bool:
@@ -114,6 +117,22 @@ class _Saving:
         rescued = self._rescued_before(head, tree)
         commit = rescued or self._commit(tree, parents)
         return self._point_branch_to(commit, tip, committed=rescued is None)
+
+    def rescue_left_behind(self, saved: Saved) -> Saved:
+        """Gives branches to commits that only the worktree's own git directory names."""
+        shared, names = shared_git(self._worktree.common_dir), list[str]()
+        for commit in commits_left_behind(self._worktree, shared):
+            holders = refs_that_hold(shared, commit)
+            if not holders or any(self._is_rescue_of(commit, *one) for one in holders.items()):
+                names.append(self._rescue(commit))
+        if names:
+            self._notes.append(f"commits that were on no branch are saved: {shorten(names)}")
+        return saved._replace(rescued_branch=saved.rescued_branch or next(iter(names), None))
+
+    def _is_rescue_of(self, commit: str, ref: str, tip: str) -> bool:
+        """Whether an earlier try, which was killed, has made this branch for a commit."""
+        name = ref.removeprefix("refs/heads/")
+        return tip == commit and is_rescued_branch(name, self._worktree.branch)
 
     # -- what the worktree holds ------------------------------------------------------------
 

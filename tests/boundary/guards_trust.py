@@ -72,6 +72,13 @@ GUARDS = [
         f"{FOREIGN}::test_a_seal_of_another_request_does_not_bring_its_answers_here",
     ),
     Guard(
+        "a map reuses answers of own sessions only",
+        "launching/known_answers.py",
+        "if not authorship.is_ours:",
+        "if not authorship.spec:",
+        "tests/test_reuse_rows.py::test_no_answer_of_a_session_that_was_changed",
+    ),
+    Guard(
         "a foreign retry is no newer answer of an own session",
         "views/lineage.py",
         " and (not are_own or _is_own(head))",

@@ -18,7 +18,7 @@ from cpr_nb.offline.scripted_api import ScriptedApi
 
 _SESSION = (
     "session_id name state foreign created_at duration_s n_tasks n_pending n_running n_succeeded "
-    "n_failed n_denials cost_usd n_cancelled n_skipped started_at ended_at input_tokens "
+    "n_failed n_denials cost_usd n_cancelled n_skipped n_reused started_at ended_at input_tokens "
     "output_tokens cache_read_tokens cache_write_tokens n_unknown_costs max_parallel model "
     "permissions executor host claude_version cwd git_commit git_tree waiting_for "
     "waiting_until notice warnings parent_session_id path"

@@ -100,12 +100,13 @@ def test_a_session_without_skipped_tasks_is_not_touched(stub_cpr: Cpr, stub: Stu
 
 
 def test_a_budget_that_is_spent_says_what_to_do(stub_cpr: Cpr, stub: Stub) -> None:
-    session = stub_cpr.launch(prompts(plan(), plan(), plan()), "-j1", "--budget-usd", "0.3")
+    session = stub_cpr.launch(prompts(plan(), plan(), plan()), "-j1", "--budget-usd", "0.6")
     session.wait(LIMIT_S)
     assert outcomes(session) == ["succeeded", "succeeded", "skipped"]
+    assert "has USD 0.10 left, and a task costs about USD 0.25" in session[2].error
     done = stub_cpr("resume", session.id, "--skipped")
     assert done.returncode == 2
-    assert "its budget of USD 0.3 is spent (USD 0.5)" in done.stderr
+    assert "its budget of USD 0.6 is used up (USD 0.5 is spent)" in done.stderr
     assert f"cpr retry {session.id[:8]} --budget-usd" in done.stderr
     assert "--skipped" not in stub_cpr("watch", session.id).stdout
     assert n_calls(stub).total() == 2

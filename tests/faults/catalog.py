@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from faults import rows_agents as agents
 from faults import rows_api as api
+from faults import rows_copies as copies
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
+from faults import rows_nested as nested
 from faults import rows_runner as runner
 from faults import rows_saving as saving
 from faults.points import kill_points
@@ -34,6 +36,9 @@ FAULTS = [
     Fault("removed-files", "rm task-* while agents work", hosts.removed_files, real=True),
     Fault("machine-lost", "its machine dies; seen from others", hosts.machine_lost, real=True),
     Fault("forced", "taken over by force while it runs elsewhere", hosts.forced, real=True),
+    Fault("namespaces", "runners in several PID namespaces", copies.namespaces, real=True),
+    Fault("container", "container (cpr is its PID 1) killed, started", copies.container, real=True),
+    Fault("copied", "folder copied (cp -a) while agents work", copies.copied, real=True),
     Fault("woken", "its machine stands still, and wakes too late", hosts.woken, real=True),
     Fault("disk-full", "disk nearly full", disk.in_a_namespace("disk-full"), real=True),
     Fault("disk-brim", "disk full to the last byte", disk.in_a_namespace("disk-brim"), real=True),
@@ -56,4 +61,5 @@ FAULTS = [
         saving.upgrade,
         real=True,
     ),
+    Fault("hidden-work", "work that the outer git does not see", nested.hidden_work, real=True),
 ]

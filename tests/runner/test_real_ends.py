@@ -59,7 +59,7 @@ def test_every_end_of_the_real_cli_is_reported_as_it_is(real_cpr: Cpr, api: Scri
 
 def test_a_session_budget_skips_what_is_left(real_cpr: Cpr, api: ScriptedApi) -> None:
     dear = script({"text": "dear", "usage": {"output_tokens": 1_000_000}})
-    session = real_cpr.launch(prompts(dear, "b", "c"), "-j1", "--budget-usd", "0.5")
-    session.wait(LIMIT_S)
+    session = real_cpr.launch(prompts(dear, "b", "c"), "-j1", "--budget-usd", "30")
+    session.wait(LIMIT_S)  # too little is left for another one that costs as much
     assert [task.reason for task in session] == ["completed", "budget", "budget"]
     assert len({record.conversation_id for record in api.requests if record.step >= 0}) == 1

@@ -213,7 +213,7 @@ def test_without_limits_the_machine_wants_no_tick() -> None:
 
 
 def test_no_task_starts_once_the_budget_is_spent_and_running_ones_continue() -> None:
-    one = machine(*[TaskPlan()] * 4, max_parallel=2, budget_usd=1.0)
+    one = machine(*[TaskPlan(task_budget_usd=0.5)] * 4, max_parallel=2, budget_usd=1.0)
     feed(one, Tick(0.0), Started(0.0, 0), Started(0.0, 1))
     assert feed(one, done(1.0, 0, 1.0)) == [
         ("Finish", 0, "succeeded", "completed"),

@@ -31,7 +31,7 @@ class ScheduleMachine(MachineRules):
         for task, one in enumerate(self.books):
             assert self.schedule.state(task) == one.machine_state, f"task {task}"
         assert self.schedule.n_active == self.book.n_active
-        assert self.schedule.spent_usd == self.book.spent_usd
+        assert self.schedule.spent_usd == self.book.money.spent_usd
         all_ended = all(book.state == books.ENDED for book in self.books)
         assert len(self.book.ends) <= 1
         if self.book.begun:
@@ -49,8 +49,11 @@ class ScheduleMachine(MachineRules):
         assert until_s == (book.held.until_s if book.held else None)
         assert gives_up_at == book.gives_up_at
         assert bool(notice) or not (reason or book.closed)
-        if book.budget_usd and not (reason or book.closed) and "cache" not in notice:
-            assert ("budget" in notice) == (book.spent_usd >= 0.8 * book.budget_usd)
+        money = book.money
+        if money.budget_usd and not (reason or book.closed) and "cache" not in notice:
+            is_low = money.spent_usd >= 0.8 * money.budget_usd
+            assert "budget" in notice or not is_low
+            assert is_low or money.is_used_up or not money.admits or "budget" not in notice
 
     @invariant()
     def no_place_stays_empty_while_a_task_waits(self) -> None:
@@ -58,9 +61,11 @@ class ScheduleMachine(MachineRules):
         if book is None or not book.begun:
             return
         waiting = [one for one in self.books if one.waits(self.now)]
-        assert not (waiting and book.budget_is_spent), "it waits for money that will not come"
+        assert not (waiting and book.money.is_used_up), "it waits for money that will not come"
         assert not (waiting and book.closed), "it waits for an answer that will not come"
         if not waiting or book.paused or book.disk or book.n_active >= book.room:
+            return
+        if not book.money.admits:
             return
         next_at = self.schedule.next_at
         if book.held is not None:

@@ -115,7 +115,7 @@ def test_a_leader_without_room_for_its_files_leads_when_there_is() -> None:
 
 
 def test_a_person_is_warned_at_four_fifths_of_the_budget() -> None:
-    one = running(*[PLAN] * 4, budget_usd=10.0)
+    one = running(*[TaskPlan(task_budget_usd=2.5)] * 4, budget_usd=10.0)
     assert last_report(one, done(1.0, 0, 7.9)) is None
     tell = last_report(one, done(2.0, 1, 0.1))
     assert tell is not None and "80 % of the budget" in tell.notice
@@ -125,7 +125,9 @@ def test_a_person_is_warned_at_four_fifths_of_the_budget() -> None:
 
 
 def test_a_task_that_has_tried_ends_as_it_did_when_the_budget_is_spent() -> None:
-    one = machine(TaskPlan(attempts=2), PLAN, PLAN, max_parallel=2, budget_usd=1.0)
+    bounded = TaskPlan(task_budget_usd=0.3)
+    again = TaskPlan(attempts=2, task_budget_usd=0.3)
+    one = machine(again, bounded, bounded, max_parallel=2, budget_usd=1.0)
     feed(one, Tick(0.0), Started(0.0, 0), Started(0.0, 1))
     feed(one, failed(1.0, 0))
     begin(one, 1.0, 2)

@@ -10,6 +10,7 @@ from testkit.machine import GOOD, CheckedSchedule, done, feed, machine, running
 from cpr_nb.model.limits import ACCESS, USAGE, Limit
 from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.runner import instructions, messages
+from cpr_nb.runner.budget import Budget
 from cpr_nb.runner.messages import Cancel, Checked, Ended, Event, Harvested, Started, Tick
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import AttemptState, RestoredTask, TaskPlan
@@ -152,8 +153,8 @@ class Walk:
     def __init__(self, seed: int) -> None:
         self.choice = random.Random(seed)
         plans = [self.choice.choice(PLANS) for _ in range(3)]
-        budget_usd = self.choice.choice([None, 1.0])
-        self.schedule = CheckedSchedule(plans, max_parallel=2, new_id=str, budget_usd=budget_usd)
+        budget = Budget(self.choice.choice([None, 1.0]))
+        self.schedule = CheckedSchedule(plans, max_parallel=2, new_id=str, budget=budget)
         self.what_runs: dict[int, str] = {}
         self.at = 0.0
 

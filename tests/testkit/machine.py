@@ -8,6 +8,7 @@ from typing import Any
 
 from cpr_nb.model.limits import LOGIN, USAGE, Limit
 from cpr_nb.model.outcome import Exit
+from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.instructions import End, Finish, Instruction, ReportState, Rest, Terminate
 from cpr_nb.runner.messages import Ended, Event, Started, Tick
@@ -58,10 +59,9 @@ def machine(
         list(plans),
         max_parallel=max_parallel,
         new_id=lambda: f"c-{next(numbers)}",
-        budget_usd=budget_usd,
+        budget=Budget(budget_usd, bound_of(plans), spent_usd),
         groups=groups,
         restored=restored,
-        spent_usd=spent_usd,
         login_wait_s=login_wait_s,
         on_illegal=on_illegal,
     )

@@ -18,6 +18,7 @@ from cpr_nb.runner.instructions import Instruction
 from cpr_nb.runner.messages import Ended, OutputPolled
 from cpr_nb.runner.task_state import TaskPlan
 from cpr_nb.runner.task_steps import GRACE_S
+from testkit.money_book import MoneyBook
 from testkit.task_book import CHECKING, ENDED, PENDING, RESTING, RUNNING, STARTING, Book
 
 SLOW = ("timeout", "silence", "no_first_byte", "refused", "lingered")
@@ -39,7 +40,7 @@ class SessionBook:
         self.now = 0.0
         self.books = [Book(p, g) for p, g in zip(plans, groups or [0] * len(plans), strict=True)]
         self.grouped = groups is not None
-        self.max_parallel, self.budget_usd, self.spent_usd = max_parallel, budget_usd, 0.0
+        self.max_parallel, self.money = max_parallel, MoneyBook(budget_usd, plans)
         self.begun = self.paused = self.disk = self.cancelled_all = False
         self.held: Limit | None = None
         self.held_since, self.login_wait_s = 0.0, login_wait_s
@@ -71,10 +72,6 @@ class SessionBook:
         return limit if self.window is None else min(limit, int(self.window))
 
     @property
-    def budget_is_spent(self) -> bool:
-        return self.budget_usd is not None and self.spent_usd >= self.budget_usd
-
-    @property
     def gives_up_at(self) -> float | None:
         """When nobody waits for a login any more."""
         if self.held is None or self.held.kind != LOGIN or self.paused:
@@ -98,6 +95,7 @@ class SessionBook:
     def postponed(self, task: int) -> None:
         book = self.books[task]
         self.disk = True
+        self.money.agents.pop(task)
         if self.probe == task:
             self.probe_withdrawn()
         book.begin_attempt()
@@ -174,6 +172,7 @@ class SessionBook:
 
     def lingering(self, task: int, since: float | None) -> None:
         self.books[task].lingers_since = since
+        self.money.lingers(task, lingers=since is not None)
 
     def cancelled(self, tasks: range) -> None:
         for book in (self.books[task] for task in tasks):
@@ -186,7 +185,7 @@ class SessionBook:
         """Says what must come of an attempt's end: the truth table of attempts."""
         book, task = self.books[event.task], event.task
         plan, exit_ = book.plan, event.exit
-        self.spent_usd += event.cost_usd or 0.0
+        self.money.ends(event.task, event.cost_usd)
         cause = book.cause
         if book.cancel_asked and cause in (None, "throttled"):
             cause = "cancelled"
@@ -282,7 +281,7 @@ class SessionBook:
 
     def on_start(self, book: Book, start: instructions.Start) -> None:
         assert self.begun and not self.paused and not self.disk
-        assert not self.budget_is_spent and not self.closed
+        assert not self.money.is_used_up and not self.closed
         assert not book.active and not book.cancel_asked
         assert self.n_active < self.room, "more than may run at once"
         if book.state == PENDING:
@@ -307,6 +306,7 @@ class SessionBook:
             leads = True
         else:
             leads = False
+        self.money.starts(start.task, start.may_spend_usd)
         book.begin_attempt()
         book.state, book.postponed, book.leads = STARTING, False, leads
         book.attempt, book.conversation_id = start.attempt, start.conversation_id
@@ -379,7 +379,7 @@ class SessionBook:
             if self.closed:
                 assert kind == ("skipped", "auth")
             else:
-                assert self.budget_is_spent
+                assert self.money.is_used_up
                 assert outcome is book.outcome if tried else kind == ("skipped", "budget")
         assert outcome.outcome in states.OUTCOMES and outcome.reason in states.REASONS
         book.begin_attempt()

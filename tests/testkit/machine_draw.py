@@ -25,6 +25,7 @@ PLANS = st.builds(
     check=st.booleans(),
     check_timeout_s=LIMITS_S,
     fail_on_denied=st.booleans(),
+    task_budget_usd=st.sampled_from([None, 0.25, 0.5]),
 )
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
 RESULTS = st.sampled_from(

@@ -15,7 +15,9 @@ from hypothesis.stateful import (
 
 from cpr_nb.model.limits import ACCESS, USAGE, Limit
 from cpr_nb.model.outcome import Exit
+from cpr_nb.model.running_cost import Usage
 from cpr_nb.runner import messages
+from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.messages import Ended, Event, OutputPolled, Started, Tick
 from cpr_nb.runner.task_state import TaskPlan
 from testkit import task_book as books
@@ -70,20 +72,21 @@ class MachineRules(RuleBasedStateMachine):
         groups = data.draw(some, label="groups") if grouped else None
         self.book = SessionBook(plans, max_parallel, budget_usd, groups, login_wait_s)
         spent_usd = data.draw(COSTS, label="spent before") or 0.0 if from_past else 0.0
-        self.book.spent_usd = spent_usd
+        self.book.money.spent_usd = spent_usd
         self.schedule = CheckedSchedule(
             plans,
             max_parallel=max_parallel,
             new_id=self.book.new_id,
-            budget_usd=budget_usd,
+            budget=Budget(budget_usd, bound_of(plans), spent_usd),
             groups=groups,
             restored=draw_past(data, self.books) if from_past else None,
-            spent_usd=spent_usd,
             login_wait_s=login_wait_s,
         )
-        for task, book in enumerate(self.books):
-            if book.state == books.STARTING:
-                self.restore_attempt(data, task)
+        begun = [task for task, book in enumerate(self.books) if book.state == books.STARTING]
+        for task in begun:
+            self.book.money.restored(task)
+        for task in begun:
+            self.restore_attempt(data, task)
         if begin:  # else a cancel may come before the first Tick
             self.no_time_goes_by()
             self.all_processes_start()
@@ -257,6 +260,13 @@ class MachineRules(RuleBasedStateMachine):
         since = None if ago is None else max(earliest, self.now - ago)
         self.book.lingering(task, since)
         self.handle(messages.Lingering(self.now, task, since))
+
+    @some(lambda book: book.running)
+    @rule(data=st.data(), used_usd=st.sampled_from([0.25, 1.0, 4.0]))
+    def a_task_uses_money(self, data: st.DataObject, used_usd: float) -> None:
+        task = self.draw(data, lambda book: book.running)
+        self.book.money.uses(task, used_usd)
+        self.handle(messages.Spent(self.now, task, Usage("m", used_usd, {}, {})))
 
     @some(lambda book: book.state == books.CHECKING)
     @rule(data=st.data(), error=st.sampled_from(["", "", "exit 1"]))

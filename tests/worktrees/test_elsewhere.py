@@ -51,6 +51,26 @@ def test_a_branch_that_the_agent_made_is_found(repo: Checkout, runner: Runner) -
     assert runner.harvest("docs")["elsewhere"] == ["branch theirs: 2 commits"]
 
 
+def test_a_tag_and_stashes_of_the_task_are_found(repo: Checkout, runner: Runner) -> None:
+    """All worktrees share them, so they stay, where nobody looks for them."""
+    repo.write({"a.txt": "by its user\n"})
+    repo.git("stash", "-q")
+    repo.git("tag", "older")
+    made = runner.prepare("docs")
+    for words in ((), ("-m", "for later")):
+        made.write({"a.txt": f"aside {words}\n"})
+        made.git("stash", "push", "-q", *words)
+    made.git("checkout", "-q", "--detach")
+    made.commit("theirs", {"new.txt": "new\n"})
+    made.git("tag", "done")
+    made.git("checkout", "-q", made.branch)
+    made.git("tag", "empty")
+    says(runner, "done, older and empty")
+    told = runner.harvest("docs")
+    assert told["elsewhere"] == ["tag done: 1 commit", "git stash list: 2 stashes"]
+    assert repo.git("stash", "list").count("\n") == 2
+
+
 def test_what_is_not_this_tasks_or_holds_nothing_is_not_named(
     repo: Checkout, runner: Runner, tmp_path: Path
 ) -> None:

@@ -52,6 +52,30 @@ def test_branches_are_merged_and_the_checkout_goes_along(repo: Checkout, runner:
     assert {one.why for one in again.skipped} == {"it is already merged", "it changes nothing"}
 
 
+def test_a_repository_without_gitmodules_is_merged_on_request_only(
+    repo: Checkout, runner: Runner
+) -> None:
+    made = runner.prepare("link")
+    for name in ("vendor/x", "known"):
+        Checkout.new(made.path / name).commit("nested", {"n.txt": "n\n"})
+    made.write({".gitmodules": '[submodule "k"]\n\tpath = known\n\turl = ../known\n'})
+    made.commit("with repositories")
+    note = "vendor/x is saved as the id of a commit only"
+    (told,) = runner.harvest("link")["notes"]
+    assert told.startswith(note)
+    done(runner, "b", {"sub/b.txt": "B\n"})
+    report = merge([str(runner.folder)])
+    assert [one.branch for one in report.merged] == ["main-task-b"]
+    assert [(one.branch, one.is_refused) for one in report.skipped] == [("main-task-link", True)]
+    assert "it adds vendor/x, a repository that is not in .gitmodules" in report.skipped[0].why
+    assert not (repo.path / "vendor").exists()
+    report = merge([str(runner.folder)], with_nested=True)
+    assert [one.branch for one in report.merged] == ["main-task-link"]
+    assert (repo.path / "vendor/x").is_dir()
+    changed = runner.prepare("again", current_branch="main")
+    assert runner.harvest("again")["notes"] == changed.answer["notes"], "it is no news any more"
+
+
 def test_merging_stops_at_a_conflict_and_leaves_what_was_complete(
     repo: Checkout, runner: Runner
 ) -> None:

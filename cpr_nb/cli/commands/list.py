@@ -11,7 +11,7 @@ from cpr_nb.model import states
 from cpr_nb.store import catalog
 from cpr_nb.store.authorship import Marks, read_marks
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import plural, usd
+from cpr_nb.views.formatting import plural, reused, usd
 from cpr_nb.views.notice import runner_warnings
 from cpr_nb.views.rows import session_duration_s
 from cpr_nb.views.saving import n_worktrees_left
@@ -73,6 +73,8 @@ def _figures(session: Snapshot) -> list[str]:
         figures.append(f"Duration: {int(duration_s)}s")
     if session.is_legacy:
         return figures
+    if text := reused(session):
+        figures.append(text)
     if count("n_failed"):
         figures.append(f"{count('n_failed')} failed")
     if count("n_skipped"):

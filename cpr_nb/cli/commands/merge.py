@@ -36,24 +36,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which branch to merge first (default: fewest-conflicts)",
     )
     parser.add_argument("--dry-run", action="store_true", help="try every merge and change nothing")
+    parser.add_argument(
+        "--with-nested",
+        action="store_true",
+        help="also merge branches that add a repository which .gitmodules does not name: only the "
+        "id of its commit arrives, and an empty folder",
+    )
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Merges branches of tasks; returns 1 if it stopped at one of them."""
+    """Merges branches of tasks; returns 1 if one could not be merged, or was refused."""
     report = merge_session(args)
     if args.json:
         print_json(_report_json(report))
     else:
         print_lines(report_lines(report))
-    return 1 if report.stopped else 0
+    return 1 if report.stopped or any(one.is_refused for one in report.skipped) else 0
 
 
 def merge_session(args: argparse.Namespace) -> MergeReport:
     """Merges the branches of the session that the arguments name."""
     session = open_session(args)
     return with_trust(
-        lambda: session.merge(args.task, into=args.into, order=args.order, dry_run=args.dry_run)
+        lambda: session.merge(
+            args.task,
+            into=args.into,
+            order=args.order,
+            dry_run=args.dry_run,
+            with_nested=args.with_nested,
+        )
     )
 
 
@@ -69,12 +81,13 @@ def report_lines(report: MergeReport) -> list[str]:
     """Returns a report for the user, one line per branch."""
     would = "would be " if report.is_dry_run else ""
     lines = [f"✅ {one.branch}: {would}merged into {report.into}" for one in report.merged]
-    lines += [f"–  {one.branch}: {one.why}" for one in report.skipped]
+    signs = {False: "– ", True: "⚠️"}
+    lines += [f"{signs[one.is_refused]} {one.branch}: {one.why}" for one in report.skipped]
     if report.stopped:
         lines += _stop_lines(report.stopped, is_dry_run=report.is_dry_run)
     if report.left:
         lines.append(f"Not tried: {', '.join(report.left)}")
-    if not report.merged and not report.stopped:
+    if not (report.merged or report.stopped or any(one.is_refused for one in report.skipped)):
         lines.append("Nothing to merge.")
     return lines
 

@@ -26,7 +26,7 @@ from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.formatting import cost, total_tokens
+from cpr_nb.views.formatting import cost, reused, total_tokens
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.rows import session_duration_s
 from cpr_nb.views.saving import task_note
@@ -82,6 +82,7 @@ def _head_lines(session: Snapshot) -> list[str]:
         f"Status: {session.state}",
         f"Started: {format_date(session_start(session))}",
         f"Tasks: {count('completed')}/{count('total')}",
+        *([f"Rows of other sessions: {reused(session)}"] if count("n_reused") else []),
     ]
     if session.is_live or not isinstance(end, int | float):
         return lines
