@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 _TAIL_BYTES = 4096
+# Too far below 0 to be a pid, or to name a group of processes.
+_NO_PID = -(1 << 40)
 
 
 class Attempt:
@@ -207,8 +209,8 @@ class Attempt:
 
 
 def unseen_pid(task: int) -> int:
-    """What stands for the pid of a task's process that can't be seen: no signal ever goes to it."""
-    return -1 - task
+    """What stands for the pid of a task's process that can't be seen: no signal can go to it."""
+    return _NO_PID - task
 
 
 class SideRun:
