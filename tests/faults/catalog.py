@@ -56,6 +56,7 @@ FAULTS = [
     Fault("timeout", "an agent does not end", agents.timeout, real=True),
     Fault("suspended", "machine suspended", agents.suspended),
     Fault("daemons", "children that keep the output open", agents.daemons, real=True),
+    Fault("git-away", "git directory away, garbage in a HEAD", saving.git_away, real=True),
     Fault(
         "stopped",
         "runner stopped (SIGSTOP); pause and cancel wait",
