@@ -84,9 +84,7 @@ class Loop:
         self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
-        self._unsaved_work = UnsavedWork(
-            recovery.unsaved, self._effects, self._processes, self._handle
-        )
+        self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
         self._listener = Listener(
             spec.plans,
             self._processes,
@@ -196,7 +194,7 @@ class Loop:
             if task not in recovery.alive:
                 del self._processes.by_task[task]
                 self._handle_end(attempt, None, {}, interrupted=True)
-        self._unsaved_work.start_some(now)
+        self._unsaved.start_some(now)
         for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)
 
@@ -315,7 +313,7 @@ class Loop:
         event = self._effects.side_event(run.kind, run.task, reply)
         if event is not None:
             self._handle(event)
-        self._unsaved_work.start_some(self._clock.now())
+        self._unsaved.start_some(self._clock.now())
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""
