@@ -208,7 +208,7 @@ class SessionModel:
             states.WAITING,
             states.UNREACHABLE,
             states.INTERRUPTED,
-        ):
+        ) or (snapshot.state in states.ENDED_STATES and snapshot.count("n_unsaved")):
             verbs.append("resume")
         if snapshot.state in (states.STARTING, states.RUNNING, states.WAITING):
             verbs.append("pause")

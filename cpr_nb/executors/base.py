@@ -99,7 +99,8 @@ class Executor(Protocol):
             environ: The environment that tasks inherit.
             runner_input: What the runner is given on its stdin.
             mode: ``settle`` only carries out the requests that wait in its folder, and starts
-                nothing; ``skipped`` runs the tasks that an ended session has skipped.
+                nothing; ``skipped`` runs the tasks that an ended session has skipped; ``unsaved``
+                only saves the work of its tasks that is not saved.
 
         Returns:
             The runner's pid.

@@ -12,7 +12,7 @@ from pathlib import Path
 from cpr_nb.executors.base import RunnerInput
 from cpr_nb.model.errors import LaunchError
 from cpr_nb.runner import __file__ as _package_file
-from cpr_nb.runner.process import is_stopped, open_prompt
+from cpr_nb.runner.process import is_stopped, open_prompt, pid_namespace
 from cpr_nb.store.files import read_json
 from cpr_nb.store.layout import SessionPaths
 
@@ -66,6 +66,8 @@ def stopped_runner(paths: SessionPaths) -> int | None:
     """
     runner = read_json(paths.runner)
     pid, started, boot = (runner.get(name) for name in ("pid", "start_time", "boot_id"))
+    if runner.get("pid_namespace") != pid_namespace():
+        return None  # its pid means nothing here
     if not (
         isinstance(pid, int) and pid > 0 and isinstance(started, str) and isinstance(boot, str)
     ):

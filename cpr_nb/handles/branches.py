@@ -112,6 +112,8 @@ class SessionBranches(SessionTasks):
         from cpr_nb.worktrees.merging import merge
 
         self._require_own("merge")
+        if not dry_run:
+            save_work(self)
         task_ids = self._branch_ids(tasks)
         return merge(
             [self.paths.root],
@@ -148,6 +150,7 @@ class SessionBranches(SessionTasks):
 
         if not dry_run:
             self._require_own("clean")
+            save_work(self)
         task_ids = None if tasks is None else [self.task(task).id for task in tasks]
         return clean([self.paths.root], task_ids, into=into, dry_run=dry_run)
 
@@ -168,3 +171,21 @@ class SessionBranches(SessionTasks):
         from cpr_nb.launching.stored import read_own  # 8 ms that looking does not need
 
         read_own(self.snapshot, verb)
+
+
+def save_work(session: SessionTasks) -> None:
+    """Saves the work of tasks that could not be saved when they ended, and waits for that.
+
+    It does nothing while the session runs.
+
+    Args:
+        session: The session.
+
+    Raises:
+        ForeignSession: If there is such work, and the session is foreign.
+    """
+    from cpr_nb.launching.resume import has_unsaved, resume
+
+    if has_unsaved(session.refresh().snapshot):
+        resume(session.snapshot, {})
+        session.wait()

@@ -67,7 +67,8 @@ class SessionControl(SessionTasks):
         """Resumes after an interruption or a pause, or before a limit is over.
 
         In an interrupted session, tasks that have ended stay as they are. An agent that still
-        runs is taken over. One that was cut off continues its conversation. A session that is
+        runs is taken over. One that was cut off continues its conversation. In a session that has
+        ended, only work is saved that could not be saved then. A session that is
         ``unreachable`` is resumed once nothing was written for 15 minutes.
 
         Args:

@@ -55,7 +55,7 @@ class LaunchPlan:
         frame: The user's frame, one row per task, if there is one.
         frame_json: The same frame as JSON, as the session's folder keeps it.
         overriding: The options of a rerun that override the old ones; None if it is no rerun.
-        reused: The rows that do not run: what session.json says of each (`cpr_nb.views.reused`).
+        reused: What session.json says of each row that does not run (see `reused_entry`).
         parents: Session id and task id of each task that is rerun.
         claude_version: The version of the CLI; None if it does not say.
         warnings: What the user should know before the launch. The command prints them, and the

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 from cpr_nb.executors.base import runner_input
+from cpr_nb.executors.copies import check_copies
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, stored_values
@@ -16,7 +17,7 @@ from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.events import number
-from cpr_nb.model.record import task_state
+from cpr_nb.model.record import any_unsaved, task_state
 from cpr_nb.store import layout, requests
 from cpr_nb.store.authorship import Authorship
 from cpr_nb.store.claims import newest_claim
@@ -27,6 +28,8 @@ from cpr_nb.store.spec_file import read_spec
 
 # How long a runner may hold its lock after the end of its session.
 _LAST_MOMENT_S = 10.0
+#: How a runner continues a session that has ended.
+_OF_ENDED = ("skipped", "unsaved")
 
 EXECUTORS = {LocalExecutor.name: LocalExecutor}
 
@@ -64,12 +67,25 @@ def resume(
         return
     if state in states.LIVE_STATES:
         raise SessionNotUsable(f"can't resume {session_id}: it is already {state}")
+    if has_unsaved(snapshot):
+        authorship = _own_session(snapshot, "resume")
+        _start_runner(snapshot, authorship, clean_environment(os.environ), {}, "unsaved")
+        return
     if state in states.ENDED_STATES:
         raise SessionNotUsable(
             f"can't resume {session_id}: it is {state}; "
             f"cpr retry {snapshot.short_id} reruns what did not succeed"
         )
     _run_on(snapshot, _resumable(snapshot, "resume"), env)
+
+
+def has_unsaved(snapshot: Snapshot) -> bool:
+    """Whether a session has ended with work that could not be saved; resuming it saves that.
+
+    Args:
+        snapshot: The session, with its tasks.
+    """
+    return snapshot.state in states.ENDED_STATES and any_unsaved(snapshot.tasks)
 
 
 def _run_on(
@@ -120,7 +136,7 @@ def _start_runner(
     """Starts a runner under the session's lock: of two who try at once, one gets it."""
     paths, refusal = snapshot.paths, f"can't resume {snapshot.session_id}: "
     try:
-        lock_fd = _take_lock(paths, may_wait=mode == "skipped")
+        lock_fd = _take_lock(paths, may_wait=mode in _OF_ENDED)
     except BlockingIOError:
         raise SessionNotUsable(
             f"{refusal}another resume was faster: a runner already works on it"
@@ -131,11 +147,12 @@ def _start_runner(
         ) from None
     try:
         # Without a status the journal says how far it came; if it has ended, that is written again.
-        head = read_session(paths.root, tasks=False).head
-        has_ended = head.get("overall_status", "running") != "running"
-        if has_ended and mode != "skipped":
+        now = read_session(paths.root, tasks=mode == "unsaved")
+        has_ended = now.head.get("overall_status", "running") != "running"
+        if has_ended and mode not in _OF_ENDED:
             raise SessionNotUsable(f"{refusal}it has ended meanwhile")
-        if mode == "skipped" and not (has_ended and head.get("n_skipped")):
+        has_more = now.head.get("n_skipped") if mode == "skipped" else any_unsaved(now.tasks)
+        if mode in _OF_ENDED and not (has_ended and has_more):
             raise SessionNotUsable(f"{refusal}another resume was faster")
         executor = EXECUTORS.get(str(authorship.spec.get("executor")), LocalExecutor)()
         with takeover or contextlib.nullcontext(newest_claim(paths)) as claim:
@@ -179,11 +196,12 @@ def _resumable(snapshot: Snapshot, verb: str) -> Authorship:
 
 
 def _own_session(snapshot: Snapshot, verb: str) -> Authorship:
-    """What the session would run, if it is ours.
+    """What the session would run, if it is ours, and is at work in no other folder.
 
     Raises:
-        SessionNotUsable: If it is not, or is incomplete.
+        SessionNotUsable: If it is not, is incomplete, or works in a copy of its folder.
     """
+    check_copies(snapshot.paths, snapshot.session_id, verb)
     return read_own(snapshot, verb)
 
 

@@ -25,7 +25,7 @@ from cpr_nb.store.authorship import read_authorship
 from cpr_nb.store.key import read_key
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views.lineage import ancestors, linked_tasks
-from cpr_nb.views.reused import ResultRow, result_rows, reused_entry, reused_rows
+from cpr_nb.views.result_rows import ResultRow, result_rows, reused_entry, reused_rows
 
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan

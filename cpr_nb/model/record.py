@@ -7,6 +7,7 @@ from cpr_nb.model.events import integer, number, text_or_none
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from cpr_nb.model.events import RunFacts
@@ -235,9 +236,36 @@ def harvest_fields(reply: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def saved_again(
+    recorded: dict[str, Any], harvest: dict[str, Any], notes: list[str]
+) -> dict[str, Any]:
+    """The fields of an ended task after another harvest; that changes nothing else of its end.
+
+    Args:
+        recorded: Its fields so far.
+        harvest: What `harvest_fields` says of the new harvest; empty if there was no reply.
+        notes: What that adds to the task's note.
+
+    Example:
+        >>> ended = {"outcome": "succeeded", "worktree": "/w", "harvest_error": "no git"}
+        >>> saved_again(ended, {"branch": "b"}, [])
+        {'outcome': 'succeeded', 'branch': 'b'}
+    """
+    dropped = () if is_unsaved(harvest) or not harvest else (*HARVEST_FIELDS, "harvest_error")
+    fields = {name: value for name, value in recorded.items() if name not in dropped} | harvest
+    note = str(recorded.get("note") or "")
+    new = [text for text in notes if text not in note]
+    return {**fields, "note": "; ".join([note] * bool(note) + new)} if new else fields
+
+
 def is_unsaved(fields: dict[str, Any]) -> bool:
     """Whether a task has left work that is not saved yet: its harvest could not be made."""
     return bool(fields.get("harvest_error"))
+
+
+def any_unsaved(tasks: Iterable[dict[str, Any]] | None) -> bool:
+    """Whether one of these tasks has left work that is not saved yet."""
+    return any(map(is_unsaved, tasks or ()))
 
 
 def is_kept(fields: dict[str, Any]) -> bool:

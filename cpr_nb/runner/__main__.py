@@ -1,10 +1,10 @@
-"""The runner's start: ``python -I -S -X utf8 …/__main__.py FOLDER LOCK READY [settle|skipped]``.
+"""The runner's start: ``python -I -S -X utf8 …/__main__.py FOLDER LOCK READY [MODE]``.
 
 It runs as a file, not with ``-m``: that avoids the search of site-packages, so the runner starts
 as fast as a bare Python. LOCK is the descriptor that holds the session's lock. READY is the one
-on which the launcher waits for "ok" and our pid, or for what went wrong. With "settle" the
+on which the launcher waits for "ok" and our pid, or for what went wrong. With the mode "settle" the
 runner only carries out the waiting requests, and leaves. With "skipped" it runs the tasks that an
-ended session has skipped.
+ended session has skipped. With "unsaved" it saves what a harvest of an ended session could not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
 
     Args:
         argv: The session's folder, the descriptor of the lock, the descriptor to report on, and
-            perhaps "settle" or "skipped".
+            perhaps a mode.
 
     Returns:
         The exit code: 0 when every task has ended.

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 _TAIL_BYTES = 4096
+# Too far below 0 to be a pid, or to name a group of processes.
+_NO_PID = -(1 << 40)
 
 
 class Attempt:
     """A running attempt.
 
     Args:
-        pid: Its process.
+        pid: Its process; `unseen_pid` if it is in a PID namespace that can't be seen from here.
         token: What marks its whole process tree.
         task: The task's number, from 0.
         task_id: The task's id.
@@ -105,7 +107,11 @@ class Attempt:
 
     def is_gone(self) -> bool:
         """Whether a process that is not our child has ended."""
-        return process.start_time(self.pid) is None
+        if self.pid > 0:
+            return process.start_time(self.pid) is None
+        # What only keeps its output open can't be ended from here: then its result decides.
+        is_over = self.terminated and self.stream.background.turn_ended
+        return is_over or not self.stream.is_open
 
     def kill_tree(self) -> int:
         """Kills what is left of its process tree; returns how many processes that were."""
@@ -200,6 +206,11 @@ class Attempt:
         except OSError:
             return ""
         return read_tail(path)
+
+
+def unseen_pid(task: int) -> int:
+    """What stands for the pid of a task's process that can't be seen: no signal can go to it."""
+    return _NO_PID - task
 
 
 class SideRun:

@@ -21,6 +21,7 @@ from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.runner.starter import Starter
+from cpr_nb.store import requests
 from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
 from cpr_nb.store.folder_id import folder_id
 from cpr_nb.store.layout import SessionPaths
@@ -35,7 +36,14 @@ if TYPE_CHECKING:
     from cpr_nb.runner.transitions import IllegalTransition
 
 
-def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = False) -> Loop:
+def prepare(
+    root: str,
+    lock_fd: int,
+    *,
+    settle: bool = False,
+    skipped: bool = False,
+    unsaved: bool = False,
+) -> Loop:
     """Builds the loop for a session's folder.
 
     Its input comes on stdin as JSON (`cpr_nb.executors.base.RunnerInput`): the values of variables
@@ -46,6 +54,7 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         lock_fd: The descriptor that holds the session's lock.
         settle: Only carry out the requests that wait.
         skipped: The session has ended; run its skipped tasks.
+        unsaved: The session has ended; only save the work of tasks that is not saved.
 
     Returns:
         The loop, ready to run.
@@ -63,7 +72,8 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         history.reopen()
     numbers: dict[str, int] = {}
     runner = _runner(spec, given, root)
-    recorder = Recorder(paths, spec.session, _bases(spec, history, numbers), runner, history)
+    bases = _bases(spec, history, numbers)
+    recorder = Recorder(paths, spec.session, bases, runner, history, keeps_end=unsaved)
     if skipped:
         recorder.journal("reopened")
     starter = Starter(
@@ -77,14 +87,15 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
         config_dir=given["config_dir"],
         library_dirs=given["library_dirs"],
     )
-    recovery = Recovery(paths, history, numbers, spec, starter)
+    recovery = Recovery(paths, history, numbers, spec, starter, may_save=not settle)
+    recorder.warn(*recovery.warnings)
     for task_id, number in numbers.items():
         if number in recovery.restored:
             recorder.restore_task(number, history.tasks[task_id])
     if not is_first:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     return Loop(
-        RequestInbox(_requests_dir(given["requests_dir"], root, paths), recorder),
+        _inbox(given["requests_dir"], root, paths, recorder),
         spec,
         recorder,
         starter,
@@ -96,9 +107,11 @@ def prepare(root: str, lock_fd: int, *, settle: bool = False, skipped: bool = Fa
     )
 
 
-def _requests_dir(folder: str, root: str, paths: SessionPaths) -> str:
-    """The folder of the requests; one in the session's folder is moved with it."""
-    return paths.requests if folder == SessionPaths(root).requests else folder
+def _inbox(folder: str, root: str, paths: SessionPaths, recorder: Recorder) -> RequestInbox:
+    """The requests of interfaces; a folder of them in the session's folder is moved with it."""
+    requests_dir = paths.requests if folder == SessionPaths(root).requests else folder
+    requests.show_reader(requests_dir)
+    return RequestInbox(requests_dir, recorder)
 
 
 def _schedule(

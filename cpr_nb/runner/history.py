@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 
+#: What the head of status.json says of a session's end.
+_END_FIELDS = ("overall_status", "state", "error", "end_time", "ended_at", "duration_s")
+
+
 class TaskHistory:
     """One task's past.
 
@@ -40,6 +44,7 @@ class TaskHistory:
         figures: What the earlier attempts cost.
         has_worktree: Whether it was given a worktree; where that is, no file here decides.
         harvest: How it ended, if only its worktree was still to be harvested.
+        pid_namespace: The one in which that attempt was started; empty if that is not known.
     """
 
     __slots__ = (
@@ -54,6 +59,7 @@ class TaskHistory:
         "n_free",
         "note",
         "pid",
+        "pid_namespace",
         "rested",
         "started_at",
     )
@@ -72,6 +78,7 @@ class TaskHistory:
         self.figures: dict[str, Any] = {}
         self.has_worktree = False
         self.harvest: Outcome | None = None
+        self.pid_namespace = ""
 
 
 class History:
@@ -84,9 +91,13 @@ class History:
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
         warnings: What they warned of, each once.
+        end: How and when the session ended, as status.json has it; empty if it has not.
     """
 
-    __slots__ = ("cancels", "max_parallel", "n_runners", "started_at", "tasks", "warnings")
+    __slots__ = (
+        *("_pid_namespace", "cancels", "end", "max_parallel", "n_runners"),
+        *("started_at", "tasks", "warnings"),
+    )
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskHistory] = {}
@@ -95,6 +106,8 @@ class History:
         self.n_runners = 0
         self.started_at: str | None = None
         self.warnings: list[str] = []
+        self.end: dict[str, Any] = {}
+        self._pid_namespace = ""  # of the runner whose lines follow
 
     def feed(self, line: dict[str, Any]) -> None:
         """Adds one line of the journal."""
@@ -102,6 +115,7 @@ class History:
         if event == "runner_started":
             self.n_runners += 1
             self.started_at = self.started_at or text_or_none(line.get("at"))
+            self._pid_namespace = text_or_none(line.get("pid_namespace")) or ""
         elif event == "request":
             self._feed_request(line)
         elif event == "reopened":
@@ -109,7 +123,10 @@ class History:
         elif event == "warning":
             self.add_warning(line.get("text"))
         elif isinstance(event, str) and isinstance(task_id, str) and event in _FEEDERS:
-            _FEEDERS[event](self.tasks.setdefault(task_id, TaskHistory()), line)
+            task = self.tasks.setdefault(task_id, TaskHistory())
+            _FEEDERS[event](task, line)
+            if event == "intent":
+                task.pid_namespace = self._pid_namespace
 
     def add_warning(self, warning: object) -> None:
         """Adds a warning, unless it is known or no text."""
@@ -204,6 +221,8 @@ def read_history(paths: SessionPaths) -> History:
     for line in _json_lines(paths.journal):
         history.feed(line)
     status = _read_status(paths.status)
+    if status.get("state") in states.ENDED_STATES:
+        history.end = {name: status[name] for name in _END_FIELDS if name in status}
     for warning in _list_of(status, "warnings"):
         history.add_warning(warning)
     for fields in _list_of(status, "tasks"):
@@ -234,6 +253,7 @@ def _add_streams(paths: SessionPaths, history: History) -> None:
             task = task or TaskHistory()
             task.attempt, task.conversation_id = attempt, _conversation(f"{paths.root}/{name}")
             task.pid = task.cause = task.note = task.rested = task.started_at = None
+            task.pid_namespace = ""
             history.tasks[task_id] = task
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
+
+from cpr_nb.runner import process
+from cpr_nb.store.files import is_shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +61,17 @@ class KeptFile:
         finally:
             self._release(fd)
 
+    def is_shared(self) -> bool:
+        """Whether a process still has it as its output: see `cpr_nb.store.files.share_lock`."""
+        try:
+            fd = self._open()
+        except OSError:
+            return False
+        try:
+            return is_shared(fd)
+        finally:
+            self._release(fd)
+
     def close(self) -> None:
         """Closes it; one that was removed meanwhile is written again.
 
@@ -81,7 +94,7 @@ class KeptFile:
         try:
             return os.open(self._path, _READ)
         except FileNotFoundError:
-            if self._pid > 0 and sys.platform.startswith("linux"):
+            if self._pid > 0 and process.LINUX and process.sees_processes():
                 return _open_stdout(self._pid)
             raise
 

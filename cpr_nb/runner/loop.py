@@ -18,6 +18,7 @@ from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
 from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.task_steps import GRACE_S
+from cpr_nb.runner.unsaved_work import UnsavedWork
 from cpr_nb.runner.wakeup import Wakeup
 from cpr_nb.store.bubblewrap import remove_stand_ins
 
@@ -83,6 +84,7 @@ class Loop:
         self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
+        self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
         self._listener = Listener(
             spec.plans,
             self._processes,
@@ -179,10 +181,12 @@ class Loop:
                 exit_, facts = attempt.collect(None)
                 task_run.end(now, exit_, facts, {})
                 self._handle(messages.Spent(now, task, usage_of(facts)))
-                self._effects.start_side("harvest", task)
+                event = self._effects.start_side("harvest", task)
+                if event is not None:
+                    self._handle(event)
                 continue
             if task in recovery.alive:
-                self._recorder.journal("adopted", task_id=attempt.task_id, pid=attempt.pid)
+                self._recorder.journal("adopted", task_id=attempt.task_id, pid=max(attempt.pid, 0))
                 self._processes.adopt(attempt)
             else:
                 self._processes.by_task[task] = attempt
@@ -190,6 +194,7 @@ class Loop:
             if task not in recovery.alive:
                 del self._processes.by_task[task]
                 self._handle_end(attempt, None, {}, interrupted=True)
+        self._unsaved.start_some(now)
         for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)
 
@@ -222,7 +227,8 @@ class Loop:
     def _have_agents_ended(self) -> bool:
         """Whether no agent runs now; those that take too long are killed."""
         in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
-        return not (len(self._processes) and in_time) and self._kill_all()
+        can_end = any(run.pid > 0 for run in self._processes)
+        return not (can_end and in_time) and self._kill_all()
 
     def _kill_all(self) -> bool:
         for run in self._processes:
@@ -306,6 +312,7 @@ class Loop:
         event = self._effects.side_event(run.kind, run.task, reply)
         if event is not None:
             self._handle(event)
+        self._unsaved.start_some(self._clock.now())
 
     def _poll_streams(self, now: float) -> None:
         """Reads what is new in the streams of the running tasks."""

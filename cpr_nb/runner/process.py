@@ -90,6 +90,17 @@ def pid_namespace() -> str:
         return ""
 
 
+def sees_processes() -> bool:
+    """Whether the pids that the system shows us are pids of our own PID namespace.
+
+    Not so in a namespace that did not mount a ``/proc`` of its own.
+    """
+    try:
+        return not LINUX or os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
 def start_time(pid: int) -> str | None:
     """Returns when a process was started, in the kernel's words; None if there is none.
 
@@ -163,6 +174,8 @@ def open_pidfd(pid: int) -> int:
 
 def find_marked(prefix: str) -> dict[str, list[int]]:
     """Finds the processes whose token begins with ``prefix``: token → pids, oldest first."""
+    if not sees_processes():
+        return {}
     mark = f"{TOKEN_VARIABLE}={prefix}".encode()
     by_token: dict[str, list[tuple[int, int]]] = {}
     for pid in _own_processes():
@@ -186,7 +199,9 @@ def open_marked(pid: int, token: str) -> int | None:
         process does not carry the token.
     """
     pidfd = open_pidfd(pid)
-    if f"{TOKEN_VARIABLE}={token}".encode() in _environment(pid):  # opened first: no reuse
+    if sees_processes() and f"{TOKEN_VARIABLE}={token}".encode() in _environment(
+        pid
+    ):  # opened first: no reuse
         return pidfd
     if pidfd >= 0:
         os.close(pidfd)
@@ -197,6 +212,14 @@ def leads_session(pid: int) -> bool:
     """Whether a process leads a session of its own, as what we start does."""
     try:
         return os.getsid(pid) == pid
+    except OSError:
+        return False
+
+
+def writes_to(pid: int, path: str) -> bool:
+    """Whether a file is what a process has as its stdout."""
+    try:
+        return os.path.samestat(os.stat(f"/proc/{pid}/fd/1"), os.stat(path))
     except OSError:
         return False
 
@@ -218,7 +241,7 @@ def sweep(tokens: Iterable[str]) -> int:
     Returns:
         How many processes were killed.
     """
-    markers = {f"{TOKEN_VARIABLE}={token}".encode() for token in tokens}
+    markers = {f"{TOKEN_VARIABLE}={token}".encode() for token in tokens if sees_processes()}
     killed: set[int] = set()
     for _ in range(_SWEEPS if markers else 0):
         pidfds = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, markers)) is not None}

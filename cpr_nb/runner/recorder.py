@@ -40,6 +40,7 @@ class Recorder:
         bases: The unchanging fields of each task's status.
         runner: What runner.json says about this process.
         history: What earlier runners of the session wrote.
+        keeps_end: Whether the session had ended, and its end stays as it was.
     """
 
     def __init__(
@@ -49,8 +50,11 @@ class Recorder:
         bases: Iterable[dict[str, Any]],
         runner: dict[str, Any],
         history: History,
+        *,
+        keeps_end: bool = False,
     ) -> None:
         self._paths = paths
+        self._old_end = history.end if keeps_end else {}
         self._writer = JournalWriter(paths.journal)
         self._status = StatusWriter(paths.status, {}, bases)
         self._n_tasks = self._status.n_tasks
@@ -162,6 +166,9 @@ class Recorder:
 
     def ended(self, task: int, task_run: TaskRun, outcome: Outcome) -> None:
         """Records the end of a task: its answer, its journal line, its status."""
+        if task_run.recorded:
+            self._saved_again(task, task_run)
+            return
         running = self._running.pop(task, {})
         answer = record.answer_text(outcome, task_run.facts).encode("utf-8", "replace")
         self._writer.answer(self._paths.answer(task_run.task_id), answer)
@@ -178,6 +185,16 @@ class Recorder:
         self.journal("ended", task_id=task_run.task_id, **fields)
         self._status.set_task(task, fields)
         self._count(outcome.outcome, fields)
+        self._dirty = True
+
+    def _saved_again(self, task: int, task_run: TaskRun) -> None:
+        """Records another harvest of a task that has ended before."""
+        recorded = task_run.recorded
+        fields = record.saved_again(recorded, task_run.extra, task_run.notes)
+        self.journal("ended", task_id=task_run.task_id, **fields)
+        self._status.set_task(task, fields)
+        self._n_unsaved += record.is_unsaved(fields) - record.is_unsaved(recorded)
+        self._n_kept += record.is_kept(fields) - record.is_kept(recorded)
         self._dirty = True
 
     def harvest(self, harvest: Harvest, task_run: TaskRun) -> None:
@@ -295,6 +312,8 @@ class Recorder:
         self.head["end_time"] = int(ended_at)
         self.head["ended_at"] = utc_iso(ended_at)
         self.head["duration_s"] = round(max(0.0, ended_at - self._started_at), 3)
+        if not error:
+            self.head |= self._old_end
         self.journal("session_ended", state=state, error=error)
         self.write_durably()
 

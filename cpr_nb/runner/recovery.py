@@ -2,7 +2,11 @@
 
 An attempt is identified by the token in the environment of its processes. Its main process is
 the one whose pid was journalled. If the runner died between the intent and that, it is the
-oldest process with the token that leads a session of its own.
+oldest process with the token that leads a session of its own. A pid of another PID namespace
+(a container, say) means nothing here: there it is the oldest one that writes to the stream.
+
+A process of another namespace may be invisible. Then the lock that its output carries says
+whether it lives. It is waited for: it is never started again, and never ended from here.
 """
 
 from __future__ import annotations
@@ -10,8 +14,11 @@ from __future__ import annotations
 import os
 import time
 
+from cpr_nb.model.events import integer
 from cpr_nb.model.outcome import Outcome
+from cpr_nb.model.record import is_unsaved
 from cpr_nb.runner import process
+from cpr_nb.runner.attempt import unseen_pid
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.task_state import AttemptState, RestoredTask
 from cpr_nb.store.times import parse_iso
@@ -28,6 +35,10 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 
+# How many of the agents that can't be seen are named.
+_N_NAMED = 3
+
+
 class Recovery:
     """What became of the tasks that earlier runners had begun.
 
@@ -37,6 +48,7 @@ class Recovery:
         numbers: Task id → its number, from 0, of every task in the history.
         spec: What the session is to do.
         starter: Makes the attempts.
+        may_save: Whether work that an earlier runner could not save is to be saved now.
 
     Attributes:
         restored: Where the state machine continues each of the tasks.
@@ -45,7 +57,9 @@ class Recovery:
         alive: The tasks whose agent still runs.
         elapsed_s: How long each of these tasks had been at work.
         started_s: When each of these attempts started, in seconds since the epoch.
+        unseen: The ids of the tasks whose agent runs where it can't be seen from here.
         figures: What is known of the costs of each of the tasks, without its attempt that runs.
+        unsaved: Tasks that have ended without their work saved: task → its id, attempt, fields.
     """
 
     def __init__(
@@ -55,13 +69,19 @@ class Recovery:
         numbers: Mapping[str, int],
         spec: SessionSpec,
         starter: Starter,
+        *,
+        may_save: bool = True,
     ) -> None:
         self.restored: dict[int, RestoredTask] = {}
         self.attempts: dict[int, Attempt] = {}
         self.alive: set[int] = set()
         self.elapsed_s: dict[int, float] = {}
         self.started_s: dict[int, float | None] = {}
+        self.unseen: list[str] = []
+        self._seen_namespace = process.pid_namespace() if process.sees_processes() else None
         self.figures: list[dict[str, Any]] = []
+        self.unsaved: dict[int, dict[str, Any]] = {}
+        self._may_save = may_save
         self._paths = paths
         self._spec = spec
         self._starter = starter
@@ -86,6 +106,8 @@ class Recovery:
         if task.ended is not None:
             ended = Outcome(task.ended["outcome"], str(task.ended.get("reason", "unknown")))
             self.restored[number] = RestoredTask(ended, None)
+            if self._may_save and is_unsaved(task.ended):
+                self._restore_unsaved(number, task_id, task.ended, ended)
         elif task.attempt:  # else nothing that can be read says that it began
             self.elapsed_s[number] = self._elapsed_s(task_id, task)
             if task.harvest is not None:
@@ -103,6 +125,15 @@ class Recovery:
         task_spec = self._spec.task(number)
         self.attempts[number] = self._starter.attempt(0, number, task_spec, task.attempt, -1)
 
+    def _restore_unsaved(
+        self, number: int, task_id: str, fields: dict[str, Any], outcome: Outcome
+    ) -> None:
+        conversation_id = str(fields.get("conversation_id") or "")
+        attempt = AttemptState(integer(fields.get("attempts")) or 1, conversation_id, "", 0)
+        attempt.has_worktree = True
+        self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
+        self.unsaved[number] = {"task_id": task_id, "attempt": attempt.number, "fields": fields}
+
     def _restore_rest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
         resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
         attempt = AttemptState(task.attempt + 1, task.conversation_id, resume, task.n_free)
@@ -118,17 +149,36 @@ class Recovery:
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
         token, pid = self._starter.token(task_id, task.attempt), task.pid
-        if pid is None:
-            pids = marked.get(token, [])
-            pid = next((pid for pid in pids if process.leads_session(pid)), 0)
+        is_seen = task.pid_namespace == self._seen_namespace
+        if pid is None or not is_seen:
+            leaders = [pid for pid in marked.get(token, ()) if process.leads_session(pid)]
+            if not is_seen:
+                stream = self._paths.stream(task_id, task.attempt)
+                leaders = [pid for pid in leaders if process.writes_to(pid, stream)]
+            pid = next(iter(leaders), 0)
         pidfd = process.open_marked(pid, token)
         pid = 0 if pidfd is None else pid  # the journal may be wrong, or the pid is reused by now
         pidfd = -1 if pidfd is None else pidfd
         self.started_s[number] = parse_iso(task.started_at)
-        task_spec = self._spec.task(number)
-        self.attempts[number] = self._starter.attempt(pid, number, task_spec, task.attempt, pidfd)
+        attempt = self._starter.attempt(pid, number, self._spec.task(number), task.attempt, pidfd)
+        if not (pid or is_seen) and attempt.stream.is_open:
+            pid = attempt.pid = unseen_pid(number)
+            self.unseen.append(task_id)
+        self.attempts[number] = attempt
         if pid:
             self.alive.add(number)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of agents that can't be seen."""
+        if not self.unseen:
+            return []
+        n_more = len(self.unseen) - _N_NAMED
+        names = ", ".join([*self.unseen[:_N_NAMED], *([f"{n_more} more"] if n_more > 0 else [])])
+        return [
+            f"agents of an earlier runner work in another PID namespace (a container): {names}. "
+            "They are waited for, and can't be ended from here"
+        ]
 
     def _elapsed_s(self, task_id: str, task: TaskHistory) -> float:
         """How long a task was at work: until its last sign of life."""

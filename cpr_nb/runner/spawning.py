@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from cpr_nb.runner import process
+from cpr_nb.store.files import share_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,3 +47,14 @@ def create(path: str) -> int:
     """Creates the file that a process writes to, or empties it."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
     return os.open(path, flags, 0o600)
+
+
+def create_stream(path: str) -> int:
+    """Creates an agent's output: its lock shows that the agent lives, wherever it can't be seen.
+
+    Raises:
+        OSError: If it can't be created.
+    """
+    fd = create(path)
+    share_lock(fd)
+    return fd

@@ -15,7 +15,7 @@ from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.runner.own_folder import path_now
-from cpr_nb.runner.spawning import create, spawn
+from cpr_nb.runner.spawning import create, create_stream, spawn
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
 from cpr_nb.store.folder_id import folder_id
@@ -122,7 +122,7 @@ class Starter:
             folder,
             {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
             lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
-            lambda: create(self._paths.stream(task_id, number)),
+            lambda: create_stream(self._paths.stream(task_id, number)),
             lambda: create(self._paths.stderr(task_id, number)),
         )
         return self.attempt(pid, task, task_spec, number)

@@ -123,6 +123,11 @@ class Stream:
             print(f"{self._path}: {error}", file=sys.stderr, flush=True)
 
     @property
+    def is_open(self) -> bool:
+        """Whether a process still has it as its output, as its lock shows."""
+        return self._file.is_shared()
+
+    @property
     def written_at_s(self) -> float | None:
         """When it was last written, in seconds since the epoch; None while it is open."""
         return self._file.written_at_s

@@ -34,6 +34,7 @@ class TaskRun:
             earlier runner has prepared it.
         worktree_file: The record of that worktree, which its harvest needs; None if it has none.
         check_waits: Whether a check starts once that helper has replied.
+        recorded: What is recorded of its end, if only its work is still to be saved; else empty.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class TaskRun:
         "lingers_since",
         "notes",
         "number",
+        "recorded",
         "started_s",
         "task_id",
         "waits_for",
@@ -70,6 +72,7 @@ class TaskRun:
         self.worktree: dict[str, Any] = {}
         self.worktree_file: KeptFile | None = None
         self.check_waits = False
+        self.recorded: dict[str, Any] = {}
 
     def begin(self, number: int, conversation_id: str) -> None:
         """Notes that another attempt is about to start."""

@@ -81,6 +81,29 @@ def is_locked(paths: SessionPaths) -> bool | None:
     return False
 
 
+def share_lock(fd: int) -> None:
+    """Has a file carry a lock for as long as a process has this descriptor, or inherits it.
+
+    A lock is seen from every PID namespace of the machine. It is missing where there are no locks.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        pass
+
+
+def is_shared(fd: int) -> bool:
+    """Whether a process still has a descriptor of this file that `share_lock` was called for."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return False
+
+
 def hold_lock(path: str, *, new: bool = True) -> int:
     """Locks a session; only the holder of the lock may write to the session's folder.
 

@@ -21,6 +21,8 @@ from cpr_nb.store.state_dir import requests_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cpr_nb.store.layout import SessionPaths
 
 #: The field of runner.json that names the state directory in which that runner listens.
@@ -75,6 +77,26 @@ def make_folder(paths: SessionPaths, session_id: str) -> tuple[str, str]:
 def remove_request_folder(paths: SessionPaths, session_id: str) -> None:
     """Removes the folder of the requests to a runner that did not start."""
     requests.remove_folder(_in_state_dir(paths, _checked(session_id)), with_requests=True)
+
+
+def has_other_runner(session_id: str, own_ids: Collection[str]) -> bool:
+    """Whether a runner works on the session in another folder, for which it reads requests.
+
+    Args:
+        session_id: The session's id.
+        own_ids: The identities of its folder that is not meant.
+    """
+    above = os.path.dirname(requests_dir(session_id, ""))
+    try:
+        names = os.listdir(above)
+    except OSError:
+        return False
+    others = (name for name in names if name.startswith(f"{session_id}."))
+    return any(
+        requests.has_reader(f"{above}/{name}")
+        for name in others
+        if name.removeprefix(f"{session_id}.") not in own_ids
+    )
 
 
 def leave_request(

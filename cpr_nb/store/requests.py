@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from cpr_nb.store import layout
+from cpr_nb.store.files import is_shared, share_lock
 
 # Requesting one of these withdraws the other.
 _OPPOSITE = {layout.PAUSE: layout.RESUME, layout.RESUME: layout.PAUSE}
@@ -39,6 +40,30 @@ def leave(folder: str, name: str, value: str = "") -> None:
         os.close(folder_fd)
     if name in _OPPOSITE:
         remove(folder, _OPPOSITE[name])
+
+
+def show_reader(folder: str) -> None:
+    """Has a folder show that its requests are read, for as long as this process lives.
+
+    Args:
+        folder: The folder; it carries a lock from now on, unless it was removed.
+    """
+    try:
+        share_lock(os.open(folder, _FOLDER))
+    except OSError:
+        pass
+
+
+def has_reader(folder: str) -> bool:
+    """Whether a process lives that reads the requests in a folder: see `show_reader`."""
+    try:
+        fd = os.open(folder, _FOLDER)
+    except OSError:
+        return False
+    try:
+        return is_shared(fd)
+    finally:
+        os.close(fd)
 
 
 def read_value(folder: str, name: str) -> str:

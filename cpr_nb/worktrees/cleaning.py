@@ -136,6 +136,9 @@ class _Cleaning:
             if has_worktree or self._branch.tip:
                 yield self._entry(self._worktree.path if has_worktree else None, usage)
             return
+        if self._branch.unsaved and not self._named:
+            yield self._entry(self._worktree.path if has_worktree else None, self._branch.unsaved)
+            return
         if has_worktree:
             obstacle = self._clean_worktree()
             yield self._entry(self._worktree.path, obstacle)

@@ -162,6 +162,8 @@ def _why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
         return f"not looked at: {branch.doubt}"
     if branch.tip is None:
         return "the branch is gone"
+    if branch.unsaved:
+        return branch.unsaved
     if branch.is_at_work or branch.record.stage == records.READY:
         return "its task has not ended: wait for its session, or resume it"
     if branch.worktree.branch == target.branch:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from cpr_nb.model.errors import StateDirError, WorktreeError
+from cpr_nb.model.record import is_unsaved
+from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.store.authorship import read_authorship
 from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
 from cpr_nb.store.read import read_session
@@ -71,6 +73,17 @@ class TaskBranch(NamedTuple):
     def is_at_work(self) -> bool:
         """Whether a task may be working on it now."""
         return any(records.in_use(owner) for owner in self.owners)
+
+    @property
+    def unsaved(self) -> str:
+        """That its work is only in its worktree although its session has ended; else empty."""
+        if self.record.stage not in (records.READY, records.REMOVING):
+            return ""
+        session = read_session(self.owner.session_folder)
+        task_ids = [t.get("transaction_id") for t in session.tasks or () if is_unsaved(t)]
+        if session.state not in ENDED_STATES or self.task_id not in task_ids:
+            return ""
+        return f"its work is not yet saved: cpr resume {self.session_id[:8]} saves it"
 
     @property
     def is_dirty(self) -> bool | None:

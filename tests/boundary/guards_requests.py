@@ -8,7 +8,7 @@ GUARDS = [
     Guard(
         "a runner reads requests where it was told, and nowhere else",
         "runner/bootstrap.py",
-        'RequestInbox(given["requests_dir"], recorder)',
+        "RequestInbox(requests_dir, recorder)",
         "RequestInbox(paths.requests, recorder)",
         row("a forged request", "the runner"),
     ),

@@ -218,7 +218,7 @@ GUARDS = [
     Guard(
         "only a process with our token is adopted",
         "runner/process.py",
-        'if f"{TOKEN_VARIABLE}={token}".encode() in _environment(pid):',
+        'if sees_processes() and f"{TOKEN_VARIABLE}={token}".encode() in _environment(pid):',
         "if token:",
         row("a forged journal", "cancel, a process of somebody else's"),
     ),

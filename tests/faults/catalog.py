@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from faults import rows_agents as agents
 from faults import rows_api as api
+from faults import rows_copies as copies
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
 from faults import rows_nested as nested
@@ -35,6 +36,9 @@ FAULTS = [
     Fault("removed-files", "rm task-* while agents work", hosts.removed_files, real=True),
     Fault("machine-lost", "its machine dies; seen from others", hosts.machine_lost, real=True),
     Fault("forced", "taken over by force while it runs elsewhere", hosts.forced, real=True),
+    Fault("namespaces", "runners in several PID namespaces", copies.namespaces, real=True),
+    Fault("container", "container (cpr is its PID 1) killed, started", copies.container, real=True),
+    Fault("copied", "folder copied (cp -a) while agents work", copies.copied, real=True),
     Fault("woken", "its machine stands still, and wakes too late", hosts.woken, real=True),
     Fault("disk-full", "disk nearly full", disk.in_a_namespace("disk-full"), real=True),
     Fault("disk-brim", "disk full to the last byte", disk.in_a_namespace("disk-brim"), real=True),
@@ -51,6 +55,7 @@ FAULTS = [
     Fault("timeout", "an agent does not end", agents.timeout, real=True),
     Fault("suspended", "machine suspended", agents.suspended),
     Fault("daemons", "children that keep the output open", agents.daemons, real=True),
+    Fault("git-away", "git directory away, garbage in a HEAD", saving.git_away, real=True),
     Fault(
         "upgrade",
         "pip replaces cpr under a session; the venv is deleted",

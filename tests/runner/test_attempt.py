@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from cpr_nb.model.limits import LOGIN, USAGE
-from cpr_nb.runner.attempt import Attempt
+from cpr_nb.runner.attempt import Attempt, unseen_pid
+from cpr_nb.runner.spawning import create_stream
 from cpr_nb.store.layout import SessionPaths
 
 NOON_S = 1772366400  # 2026-03-01 12:00 UTC
@@ -78,7 +79,8 @@ def test_a_stream_that_was_removed_reports_no_limit(tmp_path: Path) -> None:
 
 STOP = """
 import sys
-from cpr_nb.runner.attempt import Attempt
+from cpr_nb.runner.attempt import Attempt, unseen_pid
+from cpr_nb.runner.spawning import create_stream
 from cpr_nb.store.layout import SessionPaths
 attempt = Attempt(0, "no-such-session/a@1", 0, "a", 1, SessionPaths(sys.argv[1]), pidfd=-1)
 attempt.terminate()
@@ -94,3 +96,23 @@ def test_to_stop_an_attempt_that_is_gone_harms_nobody(tmp_path: Path) -> None:
         command, start_new_session=True, capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stdout) == (0, "lives\n"), ran.stderr
+
+
+def test_an_attempt_that_can_not_be_seen_lives_as_long_as_its_output_is_open(
+    tmp_path: Path,
+) -> None:
+    fd = create_stream(str(tmp_path / "task-a.jsonl"))
+    paths = SessionPaths(str(tmp_path))
+    attempt = Attempt(unseen_pid(0), "s/a@1", 0, "a", 1, paths, pidfd=-1)
+    attempt.terminate()
+    attempt.kill_tree()
+    attempt.terminated = True
+    assert not attempt.is_gone()
+    os.write(fd, json.dumps(result("done", is_error=False)).encode() + b"\n")
+    attempt.stream.poll(0.0)
+    assert attempt.is_gone(), "its turn is over, and what keeps its output open can't be ended"
+    attempt.terminated = False
+    assert not attempt.is_gone()
+    os.close(fd)
+    assert attempt.is_gone()
+    attempt.collect(None)

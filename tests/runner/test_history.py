@@ -70,6 +70,15 @@ def test_an_attempt_is_known_from_its_intent_to_its_process(tmp_path: Path) -> N
     assert (known.cause, known.rested, known.ended, known.n_free) == (None, None, None, 0)
 
 
+def test_the_namespace_of_an_attempt_is_that_of_its_runner(tmp_path: Path) -> None:
+    first, second = ({**STARTED, "pid_namespace": f"pid:[{number}]"} for number in (1, 2))
+    assert task(tmp_path, first, intent(), second).pid_namespace == "pid:[1]"
+    assert task(tmp_path, first, intent(), second, intent(attempt=2)).pid_namespace == "pid:[2]"
+    assert task(tmp_path, {**STARTED, "pid_namespace": 7}, intent()).pid_namespace == ""
+    (tmp_path / "task-a@3.jsonl").touch()
+    assert task(tmp_path, first, intent()).pid_namespace == "", "only its stream tells of it"
+
+
 def test_of_several_attempts_the_last_one_counts_and_the_first_one_began(tmp_path: Path) -> None:
     journal = [
         intent(),

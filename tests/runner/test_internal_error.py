@@ -25,7 +25,7 @@ PACKAGES = Path(runner_file).parents[2]
 _RUN = """
 import os, sys
 sys.path.append(sys.argv[1])
-from cpr_nb.runner import bootstrap
+from cpr_nb.runner import bootstrap, messages
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.transitions import PENDING
 
@@ -42,8 +42,12 @@ except BaseException as error:
 """
 # Once its agent is answered, task 1 (from 0) becomes pending again.
 _ILLEGAL = """
-    def _responded(self, event):
-        super()._responded(event)
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self._handlers[messages.Responded] = self._wrong
+
+    def _wrong(self, event):
+        self._refusals.responded(event)
         if event.task == 1:
             self._tasks.move(1, PENDING)
 """

@@ -11,6 +11,7 @@ import pytest
 
 from cpr_nb.runner import kept_file
 from cpr_nb.runner.kept_file import KeptFile
+from cpr_nb.runner.spawning import create_stream
 
 
 @pytest.fixture
@@ -110,3 +111,13 @@ def test_without_descriptors_to_spare_it_is_opened_each_time(
     path.unlink()
     with pytest.raises(FileNotFoundError):
         text(file)
+
+
+def test_whether_a_process_has_it_as_its_output_is_known_by_its_lock(path: Path) -> None:
+    file, fd = KeptFile(str(path)), create_stream(str(path))
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=fd):
+        os.close(fd)
+        path.unlink()
+        assert file.is_shared()
+    assert not file.is_shared()
+    assert not KeptFile(str(path)).is_shared(), "nobody knows"

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from testkit.containers import why_not
 
 from cpr_nb.model.environment import TOKEN_VARIABLE
 from cpr_nb.runner import process
@@ -380,3 +382,19 @@ def test_what_carries_no_token_is_not_opened(pid: int) -> None:
     before = sorted(Path("/proc/self/fd").iterdir())
     assert process.open_marked(pid, "no-session/task@1") is None
     assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_where_proc_shows_other_pids_nobody_is_found_or_killed(begin: Begin) -> None:
+    """In a PID namespace that mounted no /proc of its own."""
+    if why_not():
+        pytest.skip(why_not())
+    (child,) = begin(sys.executable, "-c", WAIT, token="s/f/a@1")
+    code = (
+        f"import sys; sys.path.append({str(Path(process.__file__).parents[2])!r})\n"
+        "from cpr_nb.runner import process as p\n"
+        f"found = p.find_marked('s/f/'), p.open_marked({child.pid}, 's/f/a@1')\n"
+        "print(p.sees_processes(), *found, p.sweep(['s/f/a@1']))"
+    )
+    here = ["unshare", "--pid", "--fork", sys.executable, "-I", "-c", code]
+    assert subprocess.check_output(here, text=True) == "False {} None 0\n"
+    assert child.alive and list(process.find_marked("s/f/")) == ["s/f/a@1"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from typing import TYPE_CHECKING
 
 from cpr_nb.cli.common import open_session, print_lines, results_dir
 from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
-from cpr_nb.model.errors import InputError
+from cpr_nb.model.errors import CprError, InputError
 from cpr_nb.store import catalog
 from cpr_nb.store.layout import NEW_PREFIX
 from cpr_nb.store.leftovers import remove_leftovers
@@ -68,12 +69,19 @@ def report_lines(report: CleanReport) -> list[str]:
 
 
 def _clean_all(directory: str, *, into: str | None, dry_run: bool) -> CleanReport:
+    from cpr_nb.handles.branches import save_work
+    from cpr_nb.handles.session import Session
     from cpr_nb.worktrees.cleaning import Cleaned, clean
 
     leftovers = [
         Cleaned(path.rpartition(NEW_PREFIX)[2], "", "", path, "")
         for path in remove_leftovers(directory, dry_run=dry_run)
     ]
-    folders = [session.paths.root for session in catalog.list_sessions(directory)]
+    sessions = catalog.list_sessions(directory)
+    for session in sessions if not dry_run else ():
+        if session.count("n_unsaved"):
+            with contextlib.suppress(CprError):  # it stays as it is, and the report says why
+                save_work(Session(session.paths.root))
+    folders = [session.paths.root for session in sessions]
     report = clean(folders, into=into, dry_run=dry_run).without_foreign()
     return report._replace(removed=(*leftovers, *report.removed))

@@ -12,7 +12,9 @@ from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model import states
 from cpr_nb.model.errors import CprError, ForeignSession, InputError
+from cpr_nb.model.record import any_unsaved, is_unsaved
 from cpr_nb.store import catalog
+from cpr_nb.views.saving import task_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
         session = open_session(args)
         before = session.state
         with_trust(lambda: session.resume(env, skipped=args.skipped, force=args.force))
+        if before in states.ENDED_STATES and not args.skipped:
+            print_lines(saved_lines(session.wait()))
+            return 1 if any_unsaved(session.snapshot.tasks) else 0
         print_lines(resumed_lines(session, before))
         return show_to_end(session) if args.wait else 0
     if args.session is not None or args.wait or args.skipped or args.force:
@@ -101,6 +106,23 @@ def foreign_line(command: str, foreign: Sequence[str], directory: str) -> str:
     what = foreign[0] if len(foreign) == 1 else shlex.quote(directory)
     count = f"{len(foreign)} foreign session{'' if len(foreign) == 1 else 's'}"
     return f"{command}: {count} left alone{named}   ({program()} trust {what})"
+
+
+def saved_lines(session: Session) -> list[str]:
+    """Returns what became of work that could not be saved when its task ended.
+
+    Args:
+        session: It has been resumed for that, and has ended again.
+    """
+    tasks = session.snapshot.tasks or ()
+    unsaved = [task for task in tasks if is_unsaved(task)]
+    if not unsaved:
+        return [f"Session {session.id}: the work of its tasks is saved"]
+    return [f"Session {session.id}: not everything could be saved"] + [
+        f"  Task {task.get('task_num')} (ID: {task.get('transaction_id')}): "
+        f"{task_note(task, session.snapshot.short_id, program())}"
+        for task in unsaved
+    ]
 
 
 def resumed_lines(session: Session, before: str) -> list[str]:
