@@ -10,6 +10,7 @@ from faults import rows_hosts as hosts
 from faults import rows_nested as nested
 from faults import rows_runner as runner
 from faults import rows_saving as saving
+from faults import rows_small as small
 from faults.points import kill_points
 from faults.real import real_points
 from faults.table import Fault
@@ -56,6 +57,14 @@ FAULTS = [
     Fault("suspended", "machine suspended", agents.suspended),
     Fault("daemons", "children that keep the output open", agents.daemons, real=True),
     Fault("git-away", "git directory away, garbage in a HEAD", saving.git_away, real=True),
+    Fault(
+        "stopped",
+        "runner stopped (SIGSTOP); pause and cancel wait",
+        small.stopped_runner,
+        real=True,
+    ),
+    Fault("killed-launch", "a launch killed (SIGKILL)", small.killed_launch),
+    Fault("same-ids", "the same ids again, with worktrees", small.same_ids),
     Fault(
         "upgrade",
         "pip replaces cpr under a session; the venv is deleted",

@@ -94,7 +94,17 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    from cpr_nb.launching.reuse import (
+        check_start,
+        resolve_reuse,
+        reuse_message,
+        start_or_attach,
+    )
+
     print_warnings(planned)
+    reuse = resolve_reuse(args.reuse, args.fresh)
+    if args.dry_run:
+        check_start(planned, reuse=reuse)
     if args.verbose or args.dry_run:
         print_plan(planned, args)
     if args.dry_run:
@@ -102,9 +112,8 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     if args.wait and planned.login_wait_s is None and not has_terminal():
         planned.login_wait_s = UNATTENDED_LOGIN_WAIT_S
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.reuse import resolve_reuse, reuse_message, start_or_attach
 
-    started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
+    started = start_or_attach(planned, reuse=reuse)
     session = Session.from_started(started)
     if not started.is_new:
         note(reuse_message(started, session.snapshot, planned, "--fresh"))
