@@ -17,7 +17,7 @@ from cpr_nb.model.record import task_state
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.result_line import last_result
 from cpr_nb.views.lineage import LinkedTask, linked_tasks
-from cpr_nb.views.reused import result_rows
+from cpr_nb.views.result_rows import result_rows
 from cpr_nb.views.rows import task_row
 
 _PROMPT = "prompt"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
-from cpr_nb.views.reused import result_rows
+from cpr_nb.views.result_rows import result_rows
 
 if TYPE_CHECKING:
     import pandas as pd

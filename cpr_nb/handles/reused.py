@@ -11,7 +11,7 @@ from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.handles.core import SessionCore
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
-from cpr_nb.views.reused import reused_rows
+from cpr_nb.views.result_rows import reused_rows
 
 _SUBJECT = "a row that it reuses"
 
