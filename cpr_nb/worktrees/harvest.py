@@ -9,10 +9,13 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.record import KEPT_BY_OPTION
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.broken_head import mend_head
 from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.confirming import confirm_content
 from cpr_nb.worktrees.diffstat import diff_stat, links_without_modules, write_patch
+from cpr_nb.worktrees.discovery import find_repository
 from cpr_nb.worktrees.elsewhere import find_elsewhere
+from cpr_nb.worktrees.empty_branch import drop_empty
 from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import ignored_files
 from cpr_nb.worktrees.job import HelperJob
@@ -22,7 +25,7 @@ from cpr_nb.worktrees.own_repository import OwnRepository, confirm_repository
 from cpr_nb.worktrees.records import WorktreeRecord
 from cpr_nb.worktrees.saving import Saved, save
 from cpr_nb.worktrees.scratch import drop_scratch, scratch
-from cpr_nb.worktrees.worktree import Worktree, worktree_of
+from cpr_nb.worktrees.worktree import Worktree, find_marked, worktree_of
 
 #: How many ignored files a record names.
 MOST_IGNORED = 100
@@ -67,6 +70,7 @@ def harvest(job: HelperJob) -> dict[str, Any]:
     """
     record = WorktreeRecord.read(job.session_folder, job.task_id)
     if not record.stage:
+        _refuse_unrecorded(job)
         return dict(NOTHING)
     worktree = worktree_of(record)
     if not os.path.isdir(worktree.common_dir):
@@ -83,6 +87,21 @@ def harvest(job: HelperJob) -> dict[str, Any]:
     return dict(record["harvest"])
 
 
+def _refuse_unrecorded(job: HelperJob) -> None:
+    """Says where a task's work is if somebody has removed the record of its worktree.
+
+    Raises:
+        WorktreeError: If the task has a worktree all the same.
+    """
+    try:
+        path = find_marked(find_repository(job.cwd), job.session_id, job.task_id)
+    except WorktreeError:
+        return  # there is no repository
+    if path:
+        record = SessionPaths(job.session_folder).worktree(job.task_id)
+        raise WorktreeError(f"{record} was removed: save what you need of {path} yourself")
+
+
 def _save(
     job: HelperJob, record: WorktreeRecord, worktree: Worktree, repository: OwnRepository
 ) -> None:
@@ -92,10 +111,11 @@ def _save(
         record.write(stage=records.HARVESTED)
         return
     confirm_content(Claim(worktree, job.owner), repository)
+    mended = mend_head(worktree)
     from_setup, since_ns = record["from_setup"] or {}, since_first_setup_ns(record)
     with scratch(worktree.common_dir, job.label) as folder:
         saved = save(worktree, folder, job.session_id, job.task_id, from_setup, since_ns)
-        notes = list(saved.notes)
+        notes = [*([mended] if mended else []), *saved.notes]
         if not worktree.has_folder:
             notes.append("its folder was gone: what was not committed or staged is lost")
         _write_report(job, record, worktree, saved, notes)
@@ -180,6 +200,8 @@ def _remove(
         with repository_lock(worktree.common_dir):
             removing.relink(claim, repository)
             removing.unregister(claim, repository)
+            if not report["rescued_branch"] and drop_empty(worktree, job.owner):
+                report["branch"] = None
         report["worktree"] = None
         removing.delete_aside(worktree, repository)
     except WorktreeError as error:

@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 from cpr_nb.worktrees import records
+from cpr_nb.worktrees.discovery import read_path
 from cpr_nb.worktrees.git_command import Git
 from cpr_nb.worktrees.records import WorktreeRecord
 
@@ -80,6 +81,23 @@ def find_admin_dir(common_dir: str, path: str) -> str:
             if os.path.realpath(os.path.dirname(link)) == os.path.realpath(path):
                 return admin
     return half_made
+
+
+def find_marked(common_dir: str, session_id: str, task_id: str) -> str:
+    """The folder of the worktree that is marked as that of a task; empty if there is none.
+
+    Args:
+        common_dir: The git directory of its repository.
+        session_id: The task's session.
+        task_id: The task.
+    """
+    folder = f"{common_dir}/worktrees"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        mark = records.read_mark(f"{folder}/{name}")
+        if (mark.get("session_id"), mark.get("task_id")) == (session_id, task_id):
+            link = read_path(f"{folder}/{name}/gitdir")
+            return os.path.dirname(link) if link else f"{folder}/{name}"
+    return ""
 
 
 def _stem(name: str) -> str:

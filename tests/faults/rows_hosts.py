@@ -85,6 +85,9 @@ def removed_files(world: World) -> Tally:
     tally.expect(streams == ["journal.jsonl", "task-r0.jsonl", "task-r1.jsonl"], f"{streams}")
     saved = checkout.git("show", "main-task-r0:new", ok=False)
     tally.expect(saved == "r0", f"the branch of r0 holds {saved!r}")
+    # No runner lived that had the record of this one open: its work stays, and is named.
+    problem = session.task("r1").fields.get("harvest_error", "")
+    tally.expect("was removed: save what you need of" in problem, f"r1: {problem!r}")
     return tally
 
 

@@ -25,7 +25,7 @@ PACKAGES = Path(runner_file).parents[2]
 _RUN = """
 import os, sys
 sys.path.append(sys.argv[1])
-from cpr_nb.runner import bootstrap
+from cpr_nb.runner import bootstrap, messages
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.transitions import PENDING
 
@@ -42,8 +42,12 @@ except BaseException as error:
 """
 # Once its agent is answered, task 1 (from 0) becomes pending again.
 _ILLEGAL = """
-    def _responded(self, event):
-        super()._responded(event)
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self._handlers[messages.Responded] = self._wrong
+
+    def _wrong(self, event):
+        self._refusals.responded(event)
         if event.task == 1:
             self._tasks.move(1, PENDING)
 """
@@ -100,7 +104,7 @@ def test_an_illegal_transition_fails_its_task_and_the_session_continues(
     assert lines[0].endswith(f"Z task {session[1].id}: {error.partition(': ')[2]}")
     story = [re.sub(r"^ *\d+\.\d\d s  ", "", line) for line in lines[2:]]
     assert lines[1:2] == ["Its recent events:"]
-    assert story == ["Admitted: starting", "Started: running"]
+    assert story == ["Admitted: starting", "Started: running", "Began: running"]
     call = stub.calls()[session[1].id]
     assert [process.start_time(pid) for pid in (call["pid"], *call["children"])] == [None, None]
     journal = [

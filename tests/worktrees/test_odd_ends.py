@@ -319,3 +319,35 @@ def test_a_process_that_the_task_left_in_the_folder_is_no_obstacle(
     end(child.pid)
     child.stdin.close()
     child.wait()
+
+
+def test_a_worktree_whose_record_was_removed_stays_and_is_named(
+    repo: Checkout, runner: Runner
+) -> None:
+    made = runner.prepare("docs")
+    made.write({"new.txt": "new\n"})
+    record = runner.folder / "task-docs.worktree.json"
+    record.unlink()
+    answer = runner.ask("harvest", "docs")
+    words = f"{record} was removed: save what you need of {made.path} yourself"
+    assert (answer["ok"], answer["error"]) == (False, words)
+    assert (made.path / "new.txt").read_text() == "new\n"
+    assert runner.ask("harvest", "other")["ok"], "that task never had one"
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\0\xffgarbage\n", b"ref: nowhere\n"])
+@pytest.mark.parametrize("detached", [True, False])
+def test_garbage_in_the_head_of_a_worktree_is_no_obstacle(
+    repo: Checkout, runner: Runner, garbage: bytes, detached: bool
+) -> None:
+    made = runner.prepare("docs")
+    if detached:
+        made.git("switch", "-q", "--detach")
+    commit = made.commit("mine", {"b.txt": "committed\n"})
+    made.write({"left.txt": "left\n"})
+    (repo.path / ".git" / "worktrees" / "main-task-docs" / "HEAD").write_bytes(garbage)
+    told = runner.harvest("docs")
+    assert "its HEAD was unreadable: made again from its log" in told["notes"]
+    assert repo.files("main-task-docs")["left.txt"] == "left" and told["worktree"] is None
+    holders = repo.git("branch", "--contains", commit, "--format=%(refname:short)").split()
+    assert holders == ["main-task-docs"], "the branch moves to what follows from it"
