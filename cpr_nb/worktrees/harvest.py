@@ -9,11 +9,13 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.record import KEPT_BY_OPTION
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.broken_head import mend_head
 from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.confirming import confirm_content
 from cpr_nb.worktrees.diffstat import diff_stat, links_without_modules, write_patch
 from cpr_nb.worktrees.discovery import find_repository
 from cpr_nb.worktrees.elsewhere import find_elsewhere
+from cpr_nb.worktrees.empty_branch import drop_empty
 from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import ignored_files
 from cpr_nb.worktrees.job import HelperJob
@@ -109,10 +111,11 @@ def _save(
         record.write(stage=records.HARVESTED)
         return
     confirm_content(Claim(worktree, job.owner), repository)
+    mended = mend_head(worktree)
     from_setup, since_ns = record["from_setup"] or {}, since_first_setup_ns(record)
     with scratch(worktree.common_dir, job.label) as folder:
         saved = save(worktree, folder, job.session_id, job.task_id, from_setup, since_ns)
-        notes = list(saved.notes)
+        notes = [*([mended] if mended else []), *saved.notes]
         if not worktree.has_folder:
             notes.append("its folder was gone: what was not committed or staged is lost")
         _write_report(job, record, worktree, saved, notes)
@@ -197,6 +200,9 @@ def _remove(
         with repository_lock(worktree.common_dir):
             removing.relink(claim, repository)
             removing.unregister(claim, repository)
+            is_empty = report["tip_commit"] == worktree.base_commit
+            if is_empty and not report["rescued_branch"] and drop_empty(worktree, job.owner):
+                report["branch"] = None
         report["worktree"] = None
         removing.delete_aside(worktree, repository)
     except WorktreeError as error:

@@ -45,6 +45,33 @@ def upgrade(world: World) -> Tally:
     return tally
 
 
+def git_away(world: World) -> Tally:
+    """The git directory is away when tasks end; another one's HEAD holds garbage."""
+    repository = new_repository(world)
+    names = ["g0", "g1", "g2"]
+    git, away = repository.path / ".git", repository.path / ".git-away"
+    tasks = [worktree_task(name, wait="go") for name in names]
+    command = world.command(world.real_env())
+    session = command.launch(prompts(*tasks), *_LAUNCH[1:-1], "3", cwd=repository.path)
+    real.at_the_end(world, 3)
+    (git / "worktrees" / "main-task-g2" / "HEAD").write_bytes(b"\0garbage")
+    git.rename(away)
+    world.api.release("go")
+    session.wait(LIMIT_S)
+    await_gone(session)
+    away.rename(git)
+    errors = [str(task.fields.get("harvest_error")) for task in session]
+    shown = command.good("status", session.id, cwd=repository.path)
+    command.good("resume", session.id, cwd=repository.path)
+    await_gone(session)
+    how = "told everywhere; resume, merge and clean save it"
+    tally = branches_tally(world, session.refresh(), repository, names, how)
+    tally.injected = 3
+    tally.expect(all("is gone" in error for error in errors), f"harvest errors: {errors}")
+    tally.expect(shown.count("work not yet saved (it is in") == 3, f"status says {shown!r}")
+    return tally
+
+
 # -- tasks with worktrees -------------------------------------------------------------------
 
 

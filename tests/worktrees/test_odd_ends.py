@@ -333,3 +333,21 @@ def test_a_worktree_whose_record_was_removed_stays_and_is_named(
     assert (answer["ok"], answer["error"]) == (False, words)
     assert (made.path / "new.txt").read_text() == "new\n"
     assert runner.ask("harvest", "other")["ok"], "that task never had one"
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\0\xffgarbage\n", b"ref: nowhere\n"])
+@pytest.mark.parametrize("detached", [True, False])
+def test_garbage_in_the_head_of_a_worktree_is_no_obstacle(
+    repo: Checkout, runner: Runner, garbage: bytes, detached: bool
+) -> None:
+    made = runner.prepare("docs")
+    if detached:
+        made.git("switch", "-q", "--detach")
+    commit = made.commit("mine", {"b.txt": "committed\n"})
+    made.write({"left.txt": "left\n"})
+    (repo.path / ".git" / "worktrees" / "main-task-docs" / "HEAD").write_bytes(garbage)
+    told = runner.harvest("docs")
+    assert "its HEAD was unreadable: made again from its log" in told["notes"]
+    assert repo.files("main-task-docs")["left.txt"] == "left" and told["worktree"] is None
+    holders = repo.git("branch", "--contains", commit, "--format=%(refname:short)").split()
+    assert holders == ["main-task-docs"], "the branch moves to what follows from it"
