@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.plan import dry_rows, plan_variants
-from cpr_nb.launching.reuse import pop_reuse, reused_from
+from cpr_nb.launching.reuse import check_start, pop_reuse, reused_from
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.public import public
 from cpr_nb.model.text import visible_line
@@ -87,7 +87,7 @@ def launch(
     reuse = pop_reuse(options)
     plan = plan_variants(prompts, vary, repeats, options)
     plan.warnings += slash_warnings(plan.tasks)
-    return _dry_run(plan) if dry_run else Session.from_plan(plan, reuse=reuse)
+    return _dry_run(plan, reuse) if dry_run else Session.from_plan(plan, reuse=reuse)
 
 
 @overload
@@ -170,11 +170,12 @@ def map(  # users expect this name, and nothing here needs the builtin
     plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
     if not dry_run:
         return Session.from_plan(plan, reuse=reuse)
-    rows, known = _dry_run(plan), reused_from(plan) if reuse else {}
+    rows, known = _dry_run(plan, reuse), reused_from(plan) if reuse else {}
     return [{**row, "reused_from": known.get(row["task_id"])} if known else row for row in rows]
 
 
-def _dry_run(plan: LaunchPlan) -> list[dict[str, Any]]:
+def _dry_run(plan: LaunchPlan, reuse: bool) -> list[dict[str, Any]]:
+    check_start(plan, reuse=reuse)
     for warning in plan.warnings:
         warnings.warn(visible_line(warning), stacklevel=3)  # at the caller of launch or map
     return dry_rows(plan)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching import defaults
+from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.changes import changes_since
 from cpr_nb.launching.known_answers import KnownAnswer, find_answers
 from cpr_nb.launching.start import StartedSession, start
@@ -101,6 +102,22 @@ def _start_new_rows(plan: LaunchPlan) -> StartedSession:
     _ = plan.identity  # that of all rows, whichever run
     plan.leave_out(known)
     return start(plan)
+
+
+def check_start(plan: LaunchPlan, *, reuse: bool) -> None:
+    """Checks what a new session needs beyond its plan, for a dry run.
+
+    Args:
+        plan: The plan.
+        reuse: Whether to look for what was done before: that needs no branch.
+
+    Raises:
+        InputError: If a task can't get its branch.
+    """
+    if reuse and plan.is_map:
+        check_branches(plan, without=reused_from(plan))
+    elif not (reuse and _find_same(plan)):
+        check_branches(plan)
 
 
 def reused_from(plan: LaunchPlan) -> dict[str, str]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
+from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.setting_sources import USER_ONLY
 from cpr_nb.model.errors import CprError
-from cpr_nb.model.record import first_head
+from cpr_nb.model.record import SCHEMA_VERSION, first_head
 from cpr_nb.store.create import create_session, remove_session
 from cpr_nb.store.key import own_key
 from cpr_nb.store.request_folder import remove_request_folder
@@ -49,10 +50,12 @@ def start(plan: LaunchPlan) -> StartedSession:
         The session; its runner is up.
 
     Raises:
+        InputError: If a task can't get its branch, because an earlier one has left it.
         ResultsDirError: If the results directory can't be written.
         LaunchError: If the runner does not come up; no session is left behind.
         StateDirError: If the user's key can't be used.
     """
+    check_branches(plan)
     executor = LocalExecutor()
     session_id, key = str(uuid.uuid4()), own_key()
     spec = _session_spec(plan, session_id, executor.name)
@@ -82,6 +85,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
     return {
         "session_id": session_id,
+        "schema_version": SCHEMA_VERSION,
         "name": plan.options.get("name"),
         "created_at": utc_iso(now),
         "start_time": int(now),
@@ -91,6 +95,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
         "own_environment": plan.own_environment,
         "max_parallel": plan.max_parallel,
         "login_wait_s": plan.login_wait_s,
+        "machine_wait_s": plan.machine_wait_s,
         "claude_path": plan.claude_path,
         "claude_version": plan.claude_version,
         "executor": executor,

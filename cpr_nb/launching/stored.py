@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cpr_nb.launching.spec_types import wrong_types
 from cpr_nb.launching.would_run import what_runs
 from cpr_nb.model.errors import ForeignSession, InputError, SessionNotUsable
+from cpr_nb.model.record import SCHEMA_VERSION, is_newer
 from cpr_nb.model.spec import check_task_id
 from cpr_nb.model.text import one_line
 from cpr_nb.store import catalog
@@ -57,10 +59,12 @@ def read_own(snapshot: Snapshot, verb: str, *, in_place: bool = True) -> Authors
 
     Raises:
         ForeignSession: If the session is foreign.
-        SessionNotUsable: If its session.json can't be read, or is incomplete.
+        SessionNotUsable: If its session.json can't be read, or is incomplete, or a newer cpr wrote
+            the session.
         StateDirError: If the user's key can't be used.
     """
     _check_folder(snapshot, verb, for_owner=in_place)
+    _check_version(snapshot, snapshot.head, verb)
     authorship = read_complete(snapshot, verb)
     if not authorship.is_ours:
         short, reference = one_line(snapshot.session_id[:8]), _reference(snapshot)
@@ -106,6 +110,10 @@ def read_complete(snapshot: Snapshot, verb: str) -> Authorship:
         StateDirError: If the user's key can't be used.
     """
     authorship = read_authorship(snapshot.paths)
+    _check_version(snapshot, authorship.spec, verb)
+    wrong = next(wrong_types(authorship.spec), None)
+    if wrong is not None:
+        raise SessionNotUsable(f"can't {verb} {snapshot.session_id}: session.json: {wrong}")
     if not is_complete(authorship.spec) or not all(map(_is_sound, authorship.spec["tasks"])):
         raise _incomplete(snapshot, verb)
     if authorship.spec["session_id"] != snapshot.session_id:
@@ -114,6 +122,22 @@ def read_complete(snapshot: Snapshot, verb: str) -> Authorship:
             f"{one_line(authorship.spec['session_id'], 60)}"
         )
     return authorship
+
+
+def _check_version(snapshot: Snapshot, fields: dict[str, Any], verb: str) -> None:
+    """Refuses a session that a newer cpr wrote: we would leave out what we don't know of it.
+
+    Args:
+        snapshot: The session.
+        fields: The head of status.json, or session.json: one of them may be lost.
+        verb: What the caller wants to do with it, for the error.
+    """
+    if is_newer(fields):
+        version = one_line(str(fields["schema_version"]), 20)
+        raise SessionNotUsable(
+            f"can't {verb} {snapshot.session_id}: a newer cpr wrote it (schema_version {version}; "
+            f"this one knows {SCHEMA_VERSION}): do it with that cpr, or upgrade this one"
+        )
 
 
 def _incomplete(snapshot: Snapshot, verb: str) -> SessionNotUsable:

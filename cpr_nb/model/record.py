@@ -28,6 +28,20 @@ COUNTERS = {
 }
 
 
+def is_newer(fields: dict[str, Any]) -> bool:
+    """Whether a newer cpr has written a file, or nobody knows which: we don't write to it.
+
+    Args:
+        fields: Its head. Version 1 of session.json had no ``schema_version`` at first.
+
+    Example:
+        >>> is_newer({"schema_version": 2}), is_newer({"schema_version": "1"}), is_newer({})
+        (True, True, False)
+    """
+    version = fields.get("schema_version", SCHEMA_VERSION)
+    return type(version) is not int or version > SCHEMA_VERSION
+
+
 def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
     """The head of status.json before anything ran: claude-parallel-runner.pl's fields first."""
     options = spec.get("options", {})

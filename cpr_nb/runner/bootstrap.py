@@ -13,6 +13,7 @@ from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.history import History, read_history
 from cpr_nb.runner.loop import Loop
+from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.own_folder import HERE, enter
 from cpr_nb.runner.random_ids import chance, new_uuid
 from cpr_nb.runner.recorder import Recorder
@@ -135,6 +136,8 @@ def _schedule(
         groups=spec.groups,
         restored=recovery.restored,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
+        machine_wait_s=spec.session.get("machine_wait_s") or MACHINE_WAIT_S,
+        has_worked=history.has_worked,
         on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )
 

@@ -212,7 +212,7 @@ class Loop:
         """Whether nothing is left to do for a runner that does not stay to the end."""
         if not (self._settle or self._leaving):
             return self._disk.is_gone and self._kill_all()  # nobody could read what comes
-        if not (self._is_settled() if self._settle else self._have_agents_ended()):
+        if not (self._have_agents_ended() if self._leaving else self._is_settled()):
             return False
         self._leftovers.sweep()
         self._compare_repositories()
@@ -299,6 +299,7 @@ class Loop:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, extra)
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
+        event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)
         self._handle(event)
 
@@ -349,16 +350,18 @@ class Loop:
     def _perform(self, instruction: instructions.Instruction) -> messages.Event | None:
         return self._performers[type(instruction)](instruction)
 
-    def _start_side(self, instruction: instructions.Instruction) -> messages.Event | None:
+    def _start_side(
+        self, instruction: instructions.Instruction, *, may_wait: bool = True
+    ) -> messages.Event | None:
         if self._leaving:
             return None  # the runner that comes after us does it
         kind = type(instruction).__name__.lower()
-        return self._effects.start_side(kind, instruction.task)
+        return self._effects.start_side(kind, instruction.task, may_wait=may_wait)
 
     def _harvest(self, harvest: instructions.Harvest) -> messages.Event | None:
         self._recorder.harvest(harvest, self._task_runs[harvest.task])
         self._compare_repositories()  # before our own git runs there
-        return self._start_side(harvest)
+        return self._start_side(harvest, may_wait=harvest.may_wait)
 
     def _rest(self, rest: instructions.Rest) -> None:
         self._recorder.resting(rest, self._task_runs[rest.task])

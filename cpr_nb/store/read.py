@@ -12,6 +12,7 @@ import os
 import time
 
 from cpr_nb.model import states
+from cpr_nb.model.record import is_newer
 from cpr_nb.model.text import one_line
 from cpr_nb.store.files import is_locked, open_regular, read_file, read_json
 from cpr_nb.store.layout import SessionPaths
@@ -89,6 +90,11 @@ class Snapshot:
     def is_legacy(self) -> bool:
         """Whether claude-parallel-runner.pl wrote it."""
         return "schema_version" not in self.head and bool(self.head)
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer cpr wrote it: what we know of it is shown, and nothing is written."""
+        return is_newer(self.head)
 
     @property
     def is_live(self) -> bool:

@@ -14,6 +14,7 @@ from cpr_nb.views.work_left import saving_warnings
 
 #: The command, as it is typed on this machine.
 PROGRAM = "cpr"
+_NEWER = "a newer cpr wrote this session: what this one does not know of it is not shown"
 
 
 def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
@@ -34,7 +35,7 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
     """
     text = snapshot.head.get("notice")
     text = text if isinstance(text, str) else ""
-    resume = f"{program} resume {snapshot.short_id}"
+    resume = "a newer cpr" if snapshot.is_newer else f"{program} resume {snapshot.short_id}"
     if snapshot.state == states.INTERRUPTED:
         reason = (
             text if text.startswith("its runner") else "its runner ended before the session did"
@@ -75,7 +76,8 @@ def runner_warnings(snapshot: Snapshot) -> list[str]:
     """Returns only what its runner warned of: one line each."""
     warnings = snapshot.head.get("warnings")
     texts = warnings if isinstance(warnings, list) else []
-    return [one_line(text) for text in texts if isinstance(text, str)]
+    lines = [one_line(text) for text in texts if isinstance(text, str)]
+    return [*([_NEWER] if snapshot.is_newer else []), *lines]
 
 
 def disk_problem(root: str) -> str:

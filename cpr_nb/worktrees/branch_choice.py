@@ -65,7 +65,12 @@ def _branch_name(repo: Repository, job: HelperJob) -> str:
     current = job.current_branch or repo.branch
     if current is None:  # a detached HEAD
         current = repo.git.run("rev-parse", "--short", "HEAD").text
-    return f"{current}-task-{job.task_id}"
+    return branch_name(current, job.task_id)
+
+
+def branch_name(current_branch: str, task_id: str) -> str:
+    """The name of a task's branch, or with ``*`` for the id a pattern of all their names."""
+    return f"{current_branch}-task-{task_id}"
 
 
 def free_path(repo: Repository, job: HelperJob, branch: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-#: Settings that could break a command of ours or execute something, set to values that do neither.
+#: Settings that could break a command of ours, execute something, or hide that a file has changed,
+#: set to values that do not.
 #: Settings that decide the content of files (filters, line ends, ignored files) stay the user's.
 NEUTRAL = {
     "core.hooksPath": os.devnull,
@@ -12,6 +13,8 @@ NEUTRAL = {
     "core.editor": ":",
     "core.pager": "cat",
     "core.safecrlf": "false",
+    "core.trustctime": "true",
+    "core.checkStat": "default",
     "core.alternateRefsCommand": "true",
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",

@@ -15,6 +15,7 @@ from cpr_nb.worktrees.confirming import confirm_content
 from cpr_nb.worktrees.diffstat import diff_stat, links_without_modules, write_patch
 from cpr_nb.worktrees.discovery import find_repository
 from cpr_nb.worktrees.elsewhere import find_elsewhere
+from cpr_nb.worktrees.empty_branch import drop_empty
 from cpr_nb.worktrees.git_command import shared_git
 from cpr_nb.worktrees.inspection import ignored_files
 from cpr_nb.worktrees.job import HelperJob
@@ -199,6 +200,9 @@ def _remove(
         with repository_lock(worktree.common_dir):
             removing.relink(claim, repository)
             removing.unregister(claim, repository)
+            is_empty = report["tip_commit"] == worktree.base_commit
+            if is_empty and not report["rescued_branch"] and drop_empty(worktree, job.owner):
+                report["branch"] = None
         report["worktree"] = None
         removing.delete_aside(worktree, repository)
     except WorktreeError as error:

@@ -161,7 +161,9 @@ def _why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
     if branch.doubt:
         return f"not looked at: {branch.doubt}"
     if branch.tip is None:
-        return "the branch is gone"
+        harvest = branch.record["harvest"] or {}
+        is_empty = bool(harvest) and harvest.get("branch") is None  # it went with its worktree
+        return "it changes nothing" if is_empty else "the branch is gone"
     if branch.unsaved:
         return branch.unsaved
     if branch.is_at_work or branch.record.stage == records.READY:

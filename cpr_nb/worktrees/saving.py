@@ -170,8 +170,7 @@ class _Saving:
             self._notes.append(f"a {operation} was in progress")
         if conflicted:
             self._notes.append(f"conflicts were not resolved: {shorten(conflicted)}")
-        if self._worktree.has_folder:
-            self._index.add_all(head)
+        self._index.add_all(head)
         return operation, conflicted
 
     def _merged_heads(self, head: str) -> list[str]:

@@ -20,6 +20,7 @@ from cpr_nb.worktrees.nested import (
     head_of,
     is_folder_inside,
     untracked,
+    work_in_modules,
 )
 from cpr_nb.worktrees.unsaved import unsaved_work
 from cpr_nb.worktrees.worktree import Worktree
@@ -82,6 +83,9 @@ class StagingIndex:
 
     def add_all(self, head: str) -> None:
         """Adds everything that the folder holds, except what only set-up has changed."""
+        if not self._worktree.has_folder:
+            self.unsaved += work_in_modules(self._worktree.admin_dir, (), self._since_ns)
+            return
         self._follow_links()
         _, nested = untracked(self.git)
         feed = b"\0".join(map(os.fsencode, [".", *self._exclusions(nested)]))

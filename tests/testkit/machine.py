@@ -14,7 +14,7 @@ from cpr_nb.runner.instructions import End, Finish, Instruction, ReportState, Re
 from cpr_nb.runner.messages import Ended, Event, Started, Tick
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import RestoredTask, TaskPlan
-from cpr_nb.runner.transitions import STATES, TRANSITIONS, IllegalTransition
+from cpr_nb.runner.transitions import STATES, STRICT_EVENTS, TRANSITIONS, IllegalTransition
 
 FOR_EVER = float("inf")  # a tool runs
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
@@ -39,7 +39,8 @@ class CheckedSchedule(Schedule):
         super()._step(task, name, at, handler, *args)
         after = self.state(task)
         kinds = tuple(type(one).__name__ for one in self._steps.out[n_before:])
-        if (after != before or kinds) and "Abandon" not in kinds:
+        strict = name in STRICT_EVENTS
+        if (after != before or kinds or strict) and "Abandon" not in kinds:
             assert TRANSITIONS[before, name][after] == kinds, (STATES[before], name, STATES[after])
             self.seen.add((before, name, after))
 

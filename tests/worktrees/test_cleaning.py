@@ -41,7 +41,7 @@ def test_worktrees_and_merged_branches_go_and_the_rest_is_listed(
     told = clean([str(runner.folder)])
     assert (would.removed, would.kept) == (told.removed, told.kept)
     removed = {(one.task_id, one.path is not None) for one in told.removed}
-    assert removed == {("merged", True), ("merged", False), ("idle", False), ("unmerged", True)}
+    assert removed == {("merged", True), ("merged", False), ("unmerged", True)}, "idle left none"
     assert kept(told) == {
         ("unmerged", False): "it is not merged (commits that are not in main: 1)",
         ("dirty", True): "it holds changes that are not committed",
@@ -84,7 +84,7 @@ def test_a_session_that_can_be_resumed_is_not_touched(
 def test_a_branch_that_a_live_session_continues_is_not_touched(
     repo: Checkout, runner: Runner, new_runner: Callable[[], Runner]
 ) -> None:
-    done(runner, "a", {})
+    done(runner, "a", {"c.txt": "C\n"})
     runner.end()
     again = new_runner()
     again.prepare("a", parent={**runner.parent, "task_id": "a"})

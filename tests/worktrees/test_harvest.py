@@ -75,13 +75,11 @@ def test_an_agent_that_committed_everything_gets_no_further_commit(
     assert (told["tip_commit"], told["committed"], told["n_commits"]) == (tip, False, 1)
 
 
-def test_an_agent_that_did_nothing_leaves_a_branch_like_its_base(
-    repo: Checkout, runner: Runner
-) -> None:
+def test_an_agent_that_did_nothing_leaves_no_branch(repo: Checkout, runner: Runner) -> None:
     made = runner.prepare("docs")
     told = runner.harvest("docs")
     assert (told["tip_commit"], told["patch"]) == (made.base, None)
-    assert repo.branches() == ["main", "main-task-docs"]
+    assert (told["branch"], repo.branches()) == (None, ["main"])
     assert not made.path.exists()
 
 

@@ -109,12 +109,17 @@ def test_outside_of_a_repository_nothing_starts(stub_cpr: Cpr) -> None:
 
 
 @pytest.mark.slow
-def test_a_branch_that_is_not_ours_fails_its_task_alone(stub_cpr: Cpr, work_repo: Checkout) -> None:
+def test_a_branch_that_is_made_meanwhile_fails_its_task_alone(
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout
+) -> None:
+    stub.fifos("a")
+    tasks = {"id": "a", "prompt": plan(here="a", gate="a")}, {"id": "b", "prompt": "b"}
+    session = stub_cpr.launch(prompts(*tasks), "--worktree", "-j1")
+    stub.await_here("a")
     work_repo.git("branch", "main-task-b")
     before = work_repo.git("rev-parse", "main-task-b")
-    session = stub_cpr.launch(
-        prompts({"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"}), "--worktree"
-    ).wait(LIMIT_S)
+    stub.release("a")
+    session.wait(LIMIT_S)
     a, b = session
     assert a.ok and (b.outcome, b.reason, b.attempts) == ("failed", "worktree", 0)
     assert "main-task-b" in b.error and work_repo.git("rev-parse", "main-task-b") == before
@@ -210,7 +215,8 @@ def test_a_resumed_session_continues_in_the_same_worktree_and_harvests_it(
 def test_a_retry_continues_the_branch_of_its_parent(
     stub_cpr: Cpr, stub: Stub, work_repo: Checkout
 ) -> None:
-    bad = {"id": "x", "prompt": plan(result={"is_error": True, "terminal_reason": "api_error"})}
+    result = {"is_error": True, "terminal_reason": "api_error"}
+    bad = {"id": "x", "prompt": plan(result=result, write={"new.txt": "new\n"})}
     first = stub_cpr.launch(prompts(bad), "--worktree", "--attempts", "1").wait(LIMIT_S)
     assert first[0].reason == "api_error"
     told = json.loads(stub_cpr.good("retry", "--json", first.id))

@@ -248,3 +248,29 @@ def test_all_of_them_keep_the_worktree_and_are_named(
     ]
     assert repo.git("show", "main-task-docs:new.txt") == WORK.strip()
     assert (made.path / "notes/.git").read_text() == WORK
+
+
+def test_a_submodule_outlives_the_folder_of_the_worktree(made: Prepared, runner: Runner) -> None:
+    """Its git directory is in that of the worktree, which git would remove."""
+    admin = made.admin
+    commit = Checkout(made.path / "lib").commit("mine", {"lib.txt": WORK})
+    shutil.rmtree(made.path)
+    told = runner.harvest("docs")
+    assert told["kept_because"].startswith("the git directory of submodule lib: ")
+    assert commit == (admin / "modules/lib/HEAD").read_text().strip()
+
+
+def test_an_edit_is_saved_though_git_is_set_to_trust_times(repo: Checkout, runner: Runner) -> None:
+    """Its size is the same, its time is set back, and the index is newer than both."""
+    repo.git("config", "core.trustctime", "false")
+    repo.git("config", "core.checkStat", "minimal")
+    made = runner.prepare("docs", setup="touch -d @1000000000 a.txt && git update-index --refresh")
+    file = made.path / "a.txt"
+    changed_s = int(file.stat().st_ctime)
+    while int(file.stat().st_ctime) == changed_s:  # git may know no more than the second
+        file.write_text("ONE\ntwo\nthree\n")
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+    assert made.git("status", "--porcelain") == "", "git itself sees nothing"
+    told = runner.harvest("docs")
+    assert (told["n_files_changed"], told["worktree"]) == (1, None)
+    assert repo.files("main-task-docs")["a.txt"].startswith("ONE")

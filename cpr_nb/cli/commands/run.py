@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 #: How long a session waits for a login if a program waits for it, and no person sees that.
-UNATTENDED_LOGIN_WAIT_S = 600.0
+UNATTENDED_WAIT_S = 600.0
 
 #: What each permission mode means, in one line of a launch.
 MODES = {
@@ -94,17 +94,27 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    from cpr_nb.launching.reuse import (
+        check_start,
+        resolve_reuse,
+        reuse_message,
+        start_or_attach,
+    )
+
     print_warnings(planned)
+    reuse = resolve_reuse(args.reuse, args.fresh)
+    if args.dry_run:
+        check_start(planned, reuse=reuse)
     if args.verbose or args.dry_run:
         print_plan(planned, args)
     if args.dry_run:
         return 0
-    if args.wait and planned.login_wait_s is None and not has_terminal():
-        planned.login_wait_s = UNATTENDED_LOGIN_WAIT_S
+    if args.wait and not has_terminal():
+        planned.login_wait_s = planned.login_wait_s or UNATTENDED_WAIT_S
+        planned.machine_wait_s = planned.machine_wait_s or UNATTENDED_WAIT_S
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.reuse import resolve_reuse, reuse_message, start_or_attach
 
-    started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
+    started = start_or_attach(planned, reuse=reuse)
     session = Session.from_started(started)
     if not started.is_new:
         note(reuse_message(started, session.snapshot, planned, "--fresh"))
