@@ -212,7 +212,7 @@ class Loop:
         """Whether nothing is left to do for a runner that does not stay to the end."""
         if not (self._settle or self._leaving):
             return self._disk.is_gone and self._kill_all()  # nobody could read what comes
-        if not (self._is_settled() if self._settle else self._have_agents_ended()):
+        if not (self._have_agents_ended() if self._leaving else self._is_settled()):
             return False
         self._leftovers.sweep()
         self._compare_repositories()

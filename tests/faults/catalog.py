@@ -39,6 +39,7 @@ FAULTS = [
     Fault("machine-lost", "its machine dies; seen from others", hosts.machine_lost, real=True),
     Fault("forced", "taken over by force while it runs elsewhere", hosts.forced, real=True),
     Fault("namespaces", "runners in several PID namespaces", copies.namespaces, real=True),
+    Fault("unseen", "cancel of an agent in another one", copies.cancelled, real=True),
     Fault("container", "container (cpr is its PID 1) killed, started", copies.container, real=True),
     Fault("copied", "folder copied (cp -a) while agents work", copies.copied, real=True),
     Fault("woken", "its machine stands still, and wakes too late", hosts.woken, real=True),
