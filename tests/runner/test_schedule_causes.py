@@ -127,6 +127,16 @@ def test_the_same_error_at_the_start_of_two_tasks_holds_all_once_one_has_worked(
     assert report[:2] == ("waiting", "setup") and "log.18" in report[2]
 
 
+@pytest.mark.parametrize("exit_", [{"signal": 11}, {"exit_code": 139}])
+def test_a_program_that_is_only_half_there_crashes(exit_: dict[str, int]) -> None:
+    one = machine(*[PLAN] * 2, max_parallel=1)
+    feed(one, Tick(0.0))
+    works(one, 0.0, 0)
+    feed(one, Started(1.0, 1))
+    rest = feed(one, Ended(1.0, 1, Exit(**exit_), began=False))
+    assert ("Rest", 1, "signal", 1.0, False) in rest
+
+
 def test_an_error_at_the_start_fails_the_task_if_none_has_ever_worked() -> None:
     one = machine(PLAN)
     feed(one, Tick(0.0), Started(0.0, 0))
