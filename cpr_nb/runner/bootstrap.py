@@ -119,6 +119,21 @@ def _inbox(folder: str, root: str, paths: SessionPaths, recorder: Recorder) -> R
     return RequestInbox(requests_dir, recorder)
 
 
+def _starter(paths: SessionPaths, root: str, spec: SessionSpec, given: dict[str, Any]) -> Starter:
+    """What starts processes for the tasks."""
+    return Starter(
+        paths,
+        root,
+        spec.session,
+        dict(os.environb),
+        given["task_env"],
+        many_folders=spec.many_folders,
+        state_dir=given["state_dir"],
+        config_dir=given["config_dir"],
+        library_dirs=given["library_dirs"],
+    )
+
+
 def _schedule(
     spec: SessionSpec, history: History, recovery: Recovery, recorder: Recorder
 ) -> Schedule:
