@@ -98,20 +98,6 @@ def prepare(
     )
 
 
-def _starter(paths: SessionPaths, root: str, spec: SessionSpec, given: dict[str, Any]) -> Starter:
-    return Starter(
-        paths,
-        root,
-        spec.session,
-        dict(os.environb),
-        given["task_env"],
-        many_folders=spec.many_folders,
-        state_dir=given["state_dir"],
-        config_dir=given["config_dir"],
-        library_dirs=given["library_dirs"],
-    )
-
-
 def _inbox(folder: str, root: str, paths: SessionPaths, recorder: Recorder) -> RequestInbox:
     """The requests of interfaces; a folder of them in the session's folder is moved with it."""
     requests_dir = paths.requests if folder == SessionPaths(root).requests else folder
