@@ -77,17 +77,7 @@ def prepare(
     recorder = Recorder(paths, spec.session, bases, runner, history, keeps_end=unsaved)
     if skipped:
         recorder.journal("reopened")
-    starter = Starter(
-        paths,
-        root,
-        spec.session,
-        dict(os.environb),
-        given["task_env"],
-        many_folders=spec.many_folders,
-        state_dir=given["state_dir"],
-        config_dir=given["config_dir"],
-        library_dirs=given["library_dirs"],
-    )
+    starter = _starter(paths, root, spec, given)
     recovery = Recovery(paths, history, numbers, spec, starter, may_save=not settle)
     recorder.warn(*recovery.warnings)
     for task_id, number in numbers.items():
@@ -113,6 +103,21 @@ def _inbox(folder: str, root: str, paths: SessionPaths, recorder: Recorder) -> R
     requests_dir = paths.requests if folder == SessionPaths(root).requests else folder
     requests.show_reader(requests_dir)
     return RequestInbox(requests_dir, recorder)
+
+
+def _starter(paths: SessionPaths, root: str, spec: SessionSpec, given: dict[str, Any]) -> Starter:
+    """What starts processes for the tasks."""
+    return Starter(
+        paths,
+        root,
+        spec.session,
+        dict(os.environb),
+        given["task_env"],
+        many_folders=spec.many_folders,
+        state_dir=given["state_dir"],
+        config_dir=given["config_dir"],
+        library_dirs=given["library_dirs"],
+    )
 
 
 def _schedule(
