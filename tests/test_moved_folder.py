@@ -14,6 +14,7 @@ from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.launching.machine import runner_folders
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def test_it_is_shown_where_it_is_and_ends_there(
     session, folder = moved
     (row,) = json.loads(stub_cpr.good("list", "--json", "--results-dir", str(folder)))
     assert row["state"] == "running"
+    assert str(folder / session.path.name) in runner_folders()
     stub.release("held")
     again = cpr.Session(folder / session.path.name).wait(LIMIT_S)
     assert [(task.outcome, task.attempts, task.text) for task in again] == [

@@ -282,3 +282,27 @@ def test_a_dry_run_says_what_would_be_reused(own_home: Path) -> None:
     first = run("a")
     planned = cpr.map("{do}", frame("ab"), reuse=True, dry_run=True)
     assert [task["reused_from"] for task in planned] == [first.id, None]
+
+
+def test_a_retry_is_one_answer_although_it_asked_for_the_same_itself(stub: Stub) -> None:
+    row = plan(exit=3, mended={"result": "b"})
+    first = cpr.map("{do}", pd.DataFrame({"do": [row]}), attempts=1).wait(LIMIT_S)
+    stub.mend()
+    first.retry().wait(LIMIT_S)
+    twice = cpr.map("{do}", pd.DataFrame({"do": [row] * 2}), attempts=1, reuse=True).wait(LIMIT_S)
+    assert len(twice) == 1 and twice.results_df()["session_id"].nunique() == 2
+
+
+def test_an_older_success_goes_before_a_newer_session_without_one(stub: Stub) -> None:
+    stub.fifos("held")
+    df = pd.DataFrame({"do": [plan(here="held", gate="held", result={"result": "a"})]})
+    first = cpr.map("{do}", df)
+    stub.await_here("held")
+    stub.release("held")
+    first.wait(LIMIT_S)
+    newer = cpr.map("{do}", df, fresh=True)
+    stub.await_here("held")
+    newer.cancel()
+    newer.wait(LIMIT_S)
+    again = cpr.map("{do}", df, reuse=True)
+    assert again.id == first.id and again.results_df()["result"].tolist() == ["a"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from testkit import processes
-from testkit.command import Cpr, prompts
+from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -88,8 +88,30 @@ def test_nothing_runs_and_the_line_says_where(
         assert (session.state, len(session.tasks_df()), len(session.results_df())) == (
             "interrupted", 2, 2,
         )  # fmt: skip
-        assert repr(session) and [task.prompt for task in session]
+        assert repr(session) and all(
+            task.prompt and task.activity().n_tool_calls == 0 for task in session
+        )
     assert stub.calls() == calls
+
+
+def test_skipped_tasks_are_not_run_either(
+    stub_cpr: Cpr, in_env: Callable[[dict[str, str]], None]
+) -> None:
+    in_env(stub_cpr.env)
+    session = stub_cpr.launch(prompts("a"), "--budget-usd", "5").wait(LIMIT_S)
+    spec = json.loads((session.path / "session.json").read_bytes())
+    status = json.loads((session.path / "status.json").read_bytes())
+    (session.path / "status.json").write_text(json.dumps({**status, "n_skipped": 1}))
+    for where, value, words in WRONG_FOR_SKIPPED:
+        (session.path / "session.json").write_bytes(with_value(spec, where, value))
+        with pytest.raises(cpr.SessionNotUsable, match=words):
+            cpr.Session(session.path).resume(skipped=True)
+
+
+WRONG_FOR_SKIPPED: list[tuple[list[str | int], Any, str]] = [
+    (["options"], [], "options is"),
+    (["options", "budget_usd"], "5", "options.budget_usd is '5', not a number"),
+]
 
 
 def test_a_command_says_it_in_one_line_and_shows_the_session(

@@ -11,7 +11,7 @@ from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.record import is_unsaved, task_state
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.saving import NOT_SAVED
+from cpr_nb.views.work_left import NOT_SAVED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

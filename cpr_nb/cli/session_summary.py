@@ -11,7 +11,7 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import clock, cost, reused
 from cpr_nb.views.notice import warnings_of
 from cpr_nb.views.rows import session_duration_s
-from cpr_nb.views.saving import stays, task_note
+from cpr_nb.views.work_left import stays, task_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

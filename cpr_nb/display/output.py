@@ -14,8 +14,8 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.notice import PROGRAM
-from cpr_nb.views.saving import task_note
 from cpr_nb.views.stream_denials import read_denials
+from cpr_nb.views.work_left import task_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -96,7 +96,11 @@ SESSIONS = (
     ),
     *_columns(
         _STATUS,
-        ("waiting_for", "string", "what a live session waits for: limit, login, disk"),
+        (
+            "waiting_for",
+            "string",
+            "what a live session waits for: limit, login, disk, cli, folder …",
+        ),
         ("waiting_until", TIME, "until when it waits, if that is known"),
         ("notice", "string", "one line that deserves attention"),
         ("warnings", "string", "what its runner warned of; see Session.warnings"),

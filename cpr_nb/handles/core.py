@@ -16,7 +16,7 @@ from cpr_nb.model.text import visible_line
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.request_folder import leave_request
-from cpr_nb.store.spec_file import read_spec
+from cpr_nb.store.spec_file import read_spec, task_of
 from cpr_nb.views.formatting import session_line
 from cpr_nb.views.notice import warnings_of
 
@@ -146,8 +146,7 @@ class SessionCore:
         if self._task_specs is None:
             tasks = read_spec(self.paths).get("tasks")
             self._task_specs = tasks if isinstance(tasks, list) else []
-        spec = self._task_specs[index] if index < len(self._task_specs) else None
-        return spec if isinstance(spec, dict) else {}
+        return task_of(self._task_specs, index)
 
     def rows_frame(self) -> pd.DataFrame | None:
         """The frame whose rows the tasks are about; None if there is none.

@@ -9,7 +9,7 @@ from cpr_nb.handles.core import SessionCore
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import visible_line
-from cpr_nb.views.saving import task_note
+from cpr_nb.views.work_left import task_note
 
 
 class TaskStatus:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_folders
 from cpr_nb.launching.cli_settings import check_settings
+from cpr_nb.launching.cli_start import check_start
 from cpr_nb.launching.combinations import check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
 from cpr_nb.launching.setting_sources import limit_sources
@@ -93,6 +94,7 @@ class LaunchPlan:
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.login_wait_s: float | None = options.get("login_wait_s")
+        self.machine_wait_s: float | None = options.get("machine_wait_s")
         self.claude_version = show(cli.version) if cli and cli.version else None
         self.setup_warnings = setup_warnings or []
         self.user_only = user_only
@@ -173,6 +175,7 @@ def plan_launch(
     claude_path = find_claude(locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)
     cli = check_cli(claude_path, inherited, checked, tasks)
+    check_start(claude_path, cli.version, inherited, checked, tasks)
     results_dir = catalog.new_session_dir(locations.get("results_dir"), os.environ)
     check_sandboxed_folders(cli.version, results_dir, checked, tasks)
     sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)

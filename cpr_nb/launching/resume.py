@@ -219,7 +219,8 @@ def _check_skipped(snapshot: Snapshot) -> None:
         raise SessionNotUsable(
             f"{refusal}it has none; cpr retry {short} reruns what did not succeed"
         )
-    budget_usd = read_spec(snapshot.paths).get("options", {}).get("budget_usd")
+    options = read_spec(snapshot.paths).get("options")  # checked when it is about to run
+    budget_usd = number(options.get("budget_usd")) if isinstance(options, dict) else None
     spent_usd = number(snapshot.head.get("cost_usd")) or 0.0
     skipped = [task for task in snapshot.tasks or () if task_state(task)[1] == states.SKIPPED]
     all_for_it = bool(skipped) and all(task.get("reason") == "budget" for task in skipped)

@@ -213,6 +213,14 @@ OPTIONS: Mapping[str, Option] = {
             per_task=False,
         ),
         Option(
+            "machine_wait_s",
+            "seconds",
+            "skip what is left if the machine can't run it for this many seconds: the CLI or a "
+            "folder is away, there are no more processes, the CLI ends at its start (default: 1 "
+            "hour; 10 minutes with --wait and no terminal)",
+            per_task=False,
+        ),
+        Option(
             "linger_s",
             "seconds",
             "end a task whose background commands still run after its answer, once it has written "

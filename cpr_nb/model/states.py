@@ -84,6 +84,7 @@ REASONS = (
     "silence",
     "signal",
     "spawn",
+    "machine",
     "changed",
     "usage_error",
     "parent_failed",

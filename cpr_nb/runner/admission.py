@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from cpr_nb.model import limits, states
 from cpr_nb.model.backoff import may_pass
+from cpr_nb.model.machine_causes import PROCESSES
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages
 from cpr_nb.runner.budget import Budget
 from cpr_nb.runner.governor import LOGIN_WAIT_S, PATIENCE_S, Governor
+from cpr_nb.runner.machine_holds import MACHINE_WAIT_S, MachineHolds
 from cpr_nb.runner.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cpr_nb.model.limits import Limit
+    from cpr_nb.model.machine_causes import MachineCause
+    from cpr_nb.runner.machine_holds import Hold
     from cpr_nb.runner.messages import Event
 
 #: Ends that, like those which pass, say nothing about what the API would have answered.
@@ -30,6 +34,7 @@ class Admission:
         budget: What the tasks may cost together; None for no limit.
         groups: The group of each task if one of a group is to lead (see `Queue`).
         login_wait_s: How long to wait for a login.
+        machine_wait_s: How long to wait for the machine.
 
     Example:
         >>> admission = Admission(2, 1)
@@ -44,12 +49,16 @@ class Admission:
         budget: Budget | None = None,
         groups: Sequence[int] | None = None,
         login_wait_s: float = LOGIN_WAIT_S,
+        machine_wait_s: float = MACHINE_WAIT_S,
     ) -> None:
         self._n_tasks = n_tasks
-        self._closed_for = ""  # what the user can do
+        self._closed: Outcome | None = None  # how tasks end that do not start any more
         self.budget = budget or Budget()
         self.governor = Governor(max_parallel, login_wait_s)
         self.queue = Queue(n_tasks, groups)
+        self.holds = MachineHolds(machine_wait_s)
+        self._n_active = 0
+        self._few_processes = False  # that is why fewer tasks run at once
         self.answered_at = -1.0  # when the API last answered any task
         #: When the next task may start if only the spacing of starts holds it back, or None.
         self.start_at: float | None = None
@@ -58,9 +67,10 @@ class Admission:
         """Handles an event that concerns the whole session; returns whether it was one."""
         governor = self.governor
         if isinstance(event, messages.Pause):
-            governor.paused = True
+            governor.paused = self.holds.paused = True
         elif isinstance(event, messages.Resume):
             governor.resumed(event.at_s)
+            self.holds.resumed(event.at_s)
         elif isinstance(event, messages.SetParallel):
             governor.max_parallel = event.max_parallel
         elif isinstance(event, messages.Probe):
@@ -111,7 +121,7 @@ class Admission:
 
     def limited(self, at_s: float, limit: Limit, task: int) -> None:
         """A limit that concerns all tasks refused this one."""
-        if not self._closed_for and self.governor.limited(at_s, limit, task):
+        if self._closed is None and self.governor.limited(at_s, limit, task):
             self.queue.cool()
 
     def throttled(self, event: messages.Throttled, n_active: int) -> bool:
@@ -121,6 +131,7 @@ class Admission:
         would answer. A task that has had no answer yet has cost nothing.
         """
         self.governor.throttled(event.at_s, n_active)
+        self._few_processes = False
         if self.governor.probe == event.task:
             return False
         return event.delay_s > PATIENCE_S
@@ -142,6 +153,31 @@ class Admission:
         """A task does not probe after all; if it was to, another one does soon."""
         if self.governor.probe == task:
             self.governor.probe_withdrawn(at_s)
+        self.holds.withdraw(task, at_s)
+
+    # -- the machine ------------------------------------------------------------------------
+
+    def held_by_machine(self, at_s: float, task: int, cause: MachineCause, n_active: int) -> None:
+        """A task can't be started because of the machine: it waits for the end of that."""
+        self.short_of_processes(at_s, cause, n_active)
+        self.queue.ended(task)  # if it led, another one does
+        self.budget.release(task)
+        self.holds.refused(at_s, task, cause)
+        if self.governor.probe == task:
+            self.governor.probe_withdrawn(at_s)
+
+    def short_of_processes(self, at_s: float, cause: MachineCause, n_active: int) -> None:
+        """If there are no more processes, fewer tasks run at once for now."""
+        if cause.kind == PROCESSES:
+            self.governor.throttled(at_s, n_active)
+            self._few_processes = True
+
+    def release(self, tasks: Iterable[int]) -> None:
+        """Lets tasks start that the machine held back."""
+        for task in tasks:
+            self.queue.put_back(task)
+
+    # -- starts -----------------------------------------------------------------------------
 
     def next_task(self, at_s: float, n_active: int, waits: Callable[[int], bool]) -> int | None:
         """The task that may start now, or None.
@@ -152,27 +188,54 @@ class Admission:
             waits: Whether a task still waits to start.
         """
         self.start_at = None
+        self._n_active = n_active
+        hold = self.holds.blocking
+        if hold is not None and not hold.may_probe:
+            return None
         spread_until = self.governor.next_start_at
         when = at_s if spread_until is None else max(at_s, spread_until)
         if not (self.budget.admits and self.governor.may_start(when, n_active)):
             return None
-        # Probe with a task that has not been refused, if there is one: what was refused may have
-        # been refused for a reason of its own.
-        task = self.queue.pop(waits, new=self.governor.limit is not None)
-        if task is not None and when > at_s:  # only the spacing of starts holds it back
-            self.queue.put_first(task)
-            self.start_at = when
+        if when > at_s:  # only the spacing of starts holds it back
+            self.start_at = self._when_a_task_waits(when, waits)
             return None
+        task = self._pop(hold, waits)
         if task is not None:
             self.governor.started(at_s, task)
             self.budget.begin(task)
         return task
 
+    def _when_a_task_waits(self, when: float, waits: Callable[[int], bool]) -> float | None:
+        """This moment if any task could start then; else None."""
+        task = self.queue.pop(waits)
+        if task is not None:
+            self.queue.put_first(task)
+        may_try = any(hold.may_probe and hold.parked for hold in self.holds)
+        return None if task is None and not may_try else when
+
+    def _pop(self, hold: Hold | None, waits: Callable[[int], bool]) -> int | None:
+        """Removes and returns the task that starts now: the next one, or one that was refused."""
+        # Probe with a task that has not been refused, if there is one: what was refused may have
+        # been refused for a reason of its own.
+        parked = self.holds.pop_parked(waits) if hold is None else None
+        if parked is None:
+            task = self.queue.pop(waits, new=hold is not None or self.governor.limit is not None)
+            if task is not None:
+                self.holds.admitted(task, hold, was_parked=False)
+                return task
+            parked = self.holds.pop_parked(waits)
+        if parked is None:
+            return None
+        self.holds.admitted(*parked, was_parked=True)
+        return parked[0]
+
     def may_start_agent(self, task: int) -> bool:
         """Whether a task that was admitted, and now has its worktree, may start its agent."""
         governor = self.governor
-        held = governor.paused or governor.disk or governor.limit is not None
-        return self.closed is None and (governor.probe == task or not held)
+        if self.closed is not None or governor.paused or governor.disk:
+            return False
+        may_ask = governor.limit is None or governor.probe == task
+        return may_ask and (self.holds.blocking is None or self.holds.probes(task))
 
     def close(self, error: str) -> None:
         """Lets nothing start any more, because no task would get an answer.
@@ -180,20 +243,38 @@ class Admission:
         Args:
             error: What the user can do about it.
         """
-        self._closed_for = error
+        self._closed = Outcome(states.SKIPPED, "auth", error)
         self.governor.probe_over(answered=False)
 
-    def close_in_time(self, at_s: float) -> None:
-        """Stops waiting for a login that has not come."""
+    def close_in_time(self, at_s: float) -> list[tuple[int, Outcome]]:
+        """Stops waiting for what has not come.
+
+        Returns:
+            The tasks that end because of the machine while others go on, and how they end.
+        """
         gives_up_at = self.governor.gives_up_at
         if gives_up_at is not None and at_s >= gives_up_at:
             self.close("nobody logged in: log in with claude")
+        ends = []
+        for hold in self.holds.expired(at_s):
+            error = self.holds.notice_of(hold.cause).partition(";")[0]
+            outcome = Outcome(states.SKIPPED, "machine", error)
+            ends += [(task, outcome) for task in hold.parked]
+            if hold.holds_all:
+                self._closed = self._closed or outcome
+        return ends
+
+    @property
+    def gives_up_at(self) -> float | None:
+        """When it has waited long enough; None if it does not wait now."""
+        moments = (self.governor.gives_up_at, self.holds.gives_up_at)
+        return min((at_s for at_s in moments if at_s is not None), default=None)
 
     @property
     def closed(self) -> Outcome | None:
         """How tasks end that will not start any more; None if they may start."""
-        if self._closed_for:
-            return Outcome(states.SKIPPED, "auth", self._closed_for)
+        if self._closed is not None:
+            return self._closed
         if self.budget.is_used_up:
             return Outcome(states.SKIPPED, "budget", self.budget.why_used_up)
         return None
@@ -205,21 +286,25 @@ class Admission:
             n_waiting: How many tasks wait to start.
         """
         governor = self.governor
-        state = states.WAITING if governor.reason else states.RUNNING
+        cause = self.holds.shown(self._n_active)
+        reason, notice = governor.reason, governor.notice or self._notice(n_waiting)
+        if not reason and cause is not None:
+            reason, notice = cause.kind, self.holds.notice_of(cause)
         until_s = governor.limit.until_s if governor.limit is not None else None
+        state = states.WAITING if reason else states.RUNNING
         if governor.paused:
             state = states.PAUSED
-        notice = governor.notice or self._notice(n_waiting)
-        return state, governor.reason, notice, until_s, governor.gives_up_at
+        return state, reason, notice, until_s, self.gives_up_at
 
     def _notice(self, n_waiting: int) -> str:
-        if self._closed_for:
-            return f"nothing more starts: {self._closed_for}"
+        if self._closed is not None:
+            return f"nothing more starts: {self._closed.error}"
         if self.queue.is_warming:
             return "warming the prompt cache: one task leads until its first answer"
         has_place = n_waiting > 0 and self.budget.n_agents < self.governor.capacity
         if notice := self.budget.notice(has_place=has_place and not self.governor.paused):
             return notice
         if self.governor.capacity < (self.governor.max_parallel or self._n_tasks):
-            return "the API refuses some requests: fewer tasks at once for now"
+            few = "there were no more processes" if self._few_processes else ""
+            return f"{few or 'the API refuses some requests'}: fewer tasks at once for now"
         return ""

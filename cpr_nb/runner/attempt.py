@@ -52,6 +52,7 @@ class Attempt:
     """
 
     __slots__ = (
+        "_began",
         "_credentials",
         "_follows_stream",
         "_is_setup_known",
@@ -97,7 +98,7 @@ class Attempt:
         self.setup_problem = ""
         self._mode = mode
         self._strict_setup = strict_setup
-        self._is_setup_known = False
+        self._is_setup_known = self._began = False
         self._paths = paths
         self._follows_stream = follows_stream
 
@@ -140,6 +141,12 @@ class Attempt:
             stderr=stderr,
         )
         return exit_, facts
+
+    def has_just_begun(self) -> bool:
+        """Whether its CLI has written its first event since this was asked last."""
+        is_news = self.stream.first_init is not None and not self._began
+        self._began |= is_news
+        return is_news
 
     @property
     def awaits_setup(self) -> bool:

@@ -13,6 +13,7 @@ from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.history import History, read_history
 from cpr_nb.runner.loop import Loop
+from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.own_folder import HERE, enter
 from cpr_nb.runner.random_ids import chance, new_uuid
 from cpr_nb.runner.recorder import Recorder
@@ -76,17 +77,7 @@ def prepare(
     recorder = Recorder(paths, spec.session, bases, runner, history, keeps_end=unsaved)
     if skipped:
         recorder.journal("reopened")
-    starter = Starter(
-        paths,
-        root,
-        spec.session,
-        dict(os.environb),
-        given["task_env"],
-        many_folders=spec.many_folders,
-        state_dir=given["state_dir"],
-        config_dir=given["config_dir"],
-        library_dirs=given["library_dirs"],
-    )
+    starter = _starter(paths, root, spec, given)
     recovery = Recovery(paths, history, numbers, spec, starter, may_save=not settle)
     recorder.warn(*recovery.warnings)
     for task_id, number in numbers.items():
@@ -114,6 +105,21 @@ def _inbox(folder: str, root: str, paths: SessionPaths, recorder: Recorder) -> R
     return RequestInbox(requests_dir, recorder)
 
 
+def _starter(paths: SessionPaths, root: str, spec: SessionSpec, given: dict[str, Any]) -> Starter:
+    """What starts processes for the tasks."""
+    return Starter(
+        paths,
+        root,
+        spec.session,
+        dict(os.environb),
+        given["task_env"],
+        many_folders=spec.many_folders,
+        state_dir=given["state_dir"],
+        config_dir=given["config_dir"],
+        library_dirs=given["library_dirs"],
+    )
+
+
 def _schedule(
     spec: SessionSpec, history: History, recovery: Recovery, recorder: Recorder
 ) -> Schedule:
@@ -130,6 +136,8 @@ def _schedule(
         groups=spec.groups,
         restored=recovery.restored,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
+        machine_wait_s=spec.session.get("machine_wait_s") or MACHINE_WAIT_S,
+        has_worked=history.has_worked,
         on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )
 

@@ -14,6 +14,7 @@ from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.random_ids import new_uuid
 from cpr_nb.runner.repository_watch import RepositoryWatch
 from cpr_nb.runner.session_spec import ChangedError
+from cpr_nb.runner.spawning import HeldError
 from cpr_nb.runner.starter import resume_prompt
 from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.transcript import tokens_since
@@ -101,20 +102,28 @@ class Effects:
             attempt = self._starter.start(
                 task, task_spec, number, conversation_id, prompt, task_run.worktree
             )
+        except HeldError as error:
+            return messages.Postponed(now, task, error.cause)
         except (ChangedError, OSError) as error:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 self.disk_trouble = error.strerror or str(error)
                 return messages.Postponed(now, task)
             exit_ = self._exit_before_start(error)
             task_run.end(now, exit_, None, {})
-            return messages.Ended(now, task, exit_)
+            return messages.Ended(now, task, exit_, began=False)
         self._processes.add_started(attempt)
         task_run.started_s = time.time()
         self._recorder.started(task, task_run, attempt.pid)
         return messages.Started(now, task, conversation_id)
 
-    def start_side(self, kind: str, task: int) -> messages.Event | None:
-        """Starts a check or a helper of the worktree; returns an event only if that failed."""
+    def start_side(self, kind: str, task: int, *, may_wait: bool = True) -> messages.Event | None:
+        """Starts a check or a helper of the worktree; returns an event only if that failed.
+
+        Args:
+            kind: ``check``, ``prepare`` or ``harvest``.
+            task: The task's number, from 0.
+            may_wait: Whether it is tried again later if the machine can't start it now.
+        """
         now = self._clock.now()
         task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
         try:
@@ -130,6 +139,11 @@ class Effects:
                 run = self._starter.start_helper(kind, task, task_spec, task_run.number)
         except ChangedError as error:
             return self._refused_side(kind, task, error)
+        except HeldError as error:
+            if may_wait:
+                return messages.Postponed(now, task, error.cause)
+            problem = one_line(f"the {kind} can't be started: {error.cause.words}")
+            return self.side_event(kind, task, {"ok": False, "error": problem})
         except OSError as error:
             problem = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
             return self.side_event(kind, task, {"ok": False, "error": problem})

@@ -128,6 +128,12 @@ class History:
             if event == "intent":
                 task.pid_namespace = self._pid_namespace
 
+    @property
+    def has_worked(self) -> bool:
+        """Whether any task has succeeded."""
+        ends = (task.ended for task in self.tasks.values())
+        return any(end is not None and end["outcome"] == states.SUCCEEDED for end in ends)
+
     def add_warning(self, warning: object) -> None:
         """Adds a warning, unless it is known or no text."""
         if isinstance(warning, str) and warning not in self.warnings:

@@ -112,13 +112,15 @@ class Harvest(Instruction):
     Args:
         task: The task.
         outcome: How it ended.
+        may_wait: Whether it is tried again later if the machine can't start it now.
     """
 
-    __slots__ = ("outcome",)
+    __slots__ = ("may_wait", "outcome")
 
-    def __init__(self, task: int, outcome: Outcome) -> None:
+    def __init__(self, task: int, outcome: Outcome, *, may_wait: bool = True) -> None:
         super().__init__(task)
         self.outcome = outcome
+        self.may_wait = may_wait
 
 
 class Check(Instruction):
@@ -132,7 +134,8 @@ class ReportState(Instruction):
 
     Args:
         state: running, waiting or paused.
-        reason: What it waits for: ``limit``, ``login``, ``disk``; else empty.
+        reason: What it waits for: ``limit``, ``login``, ``disk``, ``cli``, ``folder``,
+            ``processes``, ``setup``; else empty.
         notice: One line for the user; empty if there is nothing to say.
         until_s: The moment until which it waits, in seconds since the epoch, if that is
             known; `Probe` is due then.

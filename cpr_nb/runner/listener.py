@@ -68,6 +68,8 @@ class Listener:
         for run in self._processes:
             if isinstance(run, Attempt) and (all_are_due or run.awaits_setup):
                 news = run.stream.poll(now)
+                if run.has_just_begun():
+                    yield messages.Began(now, run.task)
                 if news.answered:
                     yield messages.Responded(now, run.task)
                 elif news.refused_s is not None:

@@ -129,7 +129,7 @@ class Loop:
             ready = self._wakeup.wait(self._timeout_ms())
             now = self._clock.turn()
             if self._disk.has_new_owner(now):
-                self._kill_all()  # and nothing more is written: the session is another runner's
+                self._processes.kill_all()  # and nothing more is written: it has a new owner
                 return
             # First: an end starts the next task, and whoever stopped us may have asked for a pause.
             is_due = self._read_requests(now)
@@ -147,8 +147,7 @@ class Loop:
 
     def abort(self, error: str) -> None:
         """Ends what runs, and records why the runner failed."""
-        for run in self._processes:
-            run.kill_tree()
+        self._processes.kill_all()
         for task in range(self._spec.n_tasks):
             state = self._schedule.state(task)
             if state != transitions.ENDED:
@@ -211,8 +210,8 @@ class Loop:
     def _may_leave(self) -> bool:
         """Whether nothing is left to do for a runner that does not stay to the end."""
         if not (self._settle or self._leaving):
-            return self._disk.is_gone and self._kill_all()  # nobody could read what comes
-        if not (self._is_settled() if self._settle else self._have_agents_ended()):
+            return self._disk.is_gone and self._processes.kill_all()  # nobody could read what comes
+        if not (self._have_agents_ended() if self._leaving else self._is_settled()):
             return False
         self._leftovers.sweep()
         self._compare_repositories()
@@ -228,12 +227,7 @@ class Loop:
         """Whether no agent runs now; those that take too long are killed."""
         in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
         can_end = any(run.pid > 0 for run in self._processes)
-        return not (can_end and in_time) and self._kill_all()
-
-    def _kill_all(self) -> bool:
-        for run in self._processes:
-            run.kill_tree()
-        return True
+        return not (can_end and in_time) and self._processes.kill_all()
 
     # -- time -------------------------------------------------------------------------------
 
@@ -299,6 +293,7 @@ class Loop:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, extra)
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
+        event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)
         self._handle(event)
 
@@ -349,16 +344,18 @@ class Loop:
     def _perform(self, instruction: instructions.Instruction) -> messages.Event | None:
         return self._performers[type(instruction)](instruction)
 
-    def _start_side(self, instruction: instructions.Instruction) -> messages.Event | None:
+    def _start_side(
+        self, instruction: instructions.Instruction, *, may_wait: bool = True
+    ) -> messages.Event | None:
         if self._leaving:
             return None  # the runner that comes after us does it
         kind = type(instruction).__name__.lower()
-        return self._effects.start_side(kind, instruction.task)
+        return self._effects.start_side(kind, instruction.task, may_wait=may_wait)
 
     def _harvest(self, harvest: instructions.Harvest) -> messages.Event | None:
         self._recorder.harvest(harvest, self._task_runs[harvest.task])
         self._compare_repositories()  # before our own git runs there
-        return self._start_side(harvest)
+        return self._start_side(harvest, may_wait=harvest.may_wait)
 
     def _rest(self, rest: instructions.Rest) -> None:
         self._recorder.resting(rest, self._task_runs[rest.task])

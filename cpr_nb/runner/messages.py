@@ -8,6 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.model.limits import Limit
+    from cpr_nb.model.machine_causes import MachineCause
     from cpr_nb.model.outcome import Exit, Outcome
     from cpr_nb.model.running_cost import Usage
 
@@ -53,9 +54,10 @@ class Ended(Event):
         limit: The limit that it ran into, if its stream shows one.
         interrupted: Whether it ended without a runner, or while the runner was leaving: that
             is not its failure.
+        began: Whether its CLI had written its first event.
     """
 
-    __slots__ = ("cost_usd", "exit", "interrupted", "limit", "usage")
+    __slots__ = ("began", "cost_usd", "exit", "interrupted", "limit", "usage")
 
     def __init__(
         self,
@@ -67,9 +69,11 @@ class Ended(Event):
         limit: Limit | None = None,
         interrupted: bool = False,
         usage: Usage | None = None,
+        began: bool = True,
     ) -> None:
         super().__init__(at_s, task)
         self.usage = usage
+        self.began = began
         self.exit = exit_
         self.cost_usd = cost_usd
         self.limit = limit
@@ -77,10 +81,21 @@ class Ended(Event):
 
 
 class Postponed(Event):
-    """A task could not start because the disk is full; that is not its failure.
+    """What was to start for a task could not be started; that is not the task's failure.
 
-    Nothing starts until `DiskFree`.
+    Args:
+        cause: Why; None if the disk is full: nothing starts until `DiskFree`.
     """
+
+    __slots__ = ("cause",)
+
+    def __init__(self, at_s: float, task: int, cause: MachineCause | None = None) -> None:
+        super().__init__(at_s, task)
+        self.cause = cause
+
+
+class Began(Event):
+    """A task's CLI has written its first event: it works."""
 
     __slots__ = ()
 

@@ -198,10 +198,9 @@ def open_marked(pid: int, token: str) -> int | None:
         A descriptor that is readable once it has ended, -1 if the system has none; None if the
         process does not carry the token.
     """
-    pidfd = open_pidfd(pid)
-    if sees_processes() and f"{TOKEN_VARIABLE}={token}".encode() in _environment(
-        pid
-    ):  # opened first: no reuse
+    pidfd = open_pidfd(pid)  # first: then the pid can't be reused
+    is_marked = f"{TOKEN_VARIABLE}={token}".encode() in _environment(pid)
+    if is_marked and sees_processes():
         return pidfd
     if pidfd >= 0:
         os.close(pidfd)

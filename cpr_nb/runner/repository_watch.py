@@ -44,12 +44,12 @@ class RepositoryWatch:
         """A task is about to begin: keeps what its repository is like."""
         options = {**self._session["options"], **task_spec.get("options", {})}
         folder = options.get("cwd", self._session["cwd"])
-        if folder not in self._folders:
+        if folder not in self._folders and os.path.isdir(folder):  # else it may come back
             git_dir = git_dir_above(folder)
             self._folders[folder] = common_dir = common_dir_of(git_dir) if git_dir else ""
             if common_dir and common_dir not in self._known:
                 self._known[common_dir] = _Known(git_dir, common_dir)
-        common_dir = self._folders[folder]
+        common_dir = self._folders.get(folder, "")
         if common_dir and options.get("permissions") == "sandbox":
             self._known[common_dir].is_sandboxed = True
 

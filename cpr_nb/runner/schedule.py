@@ -16,6 +16,8 @@ from cpr_nb.model.outcome import LINGERED, Outcome, derive
 from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.admission import Admission
 from cpr_nb.runner.governor import LOGIN_WAIT_S
+from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
+from cpr_nb.runner.machine_waits import MachineWaits
 from cpr_nb.runner.refusals import Refusals
 from cpr_nb.runner.task_state import (
     CANCELLED_OUTCOME,
@@ -65,6 +67,8 @@ class Schedule:
         restored: Where an earlier runner left the tasks that it had begun. Those that had a
             process need a `Started`, and an `Ended` if it is gone.
         login_wait_s: How long to wait for a login.
+        machine_wait_s: How long to wait for the machine.
+        has_worked: Whether any task has worked for an earlier runner.
         on_illegal: Called with each `IllegalTransition`, whose task then fails alone, for the
             reason ``internal``. None: it is raised.
 
@@ -86,14 +90,21 @@ class Schedule:
         groups: Sequence[int] | None = None,
         restored: Mapping[int, RestoredTask] | None = None,
         login_wait_s: float = LOGIN_WAIT_S,
+        machine_wait_s: float = MACHINE_WAIT_S,
+        has_worked: bool = False,
         on_illegal: Callable[[IllegalTransition], None] | None = None,
     ) -> None:
         self._plans = plans
         self._chance = chance
         self._on_illegal = on_illegal
-        self._admission = Admission(len(plans), max_parallel, budget, groups, login_wait_s)
+        self._admission = Admission(
+            len(plans), max_parallel, budget, groups, login_wait_s, machine_wait_s
+        )
         self._tasks = TaskTable(len(plans))
         self._steps = TaskSteps(plans, self._admission, self._tasks, new_id)
+        self._machine = MachineWaits(
+            plans, self._admission, self._tasks, self._steps, has_worked=has_worked
+        )
         self._refusals = Refusals(self._admission, self._tasks, self._steps)
         self._limits = TimeLimits(plans, self._tasks, self._steps, self._admission.queue)
         self._cancel_all = False
@@ -102,7 +113,8 @@ class Schedule:
         self._reported: tuple[object, ...] = (states.RUNNING, "", "", None, None)
         self._handlers: dict[type, Callable[..., None]] = {
             messages.Started: self._started,
-            messages.Postponed: self._postponed,
+            messages.Postponed: self._machine.postponed,
+            messages.Began: self._machine.began,
             messages.Ended: self._ended,
             messages.OutputPolled: self._output_polled,
             messages.Responded: self._refusals.responded,
@@ -187,7 +199,8 @@ class Schedule:
         moments = (
             admission.start_at,
             governor.probe_at,
-            governor.gives_up_at,
+            admission.gives_up_at,
+            admission.holds.next_at,
             self._tasks.next_at,
         )
         return min((at_s for at_s in moments if at_s is not None), default=None)
@@ -212,18 +225,12 @@ class Schedule:
         attempt = self._tasks.attempts[event.task]
         attempt.started_at = event.at_s
         attempt.conversation_id = event.conversation_id or attempt.conversation_id
+        self._machine.started(event)
         if self._tasks.state[event.task] == TERMINATING:  # cancelled before it had a process
             self._steps.send_terminate(event.task, event.at_s)
             return
         self._tasks.move(event.task, RUNNING)
         self._limits.started(event.task, event.at_s)
-
-    def _postponed(self, event: messages.Postponed) -> None:
-        self._admission.postponed(event.task, event.at_s)
-        if self._tasks.state[event.task] == TERMINATING:
-            self._steps.finish(event.task, CANCELLED_OUTCOME)
-        else:
-            self._steps.postpone(event.task)
 
     def _ended(self, event: messages.Ended) -> None:
         attempt, plan = self._tasks.attempts[event.task], self._plans[event.task]
@@ -235,6 +242,7 @@ class Schedule:
         self._admission.attempt_ended(
             event, outcome, self.n_active, at_limit=limit is not None, lingers=attempt.lingers
         )
+        self._admission.holds.withdraw(event.task, event.at_s)
         if attempt.cancelled:
             unchecked = plan.check and outcome.outcome == states.SUCCEEDED
             self._steps.finish(event.task, CANCELLED_OUTCOME if unchecked else outcome)
@@ -250,6 +258,8 @@ class Schedule:
         task, plan = event.task, self._plans[event.task]
         attempt = self._tasks.attempts[task]
         uncounted = uncounted_outcome(event, attempt, outcome)
+        if self._machine.bad_start(event, outcome):
+            return
         if uncounted is not None:
             self._steps.rest(task, uncounted, event.at_s, 0.0, counted=False)
         elif attempt.n_counted < plan.attempts and may_pass(outcome):
@@ -292,6 +302,7 @@ class Schedule:
         task, attempt = event.task, self._tasks.attempts[event.task]
         attempt.has_worktree = event.exists or attempt.has_worktree
         attempt.is_prepared = True
+        self._machine.prepared()
         outcome = prepared_outcome(self._plans[task], attempt, event.outcome)
         if outcome is not None:
             self._admission.withdraw(task, event.at_s)
@@ -299,6 +310,7 @@ class Schedule:
         elif self._admission.may_start_agent(task):
             self._steps.start(task, event.at_s)
         else:  # a pause, a limit or a full disk came meanwhile
+            self._admission.withdraw(task, event.at_s)
             self._steps.postpone(task)
 
     def _harvested(self, event: messages.Harvested) -> None:
@@ -322,6 +334,9 @@ class Schedule:
             self._steps.finish(task, CANCELLED_OUTCOME)
             return
         attempt = self._tasks.attempts[task]
+        if self._machine.forget_side(task):  # its check has no process yet
+            self._steps.finish(task, CANCELLED_OUTCOME)
+            return
         attempt.cancelled = True
         if state != TERMINATING:
             self._steps.terminate(task, "cancelled", at_s)
@@ -332,11 +347,18 @@ class Schedule:
 
     def _run_timers(self, at_s: float) -> None:
         governor = self._admission.governor
-        self._admission.close_in_time(at_s)
+        for task, outcome in self._admission.close_in_time(at_s):
+            if self._tasks.waits(task):
+                self._step(task, CLOSED, at_s, self._skip, task, outcome)
+        self._admission.holds.tick(at_s)
         if governor.probe_at is not None and at_s >= governor.probe_at:
             governor.allow_probe()
         for task in self._tasks.due(at_s):
-            self._step(task, TIMER, at_s, self._limits.timer_rang, task, at_s)
+            self._step(task, TIMER, at_s, self._timer_rang, task, at_s)
+
+    def _timer_rang(self, task: int, at_s: float) -> None:
+        if not self._machine.retry_side(task, at_s):
+            self._limits.timer_rang(task, at_s)
 
     def _dispatch(self, at_s: float) -> None:
         """Starts what may start now."""

@@ -15,7 +15,14 @@ from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.runner.own_folder import path_now
-from cpr_nb.runner.spawning import create, create_stream, spawn
+from cpr_nb.runner.spawning import (
+    HeldError,
+    check_folder,
+    create,
+    create_stream,
+    remove,
+    spawn,
+)
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
 from cpr_nb.store.folder_id import folder_id
@@ -95,7 +102,8 @@ class Starter:
             worktree: What is known about the task's worktree; empty if it has none.
 
         Raises:
-            OSError: If the process can't be started; nothing runs then.
+            HeldError: If the machine can't start the process now.
+            OSError: If it can't be started for another reason; nothing runs in either case.
         """
         task_id, options = task_spec["id"], self._options(task_spec)
         token = self.token(task_id, number)
@@ -117,14 +125,19 @@ class Starter:
             off_limits=self._off_limits(options, worktree),
         )
         memory = folder_memory(options) if user_only else {}
-        pid = spawn(
-            argv,
-            folder,
-            {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
-            lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
-            lambda: create_stream(self._paths.stream(task_id, number)),
-            lambda: create(self._paths.stderr(task_id, number)),
-        )
+        paths = self._paths.stream(task_id, number), self._paths.stderr(task_id, number)
+        try:
+            pid = spawn(
+                argv,
+                folder,
+                {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
+                lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
+                lambda: create_stream(paths[0]),
+                lambda: create(paths[1]),
+            )
+        except HeldError:
+            remove(paths)
+            raise
         return self.attempt(pid, task, task_spec, number)
 
     def attempt(
@@ -216,6 +229,7 @@ class Starter:
             },
             "parent": task_spec.get("parent"),
         }
+        check_folder(job["cwd"])
         reply_fd = process.open_prompt(b"")
         try:
             pid = spawn(
@@ -225,6 +239,7 @@ class Starter:
                 lambda: process.open_prompt(json.dumps(job).encode()),
                 lambda: os.dup(reply_fd),
                 lambda: os.dup(2),
+                is_helper=True,
             )
         except OSError:
             os.close(reply_fd)

@@ -103,11 +103,15 @@ class AttemptState:
         "linger_timer_at",
         "linger_until",
         "lingers",
+        "n_bad_starts",
         "n_free",
+        "n_side_tries",
         "number",
         "outcome",
         "refused_at",
         "resume",
+        "side_retry_at",
+        "side_since",
         "started_at",
         "timeout_at",
     )
@@ -122,6 +126,10 @@ class AttemptState:
         self.started_at = 0.0
         self.answered = False  # by the API, in this attempt
         self.refused_at = -1.0  # when a limit refused it last
+        self.n_bad_starts = 0  # how many attempts in a row ended before they began
+        self.n_side_tries = 0  # how often its check or its harvest could not be started
+        self.side_since: float | None = None  # since when that is so
+        self.side_retry_at: float | None = None  # when it is tried again
         self.cause: str | None = None  # why it is terminated
         self.timeout_at: float | None = None
         self.kill_at: float | None = None
@@ -145,6 +153,7 @@ class AttemptState:
         )
         following.outcome = outcome
         following.refused_at = self.refused_at
+        following.n_bad_starts = self.n_bad_starts
         following.has_worktree, following.is_prepared = self.has_worktree, self.is_prepared
         return following
 

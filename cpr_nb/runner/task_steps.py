@@ -81,6 +81,11 @@ class TaskSteps:
         attempt = self._tasks.attempts[task]
         self._tasks.move(task, CHECKING)
         attempt.cause = None  # a task that was terminated after its good answer is checked too
+        self.check_again(task, at_s)
+
+    def check_again(self, task: int, at_s: float) -> None:
+        """Starts the check of a task that is being checked."""
+        attempt = self._tasks.attempts[task]
         self._limit_time(task, attempt, self._plans[task].check_timeout_s, at_s)
         self.out.append(instructions.Check(task))
 
@@ -98,7 +103,7 @@ class TaskSteps:
         self._admission.queue.put_first(task)
 
     def rest(
-        self, task: int, outcome: Outcome, at_s: float, delay_s: float, *, counted: bool
+        self, task: int, outcome: Outcome, at_s: float, delay_s: float | None, *, counted: bool
     ) -> None:
         """Lets a task wait for another attempt.
 
@@ -106,7 +111,7 @@ class TaskSteps:
             task: The task.
             outcome: How its attempt ended.
             at_s: When that was.
-            delay_s: How long it waits at least.
+            delay_s: How long it waits at least; None if the machine holds it back.
             counted: Whether the attempt counts as one of the task's ``attempts``.
         """
         resume = ASK_FOR_STRUCTURE if outcome.reason == "no_structure" else CONTINUE
@@ -114,9 +119,9 @@ class TaskSteps:
         self._tasks.rest(task, attempt.next(resume, outcome, counted=counted))
         if delay_s:
             self._tasks.set_timer(at_s + delay_s, task)
-        else:
+        elif delay_s is not None:
             self._admission.queue.put_back(task)
-        self.out.append(instructions.Rest(task, outcome, delay_s, counted=counted))
+        self.out.append(instructions.Rest(task, outcome, delay_s or 0.0, counted=counted))
 
     # -- ends -------------------------------------------------------------------------------
 
@@ -155,6 +160,7 @@ class TaskSteps:
 
     def record_end(self, task: int, outcome: Outcome) -> None:
         """Ends a task that has nothing left to save."""
+        self._admission.holds.sides.pop(task, None)
         self._tasks.end(task, outcome)
         self.out.append(instructions.Finish(task, outcome))
 
@@ -162,6 +168,7 @@ class TaskSteps:
         """Ends a task that we can no longer handle; its worktree stays as it is."""
         task = error.task
         self.out.append(instructions.Abandon(task))
+        self._admission.holds.sides.pop(task, None)
         if self._tasks.state[task] != ENDED:
             self._admission.withdraw(task, at_s)
             self._admission.queue.ended(task)

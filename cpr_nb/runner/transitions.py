@@ -35,7 +35,8 @@ EVENTS = {
     ADMITTED: "nothing holds it back, and there is room for one more task",
     "Prepared": "its worktree is ready, or could not be made",
     "Started": "its process runs",
-    "Postponed": "there was no room on the disk for its files",
+    "Postponed": "the disk had no room for its files, or the machine can't start it now",
+    "Began": "its CLI wrote its first event in this attempt",
     "Responded": "the API answered it for the first time in this attempt",
     "Throttled": "the API refused it for now (429, 529)",
     "SetupRefused": "the CLI's set-up is not as asked, and it has `strict_setup`",
@@ -48,7 +49,8 @@ EVENTS = {
     "Harvested": "what it left in its worktree is safe",
     "Cancel": "it, or the whole session, was cancelled",
     TIMER: "one of its time limits, its pause or its grace period is over",
-    CLOSED: "nothing starts any more: the budget is spent, no login came, or access is refused",
+    CLOSED: "it starts no more: the budget is spent, access is refused, or it has waited too long "
+    "for a login or the machine",
 }
 
 _FINISH = {HARVESTING: ("Harvest",), ENDED: ("Finish",)}
@@ -62,6 +64,7 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (PENDING, "Cancel"): {ENDED: ("Finish",)},
     (PENDING, CLOSED): {ENDED: ("Finish",)},
     (PREPARING, "Prepared"): {STARTING: ("Start",), RESTING: (), **_FINISH},
+    (PREPARING, "Postponed"): {RESTING: ()},
     (PREPARING, "Cancel"): _TERMINATE,
     (PREPARING, TIMER): _TERMINATE,
     (STARTING, "Started"): {RUNNING: ()},
@@ -85,9 +88,12 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (RESTING, "Cancel"): _FINISH,
     (RESTING, CLOSED): _FINISH,
     (CHECKING, "Checked"): _FINISH,
-    (CHECKING, "Cancel"): _TERMINATE,
-    (CHECKING, TIMER): _TERMINATE,
+    (CHECKING, "Postponed"): {CHECKING: (), **_FINISH},
+    (CHECKING, "Cancel"): {**_TERMINATE, **_FINISH},
+    (CHECKING, TIMER): {CHECKING: ("Check",), **_TERMINATE},
     (HARVESTING, "Harvested"): {ENDED: ("Finish",)},
+    (HARVESTING, "Postponed"): {HARVESTING: ()},
+    (HARVESTING, TIMER): {HARVESTING: ("Harvest",)},
 }
 #: Events that a task has only in the states that the table names. The others may come too late.
 STRICT_EVENTS = frozenset(("Prepared", "Started", "Postponed", "Ended", "Checked", "Harvested"))

@@ -19,6 +19,27 @@ def read_spec(paths: SessionPaths, loads: Loads = json.loads) -> dict[str, Any]:
     return read_json(paths.session, loads)
 
 
+def task_of(specs: object, index: int) -> dict[str, Any]:
+    """What session.json says about one task, for whoever only shows it: anyone may have edited it.
+
+    Args:
+        specs: Its tasks.
+        index: The task, from 0.
+
+    Returns:
+        Its fields; empty if there is none. What is not an object, and must be one, is left out.
+
+    Example:
+        >>> task_of([{"id": "a", "options": 5}], 0)
+        {'id': 'a'}
+    """
+    spec = specs[index] if isinstance(specs, list) and index < len(specs) else None
+    if not isinstance(spec, dict):
+        return {}
+    objects = ("options", "factors", "parent", "checkout")
+    return {k: v for k, v in spec.items() if k not in objects or isinstance(v, dict)}
+
+
 def is_complete(spec: dict[str, Any]) -> bool:
     """Whether a spec has everything that is needed to run its tasks (again)."""
     texts = ("session_id", "cwd", "claude_path")

@@ -13,7 +13,7 @@ from cpr_nb.store import catalog
 from cpr_nb.store.authorship import read_authorship
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot, read_session
-from cpr_nb.store.spec_file import read_spec
+from cpr_nb.store.spec_file import read_spec, task_of
 
 #: A session's id and a task's.
 Ids = tuple[str, str]
@@ -72,13 +72,10 @@ def linked_tasks(snapshot: Snapshot) -> list[LinkedTask]:
     spec = read_spec(snapshot.paths)
     options, specs = spec.get("options"), spec.get("tasks")
     options = options if isinstance(options, dict) else {}
-    specs = specs if isinstance(specs, list) else []
-    tasks = []
-    for index, task in enumerate(snapshot.tasks or ()):
-        task_spec = specs[index] if index < len(specs) else None
-        task_spec = task_spec if isinstance(task_spec, dict) else {}
-        tasks.append(LinkedTask(snapshot, task, task_spec, options))
-    return tasks
+    return [
+        LinkedTask(snapshot, task, task_of(specs, index), options)
+        for index, task in enumerate(snapshot.tasks or ())
+    ]
 
 
 def newest_answers(snapshot: Snapshot, heads: Sequence[Snapshot] | None = None) -> list[LinkedTask]:

@@ -10,7 +10,7 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.claims import BEAT_S, SILENCE_S, last_sign_s
 from cpr_nb.store.read import Snapshot, runner_host
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.saving import saving_warnings
+from cpr_nb.views.work_left import saving_warnings
 
 #: The command, as it is typed on this machine.
 PROGRAM = "cpr"

@@ -12,7 +12,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.times import parse_iso, utc_iso
 from cpr_nb.views.notice import notice, warnings_of
-from cpr_nb.views.saving import task_note
+from cpr_nb.views.work_left import task_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

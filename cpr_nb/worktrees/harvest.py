@@ -200,7 +200,8 @@ def _remove(
         with repository_lock(worktree.common_dir):
             removing.relink(claim, repository)
             removing.unregister(claim, repository)
-            if not report["rescued_branch"] and drop_empty(worktree, job.owner):
+            is_empty = report["tip_commit"] == worktree.base_commit
+            if is_empty and not report["rescued_branch"] and drop_empty(worktree, job.owner):
                 report["branch"] = None
         report["worktree"] = None
         removing.delete_aside(worktree, repository)

@@ -218,7 +218,7 @@ GUARDS = [
     Guard(
         "only a process with our token is adopted",
         "runner/process.py",
-        'if sees_processes() and f"{TOKEN_VARIABLE}={token}".encode() in _environment(pid):',
+        "if is_marked and sees_processes():",
         "if token:",
         row("a forged journal", "cancel, a process of somebody else's"),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from faults import rows_agents as agents
 from faults import rows_api as api
+from faults import rows_causes as causes
 from faults import rows_copies as copies
 from faults import rows_disk as disk
 from faults import rows_hosts as hosts
@@ -38,6 +39,7 @@ FAULTS = [
     Fault("machine-lost", "its machine dies; seen from others", hosts.machine_lost, real=True),
     Fault("forced", "taken over by force while it runs elsewhere", hosts.forced, real=True),
     Fault("namespaces", "runners in several PID namespaces", copies.namespaces, real=True),
+    Fault("unseen", "cancel of an agent in another one", copies.cancelled, real=True),
     Fault("container", "container (cpr is its PID 1) killed, started", copies.container, real=True),
     Fault("copied", "folder copied (cp -a) while agents work", copies.copied, real=True),
     Fault("woken", "its machine stands still, and wakes too late", hosts.woken, real=True),
@@ -69,6 +71,18 @@ FAULTS = [
         "upgrade",
         "pip replaces cpr under a session; the venv is deleted",
         saving.upgrade,
+        real=True,
+    ),
+    Fault("waiting-points", "runner killed while it waits", causes.waiting_points, many=True),
+    Fault("cli-away", "the CLI's file is away for a while", causes.program_away),
+    Fault("cli-written", "the CLI's file is being written", causes.program_written),
+    Fault("folder-away", "working folder away for a while", causes.folder_away),
+    Fault("processes", "no more processes", causes.few_processes),
+    Fault("bad-start", "the CLI ends at its start, always with the same words", causes.bad_start),
+    Fault(
+        "damaged-configuration",
+        ".claude.json damaged while agents work",
+        causes.damaged_configuration,
         real=True,
     ),
     Fault("hidden-work", "work that the outer git does not see", nested.hidden_work, real=True),

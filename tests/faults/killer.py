@@ -9,7 +9,8 @@ op    which calls count, by the beginning of their label: ``write:journal:intent
 n     the how-manieth of them, from 1
 when  before it, after it, or inside: after a part of the bytes was written
 share which part, from 0 to 1
-armed true: from the start; false: once the runner has said that it is up
+armed true: from the start; false: once the runner has said that it is up; a text: once there is a
+      file of this name
 ===== ========================================================================================
 
 It needs no hook in the product: the runner calls all of this as ``os.…``, which is replaced
@@ -64,7 +65,7 @@ class Killer:
             written: int = self.call(
                 label, lambda: self.real["write"](fd, data), lambda: self.real["write"](fd, part)
             )
-            if bytes(data[:3]) == b"ok ":
+            if bytes(data[:3]) == b"ok " and self.armed is False:
                 self.armed = True
             return written
 
@@ -94,7 +95,9 @@ class Killer:
 
     def call(self, label: str, do: Callable[[], Any], half: Callable[[], Any] | None = None) -> Any:
         """Makes a call, if this is not the end."""
-        if not (self.armed and label.startswith(self.op)):
+        if isinstance(self.armed, str) and os.path.exists(self.armed):  # noqa: PTH110
+            self.armed = True
+        if not (self.armed is True and label.startswith(self.op)):
             return do()
         self.left -= 1
         if self.left == 0 and self.when == "inside" and half is not None:

@@ -52,6 +52,28 @@ def namespaces(world: World) -> Tally:
     return tally
 
 
+def cancelled(world: World) -> Tally:
+    """An agent that can't be seen is cancelled; then its runner is asked to leave."""
+    _require_containers()
+    with Container("one", world.folder) as one, Container("two", world.folder) as two:
+        session = _launch(one.command(world.work, _env(world)), ["u0"])
+        real.at_the_end(world, 1)
+        _kill_its_runner(world, session)
+        second = two.command(world.work, _env(world))
+        second.good("cancel", session.id, "--no-wait")
+        _kill_its_runner(world, session, signal.SIGTERM)
+        state = session.state
+        second.good("resume", session.id)
+        world.api.release("go-u0")
+        session.wait(LIMIT_S)
+        await_gone(session)
+        tally = real.tally(world, session, ["u0"], "its answer came before its end: it is kept")
+    tally.expect(state == "interrupted", f"after SIGTERM it was {state}")
+    tally.expect(len(journal(session, "request")) == 1, "nobody read the cancel")
+    tally.expect(session[0].attempts == 1, "the task began again")
+    return tally
+
+
 def container(world: World) -> Tally:
     """A container whose first process is cpr is killed; it starts again under another name."""
     names = ["c0", "c1"]
@@ -128,11 +150,13 @@ def _launch(command: Cpr, names: list[str]) -> cpr.Session:
     return command.launch(text, "-j", str(len(names)), "--permissions", "all")
 
 
-def _kill_its_runner(world: World, session: cpr.Session) -> None:
+def _kill_its_runner(
+    world: World, session: cpr.Session, number: signal.Signals = signal.SIGKILL
+) -> None:
     """Kills a runner whose pid in runner.json is one of another namespace."""
     for pid, command in processes.survivors(world.token).items():
         if _RUNNER in command:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
     await_gone(session)
 
 

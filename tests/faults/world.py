@@ -197,14 +197,27 @@ class World:
 
     def _shim(self, spec: dict[str, Any]) -> str:
         """A Python that runs a runner under the killer."""
+        file = self.folder / f"python-{self._n_shims + 1}.json"
+        file.write_text(json.dumps(spec))
+        return self._python(killer.__file__, file)
+
+    @contextlib.contextmanager
+    def python(self, program: str | os.PathLike[str], file: Path) -> Iterator[None]:
+        """Runners that are started meanwhile run under this program, which reads the file."""
+        old_python, sys.executable = sys.executable, self._python(program, file)
+        try:
+            yield
+        finally:
+            sys.executable = old_python
+
+    def _python(self, program: str | os.PathLike[str], file: Path) -> str:
         self._n_shims += 1
         path = self.folder / f"python-{self._n_shims}"
-        path.with_suffix(".json").write_text(json.dumps(spec))
         path.write_text(
             "#!/bin/sh\n"
             'case "$5" in */runner/__main__.py) ;; *) echo "not a runner: $*" >&2; exit 1 ;; esac\n'
             "shift 4\n"
-            f"exec '{sys.executable}' -I -S -X utf8 '{killer.__file__}' '{path}.json' \"$@\"\n"
+            f"exec '{sys.executable}' -I -S -X utf8 '{os.fspath(program)}' '{file}' \"$@\"\n"
         )
         path.chmod(0o755)
         return str(path)

@@ -18,7 +18,15 @@ from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
 from cpr_nb.model.schemas.answer import Answer
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
-SESSION_ONLY = ("max_parallel", "login_wait_s", "name", "budget_usd", "warm_start", "worktree_dir")
+SESSION_ONLY = (
+    "max_parallel",
+    "login_wait_s",
+    "machine_wait_s",
+    "name",
+    "budget_usd",
+    "warm_start",
+    "worktree_dir",
+)
 
 CRITIC: dict[str, Any] = {"description": "finds faults", "prompt": "Be strict.", "tools": ["Read"]}
 SERVER: dict[str, Any] = {
@@ -123,6 +131,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("linger_s", 900, 900.0),
     ("login_wait_s", 60, 60.0),
     ("login_wait_s", 600, 600.0),
+    ("machine_wait_s", 60, 60.0),
     ("fail_on_denied", "no", False),
     ("warm_start", "true", True),
     ("worktree", True, True),
@@ -185,6 +194,7 @@ BAD: list[tuple[str, Any]] = [
     *(("strict_setup", value) for value in ("maybe", 1, [])),
     *(("linger_s", value) for value in (0, -1, "1")),
     *(("login_wait_s", value) for value in (0, "1h")),
+    *(("machine_wait_s", value) for value in (0, "1h")),
     *(("login_wait_s", value) for value in (0, -1, "1", float("inf"))),
     *(("warm_start", value) for value in ("", 0, {})),
     *(("worktree", value) for value in ("perhaps", 2)),

@@ -104,7 +104,7 @@ def test_an_illegal_transition_fails_its_task_and_the_session_continues(
     assert lines[0].endswith(f"Z task {session[1].id}: {error.partition(': ')[2]}")
     story = [re.sub(r"^ *\d+\.\d\d s  ", "", line) for line in lines[2:]]
     assert lines[1:2] == ["Its recent events:"]
-    assert story == ["Admitted: starting", "Started: running"]
+    assert story == ["Admitted: starting", "Started: running", "Began: running"]
     call = stub.calls()[session[1].id]
     assert [process.start_time(pid) for pid in (call["pid"], *call["children"])] == [None, None]
     journal = [

@@ -8,6 +8,7 @@ import pytest
 from testkit.machine import GOOD, CheckedSchedule, done, feed, machine, running
 
 from cpr_nb.model.limits import ACCESS, USAGE, Limit
+from cpr_nb.model.machine_causes import MachineCause
 from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.budget import Budget
@@ -154,7 +155,13 @@ class Walk:
         self.choice = random.Random(seed)
         plans = [self.choice.choice(PLANS) for _ in range(3)]
         budget = Budget(self.choice.choice([None, 1.0]))
-        self.schedule = CheckedSchedule(plans, max_parallel=2, new_id=str, budget=budget)
+        self.schedule = CheckedSchedule(
+            plans,
+            max_parallel=2,
+            new_id=str,
+            budget=budget,
+            machine_wait_s=self.choice.choice([10.0, 3600.0]),
+        )
         self.what_runs: dict[int, str] = {}
         self.at = 0.0
 
@@ -185,14 +192,17 @@ class Walk:
         end = Ended(at, task, Exit(0, result=result), cost_usd=self.choice.choice([0.0, 0.5]))
         failure = self.choice.choice([None, Outcome("failed", "worktree")])
         exists = failure is None or self.choice.random() < 0.5
+        cause = MachineCause(self.choice.choice(["cli", "folder", "processes"]), "", "gone")
+        held = messages.Postponed(at, task, cause)
         what_may_come: dict[str | None, list[Event]] = {
-            None: [Tick(at), messages.DiskFree(at)],
-            "Prepare": [messages.Prepared(at, task, failure, exists=exists)],
+            None: [Tick(at), Tick(at), messages.DiskFree(at), Cancel(at, task)],
+            "Prepare": [messages.Prepared(at, task, failure, exists=exists), held],
             "Start": [
                 Started(at, task),
                 Started(at, task),
                 Ended(at, task, SPAWN_ERROR),
                 messages.Postponed(at, task),
+                held,
             ],
             "agent": [
                 end,
@@ -202,10 +212,25 @@ class Walk:
                 messages.Limited(at, task, Limit(ACCESS)),
                 Tick(at),
             ],
-            "Check": [Checked(at, task, self.choice.choice(["", "exit 1"])), Tick(at)],
-            "Harvest": [Harvested(at, task)],
+            "Check": [Checked(at, task, self.choice.choice(["", "exit 1"])), Tick(at), held],
+            "Harvest": [Harvested(at, task), held],
         }
         return self.choice.choice(what_may_come[self.what_runs.get(task)])
+
+
+def cancelled_while_its_check_waits() -> set[Row]:
+    """A walk that hardly ever happens: the check of a task with a worktree can't be started."""
+    one = CheckedSchedule([TaskPlan(check=True, worktree=True)], max_parallel=1, new_id=str)
+    feed(
+        one, Tick(0.0), messages.Prepared(0.0, 0, None, exists=True), Started(0.0, 0), done(1.0, 0)
+    )
+    held = messages.Postponed(1.0, 0, MachineCause("processes", "", "none is left"))
+    assert feed(one, held, Cancel(1.0)) == [
+        ("ReportState", "waiting", "processes"),
+        ("Harvest", 0),
+        ("ReportState", "running", ""),
+    ]
+    return one.seen
 
 
 def test_every_transition_of_the_table_happens_and_no_other() -> None:
@@ -216,6 +241,7 @@ def test_every_transition_of_the_table_happens_and_no_other() -> None:
     one = CheckedSchedule([PLANS[2]], max_parallel=1, new_id=str, restored=restored)
     one.handle(Tick(0.0))
     seen: set[Row] = one.seen
+    seen |= cancelled_while_its_check_waits()
     for seed in range(3000):
         seen |= Walk(seed).go()
         if rows <= seen:

@@ -11,10 +11,11 @@ from cpr_nb.model.outcome import Exit
 from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.instructions import End, Finish, Instruction, ReportState, Rest, Terminate
+from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.messages import Ended, Event, Started, Tick
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import RestoredTask, TaskPlan
-from cpr_nb.runner.transitions import STATES, TRANSITIONS, IllegalTransition
+from cpr_nb.runner.transitions import STATES, STRICT_EVENTS, TRANSITIONS, IllegalTransition
 
 FOR_EVER = float("inf")  # a tool runs
 GOOD = {"is_error": False, "structured_output": {"n": 1}}
@@ -39,7 +40,8 @@ class CheckedSchedule(Schedule):
         super()._step(task, name, at, handler, *args)
         after = self.state(task)
         kinds = tuple(type(one).__name__ for one in self._steps.out[n_before:])
-        if (after != before or kinds) and "Abandon" not in kinds:
+        strict = name in STRICT_EVENTS
+        if (after != before or kinds or strict) and "Abandon" not in kinds:
             assert TRANSITIONS[before, name][after] == kinds, (STATES[before], name, STATES[after])
             self.seen.add((before, name, after))
 
@@ -52,6 +54,7 @@ def machine(
     restored: dict[int, RestoredTask] | None = None,
     spent_usd: float = 0.0,
     login_wait_s: float = LOGIN_WAIT_S,
+    machine_wait_s: float = MACHINE_WAIT_S,
     on_illegal: Callable[[IllegalTransition], None] | None = None,
 ) -> Schedule:
     numbers = count(1)
@@ -63,6 +66,7 @@ def machine(
         groups=groups,
         restored=restored,
         login_wait_s=login_wait_s,
+        machine_wait_s=machine_wait_s,
         on_illegal=on_illegal,
     )
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cpr_nb import __version__
 from cpr_nb.cli.common import print_json, print_lines, results_dir
@@ -18,10 +19,14 @@ from cpr_nb.cli.options import add_json
 from cpr_nb.launching import cli_settings, machine
 from cpr_nb.launching.claude_files import find_project, is_accepted
 from cpr_nb.launching.cli_cache import read_version
+from cpr_nb.launching.cli_start import configuration_problem
 from cpr_nb.launching.settings import named_claude
 from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
 from cpr_nb.model.errors import CprError
 from cpr_nb.model.text import one_line
+
+if TYPE_CHECKING:
+    from cpr_nb.model.cli_versions import Version
 
 Finding = tuple[bool, str, str]
 
@@ -60,7 +65,7 @@ def _checks(args: argparse.Namespace) -> Iterator[Finding]:
     yield True, "cpr_nb", f"{__version__}, Python {sys.version.split()[0]}, {sys.platform}"
     yield _claude(args.claude_path)
     yield from ((good, "settings", text) for good, text in setting_findings())
-    yield from _cli_settings()
+    yield from _cli_settings(_version(args.claude_path))
     yield _results(results_dir(args))
     yield from key_findings()
     yield from foreign_findings(results_dir(args))
@@ -97,11 +102,19 @@ def _claude(claude_path: str | None) -> Finding:
     return True, "Claude Code CLI", f"{text}; lacks {', '.join(lacking)}" if lacking else text
 
 
-def _cli_settings() -> Iterator[Finding]:
+def _version(claude_path: str | None) -> Version | None:
+    try:
+        return read_version(_find_claude(claude_path), os.environ)
+    except CprError:
+        return None
+
+
+def _cli_settings(version: Version | None) -> Iterator[Finding]:
     """The settings files that the CLI reads in this folder: whether they apply."""
     cwd = str(Path.cwd())
     files = [path for path in cli_settings.settings_files(os.environ, cwd) if path.exists()]
     problems = [problem for path in files if (problem := cli_settings.settings_problem(path))]
+    problems += filter(None, [configuration_problem(os.environ, version)])
     for problem in problems:
         yield False, "CLI settings", problem
     if not problems:

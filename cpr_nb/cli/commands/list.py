@@ -14,7 +14,7 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import plural, reused, usd
 from cpr_nb.views.notice import runner_warnings
 from cpr_nb.views.rows import session_duration_s
-from cpr_nb.views.saving import n_worktrees_left
+from cpr_nb.views.work_left import n_worktrees_left
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import CprError, ForeignSession, InputError
 from cpr_nb.model.record import any_unsaved, is_unsaved
 from cpr_nb.store import catalog
-from cpr_nb.views.saving import task_note
+from cpr_nb.views.work_left import task_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

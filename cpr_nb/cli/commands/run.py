@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 #: How long a session waits for a login if a program waits for it, and no person sees that.
-UNATTENDED_LOGIN_WAIT_S = 600.0
+UNATTENDED_WAIT_S = 600.0
 
 #: What each permission mode means, in one line of a launch.
 MODES = {
@@ -109,8 +109,9 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         print_plan(planned, args)
     if args.dry_run:
         return 0
-    if args.wait and planned.login_wait_s is None and not has_terminal():
-        planned.login_wait_s = UNATTENDED_LOGIN_WAIT_S
+    if args.wait and not has_terminal():
+        planned.login_wait_s = planned.login_wait_s or UNATTENDED_WAIT_S
+        planned.machine_wait_s = planned.machine_wait_s or UNATTENDED_WAIT_S
     from cpr_nb.handles.session import Session
 
     started = start_or_attach(planned, reuse=reuse)

@@ -29,7 +29,7 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import cost, reused, total_tokens
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.rows import session_duration_s
-from cpr_nb.views.saving import task_note
+from cpr_nb.views.work_left import task_note
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
