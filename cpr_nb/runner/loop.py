@@ -129,7 +129,7 @@ class Loop:
             ready = self._wakeup.wait(self._timeout_ms())
             now = self._clock.turn()
             if self._disk.has_new_owner(now):
-                self._kill_all()  # and nothing more is written: the session is another runner's
+                self._processes.kill_all()  # and nothing more is written: it has a new owner
                 return
             # First: an end starts the next task, and whoever stopped us may have asked for a pause.
             is_due = self._read_requests(now)
@@ -147,8 +147,7 @@ class Loop:
 
     def abort(self, error: str) -> None:
         """Ends what runs, and records why the runner failed."""
-        for run in self._processes:
-            run.kill_tree()
+        self._processes.kill_all()
         for task in range(self._spec.n_tasks):
             state = self._schedule.state(task)
             if state != transitions.ENDED:
@@ -211,7 +210,7 @@ class Loop:
     def _may_leave(self) -> bool:
         """Whether nothing is left to do for a runner that does not stay to the end."""
         if not (self._settle or self._leaving):
-            return self._disk.is_gone and self._kill_all()  # nobody could read what comes
+            return self._disk.is_gone and self._processes.kill_all()  # nobody could read what comes
         if not (self._have_agents_ended() if self._leaving else self._is_settled()):
             return False
         self._leftovers.sweep()
@@ -228,12 +227,7 @@ class Loop:
         """Whether no agent runs now; those that take too long are killed."""
         in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
         can_end = any(run.pid > 0 for run in self._processes)
-        return not (can_end and in_time) and self._kill_all()
-
-    def _kill_all(self) -> bool:
-        for run in self._processes:
-            run.kill_tree()
-        return True
+        return not (can_end and in_time) and self._processes.kill_all()
 
     # -- time -------------------------------------------------------------------------------
 

@@ -177,7 +177,8 @@ def _is_bad_start(event: messages.Ended, attempt: AttemptState, outcome: Outcome
     if event.interrupted or attempt.cause is not None or outcome.outcome != states.FAILED:
         return False
     if outcome.reason == "signal":
-        return event.exit.signal in CRASHES
+        exit_ = event.exit  # the CLI may run under a shell, which turns a signal into a code
+        return (exit_.signal or (exit_.exit_code or 0) - 128) in CRASHES
     return outcome.reason in ("usage_error", "unknown")
 
 

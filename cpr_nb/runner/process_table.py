@@ -115,6 +115,12 @@ class ProcessTable:
         if isinstance(run, Attempt):
             run.stream.close()
 
+    def kill_all(self) -> bool:
+        """Kills the process trees of all that runs; returns true."""
+        for run in self:
+            run.kill_tree()
+        return True
+
     def _unwatch(self, attempt: Attempt) -> None:
         if attempt.pidfd is not None and attempt.pidfd >= 0:
             self._wakeup.unwatch(attempt.pidfd)

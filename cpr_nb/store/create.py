@@ -11,7 +11,7 @@ from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store import layout
 from cpr_nb.store.digest import sha256_of_file
 from cpr_nb.store.files import hold_lock
-from cpr_nb.store.leftovers import MOST_AT_A_LAUNCH, launching, remove_leftovers
+from cpr_nb.store.killed_launches import MOST_AT_A_LAUNCH, launching, remove_leftovers
 from cpr_nb.store.seal import sealed
 from cpr_nb.store.write import StatusWriter, dump, write_new
 

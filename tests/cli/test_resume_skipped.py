@@ -129,6 +129,7 @@ def test_a_program_that_waits_waits_ten_minutes_for_a_login(
     (folder,) = path.glob("session-*")
     spec = json.loads((folder / "session.json").read_text())
     assert spec["login_wait_s"] == wait_s
+    assert spec["machine_wait_s"] == (600.0 if "--wait" in options else None)
     assert spec["options"].get("login_wait_s") == (9.0 if wait_s == 9.0 else None)
     cpr.Session(folder).wait(LIMIT_S)
 

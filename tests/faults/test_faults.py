@@ -9,6 +9,7 @@ import pytest
 from faults.catalog import FAULTS
 from faults.points import kill_points
 from faults.real import real_points
+from faults.rows_causes import waiting_points
 from faults.table import CannotInjectError, Fault
 from faults.world import World
 
@@ -45,6 +46,13 @@ def test_no_tool_of_the_real_cli_runs_twice_wherever_the_runner_is_killed(
     first: int, tmp_path: Path, token: str, claude: str
 ) -> None:
     check(Fault("real", "", real_points), World(tmp_path, token, claude, 1, first))
+
+
+@pytest.mark.parametrize("first", range(0, 8, N_POINTS))
+def test_no_task_is_lost_or_runs_twice_if_the_runner_is_killed_while_it_waits(
+    first: int, tmp_path: Path, token: str
+) -> None:
+    check(Fault("waiting", "", waiting_points), World(tmp_path, token, None, N_POINTS, first))
 
 
 @pytest.mark.parametrize("fault", SINGLE)

@@ -11,6 +11,7 @@ from cpr_nb.model.outcome import Exit
 from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.instructions import End, Finish, Instruction, ReportState, Rest, Terminate
+from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.messages import Ended, Event, Started, Tick
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import RestoredTask, TaskPlan
@@ -53,6 +54,7 @@ def machine(
     restored: dict[int, RestoredTask] | None = None,
     spent_usd: float = 0.0,
     login_wait_s: float = LOGIN_WAIT_S,
+    machine_wait_s: float = MACHINE_WAIT_S,
     on_illegal: Callable[[IllegalTransition], None] | None = None,
 ) -> Schedule:
     numbers = count(1)
@@ -64,6 +66,7 @@ def machine(
         groups=groups,
         restored=restored,
         login_wait_s=login_wait_s,
+        machine_wait_s=machine_wait_s,
         on_illegal=on_illegal,
     )
 

@@ -11,8 +11,8 @@ from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model.errors import CprError, InputError
 from cpr_nb.store import catalog
+from cpr_nb.store.killed_launches import remove_leftovers
 from cpr_nb.store.layout import NEW_PREFIX
-from cpr_nb.store.leftovers import remove_leftovers
 
 if TYPE_CHECKING:
     from cpr_nb.worktrees.cleaning import CleanReport
