@@ -65,10 +65,10 @@ class _Net:
 
     def __init__(self, worktree: Worktree, git: Git, since_ns: int) -> None:
         self._worktree, self._git, self._since_ns = worktree, git, since_ns
-        self._top = worktree.path
+        self._top, self._place = worktree.path, os.fsencode(worktree.path) + b"/"
         entries = staged_entries(git)
         self._links = {link.name for link in links_of(entries)}
-        self._tracked = {os.fsdecode(entry.partition(b"\t")[2]) for entry in entries}
+        self._tracked = {entry[entry.find(b"\t") + 1 :] for entry in entries}
         self._loose: list[str] = []
         self._below_git: list[str] = []
         self._repositories: list[str] = []
@@ -79,33 +79,44 @@ class _Net:
         Raises:
             OSError: If a part of it can't be read.
         """
-        self._visit("")
+        self._visit(b"")
+        for names in (self._loose, self._below_git, self._repositories):
+            names.sort()
 
-    def _visit(self, folder: str) -> None:
-        """Goes through one folder: empty for the top, else a path that ends with a slash."""
-        with os.scandir(f"{self._top}/{folder}") as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-        if folder and is_repository(f"{self._top}/{folder}"):
-            self._repositories.append(folder.rstrip("/"))
+    def _visit(self, folder: bytes) -> None:
+        """Goes through one folder: empty for the top, else a path that ends with a slash.
+
+        Nearly all files are in the index: for these, nothing is asked but their names.
+        """
+        with os.scandir(self._place + folder) as scan:
+            entries = [entry for entry in scan if not self._is_tracked_file(folder, entry)]
+        place = os.fsdecode(self._place + folder)
+        if folder and any(entry.name == b".git" for entry in entries) and is_repository(place):
+            self._repositories.append(os.fsdecode(folder[:-1]))
             return
         for entry in entries:
-            name = f"{folder}{entry.name}"
-            if name == ".git":
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                if name in self._links:
-                    self._repositories.append(name)
-                elif entry.name == ".git":
-                    self._below_git += _files_below(f"{self._top}/{name}", name)
-                else:
-                    self._visit(f"{name}/")
-            elif name in self._tracked:
-                continue
-            elif entry.is_symlink() or entry.is_file(follow_symlinks=False):
-                # The CLI's sandbox may leave an empty one.
-                place = self._below_git if entry.name == ".git" else self._loose
-                if place is self._loose or entry.stat(follow_symlinks=False).st_size:
-                    place.append(name)
+            name = folder + entry.name
+            if name in self._tracked:
+                self._repositories.append(os.fsdecode(name))
+            elif name != b".git":
+                self._visit_entry(entry, name)
+
+    def _is_tracked_file(self, folder: bytes, entry: os.DirEntry[bytes]) -> bool:
+        return folder + entry.name in self._tracked and not entry.is_dir(follow_symlinks=False)
+
+    def _visit_entry(self, entry: os.DirEntry[bytes], name: bytes) -> None:
+        """Goes through what is not in the index."""
+        is_git = entry.name == b".git"
+        if entry.is_dir(follow_symlinks=False):
+            if is_git:
+                self._below_git += _files_below(entry.path, os.fsdecode(name))
+            else:
+                self._visit(name + b"/")
+        elif entry.is_symlink() or entry.is_file(follow_symlinks=False):
+            if not is_git:
+                self._loose.append(os.fsdecode(name))
+            elif entry.stat(follow_symlinks=False).st_size:  # the CLI's sandbox leaves empty ones
+                self._below_git.append(os.fsdecode(name))
 
     def files(self, from_setup: Mapping[str, str]) -> Iterator[str]:
         """The files that are not in the index, not ignored, and not as set-up left them."""
@@ -156,11 +167,11 @@ class _Net:
         return {name.rstrip("/") for name in names}
 
 
-def _files_below(path: str, name: str) -> Iterator[str]:
+def _files_below(path: bytes, name: str) -> Iterator[str]:
     """The files below a folder that have content, and the links: paths from the top."""
     with os.scandir(path) as scan:
-        for entry in sorted(scan, key=lambda entry: entry.name):
-            inner = f"{name}/{entry.name}"
+        for entry in scan:
+            inner = f"{name}/{os.fsdecode(entry.name)}"
             if entry.is_dir(follow_symlinks=False):
                 yield from _files_below(entry.path, inner)
             elif entry.is_symlink() or entry.stat(follow_symlinks=False).st_size:
