@@ -181,8 +181,8 @@ def one_waiting_point(world: World, seed: int) -> Tally:
     kind = rng.choice(list(_KINDS))
     stub, names = QuickStub(world.folder / f"quick-{seed}"), _names(8, f"w{seed}-")
     away, killed = world.folder / "away", stub.folder / "killed"
-    # The runner is armed by the harm itself: it is killed at the n-th call after that.
-    stub.has(names[2], f"{_KINDS[kind](world, stub)}; : > {killed}")
+    # The runner is armed just before the harm: it is killed at the n-th call after that.
+    stub.has(names[2], f": > {killed}; {_KINDS[kind](world, stub)}")
     op, most = rng.choice(_OPS)
     when = rng.choice(["before", "inside", "after"])
     n, share = rng.randint(1, most), rng.random()
