@@ -190,6 +190,7 @@ def one_waiting_point(world: World, seed: int) -> Tally:
     env = _env(world, stub)
     session = world.launch(env, _prompts(names), spec, max_parallel=2)
     await_gone(session)
+    real.await_agents(world)  # the harm is done
     tally = Tally("", injected=int(session.state == states.INTERRUPTED))
     if rng.random() < 0.5 and tally.injected and not away.exists():  # the next one waits, too
         world.resume(env, session)
