@@ -67,8 +67,8 @@ GUARDS = [
     Guard(
         "a session as Python prints it",
         "views/formatting.py",
-        'return visible_line(f"<Session {session}: {total}, {counts}{spent}>")',
-        'return f"<Session {session}: {total}, {counts}{spent}>"',
+        """return visible_line(f"<Session {session}: {', '.join(filter(None, parts))}{spent}>")""",
+        """return f"<Session {session}: {', '.join(filter(None, parts))}{spent}>\"""",
         row(ATTACK, "repr of a Session"),
     ),
     Guard(

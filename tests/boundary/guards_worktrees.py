@@ -175,9 +175,9 @@ GUARDS = [
     ),
     Guard(
         "git is not run where only status.json says so",
-        "launching/reuse.py",
-        "_repository(_own_folder(snapshot))",
-        '_repository(str(snapshot.head.get("cwd")))',
+        "launching/changes.py",
+        'folder = str(spec.get("cwd") or "")',
+        'folder = str(session.head.get("cwd") or "")',
         row("a folder that only status.json names", "cpr.launch, reuse"),
     ),
     Guard(

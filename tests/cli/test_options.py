@@ -199,23 +199,23 @@ def test_the_cli_may_be_named_by_a_relative_path(stub_cpr: Cpr, stub: Stub) -> N
     assert len(stub.calls()) == 1
 
 
-def test_a_cli_that_cannot_be_started_fails_every_task(stub_cpr: Cpr, stub: Stub) -> None:
+def test_a_cli_that_cannot_be_started_is_refused(stub_cpr: Cpr, stub: Stub) -> None:
     stub.path.write_text("#!/no/such/interpreter\n")
-    session = run(stub_cpr, prompts("a", "b"))
-    assert {(task.outcome, task.reason) for task in session} == {("failed", "spawn")}
-    assert "No such file" in session[0].error
-    assert session.state == "completed"
+    done = stub_cpr("run", stdin=prompts("a", "b"))
+    assert done.returncode == 2
+    assert done.stderr == f"cpr: {stub.path} can't be started: No such file or directory\n"
+    assert not list((stub_cpr.cwd / "results").glob("session-*"))
 
 
-def test_a_folder_that_vanishes_fails_its_task_only(stub_cpr: Cpr, stub: Stub) -> None:
+def test_a_folder_that_vanishes_holds_up_its_task_only(stub_cpr: Cpr, stub: Stub) -> None:
     stub.fifos("held")
     gone = stub_cpr.cwd / "gone"
     gone.mkdir()
     text = prompts(plan(here="held", gate="held"), {"prompt": "b", "cwd": "gone"}, "c")
-    session = stub_cpr.launch(text, "-j1")
+    session = stub_cpr.launch(text, "-j1", "--machine-wait-s", "1")
     stub.await_here("held")
     gone.rmdir()
     stub.release("held")
     session.wait(LIMIT_S)
-    assert [task.outcome for task in session] == ["succeeded", "failed", "succeeded"]
-    assert session[1].reason == "spawn" and "gone" in session[1].error
+    assert [task.outcome for task in session] == ["succeeded", "skipped", "succeeded"]
+    assert session[1].reason == "machine" and "gone" in session[1].error
