@@ -338,6 +338,12 @@ def test_a_row_that_is_not_in_the_frame_has_a_prompt(row: Any) -> None:
     told["tasks"][0]["row"] = row
     Path(session.paths.session).write_text(json.dumps(told))
     assert list(session.results_df().columns[:2]) == ["prompt", "result"]
+    if row in (-1, "x"):
+        with pytest.raises(
+            cpr.SessionNotUsable, match=r"tasks\[0\]\.row is .*, not a whole number"
+        ):
+            cpr.trust(session.id, yes=True)
+        return
     cpr.trust(session.id, yes=True)
     again = session.retry().wait(LIMIT_S)
     assert list(again.results_df().columns[:2]) == ["prompt", "result"]
