@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from testkit.command import LIMIT_S, Cpr, prompts, script
 
+import cpr_nb as cpr
 from cpr_nb.launching.cli_settings import settings_files, settings_problem
 from cpr_nb.offline.scripted_api import ScriptedApi
 
@@ -87,6 +88,7 @@ def test_a_launch_warns_of_them_and_strict_setup_refuses(stub_cpr: Cpr, work: Pa
     assert done.returncode == 0
     assert f"warning: {path}: the CLI ignores all of it, its deny rules too" in done.stderr
     session = json.loads(done.stdout)["session_id"]
+    cpr.attach(session, results_dir=work / "results").wait(LIMIT_S)
     assert f"Warning: {path}: the CLI ignores" in stub_cpr.good("status", session)
     n_sessions = len(list((work / "results").glob("session-*")))
     refused = stub_cpr("run", "--strict-setup", stdin=prompts("a"))

@@ -13,6 +13,7 @@ from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
+from cpr_nb.store.folder_id import folder_id
 
 # A shell of an agent that has left processes in all the ways there are, and then blocks.
 # Each of them says that it is there, so that nobody looks for it too early.
@@ -47,7 +48,7 @@ def await_spawned(fifos: Stub, name: str) -> None:
 
 def of_task(token: str, session: cpr.Session, task: str) -> list[str]:
     """The living processes of a task."""
-    mark = f"CPR_TASK_TOKEN={session.id}/{task}@1".encode()
+    mark = f"CPR_TASK_TOKEN={session.id}/{folder_id(session.paths.root)}/{task}@1".encode()
     commands = []
     for pid, command in processes.survivors(token).items():
         try:

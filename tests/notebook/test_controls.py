@@ -44,7 +44,7 @@ def test_a_handle_is_printed_without_controls(work: Path) -> None:
     for value in (session, session[0], session[0].diff()):
         assert forbidden(repr(value)) == set() and "\\u202e" in repr(value)
     assert ALL.encode("utf-8", "replace").decode() == str(session[0].diff()), "for git apply"
-    assert session[0].note == ALL and session[0].text, "data stay as they are"
+    assert session[0].fields["note"] == ALL and session[0].text, "data stay as they are"
 
 
 def test_a_warning_shows_controls_by_their_code(work: Path) -> None:
