@@ -30,7 +30,7 @@ _NOTICES = {
     CLI: "the CLI can't be started ({}); tries again by itself",
     FOLDER: "the working folder can't be entered ({}); continues when it is back",
     PROCESSES: "no more processes can be started ({}); tries again by itself",
-    SETUP: "it ends at its start ({}); tries again by itself",
+    SETUP: "the CLI or a helper ends at its start ({}); tries again by itself",
 }
 
 

@@ -90,7 +90,7 @@ def now_s(paths: SessionPaths) -> float:
     Raises:
         OSError: If nothing can be written there.
     """
-    path = f"{paths.root}/.now-{os.uname().nodename}-{os.getpid()}"
+    path = paths.clock(f"{os.uname().nodename}-{os.getpid()}")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         os.utime(fd)

@@ -75,6 +75,10 @@ class SessionPaths:
         """Somebody's claim to the session, whose runner could not be seen; see `store.claims`."""
         return f"{self.root}/owner.{number}"
 
+    def clock(self, who: str) -> str:
+        """A file that is made and removed at once, to read the clock of the file system."""
+        return f"{self.root}/.now-{who}"
+
     @property
     def log(self) -> str:
         """The runner's own log."""
