@@ -40,7 +40,7 @@ def test_each_run_may_spend_what_is_left(stub_cpr: Cpr, stub: Stub) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--budget-usd", "5"], "no task_budget_usd bounds what 2 of the tasks cost"),
+        (["--budget-usd", "5"], "no task_budget_usd bounds what a task costs"),
         (["--budget-usd", "5", "--task-budget-usd", "1"], ""),
         (["--task-budget-usd", "1"], ""),
     ],

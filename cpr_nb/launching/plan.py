@@ -252,12 +252,13 @@ def _tool_warnings(every: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _budget_warnings(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> list[str]:
     """What the session's budget does not bound."""
-    budget_usd = options.get("budget_usd")
-    n_open = sum("task_budget_usd" not in {**options, **task.options} for task in tasks)
+    budget_usd, task_list = options.get("budget_usd"), list(tasks)
+    n_open = sum("task_budget_usd" not in {**options, **task.options} for task in task_list)
     if budget_usd is None or not n_open:
         return []
+    whose = "a task costs" if n_open == len(task_list) else f"{n_open} of the tasks cost"
     return [
-        f"budget_usd: no task_budget_usd bounds what {n_open} of the tasks cost. So few run at "
+        f"budget_usd: no task_budget_usd bounds what {whose}. So few run at "
         "once until it is known what they cost, and those that run then may cost more than "
         f"USD {budget_usd:g}"
     ]
