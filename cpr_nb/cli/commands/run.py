@@ -164,6 +164,7 @@ def launch_json(session: Session, planned: LaunchPlan) -> dict[str, Any]:
         "path": str(session.path),
         "n_tasks": len(session),
         "max_parallel": planned.max_parallel,
+        "first_parallel": planned.first_parallel,
         "state": session.state,
     }
 
@@ -188,10 +189,18 @@ def _print_launch(session: Session, planned: LaunchPlan) -> None:
 def plan_lines(planned: LaunchPlan) -> list[str]:
     """Returns how many tasks run, how many at once, and what they may do."""
     mode = planned.options.get("permissions", "edits")
-    n_tasks, at_once = len(planned.tasks), planned.max_parallel or "all"
+    n_tasks = len(planned.tasks)
     tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
-    first = f"   {tasks}, {at_once} at once, permissions {mode}: {MODES[mode]}"
+    first = f"   {tasks}, {_at_once(planned)}, permissions {mode}: {MODES[mode]}"
     return [first, _tools_line(planned), *_worktree_lines(planned)]
+
+
+def _at_once(planned: LaunchPlan) -> str:
+    """How many tasks run at once."""
+    if planned.first_parallel is None:
+        return f"{planned.max_parallel or 'all'} at once"
+    most = f"while they wait for the API up to {planned.max_parallel}"
+    return f"{planned.first_parallel} at first, {most} at once"
 
 
 def _tools_line(planned: LaunchPlan) -> str:
@@ -244,7 +253,7 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
         f"Results directory: {planned.results_dir}",
         f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
         f"Environment variables: {', '.join(sorted(planned.options.get('env', {}))) or 'none'}",
-        f"At once: {planned.max_parallel or 'all'}",
+        f"At once: {_at_once(planned).removesuffix(' at once')}",
         f"T{_tools_line(planned).strip()[1:]}",
         f"Loaded {len(planned.tasks)} prompts:",
     ]
