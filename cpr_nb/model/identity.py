@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb.model.light import in_effect
 from cpr_nb.model.tools import offered_tools
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _in_effect(
         if alike not in known:
             merged = {**options, **task.options}
             merged["env"] = {**options.get("env", {}), **task.options.get("env", {})}
-            known[alike] = _effective(merged, environ, salt)
+            known[alike] = _effective(in_effect(merged), environ, salt)
         yield known[alike]
 
 

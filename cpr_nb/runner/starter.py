@@ -7,6 +7,7 @@ import os
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
+from cpr_nb.model.light import light_variables
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
@@ -124,13 +125,13 @@ class Starter:
             user_only_in=folder if user_only else "",
             off_limits=self._off_limits(options, worktree),
         )
-        memory = folder_memory(options) if user_only else {}
+        variables = light_variables(options) | (folder_memory(options) if user_only else {})
         paths = self._paths.stream(task_id, number), self._paths.stderr(task_id, number)
         try:
             pid = spawn(
                 argv,
                 folder,
-                {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
+                {**_NO_MEMORY, **variables, **self._environment(task_id, token, worktree)},
                 lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),

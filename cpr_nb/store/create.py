@@ -78,7 +78,7 @@ def create_session(
         write_new(new.session, session_json, durable=True)
         if frame is not None:
             write_new(new.frame, dump(frame), durable=True)
-        StatusWriter(new.status, head, _bases(tasks)).write(durable=True)
+        StatusWriter(new.status, head, _bases(spec, tasks)).write(durable=True)
         _sync_dir(new.root)
         os.rename(new.root, final.root)
         created = final
@@ -95,9 +95,9 @@ def create_session(
     return NewSession(final, lock_fd, sha256_of_file(session_json).hexdigest())
 
 
-def _bases(tasks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+def _bases(spec: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     for number, task in enumerate(tasks, 1):
-        yield record.base_fields(number, task["id"], task["prompt"])
+        yield record.launched_fields(number, task, spec["options"])
 
 
 def remove_session(paths: layout.SessionPaths) -> None:
