@@ -268,6 +268,13 @@ OPTIONS: Mapping[str, Option] = {
             per_task=False,
         ),
         Option(
+            "share_process",
+            "flag",
+            "let tasks share CLI processes, one after the other, instead of starting one for each: "
+            "less CPU and time where tasks are short",
+            per_task=False,
+        ),
+        Option(
             "task_budget_usd",
             "usd",
             "end a task once it has cost more than this, by the CLI's estimate",

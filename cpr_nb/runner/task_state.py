@@ -33,6 +33,7 @@ class TaskPlan:
         setup_timeout_s: The longest time to make its worktree ready, or None.
         worktree: Whether it has a worktree, which is made before it starts and harvested after
             it has ended.
+        shares: Whether a process that serves several tasks may run it.
         task_budget_usd: What each attempt may cost, or None.
     """
 
@@ -45,6 +46,7 @@ class TaskPlan:
         "linger_s",
         "schema",
         "setup_timeout_s",
+        "shares",
         "silence_s",
         "task_budget_usd",
         "timeout_s",
@@ -66,6 +68,7 @@ class TaskPlan:
         worktree: bool = False,
         setup_timeout_s: float | None = None,
         task_budget_usd: float | None = None,
+        shares: bool = False,
     ) -> None:
         self.timeout_s = timeout_s
         self.silence_s = silence_s
@@ -79,6 +82,7 @@ class TaskPlan:
         self.worktree = worktree
         self.setup_timeout_s = setup_timeout_s
         self.task_budget_usd = task_budget_usd
+        self.shares = shares
 
 
 class AttemptState:

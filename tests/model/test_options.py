@@ -25,6 +25,7 @@ SESSION_ONLY = (
     "name",
     "budget_usd",
     "warm_start",
+    "share_process",
     "worktree_dir",
 )
 
@@ -134,6 +135,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("machine_wait_s", 60, 60.0),
     ("fail_on_denied", "no", False),
     ("warm_start", "true", True),
+    ("share_process", "true", True),
     ("worktree", True, True),
     ("base", "origin/main", "origin/main"),
     ("worktree_dir", "/w", "/w"),
@@ -197,6 +199,7 @@ BAD: list[tuple[str, Any]] = [
     *(("machine_wait_s", value) for value in (0, "1h")),
     *(("login_wait_s", value) for value in (0, -1, "1", float("inf"))),
     *(("warm_start", value) for value in ("", 0, {})),
+    *(("share_process", value) for value in ("", 0, {})),
     *(("worktree", value) for value in ("perhaps", 2)),
     *(("base", value) for value in ("", "-x", "a\nb", 3)),
     *(("worktree_dir", value) for value in ("", 3)),
