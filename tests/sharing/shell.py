@@ -6,7 +6,7 @@ import json
 
 from testkit.served import Line
 
-from sharing.bench import ALL_TOOLS, NO_TOOL, Bench, Cells, bash, init_of, is_alive, outputs, says
+from sharing.bench import ALL_TOOLS, Bench, Cells, bash, init_of, is_alive, outputs, says
 
 _SET = "mkdir -p sub; cd sub; a=x; export b=x; f() { :; }; umask 027; ulimit -n 77"
 _SHOW = "pwd; echo $a $b; type f; umask; ulimit -n"
@@ -92,8 +92,9 @@ def wake_up(bench: Bench) -> Cells:
 def _fires(bench: Bench, tool: str, planned: dict[str, object], word: str) -> str:
     with bench.serve(ALL_TOOLS) as served:
         first = served.ask(says({"tool": tool, "input": planned}))
-        if "No such tool" in outputs(first)[-1]:
-            return NO_TOOL
+        words = outputs(first)[-1]
+        if "cheduled" not in words or "not scheduled" in words:
+            return "plans nothing"
         following = init_of(served.clear())["session_id"]
         served.ask("Hello.")
 

@@ -53,7 +53,7 @@ ROWS: Mapping[str, str] = {
     "set_permission_mode": _CHECKED,
     "set_model": _CHECKED,
     "the fallback model": "",
-    "an MCP server": "reconnected after a task that used it",
+    "an MCP server": "the process ends with a task that used it",
     "an MCP server after `mcp_reconnect`": "",
     "tools loaded by ToolSearch": "",
     "the list of tasks (TaskCreate)": "",
