@@ -1,18 +1,23 @@
 """Shared processes: many short tasks with the real CLI, and how many processes are best for them.
 
-The scripted API is a process of its own, so that its CPU time counts for nobody.
+The scripted API is a process of its own, so that its CPU time counts for nobody. No option sets the
+number of processes. Where it is fixed here, the runner is that of a copy of the package, in which
+three lines more decide it.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import cpr_nb
 from benchmarks import detached
 from benchmarks.lab import Lab, Run, measure
 from benchmarks.real_cli import real_claude, xargs
@@ -34,6 +39,11 @@ _SCHEMA = {
     "required": ["label"],
 }
 _OWN, _XARGS = "a process a task", "xargs -P, the same argv"
+# Appended to cpr_nb/runner/shared/sizing.py of the copy.
+_FIXED_NUMBER = """
+
+Sizing.wanted = lambda self, at_s, *, n_left, **others: min({count}, n_left)
+"""
 _HELLO: Mapping[str, Any] = {}
 _SECOND = {"default": [{"text": "Done.", "hang_s": 1}]}
 _LABEL = {"default": [{"so": {"label": "good"}}, {"text": "Done."}]}
@@ -83,16 +93,24 @@ def _rows(lab: Lab, claude: Path) -> Iterator[Comparison]:
 
 
 def _numbers_of_processes(lab: Lab, claude: Path) -> Iterator[Comparison]:
-    """The number that the runner chooses beside the number that ``max_parallel`` asks for."""
+    """The number that the runner chooses beside fixed ones."""
     n_tasks = _QUICK_N_WAITING if lab.quick else _N_WAITING
     counts = _QUICK_COUNTS if lab.quick else _COUNTS
     with _api(lab, _SECOND) as url:
 
-        def session(**options: Any) -> Callable[[], Run]:
-            return lambda: _session(lab, claude, url, n_tasks, share_process=True, **options)
+        def chosen() -> Run:
+            return _session(lab, claude, url, n_tasks, share_process=True)
 
-        fixed = {str(count): session(max_parallel=count) for count in counts}
-        runs = lab.interleave({"chosen": session(), **fixed})
+        def session(count: int, runner: Path) -> Callable[[], Run]:
+            def run() -> Run:
+                options = {"share_process": True, "max_parallel": count}
+                with mock.patch("cpr_nb.executors.local._MAIN", runner):
+                    return _session(lab, claude, url, n_tasks, **options)
+
+            return run
+
+        fixed = {str(count): session(count, _fixed_runner(lab, count)) for count in counts}
+        runs = lab.interleave({"chosen": chosen, **fixed})
     walls = {name: [run.wall_s for run in series] for name, series in runs.items()}
     label = f"{n_tasks} tasks of 1 s, the chosen number: wall"
     best = [min(walls[name][turn] for name in fixed) for turn in range(len(walls["chosen"]))]
@@ -101,6 +119,15 @@ def _numbers_of_processes(lab: Lab, claude: Path) -> Iterator[Comparison]:
     for name in fixed:
         against = "1 process" if name == "1" else f"{name} processes"
         yield compare(label, walls["chosen"], against, walls[name], unit="s")
+
+
+def _fixed_runner(lab: Lab, count: int) -> Path:
+    """The program of a runner that wants so many processes."""
+    package = lab.fresh(f"package-{count}") / "cpr_nb"
+    shutil.copytree(Path(cpr_nb.__file__).parent, package)
+    with (package / "runner" / "shared" / "sizing.py").open("a", encoding="utf-8") as file:
+        file.write(_FIXED_NUMBER.format(count=count))
+    return package / "runner" / "__main__.py"
 
 
 def _session(lab: Lab, claude: Path, url: str, n_tasks: int, **options: Any) -> Run:
