@@ -343,7 +343,7 @@ def _environment(pid: int) -> set[bytes]:
 
 def run_delay_s(pid: int) -> float:
     """How long a process was ready to run and had no core, in seconds; 0 if that is not known."""
-    fields = _read(f"/proc/{pid}/schedstat").split()
+    fields = read_file(f"/proc/{pid}/schedstat").split()
     return int(fields[1]) / 1e9 if len(fields) > 1 and fields[1].isdigit() else 0.0
 
 
