@@ -265,7 +265,9 @@ class Pool:
             return
         now = self._clock.now()
         if status is None:
-            process.group.sizing.ended(now - process.given_at, process.used_cpu_s() - process.cpu_s)
+            process.group.sizing.ended(
+                now - process.given_at, process.busy_s() - process.given_busy_s
+            )
         attempt.stream.poll(now)
         has_begun = attempt.stream.first_init is not None or attempt.terminated
         interrupted = status is not None and not has_begun  # then it is asked again, uncounted
@@ -286,17 +288,19 @@ class Pool:
         self._alive.remove(process)
         process.close_stdin()
         why = process.machine.why or f"it ended ({os.waitstatus_to_exitcode(status)})"
+        self._journal_end(process, why)
         if process in self._attempts:
             process.machine.end = process.stream.end
             self._end_task(process, status)
         elif process.machine.state == machine.STARTING and process.group.bad_start():
             self._refuse(process.group, f"its process ended before it was ready: {why}")
-        self._recorder.journal(
-            "process_ended", process=process.number, n_tasks=process.machine.n_tasks, why=why
-        )
         self._leftovers.add(process.token)
         if not process.discard():
             self._unfinished.append(process)
+
+    def _journal_end(self, process: SharedProcess, why: str) -> None:
+        number, n_tasks = process.number, process.machine.n_tasks
+        self._recorder.journal("process_ended", process=number, n_tasks=n_tasks, why=why)
 
     def _grow(self, now: float) -> None:
         """Starts the processes that are missing."""
@@ -312,7 +316,7 @@ class Pool:
             wanted = group.sizing.wanted(
                 now,
                 n_left=group.n_left + len(serving) - n_idle,
-                n_alive=len(serving),
+                n_ready=sum(p.machine.state != machine.STARTING for p in serving),
                 max_parallel=self._schedule.capacity,
             )
             if len(serving) < wanted and n_idle < n_waiting:
@@ -377,12 +381,7 @@ class Pool:
             process.close_stdin()
         for process in self._alive:
             process.await_end(machine.GRACE_S)
-            self._recorder.journal(
-                "process_ended",
-                process=process.number,
-                n_tasks=process.machine.n_tasks,
-                why="no task is left for it",
-            )
+            self._journal_end(process, "no task is left for it")
             self._leftovers.add(process.token)
         self._unfinished += self._alive
         self._alive = []
