@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from testkit.stub import Stub
 
+from cpr_nb.launching.cli_cache import SMALLEST_PROGRAM_BYTES
 from cpr_nb.launching.from_frame import plan_map
 from cpr_nb.launching.plan import LaunchPlan, plan_launch, plan_variants
 from cpr_nb.model.errors import InputError
@@ -29,14 +31,14 @@ def planned(*prompts: Any, **options: Any) -> LaunchPlan:
     return plan_launch(prompts, {"share_process": True, **options})
 
 
-def told(plan: LaunchPlan) -> list[str]:
+def sharing_lines(plan: LaunchPlan) -> list[str]:
     return [line for line in plan.warnings if line.startswith("share_process")]
 
 
 def test_tasks_that_can_share_do_so_without_a_word() -> None:
     plan = planned("a", {"prompt": "b", "model": "opus"}, safe_mode=True)
     assert plan.options["share_process"]
-    assert told(plan) == []
+    assert sharing_lines(plan) == []
 
 
 @pytest.mark.parametrize(
@@ -55,14 +57,14 @@ def test_a_task_that_cannot_share_is_told_in_one_line(prompt: Any, why: str) -> 
     plan = planned("a", " /compact", prompt)
     assert plan.options["share_process"]
     one = f"share_process: 1 of 3 tasks have a process of their own, because of: {why} (1)"
-    assert told(plan) == [one]
+    assert sharing_lines(plan) == [one]
 
 
 def test_where_no_task_can_share_the_session_is_one_without_shared_processes() -> None:
     plan = planned("/a", "/b", ENV)
     assert "share_process" not in plan.options
     reasons = "prompt that begins with '/' (2), env of a task (1)"
-    assert told(plan) == [
+    assert sharing_lines(plan) == [
         f"share_process: each task has a process of its own, because of: {reasons}"
     ]
 
@@ -81,6 +83,33 @@ def test_what_is_to_be_compared_shares_no_process(factors: dict[str, Any]) -> No
 def test_share_process_is_a_word_for_the_session_as_a_whole() -> None:
     with pytest.raises(InputError, match="share_process"):
         plan_launch([{"prompt": "a", "share_process": True}], {})
+
+
+def mentions(prompts: list[Any], **options: Any) -> list[str]:
+    return [line for line in plan_launch(prompts, options).warnings if "--share-process" in line]
+
+
+def grow(stub: Stub) -> None:
+    """Makes the CLI a program, about which a launch keeps what it knows."""
+    with stub.path.open("a") as file:
+        file.write("#" * SMALLEST_PROGRAM_BYTES)
+
+
+def test_many_tasks_that_could_share_are_mentioned_once(stub: Stub) -> None:
+    grow(stub)
+    many = [str(number) for number in range(120)]
+    assert mentions(many[:99]) == []
+    assert mentions(["/a", *many[:99]]) == []
+    assert mentions(many, share_process=False) == []
+    assert mentions(many, share_process=True) == []
+    assert plan_variants(many, None, 2, {}).warnings == []
+    (line,) = mentions(many)
+    assert line.startswith("💡 120 tasks could share CLI processes: --share-process ")
+    assert mentions(many) == []
+
+
+def test_what_could_not_be_remembered_is_not_mentioned_at_each_launch() -> None:
+    assert mentions([str(number) for number in range(120)]) == []  # the stub is a small script
 
 
 def read_plans(path: Path, options: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterator[bool]:

@@ -36,7 +36,8 @@ class CliRecord:
 
     Attributes:
         facts: Name → value; empty if nothing is known. ``version``; ``probe``: what `cpr doctor
-            --probe` found; ``newness_reported``: whether a launch has said that it was never tried.
+            --probe` found; ``newness_reported``: whether a launch has said that it was never tried;
+            ``sharing_mentioned``: whether one has said that its tasks could share processes.
     """
 
     def __init__(self, claude_path: str, environ: Mapping[str, str]) -> None:
@@ -51,11 +52,15 @@ class CliRecord:
         """The version that the program named; None if it named none."""
         return parse_version(self.facts.get("version"))
 
-    def keep(self, **facts: Any) -> None:
-        """Adds facts; a script that starts another program is asked anew each time."""
+    def keep(self, **facts: Any) -> bool:
+        """Adds facts; a script that starts another program is asked anew each time.
+
+        Returns:
+            Whether the next launch knows them.
+        """
         self.facts |= facts
         if self._program is None or self._starts_another():
-            return
+            return False
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(
@@ -63,6 +68,8 @@ class CliRecord:
             ) as file:
                 json.dump({**self._program, "facts": self.facts}, file)
             Path(file.name).replace(self._file)
+            return True
+        return False
 
     def _starts_another(self) -> bool:
         with suppress(OSError), Path(self._real_path).open("rb") as file:

@@ -15,7 +15,7 @@ from cpr_nb.launching.combinations import check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
 from cpr_nb.launching.setting_sources import limit_sources
 from cpr_nb.launching.settings import merge_settings
-from cpr_nb.launching.shared_tasks import check_sharing
+from cpr_nb.launching.shared_tasks import check_sharing, mention_sharing
 from cpr_nb.launching.worktree_base import find_checkouts
 from cpr_nb.model import identity
 from cpr_nb.model.cli_versions import show
@@ -185,6 +185,7 @@ def plan_launch(
     checkouts = find_checkouts(checked, tasks)
     cli = check_cli(claude_path, inherited, checked, tasks)
     check_start(claude_path, cli.version, inherited, checked, tasks)
+    hints = mention_sharing(checked, tasks, claude_path, inherited)
     results_dir = catalog.new_session_dir(locations.get("results_dir"), os.environ)
     check_sandboxed_folders(cli.version, results_dir, checked, tasks)
     sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)
@@ -200,7 +201,7 @@ def plan_launch(
         cli=cli,
         setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
-        warnings=[*unused, *sources.warnings, *own_processes],
+        warnings=[*unused, *sources.warnings, *own_processes, *hints],
     )
 
 

@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb.launching.cli_cache import CliRecord
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.sharing import own_process_reason
 
 if TYPE_CHECKING:
     from cpr_nb.model.spec import TaskSpec
+
+#: A start of the CLI costs as much CPU as six tasks in a shared process. With fewer tasks than
+#: these, nobody waits long for it.
+_MENTIONED_FROM = 100
 
 
 def check_sharing(options: dict[str, Any], tasks: Sequence[TaskSpec]) -> list[str]:
@@ -46,6 +51,39 @@ def check_sharing(options: dict[str, Any], tasks: Sequence[TaskSpec]) -> list[st
         whose = "each task has a process of its own"
     shown = ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common())
     return [f"share_process: {whose}, because of: {shown}"]
+
+
+def mention_sharing(
+    options: Mapping[str, Any],
+    tasks: Sequence[TaskSpec],
+    claude_path: str,
+    environ: Mapping[str, str],
+) -> list[str]:
+    """Mentions ``share_process`` where many tasks could share: once for each version of the CLI.
+
+    Args:
+        options: The session's options, checked. ``share_process=False`` is an answer, too.
+        tasks: Its tasks.
+        claude_path: The path of the CLI.
+        environ: The environment that tasks inherit.
+
+    Returns:
+        A line for the user, or nothing.
+    """
+    if len(tasks) < _MENTIONED_FROM or "share_process" in options:
+        return []
+    record = CliRecord(claude_path, environ)
+    if record.facts.get("sharing_mentioned"):
+        return []
+    n_sharing = len(tasks) - _own_process_reasons(options, tasks).total()
+    if n_sharing < _MENTIONED_FROM or any(task.origin.get("factors") for task in tasks):
+        return []
+    if not record.keep(sharing_mentioned=True):
+        return []  # it would be said at each launch
+    return [
+        f"💡 {n_sharing} tasks could share CLI processes: --share-process (share_process=True) "
+        "starts a few instead of one for each task, and short tasks end sooner; see docs/sharing.md"
+    ]
 
 
 def _own_process_reasons(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> Counter[str]:

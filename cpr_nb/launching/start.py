@@ -12,7 +12,7 @@ from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.setting_sources import USER_ONLY
 from cpr_nb.model.errors import CprError
-from cpr_nb.model.record import SCHEMA_VERSION, first_head
+from cpr_nb.model.record import first_head, schema_version
 from cpr_nb.store.create import create_session, remove_session
 from cpr_nb.store.key import own_key
 from cpr_nb.store.request_folder import remove_request_folder
@@ -85,7 +85,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
     return {
         "session_id": session_id,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schema_version(options),
         "name": plan.options.get("name"),
         "created_at": utc_iso(now),
         "start_time": int(now),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,6 +12,14 @@ if TYPE_CHECKING:
 #: With these, `/clear` between two tasks is refused, or what a hook of one task allows could stay
 #: allowed in the next.
 _OWN_PROCESS_FLAGS = ("--disable-slash-commands", "--permission-prompt-tool")
+
+#: The options that only the runner heeds: tasks that differ in them share a process.
+_OF_THE_RUNNER = frozenset(
+    (
+        *("timeout_s", "silence_s", "first_byte_s", "linger_s", "attempts", "fail_on_denied"),
+        *("check", "check_timeout_s"),
+    )
+)
 
 
 def own_process_reason(
@@ -42,3 +52,17 @@ def own_process_reason(
         return "prompt that begins with '/'"
     flags = [argument.partition("=")[0] for argument in options.get("claude_args", ())]
     return next((flag for flag in _OWN_PROCESS_FLAGS if flag in flags), "")
+
+
+def group_key(task: dict[str, Any]) -> str:
+    """What a process fixes of a task, beside what the session's options fix for all.
+
+    Args:
+        task: Its object in session.json.
+
+    Example:
+        >>> group_key({"id": "t1", "prompt": "Hi", "options": {"model": "opus", "attempts": 3}})
+        '[{"model": "opus"}, null]'
+    """
+    own = {k: v for k, v in task.get("options", {}).items() if k not in _OF_THE_RUNNER}
+    return json.dumps([own, task.get("setting_sources")], sort_keys=True)

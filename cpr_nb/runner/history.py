@@ -90,12 +90,13 @@ class History:
         max_parallel: What someone set it to meanwhile, or None.
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
+        last_process: The number of the last process that was to serve several tasks; 0 for none.
         warnings: What they warned of, each once.
         end: How and when the session ended, as status.json has it; empty if it has not.
     """
 
     __slots__ = (
-        *("_pid_namespace", "cancels", "end", "max_parallel", "n_runners"),
+        *("_pid_namespace", "cancels", "end", "last_process", "max_parallel", "n_runners"),
         *("started_at", "tasks", "warnings"),
     )
 
@@ -104,6 +105,7 @@ class History:
         self.cancels: list[str] = []
         self.max_parallel: int | None = None
         self.n_runners = 0
+        self.last_process = 0
         self.started_at: str | None = None
         self.warnings: list[str] = []
         self.end: dict[str, Any] = {}
@@ -116,6 +118,8 @@ class History:
             self.n_runners += 1
             self.started_at = self.started_at or text_or_none(line.get("at"))
             self._pid_namespace = text_or_none(line.get("pid_namespace")) or ""
+        elif event == "process_intent":
+            self.last_process = max(self.last_process, integer(line.get("process")) or 0)
         elif event == "request":
             self._feed_request(line)
         elif event == "reopened":

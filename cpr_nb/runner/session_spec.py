@@ -84,6 +84,7 @@ class SessionSpec:
         if self.session["options"].get("warm_start"):
             self.groups = array("I")
         self._group_numbers: dict[str, int] = {}
+        self._process_groups: dict[str, int] = {}
 
     def read_tasks(self) -> Iterator[dict[str, Any]]:
         """Reads every task once; everything else needs that.
@@ -131,10 +132,18 @@ class SessionSpec:
             "task_budget_usd": options.get("task_budget_usd"),
             "shares": bool(options.get("share_process")) and _may_share(task, options),
         }
+        if fields["shares"]:
+            fields["process_group"] = self._process_group(task)
         key = tuple(fields.values())
         if key not in self._plans:
             self._plans[key] = TaskPlan(**fields)
         return self._plans[key]
+
+    def _process_group(self, task: dict[str, Any]) -> int:
+        """The group of a task that may share a process: it can with the others in its group."""
+        from cpr_nb.model.sharing import group_key  # only sessions that share need it
+
+        return self._process_groups.setdefault(group_key(task), len(self._process_groups))
 
     def _group(self, own: dict[str, Any]) -> int:
         """The group of a task: its requests begin alike (same model, tools and system prompt)."""

@@ -34,6 +34,7 @@ class TaskPlan:
         worktree: Whether it has a worktree, which is made before it starts and harvested after
             it has ended.
         shares: Whether a process that serves several tasks may run it.
+        process_group: Which other tasks that process may serve: those of the same number.
         task_budget_usd: What each attempt may cost, or None.
     """
 
@@ -44,6 +45,7 @@ class TaskPlan:
         "fail_on_denied",
         "first_byte_s",
         "linger_s",
+        "process_group",
         "schema",
         "setup_timeout_s",
         "shares",
@@ -69,6 +71,7 @@ class TaskPlan:
         setup_timeout_s: float | None = None,
         task_budget_usd: float | None = None,
         shares: bool = False,
+        process_group: int = 0,
     ) -> None:
         self.timeout_s = timeout_s
         self.silence_s = silence_s
@@ -83,6 +86,7 @@ class TaskPlan:
         self.setup_timeout_s = setup_timeout_s
         self.task_budget_usd = task_budget_usd
         self.shares = shares
+        self.process_group = process_group
 
 
 class AttemptState:

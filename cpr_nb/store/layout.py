@@ -115,6 +115,14 @@ class SessionPaths:
         """The CLI's stderr; removed when empty."""
         return f"{self.root}/task-{task_id}{_suffix(attempt)}.err"
 
+    def process_stream(self, number: int) -> str:
+        """The stream of a process that serves several tasks; removed when the process has ended."""
+        return f"{self.root}/process-{number}.jsonl"
+
+    def process_stderr(self, number: int) -> str:
+        """The stderr of that process."""
+        return f"{self.root}/process-{number}.err"
+
     def check(self, task_id: str) -> str:
         """The output of the user's check."""
         return f"{self.root}/task-{task_id}.check.log"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from testkit.command import LIMIT_S, Cpr, prompts
-from testkit.stub import Stub, plan
+from testkit.stub import plan
 
 import cpr_nb as cpr
 import cpr_nb.pandas
@@ -84,7 +84,7 @@ def test_results_say_which_answers_are_light(
 
 
 def test_the_column_is_not_an_input_of_what_follows(
-    in_env: Any, stub_env: dict[str, str], frame: pd.DataFrame, stub: Stub, transcript: Any
+    in_env: Any, stub_env: dict[str, str], frame: pd.DataFrame
 ) -> None:
     in_env(stub_env)
     out = cpr.map("{do}", frame, light=True).wait(LIMIT_S).results_df()
