@@ -128,6 +128,7 @@ class Loop:
             self._clock,
             self._leftovers,
             self._history.last_process,
+            self._recovery.processes.values(),
             self._handle,
             self._handle_end,
         )
@@ -153,7 +154,8 @@ class Loop:
             is_due = self._read_requests(now)
             self._reap()
             for attempt in self._processes.reap_adopted(ready, poll=is_due):
-                self._handle_end(attempt, None, {}, interrupted=self._leaving)
+                interrupted = self._leaving or attempt.is_unasked
+                self._handle_end(attempt, None, {}, interrupted=interrupted)
             self._processes.identify(self._recorder.journal)
             self._poll_streams(now)
             if self._pool is not None:

@@ -15,7 +15,7 @@ from cpr_nb.runner.spawning import HeldError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cpr_nb.runner.clock import AwakeClock
     from cpr_nb.runner.effects import Effects
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
+    from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.shared.served_attempt import ServedAttempt
     from cpr_nb.runner.starter import Starter
 
@@ -55,6 +56,7 @@ class Pool:
         clock: The loop's clock.
         leftovers: Gets what tasks may have left behind.
         last_number: The number of the last process that an earlier runner started; 0 for none.
+        recovered: The processes that earlier runners started, if those may have left anything.
         handle: Handles an event.
         handle_end: Handles the end of an attempt, as `Loop` does.
 
@@ -73,6 +75,7 @@ class Pool:
         clock: AwakeClock,
         leftovers: Leftovers,
         last_number: int,
+        recovered: Iterable[RecoveredProcess],
         handle: Callable[[messages.Event], None],
         handle_end: Callable[..., None],
     ) -> None:
@@ -91,7 +94,8 @@ class Pool:
         self._attempts: dict[SharedProcess, ServedAttempt] = {}
         self._last_number = last_number
         self._has_news = False  # tasks wait that nobody has looked at
-        self._unfinished: list[SharedProcess] = []  # ended, and not all of their parts are copied
+        # Ended, and not all of their parts are copied; or those of an earlier runner.
+        self._unfinished: list[SharedProcess | RecoveredProcess] = [*recovered]
         self.leaving = False
         n_left: dict[int, int] = {}
         for task, plan in enumerate(spec.plans):
