@@ -8,6 +8,7 @@ from cpr_nb.runner import messages
 from cpr_nb.runner.session_spec import ChangedError
 from cpr_nb.runner.shared import process_machine as machine
 from cpr_nb.runner.shared.borders import RESULT
+from cpr_nb.runner.shared.ended_processes import EndedProcesses
 from cpr_nb.runner.shared.offer import Offer
 from cpr_nb.runner.shared.process_groups import Group, unusual_tool
 from cpr_nb.runner.shared.shared_process import SharedProcess
@@ -86,7 +87,6 @@ class Pool:
         self._effects = effects
         self._schedule = schedule
         self._clock = clock
-        self._leftovers = leftovers
         self._handle = handle
         self._handle_end = handle_end
         self._waiting: list[Start] = []
@@ -94,8 +94,7 @@ class Pool:
         self._attempts: dict[SharedProcess, ServedAttempt] = {}
         self._last_number = last_number
         self._has_news = False  # tasks wait that nobody has looked at
-        # Ended, and not all of their parts are copied; or those of an earlier runner.
-        self._unfinished: list[SharedProcess | RecoveredProcess] = [*recovered]
+        self._ended = EndedProcesses(recorder, leftovers, recovered)
         self.leaving = False
         n_left: dict[int, int] = {}
         for task, plan in enumerate(spec.plans):
@@ -172,7 +171,7 @@ class Pool:
         """
         self._has_news = False
         self._withdraw(now)
-        self._unfinished = [process for process in self._unfinished if not process.discard()]
+        self._ended.remove_files()
         for process in self._alive[:]:
             if now >= process.next_look_at or process.has_unsent:
                 self._look(process, now)
@@ -289,18 +288,14 @@ class Pool:
         self._look(process, now)
         self._alive.remove(process)
         process.close_stdin()
-        why = process.machine.why or f"it ended ({os.waitstatus_to_exitcode(status)})"
+        how = f"it ended ({os.waitstatus_to_exitcode(status)})"
+        why = process.machine.why = process.machine.why or how
         if process in self._attempts:
             process.machine.end = process.stream.end
             self._end_task(process, status)
         elif process.machine.state == machine.STARTING and process.group.bad_start():
             self._refuse(process.group, f"its process ended before it was ready: {why}")
-        self._recorder.journal(
-            "process_ended", process=process.number, n_tasks=process.machine.n_tasks, why=why
-        )
-        self._leftovers.add(process.token)
-        if not process.discard():
-            self._unfinished.append(process)
+        self._ended.add(process)
 
     def _grow(self, now: float) -> None:
         """Starts the processes that are missing."""
@@ -381,16 +376,10 @@ class Pool:
             process.close_stdin()
         for process in self._alive:
             process.await_end(machine.GRACE_S)
-            self._recorder.journal(
-                "process_ended",
-                process=process.number,
-                n_tasks=process.machine.n_tasks,
-                why="no task is left for it",
-            )
-            self._leftovers.add(process.token)
-        self._unfinished += self._alive
+            process.machine.why = process.machine.why or "no task is left for it"
+            self._ended.add(process)
         self._alive = []
-        self._unfinished = [process for process in self._unfinished if not process.discard()]
+        self._ended.remove_files()
 
 
 def _look_every_s(process: SharedProcess, now: float) -> float:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from cpr_nb.runner.history import Place, TaskHistory
+    from cpr_nb.runner.history import Place
     from cpr_nb.runner.leftovers import Leftovers
-    from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
 
 
@@ -101,7 +100,7 @@ class RecoveredProcess:
         places: The parts of its stream, as the journal names them.
     """
 
-    __slots__ = ("_attempts", "_paths", "_places", "number", "token")
+    __slots__ = ("_attempts", "_paths", "_places", "_unchecked", "number", "token")
 
     def __init__(
         self, number: int, paths: SessionPaths, token: str, places: Iterable[Place]
@@ -110,6 +109,8 @@ class RecoveredProcess:
         self.token = token
         self._paths = paths
         self._places = list(places)
+        # A full disk may have been in the way of the files of tasks that ended.
+        self._unchecked = self._places[:]
         self._attempts: list[RecoveredAttempt] = []
 
     @property
@@ -153,26 +154,34 @@ class RecoveredProcess:
         """Removes its files, unless it works, or not all of its parts are whole.
 
         Returns:
-            Whether there is nothing more to do.
+            Whether they are removed.
         """
         if self.busy_pid or not all(attempt.is_copied() for attempt in self._attempts):
             return False
-        try:
-            self._complete_parts()
-        except OSError:
-            return True  # its files stay: the runner that comes after us tries again
+        while self._unchecked and _is_whole(self.path, self._paths, self._unchecked[-1]):
+            self._unchecked.pop()
+        if self._unchecked:
+            return False
         remove([self.path, self.stderr_path])
         return True
 
-    def _complete_parts(self) -> None:
-        """Completes the files of all its tasks: a full disk may have been in the way before."""
-        for place in self._places:
-            task_path = self._paths.stream(place.task_id, place.attempt)
-            stream = RecoveredStream(self.path, 0, place, task_path, with_tools=False)
-            stream.is_over = True
-            stream.close()
-            if stream.trouble:
-                raise OSError(stream.trouble)
+    def end_fields(self) -> dict[str, Any]:
+        """What the journal says of its end."""
+        return {"process": self.number, "n_tasks": len(self._places), "why": "its runner ended"}
+
+
+def _is_whole(path: str, paths: SessionPaths, place: Place) -> bool:
+    """Completes the file of a task that has ended; returns whether it has all of its part."""
+    try:
+        task_path = paths.stream(place.task_id, place.attempt)
+        stream = RecoveredStream(path, 0, place, task_path, with_tools=False)
+    except FileNotFoundError:
+        return True  # somebody has removed the process's file
+    except OSError:
+        return False
+    stream.is_over = True
+    stream.close()
+    return not stream.trouble
 
 
 class RecoveredAttempt(Attempt):

@@ -166,6 +166,10 @@ class SharedProcess:
         remove([self.path, self.stderr_path])
         return True
 
+    def end_fields(self) -> dict[str, Any]:
+        """What the journal says of its end."""
+        return {"process": self.number, "n_tasks": self.machine.n_tasks, "why": self.machine.why}
+
     def given(self, at_s: float) -> None:
         """It has got a task: from now on everything is that task's."""
         self.given_at = at_s
