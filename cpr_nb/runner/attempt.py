@@ -125,6 +125,11 @@ class Attempt:
         return process.sweep([self.token])
 
     @property
+    def place_fields(self) -> dict[str, Any]:
+        """What status.json says of where it ran: nothing if its process was its own."""
+        return {}
+
+    @property
     def is_unasked(self) -> bool:
         """Whether its process, which is gone, was not its own and never got its prompt."""
         return False

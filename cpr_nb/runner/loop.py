@@ -314,7 +314,7 @@ class Loop:
             self._effects.count_transcript_tokens(task, facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
-        self._task_runs[task].end(now, exit_, facts, extra)
+        self._task_runs[task].end(now, exit_, facts, {**extra, **attempt.place_fields})
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
         event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)

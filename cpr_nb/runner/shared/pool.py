@@ -272,7 +272,7 @@ class Pool:
         attempt.stream.poll(now)
         has_begun = attempt.stream.first_init is not None or attempt.terminated
         interrupted = status is not None and not has_begun  # then it is asked again, uncounted
-        self._handle_end(attempt, status, {"process": process.number}, interrupted=interrupted)
+        self._handle_end(attempt, status, {}, interrupted=interrupted)
         if attempt.stream.trouble:
             process.unfinished.append(attempt.stream)
 

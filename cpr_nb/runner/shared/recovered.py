@@ -228,6 +228,11 @@ class RecoveredAttempt(Attempt):
         self.pid, self.pidfd = 0, -1
 
     @property
+    def place_fields(self) -> dict[str, Any]:
+        """What status.json says of where it ran."""
+        return {"process": self._source.number}
+
+    @property
     def is_unasked(self) -> bool:
         """Whether its process, which is gone, has never begun to work on its prompt."""
         self._read_to_end()

@@ -129,6 +129,11 @@ class ServedAttempt(Attempt):
             source.path, source.pid, begin, source.stream, part, with_tools=with_tools
         )
 
+    @property
+    def place_fields(self) -> dict[str, Any]:
+        """What status.json says of where it ran."""
+        return {"process": self.source.number}
+
     def terminate(self) -> None:
         """Has its turn end; the process itself may go on to serve others."""
         self._end_soon(self.source)
