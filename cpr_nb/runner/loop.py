@@ -80,7 +80,7 @@ class Loop:
         self._settle = settle
         self._clock = AwakeClock()
         self._wakeup = Wakeup()
-        self._processes = ProcessTable(self._wakeup)
+        self._processes = ProcessTable(self._wakeup, spec.session["options"].get("nice"))
         self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs

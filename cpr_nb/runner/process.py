@@ -337,16 +337,17 @@ def _own_processes() -> list[int]:
 def _environment(pid: int) -> set[bytes]:
     """Returns the variables of a process, as far as we may see them; a zombie has none."""
     if LINUX:
-        return set(_read(f"/proc/{pid}/environ").split(b"\0"))
+        return set(read_file(f"/proc/{pid}/environ").split(b"\0"))
     return set(_output("ps", "-E", "-ww", "-o", "command=", "-p", str(pid)).split())
 
 
 def stat_fields(pid: int) -> list[bytes]:
     """The fields of ``/proc/PID/stat`` after the name, which may hold spaces and brackets."""
-    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """Returns what a file of the kernel says; empty if it can't be read."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:
