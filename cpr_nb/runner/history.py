@@ -114,7 +114,7 @@ class History:
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
         last_process: The number of the last process that was to serve several tasks; 0 for none.
-        places: Number of such a process that may have left files → the parts of its stream.
+        places: Number of such a process whose stream is there → the parts of the stream.
         warnings: What they warned of, each once.
         end: How and when the session ended, as status.json has it; empty if it has not.
     """
@@ -144,11 +144,7 @@ class History:
             self.started_at = self.started_at or text_or_none(line.get("at"))
             self._pid_namespace = text_or_none(line.get("pid_namespace")) or ""
         elif event == "process_intent":
-            number = integer(line.get("process")) or 0
-            self.last_process = max(self.last_process, number)
-            self.places[number] = []
-        elif event == "process_ended":
-            self.places.pop(integer(line.get("process")) or 0, None)
+            self.last_process = max(self.last_process, integer(line.get("process")) or 0)
         elif event == "request":
             self._feed_request(line)
         elif event == "reopened":
@@ -294,11 +290,11 @@ def _add_streams(paths: SessionPaths, history: History) -> None:
         names = os.listdir(paths.root)
     except OSError:
         return
+    processes = [number for name in names if (number := layout.process_of(name)) is not None]
+    # Their names must not be used again. The others were removed: each task has its stream.
+    history.last_process = max([history.last_process, *processes])
+    history.places = {number: history.places.get(number, []) for number in processes}
     for name in names:
-        number = layout.process_of(name)
-        if number is not None:  # what it is named must not be used again
-            history.last_process = max(history.last_process, number)
-            history.places.setdefault(number, [])
         task_id, attempt = layout.attempt_of(name) or ("", 0)
         task = history.tasks.get(task_id)
         if attempt > (task.attempt if task is not None else 0) and not (task and task.ended):

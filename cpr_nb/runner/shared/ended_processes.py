@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cpr_nb.runner.leftovers import Leftovers
-    from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.shared.shared_process import SharedProcess
 
@@ -16,15 +15,11 @@ class EndedProcesses:
     """The processes whose files are still to be removed.
 
     Args:
-        recorder: Writes down that they are gone.
         leftovers: Gets what they may have left behind.
         recovered: The processes that earlier runners started, if those may have left anything.
     """
 
-    def __init__(
-        self, recorder: Recorder, leftovers: Leftovers, recovered: Iterable[RecoveredProcess]
-    ) -> None:
-        self._recorder = recorder
+    def __init__(self, leftovers: Leftovers, recovered: Iterable[RecoveredProcess]) -> None:
         self._leftovers = leftovers
         self._processes: list[SharedProcess | RecoveredProcess] = [*recovered]
 
@@ -35,14 +30,5 @@ class EndedProcesses:
         self.remove_files()
 
     def remove_files(self) -> None:
-        """Removes the files of those whose tasks have all of their streams in files of their own.
-
-        The journal then says that the process has ended: what comes after us does not look for it.
-        """
-        left = []
-        for process in self._processes:
-            if process.discard():
-                self._recorder.journal("process_ended", **process.end_fields())
-            else:
-                left.append(process)
-        self._processes = left
+        """Removes the files of those whose tasks have all of their streams in files of their own."""
+        self._processes = [process for process in self._processes if not process.discard()]

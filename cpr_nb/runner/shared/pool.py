@@ -94,7 +94,7 @@ class Pool:
         self._attempts: dict[SharedProcess, ServedAttempt] = {}
         self._last_number = last_number
         self._has_news = False  # tasks wait that nobody has looked at
-        self._ended = EndedProcesses(recorder, leftovers, recovered)
+        self._ended = EndedProcesses(leftovers, recovered)
         self.leaving = False
         n_left: dict[int, int] = {}
         for task, plan in enumerate(spec.plans):
@@ -268,7 +268,9 @@ class Pool:
             return
         now = self._clock.now()
         if status is None:
-            process.group.sizing.ended(now - process.given_at, process.used_cpu_s() - process.cpu_s)
+            process.group.sizing.ended(
+                now - process.given_at, process.busy_s() - process.given_busy_s
+            )
         attempt.stream.poll(now)
         has_begun = attempt.stream.first_init is not None or attempt.terminated
         interrupted = status is not None and not has_begun  # then it is asked again, uncounted
@@ -288,14 +290,18 @@ class Pool:
         self._look(process, now)
         self._alive.remove(process)
         process.close_stdin()
-        how = f"it ended ({os.waitstatus_to_exitcode(status)})"
-        why = process.machine.why = process.machine.why or how
+        why = process.machine.why or f"it ended ({os.waitstatus_to_exitcode(status)})"
+        self._journal_end(process, why)
         if process in self._attempts:
             process.machine.end = process.stream.end
             self._end_task(process, status)
         elif process.machine.state == machine.STARTING and process.group.bad_start():
             self._refuse(process.group, f"its process ended before it was ready: {why}")
         self._ended.add(process)
+
+    def _journal_end(self, process: SharedProcess, why: str) -> None:
+        number, n_tasks = process.number, process.machine.n_tasks
+        self._recorder.journal("process_ended", process=number, n_tasks=n_tasks, why=why)
 
     def _grow(self, now: float) -> None:
         """Starts the processes that are missing."""
@@ -376,7 +382,7 @@ class Pool:
             process.close_stdin()
         for process in self._alive:
             process.await_end(machine.GRACE_S)
-            process.machine.why = process.machine.why or "no task is left for it"
+            self._journal_end(process, "no task is left for it")
             self._ended.add(process)
         self._alive = []
         self._ended.remove_files()

@@ -165,10 +165,6 @@ class RecoveredProcess:
         remove([self.path, self.stderr_path])
         return True
 
-    def end_fields(self) -> dict[str, Any]:
-        """What the journal says of its end."""
-        return {"process": self.number, "n_tasks": len(self._places), "why": "its runner ended"}
-
 
 def _is_whole(path: str, paths: SessionPaths, place: Place) -> bool:
     """Completes the file of a task that has ended; returns whether it has all of its part."""

@@ -158,6 +158,8 @@ class ServedAttempt(Attempt):
         exit_, facts = super().collect(status)
         if facts.result is not None and self.stream.background.turn_ended:
             exit_.exit_code = exit_.signal = None  # that says nothing about a turn that is over
+        if self.terminated and not facts.answered:
+            facts.cost_usd, facts.tokens = None, {}  # the CLI says 0, whatever the API counts
         return exit_, facts
 
     def _stderr_path(self) -> str:

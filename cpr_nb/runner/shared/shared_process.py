@@ -47,7 +47,8 @@ class SharedProcess:
     """
 
     __slots__ = (
-        *("_n_requests", "_stdin_fd", "_unsent", "cpu_s", "given_at", "group", "has_ended"),
+        *("_n_requests", "_stdin_fd", "_unsent", "given_at", "given_busy_s", "group"),
+        "has_ended",
         *("limit_usd", "machine", "next_look_at", "number", "path", "pid", "stderr_begin"),
         *("stderr_path", "stream", "terminated", "token", "unfinished"),
     )
@@ -77,7 +78,7 @@ class SharedProcess:
         self.unfinished: list[ServedStream] = []
         self.next_look_at = self.given_at = at_s
         self.stderr_begin = 0  # of what it has written since it got its task
-        self.cpu_s = 0.0  # what it had used then
+        self.given_busy_s = 0.0  # how long it had been busy then
         self._stdin_fd = stdin_fd
         self._unsent = b""
         self._n_requests = 0
@@ -166,23 +167,20 @@ class SharedProcess:
         remove([self.path, self.stderr_path])
         return True
 
-    def end_fields(self) -> dict[str, Any]:
-        """What the journal says of its end."""
-        return {"process": self.number, "n_tasks": self.machine.n_tasks, "why": self.machine.why}
-
     def given(self, at_s: float) -> None:
         """It has got a task: from now on everything is that task's."""
         self.given_at = at_s
-        self.cpu_s = self.used_cpu_s()
+        self.given_busy_s = self.busy_s()
         try:
             self.stderr_begin = os.stat(self.stderr_path).st_size
         except OSError:
             self.stderr_begin = 0
 
-    def used_cpu_s(self) -> float:
-        """How long it has used a core, in seconds; 0 if that is not known."""
+    def busy_s(self) -> float:
+        """How long it has used a core, or waited for one; 0 if that is not known."""
         fields = process.stat_fields(self.pid)
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
+        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
+        return cpu_s + process.run_delay_s(self.pid)
 
     def rss_bytes(self) -> int:
         """How much memory it has; 0 if that is not known."""

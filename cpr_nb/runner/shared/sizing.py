@@ -44,15 +44,15 @@ class Sizing:
         if self._begun_at is None:
             self._begun_at = at_s
 
-    def ended(self, duration_s: float, cpu_s: float) -> None:
+    def ended(self, duration_s: float, busy_s: float) -> None:
         """A task has ended.
 
         Args:
             duration_s: How long it took.
-            cpu_s: How much of that its process used a core.
+            busy_s: How long of that its process used a core, or waited for one.
         """
         self._n_ended += 1
-        self._wait_s += (max(0.0, duration_s - cpu_s) - self._wait_s) / self._n_ended
+        self._wait_s += (max(0.0, duration_s - busy_s) - self._wait_s) / self._n_ended
 
     def wanted(self, at_s: float, *, n_left: int, n_alive: int, max_parallel: float) -> int:
         """How many processes there should be now.
