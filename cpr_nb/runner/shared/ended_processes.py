@@ -30,5 +30,5 @@ class EndedProcesses:
         self.remove_files()
 
     def remove_files(self) -> None:
-        """Removes the files of those whose tasks have all of their streams in files of their own."""
+        """Removes the files of those whose tasks all have their streams in files of their own."""
         self._processes = [process for process in self._processes if not process.discard()]
