@@ -133,7 +133,8 @@ def _fixed_runner(lab: Lab, count: int) -> Path:
 def _session(lab: Lab, claude: Path, url: str, n_tasks: int, **options: Any) -> Run:
     folder, environment = lab.fresh("cli-shared"), cli_environment(url, lab.fresh("cli-home"))
     prompts = [f"say hello to {number}" for number in range(n_tasks)]
-    return measure(lambda: detached.run_session(prompts, claude, folder, environment, **options))
+    more = {"nice": 0, **options}
+    return measure(lambda: detached.run_session(prompts, claude, folder, environment, **more))
 
 
 def _divided(run: Run, n: int) -> Run:

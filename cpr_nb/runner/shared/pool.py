@@ -317,7 +317,7 @@ class Pool:
             wanted = group.sizing.wanted(
                 now,
                 n_left=group.n_left + len(serving) - n_idle,
-                n_alive=len(serving),
+                n_ready=sum(p.machine.state != machine.STARTING for p in serving),
                 max_parallel=self._schedule.capacity,
             )
             if len(serving) < wanted and n_idle < n_waiting:
