@@ -35,7 +35,8 @@ class CliRecord:
 
     Attributes:
         facts: Name → value; empty if nothing is known. ``version``; ``probe``: what `cpr doctor
-            --probe` found; ``newness_reported``: whether a launch has said that it was never tried.
+            --probe` found; ``newness_reported``: whether a launch has said that it was never tried;
+            ``sharing_mentioned``: whether one has said that its tasks could share processes.
     """
 
     def __init__(self, claude_path: str, environ: Mapping[str, str]) -> None:
@@ -51,11 +52,15 @@ class CliRecord:
         """The version that the program named; None if it named none."""
         return parse_version(self.facts.get("version"))
 
-    def keep(self, **facts: Any) -> None:
-        """Adds facts; a script that starts another program is asked anew each time."""
+    def keep(self, **facts: Any) -> bool:
+        """Adds facts; a script that starts another program is asked anew each time.
+
+        Returns:
+            Whether the next launch knows them.
+        """
         self.facts |= facts
         if self._program is None or self._starts_another():
-            return
+            return False
         data = json.dumps({**self._program, "facts": self.facts}).encode()
         temporary = os.path.join(self._folder, f".new-{new_uuid()}")
         try:
@@ -65,7 +70,8 @@ class CliRecord:
                 file.write(data)
             os.replace(temporary, self._file)
         except OSError:
-            pass  # then it is asked again
+            return False  # then it is asked again
+        return True
 
     def _starts_another(self) -> bool:
         try:

@@ -14,6 +14,7 @@ from cpr_nb.launching.machine import default_parallel, find_claude
 from cpr_nb.launching.paths import absolute_path
 from cpr_nb.launching.setting_sources import limit_sources
 from cpr_nb.launching.settings import merge_settings
+from cpr_nb.launching.shared_tasks import check_sharing, mention_sharing
 from cpr_nb.launching.worktree_base import find_checkouts
 from cpr_nb.model import identity
 from cpr_nb.model.cli_versions import show
@@ -50,7 +51,8 @@ class LaunchPlan:
         cli: What is known about the CLI.
         setup_warnings: What of the CLI's set-up is not as asked; the session's folder keeps it.
         user_only: The ids of the tasks for which the CLI reads the settings of the user only.
-        unused: What of the repository is not used, for the user does not trust it.
+        warnings: What the user should know: what of the repository is not used, for they do not
+            trust it, and which tasks share no process.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -79,7 +81,7 @@ class LaunchPlan:
         cli: CheckedCli | None = None,
         setup_warnings: list[str] | None = None,
         user_only: frozenset[str] = frozenset(),
-        unused: list[str] | None = None,
+        warnings: list[str] | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -100,7 +102,7 @@ class LaunchPlan:
         self.claude_version = show(cli.version) if cli and cli.version else None
         self.setup_warnings = setup_warnings or []
         self.user_only = user_only
-        self.warnings: list[str] = list(unused or ())
+        self.warnings: list[str] = list(warnings or ())
         self.warnings += [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
         self.warnings += _budget_warnings(options, tasks)
@@ -174,10 +176,12 @@ def plan_launch(
     for task in tasks:
         own_environ = {**inherited, **checked.get("env", {}), **task.options.get("env", {})}
         check_combination({**checked, **task.options}, own_environ, task.where)
+    own_processes = check_sharing(checked, tasks)
     claude_path = find_claude(settings.locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)
     cli = check_cli(claude_path, inherited, checked, tasks)
     check_start(claude_path, cli.version, inherited, checked, tasks)
+    hints = mention_sharing(checked, tasks, claude_path, inherited)
     results_dir = catalog.new_session_dir(settings.locations.get("results_dir"), os.environ)
     check_sandboxed_folders(cli.version, results_dir, checked, tasks)
     sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)
@@ -193,7 +197,7 @@ def plan_launch(
         cli=cli,
         setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
-        unused=[*settings.warnings, *sources.warnings],
+        warnings=[*settings.warnings, *sources.warnings, *own_processes, *hints],
     )
 
 

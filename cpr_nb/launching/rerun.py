@@ -99,6 +99,8 @@ def _specs_and_options(
     shared, own = merge_options(by_session, options)
     if tasks[0].prompt is not None and "schema" not in options:
         shared.pop("schema", None)  # a follow-up asks something else
+    if tasks[0].prompt is not None and "share_process" not in options:
+        shared.pop("share_process", None)  # no conversation goes on in a shared process
     shared.setdefault("results_dir", str(Path(tasks[0].source.root).parent))
     # What these sessions did without is not taken from a file now: there is nothing to ask.
     return rerun_specs(tasks, specs, own, options), {**dict.fromkeys(ASKED), **shared}

@@ -11,7 +11,7 @@ from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.setting_sources import USER_ONLY
 from cpr_nb.model.errors import LaunchError
 from cpr_nb.model.random_ids import new_uuid
-from cpr_nb.model.record import SCHEMA_VERSION, first_head
+from cpr_nb.model.record import first_head, schema_version
 from cpr_nb.store.create import NewSession
 from cpr_nb.store.key import own_key
 from cpr_nb.store.layout import SESSION_PREFIX
@@ -96,7 +96,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
     return {
         "session_id": session_id,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schema_version(options),
         "name": plan.options.get("name"),
         "created_at": utc_iso(now),
         "start_time": int(now),

@@ -7,7 +7,7 @@ from cpr_nb.model.events import integer, number, text_or_none
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from cpr_nb.model.events import RunFacts
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 #: The number of characters of a prompt that claude-parallel-runner.pl keeps in status.json.
 PROMPT_HEAD = 50
-SCHEMA_VERSION = 1
+#: The newest version of a session's files that we know.
+SCHEMA_VERSION = 2
+#: The version of a session whose tasks share no processes, which older versions of cpr resume, too.
+_FIRST_VERSION = 1
 
 #: outcome → the counter in the head of status.json
 COUNTERS = {
@@ -35,11 +38,24 @@ def is_newer(fields: dict[str, Any]) -> bool:
         fields: Its head. Version 1 of session.json had no ``schema_version`` at first.
 
     Example:
-        >>> is_newer({"schema_version": 2}), is_newer({"schema_version": "1"}), is_newer({})
+        >>> is_newer({"schema_version": 3}), is_newer({"schema_version": "1"}), is_newer({})
         (True, True, False)
     """
-    version = fields.get("schema_version", SCHEMA_VERSION)
+    version = fields.get("schema_version", _FIRST_VERSION)
     return type(version) is not int or version > SCHEMA_VERSION
+
+
+def schema_version(options: Mapping[str, Any]) -> int:
+    """The version of a new session's files: a cpr that does not know it must not resume it.
+
+    Args:
+        options: The session's options.
+
+    Example:
+        >>> schema_version({}), schema_version({"share_process": True})
+        (1, 2)
+    """
+    return SCHEMA_VERSION if options.get("share_process") else _FIRST_VERSION
 
 
 def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
@@ -52,7 +68,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "total": n_tasks,
         "completed": 0,
         "successful": 0,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": spec.get("schema_version", _FIRST_VERSION),
         "state": states.STARTING,
         "name": spec.get("name"),
         "created_at": spec["created_at"],

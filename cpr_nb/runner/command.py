@@ -32,6 +32,9 @@ SANDBOX_BRANCH_PROMPT = (
     "committed to your branch when you have finished."
 )
 
+#: The tools that would reach out of a task into the next one of its process, or into another run.
+WITHHELD_TOOLS = ("CronCreate", "ScheduleWakeup", "EnterWorktree", "SendMessage", "ListAgents")
+
 # Messages that the user's other runs of the CLI send to this one are refused, unless the user's
 # settings say otherwise. (Without the tools for it, a task sends none.) Older CLIs, which have no
 # messages, ignore it.
@@ -64,6 +67,7 @@ def build_argv(
     claude_version: str | None = None,
     user_only_in: str = "",
     off_limits: OffLimits | None = None,
+    shared: bool = False,
 ) -> list[str]:
     """Builds the arguments of one run; the prompt comes on stdin.
 
@@ -80,6 +84,7 @@ def build_argv(
         user_only_in: The folder that it runs in, if the settings of the user are the only ones
             that it may use; else empty.
         off_limits: The folders that the agent is kept off.
+        shared: Whether it serves several tasks: its prompts are lines of JSON on stdin.
 
     Returns:
         The argument list.
@@ -90,6 +95,9 @@ def build_argv(
     """
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
     argv += _conversation_arguments(conversation_id, resume=resume, follows=follows)
+    if shared:
+        argv.append("--input-format=stream-json")
+        argv += [f"--disallowedTools={tool}" for tool in WITHHELD_TOOLS]
     argv += _permission_arguments(options, off_limits)
     argv += _source_arguments(options, user_only_in)
     for name in ("model", "effort"):

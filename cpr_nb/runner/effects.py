@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.process_table import ProcessTable
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.session_spec import SessionSpec
+    from cpr_nb.runner.shared.offer import Offer
     from cpr_nb.runner.starter import Starter
 
 
@@ -81,27 +82,39 @@ class Effects:
         self.disk_trouble = ""
         self.repositories = RepositoryWatch(spec.session)
 
-    def start(self, start: instructions.Start) -> messages.Event:
-        """Starts an attempt; returns the event that follows."""
+    def start(self, start: instructions.Start, offer: Offer | None = None) -> messages.Event:
+        """Starts an attempt; returns the event that follows.
+
+        Args:
+            start: What the state machine has decided.
+            offer: A process that serves several tasks, and is ready for this one; None: it gets a
+                process of its own.
+        """
         task, number, now = start.task, start.attempt, self._clock.now()
         task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
         conversation_id, prompt = start.conversation_id, ""
-        if start.resume:
+        if offer is not None:
+            conversation_id = offer.conversation_id
+        elif start.resume:
             if self._starter.has_conversation(task_run.task_id, conversation_id):
                 prompt = resume_prompt(start.resume)
             else:
                 conversation_id = new_uuid()
         task_run.begin(number, conversation_id)
-        self._recorder.intent(task_run.task_id, number, conversation_id)
+        place = offer.intent if offer is not None else {}
+        self._recorder.intent(task_run.task_id, number, conversation_id, **place)
         if self._recorder.trouble:  # after a crash nothing would show that it began
             self.disk_trouble = self._recorder.trouble
             return messages.Postponed(now, task)
         try:
-            task_spec = _limited(self._spec.task(task), start.may_spend_usd)
+            task_spec = self.task_spec(start)
             self.repositories.begin(task_spec)
-            attempt = self._starter.start(
-                task, task_spec, number, conversation_id, prompt, task_run.worktree
-            )
+            if offer is not None:
+                attempt: Attempt = offer.begin(task, task_spec, number, now)
+            else:
+                attempt = self._starter.start(
+                    task, task_spec, number, conversation_id, prompt, task_run.worktree
+                )
         except HeldError as error:
             return messages.Postponed(now, task, error.cause)
         except (ChangedError, OSError) as error:
@@ -111,10 +124,19 @@ class Effects:
             exit_ = self._exit_before_start(error)
             task_run.end(now, exit_, None, {})
             return messages.Ended(now, task, exit_, began=False)
-        self._processes.add_started(attempt)
+        if offer is None:
+            self._processes.add_started(attempt)
         task_run.started_s = time.time()
         self._recorder.started(task, task_run, attempt.pid)
         return messages.Started(now, task, conversation_id)
+
+    def task_spec(self, start: instructions.Start) -> dict[str, Any]:
+        """The object of a task that is about to start, with the limit of the session's budget.
+
+        Raises:
+            ChangedError: If its line in session.json is not what was launched.
+        """
+        return _limited(self._spec.task(start.task), start.may_spend_usd)
 
     def start_side(self, kind: str, task: int, *, may_wait: bool = True) -> messages.Event | None:
         """Starts a check or a helper of the worktree; returns an event only if that failed.
@@ -225,6 +247,27 @@ class Effects:
             return [f"ended {linger_s:g} s after its {last}; {waited}"]
         is_news = has_answer and cause != "cancelled"  # who cancelled it knows
         return [f"stopped after its answer ({cause}); {waited}"] if is_news else []
+
+    def kill(self, kill: instructions.Kill) -> None:
+        """Ends what runs for a task at once."""
+        self._processes.by_task[kill.task].kill_tree()
+
+    def abandon(self, abandon: instructions.Abandon) -> None:
+        """Ends and forgets what runs for a task."""
+        self._processes.abandon(abandon.task)
+
+    def poll_output(self, poll: instructions.PollOutput) -> messages.Event | None:
+        """Finds out when a task wrote last; returns None if no agent runs for it."""
+        run, now = self._processes.by_task[poll.task], self._clock.now()
+        if not isinstance(run, Attempt):
+            return None
+        stream = run.stream
+        stream.poll(now)
+        return messages.OutputPolled(now, poll.task, stream.last_output_at, stream.busy_until)
+
+    def rest(self, rest: instructions.Rest) -> None:
+        """Records how an attempt ended that another one will follow."""
+        self._recorder.resting(rest, self.task_runs[rest.task])
 
     def count_transcript_tokens(self, task: int, facts: RunFacts) -> None:
         """Counts the tokens of an attempt that was killed: its transcript has them to the end."""

@@ -94,6 +94,12 @@ class Postponed(Event):
         self.cause = cause
 
 
+class Unplaced(Event):
+    """A task waits no more for a process that serves several tasks: it may not start now."""
+
+    __slots__ = ()
+
+
 class Began(Event):
     """A task's CLI has written its first event: it works."""
 

@@ -128,9 +128,17 @@ class Recorder:
 
     # -- tasks ------------------------------------------------------------------------------
 
-    def intent(self, task_id: str, attempt: int, conversation_id: str) -> None:
-        """Records that an attempt is about to start."""
-        self.journal("intent", task_id=task_id, attempt=attempt, conversation_id=conversation_id)
+    def intent(self, task_id: str, attempt: int, conversation_id: str, **place: int) -> None:
+        """Records that an attempt is about to start.
+
+        Args:
+            task_id: The task's id.
+            attempt: Which attempt it is, from 1.
+            conversation_id: Its conversation.
+            place: The process that serves it, and the offset in its stream, if it is shared.
+        """
+        known = {"task_id": task_id, "attempt": attempt, "conversation_id": conversation_id}
+        self.journal("intent", **known, **place)
 
     def started(self, task: int, task_run: TaskRun, pid: int) -> None:
         """Records that an attempt's process runs."""

@@ -114,6 +114,7 @@ class Schedule:
         self._handlers: dict[type, Callable[..., None]] = {
             messages.Started: self._started,
             messages.Postponed: self._machine.postponed,
+            messages.Unplaced: self._machine.unplaced,
             messages.Began: self._machine.began,
             messages.Ended: self._ended,
             messages.OutputPolled: self._output_polled,
@@ -209,6 +210,19 @@ class Schedule:
     def n_active(self) -> int:
         """How many tasks are between their intent and their end."""
         return self._tasks.n_active
+
+    def is_new(self, task: int) -> bool:
+        """Whether a task has not begun."""
+        return self._tasks.state[task] == PENDING
+
+    @property
+    def capacity(self) -> float:
+        """How many tasks may run at once now."""
+        return self._admission.governor.capacity
+
+    def may_start_agent(self, task: int) -> bool:
+        """Whether a task that is about to start may still do so."""
+        return self._tasks.state[task] == STARTING and self._admission.may_start_agent(task)
 
     @property
     def spent_usd(self) -> float:

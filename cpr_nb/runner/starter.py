@@ -7,6 +7,7 @@ import os
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
+from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
@@ -29,7 +30,7 @@ from cpr_nb.store.folder_id import folder_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from cpr_nb.runner.session_spec import SessionSpec
@@ -69,7 +70,7 @@ class Starter:
         config_dir: str = "",
         library_dirs: Sequence[str] = (),
     ) -> None:
-        self._paths = paths
+        self.paths = paths
         self._root = root
         self._helper_copy = HelperCopy(state_dir, library_dirs)
         self._state_dir, self._config_dir = state_dir, config_dir
@@ -105,27 +106,12 @@ class Starter:
             HeldError: If the machine can't start the process now.
             OSError: If it can't be started for another reason; nothing runs in either case.
         """
-        task_id, options = task_spec["id"], self._options(task_spec)
+        task_id = task_spec["id"]
         token = self.token(task_id, number)
-        folder = self._folder(options, worktree)
-        user_only = "user" in (
-            self._session.get("setting_sources"),
-            task_spec.get("setting_sources"),
+        argv, folder, memory = self._command(
+            task_spec, conversation_id, worktree, resume=bool(prompt)
         )
-        argv = build_argv(
-            self._session["claude_path"],
-            options,
-            conversation_id,
-            resume=bool(prompt),
-            follows=task_spec.get("follows", ""),
-            many_folders=self._many_folders,
-            has_branch=bool(worktree.get("branch")),
-            claude_version=self._session.get("claude_version"),
-            user_only_in=folder if user_only else "",
-            off_limits=self._off_limits(options, worktree),
-        )
-        memory = folder_memory(options) if user_only else {}
-        paths = self._paths.stream(task_id, number), self._paths.stderr(task_id, number)
+        paths = self.paths.stream(task_id, number), self.paths.stderr(task_id, number)
         try:
             pid = spawn(
                 argv,
@@ -140,25 +126,59 @@ class Starter:
             raise
         return self.attempt(pid, task, task_spec, number)
 
+    def start_shared(self, number: int, task_spec: dict[str, Any], stdin: Callable[[], int]) -> int:
+        """Starts a process that serves several tasks; returns its pid.
+
+        Args:
+            number: The process's number, from 1.
+            task_spec: The object of one of its tasks in session.json.
+            stdin: Opens its stdin.
+
+        Raises:
+            HeldError: If the machine can't start it now.
+            OSError: If it can't be started for another reason; nothing runs in either case.
+        """
+        argv, folder, memory = self._command(task_spec, new_uuid(), {}, shared=True)
+        paths = self.paths.process_stream(number), self.paths.process_stderr(number)
+        environment = {**self._environ, _TOKEN_NAME: self.process_token(number).encode()}
+        try:
+            return spawn(
+                argv,
+                folder,
+                {**_NO_MEMORY, **memory, **environment},
+                stdin,
+                lambda: create_stream(paths[0]),
+                lambda: create(paths[1]),
+            )
+        except OSError:
+            remove(paths)
+            raise
+
     def attempt(
         self, pid: int, task: int, task_spec: dict[str, Any], number: int, pidfd: int | None = None
     ) -> Attempt:
         """Returns the attempt whose process runs, started here or (with ``pidfd``) adopted."""
-        options = self._options(task_spec)
         return Attempt(
             pid,
             self.token(task_spec["id"], number),
             task,
             task_spec["id"],
             number,
-            self._paths,
-            with_tools="silence_s" in options,
-            mode=permission_mode(options),
-            strict_setup=bool(options.get("strict_setup")),
-            follows_stream=task_spec.get("follows_stream", ""),
-            credentials=self._credentials(task_spec["id"]),
+            self.paths,
             pidfd=pidfd,
+            **self.attempt_options(task_spec),
         )
+
+    def attempt_options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
+        """What an `Attempt` has to know of its task's options."""
+        options = self._options(task_spec)
+        return {
+            "with_tools": "silence_s" in options,
+            "mode": permission_mode(options),
+            "strict_setup": bool(options.get("strict_setup")),
+            "follows_stream": task_spec.get("follows_stream", ""),
+            "credentials": self._credentials(task_spec["id"]),
+        }
 
     def start_check(
         self, task: int, task_spec: dict[str, Any], number: int, worktree: dict[str, Any]
@@ -178,7 +198,7 @@ class Starter:
         """
         task_id, options = task_spec["id"], self._options(task_spec)
         token = self.token(task_id, number) + "/check"
-        path, folder = self._paths.check(task_id), self._folder(options, worktree)
+        path, folder = self.paths.check(task_id), self._folder(options, worktree)
         argv, socket_program = ["/bin/sh", "-c", options["check"]], None
         if options.get("permissions") == "sandbox":
             off_limits = self._off_limits(options, worktree)
@@ -248,11 +268,46 @@ class Starter:
 
     def worktree_file(self, task_id: str) -> KeptFile:
         """The record of a task's worktree."""
-        return KeptFile(self._paths.worktree(task_id))
+        return KeptFile(self.paths.worktree(task_id))
 
     def token(self, task_id: str, number: int) -> str:
         """Returns what marks the whole process tree of an attempt."""
         return f"{self.mark}{task_id}@{number}"
+
+    def process_token(self, number: int) -> str:
+        """Returns what marks the whole process tree of a process that serves several tasks."""
+        return f"{self.mark}process-{number}"
+
+    def _command(
+        self,
+        task_spec: dict[str, Any],
+        conversation_id: str,
+        worktree: dict[str, Any],
+        *,
+        resume: bool = False,
+        shared: bool = False,
+    ) -> tuple[list[str], str, dict[bytes, bytes]]:
+        """The arguments of a run, its folder, and the variables that go with its settings."""
+        options = self._options(task_spec)
+        folder = self._folder(options, worktree)
+        user_only = "user" in (
+            self._session.get("setting_sources"),
+            task_spec.get("setting_sources"),
+        )
+        argv = build_argv(
+            self._session["claude_path"],
+            options,
+            conversation_id,
+            resume=resume,
+            follows=task_spec.get("follows", ""),
+            many_folders=self._many_folders,
+            has_branch=bool(worktree.get("branch")),
+            claude_version=self._session.get("claude_version"),
+            user_only_in=folder if user_only else "",
+            off_limits=self._off_limits(options, worktree),
+            shared=shared,
+        )
+        return argv, folder, folder_memory(options) if user_only else {}
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}

@@ -18,6 +18,7 @@ from cpr_nb.runner.kept_file import KeptFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 #: HTTP statuses by which the API says "not now".
@@ -95,7 +96,7 @@ class Stream:
         """
         news = News()
         try:
-            for chunk in self._file.read_from(self._offset):
+            for chunk in self._new_chunks():
                 self.last_output_at = now
                 self._offset += len(chunk)
                 for line in self._lines.feed(chunk):
@@ -103,6 +104,10 @@ class Stream:
         except OSError:
             pass  # someone removed it, and nobody has it open: then nothing is new
         return news
+
+    def _new_chunks(self) -> Iterator[bytes]:
+        """What was written since; ``_offset`` grows with each chunk that is used."""
+        return self._file.read_from(self._offset)
 
     def finish(self) -> RunFacts:
         """Reads to the end, including a last line without a line feed, and closes the file."""

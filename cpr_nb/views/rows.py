@@ -63,6 +63,7 @@ _TASK_FIELDS = (
     "stop_reason",
     "error",
     "conversation_id",
+    "process",
     "branch",
     "worktree",
     "harvest_error",

@@ -23,8 +23,10 @@ SESSION_ONLY = (
     "login_wait_s",
     "machine_wait_s",
     "name",
+    "nice",
     "budget_usd",
     "warm_start",
+    "share_process",
     "worktree_dir",
 )
 
@@ -118,6 +120,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("safe_mode", "yes", True),
     ("schema", SCHEMA, Answer(SCHEMA)),
     ("max_turns", 1, 1),
+    ("nice", 0, 0),
+    ("nice", 19, 19),
     ("timeout_s", 60, 60.0),
     ("timeout_s", 0.5, 0.5),
     ("silence_s", 1, 1.0),
@@ -134,6 +138,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("machine_wait_s", 60, 60.0),
     ("fail_on_denied", "no", False),
     ("warm_start", "true", True),
+    ("share_process", "true", True),
     ("worktree", True, True),
     ("base", "origin/main", "origin/main"),
     ("worktree_dir", "/w", "/w"),
@@ -150,6 +155,7 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]
 BAD: list[tuple[str, Any]] = [
     *(("max_parallel", value) for value in (-1, True, 1.0, "4", [4])),
+    *(("nice", value) for value in (-1, 20, True, 1.0, "4", [4])),
     *(
         ("name", value)
         for value in ("", " ", "a\nb", "a\x1bb", "a\0b", "\ud800", "a\u202eb", "x" * 4097, 3)
@@ -197,6 +203,7 @@ BAD: list[tuple[str, Any]] = [
     *(("machine_wait_s", value) for value in (0, "1h")),
     *(("login_wait_s", value) for value in (0, -1, "1", float("inf"))),
     *(("warm_start", value) for value in ("", 0, {})),
+    *(("share_process", value) for value in ("", 0, {})),
     *(("worktree", value) for value in ("perhaps", 2)),
     *(("base", value) for value in ("", "-x", "a\nb", 3)),
     *(("worktree_dir", value) for value in ("", 3)),

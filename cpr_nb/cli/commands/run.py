@@ -134,7 +134,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
 def print_warnings(planned: LaunchPlan) -> None:
     """Prints what the user should know before the launch, on stderr."""
     for warning in planned.warnings:
-        note(warning if warning.startswith("🔒") else f"warning: {warning}")
+        note(warning if warning.startswith(("🔒", "💡")) else f"warning: {warning}")
 
 
 def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
