@@ -8,6 +8,7 @@ from cpr_nb.runner import messages
 from cpr_nb.runner.session_spec import ChangedError
 from cpr_nb.runner.shared import process_machine as machine
 from cpr_nb.runner.shared.borders import RESULT
+from cpr_nb.runner.shared.ended_processes import EndedProcesses
 from cpr_nb.runner.shared.offer import Offer
 from cpr_nb.runner.shared.process_groups import Group, unusual_tool
 from cpr_nb.runner.shared.shared_process import SharedProcess
@@ -15,7 +16,7 @@ from cpr_nb.runner.spawning import HeldError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cpr_nb.runner.clock import AwakeClock
     from cpr_nb.runner.effects import Effects
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
+    from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.shared.served_attempt import ServedAttempt
     from cpr_nb.runner.starter import Starter
 
@@ -55,6 +57,7 @@ class Pool:
         clock: The loop's clock.
         leftovers: Gets what tasks may have left behind.
         last_number: The number of the last process that an earlier runner started; 0 for none.
+        recovered: The processes that earlier runners started, if those may have left anything.
         handle: Handles an event.
         handle_end: Handles the end of an attempt, as `Loop` does.
 
@@ -73,6 +76,7 @@ class Pool:
         clock: AwakeClock,
         leftovers: Leftovers,
         last_number: int,
+        recovered: Iterable[RecoveredProcess],
         handle: Callable[[messages.Event], None],
         handle_end: Callable[..., None],
     ) -> None:
@@ -83,7 +87,6 @@ class Pool:
         self._effects = effects
         self._schedule = schedule
         self._clock = clock
-        self._leftovers = leftovers
         self._handle = handle
         self._handle_end = handle_end
         self._waiting: list[Start] = []
@@ -91,7 +94,7 @@ class Pool:
         self._attempts: dict[SharedProcess, ServedAttempt] = {}
         self._last_number = last_number
         self._has_news = False  # tasks wait that nobody has looked at
-        self._unfinished: list[SharedProcess] = []  # ended, and not all of their parts are copied
+        self._ended = EndedProcesses(leftovers, recovered)
         self.leaving = False
         n_left: dict[int, int] = {}
         for task, plan in enumerate(spec.plans):
@@ -168,7 +171,7 @@ class Pool:
         """
         self._has_news = False
         self._withdraw(now)
-        self._unfinished = [process for process in self._unfinished if not process.discard()]
+        self._ended.remove_files()
         for process in self._alive[:]:
             if now >= process.next_look_at or process.has_unsent:
                 self._look(process, now)
@@ -271,7 +274,7 @@ class Pool:
         attempt.stream.poll(now)
         has_begun = attempt.stream.first_init is not None or attempt.terminated
         interrupted = status is not None and not has_begun  # then it is asked again, uncounted
-        self._handle_end(attempt, status, {"process": process.number}, interrupted=interrupted)
+        self._handle_end(attempt, status, {}, interrupted=interrupted)
         if attempt.stream.trouble:
             process.unfinished.append(attempt.stream)
 
@@ -294,9 +297,7 @@ class Pool:
             self._end_task(process, status)
         elif process.machine.state == machine.STARTING and process.group.bad_start():
             self._refuse(process.group, f"its process ended before it was ready: {why}")
-        self._leftovers.add(process.token)
-        if not process.discard():
-            self._unfinished.append(process)
+        self._ended.add(process)
 
     def _journal_end(self, process: SharedProcess, why: str) -> None:
         number, n_tasks = process.number, process.machine.n_tasks
@@ -382,10 +383,9 @@ class Pool:
         for process in self._alive:
             process.await_end(machine.GRACE_S)
             self._journal_end(process, "no task is left for it")
-            self._leftovers.add(process.token)
-        self._unfinished += self._alive
+            self._ended.add(process)
         self._alive = []
-        self._unfinished = [process for process in self._unfinished if not process.discard()]
+        self._ended.remove_files()
 
 
 def _look_every_s(process: SharedProcess, now: float) -> float:
