@@ -14,9 +14,9 @@ from testkit.stub import Stub
 from cpr_nb.launching.cli_cache import SMALLEST_PROGRAM_BYTES
 from cpr_nb.launching.from_frame import plan_map
 from cpr_nb.launching.plan import LaunchPlan, plan_launch, plan_variants
+from cpr_nb.model.digest import sha256_of_file
 from cpr_nb.model.errors import InputError
 from cpr_nb.runner.session_spec import SessionSpec
-from cpr_nb.store.digest import sha256_of_file
 
 EnterEnv = Callable[[dict[str, str]], None]
 ENV = {"prompt": "b", "env": {"A": "1"}}

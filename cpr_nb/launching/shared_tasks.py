@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_cache import CliRecord
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.sharing import own_process_reason
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.spec import TaskSpec
 
 #: A start of the CLI costs as much CPU as six tasks in a shared process. With fewer tasks than

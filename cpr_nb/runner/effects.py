@@ -6,12 +6,12 @@ import time
 
 from cpr_nb.model import states
 from cpr_nb.model.outcome import LINGERED, Exit, Outcome
+from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.model.record import harvest_fields
 from cpr_nb.model.text import one_line
 from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.journal import DISK_ERRORS
-from cpr_nb.runner.random_ids import new_uuid
 from cpr_nb.runner.repository_watch import RepositoryWatch
 from cpr_nb.runner.session_spec import ChangedError
 from cpr_nb.runner.spawning import HeldError

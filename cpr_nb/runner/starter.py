@@ -7,6 +7,7 @@ import os
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
+from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
@@ -15,7 +16,6 @@ from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.runner.own_folder import path_now
-from cpr_nb.runner.random_ids import new_uuid
 from cpr_nb.runner.spawning import (
     HeldError,
     check_folder,

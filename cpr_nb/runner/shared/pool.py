@@ -8,6 +8,7 @@ from cpr_nb.runner import messages
 from cpr_nb.runner.session_spec import ChangedError
 from cpr_nb.runner.shared import process_machine as machine
 from cpr_nb.runner.shared.borders import RESULT
+from cpr_nb.runner.shared.ended_processes import EndedProcesses
 from cpr_nb.runner.shared.offer import Offer
 from cpr_nb.runner.shared.process_groups import Group
 from cpr_nb.runner.shared.renewal import why_not
@@ -16,12 +17,13 @@ from cpr_nb.runner.spawning import HeldError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cpr_nb.runner.effects import Effects
     from cpr_nb.runner.instructions import Start
     from cpr_nb.runner.leftovers import Leftovers
     from cpr_nb.runner.schedule import Schedule
+    from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.shared.served_attempt import ServedAttempt
 
 #: How often the stream of a process is read, depending on what is expected of it, in seconds.
@@ -42,6 +44,7 @@ class Pool:
         schedule: The state machine, with the tasks of earlier runners restored.
         leftovers: Gets what tasks may have left behind.
         last_number: The number of the last process that an earlier runner started; 0 for none.
+        recovered: The processes that earlier runners started, if those may have left anything.
         handle: Handles an event.
         handle_end: Handles the end of an attempt, as `Loop` does.
 
@@ -55,6 +58,7 @@ class Pool:
         schedule: Schedule,
         leftovers: Leftovers,
         last_number: int,
+        recovered: Iterable[RecoveredProcess],
         handle: Callable[[messages.Event], None],
         handle_end: Callable[..., None],
     ) -> None:
@@ -65,7 +69,6 @@ class Pool:
         self._processes = effects.processes
         self._clock = effects.clock
         self._schedule = schedule
-        self._leftovers = leftovers
         self._handle = handle
         self._handle_end = handle_end
         self._waiting: list[Start] = []
@@ -73,7 +76,7 @@ class Pool:
         self._attempts: dict[SharedProcess, ServedAttempt] = {}
         self._last_number = last_number
         self._has_news = False  # tasks wait that nobody has looked at
-        self._unfinished: list[SharedProcess] = []  # ended, and not all of their parts are copied
+        self._ended = EndedProcesses(leftovers, recovered)
         self.leaving = False
         n_left: dict[int, int] = {}
         for task, plan in enumerate(effects.spec.plans):
@@ -150,7 +153,7 @@ class Pool:
         """
         self._has_news = False
         self._withdraw(now)
-        self._unfinished = [process for process in self._unfinished if not process.discard()]
+        self._ended.remove_files()
         for process in self._alive[:]:
             if now >= process.next_look_at or process.has_unsent:
                 self._look(process, now)
@@ -238,7 +241,7 @@ class Pool:
         attempt.stream.poll(now)
         has_begun = attempt.stream.first_init is not None or attempt.terminated
         interrupted = status is not None and not has_begun  # then it is asked again, uncounted
-        self._handle_end(attempt, status, {"process": process.number}, interrupted=interrupted)
+        self._handle_end(attempt, status, {}, interrupted=interrupted)
         if attempt.stream.trouble:
             process.unfinished.append(attempt.stream)
 
@@ -261,9 +264,7 @@ class Pool:
             self._end_task(process, status)
         elif process.machine.state == machine.STARTING and process.group.bad_start():
             self._refuse(process.group, f"its process ended before it was ready: {why}")
-        self._leftovers.add(process.token)
-        if not process.discard():
-            self._unfinished.append(process)
+        self._ended.add(process)
 
     def _journal_end(self, process: SharedProcess, why: str) -> None:
         number, n_tasks = process.number, process.machine.n_tasks
@@ -350,10 +351,9 @@ class Pool:
         for process in self._alive:
             process.await_end(machine.GRACE_S)
             self._journal_end(process, "no task is left for it")
-            self._leftovers.add(process.token)
-        self._unfinished += self._alive
+            self._ended.add(process)
         self._alive = []
-        self._unfinished = [process for process in self._unfinished if not process.discard()]
+        self._ended.remove_files()
 
 
 def _look_every_s(process: SharedProcess, now: float) -> float:
