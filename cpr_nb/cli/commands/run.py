@@ -192,6 +192,8 @@ def plan_lines(planned: LaunchPlan) -> list[str]:
     mode = planned.options.get("permissions", "edits")
     n_tasks, at_once = len(planned.tasks), planned.max_parallel or "all"
     tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
+    if planned.options.get("share_process"):  # fewer processes may be faster: the runner decides
+        at_once = f"in shared processes, at most {at_once}"
     first = f"   {tasks}, {at_once} at once, permissions {mode}: {MODES[mode]}"
     return [first, _tools_line(planned), *_worktree_lines(planned)]
 
