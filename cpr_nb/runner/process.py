@@ -341,6 +341,12 @@ def _environment(pid: int) -> set[bytes]:
     return set(_output("ps", "-E", "-ww", "-o", "command=", "-p", str(pid)).split())
 
 
+def run_delay_s(pid: int) -> float:
+    """How long a process was ready to run and had no core, in seconds; 0 if that is not known."""
+    fields = read_file(f"/proc/{pid}/schedstat").split()
+    return int(fields[1]) / 1e9 if len(fields) > 1 and fields[1].isdigit() else 0.0
+
+
 def stat_fields(pid: int) -> list[bytes]:
     """The fields of ``/proc/PID/stat`` after the name, which may hold spaces and brackets."""
     return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
