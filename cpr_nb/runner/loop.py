@@ -119,13 +119,8 @@ class Loop:
         from cpr_nb.runner.shared.pool import Pool  # a few sessions need it
 
         return Pool(
-            self._spec,
-            self._recorder,
-            self._starter,
-            self._processes,
             self._effects,
             self._schedule,
-            self._clock,
             self._leftovers,
             self._history.last_process,
             self._recovery.processes.values(),
