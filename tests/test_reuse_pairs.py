@@ -172,6 +172,7 @@ SAME = [
     ),
     Pair("a name", options(name="x"), options(name="y"), True),
     Pair("how many at once", options(max_parallel=1), options(max_parallel=7), True),
+    Pair("how nice it is", options(nice=1), Side(), True),
     Pair("how long it waits for a login", options(login_wait_s=5), Side(), True),
     Pair("the session's budget", options(budget_usd=1), options(budget_usd=2), True),
     Pair("whether they share a process", options(share_process=True), Side(), False),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from cpr_nb.launching.cli_settings import check_types
 from cpr_nb.launching.machine import check_permissions, check_sandboxed_commands
 from cpr_nb.model.cli_configuration import missing_variables
 from cpr_nb.model.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: Flags of the CLI that an option sets; only one of both can be meant.
 _OPTIONS_OF_FLAGS = {

@@ -35,6 +35,7 @@ class Option:
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
         minimum: The smallest ``count``.
+        maximum: The largest ``count``; None for any.
         metavar: What the help calls the value.
         from_repository: What becomes of it in a repository's ``[tool.cpr]``: `TAKEN`, `LEFT_OUT`,
             `ASKS` or `REFUSED`.
@@ -45,6 +46,7 @@ class Option:
         "from_repository",
         "help",
         "kind",
+        "maximum",
         "metavar",
         "minimum",
         "name",
@@ -60,6 +62,7 @@ class Option:
         per_task: bool = True,
         choices: Sequence[str] = (),
         minimum: int = 1,
+        maximum: int | None = None,
         metavar: str = "",
         from_repository: str = TAKEN,
     ) -> None:
@@ -69,6 +72,7 @@ class Option:
         self.per_task = per_task
         self.choices = tuple(choices)
         self.minimum = minimum
+        self.maximum = maximum
         self.metavar = metavar
         self.from_repository = from_repository
 
@@ -92,6 +96,16 @@ OPTIONS: Mapping[str, Option] = {
             "how many tasks run at once; 0 for no limit (default: by free memory and cores)",
             per_task=False,
             minimum=0,
+            metavar="N",
+        ),
+        Option(
+            "nice",
+            "count",
+            "how far agents and their commands give way to your own work where cores are short: "
+            "from 0, not at all, to 19 (default: 0)",
+            per_task=False,
+            minimum=0,
+            maximum=19,
             metavar="N",
         ),
         Option("name", "text", "a name for the session", per_task=False, metavar="NAME"),

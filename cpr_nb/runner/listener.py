@@ -65,6 +65,7 @@ class Listener:
         all_are_due = now >= self._all_due_at
         if all_are_due:
             self._all_due_at = now + _POLL_EVERY_S
+            self._processes.keep_nice(now)
         for run in self._processes:
             if isinstance(run, Attempt) and (all_are_due or run.awaits_setup):
                 news = run.stream.poll(now)

@@ -337,16 +337,23 @@ def _own_processes() -> list[int]:
 def _environment(pid: int) -> set[bytes]:
     """Returns the variables of a process, as far as we may see them; a zombie has none."""
     if LINUX:
-        return set(_read(f"/proc/{pid}/environ").split(b"\0"))
+        return set(read_file(f"/proc/{pid}/environ").split(b"\0"))
     return set(_output("ps", "-E", "-ww", "-o", "command=", "-p", str(pid)).split())
+
+
+def run_delay_s(pid: int) -> float:
+    """How long a process was ready to run and had no core, in seconds; 0 if that is not known."""
+    fields = read_file(f"/proc/{pid}/schedstat").split()
+    return int(fields[1]) / 1e9 if len(fields) > 1 and fields[1].isdigit() else 0.0
 
 
 def stat_fields(pid: int) -> list[bytes]:
     """The fields of ``/proc/PID/stat`` after the name, which may hold spaces and brackets."""
-    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """Returns what a file of the kernel says; empty if it can't be read."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:

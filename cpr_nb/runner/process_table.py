@@ -6,6 +6,7 @@ import os
 
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
+from cpr_nb.runner.niceness import DEFAULT_NICE, Niceness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +25,12 @@ class ProcessTable:
 
     Args:
         wakeup: Watches the descriptors of adopted processes.
+        nice: How nice they are (see `Niceness`); None: as nice as they are by default.
     """
 
-    def __init__(self, wakeup: Wakeup) -> None:
+    def __init__(self, wakeup: Wakeup, nice: int | None = None) -> None:
         self._wakeup = wakeup
+        self._niceness = Niceness(DEFAULT_NICE if nice is None else nice)
         self._by_pid: dict[int, Run | SharedProcess] = {}
         self._adopted: list[Attempt] = []
         self.by_task: dict[int, Run] = {}
@@ -51,6 +54,7 @@ class ProcessTable:
     def add(self, run: Run) -> None:
         """Adds a process that runs for a task."""
         self._by_pid[run.pid] = self.by_task[run.task] = run
+        self._niceness.begin(run.pid)
 
     def add_started(self, attempt: Attempt) -> None:
         """Adds an attempt that we have just started; `identify` journals it later."""
@@ -69,9 +73,14 @@ class ProcessTable:
                 journal("identity", task_id=attempt.task_id, pid=attempt.pid, start_time=start_time)
         self.unidentified.clear()
 
+    def keep_nice(self, now: float) -> None:
+        """Makes the shells nice that they have started meanwhile."""
+        self._niceness.follow(now, self._by_pid)
+
     def add_shared(self, shared: SharedProcess) -> None:
         """Adds a process that is about to serve tasks."""
         self._by_pid[shared.pid] = shared
+        self._niceness.begin(shared.pid)
 
     def add_served(self, attempt: ServedAttempt) -> None:
         """Adds an attempt that a shared process runs."""

@@ -12,8 +12,8 @@ import os
 from array import array
 
 from cpr_nb.model import record
+from cpr_nb.model.digest import sha256_for
 from cpr_nb.runner.task_state import TaskPlan
-from cpr_nb.store.digest import sha256_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import os
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
+from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
@@ -15,7 +16,6 @@ from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.runner.own_folder import path_now
-from cpr_nb.runner.random_ids import new_uuid
 from cpr_nb.runner.spawning import (
     HeldError,
     check_folder,
@@ -274,6 +274,11 @@ class Starter:
         """Returns what marks the whole process tree of an attempt."""
         return f"{self.mark}{task_id}@{number}"
 
+    def agent_folders(self, task_spec: dict[str, Any]) -> list[str]:
+        """The folders with files of subagents that a run of a task reads."""
+        own = f"{self._folder(self._options(task_spec), {})}/.claude/agents"
+        return [own, os.fsdecode(self._config_home(task_spec["id"])) + "/agents"]
+
     def process_token(self, number: int) -> str:
         """Returns what marks the whole process tree of a process that serves several tasks."""
         return f"{self.mark}process-{number}"
@@ -348,6 +353,11 @@ class Starter:
     def _own_environ(self, task_id: str) -> dict[bytes, bytes]:
         return {**self._environ, **_encoded(self._task_env.get(task_id, {}))}
 
+    def _config_home(self, task_id: str) -> bytes:
+        """The folder of the CLI's own configuration."""
+        env = self._own_environ(task_id)
+        return env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
+
     def has_conversation(self, task_id: str, conversation_id: str) -> bool:
         """Whether a conversation can be resumed: the CLI has its transcript from the prompt on.
 
@@ -360,9 +370,7 @@ class Starter:
         """Returns the path of the CLI's own transcript of a conversation, or None."""
         if not _is_plain(conversation_id):
             return None
-        env = self._own_environ(task_id)
-        home = env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
-        projects = home + b"/projects/"
+        projects = self._config_home(task_id) + b"/projects/"
         name = b"/" + conversation_id.encode("utf-8", "replace") + b".jsonl"
         try:
             paths = [projects + folder + name for folder in os.listdir(projects)]

@@ -23,6 +23,7 @@ SESSION_ONLY = (
     "login_wait_s",
     "machine_wait_s",
     "name",
+    "nice",
     "budget_usd",
     "warm_start",
     "share_process",
@@ -119,6 +120,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("safe_mode", "yes", True),
     ("schema", SCHEMA, Answer(SCHEMA)),
     ("max_turns", 1, 1),
+    ("nice", 0, 0),
+    ("nice", 19, 19),
     ("timeout_s", 60, 60.0),
     ("timeout_s", 0.5, 0.5),
     ("silence_s", 1, 1.0),
@@ -152,6 +155,7 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]
 BAD: list[tuple[str, Any]] = [
     *(("max_parallel", value) for value in (-1, True, 1.0, "4", [4])),
+    *(("nice", value) for value in (-1, 20, True, 1.0, "4", [4])),
     *(
         ("name", value)
         for value in ("", " ", "a\nb", "a\x1bb", "a\0b", "\ud800", "a\u202eb", "x" * 4097, 3)

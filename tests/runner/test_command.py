@@ -38,6 +38,7 @@ NOT_ARGUMENTS = {
     "setup_timeout_s",
     "keep_worktrees",
     "max_parallel",
+    "nice",
     "name",
     "cwd",
     "timeout_s",
@@ -261,8 +262,8 @@ def test_further_arguments_are_passed_as_they_are_and_in_their_order() -> None:
 def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> None:
     good = {
         "max_parallel": 3, "name": "n", "model": "m", "effort": "low", "permissions": "read",
-        "tools": ["Read"], "allow": ["A"], "deny": ["D"], "cwd": "/", "schema": {"type": "object"},
-        "max_turns": 1,
+        "nice": 3, "tools": ["Read"], "allow": ["A"], "deny": ["D"], "cwd": "/",
+        "schema": {"type": "object"}, "max_turns": 1,
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
         "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
         "check_timeout_s": 1, "linger_s": 1, "login_wait_s": 1, "machine_wait_s": 1,

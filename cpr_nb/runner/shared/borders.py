@@ -55,8 +55,7 @@ _MARKS = (
     *(b'"tool_use"', b'"result"', b'"init"', b'"conversation_reset"'),
     *(b'"background_tasks_changed"', b'"hook_started"', b'"control_'),
 )
-# The lines that are most of a stream begin like this. Such a beginning further behind shows that
-# the line is glued to a torn one.
+# The lines that are most of a stream begin like this.
 _HEADS = (
     *(b'{"type":"assistant"', b'{"type":"user"'),
     *(b'{"type":"stream_event"', b'{"type":"system"'),
@@ -193,7 +192,7 @@ class ProcessStream:
         return (
             own.encode() in line
             and not any(mark in line for mark in _MARKS)
-            and not any(line.find(head, 1) > 0 for head in _HEADS)
+            and line.count(b"{") == line.count(b"}")  # not so if it is glued to a torn one
         )
 
     def _add_tools(self, event: dict[str, Any]) -> None:

@@ -169,10 +169,12 @@ class ProcessMachine:
         if mark.kind != RESULT:
             return []
         self.why = self.why or why_not or ("work in the background" if self._background else "")
-        self._interrupted_at = None
+        interrupted_at, self._interrupted_at = self._interrupted_at, None
         self._since = at_s
         if self.why:
             self.state = CLOSING
+            if interrupted_at is not None:  # it may wait for a command in the background
+                self._forced_at = interrupted_at + INTERRUPT_S
             return [CLOSE]
         self.state, self._reset, self._init = CLEARING, False, {}
         return [CLEAR]

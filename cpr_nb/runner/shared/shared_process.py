@@ -14,6 +14,7 @@ from cpr_nb.runner.spawning import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from cpr_nb.runner.shared.process_groups import Group
@@ -36,6 +37,7 @@ class SharedProcess:
         stderr_path: The file that it writes its stderr to.
         at_s: When it was started.
         limit_usd: What each of its tasks may cost, or None.
+        agent_folders: Where it has read files of subagents from: it does not read them again.
 
     Attributes:
         machine: Its states.
@@ -47,7 +49,9 @@ class SharedProcess:
     """
 
     __slots__ = (
-        *("_n_requests", "_stdin_fd", "_unsent", "cpu_s", "given_at", "group", "has_ended"),
+        *("_agent_folders", "_agents_at"),
+        *("_n_requests", "_stdin_fd", "_unsent", "given_at", "given_busy_s", "group"),
+        "has_ended",
         *("limit_usd", "machine", "next_look_at", "number", "path", "pid", "stderr_begin"),
         *("stderr_path", "stream", "terminated", "token", "unfinished"),
     )
@@ -63,6 +67,7 @@ class SharedProcess:
         stderr_path: str,
         at_s: float,
         limit_usd: float | None,
+        agent_folders: Sequence[str] = (),
     ) -> None:
         self.pid = pid
         self.number = number
@@ -77,7 +82,9 @@ class SharedProcess:
         self.unfinished: list[ServedStream] = []
         self.next_look_at = self.given_at = at_s
         self.stderr_begin = 0  # of what it has written since it got its task
-        self.cpu_s = 0.0  # what it had used then
+        self.given_busy_s = 0.0  # how long it had been busy then
+        self._agent_folders = agent_folders
+        self._agents_at = [_changed_at(folder) for folder in agent_folders]
         self._stdin_fd = stdin_fd
         self._unsent = b""
         self._n_requests = 0
@@ -169,18 +176,31 @@ class SharedProcess:
     def given(self, at_s: float) -> None:
         """It has got a task: from now on everything is that task's."""
         self.given_at = at_s
-        self.cpu_s = self.used_cpu_s()
+        self.given_busy_s = self.busy_s()
         try:
             self.stderr_begin = os.stat(self.stderr_path).st_size
         except OSError:
             self.stderr_begin = 0
 
-    def used_cpu_s(self) -> float:
-        """How long it has used a core, in seconds; 0 if that is not known."""
+    def busy_s(self) -> float:
+        """How long it has used a core, or waited for one; 0 if that is not known."""
         fields = process.stat_fields(self.pid)
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
+        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
+        return cpu_s + process.run_delay_s(self.pid)
+
+    def has_other_agents(self) -> bool:
+        """Whether files of subagents came or went since it was started."""
+        return [_changed_at(folder) for folder in self._agent_folders] != self._agents_at
 
     def rss_bytes(self) -> int:
         """How much memory it has; 0 if that is not known."""
         fields = process.stat_fields(self.pid)
         return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 21 else 0
+
+
+def _changed_at(folder: str) -> int:
+    """When a folder was changed, in nanoseconds since the epoch; 0 if there is none."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0

@@ -25,7 +25,7 @@ class Sizing:
 
     Example:
         >>> sizing = Sizing(n_cores=2)
-        >>> sizing.wanted(0.0, n_left=100, n_alive=0, max_parallel=8)
+        >>> sizing.wanted(0.0, n_left=100, n_ready=0, max_parallel=8)
         1
     """
 
@@ -44,23 +44,24 @@ class Sizing:
         if self._begun_at is None:
             self._begun_at = at_s
 
-    def ended(self, duration_s: float, cpu_s: float) -> None:
+    def ended(self, duration_s: float, busy_s: float) -> None:
         """A task has ended.
 
         Args:
             duration_s: How long it took.
-            cpu_s: How much of that its process used a core.
+            busy_s: How long of that its process used a core, or waited for one.
         """
         self._n_ended += 1
-        self._wait_s += (max(0.0, duration_s - cpu_s) - self._wait_s) / self._n_ended
+        self._wait_s += (max(0.0, duration_s - busy_s) - self._wait_s) / self._n_ended
 
-    def wanted(self, at_s: float, *, n_left: int, n_alive: int, max_parallel: float) -> int:
+    def wanted(self, at_s: float, *, n_left: int, n_ready: int, max_parallel: float) -> int:
         """How many processes there should be now.
 
         Args:
             at_s: The time.
             n_left: How many tasks have no process yet, or are under way.
-            n_alive: How many processes there are.
+            n_ready: How many processes have started. Those that still start don't count: on a busy
+                machine that takes long, and what has started might serve all tasks meanwhile.
             max_parallel: How many tasks may run at once.
         """
         elapsed_s = 0.0 if self._begun_at is None else at_s - self._begun_at
@@ -69,9 +70,10 @@ class Sizing:
         wait_s = self._wait_s if self._n_ended else elapsed_s
         best = max(self._n_cores / 2, sqrt(n_left * wait_s / START_S))
         best = int(min(ceil(best), max_parallel, n_left))
-        if best > n_alive and at_s >= self._grown_at + DOUBLE_EVERY_S:
+        may_grow = best > n_ready and at_s >= self._grown_at + DOUBLE_EVERY_S
+        if may_grow and 2 * n_ready > self._allowed:
             self._grown_at = at_s
-            self._allowed = max(self._allowed, 2 * n_alive)
+            self._allowed = 2 * n_ready
         return min(best, max(self._allowed, 1))
 
     def next_at(self, at_s: float) -> float | None:
