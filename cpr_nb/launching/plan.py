@@ -115,6 +115,12 @@ class LaunchPlan:
         """Whether its tasks are the rows of a frame, run for the first time."""
         return self.frame_json is not None and self.overriding is None
 
+    @property
+    def light_columns(self) -> list[str]:
+        """The column that its table of results gets if one of its tasks is light."""
+        light = self.options.get("light")
+        return ["light"] if any(task.options.get("light", light) for task in self.tasks) else []
+
     @cached_property
     def identity(self) -> str:
         """The hash that two launches share if they ask for the same."""
