@@ -41,7 +41,10 @@ _TASK = re.compile(r"\bran-([\w-]+)")
 _WRAPPER = """#!/bin/sh
 # Marks the requests of a task's process; then it is the real CLI, with the same pid.
 if [ -n "$CPR_TASK_TOKEN" ]; then
-  number=${{CPR_TASK_TOKEN##*@}}
+  case "$CPR_TASK_TOKEN" in
+    *@*) number=${{CPR_TASK_TOKEN##*@}} ;;
+    *) number=0 ;;  # a shared process
+  esac
   number=${{number%%[!0-9]*}}
   session=$(printf %.36s "$CPR_TASK_TOKEN")
   task=${{CPR_TASK_ID:-${{CPR_TASK_TOKEN##*/}}}}

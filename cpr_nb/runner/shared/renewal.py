@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 TASKS_PER_PROCESS = 64
 #: And with so much memory.
 MOST_RSS_BYTES = 600_000_000
+#: And with so long a stream, whose parts are on the disk twice until the process has ended.
+MOST_STREAM_BYTES = 64_000_000
 
 
 def why_not(process: SharedProcess, attempt: ServedAttempt, now: float) -> str:
@@ -40,6 +42,8 @@ def why_not(process: SharedProcess, attempt: ServedAttempt, now: float) -> str:
         return f"it has served {TASKS_PER_PROCESS} tasks"
     if process.rss_bytes() > MOST_RSS_BYTES:
         return f"it has more than {MOST_RSS_BYTES // 1_000_000} MB"
+    if process.stream.end > MOST_STREAM_BYTES:
+        return f"its stream has more than {MOST_STREAM_BYTES // 1_000_000} MB"
     if process.has_other_agents():
         return "the files of subagents have changed"
     return "" if process.group.n_left > 0 else "no task is left for it"
