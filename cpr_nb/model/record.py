@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
-<<<<<<< HEAD
 from cpr_nb.model.json_values import integer, number, text_or_none
-=======
-from cpr_nb.model.events import integer, number, text_or_none
 from cpr_nb.model.light import in_effect
->>>>>>> main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
