@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from cpr_nb import __version__
 from cpr_nb.cli.render import ICONS, WAIT_ICON, format_date, session_start
 from cpr_nb.model import states
 from cpr_nb.model.text import visible_line
@@ -72,11 +73,12 @@ class _Reading:
         Args:
             folders: The names of the sessions' folders.
         """
-        from cpr_nb.store import list_cache  # an empty directory needs none
+        from cpr_nb.store.list_cache import ListCache, is_keepable  # not where there is nothing
 
+        cache = ListCache(self._directory, __version__, self._marks.seal)
         fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            kept = list_cache.read_rows(self._directory, frozenset(folders), fd, self._marks.seal)
+            kept = cache.rows_of(frozenset(folders), fd)
             known = {row[2] for row in kept}
             for row in kept:
                 self._add(*row[:-1])
@@ -85,9 +87,9 @@ class _Reading:
             took_s = time.perf_counter() - began_s
         finally:
             os.close(fd)
-        keepable = [row for row in fresh if row is not None and list_cache.is_keepable(row)]
+        keepable = [row for row in fresh if row is not None and is_keepable(row)]
         if keepable and took_s >= WORTH_S:
-            list_cache.save(self._directory, [*kept, *keepable], self._marks.seal)
+            cache.save([*kept, *keepable])
         return self._entries
 
     def _read(self, folder: str, directory_fd: int) -> Row | None:

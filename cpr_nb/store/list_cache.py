@@ -9,7 +9,6 @@ from __future__ import annotations
 import zlib
 from array import array
 
-from cpr_nb import __version__
 from cpr_nb.model.record import SCHEMA_VERSION
 from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.store import cache_files
@@ -25,26 +24,10 @@ if TYPE_CHECKING:
     Seal = Callable[[bytes], bytes]
 
 _NAME = "list"
-# What a list says may differ in another version.
-_MAGIC = f"cpr_nb list 1 {__version__} {SCHEMA_VERSION} ".encode()
 _SEAL_BYTES = 32
 _N_NUMBERS = 5
 _NUMBER_BYTES = 8
 _LARGEST = (1 << 63) - 1
-
-
-def read_rows(directory: str, folders: Collection[str], directory_fd: int, seal: Seal) -> list[Row]:
-    """The rows of sessions whose status.json is still the same.
-
-    Args:
-        directory: The results directory.
-        folders: The names of the sessions' folders.
-        directory_fd: The results directory, open.
-        seal: Makes the seal of which sessions have the user's mark: nobody else can forge that.
-    """
-    rows = [row for row in _load(directory, seal) if row[2] in folders]
-    now = cache_files.signatures_of([f"{row[2]}/status.json" for row in rows], directory_fd)
-    return [row for row, signature in zip(rows, now, strict=True) if row[-1] == signature]
 
 
 def is_keepable(row: Row) -> bool:
@@ -53,34 +36,58 @@ def is_keepable(row: Row) -> bool:
     return is_number and (row[1] + row[2] + row[5] + row[6]).isprintable()
 
 
-def save(directory: str, rows: Sequence[Row], seal: Seal) -> None:
-    """Keeps these rows, and no others."""
-    starts, created, folders, states, marked, labels, figures, signatures = zip(*rows, strict=True)
-    numbers = array("q", starts)
-    for column in zip(*signatures, strict=True):
-        numbers.extend(column)
-    flags = bytes(map(ENDED_STATES.index, states)) + bytes(marked)
-    text = "\0".join("\n".join(column) for column in (created, folders, labels, figures))
-    begin = seal(flags + "\n".join(folders).encode()) + numbers.tobytes() + flags
-    body = begin + text.encode()
-    head = b"%s%08x %d\n" % (_MAGIC, zlib.crc32(body), len(rows))
-    cache_files.save(directory, _NAME, [head, body])
+class ListCache:
+    """The rows that are kept in a results directory.
 
+    Args:
+        directory: The results directory.
+        version: The version of cpr, since another one may say something else of a session.
+        seal: Makes the seal of which sessions have the user's mark: nobody else can forge that.
+    """
 
-def _load(directory: str, seal: Seal) -> list[Row]:
-    file = cache_files.open_own(directory, _NAME)
-    if file is None:
-        return []
-    try:
-        with file:
-            data = file.read()
-        head, _, body = data.partition(b"\n")
-        checksum, _, n_rows = head.removeprefix(_MAGIC).partition(b" ")
-        if not head.startswith(_MAGIC) or checksum != b"%08x" % zlib.crc32(body):
-            raise ValueError("torn, or of another version")
-        return _parse(body, int(n_rows), seal)
-    except (OSError, ValueError, LookupError):
-        return []  # the next save replaces it
+    def __init__(self, directory: str, version: str, seal: Seal) -> None:
+        self._directory = directory
+        self._magic = f"cpr_nb list 1 {version} {SCHEMA_VERSION} ".encode()
+        self._seal = seal
+
+    def rows_of(self, folders: Collection[str], directory_fd: int) -> list[Row]:
+        """The rows of sessions whose status.json is still the same.
+
+        Args:
+            folders: The names of the sessions' folders.
+            directory_fd: The results directory, open.
+        """
+        rows = [row for row in self._load() if row[2] in folders]
+        now = cache_files.signatures_of([f"{row[2]}/status.json" for row in rows], directory_fd)
+        return [row for row, signature in zip(rows, now, strict=True) if row[-1] == signature]
+
+    def save(self, rows: Sequence[Row]) -> None:
+        """Keeps these rows, and no others."""
+        starts, created, folders, states, marked, *texts, signatures = zip(*rows, strict=True)
+        numbers = array("q", starts)
+        for column in zip(*signatures, strict=True):
+            numbers.extend(column)
+        flags = bytes(map(ENDED_STATES.index, states)) + bytes(marked)
+        text = "\0".join("\n".join(column) for column in (created, folders, *texts))
+        seal = self._seal(flags + "\n".join(folders).encode())
+        body = b"".join([seal, numbers.tobytes(), flags, text.encode()])
+        head = b"%s%08x %d\n" % (self._magic, zlib.crc32(body), len(rows))
+        cache_files.save(self._directory, _NAME, [head, body])
+
+    def _load(self) -> list[Row]:
+        file = cache_files.open_own(self._directory, _NAME)
+        if file is None:
+            return []
+        try:
+            with file:
+                data = file.read()
+            head, _, body = data.partition(b"\n")
+            checksum, _, n_rows = head.removeprefix(self._magic).partition(b" ")
+            if not head.startswith(self._magic) or checksum != b"%08x" % zlib.crc32(body):
+                raise ValueError("torn, or of another version")
+            return _parse(body, int(n_rows), self._seal)
+        except (OSError, ValueError, LookupError):
+            return []  # the next save replaces it
 
 
 def _parse(body: bytes, n: int, seal: Seal) -> list[Row]:

@@ -24,9 +24,10 @@ from cpr_nb.cli.render import ICONS, WAIT_ICON
 from cpr_nb.cli.session_list import list_texts
 from cpr_nb.model import states
 from cpr_nb.model.text import visible_line
-from cpr_nb.store import cache_files, key, list_cache
+from cpr_nb.store import cache_files, key
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.layout import CACHE
+from cpr_nb.store.list_cache import ListCache
 from cpr_nb.store.read import TASKS_MARK, Snapshot, ended_head, read_session
 from cpr_nb.store.seal import mark
 from cpr_nb.views.durations import session_duration_s
@@ -256,7 +257,7 @@ def test_nobody_without_the_key_makes_a_session_the_users_own(
     assert ["(foreign)" in listed(tmp_path) for _ in range(2)] == [False, False]
     write(tmp_path / "session-1", in_our_form({**STATUS, "mark": "0" * 32}), 1)
     with monkeypatch.context() as patch:  # whoever forges the cache has another key
-        patch.setattr(list_cache, "_load", lambda *_: [])
+        patch.setattr(ListCache, "_load", lambda _: [])
         patch.setattr("cpr_nb.store.authorship.read_key", lambda: bytes(32))
         patch.setattr("cpr_nb.store.authorship.Marks.is_marked", lambda *_: True)
         assert "(foreign)" not in listed(tmp_path)
@@ -274,7 +275,7 @@ def test_a_cache_that_is_not_ours_is_left_alone(
     cache, elsewhere = results / CACHE / "list", tmp_path / "elsewhere"
     if place == "another version":
         with monkeypatch.context() as patch:
-            patch.setattr(list_cache, "_MAGIC", b"cpr_nb list 2 9.9.9 9 ")
+            patch.setattr(session_list, "__version__", "9.9.9")
             patch.setattr(session_list, "_figures", lambda _: ["other words"])
             write(results / "session-1", in_our_form(STATUS), 1)
             assert "other words" in listed(results)
