@@ -32,6 +32,8 @@ _SESSION_FIELDS = (
     "cache_write_tokens",
     "n_unknown_costs",
     "max_parallel",
+    "parallel_now",
+    "parallel_why",
     "model",
     "permissions",
     "executor",
