@@ -20,12 +20,12 @@ def texts(bench: Bench) -> Cells:
     folders = (bench.work, bench.home / ".claude")
     places = {name: folder / "CLAUDE.md" for name, folder in zip(_OWNERS, folders, strict=True)}
     for name, path in places.items():
-        bench.write(path, f"{name} before\n")
+        bench.write(path, f"{name}-before\n")
     with bench.serve() as served:
         served.ask("Hello.")
         served.clear()
         for name, path in places.items():
-            bench.write(path, f"{name} after\n")
+            bench.write(path, f"{name}-after\n")
         at_once = _asks_anew(bench, served)
         served.clear()
         later = _asks_anew(bench, served)
@@ -37,7 +37,7 @@ def _asks_anew(bench: Bench, served: Served) -> bool:
     n_asked = len(bench.api.bodies)
     served.ask("Hello.")
     asked = bench.asked_since(n_asked)
-    return all(f"{name} after" in asked and f"{name} before" not in asked for name in _OWNERS)
+    return all(f"{name}-after" in asked and f"{name}-before" not in asked for name in _OWNERS)
 
 
 def added_files(bench: Bench) -> Cells:
