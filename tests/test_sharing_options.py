@@ -14,9 +14,9 @@ from testkit.stub import Stub
 from cpr_nb.launching.cli_cache import SMALLEST_PROGRAM_BYTES
 from cpr_nb.launching.from_frame import plan_map
 from cpr_nb.launching.plan import LaunchPlan, plan_launch, plan_variants
+from cpr_nb.model.digest import sha256_of_file
 from cpr_nb.model.errors import InputError
 from cpr_nb.runner.session_spec import SessionSpec
-from cpr_nb.store.digest import sha256_of_file
 
 EnterEnv = Callable[[dict[str, str]], None]
 ENV = {"prompt": "b", "env": {"A": "1"}}
@@ -106,6 +106,12 @@ def test_many_tasks_that_could_share_are_mentioned_once(stub: Stub) -> None:
     (line,) = mentions(many)
     assert line.startswith("💡 120 tasks could share CLI processes: --share-process ")
     assert mentions(many) == []
+
+
+def test_a_cli_that_cannot_share_is_no_reason_to_mention_it(stub: Stub) -> None:
+    grow(stub)
+    stub.set_version("2.1.167 (Claude Code)")
+    assert mentions([str(number) for number in range(120)]) == []
 
 
 def test_what_could_not_be_remembered_is_not_mentioned_at_each_launch() -> None:

@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
     if "_ARGCOMPLETE" in os.environ:
         return _complete()
     if sys.stdout is None:  # the caller closed it
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     _tolerant_output()
     try:
         code = _run(argv)
@@ -187,7 +187,7 @@ def refuse_mistyped(argv: list[str]) -> None:
     """
     word = next(iter(argv[_first_word(argv) :]), "")
     words = (*COMMANDS, "help")
-    if word in words or not word.isalpha() or os.path.exists(word):  # noqa: PTH110
+    if word in words or not word.isalpha() or os.path.exists(word):
         return
     import difflib
 

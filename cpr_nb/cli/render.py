@@ -83,7 +83,7 @@ def program() -> str:
 
     called = sys.argv[0]
     on_path = shutil.which("cpr")
-    if os.path.basename(called) != "cpr" or (on_path and os.path.samefile(on_path, called)):  # noqa: PTH119, PTH121
+    if os.path.basename(called) != "cpr" or (on_path and os.path.samefile(on_path, called)):
         return "cpr"
     return called
 

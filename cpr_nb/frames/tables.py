@@ -159,6 +159,7 @@ TASKS = (
         _STATUS,
         ("n_unknown_costs", "Int64", "attempts whose cost is unknown; missing if none"),
         ("model", "string", "the model of the last attempt"),
+        ("light", "boolean", "whether it ran in the light form: without tools and files"),
         (
             "response_model",
             "string",

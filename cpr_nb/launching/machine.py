@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
+from cpr_nb.launching.paths import absolute_path
 from cpr_nb.model.errors import ClaudeNotFound, InputError
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 
@@ -42,21 +41,38 @@ def find_claude(claude_path: str | None, environ: Mapping[str, str]) -> str:
     named = claude_path or environ.get("CPR_CLAUDE")
     if named:
         # A bare name is searched on PATH; a path is relative to the current folder.
-        path = Path(named).expanduser()
-        program = shutil.which(
-            path if "/" not in named else path.absolute(), path=environ.get("PATH")
-        )
+        program = find_program(os.fspath(named), environ)
         if program is None:
             source = "--claude-path" if claude_path else "CPR_CLAUDE"
             raise ClaudeNotFound(f"{source}: {named} is not a program that can be run")
-        return str(Path(program).absolute())
-    on_path = shutil.which("claude", path=environ.get("PATH"))
+        return program
+    on_path = find_program("claude", environ)
     if on_path is not None:
-        return str(Path(on_path).absolute())
+        return on_path
     bundled = _bundled_claude()
     if bundled is None:
         raise ClaudeNotFound(f"Claude Code CLI not found: {HOW_TO_GET_CLAUDE}")
     return bundled
+
+
+def find_program(name: str, environ: Mapping[str, str]) -> str | None:
+    """The absolute path of a program; None if there is none. A launch does without `shutil`.
+
+    Args:
+        name: A path, or a name that is searched on PATH.
+        environ: The environment.
+
+    Example:
+        >>> find_program("sh", {"PATH": "/nowhere:/bin"})
+        '/bin/sh'
+    """
+    search = environ.get("PATH", os.environ.get("PATH", os.defpath))
+    folders = search.split(os.pathsep) if search else []
+    for path in [name] if "/" in name else [os.path.join(folder, name) for folder in folders]:
+        absolute = absolute_path(path)
+        if os.access(absolute, os.X_OK) and not os.path.isdir(absolute):
+            return absolute
+    return None
 
 
 def _bundled_claude() -> str | None:
@@ -65,8 +81,8 @@ def _bundled_claude() -> str | None:
     spec = find_spec("claude_agent_sdk")  # does not import it: that takes 1.2 s
     if spec is None or spec.origin is None:
         return None
-    path = Path(spec.origin).parent / "_bundled" / "claude"
-    return str(path) if os.access(path, os.X_OK) else None
+    path = os.path.join(os.path.dirname(spec.origin), "_bundled", "claude")
+    return path if os.access(path, os.X_OK) else None
 
 
 def check_permissions(mode: str, environ: Mapping[str, str], where: str) -> None:
@@ -81,7 +97,7 @@ def check_permissions(mode: str, environ: Mapping[str, str], where: str) -> None
         InputError: If it can't work; the message says what to do.
     """
     if mode == "sandbox" and sys.platform.startswith("linux"):
-        missing = [tool for tool in ("bwrap", "socat") if shutil.which(tool) is None]
+        missing = [tool for tool in ("bwrap", "socat") if find_program(tool, os.environ) is None]
         if missing:
             raise InputError(
                 f"the sandbox needs {' and '.join(missing)} "
@@ -141,16 +157,20 @@ def free_memory_bytes() -> int:
     """The free memory of this machine, or of the container if that has less."""
     free = _available_bytes()
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text("ascii").strip()
-        return min(free, max(0, int(limit) - int(used)))
+        limit, used = map(_cgroup_bytes, ("memory.max", "memory.current"))
+        return min(free, max(0, limit - used))
     except (OSError, ValueError):
         return free
 
 
+def _cgroup_bytes(name: str) -> int:
+    with open(f"/sys/fs/cgroup/{name}", "rb") as file:
+        return int(file.read())
+
+
 def _available_bytes() -> int:
     try:
-        with Path("/proc/meminfo").open(encoding="ascii") as file:
+        with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:
                 if line.startswith("MemAvailable:"):
                     return int(line.split()[1]) * 1024
@@ -193,13 +213,21 @@ def _promised_tasks() -> int:
 
 def runner_folders() -> list[str]:
     """The session folders of all live runners of this user; empty where there is no /proc."""
-    folders = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            argv = entry.read_bytes().split(b"\0")
-            is_runner = any(word.endswith(b"cpr_nb/runner/__main__.py") for word in argv[:-1])
-            if is_runner and entry.stat().st_uid == os.geteuid():  # it works in the folder
-                folders.append(str(entry.with_name("cwd").readlink()))
-        except OSError:
-            continue
-    return folders
+    try:
+        pids = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+    return [folder for pid in pids if (folder := _runner_folder(f"/proc/{pid}"))]
+
+
+def _runner_folder(process: str) -> str:
+    """The folder in which a process works if it is a runner of this user; else empty."""
+    try:
+        if os.stat(process).st_uid != os.geteuid():
+            return ""
+        with open(f"{process}/cmdline", "rb", buffering=0) as file:
+            argv = file.read().split(b"\0")
+        is_runner = any(word.endswith(b"cpr_nb/runner/__main__.py") for word in argv[:-1])
+        return os.readlink(f"{process}/cwd") if is_runner else ""
+    except OSError:
+        return ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_folders
 from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.cli_start import check_start
 from cpr_nb.launching.combinations import check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
+from cpr_nb.launching.paths import absolute_path
 from cpr_nb.launching.setting_sources import limit_sources
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.shared_tasks import check_sharing, mention_sharing
@@ -29,7 +28,10 @@ from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 from cpr_nb.store.key import KEY_BYTES, own_key
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.schemas.answer import Answer
 
 
@@ -113,6 +115,12 @@ class LaunchPlan:
         """Whether its tasks are the rows of a frame, run for the first time."""
         return self.frame_json is not None and self.overriding is None
 
+    @property
+    def light_columns(self) -> list[str]:
+        """The column that its table of results gets if one of its tasks is light."""
+        light = self.options.get("light")
+        return ["light"] if any(task.options.get("light", light) for task in self.tasks) else []
+
     @cached_property
     def identity(self) -> str:
         """The hash that two launches share if they ask for the same."""
@@ -167,20 +175,20 @@ def plan_launch(
         ClaudeNotFound: If there is no CLI.
     """
     inherited = clean_environment(os.environ if environ is None else environ)
-    locations, settings, unused = merge_settings(options)
+    settings = merge_settings(options)
     tasks = _task_specs(prompts)
-    checked = check_options(settings)
+    checked = check_options(settings.options)
     _resolve_folders(checked, tasks)
     for task in tasks:
         own_environ = {**inherited, **checked.get("env", {}), **task.options.get("env", {})}
         check_combination({**checked, **task.options}, own_environ, task.where)
     own_processes = check_sharing(checked, tasks)
-    claude_path = find_claude(locations.get("claude_path"), inherited)
+    claude_path = find_claude(settings.locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)
     cli = check_cli(claude_path, inherited, checked, tasks)
     check_start(claude_path, cli.version, inherited, checked, tasks)
     hints = mention_sharing(checked, tasks, claude_path, inherited)
-    results_dir = catalog.new_session_dir(locations.get("results_dir"), os.environ)
+    results_dir = catalog.new_session_dir(settings.locations.get("results_dir"), os.environ)
     check_sandboxed_folders(cli.version, results_dir, checked, tasks)
     sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)
     return LaunchPlan(
@@ -195,7 +203,7 @@ def plan_launch(
         cli=cli,
         setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
-        warnings=[*unused, *sources.warnings, *own_processes, *hints],
+        warnings=[*settings.warnings, *sources.warnings, *own_processes, *hints],
     )
 
 
@@ -301,11 +309,11 @@ def _resolve_folders(options: dict[str, Any], tasks: Iterable[TaskSpec]) -> None
             folders = [_existing_folder(folder, f"{where}add_dirs") for folder in own["add_dirs"]]
             own["add_dirs"] = folders
     if "worktree_dir" in options:
-        options["worktree_dir"] = str(Path(options["worktree_dir"]).expanduser().absolute())
+        options["worktree_dir"] = absolute_path(options["worktree_dir"])
 
 
 def _existing_folder(folder: str, where: str) -> str:
-    path = Path(folder).expanduser().absolute()
-    if not path.is_dir():
+    path = absolute_path(folder)
+    if not os.path.isdir(path):
         raise InputError(f"there is no folder {path}", where)
-    return str(path)
+    return path

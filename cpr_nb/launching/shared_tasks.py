@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_cache import CliRecord
+from cpr_nb.model.cli_versions import SHARES_SINCE
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.sharing import own_process_reason
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.spec import TaskSpec
 
 #: A start of the CLI costs as much CPU as six tasks in a shared process. With fewer tasks than
@@ -73,7 +76,7 @@ def mention_sharing(
     if len(tasks) < _MENTIONED_FROM or "share_process" in options:
         return []
     record = CliRecord(claude_path, environ)
-    if record.facts.get("sharing_mentioned"):
+    if record.facts.get("sharing_mentioned") or (record.version or SHARES_SINCE) < SHARES_SINCE:
         return []
     n_sharing = len(tasks) - _own_process_reasons(options, tasks).total()
     if n_sharing < _MENTIONED_FROM or any(task.origin.get("factors") for task in tasks):

@@ -212,6 +212,13 @@ OPTIONS: Mapping[str, Option] = {
             "MCP servers of the user and the project",
             from_repository=LEFT_OUT,
         ),
+        Option(
+            "light",
+            "flag",
+            "a question and its answer, for a twelfth of the tokens: no tools, no files, and no "
+            "CLAUDE.md, hooks or plugins",
+            from_repository=LEFT_OUT,
+        ),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),
         Option("timeout_s", "seconds", "end a task after this many seconds (default: never)"),
         Option(

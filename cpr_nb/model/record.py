@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cpr_nb.model import states
 from cpr_nb.model.events import integer, number, text_or_none
+from cpr_nb.model.light import in_effect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "created_at": spec["created_at"],
         "cwd": spec["cwd"],
         "max_parallel": spec["max_parallel"],
-        "permissions": options.get("permissions", "edits"),
+        "permissions": in_effect(options).get("permissions", "edits"),
         "model": options.get("model"),
         "executor": spec.get("executor"),
         "parent_session_id": spec.get("parent_session_id"),
@@ -101,6 +102,21 @@ def prompt_head(prompt: str) -> str:
 def base_fields(task_num: int, task_id: str, prompt: str) -> dict[str, Any]:
     """The fields of a task that never change."""
     return {"task_num": task_num, "transaction_id": task_id, "prompt": prompt_head(prompt)}
+
+
+def launched_fields(
+    task_num: int, task: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of a task that never change, from its object in session.json.
+
+    Args:
+        task_num: Its number, from 1.
+        task: The object.
+        options: The options of its session.
+    """
+    fields = base_fields(task_num, task["id"], task["prompt"])
+    is_light = task.get("options", {}).get("light", options.get("light"))
+    return {**fields, "light": True} if is_light else fields
 
 
 def pending_fields() -> dict[str, Any]:

@@ -124,6 +124,16 @@ class Attempt:
             process.kill_group(self.pid)
         return process.sweep([self.token])
 
+    @property
+    def place_fields(self) -> dict[str, Any]:
+        """What status.json says of where it ran: nothing if its process was its own."""
+        return {}
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether its process, which is gone, was not its own and never got its prompt."""
+        return False
+
     def clean_up(self, leftovers: Leftovers, status: int | None) -> None:
         """Ends what is left of its process tree: at once if it was ended, else soon.
 

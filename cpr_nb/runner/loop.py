@@ -119,15 +119,11 @@ class Loop:
         from cpr_nb.runner.shared.pool import Pool  # a few sessions need it
 
         return Pool(
-            self._spec,
-            self._recorder,
-            self._starter,
-            self._processes,
             self._effects,
             self._schedule,
-            self._clock,
             self._leftovers,
             self._history.last_process,
+            self._recovery.processes.values(),
             self._handle,
             self._handle_end,
         )
@@ -153,7 +149,8 @@ class Loop:
             is_due = self._read_requests(now)
             self._reap()
             for attempt in self._processes.reap_adopted(ready, poll=is_due):
-                self._handle_end(attempt, None, {}, interrupted=self._leaving)
+                interrupted = self._leaving or attempt.is_unasked
+                self._handle_end(attempt, None, {}, interrupted=interrupted)
             self._processes.identify(self._recorder.journal)
             self._poll_streams(now)
             if self._pool is not None:
@@ -312,7 +309,7 @@ class Loop:
             self._effects.count_transcript_tokens(task, facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
-        self._task_runs[task].end(now, exit_, facts, extra)
+        self._task_runs[task].end(now, exit_, facts, {**extra, **attempt.place_fields})
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
         event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)

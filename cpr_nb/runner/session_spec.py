@@ -12,8 +12,8 @@ import os
 from array import array
 
 from cpr_nb.model import record
+from cpr_nb.model.digest import sha256_for
 from cpr_nb.runner.task_state import TaskPlan
-from cpr_nb.store.digest import sha256_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ IN_THE_PREFIX = (
     "mcp_servers",
     "settings",
     "safe_mode",
+    "light",
     "claude_args",
 )
 
@@ -107,7 +108,7 @@ class SessionSpec:
                 if self.groups is not None:
                     self.groups.append(self._group(task.get("options", {})))
                 self._end = offset + len(line)
-                yield record.base_fields(len(self._offsets), task["id"], task["prompt"])
+                yield record.launched_fields(len(self._offsets), task, self.session["options"])
             offset += len(line)
         self._head_line = b""
         if total.hexdigest() != self._sha256_hex:

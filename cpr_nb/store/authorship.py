@@ -11,9 +11,9 @@ import json
 import os
 import stat
 
+from cpr_nb.model.digest import sha256_of_file
 from cpr_nb.model.errors import StateDirError
 from cpr_nb.store import trusted
-from cpr_nb.store.digest import sha256_of_file
 from cpr_nb.store.key import key_made_ns, read_key
 from cpr_nb.store.seal import has_seal, is_sealed, marker
 from cpr_nb.store.state_dir import can_make_state_dir

@@ -155,5 +155,16 @@ def attempt_of(name: str) -> tuple[str, int] | None:
     return task_id, int(number or 1)
 
 
+def process_of(name: str) -> int | None:
+    """The number of the shared process whose stream has this name; None if it is not one.
+
+    Example:
+        >>> process_of("process-3.jsonl"), process_of("process-3.err"), process_of("task-3.jsonl")
+        (3, None, None)
+    """
+    number = name[8:-6] if name.startswith("process-") and name.endswith(".jsonl") else ""
+    return int(number) if number.isdecimal() and len(number) < 10 else None
+
+
 def _suffix(attempt: int) -> str:
     return "" if attempt <= 1 else f"@{attempt}"

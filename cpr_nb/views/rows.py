@@ -163,6 +163,7 @@ def task_row(
     return {
         **row,
         **{name: task.get(name) for name in _TASK_FIELDS},
+        "light": bool(task.get("light")),
         "note": task_note(task, snapshot.short_id) or None,
         "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
         **(_stream_columns(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),

@@ -92,9 +92,9 @@ class SessionBook:
         book.state, book.started_at = RUNNING, self.now
         book.conversation_id = conversation_id or book.conversation_id
 
-    def postponed(self, task: int) -> None:
+    def postponed(self, task: int, *, disk: bool = True) -> None:
         book = self.books[task]
-        self.disk = True
+        self.disk |= disk
         self.money.agents.pop(task)
         if self.probe == task:
             self.probe_withdrawn()

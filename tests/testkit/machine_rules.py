@@ -173,6 +173,13 @@ class MachineRules(RuleBasedStateMachine):
         else:
             self.end_process(task, Exit(spawn_error="No such file"))
 
+    @some(lambda book: book.state == books.STARTING)
+    @rule(data=st.data())
+    def a_task_waits_no_more_for_a_shared_process(self, data: st.DataObject) -> None:
+        task = self.draw(data, lambda book: book.state == books.STARTING)
+        self.book.postponed(task, disk=False)
+        self.handle(messages.Unplaced(self.now, task))
+
     @some(lambda book: book.running)
     @rule(data=st.data(), exit_=EXITS, result=RESULTS, by=MAYBE_SECONDS)
     def a_process_ends(

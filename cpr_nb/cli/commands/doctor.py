@@ -112,7 +112,7 @@ def _version(claude_path: str | None) -> Version | None:
 def _cli_settings(version: Version | None) -> Iterator[Finding]:
     """The settings files that the CLI reads in this folder: whether they apply."""
     cwd = str(Path.cwd())
-    files = [path for path in cli_settings.settings_files(os.environ, cwd) if path.exists()]
+    files = [path for path in cli_settings.settings_files(os.environ, cwd) if os.path.exists(path)]
     problems = [problem for path in files if (problem := cli_settings.settings_problem(path))]
     problems += filter(None, [configuration_problem(os.environ, version)])
     for problem in problems:
@@ -124,7 +124,7 @@ def _cli_settings(version: Version | None) -> Iterator[Finding]:
             yield True, "CLI settings", f"{path} forbids --permissions all"
     for good, text in claude_findings():
         yield good, "CLI settings", text
-    has_allow_rules = cli_settings.has_allow_rules(Path(cwd) / ".claude" / "settings.json")
+    has_allow_rules = cli_settings.has_allow_rules(f"{cwd}/.claude/settings.json")
     if has_allow_rules and not is_accepted(find_project(cwd), os.environ):
         text = (
             "this folder is not trusted, so the CLI (2.1.224 and newer) ignores the allow rules of"

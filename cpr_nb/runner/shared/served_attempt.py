@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.events import RunFacts
     from cpr_nb.model.outcome import Exit
     from cpr_nb.runner.leftovers import Leftovers
+    from cpr_nb.runner.shared.borders import ProcessStream
     from cpr_nb.runner.shared.shared_process import SharedProcess
     from cpr_nb.store.layout import SessionPaths
 
@@ -27,9 +28,11 @@ class ServedStream(Stream):
     It is read from the process's file, and copied into the task's own for everybody else.
 
     Args:
-        source: The process.
-        begin: Where it begins, in bytes.
-        task_path: The task's file.
+        path: The process's file.
+        pid: The process.
+        begin: Where the part begins in it, in bytes.
+        source: What follows the process's stream.
+        part: The copy in the task's own file.
         with_tools: Whether it matters which tools run.
 
     Attributes:
@@ -40,12 +43,19 @@ class ServedStream(Stream):
     __slots__ = ("_part", "_source", "end", "trouble")
 
     def __init__(
-        self, source: SharedProcess, begin: int, task_path: str, *, with_tools: bool
+        self,
+        path: str,
+        pid: int,
+        begin: int,
+        source: ProcessStream,
+        part: Part,
+        *,
+        with_tools: bool,
     ) -> None:
-        super().__init__(source.path, source.pid, with_tools=with_tools)
+        super().__init__(path, pid, with_tools=with_tools)
         self._offset = begin
         self._source = source
-        self._part = Part(source.stream.fd, begin, task_path)
+        self._part = part
         self.end: int | None = None
         self.trouble = ""
 
@@ -77,7 +87,7 @@ class ServedStream(Stream):
             yield chunk
 
     def _known_end(self) -> int:
-        return self._source.stream.end if self.end is None else self.end
+        return self._source.end if self.end is None else self.end
 
 
 class ServedAttempt(Attempt):
@@ -113,7 +123,16 @@ class ServedAttempt(Attempt):
         super().__init__(source.pid, source.token, task, task_id, number, paths, **options)
 
     def _open_stream(self, path: str, *, with_tools: bool) -> ServedStream:
-        return ServedStream(self.source, self.source.machine.offset, path, with_tools=with_tools)
+        source, begin = self.source, self.source.machine.offset
+        part = Part(source.stream.fd, begin, path)
+        return ServedStream(
+            source.path, source.pid, begin, source.stream, part, with_tools=with_tools
+        )
+
+    @property
+    def place_fields(self) -> dict[str, Any]:
+        """What status.json says of where it ran."""
+        return {"process": self.source.number}
 
     def terminate(self) -> None:
         """Has its turn end; the process itself may go on to serve others."""
@@ -152,14 +171,15 @@ class ServedAttempt(Attempt):
             return ""
         text = read_tail(self.source.stderr_path, self.source.stderr_begin)
         if text:
-            self._keep_stderr(text)
+            keep_stderr(self._paths.stderr(self.task_id, self.number), text)
         return text
 
-    def _keep_stderr(self, text: str) -> None:
-        path = self._paths.stderr(self.task_id, self.number)
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with open(fd, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-        except OSError as error:  # the record has its last line
-            print(f"{path}: {error}", file=sys.stderr, flush=True)
+
+def keep_stderr(path: str, text: str) -> None:
+    """Writes what a process wrote to stderr into the file of the task that it ended with."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(fd, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError as error:  # the record has its last line
+        print(f"{path}: {error}", file=sys.stderr, flush=True)
