@@ -61,7 +61,7 @@ ROWS: Mapping[str, str] = {
     "which files were read": "",
     "CLAUDE.md, changed after `/clear`": "",
     "skills and commands, added": _RENEWED,
-    "agents in files, added": _RENEWED,
+    "agents in files, added": _CHECKED,
     "settings.json, changed": _AS_EVER,
     "SessionStart hooks for `startup`": "then no process is shared",
     "hooks for `clear`": "they run for each task",
