@@ -93,7 +93,8 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "max_parallel",
             "count",
-            "how many tasks run at once; 0 for no limit (default: by free memory and cores)",
+            "how many tasks run at once; 0 for no limit (default: what the cores carry, and more "
+            "while tasks wait for the API and memory is free)",
             per_task=False,
             minimum=0,
             metavar="N",
