@@ -11,7 +11,7 @@ import json
 import os
 
 from cpr_nb.model import record, states
-from cpr_nb.model.events import integer, number, text_or_none
+from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.store import layout
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 
-from cpr_nb.model.events import content_blocks, parse_line, text_or_none
+from cpr_nb.model.events import content_blocks, parse_line
+from cpr_nb.model.json_values import text_or_none
 from cpr_nb.model.lines import LineSplitter
 from cpr_nb.store.files import is_shared
 
