@@ -224,8 +224,8 @@ class CprAccessor:
 
 def _rerun(tasks: list[RerunTask], options: dict[str, Any], frame: Any = None) -> Session:
     from cpr_nb.handles.session import Session
+    from cpr_nb.launching.begin import pop_reuse
     from cpr_nb.launching.rerun import plan_rerun
-    from cpr_nb.launching.reuse import pop_reuse
 
     reuse = pop_reuse(options)
     return Session.from_plan(plan_rerun(tasks, options, frame), reuse=reuse)

@@ -1,9 +1,12 @@
 """Makes the generated pages and pictures of the documentation, and the outputs of the notebooks.
 
-Usage: python docs/generate.py [options|tables|architecture|states|versions|picture|live-view|notebooks]
+Usage: python docs/generate.py [NAME …]
+
+A NAME is options, tables, architecture, states, versions, sharing, picture, live-view or notebooks.
 
 Without an argument everything is made. The pictures and the notebooks run the real Claude Code CLI
-against the scripted API of `cpr demo`; `live-view` needs Chromium.
+against the scripted API of `cpr demo`; `live-view` needs Chromium. `sharing` takes minutes: it gets
+older versions of the CLI and measures what carries over in a shared process of each.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from generators.architecture import architecture_page
 from generators.notebooks import execute_all
 from generators.options import options_page
 from generators.pictures import draw_notebook, draw_terminal
+from generators.sharing import measure_sharing
 from generators.states import states_page
 from generators.tables import tables_page
 from generators.versions import versions_page
@@ -30,6 +34,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "versions": versions_page,
 }
 TARGETS: dict[str, Callable[[], object]] = {
+    "sharing": measure_sharing,
     "picture": lambda: draw_terminal(DOCS / "watch.svg"),
     "live-view": lambda: draw_notebook(DOCS / "live-view.png"),
     "notebooks": execute_all,

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     """Gets the binaries, probes each, prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("versions", nargs="*", default=list(WHEELS), metavar="VERSION")
-    parser.add_argument("--binaries", type=Path, default=_cache_folder(), metavar="FOLDER")
+    parser.add_argument("--binaries", type=Path, default=cache_folder(), metavar="FOLDER")
     parser.add_argument("--docs", action="store_true", help="write the table into the docs")
     parser.add_argument("--oldest", action="store_true", help="only the oldest supported version")
     chosen = parser.parse_args(arguments)
@@ -165,7 +165,7 @@ def _plain(text: str) -> str:
     return re.sub(r"/\S*/claude\b", "claude", " ".join(text.split())).replace("|", "\\|")
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     named = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(named).expanduser() / "cpr_nb-battery"
 

@@ -118,8 +118,10 @@ def test_a_project_is_the_main_checkout(tmp_path: Path, checkout: Checkout) -> N
     (worktree / "sub").mkdir()
     (tmp_path / "link").symlink_to(worktree)
     for folder in (worktree, worktree / "sub", tmp_path / "link"):
-        assert find_project(str(folder)) == (str(worktree), str(checkout.path))
-    assert find_project(str(tmp_path)) == (str(tmp_path), str(tmp_path))
+        project = find_project(str(folder))
+        assert (project.top, project.main) == (str(worktree), str(checkout.path))
+    project = find_project(str(tmp_path))
+    assert (project.top, project.main) == (str(tmp_path), str(tmp_path))
 
 
 def test_a_folder_that_claims_to_be_a_worktree_is_its_own_project(
@@ -129,7 +131,8 @@ def test_a_folder_that_claims_to_be_a_worktree_is_its_own_project(
     forged = tmp_path / "forged"
     forged.mkdir()
     (forged / ".git").write_text(f"gitdir: {checkout.path}/.git/worktrees/tree\n")
-    assert find_project(str(forged)) == (str(forged), str(forged))
+    project = find_project(str(forged))
+    assert (project.top, project.main) == (str(forged), str(forged))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"projects": {}}', '{"projects": {"%s": 1}}'])

@@ -48,19 +48,19 @@ def write_settings(folder: Path, text: str, name: str = "settings.json") -> Path
 def test_a_file_that_the_cli_ignores_is_named_with_its_fault(tmp_path: Path, name: str) -> None:
     text, fault = {**FILES, **MORE}[name]
     path = write_settings(tmp_path, text)
-    problem = settings_problem(path)
+    problem = settings_problem(str(path))
     assert problem.startswith(f"{path}: the CLI ignores all of it") if fault else problem == ""
     assert fault in problem
 
 
 def test_the_files_are_those_that_the_cli_reads() -> None:
     environ = {"HOME": "/home/me"}
-    files = [str(path) for path in settings_files(environ, "/w")][1:]
+    files = settings_files(environ, "/w")[1:]
     project = ["/w/.claude/settings.json", "/w/.claude/settings.local.json"]
     assert files == ["/home/me/.claude/settings.json", *project, "/w/.mcp.json"]
     environ["CLAUDE_CONFIG_DIR"] = "/c"
     for arguments in (["--setting-sources=user"], ["--setting-sources", "user"]):
-        files = [str(path) for path in settings_files(environ, "/w", arguments)][1:]
+        files = settings_files(environ, "/w", arguments)[1:]
         assert files == ["/c/settings.json", "/w/.mcp.json"]
 
 

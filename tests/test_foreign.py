@@ -18,7 +18,7 @@ from testkit.stub import Stub, plan
 import cpr_nb as cpr
 from cpr_nb.model.record import first_head
 from cpr_nb.runner.history import read_history
-from cpr_nb.store.create import create_session
+from cpr_nb.store.create import NewSession
 from cpr_nb.store.key import own_key
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.seal import mark
@@ -67,8 +67,8 @@ def make(
     } | more
     first = first_head(spec, 1) | {"overall_status": "completed", **(head or {})}
     tasks = [{"id": "a", "prompt": "first", "options": {}}]
-    new = create_session(str(results), session_id, spec, tasks, first, key=key)
-    os.close(new.lock_fd)
+    with NewSession(str(results), session_id) as new:
+        new.complete(spec, tasks, first, key=key)
     return Path(new.paths.root)
 
 

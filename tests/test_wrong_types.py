@@ -27,6 +27,7 @@ WRONG: list[tuple[list[str | int], Any, str]] = [
     (["warnings"], "w", "warnings is 'w', not a list of texts"),
     (["options"], [], "options is [], not an object"),
     (["options", "attempts"], None, "options.attempts is None, not a whole number from 1"),
+    (["options", "nice"], 20, "options.nice is 20, not a whole number from 0 to 19"),
     (["options", "timeout_s"], "60", "options.timeout_s is '60', not a number above 0"),
     (["options", "permissions"], "root", "options.permissions is 'root', not one of read"),
     (["options", "schema"], "s", "options.schema is 's', not an object"),

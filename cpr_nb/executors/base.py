@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import site
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.request_folder import make_folder
 from cpr_nb.store.state_dir import check_state_dir, config_file, state_dir
 
 
-class RunnerInput(NamedTuple):
+class RunnerInput:
     """What a runner is given on its stdin: neither on the disk nor in its arguments.
 
     Args:
@@ -28,14 +28,29 @@ class RunnerInput(NamedTuple):
         claim: The number of the newest claim to the session; a runner that sees a newer one leaves.
     """
 
-    task_env: Mapping[str, Mapping[str, str]]
-    sha256: str
-    state_dir: str
-    config_dir: str
-    requests_dir: str
-    state_dir_id: str
-    library_dirs: Sequence[str] = ()
-    claim: int = 0
+    def __init__(
+        self,
+        task_env: Mapping[str, Mapping[str, str]],
+        sha256: str,
+        state_dir: str,
+        config_dir: str,
+        requests_dir: str,
+        state_dir_id: str,
+        library_dirs: Sequence[str] = (),
+        claim: int = 0,
+    ) -> None:
+        self.task_env = task_env
+        self.sha256 = sha256
+        self.state_dir = state_dir
+        self.config_dir = config_dir
+        self.requests_dir = requests_dir
+        self.state_dir_id = state_dir_id
+        self.library_dirs = library_dirs
+        self.claim = claim
+
+    def as_json(self) -> bytes:
+        """Its fields, as the runner reads them."""
+        return json.dumps(vars(self)).encode()
 
 
 def runner_input(
@@ -61,24 +76,24 @@ def runner_input(
     """
     folder, state_dir_id = make_folder(paths, session_id)
     state = state_dir() if check_state_dir() else ""
-    config_dir = str(Path(config_file()).parent)
+    config_dir = os.path.dirname(config_file())
     library_dirs = site.getsitepackages()
     return RunnerInput(
         task_env, sha256, state, config_dir, folder, state_dir_id, library_dirs, claim
     )
 
 
-class Executor(Protocol):
+class Executor:
     """Starts the runners of sessions; everything else is in the session's folder.
 
     Example:
         session.json names its executor, so that any interface finds it again::
 
-            class LocalExecutor:
+            class LocalExecutor(Executor):
                 name = "local"
     """
 
-    name: str
+    name = ""
 
     def start(
         self,
@@ -108,4 +123,4 @@ class Executor(Protocol):
         Raises:
             LaunchError: If it did not come up.
         """
-        ...
+        raise NotImplementedError

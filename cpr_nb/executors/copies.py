@@ -9,7 +9,7 @@ from cpr_nb.model.text import one_line
 from cpr_nb.runner.process import find_marked
 from cpr_nb.store.files import is_locked, is_shared, open_regular, read_json
 from cpr_nb.store.folder_id import FIELD, folder_id, is_folder_id
-from cpr_nb.store.layout import SessionPaths, attempt_of
+from cpr_nb.store.layout import SessionPaths, attempt_of, process_of
 from cpr_nb.store.request_folder import has_other_runner
 
 
@@ -71,7 +71,7 @@ def _id_of(folder: str) -> str:
 def _works(original: SessionPaths) -> bool:
     """Whether a folder has a runner, or an agent, which may be where it can't be seen."""
     return bool(is_locked(original)) or any(
-        attempt_of(file.name) is not None and _is_open(str(file))
+        (attempt_of(file.name) or process_of(file.name)) and _is_open(str(file))
         for file in Path(original.root).iterdir()
     )
 

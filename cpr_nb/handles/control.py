@@ -139,8 +139,8 @@ class SessionControl(SessionTasks):
                 kept only 50 characters of each prompt.
             InputError: If an option can't be right, or an environment value is missing.
         """
+        from cpr_nb.launching.begin import pop_reuse
         from cpr_nb.launching.rerun import plan_retry
-        from cpr_nb.launching.reuse import pop_reuse
 
         reuse = pop_reuse(options)
         source = self.refresh().rerun_source()

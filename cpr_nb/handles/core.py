@@ -70,7 +70,7 @@ class SessionCore:
             ResultsDirError: If the results directory can't be written.
             LaunchError: If the runner does not come up; no session is left behind.
         """
-        from cpr_nb.launching.reuse import reuse_message, start_or_attach
+        from cpr_nb.launching.begin import reuse_message, start_or_attach
 
         for warning in plan.warnings:
             # At the caller of the method that planned it.

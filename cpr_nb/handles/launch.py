@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cpr_nb.handles.session import Session
+from cpr_nb.launching.begin import check_start, pop_reuse
 from cpr_nb.launching.plan import dry_rows, plan_variants
-from cpr_nb.launching.reuse import check_start, pop_reuse, reused_from
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.public import public
 from cpr_nb.model.text import visible_line
@@ -170,7 +170,12 @@ def map(  # users expect this name, and nothing here needs the builtin
     plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
     if not dry_run:
         return Session.from_plan(plan, reuse=reuse)
-    rows, known = _dry_run(plan, reuse), reused_from(plan) if reuse else {}
+    rows = _dry_run(plan, reuse)
+    if not reuse:
+        return rows
+    from cpr_nb.launching.reuse import reused_from
+
+    known = reused_from(plan)
     return [{**row, "reused_from": known.get(row["task_id"])} if known else row for row in rows]
 
 

@@ -144,8 +144,8 @@ class Task(TaskOutput):
             >>> import cpr_nb as cpr
             >>> cpr.attach("3f2a")[0].follow_up("Now write the tests.")  # doctest: +SKIP
         """
+        from cpr_nb.launching.begin import pop_reuse
         from cpr_nb.launching.rerun import plan_rerun
-        from cpr_nb.launching.reuse import pop_reuse
 
         self._session.refresh()
         reuse = pop_reuse(options)

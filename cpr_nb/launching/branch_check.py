@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import TYPE_CHECKING
 
 from cpr_nb.model.errors import InputError, WorktreeError
 from cpr_nb.model.text import shorten
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.worktrees.taken_branches import TakenBranch

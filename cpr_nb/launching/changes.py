@@ -7,17 +7,18 @@ changed.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from cpr_nb.model import states
 from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_authorship
 from cpr_nb.store.files import read_json
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.store.read import Snapshot
 
@@ -101,6 +102,8 @@ def _files(folder: str, skipped: str) -> Iterator[os.DirEntry[str]]:
 
 def _repository(cwd: str) -> dict[str, str]:
     """The commit and the tree of a folder's repository; empty if it is in none."""
+    import subprocess  # only where something is reused
+
     argv = ["git", "rev-parse", "HEAD", "HEAD^{tree}"]
     try:
         done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=True)  # noqa: S603

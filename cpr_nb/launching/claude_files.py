@@ -10,13 +10,20 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
 
-from cpr_nb.launching.cli_settings import MCP_FILE, config_folder
+from cpr_nb.launching.cli_settings import (
+    MCP_FILE,
+    config_folder,
+    configuration_file,
+    home_folder,
+)
 from cpr_nb.model.text import one_line
 from cpr_nb.store.files import read_file
 from cpr_nb.store.settings_files import upwards
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SETTINGS = (".claude/settings.json", ".claude/settings.local.json")
 #: What newer CLIs ignore until the user accepts their trust dialog.
@@ -33,47 +40,55 @@ _EMPTY: tuple[Any, ...] = ([], {})
 _ANCHORED = re.compile(r"(\w+)\((/[^/].*)\)", re.DOTALL)
 
 
-class Project(NamedTuple):
+class Project:
     """The folder that Claude Code takes for the project of another one.
 
-    Attributes:
+    Args:
         top: The top folder of the checkout; without git, the folder itself.
         main: The main checkout of a worktree, else ``top``. Claude Code's trust dialog is about it.
     """
 
-    top: str
-    main: str
+    __slots__ = ("main", "top")
+
+    def __init__(self, top: str, main: str) -> None:
+        self.top = top
+        self.main = main
 
 
-class ClaudeFile(NamedTuple):
+class ClaudeFile:
     """One file of Claude Code.
 
-    Attributes:
+    Args:
         path: Its absolute path.
         data: Its content.
         parts: What it could run or allow: the kind, and a line for a person.
         deny: Its deny rules, as they mean the same in an argument of the CLI.
     """
 
-    path: str
-    data: bytes
-    parts: list[tuple[str, str]]
-    deny: list[str]
+    __slots__ = ("data", "deny", "parts", "path")
+
+    def __init__(
+        self, path: str, data: bytes, parts: list[tuple[str, str]], deny: list[str]
+    ) -> None:
+        self.path = path
+        self.data = data
+        self.parts = parts
+        self.deny = deny
 
 
 def find_project(folder: str) -> Project:
     """The project of a folder, as Claude Code finds it.
 
     Example:
-        >>> find_project("/")
-        Project(top='/', main='/')
+        >>> find_project("/").top
+        '/'
     """
     here = os.path.realpath(folder)
     for place in upwards(here):
-        mark = Path(place, ".git")
-        if mark.is_dir():
+        mark = os.path.join(place, ".git")
+        if os.path.isdir(mark):
             return Project(place, place)
-        if mark.is_file():
+        if os.path.isfile(mark):
             return Project(place, _main_checkout(place) or place)
     return Project(here, here)
 
@@ -114,11 +129,8 @@ def is_accepted(project: Project, environ: Mapping[str, str]) -> bool:
     It is kept under the real path of the main checkout. That of a folder above does not count
     (measured, 2.1.224 to 2.1.332).
     """
-    folder = (
-        Path(environ["CLAUDE_CONFIG_DIR"]) if environ.get("CLAUDE_CONFIG_DIR") else _home(environ)
-    )
     try:
-        entry = json.loads(read_file(str(folder / ".claude.json")))["projects"][project.main]
+        entry = json.loads(read_file(configuration_file(environ)))["projects"][project.main]
         return entry["hasTrustDialogAccepted"] is True
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
@@ -133,10 +145,10 @@ def summary(files: Iterable[ClaudeFile]) -> str:
     return one_line(", ".join([*counted, *servers]), 200)
 
 
-def _existing(folder: str, environ: Mapping[str, str], own: Path) -> Iterator[str]:
+def _existing(folder: str, environ: Mapping[str, str], own: str) -> Iterator[str]:
     """The paths of the files that are there."""
     project, here = find_project(folder), os.path.realpath(folder)
-    home = os.path.realpath(_home(environ))
+    home, own = os.path.realpath(home_folder(environ)), os.path.realpath(own)
     above = False
     places = list(upwards(here))
     if project.main != project.top:
@@ -145,19 +157,10 @@ def _existing(folder: str, environ: Mapping[str, str], own: Path) -> Iterator[st
         if place != home:
             names = (MCP_FILE,) if above and place != project.main else NAMES
             for name in names:
-                path = Path(place, name)
-                if os.path.lexists(path) and not _is_own(path, own):
-                    yield str(path)
+                path = os.path.join(place, name)
+                if os.path.lexists(path) and os.path.realpath(os.path.dirname(path)) != own:
+                    yield path
         above |= place == project.top
-
-
-def _is_own(path: Path, own: Path) -> bool:
-    """Whether a file is in the CLI's own folder of the user."""
-    return os.path.realpath(path.parent) == os.path.realpath(own)
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or "~").expanduser()
 
 
 def _read(path: str) -> ClaudeFile:
@@ -169,16 +172,18 @@ def _read(path: str) -> ClaudeFile:
 
 def _main_checkout(top: str) -> str | None:
     """The main checkout of a worktree, if both name each other; a folder can name any other."""
-    mark = Path(top, ".git")
+    mark = os.path.join(top, ".git")
     try:
-        pointer = read_file(str(mark)).decode().strip()
-        admin = Path(top, pointer.removeprefix("gitdir:").strip())
-        common = Path(admin, read_file(f"{admin}/commondir").decode().strip()).resolve()
-        back = Path(admin, read_file(f"{admin}/gitdir").decode().strip())
+        pointer = read_file(mark).decode().strip()
+        admin = os.path.join(top, pointer.removeprefix("gitdir:").strip())
+        shared = read_file(f"{admin}/commondir").decode().strip()
+        common = os.path.realpath(os.path.join(admin, shared))
+        back = os.path.join(admin, read_file(f"{admin}/gitdir").decode().strip())
     except (OSError, ValueError):
         return None
     names_us = os.path.realpath(back) == os.path.realpath(mark)
-    return str(common.parent) if names_us and common.name == ".git" else None
+    parent, name = os.path.split(common)
+    return parent if names_us and name == ".git" else None
 
 
 def _settings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -6,19 +6,18 @@ or about another program counts as absent. Where nothing can be written, everyth
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import subprocess
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from cpr_nb.model.cli_versions import parse_version, show, version_in
+from cpr_nb.model.digest import sha256
+from cpr_nb.model.random_ids import new_uuid
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.cli_versions import Version
 
 #: A smaller script only starts another program, which may change without it.
@@ -36,13 +35,15 @@ class CliRecord:
 
     Attributes:
         facts: Name → value; empty if nothing is known. ``version``; ``probe``: what `cpr doctor
-            --probe` found; ``newness_reported``: whether a launch has said that it was never tried.
+            --probe` found; ``newness_reported``: whether a launch has said that it was never tried;
+            ``sharing_mentioned``: whether one has said that its tasks could share processes.
     """
 
     def __init__(self, claude_path: str, environ: Mapping[str, str]) -> None:
         self._real_path = os.path.realpath(claude_path)
-        digest = hashlib.sha256(os.fsencode(self._real_path)).hexdigest()[:16]
-        self._file = _cache_folder(environ) / f"claude-{digest}.json"
+        digest = sha256(os.fsencode(self._real_path)).hexdigest()[:16]
+        self._folder = _cache_folder(environ)
+        self._file = os.path.join(self._folder, f"claude-{digest}.json")
         self._program = self._recognised_by()
         self.facts: dict[str, Any] = self._read()
 
@@ -51,28 +52,39 @@ class CliRecord:
         """The version that the program named; None if it named none."""
         return parse_version(self.facts.get("version"))
 
-    def keep(self, **facts: Any) -> None:
-        """Adds facts; a script that starts another program is asked anew each time."""
+    def keep(self, **facts: Any) -> bool:
+        """Adds facts; a script that starts another program is asked anew each time.
+
+        Returns:
+            Whether the next launch knows them.
+        """
         self.facts |= facts
         if self._program is None or self._starts_another():
-            return
-        with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self._file.parent, prefix=".new-", delete=False
-            ) as file:
-                json.dump({**self._program, "facts": self.facts}, file)
-            Path(file.name).replace(self._file)
+            return False
+        data = json.dumps({**self._program, "facts": self.facts}).encode()
+        temporary = os.path.join(self._folder, f".new-{new_uuid()}")
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+            os.replace(temporary, self._file)
+        except OSError:
+            return False  # then it is asked again
+        return True
 
     def _starts_another(self) -> bool:
-        with suppress(OSError), Path(self._real_path).open("rb") as file:
-            is_script = file.read(2) == b"#!"
-            return is_script and os.fstat(file.fileno()).st_size < SMALLEST_PROGRAM_BYTES
-        return True  # it can't be read
+        try:
+            with open(self._real_path, "rb") as file:
+                is_script = file.read(2) == b"#!"
+                return is_script and os.fstat(file.fileno()).st_size < SMALLEST_PROGRAM_BYTES
+        except OSError:
+            return True  # it can't be read
 
     def _read(self) -> dict[str, Any]:
         try:
-            stored = json.loads(self._file.read_bytes())
+            with open(self._file, "rb") as file:
+                stored = json.loads(file.read())
         except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(stored, dict) or not isinstance(stored.get("facts"), dict):
@@ -82,7 +94,7 @@ class CliRecord:
 
     def _recognised_by(self) -> dict[str, Any] | None:
         try:
-            status = Path(self._real_path).stat()
+            status = os.stat(self._real_path)
         except OSError:
             return None
         return {"path": self._real_path, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
@@ -116,6 +128,8 @@ def read_version(claude_path: str, environ: Mapping[str, str]) -> Version | None
 
 def _ask_version(claude_path: str, environ: Mapping[str, str]) -> str | None:
     """What the program prints; None if it can't be run, or takes too long."""
+    import subprocess  # only for a program that is new
+
     try:
         done = subprocess.run(  # noqa: S603 - the program that the user's tasks will be given to
             [claude_path, "--version"],
@@ -130,8 +144,8 @@ def _ask_version(claude_path: str, environ: Mapping[str, str]) -> str | None:
     return done.stdout.decode("utf-8", "replace")
 
 
-def _cache_folder(environ: Mapping[str, str]) -> Path:
+def _cache_folder(environ: Mapping[str, str]) -> str:
     # The specification of XDG: a path that is not absolute counts as none.
     named = environ.get("XDG_CACHE_HOME", "")
-    home = environ.get("HOME") or str(Path.home())
-    return Path(named if named.startswith("/") else f"{home}/.cache") / "cpr_nb"
+    home = environ.get("HOME") or os.path.expanduser("~")
+    return os.path.join(named if named.startswith("/") else f"{home}/.cache", "cpr_nb")

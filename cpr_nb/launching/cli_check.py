@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.launching.cli_cache import CliRecord, read_record
 from cpr_nb.model.cli_versions import (
@@ -20,23 +19,29 @@ from cpr_nb.model.errors import InputError
 from cpr_nb.model.spec import TaskSpec
 from cpr_nb.store.state_dir import state_dir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.cli_versions import Version
 
 _PATTERN = frozenset("*?[]{}")
 _UPDATE = "update it (claude update, or pip install -U claude-agent-sdk), or name another one"
 
 
-class CheckedCli(NamedTuple):
+class CheckedCli:
     """The CLI of a launch.
 
-    Attributes:
+    Args:
         version: Its version; None if it does not say.
         warnings: What the user should know before the launch.
     """
 
-    version: Version | None
-    warnings: list[str]
+    __slots__ = ("version", "warnings")
+
+    def __init__(self, version: Version | None, warnings: list[str]) -> None:
+        self.version = version
+        self.warnings = warnings
 
 
 def check_cli(

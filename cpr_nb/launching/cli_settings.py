@@ -7,14 +7,18 @@ wrong type: none of it applies then, and its deny rules don't hold (measured, 2.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 from cpr_nb.model.errors import InputError
+from cpr_nb.model.light import in_effect
 from cpr_nb.model.spec import TaskSpec
 from cpr_nb.model.text import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: Keys whose wrong type makes the CLI ignore the file (measured); a dot leads into an object.
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -33,7 +37,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "sandbox": dict,
 }
 #: The options that decide which files a task reads, and what follows.
-_DECISIVE = ("cwd", "env", "claude_args", "strict_setup", "mcp_servers", "safe_mode")
+_DECISIVE = ("cwd", "env", "claude_args", "strict_setup", "mcp_servers", "safe_mode", "light")
 #: The MCP servers of a project.
 MCP_FILE = ".mcp.json"
 #: Names the sources of settings that the CLI uses.
@@ -41,22 +45,31 @@ SOURCES_FLAG = "--setting-sources"
 _WORDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
 
 
-def managed_settings() -> Path:
+def managed_settings() -> str:
     """The settings file of this machine's administrator; it need not exist."""
     if sys.platform == "darwin":
-        return Path("/Library/Application Support/ClaudeCode/managed-settings.json")
-    return Path("/etc/claude-code/managed-settings.json")
+        return "/Library/Application Support/ClaudeCode/managed-settings.json"
+    return "/etc/claude-code/managed-settings.json"
 
 
-def config_folder(environ: Mapping[str, str]) -> Path:
+def home_folder(environ: Mapping[str, str]) -> str:
+    """The home folder of the user, as the CLI finds it."""
+    return os.path.expanduser(environ.get("HOME") or "~")
+
+
+def config_folder(environ: Mapping[str, str]) -> str:
     """The CLI's folder of the user."""
-    folder = environ.get("CLAUDE_CONFIG_DIR")
-    return Path(folder) if folder else Path(environ.get("HOME") or "~").expanduser() / ".claude"
+    return environ.get("CLAUDE_CONFIG_DIR") or os.path.join(home_folder(environ), ".claude")
+
+
+def configuration_file(environ: Mapping[str, str]) -> str:
+    """The file in which the CLI keeps what it knows of the user; it need not exist."""
+    return os.path.join(environ.get("CLAUDE_CONFIG_DIR") or home_folder(environ), ".claude.json")
 
 
 def settings_files(
     environ: Mapping[str, str], cwd: str, arguments: Iterable[str] = ()
-) -> list[Path]:
+) -> list[str]:
     """The settings files that the CLI reads in a folder; they need not exist.
 
     Args:
@@ -65,13 +78,13 @@ def settings_files(
         arguments: Further arguments for the CLI: ``--setting-sources`` names some of the files.
     """
     by_source = {
-        "user": config_folder(environ) / "settings.json",
-        "project": Path(cwd) / ".claude" / "settings.json",
-        "local": Path(cwd) / ".claude" / "settings.local.json",
+        "user": os.path.join(config_folder(environ), "settings.json"),
+        "project": os.path.join(cwd, ".claude", "settings.json"),
+        "local": os.path.join(cwd, ".claude", "settings.local.json"),
     }
     sources = _setting_sources(list(arguments))
     files = [path for name, path in by_source.items() if sources is None or name in sources]
-    return [managed_settings(), *files, Path(cwd) / MCP_FILE]
+    return [managed_settings(), *files, os.path.join(cwd, MCP_FILE)]
 
 
 def _setting_sources(arguments: list[str]) -> list[str] | None:
@@ -83,7 +96,7 @@ def _setting_sources(arguments: list[str]) -> list[str] | None:
     return sources
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: str) -> dict[str, Any]:
     """Reads a settings file as the CLI does; what it ignores is empty.
 
     Args:
@@ -93,7 +106,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         ValueError: If the CLI ignores the file as a whole; the message says why.
     """
     try:
-        text = path.read_text("utf-8-sig", "replace")
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            text = file.read()
     except OSError:
         return {}
     if not text.strip():
@@ -106,6 +120,10 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ValueError("it is not an object")
     check_types(settings)
     return settings
+
+
+def _is_mcp_file(path: str) -> bool:
+    return os.path.basename(path) == MCP_FILE
 
 
 def check_types(settings: dict[str, Any]) -> None:
@@ -131,17 +149,17 @@ def _values(settings: dict[str, Any], names: list[str]) -> Iterator[Any]:
     yield value
 
 
-def settings_problem(path: Path) -> str:
+def settings_problem(path: str) -> str:
     """Says that the CLI ignores a settings file as a whole, and why; empty if it reads it.
 
     Example:
-        >>> settings_problem(Path("/no/such/settings.json"))
+        >>> settings_problem("/no/such/settings.json")
         ''
     """
     try:
         read_settings(path)
     except ValueError as error:
-        lost = "its MCP servers" if path.name == MCP_FILE else "its deny rules too"
+        lost = "its MCP servers" if _is_mcp_file(path) else "its deny rules too"
         return one_line(f"{path}: the CLI ignores all of it, {lost}, and does not say so: {error}")
     return ""
 
@@ -164,11 +182,11 @@ def check_settings(
     Raises:
         InputError: If there is one, and a task with ``strict_setup`` would ignore it.
     """
-    problems: dict[Path, str] = {}
+    problems: dict[str, str] = {}
     for task, merged in _different(tasks, options):
         own = {**environ, **options.get("env", {}), **task.options.get("env", {})}
         for path in settings_files(own, merged["cwd"], merged.get("claude_args", ())):
-            if path.name == MCP_FILE and has_own_servers(merged):
+            if _is_mcp_file(path) and has_own_servers(merged):
                 continue
             if path not in problems:
                 problems[path] = settings_problem(path)
@@ -180,7 +198,7 @@ def check_settings(
 def has_own_servers(options: Mapping[str, Any]) -> bool:
     """Whether a task has no MCP servers of its folder's ``.mcp.json``."""
     is_strict = "--strict-mcp-config" in options.get("claude_args", ())
-    return is_strict or "mcp_servers" in options or bool(options.get("safe_mode"))
+    return is_strict or "mcp_servers" in options or bool(in_effect(options).get("safe_mode"))
 
 
 def _different(
@@ -195,17 +213,17 @@ def _different(
             yield task, {**options, **task.options}
 
 
-def forbids_bypassing(path: Path) -> bool:
+def forbids_bypassing(path: str) -> bool:
     """Whether a settings file forbids to run without any permission: ``permissions`` all."""
     return _permissions(path).get("disableBypassPermissionsMode") == "disable"
 
 
-def has_allow_rules(path: Path) -> bool:
+def has_allow_rules(path: str) -> bool:
     """Whether a settings file has rules that allow something."""
     return bool(_permissions(path).get("allow"))
 
 
-def _permissions(path: Path) -> dict[str, Any]:
+def _permissions(path: str) -> dict[str, Any]:
     try:
         permissions = read_settings(path).get("permissions")
     except ValueError:

@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from cpr_nb.launching.cli_settings import config_folder
+from cpr_nb.launching.cli_settings import configuration_file
 from cpr_nb.model.errors import ClaudeNotFound, InputError
 from cpr_nb.model.spec import TaskSpec
 from cpr_nb.model.text import one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.cli_versions import Version
 
 #: Since this version an empty file is no error (measured: not in 2.1.316).
 EMPTY_IS_GOOD_SINCE = (2, 1, 332)
-
-
-def configuration_file(environ: Mapping[str, str]) -> Path:
-    """The file in which the CLI keeps what it knows of the user; it need not exist."""
-    if environ.get("CLAUDE_CONFIG_DIR"):
-        return config_folder(environ) / ".claude.json"
-    return Path(environ.get("HOME") or "~").expanduser() / ".claude.json"
 
 
 def configuration_problem(environ: Mapping[str, str], version: Version | None) -> str:
@@ -40,9 +33,10 @@ def configuration_problem(environ: Mapping[str, str], version: Version | None) -
         environ: The environment of the CLI.
         version: Its version; None if it does not say.
     """
-    file = configuration_file(environ)
+    path = configuration_file(environ)
     try:
-        text = file.read_text("utf-8-sig", "replace")
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            text = file.read()
     except OSError:
         return ""
     try:
@@ -52,7 +46,7 @@ def configuration_problem(environ: Mapping[str, str], version: Version | None) -
         return ""
     except ValueError as error:
         return one_line(
-            f"{file} is damaged ({error}), and the CLI does not start with it: mend its JSON, or "
+            f"{path} is damaged ({error}), and the CLI does not start with it: mend its JSON, or "
             "move it aside (the CLI then begins with its defaults)"
         )
     return ""
@@ -93,6 +87,8 @@ def check_start(
 
 def _check_program(claude_path: str, environ: Mapping[str, str]) -> None:
     """Starts the CLI: what has no version may be no program."""
+    import subprocess  # only here
+
     try:
         with subprocess.Popen(  # noqa: S603 - the program that the user's tasks will be given to
             [claude_path, "--version"],

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-#: Whether a launch attaches to the session that does the same (`cpr_nb.launching.reuse`),
+#: Whether a launch attaches to the session that does the same (`cpr_nb.launching.begin`),
 #: because "Run All" must not pay twice.
 reuse = False

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
+from cpr_nb.launching.paths import absolute_path
 from cpr_nb.model.errors import ClaudeNotFound, InputError
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
+from cpr_nb.store.resources import TASK_MEMORY_BYTES, free_memory_bytes, usable_cores
 
-#: The peak memory of one task (measured for the CLI 2.1.330: 170 to 205 MiB, without its tools).
-TASK_MEMORY_BYTES = 300_000_000
+#: A start is busy with more than a core's work: with so many more at once than there are cores,
+#: short tasks are as fast as they get.
+MORE_THAN_CORES = 2
 #: Tasks mostly wait for the API; with this many per core, the machine stays usable.
 TASKS_PER_CORE = 8
+#: More at once than this are more than the limits of most accounts bear.
+MOST_TASKS = 64
 
 HOW_TO_GET_CLAUDE = (
     "install it (npm install -g @anthropic-ai/claude-code, or pip install 'cpr_nb[claude]'), "
@@ -42,21 +45,38 @@ def find_claude(claude_path: str | None, environ: Mapping[str, str]) -> str:
     named = claude_path or environ.get("CPR_CLAUDE")
     if named:
         # A bare name is searched on PATH; a path is relative to the current folder.
-        path = Path(named).expanduser()
-        program = shutil.which(
-            path if "/" not in named else path.absolute(), path=environ.get("PATH")
-        )
+        program = find_program(os.fspath(named), environ)
         if program is None:
             source = "--claude-path" if claude_path else "CPR_CLAUDE"
             raise ClaudeNotFound(f"{source}: {named} is not a program that can be run")
-        return str(Path(program).absolute())
-    on_path = shutil.which("claude", path=environ.get("PATH"))
+        return program
+    on_path = find_program("claude", environ)
     if on_path is not None:
-        return str(Path(on_path).absolute())
+        return on_path
     bundled = _bundled_claude()
     if bundled is None:
         raise ClaudeNotFound(f"Claude Code CLI not found: {HOW_TO_GET_CLAUDE}")
     return bundled
+
+
+def find_program(name: str, environ: Mapping[str, str]) -> str | None:
+    """The absolute path of a program; None if there is none. A launch does without `shutil`.
+
+    Args:
+        name: A path, or a name that is searched on PATH.
+        environ: The environment.
+
+    Example:
+        >>> find_program("sh", {"PATH": "/nowhere:/bin"})
+        '/bin/sh'
+    """
+    search = environ.get("PATH", os.environ.get("PATH", os.defpath))
+    folders = search.split(os.pathsep) if search else []
+    for path in [name] if "/" in name else [os.path.join(folder, name) for folder in folders]:
+        absolute = absolute_path(path)
+        if os.access(absolute, os.X_OK) and not os.path.isdir(absolute):
+            return absolute
+    return None
 
 
 def _bundled_claude() -> str | None:
@@ -65,8 +85,8 @@ def _bundled_claude() -> str | None:
     spec = find_spec("claude_agent_sdk")  # does not import it: that takes 1.2 s
     if spec is None or spec.origin is None:
         return None
-    path = Path(spec.origin).parent / "_bundled" / "claude"
-    return str(path) if os.access(path, os.X_OK) else None
+    path = os.path.join(os.path.dirname(spec.origin), "_bundled", "claude")
+    return path if os.access(path, os.X_OK) else None
 
 
 def check_permissions(mode: str, environ: Mapping[str, str], where: str) -> None:
@@ -81,7 +101,7 @@ def check_permissions(mode: str, environ: Mapping[str, str], where: str) -> None
         InputError: If it can't work; the message says what to do.
     """
     if mode == "sandbox" and sys.platform.startswith("linux"):
-        missing = [tool for tool in ("bwrap", "socat") if shutil.which(tool) is None]
+        missing = [tool for tool in ("bwrap", "socat") if find_program(tool, os.environ) is None]
         if missing:
             raise InputError(
                 f"the sandbox needs {' and '.join(missing)} "
@@ -137,29 +157,22 @@ def _bubblewrap_problem() -> str:
     return (words or [f"exit code {done.returncode}"])[-1] if done.returncode else ""
 
 
-def free_memory_bytes() -> int:
-    """The free memory of this machine, or of the container if that has less."""
-    free = _available_bytes()
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text("ascii").strip()
-        return min(free, max(0, int(limit) - int(used)))
-    except (OSError, ValueError):
-        return free
+class DefaultParallel:
+    """How many tasks run at once if nobody says so.
+
+    Args:
+        first: At first.
+        most: At most, while they mostly wait and memory is free.
+    """
+
+    __slots__ = ("first", "most")
+
+    def __init__(self, first: int, most: int) -> None:
+        self.first = first
+        self.most = most
 
 
-def _available_bytes() -> int:
-    try:
-        with Path("/proc/meminfo").open(encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # macOS: half of the physical memory is a fair guess
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
-
-def default_parallel(n_tasks: int) -> int:
+def default_parallel(n_tasks: int, *, grows: bool = True) -> DefaultParallel:
     """How many tasks to run at once by default.
 
     That depends on the cores and on the free memory. What the live runners of this user need for
@@ -167,14 +180,19 @@ def default_parallel(n_tasks: int) -> int:
 
     Args:
         n_tasks: How many tasks the session has.
+        grows: Whether the number follows how busy the cores are. That of shared processes is
+            chosen otherwise (`cpr_nb.runner.shared.sizing`).
 
     Returns:
-        At least 1.
+        At least 1 at first; see `cpr_nb.runner.growth` for how it goes on.
     """
+    cores = max(1, round(usable_cores()))
+    most = max(1, min(n_tasks, TASKS_PER_CORE * cores, MOST_TASKS))
     free = free_memory_bytes() - _promised_tasks() * TASK_MEMORY_BYTES
-    by_memory = free // TASK_MEMORY_BYTES
-    by_cores = TASKS_PER_CORE * (os.cpu_count() or 1)
-    return int(max(1, min(n_tasks, by_memory, by_cores)))
+    by_memory = int(max(1, min(most, free // TASK_MEMORY_BYTES)))
+    if not grows:
+        return DefaultParallel(by_memory, by_memory)
+    return DefaultParallel(min(by_memory, cores + MORE_THAN_CORES), most)
 
 
 def _promised_tasks() -> int:
@@ -186,20 +204,28 @@ def _promised_tasks() -> int:
         session = read_session(root, tasks=False)
         if session.is_live:
             waiting = session.count("n_pending")
-            limit = session.count("max_parallel") or waiting
+            limit = session.count("parallel_now") or session.count("max_parallel") or waiting
             n_promised += max(0, min(waiting, limit - session.count("n_running")))
     return n_promised
 
 
 def runner_folders() -> list[str]:
     """The session folders of all live runners of this user; empty where there is no /proc."""
-    folders = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            argv = entry.read_bytes().split(b"\0")
-            is_runner = any(word.endswith(b"cpr_nb/runner/__main__.py") for word in argv[:-1])
-            if is_runner and entry.stat().st_uid == os.geteuid():  # it works in the folder
-                folders.append(str(entry.with_name("cwd").readlink()))
-        except OSError:
-            continue
-    return folders
+    try:
+        pids = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+    return [folder for pid in pids if (folder := _runner_folder(f"/proc/{pid}"))]
+
+
+def _runner_folder(process: str) -> str:
+    """The folder in which a process works if it is a runner of this user; else empty."""
+    try:
+        if os.stat(process).st_uid != os.geteuid():
+            return ""
+        with open(f"{process}/cmdline", "rb", buffering=0) as file:
+            argv = file.read().split(b"\0")
+        is_runner = any(word.endswith(b"cpr_nb/runner/__main__.py") for word in argv[:-1])
+        return os.readlink(f"{process}/cwd") if is_runner else ""
+    except OSError:
+        return ""

@@ -9,7 +9,7 @@ from cpr_nb.model.errors import InputError
 from cpr_nb.model.options import OPTIONS
 
 #: Options of a session that a rerun of several sessions drops if they differ.
-_NOT_SHARED = ("max_parallel", "name")
+_NOT_SHARED = ("max_parallel", "name", "nice")
 
 
 def merge_options(

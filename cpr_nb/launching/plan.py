@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_folders
 from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.cli_start import check_start
 from cpr_nb.launching.combinations import check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
+from cpr_nb.launching.paths import absolute_path
 from cpr_nb.launching.setting_sources import limit_sources
 from cpr_nb.launching.settings import merge_settings
+from cpr_nb.launching.shared_tasks import check_sharing, mention_sharing
 from cpr_nb.launching.worktree_base import find_checkouts
 from cpr_nb.model import identity
 from cpr_nb.model.cli_versions import show
@@ -28,7 +28,10 @@ from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 from cpr_nb.store.key import KEY_BYTES, own_key
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.schemas.answer import Answer
 
 
@@ -48,7 +51,8 @@ class LaunchPlan:
         cli: What is known about the CLI.
         setup_warnings: What of the CLI's set-up is not as asked; the session's folder keeps it.
         user_only: The ids of the tasks for which the CLI reads the settings of the user only.
-        unused: What of the repository is not used, for the user does not trust it.
+        warnings: What the user should know: what of the repository is not used, for they do not
+            trust it, and which tasks share no process.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -57,6 +61,8 @@ class LaunchPlan:
         frame_json: The same frame as JSON, as the session's folder keeps it.
         overriding: The options of a rerun that override the old ones; None if it is no rerun.
         reused: What session.json says of each row that does not run (see `reused_entry`).
+        max_parallel: How many tasks may run at once; 0 for no limit.
+        first_parallel: How many of them at first, if the number is to grow; else None.
         parents: Session id and task id of each task that is rerun.
         claude_version: The version of the CLI; None if it does not say.
         warnings: What the user should know before the launch. The command prints them, and the
@@ -77,7 +83,7 @@ class LaunchPlan:
         cli: CheckedCli | None = None,
         setup_warnings: list[str] | None = None,
         user_only: frozenset[str] = frozenset(),
-        unused: list[str] | None = None,
+        warnings: list[str] | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -98,18 +104,22 @@ class LaunchPlan:
         self.claude_version = show(cli.version) if cli and cli.version else None
         self.setup_warnings = setup_warnings or []
         self.user_only = user_only
-        self.warnings: list[str] = list(unused or ())
+        self.warnings: list[str] = list(warnings or ())
         self.warnings += [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
         self.warnings += _budget_warnings(options, tasks)
-        self.max_parallel: int = options.get("max_parallel", 0)
-        if "max_parallel" not in options:
-            self.max_parallel = default_parallel(len(tasks))
+        self._choose_parallel()
 
     @property
     def is_map(self) -> bool:
         """Whether its tasks are the rows of a frame, run for the first time."""
         return self.frame_json is not None and self.overriding is None
+
+    @property
+    def light_columns(self) -> list[str]:
+        """The column that its table of results gets if one of its tasks is light."""
+        light = self.options.get("light")
+        return ["light"] if any(task.options.get("light", light) for task in self.tasks) else []
 
     @cached_property
     def identity(self) -> str:
@@ -133,8 +143,18 @@ class LaunchPlan:
         """Leaves out tasks that need not run."""
         self.tasks = [task for task in self.tasks if task.task_id not in task_ids]
         self.user_only -= set(task_ids)
-        if "max_parallel" not in self.options:
-            self.max_parallel = default_parallel(len(self.tasks))
+        self._choose_parallel()
+
+    def _choose_parallel(self) -> None:
+        self.max_parallel: int = self.options.get("max_parallel", 0)
+        self.first_parallel: int | None = None
+        if "max_parallel" in self.options:
+            return
+        grows = not self.options.get("share_process")
+        default = default_parallel(len(self.tasks), grows=grows)
+        self.max_parallel = default.most
+        if default.first < default.most:
+            self.first_parallel = default.first
 
     def schemas(self) -> list[Any]:
         """The JSON schema of each task's answer; None for a text."""
@@ -165,18 +185,20 @@ def plan_launch(
         ClaudeNotFound: If there is no CLI.
     """
     inherited = clean_environment(os.environ if environ is None else environ)
-    locations, settings, unused = merge_settings(options)
+    settings = merge_settings(options)
     tasks = _task_specs(prompts)
-    checked = check_options(settings)
+    checked = check_options(settings.options)
     _resolve_folders(checked, tasks)
     for task in tasks:
         own_environ = {**inherited, **checked.get("env", {}), **task.options.get("env", {})}
         check_combination({**checked, **task.options}, own_environ, task.where)
-    claude_path = find_claude(locations.get("claude_path"), inherited)
+    own_processes = check_sharing(checked, tasks)
+    claude_path = find_claude(settings.locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)
     cli = check_cli(claude_path, inherited, checked, tasks)
     check_start(claude_path, cli.version, inherited, checked, tasks)
-    results_dir = catalog.new_session_dir(locations.get("results_dir"), os.environ)
+    hints = mention_sharing(checked, tasks, claude_path, inherited)
+    results_dir = catalog.new_session_dir(settings.locations.get("results_dir"), os.environ)
     check_sandboxed_folders(cli.version, results_dir, checked, tasks)
     sources = limit_sources(tasks, checked, inherited, checkouts, cli.version)
     return LaunchPlan(
@@ -191,7 +213,7 @@ def plan_launch(
         cli=cli,
         setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
-        unused=[*unused, *sources.warnings],
+        warnings=[*settings.warnings, *sources.warnings, *own_processes, *hints],
     )
 
 
@@ -297,11 +319,11 @@ def _resolve_folders(options: dict[str, Any], tasks: Iterable[TaskSpec]) -> None
             folders = [_existing_folder(folder, f"{where}add_dirs") for folder in own["add_dirs"]]
             own["add_dirs"] = folders
     if "worktree_dir" in options:
-        options["worktree_dir"] = str(Path(options["worktree_dir"]).expanduser().absolute())
+        options["worktree_dir"] = absolute_path(options["worktree_dir"])
 
 
 def _existing_folder(folder: str, where: str) -> str:
-    path = Path(folder).expanduser().absolute()
-    if not path.is_dir():
+    path = absolute_path(folder)
+    if not os.path.isdir(path):
         raise InputError(f"there is no folder {path}", where)
-    return str(path)
+    return path

@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from cpr_nb.launching.claude_files import claude_files, find_project
+from cpr_nb.model.digest import sha256
 from cpr_nb.model.option_values import split_tools
 from cpr_nb.model.options import ASKS, LEFT_OUT, OPTIONS, PERMISSIONS
 from cpr_nb.model.text import one_line
 from cpr_nb.model.tools import MODE_TOOLS
 from cpr_nb.store import trusted
-from cpr_nb.store.digest import sha256
 from cpr_nb.store.settings_files import repository_table, user_table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Repository:
@@ -132,7 +134,7 @@ def stays_inside(path: str, folder: str) -> bool:
     """Whether a folder that a ``pyproject.toml`` names lies in its repository, without links."""
     if folder.startswith(("/", "~")):
         return False
-    beside = str(Path(path).resolve().parent)
+    beside = os.path.dirname(os.path.realpath(path))
     place = os.path.normpath(f"{beside}/{folder}")
     top = find_project(beside).top
     is_inside = place == top or place.startswith(f"{top.rstrip('/')}/")

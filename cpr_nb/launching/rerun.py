@@ -99,6 +99,8 @@ def _specs_and_options(
     shared, own = merge_options(by_session, options)
     if tasks[0].prompt is not None and "schema" not in options:
         shared.pop("schema", None)  # a follow-up asks something else
+    if tasks[0].prompt is not None and "share_process" not in options:
+        shared.pop("share_process", None)  # no conversation goes on in a shared process
     shared.setdefault("results_dir", str(Path(tasks[0].source.root).parent))
     # What these sessions did without is not taken from a file now: there is nothing to ask.
     return rerun_specs(tasks, specs, own, options), {**dict.fromkeys(ASKED), **shared}
@@ -136,7 +138,7 @@ def _keep_frame(
     if tasks[0].prompt is not None:  # a follow-up may ask for the same columns again
         names = mapping.answer_names(plan.options.get("schema"))
         frame = frame.drop(columns=names, errors="ignore")
-    mapping.check_answers(frame, plan.schemas(), factors)
+    mapping.check_answers(frame, plan.schemas(), [*factors, *plan.light_columns])
     plan.frame, plan.frame_json = frame, frame_json.encode(frame)
 
 

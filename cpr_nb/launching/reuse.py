@@ -11,16 +11,13 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cpr_nb.launching import defaults
 from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.changes import changes_since
 from cpr_nb.launching.known_answers import KnownAnswer, find_answers
 from cpr_nb.launching.start import StartedSession, start
 from cpr_nb.model import states
-from cpr_nb.model.errors import InputError
 from cpr_nb.store import catalog
 from cpr_nb.store.authorship import read_authorship
 from cpr_nb.store.key import read_key
@@ -32,47 +29,11 @@ if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
 
 
-def pop_reuse(options: dict[str, Any]) -> bool:
-    """Removes ``reuse`` and ``fresh`` from the keywords of a launch.
-
-    Args:
-        options: The keywords.
-
-    Returns:
-        Whether to attach to a session that did the same.
-
-    Raises:
-        InputError: If one of them is neither True nor False.
-
-    Example:
-        >>> pop_reuse({"fresh": True}), pop_reuse({"reuse": True})
-        (False, True)
-    """
-    return resolve_reuse(options.pop("reuse", None), options.pop("fresh", None))
-
-
-def resolve_reuse(reuse: bool | None, fresh: bool | None) -> bool:
-    """Whether to attach to a session that did the same.
-
-    Args:
-        reuse: The option of that name; None if it was not given.
-        fresh: Likewise; it comes first.
-
-    Raises:
-        InputError: If one of them is neither True, False nor None.
-    """
-    for name, value in (("reuse", reuse), ("fresh", fresh)):
-        if value not in (None, True, False):
-            raise InputError(f"must be True or False, not {value!r}", name)
-    return not fresh and (defaults.reuse if reuse is None else bool(reuse))
-
-
-def start_or_attach(plan: LaunchPlan, *, reuse: bool) -> StartedSession:
-    """Starts a plan, or attaches to the session that did the same. Of a map, it starts new rows.
+def attach_or_start(plan: LaunchPlan) -> StartedSession:
+    """Attaches to the session that did the same, else starts one. Of a map, it starts new rows.
 
     Args:
         plan: The plan; what has an answer already is left out of it.
-        reuse: Whether to look for what was done before.
 
     Returns:
         The session.
@@ -81,9 +42,7 @@ def start_or_attach(plan: LaunchPlan, *, reuse: bool) -> StartedSession:
         ResultsDirError: If the results directory can't be written.
         LaunchError: If the runner does not come up; no session is left behind.
     """
-    if not reuse:
-        return start(plan)
-    with _launch_lock(Path(plan.results_dir).parent):
+    with _launch_lock(os.path.dirname(plan.results_dir)):
         return _start_new_rows(plan) if plan.is_map else _find_same(plan) or start(plan)
 
 
@@ -104,19 +63,18 @@ def _start_new_rows(plan: LaunchPlan) -> StartedSession:
     return start(plan)
 
 
-def check_start(plan: LaunchPlan, *, reuse: bool) -> None:
-    """Checks what a new session needs beyond its plan, for a dry run.
+def check_new_tasks(plan: LaunchPlan) -> None:
+    """Checks what those tasks need that would run, if others are reused: each of them its branch.
 
     Args:
         plan: The plan.
-        reuse: Whether to look for what was done before: that needs no branch.
 
     Raises:
         InputError: If a task can't get its branch.
     """
-    if reuse and plan.is_map:
+    if plan.is_map:
         check_branches(plan, without=reused_from(plan))
-    elif not (reuse and _find_same(plan)):
+    elif not _find_same(plan):
         check_branches(plan)
 
 
@@ -132,10 +90,10 @@ def reused_from(plan: LaunchPlan) -> dict[str, str]:
 
 
 @contextmanager
-def _launch_lock(folder: Path) -> Iterator[None]:
+def _launch_lock(folder: str) -> Iterator[None]:
     """Serialises launches: of two kernels that ask for the same at once, the second attaches."""
-    while not folder.is_dir():
-        folder = folder.parent
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
     fd = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks
@@ -179,7 +137,7 @@ def _matching_tasks(snapshot: Snapshot, plan: LaunchPlan) -> dict[int, int] | No
         (step.parent, step.spec.get("said")): index
         for index, step in enumerate(linked_tasks(snapshot))
     }
-    origins = ancestors(str(Path(snapshot.paths.root).parent), plan.parents)
+    origins = ancestors(os.path.dirname(snapshot.paths.root), plan.parents)
     matching = {}
     for position, (parents, task) in enumerate(zip(origins, plan.tasks, strict=True)):
         keys = [(ids, task.origin.get("said")) for ids in parents]
@@ -210,10 +168,10 @@ def _attach(plan: LaunchPlan, snapshot: Snapshot, matching: dict[int, int]) -> S
     )
 
 
-def reuse_message(
-    started: StartedSession, snapshot: Snapshot, plan: LaunchPlan, run_again: str = "fresh=True"
+def reuse_line(
+    started: StartedSession, snapshot: Snapshot, plan: LaunchPlan, run_again: str
 ) -> str:
-    """One line: what is reused, and what has changed since. Empty if nothing is reused.
+    """One line: what is reused, and what has changed since.
 
     Args:
         started: What became of the plan.
@@ -221,8 +179,6 @@ def reuse_message(
         plan: The plan.
         run_again: What would run it again.
     """
-    if started.is_new and not plan.reused:
-        return ""
     rows = result_rows(snapshot)
     if started.is_new:
         first = f"{len(plan.reused)} reused, {len(plan.tasks)} run"

@@ -6,9 +6,8 @@ tasks there read the settings of the user only (``--setting-sources user``).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.launching.claude_files import (
     WIDENING,
@@ -26,25 +25,40 @@ from cpr_nb.model.errors import InputError, NotTrusted
 from cpr_nb.model.spec import TaskSpec
 from cpr_nb.model.text import one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.cli_versions import Version
 
 #: What session.json says of such tasks.
 USER_ONLY = {"setting_sources": "user"}
 #: The options that decide which files the CLI reads for a task, and what follows.
-_DECISIVE = ("cwd", "env", "claude_args", "strict_setup", "mcp_servers", "safe_mode", "worktree")
+_DECISIVE = (
+    "cwd",
+    "env",
+    "claude_args",
+    "strict_setup",
+    "mcp_servers",
+    "safe_mode",
+    "light",
+    "worktree",
+)
 
 
-class SettingSources(NamedTuple):
+class SettingSources:
     """What becomes of the files that repositories bring for Claude Code.
 
-    Attributes:
+    Args:
         user_only: The ids of the tasks that use the settings of the user only.
         warnings: The lines that say so.
     """
 
-    user_only: frozenset[str]
-    warnings: list[str]
+    __slots__ = ("user_only", "warnings")
+
+    def __init__(self, user_only: frozenset[str], warnings: list[str]) -> None:
+        self.user_only = user_only
+        self.warnings = warnings
 
 
 def limit_sources(
@@ -106,7 +120,7 @@ def check_sources(spec: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     version = parse_version(str(spec.get("claude_version")))
     for task in spec["tasks"]:
         options = {"cwd": spec["cwd"], **spec["options"], **task.get("options", {})}
-        base = task.get("checkout", {}).get("base", "") if Path(options["cwd"]).is_dir() else ""
+        base = task.get("checkout", {}).get("base", "") if os.path.isdir(options["cwd"]) else ""
         alike = repr([base, *(options.get(name) for name in _DECISIVE)])
         if alike in decided or _is_user_only(spec) or _is_user_only(task):
             continue

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
 
 from cpr_nb.launching.repository_trust import Repository, claims, trust_command
 from cpr_nb.model.errors import InputError, NotTrusted
@@ -18,6 +16,10 @@ from cpr_nb.model.options import ASKS, OPTIONS, REFUSED
 from cpr_nb.store.catalog import beside
 from cpr_nb.store.settings_files import repository_table, user_table
 from cpr_nb.store.state_dir import config_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: Keywords of `cpr_nb.launch` that are not options of a session.
 LOCATIONS = ("results_dir", "claude_path")
@@ -31,18 +33,23 @@ _SECTION = "pyproject.toml [tool.cpr]"
 ASKED = tuple(o.name for o in OPTIONS.values() if o.from_repository == ASKS)
 
 
-class Settings(NamedTuple):
+class Settings:
     """The settings of a launch.
 
-    Attributes:
+    Args:
         locations: Those of `LOCATIONS`.
         options: The options.
         warnings: What of the repository is not used.
     """
 
-    locations: dict[str, Any]
-    options: dict[str, Any]
-    warnings: list[str]
+    __slots__ = ("locations", "options", "warnings")
+
+    def __init__(
+        self, locations: dict[str, Any], options: dict[str, Any], warnings: list[str]
+    ) -> None:
+        self.locations = locations
+        self.options = options
+        self.warnings = warnings
 
 
 def merge_settings(options: Mapping[str, Any]) -> Settings:
@@ -59,7 +66,7 @@ def merge_settings(options: Mapping[str, Any]) -> Settings:
     keywords = {name: value for name, value in options.items() if value is not None}
     unwanted = {name for name in ASKED if name in options and options[name] is None}
     own = read_user_settings()
-    path, table = read_repository_settings(str(Path.cwd()))
+    path, table = read_repository_settings(os.getcwd())
     files, warnings = own, list[str]()
     if table:
         silent = {*keywords, *unwanted, *_from_environment()}
@@ -140,7 +147,7 @@ def _untrusted(path: str, table: Mapping[str, Any], given: set[str]) -> tuple[se
     wanted = {name: value for name, value in claims(path, table).items() if name not in given}
     if not wanted:
         return set(), []
-    folder = str(Path.cwd())
+    folder = os.getcwd()
     repository = Repository(folder, os.environ)
     if repository.is_trusted:
         return set(), []

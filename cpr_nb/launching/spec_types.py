@@ -24,11 +24,11 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _count(minimum: int) -> _Kind:
-    return _Kind(
-        f"a whole number from {minimum}",
-        lambda value: type(value) is int and minimum <= value <= 10**12,
-    )
+def _count(minimum: int, maximum: int | None = None) -> _Kind:
+    words, most = f"a whole number from {minimum}", 10**12
+    if maximum is not None:
+        words, most = f"{words} to {maximum}", maximum
+    return _Kind(words, lambda value: type(value) is int and minimum <= value <= most)
 
 
 _TEXT = _Kind("a text", lambda value: isinstance(value, str))
@@ -53,6 +53,7 @@ _SESSION = {
     **dict.fromkeys(("env_names", "warnings"), _TEXTS),
     "start_time": _count(0),
     "max_parallel": _count(0),
+    "first_parallel": _count(1),
     "login_wait_s": _NUMBER,
     "own_environment": _FLAG,
     "options": _OBJECT,
@@ -104,7 +105,7 @@ def _wrong_options(fields: Mapping[str, Any], where: str) -> Iterator[str]:
 
 def _kind(option: Option) -> _Kind:
     if option.kind == "count":
-        return _count(option.minimum)
+        return _count(option.minimum, option.maximum)
     if option.kind == "choice":
         return _Kind(f"one of {', '.join(option.choices)}", lambda value: value in option.choices)
     return _OF_OPTIONS[option.kind]

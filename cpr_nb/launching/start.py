@@ -4,40 +4,51 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.setting_sources import USER_ONLY
-from cpr_nb.model.errors import CprError
-from cpr_nb.model.record import SCHEMA_VERSION, first_head
-from cpr_nb.store.create import create_session, remove_session
+from cpr_nb.model.errors import LaunchError
+from cpr_nb.model.random_ids import new_uuid
+from cpr_nb.model.record import first_head, schema_version
+from cpr_nb.store.create import NewSession
 from cpr_nb.store.key import own_key
+from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.request_folder import remove_request_folder
 from cpr_nb.store.seal import mark
 from cpr_nb.store.times import utc_iso
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.model.spec import TaskSpec
 
 
-class StartedSession(NamedTuple):
+class StartedSession:
     """The session that carries out a plan, and what only this process knows about it.
 
-    Attributes:
+    Args:
         root: The session's folder, absolute.
         is_new: Whether it was started now; otherwise the launch attached to it.
         frame: The user's frame, one row per task, if there is one.
         answer_types: Task id → the Python type of its answer, where a type was given.
     """
 
-    root: str
-    is_new: bool
-    frame: Any
-    answer_types: dict[str, Any]
+    __slots__ = ("answer_types", "frame", "is_new", "root")
+
+    def __init__(self, root: str, is_new: bool, frame: Any, answer_types: dict[str, Any]) -> None:
+        self.root = root
+        self.is_new = is_new
+        self.frame = frame
+        self.answer_types = answer_types
+
+    @property
+    def session_id(self) -> str:
+        """The session's id."""
+        return os.path.basename(self.root).removeprefix(SESSION_PREFIX)
 
 
 def start(plan: LaunchPlan) -> StartedSession:
@@ -57,26 +68,26 @@ def start(plan: LaunchPlan) -> StartedSession:
     """
     check_branches(plan)
     executor = LocalExecutor()
-    session_id, key = str(uuid.uuid4()), own_key()
+    session_id, key = new_uuid(), own_key()
     spec = _session_spec(plan, session_id, executor.name)
     spec["mark"] = mark(key, session_id) if key is not None else None
     tasks = [_task_spec(plan, task) for task in plan.tasks]
     head = first_head(spec, len(tasks))
-    paths, lock_fd, sha256 = create_session(
-        plan.results_dir, session_id, spec, tasks, head, plan.frame_json, plan.reused, key=key
-    )
     environ = {**plan.environ, **plan.options.get("env", {})}
     task_env = {t.task_id: t.options["env"] for t in plan.tasks if "env" in t.options}
-    try:
-        given = runner_input(paths, session_id, sha256, task_env)
-        executor.start(paths, lock_fd, environ, given)
-    except CprError:
-        remove_request_folder(paths, session_id)
-        remove_session(paths)
-        raise
-    finally:
-        os.close(lock_fd)
-    return StartedSession(paths.root, True, plan.frame, plan.answer_types)
+    with NewSession(plan.results_dir, session_id) as new:
+        runner = executor.begin(new.paths.root, new.log, new.lock_fd, environ)
+        with runner.ended_on_error():
+            sha256 = new.complete(spec, tasks, head, plan.frame_json, plan.reused, key=key)
+            given = runner_input(new.paths, session_id, sha256, task_env)
+        new.may_run = True
+        try:
+            runner.go_on(given)
+        except LaunchError:
+            remove_request_folder(new.paths, session_id)
+            new.abandon()
+            raise
+    return StartedSession(new.paths.root, True, plan.frame, plan.answer_types)
 
 
 def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str, Any]:
@@ -85,7 +96,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
     return {
         "session_id": session_id,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schema_version(options),
         "name": plan.options.get("name"),
         "created_at": utc_iso(now),
         "start_time": int(now),
@@ -94,6 +105,7 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
         "env_names": sorted(plan.options.get("env", {})),
         "own_environment": plan.own_environment,
         "max_parallel": plan.max_parallel,
+        **({"first_parallel": plan.first_parallel} if plan.first_parallel else {}),
         "login_wait_s": plan.login_wait_s,
         "machine_wait_s": plan.machine_wait_s,
         "claude_path": plan.claude_path,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
 from cpr_nb.model.errors import InputError, WorktreeError
 from cpr_nb.model.spec import TaskSpec
+from cpr_nb.store.settings_files import upwards
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The options that a task may set only with ``worktree=True``.
 NEED_A_WORKTREE = ("base", "setup", "setup_timeout_s", "keep_worktrees", "worktree_dir")
@@ -73,4 +77,4 @@ def _resolve_base(cwd: str, base: str, where: str) -> dict[str, str]:
 
 def in_repository(cwd: str) -> bool:
     """Whether a folder is in a git checkout: a launch without worktrees then recommends them."""
-    return any((folder / ".git").exists() for folder in (Path(cwd), *Path(cwd).parents))
+    return any(os.path.exists(os.path.join(folder, ".git")) for folder in upwards(cwd))

@@ -113,7 +113,7 @@ def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any
     if args.dry_run:
         return None
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.reuse import resolve_reuse, reuse_message, start_or_attach
+    from cpr_nb.launching.begin import resolve_reuse, reuse_message, start_or_attach
 
     started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
     session = Session.from_started(started)

@@ -6,15 +6,16 @@ refused before anything is spent.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from cpr_nb.model.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: What Claude Code replaces by the value of an environment variable, if there is no default.
@@ -190,7 +191,8 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 def _read(path: Any, where: str) -> str:
     try:
-        return Path(path).expanduser().read_text("utf-8")
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            return file.read()
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"can't read the file {path}: {reason}", where) from None
@@ -198,7 +200,8 @@ def _read(path: Any, where: str) -> str:
 
 def _as_fields(agent: Any) -> Any:
     """An object of the SDK's class as a mapping without what is not set."""
-    if not dataclasses.is_dataclass(agent) or isinstance(agent, type):
+    # By the mark of a dataclass, for the module `dataclasses` takes as long as Python's own start.
+    if isinstance(agent, type) or not hasattr(type(agent), "__dataclass_fields__"):
         return agent
     return {name: value for name, value in vars(agent).items() if value is not None}
 

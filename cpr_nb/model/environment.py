@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 #: Set for every task, unique for every attempt: what finds its processes again.
 TOKEN_VARIABLE = "CPR_TASK_TOKEN"  # noqa: S105 - a name, not a secret
 
+#: Set by the CLI for its commands and hooks, and to the first of its conversations for its MCP
+#: servers (measured).
+CONVERSATION_VARIABLE = "CLAUDE_CODE_SESSION_ID"
+
 #: Set to 1 for every task unless the user sets it: the CLI then neither reads nor writes the notes
 #: that it keeps for a repository. They would lead from task to task and from session to session.
 NO_MEMORY_VARIABLE = "CLAUDE_CODE_DISABLE_AUTO_MEMORY"
@@ -27,7 +31,7 @@ AGENT_VARIABLES = (
     "CLAUDE_CODE_MESSAGING_SOCKET",
     "CLAUDE_CODE_MESSAGING_TOKEN",
     "CLAUDE_CODE_SESSION_ATTENDED",
-    "CLAUDE_CODE_SESSION_ID",
+    CONVERSATION_VARIABLE,
     "CPR_SESSION_ID",
     "CPR_TASK_ID",
     TOKEN_VARIABLE,

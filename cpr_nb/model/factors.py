@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import check_options
 from cpr_nb.model.options import OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The column that counts repeats, from 1.
 REPEAT = "repeat"

@@ -6,23 +6,27 @@ one, whether a default is spelled out, or in which order rules are given.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
+from cpr_nb.model.digest import sha256_for
+from cpr_nb.model.light import in_effect
 from cpr_nb.model.tools import offered_tools
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.model.spec import TaskSpec
 
-#: Options that change no answer: a name, how much runs at once and in which order, how long the
-#: session may wait, and what it may cost in all.
+#: Options that change no answer: a name, how much runs at once and in which order, how nice it is,
+#: how long the session may wait, and what it may cost in all.
 IRRELEVANT = (
     "name",
     "max_parallel",
+    "nice",
     "login_wait_s",
     "machine_wait_s",
     "warm_start",
@@ -161,7 +165,7 @@ def _in_effect(
         if alike not in known:
             merged = {**options, **task.options}
             merged["env"] = {**options.get("env", {}), **task.options.get("env", {})}
-            known[alike] = _effective(merged, environ, salt)
+            known[alike] = _effective(in_effect(merged), environ, salt)
         yield known[alike]
 
 
@@ -201,6 +205,10 @@ def _is_default(name: str, value: Any) -> bool:
 
 def _hidden(variables: Mapping[str, str], salt: bytes) -> list[list[str]]:
     """Variables with hashes in the place of their values."""
+    if not variables:
+        return []
+    import hashlib  # with OpenSSL, which takes milliseconds
+
     return [
         [
             name,
@@ -228,4 +236,6 @@ def _hash(*parts: object) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    data = text.encode("utf-8", "surrogatepass")
+    digest: str = sha256_for(len(data))(data).hexdigest()
+    return digest[:32]

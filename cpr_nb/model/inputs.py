@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from typing import Any
 
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import parse_text, unknown_option
 from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.spec import MAX_PROMPT_BYTES, TaskSpec, check_tasks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], list[str]]:
@@ -81,6 +82,9 @@ def _jsonl(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
 
 
 def _csv(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
+    import csv  # only for such a file
+    import io
+
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     elements: list[dict[str, Any]] = []
     labels: list[str] = []

@@ -167,7 +167,11 @@ def _choice(option: Option, value: Any, where: str) -> str:
 
 
 def _count(option: Option, value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < option.minimum:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if option.maximum is not None and not (is_whole and value <= option.maximum):
+        span = f"from {option.minimum} to {option.maximum}"
+        raise InputError(f"must be a whole number {span}, not {value!r}", where)
+    if not is_whole or value < option.minimum:
         raise InputError(f"must be a whole number, at least {option.minimum}, not {value!r}", where)
     return int(value)
 

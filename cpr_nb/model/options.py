@@ -35,6 +35,7 @@ class Option:
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
         minimum: The smallest ``count``.
+        maximum: The largest ``count``; None for any.
         metavar: What the help calls the value.
         from_repository: What becomes of it in a repository's ``[tool.cpr]``: `TAKEN`, `LEFT_OUT`,
             `ASKS` or `REFUSED`.
@@ -45,6 +46,7 @@ class Option:
         "from_repository",
         "help",
         "kind",
+        "maximum",
         "metavar",
         "minimum",
         "name",
@@ -60,6 +62,7 @@ class Option:
         per_task: bool = True,
         choices: Sequence[str] = (),
         minimum: int = 1,
+        maximum: int | None = None,
         metavar: str = "",
         from_repository: str = TAKEN,
     ) -> None:
@@ -69,6 +72,7 @@ class Option:
         self.per_task = per_task
         self.choices = tuple(choices)
         self.minimum = minimum
+        self.maximum = maximum
         self.metavar = metavar
         self.from_repository = from_repository
 
@@ -89,9 +93,20 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "max_parallel",
             "count",
-            "how many tasks run at once; 0 for no limit (default: by free memory and cores)",
+            "how many tasks run at once; 0 for no limit (default: what the cores carry, and more "
+            "while tasks wait for the API and memory is free)",
             per_task=False,
             minimum=0,
+            metavar="N",
+        ),
+        Option(
+            "nice",
+            "count",
+            "how far agents and their commands give way to your own work where cores are short: "
+            "from 0, not at all, to 19 (default: 0)",
+            per_task=False,
+            minimum=0,
+            maximum=19,
             metavar="N",
         ),
         Option("name", "text", "a name for the session", per_task=False, metavar="NAME"),
@@ -198,6 +213,13 @@ OPTIONS: Mapping[str, Option] = {
             "MCP servers of the user and the project",
             from_repository=LEFT_OUT,
         ),
+        Option(
+            "light",
+            "flag",
+            "a question and its answer, for a twelfth of the tokens: no tools, no files, and no "
+            "CLAUDE.md, hooks or plugins",
+            from_repository=LEFT_OUT,
+        ),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),
         Option("timeout_s", "seconds", "end a task after this many seconds (default: never)"),
         Option(
@@ -265,6 +287,13 @@ OPTIONS: Mapping[str, Option] = {
             "flag",
             "let one of the tasks that begin alike lead until its first answer, so that the "
             "others read the prompt cache instead of each paying to write it",
+            per_task=False,
+        ),
+        Option(
+            "share_process",
+            "flag",
+            "let tasks share CLI processes, one after the other, instead of starting one for each: "
+            "less CPU and time where tasks are short",
             per_task=False,
         ),
         Option(

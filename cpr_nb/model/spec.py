@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import check_options, unknown_option
+from cpr_nb.model.random_ids import new_uuid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The most that the CLI reads from stdin; with more it exits with 1 (measured on 2.1.330).
 MAX_PROMPT_BYTES = 10 * 1024 * 1024
@@ -78,7 +81,7 @@ def check_tasks(
 
 def _task(element: Any, where: str) -> TaskSpec:
     if isinstance(element, str):
-        return TaskSpec(str(uuid.uuid4()), check_prompt(element, where), {}, where)
+        return TaskSpec(new_uuid(), check_prompt(element, where), {}, where)
     if not isinstance(element, Mapping):
         kind = type(element).__name__
         raise InputError(f"must be a text or an object with 'prompt', not {kind}", where)
@@ -87,7 +90,7 @@ def _task(element: Any, where: str) -> TaskSpec:
         raise InputError("has no 'prompt'", where)
     prompt = check_prompt(fields.pop("prompt"), f"{where}.prompt")
     task_id = fields.pop("id", None)
-    task_id = str(uuid.uuid4()) if task_id is None else check_task_id(task_id, f"{where}.id")
+    task_id = new_uuid() if task_id is None else check_task_id(task_id, f"{where}.id")
     for name in fields:
         if not isinstance(name, str):
             raise unknown_option(str(name), where, per_task=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from cpr_nb.offline.scripted_api import ScriptedApi
 from cpr_nb.probe.engine import Probe
 from cpr_nb.probe.scenarios import SCENARIOS
+from cpr_nb.probe.shared import SHARING
 
 
 def main(argv: Sequence[str]) -> None:
@@ -31,6 +32,8 @@ def main(argv: Sequence[str]) -> None:
         try:
             for finding in probe.run(scenarios):
                 print(json.dumps(finding._asdict()), flush=True)
+            if not names or SHARING in names:
+                print(json.dumps(probe.run_sharing()._asdict()), flush=True)
         finally:
             probe.stop()
             os.chdir("/")  # the folder can be removed

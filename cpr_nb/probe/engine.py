@@ -19,6 +19,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import CprError
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from cpr_nb.probe.seen import PID_FILE, Finding, compare, look
+from cpr_nb.probe.shared import PROMISE, SHARING, judge_sharing, start_sharing
 
 if TYPE_CHECKING:
     from cpr_nb.handles.task import Task
@@ -67,6 +68,19 @@ class Probe:
                 else:
                     yield refusal
             yield from self._run_group(possible)
+
+    def run_sharing(self) -> Finding:
+        """Runs tasks that one process serves, and says what was found."""
+        n_before = len(self._api.requests)
+        try:
+            session = start_sharing(self._folder, self._options())
+        except CprError as error:
+            return Finding(SHARING, PROMISE, {}, {}, {}, "refused", str(error))
+        self._live.append(session)
+        for _ in self._ended(session):
+            pass  # the one that waits is cancelled
+        self._live.remove(session)
+        return judge_sharing(session, self._api.requests[n_before:], self._folder)
 
     def stop(self) -> None:
         """Cancels whatever still runs."""

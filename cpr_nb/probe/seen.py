@@ -106,7 +106,7 @@ def look(
         "knows_before": any(record.n_messages > 2 for record in answered),
         "files": sorted(path.name for path in folder.iterdir() if path.suffix == ".txt"),
         "reached": sorted(path.name for path in _reached(folder)),
-        "left": sum(_is_alive(path) for path in folder.glob("*.pid")),
+        "left": sum(is_alive(path) for path in folder.glob("*.pid")),
     }
 
 
@@ -133,7 +133,8 @@ def _per_request(figure: Any, one: float | None, n_requests: int) -> float | Non
     return round(float(figure) / one / n_requests, 2)
 
 
-def _is_alive(pid_file: Path) -> bool:
+def is_alive(pid_file: Path) -> bool:
+    """Whether the process lives whose number is in a file."""
     try:
         pid = int(pid_file.read_text("ascii"))
         os.kill(pid, 0)

@@ -2,9 +2,10 @@
 
 It runs as a file, not with ``-m``: that avoids the search of site-packages, so the runner starts
 as fast as a bare Python. LOCK is the descriptor that holds the session's lock. READY is the one
-on which the launcher waits for "ok" and our pid, or for what went wrong. With the mode "settle" the
-runner only carries out the waiting requests, and leaves. With "skipped" it runs the tasks that an
-ended session has skipped. With "unsaved" it saves what a harvest of an ended session could not.
+on which the launcher waits for "ok" and our pid, or for what went wrong. On stdin comes a line of
+JSON once the folder is complete; nothing comes if there will be no session. With the mode "settle"
+the runner only carries out the waiting requests, and leaves. With "skipped" it runs the tasks that
+an ended session has skipped. With "unsaved" it saves what a harvest of an ended session could not.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ def main(argv: list[str]) -> int:
     os.set_inheritable(ready_fd, False)
     if os.fork():
         os._exit(0)
+    given = sys.stdin.buffer.readline()
+    if not given:
+        return 0  # the launcher has given up, and no session needs us
     try:
-        loop = _prepare(root, lock_fd, dict.fromkeys(argv[3:], True))
+        loop = _prepare(root, lock_fd, given, dict.fromkeys(argv[3:], True))
     except BaseException as error:
         os.write(ready_fd, f"{type(error).__name__}: {error}".encode())
         raise
-    os.write(ready_fd, f"ok {os.getpid()}".encode())
+    os.write(ready_fd, f"ok {os.getpid()}\n".encode())
     os.close(ready_fd)
     try:
         loop.run()
@@ -43,13 +47,13 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _prepare(root: str, lock_fd: int, words: dict[str, bool]):  # type: ignore[no-untyped-def]
+def _prepare(root: str, lock_fd: int, given: bytes, words: dict[str, bool]):  # type: ignore[no-untyped-def]
     # Its type would have to be imported.
     # After the standard library, so that nothing in site-packages can stand in its place.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     from cpr_nb.runner import bootstrap
 
-    return bootstrap.prepare(root, lock_fd, **words)
+    return bootstrap.prepare(root, lock_fd, given, **words)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.model.events import RunFacts
+    from cpr_nb.runner.leftovers import Leftovers
     from cpr_nb.store.layout import SessionPaths
 
 _TAIL_BYTES = 4096
@@ -94,13 +95,16 @@ class Attempt:
         self.number = number
         self.pidfd = pidfd
         self.terminated = False
-        self.stream = Stream(paths.stream(task_id, number), pid, with_tools=with_tools)
+        self.stream = self._open_stream(paths.stream(task_id, number), with_tools=with_tools)
         self.setup_problem = ""
         self._mode = mode
         self._strict_setup = strict_setup
         self._is_setup_known = self._began = False
         self._paths = paths
         self._follows_stream = follows_stream
+
+    def _open_stream(self, path: str, *, with_tools: bool) -> Stream:
+        return Stream(path, self.pid, with_tools=with_tools)
 
     def terminate(self) -> None:
         """Sends SIGTERM to its process; the CLI then cleans up its own shells."""
@@ -119,6 +123,28 @@ class Attempt:
         if self.pidfd is None:  # else the pid may be reused by now
             process.kill_group(self.pid)
         return process.sweep([self.token])
+
+    @property
+    def place_fields(self) -> dict[str, Any]:
+        """What status.json says of where it ran: nothing if its process was its own."""
+        return {}
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether its process, which is gone, was not its own and never got its prompt."""
+        return False
+
+    def clean_up(self, leftovers: Leftovers, status: int | None) -> None:
+        """Ends what is left of its process tree: at once if it was ended, else soon.
+
+        Args:
+            leftovers: Ends it soon.
+            status: What wait() returned; None if nobody knows.
+        """
+        if self.terminated or status is None:
+            self.kill_tree()
+        else:
+            leftovers.add(self.token)
 
     def collect(self, status: int | None) -> tuple[Exit, RunFacts]:
         """Returns how it ended, and what its stream says.
@@ -159,7 +185,7 @@ class Attempt:
         if self._is_setup_known or init is None:
             return []
         self._is_setup_known = True
-        begin = _read_head(self._paths.stderr(self.task_id, self.number))
+        begin = _read_head(self._stderr_path())
         problems = [*init_problems(init, self._mode), *stderr_problems(begin)]
         if self._strict_setup:
             self.setup_problem = one_line("; ".join(problems))
@@ -203,8 +229,11 @@ class Attempt:
         own = [name for name, is_own in self._credentials.items() if is_own]
         return without_wait(limit, variable, own)
 
+    def _stderr_path(self) -> str:
+        return self._paths.stderr(self.task_id, self.number)
+
     def _read_stderr(self) -> str:
-        path = self._paths.stderr(self.task_id, self.number)
+        path = self._stderr_path()
         try:
             size_bytes = os.stat(path).st_size
             if not size_bytes:
@@ -306,11 +335,16 @@ def _read_head(path: str) -> str:
         return ""
 
 
-def read_tail(path: str) -> str:
-    """Returns the end of a text file; empty if it can't be read."""
+def read_tail(path: str, begin: int = 0) -> str:
+    """Returns the end of a text file; empty if it can't be read.
+
+    Args:
+        path: The file.
+        begin: From where on it matters, in bytes.
+    """
     try:
         with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+            file.seek(max(begin, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""

@@ -7,15 +7,16 @@ import os
 import sys
 import time
 
+from cpr_nb.model.random_ids import chance, new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
+from cpr_nb.runner.growth import Growth
 from cpr_nb.runner.history import History, read_history
 from cpr_nb.runner.loop import Loop
 from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.own_folder import HERE, enter
-from cpr_nb.runner.random_ids import chance, new_uuid
 from cpr_nb.runner.recorder import Recorder
 from cpr_nb.runner.recovery import Recovery
 from cpr_nb.runner.request_inbox import RequestInbox
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 def prepare(
     root: str,
     lock_fd: int,
+    runner_input: bytes,
     *,
     settle: bool = False,
     skipped: bool = False,
@@ -47,12 +49,12 @@ def prepare(
 ) -> Loop:
     """Builds the loop for a session's folder.
 
-    Its input comes on stdin as JSON (`cpr_nb.executors.base.RunnerInput`): the values of variables
-    must be neither on the disk nor in the arguments, and the folder must not say what may run.
-
     Args:
         root: The session's folder.
         lock_fd: The descriptor that holds the session's lock.
+        runner_input: What came on stdin: JSON (`cpr_nb.executors.base.RunnerInput`). The values of
+            variables must be neither on the disk nor in the arguments, and the folder must not say
+            what may run.
         settle: Only carry out the requests that wait.
         skipped: The session has ended; run its skipped tasks.
         unsaved: The session has ended; only save the work of tasks that is not saved.
@@ -64,7 +66,7 @@ def prepare(
         ChangedError: If session.json is not what its launcher has checked.
         OSError: If the folder is not there any more.
     """
-    given = json.loads(sys.stdin.buffer.read())
+    given = json.loads(runner_input)
     paths = enter(root, lock_fd)
     spec = SessionSpec(paths.session, given["sha256"])
     is_first = not os.path.exists(paths.runner)
@@ -127,6 +129,7 @@ def _schedule(
     max_parallel = history.max_parallel
     budget = Budget(spec.session["options"].get("budget_usd"), bound_of(spec.plans))
     budget.remember(recovery.figures)
+    first = spec.session.get("first_parallel") if max_parallel is None else None
     return Schedule(
         spec.plans,
         max_parallel=spec.session["max_parallel"] if max_parallel is None else max_parallel,
@@ -137,6 +140,7 @@ def _schedule(
         restored=recovery.restored,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
         machine_wait_s=spec.session.get("machine_wait_s") or MACHINE_WAIT_S,
+        growth=Growth(first, spec.session["max_parallel"]) if first else None,
         has_worked=history.has_worked,
         on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )

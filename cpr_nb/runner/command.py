@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from cpr_nb.model.cli_versions import EXCLUDE_DYNAMIC_SECTIONS_SINCE, parse_version
+from cpr_nb.model.light import in_effect
 from cpr_nb.model.tools import READING_TOOLS, offered_tools
 
 TYPE_CHECKING = False
@@ -31,6 +32,9 @@ SANDBOX_BRANCH_PROMPT = (
     _BRANCH + "You can't commit, since .git is read-only here. What you leave in this folder is "
     "committed to your branch when you have finished."
 )
+
+#: The tools that would reach out of a task into the next one of its process, or into another run.
+WITHHELD_TOOLS = ("CronCreate", "ScheduleWakeup", "EnterWorktree", "SendMessage", "ListAgents")
 
 # Messages that the user's other runs of the CLI send to this one are refused, unless the user's
 # settings say otherwise. (Without the tools for it, a task sends none.) Older CLIs, which have no
@@ -64,6 +68,7 @@ def build_argv(
     claude_version: str | None = None,
     user_only_in: str = "",
     off_limits: OffLimits | None = None,
+    shared: bool = False,
 ) -> list[str]:
     """Builds the arguments of one run; the prompt comes on stdin.
 
@@ -80,6 +85,7 @@ def build_argv(
         user_only_in: The folder that it runs in, if the settings of the user are the only ones
             that it may use; else empty.
         off_limits: The folders that the agent is kept off.
+        shared: Whether it serves several tasks: its prompts are lines of JSON on stdin.
 
     Returns:
         The argument list.
@@ -88,8 +94,12 @@ def build_argv(
         >>> build_argv("claude", {"max_turns": 3}, "c-1")[-2:]
         ['--max-turns', '3']
     """
+    options = in_effect(options)
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
     argv += _conversation_arguments(conversation_id, resume=resume, follows=follows)
+    if shared:
+        argv.append("--input-format=stream-json")
+        argv += [f"--disallowedTools={tool}" for tool in WITHHELD_TOOLS]
     argv += _permission_arguments(options, off_limits)
     argv += _source_arguments(options, user_only_in)
     for name in ("model", "effort"):
@@ -120,7 +130,7 @@ def permission_mode(options: Mapping[str, Any]) -> str:
         >>> permission_mode({"permissions": "all"})
         'bypassPermissions'
     """
-    mode = _MODES[options.get("permissions", "edits")]
+    mode = _MODES[in_effect(options).get("permissions", "edits")]
     arguments = options.get("claude_args", ())
     for position, argument in enumerate(arguments):
         flag, _, value = argument.partition("=")
@@ -155,7 +165,9 @@ def folder_memory(options: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 
 def _is_safe_mode(options: Mapping[str, Any]) -> bool:
-    return bool(options.get("safe_mode")) or "--safe-mode" in options.get("claude_args", ())
+    return bool(in_effect(options).get("safe_mode")) or "--safe-mode" in options.get(
+        "claude_args", ()
+    )
 
 
 def _permission_arguments(options: Mapping[str, Any], off_limits: OffLimits | None) -> list[str]:

@@ -14,8 +14,8 @@ import os
 import sys
 
 from cpr_nb.model import __file__ as _model_file
-from cpr_nb.runner.random_ids import new_uuid
-from cpr_nb.store.digest import sha256
+from cpr_nb.model.digest import sha256
+from cpr_nb.model.random_ids import new_uuid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

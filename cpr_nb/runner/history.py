@@ -11,7 +11,7 @@ import json
 import os
 
 from cpr_nb.model import record, states
-from cpr_nb.model.events import integer, number, text_or_none
+from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.store import layout
 
@@ -25,6 +25,26 @@ if TYPE_CHECKING:
 
 #: What the head of status.json says of a session's end.
 _END_FIELDS = ("overall_status", "state", "error", "end_time", "ended_at", "duration_s")
+
+
+class Place:
+    """Where the stream of an attempt stands in that of a process that served several tasks.
+
+    Args:
+        process: The number of the process.
+        offset: Where it begins, in bytes.
+        task_id: The task's id.
+        attempt: Which attempt it is, from 1.
+        conversation_id: Its conversation.
+    """
+
+    __slots__ = ("attempt", "conversation_id", "offset", "process", "task_id")
+
+    def __init__(
+        self, process: int, offset: int, task_id: str, attempt: int, conversation_id: str
+    ) -> None:
+        self.process, self.offset = process, offset
+        self.task_id, self.attempt, self.conversation_id = task_id, attempt, conversation_id
 
 
 class TaskHistory:
@@ -45,6 +65,7 @@ class TaskHistory:
         has_worktree: Whether it was given a worktree; where that is, no file here decides.
         harvest: How it ended, if only its worktree was still to be harvested.
         pid_namespace: The one in which that attempt was started; empty if that is not known.
+        place: Where its stream stands, if a shared process served it.
     """
 
     __slots__ = (
@@ -60,6 +81,7 @@ class TaskHistory:
         "note",
         "pid",
         "pid_namespace",
+        "place",
         "rested",
         "started_at",
     )
@@ -79,6 +101,7 @@ class TaskHistory:
         self.has_worktree = False
         self.harvest: Outcome | None = None
         self.pid_namespace = ""
+        self.place: Place | None = None
 
 
 class History:
@@ -90,13 +113,15 @@ class History:
         max_parallel: What someone set it to meanwhile, or None.
         n_runners: How many runners there were.
         started_at: When the first of them began (ISO 8601).
+        last_process: The number of the last process that was to serve several tasks; 0 for none.
+        places: Number of such a process whose stream is there → the parts of the stream.
         warnings: What they warned of, each once.
         end: How and when the session ended, as status.json has it; empty if it has not.
     """
 
     __slots__ = (
-        *("_pid_namespace", "cancels", "end", "max_parallel", "n_runners"),
-        *("started_at", "tasks", "warnings"),
+        *("_pid_namespace", "cancels", "end", "last_process", "max_parallel", "n_runners"),
+        *("places", "started_at", "tasks", "warnings"),
     )
 
     def __init__(self) -> None:
@@ -104,6 +129,8 @@ class History:
         self.cancels: list[str] = []
         self.max_parallel: int | None = None
         self.n_runners = 0
+        self.last_process = 0
+        self.places: dict[int, list[Place]] = {}
         self.started_at: str | None = None
         self.warnings: list[str] = []
         self.end: dict[str, Any] = {}
@@ -116,6 +143,8 @@ class History:
             self.n_runners += 1
             self.started_at = self.started_at or text_or_none(line.get("at"))
             self._pid_namespace = text_or_none(line.get("pid_namespace")) or ""
+        elif event == "process_intent":
+            self.last_process = max(self.last_process, integer(line.get("process")) or 0)
         elif event == "request":
             self._feed_request(line)
         elif event == "reopened":
@@ -126,7 +155,7 @@ class History:
             task = self.tasks.setdefault(task_id, TaskHistory())
             _FEEDERS[event](task, line)
             if event == "intent":
-                task.pid_namespace = self._pid_namespace
+                self._begin_attempt(task_id, task, line)
 
     @property
     def has_worked(self) -> bool:
@@ -146,6 +175,15 @@ class History:
             if task.ended is not None and task.ended["outcome"] == states.SKIPPED:
                 task.ended = task.harvest = None
                 task.has_worktree = False  # if it had one, it was harvested
+
+    def _begin_attempt(self, task_id: str, task: TaskHistory, line: dict[str, Any]) -> None:
+        task.pid_namespace = self._pid_namespace
+        number, offset = integer(line.get("process")), integer(line.get("offset"))
+        task.place = None
+        if number and offset is not None:
+            place = Place(number, offset, task_id, task.attempt, task.conversation_id)
+            task.place = place
+            self.places.setdefault(number, []).append(place)
 
     def _feed_request(self, line: dict[str, Any]) -> None:
         name = line.get("name")
@@ -252,6 +290,10 @@ def _add_streams(paths: SessionPaths, history: History) -> None:
         names = os.listdir(paths.root)
     except OSError:
         return
+    processes = [number for name in names if (number := layout.process_of(name)) is not None]
+    # Their names must not be used again. The others were removed: each task has its stream.
+    history.last_process = max([history.last_process, *processes])
+    history.places = {number: history.places.get(number, []) for number in processes}
     for name in names:
         task_id, attempt = layout.attempt_of(name) or ("", 0)
         task = history.tasks.get(task_id)
@@ -259,7 +301,7 @@ def _add_streams(paths: SessionPaths, history: History) -> None:
             task = task or TaskHistory()
             task.attempt, task.conversation_id = attempt, _conversation(f"{paths.root}/{name}")
             task.pid = task.cause = task.note = task.rested = task.started_at = None
-            task.pid_namespace = ""
+            task.pid_namespace, task.place = "", None
             history.tasks[task_id] = task
 
 

@@ -9,7 +9,7 @@ from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.running_cost import usage_of
 from cpr_nb.runner import instructions, messages, transitions
-from cpr_nb.runner.attempt import Attempt
+from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.clock import AwakeClock
 from cpr_nb.runner.effects import Effects
 from cpr_nb.runner.gitinfo import GitQuestion
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from cpr_nb.runner.attempt import SideRun
     from cpr_nb.runner.disk_monitor import DiskMonitor
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.request_inbox import RequestInbox
     from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
+    from cpr_nb.runner.shared.pool import Pool
     from cpr_nb.runner.starter import Starter
 
 # How often the folder of requests is read. A request is a person's click.
@@ -80,39 +80,48 @@ class Loop:
         self._settle = settle
         self._clock = AwakeClock()
         self._wakeup = Wakeup()
-        self._processes = ProcessTable(self._wakeup)
+        self._processes = ProcessTable(self._wakeup, spec.session["options"].get("nice"))
         self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
         self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
-        self._listener = Listener(
-            spec.plans,
-            self._processes,
-            recorder,
-            self._task_runs,
-            counts_costs="budget_usd" in spec.session["options"],
-        )
+        self._listener = Listener(spec, schedule, self._processes, recorder, self._task_runs)
         self._git: GitQuestion | None = None
         self._leftovers = Leftovers()
+        self._pool = self._new_pool() if any(plan.shares for plan in spec.plans) else None
         self._probe_at_s: float | None = None  # seconds since the epoch
         self._next_requests_at = self._next_poll_at = 0.0
         self._more_to_reap = False
         self._leaving = False
         self._done = False
         self._performers: dict[type, Callable[[Any], messages.Event | None]] = {
-            instructions.Start: self._effects.start,
+            instructions.Start: self._effects.start if self._pool is None else self._pool.start,
             instructions.Prepare: self._start_side,
             instructions.Check: self._start_side,
             instructions.Harvest: self._harvest,
-            instructions.Rest: self._rest,
+            instructions.Rest: self._effects.rest,
             instructions.Finish: self._effects.finish,
             instructions.Terminate: self._effects.terminate,
-            instructions.Kill: self._kill,
-            instructions.Abandon: self._abandon,
-            instructions.PollOutput: self._poll_output,
+            instructions.Kill: self._effects.kill,
+            instructions.Abandon: self._effects.abandon,
+            instructions.PollOutput: self._effects.poll_output,
             instructions.ReportState: self._report_state,
+            instructions.ReportParallel: self._recorder.report_parallel,
             instructions.End: self._end,
         }
+
+    def _new_pool(self) -> Pool:
+        from cpr_nb.runner.shared.pool import Pool  # a few sessions need it
+
+        return Pool(
+            self._effects,
+            self._schedule,
+            self._leftovers,
+            self._history.last_process,
+            self._recovery.processes.values(),
+            self._handle,
+            self._handle_end,
+        )
 
     def run(self) -> None:
         """Runs until every task has ended, or someone stops this runner."""
@@ -135,9 +144,12 @@ class Loop:
             is_due = self._read_requests(now)
             self._reap()
             for attempt in self._processes.reap_adopted(ready, poll=is_due):
-                self._handle_end(attempt, None, {}, interrupted=self._leaving)
+                interrupted = self._leaving or attempt.is_unasked
+                self._handle_end(attempt, None, {}, interrupted=interrupted)
             self._processes.identify(self._recorder.journal)
             self._poll_streams(now)
+            if self._pool is not None:
+                self._pool.turn(now, self._disk.reason)
             self._check_disk(now)
             if self._wakeup.n_stops and not self._leaving:
                 self._leave(now)
@@ -203,6 +215,8 @@ class Loop:
         self._leave_by = now + GRACE_S
         self._recorder.journal("runner_stopping", signal=self._wakeup.stop_signal)
         self._handle(messages.Pause(now))
+        if self._pool is not None:
+            self._pool.leave()
         for run in self._processes:
             run.terminated = True
             run.terminate()
@@ -226,8 +240,7 @@ class Loop:
     def _have_agents_ended(self) -> bool:
         """Whether no agent runs now; those that take too long are killed."""
         in_time = self._clock.now() < self._leave_by and self._wakeup.n_stops < 2
-        can_end = any(run.pid > 0 for run in self._processes)
-        return not (can_end and in_time) and self._processes.kill_all()
+        return not (self._processes.has_visible and in_time) and self._processes.kill_all()
 
     # -- time -------------------------------------------------------------------------------
 
@@ -241,8 +254,9 @@ class Loop:
         flush_s = self._recorder.flush_due_s(now)
         if flush_s is not None:
             waits.append(flush_s)
-        if self._schedule.next_at is not None:
-            waits.append(self._schedule.next_at - now)
+        for timer in (self._schedule, self._pool):
+            if timer is not None and (at_s := timer.next_at) is not None:
+                waits.append(at_s - now)
         return max(0.0, min(waits)) * 1000 + 1  # poll() counts in whole milliseconds
 
     # -- what happened ----------------------------------------------------------------------
@@ -265,8 +279,10 @@ class Loop:
             pid, run, status, peak_rss_bytes = ended
             if isinstance(run, Attempt):
                 self._handle_end(run, status, {"peak_rss_bytes": peak_rss_bytes})
-            elif run is not None:
+            elif isinstance(run, SideRun):
                 self._handle_side_end(run, status)
+            elif run is not None and self._pool is not None:
+                self._pool.ended(run, status)
             elif self._git is not None and pid == self._git.pid:
                 self._recorder.write_runner(**self._git.reply(status))
             self._more_to_reap = self._are_requests_due(self._clock.now())
@@ -280,10 +296,7 @@ class Loop:
         interrupted: bool = False,
     ) -> None:
         now, task = self._clock.now(), attempt.task
-        if attempt.terminated or status is None:
-            attempt.kill_tree()
-        else:
-            self._leftovers.add(attempt.token)
+        attempt.clean_up(self._leftovers, status)
         exit_, facts = attempt.collect(status)
         self._recorder.warn(*attempt.new_setup_problems())
         exit_.setup_problem = attempt.setup_problem
@@ -291,7 +304,7 @@ class Loop:
             self._effects.count_transcript_tokens(task, facts)
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
-        self._task_runs[task].end(now, exit_, facts, extra)
+        self._task_runs[task].end(now, exit_, facts, {**extra, **attempt.place_fields})
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
         event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)
@@ -357,23 +370,6 @@ class Loop:
         self._compare_repositories()  # before our own git runs there
         return self._start_side(harvest, may_wait=harvest.may_wait)
 
-    def _rest(self, rest: instructions.Rest) -> None:
-        self._recorder.resting(rest, self._task_runs[rest.task])
-
-    def _kill(self, kill: instructions.Kill) -> None:
-        self._processes.by_task[kill.task].kill_tree()
-
-    def _abandon(self, abandon: instructions.Abandon) -> None:
-        self._processes.abandon(abandon.task)
-
-    def _poll_output(self, poll: instructions.PollOutput) -> messages.Event | None:
-        run, now = self._processes.by_task[poll.task], self._clock.now()
-        if not isinstance(run, Attempt):
-            return None
-        stream = run.stream
-        stream.poll(now)
-        return messages.OutputPolled(now, poll.task, stream.last_output_at, stream.busy_until)
-
     def _report_state(self, report: instructions.ReportState) -> None:
         self._probe_at_s = until_s = report.until_s
         if until_s is None and report.gives_up_at is not None:
@@ -384,6 +380,8 @@ class Loop:
         self._recorder.warn(*self._effects.repositories.changes())
 
     def _end(self, end: instructions.End) -> None:
+        if self._pool is not None:
+            self._pool.close()
         self._leftovers.sweep()
         if self._git is not None and self._git.pid:
             self._recorder.write_runner(**self._git.wait())

@@ -76,6 +76,14 @@ class MachineWaits:
             self._admission.held_by_machine(event.at_s, task, event.cause, self._tasks.n_active)
             self._tasks.rest(task, self._tasks.attempts[task])
 
+    def unplaced(self, event: messages.Unplaced) -> None:
+        """A task waits no more for a process that serves several tasks."""
+        self._admission.withdraw(event.task, event.at_s)
+        if self._tasks.state[event.task] == TERMINATING:
+            self._steps.finish(event.task, CANCELLED_OUTCOME)
+        else:
+            self._steps.postpone(event.task)
+
     def started(self, event: messages.Started) -> None:
         """A task's process runs: what held others back is over."""
         self._admission.release(self._admission.holds.started(event.at_s, event.task))

@@ -15,7 +15,7 @@ import select
 import signal
 import sys
 
-from cpr_nb.model.environment import TOKEN_VARIABLE
+from cpr_nb.model.environment import CONVERSATION_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.store.whereabouts import boot_id
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ def start_time(pid: int) -> str | None:
     With the boot's id it shows whether a pid is still the same process. A zombie counts as gone.
     """
     if LINUX:
-        fields = _stat_fields(pid)
+        fields = stat_fields(pid)
         return None if not fields or fields[0] == b"Z" else fields[19].decode()
     return _output("ps", "-o", "lstart=", "-p", str(pid)).decode().strip() or None
 
@@ -123,7 +123,7 @@ def is_stopped(pid: int, started: str, boot: str) -> bool:
     if start_time(pid) != started or boot_id() != boot:
         return False
     if LINUX:
-        return _stat_fields(pid)[:1] in ([b"T"], [b"t"])
+        return stat_fields(pid)[:1] in ([b"T"], [b"t"])
     return _output("ps", "-o", "state=", "-p", str(pid)).startswith(b"T")
 
 
@@ -231,19 +231,21 @@ def kill_group(pid: int) -> None:
         pass  # macOS answers EPERM for a group of zombies
 
 
-def sweep(tokens: Iterable[str]) -> int:
+def sweep(tokens: Iterable[str], conversations: Iterable[tuple[str, str, int]] = ()) -> int:
     """Kills every process that was started for one of these attempts, and waits for their end.
 
     Args:
         tokens: Values of the token variable.
+        conversations: Values of the token variable, each with a conversation, and with the leader
+            of a session of processes: what is in that session is spared.
 
     Returns:
         How many processes were killed.
     """
-    markers = {f"{TOKEN_VARIABLE}={token}".encode() for token in tokens if sees_processes()}
+    wanted = _Wanted(tokens, conversations)
     killed: set[int] = set()
-    for _ in range(_SWEEPS if markers else 0):
-        pidfds = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, markers)) is not None}
+    for _ in range(_SWEEPS if wanted.any and sees_processes() else 0):
+        pidfds = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, wanted)) is not None}
         if not pidfds:
             break
         killed |= set(pidfds)
@@ -251,13 +253,48 @@ def sweep(tokens: Iterable[str]) -> int:
     return len(killed)
 
 
-def _kill_if(pid: int, markers: set[bytes]) -> int | None:
-    """Kills a process if it has one of these markers, and never another one instead.
+class _Wanted:
+    """Which processes a sweep kills: by their environment, and by the session they belong to."""
+
+    __slots__ = ("_conversations", "_tokens", "any")
+
+    def __init__(
+        self, tokens: Iterable[str], conversations: Iterable[tuple[str, str, int]]
+    ) -> None:
+        self._tokens = {_marker(token) for token in tokens}
+        self._conversations = [
+            (_marker(token), f"{CONVERSATION_VARIABLE}={conversation_id}".encode(), leader_pid)
+            for token, conversation_id, leader_pid in conversations
+        ]
+        self.any = bool(self._tokens or self._conversations)
+
+    def has(self, pid: int) -> bool:
+        """Whether a process is among them."""
+        variables = _environment(pid)
+        if self._tokens & variables:
+            return True
+        leaders = [
+            leader_pid
+            for token, conversation, leader_pid in self._conversations
+            if token in variables and conversation in variables
+        ]
+        try:
+            return bool(leaders) and os.getsid(pid) not in leaders
+        except OSError:
+            return False
+
+
+def _marker(token: str) -> bytes:
+    return f"{TOKEN_VARIABLE}={token}".encode()
+
+
+def _kill_if(pid: int, wanted: _Wanted) -> int | None:
+    """Kills a process if it is among the wanted ones, and never another one instead.
 
     Returns:
         A descriptor of it (-1 if the system has none); None if it was not killed.
     """
-    if not markers & _environment(pid):
+    if not wanted.has(pid):
         return None
     if not hasattr(os, "pidfd_open"):
         signal_process(pid, signal.SIGKILL)
@@ -267,7 +304,7 @@ def _kill_if(pid: int, markers: set[bytes]) -> int | None:
     except OSError:
         return None
     try:
-        if markers & _environment(pid):  # again: the pid may have been reused
+        if wanted.has(pid):  # again: the pid may have been reused
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             return pidfd
     except OSError:
@@ -300,16 +337,23 @@ def _own_processes() -> list[int]:
 def _environment(pid: int) -> set[bytes]:
     """Returns the variables of a process, as far as we may see them; a zombie has none."""
     if LINUX:
-        return set(_read(f"/proc/{pid}/environ").split(b"\0"))
+        return set(read_file(f"/proc/{pid}/environ").split(b"\0"))
     return set(_output("ps", "-E", "-ww", "-o", "command=", "-p", str(pid)).split())
 
 
-def _stat_fields(pid: int) -> list[bytes]:
+def run_delay_s(pid: int) -> float:
+    """How long a process was ready to run and had no core, in seconds; 0 if that is not known."""
+    fields = read_file(f"/proc/{pid}/schedstat").split()
+    return int(fields[1]) / 1e9 if len(fields) > 1 and fields[1].isdigit() else 0.0
+
+
+def stat_fields(pid: int) -> list[bytes]:
     """The fields of ``/proc/PID/stat`` after the name, which may hold spaces and brackets."""
-    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """Returns what a file of the kernel says; empty if it can't be read."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:

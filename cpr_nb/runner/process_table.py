@@ -6,11 +6,14 @@ import os
 
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
+from cpr_nb.runner.niceness import DEFAULT_NICE, Niceness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cpr_nb.runner.shared.served_attempt import ServedAttempt
+    from cpr_nb.runner.shared.shared_process import SharedProcess
     from cpr_nb.runner.wakeup import Wakeup
 
 Run = Attempt | SideRun
@@ -22,11 +25,13 @@ class ProcessTable:
 
     Args:
         wakeup: Watches the descriptors of adopted processes.
+        nice: How nice they are (see `Niceness`); None: as nice as they are by default.
     """
 
-    def __init__(self, wakeup: Wakeup) -> None:
+    def __init__(self, wakeup: Wakeup, nice: int | None = None) -> None:
         self._wakeup = wakeup
-        self._by_pid: dict[int, Run] = {}
+        self._niceness = Niceness(DEFAULT_NICE if nice is None else nice)
+        self._by_pid: dict[int, Run | SharedProcess] = {}
         self._adopted: list[Attempt] = []
         self.by_task: dict[int, Run] = {}
         self.unidentified: list[Attempt] = []
@@ -35,7 +40,12 @@ class ProcessTable:
         return len(self._by_pid)
 
     def __iter__(self) -> Iterator[Run]:
-        return iter(list(self._by_pid.values()))
+        return iter(list(self.by_task.values()))
+
+    @property
+    def has_visible(self) -> bool:
+        """Whether a process runs that can be seen from here."""
+        return any(pid > 0 for pid in self._by_pid)
 
     def sandboxed_folders(self) -> set[str]:
         """The folders in which checks run in a sandbox of ours."""
@@ -44,6 +54,7 @@ class ProcessTable:
     def add(self, run: Run) -> None:
         """Adds a process that runs for a task."""
         self._by_pid[run.pid] = self.by_task[run.task] = run
+        self._niceness.begin(run.pid)
 
     def add_started(self, attempt: Attempt) -> None:
         """Adds an attempt that we have just started; `identify` journals it later."""
@@ -62,6 +73,19 @@ class ProcessTable:
                 journal("identity", task_id=attempt.task_id, pid=attempt.pid, start_time=start_time)
         self.unidentified.clear()
 
+    def keep_nice(self, now: float) -> None:
+        """Makes the shells nice that they have started meanwhile."""
+        self._niceness.follow(now, self._by_pid)
+
+    def add_shared(self, shared: SharedProcess) -> None:
+        """Adds a process that is about to serve tasks."""
+        self._by_pid[shared.pid] = shared
+        self._niceness.begin(shared.pid)
+
+    def add_served(self, attempt: ServedAttempt) -> None:
+        """Adds an attempt that a shared process runs."""
+        self.by_task[attempt.task] = attempt
+
     def adopt(self, attempt: Attempt) -> None:
         """Adds an attempt that an earlier runner started, and watches it."""
         self.add(attempt)
@@ -69,7 +93,7 @@ class ProcessTable:
         if attempt.pidfd is not None and attempt.pidfd >= 0:
             self._wakeup.watch(attempt.pidfd)
 
-    def reap(self) -> tuple[int, Run | None, int, int] | None:
+    def reap(self) -> tuple[int, Run | SharedProcess | None, int, int] | None:
         """Reaps one child that has ended.
 
         Returns:
@@ -82,7 +106,7 @@ class ProcessTable:
             return None
         if pid == 0:
             return None
-        return pid, self._forget(pid), status, usage.ru_maxrss * _RSS_UNIT
+        return pid, self._reaped(pid), status, usage.ru_maxrss * _RSS_UNIT
 
     def reap_adopted(self, ready: set[int], *, poll: bool) -> list[Attempt]:
         """Removes and returns the adopted processes that have ended.
@@ -99,7 +123,7 @@ class ProcessTable:
                 gone.append(attempt)
         for attempt in gone:
             self._adopted.remove(attempt)
-            self._forget(attempt.pid)
+            self.forget(attempt)
         return gone
 
     def abandon(self, task: int) -> None:
@@ -110,14 +134,14 @@ class ProcessTable:
         if isinstance(run, Attempt) and run in self._adopted:
             self._unwatch(run)
             self._adopted.remove(run)
-        self._forget(run.pid)
+        self.forget(run)
         run.kill_tree()
         if isinstance(run, Attempt):
             run.stream.close()
 
     def kill_all(self) -> bool:
         """Kills the process trees of all that runs; returns true."""
-        for run in self:
+        for run in list(self._by_pid.values()):
             run.kill_tree()
         return True
 
@@ -126,8 +150,17 @@ class ProcessTable:
             self._wakeup.unwatch(attempt.pidfd)
             os.close(attempt.pidfd)
 
-    def _forget(self, pid: int) -> Run | None:
+    def _reaped(self, pid: int) -> Run | SharedProcess | None:
         run = self._by_pid.pop(pid, None)
-        if run is not None:
-            self.by_task.pop(run.task, None)
+        if isinstance(run, Run):
+            self.forget(run)
         return run
+
+    def forget(self, run: Run) -> bool:
+        """Forgets what ran for a task; returns whether it was known."""
+        if self._by_pid.get(run.pid) is run:
+            del self._by_pid[run.pid]
+        if self.by_task.get(run.task) is not run:
+            return False
+        del self.by_task[run.task]
+        return True

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 
-from cpr_nb.model.events import integer
+from cpr_nb.model.json_values import integer
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.record import is_unsaved
 from cpr_nb.runner import process
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.attempt import Attempt
     from cpr_nb.runner.history import History, TaskHistory
     from cpr_nb.runner.session_spec import SessionSpec
+    from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
 
@@ -60,6 +61,7 @@ class Recovery:
         unseen: The ids of the tasks whose agent runs where it can't be seen from here.
         figures: What is known of the costs of each of the tasks, without its attempt that runs.
         unsaved: Tasks that have ended without their work saved: task → its id, attempt, fields.
+        processes: The shared processes that they had started, if those may have left anything.
     """
 
     def __init__(
@@ -88,11 +90,39 @@ class Recovery:
         marked: dict[str, list[int]] = {}
         if history.tasks:
             marked = process.find_marked(starter.mark)
-        # A check that was under way runs again, and so does the helper of a worktree.
-        process.sweep([t for t in marked if not t.rpartition("@")[2].isdigit()])
+        self.processes = self._shared_processes(history, numbers)
         for task_id, task in history.tasks.items():
             if task_id in numbers:
                 self._restore(numbers[task_id], task_id, task, marked)
+        # A check that was under way runs again, and so does the helper of a worktree. A shared
+        # process without a task has nothing to do.
+        busy = {shared.token for shared in self.processes.values() if shared.busy_pid}
+        process.sweep([t for t in marked if not (t in busy or t.rpartition("@")[2].isdigit())])
+
+    def _shared_processes(
+        self, history: History, numbers: Mapping[str, int]
+    ) -> dict[int, RecoveredProcess]:
+        if not history.places:
+            return {}
+        from cpr_nb.runner.shared.recovered import RecoveredProcess  # a few sessions need it
+
+        processes = {
+            number: RecoveredProcess(
+                number,
+                self._paths,
+                self._starter.process_token(number),
+                [place for place in places if place.task_id in numbers],
+            )
+            for number, places in history.places.items()
+        }
+        unknown = {
+            task_id: task
+            for task_id, task in history.tasks.items()
+            if task_id in numbers and task.place is None and not (task.ended or task.rested)
+        }
+        for shared in processes.values() if unknown else ():
+            shared.find_places(unknown)
+        return processes
 
     def conversation_id(self, task: int) -> str:
         """The conversation of a task's attempt."""
@@ -148,25 +178,45 @@ class Recovery:
     def _find_process(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
-        token, pid = self._starter.token(task_id, task.attempt), task.pid
+        pid, shared = task.pid, self.processes.get(task.place.process) if task.place else None
+        token, stream = self._starter.token(task_id, task.attempt), ""
+        if shared is not None:
+            token, stream = shared.token, shared.path
         is_seen = task.pid_namespace == self._seen_namespace
         if pid is None or not is_seen:
             leaders = [pid for pid in marked.get(token, ()) if process.leads_session(pid)]
             if not is_seen:
-                stream = self._paths.stream(task_id, task.attempt)
+                stream = stream or self._paths.stream(task_id, task.attempt)
                 leaders = [pid for pid in leaders if process.writes_to(pid, stream)]
             pid = next(iter(leaders), 0)
         pidfd = process.open_marked(pid, token)
         pid = 0 if pidfd is None else pid  # the journal may be wrong, or the pid is reused by now
         pidfd = -1 if pidfd is None else pidfd
         self.started_s[number] = parse_iso(task.started_at)
-        attempt = self._starter.attempt(pid, number, self._spec.task(number), task.attempt, pidfd)
-        if not (pid or is_seen) and attempt.stream.is_open:
-            pid = attempt.pid = unseen_pid(number)
+        attempt = self._attempt(number, task, pid, pidfd, shared)
+        if not (attempt.pid or is_seen) and attempt.stream.is_open:
+            attempt.pid = unseen_pid(number)
             self.unseen.append(task_id)
         self.attempts[number] = attempt
-        if pid:
+        if attempt.pid:
             self.alive.add(number)
+
+    def _attempt(
+        self,
+        number: int,
+        task: TaskHistory,
+        pid: int,
+        pidfd: int,
+        shared: RecoveredProcess | None,
+    ) -> Attempt:
+        task_spec = self._spec.task(number)
+        if shared is not None and task.place is not None:
+            options = self._starter.attempt_options(task_spec)
+            try:
+                return shared.attempt(task.place, pid, number, options, pidfd)
+            except OSError:
+                pass  # somebody removed its file: the task's own has what was copied
+        return self._starter.attempt(pid, number, task_spec, task.attempt, pidfd)
 
     @property
     def warnings(self) -> list[str]:

@@ -12,8 +12,8 @@ import os
 from array import array
 
 from cpr_nb.model import record
+from cpr_nb.model.digest import sha256_for
 from cpr_nb.runner.task_state import TaskPlan
-from cpr_nb.store.digest import sha256_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ IN_THE_PREFIX = (
     "mcp_servers",
     "settings",
     "safe_mode",
+    "light",
     "claude_args",
 )
 
@@ -83,6 +84,7 @@ class SessionSpec:
         if self.session["options"].get("warm_start"):
             self.groups = array("I")
         self._group_numbers: dict[str, int] = {}
+        self._process_groups: dict[str, int] = {}
 
     def read_tasks(self) -> Iterator[dict[str, Any]]:
         """Reads every task once; everything else needs that.
@@ -101,20 +103,20 @@ class SessionSpec:
                 task = json.loads(line.rstrip(b",\n"))
                 self._offsets.append(offset)
                 self._sums += self._sha256(line).digest()
-                self.plans.append(self._plan(task.get("options", {})))
+                self.plans.append(self._plan(task))
                 self.many_folders |= "cwd" in task.get("options", {})
                 if self.groups is not None:
                     self.groups.append(self._group(task.get("options", {})))
                 self._end = offset + len(line)
-                yield record.base_fields(len(self._offsets), task["id"], task["prompt"])
+                yield record.launched_fields(len(self._offsets), task, self.session["options"])
             offset += len(line)
         self._head_line = b""
         if total.hexdigest() != self._sha256_hex:
             raise ChangedError("session.json was changed while the session was started")
 
-    def _plan(self, own: dict[str, Any]) -> TaskPlan:
-        """The plan of a task with these options of its own; tasks that are alike share one."""
-        options = {**self.session["options"], **own}
+    def _plan(self, task: dict[str, Any]) -> TaskPlan:
+        """The plan of a task; tasks that are alike share one."""
+        options = {**self.session["options"], **task.get("options", {})}
         fields = {
             "timeout_s": options.get("timeout_s"),
             "silence_s": options.get("silence_s"),
@@ -128,11 +130,20 @@ class SessionSpec:
             "worktree": bool(options.get("worktree")),
             "setup_timeout_s": options.get("setup_timeout_s", SETUP_TIMEOUT_S),
             "task_budget_usd": options.get("task_budget_usd"),
+            "shares": bool(options.get("share_process")) and _may_share(task, options),
         }
+        if fields["shares"]:
+            fields["process_group"] = self._process_group(task)
         key = tuple(fields.values())
         if key not in self._plans:
             self._plans[key] = TaskPlan(**fields)
         return self._plans[key]
+
+    def _process_group(self, task: dict[str, Any]) -> int:
+        """The group of a task that may share a process: it can with the others in its group."""
+        from cpr_nb.model.sharing import group_key  # only sessions that share need it
+
+        return self._process_groups.setdefault(group_key(task), len(self._process_groups))
 
     def _group(self, own: dict[str, Any]) -> int:
         """The group of a task: its requests begin alike (same model, tools and system prompt)."""
@@ -169,3 +180,15 @@ class SessionSpec:
     def n_tasks(self) -> int:
         """How many tasks there are."""
         return len(self._offsets)
+
+
+def _may_share(task: dict[str, Any], options: dict[str, Any]) -> bool:
+    """Whether a process that serves several tasks may run this one."""
+    from cpr_nb.model.sharing import own_process_reason  # only sessions that share need it
+
+    return not own_process_reason(
+        task["prompt"],
+        options,
+        has_own_env=bool(task.get("env_names")),
+        follows=bool(task.get("follows")),
+    )

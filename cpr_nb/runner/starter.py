@@ -7,6 +7,8 @@ import os
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
+from cpr_nb.model.light import light_variables
+from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
@@ -23,13 +25,14 @@ from cpr_nb.runner.spawning import (
     remove,
     spawn,
 )
+from cpr_nb.runner.transcript import find_transcript
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
 from cpr_nb.store.folder_id import folder_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from cpr_nb.runner.session_spec import SessionSpec
@@ -69,7 +72,7 @@ class Starter:
         config_dir: str = "",
         library_dirs: Sequence[str] = (),
     ) -> None:
-        self._paths = paths
+        self.paths = paths
         self._root = root
         self._helper_copy = HelperCopy(state_dir, library_dirs)
         self._state_dir, self._config_dir = state_dir, config_dir
@@ -105,32 +108,17 @@ class Starter:
             HeldError: If the machine can't start the process now.
             OSError: If it can't be started for another reason; nothing runs in either case.
         """
-        task_id, options = task_spec["id"], self._options(task_spec)
+        task_id = task_spec["id"]
         token = self.token(task_id, number)
-        folder = self._folder(options, worktree)
-        user_only = "user" in (
-            self._session.get("setting_sources"),
-            task_spec.get("setting_sources"),
+        argv, folder, variables = self._command(
+            task_spec, conversation_id, worktree, resume=bool(prompt)
         )
-        argv = build_argv(
-            self._session["claude_path"],
-            options,
-            conversation_id,
-            resume=bool(prompt),
-            follows=task_spec.get("follows", ""),
-            many_folders=self._many_folders,
-            has_branch=bool(worktree.get("branch")),
-            claude_version=self._session.get("claude_version"),
-            user_only_in=folder if user_only else "",
-            off_limits=self._off_limits(options, worktree),
-        )
-        memory = folder_memory(options) if user_only else {}
-        paths = self._paths.stream(task_id, number), self._paths.stderr(task_id, number)
+        paths = self.paths.stream(task_id, number), self.paths.stderr(task_id, number)
         try:
             pid = spawn(
                 argv,
                 folder,
-                {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
+                {**_NO_MEMORY, **variables, **self._environment(task_id, token, worktree)},
                 lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),
@@ -140,25 +128,59 @@ class Starter:
             raise
         return self.attempt(pid, task, task_spec, number)
 
+    def start_shared(self, number: int, task_spec: dict[str, Any], stdin: Callable[[], int]) -> int:
+        """Starts a process that serves several tasks; returns its pid.
+
+        Args:
+            number: The process's number, from 1.
+            task_spec: The object of one of its tasks in session.json.
+            stdin: Opens its stdin.
+
+        Raises:
+            HeldError: If the machine can't start it now.
+            OSError: If it can't be started for another reason; nothing runs in either case.
+        """
+        argv, folder, variables = self._command(task_spec, new_uuid(), {}, shared=True)
+        paths = self.paths.process_stream(number), self.paths.process_stderr(number)
+        environment = {**self._environ, _TOKEN_NAME: self.process_token(number).encode()}
+        try:
+            return spawn(
+                argv,
+                folder,
+                {**_NO_MEMORY, **variables, **environment},
+                stdin,
+                lambda: create_stream(paths[0]),
+                lambda: create(paths[1]),
+            )
+        except OSError:
+            remove(paths)
+            raise
+
     def attempt(
         self, pid: int, task: int, task_spec: dict[str, Any], number: int, pidfd: int | None = None
     ) -> Attempt:
         """Returns the attempt whose process runs, started here or (with ``pidfd``) adopted."""
-        options = self._options(task_spec)
         return Attempt(
             pid,
             self.token(task_spec["id"], number),
             task,
             task_spec["id"],
             number,
-            self._paths,
-            with_tools="silence_s" in options,
-            mode=permission_mode(options),
-            strict_setup=bool(options.get("strict_setup")),
-            follows_stream=task_spec.get("follows_stream", ""),
-            credentials=self._credentials(task_spec["id"]),
+            self.paths,
             pidfd=pidfd,
+            **self.attempt_options(task_spec),
         )
+
+    def attempt_options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
+        """What an `Attempt` has to know of its task's options."""
+        options = self._options(task_spec)
+        return {
+            "with_tools": "silence_s" in options,
+            "mode": permission_mode(options),
+            "strict_setup": bool(options.get("strict_setup")),
+            "follows_stream": task_spec.get("follows_stream", ""),
+            "credentials": self._credentials(task_spec["id"]),
+        }
 
     def start_check(
         self, task: int, task_spec: dict[str, Any], number: int, worktree: dict[str, Any]
@@ -178,7 +200,7 @@ class Starter:
         """
         task_id, options = task_spec["id"], self._options(task_spec)
         token = self.token(task_id, number) + "/check"
-        path, folder = self._paths.check(task_id), self._folder(options, worktree)
+        path, folder = self.paths.check(task_id), self._folder(options, worktree)
         argv, socket_program = ["/bin/sh", "-c", options["check"]], None
         if options.get("permissions") == "sandbox":
             off_limits = self._off_limits(options, worktree)
@@ -248,11 +270,52 @@ class Starter:
 
     def worktree_file(self, task_id: str) -> KeptFile:
         """The record of a task's worktree."""
-        return KeptFile(self._paths.worktree(task_id))
+        return KeptFile(self.paths.worktree(task_id))
 
     def token(self, task_id: str, number: int) -> str:
         """Returns what marks the whole process tree of an attempt."""
         return f"{self.mark}{task_id}@{number}"
+
+    def agent_folders(self, task_spec: dict[str, Any]) -> list[str]:
+        """The folders with files of subagents that a run of a task reads."""
+        own = f"{self._folder(self._options(task_spec), {})}/.claude/agents"
+        return [own, os.fsdecode(self._config_home(task_spec["id"])) + "/agents"]
+
+    def process_token(self, number: int) -> str:
+        """Returns what marks the whole process tree of a process that serves several tasks."""
+        return f"{self.mark}process-{number}"
+
+    def _command(
+        self,
+        task_spec: dict[str, Any],
+        conversation_id: str,
+        worktree: dict[str, Any],
+        *,
+        resume: bool = False,
+        shared: bool = False,
+    ) -> tuple[list[str], str, dict[bytes, bytes]]:
+        """The arguments of a run, its folder, and the variables that go with its settings."""
+        options = self._options(task_spec)
+        folder = self._folder(options, worktree)
+        user_only = "user" in (
+            self._session.get("setting_sources"),
+            task_spec.get("setting_sources"),
+        )
+        argv = build_argv(
+            self._session["claude_path"],
+            options,
+            conversation_id,
+            resume=resume,
+            follows=task_spec.get("follows", ""),
+            many_folders=self._many_folders,
+            has_branch=bool(worktree.get("branch")),
+            claude_version=self._session.get("claude_version"),
+            user_only_in=folder if user_only else "",
+            off_limits=self._off_limits(options, worktree),
+            shared=shared,
+        )
+        variables = light_variables(options) | (folder_memory(options) if user_only else {})
+        return argv, folder, variables
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}
@@ -293,6 +356,11 @@ class Starter:
     def _own_environ(self, task_id: str) -> dict[bytes, bytes]:
         return {**self._environ, **_encoded(self._task_env.get(task_id, {}))}
 
+    def _config_home(self, task_id: str) -> bytes:
+        """The folder of the CLI's own configuration."""
+        env = self._own_environ(task_id)
+        return env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
+
     def has_conversation(self, task_id: str, conversation_id: str) -> bool:
         """Whether a conversation can be resumed: the CLI has its transcript from the prompt on.
 
@@ -303,17 +371,7 @@ class Starter:
 
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
         """Returns the path of the CLI's own transcript of a conversation, or None."""
-        if not _is_plain(conversation_id):
-            return None
-        env = self._own_environ(task_id)
-        home = env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
-        projects = home + b"/projects/"
-        name = b"/" + conversation_id.encode("utf-8", "replace") + b".jsonl"
-        try:
-            paths = [projects + folder + name for folder in os.listdir(projects)]
-        except OSError:
-            return None
-        return next((path for path in paths if os.path.isfile(path)), None)
+        return find_transcript(self._config_home(task_id), conversation_id)
 
 
 _RESUME_PROMPTS = {
@@ -326,11 +384,6 @@ _RESUME_PROMPTS = {
 def resume_prompt(resume: str) -> str:
     """Returns what to say to a conversation that is resumed."""
     return _RESUME_PROMPTS[resume]
-
-
-def _is_plain(conversation_id: str) -> bool:
-    """Whether an id, which a journal may say, can be neither another argument nor a path."""
-    return conversation_id[:1].isalnum() and conversation_id.replace("-", "").isalnum()
 
 
 def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 
 from cpr_nb.model.activity import Activity
-from cpr_nb.model.events import RunFacts, number, parse_line
+from cpr_nb.model.events import RunFacts, parse_line
+from cpr_nb.model.json_values import number
 from cpr_nb.model.limits import LOGIN, Limit, limit_of_event
 from cpr_nb.model.lines import LineSplitter
 from cpr_nb.runner import background
@@ -18,6 +19,7 @@ from cpr_nb.runner.kept_file import KeptFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 #: HTTP statuses by which the API says "not now".
@@ -95,7 +97,7 @@ class Stream:
         """
         news = News()
         try:
-            for chunk in self._file.read_from(self._offset):
+            for chunk in self._new_chunks():
                 self.last_output_at = now
                 self._offset += len(chunk)
                 for line in self._lines.feed(chunk):
@@ -103,6 +105,10 @@ class Stream:
         except OSError:
             pass  # someone removed it, and nobody has it open: then nothing is new
         return news
+
+    def _new_chunks(self) -> Iterator[bytes]:
+        """What was written since; ``_offset`` grows with each chunk that is used."""
+        return self._file.read_from(self._offset)
 
     def finish(self) -> RunFacts:
         """Reads to the end, including a last line without a line feed, and closes the file."""

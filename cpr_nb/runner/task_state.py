@@ -33,6 +33,8 @@ class TaskPlan:
         setup_timeout_s: The longest time to make its worktree ready, or None.
         worktree: Whether it has a worktree, which is made before it starts and harvested after
             it has ended.
+        shares: Whether a process that serves several tasks may run it.
+        process_group: Which other tasks that process may serve: those of the same number.
         task_budget_usd: What each attempt may cost, or None.
     """
 
@@ -43,8 +45,10 @@ class TaskPlan:
         "fail_on_denied",
         "first_byte_s",
         "linger_s",
+        "process_group",
         "schema",
         "setup_timeout_s",
+        "shares",
         "silence_s",
         "task_budget_usd",
         "timeout_s",
@@ -66,6 +70,8 @@ class TaskPlan:
         worktree: bool = False,
         setup_timeout_s: float | None = None,
         task_budget_usd: float | None = None,
+        shares: bool = False,
+        process_group: int = 0,
     ) -> None:
         self.timeout_s = timeout_s
         self.silence_s = silence_s
@@ -79,6 +85,8 @@ class TaskPlan:
         self.worktree = worktree
         self.setup_timeout_s = setup_timeout_s
         self.task_budget_usd = task_budget_usd
+        self.shares = shares
+        self.process_group = process_group
 
 
 class AttemptState:

@@ -36,6 +36,7 @@ EVENTS = {
     "Prepared": "its worktree is ready, or could not be made",
     "Started": "its process runs",
     "Postponed": "the disk had no room for its files, or the machine can't start it now",
+    "Unplaced": "it was to get a process that serves several tasks, and may not start any more",
     "Began": "its CLI wrote its first event in this attempt",
     "Responded": "the API answered it for the first time in this attempt",
     "Throttled": "the API refused it for now (429, 529)",
@@ -69,6 +70,7 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (PREPARING, TIMER): _TERMINATE,
     (STARTING, "Started"): {RUNNING: ()},
     (STARTING, "Postponed"): {RESTING: ()},
+    (STARTING, "Unplaced"): {RESTING: ()},
     (STARTING, "Ended"): _FINISH,
     (STARTING, "Cancel"): {TERMINATING: ()},
     (RUNNING, "Throttled"): _TERMINATE,
@@ -81,6 +83,7 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (TERMINATING, "Prepared"): _FINISH,
     (TERMINATING, "Started"): _TERMINATE,
     (TERMINATING, "Postponed"): _FINISH,
+    (TERMINATING, "Unplaced"): _FINISH,
     (TERMINATING, "Ended"): _AFTER_ATTEMPT,
     (TERMINATING, "Checked"): _FINISH,
     (TERMINATING, TIMER): {TERMINATING: ("Kill",)},
@@ -96,7 +99,9 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (HARVESTING, TIMER): {HARVESTING: ("Harvest",)},
 }
 #: Events that a task has only in the states that the table names. The others may come too late.
-STRICT_EVENTS = frozenset(("Prepared", "Started", "Postponed", "Ended", "Checked", "Harvested"))
+STRICT_EVENTS = frozenset(
+    ("Prepared", "Started", "Postponed", "Unplaced", "Ended", "Checked", "Harvested")
+)
 
 
 class IllegalTransition(Exception):

@@ -4,13 +4,22 @@ It can lack its beginning: the daily clean-up of one run removes the project fol
 empty, also one that another run has just made; what that run then writes before its first answer
 is lost (2.1.305 and 2.1.332). ``--resume`` works all the same, and says nothing: the model knows
 neither its task nor what it has done.
+
+The transcript of a task that a shared process served begins with the ``/clear`` before its prompt.
 """
 
 from __future__ import annotations
 
 import os
 
-from cpr_nb.model.events import parse_line
+from cpr_nb.model.events import content_blocks, parse_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# What the CLI writes down of a command like /clear begins like this: it is no prompt.
+_OF_A_COMMAND = ("<local-command-", "<command-name>/clear<")
 
 
 def begins_with_prompt(transcript: str | bytes | os.PathLike[str]) -> bool:
@@ -29,9 +38,16 @@ def begins_with_prompt(transcript: str | bytes | os.PathLike[str]) -> bool:
     try:
         with open(transcript, "rb") as file:
             for line in file:
-                kind = (parse_line(line) or {}).get("type")
-                if kind in ("user", "assistant"):
+                event = parse_line(line) or {}
+                kind = event.get("type")
+                if kind in ("user", "assistant") and not _is_of_a_command(event):
                     return kind == "user" and b'"tool_result"' not in line
     except OSError:
         pass
     return False
+
+
+def _is_of_a_command(event: dict[str, Any]) -> bool:
+    """Whether a message is what the CLI keeps of a command."""
+    texts = [block.get("text") for block in content_blocks(event)]
+    return bool(texts) and all(str(text).startswith(_OF_A_COMMAND) for text in texts)

@@ -3,106 +3,136 @@
 from __future__ import annotations
 
 import os
-import shutil
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.model import record
+from cpr_nb.model.digest import sha256_of_file
 from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.store import layout
-from cpr_nb.store.digest import sha256_of_file
 from cpr_nb.store.files import hold_lock
 from cpr_nb.store.killed_launches import MOST_AT_A_LAUNCH, launching, remove_leftovers
 from cpr_nb.store.seal import sealed
 from cpr_nb.store.write import StatusWriter, dump, write_new
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 
-class NewSession(NamedTuple):
-    """A session's folder that was just made.
+class NewSession:
+    """A session's folder while it is made: locked from the start, and named once it is complete.
 
-    Args:
-        paths: Its paths.
-        lock_fd: The descriptor that holds its lock.
-        sha256: The SHA-256 of its session.json.
-    """
-
-    paths: layout.SessionPaths
-    lock_fd: int
-    sha256: str
-
-
-def create_session(
-    results_dir: str,
-    session_id: str,
-    spec: dict[str, Any],
-    tasks: list[dict[str, Any]],
-    head: dict[str, Any],
-    frame: dict[str, Any] | None = None,
-    reused: list[dict[str, Any]] | None = None,
-    *,
-    key: bytes | None = None,
-) -> NewSession:
-    """Creates a session's folder, complete and durable, and holds its lock.
-
-    The folder gets its name only when everything is in it. The runner inherits the lock's
-    descriptor, so someone holds the lock at every moment.
+    The runner inherits the lock's descriptor, so someone holds the lock at every moment. An error
+    in the ``with`` block removes the folder, unless a runner may work in it.
 
     Args:
         results_dir: The results directory; created if it is missing.
         session_id: The session's id.
-        spec: The spec without its tasks.
-        tasks: One object per task: id, prompt, options.
-        head: The head of the first status.json.
-        frame: The frame that the tasks were made from, if there is one.
-        reused: The rows of the frame whose answers are those of earlier sessions.
-        key: The user's key, which seals it; None if there is none.
 
-    Returns:
-        The folder; the caller closes the lock's descriptor.
+    Attributes:
+        paths: The paths of the complete session.
+        lock_fd: The descriptor that holds its lock until the end of the block.
+        may_run: Whether a runner may work in the folder.
 
     Raises:
         ResultsDirError: If something can't be written; nothing is left behind.
+
+    Example:
+        A launch::
+
+            with NewSession("/r", "s-1") as new:
+                sha256 = new.complete(spec, tasks, head)
     """
-    new = layout.SessionPaths(f"{results_dir}/{layout.NEW_PREFIX}{session_id}")
-    final = layout.SessionPaths(f"{results_dir}/{layout.SESSION_PREFIX}{session_id}")
-    created, lock_fd = new, -1
-    try:
-        make_results_dir(results_dir)
-        remove_leftovers(results_dir, most=MOST_AT_A_LAUNCH)
-        with launching(results_dir):
-            os.mkdir(new.root, 0o700)
-            lock_fd = hold_lock(new.lock)
+
+    __slots__ = ("_made", "_results_dir", "lock_fd", "may_run", "paths")
+
+    def __init__(self, results_dir: str, session_id: str) -> None:
+        self._results_dir = results_dir
+        self._made = layout.SessionPaths(f"{results_dir}/{layout.NEW_PREFIX}{session_id}")
+        self.paths = layout.SessionPaths(f"{results_dir}/{layout.SESSION_PREFIX}{session_id}")
+        self.lock_fd = -1
+        self.may_run = False
+
+    def __enter__(self) -> NewSession:
+        try:
+            make_results_dir(self._results_dir)
+            remove_leftovers(self._results_dir, most=MOST_AT_A_LAUNCH)
+            with launching(self._results_dir):
+                os.mkdir(self._made.root, 0o700)
+                self.lock_fd = hold_lock(self._made.lock)
+        except OSError as error:
+            self.abandon()
+            raise self._refusal(error) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        os.close(self.lock_fd)
+        if kind is not None and not self.may_run:
+            self.abandon()
+
+    @property
+    def log(self) -> str:
+        """The runner's log, where it lies now."""
+        return self._made.log
+
+    def complete(
+        self,
+        spec: dict[str, Any],
+        tasks: list[dict[str, Any]],
+        head: dict[str, Any],
+        frame: dict[str, Any] | None = None,
+        reused: list[dict[str, Any]] | None = None,
+        *,
+        key: bytes | None = None,
+    ) -> str:
+        """Writes everything, durably, and gives the folder its name.
+
+        Args:
+            spec: The spec without its tasks.
+            tasks: One object per task: id, prompt, options.
+            head: The head of the first status.json.
+            frame: The frame that the tasks were made from, if there is one.
+            reused: The rows of the frame whose answers are those of earlier sessions.
+            key: The user's key, which seals it; None if there is none.
+
+        Returns:
+            The SHA-256 of its session.json.
+
+        Raises:
+            ResultsDirError: If something can't be written.
+        """
+        new = self._made
         session_json = sealed(b"".join(_session_pieces(spec, tasks, reused)), key)
-        write_new(new.session, session_json, durable=True)
-        if frame is not None:
-            write_new(new.frame, dump(frame), durable=True)
-        StatusWriter(new.status, head, _bases(tasks)).write(durable=True)
-        _sync_dir(new.root)
-        os.rename(new.root, final.root)
-        created = final
-        _sync_dir(results_dir)
-    except BaseException as error:
-        if lock_fd >= 0:
-            os.close(lock_fd)
-        remove_session(created)
-        if not isinstance(error, OSError):  # such as Ctrl-C
-            raise
-        raise ResultsDirError(
-            f"can't write to the results directory {results_dir}: {error.strerror or error}"
-        ) from error
-    return NewSession(final, lock_fd, sha256_of_file(session_json).hexdigest())
+        try:
+            write_new(new.session, session_json, durable=True)
+            if frame is not None:
+                write_new(new.frame, dump(frame), durable=True)
+            StatusWriter(new.status, head, _bases(spec, tasks)).write(durable=True)
+            _sync_dir(new.root)
+            os.rename(new.root, self.paths.root)
+            self._made = self.paths
+            _sync_dir(self._results_dir)
+        except OSError as error:
+            raise self._refusal(error) from error
+        sha256: str = sha256_of_file(session_json).hexdigest()
+        return sha256
+
+    def abandon(self) -> None:
+        """Removes the folder of a session that could not be started."""
+        import shutil  # only here
+
+        shutil.rmtree(self._made.root, ignore_errors=True)
+
+    def _refusal(self, error: OSError) -> ResultsDirError:
+        reason = error.strerror or error
+        return ResultsDirError(
+            f"can't write to the results directory {self._results_dir}: {reason}"
+        )
 
 
-def _bases(tasks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+def _bases(spec: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     for number, task in enumerate(tasks, 1):
-        yield record.base_fields(number, task["id"], task["prompt"])
-
-
-def remove_session(paths: layout.SessionPaths) -> None:
-    """Removes the folder of a session that could not be started."""
-    shutil.rmtree(paths.root, ignore_errors=True)
+        yield record.launched_fields(number, task, spec["options"])
 
 
 def _session_pieces(

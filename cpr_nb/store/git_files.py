@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from cpr_nb.store.digest import sha256
+from cpr_nb.model.digest import sha256
 from cpr_nb.store.files import read_file
 
 _POINTER = b"gitdir: "

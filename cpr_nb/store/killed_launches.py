@@ -79,8 +79,8 @@ def _remove(folder: str, *, dry_run: bool) -> bool:
         Whether it was removed, or would be.
     """
     paths = SessionPaths(folder)
-    written = (paths.session, paths.frame, paths.status)
-    known = {paths.lock, *written, *(f"{path}.tmp" for path in written)}
+    written = (paths.session, paths.frame, paths.status)  # each under another name first
+    known = {paths.lock, paths.log, *written, *(f"{path}.tmp" for path in written)}
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

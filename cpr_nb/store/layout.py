@@ -115,6 +115,14 @@ class SessionPaths:
         """The CLI's stderr; removed when empty."""
         return f"{self.root}/task-{task_id}{_suffix(attempt)}.err"
 
+    def process_stream(self, number: int) -> str:
+        """The stream of a process that serves several tasks; removed when the process has ended."""
+        return f"{self.root}/process-{number}.jsonl"
+
+    def process_stderr(self, number: int) -> str:
+        """The stderr of that process."""
+        return f"{self.root}/process-{number}.err"
+
     def check(self, task_id: str) -> str:
         """The output of the user's check."""
         return f"{self.root}/task-{task_id}.check.log"
@@ -145,6 +153,17 @@ def attempt_of(name: str) -> tuple[str, int] | None:
     if mark and not (number.isdecimal() and len(number) < 10):
         return None
     return task_id, int(number or 1)
+
+
+def process_of(name: str) -> int | None:
+    """The number of the shared process whose stream has this name; None if it is not one.
+
+    Example:
+        >>> process_of("process-3.jsonl"), process_of("process-3.err"), process_of("task-3.jsonl")
+        (3, None, None)
+    """
+    number = name[8:-6] if name.startswith("process-") and name.endswith(".jsonl") else ""
+    return int(number) if number.isdecimal() and len(number) < 10 else None
 
 
 def _suffix(attempt: int) -> str:

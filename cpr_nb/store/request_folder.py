@@ -10,9 +10,9 @@ import os
 import re
 import stat
 
+from cpr_nb.model.digest import hmac_sha256
 from cpr_nb.model.errors import ResultsDirError, SessionNotUsable, StateDirError
 from cpr_nb.store import requests
-from cpr_nb.store.digest import hmac_sha256
 from cpr_nb.store.files import read_json
 from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
 from cpr_nb.store.folder_id import folder_id, is_folder_id

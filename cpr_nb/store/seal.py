@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from cpr_nb.store.digest import hmac_halves, hmac_sha256, sha256_of_file
+from cpr_nb.model.digest import hmac_halves, hmac_sha256, sha256_of_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

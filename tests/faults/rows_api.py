@@ -36,7 +36,7 @@ def usage_limit(world: World) -> Tally:
     names = [f"u{number}" for number in range(5)]
     world.api.limit_usage(resets_in_s=15)
     session = real.launch(world, *[real.task(name) for name in names], max_parallel=2)
-    _await_waiting(session, "limit")
+    await_waiting(session, "limit")
     until = session.head.get("waiting_until")
     n_refused = len(world.api.requests)
     session.wait(LIMIT_S)
@@ -57,7 +57,7 @@ def lost_login(world: World) -> Tally:
     names = [f"l{number}" for number in range(4)]
     world.api.lose_login()
     session = real.launch(world, *[real.task(name) for name in names], max_parallel=2)
-    _await_waiting(session, "login")
+    await_waiting(session, "login")
     n_begun = sum(1 for task in session if task.attempts)
     world.api.restore_login()
     with world.inside(world.real_env()):
@@ -123,7 +123,7 @@ def missing_structure(world: World) -> Tally:
     return tally
 
 
-def _await_waiting(session: cpr.Session, reason: str) -> None:
+def await_waiting(session: cpr.Session, reason: str) -> None:
     session.wait_until(
         lambda: (
             session.snapshot.state == states.WAITING and session.head.get("waiting_for") == reason

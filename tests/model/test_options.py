@@ -23,8 +23,10 @@ SESSION_ONLY = (
     "login_wait_s",
     "machine_wait_s",
     "name",
+    "nice",
     "budget_usd",
     "warm_start",
+    "share_process",
     "worktree_dir",
 )
 
@@ -116,8 +118,11 @@ GOOD: list[tuple[str, Any, Any]] = [
     ),
     ("settings", '{"new": null}', {"new": None}),
     ("safe_mode", "yes", True),
+    ("light", "yes", True),
     ("schema", SCHEMA, Answer(SCHEMA)),
     ("max_turns", 1, 1),
+    ("nice", 0, 0),
+    ("nice", 19, 19),
     ("timeout_s", 60, 60.0),
     ("timeout_s", 0.5, 0.5),
     ("silence_s", 1, 1.0),
@@ -134,6 +139,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("machine_wait_s", 60, 60.0),
     ("fail_on_denied", "no", False),
     ("warm_start", "true", True),
+    ("share_process", "true", True),
     ("worktree", True, True),
     ("base", "origin/main", "origin/main"),
     ("worktree_dir", "/w", "/w"),
@@ -150,6 +156,7 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]
 BAD: list[tuple[str, Any]] = [
     *(("max_parallel", value) for value in (-1, True, 1.0, "4", [4])),
+    *(("nice", value) for value in (-1, 20, True, 1.0, "4", [4])),
     *(
         ("name", value)
         for value in ("", " ", "a\nb", "a\x1bb", "a\0b", "\ud800", "a\u202eb", "x" * 4097, 3)
@@ -179,7 +186,7 @@ BAD: list[tuple[str, Any]] = [
     *(("settings", value) for value in (3, "no/such/file", "{]", [], {1: 2}, {"a": float("nan")})),
     *(("settings", value) for value in WRONG_SETTINGS),
     ("settings", {"a": "x" * 100_001}),
-    *(("safe_mode", value) for value in ("perhaps", 2)),
+    *((name, value) for name in ("safe_mode", "light") for value in ("perhaps", 2)),
     ("schema", {"type": "object", "default": float("nan")}),
     ("schema", {"type": "object", "default": {1, 2}}),
     ("schema", {"type": "object", "description": "x" * MAX_SCHEMA_BYTES}),
@@ -197,6 +204,7 @@ BAD: list[tuple[str, Any]] = [
     *(("machine_wait_s", value) for value in (0, "1h")),
     *(("login_wait_s", value) for value in (0, -1, "1", float("inf"))),
     *(("warm_start", value) for value in ("", 0, {})),
+    *(("share_process", value) for value in ("", 0, {})),
     *(("worktree", value) for value in ("perhaps", 2)),
     *(("base", value) for value in ("", "-x", "a\nb", 3)),
     *(("worktree_dir", value) for value in ("", 3)),

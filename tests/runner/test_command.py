@@ -30,6 +30,7 @@ NOT_ARGUMENTS = {
     "login_wait_s",
     "machine_wait_s",
     "warm_start",
+    "share_process",
     "worktree",
     "base",
     "worktree_dir",
@@ -37,6 +38,7 @@ NOT_ARGUMENTS = {
     "setup_timeout_s",
     "keep_worktrees",
     "max_parallel",
+    "nice",
     "name",
     "cwd",
     "timeout_s",
@@ -260,17 +262,18 @@ def test_further_arguments_are_passed_as_they_are_and_in_their_order() -> None:
 def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> None:
     good = {
         "max_parallel": 3, "name": "n", "model": "m", "effort": "low", "permissions": "read",
-        "tools": ["Read"], "allow": ["A"], "deny": ["D"], "cwd": "/", "schema": {"type": "object"},
-        "max_turns": 1,
+        "nice": 3, "tools": ["Read"], "allow": ["A"], "deny": ["D"], "cwd": "/",
+        "schema": {"type": "object"}, "max_turns": 1,
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
         "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
         "check_timeout_s": 1, "linger_s": 1, "login_wait_s": 1, "machine_wait_s": 1,
         "fail_on_denied": True,
-        "warm_start": True,
+        "warm_start": True, "share_process": True,
         "worktree": True, "base": "main", "worktree_dir": "/w", "setup": "true",
         "setup_timeout_s": 1, "keep_worktrees": True, "fallback_model": "f", "add_dirs": ["/d"],
         "system_prompt": "s", "agents": {"a": {"description": "d", "prompt": "p"}},
-        "mcp_servers": {}, "settings": {"a": 1}, "safe_mode": True, "strict_setup": True,
+        "mcp_servers": {}, "settings": {"a": 1}, "safe_mode": True, "light": True,
+        "strict_setup": True,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 

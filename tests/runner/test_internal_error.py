@@ -33,7 +33,7 @@ class Broken(Schedule):
 BUG
 
 bootstrap.Schedule = Broken
-loop = bootstrap.prepare(sys.argv[2], os.open(sys.argv[2] + "/runner.lock", os.O_RDWR | os.O_CREAT))
+loop = bootstrap.prepare(sys.argv[2], lock_fd, sys.stdin.buffer.read())
 try:
     loop.run()
 except BaseException as error:
@@ -71,9 +71,7 @@ def run_again(
     runner = subprocess.run(
         [sys.executable, "-I", "-S", "-X", "utf8", "-c", code, str(PACKAGES), str(root)],
         env=stub_cpr.env,
-        input=json.dumps(
-            RunnerInput({}, sha256, "", "", f"{root}/requests", "")._asdict()
-        ).encode(),
+        input=RunnerInput({}, sha256, "", "", f"{root}/requests", "").as_json(),
         capture_output=True,
         timeout=LIMIT_S,
     )

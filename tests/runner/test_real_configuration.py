@@ -9,12 +9,9 @@ from typing import Any
 
 import pytest
 from testkit.command import LIMIT_S, Cpr, prompts, script
-
-from cpr_nb.offline.scripted_api import ScriptedApi
+from testkit.recording import FALLBACK, LACKING, RecordingApi
 
 pytestmark = pytest.mark.real_cli
-LACKING = "claude-opus-4-8"
-FALLBACK = "claude-haiku-4-5-20251001"
 
 # A server with one tool over stdin and stdout, as the Model Context Protocol has it.
 SERVER = """
@@ -34,26 +31,6 @@ for line in sys.stdin:
     reply = {"jsonrpc": "2.0", "id": message["id"], "result": replies.get(message["method"], {})}
     print(json.dumps(reply), flush=True)
 """
-
-
-class RecordingApi(ScriptedApi):
-    """Keeps the requests in full; it does not have the model ``LACKING``."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        super().__init__()
-
-    def _note(self, call: Any, request: Any, *details: Any) -> Any:
-        self.bodies.append(request)
-        if request.get("model") == LACKING:
-            refusal = {"status": 404, "type": "not_found_error", "message": "no such model"}
-            details = (*details[:3], lambda: {**refusal, "gate": "model"})
-        return super()._note(call, request, *details)
-
-    def texts(self, field: str, word: str) -> list[str]:
-        """The field of each request that contains the word."""
-        texts = [json.dumps(body.get(field, "")) for body in self.bodies]
-        return [text for text in texts if word in text]
 
 
 @pytest.fixture

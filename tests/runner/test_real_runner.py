@@ -25,7 +25,8 @@ _RUN = """
 import json, os, sys
 sys.path.append(sys.argv[1])
 from cpr_nb.runner import bootstrap
-bootstrap.prepare(sys.argv[2], os.open(sys.argv[2] + "/runner.lock", os.O_RDWR | os.O_CREAT)).run()
+lock_fd = os.open(sys.argv[2] + "/runner.lock", os.O_RDWR | os.O_CREAT)
+bootstrap.prepare(sys.argv[2], lock_fd, sys.stdin.buffer.read()).run()
 known = sys.stdlib_module_names
 print(json.dumps(sorted(
     name for name in sys.modules if name.partition(".")[0] not in known and name != "__main__"
@@ -45,9 +46,7 @@ def test_a_whole_session_needs_the_standard_library_only(stub_cpr: Cpr, tmp_path
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-X", "utf8", "-c", _RUN, str(PACKAGE.parent), str(again)],
         env=stub_cpr.env,
-        input=json.dumps(
-            RunnerInput({}, sha256, "", "", f"{again}/requests", "")._asdict()
-        ).encode(),
+        input=RunnerInput({}, sha256, "", "", f"{again}/requests", "").as_json(),
         capture_output=True,
         check=True,
         timeout=LIMIT_S,

@@ -14,6 +14,10 @@ QUEUED = {"type": "queue-operation", "content": "Do it."}
 PROMPT = {"type": "user", "message": {"content": 'Explain "tool_result".'}}
 ANSWER = {"type": "assistant", "message": {"content": [{"type": "tool_use"}]}}
 TOOL = {"type": "user", "message": {"content": [{"type": "tool_result"}]}}
+CAVEAT = {"type": "user", "message": {"content": "<local-command-caveat>The command …"}}
+CLEAR = {"type": "user", "message": {"content": "<command-name>/clear</command-name>\n …"}}
+#: How the transcript of a task begins that a shared process served.
+SERVED = [CAVEAT, CLEAR, {"type": "system", "subtype": "local_command"}]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,9 @@ TOOL = {"type": "user", "message": {"content": [{"type": "tool_result"}]}}
         ([ANSWER, TOOL], False),
         ([TOOL, ANSWER, PROMPT], False),
         ([QUEUED], False),
+        ([*SERVED, QUEUED, PROMPT, ANSWER], True),
+        ([*SERVED, QUEUED], False),
+        ([*SERVED, ANSWER, TOOL], False),
         ([], False),
     ],
 )

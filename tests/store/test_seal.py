@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpr_nb.model.digest import hmac_sha256, sha256, sha256_of_file
 from cpr_nb.model.errors import StateDirError
 from cpr_nb.model.record import first_head
 from cpr_nb.runner.session_spec import ChangedError, SessionSpec
 from cpr_nb.store import seal, state_dir, trusted
 from cpr_nb.store.authorship import read_authorship, read_marks
-from cpr_nb.store.create import NewSession, create_session
-from cpr_nb.store.digest import hmac_sha256, sha256, sha256_of_file
+from cpr_nb.store.create import NewSession
 from cpr_nb.store.key import own_key, read_key
+from cpr_nb.store.layout import SessionPaths
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
 
@@ -35,7 +35,9 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def create(results: Path, key: bytes | None = None, session_id: str = "s-1") -> NewSession:
+def create(
+    results: Path, key: bytes | None = None, session_id: str = "s-1"
+) -> tuple[SessionPaths, str]:
     spec: dict[str, Any] = {
         "session_id": session_id,
         "created_at": "2026-01-01T00:00:00.000Z",
@@ -46,9 +48,8 @@ def create(results: Path, key: bytes | None = None, session_id: str = "s-1") -> 
         "mark": seal.mark(key, session_id) if key else None,
     }
     tasks = [{"id": "a", "prompt": "first", "options": {}}, {"id": "b", "prompt": "]", "x": "],\n"}]
-    new = create_session(str(results), session_id, spec, tasks, first_head(spec, 2), key=key)
-    os.close(new.lock_fd)
-    return new
+    with NewSession(str(results), session_id) as new:
+        return new.paths, new.complete(spec, tasks, first_head(spec, 2), key=key)
 
 
 # -- the seal ---------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ def test_nothing_can_follow_the_seal(more: bytes) -> None:
 
 
 def test_what_this_user_launched_is_ours_wherever_the_folder_lies(tmp_path: Path) -> None:
-    paths, _, sha256_hex = create(tmp_path / "r", own_key())
+    paths, sha256_hex = create(tmp_path / "r", own_key())
     (tmp_path / "r").rename(tmp_path / "moved")
     paths.root = paths.root.replace("/r/", "/moved/")
     authorship = read_authorship(paths)
@@ -117,30 +118,30 @@ def test_what_this_user_launched_is_ours_wherever_the_folder_lies(tmp_path: Path
 )
 def test_what_others_launched_is_foreign(tmp_path: Path, key: bytes | None, why: str) -> None:
     assert own_key() is not None
-    authorship = read_authorship(create(tmp_path, key).paths)
+    authorship = read_authorship(create(tmp_path, key)[0])
     assert why in authorship.why
     assert authorship.spec["session_id"] == "s-1", "looking is possible"
 
 
 def test_what_was_changed_after_its_launch_is_foreign(tmp_path: Path) -> None:
-    paths = create(tmp_path, own_key()).paths
+    paths = create(tmp_path, own_key())[0]
     session = Path(paths.session)
     session.write_bytes(session.read_bytes().replace(b"first", b"other"))
     assert read_authorship(paths).why == "its session.json was changed after the launch"
 
 
 def test_another_folder_does_not_become_ours_by_our_session_json(tmp_path: Path) -> None:
-    own = create(tmp_path, own_key())
-    other = create(tmp_path, OTHER_KEY, "s-2")
-    Path(other.paths.session).write_bytes(Path(own.paths.session).read_bytes())
-    trusted.remember(trusted.SESSION, own.sha256, "s-2")
-    assert read_authorship(own.paths).is_ours
-    assert read_authorship(other.paths).why == "its session.json is that of another session"
+    own, sha256 = create(tmp_path, own_key())
+    other, _ = create(tmp_path, OTHER_KEY, "s-2")
+    Path(other.session).write_bytes(Path(own.session).read_bytes())
+    trusted.remember(trusted.SESSION, sha256, "s-2")
+    assert read_authorship(own).is_ours
+    assert read_authorship(other).why == "its session.json is that of another session"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b'{"session_id":"s-1","tasks":[]}', b"{"])
 def test_a_folder_without_a_seal_is_foreign(tmp_path: Path, content: bytes | None) -> None:
-    paths = create(tmp_path, own_key()).paths
+    paths = create(tmp_path, own_key())[0]
     Path(paths.session).unlink()
     if content is not None:
         Path(paths.session).write_bytes(content)
@@ -148,14 +149,14 @@ def test_a_folder_without_a_seal_is_foreign(tmp_path: Path, content: bytes | Non
 
 
 def test_a_link_in_place_of_session_json_is_not_followed(tmp_path: Path) -> None:
-    paths = create(tmp_path, own_key()).paths
+    paths = create(tmp_path, own_key())[0]
     Path(paths.session).rename(tmp_path / "elsewhere")
     Path(paths.session).symlink_to(tmp_path / "elsewhere")
     assert not read_authorship(paths).is_ours
 
 
 def test_trust_is_for_these_bytes_only_and_can_be_taken_back(tmp_path: Path) -> None:
-    paths, _, sha256_hex = create(tmp_path, OTHER_KEY)
+    paths, sha256_hex = create(tmp_path, OTHER_KEY)
     trusted.remember(trusted.SESSION, sha256_hex, "s-1")
     assert read_authorship(paths).is_ours
     assert read_marks().is_foreign({"schema_version": 1}, "s-1") is False
@@ -184,7 +185,7 @@ def test_a_torn_line_takes_no_other_along(own_state: Path) -> None:
 
 
 def test_a_runner_takes_no_other_session_json_than_the_checked_one(tmp_path: Path) -> None:
-    paths, _, sha256_hex = create(tmp_path)
+    paths, sha256_hex = create(tmp_path)
     assert len(list(SessionSpec(paths.session, sha256_hex).read_tasks())) == 2
     with Path(paths.session).open("ab") as file:
         file.write(b"\n")
@@ -193,7 +194,7 @@ def test_a_runner_takes_no_other_session_json_than_the_checked_one(tmp_path: Pat
 
 
 def test_a_runner_runs_no_line_that_has_changed_since(tmp_path: Path) -> None:
-    paths, _, sha256_hex = create(tmp_path)
+    paths, sha256_hex = create(tmp_path)
     spec = SessionSpec(paths.session, sha256_hex)
     assert len(list(spec.read_tasks())) == 2
     data = Path(paths.session).read_bytes()

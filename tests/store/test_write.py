@@ -20,7 +20,8 @@ from cpr_nb.model.errors import ResultsDirError
 from cpr_nb.model.record import first_head
 from cpr_nb.runner.session_spec import SessionSpec
 from cpr_nb.store import create as store_create
-from cpr_nb.store.create import NewSession, create_session, remove_session
+from cpr_nb.store.create import NewSession
+from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.write import open_append, write_new
 
 ASKED: dict[str, Any] = {
@@ -42,9 +43,13 @@ TASKS: list[dict[str, Any]] = [
 ]
 
 
-def create(results: Path, session_id: str = "s-1") -> NewSession:
-    head = first_head({**ASKED, "session_id": session_id}, len(TASKS))
-    return create_session(str(results), session_id, ASKED, TASKS, head)
+def create(
+    results: Path, session_id: str = "s-1", tasks: list[dict[str, Any]] = TASKS
+) -> tuple[SessionPaths, str]:
+    """Makes a session's folder, and releases its lock."""
+    head = first_head({**ASKED, "session_id": session_id}, len(tasks))
+    with NewSession(str(results), session_id) as new:
+        return new.paths, new.complete(ASKED, tasks, head)
 
 
 def mode(path: str | Path) -> int:
@@ -59,8 +64,7 @@ def names_in(folder: str | Path) -> list[str]:
 
 
 def test_a_new_session_is_complete_and_only_its_owner_may_look(tmp_path: Path) -> None:
-    paths, lock_fd, _ = create(tmp_path / "r")
-    os.close(lock_fd)
+    paths, _ = create(tmp_path / "r")
     assert paths.root == f"{tmp_path}/r/session-s-1"
     found = {path.name: mode(path) for path in Path(paths.root).iterdir()}
     assert found == {
@@ -74,8 +78,7 @@ def test_a_new_session_is_complete_and_only_its_owner_may_look(tmp_path: Path) -
 def test_a_loose_umask_opens_nothing_to_others(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        paths, lock_fd, _ = create(tmp_path / "r")
-        os.close(lock_fd)
+        paths, _ = create(tmp_path / "r")
         append_fd = open_append(paths.journal)
         os.close(append_fd)
     finally:
@@ -86,7 +89,7 @@ def test_a_loose_umask_opens_nothing_to_others(tmp_path: Path) -> None:
 
 
 def test_a_new_results_directory_never_makes_a_checkout_dirty(tmp_path: Path) -> None:
-    os.close(create(tmp_path / "deep" / "r")[1])
+    create(tmp_path / "deep" / "r")
     assert (tmp_path / "deep" / "r" / ".gitignore").read_text() == "*\n"
 
 
@@ -98,7 +101,7 @@ def test_its_gitignore_honours_the_umask_and_only_its_owner_may_write_it(
 ) -> None:
     before = os.umask(umask)
     try:
-        os.close(create(tmp_path / "r")[1])
+        create(tmp_path / "r")
     finally:
         os.umask(before)
     assert mode(tmp_path / "r" / ".gitignore") == expected
@@ -106,24 +109,30 @@ def test_its_gitignore_honours_the_umask_and_only_its_owner_may_write_it(
 
 def test_a_results_directory_that_was_there_is_left_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    os.close(create(tmp_path)[1])
+    create(tmp_path)
     assert names_in(tmp_path) == ["session-s-1"]
     assert mode(tmp_path) == 0o755
 
 
 def test_the_lock_is_held_from_the_first_moment_and_not_inherited(tmp_path: Path) -> None:
-    paths, lock_fd, _ = create(tmp_path)
-    assert not os.get_inheritable(lock_fd)
-    with Path(paths.lock).open("rb") as file:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.close(lock_fd)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def is_held(path: str) -> bool:
+        with Path(path).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    with NewSession(str(tmp_path), "s-1") as new:
+        assert not os.get_inheritable(new.lock_fd)
+        assert is_held(f"{tmp_path}/.new-session-s-1/runner.lock")
+        new.complete(ASKED, TASKS, first_head({**ASKED, "session_id": "s-1"}, len(TASKS)))
+        assert is_held(new.paths.lock)
+    assert not is_held(new.paths.lock)
 
 
 def test_the_runner_reads_back_what_was_asked_to_the_letter(tmp_path: Path) -> None:
-    paths, lock_fd, sha256 = create(tmp_path)
-    os.close(lock_fd)
+    paths, sha256 = create(tmp_path)
     asked = SessionSpec(paths.session, sha256)
     bases = list(asked.read_tasks())
     assert asked.session == ASKED
@@ -142,8 +151,7 @@ def test_the_runner_reads_back_any_prompts(
 ) -> None:
     tasks = [{"id": f"t{n}", "prompt": prompt, "options": {}} for n, prompt in enumerate(prompts)]
     results = tmp_path_factory.mktemp("r")
-    paths, lock_fd, sha256 = create_session(str(results), "s-1", ASKED, tasks, first_head(ASKED, 1))
-    os.close(lock_fd)
+    paths, sha256 = create(results, "s-1", tasks)
     asked = SessionSpec(paths.session, sha256)
     assert len(list(asked.read_tasks())) == len(tasks)
     assert [asked.task(number) for number in range(len(tasks))] == tasks
@@ -185,11 +193,12 @@ def test_a_disk_that_is_full_in_the_middle_leaves_nothing(tmp_path: Path, limit:
 import resource, sys
 sys.path[:0] = {sys.path!r}
 from cpr_nb.model.errors import ResultsDirError
-from cpr_nb.store.create import create_session
+from cpr_nb.store.create import NewSession
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 tasks = [{{"id": "a", "prompt": "x" * 900, "options": {{}}}}]
 try:
-    create_session({str(tmp_path)!r}, "s-1", {{"a": 1}}, tasks, {{"session_id": "x" * 500}})
+    with NewSession({str(tmp_path)!r}, "s-1") as new:
+        new.complete({{"a": 1}}, tasks, {{"session_id": "x" * 500}})
 except ResultsDirError as error:
     print(error)
 """
@@ -220,7 +229,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
 
     before = open_descriptors()
     with pytest.raises(KeyboardInterrupt):
-        create_session(str(tmp_path), "s-1", ASKED, CtrlC(TASKS), first_head(ASKED, 2))
+        create(tmp_path, "s-1", CtrlC(TASKS))
     assert left_behind(tmp_path) == []
     assert open_descriptors() == before, "the lock is still open"
 
@@ -230,11 +239,12 @@ def test_sessions_that_are_created_at_once_in_a_new_directory_all_succeed(tmp_pa
     code = f"""
 import os, sys
 sys.path[:0] = {sys.path!r}
-from cpr_nb.store.create import create_session
+from cpr_nb.store.create import NewSession
 print("ready", flush=True)
 for line in sys.stdin:
     results, session_id = line.split()
-    create_session(results, session_id, {{"a": 1}}, [], {{"overall_status": "running"}})
+    with NewSession(results, session_id) as new:
+        new.complete({{"a": 1}}, [], {{"overall_status": "running"}})
     print("created", flush=True)
 """
     racers = [
@@ -267,10 +277,10 @@ for line in sys.stdin:
 
 
 def test_removing_a_session_that_is_not_there_is_no_error(tmp_path: Path) -> None:
-    paths, lock_fd, _ = create(tmp_path)
-    os.close(lock_fd)
-    remove_session(paths)
-    remove_session(paths)
+    with NewSession(str(tmp_path), "s-1") as new:
+        new.complete(ASKED, TASKS, first_head({**ASKED, "session_id": "s-1"}, len(TASKS)))
+    new.abandon()
+    new.abandon()
     assert left_behind(tmp_path) == []
 
 
@@ -293,7 +303,7 @@ def test_everything_is_on_the_disk_before_the_session_has_its_name(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "rename", rename)
-    os.close(create(tmp_path / "r")[1])
+    create(tmp_path / "r")
     before, after = events[: events.index("renamed")], events[events.index("renamed") + 1 :]
     assert {"session.json.tmp", "status.json.tmp"} <= set(before)
     assert ".new-session-s-1" in before, "the folder's own entries may be lost with the power"

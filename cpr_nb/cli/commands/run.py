@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from cpr_nb.cli.common import has_terminal, note, print_json, print_lines, show_to_end
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
@@ -13,9 +12,13 @@ from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model.errors import InputError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.handles.session import Session
     from cpr_nb.launching.plan import LaunchPlan
+    from cpr_nb.launching.start import StartedSession
     from cpr_nb.model.spec import TaskSpec
 
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -94,12 +97,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
-    from cpr_nb.launching.reuse import (
-        check_start,
-        resolve_reuse,
-        reuse_message,
-        start_or_attach,
-    )
+    from cpr_nb.launching.begin import check_start, resolve_reuse, start_or_attach
 
     print_warnings(planned)
     reuse = resolve_reuse(args.reuse, args.fresh)
@@ -112,9 +110,14 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     if args.wait and not has_terminal():
         planned.login_wait_s = planned.login_wait_s or UNATTENDED_WAIT_S
         planned.machine_wait_s = planned.machine_wait_s or UNATTENDED_WAIT_S
-    from cpr_nb.handles.session import Session
-
     started = start_or_attach(planned, reuse=reuse)
+    if started.is_new and not args.json:
+        _print_launch(started, planned)
+        if not args.wait:
+            return 0  # without a handle, which takes longer to load than the launch itself
+    from cpr_nb.handles.session import Session
+    from cpr_nb.launching.begin import reuse_message
+
     session = Session.from_started(started)
     if not started.is_new:
         note(reuse_message(started, session.snapshot, planned, "--fresh"))
@@ -125,15 +128,13 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
             code = 130  # the session keeps running, so the caller needs its id
         print_json(launch_json(session, planned))
         return code
-    if started.is_new:
-        _print_launch(session, planned)
     return show_to_end(session) if args.wait else 0
 
 
 def print_warnings(planned: LaunchPlan) -> None:
     """Prints what the user should know before the launch, on stderr."""
     for warning in planned.warnings:
-        note(warning if warning.startswith("🔒") else f"warning: {warning}")
+        note(warning if warning.startswith(("🔒", "💡")) else f"warning: {warning}")
 
 
 def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
@@ -145,9 +146,10 @@ def _read_input(args: argparse.Namespace) -> tuple[str, str, str]:
         file_format = args.format or "json"
     else:
         source = name
-        file_format = args.format or FORMATS.get(Path(name).suffix.lower(), "json")
+        file_format = args.format or FORMATS.get(os.path.splitext(name)[1].lower(), "json")
         try:
-            data = Path(name).read_bytes()
+            with open(name, "rb") as file:
+                data = file.read()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"can't read it: {reason}", source) from None
@@ -164,22 +166,23 @@ def launch_json(session: Session, planned: LaunchPlan) -> dict[str, Any]:
         "path": str(session.path),
         "n_tasks": len(session),
         "max_parallel": planned.max_parallel,
+        "first_parallel": planned.first_parallel,
         "state": session.state,
     }
 
 
-def _print_launch(session: Session, planned: LaunchPlan) -> None:
-    command = program()
+def _print_launch(started: StartedSession, planned: LaunchPlan) -> None:
+    command, session_id = program(), started.session_id
     print_lines(
         [
-            f"🚀 Started session: {session.id}",
-            f"📂 Results directory: {session.path}",
+            f"🚀 Started session: {session_id}",
+            f"📂 Results directory: {started.root}",
             *plan_lines(planned),
             "",
             "Use these commands to monitor progress:",
-            f"  {command} --status {session.id}",
-            f"  {command} --results {session.id}",
-            f"  {command} watch {session.id[:8]}",
+            f"  {command} --status {session_id}",
+            f"  {command} --results {session_id}",
+            f"  {command} watch {session_id[:8]}",
         ]
     )
     sys.stdout.flush()
@@ -187,11 +190,33 @@ def _print_launch(session: Session, planned: LaunchPlan) -> None:
 
 def plan_lines(planned: LaunchPlan) -> list[str]:
     """Returns how many tasks run, how many at once, and what they may do."""
-    mode = planned.options.get("permissions", "edits")
-    n_tasks, at_once = len(planned.tasks), planned.max_parallel or "all"
+    n_tasks = len(planned.tasks)
     tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
-    first = f"   {tasks}, {at_once} at once, permissions {mode}: {MODES[mode]}"
-    return [first, _tools_line(planned), *_worktree_lines(planned)]
+    return [
+        f"   {tasks}, {_at_once(planned)}, {_permissions(planned)}",
+        _tools_line(planned),
+        *_worktree_lines(planned),
+    ]
+
+
+def _permissions(planned: LaunchPlan) -> str:
+    """What the tasks may do."""
+    is_light = [task.options.get("light", planned.options.get("light")) for task in planned.tasks]
+    if is_light and all(is_light):
+        return "light: no tools, no files, and no CLAUDE.md, hooks or plugins"
+    mode = planned.options.get("permissions", "edits")
+    some = f"; light, without tools: {sum(map(bool, is_light))} of them" if any(is_light) else ""
+    return f"permissions {mode}: {MODES[mode]}{some}"
+
+
+def _at_once(planned: LaunchPlan) -> str:
+    """How many tasks run at once."""
+    if planned.first_parallel is None:
+        # In shared processes fewer may be faster: the runner decides.
+        at_most = "in shared processes, at most " if planned.options.get("share_process") else ""
+        return f"{at_most}{planned.max_parallel or 'all'} at once"
+    most = f"while they wait for the API up to {planned.max_parallel}"
+    return f"{planned.first_parallel} at first, {most} at once"
 
 
 def _tools_line(planned: LaunchPlan) -> str:
@@ -215,7 +240,7 @@ def _worktree_lines(planned: LaunchPlan) -> list[str]:
         start = next(iter(planned.checkouts.values()))
         branch, commit = start["current_branch"], start["base"][:10]
         return [f"   one worktree per task, on branches {branch}-task-…, starting at {commit}"]
-    if in_repository(planned.options["cwd"]):
+    if in_repository(planned.options["cwd"]) and not planned.options.get("light"):
         return ["💡 This is a git repository: --worktree gives each task a checkout of its own"]
     return []
 
@@ -244,7 +269,7 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
         f"Results directory: {planned.results_dir}",
         f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
         f"Environment variables: {', '.join(sorted(planned.options.get('env', {}))) or 'none'}",
-        f"At once: {planned.max_parallel or 'all'}",
+        f"At once: {_at_once(planned).removesuffix(' at once')}",
         f"T{_tools_line(planned).strip()[1:]}",
         f"Loaded {len(planned.tasks)} prompts:",
     ]

@@ -1,0 +1,1 @@
+"""Processes of the CLI that serve several tasks; loaded only if a session shares processes."""

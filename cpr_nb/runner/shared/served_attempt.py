@@ -1,0 +1,188 @@
+"""An attempt that a shared process runs: one part of the process's stream."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cpr_nb.runner.attempt import Attempt, read_tail
+from cpr_nb.runner.shared.part import Part
+from cpr_nb.runner.stream import Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from cpr_nb.model.events import RunFacts
+    from cpr_nb.model.outcome import Exit
+    from cpr_nb.runner.leftovers import Leftovers
+    from cpr_nb.runner.shared.borders import ProcessStream
+    from cpr_nb.runner.shared.shared_process import SharedProcess
+    from cpr_nb.store.layout import SessionPaths
+
+
+class ServedStream(Stream):
+    """The part of a process's stream that is one task's.
+
+    It is read from the process's file, and copied into the task's own for everybody else.
+
+    Args:
+        path: The process's file.
+        pid: The process.
+        begin: Where the part begins in it, in bytes.
+        source: What follows the process's stream.
+        part: The copy in the task's own file.
+        with_tools: Whether it matters which tools run.
+
+    Attributes:
+        end: Where it ends, in bytes; None as long as that is not known.
+        trouble: Why it could not be copied yet; empty if it was.
+    """
+
+    __slots__ = ("_part", "_source", "end", "trouble")
+
+    def __init__(
+        self,
+        path: str,
+        pid: int,
+        begin: int,
+        source: ProcessStream,
+        part: Part,
+        *,
+        with_tools: bool,
+    ) -> None:
+        super().__init__(path, pid, with_tools=with_tools)
+        self._offset = begin
+        self._source = source
+        self._part = part
+        self.end: int | None = None
+        self.trouble = ""
+
+    def finish_copy(self) -> bool:
+        """Copies the rest into the task's file; returns whether all of it is there."""
+        self._copy()
+        if not self.trouble:
+            try:
+                self._part.finish()
+            except OSError as error:
+                self.trouble = error.strerror or str(error)
+        return not self.trouble
+
+    def close(self) -> None:
+        """Closes the process's file; the task's own stays open until it is whole."""
+        super().close()
+        self.finish_copy()
+
+    def _copy(self) -> None:
+        try:
+            self._part.copy(self._known_end())
+            self.trouble = ""
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+
+    def _new_chunks(self) -> Iterator[bytes]:
+        self._copy()
+        for chunk in self._file.read_from(self._offset):
+            chunk = chunk[: max(0, self._known_end() - self._offset)]
+            if not chunk:
+                return
+            yield chunk
+
+    def _known_end(self) -> int:
+        return self._source.end if self.end is None else self.end
+
+
+class ServedAttempt(Attempt):
+    """An attempt that a shared process runs.
+
+    Args:
+        source: The process, which has been given the task.
+        end_soon: Called to end it before it has ended by itself.
+        task: The task's number, from 0.
+        task_id: The task's id.
+        number: Which attempt it is, from 1.
+        paths: The session's paths.
+        options: Further arguments of `Attempt`.
+    """
+
+    __slots__ = ("_conversation_id", "_end_soon", "source")
+
+    stream: ServedStream
+
+    def __init__(
+        self,
+        source: SharedProcess,
+        end_soon: Callable[[SharedProcess], None],
+        task: int,
+        task_id: str,
+        number: int,
+        paths: SessionPaths,
+        options: dict[str, Any],
+    ) -> None:
+        self.source = source
+        self._end_soon = end_soon
+        self._conversation_id = source.machine.conversation_id
+        super().__init__(source.pid, source.token, task, task_id, number, paths, **options)
+
+    def _open_stream(self, path: str, *, with_tools: bool) -> ServedStream:
+        source, begin = self.source, self.source.machine.offset
+        part = Part(source.stream.fd, begin, path)
+        return ServedStream(
+            source.path, source.pid, begin, source.stream, part, with_tools=with_tools
+        )
+
+    @property
+    def place_fields(self) -> dict[str, Any]:
+        """What status.json says of where it ran."""
+        return {"process": self.source.number}
+
+    def terminate(self) -> None:
+        """Has its turn end; the process itself may go on to serve others."""
+        self._end_soon(self.source)
+
+    def kill_tree(self) -> int:
+        """Kills its process, and what that has started; returns how many processes that were."""
+        return self.source.kill_tree()
+
+    def clean_up(self, leftovers: Leftovers, status: int | None) -> None:
+        """Has what it left behind end: not the process, nor the MCP servers, if it goes on."""
+        if status is not None:
+            super().clean_up(leftovers, status)
+        else:
+            leftovers.add_conversation(self.token, self._conversation_id, self.pid)
+
+    def collect(self, status: int | None) -> tuple[Exit, RunFacts]:
+        """Returns how it ended, and what its stream says.
+
+        Args:
+            status: What wait() returned, if its process ended with it; None if that serves on.
+        """
+        exit_, facts = super().collect(status)
+        if facts.result is not None and self.stream.background.turn_ended:
+            exit_.exit_code = exit_.signal = None  # that says nothing about a turn that is over
+        if self.terminated and not facts.answered:
+            facts.cost_usd, facts.tokens = None, {}  # the CLI says 0, whatever the API counts
+        return exit_, facts
+
+    def _stderr_path(self) -> str:
+        return self.source.stderr_path
+
+    def _read_stderr(self) -> str:
+        """What the process wrote to stderr since it has this task, if it ended with it."""
+        if not self.source.has_ended:
+            return ""
+        text = read_tail(self.source.stderr_path, self.source.stderr_begin)
+        if text:
+            keep_stderr(self._paths.stderr(self.task_id, self.number), text)
+        return text
+
+
+def keep_stderr(path: str, text: str) -> None:
+    """Writes what a process wrote to stderr into the file of the task that it ended with."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(fd, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError as error:  # the record has its last line
+        print(f"{path}: {error}", file=sys.stderr, flush=True)

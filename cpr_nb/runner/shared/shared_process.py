@@ -1,0 +1,206 @@
+"""One process of the CLI that serves several tasks: its pid, its stdin, its stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+from cpr_nb.runner import process
+from cpr_nb.runner.shared.borders import ProcessStream
+from cpr_nb.runner.shared.process_machine import ProcessMachine
+from cpr_nb.runner.spawning import remove
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from cpr_nb.runner.shared.process_groups import Group
+    from cpr_nb.runner.shared.served_attempt import ServedStream
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_CLEAR = "/clear"
+
+
+class SharedProcess:
+    """A process that serves tasks.
+
+    Args:
+        pid: Its pid.
+        number: Its number in the session, from 1.
+        token: What marks its whole process tree.
+        group: The group of its tasks.
+        stdin_fd: The descriptor through which it gets its messages; closed by it.
+        path: The file that it writes its stream to.
+        stderr_path: The file that it writes its stderr to.
+        at_s: When it was started.
+        limit_usd: What each of its tasks may cost, or None.
+        agent_folders: Where it has read files of subagents from: it does not read them again.
+
+    Attributes:
+        machine: Its states.
+        stream: Its stream.
+        terminated: Whether it was asked to end by a signal.
+        has_ended: Whether it is gone.
+        next_look_at: When its stream is read again.
+        unfinished: The streams of tasks that could not be copied out of it yet.
+    """
+
+    __slots__ = (
+        *("_agent_folders", "_agents_at"),
+        *("_n_requests", "_stdin_fd", "_unsent", "given_at", "given_busy_s", "group"),
+        "has_ended",
+        *("limit_usd", "machine", "next_look_at", "number", "path", "pid", "stderr_begin"),
+        *("stderr_path", "stream", "terminated", "token", "unfinished"),
+    )
+
+    def __init__(
+        self,
+        pid: int,
+        number: int,
+        token: str,
+        group: Group,
+        stdin_fd: int,
+        path: str,
+        stderr_path: str,
+        at_s: float,
+        limit_usd: float | None,
+        agent_folders: Sequence[str] = (),
+    ) -> None:
+        self.pid = pid
+        self.number = number
+        self.token = token
+        self.group = group
+        self.path = path
+        self.stderr_path = stderr_path
+        self.limit_usd = limit_usd
+        self.stream = ProcessStream(path)
+        self.machine = ProcessMachine(at_s)
+        self.terminated = self.has_ended = False
+        self.unfinished: list[ServedStream] = []
+        self.next_look_at = self.given_at = at_s
+        self.stderr_begin = 0  # of what it has written since it got its task
+        self.given_busy_s = 0.0  # how long it had been busy then
+        self._agent_folders = agent_folders
+        self._agents_at = [_changed_at(folder) for folder in agent_folders]
+        self._stdin_fd = stdin_fd
+        self._unsent = b""
+        self._n_requests = 0
+        os.set_blocking(stdin_fd, False)
+        self.send(_CLEAR)
+
+    def __del__(self) -> None:
+        self.close_stdin()
+
+    # -- stdin --------------------------------------------------------------------------------
+
+    def send(self, text: str) -> None:
+        """Sends a message of the user: a prompt or a command."""
+        message = {"role": "user", "content": text}
+        self._write({"type": "user", "message": message, "parent_tool_use_id": None})
+
+    def clear(self) -> None:
+        """Has it begin a new conversation."""
+        self.send(_CLEAR)
+
+    def interrupt(self) -> None:
+        """Asks it to end its turn."""
+        self._n_requests += 1
+        request = {"subtype": "interrupt"}
+        request_id = f"{self.number}-{self._n_requests}"
+        self._write({"type": "control_request", "request_id": request_id, "request": request})
+
+    def _write(self, message: dict[str, Any]) -> None:
+        self._unsent += json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what its stdin has room for."""
+        while self._unsent and self._stdin_fd >= 0:
+            try:
+                self._unsent = self._unsent[os.write(self._stdin_fd, self._unsent) :]
+            except BlockingIOError:
+                return
+            except OSError:  # it is gone, or closed its stdin: then its end comes
+                self._unsent = b""
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether it has not got all that it was sent."""
+        return bool(self._unsent)
+
+    def close_stdin(self) -> None:
+        """It gets nothing more, and ends once its turn is over."""
+        fd, self._stdin_fd = self._stdin_fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    # -- the process --------------------------------------------------------------------------
+
+    def terminate(self) -> None:
+        """Sends SIGTERM to it."""
+        self.terminated = True
+        process.signal_process(0 if self.has_ended else self.pid, signal.SIGTERM)
+
+    def kill_tree(self) -> int:
+        """Kills it and all that it started; returns how many processes that were."""
+        process.kill_group(self.pid)
+        return process.sweep([self.token])
+
+    def await_end(self, patience_s: float) -> None:
+        """Waits until it has ended, and kills it if it takes too long."""
+        give_up_at = time.monotonic() + patience_s
+        while not os.waitpid(self.pid, os.WNOHANG)[0]:
+            if time.monotonic() > give_up_at:
+                self.kill_tree()
+                os.waitpid(self.pid, 0)
+                break
+            time.sleep(0.01)
+        self.has_ended = True
+
+    def discard(self) -> bool:
+        """Removes the files of a process that has ended, unless a task still needs them.
+
+        Returns:
+            Whether they are removed.
+        """
+        self.unfinished = [stream for stream in self.unfinished if not stream.finish_copy()]
+        if self.unfinished:
+            return False
+        self.stream.close()
+        remove([self.path, self.stderr_path])
+        return True
+
+    def given(self, at_s: float) -> None:
+        """It has got a task: from now on everything is that task's."""
+        self.given_at = at_s
+        self.given_busy_s = self.busy_s()
+        try:
+            self.stderr_begin = os.stat(self.stderr_path).st_size
+        except OSError:
+            self.stderr_begin = 0
+
+    def busy_s(self) -> float:
+        """How long it has used a core, or waited for one; 0 if that is not known."""
+        fields = process.stat_fields(self.pid)
+        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
+        return cpu_s + process.run_delay_s(self.pid)
+
+    def has_other_agents(self) -> bool:
+        """Whether files of subagents came or went since it was started."""
+        return [_changed_at(folder) for folder in self._agent_folders] != self._agents_at
+
+    def rss_bytes(self) -> int:
+        """How much memory it has; 0 if that is not known."""
+        fields = process.stat_fields(self.pid)
+        return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 21 else 0
+
+
+def _changed_at(folder: str) -> int:
+    """When a folder was changed, in nanoseconds since the epoch; 0 if there is none."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,1 @@
+"""What carries over from one task to the next in a process of the CLI that serves several."""
