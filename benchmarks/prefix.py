@@ -7,6 +7,7 @@ scripted API counts four bytes as one token.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from typing import Any
 from benchmarks.real_cli import real_claude
 from cpr_nb.model import prefix
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE
+from cpr_nb.model.light import light_variables
 from cpr_nb.model.option_values import check_options
 from cpr_nb.model.options import PERMISSIONS
 from cpr_nb.model.tools import SEARCH
@@ -29,12 +31,14 @@ _SCHEMA = {"type": "object", "properties": {"label": {"type": "string"}}, "requi
 
 def measure_tokens(claude: str, folder: Path, options: Mapping[str, Any]) -> int:
     """The tokens of the first request of a task with these options."""
+    checked = check_options(options)
+    more = {os.fsdecode(name): os.fsdecode(text) for name, text in light_variables(checked).items()}
     work, home = Path(tempfile.mkdtemp(dir=folder)), Path(tempfile.mkdtemp(dir=folder))
     with ScriptedApi() as api:
         subprocess.run(
-            build_argv(claude, check_options(options), str(uuid.uuid4())),
+            build_argv(claude, checked, str(uuid.uuid4())),
             cwd=work,
-            env={**cli_environment(api.url, home), NO_MEMORY_VARIABLE: "1"},
+            env={**cli_environment(api.url, home), NO_MEMORY_VARIABLE: "1", **more},
             input=b"hello",
             capture_output=True,
             check=False,
@@ -63,6 +67,10 @@ def figures(claude: str, folder: Path) -> Iterator[tuple[str, int, int]]:
             yield f"permissions={mode}", prefix.prefix_tokens(options), measured(**options)
     label = {"tools": [], "schema": _SCHEMA}
     yield "tools=[] and a schema", prefix.prefix_tokens(label), measured(**label)
+    light = {"light": True}
+    yield "light", prefix.prefix_tokens(light), measured(**light)
+    light["schema"] = _SCHEMA
+    yield "light and a schema", prefix.prefix_tokens(light), measured(**light)
 
 
 def main() -> int:

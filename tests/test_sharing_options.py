@@ -108,6 +108,12 @@ def test_many_tasks_that_could_share_are_mentioned_once(stub: Stub) -> None:
     assert mentions(many) == []
 
 
+def test_a_cli_that_cannot_share_is_no_reason_to_mention_it(stub: Stub) -> None:
+    grow(stub)
+    stub.set_version("2.1.167 (Claude Code)")
+    assert mentions([str(number) for number in range(120)]) == []
+
+
 def test_what_could_not_be_remembered_is_not_mentioned_at_each_launch() -> None:
     assert mentions([str(number) for number in range(120)]) == []  # the stub is a small script
 

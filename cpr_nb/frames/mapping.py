@@ -21,6 +21,9 @@ Template = str | Callable[["pd.Series[Any]"], str]
 RESULT, *TASK_COLUMNS = RESULT_COLUMNS
 # The attribute of a table of results that names its columns of answers and scores.
 ANSWERS_ATTR = "cpr_answers"
+#: The column that a table of results has only if one of its rows was asked in the light form, and
+#: the attribute that says so.
+LIGHT, LIGHT_ATTR = "light", "cpr_light"
 
 
 def check_frame(frame: Any) -> pd.DataFrame:
@@ -68,26 +71,27 @@ def check_added_columns(frame: pd.DataFrame, added: Sequence[str]) -> None:
 
 
 def check_answers(
-    frame: pd.DataFrame, schemas: Iterable[Mapping[str, Any] | None], factors: Iterable[str] = ()
+    frame: pd.DataFrame, schemas: Iterable[Mapping[str, Any] | None], further: Iterable[str] = ()
 ) -> None:
     """Refuses columns and fields that the table of results would have twice.
 
     Args:
         frame: The user's frame.
         schemas: The JSON schema of each task's answer; None for a text.
-        factors: The names of the factors.
+        further: More columns of that table: the factors, and `LIGHT` where a row is light.
 
     Raises:
         InputError: Naming the column or the field.
     """
+    names = tuple(further)
     distinct: list[Mapping[str, Any] | None] = []
     for schema in schemas:
         if schema not in distinct:
             distinct.append(schema)
     is_typed = len(distinct) == 1 and distinct[0] is not None
-    check_added_columns(frame, [*factors, *([] if is_typed else [RESULT]), *TASK_COLUMNS])
+    check_added_columns(frame, [*names, *([] if is_typed else [RESULT]), *TASK_COLUMNS])
     for schema in distinct:
-        check_collisions(answer_names(schema), frame.columns, further=tuple(factors))
+        check_collisions(answer_names(schema), frame.columns, further=names)
 
 
 def answer_names(schema: Mapping[str, Any] | None) -> list[str]:
@@ -104,7 +108,8 @@ def drop_results(table: pd.DataFrame) -> pd.DataFrame:
 def _result_columns(table: pd.DataFrame) -> set[str]:
     """The columns of a table of tasks or results that are not inputs of the tasks."""
     is_of_tasks = "task_num" in table.columns
-    return {*RESULT_COLUMNS, *((c.name for c in TABLES["tasks_df"].columns) if is_of_tasks else ())}
+    names = {*RESULT_COLUMNS, *([LIGHT] if table.attrs.get(LIGHT_ATTR) else ())}
+    return names | {c.name for c in TABLES["tasks_df"].columns} if is_of_tasks else names
 
 
 def prompts_without_answers(template: Template, table: pd.DataFrame) -> list[str | None]:

@@ -9,7 +9,14 @@ from typing import Any
 import pandas as pd
 
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR, Column, table
-from cpr_nb.frames.mapping import ANSWERS_ATTR, RESULT, TASK_COLUMNS, check_added_columns
+from cpr_nb.frames.mapping import (
+    ANSWERS_ATTR,
+    LIGHT,
+    LIGHT_ATTR,
+    RESULT,
+    TASK_COLUMNS,
+    check_added_columns,
+)
 from cpr_nb.frames.schema_columns import answer_table
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
@@ -37,9 +44,11 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
     inputs = [_input_rows(tasks, frame), factor_columns(tasks)]
     answers = _answer_columns(tasks, newest, flatten=flatten)
     cells = [task_row(task.snapshot, task.fields, streamed=False) for task in newest]
-    outcomes = table(cells, [_COLUMNS[name] for name in TASK_COLUMNS])
+    has_light = any(cell[LIGHT] for cell in cells) and LIGHT not in inputs[1].columns
+    added = [*TASK_COLUMNS, *([LIGHT] if has_light else [])]
+    outcomes = table(cells, [_COLUMNS[name] for name in added])
     if frame is None:  # a launch allows any schema, so its fields are renamed on a collision
-        existing = {*inputs[0].columns, *inputs[1].columns, *TASK_COLUMNS}
+        existing = {*inputs[0].columns, *inputs[1].columns, *added}
         answers = answers.rename(columns={name: f"answer_{name}" for name in existing})
     index = inputs[0].index
     parts = [part.set_axis(index) for part in (*inputs, answers, outcomes)]
@@ -47,6 +56,7 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
     results.attrs |= {
         RESULTS_DIR_ATTR: str(Path(snapshot.paths.root).parent),
         ANSWERS_ATTR: list(answers.columns),
+        LIGHT_ATTR: has_light,
     }
     return results
 

@@ -72,6 +72,12 @@ SESSIONS = (
         _STATUS,
         ("n_unknown_costs", "Int64", "attempts whose cost is unknown; missing if none"),
         ("max_parallel", "Int64", "how many tasks may run at the same time; 0 for no limit"),
+        (
+            "parallel_now",
+            "Int64",
+            "how many may run now, while nobody has set it",
+        ),
+        ("parallel_why", "string", "why it is that number: the cores are busy, …"),
         ("model", "string", "the requested model"),
         ("permissions", "string", "what the agents may do without asking"),
         ("executor", "string", "the executor that runs the tasks"),
@@ -159,6 +165,7 @@ TASKS = (
         _STATUS,
         ("n_unknown_costs", "Int64", "attempts whose cost is unknown; missing if none"),
         ("model", "string", "the model of the last attempt"),
+        ("light", "boolean", "whether it ran in the light form: without tools and files"),
         (
             "response_model",
             "string",

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from cpr_nb.model.errors import InputError
+from cpr_nb.model.light import in_effect
 from cpr_nb.model.spec import TaskSpec
 from cpr_nb.model.text import one_line
 
@@ -36,7 +37,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "sandbox": dict,
 }
 #: The options that decide which files a task reads, and what follows.
-_DECISIVE = ("cwd", "env", "claude_args", "strict_setup", "mcp_servers", "safe_mode")
+_DECISIVE = ("cwd", "env", "claude_args", "strict_setup", "mcp_servers", "safe_mode", "light")
 #: The MCP servers of a project.
 MCP_FILE = ".mcp.json"
 #: Names the sources of settings that the CLI uses.
@@ -197,7 +198,7 @@ def check_settings(
 def has_own_servers(options: Mapping[str, Any]) -> bool:
     """Whether a task has no MCP servers of its folder's ``.mcp.json``."""
     is_strict = "--strict-mcp-config" in options.get("claude_args", ())
-    return is_strict or "mcp_servers" in options or bool(options.get("safe_mode"))
+    return is_strict or "mcp_servers" in options or bool(in_effect(options).get("safe_mode"))
 
 
 def _different(

@@ -24,6 +24,18 @@ _OPTIONS_OF_FLAGS = {
     "--system-prompt": "system_prompt",
     "--system-prompt-file": "system_prompt",
 }
+#: What a light task can't have: it has no tools, no files and no prompt of Claude Code's.
+_NOT_LIGHT = ("tools", "allow", "add_dirs", "worktree", "setup", "agents", "mcp_servers")
+_NOT_LIGHT_FLAGS = (
+    "--add-dir",
+    "--agents",
+    "--append-system-prompt",
+    "--append-system-prompt-file",
+    "--mcp-config",
+    "--plugin-dir",
+    "--system-prompt",
+    "--system-prompt-file",
+)
 #: What the CLI leaves out in its safe mode, without a word (measured).
 _NOT_IN_SAFE_MODE = ("agents", "mcp_servers")
 
@@ -45,6 +57,8 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
         check_sandboxed_commands(where)
     flags = {arg.split("=", 1)[0] for arg in options.get("claude_args", ())}
     _check_flags(flags, options, where)
+    if options.get("light"):
+        _check_light(flags, options, where)
     if options.get("safe_mode") or "--safe-mode" in flags:
         for name in _NOT_IN_SAFE_MODE:
             if options.get(name):
@@ -60,6 +74,26 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
             f"names the variable {name}, which is not set: set it, or pass it with the option "
             f"'env' (--env {name}=VALUE)",
             f"{where}: mcp_servers",
+        )
+
+
+def _check_light(flags: set[str], options: Mapping[str, Any], where: str) -> None:
+    """Refuses with ``light`` what needs tools, files, or Claude Code's own system prompt."""
+    names = [name for name in _NOT_LIGHT if options.get(name)]
+    if options.get("permissions", "read") != "read":
+        names.append("permissions")
+    names += [f"claude_args: {flag}" for flag in _NOT_LIGHT_FLAGS if flag in flags]
+    if names:
+        raise InputError(
+            "can't be combined with light, which has no tools, no files and a short system prompt "
+            "of its own (or yours, as the option 'system_prompt'): leave out one of both",
+            f"{where}: {names[0]}",
+        )
+    if isinstance(options.get("system_prompt"), Mapping):
+        raise InputError(
+            "adds to Claude Code's own system prompt, which a light task does not have: give it as "
+            "a text, without append",
+            f"{where}: system_prompt",
         )
 
 

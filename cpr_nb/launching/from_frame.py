@@ -47,6 +47,6 @@ def plan_map(
     for task, (_, origin, _) in zip(tasks, elements, strict=True):
         task.origin.update(origin)
     plan = plan_launch(tasks, options)
-    mapping.check_answers(frame, plan.schemas(), factors[0])
+    mapping.check_answers(frame, plan.schemas(), [*factors[0], *plan.light_columns])
     plan.frame, plan.frame_json = frame, frame_json.encode(frame)
     return plan

@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from cpr_nb.launching.paths import absolute_path
 from cpr_nb.model.errors import ClaudeNotFound, InputError
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
+from cpr_nb.store.resources import TASK_MEMORY_BYTES, free_memory_bytes, usable_cores
 
-#: The peak memory of one task (measured for the CLI 2.1.330: 170 to 205 MiB, without its tools).
-TASK_MEMORY_BYTES = 300_000_000
+#: A start is busy with more than a core's work: with so many more at once than there are cores,
+#: short tasks are as fast as they get.
+MORE_THAN_CORES = 2
 #: Tasks mostly wait for the API; with this many per core, the machine stays usable.
 TASKS_PER_CORE = 8
+#: More at once than this are more than the limits of most accounts bear.
+MOST_TASKS = 64
 
 HOW_TO_GET_CLAUDE = (
     "install it (npm install -g @anthropic-ai/claude-code, or pip install 'cpr_nb[claude]'), "
@@ -153,33 +157,22 @@ def _bubblewrap_problem() -> str:
     return (words or [f"exit code {done.returncode}"])[-1] if done.returncode else ""
 
 
-def free_memory_bytes() -> int:
-    """The free memory of this machine, or of the container if that has less."""
-    free = _available_bytes()
-    try:
-        limit, used = map(_cgroup_bytes, ("memory.max", "memory.current"))
-        return min(free, max(0, limit - used))
-    except (OSError, ValueError):
-        return free
+class DefaultParallel:
+    """How many tasks run at once if nobody says so.
+
+    Args:
+        first: At first.
+        most: At most, while they mostly wait and memory is free.
+    """
+
+    __slots__ = ("first", "most")
+
+    def __init__(self, first: int, most: int) -> None:
+        self.first = first
+        self.most = most
 
 
-def _cgroup_bytes(name: str) -> int:
-    with open(f"/sys/fs/cgroup/{name}", "rb") as file:
-        return int(file.read())
-
-
-def _available_bytes() -> int:
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # macOS: half of the physical memory is a fair guess
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
-
-def default_parallel(n_tasks: int) -> int:
+def default_parallel(n_tasks: int, *, grows: bool = True) -> DefaultParallel:
     """How many tasks to run at once by default.
 
     That depends on the cores and on the free memory. What the live runners of this user need for
@@ -187,14 +180,19 @@ def default_parallel(n_tasks: int) -> int:
 
     Args:
         n_tasks: How many tasks the session has.
+        grows: Whether the number follows how busy the cores are. That of shared processes is
+            chosen otherwise (`cpr_nb.runner.shared.sizing`).
 
     Returns:
-        At least 1.
+        At least 1 at first; see `cpr_nb.runner.growth` for how it goes on.
     """
+    cores = max(1, round(usable_cores()))
+    most = max(1, min(n_tasks, TASKS_PER_CORE * cores, MOST_TASKS))
     free = free_memory_bytes() - _promised_tasks() * TASK_MEMORY_BYTES
-    by_memory = free // TASK_MEMORY_BYTES
-    by_cores = TASKS_PER_CORE * (os.cpu_count() or 1)
-    return int(max(1, min(n_tasks, by_memory, by_cores)))
+    by_memory = int(max(1, min(most, free // TASK_MEMORY_BYTES)))
+    if not grows:
+        return DefaultParallel(by_memory, by_memory)
+    return DefaultParallel(min(by_memory, cores + MORE_THAN_CORES), most)
 
 
 def _promised_tasks() -> int:
@@ -206,7 +204,7 @@ def _promised_tasks() -> int:
         session = read_session(root, tasks=False)
         if session.is_live:
             waiting = session.count("n_pending")
-            limit = session.count("max_parallel") or waiting
+            limit = session.count("parallel_now") or session.count("max_parallel") or waiting
             n_promised += max(0, min(waiting, limit - session.count("n_running")))
     return n_promised
 

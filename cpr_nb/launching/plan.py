@@ -61,6 +61,8 @@ class LaunchPlan:
         frame_json: The same frame as JSON, as the session's folder keeps it.
         overriding: The options of a rerun that override the old ones; None if it is no rerun.
         reused: What session.json says of each row that does not run (see `reused_entry`).
+        max_parallel: How many tasks may run at once; 0 for no limit.
+        first_parallel: How many of them at first, if the number is to grow; else None.
         parents: Session id and task id of each task that is rerun.
         claude_version: The version of the CLI; None if it does not say.
         warnings: What the user should know before the launch. The command prints them, and the
@@ -106,14 +108,18 @@ class LaunchPlan:
         self.warnings += [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
         self.warnings += _budget_warnings(options, tasks)
-        self.max_parallel: int = options.get("max_parallel", 0)
-        if "max_parallel" not in options:
-            self.max_parallel = default_parallel(len(tasks))
+        self._choose_parallel()
 
     @property
     def is_map(self) -> bool:
         """Whether its tasks are the rows of a frame, run for the first time."""
         return self.frame_json is not None and self.overriding is None
+
+    @property
+    def light_columns(self) -> list[str]:
+        """The column that its table of results gets if one of its tasks is light."""
+        light = self.options.get("light")
+        return ["light"] if any(task.options.get("light", light) for task in self.tasks) else []
 
     @cached_property
     def identity(self) -> str:
@@ -137,8 +143,18 @@ class LaunchPlan:
         """Leaves out tasks that need not run."""
         self.tasks = [task for task in self.tasks if task.task_id not in task_ids]
         self.user_only -= set(task_ids)
-        if "max_parallel" not in self.options:
-            self.max_parallel = default_parallel(len(self.tasks))
+        self._choose_parallel()
+
+    def _choose_parallel(self) -> None:
+        self.max_parallel: int = self.options.get("max_parallel", 0)
+        self.first_parallel: int | None = None
+        if "max_parallel" in self.options:
+            return
+        grows = not self.options.get("share_process")
+        default = default_parallel(len(self.tasks), grows=grows)
+        self.max_parallel = default.most
+        if default.first < default.most:
+            self.first_parallel = default.first
 
     def schemas(self) -> list[Any]:
         """The JSON schema of each task's answer; None for a text."""

@@ -138,7 +138,7 @@ def _keep_frame(
     if tasks[0].prompt is not None:  # a follow-up may ask for the same columns again
         names = mapping.answer_names(plan.options.get("schema"))
         frame = frame.drop(columns=names, errors="ignore")
-    mapping.check_answers(frame, plan.schemas(), factors)
+    mapping.check_answers(frame, plan.schemas(), [*factors, *plan.light_columns])
     plan.frame, plan.frame_json = frame, frame_json.encode(frame)
 
 

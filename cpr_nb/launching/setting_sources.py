@@ -34,7 +34,16 @@ if TYPE_CHECKING:
 #: What session.json says of such tasks.
 USER_ONLY = {"setting_sources": "user"}
 #: The options that decide which files the CLI reads for a task, and what follows.
-_DECISIVE = ("cwd", "env", "claude_args", "strict_setup", "mcp_servers", "safe_mode", "worktree")
+_DECISIVE = (
+    "cwd",
+    "env",
+    "claude_args",
+    "strict_setup",
+    "mcp_servers",
+    "safe_mode",
+    "light",
+    "worktree",
+)
 
 
 class SettingSources:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from cpr_nb.launching.cli_cache import CliRecord
+from cpr_nb.model.cli_versions import SHARES_SINCE
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.sharing import own_process_reason
 
@@ -75,7 +76,7 @@ def mention_sharing(
     if len(tasks) < _MENTIONED_FROM or "share_process" in options:
         return []
     record = CliRecord(claude_path, environ)
-    if record.facts.get("sharing_mentioned"):
+    if record.facts.get("sharing_mentioned") or (record.version or SHARES_SINCE) < SHARES_SINCE:
         return []
     n_sharing = len(tasks) - _own_process_reasons(options, tasks).total()
     if n_sharing < _MENTIONED_FROM or any(task.origin.get("factors") for task in tasks):

@@ -53,6 +53,7 @@ _SESSION = {
     **dict.fromkeys(("env_names", "warnings"), _TEXTS),
     "start_time": _count(0),
     "max_parallel": _count(0),
+    "first_parallel": _count(1),
     "login_wait_s": _NUMBER,
     "own_environment": _FLAG,
     "options": _OBJECT,

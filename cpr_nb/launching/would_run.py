@@ -80,11 +80,17 @@ def _values(spec: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     every = [{**_dict(spec.get("options")), **_dict(t.get("options"))} for t in _tasks(spec)]
     for name in _OPTIONS:
         for options in every:
-            value = options.get(name, "edits" if name == "permissions" else None)
+            value = _permissions(options) if name == "permissions" else options.get(name)
             if value not in (None, [], {}, ""):
                 yield name, _shown(name, value)
     for options in every:
         yield "in", _plain(options.get("cwd", spec.get("cwd")))
+
+
+def _permissions(options: Mapping[str, Any]) -> Any:
+    if options.get("light") is True:
+        return "read (light: no tools)"
+    return options.get("permissions", "edits")
 
 
 def _shown(name: str, value: Any) -> str:

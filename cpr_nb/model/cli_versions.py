@@ -36,11 +36,14 @@ NEEDS: Mapping[str, Version] = {
     "fallback_model": (2, 1, 81),  # 2.1.71 has the flag, but fails where it should fall back
     "settings": (2, 1, 81),  # in 2.1.71 their hooks and rules undo what `deny` denies
     "safe_mode": (2, 1, 224),
+    "light": (2, 1, 224),
 }
 #: A flag that only saves tokens: older versions do without it.
 EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)
 #: Before, the sandbox takes some folder names for patterns, and then protects nothing of them.
 PLAIN_FOLDERS_SINCE: Version = (2, 1, 305)
+#: Before, `/clear` begins no new conversation where there is no terminal: no process can be shared.
+SHARES_SINCE: Version = (2, 1, 224)
 #: Before, a conversation can be continued only in the folder in which it began.
 ELSEWHERE_SINCE: Version = (2, 1, 227)
 #: Before, the CLI uses the allow rules and the further folders that a project brings, also where
@@ -137,7 +140,8 @@ def _asks_for(name: str, options: Mapping[str, Any], *, is_follow_up: bool) -> b
     if name == FOLLOW_UP:
         return is_follow_up
     option, _, value = name.partition("=")
-    return option in options and value in ("", options[option])
+    asked = options.get(option)
+    return asked is not None and asked is not False and value in ("", asked)
 
 
 def _numbers(match: re.Match[str]) -> Version:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from cpr_nb.model.digest import sha256_for
+from cpr_nb.model.light import in_effect
 from cpr_nb.model.random_ids import is_uuid
 from cpr_nb.model.tools import offered_tools
 
@@ -165,7 +166,7 @@ def _in_effect(
         if alike not in known:
             merged = {**options, **task.options}
             merged["env"] = {**options.get("env", {}), **task.options.get("env", {})}
-            known[alike] = _effective(merged, environ, salt)
+            known[alike] = _effective(in_effect(merged), environ, salt)
         yield known[alike]
 
 

@@ -93,7 +93,8 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "max_parallel",
             "count",
-            "how many tasks run at once; 0 for no limit (default: by free memory and cores)",
+            "how many tasks run at once; 0 for no limit (default: what the cores carry, and more "
+            "while tasks wait for the API and memory is free)",
             per_task=False,
             minimum=0,
             metavar="N",
@@ -210,6 +211,13 @@ OPTIONS: Mapping[str, Option] = {
             "flag",
             "leave out all that is customised: CLAUDE.md, hooks, skills, plugins, subagents and "
             "MCP servers of the user and the project",
+            from_repository=LEFT_OUT,
+        ),
+        Option(
+            "light",
+            "flag",
+            "a question and its answer, for a twelfth of the tokens: no tools, no files, and no "
+            "CLAUDE.md, hooks or plugins",
             from_repository=LEFT_OUT,
         ),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),

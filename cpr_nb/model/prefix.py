@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from cpr_nb.model.light import in_effect
 from cpr_nb.model.tools import SEARCH, offered_tools
 
 TYPE_CHECKING = False
@@ -20,6 +21,8 @@ NO_TOOLS_TOKENS = 1521
 OWN_SYSTEM_PROMPT_TOKENS = 300
 #: The tool by which a task with a schema answers, without the schema.
 STRUCTURE_TOKENS = 130
+#: The same in a light task, which lacks a hint about further tools.
+LIGHT_STRUCTURE_TOKENS = 60
 #: What the CLI says of its sandbox, where commands run in it.
 SANDBOX_TOKENS = 1990
 #: Each tool, beside others.
@@ -98,7 +101,7 @@ def known_tools(options: Mapping[str, Any]) -> list[str]:
         ['Read']
     """
     denied = {*options.get("deny", ()), "TaskOutput"}
-    return [tool for tool in offered_tools(options) if tool not in denied]
+    return [tool for tool in offered_tools(in_effect(options)) if tool not in denied]
 
 
 def prefix_tokens(options: Mapping[str, Any]) -> int:
@@ -114,6 +117,7 @@ def prefix_tokens(options: Mapping[str, Any]) -> int:
         >>> prefix_tokens({"tools": []})
         1521
     """
+    options = in_effect(options)
     tools = known_tools(options)
     deferred = [tool for tool in DEFERRED if tool in tools and SEARCH in tools]
     own = options.get("system_prompt", {})
@@ -125,5 +129,6 @@ def prefix_tokens(options: Mapping[str, Any]) -> int:
     if options.get("permissions") == "sandbox" and "Bash" in tools:
         tokens += SANDBOX_TOKENS
     if "schema" in options:
-        tokens += STRUCTURE_TOKENS + len(json.dumps(options["schema"])) // BYTES_PER_TOKEN
+        tokens += LIGHT_STRUCTURE_TOKENS if options.get("light") else STRUCTURE_TOKENS
+        tokens += len(json.dumps(options["schema"])) // BYTES_PER_TOKEN
     return tokens

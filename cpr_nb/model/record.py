@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
-from cpr_nb.model.events import integer, number, text_or_none
+from cpr_nb.model.json_values import integer, number, text_or_none
+from cpr_nb.model.light import in_effect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ PROMPT_HEAD = 50
 SCHEMA_VERSION = 2
 #: The version of a session whose tasks share no processes, which older versions of cpr resume, too.
 _FIRST_VERSION = 1
+
+#: Why so many tasks run at once when a session begins for which nobody has set it.
+AT_FIRST = "at first"
+#: How many tasks may run at once now by default, and why: fields of the head of status.json.
+PARALLEL_NOW = ("parallel_now", "parallel_why")
 
 #: outcome → the counter in the head of status.json
 COUNTERS = {
@@ -60,7 +66,7 @@ def schema_version(options: Mapping[str, Any]) -> int:
 
 def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
     """The head of status.json before anything ran: claude-parallel-runner.pl's fields first."""
-    options = spec.get("options", {})
+    options, first_parallel = spec.get("options", {}), spec.get("first_parallel")
     head = {
         "session_id": spec["session_id"],
         "overall_status": "running",
@@ -74,7 +80,9 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "created_at": spec["created_at"],
         "cwd": spec["cwd"],
         "max_parallel": spec["max_parallel"],
-        "permissions": options.get("permissions", "edits"),
+        "parallel_now": first_parallel,
+        "parallel_why": AT_FIRST if first_parallel else None,
+        "permissions": in_effect(options).get("permissions", "edits"),
         "model": options.get("model"),
         "executor": spec.get("executor"),
         "parent_session_id": spec.get("parent_session_id"),
@@ -101,6 +109,21 @@ def prompt_head(prompt: str) -> str:
 def base_fields(task_num: int, task_id: str, prompt: str) -> dict[str, Any]:
     """The fields of a task that never change."""
     return {"task_num": task_num, "transaction_id": task_id, "prompt": prompt_head(prompt)}
+
+
+def launched_fields(
+    task_num: int, task: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of a task that never change, from its object in session.json.
+
+    Args:
+        task_num: Its number, from 1.
+        task: The object.
+        options: The options of its session.
+    """
+    fields = base_fields(task_num, task["id"], task["prompt"])
+    is_light = task.get("options", {}).get("light", options.get("light"))
+    return {**fields, "light": True} if is_light else fields
 
 
 def pending_fields() -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.limits import Limit
     from cpr_nb.model.machine_causes import MachineCause
+    from cpr_nb.runner.growth import Growth
     from cpr_nb.runner.machine_holds import Hold
     from cpr_nb.runner.messages import Event
 
@@ -35,6 +36,7 @@ class Admission:
         groups: The group of each task if one of a group is to lead (see `Queue`).
         login_wait_s: How long to wait for a login.
         machine_wait_s: How long to wait for the machine.
+        growth: How many run at once by default; None if ``max_parallel`` is the user's own.
 
     Example:
         >>> admission = Admission(2, 1)
@@ -50,11 +52,12 @@ class Admission:
         groups: Sequence[int] | None = None,
         login_wait_s: float = LOGIN_WAIT_S,
         machine_wait_s: float = MACHINE_WAIT_S,
+        growth: Growth | None = None,
     ) -> None:
         self._n_tasks = n_tasks
         self._closed: Outcome | None = None  # how tasks end that do not start any more
         self.budget = budget or Budget()
-        self.governor = Governor(max_parallel, login_wait_s)
+        self.governor = Governor(max_parallel, login_wait_s, growth)
         self.queue = Queue(n_tasks, groups)
         self.holds = MachineHolds(machine_wait_s)
         self._n_active = 0
@@ -72,7 +75,10 @@ class Admission:
             governor.resumed(event.at_s)
             self.holds.resumed(event.at_s)
         elif isinstance(event, messages.SetParallel):
-            governor.max_parallel = event.max_parallel
+            governor.set_parallel(event.max_parallel)
+        elif isinstance(event, messages.Measured):
+            if self.answered_at >= 0.0:  # else nobody knows yet whether tasks get answers at all
+                governor.measured(event, self._n_active)
         elif isinstance(event, messages.Probe):
             governor.probe_due(event.at_s)
         elif isinstance(event, messages.DiskFull):
@@ -265,6 +271,11 @@ class Admission:
         return ends
 
     @property
+    def moments(self) -> tuple[float | None, ...]:
+        """When it has something to do, for each of its reasons."""
+        return self.start_at, self.governor.probe_at, self.gives_up_at, self.holds.next_at
+
+    @property
     def gives_up_at(self) -> float | None:
         """When it has waited long enough; None if it does not wait now."""
         moments = (self.governor.gives_up_at, self.holds.gives_up_at)
@@ -304,7 +315,7 @@ class Admission:
         has_place = n_waiting > 0 and self.budget.n_agents < self.governor.capacity
         if notice := self.budget.notice(has_place=has_place and not self.governor.paused):
             return notice
-        if self.governor.capacity < (self.governor.max_parallel or self._n_tasks):
+        if self.governor.is_narrow(self._n_tasks):
             few = "there were no more processes" if self._few_processes else ""
             return f"{few or 'the API refuses some requests'}: fewer tasks at once for now"
         return ""

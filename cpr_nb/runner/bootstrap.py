@@ -10,6 +10,7 @@ from cpr_nb.model.random_ids import chance, new_uuid
 from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.disk_monitor import DiskMonitor
 from cpr_nb.runner.governor import LOGIN_WAIT_S
+from cpr_nb.runner.growth import Growth
 from cpr_nb.runner.loop import Loop
 from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.recovery import Recovery
@@ -84,6 +85,7 @@ def _schedule(
     max_parallel = history.max_parallel
     budget = Budget(spec.session["options"].get("budget_usd"), bound_of(spec.plans))
     budget.remember(recovery.figures)
+    first = spec.session.get("first_parallel") if max_parallel is None else None
     return Schedule(
         spec.plans,
         max_parallel=spec.session["max_parallel"] if max_parallel is None else max_parallel,
@@ -94,6 +96,7 @@ def _schedule(
         restored=recovery.restored,
         login_wait_s=spec.session.get("login_wait_s") or LOGIN_WAIT_S,
         machine_wait_s=spec.session.get("machine_wait_s") or MACHINE_WAIT_S,
+        growth=Growth(first, spec.session["max_parallel"]) if first else None,
         has_worked=history.has_worked,
         on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )

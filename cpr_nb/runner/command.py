@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from cpr_nb.model.cli_versions import EXCLUDE_DYNAMIC_SECTIONS_SINCE, parse_version
+from cpr_nb.model.light import in_effect
 from cpr_nb.model.tools import READING_TOOLS, offered_tools
 
 TYPE_CHECKING = False
@@ -93,6 +94,7 @@ def build_argv(
         >>> build_argv("claude", {"max_turns": 3}, "c-1")[-2:]
         ['--max-turns', '3']
     """
+    options = in_effect(options)
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
     argv += _conversation_arguments(conversation_id, resume=resume, follows=follows)
     if shared:
@@ -128,7 +130,7 @@ def permission_mode(options: Mapping[str, Any]) -> str:
         >>> permission_mode({"permissions": "all"})
         'bypassPermissions'
     """
-    mode = _MODES[options.get("permissions", "edits")]
+    mode = _MODES[in_effect(options).get("permissions", "edits")]
     arguments = options.get("claude_args", ())
     for position, argument in enumerate(arguments):
         flag, _, value = argument.partition("=")
@@ -163,7 +165,9 @@ def folder_memory(options: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 
 def _is_safe_mode(options: Mapping[str, Any]) -> bool:
-    return bool(options.get("safe_mode")) or "--safe-mode" in options.get("claude_args", ())
+    return bool(in_effect(options).get("safe_mode")) or "--safe-mode" in options.get(
+        "claude_args", ()
+    )
 
 
 def _permission_arguments(options: Mapping[str, Any], off_limits: OffLimits | None) -> list[str]:

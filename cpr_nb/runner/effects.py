@@ -73,11 +73,11 @@ class Effects:
         processes: ProcessTable,
         clock: AwakeClock,
     ) -> None:
-        self._spec = spec
-        self._recorder = recorder
-        self._starter = starter
-        self._processes = processes
-        self._clock = clock
+        self.spec = spec
+        self.recorder = recorder
+        self.starter = starter
+        self.processes = processes
+        self.clock = clock
         self.task_runs: dict[int, TaskRun] = {}
         self.disk_trouble = ""
         self.repositories = RepositoryWatch(spec.session)
@@ -90,21 +90,21 @@ class Effects:
             offer: A process that serves several tasks, and is ready for this one; None: it gets a
                 process of its own.
         """
-        task, number, now = start.task, start.attempt, self._clock.now()
-        task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
+        task, number, now = start.task, start.attempt, self.clock.now()
+        task_run = self.task_runs.setdefault(task, TaskRun(self.recorder.task_id(task), now))
         conversation_id, prompt = start.conversation_id, ""
         if offer is not None:
             conversation_id = offer.conversation_id
         elif start.resume:
-            if self._starter.has_conversation(task_run.task_id, conversation_id):
+            if self.starter.has_conversation(task_run.task_id, conversation_id):
                 prompt = resume_prompt(start.resume)
             else:
                 conversation_id = new_uuid()
         task_run.begin(number, conversation_id)
         place = offer.intent if offer is not None else {}
-        self._recorder.intent(task_run.task_id, number, conversation_id, **place)
-        if self._recorder.trouble:  # after a crash nothing would show that it began
-            self.disk_trouble = self._recorder.trouble
+        self.recorder.intent(task_run.task_id, number, conversation_id, **place)
+        if self.recorder.trouble:  # after a crash nothing would show that it began
+            self.disk_trouble = self.recorder.trouble
             return messages.Postponed(now, task)
         try:
             task_spec = self.task_spec(start)
@@ -112,7 +112,7 @@ class Effects:
             if offer is not None:
                 attempt: Attempt = offer.begin(task, task_spec, number, now)
             else:
-                attempt = self._starter.start(
+                attempt = self.starter.start(
                     task, task_spec, number, conversation_id, prompt, task_run.worktree
                 )
         except HeldError as error:
@@ -125,9 +125,9 @@ class Effects:
             task_run.end(now, exit_, None, {})
             return messages.Ended(now, task, exit_, began=False)
         if offer is None:
-            self._processes.add_started(attempt)
+            self.processes.add_started(attempt)
         task_run.started_s = time.time()
-        self._recorder.started(task, task_run, attempt.pid)
+        self.recorder.started(task, task_run, attempt.pid)
         return messages.Started(now, task, conversation_id)
 
     def task_spec(self, start: instructions.Start) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Effects:
         Raises:
             ChangedError: If its line in session.json is not what was launched.
         """
-        return _limited(self._spec.task(start.task), start.may_spend_usd)
+        return _limited(self.spec.task(start.task), start.may_spend_usd)
 
     def start_side(self, kind: str, task: int, *, may_wait: bool = True) -> messages.Event | None:
         """Starts a check or a helper of the worktree; returns an event only if that failed.
@@ -146,19 +146,19 @@ class Effects:
             task: The task's number, from 0.
             may_wait: Whether it is tried again later if the machine can't start it now.
         """
-        now = self._clock.now()
-        task_run = self.task_runs.setdefault(task, TaskRun(self._recorder.task_id(task), now))
+        now = self.clock.now()
+        task_run = self.task_runs.setdefault(task, TaskRun(self.recorder.task_id(task), now))
         try:
-            task_spec = self._spec.task(task)
+            task_spec = self.spec.task(task)
             if kind == "check" and self._must_prepare(task):
                 kind, task_run.check_waits = "prepare", True
             if kind == "check":
-                run = self._starter.start_check(task, task_spec, task_run.number, task_run.worktree)
+                run = self.starter.start_check(task, task_spec, task_run.number, task_run.worktree)
             else:
                 if kind == "harvest":
                     task_run.release_worktree_file()
                 self.repositories.begin(task_spec)
-                run = self._starter.start_helper(kind, task, task_spec, task_run.number)
+                run = self.starter.start_helper(kind, task, task_spec, task_run.number)
         except ChangedError as error:
             return self._refused_side(kind, task, error)
         except HeldError as error:
@@ -169,17 +169,17 @@ class Effects:
         except OSError as error:
             problem = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
             return self.side_event(kind, task, {"ok": False, "error": problem})
-        self._recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.pid)
-        self._processes.add(run)
+        self.recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.pid)
+        self.processes.add(run)
         return None
 
     def _must_prepare(self, task: int) -> bool:
         """Whether only the journal says where a task's worktree is: that decides nothing."""
-        return self._spec.plans[task].worktree and not self.task_runs[task].worktree
+        return self.spec.plans[task].worktree and not self.task_runs[task].worktree
 
     def side_event(self, kind: str, task: int, reply: dict[str, Any]) -> messages.Event | None:
         """Turns the reply of a check or a helper into an event; None if a check is next."""
-        now, task_run = self._clock.now(), self.task_runs[task]
+        now, task_run = self.clock.now(), self.task_runs[task]
         if kind == "check":
             return messages.Checked(now, task, reply["error"], reply.get("reason", "check_failed"))
         if kind == "harvest":
@@ -192,8 +192,8 @@ class Effects:
         is_for_check, task_run.check_waits = task_run.check_waits, False
         if reply["ok"]:
             task_run.worktree = reply
-            task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
-            self._recorder.journal("prepared", task_id=task_run.task_id, checkout=reply)
+            task_run.worktree_file = self.starter.worktree_file(task_run.task_id)
+            self.recorder.journal("prepared", task_id=task_run.task_id, checkout=reply)
             if is_for_check:
                 return self.start_side("check", task)
             return messages.Prepared(now, task, None, exists=True)
@@ -208,13 +208,13 @@ class Effects:
     def _exit_before_start(self, error: ChangedError | OSError) -> Exit:
         """The end of an attempt that had no process."""
         if isinstance(error, ChangedError):
-            self._recorder.warn(_CHANGED)
+            self.recorder.warn(_CHANGED)
             return Exit(changed=f"not run: {error}")
         return Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
 
     def _refused_side(self, kind: str, task: int, error: ChangedError) -> messages.Event | None:
         """What follows if a check or a helper is not started because the task's line changed."""
-        self._recorder.warn(_CHANGED)
+        self.recorder.warn(_CHANGED)
         reply = {"ok": False, "reason": "changed", "error": f"{_NOT_DONE[kind]}: {error}"}
         if kind == "harvest":
             task_run = self.task_runs[task]
@@ -224,13 +224,13 @@ class Effects:
 
     def terminate(self, terminate: instructions.Terminate) -> None:
         """Asks what runs for a task to end, and keeps the note that goes with it."""
-        task, run = terminate.task, self._processes.by_task[terminate.task]
+        task, run = terminate.task, self.processes.by_task[terminate.task]
         task_run = self.task_runs[task]
         if isinstance(run, Attempt) and not task_run.notes:
-            run.stream.poll(self._clock.now())
+            run.stream.poll(self.clock.now())
             task_run.notes += self._notes_of_stop(task, terminate.cause, run)
         run.terminated = True
-        self._recorder.journal(
+        self.recorder.journal(
             "stop",
             task_id=run.task_id,
             cause=terminate.cause,
@@ -243,22 +243,22 @@ class Effects:
         has_answer, waited = run.stream.facts.has_answer, run.stream.background.past
         if cause == LINGERED:
             last = "answer" if has_answer else "last turn"
-            linger_s = self._spec.plans[task].linger_s
+            linger_s = self.spec.plans[task].linger_s
             return [f"ended {linger_s:g} s after its {last}; {waited}"]
         is_news = has_answer and cause != "cancelled"  # who cancelled it knows
         return [f"stopped after its answer ({cause}); {waited}"] if is_news else []
 
     def kill(self, kill: instructions.Kill) -> None:
         """Ends what runs for a task at once."""
-        self._processes.by_task[kill.task].kill_tree()
+        self.processes.by_task[kill.task].kill_tree()
 
     def abandon(self, abandon: instructions.Abandon) -> None:
         """Ends and forgets what runs for a task."""
-        self._processes.abandon(abandon.task)
+        self.processes.abandon(abandon.task)
 
     def poll_output(self, poll: instructions.PollOutput) -> messages.Event | None:
         """Finds out when a task wrote last; returns None if no agent runs for it."""
-        run, now = self._processes.by_task[poll.task], self._clock.now()
+        run, now = self.processes.by_task[poll.task], self.clock.now()
         if not isinstance(run, Attempt):
             return None
         stream = run.stream
@@ -267,12 +267,12 @@ class Effects:
 
     def rest(self, rest: instructions.Rest) -> None:
         """Records how an attempt ended that another one will follow."""
-        self._recorder.resting(rest, self.task_runs[rest.task])
+        self.recorder.resting(rest, self.task_runs[rest.task])
 
     def count_transcript_tokens(self, task: int, facts: RunFacts) -> None:
         """Counts the tokens of an attempt that was killed: its transcript has them to the end."""
         task_run = self.task_runs[task]
-        path = self._starter.transcript(task_run.task_id, task_run.conversation_id)
+        path = self.starter.transcript(task_run.task_id, task_run.conversation_id)
         tokens = {}
         if path is not None and task_run.started_s is not None:
             tokens = tokens_since(path, utc_iso(task_run.started_s))
@@ -282,8 +282,8 @@ class Effects:
         """Records how a task ended."""
         task_run = self.task_runs.pop(finish.task, None)
         if task_run is None:  # it never started
-            task_run = TaskRun(self._recorder.task_id(finish.task), 0.0)
-        self._recorder.ended(finish.task, task_run, finish.outcome)
+            task_run = TaskRun(self.recorder.task_id(finish.task), 0.0)
+        self.recorder.ended(finish.task, task_run, finish.outcome)
 
 
 def _limited(task_spec: dict[str, Any], may_spend_usd: float | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How many tasks may run at once, and when the next one may start. Pure, as the schedule is.
 
-Before the API has refused anything, only the user's own limit counts. From the first refusal
+Before the API has refused anything, only the user's own limit counts; where they set none, the
+number grows while tasks mostly wait (`cpr_nb.runner.growth`). From the first refusal
 (429, 529) on, concurrency adapts as a network's does: a window halves when the API refuses, and
 grows by one each time that as many tasks as fit in it have ended (additive increase,
 multiplicative decrease). Starts are then spread, so that waiting tasks do not all return at
@@ -17,6 +18,8 @@ from cpr_nb.model import limits
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.model.limits import Limit
+    from cpr_nb.runner.growth import Growth
+    from cpr_nb.runner.messages import Measured
 
 #: Least time between two starts while the API refuses requests now and then.
 SPACING_S = 0.5
@@ -45,6 +48,7 @@ class Governor:
     Args:
         max_parallel: The user's limit; 0 for none.
         login_wait_s: How long it waits for a login.
+        growth: The number that runs at once by default; None if the user set it.
 
     Example:
         >>> governor = Governor(2)
@@ -52,8 +56,15 @@ class Governor:
         (True, False)
     """
 
-    def __init__(self, max_parallel: int, login_wait_s: float = LOGIN_WAIT_S) -> None:
+    def __init__(
+        self,
+        max_parallel: int,
+        login_wait_s: float = LOGIN_WAIT_S,
+        growth: Growth | None = None,
+    ) -> None:
         self.max_parallel = max_parallel
+        self.growth = growth
+        self._reported = self._parallel
         self._login_wait_s = login_wait_s
         self._held_since = 0.0
         self.paused = False
@@ -81,8 +92,18 @@ class Governor:
     @property
     def capacity(self) -> float:
         """How many may run at once now."""
-        limit = self.max_parallel or float("inf")
+        limit = self._limit
         return limit if self._window is None else min(limit, int(self._window))
+
+    @property
+    def _limit(self) -> float:
+        """How many may run at once as long as the API refuses nothing."""
+        limit = self.max_parallel or float("inf")
+        return limit if self.growth is None else min(limit, self.growth.level)
+
+    def is_narrow(self, n_tasks: int) -> bool:
+        """Whether fewer tasks run at once for now than would otherwise."""
+        return self._window is not None and self.capacity < min(self._limit, n_tasks)
 
     @property
     def next_start_at(self) -> float | None:
@@ -98,6 +119,17 @@ class Governor:
             return None
         return self._held_since + self._login_wait_s
 
+    def parallel_report(self) -> tuple[int, str] | None:
+        """How many run at once by default now, and why, if that is new since the last call."""
+        if self._reported == self._parallel:
+            return None
+        self._reported = self._parallel
+        return self._parallel
+
+    @property
+    def _parallel(self) -> tuple[int, str] | None:
+        return None if self.growth is None else (self.growth.level, self.growth.why)
+
     # -- reports ----------------------------------------------------------------------------
 
     def started(self, at_s: float, task: int) -> None:
@@ -105,6 +137,16 @@ class Governor:
         self._last_start_at = at_s
         if self.limit is not None:
             self.probe, self._may_probe = task, False
+
+    def measured(self, event: Measured, n_active: int) -> None:
+        """The machine is so busy."""
+        if self.growth is None or (self._window is not None and self._window < self.growth.level):
+            return
+        self.growth.measured(event.busy_share, n_active=n_active, n_more=event.n_more)
+
+    def set_parallel(self, max_parallel: int) -> None:
+        """Someone sets how many may run at once: exactly that counts from now on."""
+        self.max_parallel, self.growth = max_parallel, None
 
     def throttled(self, at_s: float, n_active: int) -> None:
         """The API refused a request for now."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from cpr_nb.model import record, states
-from cpr_nb.model.events import integer, number, text_or_none
+from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.model.quick_json import loads
 from cpr_nb.store import layout

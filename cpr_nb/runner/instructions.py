@@ -155,6 +155,22 @@ class ReportState(Instruction):
         self.until_s = until_s
 
 
+class ReportParallel(Instruction):
+    """Another number of tasks runs at once by default, or for another reason: record it.
+
+    Args:
+        level: How many may run at once.
+        why: Why it is not another number.
+    """
+
+    __slots__ = ("level", "why")
+
+    def __init__(self, level: int, why: str) -> None:
+        super().__init__(-1)
+        self.level = level
+        self.why = why
+
+
 class Finish(Instruction):
     """Record how the task ended."""
 

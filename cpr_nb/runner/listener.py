@@ -7,15 +7,17 @@ from cpr_nb.model.outcome import Exit, derive
 from cpr_nb.model.running_cost import usage_of
 from cpr_nb.runner import messages
 from cpr_nb.runner.attempt import Attempt
+from cpr_nb.runner.load_gauge import LoadGauge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from cpr_nb.runner.process_table import ProcessTable
     from cpr_nb.runner.recorder import Recorder
+    from cpr_nb.runner.schedule import Schedule
+    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.task_run import TaskRun
-    from cpr_nb.runner.task_state import TaskPlan
 
 
 # How often the streams of running tasks are read: that late we notice that the API refuses.
@@ -29,11 +31,11 @@ class Listener:
     """Listens to the attempts that run.
 
     Args:
-        plans: The plan of each task.
+        spec: What the session is to do.
+        schedule: The state machine, which may want to know how busy the machine is.
         processes: What runs.
         recorder: Writes down that a task has answered while its process still runs.
         task_runs: The tasks that are under way.
-        counts_costs: Whether it matters what running tasks have used.
 
     Attributes:
         poll_every_s: How long after `poll` it is to be called again.
@@ -41,15 +43,15 @@ class Listener:
 
     def __init__(
         self,
-        plans: Sequence[TaskPlan],
+        spec: SessionSpec,
+        schedule: Schedule,
         processes: ProcessTable,
         recorder: Recorder,
         task_runs: dict[int, TaskRun],
-        *,
-        counts_costs: bool = False,
     ) -> None:
-        self._counts_costs = counts_costs
-        self._plans = plans
+        self._counts_costs = "budget_usd" in spec.session["options"]  # of tasks that run
+        self._plans = spec.plans
+        self._gauge = LoadGauge(schedule.wants_load)
         self._processes = processes
         self._recorder = recorder
         self._task_runs = task_runs
@@ -66,6 +68,7 @@ class Listener:
         if all_are_due:
             self._all_due_at = now + _POLL_EVERY_S
             self._processes.keep_nice(now)
+            yield from self._gauge.poll(now)
         for run in self._processes:
             if isinstance(run, Attempt) and (all_are_due or run.awaits_setup):
                 news = run.stream.poll(now)

@@ -85,13 +85,7 @@ class Loop:
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
         self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
-        self._listener = Listener(
-            spec.plans,
-            self._processes,
-            recorder,
-            self._task_runs,
-            counts_costs="budget_usd" in spec.session["options"],
-        )
+        self._listener = Listener(spec, schedule, self._processes, recorder, self._task_runs)
         self._git: GitQuestion | None = None
         self._leftovers = Leftovers()
         self._pool = self._new_pool() if any(plan.shares for plan in spec.plans) else None
@@ -112,6 +106,7 @@ class Loop:
             instructions.Abandon: self._effects.abandon,
             instructions.PollOutput: self._effects.poll_output,
             instructions.ReportState: self._report_state,
+            instructions.ReportParallel: self._recorder.report_parallel,
             instructions.End: self._end,
         }
 
@@ -119,13 +114,8 @@ class Loop:
         from cpr_nb.runner.shared.pool import Pool  # a few sessions need it
 
         return Pool(
-            self._spec,
-            self._recorder,
-            self._starter,
-            self._processes,
             self._effects,
             self._schedule,
-            self._clock,
             self._leftovers,
             self._history.last_process,
             self._recovery.processes.values(),
@@ -159,7 +149,7 @@ class Loop:
             self._processes.identify(self._recorder.journal)
             self._poll_streams(now)
             if self._pool is not None:
-                self._pool.turn(now)
+                self._pool.turn(now, self._disk.reason)
             self._check_disk(now)
             if self._wakeup.n_stops and not self._leaving:
                 self._leave(now)

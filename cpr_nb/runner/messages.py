@@ -255,6 +255,22 @@ class SetParallel(Event):
         self.max_parallel = max_parallel
 
 
+class Measured(Event):
+    """How busy the machine is, while tasks wait for a place.
+
+    Args:
+        busy_share: How much of the time its cores were busy: 0 to 1.
+        n_more: For how many more tasks there is memory; 0 if the cores are busy.
+    """
+
+    __slots__ = ("busy_share", "n_more")
+
+    def __init__(self, at_s: float, busy_share: float, n_more: int) -> None:
+        super().__init__(at_s)
+        self.busy_share = busy_share
+        self.n_more = n_more
+
+
 class Probe(Event):
     """The moment until which the session was to wait has come: one task may try."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.events import RunFacts
     from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.history import History, TaskHistory
-    from cpr_nb.runner.instructions import Harvest, ReportState, Rest
+    from cpr_nb.runner.instructions import Harvest, ReportParallel, ReportState, Rest
     from cpr_nb.runner.task_run import TaskRun
     from cpr_nb.store.layout import SessionPaths
 
@@ -75,7 +75,7 @@ class Recorder:
             self.head["n_resumes"] = history.n_runners
             self._started_at = parse_iso(history.started_at) or self._started_at
         if history.max_parallel is not None:
-            self.head["max_parallel"] = history.max_parallel
+            self.set_parallel(history.max_parallel)
         warnings = list(dict.fromkeys([*self.head.get("warnings", ()), *history.warnings]))
         if warnings:
             self.head["warnings"] = warnings
@@ -283,8 +283,16 @@ class Recorder:
                 self._dirty = True
 
     def set_parallel(self, max_parallel: int) -> None:
-        """Records how many tasks may run at once now."""
+        """Records how many tasks may run at once now, as someone has set it."""
+        for name in record.PARALLEL_NOW:
+            self.head.pop(name, None)
         self.head["max_parallel"] = max_parallel
+        self._dirty = True
+
+    def report_parallel(self, report: ReportParallel) -> None:
+        """Records how many tasks may run at once by default now, and why."""
+        self.journal("parallel", n=report.level, why=report.why)
+        self.head |= {"parallel_now": report.level, "parallel_why": report.why}
         self._dirty = True
 
     def flush_due_s(self, now: float) -> float | None:
@@ -311,7 +319,7 @@ class Recorder:
 
     def end(self, state: str, error: str = "") -> None:
         """Records the end of the session: the last journal line and the last status.json."""
-        for name in ("waiting_for", "waiting_until", "notice"):
+        for name in ("waiting_for", "waiting_until", "notice", *record.PARALLEL_NOW):
             self.head.pop(name, None)  # it waits for nothing any more
         self.head["overall_status"] = self.head["state"] = state
         ended_at = time.time()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 
-from cpr_nb.model.events import integer
+from cpr_nb.model.json_values import integer
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.record import is_unsaved
 from cpr_nb.runner import process

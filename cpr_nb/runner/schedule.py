@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cpr_nb.runner.budget import Budget
+    from cpr_nb.runner.growth import Growth
     from cpr_nb.runner.instructions import Instruction
     from cpr_nb.runner.messages import Event
     from cpr_nb.runner.task_state import RestoredTask
@@ -68,6 +69,7 @@ class Schedule:
             process need a `Started`, and an `Ended` if it is gone.
         login_wait_s: How long to wait for a login.
         machine_wait_s: How long to wait for the machine.
+        growth: How many run at once by default; None if ``max_parallel`` is the user's own.
         has_worked: Whether any task has worked for an earlier runner.
         on_illegal: Called with each `IllegalTransition`, whose task then fails alone, for the
             reason ``internal``. None: it is raised.
@@ -91,6 +93,7 @@ class Schedule:
         restored: Mapping[int, RestoredTask] | None = None,
         login_wait_s: float = LOGIN_WAIT_S,
         machine_wait_s: float = MACHINE_WAIT_S,
+        growth: Growth | None = None,
         has_worked: bool = False,
         on_illegal: Callable[[IllegalTransition], None] | None = None,
     ) -> None:
@@ -98,7 +101,7 @@ class Schedule:
         self._chance = chance
         self._on_illegal = on_illegal
         self._admission = Admission(
-            len(plans), max_parallel, budget, groups, login_wait_s, machine_wait_s
+            len(plans), max_parallel, budget, groups, login_wait_s, machine_wait_s, growth
         )
         self._tasks = TaskTable(len(plans))
         self._steps = TaskSteps(plans, self._admission, self._tasks, new_id)
@@ -191,19 +194,17 @@ class Schedule:
         if self._reported != report:
             self._reported = report
             out.append(instructions.ReportState(*report))
+        if parallel := self._admission.governor.parallel_report():
+            out.append(instructions.ReportParallel(*parallel))
+
+    def wants_load(self) -> bool:
+        """Whether it matters how busy the machine is (`Measured`)."""
+        return bool(self._admission.governor.growth and self._tasks.n_waiting)
 
     @property
     def next_at(self) -> float | None:
         """When the machine wants a `Tick`, or None."""
-        admission = self._admission
-        governor = admission.governor
-        moments = (
-            admission.start_at,
-            governor.probe_at,
-            admission.gives_up_at,
-            admission.holds.next_at,
-            self._tasks.next_at,
-        )
+        moments = (*self._admission.moments, self._tasks.next_at)
         return min((at_s for at_s in moments if at_s is not None), default=None)
 
     @property

@@ -43,6 +43,7 @@ IN_THE_PREFIX = (
     "mcp_servers",
     "settings",
     "safe_mode",
+    "light",
     "claude_args",
 )
 
@@ -110,7 +111,7 @@ class SessionSpec:
                 if self.groups is not None:
                     self.groups.append(self._group(task.get("options", {})))
                 self._end = offset + len(line)
-                yield record.base_fields(len(self._offsets), task["id"], task["prompt"])
+                yield record.launched_fields(len(self._offsets), task, self.session["options"])
             offset += len(line)
         self._head_line = b""
         if total.hexdigest() != self._sha256_hex:

@@ -7,6 +7,7 @@ import os
 
 from cpr_nb.model.credentials import VARIABLES
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
+from cpr_nb.model.light import light_variables
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
@@ -24,6 +25,7 @@ from cpr_nb.runner.spawning import (
     remove,
     spawn,
 )
+from cpr_nb.runner.transcript import find_transcript
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
 from cpr_nb.store.folder_id import folder_id
@@ -108,7 +110,7 @@ class Starter:
         """
         task_id = task_spec["id"]
         token = self.token(task_id, number)
-        argv, folder, memory = self._command(
+        argv, folder, variables = self._command(
             task_spec, conversation_id, worktree, resume=bool(prompt)
         )
         paths = self.paths.stream(task_id, number), self.paths.stderr(task_id, number)
@@ -116,7 +118,7 @@ class Starter:
             pid = spawn(
                 argv,
                 folder,
-                {**_NO_MEMORY, **memory, **self._environment(task_id, token, worktree)},
+                {**_NO_MEMORY, **variables, **self._environment(task_id, token, worktree)},
                 lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),
@@ -138,14 +140,14 @@ class Starter:
             HeldError: If the machine can't start it now.
             OSError: If it can't be started for another reason; nothing runs in either case.
         """
-        argv, folder, memory = self._command(task_spec, new_uuid(), {}, shared=True)
+        argv, folder, variables = self._command(task_spec, new_uuid(), {}, shared=True)
         paths = self.paths.process_stream(number), self.paths.process_stderr(number)
         environment = {**self._environ, _TOKEN_NAME: self.process_token(number).encode()}
         try:
             return spawn(
                 argv,
                 folder,
-                {**_NO_MEMORY, **memory, **environment},
+                {**_NO_MEMORY, **variables, **environment},
                 stdin,
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),
@@ -274,6 +276,11 @@ class Starter:
         """Returns what marks the whole process tree of an attempt."""
         return f"{self.mark}{task_id}@{number}"
 
+    def agent_folders(self, task_spec: dict[str, Any]) -> list[str]:
+        """The folders with files of subagents that a run of a task reads."""
+        own = f"{self._folder(self._options(task_spec), {})}/.claude/agents"
+        return [own, os.fsdecode(self._config_home(task_spec["id"])) + "/agents"]
+
     def process_token(self, number: int) -> str:
         """Returns what marks the whole process tree of a process that serves several tasks."""
         return f"{self.mark}process-{number}"
@@ -307,7 +314,8 @@ class Starter:
             off_limits=self._off_limits(options, worktree),
             shared=shared,
         )
-        return argv, folder, folder_memory(options) if user_only else {}
+        variables = light_variables(options) | (folder_memory(options) if user_only else {})
+        return argv, folder, variables
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}
@@ -348,6 +356,11 @@ class Starter:
     def _own_environ(self, task_id: str) -> dict[bytes, bytes]:
         return {**self._environ, **_encoded(self._task_env.get(task_id, {}))}
 
+    def _config_home(self, task_id: str) -> bytes:
+        """The folder of the CLI's own configuration."""
+        env = self._own_environ(task_id)
+        return env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
+
     def has_conversation(self, task_id: str, conversation_id: str) -> bool:
         """Whether a conversation can be resumed: the CLI has its transcript from the prompt on.
 
@@ -358,17 +371,7 @@ class Starter:
 
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
         """Returns the path of the CLI's own transcript of a conversation, or None."""
-        if not _is_plain(conversation_id):
-            return None
-        env = self._own_environ(task_id)
-        home = env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
-        projects = home + b"/projects/"
-        name = b"/" + conversation_id.encode("utf-8", "replace") + b".jsonl"
-        try:
-            paths = [projects + folder + name for folder in os.listdir(projects)]
-        except OSError:
-            return None
-        return next((path for path in paths if os.path.isfile(path)), None)
+        return find_transcript(self._config_home(task_id), conversation_id)
 
 
 _RESUME_PROMPTS = {
@@ -381,11 +384,6 @@ _RESUME_PROMPTS = {
 def resume_prompt(resume: str) -> str:
     """Returns what to say to a conversation that is resumed."""
     return _RESUME_PROMPTS[resume]
-
-
-def _is_plain(conversation_id: str) -> bool:
-    """Whether an id, which a journal may say, can be neither another argument nor a path."""
-    return conversation_id[:1].isalnum() and conversation_id.replace("-", "").isalnum()
 
 
 def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:

@@ -107,7 +107,7 @@ class NewSession:
             write_new(new.session, session_json, durable=True)
             if frame is not None:
                 write_new(new.frame, dump(frame), durable=True)
-            StatusWriter(new.status, head, _bases(tasks)).write(durable=True)
+            StatusWriter(new.status, head, _bases(spec, tasks)).write(durable=True)
             _sync_dir(new.root)
             os.rename(new.root, self.paths.root)
             self._made = self.paths
@@ -130,9 +130,9 @@ class NewSession:
         )
 
 
-def _bases(tasks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+def _bases(spec: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     for number, task in enumerate(tasks, 1):
-        yield record.base_fields(number, task["id"], task["prompt"])
+        yield record.launched_fields(number, task, spec["options"])
 
 
 def _session_pieces(

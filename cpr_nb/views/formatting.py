@@ -8,7 +8,7 @@ from cpr_nb.model import states
 from cpr_nb.model.text import visible_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.rows import session_duration_s
+from cpr_nb.views.durations import session_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,13 +139,17 @@ def figures(snapshot: Snapshot, mean_duration_s: float | None) -> list[str]:
         reused(snapshot),
     ]
     if snapshot.state == states.RUNNING:
-        limit = head.get("max_parallel")
-        of_limit = f" of {limit}" if limit else ""
-        texts += [
-            _time_left(snapshot, mean_duration_s),
-            f"{snapshot.count('n_running')}{of_limit} at once",
-        ]
+        texts += [_time_left(snapshot, mean_duration_s), at_once(snapshot)]
     return [text for text in texts if text]
+
+
+def at_once(snapshot: Snapshot) -> str:
+    """Returns how many tasks run, how many may, and why it is that number if nobody has set it."""
+    now, most = snapshot.count("parallel_now"), snapshot.count("max_parallel")
+    of_limit = f" of {now or most}" if now or most else ""
+    why = snapshot.head.get("parallel_why") if now else None
+    because = f" ({visible_line(why)}; at most {most})" if isinstance(why, str) else ""
+    return f"{snapshot.count('n_running')}{of_limit} at once{because}"
 
 
 def reused(snapshot: Snapshot) -> str:
@@ -159,7 +163,8 @@ def _time_left(snapshot: Snapshot, mean_duration_s: float | None) -> str:
     n_left = snapshot.count("n_pending") + snapshot.count("n_running")
     if mean_duration_s is None or not n_left:
         return ""
-    at_once = min(n_left, snapshot.count("max_parallel") or n_left)
+    limit = snapshot.count("parallel_now") or snapshot.count("max_parallel")
+    at_once = min(n_left, limit or n_left)
     left_s = mean_duration_s * n_left / at_once
     return f"about {left_s / 60:.0f} min left" if left_s > 90 else f"about {left_s:.0f} s left"
 

@@ -13,6 +13,7 @@ from faults import rows_runner as runner
 from faults import rows_saving as saving
 from faults import rows_sharing as sharing
 from faults import rows_small as small
+from faults import shared_points as shared
 from faults.points import kill_points
 from faults.real import real_points
 from faults.table import Fault
@@ -86,6 +87,20 @@ FAULTS = [
         causes.damaged_configuration,
         real=True,
     ),
+    Fault(
+        "shared-points",
+        "runner killed (SIGKILL) at a random point, shared processes",
+        shared.kill_points,
+        real=True,
+        many=True,
+    ),
+    Fault(
+        "shared-brim",
+        "disk full to the last byte, shared processes",
+        disk.in_a_namespace("shared-brim"),
+        real=True,
+    ),
+    Fault("shared-killed", "a shared process killed in a task", shared.process_killed, real=True),
     Fault("shared-burst", "429 and 529, shared processes", sharing.burst, real=True),
     Fault("shared-limit", "usage limit, shared processes", sharing.usage_limit, real=True),
     Fault("shared-cancel", "cancel of a served task", sharing.cancelled_task, real=True),

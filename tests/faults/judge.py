@@ -13,6 +13,9 @@ What is wrong:
 - ``paid again``: a life asked for an answer that an earlier life had received, unless it was the
   last one: that answer may have died with its process, before it was written down.
 
+A process that serves several tasks has the mark ``SESSION.process-K`` instead, and a life is one
+conversation in it. Whose that is, its prompt says: ``ran-TASK`` is what its first command writes.
+
 A life that is silent while another works is not seen. Therefore scripts should have many short
 steps.
 
@@ -33,13 +36,19 @@ from pathlib import Path
 from typing import Any
 
 _MARK = re.compile(r"/at/(?P<task>[^/]+)/(?P<attempt>\d+)/(?P<process>[^/]+)/v1/messages$")
+_SHARED = re.compile(r"\.process-\d+$")
+_TASK = re.compile(r"\bran-([\w-]+)")
 _WRAPPER = """#!/bin/sh
 # Marks the requests of a task's process; then it is the real CLI, with the same pid.
-if [ -n "$CPR_TASK_ID" ]; then
-  number=${{CPR_TASK_TOKEN##*@}}
+if [ -n "$CPR_TASK_TOKEN" ]; then
+  case "$CPR_TASK_TOKEN" in
+    *@*) number=${{CPR_TASK_TOKEN##*@}} ;;
+    *) number=0 ;;  # a shared process
+  esac
   number=${{number%%[!0-9]*}}
   session=$(printf %.36s "$CPR_TASK_TOKEN")
-  life="$session.$CPR_TASK_ID/${{number:-0}}/$(uname -n).$$"
+  task=${{CPR_TASK_ID:-${{CPR_TASK_TOKEN##*/}}}}
+  life="$session.$task/${{number:-0}}/$(uname -n).$$"
   export ANTHROPIC_BASE_URL="$ANTHROPIC_BASE_URL/at/$life"
 fi
 exec {cli} "$@"
@@ -87,6 +96,7 @@ def lives_of(log: list[dict[str, Any]]) -> dict[str, list[Life]]:
     """The lives of each task, in the order in which they began."""
     lives: dict[str, dict[tuple[str, str], Life]] = defaultdict(dict)
     requests: dict[int, tuple[Life, dict[str, Any]]] = {}
+    tasks = _tasks_of_conversations(log)
     for moment, line in enumerate(log):
         if "end_of" in line:
             life, request = requests.get(line["end_of"], (None, {}))
@@ -94,13 +104,30 @@ def lives_of(log: list[dict[str, Any]]) -> dict[str, list[Life]]:
                 life.moments.append(moment)
                 life.received.append(request["step"])
         elif mark := _MARK.search(line["path"]):
-            key = mark["attempt"], mark["process"]
-            life = lives[mark["task"]].setdefault(key, Life(int(mark["attempt"]), mark["process"]))
+            task, process = mark["task"], mark["process"]
+            if _SHARED.search(task):
+                conversation_id = line["conversation_id"]
+                if conversation_id not in tasks:
+                    continue  # the CLI's own
+                task = _SHARED.sub(f".{tasks[conversation_id]}", task)
+                process = f"{process}/{conversation_id}"
+            key = mark["attempt"], process
+            life = lives[task].setdefault(key, Life(int(mark["attempt"]), process))
             life.moments.append(moment)
             requests[line["seq"]] = life, line
             if line["step"] >= 0 and line["status"] == 200:
                 life.asked.add(line["step"])
     return {task: list(of_task.values()) for task, of_task in lives.items()}
+
+
+def _tasks_of_conversations(log: list[dict[str, Any]]) -> dict[str, str]:
+    """The task of each conversation, as its first prompt says it."""
+    tasks: dict[str, str] = {}
+    for line in log:
+        found = _TASK.search("".join(line.get("last_user_blocks", ())))
+        if found is not None:
+            tasks.setdefault(line["conversation_id"], found[1])
+    return tasks
 
 
 def judge(log: list[dict[str, Any]], n_tasks: int | None = None) -> list[str]:

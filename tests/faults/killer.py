@@ -4,8 +4,9 @@
 
 ===== ========================================================================================
 op    which calls count, by the beginning of their label: ``write:journal:intent``,
-      ``write:answer``, ``write:status``, ``replace:status``, ``open:stream``, ``spawn:agent``; an
-      empty one matches all
+      ``write:answer``, ``write:status``, ``replace:status``, ``open:stream``, ``spawn:agent``,
+      ``write:stdin:prompt`` and ``write:stdin:clear`` (to a shared process), ``copy`` (of its
+      stream); an empty one matches all
 n     the how-manieth of them, from 1
 when  before it, after it, or inside: after a part of the bytes was written
 share which part, from 0 to 1
@@ -50,7 +51,8 @@ class Killer:
         self.share, self.armed = spec["share"], spec["armed"]
         self.kinds: dict[int, str] = {}  # of open descriptors
         self.real = {
-            name: getattr(os, name) for name in ("write", "open", "replace", "posix_spawnp")
+            name: getattr(os, name)
+            for name in ("write", "open", "replace", "posix_spawnp", "pipe", "copy_file_range")
         }
 
     def install(self) -> None:
@@ -61,6 +63,8 @@ class Killer:
             label = f"write:{self.kinds.get(fd, 'other')}"
             event = _EVENT.search(data) if label == "write:journal" else None
             label += f":{event[1].decode()}" if event else ""
+            if label == "write:stdin":
+                label += ":clear" if b'"content": "/clear"' in data else ":prompt"
             part = data[: max(1, min(len(data) - 1, int(len(data) * self.share)))]
             written: int = self.call(
                 label, lambda: self.real["write"](fd, data), lambda: self.real["write"](fd, part)
@@ -81,6 +85,15 @@ class Killer:
             self.kinds.pop(fd, None)
             real_close(fd)
 
+        def pipe() -> tuple[int, int]:
+            read_fd, write_fd = self.real["pipe"]()
+            self.kinds[write_fd] = "stdin"
+            return read_fd, write_fd
+
+        def copy(*args: int) -> int:
+            n_bytes: int = self.call("copy", lambda: self.real["copy_file_range"](*args))
+            return n_bytes
+
         def replace(old: Any, new: Any) -> None:
             self.call(f"replace:{_kind(new)}", lambda: self.real["replace"](old, new))
 
@@ -90,6 +103,7 @@ class Killer:
             return pid
 
         os.write, os.open, os.close, os.replace = write, open_, close, replace  # type: ignore[assignment]
+        os.pipe, os.copy_file_range = pipe, copy
         os.posix_spawnp = spawn  # type: ignore[assignment]
         os.fdopen = _fdopen  # type: ignore[assignment]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from faults import shared_points
 from faults.catalog import FAULTS
 from faults.points import kill_points
 from faults.real import real_points
@@ -46,6 +47,13 @@ def test_no_tool_of_the_real_cli_runs_twice_wherever_the_runner_is_killed(
     first: int, tmp_path: Path, token: str, claude: str
 ) -> None:
     check(Fault("real", "", real_points), World(tmp_path, token, claude, 1, first))
+
+
+@pytest.mark.real_cli
+def test_no_served_task_is_lost_or_runs_twice_wherever_the_runner_is_killed(
+    tmp_path: Path, token: str, claude: str
+) -> None:
+    check(Fault("shared", "", shared_points.kill_points), World(tmp_path, token, claude, 6, 0))
 
 
 @pytest.mark.parametrize("first", range(0, 8, N_POINTS))

@@ -34,10 +34,34 @@ def log(*lines: Line | int) -> list[Line]:
     return made
 
 
+def served(process: int, conversation: str, step: int, *texts: str) -> Line:
+    path = f"/at/s.process-{process}/0/h.{process}/v1/messages"
+    line = {"path": path, "step": step, "status": 200, "conversation_id": conversation}
+    return {**line, "last_user_blocks": texts}
+
+
+PROMPT = "SCRIPT= echo x >> {cwd}/ran-a"
+
+
 @pytest.mark.parametrize(
     ("lines", "verdicts"),
     [
         pytest.param([asked(FIRST, 0), 1, asked(FIRST, 1), 2], [], id="one life"),
+        pytest.param(
+            [served(1, "c", 0, PROMPT), 1, served(1, "c", 1), 2, served(1, "d", 0, "ran-b"), 3],
+            [],
+            id="two served tasks",
+        ),
+        pytest.param(
+            [served(1, "c", 0, PROMPT), 1, served(1, "c", 1), asked((2, "h.9"), 1), -2, 3],
+            [],
+            id="a served task goes on by itself",
+        ),
+        pytest.param(
+            [served(1, "c", 0, PROMPT), served(2, "d", 0, PROMPT), 1, 2],
+            ["twice at work"],
+            id="served twice",
+        ),
         pytest.param(
             [asked(FIRST, 0), 1, asked(FIRST, 1), 2, asked(SECOND, 1), 3], [], id="the last again"
         ),

@@ -272,7 +272,8 @@ def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> 
         "worktree": True, "base": "main", "worktree_dir": "/w", "setup": "true",
         "setup_timeout_s": 1, "keep_worktrees": True, "fallback_model": "f", "add_dirs": ["/d"],
         "system_prompt": "s", "agents": {"a": {"description": "d", "prompt": "p"}},
-        "mcp_servers": {}, "settings": {"a": 1}, "safe_mode": True, "strict_setup": True,
+        "mcp_servers": {}, "settings": {"a": 1}, "safe_mode": True, "light": True,
+        "strict_setup": True,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 

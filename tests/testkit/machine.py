@@ -10,7 +10,16 @@ from cpr_nb.model.limits import LOGIN, USAGE, Limit
 from cpr_nb.model.outcome import Exit
 from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.governor import LOGIN_WAIT_S
-from cpr_nb.runner.instructions import End, Finish, Instruction, ReportState, Rest, Terminate
+from cpr_nb.runner.growth import Growth
+from cpr_nb.runner.instructions import (
+    End,
+    Finish,
+    Instruction,
+    ReportParallel,
+    ReportState,
+    Rest,
+    Terminate,
+)
 from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.messages import Ended, Event, Started, Tick
 from cpr_nb.runner.schedule import Schedule
@@ -55,6 +64,7 @@ def machine(
     spent_usd: float = 0.0,
     login_wait_s: float = LOGIN_WAIT_S,
     machine_wait_s: float = MACHINE_WAIT_S,
+    growth: Growth | None = None,
     on_illegal: Callable[[IllegalTransition], None] | None = None,
 ) -> Schedule:
     numbers = count(1)
@@ -67,6 +77,7 @@ def machine(
         restored=restored,
         login_wait_s=login_wait_s,
         machine_wait_s=machine_wait_s,
+        growth=growth,
         on_illegal=on_illegal,
     )
 
@@ -115,6 +126,8 @@ def readable(instructions: Sequence[Instruction]) -> list[tuple[Any, ...]]:
             texts.append((kind, one.task, one.outcome.reason, one.delay_s, one.counted))
         elif isinstance(one, End):
             texts.append((kind, one.state))
+        elif isinstance(one, ReportParallel):
+            texts.append((kind, one.level, one.why))
         elif isinstance(one, ReportState):
             texts.append((kind, one.state, one.reason))
         else:

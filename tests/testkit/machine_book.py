@@ -36,11 +36,14 @@ class SessionBook:
         budget_usd: float | None,
         groups: Any,
         login_wait_s: float,
+        first_parallel: int | None = None,
     ) -> None:
         self.now = 0.0
         self.books = [Book(p, g) for p, g in zip(plans, groups or [0] * len(plans), strict=True)]
         self.grouped = groups is not None
         self.max_parallel, self.money = max_parallel, MoneyBook(budget_usd, plans)
+        self.first = self.level = first_parallel  # None: someone has set how many run
+        self.levels = (first_parallel, first_parallel)  # what it may be now: from, to
         self.begun = self.paused = self.disk = self.cancelled_all = False
         self.held: Limit | None = None
         self.held_since, self.login_wait_s = 0.0, login_wait_s
@@ -68,7 +71,7 @@ class SessionBook:
 
     @property
     def room(self) -> float:
-        limit = self.max_parallel or float("inf")
+        limit = self.level or self.max_parallel or float("inf")
         return limit if self.window is None else min(limit, int(self.window))
 
     @property
@@ -85,6 +88,13 @@ class SessionBook:
         if self.gives_up_at is not None and self.now >= self.gives_up_at:
             self.close()
 
+    def check_level(self) -> None:
+        """It follows what was measured, and nothing else."""
+        low, high = self.levels
+        if self.level is not None:
+            assert low <= self.level <= high, f"{self.level} at once, not {low} to {high}"
+        self.levels = self.level, self.level
+
     # -- events, before the machine hears of them ---------------------------------------------
 
     def started(self, task: int, conversation_id: str = "") -> None:
@@ -92,9 +102,9 @@ class SessionBook:
         book.state, book.started_at = RUNNING, self.now
         book.conversation_id = conversation_id or book.conversation_id
 
-    def postponed(self, task: int) -> None:
+    def postponed(self, task: int, *, disk: bool = True) -> None:
         book = self.books[task]
-        self.disk = True
+        self.disk |= disk
         self.money.agents.pop(task)
         if self.probe == task:
             self.probe_withdrawn()
@@ -155,6 +165,21 @@ class SessionBook:
 
     def probe_withdrawn(self) -> None:
         self.probe, self.word_given, self.probe_from = None, True, self.now + 1.0
+
+    def measured(self, busy_share: float, n_more: int) -> None:
+        level = self.level
+        if level is None or self.first is None or self.answered_at < 0:
+            return
+        if self.window is not None and self.window < level:
+            return  # what the API bears is what counts
+        low = high = level
+        if busy_share > 0.97:
+            low = high = max(self.first, min(level - 1, level - level // 8))
+        elif busy_share < 0.7 and self.n_active >= level:
+            high = min(level + max(1, level // 2), self.max_parallel, self.n_active + n_more)
+            low, high = min(level + 1, high), max(level, high)
+            low = max(level, low)
+        self.levels = low, high
 
     def output_polled(self, task: int, event: OutputPolled) -> None:
         book, plan = self.books[task], self.books[task].plan
@@ -274,6 +299,9 @@ class SessionBook:
             new = (one.state, one.reason, one.notice, one.until_s, one.gives_up_at)
             assert new != self.reported, "reported twice"
             self.reported, self.probe_due_s = new, one.until_s
+        elif isinstance(one, instructions.ReportParallel):
+            self.level = one.level
+            assert one.why
         else:
             book = self.books[one.task]
             assert book.state != ENDED, "an instruction for a task that has ended"

@@ -18,6 +18,7 @@ from cpr_nb.model.outcome import Exit
 from cpr_nb.model.running_cost import Usage
 from cpr_nb.runner import messages
 from cpr_nb.runner.budget import Budget, bound_of
+from cpr_nb.runner.growth import Growth
 from cpr_nb.runner.messages import Ended, Event, OutputPolled, Started, Tick
 from cpr_nb.runner.task_state import TaskPlan
 from testkit import task_book as books
@@ -38,6 +39,9 @@ from testkit.machine_draw import (
 )
 from testkit.task_book import Book
 
+#: For how many more tasks there is memory.
+MORE = st.sampled_from([0, 1, 2, 100])
+
 
 def some(chosen: Callable[[Book], bool]) -> Any:
     """A rule that needs a task of this kind."""
@@ -50,6 +54,7 @@ class MachineRules(RuleBasedStateMachine):
     @initialize(
         plans=st.lists(PLANS, min_size=1, max_size=6),
         max_parallel=st.integers(0, 4),
+        first_parallel=st.none() | st.integers(1, 3),
         budget_usd=st.none() | st.sampled_from([0.25, 1.0, 4.0]),
         login_wait_s=LOGIN_WAITS_S,
         grouped=st.integers(0, 2).map(lambda number: number == 0),
@@ -61,6 +66,7 @@ class MachineRules(RuleBasedStateMachine):
         self,
         plans: list[TaskPlan],
         max_parallel: int,
+        first_parallel: int | None,
         budget_usd: float | None,
         login_wait_s: float,
         grouped: bool,
@@ -70,7 +76,13 @@ class MachineRules(RuleBasedStateMachine):
     ) -> None:
         some = st.lists(st.integers(0, 1), min_size=len(plans), max_size=len(plans))
         groups = data.draw(some, label="groups") if grouped else None
-        self.book = SessionBook(plans, max_parallel, budget_usd, groups, login_wait_s)
+        growth = None
+        if first_parallel is not None:
+            max_parallel += first_parallel
+            growth = Growth(first_parallel, max_parallel)
+        self.book = SessionBook(
+            plans, max_parallel, budget_usd, groups, login_wait_s, first_parallel
+        )
         spent_usd = data.draw(COSTS, label="spent before") or 0.0 if from_past else 0.0
         self.book.money.spent_usd = spent_usd
         self.schedule = CheckedSchedule(
@@ -81,6 +93,7 @@ class MachineRules(RuleBasedStateMachine):
             groups=groups,
             restored=draw_past(data, self.books) if from_past else None,
             login_wait_s=login_wait_s,
+            growth=growth,
         )
         begun = [task for task, book in enumerate(self.books) if book.state == books.STARTING]
         for task in begun:
@@ -114,6 +127,7 @@ class MachineRules(RuleBasedStateMachine):
         book.close_in_time()
         for instruction in self.schedule.handle(event):
             book.perform(instruction)
+        book.check_level()
         next_at = self.schedule.next_at
         assert next_at is None or next_at > self.now, "it wants a Tick that is over"
         for one in self.books:
@@ -172,6 +186,13 @@ class MachineRules(RuleBasedStateMachine):
             self.handle(messages.Postponed(self.now, task))
         else:
             self.end_process(task, Exit(spawn_error="No such file"))
+
+    @some(lambda book: book.state == books.STARTING)
+    @rule(data=st.data())
+    def a_task_waits_no_more_for_a_shared_process(self, data: st.DataObject) -> None:
+        task = self.draw(data, lambda book: book.state == books.STARTING)
+        self.book.postponed(task, disk=False)
+        self.handle(messages.Unplaced(self.now, task))
 
     @some(lambda book: book.running)
     @rule(data=st.data(), exit_=EXITS, result=RESULTS, by=MAYBE_SECONDS)
@@ -352,8 +373,13 @@ class MachineRules(RuleBasedStateMachine):
 
     @rule(max_parallel=st.integers(0, 4))
     def another_number_may_run(self, max_parallel: int) -> None:
-        self.book.max_parallel = max_parallel
+        self.book.max_parallel, self.book.level = max_parallel, None
         self.handle(messages.SetParallel(self.now, max_parallel))
+
+    @rule(busy_share=st.sampled_from([0.0, 0.5, 0.69, 0.7, 0.9, 0.98, 1.0]), n_more=MORE)
+    def the_machine_is_measured(self, busy_share: float, n_more: int) -> None:
+        self.book.measured(busy_share, n_more)
+        self.handle(messages.Measured(self.now, busy_share, n_more))
 
     @rule(full=st.booleans())
     def the_disk_is_full_or_free(self, full: bool) -> None:

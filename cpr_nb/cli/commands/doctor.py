@@ -24,6 +24,7 @@ from cpr_nb.launching.settings import named_claude
 from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
 from cpr_nb.model.errors import CprError
 from cpr_nb.model.text import one_line
+from cpr_nb.store.resources import TASK_MEMORY_BYTES, free_memory_bytes
 
 if TYPE_CHECKING:
     from cpr_nb.model.cli_versions import Version
@@ -70,11 +71,10 @@ def _checks(args: argparse.Namespace) -> Iterator[Finding]:
     yield from key_findings()
     yield from foreign_findings(results_dir(args))
     yield _git()
-    free = machine.free_memory_bytes()
-    n_tasks = machine.default_parallel(10**6)
-    tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
-    text = f"{free / 1e9:.1f} GB free, so {tasks} at once by default"
-    yield free >= machine.TASK_MEMORY_BYTES, "memory", text
+    free, default = free_memory_bytes(), machine.default_parallel(10**6)
+    tasks = "1 task" if default.first == 1 else f"{default.first} tasks"
+    text = f"{free / 1e9:.1f} GB free; by default {tasks} at first, at most {default.most} at once"
+    yield free >= TASK_MEMORY_BYTES, "memory", text
     yield _detaching()
     yield _sandbox()
 

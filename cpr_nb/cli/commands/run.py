@@ -166,6 +166,7 @@ def launch_json(session: Session, planned: LaunchPlan) -> dict[str, Any]:
         "path": str(session.path),
         "n_tasks": len(session),
         "max_parallel": planned.max_parallel,
+        "first_parallel": planned.first_parallel,
         "state": session.state,
     }
 
@@ -189,11 +190,33 @@ def _print_launch(started: StartedSession, planned: LaunchPlan) -> None:
 
 def plan_lines(planned: LaunchPlan) -> list[str]:
     """Returns how many tasks run, how many at once, and what they may do."""
-    mode = planned.options.get("permissions", "edits")
-    n_tasks, at_once = len(planned.tasks), planned.max_parallel or "all"
+    n_tasks = len(planned.tasks)
     tasks = "1 task" if n_tasks == 1 else f"{n_tasks} tasks"
-    first = f"   {tasks}, {at_once} at once, permissions {mode}: {MODES[mode]}"
-    return [first, _tools_line(planned), *_worktree_lines(planned)]
+    return [
+        f"   {tasks}, {_at_once(planned)}, {_permissions(planned)}",
+        _tools_line(planned),
+        *_worktree_lines(planned),
+    ]
+
+
+def _permissions(planned: LaunchPlan) -> str:
+    """What the tasks may do."""
+    is_light = [task.options.get("light", planned.options.get("light")) for task in planned.tasks]
+    if is_light and all(is_light):
+        return "light: no tools, no files, and no CLAUDE.md, hooks or plugins"
+    mode = planned.options.get("permissions", "edits")
+    some = f"; light, without tools: {sum(map(bool, is_light))} of them" if any(is_light) else ""
+    return f"permissions {mode}: {MODES[mode]}{some}"
+
+
+def _at_once(planned: LaunchPlan) -> str:
+    """How many tasks run at once."""
+    if planned.first_parallel is None:
+        # In shared processes fewer may be faster: the runner decides.
+        at_most = "in shared processes, at most " if planned.options.get("share_process") else ""
+        return f"{at_most}{planned.max_parallel or 'all'} at once"
+    most = f"while they wait for the API up to {planned.max_parallel}"
+    return f"{planned.first_parallel} at first, {most} at once"
 
 
 def _tools_line(planned: LaunchPlan) -> str:
@@ -217,7 +240,7 @@ def _worktree_lines(planned: LaunchPlan) -> list[str]:
         start = next(iter(planned.checkouts.values()))
         branch, commit = start["current_branch"], start["base"][:10]
         return [f"   one worktree per task, on branches {branch}-task-…, starting at {commit}"]
-    if in_repository(planned.options["cwd"]):
+    if in_repository(planned.options["cwd"]) and not planned.options.get("light"):
         return ["💡 This is a git repository: --worktree gives each task a checkout of its own"]
     return []
 
@@ -246,7 +269,7 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
         f"Results directory: {planned.results_dir}",
         f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
         f"Environment variables: {', '.join(sorted(planned.options.get('env', {}))) or 'none'}",
-        f"At once: {planned.max_parallel or 'all'}",
+        f"At once: {_at_once(planned).removesuffix(' at once')}",
         f"T{_tools_line(planned).strip()[1:]}",
         f"Loaded {len(planned.tasks)} prompts:",
     ]

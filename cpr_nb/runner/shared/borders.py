@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 
-from cpr_nb.model.events import content_blocks, parse_line, text_or_none
+from cpr_nb.model.events import content_blocks, parse_line
+from cpr_nb.model.json_values import text_or_none
 from cpr_nb.model.lines import LineSplitter
 from cpr_nb.store.files import is_shared
 
@@ -49,16 +50,6 @@ _TYPES = {
     "control_request": RESPONSE,
     "control_response": RESPONSE,
 }
-# Every line that may be a mark, or names a tool, contains one of these.
-_MARKS = (
-    *(b'"tool_use"', b'"result"', b'"init"', b'"conversation_reset"'),
-    *(b'"background_tasks_changed"', b'"hook_started"', b'"control_'),
-)
-# The lines that are most of a stream begin like this.
-_HEADS = (
-    *(b'{"type":"assistant"', b'{"type":"user"'),
-    *(b'{"type":"stream_event"', b'{"type":"system"'),
-)
 _CHUNK_BYTES = 1 << 18
 
 
@@ -161,8 +152,7 @@ class ProcessStream:
 
     def _marks(self, line: bytes, begin: int) -> list[Mark]:
         """The mark that a line is, if it is one."""
-        if self._is_plain(line):
-            return []
+        # Each line is parsed: only that shows for sure that none is glued to a torn one.
         event = parse_line(line)
         if event is None:
             return [Mark(UNREADABLE, begin, self.end, {})]
@@ -180,19 +170,6 @@ class ProcessStream:
         elif kind == INIT:
             self.conversation_id = conversation_id or ""
         return kind
-
-    def _is_plain(self, line: bytes) -> bool:
-        """Whether a line is no mark for sure, without parsing it: most are not."""
-        if not (
-            line.startswith(_HEADS) and line.endswith(b"}") and line.count(b'"session_id"') == 1
-        ):
-            return False
-        own = f'"session_id":"{self.conversation_id}"' if self.conversation_id else ""
-        return (
-            own.encode() in line
-            and not any(mark in line for mark in _MARKS)
-            and line.count(b"{") == line.count(b"}")  # not so if it is glued to a torn one
-        )
 
     def _add_tools(self, event: dict[str, Any]) -> None:
         if event["type"] != "assistant":

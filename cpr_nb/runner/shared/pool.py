@@ -10,7 +10,8 @@ from cpr_nb.runner.shared import process_machine as machine
 from cpr_nb.runner.shared.borders import RESULT
 from cpr_nb.runner.shared.ended_processes import EndedProcesses
 from cpr_nb.runner.shared.offer import Offer
-from cpr_nb.runner.shared.process_groups import Group, unusual_tool
+from cpr_nb.runner.shared.process_groups import Group
+from cpr_nb.runner.shared.renewal import why_not
 from cpr_nb.runner.shared.shared_process import SharedProcess
 from cpr_nb.runner.spawning import HeldError
 
@@ -18,22 +19,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cpr_nb.runner.clock import AwakeClock
     from cpr_nb.runner.effects import Effects
     from cpr_nb.runner.instructions import Start
     from cpr_nb.runner.leftovers import Leftovers
-    from cpr_nb.runner.process_table import ProcessTable
-    from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.schedule import Schedule
-    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.shared.served_attempt import ServedAttempt
-    from cpr_nb.runner.starter import Starter
 
-#: After so many tasks a process is replaced: it grows, and a start costs little beside them.
-TASKS_PER_PROCESS = 64
-#: And with so much memory.
-MOST_RSS_BYTES = 600_000_000
 #: How often the stream of a process is read, depending on what is expected of it, in seconds.
 _CLEARING_EVERY_S = 0.003
 _STARTING_EVERY_S = 0.02
@@ -48,13 +40,8 @@ class Pool:
     """Serves tasks.
 
     Args:
-        spec: What the session is to do.
-        recorder: Writes down what happens.
-        starter: Starts processes.
-        processes: Gets what was started.
         effects: Begins attempts.
         schedule: The state machine, with the tasks of earlier runners restored.
-        clock: The loop's clock.
         leftovers: Gets what tasks may have left behind.
         last_number: The number of the last process that an earlier runner started; 0 for none.
         recovered: The processes that earlier runners started, if those may have left anything.
@@ -67,26 +54,21 @@ class Pool:
 
     def __init__(
         self,
-        spec: SessionSpec,
-        recorder: Recorder,
-        starter: Starter,
-        processes: ProcessTable,
         effects: Effects,
         schedule: Schedule,
-        clock: AwakeClock,
         leftovers: Leftovers,
         last_number: int,
         recovered: Iterable[RecoveredProcess],
         handle: Callable[[messages.Event], None],
         handle_end: Callable[..., None],
     ) -> None:
-        self._spec = spec
-        self._recorder = recorder
-        self._starter = starter
-        self._processes = processes
         self._effects = effects
+        self._spec = effects.spec
+        self._recorder = effects.recorder
+        self._starter = effects.starter
+        self._processes = effects.processes
+        self._clock = effects.clock
         self._schedule = schedule
-        self._clock = clock
         self._handle = handle
         self._handle_end = handle_end
         self._waiting: list[Start] = []
@@ -97,7 +79,7 @@ class Pool:
         self._ended = EndedProcesses(leftovers, recovered)
         self.leaving = False
         n_left: dict[int, int] = {}
-        for task, plan in enumerate(spec.plans):
+        for task, plan in enumerate(effects.spec.plans):
             if plan.shares and schedule.is_new(task):
                 n_left[plan.process_group] = n_left.get(plan.process_group, 0) + 1
         n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
@@ -163,13 +145,16 @@ class Pool:
 
     # -- processes ------------------------------------------------------------------------------
 
-    def turn(self, now: float) -> None:
+    def turn(self, now: float, disk_trouble: str) -> None:
         """Does what is due: reads the streams, starts processes, ends them.
 
         Args:
             now: The time on the loop's clock.
+            disk_trouble: Why nothing can be written; empty if all is well.
         """
         self._has_news = False
+        for process in self._alive[:] if disk_trouble else ():
+            self._take(process, process.machine.close_at_once(disk_trouble, now), now)
         self._withdraw(now)
         self._ended.remove_files()
         for process in self._alive[:]:
@@ -203,24 +188,9 @@ class Pool:
 
     def _why_not(self, process: SharedProcess, now: float) -> str:
         """Why a process serves no further task after its present one; empty if it does."""
-        attempt, tools = self._attempts[process], process.stream.tools_used
-        attempt.stream.poll(now)
-        result = attempt.stream.facts.result or {}
-        if name := unusual_tool(tools):
-            return f"its task used {name}"
-        if attempt.stream.background.now:
-            return "work in the background"
-        if attempt.terminated and attempt.stream.facts.answered:
-            return "its task was ended"
-        if result.get("api_error_status") in (401, 403):
-            return "the login was refused"
         if self._recorder.trouble:
             return "nothing can be written"
-        if process.machine.n_tasks >= TASKS_PER_PROCESS:
-            return f"it has served {TASKS_PER_PROCESS} tasks"
-        if process.rss_bytes() > MOST_RSS_BYTES:
-            return f"it has more than {MOST_RSS_BYTES // 1_000_000} MB"
-        return "" if process.group.n_left > 0 else "no task is left for it"
+        return why_not(process, self._attempts[process], now)
 
     def _take(self, process: SharedProcess, steps: list[str], now: float) -> None:
         """Takes the steps that a process's machine asks for."""
@@ -349,6 +319,7 @@ class Pool:
             self._starter.paths.process_stderr(number),
             now,
             start.may_spend_usd,
+            self._starter.agent_folders(task_spec),
         )
         self._recorder.journal("process_started", process=number, pid=pid)
         self._alive.append(process)

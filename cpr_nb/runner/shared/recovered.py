@@ -72,6 +72,11 @@ class RecoveredStream(ServedStream):
             self._source.close()
         return is_whole
 
+    def release(self) -> None:
+        """Closes the files, whether or not all is copied."""
+        self._part.close()
+        self._source.close()
+
     @property
     def is_open(self) -> bool:
         """Whether more may come: whether a process still has the file as its output."""
@@ -177,6 +182,7 @@ def _is_whole(path: str, paths: SessionPaths, place: Place) -> bool:
         return False
     stream.is_over = True
     stream.close()
+    stream.release()
     return not stream.trouble
 
 

@@ -14,6 +14,7 @@ from cpr_nb.runner.spawning import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from cpr_nb.runner.shared.process_groups import Group
@@ -36,6 +37,7 @@ class SharedProcess:
         stderr_path: The file that it writes its stderr to.
         at_s: When it was started.
         limit_usd: What each of its tasks may cost, or None.
+        agent_folders: Where it has read files of subagents from: it does not read them again.
 
     Attributes:
         machine: Its states.
@@ -47,6 +49,7 @@ class SharedProcess:
     """
 
     __slots__ = (
+        *("_agent_folders", "_agents_at"),
         *("_n_requests", "_stdin_fd", "_unsent", "given_at", "given_busy_s", "group"),
         "has_ended",
         *("limit_usd", "machine", "next_look_at", "number", "path", "pid", "stderr_begin"),
@@ -64,6 +67,7 @@ class SharedProcess:
         stderr_path: str,
         at_s: float,
         limit_usd: float | None,
+        agent_folders: Sequence[str] = (),
     ) -> None:
         self.pid = pid
         self.number = number
@@ -79,6 +83,8 @@ class SharedProcess:
         self.next_look_at = self.given_at = at_s
         self.stderr_begin = 0  # of what it has written since it got its task
         self.given_busy_s = 0.0  # how long it had been busy then
+        self._agent_folders = agent_folders
+        self._agents_at = [_changed_at(folder) for folder in agent_folders]
         self._stdin_fd = stdin_fd
         self._unsent = b""
         self._n_requests = 0
@@ -182,7 +188,19 @@ class SharedProcess:
         cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
         return cpu_s + process.run_delay_s(self.pid)
 
+    def has_other_agents(self) -> bool:
+        """Whether files of subagents came or went since it was started."""
+        return [_changed_at(folder) for folder in self._agent_folders] != self._agents_at
+
     def rss_bytes(self) -> int:
         """How much memory it has; 0 if that is not known."""
         fields = process.stat_fields(self.pid)
         return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 21 else 0
+
+
+def _changed_at(folder: str) -> int:
+    """When a folder was changed, in nanoseconds since the epoch; 0 if there is none."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
