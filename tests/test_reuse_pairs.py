@@ -146,6 +146,13 @@ SAME = [
         options(deny=["Edit", "Bash(a)"]),
         True,
     ),
+    Pair("light that is off", Side(), options(light=False), True),
+    Pair(
+        "light, and what it means",
+        options(light=True),
+        options(light=True, permissions="read"),
+        True,
+    ),
     Pair("the order of tools", options(tools="Read,Grep"), options(tools="Grep,Read"), True),
     Pair(
         "an option of the task",
@@ -188,6 +195,7 @@ SAME = [
 ]
 OTHER = [
     Pair("another prompt", Side(), Side(prompt=f"Please: {ANSWER}"), False),
+    Pair("light", options(light=True), Side(), False),
     Pair("another model", options(model="opus"), options(model="sonnet"), False),
     Pair("other permissions", Side(), options(permissions="read"), False),
     Pair("one rule more", options(allow=["Bash(a)"]), options(allow=["Bash(a)", "Bash(b)"]), False),

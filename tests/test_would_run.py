@@ -29,6 +29,12 @@ def test_everything_that_could_run_or_allow_something_is_said() -> None:
     assert what_runs({}) == "0 tasks: claude null"
 
 
+def test_a_light_task_is_told_and_what_it_names_is_shown() -> None:
+    words = what_runs(spec_of({}, light=True, claude_args=["--x"], settings="not an object"))
+    assert "permissions read (light: no tools) · claude_args '--x'" in words
+    assert "permissions edits" in what_runs(spec_of({}, light=False))
+
+
 def test_many_folders_are_counted_and_no_command_is_hidden() -> None:
     own = [{"check": f"c{n}", "cwd": f"/f{n}"} for n in range(9)]
     sessions = [(f"id-{n:05}", Authorship(spec_of(own[n]), "", "x")) for n in range(9)]
