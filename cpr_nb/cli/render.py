@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 
 from cpr_nb.model import states
-from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.record import is_unsaved, task_state
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
@@ -16,6 +14,8 @@ from cpr_nb.views.work_left import NOT_SAVED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from cpr_nb.model.denial_summary import DenialSummary
 
 ICONS = {
     states.SUCCEEDED: "✅",
@@ -79,10 +79,11 @@ def session_start(snapshot: Snapshot) -> float | None:
 def program() -> str:
     """Returns how to call this command again: ``cpr``, or its path where PATH lacks it."""
     import os
-    import shutil
+
+    from cpr_nb.launching.machine import find_program
 
     called = sys.argv[0]
-    on_path = shutil.which("cpr")
+    on_path = find_program("cpr", os.environ)
     if os.path.basename(called) != "cpr" or (on_path and os.path.samefile(on_path, called)):
         return "cpr"
     return called
@@ -96,6 +97,7 @@ def denial_lines(n_denials: int, summary: DenialSummary | None) -> list[str]:
         summary: What helps against it; None if it is not known.
 
     Example:
+        >>> from cpr_nb.model.denial_summary import DenialSummary
         >>> denial_lines(1, DenialSummary([{"tool_name": "WebSearch"}]))
         ['1 tool call was denied; to allow it: --allow WebSearch']
     """
@@ -108,6 +110,8 @@ def denial_lines(n_denials: int, summary: DenialSummary | None) -> list[str]:
 
 def allow_options(summary: DenialSummary) -> str:
     """Returns the options that would allow what was denied, ready to paste."""
+    import shlex  # only where there is something to say
+
     return " ".join(f"--allow {shlex.quote(rule)}" for rule in summary.rules)
 
 

@@ -8,9 +8,9 @@ from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import is_unsaved, task_state
 from cpr_nb.store.read import Snapshot
+from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import clock, cost, reused
 from cpr_nb.views.notice import warnings_of
-from cpr_nb.views.rows import session_duration_s
 from cpr_nb.views.work_left import stays, task_note
 
 TYPE_CHECKING = False

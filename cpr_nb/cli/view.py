@@ -21,9 +21,9 @@ from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
 from cpr_nb.views.current_activity import ActivityFollower
+from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.followed_tasks import FollowedTasks
 from cpr_nb.views.notice import notice, warnings_of
-from cpr_nb.views.rows import task_duration_s
 
 _REFRESH_S = 0.25
 _FRAME_LINES = 8  # the lines around the rows of tasks

@@ -9,8 +9,8 @@ from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.result_rows import ResultRow, reused_rows
-from cpr_nb.views.rows import task_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from enum import IntEnum
 
 from cpr_nb.model import states
-from cpr_nb.model.events import integer, number
+from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views.current_activity import ActivityFollower
-from cpr_nb.views.rows import session_duration_s, task_duration_s
+from cpr_nb.views.durations import session_duration_s, task_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

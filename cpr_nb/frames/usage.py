@@ -11,7 +11,8 @@ from typing import Any
 
 from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model import states
-from cpr_nb.model.events import TOKEN_FIELDS, integer, number, text_or_none, usage_tokens
+from cpr_nb.model.events import TOKEN_FIELDS, usage_tokens
+from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.record import task_state
 
 #: The figures of a row.

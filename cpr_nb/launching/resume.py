@@ -16,7 +16,7 @@ from cpr_nb.launching.takeover import Takeover
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
-from cpr_nb.model.events import number
+from cpr_nb.model.json_values import number
 from cpr_nb.model.record import any_unsaved, task_state
 from cpr_nb.store import layout, requests
 from cpr_nb.store.authorship import Authorship

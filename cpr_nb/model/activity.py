@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cpr_nb.model.events import content_blocks, integer, number, text_blocks
+from cpr_nb.model.events import content_blocks, text_blocks
+from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.text import one_line
 from cpr_nb.model.turns import subagent_mark
 

@@ -8,7 +8,8 @@ what the run has cost.
 from __future__ import annotations
 
 from cpr_nb.model.cli_versions import TOTALS_ONLY, parse_version
-from cpr_nb.model.events import TOKEN_FIELDS, RunFacts, number, total_tokens, usage_tokens
+from cpr_nb.model.events import TOKEN_FIELDS, RunFacts, total_tokens, usage_tokens
+from cpr_nb.model.json_values import number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ never a guess.
 
 from __future__ import annotations
 
-import json
-
 from cpr_nb.model.denial_reasons import REASON_MARKS, DenialReasons
+from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.merged_result import Results
+from cpr_nb.model.quick_json import make_loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 # NaN and Infinity are not JSON, although Python reads them; they must not become a cost.
-_DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
+_loads = make_loads(lambda _name: None)
 
 #: The model of a message that the CLI itself has written.
 SYNTHETIC = "<synthetic>"
-_LARGEST = 1e15  # no figure comes near it, and sums stay finite
 # Every line that can matter contains one of these: a runner parses no other lines.
 _MARKS = (b'"result"', b'"api_retry"', b'"init"', b'"assistant"', *REASON_MARKS)
 
@@ -52,26 +51,12 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
         True
     """
     try:
-        event = _DECODER.decode(line.decode("utf-8", "replace").strip())
+        event = _loads(line.decode("utf-8", "replace").strip())
     except (ValueError, RecursionError):
         return None
     if isinstance(event, dict) and isinstance(event.get("type"), str):
         return event
     return None
-
-
-def number(value: object) -> float | None:
-    """The value if it is a number of at least 0 that a float can hold, else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if 0 <= value <= _LARGEST else None
-
-
-def integer(value: object) -> int | None:
-    """The value if it is a whole number of at least 0 that 64 bits can hold, else None."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value < 1 << 63 else None
 
 
 def text_blocks(event: dict[str, Any]) -> list[str]:
@@ -303,11 +288,6 @@ def usage_tokens(usage: object) -> dict[str, int]:
         if count is not None:
             counts[name] = count
     return counts
-
-
-def text_or_none(value: object) -> str | None:
-    """The value if it is a text, else None."""
-    return value if isinstance(value, str) else None
 
 
 def _added(before: float | None, cost: float | None) -> float | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import time
 
-from cpr_nb.model.events import integer, number
+from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.limit_texts import USAGE_TEXTS, access_error, is_lost_login, status_of
 
 TYPE_CHECKING = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
-from cpr_nb.model.events import integer, number, text_or_none
+from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.light import in_effect
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ that leave an agent working come late. They have their number, ``result_index``,
 
 from __future__ import annotations
 
-from cpr_nb.model.events import integer
+from cpr_nb.model.json_values import integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

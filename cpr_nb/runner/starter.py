@@ -25,6 +25,7 @@ from cpr_nb.runner.spawning import (
     remove,
     spawn,
 )
+from cpr_nb.runner.transcript import find_transcript
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
 from cpr_nb.store.folder_id import folder_id
@@ -370,15 +371,7 @@ class Starter:
 
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
         """Returns the path of the CLI's own transcript of a conversation, or None."""
-        if not _is_plain(conversation_id):
-            return None
-        projects = self._config_home(task_id) + b"/projects/"
-        name = b"/" + conversation_id.encode("utf-8", "replace") + b".jsonl"
-        try:
-            paths = [projects + folder + name for folder in os.listdir(projects)]
-        except OSError:
-            return None
-        return next((path for path in paths if os.path.isfile(path)), None)
+        return find_transcript(self._config_home(task_id), conversation_id)
 
 
 _RESUME_PROMPTS = {
@@ -391,11 +384,6 @@ _RESUME_PROMPTS = {
 def resume_prompt(resume: str) -> str:
     """Returns what to say to a conversation that is resumed."""
     return _RESUME_PROMPTS[resume]
-
-
-def _is_plain(conversation_id: str) -> bool:
-    """Whether an id, which a journal may say, can be neither another argument nor a path."""
-    return conversation_id[:1].isalnum() and conversation_id.replace("-", "").isalnum()
 
 
 def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 
 from cpr_nb.model.activity import Activity
-from cpr_nb.model.events import RunFacts, number, parse_line
+from cpr_nb.model.events import RunFacts, parse_line
+from cpr_nb.model.json_values import number
 from cpr_nb.model.limits import LOGIN, Limit, limit_of_event
 from cpr_nb.model.lines import LineSplitter
 from cpr_nb.runner import background

@@ -11,7 +11,7 @@ import json
 import os
 import stat
 
-from cpr_nb.model.digest import sha256_of_file
+from cpr_nb.model.digest import hmac_sha256, sha256_of_file
 from cpr_nb.model.errors import StateDirError
 from cpr_nb.store import trusted
 from cpr_nb.store.key import key_made_ns, read_key
@@ -89,9 +89,10 @@ class Marks:
         can_tell: Whether a session without a valid mark is foreign; else nobody knows.
     """
 
-    __slots__ = ("_can_tell", "_mark", "_trusted_ids")
+    __slots__ = ("_can_tell", "_key", "_mark", "_trusted_ids")
 
     def __init__(self, key: bytes | None, trusted_ids: Collection[str], *, can_tell: bool) -> None:
+        self._key = key
         self._mark = None if key is None else marker(key)
         self._trusted_ids = trusted_ids
         self._can_tell = can_tell
@@ -103,8 +104,10 @@ class Marks:
             found: The mark in its head; None if it has none.
             session_id: Its id.
         """
-        if session_id in self._trusted_ids:
-            return True
+        return session_id in self._trusted_ids or self.is_marked(found, session_id)
+
+    def is_marked(self, found: object, session_id: str) -> bool:
+        """Whether a mark was made with the user's key; see `is_own`."""
         return bool(found) and self._mark is not None and found == self._mark(session_id)
 
     def is_foreign(self, head: Mapping[str, Any], session_id: str) -> bool | None:
@@ -120,6 +123,10 @@ class Marks:
         if "schema_version" not in head or not self._can_tell:
             return None
         return not self.is_own(head.get("mark"), session_id)
+
+    def seal(self, data: bytes) -> bytes:
+        """What shows that whoever has kept which sessions are marked had the user's key, too."""
+        return hmac_sha256(self._key or b"", b"cpr marks 1\0" + data)
 
 
 def read_marks() -> Marks:

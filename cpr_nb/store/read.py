@@ -37,6 +37,22 @@ _HEAD_BYTES = 4096
 TASKS_MARK = b',\n"tasks":[\n'
 
 
+# Bound once: there may be 10,000 heads.
+_DECODE = json.JSONDecoder().raw_decode
+
+
+def parse_json(data: bytes) -> Any:
+    """As `json.loads`, for UTF-8 in two thirds of the time."""
+    try:
+        text = data.decode()
+        value, end = _DECODE(text)
+        if end == len(text):
+            return value
+    except (ValueError, RecursionError):
+        pass
+    return json.loads(data)
+
+
 class Snapshot:
     """A session as its folder shows it at one moment.
 
@@ -104,10 +120,10 @@ class Snapshot:
     def count(self, name: str) -> int:
         """A counter of the head, such as ``n_failed``; 0 if it is missing or not a number."""
         value = self.head.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else 0
+        return value if type(value) is int else 0
 
 
-def read_session(root: str, *, tasks: bool = True, loads: Loads = json.loads) -> Snapshot:
+def read_session(root: str, *, tasks: bool = True, loads: Loads = parse_json) -> Snapshot:
     """Reads a session's folder.
 
     Args:
@@ -147,20 +163,66 @@ def head_bytes(path: str) -> tuple[bytes, os.stat_result] | None:
     Returns:
         The head as JSON, and the file's `os.stat_result`; None if the file has another form.
     """
+    read = _read_begin(path)
+    if read is None:
+        return None
+    end = read[0].find(TASKS_MARK)
+    return (read[0][:end] + b"}", read[1]) if end >= 0 else None
+
+
+def ended_head(
+    path: str, folder_fd: int | None = None, loads: Loads = parse_json
+) -> tuple[dict[str, Any], os.stat_result] | None:
+    """The head of a session that has ended, also of claude-parallel-runner.pl, without its tasks.
+
+    With 10,000 sessions this is most of the work of a list.
+
+    Args:
+        path: Its status.json.
+        folder_fd: The open folder that a relative path begins at; that is faster.
+        loads: Parses JSON; see `read_session`.
+
+    Returns:
+        The head, and the file's `os.stat_result`; None if it has not ended, or its file must be
+        read as a whole.
+    """
+    read = _read_begin(path, folder_fd)
+    head = None if read is None else _parse_head(read[0], loads)
+    if read is None or head is None or head.get("overall_status") not in states.ENDED_STATES:
+        return None
+    _add_legacy_counters(head, [])
+    return head, read[1]
+
+
+def _read_begin(path: str, folder_fd: int | None = None) -> tuple[bytes, os.stat_result] | None:
+    """The beginning of a status.json: the head of ours, or all of another one."""
     try:
-        # With 10,000 sessions this is most of the work. It does not block on a named pipe either.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        # It does not block on a named pipe either.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder_fd)
     except OSError:
         return None
     try:
         # In this order: a later change shows in a later stat.
         stat, data = os.fstat(fd), os.read(fd, _HEAD_BYTES)
+        if len(data) == _HEAD_BYTES and TASKS_MARK not in data:
+            data += os.read(fd, max(0, stat.st_size - _HEAD_BYTES))
     except OSError:
         return None
     finally:
         os.close(fd)
-    end = data.find(TASKS_MARK)
-    return (data[:end] + b"}", stat) if end >= 0 else None
+    return data, stat
+
+
+def _without_tasks(data: bytes) -> bytes:
+    """A status.json of claude-parallel-runner.pl with 0 for its tasks, which are most of it.
+
+    The result is no JSON if there are no tasks, or if what looks like them lies in a text: then
+    the quotes that are left don't match.
+    """
+    start, end = data.find(b'"tasks":['), data.rfind(b"}]")
+    if not 0 < start < end or b'"running"' in data:
+        return b""
+    return data[:start] + b'"tasks":0' + data[end + 2 :]
 
 
 def read_answer(paths: SessionPaths, task_id: str) -> str | None:
@@ -172,15 +234,24 @@ def read_answer(paths: SessionPaths, task_id: str) -> str | None:
 
 
 def _read_head(paths: SessionPaths, loads: Loads) -> _Read:
-    read = head_bytes(paths.status)
-    if read is not None:
-        try:
-            head = loads(read[0])
-        except (ValueError, RecursionError):
-            head = None
-        if isinstance(head, dict):
-            return head, read[1], ""
-    return None, None, ""
+    read = _read_begin(paths.status)
+    head = None if read is None else _parse_head(read[0], loads)
+    return (None, None, "") if read is None or head is None else (head, read[1], "")
+
+
+def _parse_head(data: bytes, loads: Loads) -> dict[str, Any] | None:
+    """The head of a session of ours, or of one that has ended; else the tasks count, too."""
+    end = data.find(TASKS_MARK)
+    try:
+        head = loads(data[:end] + b"}" if end >= 0 else _without_tasks(data))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(head, dict):
+        return None
+    tasks = head.pop("tasks", None)
+    if end < 0 and (tasks != 0 or head.get("overall_status") not in states.ENDED_STATES):
+        return None
+    return head
 
 
 def _read_whole(paths: SessionPaths, loads: Loads) -> _Read:

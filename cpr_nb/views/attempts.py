@@ -7,12 +7,12 @@ import time
 from typing import NamedTuple
 
 from cpr_nb.model import states
-from cpr_nb.model.events import integer, number
+from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.record import task_state
 from cpr_nb.store.files import open_regular
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
-from cpr_nb.views.rows import task_duration_s
+from cpr_nb.views.durations import task_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

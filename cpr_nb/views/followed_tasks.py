@@ -8,7 +8,7 @@ from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.store.times import parse_iso
 from cpr_nb.store.watcher import Watcher
-from cpr_nb.views.rows import task_duration_s
+from cpr_nb.views.durations import task_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from cpr_nb.model import states
 from cpr_nb.model.text import visible_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.rows import session_duration_s
+from cpr_nb.views.durations import session_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

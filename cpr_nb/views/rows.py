@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from cpr_nb.model import states
-from cpr_nb.model.events import content_blocks, number, parse_line
+from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.record import task_state
 from cpr_nb.store.files import open_regular, read_json
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
-from cpr_nb.store.times import parse_iso, utc_iso
+from cpr_nb.views.durations import between_s, iso_or_none, session_duration_s, task_duration_s
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.work_left import task_note
 
@@ -98,7 +96,7 @@ def session_row(
         "name": head.get("name"),
         "state": snapshot.state,
         **({} if marks is None else {"foreign": marks.is_foreign(head, snapshot.session_id)}),
-        "created_at": head.get("created_at") or _iso(head.get("start_time")),
+        "created_at": head.get("created_at") or iso_or_none(head.get("start_time")),
         "duration_s": session_duration_s(snapshot),
         "n_tasks": count("total"),
         "n_pending": count("n_pending"),
@@ -167,7 +165,7 @@ def task_row(
         **{name: task.get(name) for name in _TASK_FIELDS},
         "light": bool(task.get("light")),
         "note": task_note(task, snapshot.short_id) or None,
-        "wait_s": _between_s(snapshot.head.get("started_at"), task.get("started_at")),
+        "wait_s": between_s(snapshot.head.get("started_at"), task.get("started_at")),
         **(_stream_columns(snapshot.paths, task_id, task.get("attempts")) if streamed else {}),
     }
 
@@ -201,47 +199,3 @@ def _columns_of_lines(lines: Iterable[bytes]) -> dict[str, Any]:
             blocks = content_blocks(event)
             n_tool_calls += sum(block.get("type") == "tool_use" for block in blocks)
     return {"n_tool_calls": n_tool_calls, "structured": structured, "output_bytes": size_bytes}
-
-
-def task_duration_s(task: dict[str, Any]) -> float | None:
-    """Returns the seconds from a task's start to its end or to now; None if it never started."""
-    if task.get("attempts") == 0 or task.get("status") == "pending":
-        return None  # whatever an earlier version, or claude-parallel-runner.pl, has written
-    duration_s = number(task.get("duration_s", task.get("duration")))
-    if duration_s is not None:
-        return float(duration_s)
-    start_s = parse_iso(task.get("started_at"))
-    return max(0.0, time.time() - start_s) if start_s is not None else None
-
-
-def session_duration_s(snapshot: Snapshot) -> float | None:
-    """Returns the seconds from a session's start to its end, or to now; None if unknown."""
-    head = snapshot.head
-    duration_s = number(head.get("duration_s"))
-    if duration_s is not None:
-        return float(duration_s)
-    start, end = number(head.get("start_time")), number(head.get("end_time"))
-    if start is not None and end is not None:
-        return float(max(0, end - start))
-    start_s = parse_iso(head.get("started_at")) or start
-    if start_s is None:
-        return None
-    if snapshot.is_live:
-        return max(0.0, time.time() - start_s)
-    return _between_s(_iso(start_s), head.get("updated_at"))
-
-
-def _between_s(start: object, end: object) -> float | None:
-    start_s, end_s = parse_iso(start), parse_iso(end)
-    if start_s is None or end_s is None:
-        return None
-    return round(max(0.0, end_s - start_s), 3)
-
-
-def _iso(epoch_s: object) -> str | None:
-    if isinstance(epoch_s, int | float) and not isinstance(epoch_s, bool):
-        try:
-            return utc_iso(epoch_s)
-        except (OverflowError, ValueError, OSError):
-            return None
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cpr_nb.model.events import integer
+from cpr_nb.model.json_values import integer
 from cpr_nb.model.record import is_kept, is_unsaved
 from cpr_nb.model.text import one_line
 from cpr_nb.store.read import read_session

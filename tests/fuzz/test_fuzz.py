@@ -17,9 +17,9 @@ from testkit.broken import VALUES, broken_json
 from testkit.examples import FUZZ
 
 import cpr_nb as cpr
-from cpr_nb.cli.commands.list import list_lines
 from cpr_nb.cli.commands.overview import overview_lines
 from cpr_nb.cli.commands.status import status_lines
+from cpr_nb.cli.session_list import list_texts
 from cpr_nb.cli.session_summary import summary_lines
 from cpr_nb.launching.rerun import plan_retry
 from cpr_nb.launching.resume import resume
@@ -86,7 +86,7 @@ def look(root: Path) -> cpr.Session:
     for lines in (
         status_lines(snapshot, "x"),
         summary_lines(snapshot),
-        list_lines([snapshot], "r"),
+        list_texts(str(root.parent)),
         overview_lines([snapshot]),
     ):
         assert all(isinstance(line, str) for line in lines)

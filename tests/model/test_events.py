@@ -11,15 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cpr_nb.model.events import (
-    TOKEN_FIELDS,
-    RunFacts,
-    content_blocks,
-    integer,
-    number,
-    parse_line,
-    text_blocks,
-)
+from cpr_nb.model.events import TOKEN_FIELDS, RunFacts, content_blocks, parse_line, text_blocks
+from cpr_nb.model.json_values import integer, number
 
 RECORDINGS = Path(__file__).parent / "recordings"
 STREAMS = {path.stem: path.read_bytes() for path in sorted(RECORDINGS.glob("*.jsonl"))}

@@ -14,11 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testkit.broken import broken_json
-from testkit.command import Cpr
 from testkit.examples import SHARED_FIXTURES
 from testkit.session_folders import write_session
 
-from cpr_nb.cli.commands.list import list_lines
 from cpr_nb.cli.commands.overview import overview_lines
 from cpr_nb.store import catalog, head_cache
 from cpr_nb.store.layout import CACHE
@@ -41,11 +39,11 @@ def eager() -> Iterator[None]:
 
 
 def seen(directory: Path) -> list[Any]:
-    """What every face shows of a list."""
+    """What every face shows of these sessions."""
     sessions = catalog.list_sessions(str(directory))
     rows = [session_row(session) for session in sessions]
-    told = [list_lines(sessions, "r"), overview_lines(sessions)]
-    return json.loads(json.dumps([rows, told]).replace(str(directory), ""))
+    shown = json.dumps([rows, overview_lines(sessions)])
+    return json.loads(shown.replace(str(directory), ""))
 
 
 def compare(directory: Path) -> None:
@@ -145,17 +143,3 @@ def test_a_list_that_is_read_at_once_leaves_nothing(tmp_path: Path) -> None:
     write_session(tmp_path, {"a": [b""]})
     catalog.list_sessions(str(tmp_path))
     assert not (tmp_path / CACHE).exists()
-
-
-def test_the_command_loads_no_pandas_for_its_list(
-    stub_cpr: Cpr, work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(3):
-        (work / "results").mkdir(exist_ok=True)
-        write(work / "results" / f"session-{number:08}", in_our_form(STATUS), 0)
-    listed = stub_cpr.good("list")
-    told = stub_cpr("list", env={"PYTHONPROFILEIMPORTTIME": "1"})
-    assert told.stdout == listed
-    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
-    assert "cpr_nb.store.head_cache" in loaded
-    assert not loaded & {"pandas", "numpy", "msgspec", "pyarrow"}

@@ -26,9 +26,9 @@ from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
+from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import at_once, cost, reused, total_tokens
 from cpr_nb.views.notice import notice, warnings_of
-from cpr_nb.views.rows import session_duration_s
 from cpr_nb.views.served_tasks import served_line
 from cpr_nb.views.work_left import task_note
 

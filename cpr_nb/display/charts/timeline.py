@@ -13,7 +13,7 @@ from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
 from cpr_nb.views.attempts import Attempt, TaskTimes, task_times
-from cpr_nb.views.rows import session_duration_s
+from cpr_nb.views.durations import session_duration_s
 
 #: Up to this many tasks have a row and a name each; more share rows, as they shared the machine.
 _MAX_NAMED = 40

@@ -145,13 +145,16 @@ class Pool:
 
     # -- processes ------------------------------------------------------------------------------
 
-    def turn(self, now: float) -> None:
+    def turn(self, now: float, disk_trouble: str) -> None:
         """Does what is due: reads the streams, starts processes, ends them.
 
         Args:
             now: The time on the loop's clock.
+            disk_trouble: Why nothing can be written; empty if all is well.
         """
         self._has_news = False
+        for process in self._alive[:] if disk_trouble else ():
+            self._take(process, process.machine.close_at_once(disk_trouble, now), now)
         self._withdraw(now)
         self._ended.remove_files()
         for process in self._alive[:]:

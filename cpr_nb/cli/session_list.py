@@ -1,0 +1,193 @@
+"""What ``cpr list`` prints: each session in three lines, the newest first.
+
+There may be 10,000, so each becomes its text as soon as it has been read, and what is said of an
+ended one is kept for the next list (`cpr_nb.store.list_cache`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from cpr_nb import __version__
+from cpr_nb.cli.render import ICONS, WAIT_ICON, format_date, session_start
+from cpr_nb.model import states
+from cpr_nb.model.text import visible_line
+from cpr_nb.store import cache_files
+from cpr_nb.store.authorship import read_marks
+from cpr_nb.store.catalog import session_names
+from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
+from cpr_nb.store.read import Snapshot, ended_head, read_session
+from cpr_nb.views.durations import session_duration_s
+from cpr_nb.views.formatting import plural, reused, usd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cpr_nb.store.authorship import Marks
+    from cpr_nb.store.list_cache import Row
+
+#: Reads faster than this are not worth keeping.
+WORTH_S = 0.05
+_UNMARKED = {"schema_version": 1}  # the head of a session of ours without a mark
+_N_AT_ONCE = 500  # sessions that are written at once
+
+
+def list_texts(directory: str) -> Iterator[str]:
+    """Yields what ``cpr list`` prints, in pieces.
+
+    Args:
+        directory: The results directory; one that does not exist has no sessions.
+    """
+    folders = list(session_names(directory))
+    if not folders:
+        yield f"No sessions found in {visible_line(directory)}\n"
+        return
+    entries = _Reading(directory, read_marks()).entries_of(folders)
+    entries.sort(reverse=True)
+    yield f"All Sessions:\n{'=' * 60}\n"
+    for start in range(0, len(entries), _N_AT_ONCE):
+        yield "".join([entry[-1] for entry in entries[start : start + _N_AT_ONCE]])
+    yield "Use --status SESSION_ID to see details\nUse --results SESSION_ID to see output\n"
+
+
+class _Reading:
+    """Reads the sessions of a results directory.
+
+    Args:
+        directory: The results directory.
+        marks: What tells foreign sessions.
+    """
+
+    def __init__(self, directory: str, marks: Marks) -> None:
+        self._directory = directory
+        self._marks = marks
+        self._settled_ns = cache_files.settled_before_ns(cache_files.now_ns())
+        # What orders a session among others as `catalog.list_sessions` does, and its text.
+        self._entries: list[tuple[int, str, str, str]] = []
+
+    def entries_of(self, folders: list[str]) -> list[tuple[int, str, str, str]]:
+        """Returns the text of each session behind what orders it among others.
+
+        Args:
+            folders: The names of the sessions' folders.
+        """
+        from cpr_nb.store.list_cache import ListCache, is_keepable  # not where there is nothing
+
+        cache = ListCache(self._directory, __version__, self._marks.seal)
+        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            kept = cache.rows_of(frozenset(folders), fd)
+            known = {row[2] for row in kept}
+            for row in kept:
+                self._add(*row[:-1])
+            began_s = time.perf_counter()
+            fresh = [self._read(folder, fd) for folder in folders if folder not in known]
+            took_s = time.perf_counter() - began_s
+        finally:
+            os.close(fd)
+        keepable = [row for row in fresh if row is not None and is_keepable(row)]
+        if keepable and took_s >= WORTH_S:
+            cache.save([*kept, *keepable])
+        return self._entries
+
+    def _read(self, folder: str, directory_fd: int) -> Row | None:
+        """Reads a session; returns what may be kept for the next list."""
+        root = f"{self._directory}/{folder}"
+        read = ended_head(f"{folder}/status.json", directory_fd)
+        if read is None:
+            session = read_session(root, tasks=False)
+        else:
+            state = str(read[0]["overall_status"])
+            session = Snapshot(SessionPaths(root), read[0], None, state, stat=read[1])
+        head, start = session.head, session.count("start_time")
+        created_at, label = str(head.get("created_at") or ""), _label(head.get("name"))
+        is_marked = session.is_legacy or self._marks.is_marked(head.get("mark"), session.session_id)
+        if session.state == states.UNREADABLE:
+            self._entries.append((start, created_at, folder, _unreadable_text(session)))
+            return None
+        figures = visible_line(" - ".join(_figures(session)))
+        shown_start = session_start(session)
+        self._add(shown_start, created_at, folder, session.state, is_marked, label, figures)
+        if start != shown_start or session.state not in states.ENDED_STATES:
+            return None
+        if session.stat is None or session.count("n_kept"):
+            return None  # its worktrees may vanish at any time
+        [signature] = cache_files.signatures([session.stat])
+        if max(signature[2:]) >= self._settled_ns:
+            return None
+        return (start, created_at, folder, session.state, is_marked, label, figures, signature)
+
+    def _add(
+        self,
+        start: float | None,
+        created_at: str,
+        folder: str,
+        state: str,
+        is_marked: bool,
+        label: str,
+        figures: str,
+    ) -> None:
+        session_id = folder[len(SESSION_PREFIX) :]
+        foreign = ""
+        if not is_marked and self._marks.is_foreign(_UNMARKED, session_id):
+            foreign = " (foreign)"
+        title = f"{session_id[:8]} [{state}]{foreign}{label}"
+        if not (title.isascii() and title.isprintable()):
+            title = visible_line(title)
+        text = (
+            f"{ICONS.get(state, WAIT_ICON)} {title}\n   Started: {format_date(start)}\n"
+            f"   Progress: {figures}\n\n"
+        )
+        self._entries.append((start if type(start) is int else 0, created_at, folder, text))
+
+
+def _label(name: object) -> str:
+    """The name of a session as it follows its state."""
+    return f" {name}" if name else ""
+
+
+def _unreadable_text(session: Snapshot) -> str:
+    title = visible_line(f"{session.session_id[:8]} [{session.state}]")
+    problem = visible_line(f"{session.paths.root}: {session.problem or 'not a session'}")
+    return f"{ICONS[session.state]} {title}\n   {problem}\n\n"
+
+
+def _figures(session: Snapshot) -> list[str]:
+    """Progress and duration, and what claude-parallel-runner.pl does not know."""
+    head, count = session.head, session.count
+    figures = [f"{count('completed')}/{count('total')} tasks ({count('successful')} successful)"]
+    duration_s = session_duration_s(session)
+    if duration_s is not None and not session.is_live:
+        figures.append(f"Duration: {int(duration_s)}s")
+    if session.is_legacy:
+        return figures
+    if text := reused(session):
+        figures.append(text)
+    if n_failed := count("n_failed"):
+        figures.append(f"{n_failed} failed")
+    if n_skipped := count("n_skipped"):
+        figures.append(f"{n_skipped} skipped")
+    if n_unsaved := count("n_unsaved"):
+        figures.append(f"⚠ {n_unsaved} not yet saved")
+    if count("n_kept"):
+        figures += _kept_worktrees(session)
+    if "warnings" in head or session.is_newer:
+        figures += _warnings(session)
+    cost = usd(head.get("cost_usd"))
+    return [*figures, cost] if cost else figures
+
+
+def _kept_worktrees(session: Snapshot) -> list[str]:
+    from cpr_nb.views.work_left import n_worktrees_left  # few sessions have any
+
+    n_kept = session.count("n_kept")
+    return [f"⚠ {plural(n_kept, 'worktree')} kept"] if n_worktrees_left(session) else []
+
+
+def _warnings(session: Snapshot) -> list[str]:
+    from cpr_nb.views.notice import runner_warnings  # few sessions have any
+
+    warnings = runner_warnings(session)
+    return [f"⚠ {plural(len(warnings), 'warning')}"] if warnings else []
