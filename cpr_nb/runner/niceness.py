@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: A third of the share of what is not nice. The command ``nice`` adds 10, a tenth: beside other work
-#: on all cores, the start of an agent would take ten times as long.
+#: A third of the share of what is not nice. The command ``nice`` adds 10, which is a tenth: beside
+#: other work on all cores, the start of an agent would take ten times as long.
 DEFAULT_NICE = 5
 #: The nicest value that there is.
 NICEST = 19
