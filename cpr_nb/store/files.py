@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import stat
 
+from cpr_nb.model import quick_json
 from cpr_nb.store.layout import SessionPaths
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def read_file(path: str) -> bytes:
         os.close(fd)
 
 
-def read_json(path: str, loads: Loads = json.loads) -> dict[str, Any]:
+def read_json(path: str, loads: Loads = quick_json.loads) -> dict[str, Any]:
     """A JSON object from a file; empty if there is none."""
     try:
         value = loads(read_file(path))
