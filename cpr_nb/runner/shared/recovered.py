@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 
 from cpr_nb.runner.attempt import Attempt, read_tail
-from cpr_nb.runner.shared.borders import RESET, ProcessStream
+from cpr_nb.runner.history import Place
+from cpr_nb.runner.shared.borders import RESET, ProcessStream, offsets_of_conversations
 from cpr_nb.runner.shared.part import Part
 from cpr_nb.runner.shared.served_attempt import ServedStream, keep_stderr
 from cpr_nb.runner.spawning import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from cpr_nb.runner.history import Place
+    from cpr_nb.runner.history import TaskHistory
     from cpr_nb.runner.leftovers import Leftovers
     from cpr_nb.store.layout import SessionPaths
 
@@ -117,6 +118,19 @@ class RecoveredProcess:
         # A full disk may have been in the way of the files of tasks that ended.
         self._unchecked = self._places[:]
         self._attempts: list[RecoveredAttempt] = []
+
+    def find_places(self, tasks: Mapping[str, TaskHistory]) -> None:
+        """Finds the parts of tasks of which the journal says nothing: somebody has removed it."""
+        try:
+            offsets = offsets_of_conversations(self.path)
+        except OSError:
+            return
+        for task_id, task in tasks.items():
+            offset = offsets.get(task.conversation_id)
+            if offset is not None:
+                task.place = Place(self.number, offset, task_id, task.attempt, task.conversation_id)
+                self._places.append(task.place)
+                self._unchecked.append(task.place)
 
     @property
     def path(self) -> str:

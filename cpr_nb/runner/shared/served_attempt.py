@@ -63,7 +63,10 @@ class ServedStream(Stream):
         """Copies the rest into the task's file; returns whether all of it is there."""
         self._copy()
         if not self.trouble:
-            self._part.close()
+            try:
+                self._part.finish()
+            except OSError as error:
+                self.trouble = error.strerror or str(error)
         return not self.trouble
 
     def close(self) -> None:
