@@ -39,6 +39,15 @@ def read_file(path: str) -> bytes:
     Raises:
         OSError: If it can't be read, or is not a regular file.
     """
+    return read_with_stat(path)[0]
+
+
+def read_with_stat(path: str) -> tuple[bytes, os.stat_result]:
+    """The same, and the file's `os.stat_result` from before it was read.
+
+    Raises:
+        OSError: If it can't be read, or is not a regular file.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not block on a named pipe
     try:
         status = os.fstat(fd)
@@ -50,7 +59,7 @@ def read_file(path: str) -> bytes:
             if not more:
                 break
             data += more
-        return data
+        return data, status
     finally:
         os.close(fd)
 
