@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 
-from cpr_nb.model.credentials import VARIABLES
-from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
-from cpr_nb.model.light import light_variables
+from cpr_nb.model.credentials import API_KEY, VARIABLES
+from cpr_nb.model.environment import TOKEN_VARIABLE
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
-from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
+from cpr_nb.runner.command import build_argv, cli_variables, permission_mode
 from cpr_nb.runner.helper_copy import HelperCopy
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
-_NO_MEMORY = {NO_MEMORY_VARIABLE.encode(): b"1"}
 #: The options that the helpers of a worktree need.
 WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees", "permissions")
 
@@ -118,7 +116,7 @@ class Starter:
             pid = spawn(
                 argv,
                 folder,
-                {**_NO_MEMORY, **variables, **self._environment(task_id, token, worktree)},
+                {**variables, **self._environment(task_id, token, worktree)},
                 lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),
@@ -147,7 +145,7 @@ class Starter:
             return spawn(
                 argv,
                 folder,
-                {**_NO_MEMORY, **variables, **environment},
+                {**variables, **environment},
                 stdin,
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),
@@ -313,9 +311,9 @@ class Starter:
             user_only_in=folder if user_only else "",
             off_limits=self._off_limits(options, worktree),
             shared=shared,
+            has_key=API_KEY in self._credentials(task_spec["id"]),
         )
-        variables = light_variables(options) | (folder_memory(options) if user_only else {})
-        return argv, folder, variables
+        return argv, folder, cli_variables(options, user_only=user_only)
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}
