@@ -118,17 +118,23 @@ def build_argv(
         argv += ["--json-schema", json.dumps(options["schema"])]
     if "task_budget_usd" in options:
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
-    differ = has_branch or (options.get("warm_start") and many_folders)
-    version = parse_version(claude_version)
-    if differ and (version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE):
-        # Keeps what differs between folders out of the common beginning of all requests. In one
-        # folder it would cost some 600 tokens per task (measured). Without notes of the CLI
-        # ("auto memory") it helps 2.1.227, and 2.1.280 no longer needs it.
-        argv.append("--exclude-dynamic-system-prompt-sections")
+    if has_branch or (options.get("warm_start") and many_folders):
+        argv += _prefix_arguments(claude_version)
     argv += options.get("claude_args", ())
     if "max_turns" in options:
         argv += ["--max-turns", str(options["max_turns"])]
     return argv
+
+
+def _prefix_arguments(claude_version: str | None) -> list[str]:
+    """Keeps what differs between folders out of the common beginning of all requests.
+
+    In one folder it would cost some 600 tokens per task (measured). Without notes of the CLI ("auto
+    memory") it helps 2.1.227, and 2.1.280 no longer needs it.
+    """
+    version = parse_version(claude_version)
+    has_flag = version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE
+    return ["--exclude-dynamic-system-prompt-sections"] if has_flag else []
 
 
 def permission_mode(options: Mapping[str, Any]) -> str:
