@@ -1,6 +1,6 @@
 """The usual case of `tasks_df`, made column by column: our sessions whose tasks have all ended.
 
-`cpr_nb.views.rows.task_row` makes the same row of any task; that takes twice the time.
+`cpr_nb.views.rows.task_row` makes the same row of any task, in more time.
 """
 
 from __future__ import annotations

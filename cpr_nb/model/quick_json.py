@@ -51,7 +51,7 @@ def make_loads(parse_constant: Callable[[str], Any]) -> Callable[[bytes | str], 
             value, end = scan(text, 0) if scan else (None, -1)
             if end == len(text):
                 return value
-        except (StopIteration, UnicodeDecodeError):
+        except (StopIteration, ValueError):
             pass
         import json
 

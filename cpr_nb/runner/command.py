@@ -83,7 +83,8 @@ def build_argv(
         follows: The conversation that this one begins with a copy of; empty for none.
         many_folders: Whether tasks of the session run in different folders.
         has_branch: Whether the task has a worktree with a branch of its own.
-        claude_version: The version of the CLI, if it is known.
+        claude_version: The version of the CLI, if it is known: what only saves tokens is left out
+            where it would be refused.
         user_only_in: The folder that it runs in, if the settings of the user are the only ones
             that it may use; else empty.
         off_limits: The folders that the agent is kept off.
@@ -100,44 +101,33 @@ def build_argv(
     options = in_effect(options)
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
     argv += _conversation_arguments(conversation_id, resume=resume, follows=follows)
-    argv += _shared_arguments() if shared else []
+    if shared:
+        argv.append("--input-format=stream-json")
+        argv += [f"--disallowedTools={tool}" for tool in WITHHELD_TOOLS]
     argv += _permission_arguments(options, off_limits)
     argv += _source_arguments(options, user_only_in)
     for name in ("model", "effort"):
         if name in options:
             argv += ["--" + name, options[name]]
     argv += _context_arguments(options, has_branch=has_branch)
-    argv += _safe_arguments(options, has_key=has_key)
+    if options.get("safe_mode"):
+        # Bare, it says nothing of machine and date either, and reads no CLAUDE.md, hooks and so on.
+        # But it takes no login then: only a key of the API in its environment (measured).
+        argv.append("--bare" if options.get("light") and has_key else "--safe-mode")
     if "schema" in options:
         argv += ["--json-schema", json.dumps(options["schema"])]
     if "task_budget_usd" in options:
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
     if has_branch or (options.get("warm_start") and many_folders):
-        argv += _beginning_arguments(claude_version)
+        argv += _prefix_arguments(claude_version)
     argv += options.get("claude_args", ())
     if "max_turns" in options:
         argv += ["--max-turns", str(options["max_turns"])]
     return argv
 
 
-def _shared_arguments() -> list[str]:
-    withheld = [f"--disallowedTools={tool}" for tool in WITHHELD_TOOLS]
-    return ["--input-format=stream-json", *withheld]
-
-
-def _safe_arguments(options: Mapping[str, Any], *, has_key: bool) -> list[str]:
-    """The flag that leaves out all that is customised, if the options ask for that."""
-    if not options.get("safe_mode"):
-        return []
-    # Bare, it says nothing of machine and date either, and reads no CLAUDE.md, hooks and so on. But
-    # it takes no login then: only a key of the API in its environment (measured).
-    return ["--bare" if options.get("light") and has_key else "--safe-mode"]
-
-
-def _beginning_arguments(claude_version: str | None) -> list[str]:
+def _prefix_arguments(claude_version: str | None) -> list[str]:
     """Keeps what differs between folders out of the common beginning of all requests.
-
-    Where the CLI would refuse the flag, it is left out.
 
     In one folder it would cost some 600 tokens per task (measured). Without notes of the CLI ("auto
     memory") it helps 2.1.227, and 2.1.280 no longer needs it.

@@ -127,7 +127,8 @@ def shared_brim(world: World) -> Tally:
     results.mkdir()
     _mount(*_MOUNT.split(), str(results))
     names = [f"s{number}" for number in range(4)]
-    tasks = [real.task(name, wait="go") for name in names]
+    long = {**real.bash("true"), "text": "x" * 20_000, "wait": "go"}  # no last page has room for it
+    tasks = [real.task(name, real.effect(name), long) for name in names]
     session = real.launch(world, *tasks, max_parallel=2, share_process=True)
     real.at_the_end(world, 2)
     ballast = results / "ballast"

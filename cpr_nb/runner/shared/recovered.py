@@ -13,7 +13,8 @@ from cpr_nb.runner.attempt import Attempt, read_tail
 from cpr_nb.runner.history import Place
 from cpr_nb.runner.shared.borders import RESET, ProcessStream, offsets_of_conversations
 from cpr_nb.runner.shared.part import Part
-from cpr_nb.runner.shared.served_attempt import ServedStream, keep_stderr
+from cpr_nb.runner.shared.served_attempt import keep_stderr
+from cpr_nb.runner.shared.served_stream import ServedStream
 from cpr_nb.runner.spawning import remove
 
 TYPE_CHECKING = False
