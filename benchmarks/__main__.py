@@ -24,6 +24,7 @@ from benchmarks import (
     shared,
     startup,
     tasks,
+    tokens,
     worktrees,
 )
 from benchmarks.lab import Lab, SkippedError
@@ -40,6 +41,7 @@ _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
     "shared": shared.measure_shared,
     "quota": limits.measure_quota,
     "warm-start": limits.measure_warm_start,
+    "tokens": tokens.measure_tokens,
     "worktrees": worktrees.measure_worktrees,
     "flat": tasks.measure_flatness,
     "tasks": tasks.measure_starting,

@@ -77,7 +77,7 @@ def measure_tables(lab: Lab) -> Iterator[Comparison]:
         write_session(many, number, _N_TASKS)
     directory = _ResultsDirectory(lab, many)
     yield from _measure(lab, directory, "sessions_df", n_sessions, "read-heads", 1.5)
-    yield from _measure(lab, directory, "tasks_df", n_sessions, "read-tasks", 3.5)
+    yield from _measure(lab, directory, "tasks_df", n_sessions, "read-tasks", 2.0)
     n_long = _QUICK_N_LONG if lab.quick else _N_LONG
     long = lab.fresh("long")
     long_streams = streams(n_long * _N_TASKS, _N_EVENTS)
@@ -101,7 +101,7 @@ def _measure(
         f"{name}, first", runs["first"], "reading the bytes", reading, unit="ms", limit=limit
     )
     yield compare(
-        f"{name}, second", runs["second"], "the first", runs["first"], unit="ms", limit=0.3
+        f"{name}, second", runs["second"], "the first", runs["first"], unit="ms", limit=0.25
     )
 
 
@@ -122,7 +122,7 @@ def _measure_events(lab: Lab, directory: _ResultsDirectory) -> Iterator[Comparis
     if has_pyarrow:
         yield from _events_rows(runs, name, "", size)
         yield _compare_walls(
-            runs, f"{name}, first", "first", "pyarrow", "pyarrow, with a schema", 1.5
+            runs, f"{name}, first", "first", "pyarrow", "pyarrow, with a schema", 1.1
         )
     yield from _events_rows(runs, f"{name}, no pyarrow", f" {_WITHOUT}", size)
 
@@ -134,7 +134,7 @@ def _events_rows(
     yield _compare_walls(runs, f"{name}, first", first, "read_json", "pd.read_json", 0.1)
     yield _compare_walls(runs, f"{name}, first", first, "json", "json loops", None)
     yield _compare_walls(runs, f"{name}, first", first, "read-streams", "reading the bytes", None)
-    yield _compare_walls(runs, f"{name}, second", second, first, "the first", 0.1)
+    yield _compare_walls(runs, f"{name}, second", second, first, "the first", 0.15)
     peaks = [reading.peak_bytes for reading in runs[first]]
     added = [reading.peak_bytes - reading.before_bytes for reading in runs[first]]
     sizes = [float(size)] * len(peaks)

@@ -75,9 +75,9 @@ def measure_live_view(lab: Lab) -> Iterator[Comparison]:
     finally:
         server.close()
     label = f"live view, {n_tasks} tasks, {_AT_ONCE + 1} rows per tick"
-    yield figure(f"{label}: sent", [r.n_bytes / 1000 for r in rounds], unit="kB", limit=4)
-    yield figure(f"{label}: kernel", [r.kernel_s * 1000 for r in rounds], unit="ms", limit=1)
-    yield figure(f"{label}: browser", [r.busy * 1000 for r in rounds], unit="ms/s", limit=250)
+    yield figure(f"{label}: sent", [r.n_bytes / 1000 for r in rounds], unit="kB", limit=2)
+    yield figure(f"{label}: kernel", [r.kernel_s * 1000 for r in rounds], unit="ms", limit=0.8)
+    yield figure(f"{label}: browser", [r.busy * 1000 for r in rounds], unit="ms/s", limit=150)
 
 
 def _measure(server: Any, browser: Any, name: str, work: _Work, seconds: int) -> Figures:

@@ -18,13 +18,11 @@ from typing import Any
 
 from benchmarks.real_cli import real_claude
 from cpr_nb.model import prefix
-from cpr_nb.model.environment import NO_MEMORY_VARIABLE
-from cpr_nb.model.light import light_variables
 from cpr_nb.model.option_values import check_options
 from cpr_nb.model.options import PERMISSIONS
 from cpr_nb.model.tools import SEARCH
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
-from cpr_nb.runner.command import build_argv
+from cpr_nb.runner.command import build_argv, cli_variables
 
 _SCHEMA = {"type": "object", "properties": {"label": {"type": "string"}}, "required": ["label"]}
 
@@ -32,13 +30,14 @@ _SCHEMA = {"type": "object", "properties": {"label": {"type": "string"}}, "requi
 def measure_tokens(claude: str, folder: Path, options: Mapping[str, Any]) -> int:
     """The tokens of the first request of a task with these options."""
     checked = check_options(options)
-    more = {os.fsdecode(name): os.fsdecode(text) for name, text in light_variables(checked).items()}
+    set_variables = cli_variables(checked, user_only=False)
+    more = {os.fsdecode(name): os.fsdecode(text) for name, text in set_variables.items()}
     work, home = Path(tempfile.mkdtemp(dir=folder)), Path(tempfile.mkdtemp(dir=folder))
     with ScriptedApi() as api:
         subprocess.run(
-            build_argv(claude, checked, str(uuid.uuid4())),
+            build_argv(claude, checked, str(uuid.uuid4()), has_key=True),
             cwd=work,
-            env={**cli_environment(api.url, home), NO_MEMORY_VARIABLE: "1", **more},
+            env={**cli_environment(api.url, home), **more},
             input=b"hello",
             capture_output=True,
             check=False,
@@ -68,9 +67,9 @@ def figures(claude: str, folder: Path) -> Iterator[tuple[str, int, int]]:
     label = {"tools": [], "schema": _SCHEMA}
     yield "tools=[] and a schema", prefix.prefix_tokens(label), measured(**label)
     light = {"light": True}
-    yield "light", prefix.prefix_tokens(light), measured(**light)
+    yield "light", prefix.prefix_tokens(light, has_key=True), measured(**light)
     light["schema"] = _SCHEMA
-    yield "light and a schema", prefix.prefix_tokens(light), measured(**light)
+    yield "light and a schema", prefix.prefix_tokens(light, has_key=True), measured(**light)
 
 
 def main() -> int:

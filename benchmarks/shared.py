@@ -101,7 +101,7 @@ def _numbers_of_processes(lab: Lab, claude: Path) -> Iterator[Comparison]:
         def chosen() -> Run:
             return _session(lab, claude, url, n_tasks, share_process=True)
 
-        def session(count: int, runner: Path) -> Callable[[], Run]:
+        def session(count: int, runner: str) -> Callable[[], Run]:
             def run() -> Run:
                 options = {"share_process": True, "max_parallel": count}
                 with mock.patch("cpr_nb.executors.local._MAIN", runner):
@@ -121,13 +121,13 @@ def _numbers_of_processes(lab: Lab, claude: Path) -> Iterator[Comparison]:
         yield compare(label, walls["chosen"], against, walls[name], unit="s")
 
 
-def _fixed_runner(lab: Lab, count: int) -> Path:
+def _fixed_runner(lab: Lab, count: int) -> str:
     """The program of a runner that wants so many processes."""
     package = lab.fresh(f"package-{count}") / "cpr_nb"
     shutil.copytree(Path(cpr_nb.__file__).parent, package)
     with (package / "runner" / "shared" / "sizing.py").open("a", encoding="utf-8") as file:
         file.write(_FIXED_NUMBER.format(count=count))
-    return package / "runner" / "__main__.py"
+    return str(package / "runner" / "__main__.py")
 
 
 def _session(lab: Lab, claude: Path, url: str, n_tasks: int, **options: Any) -> Run:

@@ -79,10 +79,11 @@ def session_start(snapshot: Snapshot) -> float | None:
 def program() -> str:
     """Returns how to call this command again: ``cpr``, or its path where PATH lacks it."""
     import os
-    import shutil
+
+    from cpr_nb.launching.machine import find_program
 
     called = sys.argv[0]
-    on_path = shutil.which("cpr")
+    on_path = find_program("cpr", os.environ)
     if os.path.basename(called) != "cpr" or (on_path and os.path.samefile(on_path, called)):
         return "cpr"
     return called
@@ -109,7 +110,7 @@ def denial_lines(n_denials: int, summary: DenialSummary | None) -> list[str]:
 
 def allow_options(summary: DenialSummary) -> str:
     """Returns the options that would allow what was denied, ready to paste."""
-    import shlex  # only here
+    import shlex  # only where there is something to say
 
     return " ".join(f"--allow {shlex.quote(rule)}" for rule in summary.rules)
 

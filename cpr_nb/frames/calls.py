@@ -8,8 +8,8 @@ from typing import Any
 from cpr_nb.frames.events import as_json, output_text
 from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model.activity import tool_target
-from cpr_nb.model.denial_reasons import DenialReasons
-from cpr_nb.model.denials import Advice, advise, denials_of
+from cpr_nb.model.denial_reasons import DenialReasons, denials_of
+from cpr_nb.model.denials import Advice, advise
 from cpr_nb.model.events import content_blocks
 from cpr_nb.model.merged_result import Results
 from cpr_nb.store.times import parse_iso

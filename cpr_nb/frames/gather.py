@@ -15,8 +15,10 @@ import pandas as pd
 from cpr_nb.frames import filters, row_cache
 from cpr_nb.frames.builder import TableBuilder, concat_tables
 from cpr_nb.frames.columns import Column
+from cpr_nb.frames.ended_tasks import read_ended_tasks
 from cpr_nb.frames.row_cache import RowCache, RowLocations
 from cpr_nb.frames.session_rows import SessionIndex, loads
+from cpr_nb.frames.source_files import digest_files
 from cpr_nb.frames.stream_cache import STREAM_CACHE
 from cpr_nb.frames.streams import Problem, TaskSelection, list_streams
 from cpr_nb.frames.tasks import add_session, needs_streams, source_files, table_columns
@@ -154,6 +156,8 @@ class _TaskRowReader:
         self._sessions = sessions
         self._name = name
         self._full = full
+        self._signatures: list[cache_files.Signature]
+        self._signatures = [(i, s, m, c) for i, s, m, c in sessions.signatures.tolist()]
         self._is_writable = os.access(sessions.directory, os.W_OK)
         self._started = time.perf_counter()
 
@@ -164,8 +168,9 @@ class _TaskRowReader:
 
     def read(self, number: int, locations: RowLocations) -> None:
         """Reads a session, and notes where its rows are."""
-        folder = self._sessions.names[number]
-        root = f"{self._sessions.directory}/{folder}"
+        root = f"{self._sessions.directory}/{self._sessions.names[number]}"
+        if self._name == "tasks_df" and not self._full and self._read_ended(number, locations):
+            return
         folder_signature = cache_files.signatures_of([root])
         snapshot = _open(root, self.problems)
         if snapshot is None:
@@ -180,10 +185,40 @@ class _TaskRowReader:
             selection = selection._replace(stream_cache=STREAM_CACHE)
         start, n_problems = builder.n_rows, len(self.problems)
         add_session(builder, selection, self._name, full=self._full)
+        if len(self.problems) > n_problems:
+            entry = None
+        self._note(number, locations, builder, start, entry)
+
+    def _read_ended(self, number: int, locations: RowLocations) -> bool:
+        """Reads a session in the fast way; returns False if that is not possible."""
+        folder, signature = self._sessions.names[number], self._signatures[number]
+        root = f"{self._sessions.directory}/{folder}"
+        tasks = None
+        if signature != cache_files.ABSENT:
+            tasks = read_ended_tasks(root, signature, loads)
+        if tasks is None:
+            return False
+        entry = None
+        if tasks.digest.settled and self._is_writable:
+            entry = _Entry(folder, signature, tasks.files, tasks.digest.digest, tasks.n_bytes)
+        start = self.final_rows.n_rows
+        self.final_rows.add(tasks.columns, tasks.n_tasks, {})
+        self._note(number, locations, self.final_rows, start, entry)
+        return True
+
+    def _note(
+        self,
+        number: int,
+        locations: RowLocations,
+        builder: TableBuilder,
+        start: int,
+        entry: _Entry | None,
+    ) -> None:
+        """Notes where the rows of a session are, and that they may be cached."""
         n_rows = builder.n_rows - start
-        locations.source[number] = len(locations.tables) + (entry is None)
+        locations.source[number] = len(locations.tables) + (builder is self.live_rows)
         locations.start[number], locations.n_rows[number] = start, n_rows
-        if entry is not None and len(self.problems) == n_problems:
+        if entry is not None:
             self.entries.append(entry._replace(start=start, n_rows=n_rows))
 
     def cache_entries(self) -> row_cache.CacheEntries:
@@ -202,13 +237,13 @@ class _TaskRowReader:
         if not self._is_writable or snapshot.stat is None:
             return None
         [status_signature] = cache_files.signatures([snapshot.stat])
-        if status_signature != tuple(self._sessions.signatures[number].tolist()):
+        if status_signature != self._signatures[number]:
             return None  # it has not ended, or only just now
         names = source_files(self._name, selection, full=self._full)
         if any("/" in name or "\0" in name for name in names):  # ids of another program
             return None
         joined_names = "/".join(names)
-        digest, settled, size_bytes = row_cache.digest_files(snapshot.paths.root, joined_names)
+        digest, settled, size_bytes = digest_files(snapshot.paths.root, joined_names)
         if not settled or cache_files.signatures_of([snapshot.paths.root]) != folder_signature:
             return None
         folder = self._sessions.names[number]

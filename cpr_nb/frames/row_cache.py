@@ -7,14 +7,12 @@ written, so several kernels can use them at the same time.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import struct
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +23,9 @@ from cpr_nb.frames.arrays import array, frame
 from cpr_nb.frames.builder import concat_tables
 from cpr_nb.frames.columnar_file import ColumnarFile, encode_tables, open_columnar_file
 from cpr_nb.frames.columns import Column
+from cpr_nb.frames.source_files import Integers, are_unchanged, signatures_of
 from cpr_nb.store import cache_files
 from cpr_nb.store.cache_files import ABSENT
-
-Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Rows that were read faster than this are not worth caching.
 MIN_READ_S = 0.05
@@ -156,7 +153,7 @@ class RowCache:
         """Adds the rows that one file has."""
         entries = opened.read("index")
         names = entries["name"].tolist()
-        sessions = np.array([numbers.get(name, -1) for name in names], dtype=np.int64)
+        sessions = np.fromiter(map(numbers.get, names, repeat(-1)), np.int64, len(names))
         valid = np.flatnonzero(sessions >= 0)
         valid = valid[locations.source[sessions[valid]] < 0]  # the others are in another file
         cached = entries[_SIGNATURE].to_numpy("int64")[valid]
@@ -181,18 +178,16 @@ class RowCache:
     def _current_signatures(self, names: Sequence[str], entries: Integers) -> Integers:
         """The signatures of the status.json of these sessions."""
         paths = [f"{self._directory}/{names[entry]}/status.json" for entry in entries.tolist()]
-        return np.array(cache_files.signatures_of(paths), np.int64).reshape(-1, len(ABSENT))
+        return signatures_of(paths)
 
     def _have_unchanged_files(self, entries: pd.DataFrame, chosen: Integers) -> Any:
         """Whether the other files that the rows were made of are unchanged, for each entry."""
         if (entries["files"] == "").all():
             return True
         columns = [entries[name].tolist() for name in ("name", "files", "digest")]
-        names, others, digests = ([column[n] for n in chosen.tolist()] for column in columns)
-        return [
-            not other or digest_files(f"{self._directory}/{name}", other)[0] == digest
-            for name, other, digest in zip(names, others, digests, strict=True)
-        ]
+        return are_unchanged(
+            self._directory, *([column[n] for n in chosen.tolist()] for column in columns)
+        )
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -282,25 +277,6 @@ def select_rows(rows: pd.DataFrame, numbers: Integers) -> pd.DataFrame:
         part = rows.iloc[first : first + len(numbers)]
         return part if len(part) == len(rows) else part.reset_index(drop=True)
     return rows.take(numbers).reset_index(drop=True)
-
-
-def digest_files(root: str, names: str) -> tuple[str, bool, int]:
-    """Digests the signatures of files of a session.
-
-    Args:
-        root: The session's folder.
-        names: The files' names, with ``/`` between them; ``.`` is the folder itself.
-
-    Returns:
-        The digest; whether a later change of any file will show in it; the files' total size
-        in bytes.
-    """
-    settled_ns = cache_files.settled_before_ns(cache_files.now_ns())
-    signatures = cache_files.signatures_of([f"{root}/{name}" for name in names.split("/")])
-    packed = struct.pack(f"<{4 * len(signatures)}q", *chain.from_iterable(signatures))
-    settled = all(signature[2] < settled_ns for signature in signatures)
-    size_bytes = sum(signature[1] for signature in signatures)
-    return hashlib.blake2b(packed, digest_size=16).hexdigest(), settled, size_bytes
 
 
 @cache

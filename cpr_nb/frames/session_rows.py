@@ -17,7 +17,8 @@ from cpr_nb.frames import row_cache
 from cpr_nb.frames.arrays import array, frame, series
 from cpr_nb.frames.builder import TableBuilder, concat_tables
 from cpr_nb.frames.columns import Column
-from cpr_nb.frames.row_cache import Integers, RowCache, RowLocations
+from cpr_nb.frames.row_cache import RowCache, RowLocations
+from cpr_nb.frames.source_files import Integers, digest_files
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.store import cache_files
@@ -73,14 +74,9 @@ class SessionIndex(NamedTuple):
 
     def are_foreign(self, marks: Marks) -> pd.Series[Any]:
         """Whether each session is foreign; see `cpr_nb.store.authorship.Marks`."""
-        found = zip(self.names, self.rows[MARK].tolist(), strict=True)
-        values = [
-            None
-            if mark is pd.NA
-            else marks.is_foreign({"schema_version": 1, "mark": mark}, name[len(SESSION_PREFIX) :])
-            for name, mark in found
-        ]
-        return series(values, "boolean")
+        ids = [name[len(SESSION_PREFIX) :] for name in self.names]
+        found = [None if mark is pd.NA else mark for mark in self.rows[MARK].tolist()]
+        return series(marks.are_foreign(found, ids), "boolean")
 
 
 def loads(data: bytes) -> Any:
@@ -184,7 +180,7 @@ class _SessionReader:
     def _read_odd(self, number: int, name: str) -> None:
         """Reads a session of any form, live or ended."""
         root = f"{self._directory}/{name}"
-        digest, settled, _ = row_cache.digest_files(root, _RUNNER) if self._full else ("", True, 0)
+        digest, settled, _ = digest_files(root, _RUNNER) if self._full else ("", True, 0)
         snapshot = read_session(root, tasks=False, loads=loads)
         row = session_row(snapshot, full=self._full)
         row[START] = int(max(-_MAX_TIME_S, min(_MAX_TIME_S, snapshot.count("start_time"))))

@@ -171,8 +171,11 @@ def map(  # users expect this name, and nothing here needs the builtin
     if not dry_run:
         return Session.from_plan(plan, reuse=reuse)
     rows = _dry_run(plan, reuse)
-    if not reuse:
-        return rows
+    return _with_reuse(rows, plan) if reuse else rows
+
+
+def _with_reuse(rows: list[dict[str, Any]], plan: LaunchPlan) -> list[dict[str, Any]]:
+    """Adds the session whose answer a row would have."""
     from cpr_nb.launching.reuse import reused_from
 
     known = reused_from(plan)

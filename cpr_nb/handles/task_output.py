@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cpr_nb.handles.task_status import TaskStatus
 from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
-from cpr_nb.model.denials import advise, denials_of
+from cpr_nb.model.denial_reasons import denials_of
+from cpr_nb.model.denials import advise
 from cpr_nb.model.events import RunFacts, parse_line, text_blocks
 from cpr_nb.model.turns import subagent_mark
 from cpr_nb.store.files import open_regular

@@ -37,7 +37,7 @@ _HARMLESS_PERMISSIONS = ("ask", "defaultMode", "deny")  # the mode is a flag of 
 _LIMIT = 2000
 _EMPTY: tuple[Any, ...] = ([], {})
 #: A rule for a path from the top of the project, such as ``Read(/secret/**)``.
-_ANCHORED = re.compile(r"(\w+)\((/[^/].*)\)", re.DOTALL)
+_ANCHORED = r"(\w+)\((/[^/].*)\)"
 
 
 class Project:
@@ -227,7 +227,7 @@ def _deny_rules(value: Mapping[str, Any], folder: str) -> Iterator[str]:
     rules = permissions.get("deny") if isinstance(permissions, dict) else []
     for rule in _list(rules):
         if isinstance(rule, str) and rule.strip() and "\0" not in rule:
-            anchored = _ANCHORED.fullmatch(rule)
+            anchored = re.fullmatch(_ANCHORED, rule, re.DOTALL)
             place = re.sub(r"[^\w./-]", "?", folder.rstrip("/"), flags=re.ASCII)
             yield f"{anchored[1]}(/{place}{anchored[2]})" if anchored else rule
 

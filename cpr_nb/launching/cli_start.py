@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterable, Mapping
 
 from cpr_nb.launching.cli_settings import configuration_file
@@ -87,17 +88,15 @@ def check_start(
 
 def _check_program(claude_path: str, environ: Mapping[str, str]) -> None:
     """Starts the CLI: what has no version may be no program."""
-    import subprocess  # only here
-
     try:
-        with subprocess.Popen(  # noqa: S603 - the program that the user's tasks will be given to
+        pid = os.posix_spawn(  # the program that the user's tasks will be given to
+            claude_path,
             [claude_path, "--version"],
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            process.kill()
+            dict(environ),
+            file_actions=[(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)],
+        )
     except OSError as error:
         words = os.strerror(error.errno) if error.errno else error
         raise ClaudeNotFound(f"{claude_path} can't be started: {words}") from None
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)

@@ -18,6 +18,7 @@ from cpr_nb.launching.shared_tasks import check_sharing, mention_sharing
 from cpr_nb.launching.worktree_base import find_checkouts
 from cpr_nb.model import identity
 from cpr_nb.model.cli_versions import show
+from cpr_nb.model.credentials import API_KEY
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import as_json, combinations, expand
@@ -120,6 +121,11 @@ class LaunchPlan:
         """The column that its table of results gets if one of its tasks is light."""
         light = self.options.get("light")
         return ["light"] if any(task.options.get("light", light) for task in self.tasks) else []
+
+    def has_key(self, task: TaskSpec | None = None) -> bool:
+        """Whether a key of the API is in the environment of a task, or of all."""
+        own = task.options.get("env", {}) if task else {}
+        return bool({**self.environ, **self.options.get("env", {}), **own}.get(API_KEY))
 
     @cached_property
     def identity(self) -> str:
@@ -255,11 +261,12 @@ def dry_rows(plan: LaunchPlan) -> list[dict[str, Any]]:
     rows = []
     for number, task in enumerate(plan.tasks, 1):
         options = {**plan.options, **task.options}
+        has_key = plan.has_key(task)
         options["env"] = sorted({**plan.options.get("env", {}), **task.options.get("env", {})})
         if not options["env"]:
             del options["env"]
         row = {"task_num": number, "task_id": task.task_id, "prompt": task.prompt, **options}
-        rows.append({**row, "prefix_tokens": prefix_tokens(options)})
+        rows.append({**row, "prefix_tokens": prefix_tokens(options, has_key=has_key)})
     return rows
 
 

@@ -40,7 +40,7 @@ def check_sharing(options: dict[str, Any], tasks: Sequence[TaskSpec]) -> list[st
         raise InputError(
             "can't be combined with vary or repeats: the CLI puts some hundred characters before "
             "the prompt of a task that shares a process, and not before that of another one, so "
-            "they can't be compared; leave out one of both",
+            "they can't be compared; leave out one of both, or pass share_process=False",
             "share_process",
         )
     reasons = _own_process_reasons(options, tasks)

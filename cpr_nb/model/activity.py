@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpr_nb.model.events import content_blocks, text_blocks
+from cpr_nb.model.events import content_blocks
 from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.text import one_line
 from cpr_nb.model.turns import subagent_mark
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # The fields of a tool's input that describe it best, in this order.
 _TARGETS = ("file_path", "notebook_path", "command", "pattern", "url", "query", "description")
+_TARGET_CHARS, _NAME_CHARS, _TEXT_CHARS = 120, 80, 200
 
 
 def tool_target(tool_input: object) -> str:
@@ -22,11 +23,16 @@ def tool_target(tool_input: object) -> str:
         >>> tool_target({"command": "pytest -q", "description": "run tests"})
         'pytest -q'
     """
+    return one_line(_target(tool_input), _TARGET_CHARS)
+
+
+def _target(tool_input: object) -> str:
+    """The same as it stands in the input, or its beginning."""
     if isinstance(tool_input, dict):
         for name in _TARGETS:
             value = tool_input.get(name)
             if isinstance(value, str) and value:
-                return one_line(value, 120)
+                return value[: 4 * _TARGET_CHARS]  # no more counts for `one_line`
     return ""
 
 
@@ -83,9 +89,10 @@ class Activity:
 
     def __init__(self, cwd: str = "") -> None:
         self._cwd = cwd.rstrip("/") + "/" if cwd else ""
-        self._open: dict[str, tuple[str, str, str]] = {}
+        # Made fit to be shown only when somebody looks: a busy task calls many tools in between.
+        self._open: dict[str, tuple[str, str, str, str]] = {}
         self._has_started = False
-        self._text = ""
+        self._text = ("", "")
         self._retry = ""
         self.n_tool_calls = 0
         self.n_denials = 0
@@ -109,18 +116,17 @@ class Activity:
     def _feed_assistant(self, event: dict[str, Any]) -> None:
         timestamp, mark = event.get("timestamp"), subagent_mark(event)
         for block in content_blocks(event):
-            if block.get("type") == "tool_use":
-                name = mark + one_line(str(block.get("name", "")), 80)
-                target = tool_target(block.get("input"))
+            kind = block.get("type")
+            if kind == "tool_use":
                 self._open[str(block.get("id"))] = (
-                    name,
-                    target.removeprefix(self._cwd),
+                    mark,
+                    str(block.get("name", ""))[: 4 * _NAME_CHARS],
+                    _target(block.get("input")),
                     timestamp if isinstance(timestamp, str) else "",
                 )
                 self.n_tool_calls += 1
-        texts = text_blocks(event)
-        if texts:
-            self._text = mark + one_line(texts[-1], 200)
+            elif kind == "text" and isinstance(block.get("text"), str):
+                self._text = mark, block["text"][: 4 * _TEXT_CHARS]
 
     @property
     def tool_running(self) -> bool:
@@ -130,7 +136,7 @@ class Activity:
     @property
     def tool_started_at(self) -> str:
         """When the running tool call began (ISO 8601, from the stream), or ``""``."""
-        return next(reversed(self._open.values()))[2] if self._open else ""
+        return next(reversed(self._open.values()))[3] if self._open else ""
 
     @property
     def now(self) -> str:
@@ -138,6 +144,9 @@ class Activity:
         if self._retry:
             return self._retry
         if self._open:
-            name, target, _ = next(reversed(self._open.values()))
-            return f"{name} {target}".strip()
-        return self._text or ("thinking" if self._has_started else "starting")
+            mark, name, target, _ = next(reversed(self._open.values()))
+            target = one_line(target, _TARGET_CHARS).removeprefix(self._cwd)
+            return f"{mark}{one_line(name, _NAME_CHARS)} {target}".strip()
+        mark, text = self._text
+        shown = mark + one_line(text, _TEXT_CHARS)
+        return shown or ("thinking" if self._has_started else "starting")

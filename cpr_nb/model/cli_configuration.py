@@ -17,10 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Compiled when they are needed: most launches have nothing of this.
+_NAME = r"[A-Za-z0-9_-]{1,64}"
 #: What Claude Code replaces by the value of an environment variable, if there is no default.
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET_NAME = re.compile(
+_VARIABLE = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
+_CONFIDENTIAL = (
     r"(?i)(^|[_-])(api_?key|key|token|secret|password|passwd|auth|authorization|cookie|pat)$"
 )
 #: The SDK's fields of a subagent, without ``permissionMode``.
@@ -162,7 +163,9 @@ def missing_variables(servers: Mapping[str, Any], environ: Mapping[str, str]) ->
         >>> missing_variables({"db": {"command": "db", "env": {"TOKEN": "${DB_TOKEN}"}}}, {})
         ['DB_TOKEN']
     """
-    names = dict.fromkeys(_VARIABLE.findall(json.dumps(servers)))
+    if not servers:
+        return []
+    names = dict.fromkeys(re.findall(_VARIABLE, json.dumps(servers)))
     return [n for n in names if n not in environ and not n.startswith(_OWN_VARIABLES)]
 
 
@@ -207,7 +210,7 @@ def _as_fields(agent: Any) -> Any:
 
 
 def _check_name(name: str, where: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise InputError(f"{name!r} can't be a name: up to 64 letters, digits, '_' and '-'", where)
 
 
@@ -236,8 +239,8 @@ def _check_variables(value: Any, where: str) -> None:
 def _refuse_secrets(value: Any, where: str, instead: str) -> None:
     """Refuses what looks like a secret: options are stored, values of variables never are."""
     for place, name, text in _variables(value):
-        is_literal = isinstance(text, str) and text and not _VARIABLE.search(text)
-        if is_literal and _SECRET_NAME.search(str(name)):
+        is_literal = isinstance(text, str) and text and not re.search(_VARIABLE, text)
+        if is_literal and re.search(_CONFIDENTIAL, str(name)):
             raise InputError(
                 f"{place}.{name} looks like a secret, and session.json would keep it: {instead}",
                 where,

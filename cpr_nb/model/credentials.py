@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-_API_KEY = "ANTHROPIC_API_KEY"
+#: The variable that brings a key of the API.
+API_KEY = "ANTHROPIC_API_KEY"
 _TOKENS = ("ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 #: The variables that bring a credential.
-VARIABLES = (_API_KEY, *_TOKENS)
+VARIABLES = (API_KEY, *_TOKENS)
 #: How often the CLI's request is refused (401) before such a credential counts as not valid: about
 #: six seconds. The CLI itself tries ten times, for three minutes.
 PATIENT_REFUSALS = 3
@@ -34,8 +35,8 @@ def fixed_variable(init: dict[str, Any] | None, variables: Collection[str]) -> s
         ''
     """
     source = init.get("apiKeySource") if init else None
-    if source == _API_KEY:
-        return _API_KEY if _API_KEY in variables else ""
+    if source == API_KEY:
+        return API_KEY if API_KEY in variables else ""
     if source in (None, "none"):
         return next((name for name in _TOKENS if name in variables), "")
     return ""
@@ -55,6 +56,6 @@ def without_wait(limit: Limit | None, variable: str, own: Collection[str]) -> Li
     """
     if limit is None or limit.kind != LOGIN or not variable:
         return limit
-    what = "key" if variable == _API_KEY else "token"
+    what = "key" if variable == API_KEY else "token"
     error = f"the API does not accept the {what} in {variable}: set another"
     return Limit(ACCESS, error=error, is_shared=variable not in own)

@@ -18,6 +18,17 @@ _LONGEST = 4000
 _RAN = "Exit code "  # the result of a command that was allowed, and failed
 
 
+def denials_of(result: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The denials in a result line, as the CLI wrote them.
+
+    Example:
+        >>> denials_of({"permission_denials": [{"tool_name": "Bash"}, 1]})
+        [{'tool_name': 'Bash'}]
+    """
+    denials = result.get("permission_denials") if result else None
+    return [d for d in denials if isinstance(d, dict)] if isinstance(denials, list) else []
+
+
 class DenialReasons:
     """The reasons for denials; feed it the events of a stream.
 

@@ -102,17 +102,6 @@ class Advice:
         }
 
 
-def denials_of(result: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The denials in a result line, as the CLI wrote them.
-
-    Example:
-        >>> denials_of({"permission_denials": [{"tool_name": "Bash"}, 1]})
-        [{'tool_name': 'Bash'}]
-    """
-    denials = result.get("permission_denials") if result else None
-    return [d for d in denials if isinstance(d, dict)] if isinstance(denials, list) else []
-
-
 def advise(denial: dict[str, Any]) -> Advice:
     """Says which rules would allow a denied tool call, or why none does.
 

@@ -8,11 +8,10 @@ never a guess.
 
 from __future__ import annotations
 
-import json
-
 from cpr_nb.model.denial_reasons import REASON_MARKS, DenialReasons
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.merged_result import Results
+from cpr_nb.model.quick_json import make_loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # NaN and Infinity are not JSON, although Python reads them; they must not become a cost.
-_DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
+_loads = make_loads(lambda _name: None)
 
 #: The model of a message that the CLI itself has written.
 SYNTHETIC = "<synthetic>"
@@ -52,7 +51,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
         True
     """
     try:
-        event = _DECODER.decode(line.decode("utf-8", "replace").strip())
+        event = _loads(line.decode("utf-8", "replace").strip())
     except (ValueError, RecursionError):
         return None
     if isinstance(event, dict) and isinstance(event.get("type"), str):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from cpr_nb.model.digest import sha256_for
 from cpr_nb.model.light import in_effect
+from cpr_nb.model.random_ids import is_uuid
 from cpr_nb.model.tools import offered_tools
 
 TYPE_CHECKING = False
@@ -59,7 +59,6 @@ MODEL_VARIABLES = (
 _MODEL_VARIABLE = "ANTHROPIC_MODEL"
 _IN_ANY_ORDER = ("allow", "deny", "add_dirs")
 _MEANT_EMPTY = ("tools", "mcp_servers")  # no tools, no servers: that is not the default
-_RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 def of_tasks(
@@ -149,7 +148,9 @@ def of_words(words: str) -> str:
 
 
 def _own_id(task: TaskSpec) -> str | None:
-    return None if _RANDOM_ID.fullmatch(task.task_id) else task.task_id
+    # A random UUID says so itself: its version is 4.
+    is_random = is_uuid(task.task_id) and task.task_id[14] == "4" and task.task_id[19] in "89ab"
+    return None if is_random else task.task_id
 
 
 def _in_effect(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -54,6 +52,8 @@ def status_of(result: dict[str, Any]) -> int | None:
     status, text = result.get("api_error_status"), result.get("result")
     if isinstance(status, int) or not isinstance(text, str):
         return status if isinstance(status, int) else None
+    import re  # seldom needed, and it takes as long as Python's own start
+
     match = re.match(_STATUS, text, re.IGNORECASE)
     return int(match[1]) if match else None
 

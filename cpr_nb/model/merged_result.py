@@ -7,7 +7,7 @@ docs/outcomes.md has the rule and what it was measured on.
 
 from __future__ import annotations
 
-from cpr_nb.model.denials import denials_of
+from cpr_nb.model.denial_reasons import denials_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

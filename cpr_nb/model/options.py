@@ -216,8 +216,8 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "light",
             "flag",
-            "a question and its answer, for a twelfth of the tokens: no tools, no files, and no "
-            "CLAUDE.md, hooks or plugins",
+            "a question and its answer, for a twelfth of the tokens or less: no tools, no files, "
+            "and no CLAUDE.md, hooks or plugins",
             from_repository=LEFT_OUT,
         ),
         Option("max_turns", "count", "end a task after N turns of the agent", metavar="N"),

@@ -10,8 +10,7 @@ with exit 0 and ``is_error: false``; a schema that was never obeyed ends with ex
 from __future__ import annotations
 
 from cpr_nb.model import states
-from cpr_nb.model.denial_summary import DenialSummary
-from cpr_nb.model.denials import denials_of
+from cpr_nb.model.denial_reasons import denials_of
 from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.reasons import error_of, reason_of
 from cpr_nb.model.text import one_line
@@ -166,6 +165,8 @@ def _with_answer(result: dict[str, Any], *, schema: bool, fail_on_denied: bool) 
     """The outcome of an attempt whose result is not an error."""
     denials = denials_of(result) if fail_on_denied else []
     if denials:  # before a missing structure: another attempt would no longer show the denials
+        from cpr_nb.model.denial_summary import DenialSummary  # its rules take the runner memory
+
         words = DenialSummary(denials).words()
         return Outcome(states.FAILED, "denied", one_line(f"denied: {words}"))
     if schema and result.get("structured_output") is None:

@@ -19,10 +19,13 @@ BYTES_PER_TOKEN = 4
 NO_TOOLS_TOKENS = 1521
 #: The same with a system prompt of one's own, without that text.
 OWN_SYSTEM_PROMPT_TOKENS = 300
+#: The same in a light task with a key of the API: the CLI adds nothing at all.
+BARE_TOKENS = 60
 #: The tool by which a task with a schema answers, without the schema.
 STRUCTURE_TOKENS = 130
 #: The same in a light task, which lacks a hint about further tools.
 LIGHT_STRUCTURE_TOKENS = 60
+BARE_STRUCTURE_TOKENS = 25
 #: What the CLI says of its sandbox, where commands run in it.
 SANDBOX_TOKENS = 1990
 #: Each tool, beside others.
@@ -104,7 +107,7 @@ def known_tools(options: Mapping[str, Any]) -> list[str]:
     return [tool for tool in offered_tools(in_effect(options)) if tool not in denied]
 
 
-def prefix_tokens(options: Mapping[str, Any]) -> int:
+def prefix_tokens(options: Mapping[str, Any], *, has_key: bool = False) -> int:
     """Estimates the tokens of a task's first request, without its prompt.
 
     Not counted are what the CLI adds from the user's files (CLAUDE.md, skills, plugins), MCP
@@ -112,6 +115,7 @@ def prefix_tokens(options: Mapping[str, Any]) -> int:
 
     Args:
         options: The session's options with the task's own on top, checked.
+        has_key: Whether a key of the API is in its environment.
 
     Example:
         >>> prefix_tokens({"tools": []})
@@ -122,6 +126,9 @@ def prefix_tokens(options: Mapping[str, Any]) -> int:
     deferred = [tool for tool in DEFERRED if tool in tools and SEARCH in tools]
     own = options.get("system_prompt", {})
     tokens = NO_TOOLS_TOKENS if isinstance(own, dict) else OWN_SYSTEM_PROMPT_TOKENS
+    structure = LIGHT_STRUCTURE_TOKENS if options.get("light") else STRUCTURE_TOKENS
+    if options.get("light") and has_key:
+        tokens, structure = BARE_TOKENS, BARE_STRUCTURE_TOKENS
     added = own.get("append", "") if isinstance(own, dict) else own
     tokens += len(added.encode("utf-8", "replace")) // BYTES_PER_TOKEN
     tokens += sum(TOOL_TOKENS.get(tool, 0) for tool in tools if tool not in deferred)
@@ -129,6 +136,5 @@ def prefix_tokens(options: Mapping[str, Any]) -> int:
     if options.get("permissions") == "sandbox" and "Bash" in tools:
         tokens += SANDBOX_TOKENS
     if "schema" in options:
-        tokens += LIGHT_STRUCTURE_TOKENS if options.get("light") else STRUCTURE_TOKENS
-        tokens += len(json.dumps(options["schema"])) // BYTES_PER_TOKEN
+        tokens += structure + len(json.dumps(options["schema"])) // BYTES_PER_TOKEN
     return tokens

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from cpr_nb.model.limit_texts import USAGE_TEXTS, access_error, is_lost_login, status_of
 from cpr_nb.model.text import one_line
 
@@ -81,6 +79,8 @@ def _api_reason(result: dict[str, Any]) -> str:
 
 def _reason_in_words(text: str) -> str:
     """The reason that the CLI's words for an error give; empty if they give none."""
+    import re  # seldom needed, and it takes as long as Python's own start
+
     for pattern, reason in _WORDS:
         if re.match(pattern, text, re.IGNORECASE):
             return reason

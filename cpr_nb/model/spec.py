@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: The most that the CLI reads from stdin; with more it exits with 1 (measured on 2.1.330).
 MAX_PROMPT_BYTES = 10 * 1024 * 1024
-_TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_TASK_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
 
 class TaskSpec:
@@ -110,7 +110,7 @@ def check_task_id(task_id: Any, where: str) -> str:
     if not isinstance(task_id, str):
         raise InputError(f"must be a text, not {type(task_id).__name__}", where)
     bad_end = task_id.endswith((".", ".lock"))
-    if not _TASK_ID.fullmatch(task_id) or ".." in task_id or bad_end:
+    if not re.fullmatch(_TASK_ID, task_id) or ".." in task_id or bad_end:
         shown = ascii(task_id[:60])
         raise InputError(
             f"{shown} can't be an id: up to 128 letters, digits, '.', '_' and '-', beginning "

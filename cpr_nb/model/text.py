@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Sequence
 
 # Control characters but newline and tab, what Unicode wants no font to show (marks that turn the
@@ -43,6 +42,8 @@ def visible(text: str) -> str:
     """
     if text.isprintable() and (text.isascii() or _BLANKS.isdisjoint(text)):
         return text  # as nearly always
+    import re  # seldom needed, and it takes as long as Python's own start
+
     pattern = f"[{_HIDDEN}]+|[{_JOINERS}{_VARIANTS}]+"
     return re.sub(pattern, _shown, text.replace("\r\n", "\n"))
 
@@ -51,6 +52,8 @@ def _shown(match: re.Match[str]) -> str:
     """The codes of characters, or themselves where the sign before them needs them."""
     start, characters = match.start(), match[0]
     before = match.string[start - 1 : start]
+    import re
+
     if re.fullmatch(_NEEDED, before + characters):
         return characters
     return characters.encode("unicode_escape").decode("ascii")

@@ -37,7 +37,7 @@ MODE_TOOLS = {
     "all": (*_EDITING_TOOLS, "WebFetch", "WebSearch", "Task", "Skill"),
 }
 # The CLI's names begin with a capital letter; "default" would mean all of them.
-_NAME = re.compile(r"[A-Z][A-Za-z0-9_-]*")
+_NAME = r"[A-Z][A-Za-z0-9_-]*"
 
 
 def tool_of_rule(rule: str) -> str:
@@ -58,7 +58,7 @@ def is_tool_name(name: str) -> bool:
         >>> is_tool_name("WebFetch"), is_tool_name("mcp__db__query")
         (True, False)
     """
-    return _NAME.fullmatch(name) is not None
+    return re.fullmatch(_NAME, name) is not None
 
 
 def offered_tools(options: Mapping[str, Any]) -> list[str]:

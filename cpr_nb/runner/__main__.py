@@ -25,20 +25,30 @@ def main(argv: list[str]) -> int:
         The exit code: 0 when every task has ended.
     """
     root, lock_fd, ready_fd = argv[0], int(argv[1]), int(argv[2])
+    # What a launcher had open and let everyone inherit: a pipe would never end.
+    os.closerange(max(lock_fd, ready_fd) + 1, os.sysconf("SC_OPEN_MAX"))
     os.set_inheritable(lock_fd, False)
     os.set_inheritable(ready_fd, False)
     if os.fork():
         os._exit(0)
-    given = sys.stdin.buffer.readline()
-    if not given:
+    runner_input = sys.stdin.buffer.readline()
+    if not runner_input:
         return 0  # the launcher has given up, and no session needs us
+    mode, loop = argv[3:], None
     try:
-        loop = _prepare(root, lock_fd, given, dict.fromkeys(argv[3:], True))
+        session = _open(root, lock_fd, runner_input, mode)
+        if not session.is_first:  # whoever resumes it waits for what could stand in the way
+            loop = _build(session, mode)
     except BaseException as error:
         os.write(ready_fd, f"{type(error).__name__}: {error}".encode())
         raise
     os.write(ready_fd, f"ok {os.getpid()}\n".encode())
     os.close(ready_fd)
+    try:
+        loop = loop or _build(session, mode)
+    except BaseException as error:
+        session.failed(f"{type(error).__name__}: {error}")
+        raise
     try:
         loop.run()
     except BaseException as error:
@@ -47,13 +57,22 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _prepare(root: str, lock_fd: int, given: bytes, words: dict[str, bool]):  # type: ignore[no-untyped-def]
-    # Its type would have to be imported.
+# The types of these would have to be imported.
+
+
+def _open(root: str, lock_fd: int, runner_input: bytes, mode: list[str]):  # type: ignore[no-untyped-def]
     # After the standard library, so that nothing in site-packages can stand in its place.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    from cpr_nb.runner.opening import OpenSession
+
+    words = {word: True for word in mode if word != "settle"}
+    return OpenSession(root, lock_fd, runner_input, **words)
+
+
+def _build(session, mode: list[str]):  # type: ignore[no-untyped-def]
     from cpr_nb.runner import bootstrap
 
-    return bootstrap.prepare(root, lock_fd, given, **words)
+    return bootstrap.build(session, settle="settle" in mode)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from cpr_nb.model.cli_versions import EXCLUDE_DYNAMIC_SECTIONS_SINCE, parse_version
-from cpr_nb.model.light import in_effect
+from cpr_nb.model.environment import NO_MEMORY_VARIABLE
+from cpr_nb.model.light import in_effect, light_variables
 from cpr_nb.model.tools import READING_TOOLS, offered_tools
 
 TYPE_CHECKING = False
@@ -48,6 +49,7 @@ _SANDBOX = {
     "allowUnsandboxedCommands": False,
     "failIfUnavailable": True,
 }
+_NO_MEMORY = {NO_MEMORY_VARIABLE.encode(): b"1"}
 _MODES = {
     "read": "dontAsk",
     "edits": "acceptEdits",
@@ -69,6 +71,7 @@ def build_argv(
     user_only_in: str = "",
     off_limits: OffLimits | None = None,
     shared: bool = False,
+    has_key: bool = False,
 ) -> list[str]:
     """Builds the arguments of one run; the prompt comes on stdin.
 
@@ -86,6 +89,7 @@ def build_argv(
             that it may use; else empty.
         off_limits: The folders that the agent is kept off.
         shared: Whether it serves several tasks: its prompts are lines of JSON on stdin.
+        has_key: Whether a key of the API is in its environment.
 
     Returns:
         The argument list.
@@ -106,21 +110,31 @@ def build_argv(
         if name in options:
             argv += ["--" + name, options[name]]
     argv += _context_arguments(options, has_branch=has_branch)
+    if options.get("safe_mode"):
+        # Bare, it says nothing of machine and date either, and reads no CLAUDE.md, hooks and so on.
+        # But it takes no login then: only a key of the API in its environment (measured).
+        argv.append("--bare" if options.get("light") and has_key else "--safe-mode")
     if "schema" in options:
         argv += ["--json-schema", json.dumps(options["schema"])]
     if "task_budget_usd" in options:
         argv += ["--max-budget-usd", repr(options["task_budget_usd"])]
-    differ = has_branch or (options.get("warm_start") and many_folders)
-    version = parse_version(claude_version)
-    if differ and (version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE):
-        # Keeps what differs between folders out of the common beginning of all requests. In one
-        # folder it would cost some 600 tokens per task (measured). Without notes of the CLI
-        # ("auto memory") it helps 2.1.227, and 2.1.280 no longer needs it.
-        argv.append("--exclude-dynamic-system-prompt-sections")
+    if has_branch or (options.get("warm_start") and many_folders):
+        argv += _prefix_arguments(claude_version)
     argv += options.get("claude_args", ())
     if "max_turns" in options:
         argv += ["--max-turns", str(options["max_turns"])]
     return argv
+
+
+def _prefix_arguments(claude_version: str | None) -> list[str]:
+    """Keeps what differs between folders out of the common beginning of all requests.
+
+    In one folder it would cost some 600 tokens per task (measured). Without notes of the CLI ("auto
+    memory") it helps 2.1.227, and 2.1.280 no longer needs it.
+    """
+    version = parse_version(claude_version)
+    has_flag = version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE
+    return ["--exclude-dynamic-system-prompt-sections"] if has_flag else []
 
 
 def permission_mode(options: Mapping[str, Any]) -> str:
@@ -156,6 +170,21 @@ def _source_arguments(options: Mapping[str, Any], user_only_in: str) -> list[str
     # That leaves CLAUDE.md out, too, but not the one of a further folder (`folder_memory`). The
     # skills and agents in it stay out (measured).
     return argv if _is_safe_mode(options) else [*argv, f"--add-dir={user_only_in}"]
+
+
+def cli_variables(options: Mapping[str, Any], *, user_only: bool) -> dict[bytes, bytes]:
+    """The variables that go with the arguments, unless the user sets them.
+
+    Args:
+        options: The options of the task.
+        user_only: Whether the settings of the user are the only ones that it may use.
+
+    Example:
+        >>> cli_variables({}, user_only=False)
+        {b'CLAUDE_CODE_DISABLE_AUTO_MEMORY': b'1'}
+    """
+    memory = folder_memory(options) if user_only else {}
+    return {**_NO_MEMORY, **light_variables(options), **memory}
 
 
 def folder_memory(options: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -215,6 +244,4 @@ def _context_arguments(options: Mapping[str, Any], *, has_branch: bool) -> list[
     if "mcp_servers" in options:
         config = json.dumps({"mcpServers": options["mcp_servers"]})
         argv += [f"--mcp-config={config}", "--strict-mcp-config"]
-    if options.get("safe_mode"):
-        argv.append("--safe-mode")
     return argv

@@ -26,6 +26,9 @@ class DiskMonitor:
         paths: The session's paths.
         lock_fd: The descriptor that holds the session's lock.
         claim: The number of the claim with which the runner was started; 0 if there was none.
+
+    Attributes:
+        reason: Why nothing can be written, as the last poll saw it; empty if all is well.
     """
 
     def __init__(self, paths: SessionPaths, lock_fd: int, claim: int = 0) -> None:
@@ -33,7 +36,7 @@ class DiskMonitor:
         self._lock_fd = lock_fd
         self._claim = claim
         self._next_beat_at = self._next_claim_at = 0.0
-        self._reason = ""
+        self.reason = ""
         self._next_poll_at = 0.0
         self._gone_since: float | None = None
         self.is_gone = False  # the session's folder was removed
@@ -50,13 +53,13 @@ class DiskMonitor:
         """
         # Trouble is reported at once, but its end is not: otherwise each attempt to write would
         # follow the one before without a pause.
-        if now < self._next_poll_at and (self._reason or not trouble):
+        if now < self._next_poll_at and (self.reason or not trouble):
             return None
         self._next_poll_at = now + _POLL_EVERY_S
         reason = self._problem(now) or trouble
-        if reason == self._reason or (reason and self._reason):
+        if reason == self.reason or (reason and self.reason):
             return None
-        self._reason = reason
+        self.reason = reason
         return reason
 
     def has_new_owner(self, now: float) -> bool:

@@ -7,12 +7,12 @@ that is in neither has left its stream. Nothing here trusts the content of a fil
 
 from __future__ import annotations
 
-import json
 import os
 
 from cpr_nb.model import record, states
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
+from cpr_nb.model.quick_json import loads
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -340,7 +340,7 @@ def _from_status(fields: dict[str, Any]) -> TaskHistory | None:
 def _read_status(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            status = json.load(file)
+            status = loads(file.read())
     except (OSError, ValueError, RecursionError):
         return {}
     return status if isinstance(status, dict) else {}
@@ -359,7 +359,7 @@ def _json_lines(path: str) -> Iterator[dict[str, Any]]:
     with open(fd, "rb") as file:
         for data in file:
             try:
-                line = json.loads(data)
+                line = loads(data)
             except (ValueError, RecursionError):
                 continue
             if isinstance(line, dict):

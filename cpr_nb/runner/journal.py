@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections import deque
 
 from cpr_nb.model.text import one_line
+from cpr_nb.runner.builtin import deque
 from cpr_nb.store.write import open_append
 
 #: Errors that pass when there is room again, or the disk is writable again.

@@ -149,7 +149,7 @@ class Loop:
             self._processes.identify(self._recorder.journal)
             self._poll_streams(now)
             if self._pool is not None:
-                self._pool.turn(now)
+                self._pool.turn(now, self._disk.reason)
             self._check_disk(now)
             if self._wakeup.n_stops and not self._leaving:
                 self._leave(now)

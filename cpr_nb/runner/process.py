@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
 
 from cpr_nb.model.environment import CONVERSATION_VARIABLE, TOKEN_VARIABLE
+from cpr_nb.runner.builtin import signal
 from cpr_nb.store.whereabouts import boot_id
 
 TYPE_CHECKING = False

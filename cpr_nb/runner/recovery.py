@@ -106,7 +106,7 @@ class Recovery:
             return {}
         from cpr_nb.runner.shared.recovered import RecoveredProcess  # a few sessions need it
 
-        return {
+        processes = {
             number: RecoveredProcess(
                 number,
                 self._paths,
@@ -115,6 +115,14 @@ class Recovery:
             )
             for number, places in history.places.items()
         }
+        unknown = {
+            task_id: task
+            for task_id, task in history.tasks.items()
+            if task_id in numbers and task.place is None and not (task.ended or task.rested)
+        }
+        for shared in processes.values() if unknown else ():
+            shared.find_places(unknown)
+        return processes
 
     def conversation_id(self, task: int) -> str:
         """The conversation of a task's attempt."""

@@ -7,16 +7,17 @@ runner keeps a hash of each task's line, too, and runs no line that has changed.
 
 from __future__ import annotations
 
-import json
 import os
-from array import array
 
 from cpr_nb.model import record
 from cpr_nb.model.digest import sha256_for
+from cpr_nb.model.numbers import Numbers
+from cpr_nb.model.quick_json import loads
 from cpr_nb.runner.task_state import TaskPlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Iterator
     from typing import Any
 
@@ -73,8 +74,8 @@ class SessionSpec:
         self._sha256 = sha256_for(os.fstat(self._file.fileno()).st_size)
         self._sha256_hex = sha256_hex
         self._head_line = self._file.readline()
-        self.session: dict[str, Any] = json.loads(self._head_line.rstrip(b",\n") + b"}")
-        self._offsets = array("Q")
+        self.session: dict[str, Any] = loads(self._head_line.rstrip(b",\n") + b"}")
+        self._offsets = Numbers()
         self._end = 0  # of the last task's line
         self._sums = bytearray()
         self.plans: list[TaskPlan] = []
@@ -82,6 +83,8 @@ class SessionSpec:
         self.many_folders = False
         self.groups: array[int] | None = None
         if self.session["options"].get("warm_start"):
+            from array import array
+
             self.groups = array("I")
         self._group_numbers: dict[str, int] = {}
         self._process_groups: dict[str, int] = {}
@@ -100,7 +103,7 @@ class SessionSpec:
         for line in self._file:
             total.update(line)
             if line.startswith(b"{"):
-                task = json.loads(line.rstrip(b",\n"))
+                task = loads(line.rstrip(b",\n"))
                 self._offsets.append(offset)
                 self._sums += self._sha256(line).digest()
                 self.plans.append(self._plan(task))
@@ -149,6 +152,8 @@ class SessionSpec:
         """The group of a task: its requests begin alike (same model, tools and system prompt)."""
         options = {**self.session["options"], **own}
         # In different folders too: the CLI is started with a flag that keeps them alike.
+        import json  # only for ``warm_start``
+
         alike = json.dumps({k: v for k, v in options.items() if k in IN_THE_PREFIX}, sort_keys=True)
         return self._group_numbers.setdefault(alike, len(self._group_numbers))
 
@@ -161,7 +166,7 @@ class SessionSpec:
         line = self._read_line(number)
         if not self._is_launched(number, line):
             raise ChangedError("its line in session.json is not what was launched")
-        task: dict[str, Any] = json.loads(line.rstrip(b",\n"))
+        task: dict[str, Any] = loads(line.rstrip(b",\n"))
         return task
 
     def _read_line(self, number: int) -> bytes:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 
-from cpr_nb.model.credentials import VARIABLES
-from cpr_nb.model.environment import NO_MEMORY_VARIABLE, TOKEN_VARIABLE
-from cpr_nb.model.light import light_variables
+from cpr_nb.model.credentials import API_KEY, VARIABLES
+from cpr_nb.model.environment import TOKEN_VARIABLE
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
-from cpr_nb.runner.command import build_argv, folder_memory, permission_mode
+from cpr_nb.runner.command import build_argv, cli_variables, permission_mode
 from cpr_nb.runner.helper_copy import HelperCopy
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
@@ -25,6 +24,7 @@ from cpr_nb.runner.spawning import (
     remove,
     spawn,
 )
+from cpr_nb.runner.transcript import find_transcript
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
 from cpr_nb.store.folder_id import folder_id
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
-_NO_MEMORY = {NO_MEMORY_VARIABLE.encode(): b"1"}
 #: The options that the helpers of a worktree need.
 WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees", "permissions")
 
@@ -117,7 +116,7 @@ class Starter:
             pid = spawn(
                 argv,
                 folder,
-                {**_NO_MEMORY, **variables, **self._environment(task_id, token, worktree)},
+                {**variables, **self._environment(task_id, token, worktree)},
                 lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),
@@ -146,7 +145,7 @@ class Starter:
             return spawn(
                 argv,
                 folder,
-                {**_NO_MEMORY, **variables, **environment},
+                {**variables, **environment},
                 stdin,
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),
@@ -312,9 +311,9 @@ class Starter:
             user_only_in=folder if user_only else "",
             off_limits=self._off_limits(options, worktree),
             shared=shared,
+            has_key=API_KEY in self._credentials(task_spec["id"]),
         )
-        variables = light_variables(options) | (folder_memory(options) if user_only else {})
-        return argv, folder, variables
+        return argv, folder, cli_variables(options, user_only=user_only)
 
     def _options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         return {**self._session["options"], **task_spec.get("options", {})}
@@ -370,15 +369,7 @@ class Starter:
 
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
         """Returns the path of the CLI's own transcript of a conversation, or None."""
-        if not _is_plain(conversation_id):
-            return None
-        projects = self._config_home(task_id) + b"/projects/"
-        name = b"/" + conversation_id.encode("utf-8", "replace") + b".jsonl"
-        try:
-            paths = [projects + folder + name for folder in os.listdir(projects)]
-        except OSError:
-            return None
-        return next((path for path in paths if os.path.isfile(path)), None)
+        return find_transcript(self._config_home(task_id), conversation_id)
 
 
 _RESUME_PROMPTS = {
@@ -391,11 +382,6 @@ _RESUME_PROMPTS = {
 def resume_prompt(resume: str) -> str:
     """Returns what to say to a conversation that is resumed."""
     return _RESUME_PROMPTS[resume]
-
-
-def _is_plain(conversation_id: str) -> bool:
-    """Whether an id, which a journal may say, can be neither another argument nor a path."""
-    return conversation_id[:1].isalnum() and conversation_id.replace("-", "").isalnum()
 
 
 def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:

@@ -37,6 +37,32 @@ def tokens_since(path: bytes, since: str) -> dict[str, int]:
     return total
 
 
+def find_transcript(config_home: bytes, conversation_id: str) -> bytes | None:
+    """Finds the transcript of a conversation.
+
+    Args:
+        config_home: The folder of the CLI's own configuration.
+        conversation_id: The conversation, whoever says so.
+
+    Returns:
+        Its path; None if there is none.
+    """
+    if not _is_plain(conversation_id):
+        return None
+    projects = config_home + b"/projects/"
+    name = b"/" + conversation_id.encode("utf-8", "replace") + b".jsonl"
+    try:
+        paths = [projects + folder + name for folder in os.listdir(projects)]
+    except OSError:
+        return None
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def _is_plain(conversation_id: str) -> bool:
+    """Whether an id, which a journal may say, can be neither another argument nor a path."""
+    return conversation_id[:1].isalnum() and conversation_id.replace("-", "").isalnum()
+
+
 def _subagent_transcripts(path: bytes) -> list[bytes]:
     folder = path.removesuffix(b".jsonl") + b"/subagents/"
     try:

@@ -20,7 +20,7 @@ from cpr_nb.store.state_dir import can_make_state_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
     from cpr_nb.store.layout import SessionPaths
@@ -109,6 +109,24 @@ class Marks:
     def is_marked(self, found: object, session_id: str) -> bool:
         """Whether a mark was made with the user's key; see `is_own`."""
         return bool(found) and self._mark is not None and found == self._mark(session_id)
+
+    def are_foreign(
+        self, found: Sequence[str | None], session_ids: Sequence[str]
+    ) -> list[bool | None]:
+        """The same as `is_foreign` for many sessions.
+
+        Args:
+            found: The mark in the head of each, ``""`` if it has none; None for a session of
+                claude-parallel-runner.pl.
+            session_ids: Their ids.
+        """
+        if not self._can_tell:
+            return [None] * len(session_ids)
+        is_own = self.is_own
+        return [
+            None if mark is None else not is_own(mark, session_id)
+            for mark, session_id in zip(found, session_ids, strict=True)
+        ]
 
     def is_foreign(self, head: Mapping[str, Any], session_id: str) -> bool | None:
         """Whether it is foreign.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import stat
 
+from cpr_nb.model import quick_json
 from cpr_nb.store.layout import SessionPaths
 
 TYPE_CHECKING = False
@@ -39,6 +39,15 @@ def read_file(path: str) -> bytes:
     Raises:
         OSError: If it can't be read, or is not a regular file.
     """
+    return read_with_stat(path)[0]
+
+
+def read_with_stat(path: str) -> tuple[bytes, os.stat_result]:
+    """The same, and the file's `os.stat_result` from before it was read.
+
+    Raises:
+        OSError: If it can't be read, or is not a regular file.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not block on a named pipe
     try:
         status = os.fstat(fd)
@@ -50,12 +59,12 @@ def read_file(path: str) -> bytes:
             if not more:
                 break
             data += more
-        return data
+        return data, status
     finally:
         os.close(fd)
 
 
-def read_json(path: str, loads: Loads = json.loads) -> dict[str, Any]:
+def read_json(path: str, loads: Loads = quick_json.loads) -> dict[str, Any]:
     """A JSON object from a file; empty if there is none."""
     try:
         value = loads(read_file(path))

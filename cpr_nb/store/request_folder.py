@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 
 from cpr_nb.model.digest import hmac_sha256
 from cpr_nb.model.errors import ResultsDirError, SessionNotUsable, StateDirError
+from cpr_nb.model.random_ids import is_uuid
 from cpr_nb.store import requests
 from cpr_nb.store.files import read_json
 from cpr_nb.store.folder_id import FIELD as FOLDER_FIELD
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 #: The field of runner.json that names the state directory in which that runner listens.
 FIELD = "state_dir_id"
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-_SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def state_dir_id(key: bytes) -> str:
@@ -132,7 +131,7 @@ def _folder_of_runner(paths: SessionPaths, session_id: str, verb: str) -> str:
     """
     runner, key = read_json(paths.runner), read_key()
     own = ""
-    if key is not None and _is_session_id(session_id):
+    if key is not None and is_uuid(session_id):
         own = _in_state_dir(paths, session_id, runner.get(FOLDER_FIELD))
     named = runner.get(FIELD)
     if own and (named == state_dir_id(key or b"") or (not named and os.path.isdir(own))):
@@ -166,13 +165,9 @@ def _in_state_dir(paths: SessionPaths, session_id: str, recorded: object = None)
     return requests_dir(session_id, str(recorded))
 
 
-def _is_session_id(session_id: str) -> bool:
-    return _SESSION_ID.fullmatch(session_id) is not None
-
-
 def _checked(session_id: str) -> str:
     """The id, which becomes the name of a folder."""
-    if not _is_session_id(session_id):
+    if not is_uuid(session_id):
         raise SessionNotUsable(f"can't start a runner for {session_id!r}: that is no id of cpr's")
     return session_id
 

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SEAL = re.compile(rb'"seal":"([0-9a-f]{64})"\}\n')
+_SEAL = rb'"seal":"([0-9a-f]{64})"\}\n'  # compiled when a session is read
 _BEFORE = b"],\n"
 _UNSEALED = b'"seal":null}\n'
 
@@ -69,7 +69,7 @@ def has_seal(data: bytes) -> bool:
 def _split(data: bytes) -> tuple[bytes, re.Match[bytes] | None]:
     """What comes before the seal, and the seal."""
     start = data.rfind(_BEFORE) + len(_BEFORE)
-    return data[:start], _SEAL.fullmatch(data, start)
+    return data[:start], re.fullmatch(_SEAL, data[start:])
 
 
 def _seal(key: bytes, data: bytes) -> bytes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-from array import array
 
 from cpr_nb.model import record
+from cpr_nb.model.numbers import Numbers
+from cpr_nb.model.quick_json import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-_DUMPS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def dump(value: object) -> bytes:
     """Compact JSON as UTF-8. Invalid Unicode (a lone surrogate) is escaped, never lost."""
-    text = _DUMPS(value)
+    text = dumps(value)
     try:
         return text.encode()
     except UnicodeEncodeError:
+        import json  # only here
+
         return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -77,7 +78,7 @@ class StatusWriter:
         self.head = head
         pending = dump(record.pending_fields())[1:]
         self._lines: list[bytes] = []
-        self._base_sizes = array("I")
+        self._base_sizes = Numbers()
         for base in bases:
             line = dump(base)[:-1]
             self._base_sizes.append(len(line))
@@ -95,7 +96,7 @@ class StatusWriter:
 
     def base(self, task: int) -> dict[str, Any]:
         """The fields of task number ``task`` (from 0) that never change."""
-        fields: dict[str, Any] = json.loads(self._lines[task][: self._base_sizes[task]] + b"}")
+        fields: dict[str, Any] = loads(self._lines[task][: self._base_sizes[task]] + b"}")
         return fields
 
     def pieces(self) -> Iterable[bytes]:

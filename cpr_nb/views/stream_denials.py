@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cpr_nb.model.denial_reasons import REASON_MARKS
-from cpr_nb.model.denials import denials_of
+from cpr_nb.model.denial_reasons import REASON_MARKS, denials_of
 from cpr_nb.model.events import RunFacts
 from cpr_nb.store.files import open_regular
 

@@ -8,8 +8,8 @@ GUARDS = [
     Guard(
         "a runner reads requests where it was told, and nowhere else",
         "runner/bootstrap.py",
-        "RequestInbox(requests_dir, recorder)",
-        "RequestInbox(paths.requests, recorder)",
+        "RequestInbox(session.requests_dir, recorder)",
+        "RequestInbox(session.paths.requests, recorder)",
         row("a forged request", "the runner"),
     ),
     Guard(
@@ -37,8 +37,8 @@ GUARDS = [
     Guard(
         "only an id of cpr's becomes a folder of requests",
         "store/request_folder.py",
-        "return _SESSION_ID.fullmatch(session_id) is not None",
-        "return bool(_SESSION_ID)",
+        "    if not is_uuid(session_id):\n",
+        "    if not session_id:\n",
         "tests/store/test_request_folder.py::test_no_other_folder_is_made_or_removed",
     ),
 ]

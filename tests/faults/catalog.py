@@ -94,6 +94,18 @@ FAULTS = [
         real=True,
         many=True,
     ),
+    Fault(
+        "shared-brim",
+        "disk full to the last byte, shared processes",
+        disk.in_a_namespace("shared-brim"),
+        real=True,
+    ),
+    Fault(
+        "shared-journal",
+        "journal deleted, runner killed, shared processes",
+        shared.lost_journal,
+        real=True,
+    ),
     Fault("shared-killed", "a shared process killed in a task", shared.process_killed, real=True),
     Fault("shared-burst", "429 and 529, shared processes", sharing.burst, real=True),
     Fault("shared-limit", "usage limit, shared processes", sharing.usage_limit, real=True),

@@ -18,7 +18,7 @@ import cpr_nb as cpr
 from cpr_nb.model import states
 from faults import real
 from faults.table import CannotInjectError, Tally
-from faults.world import World, await_gone
+from faults.world import World, await_gone, journal
 
 _BYTES = 24 << 20
 _MOUNT = "mount -t tmpfs -o size=24m cpr-fault"
@@ -121,6 +121,33 @@ def brim_full(world: World) -> Tally:
     return tally
 
 
+def shared_brim(world: World) -> Tally:
+    """Not one byte can be written while shared processes answer: what they say is lost."""
+    results = world.folder / "results"
+    results.mkdir()
+    _mount(*_MOUNT.split(), str(results))
+    names = [f"s{number}" for number in range(4)]
+    long = {**real.bash("true"), "text": "x" * 20_000, "wait": "go"}  # no last page has room for it
+    tasks = [real.task(name, real.effect(name), long) for name in names]
+    session = real.launch(world, *tasks, max_parallel=2, share_process=True)
+    real.at_the_end(world, 2)
+    ballast = results / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    world.api.release("go")
+    for line in journal(session, "process_started"):
+        with contextlib.suppress(ProcessLookupError):
+            real.await_end(os.pidfd_open(line["pid"]))
+    ballast.unlink()
+    session.wait(LIMIT_S)
+    await_gone(session)
+    tally = real.tally(world, session, names, "processes end; what they did not write is repeated")
+    left = [path.name for path in session.path.glob("process-*")]
+    tally.expect(not left, f"files of processes: {left}")
+    return tally
+
+
 def read_only(world: World) -> Tally:
     """The folder is mounted read-only for a while."""
     results = world.folder / "results"
@@ -171,4 +198,9 @@ def _await_disk(session: cpr.Session) -> None:
     )
 
 
-_INSIDE = {"disk-full": full, "disk-brim": brim_full, "read-only": read_only}
+_INSIDE = {
+    "disk-full": full,
+    "disk-brim": brim_full,
+    "shared-brim": shared_brim,
+    "read-only": read_only,
+}

@@ -14,7 +14,7 @@ from cpr_nb.model import states
 from faults import real
 from faults.points import is_told
 from faults.table import Tally
-from faults.world import World, await_gone, journal
+from faults.world import World, await_gone, journal, kill_runner
 
 #: So many tasks for each kill: a point comes in one of the first that a runner serves.
 TASKS_PER_POINT = 3
@@ -94,6 +94,31 @@ def _one_session(world: World, rng: random.Random, n_points: int, prefix: str) -
         conversations = {json.loads(data).get("session_id") for data in lines} - {None}
         tally.expect(len(conversations) <= 1, f"{name}: lines of {conversations}")
     tally.wrong = [f"{words} (killed: {points})" for words in tally.wrong]
+    return tally
+
+
+def lost_journal(world: World) -> Tally:
+    """The journal is removed, and one of two tasks ends before the next runner comes."""
+    names = [f"j{number}" for number in range(4)]
+    tasks = [real.task(name, wait=f"go {name}") for name in names]
+    session = real.launch(world, *tasks, share_process=True, max_parallel=2)
+    real.at_the_end(world, 2)
+    session.wait_until(lambda: session.snapshot.count("n_running") == 2, LIMIT_S, "both")
+    pids = [line["pid"] for line in journal(session, "started")]
+    (session.path / "journal.jsonl").unlink()
+    kill_runner(session)
+    world.api.release(f"go {names[0]}")
+    real.await_end(os.pidfd_open(pids[0]))
+    world.resume(world.real_env(), session)
+    for name in names[1:]:
+        world.api.release(f"go {name}")
+    session.wait(LIMIT_S)
+    await_gone(session)
+    tally = real.tally(world, session, names, "status.json and the streams of processes tell it")
+    attempts = [task.attempts for task in session]
+    tally.expect(attempts == [1] * 4, f"attempts: {attempts}")
+    left = [path.name for path in session.path.glob("process-*")]
+    tally.expect(not left, f"files of processes: {left}")
     return tally
 
 

@@ -15,7 +15,7 @@ from testkit.streams_draw import STREAMS, any_stream, lines, message, result
 import cpr_nb as cpr
 from cpr_nb.frames.streams import ObjectReader
 from cpr_nb.model.activity import Activity
-from cpr_nb.model.denials import denials_of
+from cpr_nb.model.denial_reasons import denials_of
 from cpr_nb.model.events import content_blocks, parse_line
 from cpr_nb.model.merged_result import Results
 

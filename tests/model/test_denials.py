@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpr_nb.model.denial_reasons import DenialReasons
+from cpr_nb.model.denial_reasons import DenialReasons, denials_of
 from cpr_nb.model.denial_summary import DenialSummary
-from cpr_nb.model.denials import UNKNOWN_REASON, advise, denials_of
+from cpr_nb.model.denials import UNKNOWN_REASON, advise
 from cpr_nb.model.events import RunFacts
 from cpr_nb.model.shell import simple_commands
 

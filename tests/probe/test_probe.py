@@ -71,6 +71,22 @@ def test_the_real_cli_keeps_what_a_changed_line_breaks(
     assert broken["max turns"]["seen"]["outcome"] == "succeeded"
 
 
+@pytest.mark.slow
+@pytest.mark.real_cli
+def test_the_probe_tries_shared_processes(
+    claude: str, offline_env: dict[str, str], tmp_path: Path
+) -> None:
+    name = "shared process"
+    kept = probe(claude, offline_env, name)[name]
+    assert kept["verdict"] == "kept", kept
+    without = tmp_path / "claude"  # like the CLIs whose /clear begins no conversation
+    without.write_text(f"#!/bin/sh\nexec '{claude}' --disable-slash-commands \"$@\"\n")
+    without.chmod(0o755)
+    refused = probe(str(without), offline_env, name)[name]
+    assert refused["verdict"] == "not tried"
+    assert "each task has its own process" in refused["refusal"]
+
+
 @pytest.mark.real_cli
 def test_the_installed_cli_is_supported(claude: str, offline_env: dict[str, str]) -> None:
     # It may be newer than NEWEST_TESTED: then CI's probe says whether it keeps the promises.

@@ -26,6 +26,7 @@ _RUN = """
 import os, sys
 sys.path.append(sys.argv[1])
 from cpr_nb.runner import bootstrap, messages
+from cpr_nb.runner.opening import OpenSession
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.transitions import PENDING
 
@@ -33,7 +34,8 @@ class Broken(Schedule):
 BUG
 
 bootstrap.Schedule = Broken
-loop = bootstrap.prepare(sys.argv[2], lock_fd, sys.stdin.buffer.read())
+lock_fd = os.open(sys.argv[2] + "/runner.lock", os.O_RDWR | os.O_CREAT)
+loop = bootstrap.build(OpenSession(sys.argv[2], lock_fd, sys.stdin.buffer.read()))
 try:
     loop.run()
 except BaseException as error:

@@ -83,12 +83,36 @@ def test_a_light_task_sends_its_prompt_and_little_else(real_cpr: Cpr, api: Recor
     assert {path.name for path in real_cpr.cwd.glob("ran-*")} == {"ran-full"}
     offered = [set(request.tools) for request in api.requests]
     assert "Read" in offered[0] and offered[1:] == [{"StructuredOutput"}] * 2
+    assert "# Environment" not in light and "date is" not in light, "it has a key of the API"
     paid = [r.cache_read_tokens + r.cache_write_tokens for r in api.requests]
     prompt_tokens = len(json.dumps(task["prompt"])) // 4
-    assert paid[1] - prompt_tokens <= 600 and paid[1] < 0.1 * paid[0]
+    assert paid[1] - prompt_tokens <= 200 and paid[1] < 0.08 * paid[0]
     assert abs(dry[1]["prefix_tokens"] / (paid[1] - prompt_tokens) - 1) < 0.25
     assert list(session.tasks_df(full=True)["light"]) == [False, True, True]
     assert list(session.results_df()["light"]) == [False, True, True]
+
+
+def test_with_a_login_it_sends_little_more(real_cpr: Cpr, api: RecordingApi) -> None:
+    words = _customise(real_cpr.cwd, Path(real_cpr.env["CLAUDE_CONFIG_DIR"]))
+    del real_cpr.env["ANTHROPIC_API_KEY"]
+    real_cpr.env["CLAUDE_CODE_OAUTH_TOKEN"] = "dummy"
+    prompt = script({"so": {"label": "a"}}, say="Label this, as @private.txt does.")
+    session = real_cpr.launch(prompts({"prompt": prompt, "schema": SCHEMA}), "--light")
+    assert session.wait(LIMIT_S)[0].result() == {"label": "a"}
+    (body,) = api.bodies
+    assert [word for word in words if word in json.dumps(body)] == []
+    (request,) = api.requests
+    paid = request.cache_read_tokens + request.cache_write_tokens
+    assert paid - len(json.dumps(prompt)) // 4 <= 600
+
+
+def test_rows_begin_alike(real_cpr: Cpr, api: RecordingApi) -> None:
+    rows = [script({"so": {"label": "a"}}, say=f"Label row {number}.") for number in range(2)]
+    options = ("--light", "--schema", json.dumps(SCHEMA), "-j1")
+    real_cpr.launch(prompts(*rows), *options).wait(LIMIT_S)
+    # The first block is the CLI's billing line, which depends on the prompt.
+    beginnings = [json.dumps([body["tools"], body["system"][1:]]) for body in api.bodies]
+    assert len(beginnings) == 2 and len(set(beginnings)) == 1
 
 
 def test_a_light_task_goes_on_as_a_light_one(real_cpr: Cpr, api: RecordingApi) -> None:

@@ -25,8 +25,9 @@ _RUN = """
 import json, os, sys
 sys.path.append(sys.argv[1])
 from cpr_nb.runner import bootstrap
+from cpr_nb.runner.opening import OpenSession
 lock_fd = os.open(sys.argv[2] + "/runner.lock", os.O_RDWR | os.O_CREAT)
-bootstrap.prepare(sys.argv[2], lock_fd, sys.stdin.buffer.read()).run()
+bootstrap.build(OpenSession(sys.argv[2], lock_fd, sys.stdin.buffer.read())).run()
 known = sys.stdlib_module_names
 print(json.dumps(sorted(
     name for name in sys.modules if name.partition(".")[0] not in known and name != "__main__"

@@ -11,24 +11,33 @@ from sharing.bench import ALL_TOOLS, Bench, Cells, bash, init_of, outputs, says
 
 #: What is watched arrives within a second or two, or not at all.
 _MAX_TASKS = 20
+_OWNERS = ("project", "user")
 _PAUSE = says(bash("sleep 0.2"))
 
 
 def texts(bench: Bench) -> Cells:
     """CLAUDE.md of the project and of the user, changed after /clear."""
-    places = {"project": bench.work / "CLAUDE.md", "user": bench.home / ".claude" / "CLAUDE.md"}
+    folders = (bench.work, bench.home / ".claude")
+    places = {name: folder / "CLAUDE.md" for name, folder in zip(_OWNERS, folders, strict=True)}
     for name, path in places.items():
-        bench.write(path, f"{name} before\n")
+        bench.write(path, f"{name}-before\n")
     with bench.serve() as served:
         served.ask("Hello.")
         served.clear()
         for name, path in places.items():
-            bench.write(path, f"{name} after\n")
-        n_asked = len(bench.api.bodies)
-        served.ask("Hello.")
-        asked = bench.asked_since(n_asked)
-    anew = all(f"{name} after" in asked and f"{name} before" not in asked for name in places)
-    return {"CLAUDE.md, changed": "read anew" if anew else "as it was"}
+            bench.write(path, f"{name}-after\n")
+        at_once = _asks_anew(bench, served)
+        served.clear()
+        later = _asks_anew(bench, served)
+    words = "read anew" if at_once else "read anew at `/clear`" if later else "as it was"
+    return {"CLAUDE.md, changed after `/clear`": words}
+
+
+def _asks_anew(bench: Bench, served: Served) -> bool:
+    n_asked = len(bench.api.bodies)
+    served.ask("Hello.")
+    asked = bench.asked_since(n_asked)
+    return all(f"{name}-after" in asked and f"{name}-before" not in asked for name in _OWNERS)
 
 
 def added_files(bench: Bench) -> Cells:

@@ -10,6 +10,7 @@ compared with what was measured: it exits with 1 if the page is wrong.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +61,11 @@ def measure_all(claude: str) -> Cells:
 def measure(measurement: Measurement, claude: str) -> Cells:
     """The rows of one measurement, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="cpr-sharing-") as folder, RecordingApi() as api:
-        cells = measurement(Bench(claude, Path(folder).resolve(), api, "sharing"))
+        cells = measurement(
+            Bench(
+                claude, Path(folder).resolve(), api, f"sharing-{os.getpid()}-{measurement.__name__}"
+            )
+        )
         print(*(f"{name}: {words}" for name, words in cells.items()), sep="\n", flush=True)
         return cells
 

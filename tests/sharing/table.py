@@ -36,6 +36,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     figures.answers,
 )
 _AS_EVER = "as with a process of its own"
+_RENEWED = "a process serves 64 tasks at most"
 _NOT_OFFERED = "not offered in a shared process"
 _CHECKED = "`init` is checked before each prompt"
 _ENDS = "the process ends with the task that left it"
@@ -58,9 +59,9 @@ ROWS: Mapping[str, str] = {
     "tools loaded by ToolSearch": "",
     "the list of tasks (TaskCreate)": "",
     "which files were read": "",
-    "CLAUDE.md, changed": _AS_EVER,
-    "skills and commands, added": _AS_EVER,
-    "agents in files, added": _AS_EVER,
+    "CLAUDE.md, changed after `/clear`": "",
+    "skills and commands, added": _RENEWED,
+    "agents in files, added": _CHECKED,
     "settings.json, changed": _AS_EVER,
     "SessionStart hooks for `startup`": "then no process is shared",
     "hooks for `clear`": "they run for each task",

@@ -18,6 +18,7 @@ from cpr_nb.runner.instructions import Instruction
 from cpr_nb.runner.messages import Ended, OutputPolled
 from cpr_nb.runner.task_state import TaskPlan
 from cpr_nb.runner.task_steps import GRACE_S
+from testkit.level_book import LevelBook
 from testkit.money_book import MoneyBook
 from testkit.task_book import CHECKING, ENDED, PENDING, RESTING, RUNNING, STARTING, Book
 
@@ -26,7 +27,7 @@ SLOW = ("timeout", "silence", "no_first_byte", "refused", "lingered")
 UNHEARD = ("spawn", "usage_error", "timeout", "cancelled")
 
 
-class SessionBook:
+class SessionBook(LevelBook):
     """What is known of the session from outside."""
 
     def __init__(
@@ -42,8 +43,7 @@ class SessionBook:
         self.books = [Book(p, g) for p, g in zip(plans, groups or [0] * len(plans), strict=True)]
         self.grouped = groups is not None
         self.max_parallel, self.money = max_parallel, MoneyBook(budget_usd, plans)
-        self.first = self.level = first_parallel  # None: someone has set how many run
-        self.levels = (first_parallel, first_parallel)  # what it may be now: from, to
+        self.begin_level(first_parallel)
         self.begun = self.paused = self.disk = self.cancelled_all = False
         self.held: Limit | None = None
         self.held_since, self.login_wait_s = 0.0, login_wait_s
@@ -66,10 +66,6 @@ class SessionBook:
         return new
 
     @property
-    def n_active(self) -> int:
-        return sum(book.active for book in self.books)
-
-    @property
     def room(self) -> float:
         limit = self.level or self.max_parallel or float("inf")
         return limit if self.window is None else min(limit, int(self.window))
@@ -87,13 +83,6 @@ class SessionBook:
     def close_in_time(self) -> None:
         if self.gives_up_at is not None and self.now >= self.gives_up_at:
             self.close()
-
-    def check_level(self) -> None:
-        """It follows what was measured, and nothing else."""
-        low, high = self.levels
-        if self.level is not None:
-            assert low <= self.level <= high, f"{self.level} at once, not {low} to {high}"
-        self.levels = self.level, self.level
 
     # -- events, before the machine hears of them ---------------------------------------------
 
@@ -165,21 +154,6 @@ class SessionBook:
 
     def probe_withdrawn(self) -> None:
         self.probe, self.word_given, self.probe_from = None, True, self.now + 1.0
-
-    def measured(self, busy_share: float, n_more: int) -> None:
-        level = self.level
-        if level is None or self.first is None or self.answered_at < 0:
-            return
-        if self.window is not None and self.window < level:
-            return  # what the API bears is what counts
-        low = high = level
-        if busy_share > 0.97:
-            low = high = max(self.first, min(level - 1, level - level // 8))
-        elif busy_share < 0.7 and self.n_active >= level:
-            high = min(level + max(1, level // 2), self.max_parallel, self.n_active + n_more)
-            low, high = min(level + 1, high), max(level, high)
-            low = max(level, low)
-        self.levels = low, high
 
     def output_polled(self, task: int, event: OutputPolled) -> None:
         book, plan = self.books[task], self.books[task].plan

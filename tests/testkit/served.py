@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from testkit import processes
 from testkit.client import LIMIT_S
 
 Line = dict[str, Any]
@@ -24,7 +25,7 @@ class Served:
     Args:
         cli: The program.
         cwd: The folder that it works in.
-        env: Its whole environment.
+        env: Its whole environment, with a token of its own: all that carries it ends with it.
         flags: Further arguments.
 
     Example:
@@ -45,6 +46,7 @@ class Served:
         )
         self._begun, self._waiting = b"", deque[Line]()
         self._n_requests = 0
+        self._token = env[processes.TOKEN]
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +54,8 @@ class Served:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait(LIMIT_S)
+        for pid in processes.survivors(self._token):  # MCP servers, what tasks have left
+            processes.end(pid)
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             with contextlib.suppress(OSError):  # a message that nobody has read

@@ -226,7 +226,9 @@ def _tools_line(planned: LaunchPlan) -> str:
     own = [{**planned.options, **task.options} for task in planned.tasks if task.options]
     every = own if len(own) == len(planned.tasks) else [planned.options, *own]
     tools = {", ".join(known_tools(options)) or "none" for options in every}
-    hundreds = sorted({round(prefix_tokens(options), -2) for options in every})
+    hundreds = sorted(
+        {round(prefix_tokens(options, has_key=planned.has_key()), -2) for options in every}
+    )
     figures = " to ".join(f"{tokens:,}" for tokens in dict.fromkeys((hundreds[0], hundreds[-1])))
     names = tools.pop() if len(tools) == 1 else "differ between tasks"
     return f"   tools: {names}; about {figures} tokens before each prompt"

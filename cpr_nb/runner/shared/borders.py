@@ -80,6 +80,29 @@ def n_live(mark: Mark) -> int:
     return len(tasks) if isinstance(tasks, list) else 0
 
 
+def offsets_of_conversations(path: str) -> dict[str, int]:
+    """Where the stream of each conversation begins that a process's file has: behind its clear.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: If it can't be read.
+    """
+    offsets: dict[str, int] = {}
+    stream, is_clear = ProcessStream(path), False
+    try:
+        for mark in stream.poll():
+            if mark.kind == RESET:
+                is_clear = True
+            elif mark.kind == RESULT and is_clear:
+                is_clear = False
+                offsets[text_or_none(mark.event.get("session_id")) or ""] = mark.end
+    finally:
+        stream.close()
+    return offsets
+
+
 class ProcessStream:
     """The stream of a shared process, read as it grows: only what is new, only whole lines.
 

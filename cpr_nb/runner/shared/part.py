@@ -32,10 +32,10 @@ class Part:
         OSError: If the file can't be created.
     """
 
-    __slots__ = ("_begin", "_fd", "_kernel_copies", "_source_fd", "size_bytes")
+    __slots__ = ("_begin", "_fd", "_kernel_copies", "_path", "_source_fd", "size_bytes")
 
     def __init__(self, source_fd: int, begin: int, task_path: str) -> None:
-        self._open(source_fd, begin, os.open(task_path, _NEW, 0o600), 0)
+        self._open(source_fd, begin, task_path, os.open(task_path, _NEW, 0o600), 0)
 
     @classmethod
     def resume(cls, source_fd: int, begin: int, end: int, task_path: str) -> Self:
@@ -56,11 +56,11 @@ class Part:
         fd = _open_begun(source_fd, begin, end, task_path)
         if fd < 0:
             fd = os.open(task_path, _NEW, 0o600)
-        part._open(source_fd, begin, fd, os.fstat(fd).st_size)
+        part._open(source_fd, begin, task_path, fd, os.fstat(fd).st_size)
         return part
 
-    def _open(self, source_fd: int, begin: int, fd: int, size_bytes: int) -> None:
-        self._source_fd, self._begin, self._fd = source_fd, begin, fd
+    def _open(self, source_fd: int, begin: int, path: str, fd: int, size_bytes: int) -> None:
+        self._source_fd, self._begin, self._path, self._fd = source_fd, begin, path, fd
         self.size_bytes = size_bytes
         self._kernel_copies = hasattr(os, "copy_file_range")
 
@@ -97,8 +97,21 @@ class Part:
         data = os.pread(self._source_fd, n_bytes, offset)
         return os.pwrite(self._fd, data, self.size_bytes) if data else 0
 
+    def finish(self) -> None:
+        """Closes the task's file, which has all of its part; one that was removed is written again.
+
+        Raises:
+            OSError: If it can't be written again; another call tries again.
+        """
+        if self._fd >= 0 and not os.path.lexists(self._path):
+            until, old_fd = self._begin + self.size_bytes, self._fd
+            self._fd, self.size_bytes = os.open(self._path, _NEW, 0o600), 0
+            os.close(old_fd)
+            self.copy(until)
+        self.close()
+
     def close(self) -> None:
-        """Closes the task's file."""
+        """Closes the task's file as it is."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 #: How often the stream of a process is read, depending on what is expected of it, in seconds.
 _CLEARING_EVERY_S = 0.003
 _STARTING_EVERY_S = 0.02
-_SOONEST_S, _LATEST_S = 0.004, 0.25
+_SOONEST_S, _LATEST_S = 0.005, 0.25
 #: The longer a task runs, the less it matters when its end is noticed.
-_PART_OF_ITS_TIME = 1 / 25
+_PART_OF_ITS_TIME = 1 / 16
 #: By how much the limit of a process and that of a task may differ, in shares of the latter.
 _LIMIT_TOLERANCE = 0.1
 
@@ -145,13 +145,16 @@ class Pool:
 
     # -- processes ------------------------------------------------------------------------------
 
-    def turn(self, now: float) -> None:
+    def turn(self, now: float, disk_trouble: str) -> None:
         """Does what is due: reads the streams, starts processes, ends them.
 
         Args:
             now: The time on the loop's clock.
+            disk_trouble: Why nothing can be written; empty if all is well.
         """
         self._has_news = False
+        for process in self._alive[:] if disk_trouble else ():
+            self._take(process, process.machine.close_at_once(disk_trouble, now), now)
         self._withdraw(now)
         self._ended.remove_files()
         for process in self._alive[:]:

@@ -133,6 +133,13 @@ class ProcessMachine:
         self.why = self.why or why
         return []
 
+    def close_at_once(self, why: str, at_s: float) -> list[str]:
+        """The same, and its end shows that its task has ended: no line of its stream may do so."""
+        steps = self.close(why, at_s)
+        if self.state == BUSY:
+            self.state = CLOSING
+        return steps or [CLOSE]
+
     # -- what happens to it -------------------------------------------------------------------
 
     def handle(self, mark: Mark, at_s: float, why_not: str) -> list[str]:

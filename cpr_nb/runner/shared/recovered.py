@@ -10,17 +10,19 @@ from __future__ import annotations
 import os
 
 from cpr_nb.runner.attempt import Attempt, read_tail
-from cpr_nb.runner.shared.borders import RESET, ProcessStream
+from cpr_nb.runner.history import Place
+from cpr_nb.runner.shared.borders import RESET, ProcessStream, offsets_of_conversations
 from cpr_nb.runner.shared.part import Part
-from cpr_nb.runner.shared.served_attempt import ServedStream, keep_stderr
+from cpr_nb.runner.shared.served_attempt import keep_stderr
+from cpr_nb.runner.shared.served_stream import ServedStream
 from cpr_nb.runner.spawning import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from cpr_nb.runner.history import Place
+    from cpr_nb.runner.history import TaskHistory
     from cpr_nb.runner.leftovers import Leftovers
     from cpr_nb.store.layout import SessionPaths
 
@@ -72,6 +74,11 @@ class RecoveredStream(ServedStream):
             self._source.close()
         return is_whole
 
+    def release(self) -> None:
+        """Closes the files, whether or not all is copied."""
+        self._part.close()
+        self._source.close()
+
     @property
     def is_open(self) -> bool:
         """Whether more may come: whether a process still has the file as its output."""
@@ -112,6 +119,19 @@ class RecoveredProcess:
         # A full disk may have been in the way of the files of tasks that ended.
         self._unchecked = self._places[:]
         self._attempts: list[RecoveredAttempt] = []
+
+    def find_places(self, tasks: Mapping[str, TaskHistory]) -> None:
+        """Finds the parts of tasks of which the journal says nothing: somebody has removed it."""
+        try:
+            offsets = offsets_of_conversations(self.path)
+        except OSError:
+            return
+        for task_id, task in tasks.items():
+            offset = offsets.get(task.conversation_id)
+            if offset is not None:
+                task.place = Place(self.number, offset, task_id, task.attempt, task.conversation_id)
+                self._places.append(task.place)
+                self._unchecked.append(task.place)
 
     @property
     def path(self) -> str:
@@ -177,6 +197,7 @@ def _is_whole(path: str, paths: SessionPaths, place: Place) -> bool:
         return False
     stream.is_over = True
     stream.close()
+    stream.release()
     return not stream.trouble
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.runner.shared.process_groups import Group
-    from cpr_nb.runner.shared.served_attempt import ServedStream
+    from cpr_nb.runner.shared.served_stream import ServedStream
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _CLEAR = "/clear"

@@ -59,6 +59,17 @@ def test_what_is_there_is_not_written_over(tmp_path: Path, source_fd: int) -> No
     assert not (tmp_path / "mine").exists()
 
 
+def test_a_file_that_was_removed_is_written_again(tmp_path: Path, source_fd: int) -> None:
+    path = tmp_path / "task-a.jsonl"
+    part = Part(source_fd, 7, str(path))
+    part.copy(1000)
+    path.unlink()
+    part.copy(3000)
+    part.finish()
+    part.finish()
+    assert path.read_bytes() == DATA[7:3000]
+
+
 def test_a_full_disk_is_told_and_the_copy_goes_on_later(
     tmp_path: Path, source_fd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

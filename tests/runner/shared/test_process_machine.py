@@ -53,6 +53,18 @@ def test_a_task_gets_the_conversation_and_the_place_behind_the_clear() -> None:
     assert process.end == 100 and process.conversation_id == "c2"
 
 
+def test_on_a_full_disk_an_exit_alone_may_show_the_end_of_a_task() -> None:
+    process = busy()
+    assert process.close_at_once("full", 2.0) == [machine.CLOSE]
+    assert process.state == machine.CLOSING
+    assert process.handle(mark(borders.RESULT), 3.0, "") == []  # no further task, and no /clear
+    idle = primed()
+    assert machine.CLOSE in idle.close_at_once("full", 2.0)
+    starting = ProcessMachine(0.0)
+    starting.close_at_once("full", 2.0)
+    assert machine.REFUSE not in starting.tick(100.0)  # that says nothing about the CLI
+
+
 def test_a_turn_after_the_clear_was_sent_still_belongs_to_the_task() -> None:
     process = busy()
     process.handle(mark(borders.RESULT), 2.0, "")
