@@ -103,7 +103,7 @@ OPTIONS: Mapping[str, Option] = {
             "nice",
             "count",
             "how far agents and their commands give way to your own work where cores are short: "
-            "from 0, not at all, to 19 (default: 0)",
+            "from 0, not at all, to 19 (default: 5)",
             per_task=False,
             minimum=0,
             maximum=19,

@@ -17,8 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: Nobody's work goes before that of agents.
-DEFAULT_NICE = 0
+#: A third of the share of what is not nice. The command ``nice`` adds 10, which is a tenth: beside
+#: other work on all cores, the start of an agent would take ten times as long.
+DEFAULT_NICE = 5
 #: The nicest value that there is.
 NICEST = 19
 #: How often new sessions of shells are looked for: shorter commands disturb nobody for long.
@@ -51,18 +52,24 @@ class Niceness:
         try:
             os.setpriority(os.PRIO_PGRP, pid, self._nice)
         except OSError:
-            return  # it has ended
-        if self._has_groups:
-            self._make_session_nice(pid)
+            pass  # it has ended
 
     def follow(self, now: float, pids: Iterable[int]) -> None:
-        """Makes the sessions nice that these processes and their descendants lead meanwhile.
+        """Makes the sessions nice that these processes lead, and by and by their descendants.
+
+        Not when a process starts: that would be a tenth of what the runner needs for a task, and
+        most of the short ones need no cores.
 
         Args:
             now: Seconds of the loop's clock.
             pids: What `begin` was called for, and still runs.
         """
-        if not self._has_groups or now < self._next_at:
+        if not self._has_groups:
+            return
+        if now < self._next_at:
+            for pid in pids:
+                if pid > 0 and pid not in self._sessions:
+                    self._make_session_nice(pid)
             return
         self._next_at = now + _EVERY_S
         nice, self._sessions = self._sessions, set()
