@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cpr_nb.store.authorship import Marks
-    from cpr_nb.store.list_cache import Row
+    from cpr_nb.store.list_cache import ListCache, Row
 
+    # What orders a session among others as `catalog.list_sessions` does, its icon and its text.
+    _Entry = tuple[int, str, str, str, str]
+
+#: From so many sessions on two processes read them: a second one takes as long as 500 sessions.
+N_FOR_TWO = 2000
 #: Reads faster than this are not worth keeping.
 WORTH_S = 0.05
 _UNMARKED = {"schema_version": 1}  # the head of a session of ours without a mark
@@ -48,7 +53,8 @@ def list_texts(directory: str) -> Iterator[str]:
     entries.sort(reverse=True)
     yield f"All Sessions:\n{'=' * 60}\n"
     for start in range(0, len(entries), _N_AT_ONCE):
-        yield "".join([entry[-1] for entry in entries[start : start + _N_AT_ONCE]])
+        some = entries[start : start + _N_AT_ONCE]
+        yield "".join([f"{icon} {text}" for *_, icon, text in some])
     yield "Use --status SESSION_ID to see details\nUse --results SESSION_ID to see output\n"
 
 
@@ -64,16 +70,15 @@ class _Reading:
         self._directory = directory
         self._marks = marks
         self._settled_ns = cache_files.settled_before_ns(cache_files.now_ns())
-        # What orders a session among others as `catalog.list_sessions` does, and its text.
-        self._entries: list[tuple[int, str, str, str]] = []
+        self._entries: list[_Entry] = []
 
-    def entries_of(self, folders: list[str]) -> list[tuple[int, str, str, str]]:
+    def entries_of(self, folders: list[str]) -> list[_Entry]:
         """Returns the text of each session behind what orders it among others.
 
         Args:
             folders: The names of the sessions' folders.
         """
-        from cpr_nb.store.list_cache import ListCache, is_keepable  # not where there is nothing
+        from cpr_nb.store.list_cache import ListCache  # not where there is nothing
 
         cache = ListCache(self._directory, __version__, self._marks.seal)
         fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -83,14 +88,50 @@ class _Reading:
             for row in kept:
                 self._add(*row[:-1])
             began_s = time.perf_counter()
-            fresh = [self._read(folder, fd) for folder in folders if folder not in known]
+            fresh = self._read_fresh([name for name in folders if name not in known], fd, cache)
             took_s = time.perf_counter() - began_s
         finally:
             os.close(fd)
-        keepable = [row for row in fresh if row is not None and is_keepable(row)]
-        if keepable and took_s >= WORTH_S:
-            cache.save([*kept, *keepable])
+        if fresh and took_s >= WORTH_S:
+            cache.save([*kept, *fresh])
         return self._entries
+
+    def _read_fresh(self, folders: list[str], directory_fd: int, cache: ListCache) -> list[Row]:
+        """Reads sessions; returns what may be kept. Where there are many, two processes read."""
+        n_own, pid, received = len(folders), 0, -1
+        if n_own >= N_FOR_TWO and (os.cpu_count() or 1) > 1:
+            n_own //= 2
+            received, sent = os.pipe()
+            pid = os.fork()
+            if not pid:
+                self._send(folders[n_own:], directory_fd, cache, sent)
+            os.close(sent)
+        rows = self._rows_of(folders[:n_own], directory_fd)
+        if not pid:
+            return rows
+        with open(received, "rb") as pipe:
+            others = cache.unpacked(pipe.read())
+        os.waitpid(pid, 0)
+        for row in others:
+            self._add(*row[:-1])
+        known = {row[2] for row in others}
+        left = [name for name in folders[n_own:] if name not in known]
+        return [*rows, *others, *self._rows_of(left, directory_fd)]
+
+    def _send(self, folders: list[str], directory_fd: int, cache: ListCache, sent: int) -> None:
+        """In the other process: reads sessions, sends what may be kept, and ends."""
+        try:
+            rows = self._rows_of(folders, directory_fd)
+            with open(sent, "wb") as pipe:
+                pipe.write(cache.packed(rows) if rows else b"")
+        finally:
+            os._exit(0)  # what has not arrived is read by the one who waits
+
+    def _rows_of(self, folders: list[str], directory_fd: int) -> list[Row]:
+        from cpr_nb.store.list_cache import is_keepable
+
+        rows = (self._read(folder, directory_fd) for folder in folders)
+        return [row for row in rows if row is not None and is_keepable(row)]
 
     def _read(self, folder: str, directory_fd: int) -> Row | None:
         """Reads a session; returns what may be kept for the next list."""
@@ -105,7 +146,8 @@ class _Reading:
         created_at, label = str(head.get("created_at") or ""), _label(head.get("name"))
         is_marked = session.is_legacy or self._marks.is_marked(head.get("mark"), session.session_id)
         if session.state == states.UNREADABLE:
-            self._entries.append((start, created_at, folder, _unreadable_text(session)))
+            icon, text = ICONS[session.state], _unreadable_text(session)
+            self._entries.append((start, created_at, folder, icon, text))
             return None
         figures = visible_line(" - ".join(_figures(session)))
         shown_start = session_start(session)
@@ -117,7 +159,8 @@ class _Reading:
         [signature] = cache_files.signatures([session.stat])
         if max(signature[2:]) >= self._settled_ns:
             return None
-        return (start, created_at, folder, session.state, is_marked, label, figures, signature)
+        row = (start, created_at, folder, session.state, is_marked, label, figures, signature)
+        return row
 
     def _add(
         self,
@@ -136,11 +179,9 @@ class _Reading:
         title = f"{session_id[:8]} [{state}]{foreign}{label}"
         if not (title.isascii() and title.isprintable()):
             title = visible_line(title)
-        text = (
-            f"{ICONS.get(state, WAIT_ICON)} {title}\n   Started: {format_date(start)}\n"
-            f"   Progress: {figures}\n\n"
-        )
-        self._entries.append((start if type(start) is int else 0, created_at, folder, text))
+        text = f"{title}\n   Started: {format_date(start)}\n   Progress: {figures}\n\n"
+        icon = ICONS.get(state, WAIT_ICON)  # apart: it would double the size of the text
+        self._entries.append((start if type(start) is int else 0, created_at, folder, icon, text))
 
 
 def _label(name: object) -> str:
@@ -151,7 +192,7 @@ def _label(name: object) -> str:
 def _unreadable_text(session: Snapshot) -> str:
     title = visible_line(f"{session.session_id[:8]} [{session.state}]")
     problem = visible_line(f"{session.paths.root}: {session.problem or 'not a session'}")
-    return f"{ICONS[session.state]} {title}\n   {problem}\n\n"
+    return f"{title}\n   {problem}\n\n"
 
 
 def _figures(session: Snapshot) -> list[str]:

@@ -63,6 +63,10 @@ class ListCache:
 
     def save(self, rows: Sequence[Row]) -> None:
         """Keeps these rows, and no others."""
+        cache_files.save(self._directory, _NAME, [self.packed(rows)])
+
+    def packed(self, rows: Sequence[Row]) -> bytes:
+        """Rows as bytes; there must be some."""
         starts, created, folders, states, marked, *texts, signatures = zip(*rows, strict=True)
         numbers = array("q", starts)
         for column in zip(*signatures, strict=True):
@@ -71,8 +75,18 @@ class ListCache:
         text = "\0".join("\n".join(column) for column in (created, folders, *texts))
         seal = self._seal(flags + "\n".join(folders).encode())
         body = b"".join([seal, numbers.tobytes(), flags, text.encode()])
-        head = b"%s%08x %d\n" % (self._magic, zlib.crc32(body), len(rows))
-        cache_files.save(self._directory, _NAME, [head, body])
+        return b"%s%08x %d\n%s" % (self._magic, zlib.crc32(body), len(rows), body)
+
+    def unpacked(self, data: bytes) -> list[Row]:
+        """The rows of these bytes; none if they are damaged, forged, or of another version."""
+        head, _, body = data.partition(b"\n")
+        checksum, _, n_rows = head.removeprefix(self._magic).partition(b" ")
+        if not head.startswith(self._magic) or checksum != b"%08x" % zlib.crc32(body):
+            return []
+        try:
+            return _parse(body, int(n_rows), self._seal)
+        except (ValueError, LookupError):
+            return []
 
     def _load(self) -> list[Row]:
         file = cache_files.open_own(self._directory, _NAME)
@@ -80,13 +94,8 @@ class ListCache:
             return []
         try:
             with file:
-                data = file.read()
-            head, _, body = data.partition(b"\n")
-            checksum, _, n_rows = head.removeprefix(self._magic).partition(b" ")
-            if not head.startswith(self._magic) or checksum != b"%08x" % zlib.crc32(body):
-                raise ValueError("torn, or of another version")
-            return _parse(body, int(n_rows), self._seal)
-        except (OSError, ValueError, LookupError):
+                return self.unpacked(file.read())
+        except OSError:
             return []  # the next save replaces it
 
 

@@ -228,6 +228,20 @@ def test_a_session_that_has_ended_is_read_once(
     assert "[completed] (foreign) o\n" in listed(tmp_path)
 
 
+@pytest.mark.parametrize("other", ["works", "fails"])
+def test_two_processes_read_what_one_reads(
+    tmp_path: Path, eager: None, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    for number, status in enumerate([*OURS, LEGACY, {"overall_status": "running"}] * 3):
+        form = in_legacy_form if status is LEGACY else in_our_form
+        write(tmp_path / f"session-{number:08}", form(status), 0)
+    monkeypatch.setattr(session_list, "N_FOR_TWO", 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    if other == "fails":
+        monkeypatch.setattr(session_list._Reading, "_send", lambda *_: os._exit(1))
+    assert [listed(tmp_path) for _ in range(2)] == [plainly_listed(tmp_path)] * 2
+
+
 def test_worktrees_that_stay_are_looked_for_each_time(tmp_path: Path, eager: None) -> None:
     worktree = tmp_path / "worktree"
     worktree.mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 from cpr_nb.cli.session_list import list_texts
@@ -22,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace | SimpleNamespace) -> int:
     """Lists all sessions, the newest first."""
-    import os
-
+    gc.disable()  # nothing here is garbage, and looking for it takes time
     directory = catalog.results_dir(args.results_dir, os.environ)
     if args.json:
         _print_json(directory)

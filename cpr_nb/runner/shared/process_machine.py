@@ -77,7 +77,7 @@ class ProcessMachine:
     Example:
         >>> machine = ProcessMachine(0.0)
         >>> machine.tick(CLEAR_S)
-        ['refuse', 'terminate']
+        ['refuse', 'close', 'terminate']
     """
 
     __slots__ = (
