@@ -101,19 +101,14 @@ def build_argv(
     options = in_effect(options)
     argv = [claude, "-p", "--output-format", "stream-json", "--verbose"]
     argv += _conversation_arguments(conversation_id, resume=resume, follows=follows)
-    if shared:
-        argv.append("--input-format=stream-json")
-        argv += [f"--disallowedTools={tool}" for tool in WITHHELD_TOOLS]
+    argv += _shared_arguments() if shared else []
     argv += _permission_arguments(options, off_limits)
     argv += _source_arguments(options, user_only_in)
     for name in ("model", "effort"):
         if name in options:
             argv += ["--" + name, options[name]]
     argv += _context_arguments(options, has_branch=has_branch)
-    if options.get("safe_mode"):
-        # Bare, it says nothing of machine and date either, and reads no CLAUDE.md, hooks and so on.
-        # But it takes no login then: only a key of the API in its environment (measured).
-        argv.append("--bare" if options.get("light") and has_key else "--safe-mode")
+    argv += _safe_arguments(options, has_key=has_key)
     if "schema" in options:
         argv += ["--json-schema", json.dumps(options["schema"])]
     if "task_budget_usd" in options:
@@ -135,6 +130,20 @@ def _prefix_arguments(claude_version: str | None) -> list[str]:
     version = parse_version(claude_version)
     has_flag = version is None or version >= EXCLUDE_DYNAMIC_SECTIONS_SINCE
     return ["--exclude-dynamic-system-prompt-sections"] if has_flag else []
+
+
+def _shared_arguments() -> list[str]:
+    withheld = [f"--disallowedTools={tool}" for tool in WITHHELD_TOOLS]
+    return ["--input-format=stream-json", *withheld]
+
+
+def _safe_arguments(options: Mapping[str, Any], *, has_key: bool) -> list[str]:
+    """The flag that leaves out all that is customised, if the options ask for that."""
+    if not options.get("safe_mode"):
+        return []
+    # Bare, it says nothing of machine and date either, and reads no CLAUDE.md, hooks and so on. But
+    # it takes no login then: only a key of the API in its environment (measured).
+    return ["--bare" if options.get("light") and has_key else "--safe-mode"]
 
 
 def permission_mode(options: Mapping[str, Any]) -> str:
