@@ -83,8 +83,7 @@ def build_argv(
         follows: The conversation that this one begins with a copy of; empty for none.
         many_folders: Whether tasks of the session run in different folders.
         has_branch: Whether the task has a worktree with a branch of its own.
-        claude_version: The version of the CLI, if it is known: what only saves tokens is left out
-            where it would be refused.
+        claude_version: The version of the CLI, if it is known.
         user_only_in: The folder that it runs in, if the settings of the user are the only ones
             that it may use; else empty.
         off_limits: The folders that the agent is kept off.
