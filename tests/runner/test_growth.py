@@ -101,3 +101,10 @@ def test_it_settles_where_the_cores_are_busy_enough(n_cores: int, use: float) ->
     assert len(set(levels[-20:])) == 1
     assert levels[-1] * use / n_cores >= 0.7
     assert levels[-1] == n_cores + 2 or levels[-1] * use / n_cores <= 0.97 + use / n_cores
+
+
+def test_a_place_that_stays_empty_is_no_reason_for_more() -> None:
+    one = machine(PLAN, PLAN, max_parallel=6, growth=Growth(3, 6))
+    begin(one, 0.0, *starts(one, Tick(0.0)))
+    feed(one, Responded(0.5, 0))
+    assert feed(one, Measured(1.0, 0.0, 100)) == []
