@@ -51,8 +51,8 @@ def make_loads(parse_constant: Callable[[str], Any]) -> Callable[[bytes | str], 
             value, end = scan(text, 0) if scan else (None, -1)
             if end == len(text):
                 return value
-        except (StopIteration, ValueError):
-            pass
+        except (StopIteration, ValueError, SystemError):
+            pass  # SystemError: Python 3.11 has no words for the refusal before json is loaded
         import json
 
         return json.loads(data, parse_constant=parse_constant)

@@ -77,6 +77,25 @@ def test_what_json_lacks_becomes_what_the_caller_says() -> None:
     assert math.isnan(quick_json.loads("NaN"))
 
 
+def test_what_is_no_json_is_refused_before_the_module_json_is_loaded() -> None:
+    code = """
+import sys
+sys.path.append(sys.argv[1])
+from cpr_nb.model import quick_json
+assert "json" not in sys.modules
+for text in ('{"a": ', '{"a" 1}', "[1,", '"\\n"', "nul", "", "[1] x"):
+    try:
+        quick_json.loads(text)
+    except ValueError:
+        continue
+    sys.exit(f"read: {text!r}")
+"""
+    package = Path(cpr_nb.__file__).parents[1]
+    for text in ("{", "x"):
+        first = code.replace("for text in (", f"for text in ({text!r}, ")
+        subprocess.run([sys.executable, "-I", "-S", "-X", "utf8", "-c", first, package], check=True)
+
+
 def test_a_python_without_these_functions_uses_the_module_json() -> None:
     code = """
 import sys

@@ -289,6 +289,7 @@ class Pool:
                 n_left=group.n_left + len(serving) - n_idle,
                 n_ready=sum(p.machine.state != machine.STARTING for p in serving),
                 max_parallel=self._schedule.capacity,
+                n_long=sum(process.waits_long(now) for process in serving),
             )
             if len(serving) < wanted and n_idle < n_waiting:
                 self._start_process(group, start, now)

@@ -9,7 +9,8 @@ import time
 
 from cpr_nb.runner import process
 from cpr_nb.runner.shared.borders import ProcessStream
-from cpr_nb.runner.shared.process_machine import ProcessMachine
+from cpr_nb.runner.shared.process_machine import BUSY, ProcessMachine
+from cpr_nb.runner.shared.sizing import ALONE_S
 from cpr_nb.runner.spawning import remove
 
 TYPE_CHECKING = False
@@ -187,6 +188,12 @@ class SharedProcess:
         fields = process.stat_fields(self.pid)
         cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
         return cpu_s + process.run_delay_s(self.pid)
+
+    def waits_long(self, now: float) -> bool:
+        """Whether it has waited for long for its present task, and not for a core."""
+        if self.machine.state != BUSY or now - self.given_at < ALONE_S:
+            return False
+        return now - self.given_at - (self.busy_s() - self.given_busy_s) >= ALONE_S
 
     def has_other_agents(self) -> bool:
         """Whether files of subagents came or went since it was started."""

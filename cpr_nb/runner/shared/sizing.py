@@ -54,7 +54,9 @@ class Sizing:
         self._n_ended += 1
         self._wait_s += (max(0.0, duration_s - busy_s) - self._wait_s) / self._n_ended
 
-    def wanted(self, at_s: float, *, n_left: int, n_ready: int, max_parallel: float) -> int:
+    def wanted(
+        self, at_s: float, *, n_left: int, n_ready: int, max_parallel: float, n_long: int = 0
+    ) -> int:
         """How many processes there should be now.
 
         Args:
@@ -63,12 +65,16 @@ class Sizing:
             n_ready: How many processes have started. Those that still start don't count: on a busy
                 machine that takes long, and what has started might serve all tasks meanwhile.
             max_parallel: How many tasks may run at once.
+            n_long: How many of those that have started wait for longer than `ALONE_S`, for their
+                present task: whatever the mean says, the others must not wait for it.
         """
         elapsed_s = 0.0 if self._begun_at is None else at_s - self._begun_at
         if not self._n_ended and elapsed_s < ALONE_S:
             return min(1, n_left)
         wait_s = self._wait_s if self._n_ended else elapsed_s
         best = max(self._n_cores / 2, sqrt(n_left * wait_s / START_S))
+        if n_long >= n_ready:
+            best = max(best, 2 * n_long)
         best = int(min(ceil(best), max_parallel, n_left))
         may_grow = best > n_ready and at_s >= self._grown_at + DOUBLE_EVERY_S
         if may_grow and 2 * n_ready > self._allowed:

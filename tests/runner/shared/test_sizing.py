@@ -52,6 +52,18 @@ def test_the_number_grows_only_with_what_has_started() -> None:
     assert sizing.wanted(20.0, n_left=100, n_ready=2, max_parallel=64) == 4
 
 
+def test_a_long_task_does_not_hold_up_the_others_whatever_the_mean_says() -> None:
+    sizing = Sizing(2)
+    sizing.began(0.0)
+    for _ in range(100):
+        sizing.ended(0.05, 0.05)
+    most = {"n_left": 10, "max_parallel": 8}
+    assert sizing.wanted(10.0, n_ready=1, n_long=0, **most) == 1
+    assert sizing.wanted(10.0, n_ready=1, n_long=1, **most) == 2
+    assert sizing.wanted(11.0, n_ready=2, n_long=1, **most) == 1  # one of them is free soon
+    assert sizing.wanted(12.0, n_ready=2, n_long=2, **most) == 4
+
+
 @given(
     st.lists(st.floats(0, 1000), max_size=5),
     st.integers(0, 1000),
