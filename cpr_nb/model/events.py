@@ -167,8 +167,7 @@ class RunFacts:
     @property
     def n_denials(self) -> int:
         """The number of tool calls that the permissions refused."""
-        denials = self.result.get("permission_denials") if self.result else None
-        return len(denials) if isinstance(denials, list) else 0
+        return len(denials_of(self.result))
 
     def count_transcript(self, tokens: dict[str, int]) -> None:
         """Adds what no result line has to the tokens, of an attempt that was killed.

@@ -352,3 +352,9 @@ def test_blocks_are_found_in_any_message_without_an_error(message: Any) -> None:
 
 def test_content_that_is_a_text_is_one_text_block() -> None:
     assert text_blocks({"type": "user", "message": {"content": "hi"}}) == ["hi"]
+
+
+def test_a_denial_that_is_no_object_is_none() -> None:
+    facts = RunFacts()
+    facts.feed(b'{"type":"result","permission_denials":[null,{"tool_name":"Bash"}]}')
+    assert facts.n_denials == 1
