@@ -8,7 +8,7 @@ never a guess.
 
 from __future__ import annotations
 
-from cpr_nb.model.denial_reasons import REASON_MARKS, DenialReasons
+from cpr_nb.model.denial_reasons import REASON_MARKS, DenialReasons, denials_of
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.merged_result import Results
 from cpr_nb.model.quick_json import make_loads
