@@ -74,8 +74,11 @@ def find_program(name: str, environ: Mapping[str, str]) -> str | None:
     folders = search.split(os.pathsep) if search else []
     for path in [name] if "/" in name else [os.path.join(folder, name) for folder in folders]:
         absolute = absolute_path(path)
-        if os.access(absolute, os.X_OK) and not os.path.isdir(absolute):
-            return absolute
+        try:
+            if os.access(absolute, os.X_OK) and not os.path.isdir(absolute):
+                return absolute
+        except ValueError:  # no file can have this name
+            return None
     return None
 
 

@@ -20,8 +20,8 @@ _SESSION = (
     "session_id name state foreign created_at duration_s n_tasks n_pending n_running n_succeeded "
     "n_failed n_denials cost_usd n_cancelled n_skipped n_reused started_at ended_at input_tokens "
     "output_tokens cache_read_tokens cache_write_tokens n_unknown_costs max_parallel model "
-    "permissions executor host claude_version cwd git_commit git_tree waiting_for "
-    "waiting_until notice warnings parent_session_id path"
+    "parallel_now parallel_why permissions executor host claude_version cwd git_commit git_tree "
+    "waiting_for waiting_until notice warnings parent_session_id path"
 )
 _TASK = (
     "session_id task_id task_num prompt state outcome ok reason n_denials duration_s cost_usd "
@@ -29,7 +29,7 @@ _TASK = (
     "input_tokens output_tokens cache_read_tokens cache_write_tokens n_unknown_costs model "
     "api_retries api_error_status exit_code signal is_error subtype stop_reason structured error "
     "note conversation_id branch worktree n_files_changed lines_added lines_deleted n_commits "
-    "process peak_rss_bytes output_bytes response_model harvest_error kept_because"
+    "process light peak_rss_bytes output_bytes response_model harvest_error kept_because"
 )
 SESSION_COLUMNS, TASK_COLUMNS = set(_SESSION.split()), set(_TASK.split())
 
