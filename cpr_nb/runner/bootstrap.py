@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+import cpr_nb.model.denial_summary  # noqa: F401 - needed late: an upgrade may replace it
 from cpr_nb.model.random_ids import chance, new_uuid
 from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.disk_monitor import DiskMonitor

@@ -135,23 +135,39 @@ def test_a_file_that_python_has_not_compiled_is_compiled(
     assert not list(installed.rglob("__pycache__")), "the installed files stay as they are"
 
 
+#: A runner loads these at its start, too, if its session shares processes.
+OF_SHARED_PROCESSES = (
+    "cpr_nb.model.sharing",
+    "cpr_nb.runner.shared.pool",
+    "cpr_nb.runner.shared.recovered",
+)
+
+
 def test_a_runner_loads_all_of_its_own_modules_at_its_start() -> None:
     words = (
         "import sys; sys.path.append(sys.argv[1]); import cpr_nb.runner.bootstrap\n"
+        f"import {', '.join(OF_SHARED_PROCESSES)}\n"
         "names = [n for n in sys.modules if n.startswith('cpr_nb.')]\n"
-        "print(*(sys.modules[name].__file__ for name in names))"
+        "print(*(f'{name}={sys.modules[name].__file__}' for name in names))"
     )
     root = Path(__file__).parents[2]
     argv = [sys.executable, "-I", "-S", "-c", words, str(root)]
-    files = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    files = dict(entry.split("=", 1) for entry in loaded)
     assert len(files) > 20
     late = [
         f"{file}:{node.lineno}"
-        for file in files
+        for file in files.values()
         for function in ast.walk(ast.parse(Path(file).read_text()))
         if isinstance(function, ast.FunctionDef)
         for node in ast.walk(function)
-        if (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cpr_nb"))
-        or (isinstance(node, ast.Import) and node.names[0].name.startswith("cpr_nb"))
+        for name in _imported(node)
+        if name.startswith("cpr_nb") and name not in files
     ]
     assert not late, f"an upgrade would mix versions: {late}"
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
