@@ -202,6 +202,7 @@ class Walk:
                 Started(at, task),
                 Ended(at, task, SPAWN_ERROR),
                 messages.Postponed(at, task),
+                messages.Unplaced(at, task),
                 held,
             ],
             "agent": [
