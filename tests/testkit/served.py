@@ -29,10 +29,7 @@ class Served:
         flags: Further arguments.
 
     Example:
-        >>> with Served(claude, folder, env) as served:
-        ...     served.clear()
-        ...     served.ask("Hello.")[-1]["result"]
-        'Hello from the scripted API.'
+        ``with Served(claude, folder, env) as served: served.ask("Hello.")[-1]["result"]``
     """
 
     def __init__(self, cli: str, cwd: Path, env: Mapping[str, str], *flags: str) -> None:
