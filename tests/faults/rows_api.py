@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from testkit.command import LIMIT_S
 
 import cpr_nb as cpr
@@ -14,13 +16,19 @@ from faults.world import World, await_gone, journal
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
-def burst(world: World) -> Tally:
-    """The API refuses requests for a while: 429, and 529."""
+def busy_tasks() -> tuple[list[str], list[dict[str, Any]]]:
+    """The names of six tasks, and the tasks: the API refuses each of them twice."""
     names = [f"q{number}" for number in range(6)]
     tasks = []
     for number, name in enumerate(names):
         busy = {"status": (429, 529)[number % 2], "times": 2, "headers": {"retry-after": "0"}}
         tasks.append(real.task(name, {**real.effect(name), "fail": busy}))
+    return names, tasks
+
+
+def burst(world: World) -> Tally:
+    """The API refuses requests for a while: 429, and 529."""
+    names, tasks = busy_tasks()
     session = real.launch(world, *tasks, max_parallel=6)
     session.wait(LIMIT_S)
     await_gone(session)

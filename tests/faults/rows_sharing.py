@@ -10,18 +10,14 @@ from testkit.command import LIMIT_S
 
 import cpr_nb as cpr
 from faults import real
-from faults.rows_api import await_waiting
+from faults.rows_api import await_waiting, busy_tasks
 from faults.table import Tally
 from faults.world import World, await_gone, journal
 
 
 def burst(world: World) -> Tally:
     """The API refuses requests for a while: 429, and 529."""
-    names = [f"q{number}" for number in range(6)]
-    tasks = []
-    for number, name in enumerate(names):
-        busy = {"status": (429, 529)[number % 2], "times": 2, "headers": {"retry-after": "0"}}
-        tasks.append(real.task(name, {**real.effect(name), "fail": busy}))
+    names, tasks = busy_tasks()
     session = _launch(world, tasks, max_parallel=2)
     tally = _ended(world, session, names, "the CLI asks again, the processes serve on")
     tally.expect([task.attempts for task in session] == [1] * 6, "an attempt too many")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from testkit.command import LIMIT_S, Cpr, prompts, script
+from testkit.recording import RecordingApi
 
 from cpr_nb.model.light import LIGHT_PROMPT
-from cpr_nb.offline.scripted_api import ScriptedApi
 
 pytestmark = pytest.mark.real_cli
 SCHEMA = {"type": "object", "properties": {"label": {"type": "string"}}, "required": ["label"]}
@@ -22,18 +21,6 @@ WORDS = {
     ".claude/rules/rule.md": "bilby",
     "private.txt": "potoroo",
 }
-
-
-class RecordingApi(ScriptedApi):
-    """Keeps the requests in full."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        super().__init__()
-
-    def _note(self, call: Any, request: Any, *details: Any) -> Any:
-        self.bodies.append(request)
-        return super()._note(call, request, *details)
 
 
 @pytest.fixture
