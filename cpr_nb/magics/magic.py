@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+#: Commands whose ``-o`` names a file, not a variable.
+_WRITES_FILE = ("report",)
+
 
 def call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
     """Runs the command of a line or a cell.
@@ -70,9 +73,15 @@ def build_parser(name: str) -> ArgumentParser:
     parser = command_parser(name, COMMANDS[name])
     importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(parser)
     parser.prog = f"%cpr {name}"
-    parser.add_argument(
-        "-o", "--output", metavar="NAME", help="the variable in the notebook for what it returns"
-    )
+    if name in _WRITES_FILE:
+        parser.set_defaults(output=None)
+    else:
+        parser.add_argument(
+            "-o",
+            "--output",
+            metavar="NAME",
+            help="the variable in the notebook for what it returns",
+        )
     return parser
 
 
