@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
-from cpr_nb.cli.common import open_session, print_lines
+from cpr_nb.cli.common import open_session, print_answer, print_lines
 from cpr_nb.cli.options import add_session
 
 _STDOUT = "-"
@@ -33,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     session = open_session(args)
     report = session.report(redact=args.redact)
     if args.file == _STDOUT:
-        sys.stdout.write(report.html)
+        print_answer(report.html)
         return 0
     name = args.file or f"report-{session.snapshot.session_id[:8]}.html"
     path = report.save(name)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
-from cpr_nb.display.report.text_limits import beginning_of, read_beginning
+from cpr_nb.display.report.entry_texts import Texts, limit_of, read_texts
 from cpr_nb.model import states
-from cpr_nb.model.activity import tool_target
 from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
-from cpr_nb.store.result_line import last_result
 from cpr_nb.views import formatting
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.durations import task_duration_s
@@ -21,11 +18,7 @@ from cpr_nb.views.result_rows import reused_rows
 from cpr_nb.views.stream_denials import read_denials
 from cpr_nb.views.work_left import task_note
 
-#: The most bytes that prompts, answers and changes have: of all tasks together, and of one.
-_TEXT_BYTES = 600_000
-_TASK_TEXT_BYTES = 24_000
 _TITLE_CHARS, _RESULT_CHARS, _LABEL_CHARS = 160, 140, 40
-_MAX_DENIED = 5
 _ID_CHARS = 36  # of a generated id
 
 
@@ -45,13 +38,8 @@ class Entry(NamedTuple):
         usd: What it cost.
         figures: All of its figures, in a line.
         note: What a person should know beside its outcome.
-        prompt: Its prompt, if the title is not all of it.
-        answer: Its answer.
-        structured: Its answer as an object, as JSON.
-        changes: Its patch, line by line: tone and text.
-        cut: What of these texts is not all here.
+        texts: What its row opens.
         denials: The tool calls that it was denied.
-        denied: What the first of them were about.
         fields: What status.json says of it.
         snapshot: The session that ran it.
         is_reused: Whether that is another session.
@@ -69,13 +57,8 @@ class Entry(NamedTuple):
     usd: str
     figures: str
     note: str
-    prompt: str
-    answer: str
-    structured: str
-    changes: list[tuple[str, str]]
-    cut: str
+    texts: Texts
     denials: list[dict[str, Any]]
-    denied: list[str]
     fields: dict[str, Any]
     snapshot: Snapshot
     is_reused: bool
@@ -99,7 +82,7 @@ def read_entries(snapshot: Snapshot, *, redact: bool) -> list[Entry]:
     tasks += [(row.task, row.answer, True) for row in reused]
     prompts = [_prompt(task) for task, _, _ in tasks]
     labels = _labels(prompts)
-    limit = min(_TASK_TEXT_BYTES, _TEXT_BYTES // max(1, len(tasks)))
+    limit_bytes = limit_of(len(tasks))
     follower = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
     entries = []
     for index, ((_, answer, is_reused), prompt) in enumerate(zip(tasks, prompts, strict=True)):
@@ -107,9 +90,11 @@ def read_entries(snapshot: Snapshot, *, redact: bool) -> list[Entry]:
         row = _row(index + 1, answer, names, follower, is_reused=is_reused)
         if redact:
             entries.append(_without_texts(row))
-        else:
-            has_schema = answer.schema is not None
-            entries.append(_with_texts(row, prompt, limit, has_schema=has_schema))
+            continue
+        is_titled = one_line(prompt, _TITLE_CHARS + 1) == row.title
+        texts = read_texts(answer, "" if is_titled else prompt, row.denials, limit_bytes)
+        is_answer = texts.line and row.state == states.SUCCEEDED and not (row.note or is_reused)
+        entries.append(row._replace(texts=texts, result=texts.line if is_answer else row.result))
     return entries
 
 
@@ -170,15 +155,10 @@ def _row(
         usd="" if usd is None else f"{usd:.{4 if 0 < usd < 0.005 else 2}f}",
         figures=_figures(fields, is_reused=is_reused),
         note=task_note(fields, snapshot.short_id),
-        prompt="",
-        answer="",
-        structured="",
-        changes=[],
-        cut="",
+        texts=Texts(),
         denials=read_denials(snapshot.paths.newest_stream(fields))
         if fields.get("n_denials")
         else [],
-        denied=[],
         fields=fields,
         snapshot=snapshot,
         is_reused=is_reused,
@@ -212,76 +192,3 @@ def _without_texts(entry: Entry) -> Entry:
     result = reason if entry.state in states.FAILURES and reason in states.REASONS else ""
     denials = [{"tool_name": denial.get("tool_name")} for denial in entry.denials]
     return entry._replace(label="", title="", result=result, note="", denials=denials)
-
-
-def _with_texts(entry: Entry, prompt: str, limit: int, *, has_schema: bool) -> Entry:
-    """The entry with its prompt, answer and changes, as far as they fit."""
-    paths, task_id = entry.snapshot.paths, str(entry.fields.get("transaction_id", ""))
-    in_full = beginning_of("" if one_line(prompt, limit) == entry.title else prompt, limit // 5)
-    value = _structured(entry) if has_schema else None
-    text = "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
-    structured = beginning_of(text, limit // 5)
-    answer = beginning_of(_answer(entry, read_beginning(paths.answer(task_id), limit)), limit // 2)
-    patch = beginning_of(read_beginning(paths.patch(task_id), limit), limit // 4)
-    cut = [
-        name
-        for name, text in (
-            ("prompt", in_full),
-            ("answer", structured),
-            ("answer", answer),
-            ("changes", patch),
-        )
-        if text.is_cut
-    ]
-    return entry._replace(
-        prompt=in_full.text,
-        answer=answer.text,
-        structured=structured.text,
-        result=entry.result if value is None else one_line(_in_words(value), _RESULT_CHARS),
-        changes=[
-            (_change_tone(line), line)
-            for line in patch.text.splitlines()
-            if not line.startswith(
-                ("diff --git ", "index ")
-            )  # names and hashes: the next lines say it
-        ],
-        cut=" and ".join(dict.fromkeys(cut)),
-        denied=[_denied_call(denial) for denial in entry.denials[:_MAX_DENIED]],
-    )
-
-
-def _answer(entry: Entry, text: str) -> str:
-    """The answer without the last line of a failure, which the row says, too."""
-    before, _, last = text.strip().rpartition("\n")
-    is_end = entry.state != states.SUCCEEDED and last.startswith(f"[{entry.state}")
-    return before.strip() if is_end else text.strip()
-
-
-def _structured(entry: Entry) -> Any:
-    """The answer as an object; None if the task gave none."""
-    if entry.state != states.SUCCEEDED:
-        return None
-    result = last_result(entry.snapshot.paths.newest_stream(entry.fields), "structured_output")
-    return None if result is None else result["structured_output"]
-
-
-def _in_words(value: Any) -> str:
-    """An answer that is an object, as the line of its row."""
-    if not isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
-    parts = []
-    for name, one in value.items():
-        parts.append(f"{name} {one if isinstance(one, str) else json.dumps(one)}")
-    return " · ".join(parts)
-
-
-def _denied_call(denial: dict[str, Any]) -> str:
-    """What a call was about; its tool, if nothing tells."""
-    return tool_target(denial.get("tool_input")) or one_line(str(denial.get("tool_name", "")), 80)
-
-
-def _change_tone(line: str) -> str:
-    """The tone of a line of a patch: added, removed, or of its frame."""
-    if line.startswith(("+++ ", "--- ", "@@", "diff ", "index ", "new file", "deleted file")):
-        return "frame"
-    return {"+": "added", "-": "removed"}.get(line[:1], "")

@@ -180,11 +180,11 @@ def _schema(schema: object) -> str:
 
 
 def _versions(snapshot: Snapshot) -> str:
-    from cpr_nb import __version__
+    from importlib.metadata import version
 
     claude = read_json(snapshot.paths.runner).get("claude_version")
     texts = [
         f"Claude CLI {one_line(claude, 40)}" if isinstance(claude, str) and claude else "",
-        f"this page: cpr_nb {__version__}",
+        f"this page: cpr_nb {version('cpr_nb')}",
     ]
     return " · ".join(text for text in texts if text)
