@@ -12,6 +12,7 @@ from cpr_nb.model.text import one_line, visible
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
+from cpr_nb.views.figure_texts import figure_pieces
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -140,7 +141,7 @@ def figures_html(model: SessionModel, n_warnings: int = _MAX_WARNINGS) -> str:
     notices += [(warning, "") for warning in warnings[:n_warnings]]
     if n_more := len(warnings[n_warnings:]):
         notices.append((f"{formatting.plural(n_more, 'more warning')}:", "s.warnings"))
-    figures = formatting.figures(model.snapshot, model.mean_duration_s)
+    figures = [piece.text for piece in figure_pieces(model.figures, model.snapshot)]
     return _render("figures", figures=figures, notices=notices)
 
 
