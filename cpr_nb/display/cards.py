@@ -12,6 +12,7 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
+from cpr_nb.views.figure_texts import figure_pieces
 from cpr_nb.views.notice import PROGRAM
 from cpr_nb.views.work_left import task_note
 
@@ -78,8 +79,11 @@ def _bar_tone(state: str) -> str:
 
 def figures_html(model: SessionModel, n_warnings: int = _MAX_WARNINGS) -> Any:
     """Returns the line of figures, one notice at most, and the first warnings."""
-    figures = formatting.figures(model.snapshot, model.mean_duration_s)
-    return render("figures", figures=figures, notices=_notices(model, n_warnings))
+    return render("figures", figures=_figures(model), notices=_notices(model, n_warnings))
+
+
+def _figures(model: SessionModel) -> list[str]:
+    return [piece.text for piece in figure_pieces(model.figures, model.snapshot)]
 
 
 def _notices(model: SessionModel, n_warnings: int) -> list[tuple[str, str]]:
@@ -121,7 +125,6 @@ def _render_card(
     left_out = [row[Column.STATE] for row in model.rows]
     for index in rows:
         left_out.remove(model.rows[index][Column.STATE])
-    figures = formatting.figures(model.snapshot, model.mean_duration_s)
     return str(
         render(
             "card",
@@ -129,7 +132,7 @@ def _render_card(
             head=head_html(model),
             figures=render(
                 "figures",
-                figures=[*_counters(model), *figures],
+                figures=[*_counters(model), *_figures(model)],
                 notices=_notices(model, int(_MAX_WARNINGS * scale)),
             ),
             rows=[_row_html(model, index, limit_bytes, limit) for index in rows],
