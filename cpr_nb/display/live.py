@@ -173,7 +173,7 @@ class LiveView(View):
             self._static.update(self._bundle(static=True))
 
     def _cards(self) -> str:
-        return "".join(cards.session_card(s.model, _hint(s.model)) for s in self._sessions)
+        return "".join(cards.session_card(s.model) for s in self._sessions)
 
     def _bundle(self, *, static: bool) -> dict[str, str]:
         text = "\n".join(formatting.session_line(s.model.snapshot) for s in self._sessions)
@@ -235,7 +235,7 @@ class StaticView:
         self._display.update({"text/plain": stopped_text(error)})
 
     def _bundle(self) -> dict[str, str]:
-        card = cards.session_card(self._model, _hint(self._model))
+        card = cards.session_card(self._model, opens=False)
         return {"text/plain": formatting.session_line(self._model.snapshot), "text/html": card}
 
 
@@ -246,11 +246,6 @@ def stopped_text(error: Exception) -> str:
     """Returns what a view shows once it is no longer kept up to date."""
     reason = one_line(f"{type(error).__name__}: {error}")
     return f"This view has stopped ({reason}). Show it again to continue."
-
-
-def _hint(model: SessionModel) -> str:
-    """Returns what to type next, for the last line of a card."""
-    return cards.SHOW_HINT if model.has_ended and model.rows else ""
 
 
 def show(
