@@ -168,6 +168,10 @@ class Dashboard(View):
         DisplayHandle().show({**bundle, **texts})
         ticker.add(self)
 
+    def shows(self, root: str) -> bool:
+        """Whether the session of a folder is open in it."""
+        return root in self._opened
+
     def tick(self) -> float | None:
         """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
         self.drain_messages()

@@ -6,12 +6,12 @@ arrive on any thread, and only after the cell that computes now.
 
 from __future__ import annotations
 
-import sys
 import time
 from queue import SimpleQueue
 from typing import Any
 
 from cpr_nb.display import cards
+from cpr_nb.display.clicks import deliver_at_once
 from cpr_nb.display.display_handle import DisplayHandle
 from cpr_nb.display.session_model import SessionModel
 from cpr_nb.display.session_widget import ActionHandler, SessionWidget
@@ -48,6 +48,7 @@ class View:
                 ticker.add(self)
 
         part.table.on_msg(on_message)
+        deliver_at_once(part.table)
 
     def drain_messages(self) -> None:
         """Handles the messages that have arrived since the last call."""
@@ -68,6 +69,10 @@ class View:
 
     def handle_message(self, part: Any, message: dict[str, Any]) -> None:
         """Handles a message about what a part shows."""
+        raise NotImplementedError
+
+    def shows(self, root: str) -> bool:
+        """Whether it shows the session of a folder."""
         raise NotImplementedError
 
     def tick(self) -> float | None:
@@ -118,6 +123,10 @@ class LiveView(View):
         self._card, self._card_drawn_at = self._cards(), time.monotonic()
         self._static.show(self._bundle(static=True))
         ticker.add(self)
+
+    def shows(self, root: str) -> bool:
+        """Whether it shows the session of a folder."""
+        return any(session.root == root for session in self._sessions)
 
     def tick(self) -> float | None:
         """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
@@ -208,6 +217,10 @@ class StaticView:
         if self._model.snapshot.is_live:
             ticker.add(self)
 
+    def shows(self, root: str) -> bool:
+        """Whether it shows the session of a folder."""
+        return self._model.snapshot.paths.root == root
+
     def tick(self) -> float | None:
         """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
         self._model.refresh()
@@ -235,12 +248,6 @@ def stopped_text(error: Exception) -> str:
     return f"This view has stopped ({reason}). Show it again to continue."
 
 
-def widgets_get_updates() -> bool:
-    """Whether this kernel delivers what a thread sends to a widget: ipykernel 7.0 does not."""
-    ipykernel = sys.modules.get("ipykernel")
-    return tuple(getattr(ipykernel, "version_info", ())[:2]) != (7, 0)
-
-
 def show(
     root: str, handle_action: ActionHandler, *, widgets: bool | None = None, keep: bool = False
 ) -> None:
@@ -249,10 +256,10 @@ def show(
     Args:
         root: The session's folder.
         handle_action: Does the actions of its buttons.
-        widgets: Whether to use widgets; None: if they are installed and can be updated.
+        widgets: Whether to use widgets; None: if they are installed.
         keep: Whether the widgets stay when the session has ended.
     """
-    if widgets_get_updates() if widgets is None else widgets:
+    if widgets is not False:
         try:
             LiveView(root, handle_action, keep=keep).display()
             return
