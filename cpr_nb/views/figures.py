@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cpr_nb.store.read import Snapshot
     from cpr_nb.views.forecast import Range
 
-_FORECAST_EVERY_S = 3.0
+_FORECAST_EVERY_S = 5.0
 _UNDER_WAY = (states.RUNNING, states.RETRYING)
 _FORECAST_STATES = (states.RUNNING, states.WAITING)
 
