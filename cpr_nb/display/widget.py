@@ -30,7 +30,7 @@ class Table(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
     in place.
     """
 
-    _esm = f"{_column_constants()}\n{_read('base.js', 'viewer.js', 'table.js')}"
+    _esm = f"{_column_constants()}\n{_read('base.js', 'markdown.js', 'viewer.js', 'table.js')}"
     _css = _read("card.css", "table.css")
     rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
     meta: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
