@@ -49,7 +49,7 @@ class Book(RuleBasedStateMachine):
 
     @rule(number=KEYS, decision=st.sampled_from([*DECISIONS, "yes", ""]))
     def answer(self, number: int, decision: str) -> None:
-        task, _, rules = self.open.get(number, (0, 0.0, []))
+        rules = self.open.get(number, (0, 0.0, []))[2]
         replies = self.book.answer(self.keys.get(number, "none"), decision, "why")
         can = number in self.open and decision in DECISIONS and (decision != SESSION or rules)
         assert bool(replies) == bool(can)
