@@ -12,6 +12,7 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.durations import session_duration_s, task_duration_s
+from cpr_nb.views.formatting import total_tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ _NOW_CHARS = 200
 
 
 class Column(IntEnum):
-    """The columns of a row; `widget.Table` hands them to table.js as constants.
+    """The columns of a row; `widget.LiveWidget` hands them to table.js as constants.
 
     ``SINCE`` and ``STARTED`` are seconds since the epoch: the browser counts on from them by
-    itself, so a clock costs no message. ``DURATION`` is in seconds, ``COST`` in USD.
+    itself, so a clock costs no message. ``DURATION`` is in seconds, ``COST`` in USD. ``ESTIMATED``
+    says whether `COST` and `TOKENS` are estimates of a running task.
     """
 
     KEY = 0
@@ -42,6 +44,8 @@ class Column(IntEnum):
     DURATION = 7
     COST = 8
     DENIED = 9
+    TOKENS = 10
+    ESTIMATED = 11
 
 
 def title_of(prompt: str) -> str:
@@ -69,7 +73,7 @@ def task_cells(
         >>> from cpr_nb.store.layout import SessionPaths
         >>> follower = ActivityFollower(SessionPaths("/no/such/session-1"))
         >>> task_cells(0, {"transaction_id": "a", "state": "pending"}, "Do it", follower)
-        ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0]
+        ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0, None, False]
     """
     state, outcome = task_state(task)
     is_running = state == states.RUNNING
@@ -83,6 +87,8 @@ def task_cells(
         None if is_running else rounded(task_duration_s(task), 1),
         rounded(task.get("cost_usd"), 4),
         integer(task.get("n_denials")) or 0,
+        total_tokens(task) or None,
+        False,
     ]
 
 
@@ -120,6 +126,8 @@ def session_cells(snapshot: Snapshot, notice: str) -> Row:
         None if snapshot.is_live else rounded(session_duration_s(snapshot), 1),
         rounded(head.get("cost_usd"), 4),
         snapshot.count("n_denials"),
+        total_tokens(head) or None,
+        False,
     ]
 
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cpr_nb.handles.control import SessionControl
 from cpr_nb.model.errors import CprError
 
 if TYPE_CHECKING:
-    from cpr_nb.display.session_widget import ActionResult
+    from cpr_nb.display.view import ActionResult
 
 
 def on_click(
-    open_session: Callable[[str], SessionControl], root: str, verb: str, task_id: str
+    open_session: Callable[[str], SessionControl], root: str, message: dict[str, Any]
 ) -> ActionResult:
     """Does the action of a button, as the command of that name does.
 
     Args:
         open_session: Opens a session by its folder.
         root: The session's folder.
-        verb: ``cancel``, ``pause``, ``resume`` or ``retry``.
-        task_id: The id of the task; empty for the whole session.
+        message: What the browser sends: ``verb`` is ``cancel``, ``pause``, ``resume`` or
+            ``retry``, and ``key`` the id of the task; empty for the whole session.
 
     Returns:
         What the view shows.
     """
-    from cpr_nb.display.session_widget import ActionResult
+    from cpr_nb.display.view import ActionResult
 
     session = open_session(root)
+    verb, task_id = str(message.get("verb")), str(message.get("key", ""))
     try:
         if verb == "retry":
             retried = session.retry(fresh=True)  # a click always starts a new session
