@@ -45,7 +45,7 @@ class LiveView(View):
         models = [session.model for session in self._sessions]
         return {
             "text/plain": "\n".join(formatting.session_line(model.snapshot) for model in models),
-            "text/html": "".join(cards.session_card(model, _hint(model)) for model in models),
+            "text/html": "".join(cards.session_card(model) for model in models),
         }
 
     def handle_message(self, part: Any, message: dict[str, Any]) -> None:
@@ -91,13 +91,9 @@ class StaticView:
         self._display.update({"text/plain": stopped_text(error)})
 
     def _bundle(self) -> dict[str, str]:
-        card = cards.session_card(self._model, _hint(self._model))
+        card = cards.session_card(self._model, opens=False)
         return {"text/plain": formatting.session_line(self._model.snapshot), "text/html": card}
 
-
-def _hint(model: SessionModel) -> str:
-    """Returns what to type next, for the last line of a card."""
-    return cards.SHOW_HINT if model.has_ended and model.rows else ""
 
 
 def widgets_get_updates() -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from cpr_nb.views.task_figures import TaskFigures
+
     Row = list[Any]
     Change = list[Any]
 
@@ -31,7 +33,7 @@ class Column(IntEnum):
 
     ``SINCE`` and ``STARTED`` are seconds since the epoch: the browser counts on from them by
     itself, so a clock costs no message. ``DURATION`` is in seconds, ``COST`` in USD. ``ESTIMATED``
-    says whether `COST` and `TOKENS` are estimates of a running task.
+    says whether ``COST`` and ``TOKENS`` are estimates of a running task.
     """
 
     KEY = 0
@@ -60,7 +62,7 @@ def task_cells(
     follower: ActivityFollower,
     limit_bytes: int | None = None,
 ) -> Row:
-    """Returns a task as a row.
+    """Returns a task as a row, without what it has used (see `use_cells`).
 
     Args:
         index: Its number, from 0.
@@ -85,9 +87,9 @@ def task_cells(
         *activity_cells(task, follower, limit_bytes),
         rounded(parse_iso(task.get("started_at")), 1) if is_running else None,
         None if is_running else rounded(task_duration_s(task), 1),
-        rounded(task.get("cost_usd"), 4),
+        None,
         integer(task.get("n_denials")) or 0,
-        total_tokens(task) or None,
+        None,
         False,
     ]
 
@@ -98,6 +100,17 @@ def activity_cells(
     """Returns a task's cells of `Column.NOW` and `Column.SINCE`."""
     line, since_s = follower.describe(task, limit_bytes)
     return line[:_NOW_CHARS], rounded(since_s, 1)
+
+
+def use_cells(used: TaskFigures) -> tuple[float | None, int | None, bool]:
+    """Returns a task's cells of `Column.COST`, `Column.TOKENS` and `Column.ESTIMATED`.
+
+    Example:
+        >>> from cpr_nb.views.task_figures import TaskFigures
+        >>> use_cells(TaskFigures(64_000, 0.18004, is_estimate=True))
+        (0.18, 64000, True)
+    """
+    return rounded(used.cost_usd, 4), used.n_tokens, used.is_estimate
 
 
 def session_cells(snapshot: Snapshot, notice: str) -> Row:

@@ -7,6 +7,7 @@ import re
 from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.views import formatting
+from cpr_nb.views.figure_texts import figure_pieces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def session_head(model: SessionModel) -> dict[str, Any]:
         "short": model.short,
         "folder": one_line(formatting.short_path(snapshot.paths.root), 200),
         "foreign": read_marks().is_foreign(snapshot.head, snapshot.session_id),
-        "figures": formatting.figures(snapshot, model.mean_duration_s),
+        "figures": figure_pieces(model.figures, snapshot),
         "notices": _notices(model),
         "commands": model.commands(),
         "empty": snapshot.problem or "No tasks.",

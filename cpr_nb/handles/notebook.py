@@ -49,9 +49,9 @@ class NotebookView(SessionControl):
             raise NotImplementedError  # IPython then takes the text
 
     def _repr_html_(self) -> str:
-        from cpr_nb.display.cards import SHOW_HINT, session_card
+        from cpr_nb.display.cards import session_card
         from cpr_nb.display.session_model import SessionModel
 
         model = SessionModel(self.refresh().snapshot.paths.root)
         model.refresh()
-        return session_card(model, SHOW_HINT)
+        return session_card(model, opens=False)

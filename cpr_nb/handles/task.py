@@ -229,6 +229,5 @@ class Task(TaskOutput):
 
         snapshot = self._session.refresh().snapshot
         activity = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
-        return task_card(
-            self.fields, task_cells(self._index, self.fields, title_of(self.prompt), activity)
-        )
+        row = task_cells(self._index, self.fields, title_of(self.prompt), activity)
+        return task_card(snapshot, self._index, row)

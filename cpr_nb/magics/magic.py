@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+#: A word of a line, with its quotes.
+_WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")
+
 
 def call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
     """Runs the command of a line or a cell.
@@ -34,7 +38,7 @@ def call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
     Raises:
         UsageError: A mistake of the user, which IPython shows as one red line.
     """
-    line = line.strip()
+    line = _without_comment(line).strip()
     silent = line.endswith(";")
     try:
         value = _call(shell, line.removesuffix(";"), cell)
@@ -74,6 +78,17 @@ def build_parser(name: str) -> ArgumentParser:
         "-o", "--output", metavar="NAME", help="the variable in the notebook for what it returns"
     )
     return parser
+
+
+def _without_comment(line: str) -> str:
+    """Returns a line without its comment: the first word that begins with ``#``, and all after it.
+
+    Example:
+        >>> _without_comment("run '# 1.json' -j 4  # don't hurry")
+        "run '# 1.json' -j 4  "
+    """
+    starts = (word.start() for word in _WORD.finditer(line) if word[0].startswith("#"))
+    return line[: next(starts, len(line))]
 
 
 def _words(line: str) -> list[str]:

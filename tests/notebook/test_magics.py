@@ -62,6 +62,20 @@ def test_its_documentation_says_how(shell: Shell) -> None:
     assert "%%cpr run -j 4 --worktree -o s" in text
 
 
+def test_a_comment_at_the_end_is_none_of_its_arguments(shell: Shell, work: Path) -> None:
+    file = work / "prompts #1.json"
+    file.write_text(json.dumps({"prompts": ["one"]}))
+    for line in ("list  # words", "list # don't {stop}", "list#1", "list \\# words"):
+        value, _, err = shell(f"df = %cpr {line}")
+        assert isinstance(value, BaseException) == ("\\" in line or "list#" in line), (line, err)
+    assert shell("%cpr list;  # nothing is shown")[0] is None
+    for name in ("'prompts #1.json'", '"prompts #1.json"', "prompts\\ #1.json"):
+        shell.good(f"s = %cpr run {name} --fresh # it's a file")
+        assert [task.prompt for task in shell["s"].wait(LIMIT_S)] == ["one"]
+    shell.good("%%cpr run -o s  # two prompts\n# one\n---\ntwo # 2")
+    assert [task.prompt for task in shell["s"].wait(LIMIT_S)] == ["# one", "two # 2"]
+
+
 # --- launching ----------------------------------------------------------------------------------
 
 

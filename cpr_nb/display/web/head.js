@@ -80,7 +80,7 @@ class Head {
   // Pieces that do not break, each with its important words first.
   drawFigures() {
     const { head } = this.part;
-    const pieces = (head.figures || []).map((piece) => (Array.isArray(piece) ? piece : ["", piece]));
+    const pieces = [...(head.figures || [])];
     if (this.cells.length) pieces.unshift([this.endedText(), ""]);
     fill(this.figures, pieces, () => pieces.flatMap(([strong, rest], index) => {
       const node = element("span", "nb");
