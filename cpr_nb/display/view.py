@@ -172,6 +172,7 @@ class View(ABC):
         """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
         if self._is_closing:
             self._parts.clear()
+            self.widget.layout.close()
             self.widget.close()
             return None
         self._drain_messages()
