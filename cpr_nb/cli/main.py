@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "start tasks from a file or stdin, detached",
     "status": "show one session, task by task",
     "results": "show what the agents answered",
+    "report": "write a session as one static page, to share it",
     "list": "list all sessions",
     "overview": "show totals over all sessions",
     "watch": "watch a session live",

@@ -7,7 +7,8 @@ import re
 from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.views import formatting
-from cpr_nb.views.figure_texts import figure_pieces
+from cpr_nb.views.figure_texts import ESTIMATE_HINT, figure_pieces
+from cpr_nb.views.questions import open_questions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +31,19 @@ def session_head(model: SessionModel) -> dict[str, Any]:
         "folder": one_line(formatting.short_path(snapshot.paths.root), 200),
         "foreign": read_marks().is_foreign(snapshot.head, snapshot.session_id),
         "figures": figure_pieces(model.figures, snapshot),
+        "estimate_hint": ESTIMATE_HINT if model.figures.is_estimate else "",
         "notices": _notices(model),
+        "questions": _questions(model),
         "commands": model.commands(),
         "empty": snapshot.problem or "No tasks.",
     }
+
+
+def _questions(model: SessionModel) -> list[dict[str, Any]]:
+    """Returns the open questions of its agents, whose head says whether there are any."""
+    if not model.snapshot.count("n_questions"):
+        return []
+    return [question._asdict() for question in open_questions(model.snapshot)]
 
 
 def _notices(model: SessionModel) -> list[list[str]]:

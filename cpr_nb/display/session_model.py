@@ -18,6 +18,7 @@ from cpr_nb.views.figures import FiguresFollower
 from cpr_nb.views.followed_tasks import FollowedTasks
 from cpr_nb.views.formatting import plural
 from cpr_nb.views.notice import PROGRAM, notice, warnings_of
+from cpr_nb.views.questions import questions_of
 from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False
@@ -137,6 +138,9 @@ class SessionModel:
         self._figures.update(index, task)
         row = row_deltas.task_cells(index, task, self._title(index), self._activity, LIMIT_BYTES)
         self._fill_in_use(index, row)
+        if questions := questions_of(task):
+            row[Column.STATE] = states.ASKING
+            row[Column.NOW], row[Column.SINCE] = f"asks: {one_line(questions[0].target, 160)}", None
         is_running = row[Column.STATE] == states.RUNNING
         (self._running.add if is_running else self._running.discard)(index)
         return row

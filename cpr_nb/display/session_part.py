@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cpr_nb.display.view import ActionHandler, ActionResult
 
 _HEAD_EVERY_S = 1.0
+_OF_AN_ANSWER = ("question", "decision", "why")
 _SILENCE_S = 5.0  # then an empty message: a view that receives nothing says so
 
 
@@ -75,7 +76,11 @@ class SessionPart:
         """
         kind, key = message.get("type"), str(message.get("key", ""))
         if kind == "action":
-            result = handle_action(self.root, message)
+            verb = str(message.get("verb"))
+            names = _OF_AN_ANSWER if verb == "answer" else ()
+            result = handle_action(
+                self.root, verb, key, *(str(message.get(name, "")) for name in names)
+            )
             payload = {"text": result.text, "code": result.code, "bad": result.bad}
             return {"result": payload}, result
         output: list[Message] = []

@@ -11,6 +11,7 @@ TASK_GROUPS = (
     (states.CANCELLED, (states.CANCELLED,), False),
     (states.SKIPPED, (states.SKIPPED,), False),
     (states.RUNNING, (states.RUNNING, states.RETRYING), True),
+    (states.ASKING, (states.ASKING,), False),
     (states.PENDING, (states.PENDING,), True),
 )
 #: Of sessions.
@@ -26,4 +27,4 @@ SESSION_GROUPS = (
 )
 #: Of the groups of tasks, those that a retry runs again, and those that a cancel ends.
 RETRYABLE = (states.FAILED, states.CANCELLED, states.SKIPPED)
-UNFINISHED = (states.RUNNING, states.PENDING)
+UNFINISHED = (states.RUNNING, states.ASKING, states.PENDING)

@@ -42,8 +42,9 @@ class ActionResult(NamedTuple):
     bad: bool = False
 
 
-#: Does the action of a button: the session's folder, and the message of the browser.
-ActionHandler = Callable[[str, dict[str, Any]], ActionResult]
+#: Does the action of a button: the session's folder, the verb, the id of a task or "", and of an
+#: answer to an agent the question's key, the decision and why.
+ActionHandler = Callable[..., ActionResult]
 
 
 class Part(Protocol):

@@ -13,7 +13,7 @@ from cpr_nb.display.row_deltas import Column
 from cpr_nb.views.formatting import STATE_STYLES
 
 _WEB = files("cpr_nb.display").joinpath("web")
-_SCRIPTS = ("base", "head", "questions", "viewer", "tools", "table", "part", "mount")
+_SCRIPTS = ("base", "head", "questions", "markdown", "viewer", "tools", "table", "part", "mount")
 
 
 def _read(*names: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cpr_nb.handles.control import SessionControl
 from cpr_nb.model.errors import CprError
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def on_click(
-    open_session: Callable[[str], SessionControl], root: str, message: dict[str, Any]
+    open_session: Callable[[str], SessionControl], root: str, verb: str, task_id: str
 ) -> ActionResult:
     """Does the action of a button, as the command of that name does.
 
     Args:
         open_session: Opens a session by its folder.
         root: The session's folder.
-        message: What the browser sends: ``verb`` is ``cancel``, ``pause``, ``resume`` or
-            ``retry``, and ``key`` the id of the task; empty for the whole session.
+        verb: ``cancel``, ``pause``, ``resume`` or ``retry``.
+        task_id: The id of the task; empty for the whole session.
 
     Returns:
         What the view shows.
@@ -29,7 +29,6 @@ def on_click(
     from cpr_nb.display.view import ActionResult
 
     session = open_session(root)
-    verb, task_id = str(message.get("verb")), str(message.get("key", ""))
     try:
         if verb == "retry":
             retried = session.retry(fresh=True)  # a click always starts a new session

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Self
 
 from cpr_nb.handles import waiting
-from cpr_nb.handles.core import SessionCore
+from cpr_nb.handles.answering import SessionQuestions
 from cpr_nb.handles.task import Task
 from cpr_nb.model import errors, states
 
 
-class SessionTasks(SessionCore):
+class SessionTasks(SessionQuestions):
     """The methods of a `Session` that return its tasks."""
 
     @property

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 #: Flags of the CLI that an option sets; only one of both can be meant.
 _OPTIONS_OF_FLAGS = {
+    "--permission-prompt-tool": "ask",
     "--add-dir": "add_dirs",
     "--agents": "agents",
     "--append-system-prompt": "system_prompt",
@@ -25,7 +26,7 @@ _OPTIONS_OF_FLAGS = {
     "--system-prompt-file": "system_prompt",
 }
 #: What a light task can't have: it has no tools, no files and no prompt of Claude Code's.
-_NOT_LIGHT = ("tools", "allow", "add_dirs", "worktree", "setup", "agents", "mcp_servers")
+_NOT_LIGHT = ("tools", "allow", "add_dirs", "worktree", "setup", "agents", "mcp_servers", "ask")
 _NOT_LIGHT_FLAGS = (
     "--add-dir",
     "--agents",
@@ -57,6 +58,11 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
         check_sandboxed_commands(where)
     flags = {arg.split("=", 1)[0] for arg in options.get("claude_args", ())}
     _check_flags(flags, options, where)
+    if mode == "all" and options.get("ask"):
+        raise InputError(
+            "has nothing to ask with permissions=all, which denies nothing: leave out one of both",
+            f"{where}: ask",
+        )
     if options.get("light"):
         _check_light(flags, options, where)
     if options.get("safe_mode") or "--safe-mode" in flags:

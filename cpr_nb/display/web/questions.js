@@ -90,17 +90,20 @@ class Questions {
     const node = element("div", "mute");
     const n = this.part.rows.length;
     if (question.rule) node.append(element("code", "", question.rule), ` holds for the rest of this session, in ${n === 1 ? "its task" : `all ${n} tasks`}. `);
-    node.append("In a terminal: ", element("code", "", `cpr answer ${this.part.head.short} --task ${question.task_num}`));
+    if (question.rule_warning) node.append(element("b", "warn", `It ${question.rule_warning}.`), " ");
+    node.append("In a terminal: ", element("code", "", this.command(question)));
     return node;
   }
 
   answer(question, decision, why) {
     this.sent.add(question.key);
     this.part.tools.sendAction({ verb: "answer", key: question.task_id, question: question.key, decision, why: why.value },
-      `cpr answer ${this.part.head.short} --task ${question.task_num} --${decision}`);
+      `${this.command(question)} --${decision}`);
     this.draw();
     this.title.querySelector("button").focus();
   }
+
+  command(question) { return `cpr answer ${this.part.head.short} ${question.key.slice(0, 6)}`; }
 
   drawTimes() {
     const left = (expires_at_s) => clock(expires_at_s - this.part.time_s);

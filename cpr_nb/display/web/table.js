@@ -12,7 +12,8 @@ class Table {
     this.space = element("div", "cpr-space", "", { role: "presentation" });
     this.nothing = element("div", "cpr-nothing mute");
     this.grid.append(this.names, this.space);
-    this.nodes = [this.heading, this.grid, this.nothing];
+    this.hint = element("div", "cpr-hint mute");
+    this.nodes = [this.heading, this.grid, this.nothing, this.hint];
     this.drawHeading();
     this.grid.addEventListener("scroll", () => part.scheduleDraw());
     this.grid.addEventListener("keydown", (event) => this.onKey(event));
@@ -66,6 +67,7 @@ class Table {
       this.grid.setAttribute("aria-rowcount", n + 1);
     }
     setText(this.nothing, n ? "" : this.part.rows.length ? "No matches." : this.part.head.empty || "");
+    setText(this.hint, this.part.head.estimate_hint || "");
     // The scroller may still stand where there are no longer any rows.
     const first = Math.max(0, Math.min(Math.floor(this.grid.scrollTop / ROW_PX), n - MAX_ROWS) - 2);
     const last = Math.min(n, first + MAX_ROWS + 5);

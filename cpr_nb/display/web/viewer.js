@@ -117,9 +117,9 @@ class Viewer {
     }
   }
 
-  storeText({ name, text, offset, total }) {
+  storeText({ name, text, offset, total, tree }) {
     const before = this.texts[name] && offset > 0 ? this.texts[name].text.slice(0, offset) : "";
-    this.texts[name] = { text: before + text, total };
+    this.texts[name] = { text: before + text, total, tree };
   }
 
   // -- drawing ----------------------------------------------------------------------------------
@@ -132,11 +132,20 @@ class Viewer {
     } else {
       const stored = this.texts[this.tab];
       const top = this.body.scrollTop;
-      const pre = stored && this.tab === "diff" ? this.diff(stored.text) : element("pre", "", stored ? stored.text : "");
-      this.body.replaceChildren(stored && stored.total ? pre : element("div", "mute", stored ? this.info.empty[this.tab] : "…"));
+      this.body.replaceChildren(stored && stored.total ? this.textNode(stored) : element("div", "mute", stored ? this.info.empty[this.tab] : "…"));
       this.addMoreButton(this.body, this.tab);
       this.body.scrollTop = top;
     }
+  }
+
+  textNode({ text, tree }) {
+    if (this.tab === "diff") return this.diff(text);
+    if (!tree) return element("pre", "", text);
+    const shown = element("div");
+    const label = this.isRaw ? "Formatted" : "Raw text";
+    const toggle = () => { this.isRaw = !this.isRaw; this.drawBody(); this.body.querySelector("[data-verb=raw]").focus(); };
+    shown.append(this.isRaw ? element("pre", "", text) : answerElement(tree), button(label, toggle, { "data-verb": "raw" }));
+    return shown;
   }
 
   addMoreButton(node, name) {
