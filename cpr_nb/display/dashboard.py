@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.display import cards, row_deltas
 from cpr_nb.display.display_handle import shell
+from cpr_nb.display.mounted_view import ActionHandler, View
 from cpr_nb.display.session_part import SessionPart
-from cpr_nb.display.view import ActionHandler, View
 from cpr_nb.model import states
 from cpr_nb.model.text import one_line, visible_line
 from cpr_nb.store.authorship import read_marks

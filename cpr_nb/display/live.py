@@ -11,10 +11,10 @@ from typing import Any
 
 from cpr_nb.display import cards
 from cpr_nb.display.display_handle import DisplayHandle
+from cpr_nb.display.mounted_view import ActionHandler, View, stopped_text
 from cpr_nb.display.session_model import SessionModel
 from cpr_nb.display.session_part import SessionPart
 from cpr_nb.display.ticker import ticker
-from cpr_nb.display.view import ActionHandler, View, stopped_text
 from cpr_nb.views import formatting
 
 
@@ -93,7 +93,6 @@ class StaticView:
     def _bundle(self) -> dict[str, str]:
         card = cards.session_card(self._model, opens=False)
         return {"text/plain": formatting.session_line(self._model.snapshot), "text/html": card}
-
 
 
 def widgets_get_updates() -> bool:

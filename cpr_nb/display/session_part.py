@@ -13,8 +13,8 @@ from cpr_nb.display.session_model import SessionModel
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cpr_nb.display.mounted_view import ActionHandler, ActionResult
     from cpr_nb.display.output import Message
-    from cpr_nb.display.view import ActionHandler, ActionResult
 
 _HEAD_EVERY_S = 1.0
 _OF_AN_ANSWER = ("question", "decision", "why")

@@ -117,9 +117,7 @@ class Kernel:
     def run_in(self, cell_id: str, code: str) -> Cell:
         """Runs a cell as JupyterLab does, which names the cell."""
         content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
-        message = self._client.session.msg(
-            "execute_request", content, metadata={"cellId": cell_id}
-        )
+        message = self._client.session.msg("execute_request", content, metadata={"cellId": cell_id})
         self._client.shell_channel.send(message)
         return self.collect([str(message["header"]["msg_id"])])[0]
 
