@@ -21,6 +21,7 @@ COMMANDS = {
     "overview": "show totals over all sessions",
     "watch": "watch a session live",
     "logs": "show what the agents do, step by step",
+    "answer": "show what agents ask, and allow or deny it",
     "cancel": "cancel a session or a task",
     "resume": "continue a session that was interrupted or paused, or that waits for a limit",
     "pause": "start no more tasks of a session until it is resumed",

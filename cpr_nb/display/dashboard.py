@@ -112,6 +112,10 @@ class _DashboardView(View):
         """New sessions may appear at any time."""
         return True
 
+    def shows(self, root: str) -> bool:
+        """Whether the session of a folder is open in it."""
+        return root in self._opened
+
     def card(self) -> dict[str, str]:
         """The static card, as HTML and as text."""
         return session_list_card(self._table.sessions, self._directory)

@@ -6,7 +6,6 @@ arrive on any thread, and only after the cell that computes now.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from cpr_nb.display import cards
@@ -39,6 +38,10 @@ class LiveView(View):
     def is_live(self) -> bool:
         """Whether something of what it shows may still change by itself."""
         return any(session.model.snapshot.is_live for session in self._sessions)
+
+    def shows(self, root: str) -> bool:
+        """Whether it shows the session of a folder."""
+        return any(session.root == root for session in self._sessions)
 
     def card(self) -> dict[str, str]:
         """The static card, as HTML and as text."""
@@ -77,6 +80,10 @@ class StaticView:
         if self._model.snapshot.is_live:
             ticker.add(self)
 
+    def shows(self, root: str) -> bool:
+        """Whether it shows the session of a folder."""
+        return self._model.snapshot.paths.root == root
+
     def tick(self) -> float | None:
         """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
         self._model.refresh()
@@ -95,21 +102,15 @@ class StaticView:
         return {"text/plain": formatting.session_line(self._model.snapshot), "text/html": card}
 
 
-def widgets_get_updates() -> bool:
-    """Whether this kernel delivers what a thread sends to a widget: ipykernel 7.0 does not."""
-    ipykernel = sys.modules.get("ipykernel")
-    return tuple(getattr(ipykernel, "version_info", ())[:2]) != (7, 0)
-
-
 def show(root: str, handle_action: ActionHandler, *, widgets: bool | None = None) -> None:
     """Shows a session in the cell that runs.
 
     Args:
         root: The session's folder.
         handle_action: Does the actions of its buttons.
-        widgets: Whether to use widgets; None: if they are installed and can be updated.
+        widgets: Whether to use widgets; None: if they are installed.
     """
-    if widgets_get_updates() if widgets is None else widgets:
+    if widgets is not False:
         try:
             LiveView(root, handle_action).display()
             return

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
+from cpr_nb.display.clicks import deliver_at_once
 from cpr_nb.display.display_handle import DisplayHandle, shell
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model.text import one_line
@@ -84,6 +85,7 @@ class View(ABC):
         #: The widget; `start` keeps it up to date where it is displayed by itself.
         self.widget = widget.LiveWidget(view_id=self.view_id)
         self.widget.on_msg(self._on_message)
+        deliver_at_once(self.widget)
 
     # -- what the kinds of views have of their own ---------------------------------------------
 
@@ -91,6 +93,10 @@ class View(ABC):
     @abstractmethod
     def is_live(self) -> bool:
         """Whether something of what it shows may still change by itself."""
+
+    @abstractmethod
+    def shows(self, root: str) -> bool:
+        """Whether it shows the session of a folder."""
 
     @abstractmethod
     def card(self) -> dict[str, str]:

@@ -100,6 +100,14 @@ class SessionQuestions(SessionCore):
         """
         return open_questions(self.refresh().snapshot)
 
+    def question(self, key: str) -> Question:
+        """The open question with this key, or with a key that begins so.
+
+        Raises:
+            InputError: If there is none, or several may be meant.
+        """
+        return choose(self.questions, key, f"session {self.id[:8]}")
+
     def answer(self, question: str | Question, decision: str, why: str = "") -> None:
         """Answers a question of one of its agents.
 
@@ -113,11 +121,13 @@ class SessionQuestions(SessionCore):
             InputError: If there is no such question, or this is no answer to it.
             SessionNotUsable: If the session has no runner.
 
+        An answer that comes too late, since somebody else has answered or the time is over, does
+        nothing.
+
         Example:
             >>> import cpr_nb as cpr
             >>> session = cpr.attach("3f2a")  # doctest: +SKIP
             >>> session.answer(session.questions[0], "once")  # doctest: +SKIP
         """
-        key = question if isinstance(question, str) else question.key
-        found = choose(self.questions, key, f"session {self.id[:8]}")
-        leave_answer(self, found, decision, why)
+        meant = self.question(question) if isinstance(question, str) else question
+        leave_answer(self, meant, decision, why)

@@ -13,15 +13,24 @@ if TYPE_CHECKING:
 
 
 def on_click(
-    open_session: Callable[[str], SessionControl], root: str, verb: str, task_id: str
+    open_session: Callable[[str], SessionControl],
+    root: str,
+    verb: str,
+    task_id: str,
+    question: str = "",
+    decision: str = "",
+    why: str = "",
 ) -> ActionResult:
     """Does the action of a button, as the command of that name does.
 
     Args:
         open_session: Opens a session by its folder.
         root: The session's folder.
-        verb: ``cancel``, ``pause``, ``resume`` or ``retry``.
+        verb: ``answer``, ``cancel``, ``pause``, ``resume`` or ``retry``.
         task_id: The id of the task; empty for the whole session.
+        question: The key of the question that is answered.
+        decision: The answer: ``once``, ``session`` or ``deny``.
+        why: What the agent reads if it is denied.
 
     Returns:
         What the view shows.
@@ -43,6 +52,9 @@ def on_click(
         if verb == "resume":
             session.resume()
             return ActionResult("Resumed.")
+        if verb == "answer":
+            session.answer(question, decision, why)
+            return ActionResult("Answered.")
         if verb == "cancel":
             target = session.task(task_id) if task_id else session
             return ActionResult("Cancelled." if target.cancel() else "It has already ended.")

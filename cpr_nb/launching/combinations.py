@@ -8,6 +8,8 @@ from cpr_nb.launching.cli_settings import check_types
 from cpr_nb.launching.machine import check_permissions, check_sandboxed_commands
 from cpr_nb.model.cli_configuration import missing_variables
 from cpr_nb.model.errors import InputError
+from cpr_nb.store.key import own_key
+from cpr_nb.store.state_dir import state_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +82,21 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
             f"names the variable {name}, which is not set: set it, or pass it with the option "
             f"'env' (--env {name}=VALUE)",
             f"{where}: mcp_servers",
+        )
+
+
+def check_asking(options: Mapping[str, Any]) -> None:
+    """Refuses ``ask`` where an agent could answer itself: there is no folder for answers alone.
+
+    Raises:
+        StateDirError: If the state directory can't be used.
+        InputError: If there is none.
+    """
+    if options.get("ask") and own_key() is None:
+        raise InputError(
+            f"needs a state directory, which agents can't write, for the answers; {state_dir()} "
+            "can't be made: set CPR_STATE_DIR to a folder of yours",
+            "ask",
         )
 
 

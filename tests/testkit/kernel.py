@@ -162,6 +162,35 @@ class Kernel:
                 if text in data.get("text/html", ""):
                     return data
 
+    def subshell(self) -> str | None:
+        """Makes a thread for the messages of widgets, as JupyterLab does; None if it can't."""
+        if "kernel subshells" not in self._features():
+            return None
+        control = self._client.control_channel
+        control.send(self._client.session.msg("create_subshell_request", {}))
+        reply = self._client.get_control_msg(timeout=LIMIT_S)["content"]
+        return str(reply["subshell_id"])
+
+    def _features(self) -> list[str]:
+        reply = self._client.kernel_info(reply=True, timeout=LIMIT_S)
+        return list(reply["content"].get("supported_features", ()))
+
+    def send_comm(self, comm_id: str, data: Any, subshell: str | None = None) -> None:
+        """Sends what a widget in the browser would, and waits for nothing."""
+        message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
+        self._client.shell_channel.send(message)
+
+    def await_comm(self, comm_id: str) -> Any:
+        """Waits for what the kernel sends to a widget."""
+        while True:
+            message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            self._kept.append(message)
+            content = message["content"]
+            if message["msg_type"] == "comm_msg" and content["comm_id"] == comm_id:
+                return content["data"]
+
     def interrupt(self) -> None:
         """What the stop button does."""
         self._manager.interrupt_kernel()
