@@ -143,7 +143,8 @@ def _convert(node: SyntaxTreeNode) -> Iterator[Node]:
     """Yields a node of Markdown as nodes of ours."""
     kind = node.type
     if kind in ("text", "text_special"):
-        yield visible(node.content)  # an entity may have become a character that nobody sees
+        if node.content:
+            yield visible(node.content)  # an entity may have become a character that nobody sees
     elif kind == "code_inline":
         yield Element("code", (visible(node.content),))
     elif kind in ("fence", "code_block"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from cpr_nb.display import markdown
 from cpr_nb.display.steps import StepFollower
 from cpr_nb.display.task_errors import error_text, read_text
 from cpr_nb.model import states
@@ -128,7 +129,10 @@ class OutputFollower:
     def _piece(self, name: str, start: int, end: int) -> Message:
         text = self._texts[name]
         self._n_sent[name] = end = min(len(text), end)
-        piece = {"name": name, "text": text[start:end], "offset": start, "total": len(text)}
+        piece: Message = {"name": name, "text": text[start:end], "offset": start}
+        piece["total"] = len(text)
+        if name == "answer" and end == len(text) <= PIECE:
+            piece["tree"] = markdown.parse(text)
         return {"text": piece}
 
     # -- requests of the viewer -------------------------------------------------------------

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+#: Commands whose ``-o`` names a file, not a variable.
+_WRITES_FILE = ("report",)
 #: A word of a line, with its quotes.
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")
 
@@ -74,9 +76,15 @@ def build_parser(name: str) -> ArgumentParser:
     parser = command_parser(name, COMMANDS[name])
     importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(parser)
     parser.prog = f"%cpr {name}"
-    parser.add_argument(
-        "-o", "--output", metavar="NAME", help="the variable in the notebook for what it returns"
-    )
+    if name in _WRITES_FILE:
+        parser.set_defaults(output=None)
+    else:
+        parser.add_argument(
+            "-o",
+            "--output",
+            metavar="NAME",
+            help="the variable in the notebook for what it returns",
+        )
     return parser
 
 

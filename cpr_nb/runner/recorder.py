@@ -167,6 +167,14 @@ class Recorder:
         self._status.set_task(task, shown)
         self._dirty = True
 
+    def asks(self, task: int, questions: list[dict[str, Any]]) -> None:
+        """Records which questions of a task are open."""
+        running = {k: v for k, v in self._running.get(task, {}).items() if k != "questions"}
+        if task in self._running:
+            self._running[task] = {**running, "questions": questions} if questions else running
+            self._status.set_task(task, self._running[task])
+            self._dirty = True
+
     def works_again(self, task: int) -> None:
         """Records that a task's process no longer only waits."""
         self._status.set_task(task, self._running.get(task, {}))
@@ -350,6 +358,7 @@ class Recorder:
     def _write(self, *, durable: bool = False) -> None:
         counts = self._counts
         n_ended = sum(counts.values())
+        n_questions = sum(len(task.get("questions", ())) for task in self._running.values())
         sums = {
             name: round(total, 6) if name == "cost_usd" else total
             for name, total in self._sums.items()
@@ -364,6 +373,7 @@ class Recorder:
             **sums,
             **({"n_unsaved": self._n_unsaved} if self._n_unsaved else {}),
             **({"n_kept": self._n_kept} if self._n_kept else {}),
+            **({"n_questions": n_questions} if n_questions else {}),
             "updated_at": utc_iso(time.time()),
         }
         self._status.head = head
