@@ -101,13 +101,8 @@ class AsCompleted:
             yield from self._ended
 
     async def __aiter__(self) -> AsyncIterator[Task]:
-        import asyncio
-
         while len(self._yielded) < len(self._session):
-            for delay_s in waiting.poll_delays_s():
-                if self._poll():
-                    break
-                await asyncio.sleep(delay_s)
+            await waiting.until_async(self._poll)
             for task in self._ended:
                 yield task
 

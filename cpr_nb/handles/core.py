@@ -228,12 +228,7 @@ class SessionCore:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Self:
-        import asyncio
-
-        for delay_s in waiting.poll_delays_s():
-            if self.poll(self.has_ended, None, "the session"):
-                break
-            await asyncio.sleep(delay_s)
+        await waiting.until_async(lambda: self.poll(self.has_ended, None, "the session"))
         _flush_views()
         return self
 

@@ -45,14 +45,9 @@ class ReusedRows(SessionTasks):
         return self
 
     async def _wait_async(self) -> Self:
-        import asyncio
-
         await super()._wait_async()
         for source in self._sources():
-            for delay_s in waiting.poll_delays_s():
-                if source.poll(source.has_ended, None, _SUBJECT):
-                    break
-                await asyncio.sleep(delay_s)
+            await waiting.until_async(partial(source.poll, source.has_ended, None, _SUBJECT))
         return self
 
     def _sources(self) -> Iterator[_Source]:

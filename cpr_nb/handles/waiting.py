@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def until(condition: Callable[[], bool]) -> None:
     """Checks a condition until it holds: often at first, then every 0.2 s.
 
+    In a notebook, clicks in a live view are answered meanwhile.
+
     Args:
         condition: What to wait for. An exception that it raises ends the wait.
 
@@ -40,13 +42,44 @@ def until(condition: Callable[[], bool]) -> None:
     # that task outside an `await`, and ipykernel would never answer the cell.
     loop = None if owner == "ipykernel" else _running_loop()
     with _interruptible(owner):
+        if condition():
+            return
+        with _delivered_clicks() as deliver:
+            for delay_s in poll_delays_s():
+                if loop is None:
+                    time.sleep(delay_s)
+                else:
+                    _run_nested(loop, delay_s)
+                deliver()
+                if condition():
+                    return
+
+
+async def until_async(condition: Callable[[], bool]) -> None:
+    """The same for ``await``.
+
+    Args:
+        condition: What to wait for. An exception that it raises ends the wait.
+    """
+    if condition():
+        return
+    import asyncio
+
+    with _delivered_clicks() as deliver:
         for delay_s in poll_delays_s():
+            await asyncio.sleep(delay_s)
+            deliver()
             if condition():
                 return
-            if loop is None:
-                time.sleep(delay_s)
-            else:
-                _run_nested(loop, delay_s)
+
+
+def _delivered_clicks() -> contextlib.AbstractContextManager[Callable[[], None]]:
+    """What delivers clicks while a cell waits; nothing outside a kernel."""
+    if "ipykernel" not in sys.modules:
+        return contextlib.nullcontext(lambda: None)
+    from cpr_nb.display.clicks import delivered_meanwhile
+
+    return delivered_meanwhile()
 
 
 def poll_delays_s() -> Iterator[float]:

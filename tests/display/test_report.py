@@ -264,6 +264,7 @@ def test_a_redacted_page_has_nothing_that_the_user_or_an_agent_wrote(tmp_path: P
     assert secret not in text
     assert "1 of 3 tasks succeeded" in text and "Prompts, answers and changes are left out" in text
     assert "check_failed" in text and "⚠ 1 denied" in text
+    assert "Tool Tasks Times Bash 1, 2, 3 3" in text
     assert secret in report_of(ran, **head).html
 
 
