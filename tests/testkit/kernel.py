@@ -114,9 +114,13 @@ class Kernel:
         """Sends all cells at once, as "Run All" does, and waits for them."""
         return self.collect([self.send(code) for code in codes])
 
-    def send(self, code: str) -> str:
-        """Sends a cell without waiting; returns the id for `collect`."""
-        return str(self._client.execute(code, stop_on_error=True))
+    def send(self, code: str, *, in_terminal: bool = False) -> str:
+        """Sends a cell without waiting, as nbclient or jupyter console do.
+
+        Returns:
+            The id for `collect`.
+        """
+        return str(self._client.execute(code, stop_on_error=True, allow_stdin=in_terminal))
 
     def collect(self, ids: list[str]) -> list[Cell]:
         """Waits for the ends of cells that were sent, in order."""
@@ -150,6 +154,7 @@ class Kernel:
         """Waits until something with this text is shown, or takes the place of what was."""
         while True:
             message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            self._kept.append(message)
             if message["msg_type"] in ("display_data", "update_display_data"):
                 data: dict[str, Any] = message["content"]["data"]
                 if text in data.get("text/html", ""):
