@@ -45,13 +45,8 @@ _ORDER = (
 )
 
 
-def head_html(model: SessionModel, *, bar: bool = True) -> Any:
-    """Returns the first lines of a session: its state, name and folder, and the segmented bar.
-
-    Args:
-        model: The session.
-        bar: Whether to draw the bar.
-    """
+def _head_html(model: SessionModel) -> Any:
+    """Returns the first lines of a session: its state, name and folder, and the segmented bar."""
     snapshot = model.snapshot
     symbol, tone = formatting.STATE_STYLES[snapshot.state]
     counts = [(state, snapshot.count(f"n_{state}")) for state in formatting.COUNTED_STATES]
@@ -65,7 +60,7 @@ def head_html(model: SessionModel, *, bar: bool = True) -> Any:
         name=one_line(str(snapshot.head.get("name") or ""), 80),
         short=model.short,
         folder=one_line(formatting.short_path(snapshot.paths.root), 120),
-        parts=[(_bar_tone(state), n) for state, n in counts if n] if bar else (),
+        parts=[(_bar_tone(state), n) for state, n in counts if n],
         label=", ".join(f"{n} {state}" for state, n in counts if n),
         n_ended=sum(n for _, n in counts) - n_unended,
         total=sum(n for _, n in counts),
@@ -75,11 +70,6 @@ def head_html(model: SessionModel, *, bar: bool = True) -> Any:
 def _bar_tone(state: str) -> str:
     """Returns the tone of a part of the bar: what has not started is no more than a line."""
     return "rest" if state == states.PENDING else formatting.STATE_STYLES[state][1]
-
-
-def figures_html(model: SessionModel, n_warnings: int = _MAX_WARNINGS) -> Any:
-    """Returns the line of figures, one notice at most, and the first warnings."""
-    return render("figures", figures=_figures(model), notices=_notices(model, n_warnings))
 
 
 def _figures(model: SessionModel) -> list[str]:
@@ -97,11 +87,6 @@ def _notices(model: SessionModel, n_warnings: int) -> list[tuple[str, str]]:
     if n_more := len(warnings[n_warnings:]):
         notices.append((f"{formatting.plural(n_more, 'more warning')}:", "s.warnings"))
     return notices
-
-
-def notice_html(text: str) -> Any:
-    """Returns a notice alone."""
-    return render("notice", notice=one_line(text))
 
 
 def session_card(model: SessionModel, *, opens: bool = True) -> str:
@@ -129,7 +114,7 @@ def _render_card(
         render(
             "card",
             css=css(),
-            head=head_html(model),
+            head=_head_html(model),
             figures=render(
                 "figures",
                 figures=[*_counters(model), *_figures(model)],

@@ -18,6 +18,7 @@ from cpr_nb.views.figures import FiguresFollower
 from cpr_nb.views.followed_tasks import FollowedTasks
 from cpr_nb.views.formatting import plural
 from cpr_nb.views.notice import PROGRAM, notice, warnings_of
+from cpr_nb.views.questions import questions_of
 from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False
@@ -101,6 +102,7 @@ class SessionModel:
             row[Column.NOW], row[Column.SINCE] = row_deltas.activity_cells(
                 tasks[index], self._activity, LIMIT_BYTES
             )
+            self._fill_in_use(index, row)
             fresh[index] = row
         changes = row_deltas.diff_rows(self.rows, fresh)
         row_deltas.apply_changes(self.rows, changes)
@@ -135,9 +137,18 @@ class SessionModel:
         task = (self.snapshot.tasks or [])[index]
         self._figures.update(index, task)
         row = row_deltas.task_cells(index, task, self._title(index), self._activity, LIMIT_BYTES)
+        self._fill_in_use(index, row)
+        if questions := questions_of(task):
+            row[Column.STATE] = states.ASKING
+            row[Column.NOW], row[Column.SINCE] = f"asks: {one_line(questions[0].target, 160)}", None
         is_running = row[Column.STATE] == states.RUNNING
         (self._running.add if is_running else self._running.discard)(index)
         return row
+
+    def _fill_in_use(self, index: int, row: Row) -> None:
+        row[Column.COST], row[Column.TOKENS], row[Column.ESTIMATED] = row_deltas.use_cells(
+            self._figures.task(index)
+        )
 
     def _title(self, index: int) -> str:
         """Returns the beginning of a prompt: session.json's, else status.json's 50 characters."""

@@ -9,7 +9,7 @@ from cpr_nb.handles.control import SessionControl
 from cpr_nb.model.errors import CprError
 
 if TYPE_CHECKING:
-    from cpr_nb.display.session_widget import ActionResult
+    from cpr_nb.display.mounted_view import ActionResult
 
 
 def on_click(
@@ -35,7 +35,7 @@ def on_click(
     Returns:
         What the view shows.
     """
-    from cpr_nb.display.session_widget import ActionResult
+    from cpr_nb.display.mounted_view import ActionResult
 
     session = open_session(root)
     try:

@@ -23,6 +23,7 @@ STATE_STYLES = {
     states.SKIPPED: ("–", "mute"),
     states.RUNNING: ("◐", "run"),
     states.RETRYING: ("◐", "warn"),
+    states.ASKING: ("◆", "warn"),
     states.PENDING: ("○", "mute"),
     states.STARTING: ("◐", "run"),
     states.WAITING: ("◔", "warn"),

@@ -38,13 +38,13 @@ class Cell:
         )
 
     def kinds(self) -> list[str]:
-        """What it showed, a word each: a ``view`` of widgets, ``html``, or its ``value``."""
+        """What it showed, a word each: the mount of a ``view``, ``html``, or its ``value``."""
         kinds = []
         for kind, content in self.messages:
             if kind == "execute_result":
                 kinds.append("value")
             elif kind == "display_data":
-                is_view = "application/vnd.jupyter.widget-view+json" in content["data"]
+                is_view = "cpr-view-" in content["data"].get("text/html", "")
                 kinds.append("view" if is_view else "html")
         return kinds
 
@@ -113,6 +113,13 @@ class Kernel:
     def run_all(self, *codes: str) -> list[Cell]:
         """Sends all cells at once, as "Run All" does, and waits for them."""
         return self.collect([self.send(code) for code in codes])
+
+    def run_in(self, cell_id: str, code: str) -> Cell:
+        """Runs a cell as JupyterLab does, which names the cell."""
+        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
+        message = self._client.session.msg("execute_request", content, metadata={"cellId": cell_id})
+        self._client.shell_channel.send(message)
+        return self.collect([str(message["header"]["msg_id"])])[0]
 
     def send(self, code: str, *, in_terminal: bool = False) -> str:
         """Sends a cell without waiting, as nbclient or jupyter console do.

@@ -16,8 +16,10 @@ from cpr_nb.views.attempts import Attempt, TaskTimes, task_times
 #: Up to this many tasks have a row of their own in the timeline; more share rows.
 _MAX_ROWS = 60
 _MAX_COSTS = 25
-# In tenths of a percent of the width; what is left is for the labels.
-_WIDTH = 800.0
+# In tenths of a percent of the width; what is left is for the texts beside the bars.
+_WIDTH = 720.0
+# Up to here a bar has its text to its right; where it begins before the other, too.
+_LEFT_OF_IT, _RIGHT_OF_IT = 620.0, 200.0
 _MAX_TICKS = 5
 
 
@@ -159,7 +161,7 @@ def _task_row(task: TaskTimes, entry: Entry, scale: TimeScale) -> BarRow:
         return BarRow(str(entry.num), entry.label, [], entry.state, "", "", "left:0%")
     begin, end = scale(task.attempts[0].began_s), scale(task.attempts[-1].ended_s)
     took = formatting.clock(task.attempts[-1].ended_s - task.attempts[0].began_s)
-    has_room = end <= 0.62 * _WIDTH / 0.8 or begin < 0.25 * _WIDTH
+    has_room = end <= _LEFT_OF_IT or begin < _RIGHT_OF_IT
     place = f"left:{_percent(end)}" if has_room else f"right:{_percent(1000.0 - begin)}"
     text = f"{took} {entry.symbol}" if entry.state != states.SUCCEEDED else took
     return BarRow(str(entry.num), entry.label, bars, text, detail, "bad" if is_bad else "", place)
@@ -186,7 +188,7 @@ def costs(entries: list[Entry], model_costs: dict[str, float]) -> Costs | None:
         entries: Its tasks.
         model_costs: Model → what it cost.
     """
-    known = [(float(entry.fields["cost_usd"]), entry) for entry in entries if entry.usd]
+    known = [(entry.cost_usd, entry) for entry in entries if entry.cost_usd is not None]
     if not known:
         return None
     known.sort(key=lambda pair: -pair[0])

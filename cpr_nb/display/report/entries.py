@@ -6,16 +6,19 @@ from typing import Any, NamedTuple
 
 from cpr_nb.display.report.entry_texts import Texts, limit_of, read_texts
 from cpr_nb.model import states
-from cpr_nb.model.json_values import integer, number
+from cpr_nb.model.json_values import integer
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.durations import task_duration_s
+from cpr_nb.views.figures import FiguresFollower
 from cpr_nb.views.lineage import LinkedTask, linked_tasks
+from cpr_nb.views.questions import Question, questions_of
 from cpr_nb.views.result_rows import reused_rows
 from cpr_nb.views.stream_denials import read_denials
+from cpr_nb.views.task_figures import TaskFigures
 from cpr_nb.views.work_left import task_note
 
 _TITLE_CHARS, _RESULT_CHARS, _LABEL_CHARS = 160, 140, 40
@@ -35,11 +38,13 @@ class Entry(NamedTuple):
         result: How it ended, in a line.
         lines: How many lines it changed.
         clock: How long it took.
-        usd: What it cost.
+        usd: What it cost, as text.
+        cost_usd: What it cost; None if that is unknown, or counted elsewhere.
         figures: All of its figures, in a line.
         note: What a person should know beside its outcome.
         texts: What its row opens.
         denials: The tool calls that it was denied.
+        questions: What its agent asks now.
         fields: What status.json says of it.
         snapshot: The session that ran it.
         is_reused: Whether that is another session.
@@ -55,25 +60,30 @@ class Entry(NamedTuple):
     lines: str
     clock: str
     usd: str
+    cost_usd: float | None
     figures: str
     note: str
     texts: Texts
     denials: list[dict[str, Any]]
+    questions: list[Question]
     fields: dict[str, Any]
     snapshot: Snapshot
     is_reused: bool
 
 
-def read_entries(snapshot: Snapshot, *, redact: bool) -> list[Entry]:
+def read_entries(snapshot: Snapshot, figures: FiguresFollower, *, redact: bool) -> list[Entry]:
     """Reads the tasks of a session, and the rows that it reuses.
 
     Args:
         snapshot: The session.
+        figures: Its figures.
         redact: Whether to leave out whatever the user or an agent has written.
 
     Example:
-        >>> from cpr_nb.store.layout import SessionPaths
-        >>> read_entries(Snapshot(SessionPaths("/no/session-1"), {}, [], "error"), redact=True)
+        >>> from cpr_nb.store.read import read_session
+        >>> from cpr_nb.views.figures import session_figures
+        >>> snapshot = read_session("/none/session-1")
+        >>> read_entries(snapshot, session_figures(snapshot), redact=True)
         []
     """
     reused = [row for _, row in sorted(reused_rows(snapshot).items())]
@@ -86,8 +96,10 @@ def read_entries(snapshot: Snapshot, *, redact: bool) -> list[Entry]:
     follower = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
     entries = []
     for index, ((_, answer, is_reused), prompt) in enumerate(zip(tasks, prompts, strict=True)):
-        names = (prompt, labels[index])
-        row = _row(index + 1, answer, names, follower, is_reused=is_reused)
+        used = TaskFigures() if is_reused else figures.task(index)
+        row = _row(index + 1, answer, used, follower, is_reused=is_reused)
+        title, label = one_line(prompt, _TITLE_CHARS), labels[index]
+        row = row._replace(title=title, label=row.label or one_line(label, _LABEL_CHARS))
         if redact:
             entries.append(_without_texts(row))
             continue
@@ -126,39 +138,46 @@ def _shared_words(texts: list[str]) -> int:
 def _row(
     num: int,
     task: LinkedTask,
-    names: tuple[str, str],
+    used: TaskFigures,
     follower: ActivityFollower,
     *,
     is_reused: bool,
 ) -> Entry:
-    """The row of a task, without its texts; ``names`` are its prompt and its label."""
-    prompt, label = names
+    """The row of a task, without its texts; without a label if its id is a generated one."""
     fields, snapshot = task.fields, task.snapshot
     state, outcome = task_state(fields)
     if outcome is None and state != states.PENDING and not snapshot.is_live:
         state = states.INTERRUPTED
+    questions = questions_of(fields) if snapshot.is_live else []
+    state = states.ASKING if questions else state
     symbol, tone = formatting.STATE_STYLES.get(outcome or state, ("?", "warn"))
     task_id = str(fields.get("transaction_id", ""))
     is_generated = len(task_id) == _ID_CHARS and task_id.count("-") == 4
-    usd = None if is_reused else number(fields.get("cost_usd"))
-    result = f"reused from {snapshot.session_id[:8]}" if is_reused else follower.describe(fields)[0]
+    if is_reused:
+        result = f"reused from {snapshot.session_id[:8]}"
+    elif questions:
+        result = f"{questions[0].wants}: {questions[0].target}"
+    else:
+        result, _ = follower.describe(fields)
     return Entry(
         num=num,
         state=outcome or state,
         symbol=symbol,
         tone=tone,
-        label=one_line(label if is_generated else task_id, _LABEL_CHARS),
-        title=one_line(prompt, _TITLE_CHARS),
+        label="" if is_generated else one_line(task_id, _LABEL_CHARS),
+        title="",
         result=one_line(result, _RESULT_CHARS),
         lines=_changed_lines(fields),
         clock=formatting.clock(task_duration_s(fields)),
-        usd="" if usd is None else f"{usd:.{4 if 0 < usd < 0.005 else 2}f}",
-        figures=_figures(fields, is_reused=is_reused),
+        usd=used.cost_text,
+        cost_usd=used.cost_usd,
+        figures=_figures(fields, used),
         note=task_note(fields, snapshot.short_id),
         texts=Texts(),
         denials=read_denials(snapshot.paths.newest_stream(fields))
         if fields.get("n_denials")
         else [],
+        questions=questions,
         fields=fields,
         snapshot=snapshot,
         is_reused=is_reused,
@@ -170,15 +189,16 @@ def _changed_lines(fields: dict[str, Any]) -> str:
     return f"+{added or 0} −{deleted or 0}" if added or deleted else ""
 
 
-def _figures(fields: dict[str, Any], *, is_reused: bool) -> str:
-    n_tokens, n_files = formatting.total_tokens(fields), integer(fields.get("n_files_changed"))
+def _figures(fields: dict[str, Any], used: TaskFigures) -> str:
+    n_files = integer(fields.get("n_files_changed"))
     attempts = integer(fields.get("attempts"))
     changed = f"{_changed_lines(fields)} in {formatting.plural(n_files, 'file')}" if n_files else ""
     if fields.get("base_commit") and not n_files:
         changed = "nothing changed"
     texts = [
-        "" if is_reused else formatting.cost(fields),
-        f"{formatting.short_count(n_tokens)} tokens" if n_tokens else "",
+        f"USD {used.cost_text} estimate" if used.cost_text else "",
+        formatting.unknown_costs(fields.get("n_unknown_costs")) if used != TaskFigures() else "",
+        f"{used.tokens_text} tokens" if used.n_tokens else "",
         formatting.clock(task_duration_s(fields)),
         formatting.plural(attempts, "attempt") if attempts else "",
         changed,

@@ -8,10 +8,12 @@ from typing import NamedTuple
 from cpr_nb.display.report.end_phrases import phrase_of
 from cpr_nb.display.report.entries import Entry
 from cpr_nb.model import states
-from cpr_nb.model.json_values import integer, number
+from cpr_nb.model.json_values import integer
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
-from cpr_nb.views.durations import session_duration_s, task_duration_s
+from cpr_nb.views.durations import task_duration_s
+from cpr_nb.views.figure_texts import cost_text, range_text
+from cpr_nb.views.figures import Figures
 
 _MAX_PHRASES = 5
 _SESSION_STATES = {
@@ -40,28 +42,41 @@ class KeyFigure(NamedTuple):
     meaning: str
 
 
-def sentence(snapshot: Snapshot, entries: list[Entry]) -> str:
+def sentence(snapshot: Snapshot, entries: list[Entry], figures: Figures) -> str:
     """Returns what happened: only what can be counted.
 
     Args:
         snapshot: The session.
         entries: Its tasks.
+        figures: Its figures.
 
     Example:
-        >>> from cpr_nb.store.layout import SessionPaths
-        >>> sentence(Snapshot(SessionPaths("/r/session-1"), {}, [], "unreadable"), [])
+        >>> from cpr_nb.store.read import read_session
+        >>> from cpr_nb.views.figures import session_figures
+        >>> snapshot = read_session("/none/session-1")
+        >>> sentence(snapshot, [], session_figures(snapshot).session(snapshot))
         "The session has no tasks. The session can't be read."
     """
     own = [entry for entry in entries if not entry.is_reused]
-    parts = [_outcomes(snapshot, own), _SESSION_STATES.get(snapshot.state, ""), _problems(own)]
+    parts = [
+        _outcomes(snapshot, own, figures),
+        _SESSION_STATES.get(snapshot.state, ""),
+        _problems(own),
+    ]
+    n_questions = sum(len(entry.questions) for entry in own)
+    if n_questions:
+        verb = "waits" if n_questions == 1 else "wait"
+        parts.append(f"{_count(n_questions, 'question').capitalize()} {verb} for an answer.")
     n_reused = len(entries) - len(own)
     if n_reused:
         verb = "has its answer" if n_reused == 1 else "have their answers"
-        parts.append(f"{_count(n_reused, 'further row')} {verb} from earlier sessions.")
+        parts.append(
+            f"{_count(n_reused, 'further row').capitalize()} {verb} from earlier sessions."
+        )
     return " ".join(part for part in parts if part)
 
 
-def _outcomes(snapshot: Snapshot, own: list[Entry]) -> str:
+def _outcomes(snapshot: Snapshot, own: list[Entry], figures: Figures) -> str:
     """How many tasks succeeded, in which time and at which cost."""
     n_tasks, n_good = len(own), sum(entry.state == states.SUCCEEDED for entry in own)
     if not n_tasks:
@@ -77,9 +92,8 @@ def _outcomes(snapshot: Snapshot, own: list[Entry]) -> str:
         text = "The task did not succeed"
     else:
         text = f"{n_good or 'None'} of {tasks} succeeded"
-    text += _in_time(session_duration_s(snapshot))
-    cost_usd = number(snapshot.head.get("cost_usd"))
-    at_cost = f", at an estimated USD {cost_usd:.2f}" if cost_usd else ""
+    text += _in_time(figures.elapsed_s)
+    at_cost = f", at an estimated USD {figures.cost_usd:.2f}" if figures.cost_usd else ""
     return f"{text.rstrip(',') if not at_cost else text}{at_cost}."
 
 
@@ -144,45 +158,47 @@ def _count(count: int, noun: str = "") -> str:
     return f"{text} {noun}{'s' * (count != 1)}" if noun else text
 
 
-def key_figures(snapshot: Snapshot, entries: list[Entry]) -> list[KeyFigure]:
+def key_figures(snapshot: Snapshot, entries: list[Entry], figures: Figures) -> list[KeyFigure]:
     """Returns the figures at the top: at most five, and only those that are known.
 
     Args:
         snapshot: The session.
         entries: Its tasks.
+        figures: Its figures.
     """
     own = [entry for entry in entries if not entry.is_reused]
     n_good = sum(entry.state == states.SUCCEEDED for entry in own)
-    figures = [KeyFigure(str(n_good), f"of {len(own)}", "tasks succeeded")]
-    figures += [_cost(snapshot, n_good), _time(snapshot, own), _changes_or_tokens(snapshot, own)]
+    shown = [KeyFigure(str(n_good), f"of {len(own)}", "tasks succeeded")]
+    shown += [_cost(snapshot, figures, n_good), _time(snapshot, own, figures)]
+    shown.append(_changes_or_tokens(own, figures))
     n_denied = sum(len(entry.denials) for entry in own)
     if n_denied:
         n_tasks = sum(bool(entry.denials) for entry in own)
         noun = "tool call" if n_denied == 1 else "tool calls"
-        figures.append(
+        shown.append(
             KeyFigure(str(n_denied), "", f"{noun} denied, in {formatting.plural(n_tasks, 'task')}")
         )
-    return [figure for figure in figures if figure.value]
+    return [figure for figure in shown if figure.value]
 
 
-def _cost(snapshot: Snapshot, n_good: int) -> KeyFigure:
-    cost_usd = number(snapshot.head.get("cost_usd"))
-    if cost_usd is None:
+def _cost(snapshot: Snapshot, figures: Figures, n_good: int) -> KeyFigure:
+    if figures.cost_usd is None:
         return KeyFigure("", "", "")
-    each = f", {cost_usd / n_good:.2f} per success" if n_good else ""
-    n_unknown = integer(snapshot.head.get("n_unknown_costs"))
-    unknown = f"; cost of {formatting.plural(n_unknown, 'attempt')} unknown" if n_unknown else ""
-    return KeyFigure(f"USD {cost_usd:.2f}", "", f"estimated{each}{unknown}")
+    each = "" if snapshot.is_live else f"{figures.cost_usd / max(1, n_good):.2f} per success"
+    meaning = ["estimated so far" if snapshot.is_live else "estimated", each if n_good else ""]
+    unknown = formatting.unknown_costs(snapshot.head.get("n_unknown_costs"))
+    return KeyFigure(cost_text(figures), "", ", ".join(filter(None, [*meaning, unknown])))
 
 
-def _time(snapshot: Snapshot, own: list[Entry]) -> KeyFigure:
+def _time(snapshot: Snapshot, own: list[Entry], figures: Figures) -> KeyFigure:
     durations = [duration for entry in own if (duration := task_duration_s(entry.fields))]
     agents = f"; {in_words(sum(durations))} of agent time" if durations else ""
+    left = f"; {range_text(*figures.left_s)} left" if figures.left_s else ""
     word = "elapsed so far" if snapshot.is_live else "elapsed"
-    return KeyFigure(formatting.clock(session_duration_s(snapshot)), "", f"{word}{agents}")
+    return KeyFigure(formatting.clock(figures.elapsed_s), "", f"{word}{left or agents}")
 
 
-def _changes_or_tokens(snapshot: Snapshot, own: list[Entry]) -> KeyFigure:
+def _changes_or_tokens(own: list[Entry], figures: Figures) -> KeyFigure:
     """The lines that branches change; without any, the tokens."""
     n_files = sum(integer(entry.fields.get("n_files_changed")) or 0 for entry in own)
     if n_files:
@@ -190,5 +206,5 @@ def _changes_or_tokens(snapshot: Snapshot, own: list[Entry]) -> KeyFigure:
         deleted = sum(integer(entry.fields.get("lines_deleted")) or 0 for entry in own)
         meaning = f"lines changed in {formatting.plural(n_files, 'file')}"
         return KeyFigure(f"+{added} −{deleted}", "", meaning)
-    n_tokens = formatting.total_tokens(snapshot.head)
+    n_tokens = figures.n_tokens
     return KeyFigure(formatting.short_count(n_tokens) if n_tokens else "", "", "tokens")

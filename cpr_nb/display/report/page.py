@@ -21,6 +21,7 @@ from cpr_nb.model.text import one_line, visible, visible_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
+from cpr_nb.views.figures import session_figures
 from cpr_nb.views.notice import notice, warnings_of
 
 if TYPE_CHECKING:
@@ -103,17 +104,20 @@ def session_report(
         >>> session_report(Snapshot(SessionPaths("/none/session-1"), {}, [], "unreadable")).title
         "1: The session has no tasks. The session can't be read."
     """
-    entries = read_entries(snapshot, redact=redact)
+    follower = session_figures(snapshot)
+    figures = follower.session(snapshot)
+    entries = read_entries(snapshot, follower, redact=redact)
     ordered = sorted(entries, key=lambda entry: entry.state not in states.FAILURES)
     failed, n_more_failed = failures(entries, redact=redact)
     name = one_line(str(snapshot.head.get("name") or ""), 80) or snapshot.session_id[:8]
-    sentence = lede.sentence(snapshot, entries)
+    sentence = lede.sentence(snapshot, entries, figures)
     html = _template().render(
         css=_file("report.css"),
         name=name,
         sentence=sentence,
-        figures=lede.key_figures(snapshot, entries),
+        figures=lede.key_figures(snapshot, entries, figures),
         notices=_notices(snapshot, redact=redact),
+        n_questions=sum(len(entry.questions) for entry in entries),
         is_foreign=read_marks().is_foreign(snapshot.head, snapshot.session_id),
         is_live=snapshot.is_live,
         made_at=_made_at(snapshot),
