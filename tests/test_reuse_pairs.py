@@ -183,6 +183,8 @@ SAME = [
     Pair("how long it waits for a login", options(login_wait_s=5), Side(), True),
     Pair("the session's budget", options(budget_usd=1), options(budget_usd=2), True),
     Pair("whether they share a process", options(share_process=True), Side(), False),
+    Pair("whether agents ask", options(ask=True), Side(), False),
+    Pair("how long they wait", options(ask=True, ask_s=5), options(ask=True), True),
     Pair("whether one leads", options(warm_start=True), Side(), True),
     Pair("the model by a variable", Side(environ=MODEL), options(model="opus"), True),
     Pair(
@@ -347,4 +349,8 @@ def test_the_options_that_do_not_count_are_of_sessions() -> None:
     """An option of tasks changes what a task does, so it counts; a new one does, too."""
     per_task = {option.name for option in OPTIONS.values() if option.per_task}
     assert not per_task & set(identity.IRRELEVANT)
-    assert {*OPTIONS} - per_task - set(identity.IRRELEVANT) == {"worktree_dir", "share_process"}
+    assert {*OPTIONS} - per_task - set(identity.IRRELEVANT) == {
+        "worktree_dir",
+        "share_process",
+        "ask",
+    }

@@ -2,121 +2,56 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb.display.card_templates import css, render
+from cpr_nb.display.opened_rows import Inside, inside
 from cpr_nb.display.row_deltas import Column
 from cpr_nb.model import states
-from cpr_nb.model.text import one_line, visible
+from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
+from cpr_nb.views.figure_texts import figure_pieces
+from cpr_nb.views.notice import PROGRAM
+from cpr_nb.views.work_left import task_note
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from cpr_nb.display.row_deltas import Row
     from cpr_nb.display.session_model import SessionModel
+    from cpr_nb.store.read import Snapshot
 
-#: The most bytes of a card: a notebook with many of them must stay small.
-MAX_BYTES = 6000
-#: For the last line of a card: how to read the outputs.
-SHOW_HINT = ", s.show() opens the outputs"
-_MAX_FAILURES, _MAX_SUCCESSES, _MAX_WARNINGS = 10, 8, 3
-_TEMPLATES = {
-    "head": """\
-<div class="head"><b class="{{ tone }}">{{ symbol }} {{ state|plain }}</b>
-{%- if foreign %} <span class="mute">foreign</span>{% endif %}
-{%- if name %} <b>{{ name|plain }}</b>{% endif %} <code class="mute">{{ short|plain }}</code>
- <code class="mute">{{ folder|plain }}</code></div>
-{%- if parts %}<div class="bar" role="img" aria-label="{{ label }}">
-{%- for tone, n in parts %}<i class="{{ tone }}" style="flex:{{ n }}"></i>{% endfor %}</div>
-{%- endif %}
-""",
-    "figures": """\
-<div class="mute">{% for figure in figures %}{{ " · " if not loop.first }}{{ figure|plain }}
-{%- endfor %}</div>
-{%- for notice, command in notices %}{% include "notice" %}{% endfor %}
-""",
-    "notice": """\
-<div class="note">{{ notice|plain }}
-{%- if command %} <code>{{ command|plain }}</code>{% endif %}</div>
-""",
-    "card": """\
-<style>{{ css }}</style><div class="cpr cpr-card">{{ head }}
-<div>{% for tone, symbol, n, state in counters -%}
-<span class="{{ tone }}">{{ symbol }}</span> {{ n }} {{ state }}{{ " · " if not loop.last }}
-{%- endfor %}</div>{{ figures }}
-{%- if rows %}<table class="t">
-{%- for num, tone, state, title, now in rows %}
-<tr><td class="mute">{{ num }}</td><td class="{{ tone }}">{{ state }}</td><td>{{ title|plain }}</td>
-<td class="mute">{{ now|plain }}</td></tr>{% endfor %}</table>{% endif %}
-<div class="mute">{{ more }}<code>cpr.attach("{{ short|plain }}")</code>{{ after }}</div></div>
-""",
-    "sessions": """\
-<style>{{ css }}</style><div class="cpr cpr-card"><div class="head"><b>{{ title }}</b>
- <code class="mute">{{ folder|plain }}</code></div><table class="t">
-{%- for num, tone, state, title, now in rows %}
-<tr><td class="mute">{{ num }}</td><td class="{{ tone }}">{{ state }}</td><td>{{ title|plain }}</td>
-<td class="mute">{{ now|plain }}</td></tr>{% endfor %}</table>
-{%- if n_more %}<div class="mute">{{ n_more }} more:
-<code>cpr.sessions_df()</code></div>{% endif %}</div>
-""",
-    "task": """\
-<style>{{ css }}</style><div class="cpr cpr-card"><div class="head"><b class="{{ tone }}">
-{{- symbol }} {{ state }}</b> <b>task {{ num }}</b> <code class="mute">{{ id|plain }}</code></div>
-<div>{{ title|plain }}</div><div class="{{ 'bad' if failed else 'mute' }}">{{ now|plain }}</div>
-<div class="mute">{{ figures|join(" · ")|plain }}</div></div>
-""",
-}
+#: The most bytes of a card, its style included: a notebook with many of them must stay small.
+MAX_BYTES = 32_000
+_MAX_FAILURES, _MAX_OTHERS, _MAX_WARNINGS = 10, 8, 3
+#: How much of an answer a row shows, how long its texts are, and how many rows there are (as a
+#: share of the numbers above): the first that fits.
+_SIZES = (
+    (2000, 90, 1.0),
+    (1000, 90, 1.0),
+    (400, 60, 1.0),
+    (200, 40, 0.5),
+    (100, 30, 0.2),
+    (0, 0, 0.0),
+)
+# The order of the rows: what failed, then what was denied something, then the rest.
+_ORDER = (
+    states.SUCCEEDED,
+    states.RUNNING,
+    states.RETRYING,
+    states.CANCELLED,
+    states.SKIPPED,
+    states.PENDING,
+)
 
 
-@cache
-def _environment() -> Environment:
-    from jinja2 import DictLoader, Environment
-
-    environment = Environment(loader=DictLoader(_TEMPLATES), autoescape=True)
-    environment.filters["plain"] = plain
-    return environment
-
-
-def _render(template: str, /, **values: Any) -> str:
-    return _environment().get_template(template).render(**values)
-
-
-def plain(text: object) -> Any:
-    """Returns text as HTML that shows it unchanged: no markup, and no mathematics either.
-
-    Example:
-        >>> plain("<b> $x$")
-        Markup('&lt;b&gt; <span>$</span>x<span>$</span>')
-    """
-    from markupsafe import Markup, escape
-
-    # Notebooks typeset $…$ and \(…\), but never across an element.
-    html = str(escape(visible(str(text))))
-    return Markup(html.replace("\\", "<span>\\</span>").replace("$", "<span>$</span>"))  # noqa: S704
-
-
-@cache
-def css() -> str:
-    """Returns the style of a card."""
-    return files("cpr_nb.display").joinpath("web", "card.css").read_text("utf-8").replace("\n", "")
-
-
-def head_html(model: SessionModel, *, bar: bool = True) -> str:
-    """Returns the first lines of a session: its state, name and folder, and the segmented bar.
-
-    Args:
-        model: The session.
-        bar: Whether to draw the bar.
-    """
+def _head_html(model: SessionModel) -> Any:
+    """Returns the first lines of a session: its state, name and folder, and the segmented bar."""
     snapshot = model.snapshot
     symbol, tone = formatting.STATE_STYLES[snapshot.state]
     counts = [(state, snapshot.count(f"n_{state}")) for state in formatting.COUNTED_STATES]
-    parts = [(formatting.STATE_STYLES[state][1], n) for state, n in counts if n]
-    return _render(
+    n_unended = snapshot.count("n_running") + snapshot.count("n_pending")
+    return render(
         "head",
         symbol=symbol,
         tone=tone,
@@ -125,13 +60,24 @@ def head_html(model: SessionModel, *, bar: bool = True) -> str:
         name=one_line(str(snapshot.head.get("name") or ""), 80),
         short=model.short,
         folder=one_line(formatting.short_path(snapshot.paths.root), 120),
-        parts=parts if bar else (),
+        parts=[(_bar_tone(state), n) for state, n in counts if n],
         label=", ".join(f"{n} {state}" for state, n in counts if n),
+        n_ended=sum(n for _, n in counts) - n_unended,
+        total=sum(n for _, n in counts),
     )
 
 
-def figures_html(model: SessionModel, n_warnings: int = _MAX_WARNINGS) -> str:
-    """Returns the line of figures, one notice at most, and the first warnings."""
+def _bar_tone(state: str) -> str:
+    """Returns the tone of a part of the bar: what has not started is no more than a line."""
+    return "rest" if state == states.PENDING else formatting.STATE_STYLES[state][1]
+
+
+def _figures(model: SessionModel) -> list[str]:
+    return [piece.text for piece in figure_pieces(model.figures, model.snapshot)]
+
+
+def _notices(model: SessionModel, n_warnings: int) -> list[tuple[str, str]]:
+    """Returns one notice at most and the first warnings: text and command."""
     notice, command = model.notice(), ""
     if not notice:
         notice, command = model.denial_notice()
@@ -140,72 +86,128 @@ def figures_html(model: SessionModel, n_warnings: int = _MAX_WARNINGS) -> str:
     notices += [(warning, "") for warning in warnings[:n_warnings]]
     if n_more := len(warnings[n_warnings:]):
         notices.append((f"{formatting.plural(n_more, 'more warning')}:", "s.warnings"))
-    figures = formatting.figures(model.snapshot, model.mean_duration_s)
-    return _render("figures", figures=figures, notices=notices)
+    return notices
 
 
-def notice_html(text: str) -> str:
-    """Returns a notice alone."""
-    return _render("notice", notice=one_line(text))
-
-
-def session_card(model: SessionModel, hint: str = "") -> str:
-    """Returns a session as static HTML of at most `MAX_BYTES`.
+def session_card(model: SessionModel, *, opens: bool = True) -> str:
+    """Returns a session as static HTML of at most `MAX_BYTES`; each row opens in place.
 
     Args:
         model: The session.
-        hint: The end of the last line, such as `SHOW_HINT`.
+        opens: Whether evaluating the session shows more than this card does: the live view.
     """
-    for limit, scale in ((90, 1.0), (60, 1.0), (40, 1.0), (40, 0.5), (30, 0.2), (0, 0.0)):
-        html = _render_card(model, hint, limit, scale)
+    for size in _SIZES:
+        html = _render_card(model, *size, opens=opens)
         if len(html.encode()) <= MAX_BYTES:
             break
     return html
 
 
-def _render_card(model: SessionModel, hint: str, limit: int, scale: float) -> str:
-    failures = [row for row in model.rows if _style(row)[1] == "bad"]
-    successes = [row for row in model.rows if row[Column.STATE] == states.SUCCEEDED]
-    n_failures, n_successes = int(_MAX_FAILURES * scale), int(_MAX_SUCCESSES * scale)
-    rows = [*failures[:n_failures], *successes[:n_successes]]
-    n_more = len(model.rows) - len(rows)
-    return _render(
-        "card",
-        css=_markup(css()),
-        head=_markup(head_html(model)),
-        figures=_markup(figures_html(model, int(_MAX_WARNINGS * scale))),
-        counters=_counters(model),
-        rows=[_row_cells(row, limit) for row in rows],
-        more=f"{n_more} more: " if n_more else "",
-        short=model.short,
-        after=f" {_end_time(model.snapshot.head)}{hint}",
+def _render_card(
+    model: SessionModel, limit_bytes: int, limit: int, scale: float, *, opens: bool
+) -> str:
+    rows = _chosen_rows(model, scale)
+    left_out = [row[Column.STATE] for row in model.rows]
+    for index in rows:
+        left_out.remove(model.rows[index][Column.STATE])
+    return str(
+        render(
+            "card",
+            css=css(),
+            head=_head_html(model),
+            figures=render(
+                "figures",
+                figures=[*_counters(model), *_figures(model)],
+                notices=_notices(model, int(_MAX_WARNINGS * scale)),
+            ),
+            rows=[_row_html(model, index, limit_bytes, limit) for index in rows],
+            foot=[
+                part
+                for part in (
+                    _more(left_out),
+                    _hint(model, opens=opens),
+                    _end_time(model.snapshot.head),
+                )
+                if part
+            ],
+        )
     )
 
 
-def _counters(model: SessionModel) -> list[tuple[str, str, int, str]]:
-    """Returns tone, symbol, number and name of each counter that is not 0."""
+def _chosen_rows(model: SessionModel, scale: float) -> list[int]:
+    """Returns the indices of the rows that a card shows, in its order."""
+    failures: list[int] = []
+    others: list[int] = []
+    for index, row in enumerate(model.rows):
+        (failures if _style(row)[1] == "bad" else others).append(index)
+
+    def rank(index: int) -> tuple[bool, int]:
+        row = model.rows[index]
+        state = row[Column.STATE]
+        return not row[Column.DENIED], _ORDER.index(state) if state in _ORDER else len(_ORDER)
+
+    n_failures, n_others = int(_MAX_FAILURES * scale), int(_MAX_OTHERS * scale)
+    return [*failures[:n_failures], *sorted(others, key=rank)[:n_others]]
+
+
+def _row_html(model: SessionModel, index: int, limit_bytes: int, limit: int) -> Any:
+    row = model.rows[index]
+    opened, tasks = Inside("", ""), model.snapshot.tasks or ()
+    if index < len(tasks):  # no row of another session
+        opened = inside(model.snapshot, index, limit_bytes)
+    symbol, tone = _style(row)
+    note = index < len(tasks) and task_note(tasks[index], model.short)
+    is_answer = row[Column.STATE] == states.SUCCEEDED and opened.first and not note
+    result = opened.first if is_answer else row[Column.NOW]
+    cost_usd = row[Column.COST]
+    return render(
+        "row",
+        num=row[Column.NUM],
+        symbol=symbol,
+        tone=tone,
+        state=row[Column.STATE],
+        title=one_line(row[Column.TITLE], limit),
+        denied=row[Column.DENIED],
+        result=one_line(result, limit + 20),
+        time=formatting.clock(row[Column.DURATION]),
+        usd="" if cost_usd is None else f"{cost_usd:.2f}",
+        inside=opened.html,
+    )
+
+
+def _more(left_out: list[str]) -> str:
+    """Returns how many tasks are not shown, and their state if it is the same; empty if none."""
+    if not left_out:
+        return ""
+    kind = f" {left_out[0]}" if len(set(left_out)) == 1 else ""
+    return f"{len(left_out)} more{kind}"
+
+
+def _hint(model: SessionModel, *, opens: bool) -> Any:
+    """Returns how to read all outputs, as HTML: never by what shows this card again."""
+    if not model.rows:
+        return ""
+    results = f"{PROGRAM} results {model.snapshot.short_id}"
+    return render("hint", attach=f'cpr.attach("{model.short}")' if opens else "", results=results)
+
+
+def _counters(model: SessionModel) -> list[Any]:
+    """Returns symbol, number and word of each counter that is not 0, as HTML."""
     counters = []
+    strong = (states.SUCCEEDED, states.FAILED)
     for state in formatting.COUNTED_STATES:
         symbol, tone = formatting.STATE_STYLES[state]
-        count = model.snapshot.count(f"n_{state}")
-        if count:
-            counters.append((tone, symbol, count, state))
-    n_denied = model.snapshot.count("n_denials")
-    return [*counters, ("warn", "⚠", n_denied, "denied")] if n_denied else counters
+        if n := model.snapshot.count(f"n_{state}"):
+            counters.append((tone, symbol, n, state, state in strong))
+    if n_denied := model.snapshot.count("n_denials"):
+        counters.append(("warn", "⚠", n_denied, "denied", False))
+    names = ("tone", "symbol", "n", "word", "is_strong")
+    return [render("counter", **dict(zip(names, counter, strict=True))) for counter in counters]
 
 
 def _style(row: Row) -> tuple[str, str]:
     """Returns the symbol and the tone of a row's state."""
     return formatting.STATE_STYLES.get(row[Column.STATE], ("?", "warn"))
-
-
-def _row_cells(row: Row, limit: int) -> tuple[int, str, str, str, str]:
-    """Returns number, tone, state, title and activity of a row, as the templates show them."""
-    symbol, tone = _style(row)
-    denied = f"⚠ {row[Column.DENIED]} denied · " if row[Column.DENIED] else ""
-    now = one_line(denied + row[Column.NOW], limit + 20)
-    state = f"{symbol} {row[Column.STATE]}"
-    return row[Column.NUM], tone, state, one_line(row[Column.TITLE], limit), now
 
 
 def _end_time(head: dict[str, Any]) -> str:
@@ -214,56 +216,62 @@ def _end_time(head: dict[str, Any]) -> str:
         return ""
     from datetime import UTC, datetime
 
-    return f"· ended {datetime.fromtimestamp(end_s, UTC):%d %b %Y %H:%M} UTC"
+    return f"ended {datetime.fromtimestamp(end_s, UTC):%d %b %Y, %H:%M} UTC"
 
 
 def session_list_card(rows: list[Row], directory: str) -> str:
     """Returns the newest sessions of a results directory as HTML of at most `MAX_BYTES`."""
     for limit, count in ((60, 12), (40, 10), (30, 5), (0, 0)):
-        html = _render(
+        html = render(
             "sessions",
-            css=_markup(css()),
+            css=css(),
             title=formatting.plural(len(rows), "session"),
             n_more=len(rows[count:]),
             folder=one_line(formatting.short_path(directory), 120),
-            rows=[_row_cells(row, limit) for row in rows[:count]],
+            rows=[_session_cells(row, limit) for row in rows[:count]],
         )
         if len(html.encode()) <= MAX_BYTES:
             break
-    return html
+    return str(html)
 
 
-def task_card(fields: dict[str, Any], row: Row) -> str:
-    """Returns a task as a small piece of static HTML.
-
-    Args:
-        fields: Its fields in status.json.
-        row: Its row.
-    """
+def _session_cells(row: Row, limit: int) -> tuple[str, str, str, str, str, str, str]:
+    """Returns tasks, tone, state, name, counts, duration and cost of a session."""
     symbol, tone = _style(row)
-    n_tokens = formatting.total_tokens(fields)
-    figures = [
-        formatting.cost(fields),
-        f"{formatting.short_count(n_tokens)} tokens" if n_tokens else "",
+    denied = f"⚠ {row[Column.DENIED]} denied · " if row[Column.DENIED] else ""
+    cost_usd = row[Column.COST]
+    return (
+        formatting.plural(row[Column.NUM], "task"),
+        tone,
+        f"{symbol} {row[Column.STATE]}",
+        one_line(row[Column.TITLE], limit),
+        one_line(denied + row[Column.NOW], limit + 20),
         formatting.clock(row[Column.DURATION]),
-        f"{row[Column.DENIED]} denied" if row[Column.DENIED] else "",
-    ]
-    return _render(
-        "task",
-        css=_markup(css()),
-        symbol=symbol,
-        tone=tone,
-        state=row[Column.STATE],
-        num=row[Column.NUM],
-        id=row[Column.KEY],
-        title=row[Column.TITLE],
-        now=row[Column.NOW],
-        failed=row[Column.STATE] in states.FAILURES,
-        figures=[figure for figure in figures if figure],
+        "" if cost_usd is None else f"USD {cost_usd:.2f}",
     )
 
 
-def _markup(html: str) -> Any:
-    from markupsafe import Markup
+def task_card(snapshot: Snapshot, index: int, row: Row) -> str:
+    """Returns a task as static HTML: its state, its prompt, and what its row opens.
 
-    return Markup(html)  # noqa: S704 - it was escaped when it was rendered
+    Args:
+        snapshot: Its session.
+        index: Its number in it, from 0.
+        row: Its row.
+    """
+    symbol, tone = _style(row)
+    opened = inside(snapshot, index, _SIZES[0][0])
+    return str(
+        render(
+            "task",
+            css=css(),
+            symbol=symbol,
+            tone=tone,
+            state=row[Column.STATE],
+            num=row[Column.NUM],
+            id=row[Column.KEY],
+            title=row[Column.TITLE],
+            now="" if opened.first else row[Column.NOW],
+            inside=opened.html,
+        )
+    )

@@ -1,18 +1,16 @@
-"""The widgets of the dashboard: all sessions of a results directory, live."""
+"""The dashboard: all sessions of a results directory, live."""
 
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.display import cards, row_deltas
-from cpr_nb.display.display_handle import DisplayHandle, shell
-from cpr_nb.display.live import View, stopped_text
-from cpr_nb.display.session_widget import ActionHandler, SessionWidget
-from cpr_nb.display.ticker import pace, ticker
+from cpr_nb.display.display_handle import shell
+from cpr_nb.display.mounted_view import ActionHandler, View
+from cpr_nb.display.session_part import SessionPart
 from cpr_nb.model import states
-from cpr_nb.model.text import visible_line
+from cpr_nb.model.text import one_line, visible_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.catalog import list_sessions
 from cpr_nb.store.read import Snapshot, read_session
@@ -21,19 +19,7 @@ from cpr_nb.views.notice import notice, warnings_of
 
 if TYPE_CHECKING:
     from cpr_nb.display.row_deltas import Change, Row
-    from cpr_nb.display.widget import Table
 
-_GROUPS = [
-    [states.RUNNING, [states.STARTING, states.RUNNING], True],
-    [states.WAITING, [states.WAITING], False],
-    [states.PAUSED, [states.PAUSED], False],
-    [states.UNREACHABLE, [states.UNREACHABLE], False],
-    [states.INTERRUPTED, [states.INTERRUPTED, states.STALE], False],
-    [states.COMPLETED, [states.COMPLETED], True],
-    [states.CANCELLED, [states.CANCELLED], False],
-    [states.ERROR, [states.ERROR, states.UNREADABLE], False],
-]
-_IDLE_S = 2.0
 _MAX_LINES = 50
 
 
@@ -92,39 +78,73 @@ class SessionList:
 class _SessionTable:
     """The table of sessions, a part of the dashboard."""
 
-    def __init__(self, sessions: SessionList) -> None:
-        from cpr_nb.display import widget
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self.sessions = SessionList(directory)
+        self.sessions.refresh()
 
-        self._sessions = sessions
-        self.table: Table = widget.Table()
-        self.table.meta = {
-            "kind": "sessions",
-            "short": "",
-            "commands": {},
-            "styles": formatting.STATE_STYLES,
-            "groups": _GROUPS,
-            "empty": "No sessions yet.",
-        }
-        self.send_rows()
+    def state(self) -> dict[str, Any]:
+        """All that the browser must know of it."""
+        folder = one_line(formatting.short_path(self._directory), 200)
+        head = {"live": True, "name": "Sessions", "folder": folder, "empty": "No sessions yet."}
+        return {"kind": "sessions", "rows": self.sessions.rows, "head": head}
 
-    def send_rows(self, *, is_loaded: bool = False) -> None:
-        """Sends all rows."""
-        if self.table.rows is self._sessions.rows:
-            self.table.send_state("rows")
-        else:
-            self.table.rows = self._sessions.rows
-
-    def tick(self) -> bool:
-        """Brings the table up to date; returns whether anything has changed."""
-        changes = self._sessions.refresh()
+    def changes(self) -> dict[str, Any] | None:
+        """What has changed since the last call; None if nothing has."""
+        changes = self.sessions.refresh()
         if changes is None:
-            self.send_rows()
-        elif changes:
-            self.table.send({"rows": changes, "now": time.time()})
-        return changes is None or bool(changes)
+            return {"all": self.sessions.rows}
+        return {"rows": changes} if changes else None
 
 
-class Dashboard(View):
+class _DashboardView(View):
+    """The table of sessions, and below it those that were opened."""
+
+    def __init__(self, directory: str, handle_action: ActionHandler) -> None:
+        super().__init__(handle_action)
+        self._directory = directory
+        self._table = _SessionTable(directory)
+        self._opened: dict[str, SessionPart] = {}
+        self.add_part(self._table)
+
+    @property
+    def is_live(self) -> bool:
+        """New sessions may appear at any time."""
+        return True
+
+    def shows(self, root: str) -> bool:
+        """Whether the session of a folder is open in it."""
+        return root in self._opened
+
+    def card(self) -> dict[str, str]:
+        """The static card, as HTML and as text."""
+        return session_list_card(self._table.sessions, self._directory)
+
+    def handle_message(self, part: Any, message: dict[str, Any]) -> None:
+        """Handles a message to the table, or to a session that was opened."""
+        if isinstance(part, SessionPart):
+            answer, result = part.on_message(message, self._handle_action)
+            if answer is not None:
+                self.send(part, answer)
+            if result is not None and result.root:
+                self._open(result.root)
+        elif message.get("type") == "open":
+            for snapshot in self._table.sessions.snapshots:
+                if snapshot.session_id == message.get("key"):
+                    self._toggle(snapshot.paths.root)
+
+    def _toggle(self, root: str) -> None:
+        if part := self._opened.pop(root, None):
+            self.remove_part(part)
+        else:
+            self._open(root)
+
+    def _open(self, root: str) -> None:
+        self._opened[root] = SessionPart(root)
+        self.add_part(self._opened[root])
+
+
+class Dashboard:
     """All sessions of a results directory; evaluated in a notebook, they are shown live.
 
     Args:
@@ -133,84 +153,42 @@ class Dashboard(View):
     """
 
     def __init__(self, directory: str, handle_action: ActionHandler) -> None:
-        super().__init__(handle_action)
         self._directory = directory
-        self._sessions = SessionList(directory)
-        self._table: _SessionTable | None = None
-        self._opened: dict[str, SessionWidget] = {}
-        self._box: Any = None
+        self._handle_action = handle_action
+
+    def view(self) -> View:
+        """Returns a live view of it.
+
+        Raises:
+            ImportError: If widgets are not installed.
+        """
+        return _DashboardView(self._directory, self._handle_action)
 
     def __repr__(self) -> str:
-        self._sessions.refresh()
-        lines = [formatting.session_line(s) for s in self._sessions.snapshots[:_MAX_LINES]]
-        n_more = len(self._sessions.snapshots) - len(lines)
-        more = [f"{n_more} more: cpr.sessions_df()"] if n_more else []
-        return "\n".join([*lines, *more]) or visible_line(f"<no sessions in {self._directory}>")
+        return self._card()["text/plain"]
 
     def _repr_html_(self) -> str:
-        self._sessions.refresh()
-        return cards.session_list_card(self._sessions.rows, self._directory)
+        return self._card()["text/html"]
+
+    def _card(self) -> dict[str, str]:
+        sessions = SessionList(self._directory)
+        sessions.refresh()
+        return session_list_card(sessions, self._directory)
 
     def _ipython_display_(self) -> None:
         if shell() is None:
             raise NotImplementedError  # IPython shows the text then
         try:
-            from cpr_nb.display import widget
+            view = self.view()
         except ImportError:
             raise NotImplementedError from None
-        self._sessions.refresh()
-        self._table = _SessionTable(self._sessions)
-        self.listen(self._table)
-        self._box = widget.box(self._table.table)
-        bundle = self._box._repr_mimebundle_()
-        bundle = bundle[0] if isinstance(bundle, tuple) else bundle
-        texts = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        DisplayHandle().show({**bundle, **texts})
-        ticker.add(self)
+        view.display()
 
-    def tick(self) -> float | None:
-        """Brings the view up to date; see `cpr_nb.display.ticker.Tickable`."""
-        self.drain_messages()
-        n_changed = sum(session.tick() for session in self._opened.values())
-        changed = (self._table is not None and self._table.tick()) or n_changed > 0
-        is_live = any(s.is_live for s in self._sessions.snapshots)
-        self._pace_s = pace(self._pace_s, changed=changed) if is_live or changed else _IDLE_S
-        return None if self.is_hidden else self._pace_s
 
-    def handle_message(self, part: Any, message: dict[str, Any]) -> None:
-        """Handles a message to the table, or to a session that was opened."""
-        self._pace_s = 0.0
-        if isinstance(part, SessionWidget):
-            result = part.on_message(message, self._handle_action)
-            if result is not None and result.root:
-                self._add(result.root)
-            return
-        if message.get("type") == "open":
-            for snapshot in self._sessions.snapshots:
-                if snapshot.session_id == message.get("key"):
-                    self._toggle(snapshot.paths.root)
-
-    def _toggle(self, root: str) -> None:
-        session = self._opened.pop(root, None)
-        if session is None:
-            self._add(root)
-            return
-        self._draw()
-        session.close()
-
-    def _add(self, root: str) -> None:
-        session = self._opened[root] = SessionWidget(root)
-        self.listen(session)
-        self._draw()
-
-    def _draw(self) -> None:
-        if self._table is not None:
-            self._box.children = [
-                self._table.table,
-                *(session.box for session in self._opened.values()),
-            ]
-
-    def on_error(self, error: Exception) -> None:
-        """Shows why the view is no longer kept up to date."""
-        for session in self._opened.values():
-            session.stop(stopped_text(error))
+def session_list_card(sessions: SessionList, directory: str) -> dict[str, str]:
+    """Returns the sessions as static HTML and as text."""
+    lines = [formatting.session_line(s) for s in sessions.snapshots[:_MAX_LINES]]
+    n_more = len(sessions.snapshots) - len(lines)
+    more = [f"{n_more} more: cpr.sessions_df()"] if n_more else []
+    text = "\n".join([*lines, *more]) or visible_line(f"<no sessions in {directory}>")
+    return {"text/plain": text, "text/html": cards.session_list_card(sessions.rows, directory)}

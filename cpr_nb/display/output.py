@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 
+from cpr_nb.display import markdown
 from cpr_nb.display.steps import StepFollower
+from cpr_nb.display.task_errors import error_text, read_text
 from cpr_nb.model import states
-from cpr_nb.model.denials import advise
-from cpr_nb.model.record import is_kept, is_unsaved, task_state
-from cpr_nb.model.text import one_line, visible
-from cpr_nb.store.files import open_regular
+from cpr_nb.model.record import task_state
+from cpr_nb.model.text import visible
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.notice import PROGRAM
-from cpr_nb.views.stream_denials import read_denials
 from cpr_nb.views.work_left import task_note
 
 TYPE_CHECKING = False
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 PIECE = 40_000
 STEPS = 200
 _LIMIT_BYTES = 4_000_000
-_TAIL_BYTES = 20_000
 _EMPTY_TEXTS = {
     "answer": "No answer yet.",
     "steps": "No steps yet.",
@@ -106,15 +104,15 @@ class OutputFollower:
             if not self._has_ended:
                 self._has_ended = True
                 texts["answer"] = read_answer(self._paths, self.key) or ""
-                texts["diff"] = _read(self._paths.patch(self.key))
-                texts["errors"] = self._errors(task)
+                texts["diff"] = read_text(self._paths.patch(self.key))
+                texts["errors"] = error_text(self._paths, task, self._short)
         elif len(self._steps.texts) != self._n_agent_texts:
             self._n_agent_texts = len(self._steps.texts)
             texts["answer"] = "\n\n".join(self._steps.texts)
         if "prompt" not in self._texts:
             texts["prompt"] = self._prompt(task)
             texts.setdefault("diff", "")
-            texts.setdefault("errors", self._errors(task))
+            texts.setdefault("errors", error_text(self._paths, task, self._short))
         return texts
 
     def _text_messages(self, name: str, text: str) -> Iterator[Message]:
@@ -131,7 +129,10 @@ class OutputFollower:
     def _piece(self, name: str, start: int, end: int) -> Message:
         text = self._texts[name]
         self._n_sent[name] = end = min(len(text), end)
-        piece = {"name": name, "text": text[start:end], "offset": start, "total": len(text)}
+        piece: Message = {"name": name, "text": text[start:end], "offset": start}
+        piece["total"] = len(text)
+        if name == "answer" and end == len(text) <= PIECE:
+            piece["tree"] = markdown.parse(text)
         return {"text": piece}
 
     # -- requests of the viewer -------------------------------------------------------------
@@ -184,51 +185,3 @@ class OutputFollower:
         spec = tasks[self._index] if isinstance(tasks, list) and self._index < len(tasks) else {}
         prompt = spec.get("prompt") if isinstance(spec, dict) else None
         return str(prompt or task.get("prompt", ""))
-
-    def _errors(self, task: dict[str, Any]) -> str:
-        """Returns what went wrong, what was denied, and the ends of stderr and other logs."""
-        parts = []
-        _, outcome = task_state(task)
-        if outcome not in (None, states.SUCCEEDED):
-            reasons = [str(task[name]) for name in ("reason", "error") if task.get(name)]
-            parts.append(": ".join([str(outcome), *reasons]))
-        if is_unsaved(task) or is_kept(task):
-            parts.append(task_note(task, self._short))
-        parts += self._denials(task)
-        logs = {
-            "stderr": self._paths.stderr(self.key, self._attempt),
-            "check": self._paths.check(self.key),
-            "worktree set-up": self._paths.setup(self.key),
-        }
-        for name, path in logs.items():
-            text = _read(path, _TAIL_BYTES).strip()
-            if text:
-                parts.append(f"{name} ({path}):\n{text}")
-        return "\n\n".join(parts)
-
-    def _denials(self, task: dict[str, Any]) -> list[str]:
-        """Returns a text per denied tool call: why, and the call that allows it."""
-        if not task.get("n_denials"):
-            return []
-        parts = []
-        for denial in read_denials(self._paths.newest_stream(task)):
-            advice = advise(denial)
-            lines = [f"denied: {denial.get('tool_name')} ({advice.reason})"]
-            rules = [one_line(rule, 400) for rule in advice.rules]
-            if rules:
-                lines.append(f"to allow: s.retry(allow={rules!r})")
-            lines += [f"{rule} {warning}" for rule, warning in advice.warnings.items()]
-            parts.append("\n".join(lines))
-        return parts
-
-
-def _read(path: str, tail_bytes: int | None = None) -> str:
-    """Returns the text of a file, or its end; empty if it can't be read."""
-    try:
-        with open_regular(path) as file:
-            if tail_bytes is not None:
-                file.seek(0, 2)
-                file.seek(max(0, file.tell() - tail_bytes))
-            return file.read().decode("utf-8", "replace")
-    except (OSError, ValueError):  # ValueError: a foreign task's id with a NUL
-        return ""

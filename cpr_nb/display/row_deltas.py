@@ -12,11 +12,14 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.durations import session_duration_s, task_duration_s
+from cpr_nb.views.formatting import total_tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
+
+    from cpr_nb.views.task_figures import TaskFigures
 
     Row = list[Any]
     Change = list[Any]
@@ -26,10 +29,11 @@ _NOW_CHARS = 200
 
 
 class Column(IntEnum):
-    """The columns of a row; `widget.Table` hands them to table.js as constants.
+    """The columns of a row; `widget.LiveWidget` hands them to table.js as constants.
 
     ``SINCE`` and ``STARTED`` are seconds since the epoch: the browser counts on from them by
-    itself, so a clock costs no message. ``DURATION`` is in seconds, ``COST`` in USD.
+    itself, so a clock costs no message. ``DURATION`` is in seconds, ``COST`` in USD. ``ESTIMATED``
+    says whether ``COST`` and ``TOKENS`` are estimates of a running task.
     """
 
     KEY = 0
@@ -42,6 +46,8 @@ class Column(IntEnum):
     DURATION = 7
     COST = 8
     DENIED = 9
+    TOKENS = 10
+    ESTIMATED = 11
 
 
 def title_of(prompt: str) -> str:
@@ -56,7 +62,7 @@ def task_cells(
     follower: ActivityFollower,
     limit_bytes: int | None = None,
 ) -> Row:
-    """Returns a task as a row.
+    """Returns a task as a row, without what it has used (see `use_cells`).
 
     Args:
         index: Its number, from 0.
@@ -69,7 +75,7 @@ def task_cells(
         >>> from cpr_nb.store.layout import SessionPaths
         >>> follower = ActivityFollower(SessionPaths("/no/such/session-1"))
         >>> task_cells(0, {"transaction_id": "a", "state": "pending"}, "Do it", follower)
-        ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0]
+        ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0, None, False]
     """
     state, outcome = task_state(task)
     is_running = state == states.RUNNING
@@ -81,8 +87,10 @@ def task_cells(
         *activity_cells(task, follower, limit_bytes),
         rounded(parse_iso(task.get("started_at")), 1) if is_running else None,
         None if is_running else rounded(task_duration_s(task), 1),
-        rounded(task.get("cost_usd"), 4),
+        None,
         integer(task.get("n_denials")) or 0,
+        None,
+        False,
     ]
 
 
@@ -92,6 +100,17 @@ def activity_cells(
     """Returns a task's cells of `Column.NOW` and `Column.SINCE`."""
     line, since_s = follower.describe(task, limit_bytes)
     return line[:_NOW_CHARS], rounded(since_s, 1)
+
+
+def use_cells(used: TaskFigures) -> tuple[float | None, int | None, bool]:
+    """Returns a task's cells of `Column.COST`, `Column.TOKENS` and `Column.ESTIMATED`.
+
+    Example:
+        >>> from cpr_nb.views.task_figures import TaskFigures
+        >>> use_cells(TaskFigures(64_000, 0.18004, is_estimate=True))
+        (0.18, 64000, True)
+    """
+    return rounded(used.cost_usd, 4), used.n_tokens, used.is_estimate
 
 
 def session_cells(snapshot: Snapshot, notice: str) -> Row:
@@ -120,6 +139,8 @@ def session_cells(snapshot: Snapshot, notice: str) -> Row:
         None if snapshot.is_live else rounded(session_duration_s(snapshot), 1),
         rounded(head.get("cost_usd"), 4),
         snapshot.count("n_denials"),
+        total_tokens(head) or None,
+        False,
     ]
 
 

@@ -14,9 +14,11 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.current_activity import ActivityFollower
+from cpr_nb.views.figures import FiguresFollower
 from cpr_nb.views.followed_tasks import FollowedTasks
 from cpr_nb.views.formatting import plural
 from cpr_nb.views.notice import PROGRAM, notice, warnings_of
+from cpr_nb.views.questions import questions_of
 from cpr_nb.views.stream_denials import read_denials
 
 TYPE_CHECKING = False
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.display.row_deltas import Row
+    from cpr_nb.views.figures import Figures
 
 #: How much of a stream is read in one poll, so that a long one does not keep the others waiting.
 LIMIT_BYTES = 1_000_000
@@ -52,6 +55,7 @@ class SessionModel:
         self._running: set[int] = set()
         self._activity_read_at = 0.0
         self._activity = ActivityFollower(self.snapshot.paths)
+        self._figures = FiguresFollower(self._activity)
         self._reused: ReusedCells | None = None
         self._denials: dict[str, list[dict[str, Any]]] = {}  # stream → its denials
 
@@ -61,9 +65,9 @@ class SessionModel:
         return self._followed.snapshot
 
     @property
-    def mean_duration_s(self) -> float | None:
-        """How long its tasks take; None as long as nobody can tell."""
-        return self._followed.mean_duration_s
+    def figures(self) -> Figures:
+        """Its figures as of the last refresh: the sum of its rows, and a forecast."""
+        return self._figures.session(self.snapshot)
 
     @property
     def short(self) -> str:
@@ -88,6 +92,7 @@ class SessionModel:
             self._running = set()
             cwd = str(self.snapshot.head.get("cwd", ""))
             self._activity = ActivityFollower(self.snapshot.paths, cwd)
+            self._figures = FiguresFollower(self._activity)
             self.rows = [self._row(index) for index in range(len(tasks))]
             self.rows += self._reused.cells()
             return None
@@ -97,6 +102,7 @@ class SessionModel:
             row[Column.NOW], row[Column.SINCE] = row_deltas.activity_cells(
                 tasks[index], self._activity, LIMIT_BYTES
             )
+            self._fill_in_use(index, row)
             fresh[index] = row
         changes = row_deltas.diff_rows(self.rows, fresh)
         row_deltas.apply_changes(self.rows, changes)
@@ -129,10 +135,20 @@ class SessionModel:
 
     def _row(self, index: int) -> Row:
         task = (self.snapshot.tasks or [])[index]
+        self._figures.update(index, task)
         row = row_deltas.task_cells(index, task, self._title(index), self._activity, LIMIT_BYTES)
+        self._fill_in_use(index, row)
+        if questions := questions_of(task):
+            row[Column.STATE] = states.ASKING
+            row[Column.NOW], row[Column.SINCE] = f"asks: {one_line(questions[0].target, 160)}", None
         is_running = row[Column.STATE] == states.RUNNING
         (self._running.add if is_running else self._running.discard)(index)
         return row
+
+    def _fill_in_use(self, index: int, row: Row) -> None:
+        row[Column.COST], row[Column.TOKENS], row[Column.ESTIMATED] = row_deltas.use_cells(
+            self._figures.task(index)
+        )
 
     def _title(self, index: int) -> str:
         """Returns the beginning of a prompt: session.json's, else status.json's 50 characters."""

@@ -6,8 +6,11 @@ An ordinary thread: a task on the kernel's own loop would stand still while a ce
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import sys
 import threading
 import time
+from functools import partial
 from typing import Protocol
 
 #: The time between two ticks while things change, and the longest one.
@@ -24,6 +27,10 @@ class Tickable(Protocol):
         Returns:
             Seconds until the next tick; None if none is needed.
         """
+        ...
+
+    def shows(self, root: str) -> bool:
+        """Whether it shows the session of a folder."""
         ...
 
     def on_error(self, error: Exception) -> None:
@@ -45,6 +52,7 @@ class Ticker:
         self._woken = threading.Event()
         self._due: dict[Tickable, float] = {}
         self._thread: threading.Thread | None = None
+        self._cell: contextvars.Context | None = None
 
     @property
     def is_running(self) -> bool:
@@ -55,10 +63,19 @@ class Ticker:
         """Ticks a view now and from now on."""
         with self._lock:
             self._due[view] = 0.0
+            if self._cell is None:
+                self._cell = contextvars.copy_context()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="cpr-live", daemon=True)
+                run = partial(self._cell.copy().run, self._run) if _needs_cell() else self._run
+                self._thread = threading.Thread(target=run, name="cpr-live", daemon=True)
                 self._thread.start()
         self._woken.set()
+
+    def shows(self, root: str) -> bool:
+        """Whether a view that is kept up to date shows the session of a folder."""
+        with self._lock:
+            views = list(self._due)
+        return any(view.shows(root) for view in views)
 
     def flush(self) -> None:
         """Ticks every view in this thread, so that all are up to date when it returns.
@@ -108,6 +125,15 @@ class Ticker:
                 del self._due[view]
             else:
                 self._due[view] = time.monotonic() + next_s
+
+
+def _needs_cell() -> bool:
+    """Whether a thread must run in the context of a cell, or all that it sends is lost.
+
+    So it is with ipykernel 7.0. With the others, what a thread sends belongs to the newest cell.
+    """
+    ipykernel = sys.modules.get("ipykernel")
+    return tuple(getattr(ipykernel, "version_info", ())[:2]) == (7, 0)
 
 
 #: The ticker of this kernel.

@@ -1,50 +1,43 @@
-"""The widgets of the live view: ipywidgets around one anywidget table."""
+"""The one widget of a live view: an anywidget whose code is the files in ``web``."""
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
-from typing import Any
 
 import anywidget
-import ipywidgets
 import traitlets
 
+from cpr_nb.display import state_groups
 from cpr_nb.display.row_deltas import Column
+from cpr_nb.views.formatting import STATE_STYLES
 
 _WEB = files("cpr_nb.display").joinpath("web")
+_SCRIPTS = ("base", "head", "questions", "markdown", "viewer", "tools", "table", "part", "mount")
 
 
 def _read(*names: str) -> str:
     return "\n".join(_WEB.joinpath(name).read_text("utf-8") for name in names)
 
 
-def _column_constants() -> str:
-    return f"const {', '.join(f'{column.name} = {column.value}' for column in Column)};"
+def _constants() -> str:
+    """What Python and the browser must agree about, as JavaScript."""
+    values = {column.name: column.value for column in Column} | {
+        "STYLES": STATE_STYLES,
+        "GROUPS": {"tasks": state_groups.TASK_GROUPS, "sessions": state_groups.SESSION_GROUPS},
+        "RETRYABLE": state_groups.RETRYABLE,
+        "UNFINISHED": state_groups.UNFINISHED,
+    }
+    return "\n".join(f"const {name} = {json.dumps(value)};" for name, value in values.items())
 
 
-class Table(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
-    """The table of tasks or sessions, with its filters, buttons and viewer.
+class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
+    """What draws a view in the browser, wherever the notebook has a mount of its id.
 
-    ``rows`` goes to the browser as a whole only at first. Then the changes that
-    `cpr_nb.display.row_deltas.diff_rows` finds follow as messages, and both sides change the list
-    in place.
+    All that it shows comes as custom messages. Its state has only the code and the id, so that a
+    notebook that is saved with the state of its widgets keeps nothing that could go stale.
     """
 
-    _esm = f"{_column_constants()}\n{_read('base.js', 'viewer.js', 'table.js')}"
+    _esm = "\n".join([_constants(), _read(*(f"{name}.js" for name in _SCRIPTS))])
     _css = _read("card.css", "table.css")
-    rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    meta: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
-
-
-def html() -> ipywidgets.HTML:
-    """Returns a piece of HTML with the style of a card."""
-    widget = ipywidgets.HTML()
-    widget.add_class("cpr")
-    return widget
-
-
-def box(*children: Any) -> ipywidgets.VBox:
-    """Returns the widgets below each other."""
-    widget = ipywidgets.VBox(list(children))
-    widget.add_class("cpr-box")
-    return widget
+    view_id: traitlets.Unicode[str, str | bytes] = traitlets.Unicode().tag(sync=True)

@@ -9,24 +9,33 @@ from cpr_nb.handles.control import SessionControl
 from cpr_nb.model.errors import CprError
 
 if TYPE_CHECKING:
-    from cpr_nb.display.session_widget import ActionResult
+    from cpr_nb.display.mounted_view import ActionResult
 
 
 def on_click(
-    open_session: Callable[[str], SessionControl], root: str, verb: str, task_id: str
+    open_session: Callable[[str], SessionControl],
+    root: str,
+    verb: str,
+    task_id: str,
+    question: str = "",
+    decision: str = "",
+    why: str = "",
 ) -> ActionResult:
     """Does the action of a button, as the command of that name does.
 
     Args:
         open_session: Opens a session by its folder.
         root: The session's folder.
-        verb: ``cancel``, ``pause``, ``resume`` or ``retry``.
+        verb: ``answer``, ``cancel``, ``pause``, ``resume`` or ``retry``.
         task_id: The id of the task; empty for the whole session.
+        question: The key of the question that is answered.
+        decision: The answer: ``once``, ``session`` or ``deny``.
+        why: What the agent reads if it is denied.
 
     Returns:
         What the view shows.
     """
-    from cpr_nb.display.session_widget import ActionResult
+    from cpr_nb.display.mounted_view import ActionResult
 
     session = open_session(root)
     try:
@@ -43,6 +52,9 @@ def on_click(
         if verb == "resume":
             session.resume()
             return ActionResult("Resumed.")
+        if verb == "answer":
+            session.answer(question, decision, why)
+            return ActionResult("Answered.")
         if verb == "cancel":
             target = session.task(task_id) if task_id else session
             return ActionResult("Cancelled." if target.cancel() else "It has already ended.")

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Self
 
 from cpr_nb.handles import waiting
-from cpr_nb.handles.core import SessionCore
+from cpr_nb.handles.answering import SessionQuestions
 from cpr_nb.handles.task import Task
 from cpr_nb.model import errors, states
 
 
-class SessionTasks(SessionCore):
+class SessionTasks(SessionQuestions):
     """The methods of a `Session` that return its tasks."""
 
     @property
@@ -101,13 +101,8 @@ class AsCompleted:
             yield from self._ended
 
     async def __aiter__(self) -> AsyncIterator[Task]:
-        import asyncio
-
         while len(self._yielded) < len(self._session):
-            for delay_s in waiting.poll_delays_s():
-                if self._poll():
-                    break
-                await asyncio.sleep(delay_s)
+            await waiting.until_async(self._poll)
             for task in self._ended:
                 yield task
 
@@ -123,7 +118,7 @@ class AsCompleted:
             )
             return bool(ended)
 
-        has_ended = self._session.poll(some_ended, self._end, "as_completed")
+        has_ended = self._session.poll(some_ended, self._end)
         self._yielded.update(task.num for task in ended)
         self._ended = ended
         return has_ended

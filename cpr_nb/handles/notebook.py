@@ -7,7 +7,6 @@ from functools import partial
 
 from cpr_nb.handles.buttons import on_click
 from cpr_nb.handles.control import SessionControl
-from cpr_nb.model import states
 
 
 class NotebookView(SessionControl):
@@ -16,8 +15,8 @@ class NotebookView(SessionControl):
     def show(self, *, widgets: bool | None = None) -> None:
         """Shows it live in a notebook: all tasks, what they do now, their outputs, buttons.
 
-        A cell that ends in a session shows it, too. When the session has ended, a static card
-        replaces those widgets. What this method shows stays open, so that the outputs can be read.
+        A cell that ends in a session shows it, too. The view stays when the session has ended, as
+        long as the kernel lives; what is saved with the notebook is a static card.
 
         Args:
             widgets: Whether to use widgets; None uses them where they are installed. Without them
@@ -30,10 +29,10 @@ class NotebookView(SessionControl):
             >>> import cpr_nb as cpr
             >>> cpr.attach("3f2a").show()  # doctest: +SKIP
         """
-        if not self._show(widgets=widgets, keep=True):
+        if not self._show(widgets=widgets):
             sys.stdout.write(f"{self!r}\n")
 
-    def _show(self, *, widgets: bool | None, keep: bool) -> bool:
+    def _show(self, *, widgets: bool | None) -> bool:
         """Shows it if there is a notebook."""
         from cpr_nb.display.display_handle import shell
 
@@ -42,19 +41,17 @@ class NotebookView(SessionControl):
         from cpr_nb.display import live
 
         root = self.refresh().snapshot.paths.root
-        live.show(root, partial(on_click, type(self)), widgets=widgets, keep=keep)
+        live.show(root, partial(on_click, type(self)), widgets=widgets)
         return True
 
     def _ipython_display_(self) -> None:
-        snapshot = self.refresh().snapshot
-        may_change = snapshot.is_live or snapshot.state == states.INTERRUPTED
-        if not (may_change and self._show(widgets=None, keep=False)):
-            raise NotImplementedError  # IPython then takes the text, or the card below
+        if not self._show(widgets=None):
+            raise NotImplementedError  # IPython then takes the text
 
     def _repr_html_(self) -> str:
-        from cpr_nb.display.cards import SHOW_HINT, session_card
+        from cpr_nb.display.cards import session_card
         from cpr_nb.display.session_model import SessionModel
 
         model = SessionModel(self.refresh().snapshot.paths.root)
         model.refresh()
-        return session_card(model, SHOW_HINT)
+        return session_card(model, opens=False)

@@ -41,18 +41,15 @@ class ReusedRows(SessionTasks):
         end = waiting.deadline(timeout)
         super().wait(timeout)
         for source in self._sources():
-            waiting.until(partial(source.poll, source.has_ended, end, _SUBJECT))
+            ended = partial(source.poll, source.has_ended, end, _SUBJECT)
+            waiting.until(ended, source.paths.root)
         return self
 
     async def _wait_async(self) -> Self:
-        import asyncio
-
         await super()._wait_async()
         for source in self._sources():
-            for delay_s in waiting.poll_delays_s():
-                if source.poll(source.has_ended, None, _SUBJECT):
-                    break
-                await asyncio.sleep(delay_s)
+            ended = partial(source.poll, source.has_ended, None, _SUBJECT)
+            await waiting.until_async(ended, source.paths.root)
         return self
 
     def _sources(self) -> Iterator[_Source]:

@@ -7,6 +7,7 @@ import os
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.notebook import NotebookView
+from cpr_nb.handles.report import SessionReport
 from cpr_nb.handles.results import SessionResults
 from cpr_nb.handles.reused import ReusedRows
 from cpr_nb.handles.tables import SessionTables
@@ -16,7 +17,13 @@ from cpr_nb.store import catalog
 
 @public
 class Session(
-    ReusedRows, SessionBranches, SessionResults, SessionCharts, SessionTables, NotebookView
+    ReusedRows,
+    SessionBranches,
+    SessionResults,
+    SessionReport,
+    SessionCharts,
+    SessionTables,
+    NotebookView,
 ):
     """A handle on a session, also one that claude-parallel-runner.pl wrote.
 

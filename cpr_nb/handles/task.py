@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from cpr_nb.handles import answering
 from cpr_nb.handles.task_output import TaskOutput
 from cpr_nb.model import errors, states
 from cpr_nb.model.public import public
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from cpr_nb.frames.streams import Problem
     from cpr_nb.handles.session import Session
     from cpr_nb.launching.rerun_tasks import RerunTask
+    from cpr_nb.views.questions import Question
 
     _WithProblems = tuple[DataFrame, list[Problem]]
 
@@ -124,6 +126,55 @@ class Task(TaskOutput):
         self._session.ask("cancel", requests.cancel_name(self.id))
         return True
 
+    # -- while it runs ----------------------------------------------------------------------
+
+    @property
+    def questions(self) -> list[Question]:
+        """What its agent asks now, the oldest first; see `Session.questions`."""
+        return [q for q in self._session.questions if q.task_id == self.id]
+
+    def answer(self, decision: str, why: str = "", *, question: str | None = None) -> None:
+        """Answers its agent's question.
+
+        Args:
+            decision: ``once``, ``session`` or ``deny``, as for `Session.answer`.
+            why: What the agent reads if it is denied.
+            question: Which of its questions, by its key; needed only if it has several.
+
+        Raises:
+            InputError: If there is no such question, or this is no answer to it.
+            SessionNotUsable: If the session has no runner.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a")[5].answer("deny", "Use the fixture.")  # doctest: +SKIP
+        """
+        found = answering.choose(self.questions, question, f"task {self.num}")
+        answering.leave_answer(self._session, found, decision, why)
+
+    def send(self, text: str) -> None:
+        """Says something to its agent while it works; it reads that before its next step.
+
+        For that its session was launched with ``ask=True``. A task that has ended is continued by
+        `follow_up` instead.
+
+        Args:
+            text: What to say.
+
+        Raises:
+            InputError: If there is nothing to say, or too much.
+            SessionNotUsable: If it does not run, or can't be spoken to.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a")[5].send("Leave the lock file alone.")  # doctest: +SKIP
+        """
+        where = f"task {self.num} ({self.id})"
+        self._session.refresh()
+        if self.state != states.RUNNING:
+            raise errors.SessionNotUsable(f"{where} does not run: it is {self.state}")
+        answering.leave_message(self._session, self.id, text, where)
+
     def follow_up(self, prompt: str, **options: Any) -> Session:
         """Says something more to its agent, which remembers what it did, as a new session.
 
@@ -229,6 +280,5 @@ class Task(TaskOutput):
 
         snapshot = self._session.refresh().snapshot
         activity = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
-        return task_card(
-            self.fields, task_cells(self._index, self.fields, title_of(self.prompt), activity)
-        )
+        row = task_cells(self._index, self.fields, title_of(self.prompt), activity)
+        return task_card(snapshot, self._index, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cpr_nb.handles.core import SessionCore
+from cpr_nb.handles.answering import SessionQuestions
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import visible_line
@@ -20,7 +20,7 @@ class TaskStatus:
         index: The task's number, from 0.
     """
 
-    def __init__(self, session: SessionCore, index: int) -> None:
+    def __init__(self, session: SessionQuestions, index: int) -> None:
         self._session = session
         self._index = index
 

@@ -8,6 +8,8 @@ from cpr_nb.launching.cli_settings import check_types
 from cpr_nb.launching.machine import check_permissions, check_sandboxed_commands
 from cpr_nb.model.cli_configuration import missing_variables
 from cpr_nb.model.errors import InputError
+from cpr_nb.store.key import own_key
+from cpr_nb.store.state_dir import state_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Flags of the CLI that an option sets; only one of both can be meant.
 _OPTIONS_OF_FLAGS = {
+    "--permission-prompt-tool": "ask",
     "--add-dir": "add_dirs",
     "--agents": "agents",
     "--append-system-prompt": "system_prompt",
@@ -25,7 +28,7 @@ _OPTIONS_OF_FLAGS = {
     "--system-prompt-file": "system_prompt",
 }
 #: What a light task can't have: it has no tools, no files and no prompt of Claude Code's.
-_NOT_LIGHT = ("tools", "allow", "add_dirs", "worktree", "setup", "agents", "mcp_servers")
+_NOT_LIGHT = ("tools", "allow", "add_dirs", "worktree", "setup", "agents", "mcp_servers", "ask")
 _NOT_LIGHT_FLAGS = (
     "--add-dir",
     "--agents",
@@ -57,6 +60,11 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
         check_sandboxed_commands(where)
     flags = {arg.split("=", 1)[0] for arg in options.get("claude_args", ())}
     _check_flags(flags, options, where)
+    if mode == "all" and options.get("ask"):
+        raise InputError(
+            "has nothing to ask with permissions=all, which denies nothing: leave out one of both",
+            f"{where}: ask",
+        )
     if options.get("light"):
         _check_light(flags, options, where)
     if options.get("safe_mode") or "--safe-mode" in flags:
@@ -74,6 +82,21 @@ def check_combination(options: Mapping[str, Any], environ: Mapping[str, str], wh
             f"names the variable {name}, which is not set: set it, or pass it with the option "
             f"'env' (--env {name}=VALUE)",
             f"{where}: mcp_servers",
+        )
+
+
+def check_asking(options: Mapping[str, Any]) -> None:
+    """Refuses ``ask`` where an agent could answer itself: there is no folder for answers alone.
+
+    Raises:
+        StateDirError: If the state directory can't be used.
+        InputError: If there is none.
+    """
+    if options.get("ask") and own_key() is None:
+        raise InputError(
+            f"needs a state directory, which agents can't write, for the answers; {state_dir()} "
+            "can't be made: set CPR_STATE_DIR to a folder of yours",
+            "ask",
         )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_folders
 from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.cli_start import check_start
-from cpr_nb.launching.combinations import check_combination
+from cpr_nb.launching.combinations import check_asking, check_combination
 from cpr_nb.launching.machine import default_parallel, find_claude
 from cpr_nb.launching.paths import absolute_path
 from cpr_nb.launching.setting_sources import limit_sources
@@ -198,6 +198,7 @@ def plan_launch(
     for task in tasks:
         own_environ = {**inherited, **checked.get("env", {}), **task.options.get("env", {})}
         check_combination({**checked, **task.options}, own_environ, task.where)
+    check_asking(checked)
     own_processes = check_sharing(checked, tasks)
     claude_path = find_claude(settings.locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)

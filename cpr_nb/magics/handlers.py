@@ -148,8 +148,11 @@ def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> 
         return
     if not quiet:
         _show(shell, session)
+    from cpr_nb.handles.wait_line import hidden
+
     try:
-        session.wait()
+        with hidden():
+            session.wait()
     except KeyboardInterrupt:
         short = session.snapshot.short_id
         common.note(f"the session keeps running: %cpr watch {short}, %cpr cancel {short}")
@@ -207,6 +210,13 @@ def _results(shell: InteractiveShell, args: Namespace) -> Any:
     return Results([results.task_json(task) for task in tasks], "\n".join(texts).rstrip())
 
 
+def _report(shell: InteractiveShell, args: Namespace) -> Any:
+    if args.file is None:
+        return common.open_session(args).report(redact=args.redact)
+    _module("report").run(args)
+    return None
+
+
 def _logs(shell: InteractiveShell, args: Namespace) -> Any:
     if args.follow:
         _module("logs").run(args)
@@ -234,6 +244,7 @@ _HANDLERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
     "list": _list,
     "logs": _logs,
     "merge": _merge,
+    "report": _report,
     "results": _results,
     "resume": _resume,
     "retry": _retry,

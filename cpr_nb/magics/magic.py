@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+#: Commands whose ``-o`` names a file, not a variable.
+_WRITES_FILE = ("report",)
+#: A word of a line, with its quotes.
+_WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")
+
 
 def call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
     """Runs the command of a line or a cell.
@@ -34,7 +40,7 @@ def call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
     Raises:
         UsageError: A mistake of the user, which IPython shows as one red line.
     """
-    line = line.strip()
+    line = _without_comment(line).strip()
     silent = line.endswith(";")
     try:
         value = _call(shell, line.removesuffix(";"), cell)
@@ -70,10 +76,27 @@ def build_parser(name: str) -> ArgumentParser:
     parser = command_parser(name, COMMANDS[name])
     importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(parser)
     parser.prog = f"%cpr {name}"
-    parser.add_argument(
-        "-o", "--output", metavar="NAME", help="the variable in the notebook for what it returns"
-    )
+    if name in _WRITES_FILE:
+        parser.set_defaults(output=None)
+    else:
+        parser.add_argument(
+            "-o",
+            "--output",
+            metavar="NAME",
+            help="the variable in the notebook for what it returns",
+        )
     return parser
+
+
+def _without_comment(line: str) -> str:
+    """Returns a line without its comment: the first word that begins with ``#``, and all after it.
+
+    Example:
+        >>> _without_comment("run '# 1.json' -j 4  # don't hurry")
+        "run '# 1.json' -j 4  "
+    """
+    starts = (word.start() for word in _WORD.finditer(line) if word[0].startswith("#"))
+    return line[: next(starts, len(line))]
 
 
 def _words(line: str) -> list[str]:

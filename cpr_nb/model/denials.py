@@ -133,10 +133,16 @@ def _path_rules(match: re.Match[str]) -> list[str]:
     groups = match.groupdict()
     path, command = groups["path"], groups.get("what")
     writes = bool(groups.get("asks")) or (command != "cd" and groups["verb"] in _WRITING)
-    return _folder_rules(path if command in _LISTING else path.rpartition("/")[0], writes=writes)
+    return folder_rules(path if command in _LISTING else path.rpartition("/")[0], writes=writes)
 
 
-def _folder_rules(folder: str, *, writes: bool = False) -> list[str]:
+def folder_rules(folder: str, *, writes: bool = False) -> list[str]:
+    """The rule that opens a folder; none for one that no rule can name.
+
+    Example:
+        >>> folder_rules("/data", writes=True)
+        ['Edit(//data/**)']
+    """
     folder = folder.rstrip("/")
     if not folder.startswith("/") or _UNFIT_PATH.search(folder):
         return []
@@ -162,7 +168,7 @@ def _command_rules(command: str, reason: str) -> tuple[list[str], dict[str, str]
     rules, warnings = list[str](), dict[str, str]()
     for words in commands:
         if words[0] == "cd":
-            rules += _folder_rules(words[1] if len(words) > 1 else "")
+            rules += folder_rules(words[1] if len(words) > 1 else "")
             continue
         one = command_rule(words)
         rules.append(one.rule)

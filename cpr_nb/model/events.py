@@ -136,7 +136,7 @@ class RunFacts:
         if any(mark in line for mark in _MARKS):
             event = parse_line(line)
             if event is not None:
-                self._feed_event(event)
+                self.feed_event(event)
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -182,7 +182,8 @@ class RunFacts:
             streamed = self.tokens.get(name, 0) + later
             self.tokens[name] = max(streamed, tokens.get(name, 0))
 
-    def _feed_event(self, event: dict[str, Any]) -> None:
+    def feed_event(self, event: dict[str, Any]) -> None:
+        """Reads one event, for callers that have parsed its line already."""
         kind, subtype = event["type"], event.get("subtype")
         if kind == "result":
             self._reasons.explain(event)

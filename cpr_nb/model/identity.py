@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from cpr_nb.model.spec import TaskSpec
 
 #: Options that change no answer: a name, how much runs at once and in which order, how nice it is,
-#: how long the session may wait, and what it may cost in all.
+#: how long the session and its questions may wait, and what it may cost in all.
 IRRELEVANT = (
     "name",
     "max_parallel",
     "nice",
     "login_wait_s",
+    "ask_s",
     "machine_wait_s",
     "warm_start",
     "budget_usd",

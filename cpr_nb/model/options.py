@@ -140,6 +140,20 @@ OPTIONS: Mapping[str, Option] = {
             metavar="RULE",
             from_repository=LEFT_OUT,
         ),
+        Option(
+            "ask",
+            "flag",
+            "let what the permissions would deny wait for a person: the live view, cpr watch and "
+            "cpr answer",
+            per_task=False,
+            from_repository=LEFT_OUT,
+        ),
+        Option(
+            "ask_s",
+            "seconds",
+            "deny what nobody has answered within this many seconds (default: 600)",
+            per_task=False,
+        ),
         Option("deny", "rules", "never allow this tool", metavar="RULE"),
         Option(
             "cwd",

@@ -83,6 +83,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "parallel_now": first_parallel,
         "parallel_why": AT_FIRST if first_parallel else None,
         "permissions": in_effect(options).get("permissions", "edits"),
+        "asks": options.get("ask") or None,
         "model": options.get("model"),
         "executor": spec.get("executor"),
         "parent_session_id": spec.get("parent_session_id"),

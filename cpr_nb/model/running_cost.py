@@ -107,6 +107,10 @@ class Rates:
             self._costs_usd[model] = self._costs_usd.get(model, 0.0) + cost_usd
             self._weights[model] = self._weights.get(model, 0.0) + weight
 
+    def has(self, model: str | None) -> bool:
+        """Whether a run of this model has been learned from."""
+        return model in self._weights
+
     def cost_usd(self, usage: Usage) -> float | None:
         """What a run has cost so far; None if that can't be said.
 

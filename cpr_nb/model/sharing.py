@@ -42,8 +42,9 @@ def own_process_reason(
         >>> own_process_reason("Fix it", {}, has_own_env=False, follows=False)
         ''
     """
-    if options.get("worktree"):
-        return "worktree"
+    for name in ("worktree", "ask"):
+        if options.get(name):
+            return name
     if has_own_env:
         return "env of a task"
     if follows:

@@ -43,6 +43,8 @@ ENDED_STATES = (COMPLETED, CANCELLED, ERROR)
 # -- tasks ----------------------------------------------------------------------------------
 PENDING = "pending"
 RETRYING = "retrying"
+#: Only shown: a running task with an open question.
+ASKING = "asking"
 ENDED = "ended"
 
 TASK_STATES = (PENDING, RUNNING, RETRYING, ENDED)

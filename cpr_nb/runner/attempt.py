@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.leftovers import Leftovers
+    from cpr_nb.runner.message_pipe import MessagePipe
     from cpr_nb.store.layout import SessionPaths
 
 _TAIL_BYTES = 4096
@@ -49,6 +50,8 @@ class Attempt:
             system has none or the process is gone.
 
     Attributes:
+        folder: The folder that it works in, if it can ask.
+        pipe: Its stdin, if it can ask and be spoken to; None: it had its prompt, and no more.
         setup_problem: What of that set-up is not as asked, if it must not run then.
     """
 
@@ -60,9 +63,11 @@ class Attempt:
         "_mode",
         "_paths",
         "_strict_setup",
+        "folder",
         "number",
         "pid",
         "pidfd",
+        "pipe",
         "setup_problem",
         "stream",
         "task",
@@ -97,6 +102,8 @@ class Attempt:
         self.terminated = False
         self.stream = self._open_stream(paths.stream(task_id, number), with_tools=with_tools)
         self.setup_problem = ""
+        self.folder = ""
+        self.pipe: MessagePipe | None = None
         self._mode = mode
         self._strict_setup = strict_setup
         self._is_setup_known = self._began = False

@@ -152,7 +152,7 @@ def permission_mode(options: Mapping[str, Any]) -> str:
         >>> permission_mode({"permissions": "all"})
         'bypassPermissions'
     """
-    mode = _MODES[in_effect(options).get("permissions", "edits")]
+    mode = _mode(in_effect(options))
     arguments = options.get("claude_args", ())
     for position, argument in enumerate(arguments):
         flag, _, value = argument.partition("=")
@@ -161,6 +161,13 @@ def permission_mode(options: Mapping[str, Any]) -> str:
         elif flag == "--dangerously-skip-permissions":
             mode = "bypassPermissions"
     return mode
+
+
+def _mode(options: Mapping[str, Any]) -> str:
+    permissions = options.get("permissions", "edits")
+    if permissions == "read" and options.get("ask"):
+        return "default"  # which allows no more than "dontAsk", but asks
+    return _MODES[permissions]
 
 
 def _conversation_arguments(conversation_id: str, *, resume: bool, follows: str) -> list[str]:
@@ -212,7 +219,9 @@ def _permission_arguments(options: Mapping[str, Any], off_limits: OffLimits | No
     tools = offered_tools(options)
     reading = [tool for tool in READING_TOOLS if permissions == "read" and tool in tools]
     # The built-in tools, and no others; MCP servers' tools are not affected.
-    argv = ["--permission-mode", _MODES[permissions], f"--tools={','.join(tools)}"]
+    argv = ["--permission-mode", _mode(options), f"--tools={','.join(tools)}"]
+    if options.get("ask"):  # what they would deny is asked on stdout, and answered on stdin
+        argv += ["--input-format=stream-json", "--permission-prompt-tool=stdio"]
     # One flag per rule, with "=": a rule may contain spaces and commas, and a flag that takes
     # several values would swallow what follows.
     argv += [f"--allowedTools={rule}" for rule in (*reading, *options.get("allow", ()))]

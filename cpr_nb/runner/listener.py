@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cpr_nb.runner.asking import Asking
     from cpr_nb.runner.process_table import ProcessTable
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.schedule import Schedule
@@ -38,6 +39,7 @@ class Listener:
         task_runs: The tasks that are under way.
 
     Attributes:
+        asking: Passes on what agents ask; None in a session whose agents ask nobody.
         poll_every_s: How long after `poll` it is to be called again.
     """
 
@@ -57,6 +59,12 @@ class Listener:
         self._task_runs = task_runs
         self.poll_every_s = _POLL_EVERY_S
         self._all_due_at = 0.0
+        self.asking = self._new_asking(spec) if spec.session["options"].get("ask") else None
+
+    def _new_asking(self, spec: SessionSpec) -> Asking:
+        from cpr_nb.runner.asking import Asking  # a few sessions need it
+
+        return Asking(spec, self._processes, self._recorder)
 
     def poll(self, now: float) -> Iterator[messages.Event]:
         """Yields what the streams show; each event is to be handled before the next one is read.
@@ -85,9 +93,17 @@ class Listener:
                     yield messages.Spent(now, run.task, usage_of(run.stream.facts))
                 yield from self._lingering(run, now)
                 yield from self._setup(run, now)
+        if self.asking is not None:
+            self.asking.turn(now)
         attempts = (run for run in self._processes if isinstance(run, Attempt))
         is_urgent = any(attempt.awaits_setup for attempt in attempts)
+        is_urgent |= self.asking is not None and self.asking.has_unsent
         self.poll_every_s = _SETUP_POLL_S if is_urgent else _POLL_EVERY_S
+
+    def ended(self, attempt: Attempt) -> None:
+        """An attempt is over, and all that it asked."""
+        if self.asking is not None:
+            self.asking.ended(attempt)
 
     def _setup(self, run: Attempt, now: float) -> Iterator[messages.Event]:
         self._recorder.warn(*run.new_setup_problems())

@@ -86,6 +86,7 @@ class Loop:
         self._task_runs = self._effects.task_runs
         self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
         self._listener = Listener(spec, schedule, self._processes, recorder, self._task_runs)
+        inbox.asking = self._listener.asking
         self._git: GitQuestion | None = None
         self._leftovers = Leftovers()
         self._pool = self._new_pool() if any(plan.shares for plan in spec.plans) else None
@@ -298,6 +299,7 @@ class Loop:
         now, task = self._clock.now(), attempt.task
         attempt.clean_up(self._leftovers, status)
         exit_, facts = attempt.collect(status)
+        self._listener.ended(attempt)
         self._recorder.warn(*attempt.new_setup_problems())
         exit_.setup_problem = attempt.setup_problem
         if facts.is_cut_off:

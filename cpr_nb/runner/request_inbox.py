@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cpr_nb.runner.asking import Asking
     from cpr_nb.runner.recorder import Recorder
 
 
@@ -20,11 +21,15 @@ class RequestInbox:
     Args:
         folder: Where they lie. Agents can't write there, unless there is no state directory.
         recorder: Journals each request before it is carried out, and knows the tasks' numbers.
+
+    Attributes:
+        asking: Gets answers and messages; None in a session whose agents ask nobody.
     """
 
     def __init__(self, folder: str, recorder: Recorder) -> None:
         self._folder = folder
         self._recorder = recorder
+        self.asking: Asking | None = None
         self._handled: set[str] = set()  # handled, but not removable (a read-only disk)
 
     def drain(self, now: float) -> Iterator[messages.Event]:
@@ -43,8 +48,21 @@ class RequestInbox:
             event = self._event(name, number, now)
             if event is not None:
                 yield event
+            elif self.asking is not None:
+                self._pass_on(self.asking, name)
             self._handled.add(name)
             requests.remove(self._folder, name)
+
+    def _pass_on(self, asking: Asking, name: str) -> None:
+        """Passes on what a person has to say to an agent."""
+        text = requests.read_text(self._folder, name)
+        if name.startswith(layout.ANSWER_PREFIX):
+            asking.answer(name.removeprefix(layout.ANSWER_PREFIX), text)
+        elif name.startswith(layout.SAY_PREFIX):
+            task_id, _, _ = name.removeprefix(layout.SAY_PREFIX).partition("@")
+            task = self._recorder.number(task_id)
+            if task is not None:
+                asking.pass_on(task, text)
 
     def close(self, *, has_ended: bool) -> None:
         """Removes the folder at the end of the runner.

@@ -14,6 +14,7 @@ from cpr_nb.runner.command import build_argv, cli_variables, permission_mode
 from cpr_nb.runner.helper_copy import HelperCopy
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
+from cpr_nb.runner.message_pipe import new_pipe
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
 from cpr_nb.runner.own_folder import path_now
 from cpr_nb.runner.spawning import (
@@ -112,19 +113,25 @@ class Starter:
             task_spec, conversation_id, worktree, resume=bool(prompt)
         )
         paths = self.paths.stream(task_id, number), self.paths.stderr(task_id, number)
+        text, asks = prompt or task_spec["prompt"], self._session["options"].get("ask")
+        read_fd, pipe = new_pipe() if asks else (-1, None)
         try:
             pid = spawn(
                 argv,
                 folder,
                 {**variables, **self._environment(task_id, token, worktree)},
-                lambda: process.open_prompt((prompt or task_spec["prompt"]).encode()),
+                lambda: process.open_prompt(text.encode()) if pipe is None else read_fd,
                 lambda: create_stream(paths[0]),
                 lambda: create(paths[1]),
             )
         except HeldError:
             remove(paths)
             raise
-        return self.attempt(pid, task, task_spec, number)
+        attempt = self.attempt(pid, task, task_spec, number)
+        if pipe is not None:
+            attempt.folder, attempt.pipe = folder, pipe
+            pipe.send_message(text)
+        return attempt
 
     def start_shared(self, number: int, task_spec: dict[str, Any], stdin: Callable[[], int]) -> int:
         """Starts a process that serves several tasks; returns its pid.

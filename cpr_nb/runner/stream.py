@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 #: HTTP statuses by which the API says "not now".
 REFUSALS = (429, 529)
 # Every line that can matter while a task runs contains one of these.
-_RELEVANT = (*background.MARKS, b'"api_retry"', b'"rate_limit_event"')
+_RELEVANT = (
+    *(*background.MARKS, b'"api_retry"', b'"rate_limit_event"'),
+    *(b'"control_request"', b'"control_cancel_request"'),
+)
 
 
 class News:
@@ -56,6 +59,9 @@ class Stream:
     Example:
         >>> Stream("/no/such/file").poll(0.0).answered
         False
+
+    Attributes:
+        control: What the CLI asks of us, or takes back, until somebody has handled it.
     """
 
     __slots__ = (
@@ -66,6 +72,7 @@ class Stream:
         "_path",
         "_trouble",
         "background",
+        "control",
         "facts",
         "first_init",
         "last_output_at",
@@ -84,6 +91,7 @@ class Stream:
         self.facts = RunFacts()
         self.first_init: dict[str, Any] | None = None  # later turns begin with another one
         self.background = background.BackgroundWork()
+        self.control: list[dict[str, Any]] = []
         self.last_output_at: float | None = None
         self.retry_at = 0.0  # when the CLI will ask the API again
         self.limit: Limit | None = None  # met, and not answered since
@@ -162,6 +170,8 @@ class Stream:
 
     def _handle_event(self, event: dict[str, Any], now: float, news: News) -> None:
         kind = event["type"]
+        if kind in ("control_request", "control_cancel_request"):
+            self.control.append(event)
         limit = limit_of_event(event)
         if limit is not None:
             self._trouble, self.limit, news.limit = True, limit, limit

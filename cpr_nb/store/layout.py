@@ -23,6 +23,8 @@ CANCEL_TASK_PREFIX = "cancel-"
 PAUSE = "pause"
 RESUME = "go-on"
 MAX_PARALLEL = "max-parallel"
+ANSWER_PREFIX = "answer-"
+SAY_PREFIX = "say-"
 
 
 class SessionPaths:

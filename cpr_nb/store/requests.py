@@ -14,6 +14,8 @@ from cpr_nb.store.files import is_shared, share_lock
 # Requesting one of these withdraws the other.
 _OPPOSITE = {layout.PAUSE: layout.RESUME, layout.RESUME: layout.PAUSE}
 _LONGEST_BYTES = 64
+#: The longest text that is said to an agent, in UTF-8.
+MAX_TEXT_BYTES = 200_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -33,7 +35,7 @@ def leave(folder: str, name: str, value: str = "") -> None:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         fd = os.open(hidden, flags, 0o600, dir_fd=folder_fd)
-        with os.fdopen(fd, "w", encoding="ascii") as file:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(value)
         os.replace(hidden, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
     finally:
@@ -68,14 +70,23 @@ def has_reader(folder: str) -> bool:
 
 def read_value(folder: str, name: str) -> str:
     """The value of a request; empty if it has none, or can't be read."""
+    return _read(folder, name, _LONGEST_BYTES).decode("ascii", "replace").strip()
+
+
+def read_text(folder: str, name: str) -> str:
+    """The text that a request brings to an agent; empty if it has none, or can't be read."""
+    return _read(folder, name, MAX_TEXT_BYTES).decode("utf-8", "replace")
+
+
+def _read(folder: str, name: str, n_bytes: int) -> bytes:
     try:
         fd = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return ""
+        return b""
     try:
-        return os.read(fd, _LONGEST_BYTES).decode("ascii", "replace").strip()
+        return os.read(fd, n_bytes)
     except OSError:
-        return ""
+        return b""
     finally:
         os.close(fd)
 
@@ -101,6 +112,11 @@ def remove_folder(folder: str, *, with_requests: bool) -> None:
         os.rmdir(folder)
     except OSError:
         pass
+
+
+def say_name(task_id: str, moment_ns: int) -> str:
+    """The request to say something to a task; what was said first is read first."""
+    return f"{layout.SAY_PREFIX}{task_id}@{moment_ns:020}"
 
 
 def cancel_name(task_id: str | None) -> str:

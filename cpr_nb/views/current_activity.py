@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
-from cpr_nb.model.events import parse_line
+from cpr_nb.model.events import RunFacts, parse_line
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line
 from cpr_nb.store.files import open_regular
@@ -38,7 +38,7 @@ class ActivityFollower:
         self._paths = paths
         self._cwd = cwd
         self._short_id = Snapshot(paths, {}, [], states.COMPLETED).short_id
-        self._followed: dict[str, tuple[str, Follower, Activity]] = {}
+        self._followed: dict[str, tuple[str, Follower, Activity, RunFacts]] = {}
         self._answers: dict[str, str] = {}
 
     def describe(
@@ -69,6 +69,16 @@ class ActivityFollower:
             self._answers[task_id] = self._read_answer(task_id)
         return self._with_note(task, self._answers[task_id]), None
 
+    def facts(self, task: dict[str, Any]) -> RunFacts | None:
+        """The facts of a running task's stream, as far as `describe` has read it, or None.
+
+        Args:
+            task: Its fields in status.json.
+        """
+        followed = self._followed.get(str(task.get("transaction_id", "")))
+        is_newest = followed is not None and followed[0] == self._paths.newest_stream(task)
+        return followed[3] if followed is not None and is_newest else None
+
     def _with_note(self, task: dict[str, Any], line: str) -> str:
         """A task's line after its note, which a long answer must not hide."""
         note = task_note(task, self._short_id)
@@ -80,12 +90,14 @@ class ActivityFollower:
         path = self._paths.newest_stream(task)
         followed = self._followed.get(task_id)
         if followed is None or followed[0] != path:  # each attempt has its own
-            followed = self._followed[task_id] = (path, Follower(path), Activity(self._cwd))
-        _, follower, activity = followed
+            new = (path, Follower(path), Activity(self._cwd), RunFacts())
+            followed = self._followed[task_id] = new
+        _, follower, activity, facts = followed
         for line in follower.new_lines(limit_bytes):
             event = parse_line(line)
             if event is not None:
                 activity.feed(event)
+                facts.feed_event(event)
         return activity.now, parse_iso(activity.tool_started_at) if activity.tool_running else None
 
     def _read_answer(self, task_id: str) -> str:

@@ -8,7 +8,6 @@ from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.store.times import parse_iso
 from cpr_nb.store.watcher import Watcher
-from cpr_nb.views.durations import task_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ class FollowedTasks:
     def _forget(self) -> None:
         self._order: list[_Urgency] = []
         self._urgency: dict[int, _Urgency] = {}
-        self._durations_s: dict[int, float] = {}  # of the tasks that succeeded
-        self._total_s = 0.0
 
     @property
     def snapshot(self) -> Snapshot:
@@ -67,21 +64,10 @@ class FollowedTasks:
             del self._order[bisect_left(self._order, old)]
         insort(self._order, new)
         self._urgency[index] = new
-        self._total_s -= self._durations_s.pop(index, 0.0)
-        duration_s = task_duration_s(task) if task_state(task)[1] == states.SUCCEEDED else None
-        if duration_s is not None:
-            self._durations_s[index] = duration_s
-            self._total_s += duration_s
 
     def most_urgent(self, n: int) -> list[int]:
         """The indices of ``n`` tasks: the running ones first, then failures, then the latest."""
         return sorted(index for *_, index in self._order[:n])
-
-    @property
-    def mean_duration_s(self) -> float | None:
-        """The mean duration of the tasks that succeeded; None before two have."""
-        n_known = len(self._durations_s)
-        return self._total_s / n_known if n_known > 1 else None
 
 
 def _urgency(task: dict[str, Any]) -> tuple[int, float]:

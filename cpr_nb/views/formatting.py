@@ -8,7 +8,6 @@ from cpr_nb.model import states
 from cpr_nb.model.text import visible_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.durations import session_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ STATE_STYLES = {
     states.SKIPPED: ("–", "mute"),
     states.RUNNING: ("◐", "run"),
     states.RETRYING: ("◐", "warn"),
+    states.ASKING: ("◆", "warn"),
     states.PENDING: ("○", "mute"),
     states.STARTING: ("◐", "run"),
     states.WAITING: ("◔", "warn"),
@@ -78,10 +78,18 @@ def usd(cost_usd: object) -> str:
         >>> usd(0.912)
         'USD 0.91 estimate'
     """
-    if not isinstance(cost_usd, int | float):
-        return ""
+    return f"{usd_amount(cost_usd)} estimate" if isinstance(cost_usd, int | float) else ""
+
+
+def usd_amount(cost_usd: float) -> str:
+    """Returns a cost without the word that it is an estimate.
+
+    Example:
+        >>> usd_amount(0.912), usd_amount(0.0012)
+        ('USD 0.91', 'USD 0.0012')
+    """
     digits = 4 if 0 < cost_usd < 0.005 else 2
-    return f"USD {cost_usd:.{digits}f} estimate"
+    return f"USD {cost_usd:.{digits}f}"
 
 
 def cost(head: dict[str, Any]) -> str:
@@ -91,11 +99,15 @@ def cost(head: dict[str, Any]) -> str:
         >>> cost({"cost_usd": 0.912, "n_unknown_costs": 2})
         'USD 0.91 estimate, cost of 2 attempts unknown'
     """
-    amount, n_unknown = usd(head.get("cost_usd")), head.get("n_unknown_costs")
+    amount, unknown = usd(head.get("cost_usd")), unknown_costs(head.get("n_unknown_costs"))
+    return ", ".join(text for text in (amount, unknown) if text)
+
+
+def unknown_costs(n_unknown: object) -> str:
+    """Returns of how many attempts the cost is unknown; empty if of none."""
     if not isinstance(n_unknown, int) or not n_unknown:
-        return amount
-    unknown = f"cost of {plural(n_unknown, 'attempt')} unknown"
-    return f"{amount}, {unknown}" if amount else unknown
+        return ""
+    return f"cost of {plural(n_unknown, 'attempt')} unknown"
 
 
 def total_tokens(head: dict[str, Any]) -> int:
@@ -123,26 +135,6 @@ def short_path(path: str) -> str:
     return f"~{path.removeprefix(home)}" if path.startswith(home + "/") else path
 
 
-def figures(snapshot: Snapshot, mean_duration_s: float | None) -> list[str]:
-    """Returns cost, tokens, duration, reused rows, time left and running tasks, where known.
-
-    Args:
-        snapshot: The session.
-        mean_duration_s: How long its tasks take (see `FollowedTasks.mean_duration_s`).
-    """
-    head = snapshot.head
-    n_tokens = total_tokens(head)
-    texts = [
-        cost(head),
-        f"{short_count(n_tokens)} tokens" if n_tokens else "",
-        clock(session_duration_s(snapshot)),
-        reused(snapshot),
-    ]
-    if snapshot.state == states.RUNNING:
-        texts += [_time_left(snapshot, mean_duration_s), at_once(snapshot)]
-    return [text for text in texts if text]
-
-
 def at_once(snapshot: Snapshot) -> str:
     """Returns how many tasks run, how many may, and why it is that number if nobody has set it."""
     now, most = snapshot.count("parallel_now"), snapshot.count("max_parallel")
@@ -156,17 +148,6 @@ def reused(snapshot: Snapshot) -> str:
     """Returns how many further rows its table has from other sessions; empty if none."""
     n_reused = snapshot.count("n_reused")
     return f"{n_reused} reused" if n_reused else ""
-
-
-def _time_left(snapshot: Snapshot, mean_duration_s: float | None) -> str:
-    """Returns about how long it will take; empty while nobody can tell."""
-    n_left = snapshot.count("n_pending") + snapshot.count("n_running")
-    if mean_duration_s is None or not n_left:
-        return ""
-    limit = snapshot.count("parallel_now") or snapshot.count("max_parallel")
-    at_once = min(n_left, limit or n_left)
-    left_s = mean_duration_s * n_left / at_once
-    return f"about {left_s / 60:.0f} min left" if left_s > 90 else f"about {left_s:.0f} s left"
 
 
 def session_line(snapshot: Snapshot) -> str:

@@ -10,6 +10,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.views.durations import between_s, iso_or_none, session_duration_s, task_duration_s
 from cpr_nb.views.notice import notice, warnings_of
+from cpr_nb.views.questions import questions_of
 from cpr_nb.views.work_left import task_note
 
 TYPE_CHECKING = False
@@ -114,6 +115,7 @@ def session_row(
         **row,
         **{name: head.get(name) for name in _SESSION_FIELDS},
         **{name: runner.get(name) for name in _RUNNER_FIELDS},
+        "n_questions": count("n_questions") if snapshot.is_live else None,
         "waiting_for": head.get("waiting_for") if snapshot.is_live else None,
         "waiting_until": head.get("waiting_until") if snapshot.is_live else None,
         "notice": notice(snapshot) or None,
@@ -163,6 +165,7 @@ def task_row(
     return {
         **row,
         **{name: task.get(name) for name in _TASK_FIELDS},
+        "n_questions": len(questions_of(task)) if state != states.ENDED else None,
         "light": bool(task.get("light")),
         "note": task_note(task, snapshot.short_id) or None,
         "wait_s": between_s(snapshot.head.get("started_at"), task.get("started_at")),

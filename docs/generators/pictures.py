@@ -90,7 +90,7 @@ def draw_terminal(path: Path) -> None:
     """Writes the live view of a session in the terminal as SVG."""
     from rich.console import Console
 
-    from cpr_nb.cli.view import SessionView
+    from cpr_nb.cli.session_view import SessionView
 
     with _session_at_work() as (session, _):
         console = Console(

@@ -38,7 +38,7 @@ GUARDS = [
     ),
     Guard(
         "what the live view in the terminal draws",
-        "cli/view.py",
+        "cli/session_view.py",
         "return Text(visible_line(text), style, **layout)",
         "return Text(text, style, **layout)",
         f"{CLI}::test_a_watched_session_is_drawn_without_effect",

@@ -68,7 +68,7 @@ def test_a_reloaded_page_continues(notebooks, stub_for: Stub) -> None:
     # The place of the card is not known to this page: the view stays, and can still be asked.
     expect(output.locator(".head").first).to_contain_text("● completed")
     rows.nth(1).click()
-    expect(output.locator(".cpr-body pre").filter(has_text="done").first).to_be_visible()
+    expect(output.locator(".cpr-body p").filter(has_text="done").first).to_be_visible()
     book.page.keyboard.press("Escape")
 
 

@@ -137,6 +137,7 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     output.locator('[data-yes="retry"]').click()
     expect(output.locator(".cpr-action").first).to_contain_text("cpr.attach(")
     expect(output.locator(".cpr-live")).to_have_count(2)
+    expect(output.locator(".cpr-card").first).to_be_hidden()
     shot("5-cancelled-and-retried")
     book.set_dark()
     shot("5-cancelled-and-retried-dark")
@@ -146,25 +147,29 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     again = book.run(3)
     expect(row(again, 3)).to_contain_text("– cancelled")
     expect(row(again, 6)).to_contain_text("running")
-    # The old view can't hear anything any more, and says so.
-    output.locator(".cpr-grid").first.hover()
-    book.page.mouse.move(2, 2)
-    expect(output.locator(".cpr-action").first).to_contain_text("The kernel does not answer")
+    # The old view belongs to a kernel that is gone: its static card stands there again.
+    expect(output.locator(".cpr-live")).to_have_count(0)
+    expect(output.locator(".cpr-card").first).to_be_visible()
     again.scroll_into_view_if_needed()
     shot("6-attached-after-a-restart-dark")
     book.save()
     saved = json.loads(book.path.read_text("utf-8"))
-    bundle = saved["cells"][3]["outputs"][0]["data"]
-    assert {"text/html", "text/plain"} < set(bundle)
+    kinds = [set(shown["data"]) for shown in saved["cells"][3]["outputs"]]
+    assert kinds == [{"text/html"}, {"text/html", "text/plain"}], "nothing that misses a kernel"
 
-    # It ends: a static card takes the place of the widgets.
-    book.page.mouse.move(2, 2)
-    book.page.evaluate("() => document.activeElement.blur()")
+    # It ends: the outputs can still be opened; the static card below is what is saved.
     story_api.release("rest")
+    expect(again.locator(".head").first).to_contain_text("● completed")
+    expect(again.locator(".prog").first).to_contain_text("12 of 12 ended")
     expect(again.locator(".cpr-card").first).to_contain_text("● completed")
-    expect(again.locator(".cpr-live")).to_have_count(0)
+    expect(again.locator(".cpr-card").first).to_be_hidden()
+    row(again, 4).click()
+    expect(again.locator(".cpr-body").filter(has_text="2 bugs, severity high")).to_be_visible()
     shot("7-ended-dark")
+    assert book.accessibility_findings(".cpr-live") == []
     book.set_dark(False)
+    assert book.accessibility_findings(".cpr-live") == []
+    book.page.keyboard.press("Escape")
     book.save()
     book.close()
 

@@ -193,7 +193,8 @@ def test_text_of_agents_is_shown_as_text_and_nothing_of_it_runs(
         ("errors", "denied: <img src=x onerror=a()>"),
     ):
         viewer.locator(f'[data-tab="{tab}"]').click()
-        expect(viewer.locator(".cpr-body pre").filter(has_text=part).first).to_be_visible()
+        text = viewer.locator(".cpr-body :is(pre, .md)")
+        expect(text.filter(has_text=part).first).to_be_visible()
     viewer.locator('[data-tab="steps"]').click()
     for step in viewer.locator(".cpr-line").all():
         step.click()

@@ -17,7 +17,7 @@ from testkit.hostile_text import ALL, TEXTS, Screen, as_name, forbidden, write_r
 from cpr_nb.cli import main
 from cpr_nb.cli.options import complete_session
 from cpr_nb.cli.session_summary import branch_lines
-from cpr_nb.cli.view import SessionView
+from cpr_nb.cli.session_view import SessionView
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot
 

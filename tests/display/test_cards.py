@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +18,12 @@ from cpr_nb.display.session_model import SessionModel
 HOSTILE = st.sampled_from(
     ["<script>x</script>", "<img src=x onerror=x>", "$a$ \\(b\\)", '"><b>', "\x1b[31m", "\u202e"]
 ) | st.text(max_size=200)
-TAGS = {"style", "div", "b", "code", "i", "span", "table", "tr", "td"}
+MARKED = st.sampled_from(
+    ["## ", "- ", "1. ", "```\n", "> ", "| a |\n|---|\n", "**", "&#x202e; ", "[x]("]
+)
+ANSWER = st.lists(MARKED | HOSTILE, max_size=8).map("".join)
+TAGS = {"style", "div", "b", "code", "i", "span", "details", "summary", "p", "pre"}
+ANSWER_TAGS = {"ul", "ol", "li", "blockquote", "table", "tr", "th", "td", "em", "s", "br", "hr"}
 
 
 class Seen(HTMLParser):
@@ -48,6 +54,10 @@ def session(folder: str, tasks: list[dict[str, Any]], **head: Any) -> SessionMod
     }
     status = {"schema_version": 1, "overall_status": "completed", "total": len(tasks), **counts}
     named = [{"task_num": n, "transaction_id": f"t{n}", **t} for n, t in enumerate(tasks, 1)]
+    for task in named:
+        if "answer" in task:
+            answer = task.pop("answer").encode("utf-8", "replace")
+            (root / f"task-{task['transaction_id']}.txt").write_bytes(answer)
     (root / "status.json").write_text(json.dumps({**status, **head, "tasks": named}))
     model = SessionModel(str(root))
     model.refresh()
@@ -60,10 +70,13 @@ def ended(outcome: str, **fields: Any) -> dict[str, Any]:
 
 TASKS = st.lists(
     st.builds(
-        lambda outcome, prompt, error: ended(outcome, prompt=prompt, reason="x", error=error),
+        lambda outcome, prompt, error, answer: ended(
+            outcome, prompt=prompt, reason="x", error=error, answer=answer
+        ),
         st.sampled_from(["succeeded", "failed"]),
         HOSTILE,
         HOSTILE,
+        ANSWER,
     ),
     max_size=30,
 )
@@ -79,8 +92,8 @@ def test_a_card_is_small_and_has_only_our_own_markup(
         html = cards.session_card(model)
     assert len(html.encode()) <= cards.MAX_BYTES
     seen = Seen(html)
-    assert seen.tags <= TAGS
-    assert seen.attributes <= {"class", "style", "role", "aria-label"}
+    assert seen.tags <= TAGS | ANSWER_TAGS
+    assert seen.attributes <= {"class", "style", "role", "aria-label", "hidden", "start"}
     text = html.partition("</style>")[2]
     assert "\x1b" not in text and "\u202e" not in text
     # No formula: what opens one stands alone in an element of its own.
@@ -93,8 +106,8 @@ def test_the_worst_card_is_still_small_and_says_what_counts(tmp_path: Path) -> N
     warnings = ["$'" * 400] * 9
     html = cards.session_card(session(str(tmp_path), worst, name="<>" * 400, warnings=warnings))
     assert len(html.encode()) <= cards.MAX_BYTES
-    assert "40 failed" in Seen(html).text and "cpr.attach(" in Seen(html).text
-    assert "9 more warnings: s.warnings" in Seen(html).text
+    assert "40 failed" in Seen(html).text and "cpr results 3f2a9c1e" in Seen(html).text
+    assert re.search(r"\d more warnings: s.warnings", Seen(html).text)
 
 
 def test_a_card_shows_the_first_warnings_beside_the_notice(tmp_path: Path) -> None:
@@ -110,7 +123,7 @@ def test_a_card_shows_failures_first_and_what_is_left_out(tmp_path: Path) -> Non
     tasks += [ended("failed", prompt=f"bad {n}", reason="check_failed") for n in range(12)]
     text = Seen(cards.session_card(session(str(tmp_path), tasks, cost_usd=1.118))).text
     assert [text.count(f"bad {n}") for n in (0, 9, 10)] == [1, 1, 0]
-    assert text.count("good ") == 8 and "784 more:" in text
+    assert text.count("good ") == 8 and "784 more · all outputs: " in text
     assert "USD 1.12 estimate" in text and "check_failed" in text
     assert 'cpr.attach("3f2a9c1e")' in text
 
@@ -131,3 +144,72 @@ def test_a_stranger_and_nothing_at_all_have_a_card_too(tmp_path: Path) -> None:
     model = SessionModel(str(tmp_path / "session-none"))
     model.refresh()
     assert "? unreadable" in Seen(cards.session_card(model)).text
+
+
+ANSWER_TEXT = """\
+## Two bugs, *one* severe
+The handler trusts a header.
+
+1. **High.** `login.py:48`
+"""
+
+
+def test_a_row_opens_the_answer_its_figures_and_the_raw_text(tmp_path: Path) -> None:
+    figures = {"cost_usd": 0.181, "input_tokens": 64_000, "attempts": 1, "n_files_changed": 2}
+    task = ended("succeeded", answer=ANSWER_TEXT, lines_added=18, lines_deleted=4, **figures)
+    model = session(str(tmp_path), [task, ended("succeeded", answer="Plain.")])
+    html = cards.session_card(model)
+    assert "<p><b>Two bugs, <em>one</em> severe</b></p>" in html
+    assert "<ol><li><b>High.</b> <code>login.py:48</code></li></ol>" in html
+    text = Seen(html).text
+    assert "Two bugs, one severe · " in text.replace("\n", ""), "what the closed row shows"
+    facts = [
+        "USD 0.18 estimate",
+        "64k tokens",
+        "1 attempt",
+        "nothing denied",
+        "diff +18 −4 in 2 files",
+    ]
+    assert " · ".join(facts) in text
+    assert f"Raw text, {len(ANSWER_TEXT)} bytes" in text and ANSWER_TEXT in text
+    assert text.count("Raw text") == 1, "plain text is the raw text"
+
+
+def test_a_long_answer_is_cut_at_the_end_of_a_line_and_says_so(tmp_path: Path) -> None:
+    line = "word " * 20 + "\n"
+    model = session(str(tmp_path), [ended("succeeded", answer=line * 500)] * 18)
+    html = cards.session_card(model)
+    assert 20_000 < len(html.encode()) <= cards.MAX_BYTES
+    text = Seen(html).text
+    n_lines = html[: html.index("<details>", html.index("<details>") + 9)].count("<br>") + 1
+    left = f"{(50_500 - n_lines * 101 + 1) / 1000:.1f}"
+    assert n_lines == 19
+    assert f"… {left} kB more: cpr results 3f2a9c1e --task 1" in text
+    assert f"… {left} kB more: cpr results 3f2a9c1e --task 8" in text
+
+
+def test_a_failed_row_opens_what_went_wrong(tmp_path: Path) -> None:
+    tasks = [ended("succeeded"), ended("failed", reason="check_failed", error="exit 1")]
+    model = session(str(tmp_path), tasks)
+    Path(model.snapshot.paths.check("t2")).write_text("FAILED tests/test_oauth.py\n")
+    html = cards.session_card(model)
+    first = html.index("<details>"), html.index("</details>")
+    assert "failed: check_failed: exit 1" in html[slice(*first)], "failures come first"
+    assert "FAILED tests/test_oauth.py</pre>" in html[slice(*first)]
+
+
+def test_a_card_never_leads_to_itself(tmp_path: Path) -> None:
+    model = session(str(tmp_path), [ended("succeeded")])
+    opens, static = (Seen(cards.session_card(model, opens=opens)).text for opens in (True, False))
+    assert 'all outputs: cpr.attach("3f2a9c1e") here, or cpr results 3f2a9c1e in a' in opens
+    assert "all outputs: cpr results 3f2a9c1e in a terminal" in static
+    assert "attach" not in static and "s.show()" not in opens + static
+
+
+def test_without_its_style_a_card_can_still_be_read(tmp_path: Path) -> None:
+    """JupyterLab removes the style of a notebook that is not trusted, but no element."""
+    task = ended("succeeded", prompt="Review it", cost_usd=0.18, answer="No bugs")
+    html = cards.session_card(session(str(tmp_path), [task]))
+    row = Seen(html[html.index("<summary>") : html.index("</summary>")]).text
+    assert "".join(row.split("\n")) == "1 ✓ succeeded · Review it · No bugs ·  · USD 0.18"
+    assert '<div class="cols" hidden="hidden">' in html

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import random
 import re
@@ -154,7 +155,12 @@ def test_a_chart_needs_nothing_else_and_can_be_read_by_all(draw: object, small: 
         assert outside not in chart.svg.replace("http://www.w3.org/2000/svg", ""), outside
     assert not [name for node in svg.iter() for name in node.attrib if name.startswith("on")]
     bundle = chart._repr_mimebundle_()
-    assert bundle["text/html"] == chart.svg and bundle["text/plain"] == repr(chart)
+    assert bundle["text/plain"] == repr(chart)
+    # Where styles and SVG are stripped, an image takes its place, and its words stay hidden.
+    html = bundle["text/html"]
+    assert f'<div class="cpr-svg" hidden="hidden">{chart.svg}</div>' in html
+    image = re.search('src="data:image/svg[+]xml;base64,([^"]*)"', html)
+    assert image and base64.b64decode(image[1]).decode() == chart.svg
     # Where styles are stripped, the attributes still colour it.
     groups = {g.get("class"): g.get("fill") for g in svg.iter(f"{NS}g")}
     assert groups["ok"] == "#2e7d32" and groups["bad"] == "#c62828" and svg.get("fill")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from testkit import processes
 from testkit.kernel import Kernel
 from testkit.stub import Stub, plan
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
 THREADS = "print([t.name for t in threading.enumerate() if t.name == 'cpr-live'])"
 GONE = "for t in threading.enumerate():\n    if t.name == 'cpr-live': t.join(60)"
 
@@ -31,15 +31,17 @@ def launch(kernel: Kernel, stub: Stub, then: str) -> list[dict[str, object]]:
     return shown
 
 
-def test_a_live_session_is_a_widget_with_html_and_text_beside(kernel: Kernel, stub: Stub) -> None:
-    widget, card = launch(kernel, stub, "s")
-    assert {WIDGET, "text/html", "text/plain"} == set(widget)
+def test_a_live_session_is_an_empty_mount_and_a_static_card(kernel: Kernel, stub: Stub) -> None:
+    mount, card = launch(kernel, stub, "s")
+    (view_id,) = re.fullmatch('<div class="cpr-view-(.+)"></div>', str(mount["text/html"])).groups()
+    assert {"text/html"} == set(mount)  # neither a widget, nor a text that a console would print
     assert {"text/html", "text/plain"} == set(card)
+    assert f"cpr-card-of-{view_id}" in str(card["text/html"])
     assert str(card["text/plain"]).startswith("<Session ")
     assert kernel.good(THREADS).text() == "['cpr-live']\n"
     stub.release("a")
     bundle = kernel.await_shown("● completed")
-    assert "2 succeeded" in bundle["text/html"] and WIDGET not in bundle
+    assert "2 succeeded" in bundle["text/html"] and f"cpr-card-of-{view_id}" in bundle["text/html"]
     kernel.good(GONE)
     assert kernel.good(THREADS).text() == "[]\n"
 
@@ -58,15 +60,17 @@ def test_when_the_runner_is_gone_the_thread_ends_too(
     kernel.good("s.wait(60)")
 
 
-def test_an_ended_session_and_a_task_are_cards(kernel: Kernel, stub: Stub) -> None:
+def test_an_ended_session_is_live_too_and_a_task_is_a_card(kernel: Kernel, stub: Stub) -> None:
     launch(kernel, stub, "None")
     stub.release("a")
     kernel.good("s.wait()")
-    (session,) = kernel.good("s").results()
+    mount, session = kernel.good("s").results()
+    assert "cpr-view-" in mount["text/html"]
     (task,) = kernel.good("s[1]").results()
     assert {"text/html", "text/plain"} == set(session) == set(task)
     assert "● completed" in session["text/html"] and "task 2" in task["text/html"]
     assert task["text/plain"].startswith("<Task 2 ")
+    kernel.good(GONE)
     assert kernel.good(THREADS).text() == "[]\n"
 
 
@@ -89,6 +93,20 @@ def test_widgets_that_are_wanted_and_missing_are_an_error(kernel: Kernel, stub: 
     cell = kernel(f"cpr.launch({[plan()]!r}).show(widgets=True)")
     assert cell.reply["ename"] == "ModuleNotFoundError"
     kernel.good("cpr.attach(cpr.sessions_df().session_id[0]).wait()")
+
+
+def test_a_cell_that_runs_again_closes_the_view_of_its_earlier_run(
+    kernel: Kernel, stub: Stub
+) -> None:
+    launch(kernel, stub, "None")
+    kernel.good("import ipywidgets\nfrom cpr_nb.display.ticker import ticker")
+    for cell_id in ("same", "same", "same", "other"):
+        assert kernel.run_in(cell_id, "s").status == "ok"
+    kernel.good("ticker.flush()")
+    open_widgets = "print(len(ipywidgets.Widget.get_manager_state()['state']))"
+    assert kernel.good(open_widgets).text() == "4\n"  # each has a layout
+    stub.release("a")
+    kernel.good("s.wait()")
 
 
 def test_outside_a_notebook_it_is_text(work: Path, stub_cpr, capsys) -> None:

@@ -126,6 +126,28 @@ def test_an_error_a_refusal_and_a_retry_are_steps(tmp_path: Path) -> None:
     ]
 
 
+def test_an_answer_comes_as_a_tree_too_if_it_comes_whole(tmp_path: Path) -> None:
+    task = RunningTask(tmp_path)
+    trees = []
+
+    def poll() -> None:
+        for message in task.output.poll(task.snapshot):
+            piece = message.get("text", {})
+            if piece.get("name") == "answer":
+                trees.append(json.loads(json.dumps(piece.get("tree"))))
+            assert piece.get("name") == "answer" or "tree" not in piece
+
+    task.write(assistant(text_block("**One**")))
+    poll()
+    task.write(assistant(text_block("two <b>")))
+    poll()
+    one = ["p", [["b", ["One"], 1]], 1]
+    assert trees == [[one], [one, ["p", ["two <b>"], 1]]]
+    task.write(assistant(text_block("x" * PIECE)))
+    poll()
+    assert trees[2:] == [None], "of a part nobody knows what it is"
+
+
 def test_long_texts_come_in_pieces_and_a_growing_one_is_not_pushed(tmp_path: Path) -> None:
     task = RunningTask(tmp_path)
     long = "x" * (2 * PIECE + 5)

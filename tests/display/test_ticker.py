@@ -32,6 +32,9 @@ class Probe:
             self.done.set()
         return answer
 
+    def shows(self, root: str) -> bool:
+        return root == "shown"
+
     def on_error(self, error: Exception) -> None:
         self.error = error
         self.done.set()
@@ -133,3 +136,14 @@ def test_a_flush_at_any_time_harms_no_thread() -> None:
     while ticker.is_running:
         ticker.flush()
     assert probe.done.is_set() and probe.error is None
+
+
+def test_a_view_shows_its_session_as_long_as_it_is_kept_up_to_date() -> None:
+    ticker, probe = Ticker(), Probe(1000.0, None)
+    assert not ticker.shows("shown")
+    ticker.add(probe)
+    assert (ticker.shows("shown"), ticker.shows("another")) == (True, False)
+    assert probe.looked.wait(LIMIT_S)
+    ticker.add(probe)
+    await_end(ticker)
+    assert not ticker.shows("shown")

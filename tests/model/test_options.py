@@ -19,6 +19,8 @@ from cpr_nb.model.schemas.answer import Answer
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 SESSION_ONLY = (
+    "ask",
+    "ask_s",
     "max_parallel",
     "login_wait_s",
     "machine_wait_s",
@@ -87,6 +89,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("allow", ("Write",), ["Write"]),
     ("allow", "Bash(a, b:*)", ["Bash(a, b:*)"]),
     ("allow", [], []),
+    ("ask", "yes", True),
+    ("ask_s", 60, 60.0),
     ("deny", ["WebFetch"], ["WebFetch"]),
     ("cwd", "/tmp", "/tmp"),
     ("cwd", Path("/tmp"), "/tmp"),
@@ -186,12 +190,13 @@ BAD: list[tuple[str, Any]] = [
     *(("settings", value) for value in (3, "no/such/file", "{]", [], {1: 2}, {"a": float("nan")})),
     *(("settings", value) for value in WRONG_SETTINGS),
     ("settings", {"a": "x" * 100_001}),
-    *((name, value) for name in ("safe_mode", "light") for value in ("perhaps", 2)),
+    *((name, value) for name in ("safe_mode", "light", "ask") for value in ("perhaps", 2)),
     ("schema", {"type": "object", "default": float("nan")}),
     ("schema", {"type": "object", "default": {1, 2}}),
     ("schema", {"type": "object", "description": "x" * MAX_SCHEMA_BYTES}),
     *(("max_turns", value) for value in (0, -1, True, 2.5, "3")),
     *(("timeout_s", value) for value in (0, -1, True, "60", float("nan"), float("inf"), [60])),
+    *(("ask_s", value) for value in (0, -1, "60", float("inf"))),
     *(("silence_s", value) for value in (0, -0.1, float("inf"), "1")),
     *(("attempts", value) for value in (0, -1, 1.5, "2")),
     *(("first_byte_s", value) for value in (0, -1, "1")),

@@ -62,6 +62,20 @@ def test_its_documentation_says_how(shell: Shell) -> None:
     assert "%%cpr run -j 4 --worktree -o s" in text
 
 
+def test_a_comment_at_the_end_is_none_of_its_arguments(shell: Shell, work: Path) -> None:
+    file = work / "prompts #1.json"
+    file.write_text(json.dumps({"prompts": ["one"]}))
+    for line in ("list  # words", "list # don't {stop}", "list#1", "list \\# words"):
+        value, _, err = shell(f"df = %cpr {line}")
+        assert isinstance(value, BaseException) == ("\\" in line or "list#" in line), (line, err)
+    assert shell("%cpr list;  # nothing is shown")[0] is None
+    for name in ("'prompts #1.json'", '"prompts #1.json"', "prompts\\ #1.json"):
+        shell.good(f"s = %cpr run {name} --fresh # it's a file")
+        assert [task.prompt for task in shell["s"].wait(LIMIT_S)] == ["one"]
+    shell.good("%%cpr run -o s  # two prompts\n# one\n---\ntwo # 2")
+    assert [task.prompt for task in shell["s"].wait(LIMIT_S)] == ["# one", "two # 2"]
+
+
 # --- launching ----------------------------------------------------------------------------------
 
 
@@ -171,6 +185,20 @@ def test_the_list_is_a_frame_and_shown_once(shell: Shell, ended: cpr.Session) ->
     assert list(value.session_id) == [ended.id]
     assert out.count(ended.id[:8]) == 1
     assert shell.good("df = %cpr --list") is None and len(shell["df"]) == 1
+
+
+def test_what_is_left_of_a_table_reads_as_the_table_did(shell: Shell, ended: cpr.Session) -> None:
+    formats = shell.ipython.display_formatter.format
+    rest = shell.good(
+        "import pandas as pd, cpr_nb\ns = cpr_nb.attach('mine')\ns.tasks_df().query('ok')"
+    )
+    bundle, _ = formats(rest)
+    assert 'class="cpr-df"' in bundle["text/html"] and ended[1].id[:8] in bundle["text/plain"]
+    assert ended.id not in bundle["text/plain"] and ended.id in repr(rest.session_id.tolist())
+    own = shell.good("pd.DataFrame({'session_id': ['mine'], 'task_id': ['own']})")
+    bundle, _ = formats(own)
+    assert bundle["text/html"] == own._repr_html_() and "dataframe" in bundle["text/html"]
+    assert bundle["text/plain"] == repr(own)
 
 
 def test_sessions_results_and_logs_come_back(shell: Shell, ended: cpr.Session) -> None:

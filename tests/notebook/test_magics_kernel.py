@@ -31,7 +31,7 @@ def test_waiting_shows_the_session_once_and_names_it(kernel: Kernel, stub: Stub)
     assert cell.status == "ok" and cell.kinds() == ["view", "html"]
     cells = kernel.run_all("s.state", "s")
     assert cells[0].results()[0]["text/plain"] == "'completed'"
-    assert cells[1].kinds() == ["value"], "in another cell it is shown again"
+    assert cells[1].kinds() == ["view", "html"], "in another cell it is shown again"
 
 
 def test_a_launch_shows_the_session_once(kernel: Kernel, stub: Stub) -> None:
@@ -40,7 +40,7 @@ def test_a_launch_shows_the_session_once(kernel: Kernel, stub: Stub) -> None:
     stub.await_here("held")
     assert cell.kinds() == ["view", "html"]
     stub.release("held")
-    assert kernel.good("await s").kinds() == ["value"]
+    assert kernel.good("await s").kinds() == ["view", "html"]
     assert kernel.good("%cpr watch").kinds() == ["view", "html"]
 
 

@@ -20,6 +20,7 @@ from cpr_nb.runner.off_limits import OffLimits
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.
 NOT_ARGUMENTS = {
+    "ask_s",
     "attempts",
     "first_byte_s",
     "check",
@@ -267,7 +268,7 @@ def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> 
         "timeout_s": 1, "silence_s": 1, "task_budget_usd": 1, "budget_usd": 1, "env": {"A": "1"},
         "claude_args": ["--x"], "attempts": 3, "first_byte_s": 1, "check": "true",
         "check_timeout_s": 1, "linger_s": 1, "login_wait_s": 1, "machine_wait_s": 1,
-        "fail_on_denied": True,
+        "fail_on_denied": True, "ask": True, "ask_s": 60,
         "warm_start": True, "share_process": True,
         "worktree": True, "base": "main", "worktree_dir": "/w", "setup": "true",
         "setup_timeout_s": 1, "keep_worktrees": True, "fallback_model": "f", "add_dirs": ["/d"],

@@ -38,13 +38,13 @@ class Cell:
         )
 
     def kinds(self) -> list[str]:
-        """What it showed, a word each: a ``view`` of widgets, ``html``, or its ``value``."""
+        """What it showed, a word each: the mount of a ``view``, ``html``, or its ``value``."""
         kinds = []
         for kind, content in self.messages:
             if kind == "execute_result":
                 kinds.append("value")
             elif kind == "display_data":
-                is_view = "application/vnd.jupyter.widget-view+json" in content["data"]
+                is_view = "cpr-view-" in content["data"].get("text/html", "")
                 kinds.append("view" if is_view else "html")
         return kinds
 
@@ -114,9 +114,20 @@ class Kernel:
         """Sends all cells at once, as "Run All" does, and waits for them."""
         return self.collect([self.send(code) for code in codes])
 
-    def send(self, code: str) -> str:
-        """Sends a cell without waiting; returns the id for `collect`."""
-        return str(self._client.execute(code, stop_on_error=True))
+    def run_in(self, cell_id: str, code: str) -> Cell:
+        """Runs a cell as JupyterLab does, which names the cell."""
+        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
+        message = self._client.session.msg("execute_request", content, metadata={"cellId": cell_id})
+        self._client.shell_channel.send(message)
+        return self.collect([str(message["header"]["msg_id"])])[0]
+
+    def send(self, code: str, *, in_terminal: bool = False) -> str:
+        """Sends a cell without waiting, as nbclient or jupyter console do.
+
+        Returns:
+            The id for `collect`.
+        """
+        return str(self._client.execute(code, stop_on_error=True, allow_stdin=in_terminal))
 
     def collect(self, ids: list[str]) -> list[Cell]:
         """Waits for the ends of cells that were sent, in order."""
@@ -150,10 +161,40 @@ class Kernel:
         """Waits until something with this text is shown, or takes the place of what was."""
         while True:
             message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            self._kept.append(message)
             if message["msg_type"] in ("display_data", "update_display_data"):
                 data: dict[str, Any] = message["content"]["data"]
                 if text in data.get("text/html", ""):
                     return data
+
+    def subshell(self) -> str | None:
+        """Makes a thread for the messages of widgets, as JupyterLab does; None if it can't."""
+        if "kernel subshells" not in self._features():
+            return None
+        control = self._client.control_channel
+        control.send(self._client.session.msg("create_subshell_request", {}))
+        reply = self._client.get_control_msg(timeout=LIMIT_S)["content"]
+        return str(reply["subshell_id"])
+
+    def _features(self) -> list[str]:
+        reply = self._client.kernel_info(reply=True, timeout=LIMIT_S)
+        return list(reply["content"].get("supported_features", ()))
+
+    def send_comm(self, comm_id: str, data: Any, subshell: str | None = None) -> None:
+        """Sends what a widget in the browser would, and waits for nothing."""
+        message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
+        self._client.shell_channel.send(message)
+
+    def await_comm(self, comm_id: str) -> Any:
+        """Waits for what the kernel sends to a widget."""
+        while True:
+            message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            self._kept.append(message)
+            content = message["content"]
+            if message["msg_type"] == "comm_msg" and content["comm_id"] == comm_id:
+                return content["data"]
 
     def interrupt(self) -> None:
         """What the stop button does."""

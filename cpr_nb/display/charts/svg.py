@@ -1,12 +1,14 @@
 """Charts as self-contained SVG: readable in light and dark, saved with the notebook.
 
-The SVG is in ``text/html``: only there do the notebook's colours reach it, not as an image. Where
-a page strips styles, as GitHub does, the attributes still give colours that can be read on white
-and on black.
+The SVG is in ``text/html``: only there do the notebook's colours reach it, not as an image.
+JupyterLab removes styles and the elements of an SVG from a notebook that is not trusted, and leaves
+the SVG's texts as one run of words. So the SVG is hidden, a style shows it, and without that style
+there is an image of it instead, in colours that can be read on white and on black.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -60,6 +62,10 @@ _STYLE = (
 )
 
 
+# Without this style, the image is seen.
+_SHOW_SVG = ".cpr-svg[hidden]{display:block}.cpr-svg+p{display:none}"
+
+
 class Chart:
     """A chart; the last expression of a cell shows it.
 
@@ -91,7 +97,13 @@ class Chart:
         Path(path).write_text(self.svg, "utf-8")
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self.svg, "text/plain": repr(self)}
+        data = base64.b64encode(self.svg.encode()).decode()
+        image = f'<img src="data:image/svg+xml;base64,{data}" alt="{clean(self.text)}">'
+        html = (
+            f"<style>{_SHOW_SVG}</style>"
+            f'<div class="cpr-svg" hidden="hidden">{self.svg}</div><p>{image}</p>'
+        )
+        return {"text/html": html, "text/plain": repr(self)}
 
 
 def document(title: str, description: str, height: float, parts: Sequence[str]) -> str:

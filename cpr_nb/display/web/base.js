@@ -1,4 +1,6 @@
-// Helpers of the table and the viewer. Text is only ever set by textContent.
+// Helpers of all parts. Text is only ever set as text, never as HTML.
+const BUSY = "The kernel is busy with another cell.";
+const ANSWER_MS = 1500, SILENT_MS = 20000;
 
 function element(tag, cls = "", text = "", attributes = {}) {
   const node = document.createElement(tag);
@@ -14,12 +16,28 @@ function button(text, action, attributes = {}) {
   return node;
 }
 
+// Changes the text in place: a new node would wake everybody who watches the page for new nodes.
 function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const inside = node.firstChild;
+  if (inside && inside === node.lastChild && inside.nodeType === Node.TEXT_NODE && text) {
+    if (inside.data !== text) inside.data = text;
+  } else if (node.textContent !== text) node.textContent = text;
 }
 
 function setClass(node, cls) {
   if (node.className !== cls) node.className = cls;
+}
+
+function setTitle(node, text) {
+  if (node.title !== text) node.title = text;
+}
+
+// Fills a node anew only if what it should show has changed.
+function fill(node, shape, build) {
+  const key = JSON.stringify(shape);
+  if (node.cprShape === key) return;
+  node.cprShape = key;
+  node.replaceChildren(...build());
 }
 
 function plural(count, noun) {
@@ -34,12 +52,21 @@ function clock(seconds) {
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-// The kernel may run on another machine, with another clock.
-const offsets = new WeakMap();
-function setKernelClock(rows, now) {
-  const offset = now - Date.now() / 1000;
-  offsets.set(rows, Math.abs(offset) > 2 ? offset : 0);
+function shortCount(count) {
+  for (const [limit, unit] of [[1e6, "M"], [1e3, "k"]]) {
+    if (count >= limit) return count < 10 * limit ? `${(count / limit).toFixed(1)}${unit}` : `${Math.floor(count / limit)}${unit}`;
+  }
+  return String(count);
 }
-function kernelTime(rows) {
-  return Date.now() / 1000 + (offsets.get(rows) || 0);
+
+function dollars(cost) {
+  return cost.toFixed(cost > 0 && cost < 0.005 ? 4 : 2);
+}
+
+function styleOf(state) { return STYLES[state] || ["?", "warn"]; }
+
+// Text with the commands in it set as code, so that they can be copied.
+function withCommands(text) {
+  return text.split(/(\bcpr [a-z-]+(?: [0-9a-f]{4,8}\b)?)/).map((part, index) =>
+    index % 2 ? element("code", "", part) : document.createTextNode(part));
 }

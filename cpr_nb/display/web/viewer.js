@@ -4,8 +4,8 @@ const TABS = ["answer", "steps", "diff", "prompt", "errors"];
 const NAMES = { answer: "Answer", steps: "Steps", diff: "Diff", prompt: "Prompt", errors: "Errors" };
 
 class Viewer {
-  constructor(table) {
-    Object.assign(this, { table, key: null, tab: "answer", tabChosen: false, texts: {}, steps: new Map(), expanded: new Set() });
+  constructor(part) {
+    Object.assign(this, { part, key: null, tab: "answer", tabChosen: false, texts: {}, steps: new Map(), expanded: new Set() });
     this.root = element("section", "cpr-out", "", { "aria-label": "Output" });
     this.title = element("div", "cpr-out-title");
     this.note = element("div", "note");
@@ -26,8 +26,8 @@ class Viewer {
   open(row) {
     if (!row) return;
     Object.assign(this, { key: row[KEY], follows: true, steps: new Map(), expanded: new Set(), texts: {}, info: {}, first: 0 });
-    const isRunning = this.table.styleOf(row[STATE])[1] === "run";
-    if (!this.tabChosen) this.tab = isRunning ? "steps" : this.table.styleOf(row[STATE])[1] === "bad" ? "errors" : "answer";
+    const isRunning = styleOf(row[STATE])[1] === "run";
+    if (!this.tabChosen) this.tab = isRunning ? "steps" : styleOf(row[STATE])[1] === "bad" ? "errors" : "answer";
     this.root.hidden = false;
     this.waitTimer = setTimeout(() => { if (!this.info.key) this.showWaiting(row); }, ANSWER_MS);
     this.drawTitle(row);
@@ -39,7 +39,7 @@ class Viewer {
   showWaiting(row) {
     this.body.replaceChildren(
       element("div", "warn", `${BUSY} This opens afterwards. To read it now, in a terminal:`),
-      element("code", "", `cpr logs ${this.table.meta.short} --task ${row[NUM]}`),
+      element("code", "", `cpr logs ${this.part.head.short} --task ${row[NUM]}`),
       element("pre", "", row[TITLE]), element("pre", "mute", row[NOW]));
   }
 
@@ -49,16 +49,16 @@ class Viewer {
     this.root.hidden = true;
   }
 
-  send(message) { this.table.send({ ...message, key: this.key }); }
+  send(message) { this.part.send({ ...message, key: this.key }); }
 
   drawTitle(row) {
-    const [symbol, tone] = this.table.styleOf(row[STATE]);
+    const [symbol, tone] = styleOf(row[STATE]);
     const parts = [element("b", tone, `${symbol} ${row[STATE]}`), element("b", "", `task ${row[NUM]}`, { title: row[KEY] }), element("span", "cpr-grow")];
     if (this.info && this.info.cancel) {
       parts.push(element("code", "mute", this.info.cancel));
-      parts.push(button("Cancel task", () => this.table.confirm("cancel", this.key, this.info.cancel), { "data-verb": "cancel-task" }));
+      parts.push(button("Cancel task", () => this.part.tools.confirm("cancel", this.key, this.info.cancel), { "data-verb": "cancel-task" }));
     }
-    parts.push(button("Close", () => this.table.close(), { title: "Esc", "data-verb": "close" }));
+    parts.push(button("Close", () => this.part.close(), { title: "Esc", "data-verb": "close" }));
     const shape = parts.map((part) => part.textContent).join("|");
     if (this.shape !== shape) this.title.replaceChildren(...parts);
     this.shape = shape;
@@ -103,7 +103,7 @@ class Viewer {
     const isFirst = !this.info.key;
     if (message.info) {
       this.info = { ...message.info, key: message.key };
-      const row = this.table.rows.find((other) => other[KEY] === this.key);
+      const row = this.part.rows.find((other) => other[KEY] === this.key);
       if (row) this.drawTitle(row);
       this.drawNote();
       this.drawTabs();
@@ -117,9 +117,9 @@ class Viewer {
     }
   }
 
-  storeText({ name, text, offset, total }) {
+  storeText({ name, text, offset, total, tree }) {
     const before = this.texts[name] && offset > 0 ? this.texts[name].text.slice(0, offset) : "";
-    this.texts[name] = { text: before + text, total };
+    this.texts[name] = { text: before + text, total, tree };
   }
 
   // -- drawing ----------------------------------------------------------------------------------
@@ -132,11 +132,20 @@ class Viewer {
     } else {
       const stored = this.texts[this.tab];
       const top = this.body.scrollTop;
-      const pre = stored && this.tab === "diff" ? this.diff(stored.text) : element("pre", "", stored ? stored.text : "");
-      this.body.replaceChildren(stored && stored.total ? pre : element("div", "mute", stored ? this.info.empty[this.tab] : "…"));
+      this.body.replaceChildren(stored && stored.total ? this.textNode(stored) : element("div", "mute", stored ? this.info.empty[this.tab] : "…"));
       this.addMoreButton(this.body, this.tab);
       this.body.scrollTop = top;
     }
+  }
+
+  textNode({ text, tree }) {
+    if (this.tab === "diff") return this.diff(text);
+    if (!tree) return element("pre", "", text);
+    const shown = element("div");
+    const label = this.isRaw ? "Formatted" : "Raw text";
+    const toggle = () => { this.isRaw = !this.isRaw; this.drawBody(); this.body.querySelector("[data-verb=raw]").focus(); };
+    shown.append(this.isRaw ? element("pre", "", text) : answerElement(tree), button(label, toggle, { "data-verb": "raw" }));
+    return shown;
   }
 
   addMoreButton(node, name) {

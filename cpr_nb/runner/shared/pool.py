@@ -158,7 +158,7 @@ class Pool:
         self._withdraw(now)
         self._ended.remove_files()
         for process in self._alive[:]:
-            if now >= process.next_look_at or process.has_unsent:
+            if now >= process.next_look_at or process.stdin.has_unsent:
                 self._look(process, now)
         if not self.leaving:
             self._grow(now)
@@ -176,7 +176,7 @@ class Pool:
 
     def _look(self, process: SharedProcess, now: float) -> None:
         """Reads what is new in a process's stream, and does what follows."""
-        process.flush()
+        process.stdin.flush()
         for mark in process.stream.finish() if process.has_ended else process.stream.poll():
             is_turn = mark.kind == RESULT and process.machine.state == machine.BUSY
             why_not = self._why_not(process, now) if is_turn else ""
@@ -202,7 +202,7 @@ class Pool:
             elif step == machine.CLEAR:
                 process.clear()
             elif step == machine.CLOSE:
-                process.close_stdin()
+                process.stdin.close()
             elif step == machine.INTERRUPT:
                 process.interrupt()
             elif step == machine.TERMINATE:
@@ -259,7 +259,7 @@ class Pool:
         process.has_ended = True
         self._look(process, now)
         self._alive.remove(process)
-        process.close_stdin()
+        process.stdin.close()
         why = process.machine.why or f"it ended ({os.waitstatus_to_exitcode(status)})"
         self._journal_end(process, why)
         if process in self._attempts:
@@ -351,7 +351,7 @@ class Pool:
     def close(self) -> None:
         """The session has ended: what has nothing to do ends, too."""
         for process in self._alive:
-            process.close_stdin()
+            process.stdin.close()
         for process in self._alive:
             process.await_end(machine.GRACE_S)
             self._journal_end(process, "no task is left for it")

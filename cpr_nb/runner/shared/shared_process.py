@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
 
 from cpr_nb.runner import process
+from cpr_nb.runner.message_pipe import MessagePipe
 from cpr_nb.runner.shared.borders import ProcessStream
 from cpr_nb.runner.shared.process_machine import BUSY, ProcessMachine
 from cpr_nb.runner.shared.sizing import ALONE_S
@@ -16,7 +16,6 @@ from cpr_nb.runner.spawning import remove
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from cpr_nb.runner.shared.process_groups import Group
     from cpr_nb.runner.shared.served_stream import ServedStream
@@ -41,6 +40,7 @@ class SharedProcess:
         agent_folders: Where it has read files of subagents from: it does not read them again.
 
     Attributes:
+        stdin: Our end of its stdin.
         machine: Its states.
         stream: Its stream.
         terminated: Whether it was asked to end by a signal.
@@ -51,7 +51,7 @@ class SharedProcess:
 
     __slots__ = (
         *("_agent_folders", "_agents_at"),
-        *("_n_requests", "_stdin_fd", "_unsent", "given_at", "given_busy_s", "group"),
+        *("_n_requests", "given_at", "given_busy_s", "group", "stdin"),
         "has_ended",
         *("limit_usd", "machine", "next_look_at", "number", "path", "pid", "stderr_begin"),
         *("stderr_path", "stream", "terminated", "token", "unfinished"),
@@ -86,21 +86,15 @@ class SharedProcess:
         self.given_busy_s = 0.0  # how long it had been busy then
         self._agent_folders = agent_folders
         self._agents_at = [_changed_at(folder) for folder in agent_folders]
-        self._stdin_fd = stdin_fd
-        self._unsent = b""
+        self.stdin = MessagePipe(stdin_fd)
         self._n_requests = 0
-        os.set_blocking(stdin_fd, False)
         self.send(_CLEAR)
-
-    def __del__(self) -> None:
-        self.close_stdin()
 
     # -- stdin --------------------------------------------------------------------------------
 
     def send(self, text: str) -> None:
         """Sends a message of the user: a prompt or a command."""
-        message = {"role": "user", "content": text}
-        self._write({"type": "user", "message": message, "parent_tool_use_id": None})
+        self.stdin.send_message(text)
 
     def clear(self) -> None:
         """Has it begin a new conversation."""
@@ -111,32 +105,9 @@ class SharedProcess:
         self._n_requests += 1
         request = {"subtype": "interrupt"}
         request_id = f"{self.number}-{self._n_requests}"
-        self._write({"type": "control_request", "request_id": request_id, "request": request})
-
-    def _write(self, message: dict[str, Any]) -> None:
-        self._unsent += json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
-        self.flush()
-
-    def flush(self) -> None:
-        """Writes what its stdin has room for."""
-        while self._unsent and self._stdin_fd >= 0:
-            try:
-                self._unsent = self._unsent[os.write(self._stdin_fd, self._unsent) :]
-            except BlockingIOError:
-                return
-            except OSError:  # it is gone, or closed its stdin: then its end comes
-                self._unsent = b""
-
-    @property
-    def has_unsent(self) -> bool:
-        """Whether it has not got all that it was sent."""
-        return bool(self._unsent)
-
-    def close_stdin(self) -> None:
-        """It gets nothing more, and ends once its turn is over."""
-        fd, self._stdin_fd = self._stdin_fd, -1
-        if fd >= 0:
-            os.close(fd)
+        self.stdin.send_line(
+            {"type": "control_request", "request_id": request_id, "request": request}
+        )
 
     # -- the process --------------------------------------------------------------------------
 

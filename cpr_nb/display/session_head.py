@@ -1,0 +1,76 @@
+"""What a live view shows above the tasks of a session, as JSON for the browser."""
+
+from __future__ import annotations
+
+import re
+
+from cpr_nb.model.text import one_line
+from cpr_nb.store.authorship import read_marks
+from cpr_nb.views import formatting
+from cpr_nb.views.figure_texts import ESTIMATE_HINT, figure_pieces
+from cpr_nb.views.questions import open_questions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cpr_nb.display.session_model import SessionModel
+
+_MAX_WARNINGS = 3
+_CAUSE = re.compile(r"(.{3,80}?)(?:: |\. |; )(?=\S)")
+
+
+def session_head(model: SessionModel) -> dict[str, Any]:
+    """Returns the state, the figures, the notices and the possible actions of a session."""
+    snapshot = model.snapshot
+    return {
+        "state": snapshot.state,
+        "live": snapshot.is_live,
+        "name": one_line(str(snapshot.head.get("name") or ""), 80),
+        "short": model.short,
+        "folder": one_line(formatting.short_path(snapshot.paths.root), 200),
+        "foreign": read_marks().is_foreign(snapshot.head, snapshot.session_id),
+        "figures": figure_pieces(model.figures, snapshot),
+        "estimate_hint": ESTIMATE_HINT if model.figures.is_estimate else "",
+        "notices": _notices(model),
+        "questions": _questions(model),
+        "commands": model.commands(),
+        "empty": snapshot.problem or "No tasks.",
+    }
+
+
+def _questions(model: SessionModel) -> list[dict[str, Any]]:
+    """Returns the open questions of its agents, whose head says whether there are any."""
+    if not model.snapshot.count("n_questions"):
+        return []
+    return [question._asdict() for question in open_questions(model.snapshot)]
+
+
+def _notices(model: SessionModel) -> list[list[str]]:
+    """Returns what a person should know: the cause, what follows from it, a command."""
+    notices = []
+    if text := model.notice():
+        notices.append([*split_cause(one_line(text, 500)), ""])
+    text, command = model.denial_notice()
+    if text:
+        notices.append([*split_cause(one_line(text, 500)), one_line(command, 2000)])
+    warnings = model.warnings()
+    notices += [[*split_cause(warning), ""] for warning in warnings[:_MAX_WARNINGS]]
+    if n_more := len(warnings[_MAX_WARNINGS:]):
+        notices.append([f"{formatting.plural(n_more, 'more warning')}:", "", "s.warnings"])
+    return notices
+
+
+def split_cause(text: str) -> tuple[str, str]:
+    """Returns the beginning of a notice as a sentence, and the rest.
+
+    Example:
+        >>> split_cause("paused: no more tasks are started")
+        ('Paused.', 'no more tasks are started')
+        >>> split_cause("the disk is full")
+        ('The disk is full', '')
+    """
+    match = _CAUSE.match(text)
+    if match is None:
+        return text[:1].upper() + text[1:], ""
+    return f"{text[:1].upper()}{match[1][1:]}.", text[match.end() :]
