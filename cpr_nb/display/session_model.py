@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: How much of a stream is read in one poll, so that a long one does not keep the others waiting.
 LIMIT_BYTES = 1_000_000
-_ACTIVITY_EVERY_S = 0.25
+_ACTIVITY_EVERY_S = 0.5
 _MAX_RULES = 4
 _MAX_NOTES = 2
 
