@@ -14,6 +14,7 @@ pytest.importorskip("jupyterlab", reason="no JupyterLab: pip install -e '.[test]
 pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[test]'")
 
 from playwright.sync_api import Locator, expect
+from testkit.accessibility import violations
 from testkit.jupyter import LIMIT_MS, Notebook, Server
 
 from cpr_nb.offline.scripted_api import ScriptedApi
@@ -166,9 +167,9 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     row(again, 4).click()
     expect(again.locator(".cpr-body").filter(has_text="2 bugs, severity high")).to_be_visible()
     shot("7-ended-dark")
-    assert book.accessibility_findings(".cpr-live") == []
+    assert violations(book.page, ".cpr-live") == []
     book.set_dark(False)
-    assert book.accessibility_findings(".cpr-live") == []
+    assert violations(book.page, ".cpr-live") == []
     book.page.keyboard.press("Escape")
     book.save()
     book.close()

@@ -1,4 +1,4 @@
-"""Agents ask, and a person answers them in the live view, with the real CLI in a real JupyterLab."""
+"""Agents ask, and a person answers in the live view; real CLI, real JupyterLab."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ pytest.importorskip("jupyterlab", reason="no JupyterLab: pip install -e '.[test]
 pytest.importorskip("playwright", reason="no Playwright: pip install -e '.[test]'")
 
 from playwright.sync_api import Locator, expect
+from testkit.accessibility import violations
 from testkit.jupyter import LIMIT_MS, Notebook, Server
 
 from cpr_nb.offline.scripted_api import ScriptedApi
@@ -61,7 +62,7 @@ def test_questions_are_answered_in_the_view(
     for dark in (False, True):
         book.set_dark(dark)
         book.shot(tmp_path / f"asking-{'dark' if dark else 'light'}.png")
-        assert book.accessibility_findings(".cpr-live") == []
+        assert violations(book.page, ".cpr-live") == []
     # Hidden, it is one line; nothing takes the focus by itself.
     strip.locator('[data-verb="questions"]').click()
     expect(strip).to_contain_text("the first will be denied in")
