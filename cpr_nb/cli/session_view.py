@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cpr_nb.cli import render
+from cpr_nb.cli.question_lines import question_lines
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, visible_line
@@ -20,8 +21,9 @@ from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.figure_texts import ended_text, figure_pieces
 from cpr_nb.views.followed_session import FollowedSession
 from cpr_nb.views.notice import notice, warnings_of
+from cpr_nb.views.questions import questions_of
 
-_FRAME_LINES = 8  # the lines around the rows of tasks
+_FRAME_LINES = 7  # the lines around the rows of tasks, without figures and notices
 _WIDE = 90  # columns from which the tokens of each task are shown
 
 _COLOURS = {
@@ -35,8 +37,8 @@ _COLOURS = {
 STYLES = {
     state: (symbol, _COLOURS[tone]) for state, (symbol, tone) in formatting.STATE_STYLES.items()
 }
-# What has ended is solid; what runs is hollow; a hairline has not started.
-_GLYPHS = {states.RUNNING: "═", states.PENDING: "─"}
+# What has ended is solid; what runs is hollow, or dashed where it asks; a hairline has not started.
+_GLYPHS = {states.RUNNING: "═", states.ASKING: "╍", states.PENDING: "─"}
 _ENDED_GLYPH = "━"
 
 
@@ -80,12 +82,14 @@ class SessionView:
         yield self._title(options.max_width)
         yield self._bar(options.max_width)
         yield self._counters()
-        yield self._figures()
+        figures = self._figures(options.max_width)
+        yield from figures
         lines = notices(snapshot)
+        lines += question_lines(self._followed.questions, snapshot.short_id)
         for text in lines:
             yield Text("▌ ", "yellow") + _plain(text, no_wrap=True, overflow="ellipsis")
         yield Text()
-        n_rows = max(3, console.height - _FRAME_LINES - len(lines))
+        n_rows = max(3, console.height - _FRAME_LINES - len(figures) - len(lines))
         yield self._table(n_rows, options.max_width)
         n_hidden = len(snapshot.tasks or ()) - n_rows
         if n_hidden > 0:
@@ -112,12 +116,12 @@ class SessionView:
         return left
 
     def _bar(self, width: int) -> Text:
-        snapshot = self._followed.snapshot
-        beside = f"  {ended_text(self._followed.figures)}"
-        width, total = max(0, width - len(beside)), max(1, snapshot.count("total"))
+        figures = self._followed.figures
+        beside = f"  {ended_text(figures)}"
+        width, total = max(0, width - len(beside)), max(1, figures.n_total)
         bar, n_cells, n_tasks = Text(), 0, 0
-        for state in formatting.COUNTED_STATES:
-            n_tasks += snapshot.count(f"n_{state}")
+        for state, count in figures.counts.items():
+            n_tasks += count
             end = round(width * min(n_tasks, total) / total)
             glyph = _GLYPHS.get(state, _ENDED_GLYPH)
             bar.append(glyph * (end - n_cells), STYLES[state][1])
@@ -126,8 +130,7 @@ class SessionView:
 
     def _counters(self) -> Text:
         snapshot, line = self._followed.snapshot, Text()
-        for state in formatting.COUNTED_STATES:
-            count = snapshot.count(f"n_{state}")
+        for state, count in self._followed.figures.counts.items():
             if count or state in formatting.ALWAYS_SHOWN:
                 symbol, colour = STYLES[state]
                 line.append(f"{symbol} {count} {state}   ", colour if count else "dim")
@@ -135,9 +138,16 @@ class SessionView:
             line.append(f"⚠ {snapshot.count('n_denials')} denied", "yellow")
         return line
 
-    def _figures(self) -> Text:
-        pieces = figure_pieces(self._followed.figures, self._followed.snapshot)
-        return _plain(" · ".join(piece.text for piece in pieces))
+    def _figures(self, width: int) -> list[Text]:
+        """The figures in as many lines as they need; none of them is broken."""
+        lines: list[str] = []
+        for piece in figure_pieces(self._followed.figures, self._followed.snapshot):
+            longer = f"{lines[-1]} · {piece.text}" if lines else piece.text
+            if lines and len(longer) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(piece.text)
+        return [_plain(line) for line in lines]
 
     def _table(self, n_rows: int, width: int) -> Table:
         table = Table.grid(padding=(0, 2), expand=True)
@@ -151,7 +161,7 @@ class SessionView:
         for index in self._followed.tasks.most_urgent(n_rows):
             fields = (self._followed.snapshot.tasks or [])[index]
             state, outcome = task_state(fields)
-            word = outcome or state
+            word = states.ASKING if questions_of(fields) else outcome or state
             symbol, colour = STYLES[word]
             activity, step_s = self._activity(fields, word)
             tokens, cost = self._task_figures(index)
@@ -178,6 +188,8 @@ class SessionView:
         activity, since_s = self._followed.activity(fields)
         if word in states.FAILURES:
             return _plain(activity, "red"), ""
+        if word == states.ASKING:
+            return _plain(f"asks: {one_line(questions_of(fields)[0].target, 160)}"), ""
         if word != states.SUCCEEDED:
             step_s = f"{time.time() - since_s:.0f} s" if since_s else ""
             return _plain(activity, "" if word == states.RUNNING else STYLES[word][1]), step_s

@@ -11,14 +11,17 @@ from rich.console import Console
 from rich.live import Live
 
 from cpr_nb.cli import render
+from cpr_nb.cli.question_lines import question_text
 from cpr_nb.cli.session_view import SessionView, notices
 from cpr_nb.handles.session import Session
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, visible_line
+from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
 from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.followed_tasks import FollowedTasks
+from cpr_nb.views.questions import open_questions
 
 _REFRESH_S = 0.25
 
@@ -54,11 +57,13 @@ def progress_lines(root: str) -> Iterator[str]:
     tasks = FollowedTasks(root)
     ended: set[int] = set()
     shown: set[str] = set()
+    asked: set[str] = set()
     while True:
         changed, snapshot = tasks.poll(), tasks.snapshot
         lines = notices(snapshot)
         yield from (f"▌ {line}" for line in lines if line not in shown)
         shown = set(lines)
+        yield from _new_questions(snapshot, asked)
         for index in changed:
             fields = (snapshot.tasks or [])[index]
             if index not in ended and task_state(fields)[0] == states.ENDED:
@@ -68,6 +73,15 @@ def progress_lines(root: str) -> Iterator[str]:
         if not snapshot.is_live:
             return
         time.sleep(_REFRESH_S)
+
+
+def _new_questions(snapshot: Snapshot, asked: set[str]) -> Iterator[str]:
+    """Yields one line for each question that was not open before, and adds its key."""
+    command = f"{render.program()} answer {snapshot.short_id}"
+    for question in open_questions(snapshot):
+        if question.key not in asked:
+            asked.add(question.key)
+            yield "; ".join(text.strip() for text in question_text(question, command))
 
 
 def _progress_line(index: int, fields: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from cpr_nb.frames.gather import gather, session_problem
 from cpr_nb.frames.session_rows import SessionIndex, read_session_index
 from cpr_nb.frames.stream_cache import STREAM_CACHE
 from cpr_nb.frames.streams import Problem, TaskSelection, list_streams
+from cpr_nb.frames.table_html import set_html
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.frames.tasks import add_session, table_columns
 from cpr_nb.model import states as model_states
@@ -110,7 +111,8 @@ def sessions_df(
     # An unreadable session is no error here: its row says that it is unreadable.
     rows = sessions.rows.assign(foreign=sessions.are_foreign(read_marks()))
     rows = rows[[column.name for column in table_columns("sessions_df", full=full)]]
-    return rows if strict else (rows, list(_session_problems(sessions)))
+    rows.attrs[RESULTS_DIR_ATTR] = sessions.directory
+    return set_html(rows) if strict else (set_html(rows), list(_session_problems(sessions)))
 
 
 def _session_problems(sessions: SessionIndex) -> Iterator[Problem]:
@@ -189,7 +191,7 @@ usage_df = _all_sessions("usage_df", "Costs are the CLI's own estimates at list 
 def build_session_table(snapshot: Snapshot, *, full: bool = False, strict: bool = True) -> Any:
     """`sessions_df` of one session."""
     row = session_row(snapshot, full=full, marks=read_marks())
-    rows = table([row], table_columns("sessions_df", full=full))
+    rows = set_html(table([row], table_columns("sessions_df", full=full)))
     problems = [session_problem(snapshot)] if snapshot.state == model_states.UNREADABLE else []
     return rows if strict else (rows, problems)
 
@@ -254,6 +256,7 @@ def check_problems(
     Minor problems are one warning: a wrapper around the CLI that prints a banner must not hide
     the figures of all sessions.
     """
+    set_html(rows)
     if not strict:
         return rows, problems
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

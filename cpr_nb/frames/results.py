@@ -18,6 +18,7 @@ from cpr_nb.frames.mapping import (
     check_added_columns,
 )
 from cpr_nb.frames.schema_columns import answer_table
+from cpr_nb.frames.table_html import set_html
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
@@ -58,7 +59,7 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
         ANSWERS_ATTR: list(answers.columns),
         LIGHT_ATTR: has_light,
     }
-    return results
+    return set_html(results)
 
 
 def _input_rows(tasks: list[LinkedTask], frame: pd.DataFrame | None) -> pd.DataFrame:
@@ -122,7 +123,8 @@ def add_factors(tasks: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     factors = factors.iloc[rows].set_axis(tasks.index)
     tasks = tasks.rename(columns={name: f"{name}_used" for name in factors.columns})
     position = list(tasks.columns).index("prompt") + 1
-    return pd.concat([tasks.iloc[:, :position], factors, tasks.iloc[:, position:]], axis=1)
+    parts = [tasks.iloc[:, :position], factors, tasks.iloc[:, position:]]
+    return set_html(pd.concat(parts, axis=1))
 
 
 def _answer(task: LinkedTask) -> Any:
@@ -170,7 +172,7 @@ def add_score(
     table_with_score = pd.concat(columns, axis=1)
     answers = [*results.attrs[ANSWERS_ATTR], name, error_name]
     table_with_score.attrs = {**results.attrs, ANSWERS_ATTR: answers}
-    return table_with_score
+    return set_html(table_with_score)
 
 
 def _convert_dtypes(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -20,7 +20,7 @@ from cpr_nb.model.errors import InputError
 from cpr_nb.model.schemas.dialect import follow
 
 #: The columns of a table of results that do not come from the schema.
-RESULT_COLUMNS = ("result", "session_id", "task_id", "ok", "outcome", "cost_usd", "duration_s")
+RESULT_COLUMNS = ("result", "ok", "outcome", "cost_usd", "duration_s", "session_id", "task_id")
 DAY = "datetime64[us]"
 #: An object with more columns than this, or nested deeper, stays an object.
 MAX_COLUMNS = 1000

@@ -40,17 +40,8 @@ _IDS = (
 )
 
 SESSIONS = (
-    Column("session_id", "string", "the session's id", _FOLDER),
     Column("name", "string", "the name that the user gave the session", _STATUS),
     Column("state", "session state", "the current state", "status.json, runner.lock"),
-    Column(
-        "foreign",
-        "boolean",
-        "whether this user has not launched it on this machine; missing if that can't be told",
-        "status.json, state directory",
-    ),
-    Column("created_at", TIME, "when the session was launched", _STATUS),
-    Column("duration_s", "Float64", "seconds from the start to the end, or to now", _STATUS),
     Column("n_tasks", "Int64", "number of tasks", _STATUS),
     Column("n_pending", "Int64", "tasks that have not started", _STATUS),
     Column("n_running", "Int64", "tasks that run, or wait for their next attempt", _STATUS),
@@ -58,6 +49,15 @@ SESSIONS = (
     Column("n_failed", "Int64", "tasks that failed, timed out or were lost", _STATUS),
     Column("n_denials", "Int64", "tool calls that were denied by the permissions", _STATUS),
     Column("cost_usd", "Float64", "US dollars so far, the CLI's own estimate", _STATUS),
+    Column("duration_s", "Float64", "seconds from the start to the end, or to now", _STATUS),
+    Column("created_at", TIME, "when the session was launched", _STATUS),
+    Column(
+        "foreign",
+        "boolean",
+        "whether this user has not launched it on this machine; missing if that can't be told",
+        "status.json, state directory",
+    ),
+    Column("session_id", "string", "the session's id", _FOLDER),
     *_columns(
         _STATUS,
         ("n_cancelled", "Int64", "tasks that were cancelled"),
@@ -118,7 +118,6 @@ SESSIONS = (
 )
 
 TASKS = (
-    *_IDS,
     Column("task_num", "Int64", "the task's number in the session, from 1", _STATUS),
     Column(
         "prompt", "string", "the prompt; for a legacy session only its first 50 characters", _SPEC
@@ -134,18 +133,19 @@ TASKS = (
         _STATUS,
     ),
     Column(
-        "duration_s",
-        "Float64",
-        "seconds from the start to the end, or to now; missing if the task never started",
-        _STATUS,
-    ),
-    Column(
         "cost_usd",
         "Float64",
         "US dollars for all attempts, the CLI's own estimate; missing if none of them is known",
         _STATUS,
     ),
+    Column(
+        "duration_s",
+        "Float64",
+        "seconds from the start to the end, or to now; missing if the task never started",
+        _STATUS,
+    ),
     Column("result", "string", "the answer, or what is known about the failure", _ANSWER),
+    *_IDS,
     *_columns(
         _STATUS,
         ("started_at", TIME, "when the first attempt started"),

@@ -32,8 +32,8 @@ class SessionResults(SessionTasks):
         Returns:
             The frame's columns and index (without a frame: the prompts), one column per factor,
             ``result`` or the columns of the schema (missing unless the task succeeded), then
-            ``session_id``, ``task_id``, ``ok``, ``outcome``, ``cost_usd`` (US dollars, the
-            CLI's own estimate) and ``duration_s``, of the run that counts. For a `launch`, a
+            ``ok``, ``outcome``, ``cost_usd`` (US dollars, the CLI's own estimate), ``duration_s``,
+            ``session_id`` and ``task_id``, of the run that counts. For a `launch`, a
             field with the name of one of these columns is called ``answer_<field>``.
 
         Raises:

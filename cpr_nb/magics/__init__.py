@@ -15,6 +15,8 @@ _REPORTS = (
     ("cpr_nb.worktrees.merge_report", "MergeReport"),
     ("cpr_nb.worktrees.cleaning", "CleanReport"),
 )
+#: Frames; the module's name depends on the version of pandas.
+_FRAMES = (("pandas", "DataFrame"), ("pandas.core.frame", "DataFrame"))
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -43,9 +45,13 @@ def load_ipython_extension(shell: Any) -> None:
     unexpanded: Any = no_var_expand
     shell.register_magic_function(unexpanded(cpr), magic_kind="line_cell", magic_name="cpr")
     shell.set_hook("complete_command", complete, re_key=r".*%cpr\s")
-    texts = shell.display_formatter.formatters["text/plain"]
+    formatters = shell.display_formatter.formatters
+    htmls, texts = formatters["text/html"], formatters["text/plain"]
     for module, name in _REPORTS:
         texts.for_type_by_name(module, name, _show_report)
+    for module, name in _FRAMES:
+        htmls.for_type_by_name(module, name, _frame_html)
+        texts.for_type_by_name(module, name, _print_frame)
     shell.events.register("pre_run_cell", _register_accessor)
     defaults.reuse = True
 
@@ -58,8 +64,12 @@ def unload_ipython_extension(shell: Any) -> None:
     """
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("cpr", None)
-    texts = shell.display_formatter.formatters["text/plain"]
+    formatters = shell.display_formatter.formatters
+    htmls, texts = formatters["text/html"], formatters["text/plain"]
     for module, name in _REPORTS:
+        texts.pop(f"{module}.{name}", None)
+    for module, name in _FRAMES:
+        htmls.pop(f"{module}.{name}", None)
         texts.pop(f"{module}.{name}", None)
     shell.events.unregister("pre_run_cell", _register_accessor)
     defaults.reuse = False
@@ -77,6 +87,20 @@ def _show_report(report: Any, printer: Any, cycle: bool) -> None:
 
     lines = merge.report_lines if type(report).__name__ == "MergeReport" else clean.report_lines
     printer.text("\n".join(map(visible_line, lines(report))))
+
+
+def _frame_html(frame: Any) -> str | None:
+    """Returns a frame as HTML: what is left of a table of ours reads as the table did."""
+    from cpr_nb.frames.table_html import is_table, table_html
+
+    html: str | None = table_html(frame) if is_table(frame) else frame._repr_html_()
+    return html
+
+
+def _print_frame(frame: Any, printer: Any, cycle: bool) -> None:
+    from cpr_nb.frames.table_html import is_table, table_text
+
+    printer.text(table_text(frame) if is_table(frame) else repr(frame))
 
 
 HELP = """The command cpr, with the same arguments; it returns objects.

@@ -124,7 +124,7 @@ class Recorder:
             fields |= {"state": states.RETRYING, "reason": past.rested.reason}
         self._running[task] = fields
         self._carried[task] = past.figures
-        self._status.set_task(task, fields)
+        self._show_running(task)
 
     # -- tasks ------------------------------------------------------------------------------
 
@@ -147,7 +147,12 @@ class Recorder:
         began_at = self._running.get(task, {}).get("started_at") or utc_iso(time.time())
         fields = record.running_fields(task_run.number, task_run.conversation_id, began_at)
         self._running[task] = fields
-        self._status.set_task(task, fields)
+        self._show_running(task)
+
+    def _show_running(self, task: int, **fields: str) -> None:
+        """Shows a task that runs, with what its earlier attempts used."""
+        shown = {**self._running.get(task, {}), **fields}
+        self._status.set_task(task, record.add_figures(shown, self._carried.get(task, {})))
         self._dirty = True
 
     def answered(
@@ -172,13 +177,11 @@ class Recorder:
         running = {k: v for k, v in self._running.get(task, {}).items() if k != "questions"}
         if task in self._running:
             self._running[task] = {**running, "questions": questions} if questions else running
-            self._status.set_task(task, self._running[task])
-            self._dirty = True
+            self._show_running(task)
 
     def works_again(self, task: int) -> None:
         """Records that a task's process no longer only waits."""
-        self._status.set_task(task, self._running.get(task, {}))
-        self._dirty = True
+        self._show_running(task)
 
     def ended(self, task: int, task_run: TaskRun, outcome: Outcome) -> None:
         """Records the end of a task: its answer, its journal line, its status."""
@@ -242,10 +245,8 @@ class Recorder:
             **{name: figures[name] for name in record.SUMMED if figures.get(name) is not None},
         )
         self._carried[task] = record.add_figures(self._carried.get(task, {}), figures)
-        retrying = {**self._running.get(task, {}), "state": states.RETRYING}
-        retrying |= {"reason": outcome.reason, "error": outcome.error}
-        self._status.set_task(task, retrying)
-        self._dirty = True
+        reason = {"reason": outcome.reason, "error": outcome.error}
+        self._show_running(task, state=states.RETRYING, **reason)
 
     def _count(self, outcome: str, fields: dict[str, Any]) -> None:
         self._counts[record.COUNTERS[outcome]] += 1

@@ -92,12 +92,29 @@ def progress_pieces(figures: Figures, snapshot: Snapshot, n_questions: int = 0) 
     return [text for text in texts if text]
 
 
+def spent_text(figures: Figures, snapshot: Snapshot) -> str:
+    """The cost so far, and of how many attempts it is unknown; empty if nothing is known."""
+    return _spent(figures, snapshot).text
+
+
+def left_text(figures: Figures, snapshot: Snapshot) -> str:
+    """The forecast: when it will be done, and its cost in total; empty without a forecast.
+
+    Args:
+        figures: The figures.
+        snapshot: The session.
+    """
+    left = _left(figures, snapshot)
+    texts = (left.figure if left.words else left.text, _total(figures))
+    return ", ".join(text for text in texts if text)
+
+
 def ended_text(figures: Figures) -> str:
     """How many tasks have ended.
 
     Example:
         >>> from cpr_nb.views.figures import Figures
-        >>> ended_text(Figures(5, 12, None, None, False, None))
+        >>> ended_text(Figures(5, 12, {}, None, None, False, None))
         '5 of 12 ended'
     """
     return f"{figures.n_ended} of {figures.n_total} ended"
@@ -108,7 +125,7 @@ def cost_text(figures: Figures) -> str:
 
     Example:
         >>> from cpr_nb.views.figures import Figures
-        >>> cost_text(Figures(1, 2, None, 1.214, True, None))
+        >>> cost_text(Figures(1, 2, {}, None, 1.214, True, None))
         '≈ USD 1.21'
     """
     if figures.cost_usd is None:

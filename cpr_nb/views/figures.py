@@ -16,6 +16,8 @@ from cpr_nb.store.times import parse_iso
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.durations import session_duration_s, task_duration_s
 from cpr_nb.views.forecast import time_left_s, total_usd
+from cpr_nb.views.formatting import COUNTED_STATES
+from cpr_nb.views.questions import questions_of
 from cpr_nb.views.task_figures import (
     EndedTasks,
     TaskFigures,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from cpr_nb.store.read import Snapshot
     from cpr_nb.views.forecast import Range
 
-_FORECAST_EVERY_S = 3.0
+_FORECAST_EVERY_S = 5.0
 _UNDER_WAY = (states.RUNNING, states.RETRYING)
 _FORECAST_STATES = (states.RUNNING, states.WAITING)
 
@@ -42,6 +44,8 @@ class Figures(NamedTuple):
     Attributes:
         n_ended: How many of its tasks have ended.
         n_total: How many it has.
+        counts: How many are in each state as it is shown, in the order of the bar. Tasks that ask
+            are not among the running ones.
         n_tokens: All tokens of all rows.
         cost_usd: What all rows have cost so far, as far as that is known.
         is_estimate: Whether a part of the cost is estimated.
@@ -52,6 +56,7 @@ class Figures(NamedTuple):
 
     n_ended: int
     n_total: int
+    counts: dict[str, int]
     n_tokens: int | None
     cost_usd: float | None
     is_estimate: bool
@@ -79,6 +84,7 @@ class FiguresFollower:
         self._ended = EndedTasks()
         self._tasks: dict[int, dict[str, Any]] = {}
         self._under_way: set[int] = set()
+        self._asking: set[int] = set()
         self._forecast: tuple[Range | None, tuple[float, float, float] | None] = (None, None)
         self._forecast_at_s = 0.0
 
@@ -93,6 +99,7 @@ class FiguresFollower:
         self._ended.update(index, task)
         is_under_way = task_state(task)[0] in _UNDER_WAY
         (self._under_way.add if is_under_way else self._under_way.discard)(index)
+        (self._asking.add if questions_of(task) else self._asking.discard)(index)
 
     @property
     def under_way(self) -> list[int]:
@@ -131,6 +138,7 @@ class FiguresFollower:
         return Figures(
             n_ended=snapshot.count("completed"),
             n_total=snapshot.count("total"),
+            counts=_counts(snapshot, self._asking),
             n_tokens=n_tokens,
             cost_usd=cost_usd,
             is_estimate=any(row.is_estimate and row.cost_usd is not None for row in running),
@@ -178,6 +186,17 @@ class FiguresFollower:
     ) -> tuple[float, float, float] | None:
         used_usd = [row.cost_usd or 0.0 for row in running]
         return total_usd(self._ended.costs, cost_usd or 0.0, used_usd, self._n_pending)
+
+
+def _counts(snapshot: Snapshot, asking: set[int]) -> dict[str, int]:
+    counts = {}
+    n_asking = min(len(asking), snapshot.count("n_running")) if snapshot.is_live else 0
+    for state in COUNTED_STATES:
+        counts[state] = snapshot.count(f"n_{state}")
+        if state == states.RUNNING:
+            counts[state] -= n_asking
+            counts[states.ASKING] = n_asking
+    return counts
 
 
 def session_figures(snapshot: Snapshot) -> FiguresFollower:

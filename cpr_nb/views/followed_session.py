@@ -5,6 +5,7 @@ from __future__ import annotations
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.figures import FiguresFollower
 from cpr_nb.views.followed_tasks import FollowedTasks
+from cpr_nb.views.questions import open_questions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.store.read import Snapshot
     from cpr_nb.views.figures import Figures
+    from cpr_nb.views.questions import Question
     from cpr_nb.views.task_figures import TaskFigures
 
 
@@ -66,6 +68,11 @@ class FollowedSession:
     def figures(self) -> Figures:
         """Its figures: the sum of its rows, and a forecast."""
         return self._figures.session(self.snapshot)
+
+    @property
+    def questions(self) -> list[Question]:
+        """The questions that wait for an answer; that which is denied first stands first."""
+        return open_questions(self.snapshot) if self.snapshot.count("n_questions") else []
 
     def task_figures(self, index: int) -> TaskFigures:
         """What a task has used so far.

@@ -47,15 +47,15 @@ def time_left_s(
     alike, different = (fit(durations, running_s, sd) for sd in (_ALIKE, _DIFFERENT))
     if not n_pending:
         shortest_s = alike.most_left(running_s, _FEWEST)
-        unsure_s = _unsure(alike, alike.most_left(running_s, 0.5))
+        unsure_s = _unsure(alike, shortest_s)
         return max(shortest_s - unsure_s, 0.0), different.most_left(running_s, _MOST)
     n_slots = max(1, min(n_parallel, n_left))
-    mean_s, sd_s = _sum_left(alike, running_s, n_pending)
+    mean_s, sd_s = _sum_left(alike, n_pending)
     low_s = (mean_s - sd_s) / n_slots
-    mean_s, sd_s = _sum_left(different, running_s, n_pending)
+    mean_s, sd_s = _sum_left(different, n_pending)
     # When the last task starts, those that run are at any point of theirs.
     last_start_s = max(mean_s / n_slots - _half(different), 0.0)
-    longest_s = different.most_left([0.0] * n_slots, _MOST)
+    longest_s = different.longest(n_slots, _MOST)
     return max(low_s, 0.0), max(last_start_s + math.hypot(sd_s / n_slots, longest_s), low_s)
 
 
@@ -76,20 +76,19 @@ def total_usd(
     if not costs.n or not n_pending + len(running_usd):
         return None
     alike, different = (fit(costs, running_usd, sd) for sd in (_ALIKE, _DIFFERENT))
-    mean_usd, sd_usd = _sum_left(alike, running_usd, n_pending)
+    mean_usd, sd_usd = _sum_left(alike, n_pending)
     low_usd = max(mean_usd - sd_usd, 0.0)
     expected_usd = mean_usd
-    mean_usd, sd_usd = _sum_left(different, running_usd, n_pending)
+    mean_usd, sd_usd = _sum_left(different, n_pending)
     high_usd = max(mean_usd + sd_usd, expected_usd)
     return spent_usd + expected_usd, spent_usd + low_usd, spent_usd + high_usd
 
 
-def _sum_left(spread: Spread, reached: Sequence[float], n_pending: int) -> Range:
+def _sum_left(spread: Spread, n_pending: int) -> Range:
     """What all tasks will still add: the mean, and how far off eight of ten are."""
-    mean, variance = n_pending * spread.mean, n_pending * spread.variance
-    for value in reached:
-        more_mean, more_variance = spread.left(value)
-        mean, variance = mean + more_mean, variance + more_variance
+    running_mean, running_variance = spread.running_left
+    mean = running_mean + n_pending * spread.mean
+    variance = running_variance + n_pending * spread.variance
     return mean, _DEVIATIONS * math.hypot(math.sqrt(variance), _unsure(spread, mean))
 
 

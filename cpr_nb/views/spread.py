@@ -19,8 +19,9 @@ _LEAST, _LARGEST = 1e-6, 1e9
 _LEAST_SD, _LARGEST_SD = 0.1, 2.0
 _FARTHEST = 35.0  # standard deviations
 _SQRT_HALF = math.sqrt(0.5)
-_ROUNDS = 6
-_BISECTIONS = 24
+_ROUNDS = 4
+_BISECTIONS = 18
+_DENSITY_AT_MEAN = 1 / math.sqrt(2 * math.pi)
 _MOST_MEANS = 20.0  # no quantile is further away than this many means
 
 
@@ -64,16 +65,21 @@ class Spread:
         mean_log: The mean of its logarithms.
         sd_log: Their standard deviation.
         n: How many tasks that ended it was fitted to.
+
+    Attributes:
         mean: What a task has on average: the mean of the values, not of the fitted curve.
+        running_left: What the running tasks that it was fitted to will still add: the mean, and
+            the variance.
     """
 
-    __slots__ = ("mean", "mean_log", "n", "sd_log")
+    __slots__ = ("mean", "mean_log", "n", "running_left", "sd_log")
 
-    def __init__(self, mean_log: float, sd_log: float, n: int, mean: float = 0.0) -> None:
+    def __init__(self, mean_log: float, sd_log: float, n: int) -> None:
         self.mean_log = mean_log
         self.sd_log = sd_log
         self.n = n
-        self.mean = mean or self._mean_and_square(0.0)[0]
+        self.mean = self._mean_and_square(0.0)[0]
+        self.running_left = (0.0, 0.0)
 
     def left(self, reached: float) -> tuple[float, float]:
         """What a task that has reached a value will still add: the mean and the variance."""
@@ -92,20 +98,27 @@ class Spread:
             reached: What each has reached.
             share: The probability.
         """
+        shares_above = [_above(self._place(value)) for value in reached]
         low, high = 0.0, _MOST_MEANS * (self.mean + max(reached))
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
-            if self._share_of_all_within(reached, middle) < share:
+            within = 1.0
+            for value, above in zip(reached, shares_above, strict=True):
+                within *= 1 - _above(self._place(value + middle)) / above
+            if within < share:
                 low = middle
             else:
                 high = middle
         return low
 
-    def _share_of_all_within(self, reached: Sequence[float], more: float) -> float:
-        share = 1.0
-        for value in reached:
-            share *= 1 - _above(self._place(value + more)) / _above(self._place(value))
-        return share
+    def longest(self, n_tasks: int, share: float) -> float:
+        """What the largest of several tasks that start now will have, with this probability.
+
+        Args:
+            n_tasks: How many there are.
+            share: The probability.
+        """
+        return self.most_left([0.0], share ** (1 / n_tasks))
 
     def _place(self, value: float) -> float:
         return (_log(value) - self.mean_log) / self.sd_log
@@ -153,8 +166,10 @@ def fit(sample: Sample, at_least: Sequence[float], assumed_sd: float) -> Spread:
         variance = (max(squares - n * mean * mean, 0.0) + assumed) / (n + 1)
     sd = min(max(math.sqrt(variance), _LEAST_SD), _LARGEST_SD)
     fitted = Spread(mean, sd, sample.n)
-    expected = sum(value + fitted.left(value)[0] for value in at_least)
-    return Spread(mean, sd, sample.n, (sample.total + expected) / n)
+    left = [fitted.left(value) for value in at_least]
+    fitted.running_left = sum(one for one, _ in left), sum(one for _, one in left)
+    fitted.mean = (sample.total + sum(at_least) + fitted.running_left[0]) / n
+    return fitted
 
 
 def _above(place: float) -> float:
@@ -165,7 +180,7 @@ def _above(place: float) -> float:
 def _hazard(place: float) -> float:
     """How much further a normal distribution is on average above a place than its mean."""
     place = min(place, _FARTHEST)
-    return math.exp(-place * place / 2) / math.sqrt(2 * math.pi) / _above(place)
+    return math.exp(-place * place / 2) * _DENSITY_AT_MEAN / _above(place)
 
 
 def _log(value: float) -> float:

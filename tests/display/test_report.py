@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from testkit.hostile_text import ALL, TEXTS, forbidden, write_results
 from testkit.ran import Ran
+from testkit.session_folders import write_session
 
 from cpr_nb.display.report import end_phrases, lede
 from cpr_nb.display.report.page import Report, session_report
@@ -149,6 +150,19 @@ def test_a_session_that_has_not_ended_says_so(tmp_path: Path) -> None:
     assert "The session was interrupted" in text and "✕ interrupted" in text
 
 
+@pytest.mark.parametrize("redact", [False, True])
+def test_what_an_agent_asks_is_counted_and_shown(tmp_path: Path, redact: bool) -> None:
+    ran = Ran(tmp_path, 2)
+    ran.task(0, (0.0, 5.0, "succeeded", 0.1))
+    question = {"tool": "Bash", "wants": "wants to run a command", "target": "pytest -q"}
+    ran.task(1, (0.0, 5.0, None, None), questions=[question])
+    text = text_of(report_of(ran, state="running", redact=redact))
+    assert "One question waits for an answer." in text and "cpr answer 11111111" in text
+    assert "◆ asking" in text and ("wants to run a command: pytest -q" in text) is not redact
+    (ran.path / "runner.lock").touch()  # nobody holds it, so nobody would hear the answer
+    assert "asking" not in text_of(report_of(ran, state="running", redact=redact))
+
+
 def test_every_reason_has_a_phrase() -> None:
     plain = {"completed", "cancelled", "unknown"}
     phrases = {reason: end_phrases.phrase_of("failed", reason) for reason in states.REASONS}
@@ -193,6 +207,20 @@ def test_what_was_denied_has_its_rule_an_example_and_its_tasks(tmp_path: Path) -
     assert "2 tool calls were denied" in text and "⚠ 1 denied" in text
 
 
+def test_rows_that_other_sessions_have_run_are_shown_but_not_counted(tmp_path: Path) -> None:
+    source = write_session(tmp_path, {"a": [b""]})
+    (source / "task-a.txt").write_text("From before.")
+    ran, source_id = story(tmp_path), source.name.removeprefix("session-")
+    reused = [{"position": 3, "session_id": source_id, "task_id": "a"}]
+    (ran.path / "session.json").write_text(json.dumps({"tasks": [], "reused": reused}))
+    report = report_of(ran, n_reused=1)
+    text = text_of(report)
+    assert "1 of 3 tasks succeeded" in text and "USD 0.75 in all" in text
+    assert "One further row has its answer from earlier sessions." in text
+    assert "From before." in text and "reused from 00000000" in text
+    assert report.html.count('<details class="task">') == 4
+
+
 def test_options_are_shown_without_what_may_be_secret(tmp_path: Path) -> None:
     ran = story(tmp_path)
     options = {
@@ -226,18 +254,30 @@ def test_many_tasks_share_rows_of_the_timeline(tmp_path: Path) -> None:
 # --- How large it is ----------------------------------------------------------------------------
 
 
-def test_a_hundred_tasks_fit_into_a_megabyte_whatever_they_wrote(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, 100)
-    worst = "\U000e0041<&'\u202e漢* **a** `b`\n"
-    for index in range(100):
+def size_of(folder: Path, n_tasks: int, text: str) -> int:
+    """The bytes of a page whose tasks have written nothing but this, again and again."""
+    ran, long = Ran(folder, n_tasks), text * 20_000
+    for index in range(n_tasks):
         end = "failed" if index % 2 else "succeeded"
-        ran.task(index, (index, index + 9.0, end, 0.1), reason="check_failed", error=worst * 99)
-        ran.tasks[index]["prompt"] = worst * 999
+        ran.task(index, (index, index + 9.0, end, 0.1), reason="check_failed", error=text * 99)
+        ran.tasks[index]["prompt"] = text * 999
         for ending in ("txt", "patch", "check.log"):
-            (ran.path / f"task-t{index + 1}.{ending}").write_text(worst * 9999)
-    report = report_of(ran, warnings=[worst * 999] * 40)
-    assert len(report.html.encode()) <= 1_000_000
+            (ran.path / f"task-t{index + 1}.{ending}").write_text(long)
+    report = report_of(ran, warnings=[text * 999] * 40)
     assert "to keep this page small" in report.html
+    return len(report.html.encode())
+
+
+WORST = "\U000e0041<&'\u202e漢* **a** `b`\n"
+
+
+@pytest.mark.parametrize("text", [WORST, "+\n-\n", "- a\n", "$\n\n", "| a |\n|---|\n", "> "])
+def test_the_texts_of_a_task_have_a_limit_with_all_their_markup(tmp_path: Path, text: str) -> None:
+    assert size_of(tmp_path, 1, text) <= 24_000 * 1.25 + 30_000  # texts, and the rest of the page
+
+
+def test_a_hundred_tasks_fit_into_a_megabyte_whatever_they_wrote(tmp_path: Path) -> None:
+    assert size_of(tmp_path, 100, WORST) <= 1_000_000
 
 
 # --- Redacted -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import cpr_nb.pandas
 
 pytestmark = pytest.mark.usefixtures("stubbed")
 LIMIT_S = 120.0
-FIGURES = ["session_id", "task_id", "ok", "outcome", "cost_usd", "duration_s"]
+FIGURES = ["ok", "outcome", "cost_usd", "duration_s", "session_id", "task_id"]
 BAD = plan(result=None, exit=3)
 
 

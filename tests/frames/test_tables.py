@@ -74,8 +74,8 @@ def test_a_session_is_a_row_with_the_columns_that_are_asked_for(
     session: cpr.Session, results: Path
 ) -> None:
     df = cpr.sessions_df(results)
-    names = "session_id name state foreign created_at duration_s n_tasks n_pending n_running "
-    names += "n_succeeded n_failed n_denials cost_usd"
+    names = "name state n_tasks n_pending n_running n_succeeded n_failed n_denials cost_usd "
+    names += "duration_s created_at foreign session_id"
     assert df.columns.tolist() == names.split()
     [row] = df.to_dict("records")
     assert (row["session_id"], row["name"], row["state"]) == (session.id, "mine", "completed")

@@ -187,6 +187,20 @@ def test_the_list_is_a_frame_and_shown_once(shell: Shell, ended: cpr.Session) ->
     assert shell.good("df = %cpr --list") is None and len(shell["df"]) == 1
 
 
+def test_what_is_left_of_a_table_reads_as_the_table_did(shell: Shell, ended: cpr.Session) -> None:
+    formats = shell.ipython.display_formatter.format
+    rest = shell.good(
+        "import pandas as pd, cpr_nb\ns = cpr_nb.attach('mine')\ns.tasks_df().query('ok')"
+    )
+    bundle, _ = formats(rest)
+    assert 'class="cpr-df"' in bundle["text/html"] and ended[1].id[:8] in bundle["text/plain"]
+    assert ended.id not in bundle["text/plain"] and ended.id in repr(rest.session_id.tolist())
+    own = shell.good("pd.DataFrame({'session_id': ['mine'], 'task_id': ['own']})")
+    bundle, _ = formats(own)
+    assert bundle["text/html"] == own._repr_html_() and "dataframe" in bundle["text/html"]
+    assert bundle["text/plain"] == repr(own)
+
+
 def test_sessions_results_and_logs_come_back(shell: Shell, ended: cpr.Session) -> None:
     assert shell.good("%cpr status mine").id == ended.id
     assert "Task 1 (ID: a)" in shell("s = %cpr --status mine")[1]  # no notebook: the text, too

@@ -13,7 +13,7 @@ from cpr_nb.views.figure_texts import figure_pieces, progress_pieces, range_text
 from cpr_nb.views.figures import Figures
 from cpr_nb.views.task_figures import TaskFigures
 
-RUNNING = Figures(5, 12, 453_000, 1.214, True, 380.0, (130.0, 250.0), (1.6, 1.45, 1.9))
+RUNNING = Figures(5, 12, {}, 453_000, 1.214, True, 380.0, (130.0, 250.0), (1.6, 1.45, 1.9))
 
 
 def snapshot(state: str, **head: Any) -> Snapshot:
@@ -33,16 +33,19 @@ def test_a_running_session() -> None:
 
 
 def test_an_ended_session_has_no_mark_and_no_forecast() -> None:
-    ended = Figures(12, 12, 512_000, 1.58, False, 500.0)
+    ended = Figures(12, 12, {}, 512_000, 1.58, False, 500.0)
     assert line(ended, snapshot("completed")) == "USD 1.58 estimate · 512k tokens · 8:20"
 
 
 def test_nothing_is_shown_of_what_is_unknown() -> None:
-    assert line(Figures(0, 0, None, None, False, None), snapshot("unreadable")) == ""
+    assert line(Figures(0, 0, {}, None, None, False, None), snapshot("unreadable")) == ""
 
 
 def test_costs_that_nobody_knows_are_counted() -> None:
-    one, ended = snapshot("completed", n_unknown_costs=2), Figures(1, 2, None, None, False, None)
+    one, ended = (
+        snapshot("completed", n_unknown_costs=2),
+        Figures(1, 2, {}, None, None, False, None),
+    )
     assert line(ended, one) == "cost of 2 attempts unknown"
     ended = ended._replace(cost_usd=0.5)
     assert line(ended, one) == "USD 0.50 estimate, cost of 2 attempts unknown"
@@ -64,7 +67,7 @@ def test_the_line_of_who_waits() -> None:
         "6:20",
         "2 to 4 min left",
     ]
-    nothing = Figures(0, 3, None, None, False, None)
+    nothing = Figures(0, 3, {}, None, None, False, None)
     assert progress_pieces(nothing, snapshot("starting")) == ["0 of 3 ended"]
 
 

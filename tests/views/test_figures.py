@@ -119,7 +119,7 @@ def test_what_nobody_knows_is_missing(tmp_path: Path) -> None:
     folder.task(state="ended", outcome="skipped", attempts=0)
     follower, head = folder.read()
     assert {follower.task(index) for index in range(3)} == {TaskFigures()}
-    assert head[2:] == (None, None, False, None, None, None)
+    assert head[3:] == (None, None, False, None, None, None)
 
 
 def _recorded(name: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:

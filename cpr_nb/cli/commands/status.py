@@ -32,6 +32,10 @@ from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.served_tasks import served_line
 from cpr_nb.views.work_left import task_note
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cpr_nb.cli.live_status import LiveStatus
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
@@ -67,13 +71,23 @@ def status_lines(
         branches: The lines about the branches of its tasks.
     """
     lines = [*_head_lines(session), "", "Tasks:"]
-    for task in session.tasks or []:
+    live = _live_status(session)
+    for index, task in enumerate(session.tasks or []):
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
-        lines.append(f"  {task_icon(task)} {title}: {task_word(task)}")
+        word = task_word(task) + (live.task(index) if live else "")
+        lines.append(f"  {task_icon(task)} {title}: {word}")
         if note := task_note(task, session.short_id, program()):
             lines.append(f"     {note}")
-    notes = _note_lines(session, denials, branches)
+    notes = _note_lines(session, live, denials, branches)
     return [*lines, "", *notes] if notes else lines
+
+
+def _live_status(session: Snapshot) -> LiveStatus | None:
+    if not session.is_live:
+        return None
+    from cpr_nb.cli.live_status import LiveStatus  # most sessions have ended and need none of it
+
+    return LiveStatus(session)
 
 
 def _head_lines(session: Snapshot) -> list[str]:
@@ -96,7 +110,10 @@ def _head_lines(session: Snapshot) -> list[str]:
 
 
 def _note_lines(
-    session: Snapshot, denials: DenialSummary | None, branches: Sequence[str]
+    session: Snapshot,
+    live: LiveStatus | None,
+    denials: DenialSummary | None,
+    branches: Sequence[str],
 ) -> list[str]:
     """What a person should know besides the tasks; of a legacy session, only its notice."""
     label = "Error" if session.state == states.ERROR else "Notice"
@@ -109,7 +126,9 @@ def _note_lines(
         lines.append(f"Name: {head['name']}")
     if session.state == states.RUNNING:
         lines.append(f"Running: {at_once(session)}")
-    if spent := cost(head):
+    if live:
+        lines += live.lines()
+    elif spent := cost(head):
         lines.append(f"Cost: {spent}, {total_tokens(head)} tokens")
     if served := served_line(session.tasks or []):
         lines.append(served)

@@ -15,6 +15,7 @@ from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.figures import FiguresFollower
 from cpr_nb.views.lineage import LinkedTask, linked_tasks
+from cpr_nb.views.questions import Question, questions_of
 from cpr_nb.views.result_rows import reused_rows
 from cpr_nb.views.stream_denials import read_denials
 from cpr_nb.views.task_figures import TaskFigures
@@ -43,6 +44,7 @@ class Entry(NamedTuple):
         note: What a person should know beside its outcome.
         texts: What its row opens.
         denials: The tool calls that it was denied.
+        questions: What its agent asks now.
         fields: What status.json says of it.
         snapshot: The session that ran it.
         is_reused: Whether that is another session.
@@ -63,6 +65,7 @@ class Entry(NamedTuple):
     note: str
     texts: Texts
     denials: list[dict[str, Any]]
+    questions: list[Question]
     fields: dict[str, Any]
     snapshot: Snapshot
     is_reused: bool
@@ -145,10 +148,17 @@ def _row(
     state, outcome = task_state(fields)
     if outcome is None and state != states.PENDING and not snapshot.is_live:
         state = states.INTERRUPTED
+    questions = questions_of(fields) if snapshot.is_live else []
+    state = states.ASKING if questions else state
     symbol, tone = formatting.STATE_STYLES.get(outcome or state, ("?", "warn"))
     task_id = str(fields.get("transaction_id", ""))
     is_generated = len(task_id) == _ID_CHARS and task_id.count("-") == 4
-    result = f"reused from {snapshot.session_id[:8]}" if is_reused else follower.describe(fields)[0]
+    if is_reused:
+        result = f"reused from {snapshot.session_id[:8]}"
+    elif questions:
+        result = f"{questions[0].wants}: {questions[0].target}"
+    else:
+        result, _ = follower.describe(fields)
     return Entry(
         num=num,
         state=outcome or state,
@@ -167,6 +177,7 @@ def _row(
         denials=read_denials(snapshot.paths.newest_stream(fields))
         if fields.get("n_denials")
         else [],
+        questions=questions,
         fields=fields,
         snapshot=snapshot,
         is_reused=is_reused,

@@ -12,7 +12,7 @@ from cpr_nb.display.report.text_limits import Beginning, beginning_of, html_byte
 from cpr_nb.model import states
 from cpr_nb.model.activity import tool_target
 from cpr_nb.model.record import task_state
-from cpr_nb.model.text import one_line
+from cpr_nb.model.text import one_line, visible
 from cpr_nb.store.result_line import last_result
 from cpr_nb.views.lineage import LinkedTask
 
@@ -22,6 +22,7 @@ _MAX_DENIED = 5
 _LINE_CHARS = 140
 # Names and hashes of a patch that its next lines say again.
 _PATCH_HEADS = ("diff --git ", "index ")
+_RUN_BYTES = len('<span class="removed"></span>')
 
 
 class Texts(NamedTuple):
@@ -32,7 +33,7 @@ class Texts(NamedTuple):
         line: Its answer in a line; empty if it gave none.
         answer: Its answer, as HTML.
         structured: Its answer as an object, as JSON.
-        changes: Its patch, line by line: kind and text.
+        changes: Its patch as runs of lines of one kind: kind and text.
         cut: Which of these texts are not all here.
         denied: What the first denied calls were about.
     """
@@ -71,21 +72,23 @@ def read_texts(
     value = _structured(task)
     as_json = "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
     said = _answer(task, read_beginning(paths.answer(task_id), limit_bytes))
-    patch = read_beginning(paths.patch(task_id), limit_bytes)
+    changes, has_more = _changes(
+        read_beginning(paths.patch(task_id), limit_bytes), limit_bytes // 4
+    )
     parts = {
         "prompt": beginning_of(prompt, limit_bytes // 5),
         "object": beginning_of(as_json, limit_bytes // 5),
         "answer": beginning_of("" if _is_same(said, value) else said, limit_bytes // 2),
-        "changes": beginning_of(patch, limit_bytes // 4),
     }
+    cut = [name for name, part in parts.items() if part.is_cut]
     answer, first_words = _formatted(parts["answer"], limit_bytes // 2)
     return Texts(
         prompt=parts["prompt"].text,
         line=one_line(first_words if value is None else _in_words(value), _LINE_CHARS),
         answer=answer,
         structured=parts["object"].text,
-        changes=tuple(_patch_lines(parts["changes"].text)),
-        cut=", ".join(name for name, part in parts.items() if part.is_cut),
+        changes=tuple(changes),
+        cut=", ".join([*cut, *(["changes"] if has_more else [])]),
         denied=tuple(_denied_call(denial) for denial in denials[:_MAX_DENIED]),
     )
 
@@ -139,9 +142,23 @@ def _denied_call(denial: dict[str, Any]) -> str:
     return tool_target(denial.get("tool_input")) or one_line(str(denial.get("tool_name", "")), 80)
 
 
-def _patch_lines(patch: str) -> list[tuple[str, str]]:
-    lines = [line for line in patch.splitlines() if not line.startswith(_PATCH_HEADS)]
-    return [(_kind_of(line), line) for line in lines]
+def _changes(patch: str, limit_bytes: int) -> tuple[list[tuple[str, str]], bool]:
+    """The beginning of a patch as runs of lines of one kind, and whether there is more of it."""
+    runs: list[tuple[str, str]] = []
+    left_bytes = limit_bytes
+    for line in patch.splitlines():
+        if line.startswith(_PATCH_HEADS):
+            continue
+        kind, shown = _kind_of(line), visible(line)
+        is_same = bool(runs) and runs[-1][0] == kind
+        left_bytes -= html_bytes(shown) + (1 if is_same else _RUN_BYTES)
+        if left_bytes < 0:
+            return runs, True
+        if is_same:
+            runs[-1] = kind, f"{runs[-1][1]}\n{shown}"
+        else:
+            runs.append((kind, shown))
+    return runs, False
 
 
 def _kind_of(line: str) -> str:

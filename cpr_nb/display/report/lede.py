@@ -63,10 +63,16 @@ def sentence(snapshot: Snapshot, entries: list[Entry], figures: Figures) -> str:
         _SESSION_STATES.get(snapshot.state, ""),
         _problems(own),
     ]
+    n_questions = sum(len(entry.questions) for entry in own)
+    if n_questions:
+        verb = "waits" if n_questions == 1 else "wait"
+        parts.append(f"{_count(n_questions, 'question').capitalize()} {verb} for an answer.")
     n_reused = len(entries) - len(own)
     if n_reused:
         verb = "has its answer" if n_reused == 1 else "have their answers"
-        parts.append(f"{_count(n_reused, 'further row')} {verb} from earlier sessions.")
+        parts.append(
+            f"{_count(n_reused, 'further row').capitalize()} {verb} from earlier sessions."
+        )
     return " ".join(part for part in parts if part)
 
 

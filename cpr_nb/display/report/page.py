@@ -117,6 +117,7 @@ def session_report(
         sentence=sentence,
         figures=lede.key_figures(snapshot, entries, figures),
         notices=_notices(snapshot, redact=redact),
+        n_questions=sum(len(entry.questions) for entry in entries),
         is_foreign=read_marks().is_foreign(snapshot.head, snapshot.session_id),
         is_live=snapshot.is_live,
         made_at=_made_at(snapshot),
