@@ -109,7 +109,7 @@ def test_a_session_from_its_launch_to_the_saved_notebook(
     expect(steps.nth(2)).to_contain_text("The expiry is compared with local time.")
     shot("3-the-output-of-a-task")
     viewer.locator('[data-tab="answer"]').click()
-    expect(viewer.locator("pre").filter(has_text="The expiry is compared").first).to_be_visible()
+    expect(viewer.locator(".md").filter(has_text="The expiry is compared").first).to_be_visible()
     viewer.locator('[data-tab="prompt"]').click()
     expect(viewer.locator("pre")).to_have_text("Review auth/token.py")
     book.page.keyboard.press("Escape")

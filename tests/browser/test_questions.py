@@ -27,11 +27,10 @@ expect.set_options(timeout=LIMIT_MS)
 
 
 def asks(name: str) -> dict[str, object]:
-    command = {"command": f"touch {name}", "description": f"Make {name} <b>now</b>"}
-    return {
-        "match": f"make {name}",
-        "steps": [{"tool": "Bash", "input": command}, {"text": "Done."}],
-    }
+    command = f"python3 -c \"open('{name}', 'w')\""
+    given = {"command": command, "description": f"Make {name} <b>now</b>"}
+    steps = [{"tool": "Bash", "input": given}, {"text": "Done."}]
+    return {"match": f"make {name}", "steps": steps}
 
 
 @pytest.fixture
