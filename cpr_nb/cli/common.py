@@ -92,7 +92,10 @@ def show_to_end(session: Session, *, quiet: bool = False) -> int:
         0 if every task succeeded, 1 if not. 130 after Ctrl-C: the session keeps running.
     """
     if quiet:
-        session.wait()
+        from cpr_nb.handles.wait_line import hidden
+
+        with hidden():
+            session.wait()
         return _exit_code(session)
     from rich.console import Console
 

@@ -206,6 +206,8 @@ def _figures(session: Snapshot) -> list[str]:
         return figures
     if text := reused(session):
         figures.append(text)
+    if session.is_live and (n_questions := count("n_questions")):
+        figures.append(f"◆ {plural(n_questions, 'question')}")
     if n_failed := count("n_failed"):
         figures.append(f"{n_failed} failed")
     if n_skipped := count("n_skipped"):

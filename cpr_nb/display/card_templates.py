@@ -32,6 +32,17 @@ _TEMPLATES = {
 <span class="{{ tone }}">{{ symbol }}</span>{{ " " -}}
 {% if is_strong %}<b>{{ n }} {{ word }}</b>{% else %}{{ n }} {{ word }}{% endif %}
 """,
+    "wait": """\
+<style>{{ css }}</style><div class="cpr"><div class="one"><span>
+{%- if progress.symbol %}<span class="{{ progress.tone }}">{{ progress.symbol }}</span> {% endif -%}
+<b>{{ progress.name|plain }}</b></span>
+<div class="bar" role="img" aria-label="{{ progress.label }}">
+{%- for tone, n in progress.parts %}<i class="{{ tone }}" style="flex:{{ n }} 1 0"></i>{% endfor %}
+</div> <span>{% for piece in progress.pieces %}
+{%- if loop.first %}<b>{{ piece.text }}</b> <span class="mute">{% else %} ·
+{%- if piece.symbol %} <span class="{{ piece.tone }}">{{ piece.symbol }}</span>{% endif %}
+ {{ piece.text }}{% endif %}{% endfor %}</span></span></div></div>
+""",
     "notice": """\
 <div class="note">{{ notice|plain }}
 {%- if command %} <code>{{ command|plain }}</code>{% endif %}</div>

@@ -118,7 +118,7 @@ class AsCompleted:
             )
             return bool(ended)
 
-        has_ended = self._session.poll(some_ended, self._end, "as_completed")
+        has_ended = self._session.poll(some_ended, self._end)
         self._yielded.update(task.num for task in ended)
         self._ended = ended
         return has_ended

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import warnings
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -193,6 +192,8 @@ class SessionCore:
     def wait(self, timeout: float | None = None) -> Self:
         """Waits until every task has ended. Ctrl-C ends the wait, not the work.
 
+        Where no live view shows the session, a line says how far it is.
+
         Args:
             timeout: The longest wait, in seconds; None waits as long as it takes.
 
@@ -203,7 +204,7 @@ class SessionCore:
             WaitTimeout: If it has not ended in time. It continues.
             SessionInterrupted: If its runner is gone.
         """
-        self.wait_until(self.has_ended, timeout, "the session")
+        self.wait_until(self.has_ended, timeout, "")
         _flush_views()
         return self
 
@@ -215,20 +216,20 @@ class SessionCore:
         Args:
             condition: The condition.
             timeout: The longest wait, in seconds; None waits as long as it takes.
-            subject: What is waited for, for the error.
+            subject: What is waited for, for the error; "" for the whole session.
 
         Raises:
             WaitTimeout: If it does not hold in time.
             SessionInterrupted: If it never will, because the runner is gone.
         """
         end = waiting.deadline(timeout)
-        waiting.until(lambda: self.poll(condition, end, subject))
+        waiting.until(lambda: self.poll(condition, end, subject), self.paths.root)
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Self:
-        await waiting.until_async(lambda: self.poll(self.has_ended, None, "the session"))
+        await waiting.until_async(lambda: self.poll(self.has_ended, None), self.paths.root)
         _flush_views()
         return self
 
@@ -236,13 +237,15 @@ class SessionCore:
         """Whether it had ended when its folder was read last."""
         return self._snapshot.state in states.ENDED_STATES
 
-    def poll(self, condition: Callable[[], bool], end: float | None, subject: str) -> bool:
+    def poll(
+        self, condition: Callable[[], bool], end: waiting.Deadline | None, subject: str = ""
+    ) -> bool:
         """Reads the folder once for a wait.
 
         Args:
             condition: The condition that is waited for; it only reads this handle.
-            end: When the wait ends, on the monotonic clock; None for never.
-            subject: What is waited for, for the error.
+            end: When the wait ends; None for never.
+            subject: What is waited for, for the error; "" for the whole session.
 
         Returns:
             Whether the condition holds.
@@ -259,8 +262,10 @@ class SessionCore:
             raise errors.SessionInterrupted(f"session {self.id} is {state}, but {subject} is not")
         if state in (states.INTERRUPTED, states.STALE, states.UNREADABLE):
             raise errors.SessionInterrupted(_why_it_never_ends(self._snapshot))
-        if end is not None and time.monotonic() >= end:
-            raise errors.WaitTimeout(f"{subject} has not ended in time; it continues")
+        if end is not None and end.is_over:
+            from cpr_nb.views.wait_progress import timeout_text
+
+            raise errors.WaitTimeout(timeout_text(self._snapshot, end.timeout_s, subject))
         return False
 
     # -- requests ---------------------------------------------------------------------------

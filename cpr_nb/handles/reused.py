@@ -41,13 +41,15 @@ class ReusedRows(SessionTasks):
         end = waiting.deadline(timeout)
         super().wait(timeout)
         for source in self._sources():
-            waiting.until(partial(source.poll, source.has_ended, end, _SUBJECT))
+            ended = partial(source.poll, source.has_ended, end, _SUBJECT)
+            waiting.until(ended, source.paths.root)
         return self
 
     async def _wait_async(self) -> Self:
         await super()._wait_async()
         for source in self._sources():
-            await waiting.until_async(partial(source.poll, source.has_ended, None, _SUBJECT))
+            ended = partial(source.poll, source.has_ended, None, _SUBJECT)
+            await waiting.until_async(ended, source.paths.root)
         return self
 
     def _sources(self) -> Iterator[_Source]:

@@ -15,19 +15,22 @@ import contextlib
 import sys
 import time
 
+from cpr_nb.handles.wait_line import wait_line
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool], root: str = "") -> None:
     """Checks a condition until it holds: often at first, then every 0.2 s.
 
     In a notebook, clicks in a live view are answered meanwhile.
 
     Args:
         condition: What to wait for. An exception that it raises ends the wait.
+        root: The folder of the session that is waited for, to show how far it is; "" shows nothing.
 
     Raises:
         KeyboardInterrupt: After Ctrl-C, even where the loop's own handler would only have
@@ -44,42 +47,53 @@ def until(condition: Callable[[], bool]) -> None:
     with _interruptible(owner):
         if condition():
             return
-        with _delivered_clicks() as deliver:
+        with _meanwhile(root) as act:
             for delay_s in poll_delays_s():
+                act()
                 if loop is None:
                     time.sleep(delay_s)
                 else:
                     _run_nested(loop, delay_s)
-                deliver()
                 if condition():
                     return
 
 
-async def until_async(condition: Callable[[], bool]) -> None:
+async def until_async(condition: Callable[[], bool], root: str = "") -> None:
     """The same for ``await``.
 
     Args:
         condition: What to wait for. An exception that it raises ends the wait.
+        root: The folder of the session that is waited for, to show how far it is; "" shows nothing.
     """
     if condition():
         return
     import asyncio
 
-    with _delivered_clicks() as deliver:
+    with _meanwhile(root) as act:
         for delay_s in poll_delays_s():
+            act()
             await asyncio.sleep(delay_s)
-            deliver()
             if condition():
                 return
 
 
-def _delivered_clicks() -> contextlib.AbstractContextManager[Callable[[], None]]:
-    """What delivers clicks while a cell waits; nothing outside a kernel."""
-    if "ipykernel" not in sys.modules:
-        return contextlib.nullcontext(lambda: None)
-    from cpr_nb.display.clicks import delivered_meanwhile
+@contextlib.contextmanager
+def _meanwhile(root: str) -> Iterator[Callable[[], None]]:
+    """What a wait does between two checks: it delivers clicks, and shows how far the session is."""
+    acts = []
+    with contextlib.ExitStack() as stack:
+        if "ipykernel" in sys.modules:
+            from cpr_nb.display.clicks import delivered_meanwhile
 
-    return delivered_meanwhile()
+            acts.append(stack.enter_context(delivered_meanwhile()))
+        if root:
+            acts.append(stack.enter_context(wait_line(root)))
+
+        def act() -> None:
+            for one in acts:
+                one()
+
+        yield act
 
 
 def poll_delays_s() -> Iterator[float]:
@@ -90,9 +104,26 @@ def poll_delays_s() -> Iterator[float]:
         delay_s = min(0.2, delay_s * 1.3)
 
 
-def deadline(timeout_s: float | None) -> float | None:
-    """When a wait of some seconds ends, on the monotonic clock; None for never."""
-    return None if timeout_s is None else time.monotonic() + timeout_s
+class Deadline:
+    """When a wait ends.
+
+    Args:
+        timeout_s: How long it may last.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self._end_at = time.monotonic() + timeout_s
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has lasted that long."""
+        return time.monotonic() >= self._end_at
+
+
+def deadline(timeout_s: float | None) -> Deadline | None:
+    """When a wait of some seconds ends; None for never."""
+    return None if timeout_s is None else Deadline(timeout_s)
 
 
 def _running_loop() -> asyncio.BaseEventLoop | None:

@@ -148,8 +148,11 @@ def _wait(shell: InteractiveShell, session: Session, *, quiet: bool = False) -> 
         return
     if not quiet:
         _show(shell, session)
+    from cpr_nb.handles.wait_line import hidden
+
     try:
-        session.wait()
+        with hidden():
+            session.wait()
     except KeyboardInterrupt:
         short = session.snapshot.short_id
         common.note(f"the session keeps running: %cpr watch {short}, %cpr cancel {short}")

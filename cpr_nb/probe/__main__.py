@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from cpr_nb.handles.wait_line import hidden
 from cpr_nb.offline.scripted_api import ScriptedApi
 from cpr_nb.probe.engine import Probe
 from cpr_nb.probe.scenarios import SCENARIOS
@@ -27,7 +28,8 @@ def main(argv: Sequence[str]) -> None:
     claude_path, names = argv[0], argv[1:]
     scenarios = [one for one in SCENARIOS if not names or one.name in names]
     warnings.simplefilter("ignore")  # what a launch would say of this CLI
-    with tempfile.TemporaryDirectory(prefix="cpr-probe-") as folder, ScriptedApi() as api:
+    temporary = tempfile.TemporaryDirectory(prefix="cpr-probe-")
+    with temporary as folder, ScriptedApi() as api, hidden():
         probe = Probe(claude_path, Path(folder).resolve(), api)
         try:
             for finding in probe.run(scenarios):

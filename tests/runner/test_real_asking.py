@@ -85,7 +85,9 @@ def test_once_session_and_deny_reach_the_agents(real_cpr: Cpr) -> None:
 
 
 def test_what_nobody_answers_is_denied_and_the_agent_goes_on(real_cpr: Cpr) -> None:
-    session = real_cpr.launch(prompts(asks("a")), "--ask", "--ask-s", "1").wait(LIMIT_S)
+    shown = real_cpr.good("run", "--wait", "--ask", "--ask-s", "1", stdin=prompts(asks("a")))
+    assert "what nobody answers within 1 s is denied" in shown
+    session = cpr.Session(next((real_cpr.cwd / "results").glob("session-*")))
     assert session[0].ok and not (real_cpr.cwd / "a").exists()
     assert "Nobody answered within 1 s" in session[0].denials[0]["message"]
     assert [line["by"] for line in journal(session, "answered")] == ["nobody"]

@@ -121,9 +121,13 @@ class Kernel:
         self._client.shell_channel.send(message)
         return self.collect([str(message["header"]["msg_id"])])[0]
 
-    def send(self, code: str) -> str:
-        """Sends a cell without waiting; returns the id for `collect`."""
-        return str(self._client.execute(code, stop_on_error=True))
+    def send(self, code: str, *, in_terminal: bool = False) -> str:
+        """Sends a cell without waiting, as nbclient or jupyter console do.
+
+        Returns:
+            The id for `collect`.
+        """
+        return str(self._client.execute(code, stop_on_error=True, allow_stdin=in_terminal))
 
     def collect(self, ids: list[str]) -> list[Cell]:
         """Waits for the ends of cells that were sent, in order."""
@@ -157,6 +161,7 @@ class Kernel:
         """Waits until something with this text is shown, or takes the place of what was."""
         while True:
             message = self._client.get_iopub_msg(timeout=LIMIT_S)
+            self._kept.append(message)
             if message["msg_type"] in ("display_data", "update_display_data"):
                 data: dict[str, Any] = message["content"]["data"]
                 if text in data.get("text/html", ""):

@@ -122,6 +122,15 @@ class Served:
             lines.append(self._waiting.popleft())
         return lines
 
+    def read_for(self, limit_s: float) -> list[Line]:
+        """The lines until nothing comes for so long."""
+        assert self.process.stdout is not None
+        while select.select([self.process.stdout.fileno()], [], [], limit_s)[0] and self._read():
+            pass
+        lines = list(self._waiting)
+        self._waiting.clear()
+        return lines
+
     def close(self) -> list[Line]:
         """Closes stdin; returns the lines until the CLI has ended."""
         assert self.process.stdin is not None

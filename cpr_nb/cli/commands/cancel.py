@@ -54,7 +54,12 @@ def _await_end(session: Session, has_ended: Callable[[], bool]) -> bool:
         Whether it has ended.
     """
     if session.stopped_pid is None:  # otherwise the request has said so
-        session.wait_until(lambda: has_ended() or session.stopped_pid is not None, None, "the end")
+        from cpr_nb.handles.wait_line import hidden
+
+        with hidden():
+            session.wait_until(
+                lambda: has_ended() or session.stopped_pid is not None, None, "the end"
+            )
         if not has_ended():
             session.print_if_stopped()
     return has_ended()

@@ -38,6 +38,7 @@ def overview_lines(sessions: list[Snapshot]) -> list[str]:
         "📊 Session Overview",
         "=" * 40,
         *_session_lines(sessions),
+        *_question_lines(readable),
         "",
         *_task_lines(readable),
         *_cost_lines(readable),
@@ -59,6 +60,11 @@ def _session_lines(sessions: list[Snapshot]) -> list[str]:
             if counts[state]
         ),
     ]
+
+
+def _question_lines(sessions: list[Snapshot]) -> list[str]:
+    n_questions = sum(session.count("n_questions") for session in sessions if session.is_live)
+    return [f"  ◆ Questions: {n_questions}"] if n_questions else []
 
 
 def _task_lines(sessions: list[Snapshot]) -> list[str]:

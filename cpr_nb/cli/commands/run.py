@@ -11,6 +11,7 @@ from cpr_nb.cli.options import add_json, add_launch_options, launch_options
 from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model.errors import InputError
+from cpr_nb.model.question_fields import ASK_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,8 +196,17 @@ def plan_lines(planned: LaunchPlan) -> list[str]:
     return [
         f"   {tasks}, {_at_once(planned)}, {_permissions(planned)}",
         _tools_line(planned),
+        *_asking_lines(planned),
         *_worktree_lines(planned),
     ]
+
+
+def _asking_lines(planned: LaunchPlan) -> list[str]:
+    """What happens to what agents ask, also where nobody is there."""
+    if not planned.options.get("ask"):
+        return []
+    wait_s = planned.options.get("ask_s", ASK_S)
+    return [f"   agents ask: cpr answer; what nobody answers within {wait_s:g} s is denied"]
 
 
 def _permissions(planned: LaunchPlan) -> str:
