@@ -261,6 +261,11 @@ def main(arguments: list[str]) -> int:
     if chosen.pictures:
         chosen.pictures.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
+
+    def note(row: Row) -> None:
+        rows.append(row)
+        print(f"{row.place:36} {row.kind:36} {row.problem or 'good'}", flush=True)
+
     with tempfile.TemporaryDirectory(prefix="cpr-reopening-") as name:
         folder = Path(name).resolve()
         env = environment(folder)
@@ -271,16 +276,15 @@ def main(arguments: list[str]) -> int:
             for executor in EXECUTORS:
                 path = execute(world, executor)
                 kinds = stored_widgets(path)
-                rows.append(Row(executor, "file", f"it has {kinds}" if kinds else ""))
+                note(Row(executor, "file", f"it has {kinds}" if kinds else ""))
                 for place in PLACES:
                     if chosen.only in place:
-                        rows += open_again(world, path, place, chosen.pictures)
+                        for row in open_again(world, path, place, chosen.pictures):
+                            note(row)
         finally:
             browser.close()
             shut_down(world)
             server.close()
-    for row in rows:
-        print(f"{row.place:36} {row.kind:36} {row.problem or 'good'}")
     n_wrong = sum(1 for row in rows if row.problem)
     print(f"{len(rows)} rows, {n_wrong} wrong")
     return 1 if n_wrong else 0
