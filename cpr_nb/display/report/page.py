@@ -102,7 +102,7 @@ def session_report(
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
         >>> session_report(Snapshot(SessionPaths("/none/session-1"), {}, [], "unreadable")).title
-        "1: The session has no tasks. The session can't be read."
+        '1: The session has no tasks'
     """
     follower = session_figures(snapshot)
     figures = follower.session(snapshot)
@@ -132,7 +132,7 @@ def session_report(
         is_legacy=snapshot.is_legacy,
         redact=redact,
     )
-    return Report(html, f"{name}: {sentence}")
+    return Report(html, f"{name}: {sentence.partition('. ')[0].rstrip('.')}")
 
 
 def _notices(snapshot: Snapshot, *, redact: bool) -> list[str]:
