@@ -21,7 +21,7 @@ from cpr_nb.display.display_handle import DisplayHandle, shell
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model.text import one_line
 
-_CARD_EVERY_S = 5.0
+_CARD_EVERY_S = 10.0
 # What is sent before the browser has loaded the code is lost, and a busy kernel does not hear that
 # it has: send all again.
 _RESEND_AFTER_S = (0.2, 0.7, 2.0, 6.0, 15.0)
