@@ -14,12 +14,15 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cpr_nb.display.clicks import deliver_at_once
 from cpr_nb.display.display_handle import DisplayHandle, shell
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model.text import one_line
+
+if TYPE_CHECKING:
+    from cpr_nb.display.widget import LiveWidget
 
 _CARD_EVERY_S = 10.0
 _SILENCE_S = 5.0  # then an empty message: a view that receives nothing says so
@@ -79,11 +82,12 @@ class View(ABC):
         self._n_parts = 0
         self._parts: dict[str, Part] = {}
         self._static: DisplayHandle | None = None
+        self._has_card = False  # in the widget itself
         self._card: dict[str, str] = {}
         self._created_at = self._card_drawn_at = self._sent_at = time.monotonic()
         self._resend_after_s = list(_RESEND_AFTER_S)
         self.view_id = uuid.uuid4().hex[:16]
-        #: The widget; `start` keeps it up to date where it is displayed by itself.
+        #: The widget: it is not displayed, unless `to_widget` has given it to somebody.
         self.widget = widget.LiveWidget(view_id=self.view_id)
         self.widget.on_msg(self._on_message)
         deliver_at_once(self.widget)
@@ -126,6 +130,16 @@ class View(ABC):
         """Keeps it up to date from now on."""
         ticker.add(self)
 
+    def to_widget(self) -> LiveWidget:
+        """The widget for a notebook that displays it itself; a page without a kernel has the card.
+
+        It is kept up to date from now on.
+        """
+        self._has_card = True
+        self._draw_card(now=True)
+        self.start()
+        return self.widget
+
     def close(self) -> None:
         """Takes it out of the page; the static card stays."""
         self._is_closing = True
@@ -138,9 +152,13 @@ class View(ABC):
 
     def _draw_card(self, *, now: bool) -> None:
         is_due = now or time.monotonic() - self._card_drawn_at > _CARD_EVERY_S
-        if self._static is None or not is_due:
+        if not is_due:
             return
         self._card_drawn_at = time.monotonic()
+        if self._has_card:
+            self.widget.card = self.card()["text/html"]
+        if self._static is None:
+            return
         card = self._wrapped_card()
         if card != self._card:
             self._card = card

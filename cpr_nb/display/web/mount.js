@@ -93,6 +93,7 @@ class Store {
 
   give(mount) {
     this.given.add(mount);
+    if (!this.parts) mount.innerHTML = this.model.get("card");  // escaped where it was made
     this.place();
     return () => { this.given.delete(mount); this.place(); };
   }
