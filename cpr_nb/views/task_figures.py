@@ -14,7 +14,7 @@ from cpr_nb.model.json_values import number
 from cpr_nb.model.record import task_state
 from cpr_nb.model.running_cost import WEIGHTS, Rates, usage_of
 from cpr_nb.views.durations import task_duration_s
-from cpr_nb.views.formatting import short_count
+from cpr_nb.views.formatting import amount, short_count
 from cpr_nb.views.spread import Sample
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ class TaskFigures(NamedTuple):
     @property
     def cost_text(self) -> str:
         """The cost as a cell of a table."""
-        return self._marked("" if self.cost_usd is None else f"{self.cost_usd:.2f}")
+        return self._marked("" if self.cost_usd is None else amount(self.cost_usd))
 
     def _marked(self, text: str) -> str:
         return f"{ESTIMATE_MARK} {text}" if text and self.is_estimate else text

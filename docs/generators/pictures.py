@@ -96,7 +96,7 @@ def draw_terminal(path: Path) -> None:
         console = Console(
             record=True, width=104, height=24, force_terminal=True, file=io.StringIO()
         )
-        _write_svg(SessionView(session), console, path)
+        _write_svg(SessionView(str(session.path)), console, path)
 
 
 def draw_notebook(path: Path) -> None:
