@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cpr_nb.display.widget import LiveWidget
 
 _CARD_EVERY_S = 10.0
+_SILENCE_S = 5.0  # then an empty message: a view that receives nothing says so
 # What is sent before the browser has loaded the code is lost, and a busy kernel does not hear that
 # it has: send all again.
 _RESEND_AFTER_S = (0.2, 0.7, 2.0, 6.0, 15.0)
@@ -83,7 +84,7 @@ class View(ABC):
         self._static: DisplayHandle | None = None
         self._has_card = False  # in the widget itself
         self._card: dict[str, str] = {}
-        self._created_at = self._card_drawn_at = time.monotonic()
+        self._created_at = self._card_drawn_at = self._sent_at = time.monotonic()
         self._resend_after_s = list(_RESEND_AFTER_S)
         self.view_id = uuid.uuid4().hex[:16]
         #: The widget: it is not displayed, unless `to_widget` has given it to somebody.
@@ -180,11 +181,11 @@ class View(ABC):
         """Sends a message about a part to the browser."""
         for name, other in self._parts.items():
             if other is part:
-                self.widget.send({"part": name, "now": time.time(), **message})
+                self._send({"part": name, **message})
 
-    def _send_all(self) -> None:
-        parts = [{"id": name, **part.state()} for name, part in self._parts.items()]
-        self.widget.send({"parts": parts, "now": time.time()})
+    def _send(self, message: dict[str, Any]) -> None:
+        self._sent_at = time.monotonic()
+        self.widget.send({**message, "now": time.time()})
 
     # -- keeping it up to date -----------------------------------------------------------------
 
@@ -223,7 +224,11 @@ class View(ABC):
         if after_s and age_s >= after_s[0]:
             while after_s and age_s >= after_s[0]:
                 after_s.pop(0)
-            self._send_all()
+            self._send(
+                {"parts": [{"id": name, **part.state()} for name, part in self._parts.items()]}
+            )
+        elif time.monotonic() - self._sent_at > _SILENCE_S:
+            self._send({})
 
     def _on_message(self, _widget: object, message: object, _buffers: object) -> None:
         """Queues it: it may come on any thread, and is handled in the ticker's."""
