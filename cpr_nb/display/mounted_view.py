@@ -14,14 +14,18 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cpr_nb.display.clicks import deliver_at_once
 from cpr_nb.display.display_handle import DisplayHandle, shell
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model.text import one_line
 
+if TYPE_CHECKING:
+    from cpr_nb.display.widget import LiveWidget
+
 _CARD_EVERY_S = 10.0
+_SILENCE_S = 5.0  # then an empty message: a view that receives nothing says so
 # What is sent before the browser has loaded the code is lost, and a busy kernel does not hear that
 # it has: send all again.
 _RESEND_AFTER_S = (0.2, 0.7, 2.0, 6.0, 15.0)
@@ -78,11 +82,12 @@ class View(ABC):
         self._n_parts = 0
         self._parts: dict[str, Part] = {}
         self._static: DisplayHandle | None = None
+        self._has_card = False  # in the widget itself
         self._card: dict[str, str] = {}
-        self._created_at = self._card_drawn_at = time.monotonic()
+        self._created_at = self._card_drawn_at = self._sent_at = time.monotonic()
         self._resend_after_s = list(_RESEND_AFTER_S)
         self.view_id = uuid.uuid4().hex[:16]
-        #: The widget; `start` keeps it up to date where it is displayed by itself.
+        #: The widget: it is not displayed, unless `to_widget` has given it to somebody.
         self.widget = widget.LiveWidget(view_id=self.view_id)
         self.widget.on_msg(self._on_message)
         deliver_at_once(self.widget)
@@ -127,6 +132,16 @@ class View(ABC):
         """Keeps it up to date from now on."""
         ticker.add(self)
 
+    def to_widget(self) -> LiveWidget:
+        """The widget for a notebook that displays it itself; a page without a kernel has the card.
+
+        It is kept up to date from now on.
+        """
+        self._has_card = True
+        self._draw_card(now=True)
+        self.start()
+        return self.widget
+
     def close(self) -> None:
         """Takes it out of the page; the static card stays."""
         self._is_closing = True
@@ -139,9 +154,13 @@ class View(ABC):
 
     def _draw_card(self, *, now: bool) -> None:
         is_due = now or time.monotonic() - self._card_drawn_at > _CARD_EVERY_S
-        if self._static is None or not is_due:
+        if not is_due:
             return
         self._card_drawn_at = time.monotonic()
+        if self._has_card:
+            self.widget.card = self.card()["text/html"]
+        if self._static is None:
+            return
         card = self._wrapped_card()
         if card != self._card:
             self._card = card
@@ -164,11 +183,11 @@ class View(ABC):
         """Sends a message about a part to the browser."""
         for name, other in self._parts.items():
             if other is part:
-                self.widget.send({"part": name, "now": time.time(), **message})
+                self._send({"part": name, **message})
 
-    def _send_all(self) -> None:
-        parts = [{"id": name, **part.state()} for name, part in self._parts.items()]
-        self.widget.send({"parts": parts, "now": time.time()})
+    def _send(self, message: dict[str, Any]) -> None:
+        self._sent_at = time.monotonic()
+        self.widget.send({**message, "now": time.time()})
 
     # -- keeping it up to date -----------------------------------------------------------------
 
@@ -207,7 +226,11 @@ class View(ABC):
         if after_s and age_s >= after_s[0]:
             while after_s and age_s >= after_s[0]:
                 after_s.pop(0)
-            self._send_all()
+            self._send(
+                {"parts": [{"id": name, **part.state()} for name, part in self._parts.items()]}
+            )
+        elif time.monotonic() - self._sent_at > _SILENCE_S:
+            self._send({})
 
     def _on_message(self, _widget: object, message: object, _buffers: object) -> None:
         """Queues it: it may come on any thread, and is handled in the ticker's."""

@@ -108,7 +108,7 @@ def session_report(
     figures = follower.session(snapshot)
     entries = read_entries(snapshot, follower, redact=redact)
     ordered = sorted(entries, key=lambda entry: entry.state not in states.FAILURES)
-    failed, n_more_failed = failures(entries, redact=redact)
+    failed, n_more_failed = failures(snapshot, entries, redact=redact)
     name = one_line(str(snapshot.head.get("name") or ""), 80) or snapshot.session_id[:8]
     sentence = lede.sentence(snapshot, entries, figures)
     html = _template().render(

@@ -89,7 +89,7 @@ class Questions {
   explain(question) {
     const node = element("div", "mute");
     const n = this.part.rows.length;
-    if (question.rule) node.append(element("code", "", question.rule), ` holds for the rest of this session, in ${n === 1 ? "its task" : `all ${n} tasks`}. `);
+    if (question.rule) node.append(element("code", "", question.rule), ` holds for the rest of this session, in ${n === 1 ? "its task" : n === 2 ? "both tasks" : `all ${n} tasks`}. `);
     if (question.rule_warning) node.append(element("b", "warn", `It ${question.rule_warning}.`), " ");
     node.append("In a terminal: ", element("code", "", this.command(question)));
     return node;
