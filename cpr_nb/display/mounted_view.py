@@ -123,7 +123,7 @@ class View(ABC):
         self.start()
 
     def _displayed_widget(self) -> dict[str, Any]:
-        """Returns the widget to display; without its kernel VS Code shows the HTML, which is none."""
+        """Returns the widget to display. Without its kernel, VS Code shows this HTML: none."""
         found = self.widget._repr_mimebundle_()
         bundle = found[0] if isinstance(found, tuple) else found or {}
         return {**bundle, "text/plain": "", "text/html": ""}
