@@ -125,8 +125,10 @@ class View(ABC):
         self.start()
 
     def _displayed_widget(self) -> dict[str, Any]:
+        """Returns the widget to display. Without its kernel, VS Code shows this HTML: none."""
         found = self.widget._repr_mimebundle_()
-        return dict(found[0] if isinstance(found, tuple) else found or {})
+        bundle = found[0] if isinstance(found, tuple) else found or {}
+        return {**bundle, "text/plain": "", "text/html": ""}
 
     def start(self) -> None:
         """Keeps it up to date from now on."""
