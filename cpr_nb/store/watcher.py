@@ -58,9 +58,9 @@ class Watcher:
             return self._read()
         if self.snapshot.state not in states.ENDED_STATES:
             state = state_of(self.paths, self.snapshot.head)
-            if state == states.INTERRUPTED and state != self.snapshot.state:
+            was, self.snapshot.state = self.snapshot.state, state
+            if state == states.INTERRUPTED and state != was:
                 return self._read()  # its runner may have written the end since
-            self.snapshot.state = state
         return set()
 
     def _read(self) -> set[int]:

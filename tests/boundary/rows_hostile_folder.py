@@ -213,7 +213,17 @@ def linked_cache(place: Place) -> None:
             place.expect(len(table()), f"{table.__name__} is empty")
 
 
+def linked_report(place: Place) -> None:
+    """Where a report would be written, a link leads to a file of the user's."""
+    HostileFolder(place)
+    victim = place.victim("elsewhere", {"file": "precious\n"})
+    (place.work / f"report-{ENDED[:8]}.html").symlink_to(victim / "file")
+    text = command("report", ENDED)(place)
+    place.expect(text.startswith(REFUSED) and "it is a link" in text, text)
+
+
 ROWS = [
+    Row(ATTACK, "cpr report, its file is a link", linked_report),
     Row(ATTACK, "tables, `.cache` is a link", linked_cache),
     *_COMMANDS,
     *_COMMANDS_THAT_ACT,

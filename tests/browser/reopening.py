@@ -52,21 +52,28 @@ _BROKEN = re.compile(
     re.IGNORECASE,
 )
 #: A place → the address of a notebook in it, and the selectors of a code cell and of its outputs.
+_LAB = ("lab/tree/{}?reset", ".jp-CodeCell", ".jp-OutputArea")
+_NOTEBOOK = ("notebooks/{}", ".jp-CodeCell", ".jp-OutputArea")
+_CLASSIC = ("nbclassic/notebooks/{}", ".code_cell", ".output_wrapper")
+# In this order: what has been trusted once stays so.
 PLACES = {
-    "JupyterLab, not trusted": ("lab/tree/{}?reset", ".jp-CodeCell", ".jp-OutputArea"),
-    "JupyterLab, trusted": ("lab/tree/{}?reset", ".jp-CodeCell", ".jp-OutputArea"),
-    "Notebook 7, not trusted": ("notebooks/{}", ".jp-CodeCell", ".jp-OutputArea"),
-    "Notebook 7, trusted": ("notebooks/{}", ".jp-CodeCell", ".jp-OutputArea"),
-    "nbclassic, not trusted": ("nbclassic/notebooks/{}", ".code_cell", ".output_wrapper"),
-    "nbclassic, trusted": ("nbclassic/notebooks/{}", ".code_cell", ".output_wrapper"),
+    "JupyterLab, not trusted": _LAB,
+    "Notebook 7, not trusted": _NOTEBOOK,
+    "nbclassic, not trusted": _CLASSIC,
+    "JupyterLab, trusted": _LAB,
+    "Notebook 7, trusted": _NOTEBOOK,
+    "nbclassic, trusted": _CLASSIC,
     "nbconvert": ("", ".jp-CodeCell", ".jp-OutputArea"),
 }
-_SEEN = """(outputs) => outputs.map((output) => {
-    const isSeen = (node) => node.checkVisibility();
-    const count = (selector) => [...output.querySelectorAll(selector)].filter(isSeen).length;
-    return {text: output.innerText, n_cards: count(".cpr-card"),
-            n_charts: count("svg.cpr-chart, img[src^='data:image/svg']")};
+_SEEN = """([cell, output]) => [...document.querySelectorAll(cell)].map((node) => {
+    const outputs = [...node.querySelectorAll(output)];
+    const all = (selector) => outputs.flatMap((one) => [...one.querySelectorAll(selector)]);
+    const count = (selector) => all(selector).filter((one) => one.checkVisibility()).length;
+    return {text: outputs.map((one) => one.innerText).join(" "), n_cards: count(".cpr-card"),
+            n_svgs: count("svg.cpr-chart"), n_images: count("img[src^='data:image/svg']")};
 })"""
+# How many cells have an output: the one that waits has, too.
+_N_OUTPUTS = len(_STATES) * len(KINDS) + 1
 
 
 class World(NamedTuple):
@@ -170,16 +177,15 @@ def open_again(world: World, path: Path, place: str, pictures: Path | None = Non
     page.route("**/*", _only_here)
     try:
         page.goto(url)
-        outputs = page.locator(cell).locator(output)
         page.wait_for_function(
             "([selector, count]) => document.querySelectorAll(selector).length >= count",
-            arg=[f"{cell} {output}", len(_STATES) * len(KINDS)],
+            arg=[f"{cell} {output}", _N_OUTPUTS],
         )
         _await_kernel(page, place)
         if pictures is not None:
             page.set_viewport_size({"width": 1000, "height": 3200})
             (pictures / f"{path.stem}, {place}.png").write_bytes(page.screenshot())
-        shown = outputs.evaluate_all(_SEEN)
+        shown = page.evaluate(_SEEN, [cell, output])
         whole = page.locator("body").inner_text()
     finally:
         page.close()
@@ -190,22 +196,19 @@ def judge(place: str, shown: list[dict[str, Any]], whole: str) -> Iterator[Row]:
     """Says of each output what is wrong with it."""
     broken = _BROKEN.search(whole)
     yield Row(place, "page", f"it says {broken[0]!r}" if broken else "")
-    names = [f"{kind} of a session that {state}" for state in _STATES for kind in KINDS]
-    launches = len(KINDS) + 1
-    cells = [shown[i] for i in range(len(shown)) if len(shown) == len(names) or i % launches]
-    if len(cells) != len(names):
-        yield Row(place, "page", f"{len(shown)} outputs: {shown}")
-        return
-    for name, seen in zip(names, cells, strict=True):
-        yield Row(place, name, _problem(name.partition(" ")[0], name.split()[-1], seen))
+    for i, state in enumerate(_STATES):
+        first = 2 + i * (len(KINDS) + 1)  # after the cells that import and that launch
+        for kind, seen in zip(KINDS, shown[first:], strict=False):
+            yield Row(place, f"{kind}, {state}", _problem(kind, state, seen))
 
 
 def _problem(kind: str, state: str, seen: dict[str, Any]) -> str:
-    text = str(seen["text"])
+    text = " ".join(seen["text"].split())
     if kind in _CHARTS:
-        if seen["n_charts"] != 1:
-            return f"{seen['n_charts']} charts"
-        return "" if not text.strip() or "<svg" not in text else f"run-on words: {text!r:.60}"
+        if seen["n_svgs"] + seen["n_images"] != 1:
+            return f"{seen['n_svgs']} SVGs, {seen['n_images']} images: {text!r:.80}"
+        # Where an image takes the place of the SVG, no words of the SVG may stay.
+        return f"words: {text!r:.80}" if seen["n_images"] and text else ""
     if seen["n_cards"] != 1:
         return f"{seen['n_cards']} cards: {text!r:.80}"
     words = {"task": "Two bugs", "dashboard": state}.get(kind, f"{state} ")
@@ -233,7 +236,9 @@ def _await_kernel(page: Page, place: str) -> None:
     if place.startswith("nbclassic"):
         page.wait_for_function("() => window.Jupyter?.notebook?.kernel?.info_reply?.banner")
     elif place.startswith("JupyterLab"):
-        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
+        page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext !== undefined"
+        )
         page.evaluate(
             """async () => {
                 const context = window.jupyterapp.shell.currentWidget.sessionContext;
