@@ -18,14 +18,14 @@ from cpr_nb.offline.scripted_api import ScriptedApi
 
 _SESSION = (
     "session_id name state foreign created_at duration_s n_tasks n_pending n_running n_succeeded "
-    "n_failed n_denials cost_usd n_cancelled n_skipped n_questions n_reused started_at ended_at "
-    "input_tokens output_tokens cache_read_tokens cache_write_tokens n_unknown_costs max_parallel model "
+    "n_failed n_denials cost_usd n_cancelled n_skipped n_reused started_at ended_at input_tokens "
+    "output_tokens cache_read_tokens cache_write_tokens n_unknown_costs max_parallel model "
     "parallel_now parallel_why permissions executor host claude_version cwd git_commit git_tree "
     "waiting_for waiting_until notice warnings parent_session_id path n_questions"
 )
 _TASK = (
     "session_id task_id task_num prompt state outcome ok reason n_denials duration_s cost_usd "
-    "result started_at ended_at wait_s api_duration_s n_questions attempts num_turns n_tool_calls "
+    "result started_at ended_at wait_s api_duration_s attempts num_turns n_tool_calls "
     "input_tokens output_tokens cache_read_tokens cache_write_tokens n_unknown_costs model "
     "api_retries api_error_status exit_code signal is_error subtype stop_reason structured error "
     "note conversation_id branch worktree n_files_changed lines_added lines_deleted n_commits "
