@@ -23,7 +23,7 @@ from cpr_nb.views.followed_session import FollowedSession
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.questions import questions_of
 
-_FRAME_LINES = 7  # the lines around the rows of tasks, without figures and notices
+_FRAME_LINES = 8  # the lines around the rows of tasks, without figures and notices
 _WIDE = 90  # columns from which the tokens of each task are shown
 
 _COLOURS = {
@@ -84,10 +84,10 @@ class SessionView:
         yield self._counters()
         figures = self._figures(options.max_width)
         yield from figures
-        lines = notices(snapshot)
-        lines += question_lines(self._followed.questions, snapshot.short_id)
-        for text in lines:
-            yield Text("▌ ", "yellow") + _plain(text, no_wrap=True, overflow="ellipsis")
+        lines = [Text("▌ ", "yellow") + _plain(text) for text in notices(snapshot)]
+        for text in question_lines(self._followed.questions, snapshot.short_id):
+            lines.append(Text("▌ ", "yellow", no_wrap=True, overflow="ellipsis") + _plain(text))
+        yield from lines
         yield Text()
         n_rows = max(3, console.height - _FRAME_LINES - len(figures) - len(lines))
         yield self._table(n_rows, options.max_width)
@@ -158,6 +158,9 @@ class SessionView:
         is_wide = width >= _WIDE
         for _ in range(4 if is_wide else 3):
             table.add_column(justify="right", no_wrap=True)
+        tokens_head = ["Tokens"] if is_wide else []
+        heads = ["#", "State", "Prompt", "Now", "", "Time", *tokens_head, "USD est."]
+        table.add_row(*(Text(head, "dim") for head in heads))
         for index in self._followed.tasks.most_urgent(n_rows):
             fields = (self._followed.snapshot.tasks or [])[index]
             state, outcome = task_state(fields)

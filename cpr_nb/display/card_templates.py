@@ -21,7 +21,7 @@ _TEMPLATES = {
  <code class="mute grow r">{{ folder|plain }}</code></div>
 {%- if parts %}<div class="prog"><div class="bar" role="img" aria-label="{{ label }}">
 {%- for tone, n in parts %}<i class="{{ tone }}" style="flex:{{ n }} 1 0"></i>{% endfor %}</div>
- <b>{{ n_ended }} of {{ total }} ended</b></div>{% endif %}
+ <b>{{ ended }}</b></div>{% endif %}
 """,
     "figures": """\
 <div class="figs">{% for figure in figures %}{{ " · " if not loop.first -}}
@@ -85,9 +85,9 @@ all outputs: {% if attach %}<code>{{ attach|plain }}</code> here, or {% endif -%
 <style>{{ css }}</style><div class="cpr cpr-card"><div class="row head"><b>{{ title }}</b>
  <code class="mute grow r">{{ folder|plain }}</code></div><table class="t">
 {%- for total, tone, state, title, now, time, usd in rows %}
-<tr><td class="{{ tone }}">{{ state }}</td><td>{{ title|plain }}</td>
-<td class="mute">{{ now|plain }}</td><td class="n mute">{{ total }}</td>
-<td class="n">{{ time }}</td><td class="n">{{ usd }}</td></tr>{% endfor %}</table>
+<tr><td class="nb {{ tone }}">{{ state }}</td><td>{{ title|plain }}</td>
+<td class="mute">{{ now|plain }}</td><td class="n nb mute">{{ total }}</td>
+<td class="n nb">{{ time }}</td><td class="n nb">{{ usd }}</td></tr>{% endfor %}</table>
 {%- if n_more %}<div class="mute">{{ n_more }} more:
  <code>cpr.sessions_df()</code></div>{% endif %}</div>
 """,

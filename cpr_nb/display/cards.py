@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.display.card_templates import css, render
@@ -12,14 +14,16 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
-from cpr_nb.views.figure_texts import figure_pieces
+from cpr_nb.views.figure_texts import ended_text, figure_pieces
 from cpr_nb.views.notice import PROGRAM
+from cpr_nb.views.task_figures import ESTIMATE_MARK
 from cpr_nb.views.work_left import task_note
 
 if TYPE_CHECKING:
     from cpr_nb.display.row_deltas import Row
     from cpr_nb.display.session_model import SessionModel
     from cpr_nb.store.read import Snapshot
+    from cpr_nb.views.figures import Figures
 
 #: The most bytes of a card, its style included: a notebook with many of them must stay small.
 MAX_BYTES = 32_000
@@ -34,6 +38,9 @@ _SIZES = (
     (100, 30, 0.2),
     (0, 0, 0.0),
 )
+# What the rows of ended tasks open: a live session's card is drawn every few seconds.
+_kept: dict[tuple[Any, ...], Inside] = {}
+_MAX_KEPT = 500
 # The order of the rows: what failed, then what was denied something, then the rest.
 _ORDER = (
     states.SUCCEEDED,
@@ -45,12 +52,10 @@ _ORDER = (
 )
 
 
-def _head_html(model: SessionModel) -> Any:
+def _head_html(model: SessionModel, figures: Figures) -> Any:
     """Returns the first lines of a session: its state, name and folder, and the segmented bar."""
     snapshot = model.snapshot
     symbol, tone = formatting.STATE_STYLES[snapshot.state]
-    counts = [(state, snapshot.count(f"n_{state}")) for state in formatting.COUNTED_STATES]
-    n_unended = snapshot.count("n_running") + snapshot.count("n_pending")
     return render(
         "head",
         symbol=symbol,
@@ -60,10 +65,9 @@ def _head_html(model: SessionModel) -> Any:
         name=one_line(str(snapshot.head.get("name") or ""), 80),
         short=model.short,
         folder=one_line(formatting.short_path(snapshot.paths.root), 120),
-        parts=[(_bar_tone(state), n) for state, n in counts if n],
-        label=", ".join(f"{n} {state}" for state, n in counts if n),
-        n_ended=sum(n for _, n in counts) - n_unended,
-        total=sum(n for _, n in counts),
+        parts=[(_bar_tone(state), n) for state, n in figures.counts.items() if n],
+        label=", ".join(f"{n} {state}" for state, n in figures.counts.items() if n),
+        ended=ended_text(figures),
     )
 
 
@@ -72,16 +76,15 @@ def _bar_tone(state: str) -> str:
     return "rest" if state == states.PENDING else formatting.STATE_STYLES[state][1]
 
 
-def _figures(model: SessionModel) -> list[str]:
-    return [piece.text for piece in figure_pieces(model.figures, model.snapshot)]
-
-
 def _notices(model: SessionModel, n_warnings: int) -> list[tuple[str, str]]:
     """Returns one notice at most and the first warnings: text and command."""
     notice, command = model.notice(), ""
     if not notice:
         notice, command = model.denial_notice()
     notices = [(one_line(notice, 500), one_line(command, 2000))] if notice else []
+    if n_questions := model.figures.counts.get(states.ASKING):
+        asks = f"{formatting.plural(n_questions, 'task')} waiting for an answer:"
+        notices.insert(0, (asks, f"{PROGRAM} answer {model.snapshot.short_id}"))
     warnings = model.warnings()
     notices += [(warning, "") for warning in warnings[:n_warnings]]
     if n_more := len(warnings[n_warnings:]):
@@ -106,18 +109,18 @@ def session_card(model: SessionModel, *, opens: bool = True) -> str:
 def _render_card(
     model: SessionModel, limit_bytes: int, limit: int, scale: float, *, opens: bool
 ) -> str:
-    rows = _chosen_rows(model, scale)
-    left_out = [row[Column.STATE] for row in model.rows]
-    for index in rows:
-        left_out.remove(model.rows[index][Column.STATE])
+    rows, figures = _chosen_rows(model, scale), model.figures
+    pieces = [piece.text for piece in figure_pieces(figures, model.snapshot)]
+    left_out = Counter(row[Column.STATE] for row in model.rows)
+    left_out.subtract(model.rows[index][Column.STATE] for index in rows)
     return str(
         render(
             "card",
             css=css(),
-            head=_head_html(model),
+            head=_head_html(model, figures),
             figures=render(
                 "figures",
-                figures=[*_counters(model), *_figures(model)],
+                figures=[*_counters(model, figures), *pieces],
                 notices=_notices(model, int(_MAX_WARNINGS * scale)),
             ),
             rows=[_row_html(model, index, limit_bytes, limit) for index in rows],
@@ -136,30 +139,33 @@ def _render_card(
 
 def _chosen_rows(model: SessionModel, scale: float) -> list[int]:
     """Returns the indices of the rows that a card shows, in its order."""
-    failures: list[int] = []
-    others: list[int] = []
-    for index, row in enumerate(model.rows):
-        (failures if _style(row)[1] == "bad" else others).append(index)
-
-    def rank(index: int) -> tuple[bool, int]:
-        row = model.rows[index]
-        state = row[Column.STATE]
-        return not row[Column.DENIED], _ORDER.index(state) if state in _ORDER else len(_ORDER)
-
     n_failures, n_others = int(_MAX_FAILURES * scale), int(_MAX_OTHERS * scale)
-    return [*failures[:n_failures], *sorted(others, key=rank)[:n_others]]
+    failures: list[int] = []
+    others: dict[tuple[bool, bool, int], list[int]] = {}
+    for index, row in enumerate(model.rows):
+        if _style(row)[1] == "bad":
+            failures.append(index)
+            continue
+        state = row[Column.STATE]
+        rank = _ORDER.index(state) if state in _ORDER else len(_ORDER)
+        denied = not row[Column.DENIED]
+        others.setdefault((state != states.ASKING, denied, rank), []).append(index)
+    ordered = [index for rank in sorted(others) for index in others[rank][:n_others]]
+    return [*failures[:n_failures], *ordered[:n_others]]
 
 
 def _row_html(model: SessionModel, index: int, limit_bytes: int, limit: int) -> Any:
     row = model.rows[index]
     opened, tasks = Inside("", ""), model.snapshot.tasks or ()
     if index < len(tasks):  # no row of another session
-        opened = inside(model.snapshot, index, limit_bytes)
+        opened = _inside(model, index, limit_bytes)
     symbol, tone = _style(row)
     note = index < len(tasks) and task_note(tasks[index], model.short)
     is_answer = row[Column.STATE] == states.SUCCEEDED and opened.first and not note
     result = opened.first if is_answer else row[Column.NOW]
-    cost_usd = row[Column.COST]
+    duration_s = row[Column.DURATION]
+    if row[Column.STARTED] is not None:
+        duration_s = time.time() - row[Column.STARTED]
     return render(
         "row",
         num=row[Column.NUM],
@@ -169,18 +175,39 @@ def _row_html(model: SessionModel, index: int, limit_bytes: int, limit: int) -> 
         title=one_line(row[Column.TITLE], limit),
         denied=row[Column.DENIED],
         result=one_line(result, limit + 20),
-        time=formatting.clock(row[Column.DURATION]),
-        usd="" if cost_usd is None else f"{cost_usd:.2f}",
+        time=formatting.clock(duration_s),
+        usd=_usd(row),
         inside=opened.html,
     )
 
 
-def _more(left_out: list[str]) -> str:
-    """Returns how many tasks are not shown, and their state if it is the same; empty if none."""
-    if not left_out:
+def _inside(model: SessionModel, index: int, limit_bytes: int) -> Inside:
+    """Returns what a row opens; that of a task that has ended is kept, for it stays the same."""
+    row = model.rows[index]
+    if row[Column.STATE] not in states.OUTCOMES:
+        return inside(model.snapshot, index, limit_bytes)
+    attempts = (model.snapshot.tasks or ())[index].get("attempts")
+    key = (model.snapshot.paths.root, limit_bytes, attempts, *row)
+    if key not in _kept:
+        if len(_kept) > _MAX_KEPT:
+            _kept.clear()
+        _kept[key] = inside(model.snapshot, index, limit_bytes)
+    return _kept[key]
+
+
+def _usd(row: Row) -> str:
+    """Returns what a row has cost, marked where it is estimated; empty if unknown."""
+    if row[Column.COST] is None:
         return ""
-    kind = f" {left_out[0]}" if len(set(left_out)) == 1 else ""
-    return f"{len(left_out)} more{kind}"
+    mark = f"{ESTIMATE_MARK} " if row[Column.ESTIMATED] else ""
+    return f"{mark}{row[Column.COST]:.2f}"
+
+
+def _more(left_out: Counter[str]) -> str:
+    """Returns how many tasks are not shown, and their state if it is the same; empty if none."""
+    kinds = [state for state, count in left_out.items() if count]
+    kind = f" {kinds[0]}" if len(kinds) == 1 else ""
+    return f"{left_out.total()} more{kind}" if kinds else ""
 
 
 def _hint(model: SessionModel, *, opens: bool) -> Any:
@@ -191,13 +218,13 @@ def _hint(model: SessionModel, *, opens: bool) -> Any:
     return render("hint", attach=f'cpr.attach("{model.short}")' if opens else "", results=results)
 
 
-def _counters(model: SessionModel) -> list[Any]:
+def _counters(model: SessionModel, figures: Figures) -> list[Any]:
     """Returns symbol, number and word of each counter that is not 0, as HTML."""
     counters = []
     strong = (states.SUCCEEDED, states.FAILED)
-    for state in formatting.COUNTED_STATES:
+    for state, n in figures.counts.items():
         symbol, tone = formatting.STATE_STYLES[state]
-        if n := model.snapshot.count(f"n_{state}"):
+        if n:
             counters.append((tone, symbol, n, state, state in strong))
     if n_denied := model.snapshot.count("n_denials"):
         counters.append(("warn", "⚠", n_denied, "denied", False))

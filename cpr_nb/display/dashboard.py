@@ -19,6 +19,7 @@ from cpr_nb.views.notice import notice, warnings_of
 
 if TYPE_CHECKING:
     from cpr_nb.display.row_deltas import Change, Row
+    from cpr_nb.display.widget import LiveWidget
 
 _MAX_LINES = 50
 
@@ -156,12 +157,15 @@ class Dashboard:
         self._directory = directory
         self._handle_action = handle_action
 
-    def view(self) -> View:
-        """Returns a live view of it.
+    def widget(self) -> LiveWidget:
+        """It as one anywidget, for notebooks such as marimo: ``mo.ui.anywidget(board.widget())``.
 
         Raises:
-            ImportError: If widgets are not installed.
+            ImportError: If anywidget is not installed.
         """
+        return self._view().to_widget()
+
+    def _view(self) -> View:
         return _DashboardView(self._directory, self._handle_action)
 
     def __repr__(self) -> str:
@@ -179,7 +183,7 @@ class Dashboard:
         if shell() is None:
             raise NotImplementedError  # IPython shows the text then
         try:
-            view = self.view()
+            view = self._view()
         except ImportError:
             raise NotImplementedError from None
         view.display()

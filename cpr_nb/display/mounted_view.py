@@ -14,14 +14,20 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cpr_nb.display.clicks import deliver_at_once
 from cpr_nb.display.display_handle import DisplayHandle, shell
 from cpr_nb.display.ticker import pace, ticker
 from cpr_nb.model.text import one_line
 
-_CARD_EVERY_S = 5.0
+if TYPE_CHECKING:
+    from cpr_nb.display.widget import LiveWidget
+
+_CARD_EVERY_S = 10.0
+# A view takes about this share of a core at most: the more it has to read, the less often it does.
+_MOST_OF_A_CORE, _LONGEST_REST_S = 0.008, 0.5
+_SILENCE_S = 5.0  # then an empty message: a view that receives nothing says so
 # What is sent before the browser has loaded the code is lost, and a busy kernel does not hear that
 # it has: send all again.
 _RESEND_AFTER_S = (0.2, 0.7, 2.0, 6.0, 15.0)
@@ -78,11 +84,12 @@ class View(ABC):
         self._n_parts = 0
         self._parts: dict[str, Part] = {}
         self._static: DisplayHandle | None = None
+        self._has_card = False  # in the widget itself
         self._card: dict[str, str] = {}
-        self._created_at = self._card_drawn_at = time.monotonic()
+        self._created_at = self._card_drawn_at = self._sent_at = time.monotonic()
         self._resend_after_s = list(_RESEND_AFTER_S)
         self.view_id = uuid.uuid4().hex[:16]
-        #: The widget; `start` keeps it up to date where it is displayed by itself.
+        #: The widget: it is not displayed, unless `to_widget` has given it to somebody.
         self.widget = widget.LiveWidget(view_id=self.view_id)
         self.widget.on_msg(self._on_message)
         deliver_at_once(self.widget)
@@ -118,12 +125,24 @@ class View(ABC):
         self.start()
 
     def _displayed_widget(self) -> dict[str, Any]:
+        """Returns the widget to display. Without its kernel, VS Code shows this HTML: none."""
         found = self.widget._repr_mimebundle_()
-        return dict(found[0] if isinstance(found, tuple) else found or {})
+        bundle = found[0] if isinstance(found, tuple) else found or {}
+        return {**bundle, "text/plain": "", "text/html": ""}
 
     def start(self) -> None:
         """Keeps it up to date from now on."""
         ticker.add(self)
+
+    def to_widget(self) -> LiveWidget:
+        """The widget for a notebook that displays it itself; a page without a kernel has the card.
+
+        It is kept up to date from now on.
+        """
+        self._has_card = True
+        self._draw_card(now=True)
+        self.start()
+        return self.widget
 
     def close(self) -> None:
         """Takes it out of the page; the static card stays."""
@@ -137,9 +156,13 @@ class View(ABC):
 
     def _draw_card(self, *, now: bool) -> None:
         is_due = now or time.monotonic() - self._card_drawn_at > _CARD_EVERY_S
-        if self._static is None or not is_due:
+        if not is_due:
             return
         self._card_drawn_at = time.monotonic()
+        if self._has_card:
+            self.widget.card = self.card()["text/html"]
+        if self._static is None:
+            return
         card = self._wrapped_card()
         if card != self._card:
             self._card = card
@@ -162,11 +185,11 @@ class View(ABC):
         """Sends a message about a part to the browser."""
         for name, other in self._parts.items():
             if other is part:
-                self.widget.send({"part": name, "now": time.time(), **message})
+                self._send({"part": name, **message})
 
-    def _send_all(self) -> None:
-        parts = [{"id": name, **part.state()} for name, part in self._parts.items()]
-        self.widget.send({"parts": parts, "now": time.time()})
+    def _send(self, message: dict[str, Any]) -> None:
+        self._sent_at = time.monotonic()
+        self.widget.send({**message, "now": time.time()})
 
     # -- keeping it up to date -----------------------------------------------------------------
 
@@ -182,13 +205,15 @@ class View(ABC):
             self.widget.layout.close()
             self.widget.close()
             return None
+        began_s = time.thread_time()
         self._drain_messages()
         has_changed = self._send_changes()
         self._resend()
         self._draw_card(now=not self.is_live)
         if self.is_live and not self.is_hidden:
             self._pace_s = pace(self._pace_s, changed=has_changed)
-            return self._pace_s
+            rest_s = (time.thread_time() - began_s) / _MOST_OF_A_CORE
+            return max(self._pace_s, min(rest_s, _LONGEST_REST_S))
         return 0.5 if self._resend_after_s else None  # a message of the browser wakes it
 
     def _send_changes(self) -> bool:
@@ -205,7 +230,11 @@ class View(ABC):
         if after_s and age_s >= after_s[0]:
             while after_s and age_s >= after_s[0]:
                 after_s.pop(0)
-            self._send_all()
+            self._send(
+                {"parts": [{"id": name, **part.state()} for name, part in self._parts.items()]}
+            )
+        elif time.monotonic() - self._sent_at > _SILENCE_S:
+            self._send({})
 
     def _on_message(self, _widget: object, message: object, _buffers: object) -> None:
         """Queues it: it may come on any thread, and is handled in the ticker's."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from cpr_nb.display import markdown
@@ -130,7 +129,6 @@ def _read_answer(paths: SessionPaths, task_id: str, limit_bytes: int) -> _Answer
     return _Answer(data.decode("utf-8", "ignore"), total_bytes)
 
 
-@lru_cache(maxsize=256)  # a card is drawn every few seconds
 def _format(text: str) -> tuple[str, str, bool]:
     """Returns an answer as HTML, its first line, and whether it may look unlike the text."""
     tree = markdown.parse(text)

@@ -22,7 +22,7 @@ _CAUSE = re.compile(r"(.{3,80}?)(?:: |\. |; )(?=\S)")
 
 def session_head(model: SessionModel) -> dict[str, Any]:
     """Returns the state, the figures, the notices and the possible actions of a session."""
-    snapshot = model.snapshot
+    snapshot, figures = model.snapshot, model.figures
     return {
         "state": snapshot.state,
         "live": snapshot.is_live,
@@ -30,8 +30,8 @@ def session_head(model: SessionModel) -> dict[str, Any]:
         "short": model.short,
         "folder": one_line(formatting.short_path(snapshot.paths.root), 200),
         "foreign": read_marks().is_foreign(snapshot.head, snapshot.session_id),
-        "figures": figure_pieces(model.figures, snapshot),
-        "estimate_hint": ESTIMATE_HINT if model.figures.is_estimate else "",
+        "figures": figure_pieces(figures, snapshot),
+        "estimate_hint": ESTIMATE_HINT if figures.is_estimate else "",
         "notices": _notices(model),
         "questions": _questions(model),
         "commands": model.commands(),

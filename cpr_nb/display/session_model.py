@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 #: How much of a stream is read in one poll, so that a long one does not keep the others waiting.
 LIMIT_BYTES = 1_000_000
-_ACTIVITY_EVERY_S = 0.25
+# How often it is read again what running tasks do: this many streams a second, but in this range.
+_STREAMS_PER_S = 15
+_ACTIVITY_EVERY_S = (0.25, 2.0)
 _MAX_RULES = 4
 _MAX_NOTES = 2
 
@@ -127,8 +129,9 @@ class SessionModel:
 
     def _is_activity_due(self) -> bool:
         """Whether to read again what running tasks do: nobody reads it faster than this."""
-        now = time.monotonic()
-        is_due = now - self._activity_read_at >= _ACTIVITY_EVERY_S
+        now, (fastest_s, slowest_s) = time.monotonic(), _ACTIVITY_EVERY_S
+        every_s = min(slowest_s, max(fastest_s, len(self._running) / _STREAMS_PER_S))
+        is_due = now - self._activity_read_at >= every_s
         if is_due:
             self._activity_read_at = now
         return is_due

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _HEAD_EVERY_S = 1.0
 _OF_AN_ANSWER = ("question", "decision", "why")
-_SILENCE_S = 5.0  # then an empty message: a view that receives nothing says so
 
 
 class SessionPart:
@@ -33,7 +32,7 @@ class SessionPart:
         self.model = SessionModel(root)
         self.model.refresh()
         self._head = session_head(self.model)
-        self._head_read_at = self._sent_at = time.monotonic()
+        self._head_read_at = time.monotonic()
         self._output: OutputFollower | None = None
         self._key = ""  # of the row whose output is shown
 
@@ -61,10 +60,7 @@ class SessionPart:
                 snapshot = self.model.source(self._key)[0]
                 if output := self._messages(self._output.poll(snapshot)):
                     message["output"] = output
-        if not message and now - self._sent_at < _SILENCE_S:
-            return None
-        self._sent_at = now
-        return message
+        return message or None
 
     def on_message(
         self, message: dict[str, Any], handle_action: ActionHandler

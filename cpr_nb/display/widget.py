@@ -40,4 +40,6 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
 
     _esm = "\n".join([_constants(), _read(*(f"{name}.js" for name in _SCRIPTS))])
     _css = _read("card.css", "table.css")
+    #: The static card, for a page without a kernel that displays the widget itself; else empty.
+    card: traitlets.Unicode[str, str | bytes] = traitlets.Unicode().tag(sync=True)
     view_id: traitlets.Unicode[str, str | bytes] = traitlets.Unicode().tag(sync=True)

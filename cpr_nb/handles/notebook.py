@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cpr_nb.handles.buttons import on_click
 from cpr_nb.handles.control import SessionControl
+
+if TYPE_CHECKING:
+    from cpr_nb.display.widget import LiveWidget
 
 
 class NotebookView(SessionControl):
@@ -31,6 +35,24 @@ class NotebookView(SessionControl):
         """
         if not self._show(widgets=widgets):
             sys.stdout.write(f"{self!r}\n")
+
+    def widget(self) -> LiveWidget:
+        """The live view as one anywidget, for notebooks in which `show` can't place it by itself.
+
+        Such as marimo: ``mo.ui.anywidget(s.widget())``. It is kept up to date as long as the
+        session lives.
+
+        Raises:
+            ImportError: If anywidget is not installed.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a").widget()  # doctest: +SKIP
+        """
+        from cpr_nb.display.live import LiveView
+
+        root = self.refresh().snapshot.paths.root
+        return LiveView(root, partial(on_click, type(self))).to_widget()
 
     def _show(self, *, widgets: bool | None) -> bool:
         """Shows it if there is a notebook."""

@@ -6,11 +6,10 @@ written when something has ended, at most every 30 s. Only the main thread shows
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
-import shutil
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _REDRAW_S = 0.5
 _LOG_EVERY_S = 30.0
 _hidden = False
-_in_terminal = threading.Lock()  # of several waits at once, one has the terminal's line
+_in_terminal = _thread.allocate_lock()  # of several waits at once, one has the terminal's line
 
 
 class Output(Protocol):
@@ -108,6 +107,8 @@ class _WaitLine:
 
 def _output_for(root: str) -> Output | None:
     """Where to show the line of a session; None where something else shows it, or nobody looks."""
+    import threading  # what every command loads must stay small
+
     if _hidden or threading.current_thread() is not threading.main_thread():
         return None
     if "ipykernel" in sys.modules:
@@ -137,6 +138,8 @@ class TerminalLine:
 
     def draw(self, progress: WaitProgress) -> None:
         """Redraws it."""
+        import shutil  # it loads bz2 and lzma
+
         from cpr_nb.views.wait_text import one_line_text
 
         width = shutil.get_terminal_size((80, 24)).columns - 1

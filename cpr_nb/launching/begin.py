@@ -50,7 +50,7 @@ def resolve_reuse(reuse: bool | None, fresh: bool | None) -> bool:
     for name, value in (("reuse", reuse), ("fresh", fresh)):
         if value not in (None, True, False):
             raise InputError(f"must be True or False, not {value!r}", name)
-    return not fresh and (defaults.reuse if reuse is None else bool(reuse))
+    return not fresh and (defaults.attaches() if reuse is None else bool(reuse))
 
 
 def start_or_attach(plan: LaunchPlan, *, reuse: bool) -> StartedSession:

@@ -18,6 +18,7 @@ from cpr_nb.launching.rerun import plan_rerun
 from cpr_nb.model import states
 from cpr_nb.model.errors import CprError
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
+from cpr_nb.probe.scenarios import SESSION_OPTIONS
 from cpr_nb.probe.seen import PID_FILE, Finding, compare, look
 from cpr_nb.probe.shared import PROMISE, SHARING, judge_sharing, start_sharing
 
@@ -97,7 +98,7 @@ class Probe:
             if scenario.follows:
                 plan_rerun([self._tasks[scenario.follows].to_rerun(scenario.prompt)], {})
             else:
-                plan_launch([self._element(scenario)], self._options())
+                plan_launch([self._element(scenario)], self._options(scenario.group))
         except CprError as error:
             return unrun._replace(verdict="refused", refusal=str(error))
         if self._version is not None and self._version < scenario.since:
@@ -117,7 +118,8 @@ class Probe:
         fresh = [scenario for scenario in scenarios if not scenario.follows]
         if fresh:
             elements = [self._element(scenario) for scenario in fresh]
-            session = Session.from_plan(plan_launch(elements, self._options()), reuse=False)
+            plan = plan_launch(elements, self._options(fresh[0].group))
+            session = Session.from_plan(plan, reuse=False)
             yield session, {_task_id(scenario): scenario for scenario in fresh}
         for scenario in scenarios:
             if scenario.follows:
@@ -128,8 +130,9 @@ class Probe:
                 session = before.follow_up(scenario.prompt, fresh=True, **options)
                 yield session, {before.id: scenario}
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, group: str = "") -> dict[str, Any]:
         return {
+            **SESSION_OPTIONS.get(group, {}),
             "results_dir": self._folder / "results",
             "max_parallel": AT_ONCE,
         }

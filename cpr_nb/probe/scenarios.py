@@ -68,6 +68,8 @@ SCHEMA = {
     "required": ["bugs"],
     "additionalProperties": False,
 }
+#: The options of a group's session; the others have none.
+SESSION_OPTIONS: Mapping[str, Mapping[str, Any]] = {"asking": {"ask": True, "ask_s": 0.5}}
 #: Few retries of the CLI's own, so that a lasting failure takes seconds and not minutes.
 IMPATIENT = {"CLAUDE_CODE_MAX_RETRIES": "1"}
 #: Nothing listens on this port.
@@ -350,6 +352,13 @@ SCENARIOS = (
         _failed("auth", attempts=1),
         {"env": IMPATIENT},
         group="login",
+    ),
+    Scenario(
+        "unanswered question",
+        "what the permissions would deny is asked; unanswered, it is denied with our own words",
+        [_shell("curl -s http://127.0.0.1:9"), _says("could not")],
+        {**GOOD, "denied": ["Bash"], "why": Contains("Nobody answered"), "requests": 2, **EXACT},
+        group="asking",
     ),
     Scenario(
         "follow-up",

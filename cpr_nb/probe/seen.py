@@ -95,6 +95,7 @@ def look(
         "turns": fields.get("num_turns"),
         "text": task.text,
         "structure": task.structured,
+        "why": "; ".join(str(denial.get("message")) for denial in task.denials),
         "denied": sorted({str(denial.get("tool_name")) for denial in task.denials}),
         "note": bool(task.note),
         "warnings": "; ".join(task.session.warnings),

@@ -58,9 +58,9 @@ class Watcher:
             return self._read()
         if self.snapshot.state not in states.ENDED_STATES:
             state = state_of(self.paths, self.snapshot.head)
-            if state == states.INTERRUPTED and state != self.snapshot.state:
+            was, self.snapshot.state = self.snapshot.state, state
+            if state == states.INTERRUPTED and state != was:
                 return self._read()  # its runner may have written the end since
-            self.snapshot.state = state
         return set()
 
     def _read(self) -> set[int]:
@@ -89,7 +89,10 @@ class Watcher:
             return False
         for number, task in fresh.items():
             tasks[number] = task
-        state = state_of(self.paths, fields)
+        state = self.snapshot.state
+        # Whoever has just written lives, if it did before; the next poll asks again.
+        if not state == fields.get("state") == self.snapshot.head.get("state") == states.RUNNING:
+            state = state_of(self.paths, fields)
         if state == states.INTERRUPTED and self.snapshot.state != state:
             return False  # read it again, as `read_session` does
         self.snapshot = Snapshot(self.paths, fields, tasks, state)

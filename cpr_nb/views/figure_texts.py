@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cpr_nb.model import states
 from cpr_nb.views.formatting import (
+    amount,
     at_once,
     clock,
     plural,
@@ -130,8 +131,8 @@ def cost_text(figures: Figures) -> str:
     """
     if figures.cost_usd is None:
         return ""
-    amount = usd_amount(figures.cost_usd)
-    return f"{ESTIMATE_MARK} {amount}" if figures.is_estimate else amount
+    text = usd_amount(figures.cost_usd)
+    return f"{ESTIMATE_MARK} {text}" if figures.is_estimate else text
 
 
 def range_text(low_s: float, high_s: float) -> str:
@@ -176,5 +177,5 @@ def _total(figures: Figures) -> str:
     if figures.total_usd is None:
         return ""
     expected, low, high = figures.total_usd
-    ends = f" ({low:.2f} to {high:.2f})" if f"{low:.2f}" != f"{high:.2f}" else ""
+    ends = f" ({amount(low)} to {amount(high)})" if amount(low) != amount(high) else ""
     return f"{ESTIMATE_MARK} {usd_amount(expected)} in total{ends}"

@@ -88,8 +88,18 @@ def usd_amount(cost_usd: float) -> str:
         >>> usd_amount(0.912), usd_amount(0.0012)
         ('USD 0.91', 'USD 0.0012')
     """
+    return f"USD {amount(cost_usd)}"
+
+
+def amount(cost_usd: float) -> str:
+    """Returns a cost in USD as a cell of a table.
+
+    Example:
+        >>> amount(0.912), amount(0.0012)
+        ('0.91', '0.0012')
+    """
     digits = 4 if 0 < cost_usd < 0.005 else 2
-    return f"USD {cost_usd:.{digits}f}"
+    return f"{cost_usd:.{digits}f}"
 
 
 def cost(head: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ class Sample:
 
     def add(self, value: float, count: int = 1) -> None:
         """Adds a positive value; a count of -1 removes it."""
-        value = min(value, _LARGEST)
+        value = min(max(value, _LEAST), _LARGEST)
         log = _log(value)
         self.n += count
         self.total += count * value

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cpr_nb.model import states
-from cpr_nb.model.json_values import number
+from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.record import task_state
 from cpr_nb.model.running_cost import WEIGHTS, Rates, usage_of
 from cpr_nb.views.durations import task_duration_s
-from cpr_nb.views.formatting import short_count
+from cpr_nb.views.formatting import amount, short_count
 from cpr_nb.views.spread import Sample
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ class TaskFigures(NamedTuple):
     @property
     def cost_text(self) -> str:
         """The cost as a cell of a table."""
-        return self._marked("" if self.cost_usd is None else f"{self.cost_usd:.2f}")
+        return self._marked("" if self.cost_usd is None else amount(self.cost_usd))
 
     def _marked(self, text: str) -> str:
         return f"{ESTIMATE_MARK} {text}" if text and self.is_estimate else text
@@ -173,7 +173,7 @@ def token_sum(figures: Mapping[str, Any]) -> int | None:
         >>> token_sum({"input_tokens": 3}), token_sum({})
         (3, None)
     """
-    counts = [count for name in WEIGHTS if type(count := figures.get(name)) is int]
+    counts = [count for name in WEIGHTS if (count := integer(figures.get(name))) is not None]
     return sum(counts) if counts else None
 
 

@@ -99,6 +99,7 @@ _COMMANDS = [
     looks("cpr status --json", command("status", "--json", ENDED), _NAME),
     looks("cpr results", command("results", ENDED), ANSWER),
     looks("cpr results --json", command("results", "--json", ENDED), ANSWER),
+    looks("cpr report", command("report", ENDED, "-o", "-"), ANSWER, "launched by somebody else"),
     looks("cpr logs", command("logs", ENDED), "[4]"),
     looks("cpr watch", command("watch", ENDED), "whole"),
     looks("cpr doctor", command("doctor"), "results directory"),
@@ -132,6 +133,7 @@ _LIBRARY = [
     looks("Task as a card", session(lambda s: s[0]._repr_html_()), ANSWER),
     looks("Task.result", session(lambda s: s[0].result()), ANSWER),
     looks("Task.events", session(lambda s: list(s[0].events())), ANSWER),
+    looks("Session.report", session(lambda s: s.report().html), ANSWER, "launched by somebody"),
     looks("Session.timeline", session(lambda s: s.timeline().svg), "<svg"),
     looks("Session.cost_chart", session(lambda s: s.cost_chart().svg), "<svg"),
     looks("Session.wait", session(lambda s: s.wait(1).state), "completed"),
@@ -211,7 +213,17 @@ def linked_cache(place: Place) -> None:
             place.expect(len(table()), f"{table.__name__} is empty")
 
 
+def linked_report(place: Place) -> None:
+    """Where a report would be written, a link leads to a file of the user's."""
+    HostileFolder(place)
+    victim = place.victim("elsewhere", {"file": "precious\n"})
+    (place.work / f"report-{ENDED[:8]}.html").symlink_to(victim / "file")
+    text = command("report", ENDED)(place)
+    place.expect(text.startswith(REFUSED) and "it is a link" in text, text)
+
+
 ROWS = [
+    Row(ATTACK, "cpr report, its file is a link", linked_report),
     Row(ATTACK, "tables, `.cache` is a link", linked_cache),
     *_COMMANDS,
     *_COMMANDS_THAT_ACT,

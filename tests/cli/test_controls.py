@@ -23,7 +23,8 @@ from cpr_nb.store.read import Snapshot
 
 #: Every command that says something about a session. ID is its id; each text is also an argument.
 COMMANDS = (
-    "list", "overview", "status ID", "results ID", "results ID --task TEXT", "logs ID",
+    "list", "overview", "status ID", "results ID", "results ID --task TEXT", "report ID -o -",
+    "logs ID",
     "logs ID --task 1", "merge ID", "merge ID --dry-run", "clean ID --dry-run", "clean --dry-run",
     "cancel ID", "pause ID", "set ID max-parallel=3", "set ID TEXT", "resume ID", "resume --all",
     "retry ID --dry-run --claude-path sh", "status TEXT", "watch TEXT", "run TEXT",

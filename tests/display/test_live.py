@@ -115,3 +115,14 @@ def test_outside_a_notebook_it_is_text(work: Path, stub_cpr, capsys) -> None:
     assert capsys.readouterr().out == f"{session!r}\n"
     with pytest.raises(NotImplementedError):
         session._ipython_display_()
+
+
+def test_in_vs_code_the_widget_is_an_output_that_leaves_nothing(kernel: Kernel, stub: Stub) -> None:
+    """VS Code shows the HTML of a widget's output where the widget's kernel is gone."""
+    kernel.good("import os\nos.environ['VSCODE_PID'] = '1'")
+    widget, card = launch(kernel, stub, "s")
+    assert "application/vnd.jupyter.widget-view+json" in widget
+    assert widget["text/html"] == widget["text/plain"] == ""
+    assert "cpr-card" in str(card["text/html"])
+    stub.release("a")
+    kernel.good("s.wait(60)")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from testkit.hostile_text import ALL, TEXTS, forbidden, write_results
-from testkit.ran import Ran
+from testkit.ran import SESSION, Ran
 from testkit.session_folders import write_session
 
 from cpr_nb.display.report import end_phrases, lede
@@ -74,7 +74,7 @@ def text_of(report: Report) -> str:
 # --- Nothing that anybody wrote is markup -------------------------------------------------------
 
 
-@settings(max_examples=25)  # files
+@settings(max_examples=15)  # files
 @given(TEXTS | MARKUP, st.booleans())
 @example(ALL, False)
 def test_a_page_has_only_our_own_markup_and_nothing_hides_in_it(text: str, redact: bool) -> None:
@@ -143,8 +143,10 @@ def test_a_session_that_has_not_ended_says_so(tmp_path: Path) -> None:
     ran.task(0, (0.0, 5.0, "succeeded", 0.1))
     ran.task(1, (0.0, 5.0, None, None))
     text = text_of(report_of(ran, state="running"))
-    assert "while the session runs" in text and "◐ running" in text
-    assert "1 of 2 tasks has ended, 1 of them with success, in 5 seconds" in text
+    assert (
+        "while the session runs" in text and "◐ running" in text and "hollow bars still run" in text
+    )
+    assert "1 of 2 tasks has ended, with success, in 5 seconds" in text
     (ran.path / "runner.lock").touch()  # nobody holds it
     text = text_of(report_of(ran, state="running"))
     assert "The session was interrupted" in text and "✕ interrupted" in text
@@ -175,6 +177,17 @@ def test_failures_come_first_with_their_reason_and_the_end_of_their_log(tmp_path
     assert "The check failed" in text and "2 failed, 31 passed" in text
     assert text.count("line ") < 15
     assert "It went silent." in text and "cpr retry 11111111" in text
+
+
+def test_a_failure_says_how_another_session_ended_it(tmp_path: Path) -> None:
+    ran = story(tmp_path)
+    retry = write_session(tmp_path, {"a": [b""]}, parent_session_id=SESSION)
+    parent = {"session_id": SESSION, "task_id": "t2"}
+    spec = {"tasks": [{"id": "a", "prompt": "", "options": {}, "parent": parent}]}
+    (retry / "session.json").write_text(json.dumps(spec))
+    text = text_of(report_of(ran))
+    assert "The check failed Run again in session 00000000: succeeded." in text
+    assert text.count("Run again in session") == 1
 
 
 def test_answers_and_changes_are_in_the_rows(tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ class Book(RuleBasedStateMachine):
         assert bool(replies) == (bool(rules) and set(rules) <= self.allowed)
         self.take(replies, SESSION, RULE)
 
-    @rule(number=KEYS, decision=st.sampled_from([*DECISIONS, "yes", ""]))
-    def answer(self, number: int, decision: str) -> None:
+    @rule(data=st.data(), decision=st.sampled_from([*DECISIONS, SESSION, "yes", ""]))
+    def answer(self, data: st.DataObject, decision: str) -> None:
+        number = data.draw(st.sampled_from([*self.open, *self.keys, 0]))
         rules = self.open.get(number, (0, 0.0, []))[2]
         replies = self.book.answer(self.keys.get(number, "none"), decision, "why")
         can = number in self.open and decision in DECISIONS and (decision != SESSION or rules)

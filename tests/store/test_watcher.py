@@ -120,8 +120,9 @@ def test_an_interruption_is_seen_without_any_change_of_the_file(tmp_path: Path) 
 
     root = tmp_path / "session-1"
     root.mkdir()
-    head = {"schema_version": 1, "overall_status": "running"}
-    StatusWriter(str(root / "status.json"), head, []).write()
+    head = {"schema_version": 1, "overall_status": "running", "state": "running"}
+    bases = [record.base_fields(1, "t1", "p")]
+    StatusWriter(str(root / "status.json"), head, bases).write()
     with (root / "runner.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         watcher = Watcher(str(root))

@@ -245,18 +245,6 @@ class Notebook:
         """Takes a picture of the page."""
         path.write_bytes(self.page.screenshot())  # with a path, Playwright starts a thread
 
-    def accessibility_findings(self, selector: str) -> list[str]:
-        """What axe-core finds serious or critical in these parts of the page."""
-        from axe_playwright_python.sync_playwright import Axe
-
-        found = Axe().run(self.page, context=selector).response["violations"]
-        return [
-            f"{finding['id']}: {node['html'][:200]} {node['failureSummary']}"
-            for finding in found
-            if finding["impact"] in ("serious", "critical")
-            for node in finding["nodes"]
-        ]
-
     def cells(self) -> list[dict[str, Any]]:
         """The cells as they would be saved now."""
         return self.page.evaluate(_CELLS)  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from cpr_nb.model.json_values import number
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot
+from cpr_nb.store.times import utc_iso
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.figures import Figures, FiguresFollower, session_figures
 from cpr_nb.views.task_figures import TaskFigures
@@ -200,3 +202,27 @@ def test_the_head_is_the_sum_of_the_rows_whatever_changes(rounds: list[Any]) -> 
         if head.total_usd is not None:
             expected, low, high = head.total_usd
             assert low <= expected <= high
+
+
+def test_what_is_left_begins_when_a_limit_ends(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.task(**ENDED, duration_s=60)
+    folder.task(state="pending", attempts=0)
+    low_s, high_s = session_figures(folder.snapshot()).session(folder.snapshot()).left_s or (0, 0)
+    folder.head["waiting_until"] = utc_iso(time.time() + 3600)
+    waiting = folder.snapshot("waiting")
+    left_s = session_figures(waiting).session(waiting).left_s
+    assert left_s == pytest.approx((low_s + 3600, high_s + 3600), abs=60)
+    del folder.head["waiting_until"]
+    waiting = folder.snapshot("waiting")
+    assert session_figures(waiting).session(waiting).left_s is None, "nobody knows"
+
+
+def test_tasks_that_ask_are_not_among_the_running_ones(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, n_running=2, n_pending=1, n_succeeded=3)
+    folder.running([], questions=[{"tool": "Bash"}])
+    folder.running([])
+    counts = {"succeeded": 3, "running": 1, "asking": 1, "pending": 1}
+    assert {state: n for state, n in folder.read()[1].counts.items() if n} == counts
+    gone = folder.snapshot("interrupted")
+    assert session_figures(gone).session(gone).counts["asking"] == 0, "nobody hears an answer"

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 from forecast_simulation import KINDS, SIZES, within
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpr_nb.views.forecast import time_left_s, total_usd
@@ -64,6 +64,7 @@ def test_the_total_is_never_below_what_is_spent() -> None:
     assert 7.0 <= low <= expected <= high
 
 
+@example(ended=[0.0], running=[], n_pending=1, n_parallel=1)
 @given(
     ended=st.lists(ANY, min_size=1, max_size=5),
     running=st.lists(ANY, max_size=5),

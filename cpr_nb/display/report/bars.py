@@ -110,7 +110,7 @@ def timeline(snapshot: Snapshot, entries: list[Entry]) -> Timeline | None:
     else:
         rows = [_task_row(one, e, scale) for one, e in zip(times, entries, strict=False)]
     note = f"Up to {formatting.plural(_most_at_once(attempts), 'task')} ran at once."
-    note += " Solid bars succeeded, striped bars did not."
+    note += f" {_legend(ran)}"
     if is_dense:
         note += " Tasks share a row where they did not run at the same time."
     if scale.cuts():
@@ -120,6 +120,16 @@ def timeline(snapshot: Snapshot, entries: list[Entry]) -> Timeline | None:
     label += "the figures are in the table of tasks below."
     ticks = [(_percent(x), text) for x, text in scale.ticks(_MAX_TICKS)]
     return Timeline(note, rows, ticks, label, is_dense)
+
+
+def _legend(ran: list[TaskTimes]) -> str:
+    """What the bars mean, as far as they are there."""
+    text = "Solid bars succeeded, striped bars did not."
+    if any(task.state in (states.RUNNING, states.RETRYING) for task in ran):
+        text = "Solid bars succeeded, hollow bars still run, striped bars did not succeed."
+    if any(len(task.attempts) > 1 for task in ran):
+        text += " Thin bars are attempts that were repeated."
+    return text
 
 
 def _most_at_once(attempts: list[Attempt]) -> int:

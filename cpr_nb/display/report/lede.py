@@ -84,8 +84,8 @@ def _outcomes(snapshot: Snapshot, own: list[Entry], figures: Figures) -> str:
     n_ended = sum(entry.state in states.OUTCOMES for entry in own)
     tasks = formatting.plural(n_tasks, "task")
     if snapshot.is_live or n_ended < n_tasks:
-        verb = "has ended" if n_ended == 1 else "have ended"
-        text = f"{n_ended} of {tasks} {verb}, {n_good} of them with success,"
+        verb = "has ended" if n_ended < 2 else "have ended"
+        text = f"{n_ended or 'None'} of {tasks} {verb}{_with_success(n_good, n_ended)}"
     elif n_good == n_tasks:
         text = "The task succeeded" if n_tasks == 1 else f"All {tasks} succeeded"
     elif n_tasks == 1:
@@ -94,7 +94,14 @@ def _outcomes(snapshot: Snapshot, own: list[Entry], figures: Figures) -> str:
         text = f"{n_good or 'None'} of {tasks} succeeded"
     text += _in_time(figures.elapsed_s)
     at_cost = f", at an estimated USD {figures.cost_usd:.2f}" if figures.cost_usd else ""
-    return f"{text.rstrip(',') if not at_cost else text}{at_cost}."
+    return f"{text}{at_cost}."
+
+
+def _with_success(n_good: int, n_ended: int) -> str:
+    """How many of the tasks that have ended so far succeeded."""
+    if n_good == n_ended:
+        return "" if not n_ended else ", with success," if n_ended == 1 else ", all with success,"
+    return f", {n_good or 'none'} of them with success,"
 
 
 def _in_time(duration_s: float | None) -> str:

@@ -102,13 +102,13 @@ def session_report(
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
         >>> session_report(Snapshot(SessionPaths("/none/session-1"), {}, [], "unreadable")).title
-        "1: The session has no tasks. The session can't be read."
+        '1: The session has no tasks'
     """
     follower = session_figures(snapshot)
     figures = follower.session(snapshot)
     entries = read_entries(snapshot, follower, redact=redact)
     ordered = sorted(entries, key=lambda entry: entry.state not in states.FAILURES)
-    failed, n_more_failed = failures(entries, redact=redact)
+    failed, n_more_failed = failures(snapshot, entries, redact=redact)
     name = one_line(str(snapshot.head.get("name") or ""), 80) or snapshot.session_id[:8]
     sentence = lede.sentence(snapshot, entries, figures)
     html = _template().render(
@@ -132,7 +132,7 @@ def session_report(
         is_legacy=snapshot.is_legacy,
         redact=redact,
     )
-    return Report(html, f"{name}: {sentence}")
+    return Report(html, f"{name}: {sentence.partition('. ')[0].rstrip('.')}")
 
 
 def _notices(snapshot: Snapshot, *, redact: bool) -> list[str]:

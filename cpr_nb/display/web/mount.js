@@ -58,6 +58,7 @@ class Store {
     this.lastMessageAt = Date.now();
     const offset = message.now - Date.now() / 1000;  // the kernel may have another clock
     this.clockOffset_s = Math.abs(offset) > 2 ? offset : 0;
+    for (const view of this.views.values()) view.showConnected();
     if (message.parts) {
       this.parts = new Map(message.parts.map((data) => [data.id, data]));
       this.place();
@@ -92,12 +93,14 @@ class Store {
 
   give(mount) {
     this.given.add(mount);
+    if (!this.parts) mount.innerHTML = this.model.get("card");  // escaped where it was made
     this.place();
     return () => { this.given.delete(mount); this.place(); };
   }
 
   tellIfShown() {
     const isShown = this.views.size > 0;
+    if (isShown && !this.isShown) this.lastMessageAt = Date.now();  // a hidden view is told nothing
     if (this.isShown !== isShown) this.send({ type: (this.isShown = isShown) ? "shown" : "hidden" });
   }
 
@@ -140,6 +143,8 @@ class View {
       part.everySecond();
     }
   }
+
+  showConnected() { for (const part of this.parts.values()) part.tools.showConnected(); }
 
   // What a viewer shows may be old after a pause.
   reopen() {

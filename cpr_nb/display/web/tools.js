@@ -100,6 +100,14 @@ class Tools {
   }
 
   showDisconnected() {
-    this.showResult({ text: "The kernel does not answer. The session keeps running. In a new cell:", code: `cpr.attach("${this.part.head.short}")`, bad: true });
+    const { kind, head } = this.part;
+    const code = kind === "tasks" ? `cpr.attach("${head.short}")` : "cpr.dashboard()";
+    this.showResult({ text: "The kernel does not answer. The session keeps running. In a new cell:", code, bad: true });
+    this.isDisconnected = true;
+  }
+
+  showConnected() {
+    if (this.isDisconnected) this.action.replaceChildren();
+    this.isDisconnected = false;
   }
 }
