@@ -2,8 +2,8 @@
 
 Usage: python tests/browser/reopening.py [--only WORDS] [--pictures FOLDER]
 
-Notebooks are executed by papermill and by nbclient, which store the state of widgets. They are opened
-with and without that state. Each shows a session, one of its tasks, a dashboard and charts, of a
+Notebooks are executed by papermill and by nbclient, which store the state of widgets. They are
+opened with it and without. Each shows a session, one of its tasks, a dashboard and charts, of a
 session that has ended and of one that still ran.
 """
 
