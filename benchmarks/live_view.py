@@ -33,7 +33,7 @@ ticks_s, tick = [], LiveView.tick
 def timed(self):
     began = time.thread_time()
     again = tick(self)
-    ticks_s.append(time.thread_time() - began)
+    ticks_s.append((time.time(), time.thread_time() - began))
     return again
 LiveView.tick = timed
 cpr.attach({path!r})
@@ -83,9 +83,8 @@ def measure_live_view(lab: Lab) -> Iterator[Comparison]:
 def _measure(server: Any, browser: Any, name: str, work: _Work, seconds: int) -> Figures:
     from testkit.jupyter import Notebook
 
-    notebook = Notebook(
-        server, browser, name, [_CELL.format(path=str(work.root)), "print(ticks_s)"]
-    )
+    cells = [_CELL.format(path=str(work.root)), "import json\nprint(json.dumps(ticks_s))"]
+    notebook = Notebook(server, browser, name, cells)
     try:
         page = notebook.page
         devtools = page.context.new_cdp_session(page)
@@ -100,7 +99,7 @@ def _measure(server: Any, browser: Any, name: str, work: _Work, seconds: int) ->
         work.tick()
         page.wait_for_timeout(5000)  # until the first rows have settled
         devtools.on("Network.webSocketFrameReceived", count_bytes)
-        before, began = _busy_s(devtools), time.monotonic()
+        before, began, began_at = _busy_s(devtools), time.monotonic(), time.time()
         for number in range(seconds * _TICKS_PER_S):
             work.tick()
             left_s = began + (number + 1) / _TICKS_PER_S - time.monotonic()
@@ -108,8 +107,9 @@ def _measure(server: Any, browser: Any, name: str, work: _Work, seconds: int) ->
         busy = (_busy_s(devtools) - before) / (time.monotonic() - began)
         n_bytes = received[0] / (seconds * _TICKS_PER_S)
         text = notebook.run(1).inner_text()
-        ticks_s = json.loads(text[text.index("[") :])[-seconds * _TICKS_PER_S :]
-        return Figures(n_bytes, sum(ticks_s) / len(ticks_s), busy)
+        ticks = json.loads(text[text.index("[") :])
+        spent_s = sum(spent_s for at, spent_s in ticks if at >= began_at)
+        return Figures(n_bytes, spent_s / (seconds * _TICKS_PER_S), busy)
     finally:
         notebook.close()
         work.close()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cpr_nb.display.widget import LiveWidget
 
 _CARD_EVERY_S = 10.0
+# A view takes about this share of a core at most: the more it has to read, the less often it does.
+_MOST_OF_A_CORE, _LONGEST_REST_S = 0.008, 0.5
 _SILENCE_S = 5.0  # then an empty message: a view that receives nothing says so
 # What is sent before the browser has loaded the code is lost, and a busy kernel does not hear that
 # it has: send all again.
@@ -203,13 +205,15 @@ class View(ABC):
             self.widget.layout.close()
             self.widget.close()
             return None
+        began_s = time.thread_time()
         self._drain_messages()
         has_changed = self._send_changes()
         self._resend()
         self._draw_card(now=not self.is_live)
         if self.is_live and not self.is_hidden:
             self._pace_s = pace(self._pace_s, changed=has_changed)
-            return self._pace_s
+            rest_s = (time.thread_time() - began_s) / _MOST_OF_A_CORE
+            return max(self._pace_s, min(rest_s, _LONGEST_REST_S))
         return 0.5 if self._resend_after_s else None  # a message of the browser wakes it
 
     def _send_changes(self) -> bool:

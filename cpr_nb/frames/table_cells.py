@@ -19,12 +19,17 @@ class CellTexts(NamedTuple):
     """A column of texts.
 
     Args:
-        kind: The class of its cells: ``n`` for numbers, ``t`` for texts, ``i`` for ids.
+        kind: The classes of its cells: ``n`` for numbers, ``t`` for texts, ``i`` for ids.
         texts: A text per row; None where the value is missing.
     """
 
     kind: str
     texts: list[str | None]
+
+    @property
+    def wraps(self) -> bool:
+        """Whether its cells may have several lines: the user wants long texts whole."""
+        return self.kind.endswith(" w")
 
     def html(self, row: int) -> str:
         """The text of a row, escaped."""
@@ -77,7 +82,7 @@ def _words(name: str, values: list[Any]) -> CellTexts:
         short = [text[:8] if text and _UUID.fullmatch(text) else text for text in texts]
         return CellTexts("i", short)
     kind = "t r" if name == RESULT else "t"
-    return CellTexts(kind if width else "t w", texts)
+    return CellTexts(kind if width else f"{kind} w", texts)
 
 
 def _number_format(name: str, values: list[Any]) -> str:

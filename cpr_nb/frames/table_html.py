@@ -130,7 +130,9 @@ def _row_html(number: int, index: Sequence[CellTexts], columns: Sequence[CellTex
     cells = [f'<th scope="row">{column.html(number)}</th>' for column in index]
     for column in columns:
         missing = " na" if column.texts[number] is None else ""
-        cells.append(f'<td class="{column.kind}{missing}">{column.html(number)}</td>')
+        # A notebook that is not trusted drops the rules, and keeps this.
+        line = "" if column.wraps else ' style="white-space:nowrap"'
+        cells.append(f'<td class="{column.kind}{missing}"{line}>{column.html(number)}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
 

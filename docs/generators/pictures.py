@@ -1,7 +1,7 @@
 """The two pictures: docs/watch.svg of the terminal, docs/live-view.png of JupyterLab.
 
 Both are of a real session: eight tasks of the real Claude Code CLI, with the scripted API of
-`cpr demo` behind it, while two of them run. JupyterLab runs in a headless Chromium.
+`cpr demo` behind it, while two of them run and one asks. JupyterLab runs in a headless Chromium.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def _script() -> dict[str, Any]:
     rules: list[dict[str, Any]] = [
         {"match": f"auth/{name}.py", "steps": [{"text": text}]} for name, text in _ANSWERS.items()
     ]
-    denied = {"tool": "Bash", "input": {"command": "pytest -q", "description": "Run the tests"}}
+    tests = {"command": "pytest -q auth/", "description": "Run the tests of auth"}
     refused = {"fail": {"status": 400, "message": "the request is refused"}}
-    rules[1]["steps"].insert(0, denied)
+    rules[1]["steps"].insert(0, {"tool": "Bash", "input": tests})
     rules.append({"match": "auth/oauth.py", "steps": [refused]})
     for name in ("token", "roles"):
         command = {"command": f"cat tests/test_{name}.fifo", "description": "Wait"}
@@ -45,7 +45,7 @@ def _script() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _session_at_work() -> Iterator[tuple[Session, dict[str, str]]]:
-    """A session while two of its tasks run a tool, and the environment that it runs in."""
+    """A session while two of its tasks run a tool and one asks, and the environment of it all."""
     from cpr_nb.handles.session import Session
     from cpr_nb.launching.plan import plan_launch
     from cpr_nb.launching.start import start
@@ -65,14 +65,15 @@ def _session_at_work() -> Iterator[tuple[Session, dict[str, str]]]:
                 "results_dir": shop / "results",
                 "cwd": shop,
                 "name": "review-auth",
-                "max_parallel": 2,
+                "max_parallel": 3,
+                "ask": True,
                 "allow": ["Bash(cat:*)"],
             },
             environ=env,
         )
         session = Session.from_started(start(plan))
         try:
-            while not _two_tasks_run_a_tool(session):
+            while not _is_at_work(session):
                 session.refresh()
             yield session, env
         finally:
@@ -80,10 +81,12 @@ def _session_at_work() -> Iterator[tuple[Session, dict[str, str]]]:
             session.wait()
 
 
-def _two_tasks_run_a_tool(session: Session) -> bool:
+def _is_at_work(session: Session) -> bool:
+    """Whether two tasks run a tool, and one asks."""
     running = [task for task in session if task.running()]
-    is_counted = session.snapshot.count("n_running") == len(running) == 2
-    return is_counted and all(task.activity().tool_running for task in running)
+    is_counted = session.snapshot.count("n_running") == len(running) == 3
+    busy = [task for task in running if not task.questions and task.activity().tool_running]
+    return is_counted and len(session.questions) == 1 and len(busy) == 2
 
 
 def draw_terminal(path: Path) -> None:
@@ -117,7 +120,7 @@ def draw_notebook(path: Path) -> None:
         output.locator(".cpr-grid .cpr-row", has_text="token.py").click()
         output.locator(".cpr-step", has_text="Bash").wait_for()
         notebook.page.mouse.move(2, 2)
-        path.write_bytes(output.locator(".cpr-box").first.screenshot())
+        path.write_bytes(output.locator(".cpr-live").first.screenshot())
         notebook.close()
 
 

@@ -56,7 +56,9 @@ def test_a_view_is_drawn_wherever_its_mount_stands(notebooks, stub_for: Stub) ->
     book.page.evaluate(
         "() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1; }"
     )
+    place = book.page.evaluate("() => window.jupyterapp.shell.currentWidget.id")
     book.command("notebook:create-output-view")
     expect(views).to_have_count(2)
     for view in views.all():
         expect(view.locator(".prog")).to_contain_text("2 of 2 ended")
+    book.page.evaluate("(id) => window.jupyterapp.shell.activateById(id)", place)

@@ -73,6 +73,9 @@ def test_questions_are_answered_in_the_view(
     expect(strip).to_contain_text("1 question")
     expect(question(output, 3 - number).locator('[data-decision="deny"]')).to_be_visible()
     question(output, 3 - number).locator("input").fill("not today")
+    for _ in range(2):  # hidden and shown again, it still has what was typed
+        strip.locator('[data-verb="questions"]').click()
+    expect(question(output, 3 - number).locator("input")).to_have_value("not today")
     question(output, 3 - number).locator("input").press("Enter")
     expect(strip).to_be_hidden()
     expect(output.locator(".head").first).to_contain_text("● completed")

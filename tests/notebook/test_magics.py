@@ -316,7 +316,7 @@ def test_a_name_is_only_set_if_all_went_well(shell: Shell) -> None:
 def test_tab_completes_commands_options_values_and_sessions(
     shell: Shell, ended: cpr.Session
 ) -> None:
-    assert shell.completions("%cpr re") == ["report", "results", "resume", "retry"]
+    assert shell.completions("%cpr re") == ["results", "report", "resume", "retry"]
     assert "run" in shell.completions("s = %cpr ")
     assert shell.completions("%cpr run --perm") == ["--permissions"]
     assert shell.completions("%%cpr run -o s --perm") == ["--permissions"]

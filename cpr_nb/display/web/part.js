@@ -57,7 +57,10 @@ class Part {
       this.questions.draw();
       this.tools.drawActions();
     }
-    if (message.result) this.tools.showResult(message.result);
+    if (message.result) {
+      this.tools.showResult(message.result);
+      if (message.result.bad) this.questions.askAgain();
+    }
     if (message.stopped) { this.stopped = message.stopped; this.headView.draw(); }
     for (const output of message.output || []) this.viewer.onMessage(output);
     this.scheduleDraw();

@@ -1,7 +1,7 @@
 // The questions of agents that wait for a person: one in full, the others as one line each.
 class Questions {
   constructor(part) {
-    Object.assign(this, { part, open: null, isHidden: false, sent: new Set(), announced: new Set() });
+    Object.assign(this, { part, open: null, isHidden: false, sent: new Set(), announced: new Set(), drawn: new Map() });
     this.root = element("section", "cpr-asks", "", { "aria-label": "Questions" });
     this.news = element("div", "cpr-unseen", "", { role: "status" });
     this.title = element("div", "cpr-ask-row");
@@ -20,16 +20,42 @@ class Questions {
     for (const question of fresh) this.announced.add(question.key);
     if (fresh.length) setText(this.news, fresh.map((q) => `Task ${q.task_num} ${q.wants}`).join(". "));
     this.drawTitle();
-    fill(this.list, [all, this.open, this.isHidden, [...this.sent]], () =>
-      this.isHidden ? [] : all.map((question, index) => (question.key === this.open ? this.inFull(question, index) : this.inShort(question))));
+    this.place(this.isHidden ? [] : all.map((question) => this.nodeOf(question)));
     this.drawTimes();
   }
 
+  // The same node as before, if it shows the same: a person may be typing in it.
+  nodeOf(question) {
+    const isOpen = question.key === this.open;
+    const shape = JSON.stringify([question, isOpen, this.sent.has(question.key)]);
+    let drawn = this.drawn.get(question.key);
+    if (!drawn || drawn.shape !== shape) {
+      drawn = { shape, node: isOpen ? this.inFull(question) : this.inShort(question) };
+      this.drawn.set(question.key, drawn);
+    }
+    return drawn.node;
+  }
+
+  place(nodes) {
+    for (const node of [...this.list.children]) if (!nodes.includes(node)) node.remove();
+    nodes.forEach((node, index) => {
+      if (this.list.children[index] !== node) this.list.insertBefore(node, this.list.children[index] || null);
+      const number = node.querySelector("[data-number]");
+      if (number) setText(number, nodes.length > 1 ? `${index + 1} of ${nodes.length}` : "");
+    });
+  }
+
+  // An answer that was refused can be given again.
+  askAgain() {
+    this.sent.clear();
+    this.draw();
+  }
+
   drawTitle() {
-    const n = this.all.length;
-    fill(this.title, [n, this.isHidden], () => [
+    const n = this.all.length, nTasks = new Set(this.all.map((question) => question.task_id)).size;
+    fill(this.title, [n, nTasks, this.isHidden], () => [
       element("b", "warn", `◆ ${plural(n, "question")}`),
-      element("span", "cpr-grow", n === 1 ? "The task is waiting for you." : n === 2 ? "Both tasks are waiting for you." : `${n} tasks are waiting for you.`),
+      element("span", "cpr-grow", nTasks === 1 ? "The task is waiting for you." : nTasks === 2 ? "Both tasks are waiting for you." : `${nTasks} tasks are waiting for you.`),
       element("span", "mute", "", { "data-first": "" }),
       button(this.isHidden ? "Answer" : "Hide", () => this.toggle(), { "aria-expanded": String(!this.isHidden), "data-verb": "questions" }),
     ]);
@@ -54,11 +80,11 @@ class Questions {
     return node;
   }
 
-  inFull(question, index) {
+  inFull(question) {
     const node = element("div", "cpr-ask", "", { "data-question": question.key });
     const row = this.part.rows.find((other) => other[KEY] === question.task_id);
     const title = element("div", "cpr-ask-row");
-    title.append(element("b", "", `Task ${question.task_num} ${question.wants}`), element("span", "cpr-grow mute", row ? row[TITLE] : ""), element("span", "mute", this.all.length > 1 ? `${index + 1} of ${this.all.length}` : ""));
+    title.append(element("b", "", `Task ${question.task_num} ${question.wants}`), element("span", "cpr-grow mute", row ? row[TITLE] : ""), element("span", "mute", "", { "data-number": "" }));
     const facts = element("dl");
     const nobody = this.timer(question, "denied in ");
     nobody.className = "";
