@@ -47,6 +47,8 @@ KINDS = {
     "timeline": "s.timeline()",
     "costs": "s.cost_chart()",
 }
+# What stands before an output.
+_PROMPT = re.compile(r"(Out)?\[\d+\]:")
 _CHARTS = ("timeline", "costs")
 _BROKEN = re.compile(
     "model not found|displaying widget|creating widget|Loading widget|Javascript error|"
@@ -215,7 +217,7 @@ def judge(place: str, shown: list[dict[str, Any]], whole: str) -> Iterator[Row]:
 
 
 def _problem(kind: str, state: str, seen: dict[str, Any]) -> str:
-    text = " ".join(seen["text"].split())
+    text = " ".join(_PROMPT.sub("", seen["text"]).split())
     if kind in _CHARTS:
         if seen["n_svgs"] + seen["n_images"] != 1:
             return f"{seen['n_svgs']} SVGs, {seen['n_images']} images: {text!r:.80}"
