@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cpr_nb.model import states
-from cpr_nb.model.json_values import number
+from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.record import task_state
 from cpr_nb.model.running_cost import WEIGHTS, Rates, usage_of
 from cpr_nb.views.durations import task_duration_s
@@ -173,7 +173,7 @@ def token_sum(figures: Mapping[str, Any]) -> int | None:
         >>> token_sum({"input_tokens": 3}), token_sum({})
         (3, None)
     """
-    counts = [count for name in WEIGHTS if type(count := figures.get(name)) is int]
+    counts = [count for name in WEIGHTS if (count := integer(figures.get(name))) is not None]
     return sum(counts) if counts else None
 
 

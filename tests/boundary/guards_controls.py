@@ -115,7 +115,7 @@ GUARDS = [
     ),
     Guard(
         "cards",
-        "display/cards.py",
+        "display/escaping.py",
         "html = str(escape(visible(str(text))))",
         "html = str(escape(str(text)))",
         row(ATTACK, "a Task as a card"),

@@ -21,7 +21,7 @@ _SESSION = (
     "n_failed n_denials cost_usd n_cancelled n_skipped n_reused started_at ended_at input_tokens "
     "output_tokens cache_read_tokens cache_write_tokens n_unknown_costs max_parallel model "
     "parallel_now parallel_why permissions executor host claude_version cwd git_commit git_tree "
-    "waiting_for waiting_until notice warnings parent_session_id path"
+    "waiting_for waiting_until notice warnings parent_session_id path n_questions"
 )
 _TASK = (
     "session_id task_id task_num prompt state outcome ok reason n_denials duration_s cost_usd "
@@ -29,7 +29,8 @@ _TASK = (
     "input_tokens output_tokens cache_read_tokens cache_write_tokens n_unknown_costs model "
     "api_retries api_error_status exit_code signal is_error subtype stop_reason structured error "
     "note conversation_id branch worktree n_files_changed lines_added lines_deleted n_commits "
-    "process light peak_rss_bytes output_bytes response_model harvest_error kept_because"
+    "process light peak_rss_bytes output_bytes response_model harvest_error kept_because "
+    "n_questions"
 )
 SESSION_COLUMNS, TASK_COLUMNS = set(_SESSION.split()), set(_TASK.split())
 
