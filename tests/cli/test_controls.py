@@ -26,7 +26,7 @@ COMMANDS = (
     "list", "overview", "status ID", "results ID", "results ID --task TEXT", "report ID -o -",
     "logs ID",
     "logs ID --task 1", "merge ID", "merge ID --dry-run", "clean ID --dry-run", "clean --dry-run",
-    "cancel ID", "pause ID", "set ID max-parallel=3", "set ID TEXT", "resume ID", "resume --all",
+    "answer ID", "answer ID TEXT --once", "cancel ID", "pause ID", "set ID max-parallel=3", "set ID TEXT", "resume ID", "resume --all",
     "retry ID --dry-run --claude-path sh", "status TEXT", "watch TEXT", "run TEXT",
     "run prompts.json --dry-run --verbose --claude-path sh", "run bad.json --dry-run", "TEXT",
     "run prompts.json --dry-run --claude-path TEXT", "status ID --TEXT",
