@@ -74,7 +74,7 @@ def text_of(report: Report) -> str:
 # --- Nothing that anybody wrote is markup -------------------------------------------------------
 
 
-@settings(max_examples=25)  # files
+@settings(max_examples=15)  # files
 @given(TEXTS | MARKUP, st.booleans())
 @example(ALL, False)
 def test_a_page_has_only_our_own_markup_and_nothing_hides_in_it(text: str, redact: bool) -> None:

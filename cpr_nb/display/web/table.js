@@ -1,6 +1,7 @@
 // The table of tasks (or of sessions): virtual rows, by keyboard too.
 // A row is a list. The names of its columns (KEY, NUM …) come from display/row_deltas.py.
 const ROW_PX = 26, MAX_ROWS = 12;
+const RANKS = { bad: 1, run: 2, warn: 2 };  // by the tone of a state
 
 class Table {
   constructor(part) {
@@ -42,13 +43,16 @@ class Table {
     this.arrange();
   }
 
+  // Of many tasks those that ask come first, then failures, then what runs: four buckets, no sort.
   arrange() {
     const { rows, tools, kind } = this.part;
-    const rank = (row) => (row[STATE] === "asking" ? 0 : { bad: 1, run: 2, warn: 2 }[styleOf(row[STATE])[1]] ?? 3);
-    this.order = [];
+    const buckets = [[], [], [], []], isRanked = this.isLong && kind === "tasks";
+    rows.forEach((row, index) => {
+      if (!tools.matches(row)) return;
+      buckets[isRanked ? (row[STATE] === "asking" ? 0 : RANKS[styleOf(row[STATE])[1]] ?? 3) : 0].push(index);
+    });
+    this.order = buckets.flat();
     this.stale = false;
-    rows.forEach((row, index) => { if (tools.matches(row)) this.order.push(index); });
-    if (this.isLong && kind === "tasks") this.order.sort((a, b) => rank(rows[a]) - rank(rows[b]) || a - b);
   }
 
   showFromTop() {
