@@ -41,7 +41,14 @@ def pages(folder: Path) -> dict[str, str]:
         for num, outcome in enumerate(outcomes, 1)
     ]
     (root / "task-t1.txt").write_text(ANSWER)
-    counts = {"total": 5, "n_succeeded": 2, "n_failed": 2, "n_cancelled": 1, "n_denials": 1}
+    counts = {
+        "total": 5,
+        "completed": 5,
+        "n_succeeded": 2,
+        "n_failed": 2,
+        "n_cancelled": 1,
+        "n_denials": 1,
+    }
     status = {"schema_version": 1, "overall_status": "completed", **counts, "tasks": tasks}
     (root / "status.json").write_text(json.dumps(status))
     model = SessionModel(str(root))
