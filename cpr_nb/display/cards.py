@@ -200,7 +200,7 @@ def _usd(row: Row) -> str:
     if row[Column.COST] is None:
         return ""
     mark = f"{ESTIMATE_MARK} " if row[Column.ESTIMATED] else ""
-    return f"{mark}{row[Column.COST]:.2f}"
+    return f"{mark}{formatting.amount(row[Column.COST])}"
 
 
 def _more(left_out: Counter[str]) -> str:
@@ -274,7 +274,7 @@ def _session_cells(row: Row, limit: int) -> tuple[str, str, str, str, str, str, 
         one_line(row[Column.TITLE], limit),
         one_line(denied + row[Column.NOW], limit + 20),
         formatting.clock(row[Column.DURATION]),
-        "" if cost_usd is None else f"USD {cost_usd:.2f}",
+        "" if cost_usd is None else formatting.usd_amount(cost_usd),
     )
 
 

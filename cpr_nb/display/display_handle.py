@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from typing import Any
 
@@ -31,6 +32,12 @@ class DisplayHandle:
 
     def update(self, bundle: dict[str, Any]) -> None:
         """Replaces what is shown; from any thread."""
+        self.publish_update(bundle)
+        if threading.current_thread() is not threading.main_thread():
+            _repeat_in_next_cell(self, bundle)
+
+    def publish_update(self, bundle: dict[str, Any]) -> None:
+        """Replaces what is shown, as far as somebody hears it now."""
         self._publish(bundle, update=True)
 
     def _publish(self, bundle: dict[str, Any], *, update: bool) -> None:
@@ -38,3 +45,29 @@ class DisplayHandle:
         self._shell.display_pub.publish(
             data=bundle, metadata={}, transient=transient, update=update
         )
+
+
+_repeated: dict[DisplayHandle, dict[str, Any]] = {}
+_shells_that_repeat: set[int] = set()
+
+
+def _repeat_in_next_cell(handle: DisplayHandle, bundle: dict[str, Any]) -> None:
+    """Repeats an update at the end of the next cell, for programs that run a notebook.
+
+    Those, such as nbclient, ignore what arrives between two cells
+    (``findings/nbclient-loses-updates-between-cells.sh``).
+    """
+    _repeated[handle] = bundle
+    current = shell()
+    if current is not None and id(current) not in _shells_that_repeat:
+        _shells_that_repeat.add(id(current))
+        current.events.register("post_run_cell", _repeat)
+
+
+def _repeat(_result: object = None) -> None:
+    request = shell().kernel.get_parent()
+    is_program = not request.get("content", {}).get("allow_stdin", True)
+    while _repeated:
+        handle, bundle = _repeated.popitem()
+        if is_program:
+            handle.publish_update(bundle)

@@ -27,9 +27,9 @@ def kernel_output(root: str) -> ProgressOutput | TextOutput | None:
     Args:
         root: The session's folder.
     """
-    if ticker.shows(root):
-        return None
-    return TextOutput() if _serves_terminal() else ProgressOutput()
+    if _serves_terminal():  # which shows no view
+        return TextOutput()
+    return None if ticker.shows(root) else ProgressOutput()
 
 
 def _serves_terminal() -> bool:

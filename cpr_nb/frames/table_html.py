@@ -164,7 +164,10 @@ def _is_redundant(frame: pd.DataFrame, name: Any) -> bool:
         return bool(len(frame)) and "task_id" in frame.columns and _is_constant(frame[name])
     if name == "state":
         return "outcome" in frame.columns and bool((frame[name] == states.ENDED).all())
-    return name in _SELDOM and not frame[name].fillna(0).astype(bool).any()
+    if name not in _SELDOM:
+        return False
+    column = frame[name]
+    return bool((column.isna() | (column == 0)).all())
 
 
 def _is_constant(column: pd.Series[Any]) -> bool:

@@ -102,6 +102,7 @@ _COMMANDS = [
     looks("cpr report", command("report", ENDED, "-o", "-"), ANSWER, "launched by somebody else"),
     looks("cpr logs", command("logs", ENDED), "[4]"),
     looks("cpr watch", command("watch", ENDED), "whole"),
+    looks("cpr answer", command("answer", ENDED), "nobody asks anything"),
     looks("cpr doctor", command("doctor"), "results directory"),
     looks("completion of a shell", completion("cpr status e000"), ENDED),
     looks("cpr clean --dry-run", command("clean", "--dry-run"), FOREIGN),

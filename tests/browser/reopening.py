@@ -2,8 +2,9 @@
 
 Usage: python tests/browser/reopening.py [--only WORDS] [--pictures FOLDER]
 
-Notebooks are executed by papermill and by nbclient, which store the state of widgets. Each shows
-sessions, their tasks, dashboards and charts, of a session that has ended and of one that still ran.
+Notebooks are executed by papermill and by nbclient, which store the state of widgets. They are
+opened with it and without. Each shows a session, one of its tasks, a dashboard and charts, of a
+session that has ended and of one that still ran.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 # For testkit.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -45,6 +47,8 @@ KINDS = {
     "timeline": "s.timeline()",
     "costs": "s.cost_chart()",
 }
+# What stands before an output.
+_PROMPT = re.compile(r"(Out)?\[\d+\]:")
 _CHARTS = ("timeline", "costs")
 _BROKEN = re.compile(
     "model not found|displaying widget|creating widget|Loading widget|Javascript error|"
@@ -156,6 +160,15 @@ def execute(world: World, executor: str) -> Path:
     return target
 
 
+def without_state(path: Path) -> Path:
+    """Copies a notebook without the state of its widgets, as JupyterLab saves it."""
+    notebook = json.loads(path.read_text("utf-8"))
+    del notebook["metadata"]["widgets"]
+    copy = path.with_name(f"{path.stem} without state.ipynb")
+    copy.write_text(json.dumps(notebook), "utf-8")
+    return copy
+
+
 def stored_widgets(path: Path) -> list[str]:
     """The kinds of widget outputs in a notebook: there must be none."""
     cells = json.loads(path.read_text("utf-8"))["cells"]
@@ -169,7 +182,8 @@ def open_again(world: World, path: Path, place: str, pictures: Path | None = Non
     if place.endswith(", trusted"):
         _run(world, "trust", path)
     if address:
-        url = f"{world.server.url}/{address.format(path.relative_to(world.server.work))}"
+        name = quote(str(path.relative_to(world.server.work)))
+        url = f"{world.server.url}/{address.format(name)}"
     else:
         _run(world, "nbconvert", "--to=html", path)
         url = path.with_suffix(".html").as_uri()
@@ -203,7 +217,7 @@ def judge(place: str, shown: list[dict[str, Any]], whole: str) -> Iterator[Row]:
 
 
 def _problem(kind: str, state: str, seen: dict[str, Any]) -> str:
-    text = " ".join(seen["text"].split())
+    text = " ".join(_PROMPT.sub("", seen["text"]).split())
     if kind in _CHARTS:
         if seen["n_svgs"] + seen["n_images"] != 1:
             return f"{seen['n_svgs']} SVGs, {seen['n_images']} images: {text!r:.80}"
@@ -269,7 +283,7 @@ def main(arguments: list[str]) -> int:
 
     def note(row: Row) -> None:
         rows.append(row)
-        print(f"{row.place:36} {row.kind:36} {row.problem or 'good'}", flush=True)
+        print(f"{row.place:50} {row.kind:22} {row.problem or 'good'}", flush=True)
 
     with tempfile.TemporaryDirectory(prefix="cpr-reopening-") as name:
         folder = Path(name).resolve()
@@ -282,9 +296,9 @@ def main(arguments: list[str]) -> int:
                 path = execute(world, executor)
                 kinds = stored_widgets(path)
                 note(Row(executor, "file", f"it has {kinds}" if kinds else ""))
-                for place in PLACES:
-                    if chosen.only in place:
-                        for row in open_again(world, path, place, chosen.pictures):
+                for opened in (path, without_state(path)):
+                    for place in (place for place in PLACES if chosen.only in place):
+                        for row in open_again(world, opened, place, chosen.pictures):
                             note(row)
         finally:
             browser.close()

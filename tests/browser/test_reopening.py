@@ -18,11 +18,12 @@ from browser.reopening import (
     open_again,
     stored_widgets,
     stub_with_gate,
+    without_state,
 )
 from testkit.jupyter import Browser, Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.xdist_group("browser")]
-PLACES = ("JupyterLab, not trusted", "nbclassic, not trusted", "nbconvert")
+LAB = "JupyterLab, not trusted"
 
 
 def test_a_saved_notebook_can_be_read_without_its_kernel(
@@ -33,6 +34,8 @@ def test_a_saved_notebook_can_be_read_without_its_kernel(
     world = World(server, browser, stub_with_gate(tmp_path / "stub"), env)
     path = execute(world, "papermill")
     assert stored_widgets(path) == []
-    rows = [row for place in PLACES for row in open_again(world, path, place)]
-    assert len(rows) == len(PLACES) * 13
+    opened = [(path, LAB), (path, "nbclassic, not trusted"), (path, "nbconvert")]
+    opened.append((without_state(path), LAB))
+    rows = [row for file, place in opened for row in open_again(world, file, place)]
+    assert len(rows) == len(opened) * 13
     assert [row for row in rows if row.problem] == []

@@ -213,3 +213,9 @@ def test_without_its_style_a_card_can_still_be_read(tmp_path: Path) -> None:
     row = Seen(html[html.index("<summary>") : html.index("</summary>")]).text
     assert "".join(row.split("\n")) == "1 ✓ succeeded · Review it · No bugs ·  · USD 0.18"
     assert '<div class="cols" hidden="hidden">' in html
+
+
+def test_small_costs_keep_their_digits(tmp_path: Path) -> None:
+    tasks = [ended("succeeded", cost_usd=0.0012), ended("succeeded", cost_usd=0.912)]
+    html = cards.session_card(session(str(tmp_path), tasks))
+    assert "</span>0.0012</span>" in html and "</span>0.91</span>" in html

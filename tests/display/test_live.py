@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from testkit import processes
-from testkit.kernel import Kernel
+from testkit.kernel import Cell, Kernel
 from testkit.stub import Stub, plan
 
 THREADS = "print([t.name for t in threading.enumerate() if t.name == 'cpr-live'])"
@@ -44,6 +44,22 @@ def test_a_live_session_is_an_empty_mount_and_a_static_card(kernel: Kernel, stub
     assert "2 succeeded" in bundle["text/html"] and f"cpr-card-of-{view_id}" in bundle["text/html"]
     kernel.good(GONE)
     assert kernel.good(THREADS).text() == "[]\n"
+
+
+def test_a_program_that_hears_nothing_between_two_cells_gets_the_last_card_with_the_next(
+    kernel: Kernel, stub: Stub
+) -> None:
+    launch(kernel, stub, "s")
+    stub.release("a")
+    kernel.await_shown("● completed")  # between two cells
+
+    def updates(cell: Cell) -> list[str]:
+        kind = "update_display_data"
+        return [c["data"]["text/html"] for name, c in cell.messages if name == kind]
+
+    (card,) = updates(kernel.good("1"))
+    assert "● completed" in card and "2 succeeded" in card
+    assert updates(kernel.good("2")) == []
 
 
 @pytest.mark.parametrize("then", ["s", "s.show(widgets=False)"])

@@ -59,13 +59,13 @@ def test_no_line_beside_a_view_and_one_that_stays_after_an_interrupt(
     (cell,) = kernel.collect([waiting])
     assert cell.reply["ename"] == "KeyboardInterrupt" and cell.kinds() == ["html"]
 
+    kernel.good("s.show()")
     waiting = kernel.send("s.wait();", in_terminal=True)  # jupyter console
     kernel.await_output("1 of 2 ended")
     kernel.interrupt()
     (cell,) = kernel.collect([waiting])
     assert cell.kinds() == [] and cell.text().startswith("\r◐ 1 of 2") and cell.text()[-1] == "\n"
 
-    kernel.good("s.show()")
     waiting = kernel.send("print('waiting')\ns.wait();")
     kernel.await_output("waiting")
     stub.release("held")
