@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from cpr_nb.model import states
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, parse_line
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ANSWER_BYTES = 2048  # enough for the first line of an answer, or its beginning
+# Marks of Markdown that a line of plain text does not need: of headings, bold text and code.
+_MARKS = re.compile(r"^#{1,6} +|\*\*(?=\S)(.+?)(?<=\S)\*\*|(?<!`)`([^`\n]+)`(?!`)", re.MULTILINE)
 
 
 class ActivityFollower:
@@ -106,4 +110,14 @@ class ActivityFollower:
                 text = file.read(_ANSWER_BYTES).decode("utf-8", "replace")
         except (OSError, ValueError):  # ValueError: a foreign task's id with a NUL
             return ""
-        return one_line(text, 120)
+        return answer_line(text)
+
+
+def answer_line(text: str) -> str:
+    r"""The beginning of an answer on one line, without Markdown's marks of headings, bold and code.
+
+    Example:
+        >>> answer_line("## Two **bugs**\n\nSee `a.py`: 2 ** 3")
+        'Two bugs See a.py: 2 ** 3'
+    """
+    return one_line(_MARKS.sub(r"\1\2", text), 120)
