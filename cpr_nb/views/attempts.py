@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import time
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from cpr_nb.views.durations import task_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 
@@ -165,3 +166,22 @@ def _attempts_from_status(
     ended_s = parse_iso(fields.get("ended_at")) or (began_s + duration_s if duration_s else now_s)
     cost = number(fields.get("cost_usd"))
     return (Attempt(began_s, max(began_s, ended_s), outcome or states.RUNNING, cost),)
+
+
+def lanes(ran: Iterable[TaskTimes]) -> list[list[TaskTimes]]:
+    """Puts tasks that did not run at the same time into one row.
+
+    Args:
+        ran: Tasks with at least one attempt.
+    """
+    free: list[tuple[float, int]] = []  # when each lane becomes free
+    rows: list[list[TaskTimes]] = []
+    for task in sorted(ran, key=lambda task: task.attempts[0].began_s):
+        if free and free[0][0] <= task.attempts[0].began_s:
+            _, lane = heapq.heappop(free)
+        else:
+            lane = len(rows)
+            rows.append([])
+        rows[lane].append(task)
+        heapq.heappush(free, (task.attempts[-1].ended_s, lane))
+    return rows

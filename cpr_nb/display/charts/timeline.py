@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from cpr_nb.display.charts import svg
 from cpr_nb.display.charts.svg import Chart, num
@@ -12,7 +11,7 @@ from cpr_nb.display.charts.timescale import TimeScale
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
-from cpr_nb.views.attempts import Attempt, TaskTimes, task_times
+from cpr_nb.views.attempts import Attempt, TaskTimes, lanes, task_times
 from cpr_nb.views.durations import session_duration_s
 
 #: Up to this many tasks have a row and a name each; more share rows, as they shared the machine.
@@ -49,7 +48,7 @@ def timeline(snapshot: Snapshot, now_s: float | None = None) -> Chart:
     # Names are left of the bars, and right of them how the task ended.
     left, right = (190.0, svg.WIDTH - 116.0) if named else (0.0, svg.WIDTH - 2.0)
     scale = TimeScale([(a.began_s, a.ended_s) for t in ran for a in t.attempts], left, right)
-    rows = [[task] for task in times] if named else _lanes(ran)
+    rows = [[task] for task in times] if named else lanes(ran)
     bars, bottom = _bars(rows, scale, named=named)
     panels, end = _panels(ran, scale, bottom + 24)
     parts += [_grid(scale, bottom, end), *bars, *panels, _legend(times, end + 20)]
@@ -71,21 +70,6 @@ def _summary(snapshot: Snapshot, times: Sequence[TaskTimes]) -> str:
 # -- the bars -------------------------------------------------------------------------------
 
 _Rows = list[list[TaskTimes]]
-
-
-def _lanes(ran: Iterable[TaskTimes]) -> _Rows:
-    """Puts tasks that did not run at the same time into one row."""
-    free: list[tuple[float, int]] = []  # when each lane becomes free
-    lanes: _Rows = []
-    for task in sorted(ran, key=lambda task: task.attempts[0].began_s):
-        if free and free[0][0] <= task.attempts[0].began_s:
-            _, lane = heapq.heappop(free)
-        else:
-            lane = len(lanes)
-            lanes.append([])
-        lanes[lane].append(task)
-        heapq.heappush(free, (task.attempts[-1].ended_s, lane))
-    return lanes
 
 
 def task_label(task: TaskTimes, y: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from statistics import median
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from cpr_nb.display.report.entries import Entry
 from cpr_nb.model import states
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
-from cpr_nb.views.attempts import Attempt, TaskTimes, task_times
+from cpr_nb.views.attempts import Attempt, TaskTimes, lanes, task_times
 
 #: Up to this many tasks have a row of their own in the timeline; more share rows.
 _MAX_ROWS = 60
@@ -106,7 +105,7 @@ def timeline(snapshot: Snapshot, entries: list[Entry]) -> Timeline | None:
     scale = TimeScale([(one.began_s, one.ended_s) for one in attempts], 0.0, _WIDTH)
     is_dense = len(times) > _MAX_ROWS
     if is_dense:
-        rows = [_shared_row(lane, scale) for lane in _lanes(ran)]
+        rows = [_shared_row(lane, scale) for lane in lanes(ran)]
     else:
         rows = [_task_row(one, e, scale) for one, e in zip(times, entries, strict=False)]
     note = f"Up to {formatting.plural(_most_at_once(attempts), 'task')} ran at once."
@@ -140,21 +139,6 @@ def _most_at_once(attempts: list[Attempt]) -> int:
         now += change
         most = max(most, now)
     return most
-
-
-def _lanes(ran: list[TaskTimes]) -> list[list[TaskTimes]]:
-    """Puts tasks that did not run at the same time into one row."""
-    free: list[tuple[float, int]] = []  # when each lane becomes free
-    lanes: list[list[TaskTimes]] = []
-    for task in sorted(ran, key=lambda task: task.attempts[0].began_s):
-        if free and free[0][0] <= task.attempts[0].began_s:
-            _, lane = heapq.heappop(free)
-        else:
-            lane = len(lanes)
-            lanes.append([])
-        lanes[lane].append(task)
-        heapq.heappush(free, (task.attempts[-1].ended_s, lane))
-    return lanes
 
 
 def _shared_row(tasks: list[TaskTimes], scale: TimeScale) -> BarRow:
