@@ -38,7 +38,10 @@ if "--version" in sys.argv[1:]:
     with open(FOLDER + "/version") as file:
         print(file.read())
     sys.exit()
-prompt = sys.stdin.buffer.read().decode("utf-8", "surrogatepass")
+if "--permission-prompt-tool=stdio" in sys.argv:  # its stdin stays open, for answers
+    prompt = json.loads(sys.stdin.buffer.readline())["message"]["content"]
+else:
+    prompt = sys.stdin.buffer.read().decode("utf-8", "surrogatepass")
 mark = prompt.rfind("STUB=")
 plan = json.JSONDecoder().raw_decode(prompt, mark + 5)[0] if mark >= 0 else {}
 if plan.get("ignore_term"):
