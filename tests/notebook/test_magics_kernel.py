@@ -15,7 +15,7 @@ import cpr_nb as cpr
 WAITING = """
 from cpr_nb.handles import waiting
 until = waiting.until
-waiting.until = lambda condition: (print("waiting", flush=True), until(condition))
+waiting.until = lambda *where: (print("waiting", flush=True), until(*where))
 """
 
 

@@ -135,9 +135,10 @@ def test_a_file_that_python_has_not_compiled_is_compiled(
     assert not list(installed.rglob("__pycache__")), "the installed files stay as they are"
 
 
-#: A runner loads these at its start, too, if its session shares processes.
-OF_SHARED_PROCESSES = (
+#: A runner loads these at its start, too, if its session asks or shares processes.
+OF_SOME_SESSIONS = (
     "cpr_nb.model.sharing",
+    "cpr_nb.runner.asking",
     "cpr_nb.runner.shared.pool",
     "cpr_nb.runner.shared.recovered",
 )
@@ -146,7 +147,7 @@ OF_SHARED_PROCESSES = (
 def test_a_runner_loads_all_of_its_own_modules_at_its_start() -> None:
     words = (
         "import sys; sys.path.append(sys.argv[1]); import cpr_nb.runner.bootstrap\n"
-        f"import {', '.join(OF_SHARED_PROCESSES)}\n"
+        f"import {', '.join(OF_SOME_SESSIONS)}\n"
         "names = [n for n in sys.modules if n.startswith('cpr_nb.')]\n"
         "print(*(f'{name}={sys.modules[name].__file__}' for name in names))"
     )
