@@ -22,7 +22,7 @@ def complete(text: str) -> list[str]:
 
     Example:
         >>> complete("s = %cpr re")
-        ['results', 'resume', 'retry']
+        ['results', 'report', 'resume', 'retry']
     """
     words = text[[match.end() for match in _MAGIC.finditer(text)][-1] :].split()
     prefix = "" if not words or text[-1].isspace() else words.pop()
