@@ -9,11 +9,11 @@ from sharing.bench import Bench
 from testkit.recording import RecordingApi
 
 from asking.measurements import MEASUREMENTS, QUICK, Measurement
-from asking.run import VERSIONS, read_page
+from asking.run import TABLE, VERSIONS
 
 
 def test_the_page_has_each_row_for_three_versions() -> None:
-    page = read_page()
+    page = TABLE.read()
     assert list(page) == list(VERSIONS)
     assert all(all(cells.values()) for cells in page.values())
 
@@ -29,7 +29,7 @@ def test_the_page_has_each_row_for_three_versions() -> None:
 def test_the_cli_asks_as_the_page_says(
     measurement: Measurement, claude: str, tmp_path: Path, token: str
 ) -> None:
-    newest = read_page()[VERSIONS[0]]
+    newest = TABLE.read()[VERSIONS[0]]
     with RecordingApi() as api:
         cells = measurement(Bench(claude, tmp_path, api, token))
     assert cells == {name: newest[name] for name in cells}

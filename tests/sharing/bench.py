@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from testkit.command import script
+from testkit.measured_table import Cells as Cells
 from testkit.processes import TOKEN
 from testkit.recording import RecordingApi
 from testkit.repository import GIT_ENVIRONMENT
@@ -17,8 +18,6 @@ from testkit.served import Line, Served
 
 from cpr_nb.offline.scripted_api import cli_environment
 
-#: Name of a row → what was seen, in words.
-Cells = dict[str, str]
 Measurement = Callable[["Bench"], Cells]
 ALL_TOOLS = "--dangerously-skip-permissions"
 NO_TOOL = "no such tool"

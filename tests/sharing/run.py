@@ -9,7 +9,6 @@ compared with what was measured: it exits with 1 if the page is wrong.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -20,35 +19,15 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # for testkit, sharing and the battery
 
-from battery import cache_folder, get_binary
+from testkit.measured_table import Cells, measure_table
 from testkit.recording import RecordingApi
 
-from sharing.bench import Bench, Cells, Measurement
-from sharing.table import MEASUREMENTS, read_page, write_page
+from sharing.bench import Bench, Measurement
+from sharing.table import MEASUREMENTS, TABLE
 
 #: The newest version first. The oldest is about the first whose ``/clear`` begins a conversation
 #: where there is no terminal: 2.1.224 does so, 2.1.167 does not.
 VERSIONS = ("2.1.332", "2.1.280", "2.1.227")
-
-
-def main(arguments: list[str]) -> int:
-    """Measures each version, and writes or compares the page."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("versions", nargs="*", default=list(VERSIONS), metavar="VERSION")
-    parser.add_argument("--binaries", type=Path, default=cache_folder(), metavar="FOLDER")
-    parser.add_argument("--docs", action="store_true", help="write the table into the page")
-    chosen = parser.parse_args(arguments)
-    found = {}
-    for version in chosen.versions:
-        binary = get_binary(version, chosen.binaries)
-        if isinstance(binary, str):
-            print(f"{version}: {binary}", file=sys.stderr)
-            return 1
-        found[version] = measure_all(str(binary))
-    if chosen.docs:
-        write_page(found)
-        return 0
-    return compare(found)
 
 
 def measure_all(claude: str) -> Cells:
@@ -70,18 +49,5 @@ def measure(measurement: Measurement, claude: str) -> Cells:
         return cells
 
 
-def compare(found: dict[str, Cells]) -> int:
-    """Compares what was measured with the page; 1 if the page is wrong."""
-    page = read_page()
-    wrong = [
-        f"{version}, {name}: {words}, but docs/sharing.md says {page[version].get(name)}"
-        for version, cells in found.items()
-        for name, words in cells.items()
-        if version in page and page[version].get(name) != words
-    ]
-    print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
-    return 1 if wrong else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(measure_table(TABLE, VERSIONS, measure_all, sys.argv[1:]))

@@ -1,15 +1,14 @@
-"""The table of docs/sharing.md: its rows, and how it is read and written."""
+"""The table of docs/sharing.md: its rows."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
+
+from testkit.measured_table import MeasuredTable
 
 from sharing import figures, files, settings, shell
-from sharing.bench import Cells, Measurement
+from sharing.bench import Measurement
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "sharing.md"
 #: What CI measures each time: the others take a minute, or ask the CLI what it rarely changes.
 QUICK: tuple[Measurement, ...] = (
     shell.shell_state,
@@ -74,30 +73,4 @@ ROWS: Mapping[str, str] = {
     "text of `/clear` before each prompt": "the first prompt has it, too",
     "prompt cache of another prompt": "",
 }
-_SAME = "the same"
-_PART = re.compile(r"(?<=<!-- what carries over -->\n).*?(?=<!-- end -->)", re.DOTALL)
-
-
-def write_page(found: Mapping[str, Cells]) -> None:
-    """Writes what was measured, of the newest version first, into the page."""
-    newest, *older = found.values()
-    assert all(set(cells) == set(ROWS) for cells in found.values())
-    lines = [f"| | {' | '.join(found)} | what cpr does |", "|---" * (len(found) + 2) + "|"]
-    for name, does in ROWS.items():
-        words = [_SAME if cells[name] == newest[name] else cells[name] for cells in older]
-        lines.append(f"| {' | '.join([name, newest[name], *words, does])} |")
-    text = "\n".join(lines) + "\n"
-    PAGE.write_text(_PART.sub(lambda _: text, PAGE.read_text("utf-8")), "utf-8")
-
-
-def read_page() -> Mapping[str, Cells]:
-    """What the page says: version → row → words."""
-    part = _PART.search(PAGE.read_text("utf-8"))
-    assert part, PAGE
-    head, _, *lines = [line.strip("| ").split(" | ") for line in part[0].splitlines()]
-    versions = head[:-1]
-    found: dict[str, Cells] = {version: {} for version in versions}
-    for name, newest, *others in lines:
-        for version, words in zip(versions, [newest, *others], strict=False):
-            found[version][name] = newest if words == _SAME else words
-    return found
+TABLE = MeasuredTable("sharing.md", "what carries over", ROWS)

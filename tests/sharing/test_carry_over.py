@@ -8,11 +8,11 @@ import pytest
 from testkit.recording import RecordingApi
 
 from sharing.bench import Bench, Measurement
-from sharing.table import MEASUREMENTS, QUICK, ROWS, read_page
+from sharing.table import MEASUREMENTS, QUICK, ROWS, TABLE
 
 
 def test_the_page_has_each_row_for_three_versions() -> None:
-    page = read_page()
+    page = TABLE.read()
     assert len(page) == 3
     assert all(list(cells) == list(ROWS) and all(cells.values()) for cells in page.values())
 
@@ -28,7 +28,7 @@ def test_the_page_has_each_row_for_three_versions() -> None:
 def test_what_carries_over_is_what_the_page_says(
     measurement: Measurement, claude: str, tmp_path: Path, token: str
 ) -> None:
-    newest = next(iter(read_page().values()))
+    newest = next(iter(TABLE.read().values()))
     with RecordingApi() as api:
         cells = measurement(Bench(claude, tmp_path, api, token))
     assert cells == {name: newest[name] for name in cells}
