@@ -73,7 +73,7 @@ class NodePiece(NamedTuple):
 
 
 def nodes_of(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """The nodes of a session, as its runner wrote them: those with a name and a state that we know.
+    """The nodes of a session that have a name and a state that we know, in the order of their names.
 
     Args:
         snapshot: The session.
@@ -89,11 +89,12 @@ def nodes_of(snapshot: Snapshot) -> list[dict[str, Any]]:
     entries = (
         [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
     )
-    return [
+    known = [
         {**entry, "name": one_line(name, _MAX_NAME_CHARS)}
         for entry in entries
         if isinstance(name := entry.get("name"), str) and entry.get("state") in states.NODE_STATES
     ]
+    return sorted(known, key=itemgetter("name"))
 
 
 def node_of(task: dict[str, Any]) -> str:
@@ -123,7 +124,7 @@ def node_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
         snapshot: The session.
     """
     rows = []
-    for node in sorted(nodes_of(snapshot), key=itemgetter("name")):
+    for node in nodes_of(snapshot):
         offset_s, login = node.get("clock_offset_s"), node.get("login")
         rows.append(
             {
