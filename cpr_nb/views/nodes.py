@@ -73,7 +73,7 @@ class NodePiece(NamedTuple):
 
 
 def nodes_of(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """The nodes of a session that have a name and a state that we know, in the order of their names.
+    """The nodes of a session, in the order of their names; what has no known state is left out.
 
     Args:
         snapshot: The session.
