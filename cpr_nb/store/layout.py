@@ -82,6 +82,11 @@ class SessionPaths:
         return f"{self.root}/.now-{who}"
 
     @property
+    def join(self) -> str:
+        """What a node agent needs to join a session that runs on nodes; only while it is live."""
+        return f"{self.root}/join.json"
+
+    @property
     def log(self) -> str:
         """The runner's own log."""
         return f"{self.root}/runner.log"
