@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.executors import dask_worker
-from cpr_nb.executors.engine import Engine, Joining, Placed
+from cpr_nb.executors.placing import Engine, Joining, Placed
 from cpr_nb.model.errors import InputError, LaunchError
 
 TYPE_CHECKING = False

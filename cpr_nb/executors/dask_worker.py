@@ -6,7 +6,7 @@ import os
 import re
 import socket
 
-from cpr_nb.executors.engine import agent_argv, last_line_of
+from cpr_nb.executors.placing import agent_argv, last_line_of
 from cpr_nb.store.layout import NODE_LOG_PREFIX, SessionPaths
 
 TYPE_CHECKING = False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from cpr_nb.executors import engine
-from cpr_nb.executors.engine import Engine, Joining, Placed, last_line, last_line_of
+from cpr_nb.executors import placing
+from cpr_nb.executors.placing import Engine, Joining, Placed, last_line, last_line_of
 from cpr_nb.model.errors import InputError, LaunchError
 from cpr_nb.store.layout import NODE_LOG_PREFIX
 
@@ -97,11 +97,11 @@ class SlurmJobs(Placed):
         argv = ["squeue", "--noheader", "--array", f"--jobs={self._job_id}", "--format=%T"]
         code, out, _ = run(argv)
         if code:
-            return engine.ENDED
+            return placing.ENDED
         states = set(out.split())
         if states - set(_WAITING):
-            return engine.STARTED
-        return engine.QUEUED if states else engine.ENDED
+            return placing.STARTED
+        return placing.QUEUED if states else placing.ENDED
 
     def last_words(self) -> list[str]:
         """The last lines of the jobs' logs; see `Placed.last_words`."""
@@ -118,7 +118,7 @@ def job_name(session_id: str) -> str:
 def _script(joining: Joining) -> str:
     """What a job runs. ``exec``: no shell stands between Slurm and the agent."""
     slots = [] if joining.slots is None else ["--slots", str(joining.slots)]
-    argv = engine.agent_argv(joining.paths.join, "", None)
+    argv = placing.agent_argv(joining.paths.join, "", None)
     # Two jobs of an array may get the same machine.
     name = '--name "${SLURMD_NODENAME:-$(hostname)}-${SLURM_ARRAY_TASK_ID:-0}"'
     return f"#!/bin/sh\nexec {shlex.join([*argv, *slots])} {name}\n"

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 
-from cpr_nb.executors.engine import Engine, Joining, Placed, last_line
+from cpr_nb.executors.placing import Engine, Joining, Placed, last_line
 from cpr_nb.model.errors import InputError, LaunchError
 
 TYPE_CHECKING = False

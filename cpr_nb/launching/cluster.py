@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from cpr_nb.executors.engine import Engine
+    from cpr_nb.executors.placing import Engine
 
 LEASE_S = 120.0
 #: With a shorter one, a busy machine would lose its tasks for nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cpr_nb.executors.engine import Joining
+from cpr_nb.executors.placing import Joining
 from cpr_nb.launching.cluster import add_cluster
 from cpr_nb.launching.stored import read_own
 from cpr_nb.model import states

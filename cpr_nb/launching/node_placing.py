@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from cpr_nb.executors import engine as engines
-from cpr_nb.executors.engine import Joining, Placed
+from cpr_nb.executors import placing
+from cpr_nb.executors.placing import Joining, Placed
 from cpr_nb.model.errors import CprError, LaunchError
 from cpr_nb.store import requests
 from cpr_nb.store.files import is_locked, read_json
@@ -65,7 +65,7 @@ class JoinFile:
 
         _wait_until(is_decided, _RUNNER_S)
         if self.state_of(paths) in (None, self._before):
-            why = engines.last_line_of(paths.log) or "its runner gives no reason"
+            why = placing.last_line_of(paths.log) or "its runner gives no reason"
             raise LaunchError(f"no node can join the session: {why}", paths.log)
 
 
@@ -136,7 +136,7 @@ def _await_first(paths: SessionPaths, cluster: ClusterPlan, placed: Placed) -> l
     Raises:
         LaunchError: If none joins.
     """
-    state = engines.STARTED
+    state = placing.STARTED
     next_look = time.monotonic() + 1.0
 
     def is_decided() -> bool:
@@ -147,12 +147,12 @@ def _await_first(paths: SessionPaths, cluster: ClusterPlan, placed: Placed) -> l
         if time.monotonic() >= next_look:  # it costs a command
             state = placed.state()
             next_look = time.monotonic() + 1.0
-        return state != engines.STARTED
+        return state != placing.STARTED
 
     _wait_until(is_decided, JOIN_S + _LATE_S)
     if _joined(paths):
         return []
-    if state == engines.QUEUED:
+    if state == placing.QUEUED:
         jobs = "node agent waits" if placed.n_placed == 1 else "node agents wait"
         return [f"💡 {placed.n_placed} {jobs} in the queue of {cluster.spec.name}"]
     words = [*dict.fromkeys(placed.last_words()), *placed.failures]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cpr_nb.executors import engine
-from cpr_nb.executors.engine import Joining
+from cpr_nb.executors import placing
+from cpr_nb.executors.placing import Joining
 from cpr_nb.executors.slurm import SlurmEngine
 from cpr_nb.executors.ssh import SshEngine
 from cpr_nb.model.errors import InputError, LaunchError
@@ -67,12 +67,12 @@ def test_sbatch_gets_no_key_no_environment_and_no_second_run(
     assert f"--job-name=cpr-{SESSION}" in ours
     assert "exec " in script and joining.paths.join in script and "--slots 4" in script
     assert "the-key" not in script + "".join(argv)
-    assert (placed.n_placed, placed.state()) == (2, engine.QUEUED)
+    assert (placed.n_placed, placed.state()) == (2, placing.QUEUED)
     programs("squeue", "printf 'PENDING\\nRUNNING\\n'")
-    assert placed.state() == engine.STARTED
+    assert placed.state() == placing.STARTED
     assert SlurmEngine().n_missing(joining, 5) == 3
     programs("squeue", "echo 'Invalid job id specified' >&2; exit 1")
-    assert placed.state() == engine.ENDED
+    assert placed.state() == placing.ENDED
 
 
 def test_the_last_line_of_a_jobs_log_says_why_it_left(
@@ -151,6 +151,6 @@ def test_a_host_that_can_not_be_reached_or_has_no_cpr_is_named(
 
 
 def test_the_command_of_an_agent_has_nothing_secret(joining: Joining) -> None:
-    argv = engine.agent_argv(joining.paths.join, "n1", None)
+    argv = placing.agent_argv(joining.paths.join, "n1", None)
     assert argv[1] == "-I" and argv[-3:] == [joining.paths.join, "--name", "n1"]
     assert "the-key" not in json.dumps(argv)
