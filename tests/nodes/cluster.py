@@ -33,6 +33,15 @@ _WORK, _RESULTS, _HOME_JOIN = "/root/work", "/root/results", "/root/join.json"
 _LIVE = ("running", "waiting", "paused")
 
 
+def tasks_of(names: Sequence[str], steps: int) -> list[dict[str, Any]]:
+    """Tasks, each of which does something once and then some small things."""
+    small = bash("sleep 0.3")
+    return [
+        {"id": name, "prompt": script(effect(name), *[small] * steps, {"text": answer(name)})}
+        for name in names
+    ]
+
+
 class Cluster:
     """A runner's host and some nodes; it exists inside of ``with``.
 
@@ -113,15 +122,10 @@ class Cluster:
 
     def launch(self, names: Sequence[str], executor: str, *flags: str, steps: int = 8) -> Job:
         """Starts tasks, each of which does something once and then some small things."""
-        small = bash("sleep 0.3")
-        tasks = [
-            {"id": name, "prompt": script(effect(name), *[small] * steps, {"text": answer(name)})}
-            for name in names
-        ]
         words = ["--executor", executor, "--slots", str(SLOTS), "--lease-s", str(LEASE_S)]
         # As many as all nodes have slots: what a machine would carry is no matter here.
         words += ["-j", str(SLOTS * len(self.nodes)), "--permissions", "all", *flags]
-        text = self.cpr("run", "--json", *words, stdin=prompts(*tasks))
+        text = self.cpr("run", "--json", *words, stdin=prompts(*tasks_of(names, steps)))
         return Job(self, Path(json.loads(text)["path"]), list(names))
 
     def cpr(self, *words: str, stdin: str = "", check: bool = True) -> str:
@@ -161,6 +165,10 @@ class Cluster:
         assert pids, f"nothing on {host} is {words}"
         for pid in pids:
             processes.end(pid)
+
+    def kill_one(self, host: str, words: str) -> None:
+        """Kills (SIGKILL) the first of them only."""
+        processes.end(self.hosts.pids(host, words)[0])
 
     def signal(self, pid: int, number: signal.Signals) -> None:
         """Sends a signal to a process."""
@@ -236,7 +244,13 @@ class Job:
         """Resumes it on the runner's host."""
         self.cluster.cpr("resume", self.inside.name.removeprefix("session-"))
 
-    def tally(self, how: str, n_fewest: int, *, disks_lost: bool = False) -> Tally:
+    def tally(
+        self,
+        how: str,
+        n_fewest: int,
+        *,
+        disks_lost: bool = False,
+    ) -> Tally:
         """What became of it.
 
         Args:
@@ -244,7 +258,10 @@ class Job:
             n_fewest: With how many attempts the journal must show that the fault was one.
             disks_lost: Whether what a task did and paid for may be lost with a node's disk.
         """
-        cluster, tasks = self.cluster, {task["id"]: task for task in self.status["tasks"]}
+        cluster, tasks = (
+            self.cluster,
+            {task["transaction_id"]: task for task in self.status["tasks"]},
+        )
         tally, ran = Tally(how, injected=1, tasks=len(self.names)), cluster.effects()
         for name in self.names:
             task, text = tasks.get(name, {}), self.folder / f"task-{name}.txt"
@@ -256,9 +273,7 @@ class Job:
             if ran[name] != 1 and not (disks_lost and ran[name]):
                 tally.twice += ran[name] > 1
                 tally.wrong.append(f"{name} ran {ran[name]} times")
-        faults = judge(
-            read_log(cluster.folder / "api.jsonl"), len(self.names), disks_lost=disks_lost
-        )
+        faults = judge(read_log(cluster.folder / "api.jsonl"), disks_lost=disks_lost)
         faults += judge_journal(self.journal())
         tally.twice += len(faults)
         tally.wrong += faults

@@ -17,14 +17,11 @@ from testkit.host_place import await_truth
 from testkit.hosts import Hosts
 
 _HOME = "/root/slurm"
-# What is tested is how these versions behave.
-_SLURM, _MUNGE = "22.05.8-4+deb12u3", "0.5.15-2+deb12u1"
-PACKAGES = [
-    *(f"{name}={_SLURM}" for name in ("slurmctld", "slurmd", "slurm-client")),
-    f"slurm-wlm-basic-plugins={_SLURM}",
-    *(f"{name}={_MUNGE}" for name in ("munge", "libmunge2")),
+# What is tested is how Slurm 22.05 behaves, which is the one of Debian 12.
+PACKAGES = (
+    *("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge", "libmunge2"),
     *("patchelf", "libhwloc15", "libnuma1", "libjson-c5", "liblua5.1-0", "liblz4-1"),
-]
+)
 _CONF = """ClusterName={name}
 SlurmctldHost={controller}({address})
 PluginDir={plugins}
@@ -62,7 +59,7 @@ def why_not(proctrack: str = "linuxproc") -> str:
     if words := hosts.why_not():
         return words
     if not is_here():
-        return f"its packages are those of Debian 12: Slurm {_SLURM}"
+        return "its packages are those of Debian 12"
     if proctrack == "cgroup" and not Path("/sys/fs/cgroup/freezer").is_dir():
         return "there is no freezer of cgroup v1"
     return ""
@@ -70,7 +67,7 @@ def why_not(proctrack: str = "linuxproc") -> str:
 
 def programs() -> Path:
     """The folder with its programs, unpacked; the hosts must see it."""
-    return packages.unpacked(f"slurm-{_SLURM}", PACKAGES, _patch)
+    return packages.unpacked("slurm", PACKAGES, _patch)
 
 
 def _patch(made: Path, home: Path) -> None:
