@@ -17,6 +17,9 @@ GITIGNORE = ".gitignore"
 #: Also in the results directory: caches. Anybody may delete it.
 CACHE = ".cache"
 
+#: The logs of node agents whose machine sees the session's folder begin so.
+NODE_LOG_PREFIX = "node-"
+
 # Requests: files in a folder of their own.
 CANCEL = "cancel"
 CANCEL_TASK_PREFIX = "cancel-"
@@ -83,7 +86,7 @@ class SessionPaths:
 
     @property
     def join(self) -> str:
-        """What a node agent needs to join a session that runs on nodes; only while it is live."""
+        """With it a node agent joins the session; it holds keys, and is removed at the end."""
         return f"{self.root}/join.json"
 
     @property
