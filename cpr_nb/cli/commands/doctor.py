@@ -25,6 +25,7 @@ from cpr_nb.launching.settings import named_claude
 from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
 from cpr_nb.model.errors import CprError
 from cpr_nb.model.text import one_line
+from cpr_nb.store.programs import find_claude
 from cpr_nb.store.resources import TASK_MEMORY_BYTES, free_memory_bytes
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _checks(args: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _find_claude(claude_path: str | None) -> str:
-    return machine.find_claude(named_claude(claude_path), os.environ)
+    return find_claude(named_claude(claude_path), os.environ)
 
 
 def _claude(claude_path: str | None) -> Finding:
