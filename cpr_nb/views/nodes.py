@@ -215,6 +215,20 @@ def n_connected_text(snapshot: Snapshot) -> list[str]:
     return [plural(n_connected, "node"), *([f"⚠ {n_silent} silent"] if n_silent else [])]
 
 
+def why_no_node(snapshot: Snapshot) -> str:
+    """Why no node takes tasks now, as a sentence begins.
+
+    Args:
+        snapshot: The session.
+    """
+    found = {node["state"] for node in nodes_of(snapshot)}.intersection(states.CONNECTED_STATES)
+    if states.SILENT in found:
+        return "no node answers"
+    if states.NO_LOGIN in found:
+        return "no node is logged in"
+    return "all nodes are leaving" if states.LEAVING in found else "no node is connected"
+
+
 def n_without_node(snapshot: Snapshot) -> int:
     """How many tasks of a session wait for a node: all that run nowhere, and have not ended.
 

@@ -130,5 +130,15 @@ def test_the_notice_says_that_no_node_is_connected_and_how_many_tasks_wait() -> 
         "no node is connected. 7 tasks are waiting; to add one: cpr nodes add 3f2a, "
         "to see why: cpr doctor --nodes 3f2a"
     )
-    waiting.head["nodes"] = [silent("a", 6)]
-    assert "connected. 1 task is waiting;" in notice(waiting), "the other six may still run"
+    waiting.head["nodes"] = [silent("a", 6), node("b", "no_login")]
+    text = notice(waiting)
+    assert text.startswith("no node answers. 1 task is waiting;"), "the other six may still run"
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [("no_login", "no node is logged in"), ("leaving", "all nodes are leaving")],
+)
+def test_the_notice_says_what_is_wrong_with_the_nodes(found: str, words: str) -> None:
+    waiting = snapshot(node("a", found), node("b", "left"), state="waiting", waiting_for="nodes")
+    assert notice(waiting).startswith(f"{words}. 0 tasks are waiting;")
