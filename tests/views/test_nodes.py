@@ -13,14 +13,8 @@ from testkit.node_entries import node, silent
 from cpr_nb.model import states
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.nodes import (
-    n_without_node,
-    node_pieces,
-    node_rows,
-    nodes_of,
-    nodes_text,
-    silent_nodes,
-)
+from cpr_nb.views.node_line import node_pieces, nodes_text
+from cpr_nb.views.nodes import n_without_node, node_rows, nodes_of, silent_nodes
 from cpr_nb.views.notice import notice
 
 NOW_S = 1_800_000_000.0
