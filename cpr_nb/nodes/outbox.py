@@ -27,7 +27,7 @@ class Outbox:
 
     def __init__(self, path: str) -> None:
         self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "ab")
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)
+        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)
 
     def add(self, name: str, data: bytes, offset: int = 0) -> None:
         """Adds a member, so that the hub can have it at once.

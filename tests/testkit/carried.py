@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -51,11 +50,11 @@ class Node:
         known = known_commits(str(self.root))
         packed = answer_of(start_helper("pack", {**order, "has_worktree": True, "known": known}))
         assert packed["ok"], packed
-        self.parcel_bytes = os.path.getsize(packed["parcel"])
+        self.parcel_bytes = Path(packed["parcel"]).stat().st_size
         folder = self.root / f"parcel-{task_id}"
         with tarfile.open(packed["parcel"]) as tar:
             tar.extractall(folder)
-        os.unlink(packed["parcel"])
+        Path(packed["parcel"]).unlink()
         return self.ask("make", root=str(self.root), parcel=str(folder))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def test_a_set_up_that_fails_there_says_so(runner: Runner, node: Node) -> None:
 def test_only_the_first_parcel_has_what_all_tasks_begin_with(
     repo: Checkout, runner: Runner, node: Node
 ) -> None:
-    repo.commit("much", {"much.bin": __import__("os").urandom(200_000)})
+    repo.commit("much", {"much.bin": os.urandom(200_000)})
     for task_id in ("a", "b"):
         runner.prepare(task_id)
     node.receive(runner, "a")
