@@ -227,7 +227,8 @@ def _intent(task: TaskHistory, line: dict[str, Any]) -> None:
 def _lease(task: TaskHistory, line: dict[str, Any]) -> None:
     token, node, life = (text_or_none(line.get(name)) for name in ("token", "node", "life"))
     if token and node and life and line.get("kind") == "attempt":
-        task.lease = Lease(token, node, life)
+        home = line.get("home")
+        task.lease = Lease(token, node, life, home if isinstance(home, dict) else None)
 
 
 def _started(task: TaskHistory, line: dict[str, Any]) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Lease:
     """What an attempt was leased to a node with.
@@ -10,6 +14,7 @@ class Lease:
         token: What marks its process tree.
         node: The node's name.
         life: The life of its node agent.
+        home: What comes home beside its output, as `Carried.record` says; None: nothing.
 
     Attributes:
         status: What wait() said of its end; None if it has not ended, or nobody knows.
@@ -17,9 +22,11 @@ class Lease:
         interrupted: Whether its end was none of its own.
     """
 
-    __slots__ = ("interrupted", "is_over", "life", "node", "status", "token")
+    __slots__ = ("home", "interrupted", "is_over", "life", "node", "status", "token")
 
-    def __init__(self, token: str, node: str, life: str) -> None:
-        self.token, self.node, self.life = token, node, life
+    def __init__(
+        self, token: str, node: str, life: str, home: dict[str, Any] | None = None
+    ) -> None:
+        self.token, self.node, self.life, self.home = token, node, life, home
         self.status: int | None = None
         self.is_over = self.interrupted = False

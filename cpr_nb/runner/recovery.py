@@ -198,7 +198,8 @@ class Recovery:
                 self.statuses[number] = lease.status
         else:
             names = task_id, task.attempt
-            remote = cluster.adopt(lease, self._paths.stream(*names), self._paths.stderr(*names))
+            files = self._paths.stream(*names), self._paths.stderr(*names)
+            remote = cluster.adopt(lease, *files, self._starter.config_folder(task_id))
             remote.pid, remote.is_started = task.pid or 0, task.started_at is not None
             process = remote
             self.alive.add(number)
