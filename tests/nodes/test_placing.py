@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from distributed import Client, LocalCluster
-from testkit.command import Cpr, prompts
+from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.host_place import await_truth
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.launching import node_placing
-from cpr_nb.model.errors import LaunchError
 
 # Each "host" is this machine. What is called last is the script for the login shell there.
 _SSH = """#!/bin/sh
@@ -55,19 +53,37 @@ def names(session: cpr.Session) -> set[str]:
     return {node["name"] for node in session.refresh().head["nodes"]}
 
 
+GATES = ("g0", "g1", "g2")
+
+
+def gated() -> str:
+    """Three tasks that wait until `let_on`."""
+    return prompts(*[{"id": g, "prompt": plan(here=g, gate=g)} for g in GATES])
+
+
+def let_on(stub: Stub) -> None:
+    """Lets the three tasks go on, once all of them run."""
+    for gate in GATES:
+        stub.await_here(gate)
+    for gate in GATES:
+        stub.release(gate)
+
+
 def three() -> str:
     return prompts(*[{"id": f"t{n}", "prompt": plan()} for n in range(3)])
 
 
-def test_ssh_runs_tasks_on_its_hosts_and_names_one_that_is_away(stub_cpr: Cpr) -> None:
+def test_ssh_runs_tasks_on_its_hosts_and_names_one_that_is_away(stub_cpr: Cpr, stub: Stub) -> None:
     program(stub_cpr.env, "ssh", _SSH)
+    stub.fifos(*GATES)
     words = ("run", "--json", "--executor", "ssh:h1,me@h2,away", "--slots", "2")
-    done = stub_cpr(*words, stdin=three())
+    done = stub_cpr(*words, stdin=gated())
     assert done.returncode == 0, done.stderr
     assert "away: ssh: connect to host away: refused" in done.stderr
     session = cpr.Session(json.loads(done.stdout)["path"])
+    let_on(stub)  # three at once: both hosts have joined
     assert texts(session) == ["succeeded"] * 3
-    assert names(session) <= {"h1", "h2"} and {t["node"] for t in nodes_of(session)} <= {"h1", "h2"}
+    assert names(session) == {task["node"] for task in nodes_of(session)} == {"h1", "h2"}
     spec = json.loads((session.path / "session.json").read_text())
     assert spec["executor"] == "ssh"
     assert not (session.path / "join.json").exists()
@@ -77,17 +93,19 @@ def nodes_of(session: cpr.Session) -> list[dict[str, str]]:
     return [session.fields(index) for index in range(len(session))]
 
 
-def test_slurm_runs_tasks_in_its_jobs(stub_cpr: Cpr) -> None:
+def test_slurm_runs_tasks_in_its_jobs(stub_cpr: Cpr, stub: Stub) -> None:
+    stub.fifos(*GATES)
     program(stub_cpr.env, "sbatch", _SBATCH)
     program(stub_cpr.env, "squeue", "#!/bin/sh\necho RUNNING\n")
     program(stub_cpr.env, "scancel", '#!/bin/sh\necho "$@" >"$HOME/cancelled"\n')
-    session = stub_cpr.launch(three(), "--executor", "slurm:--partition=x", "--nodes", "2")
+    words = ("--executor", "slurm:--partition=x", "--nodes", "2", "--slots", "2")
+    session = stub_cpr.launch(gated(), *words)
+    let_on(stub)
     assert texts(session) == ["succeeded"] * 3
-    assert names(session) <= {"n0-0", "n1-1"}
+    assert names(session) == {"n0-0", "n1-1"}
     home = Path(stub_cpr.env["HOME"])
     await_truth("scancel", (home / "cancelled").exists)
     assert f"--name=cpr-{session.id}" in (home / "cancelled").read_text()
-    assert "--slots" not in (home / "job").read_text()
 
 
 def test_a_launch_does_not_wait_for_jobs_in_the_queue(stub_cpr: Cpr) -> None:
@@ -153,7 +171,7 @@ def test_agents_are_started_by_hand_and_added_while_it_runs(stub_cpr: Cpr) -> No
     assert texts(session) == ["succeeded"] * 3
     assert names(session) == {"h9"}
     late = stub_cpr("nodes", "add", session.id, "ssh:h9")
-    assert late.returncode == 2 and "it is done" in late.stderr
+    assert late.returncode == 2 and "it is completed" in late.stderr
 
 
 def test_a_session_of_this_machine_takes_no_nodes(stub_cpr: Cpr) -> None:
@@ -164,37 +182,41 @@ def test_a_session_of_this_machine_takes_no_nodes(stub_cpr: Cpr) -> None:
     assert done.returncode == 2 and "launched without 'executor'" in done.stderr
 
 
-@pytest.fixture
-def client(stub_env: dict[str, str], in_env: Callable[[dict[str, str]], None]) -> Iterator[Client]:
-    """A client of three worker processes, which have the environment of the tests' commands."""
-    in_env({**stub_env, "PYTHONPATH": os.pathsep.join(sys.path)})
-    with (
-        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as made,
-    ):
-        yield made
-
-
 @pytest.mark.slow
-def test_dask_places_an_agent_in_each_worker_and_is_not_needed_any_more(client: Client) -> None:
-    tasks = [{"id": f"t{n}", "prompt": plan()} for n in range(6)]
-    session = cpr.launch(tasks, executor=client)
-    session.add_nodes(client)  # they are there: nothing happens
-    client.shutdown()
-    assert texts(session) == ["succeeded"] * 6
-    assert len(names(session)) <= 3
-    assert {node["slots"] for node in session.refresh().head["nodes"]} == {1}
-
-
-@pytest.mark.slow
-def test_dask_does_not_send_keys_in_the_clear(
-    client: Client, monkeypatch: pytest.MonkeyPatch, work: Path
+def test_dask_places_an_agent_in_each_worker_and_is_not_needed_any_more(
+    stub_cpr: Cpr, stub: Stub
 ) -> None:
-    from cpr_nb.executors import dask
+    """The kernel that has the cluster is gone while the tasks are at work."""
+    stub.fifos(*GATES)
+    out = run_in_kernel(stub_cpr, [{"id": g, "prompt": plan(here=g, gate=g)} for g in GATES])
+    session = cpr.Session(out["path"])
+    assert out["again"] == out["nodes"] == 3, "adding where one is does nothing"
+    let_on(stub)
+    assert texts(session) == ["succeeded"] * 3
+    host = os.uname().nodename
+    assert {task["node"] for task in nodes_of(session)} == {f"{host}-{n}" for n in range(3)}
+    assert [node["slots"] for node in session.refresh().head["nodes"]] == [1, 1, 1]
 
-    monkeypatch.setattr(dask, "_LOOPBACK", ())  # as if the workers were elsewhere
-    monkeypatch.setattr(dask.dask_worker, "digest_of", lambda root: "")  # and saw no folder
-    monkeypatch.setattr(node_placing, "JOIN_S", 1.0)
-    with pytest.raises(LaunchError, match="would send the keys to it in the clear"):
-        cpr.launch(["x"], executor=client)
-    assert list((work / "results").glob("*session-*")) == []
+
+@pytest.mark.slow
+def test_dask_does_not_send_keys_in_the_clear(stub_cpr: Cpr) -> None:
+    out = run_in_kernel(stub_cpr, [{"prompt": plan()}], "elsewhere")
+    assert "would send the keys to it in the clear" in out["refused"]
+    assert list((stub_cpr.cwd / "results").glob("*session-*")) == []
+
+
+def run_in_kernel(stub_cpr: Cpr, tasks: list[dict[str, str]], *words: str) -> dict[str, Any]:
+    """Launches in a process with a LocalCluster of three worker processes, and ends it."""
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("dask_launch.py"), *words],
+        input=json.dumps(tasks),
+        capture_output=True,
+        text=True,
+        cwd=stub_cpr.cwd,
+        env=stub_cpr.env,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
