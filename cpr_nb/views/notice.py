@@ -109,13 +109,15 @@ def _unreachable(snapshot: Snapshot, resume: str) -> str:
 
 
 def _no_node(snapshot: Snapshot, program: str) -> str:
-    n_tasks = n_without_node(snapshot)
+    n_tasks, short = n_without_node(snapshot), snapshot.short_id
     waiting = "1 task is waiting" if n_tasks == 1 else f"{n_tasks} tasks are waiting"
-    short = snapshot.short_id
-    return (
-        f"{why_no_node(snapshot)}. {waiting}; to add one: {program} nodes add {short}, "
-        f"to see why: {program} doctor --nodes {short}"
-    )
+    add = {
+        "slurm": f"{program} nodes add {short} slurm",
+        "dask": "s.add_nodes(client)",
+        "agents": f"{program} agent {snapshot.paths.join}",
+    }.get(str(snapshot.head.get("executor")), f"{program} nodes add {short} ssh:HOST")
+    why = f"{program} doctor --nodes {short}"
+    return f"{why_no_node(snapshot)}. {waiting}; to add one: {add}; to see why: {why}"
 
 
 def _until(head: dict[str, object]) -> str:

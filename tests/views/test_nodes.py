@@ -121,12 +121,25 @@ def test_the_notice_says_that_no_node_is_connected_and_how_many_tasks_wait() -> 
     )
     assert n_without_node(waiting) == 7
     assert notice(waiting) == (
-        "no node is connected. 7 tasks are waiting; to add one: cpr nodes add 3f2a, "
+        "no node is connected. 7 tasks are waiting; to add one: cpr nodes add 3f2a ssh:HOST; "
         "to see why: cpr doctor --nodes 3f2a"
     )
     waiting.head["nodes"] = [silent("a", 6), node("b", "no_login")]
     text = notice(waiting)
     assert text.startswith("no node answers. 1 task is waiting;"), "the other six may still run"
+
+
+@pytest.mark.parametrize(
+    ("executor", "command"),
+    [
+        ("slurm", "cpr nodes add 3f2a slurm;"),
+        ("agents", "cpr agent /r/session-3f2a/join.json;"),
+        ("dask", "s.add_nodes(client);"),
+    ],
+)
+def test_the_notice_names_what_adds_one(executor: str, command: str) -> None:
+    waiting = snapshot(state="waiting", waiting_for="nodes", executor=executor, total=1)
+    assert f"1 task is waiting; to add one: {command}" in notice(waiting)
 
 
 @pytest.mark.parametrize(
