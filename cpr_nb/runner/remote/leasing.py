@@ -13,6 +13,7 @@ from cpr_nb.runner.leftovers import SWEEP_EVERY_S
 from cpr_nb.runner.niceness import DEFAULT_NICE
 from cpr_nb.runner.remote.hub_pipe import HubPipe
 from cpr_nb.runner.remote.node import Node
+from cpr_nb.runner.remote.pending_jobs import cancel_pending_jobs
 from cpr_nb.runner.remote.placement import best_node, n_slots
 from cpr_nb.runner.remote.remote_process import RemoteProcess, RemoteStdin
 from cpr_nb.runner.spawning import NoNodeError, create
@@ -310,6 +311,7 @@ class Cluster:
         if self._hub is not None:
             self.sweep()
             if for_good:
+                cancel_pending_jobs(self._session)
                 self.send("end")
                 self._hub.await_end(_GOODBYE_S)
             else:
