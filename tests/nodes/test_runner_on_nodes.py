@@ -121,9 +121,7 @@ def test_a_node_agent_that_is_stopped_hands_its_task_on(
     assert causes == ["stop", None]
 
 
-def test_a_new_runner_adopts_what_runs_on_nodes(
-    stub_cpr: Cpr, stub: Stub, nodes: Nodes
-) -> None:
+def test_a_new_runner_adopts_what_runs_on_nodes(stub_cpr: Cpr, stub: Stub, nodes: Nodes) -> None:
     stub.fifos("held")
     text = prompts(plan(here="held", gate="held"), "b")
     options = ("--executor", "agents", "--lease-s", "30", "--max-parallel", "1")
