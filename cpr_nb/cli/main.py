@@ -26,6 +26,7 @@ COMMANDS = {
     "resume": "continue a session that was interrupted or paused, or that waits for a limit",
     "pause": "start no more tasks of a session until it is resumed",
     "nodes": "show the nodes that run a session's tasks, or add some",
+    "agent": "serve a session with this machine, as one of its nodes",
     "set": "change how many tasks of a session run at once",
     "retry": "rerun the tasks that did not succeed, as a new session",
     "merge": "merge the branches of tasks, one at a time",
