@@ -27,7 +27,6 @@ COMMANDS = {
     "pause": "start no more tasks of a session until it is resumed",
     "agent": "work for a session as one of its nodes",
     "nodes": "show the nodes that run a session's tasks, or add some",
-    "agent": "serve a session with this machine, as one of its nodes",
     "set": "change how many tasks of a session run at once",
     "retry": "rerun the tasks that did not succeed, as a new session",
     "merge": "merge the branches of tasks, one at a time",
