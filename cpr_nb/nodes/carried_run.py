@@ -22,7 +22,7 @@ if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from cpr_nb.nodes.outbox import Outbox, Transcripts
-from cpr_nb.store.conversation import transcript_folder
+from cpr_nb.store.conversation import config_home, transcript_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class CarriedRun:
 
     Args:
         spec: What the node agent wrote down: ``argv``, ``cwd``, ``parcel`` (empty: there is none),
-            ``home`` (the spool), ``root`` (our folder on this machine), ``conversation_id``,
+            ``home`` (the spool), ``root`` (our folder on this
+            machine), ``place`` (the task's own folder), ``conversation_id``,
             ``has_fourth`` (whether descriptor 3 is for the process).
     """
 
@@ -58,10 +59,9 @@ class CarriedRun:
             self._unpack()
             cwd, argv = self._spec["cwd"], self._spec["argv"]
             if os.path.exists(f"{self._folder}/checkout.json"):
-                self._checkout = self._ask_helper("make", parcel=self._folder)
+                self._checkout = self._make_checkout()
                 cwd, argv = self._checkout["cwd"], [self._here(word) for word in argv]
-            home = os.environ.get("CLAUDE_CONFIG_DIR") or f"{os.environ.get('HOME', '')}/.claude"
-            folder = transcript_folder(home, cwd)
+            folder = transcript_folder(config_home(os.environ), cwd)
             self._plant(folder)
             shipped = Transcripts(folder, self._spec["conversation_id"], time.time_ns())
             code = self._run_process(argv, cwd, shipped)
@@ -121,7 +121,6 @@ class CarriedRun:
         Raises:
             OSError: If that failed.
         """
-        job |= {"root": self._spec["root"]}
         helper = subprocess.Popen(  # noqa: S603 - our own
             [sys.executable, "-I", _HELPER, command],
             stdin=subprocess.PIPE,
@@ -134,10 +133,14 @@ class CarriedRun:
             raise OSError(answer.get("error") or f"its checkout: the helper to {command} it failed")
         return dict(answer)
 
+    def _make_checkout(self) -> dict[str, Any]:
+        root, place = self._spec["root"], self._spec["place"]
+        return self._ask_helper("make", root=root, place=place, parcel=self._folder)
+
     def _bring_work(self) -> None:
         if not self._checkout:
             return
-        place, bundle = self._checkout["place"], f"{self._folder}/bundle"
+        place, bundle = self._spec["place"], f"{self._folder}/bundle"
         answer = self._ask_helper("save", place=place, bundle=bundle)
         self._outbox.add_file("setup.log", answer["setup_log"])
         self._outbox.add_file("bundle", bundle)

@@ -39,24 +39,27 @@ from cpr_nb.worktrees.scratch import scratch
 from cpr_nb.worktrees.setup import run_setup
 from cpr_nb.worktrees.worktree import Worktree, worktree_of
 
+#: How the record of the one task in a place is named.
+_TASK = "here"
 
-def make(root: str, parcel: str) -> dict[str, Any]:
+
+def make(root: str, place: str, parcel: str) -> dict[str, Any]:
     """Makes a task's checkout, or finds it as an earlier process of the task has left it.
 
     Args:
         root: Our folder on this machine.
+        place: The task's own folder.
         parcel: The folder with what the task's parcel had.
 
     Returns:
-        ``place`` (what `save` needs), ``cwd``, and ``paths``: pairs of a path at home and the one
+        ``cwd``, and ``paths``: pairs of a path at home and the one
         that stands for it here.
     """
     with open(f"{parcel}/checkout.json", "rb") as file:
         wanted = json.load(file)
     mirror = mirror_path(root, wanted["mirror"])
-    place = f"{root}/checkouts/{wanted['session_id']}/{wanted['task_id']}"
     carrier = _fill_mirror(mirror, f"{parcel}/bundle", wanted["base_commit"])
-    record = WorktreeRecord.read(place, wanted["task_id"])
+    record = WorktreeRecord.read(place, _TASK)
     if record["content"] != _content(shared_git(mirror), carrier):
         shutil.rmtree(place, ignore_errors=True)
         record = _make_anew(place, mirror, carrier, wanted, parcel)
@@ -64,7 +67,7 @@ def make(root: str, parcel: str) -> dict[str, Any]:
     worktree = worktree_of(record)
     pairs = (wanted["worktree"], worktree.path), (wanted["common_dir"], worktree.common_dir)
     cwd = f"{worktree.path}/{wanted['prefix']}".rstrip("/")
-    return {"place": place, "cwd": cwd, "paths": pairs}
+    return {"cwd": cwd, "paths": pairs}
 
 
 def _fill_mirror(mirror: str, bundle: str, base_commit: str) -> Carrier:
@@ -94,12 +97,14 @@ def _make_anew(
     git.run("worktree", "add", "--no-checkout", path, wanted["branch"])
     admin_dir = Git(path).run("rev-parse", "--absolute-git-dir").path
     names = "branch", "base_commit", "is_continued", "port"
-    record = WorktreeRecord.read(place, wanted["task_id"])
+    record = WorktreeRecord.read(place, _TASK)
     record.fields = {name: wanted[name] for name in names}
-    planted = dict(carrier.refs)
-    record.write(common_dir=git_dir, worktree=path, admin_dir=admin_dir, planted=planted)
+    planted, log = dict(carrier.refs), SessionPaths(place).setup(wanted["task_id"])
+    record.write(
+        common_dir=git_dir, worktree=path, admin_dir=admin_dir, planted=planted, setup_log=log
+    )
     worktree = worktree_of(record)
-    with scratch(git_dir, wanted["task_id"]) as folder:
+    with scratch(git_dir, _TASK) as folder:
         restore(worktree, carrier, folder)
     if os.path.isdir(f"{parcel}/include"):
         shutil.copytree(f"{parcel}/include", path, symlinks=True, dirs_exist_ok=True)
@@ -145,12 +150,11 @@ def save(place: str, bundle: str) -> dict[str, Any]:
     Returns:
         ``setup_log``: the path of the set-up's output.
     """
-    task_id = os.path.basename(place)
-    record = WorktreeRecord.read(place, task_id)
+    record = WorktreeRecord.read(place, _TASK)
     worktree, since_ns = worktree_of(record), since_first_setup_ns(record)
     shared = shared_git(worktree.common_dir)
     known = [worktree.base_commit, *record["planted"].values()]
-    with scratch(worktree.common_dir, task_id) as folder:
+    with scratch(worktree.common_dir, _TASK) as folder:
         content = read_content(worktree, folder, record["from_setup"] or {}, since_ns)
         place_here = f"{worktree.path} on node {os.uname().nodename}"
         content.notes.extend(f"not saved, in {place_here}: {line}" for line in content.unsaved)
@@ -158,7 +162,7 @@ def save(place: str, bundle: str) -> dict[str, Any]:
         carrier = carrier_of(shared, worktree, content, refs)
         write_bundle(shared, carrier, bundle, known)
     record.write(content=_content(shared, carrier))
-    return {"setup_log": SessionPaths(place).setup(task_id)}
+    return {"setup_log": record["setup_log"]}
 
 
 def _own_refs(shared: Git, worktree: Worktree, planted: dict[str, str]) -> dict[str, str]:

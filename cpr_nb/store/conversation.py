@@ -16,6 +16,7 @@ from cpr_nb.model.events import content_blocks, parse_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 _LONGEST_NAME = 200
@@ -48,7 +49,17 @@ def begins_with_prompt(transcript: str | bytes | os.PathLike[str]) -> bool:
     return False
 
 
-def transcript_folder(config_home: str, cwd: str) -> str:
+def config_home(environ: Mapping[str, str]) -> str:
+    """The folder of the CLI's own configuration.
+
+    Example:
+        >>> config_home({"HOME": "/home/ada"})
+        '/home/ada/.claude'
+    """
+    return environ.get("CLAUDE_CONFIG_DIR") or f"{environ.get('HOME', '')}/.claude"
+
+
+def transcript_folder(config_folder: str, cwd: str) -> str:
     """Where the CLI keeps the transcripts of the runs in a folder.
 
     Measured: each UTF-16 unit that is no ASCII letter or digit becomes a dash. A name of more than
@@ -56,7 +67,7 @@ def transcript_folder(config_home: str, cwd: str) -> str:
     hashes, or none.
 
     Args:
-        config_home: The folder of the CLI's own configuration.
+        config_folder: The folder of the CLI's own configuration.
         cwd: The folder that runs work in.
 
     Example:
@@ -68,7 +79,7 @@ def transcript_folder(config_home: str, cwd: str) -> str:
     name = "".join(chr(c) if c < 128 and chr(c).isalnum() else "-" for c in codes)
     if len(name) > _LONGEST_NAME:
         name = f"{name[:_LONGEST_NAME]}-{_in_base_36(_hash(codes))}"
-    return f"{config_home}/projects/{name}"
+    return f"{config_folder}/projects/{name}"
 
 
 def _hash(codes: list[int]) -> int:

@@ -43,6 +43,7 @@ class Carried:
             "parcel": str(parcel or ""),
             "home": str(self.spool),
             "root": str(self.folder),
+            "place": str(self.folder / "place"),
             "conversation_id": "c-1",
             "has_fourth": False,
         }

@@ -55,7 +55,11 @@ class Node:
         with tarfile.open(packed["parcel"]) as tar:
             tar.extractall(folder)
         Path(packed["parcel"]).unlink()
-        return self.ask("make", root=str(self.root), parcel=str(folder))
+        place = str(self.root / "checkouts" / task_id)
+        return {
+            **self.ask("make", root=str(self.root), place=place, parcel=str(folder)),
+            "place": place,
+        }
 
 
 class Received(Checkout):
