@@ -90,7 +90,7 @@ def test_a_follow_up_goes_on_on_another_node(
     there = [
         path.read_bytes()
         for path in far.home("two").rglob("projects/*/*.jsonl")
-        if path.stem == task(follow)["claude_session_id"]
+        if path.stem == task(follow)["conversation_id"]
     ]
     assert [b"first words" in content for content in there] == [True]
 
@@ -111,7 +111,7 @@ def test_a_task_whose_node_stops_goes_on_elsewhere_with_its_work(
     assert (task(session)["outcome"], task(session)["node"]) == ("succeeded", "two")
     assert repo.files("main-task-docs")["begun.txt"] == "begun"
     intents = [line for line in journal(session) if line["event"] == "intent"]
-    assert len({line["claude_session_id"] for line in intents}) == 1
+    assert len({line["conversation_id"] for line in intents}) == 1
     assert len(intents) == 2
 
 
@@ -131,5 +131,6 @@ def test_work_that_is_lost_with_its_node_is_begun_anew(
     assert (task(session)["outcome"], task(session)["node"]) == ("succeeded", "two")
     assert repo.files("main-task-docs")["ran.txt"] == "x"
     intents = [line for line in journal(session) if line["event"] == "intent"]
-    assert len({line["claude_session_id"] for line in intents}) == len(intents) == 2
-    assert "did not come home" in task(session)["note"]
+    assert len({line["conversation_id"] for line in intents}) == len(intents) == 2
+    status = json.loads((session.path / "status.json").read_text())
+    assert any("node one is lost" in line for line in status["warnings"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.shared.shared_process import SharedProcess
     from cpr_nb.runner.wakeup import Wakeup
 
-_NOT_HOME = "what it did on node {} did not come home: it is lost"
+_NOT_HOME = "task {}: what it last did on node {} is lost with it, and the task does it anew"
 _LOST_CHECK = "the node that ran it was lost"
 
 
@@ -197,7 +197,7 @@ class NodeEvents:
             self._effects.recorder.warn(f"{error.filename}: {error.strerror}")
             is_complete = False
         if isinstance(run, Attempt) and not is_complete and process.is_started:
-            self._effects.task_runs[run.task].notes.append(_NOT_HOME.format(process.node))
+            self._effects.recorder.warn(_NOT_HOME.format(task_id, process.node))
 
     def _free_slot(self, process: RemoteProcess) -> None:
         """Nothing runs there any more: there is room for another task."""
