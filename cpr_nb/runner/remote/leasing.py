@@ -14,7 +14,7 @@ from cpr_nb.runner.niceness import DEFAULT_NICE
 from cpr_nb.runner.remote.hub_pipe import HubPipe
 from cpr_nb.runner.remote.node import Node
 from cpr_nb.runner.remote.pending_jobs import cancel_pending_jobs
-from cpr_nb.runner.remote.placement import best_node, n_slots
+from cpr_nb.runner.remote.placement import best_node, n_slots, usable_nodes
 from cpr_nb.runner.remote.remote_process import RemoteProcess, RemoteStdin
 from cpr_nb.runner.spawning import NoNodeError, create
 
@@ -143,6 +143,17 @@ class Cluster:
         """Sends a message to the hub."""
         if self._hub is not None:
             self._hub.send(kind, **fields)
+
+    def refuse_login(self, life: str) -> bool:
+        """The API refused a login; returns whether tasks can go to nodes that have another one."""
+        node = self._nodes[life]
+        has_others = any(other is not node for other in usable_nodes(self._nodes.values()))
+        if has_others and not node.is_logged_out:
+            node.refuse_login()
+            fields = {"name": node.name, "life": node.life}
+            self._recorder.journal("node", state=states.NO_LOGIN, **fields)
+            self._is_changed = True
+        return has_others
 
     def sweep_soon(self, token: str) -> None:
         """Has what a process left behind ended at the next sweep."""
