@@ -46,6 +46,11 @@ class LocalProcess:
         self.stdin = stdin
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it is known to be gone."""
+        return self.pid == 0
+
+    @property
     def key(self) -> int | str:
         """What the table of processes knows it by."""
         return self.pid

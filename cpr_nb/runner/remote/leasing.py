@@ -69,6 +69,7 @@ class Cluster:
         self._awaited: set[str] = set()
         self._news: list[dict[str, Any]] = []
         self._unsorted: list[dict[str, Any]] = []
+        self._to_close: list[str] = []
         self._to_sweep: list[str] = []
         self._next_sweep_at = 0.0
         self._is_changed = True
@@ -123,13 +124,14 @@ class Cluster:
         }
 
     def adopt(self, lease: Lease, out: str, err: str) -> RemoteProcess:
-        """Goes on with a lease that an earlier runner gave."""
+        """Goes on with a lease that an earlier runner gave; its process gets no more messages."""
         node = self._nodes.get(lease.life)
         if node is None:
             fields = {"life": lease.life, "name": lease.node, "state": states.SILENT}
             node = self._nodes[lease.life] = Node(fields)
         process = RemoteProcess(self, lease.token, lease.life, lease.node)
         self._awaited.add(lease.token)
+        self._to_close.append(lease.token)
         self._lease(process, node, out, err)
         return process
 
@@ -215,6 +217,9 @@ class Cluster:
             leases=leases,
             probes=[{"name": "cwd", "path": self._session["cwd"], "nonce": ""}],
         )
+        for token in self._to_close:
+            self.send("close_stdin", token=token)
+        self._to_close = []
 
     def receive(self, now: float) -> list[dict[str, Any]]:
         """What was heard of processes since.

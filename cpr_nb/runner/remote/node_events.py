@@ -168,7 +168,7 @@ class NodeEvents:
         if isinstance(run, Attempt):
             self._begin_late(run, process)
             extra = {"peak_rss_bytes": message["rss_bytes"]}
-            self._handle_end(run, status, extra, interrupted=bool(cause))
+            self._handle_end(run, status, extra, interrupted=bool(cause) or run.is_unasked)
         elif isinstance(run, SideRun) and not cause:
             self._handle_side_end(run, status)
         elif isinstance(run, SideRun):
