@@ -20,7 +20,6 @@ from testkit.node_agents import JOIN_FILE
 from testkit.relay import Relay
 from testkit.stub import plan
 
-import cpr_nb as cpr
 from executors.place import Place
 
 LEASE_S = "2"
