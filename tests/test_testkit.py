@@ -91,22 +91,23 @@ def test_a_quick_check_leaves_out_the_slow_tests_and_what_only_they_can_meet(
 
 
 def test_a_relay_keeps_what_passes_and_can_be_cut() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with Relay(server.getsockname()[1]) as relay:
-            host, _, port = relay.address.partition(":")
-            with socket.create_connection((host, int(port))) as near:
-                far, _ = server.accept()
-                with far:
-                    near.sendall(b"there")
-                    assert far.recv(9) == b"there"
-                    far.sendall(b"back")
-                    assert near.recv(9) == b"back"
-                    relay.cut()
-                    near.sendall(b"later")
-                    far.setblocking(False)
-                    with pytest.raises(BlockingIOError):
-                        far.recv(9)
-                    relay.mend()
-                    far.setblocking(True)
-                    assert far.recv(9) == b"later"
-                    assert relay.seen == b"therebacklater"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        Relay(server.getsockname()[1]) as relay,
+        socket.create_connection(("127.0.0.1", relay.port)) as near,
+    ):
+        far, _ = server.accept()
+        with far:
+            near.sendall(b"there")
+            assert far.recv(9) == b"there"
+            far.sendall(b"back")
+            assert near.recv(9) == b"back"
+            relay.cut()
+            near.sendall(b"later")
+            far.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                far.recv(9)
+            relay.mend()
+            far.setblocking(True)
+            assert far.recv(9) == b"later"
+            assert relay.seen == b"therebacklater"

@@ -99,7 +99,7 @@ class Place:
 
     def finish(self, session: cpr.Session) -> cpr.Session:
         """Waits for the end of a session, its runner and its nodes."""
-        session.wait(LIMIT_S)
+        session.wait(5 * LIMIT_S)  # a whole table of tasks
         await_lock(session.path / "runner.lock")
         if self._n_nodes:
             self.nodes.await_left()

@@ -20,7 +20,8 @@ class Relay:
     def __init__(self, port: int) -> None:
         self._target = port
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
+        self.port: int = self._listening.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
         self._passes = threading.Event()
         self._passes.set()
         self._lock = threading.Lock()
