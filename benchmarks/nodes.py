@@ -7,6 +7,7 @@ with their start, their twins, and the tasks.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import detached
-from benchmarks.lab import Lab, Run, measure
+from benchmarks.lab import Lab, Run, SkippedError, measure, run_program
 from benchmarks.memory import holding, resident_bytes
 from benchmarks.real_cli import real_claude
 from benchmarks.report import Comparison, absolute, compare
@@ -38,10 +39,7 @@ def measure_nodes(lab: Lab) -> Iterator[Comparison]:
     """Memory of a node agent; wall and CPU time of tasks on four nodes and on this machine."""
     detached.adopt_orphans()
     yield _memory(lab)
-    stub = lab.program("stub")
-    size = _QUICK_STUB_SIZE if lab.quick else _STUB_SIZE
-    runs = _both(lab, "stub", stub, lab.environment, *size)
-    yield from _rows(f"{size[0]} stub tasks", runs, size[0], _STUB_WALL_LIMIT, _STUB_CPU_LIMIT)
+    yield from _stub_rows(lab)
     size = _QUICK_REAL_SIZE if lab.quick else _REAL_SIZE
     lab.rounds = min(lab.rounds, _MOST_ROUNDS)
     claude = real_claude()
@@ -49,6 +47,34 @@ def measure_nodes(lab: Lab) -> Iterator[Comparison]:
         environment = cli_environment(api.url, lab.fresh("cli-home"))
         runs = _both(lab, "real", claude, environment, *size)
     yield from _rows(f"{size[0]} tasks, real CLI", runs, size[0], None, _REAL_CPU_LIMIT)
+
+
+def _stub_rows(lab: Lab) -> Iterator[Comparison]:
+    """Stub tasks; and what of it is ``setpriv``, which has a task end with its node agent."""
+    n_tasks, parallel = _QUICK_STUB_SIZE if lab.quick else _STUB_SIZE
+    stub = lab.program("stub")
+    runs = _both(lab, "stub", stub, lab.environment, n_tasks, parallel)
+    label = f"{n_tasks} stub tasks"
+    yield from _rows(label, runs, n_tasks, _STUB_WALL_LIMIT, _STUB_CPU_LIMIT)
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise SkippedError("no setpriv: it comes with util-linux")
+
+    def floor(*words: str) -> Callable[[], Run]:
+        argv = [str(lab.program("floor")), str(lab.fresh("floor")), str(n_tasks), str(parallel)]
+        return lambda: measure(lambda: run_program([*argv, *words], lab.environment))
+
+    words = [setpriv, "--pdeathsig", "KILL", str(stub)]
+    floors = lab.interleave({"plain": floor(str(stub)), "setpriv": floor(*words)})
+    extra = [
+        (more.cpu_s - less.cpu_s) / n_tasks
+        for less, more in zip(floors["plain"], floors["setpriv"], strict=True)
+    ]
+    here, nodes = ([run.cpu_s / n_tasks for run in runs[name]] for name in (_HERE, "nodes"))
+    label = f"{label} on {_N_NODES} nodes: CPU a task"
+    yield compare(f"{label}, setpriv alone", extra, _HERE, here, unit="ms")
+    rest = [all_s - extra_s for all_s, extra_s in zip(nodes, extra, strict=True)]
+    yield compare(f"{label}, without setpriv", rest, _HERE, here, unit="ms")
 
 
 def _both(
