@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
+    from cpr_nb.runner.remote.cluster import Cluster
+    from cpr_nb.runner.remote.node_events import NodeEvents
     from cpr_nb.runner.request_inbox import RequestInbox
     from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
@@ -55,6 +57,7 @@ class Loop:
         schedule: The state machine, with those tasks restored.
         disk: Watches the disk and our lock.
         settle: Only carry out the requests that wait, then leave; start nothing.
+        cluster: The nodes on which the tasks run; None: they run on this machine.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Loop:
         disk: DiskMonitor,
         *,
         settle: bool = False,
+        cluster: Cluster | None = None,
     ) -> None:
         self._spec = spec
         self._recorder = recorder
@@ -90,6 +94,7 @@ class Loop:
         self._git: GitQuestion | None = None
         self._leftovers = Leftovers()
         self._pool = self._new_pool() if any(plan.shares for plan in spec.plans) else None
+        self._nodes = self._new_nodes(cluster) if cluster is not None else None
         self._probe_at_s: float | None = None  # seconds since the epoch
         self._next_requests_at = self._next_poll_at = 0.0
         self._more_to_reap = False
@@ -124,10 +129,18 @@ class Loop:
             self._handle_end,
         )
 
+    def _new_nodes(self, cluster: Cluster) -> NodeEvents:
+        from cpr_nb.runner.remote.node_events import NodeEvents  # a few sessions need it
+
+        ends = self._handle, self._handle_end, self._handle_side_end
+        return NodeEvents(cluster, self._wakeup, self._effects, self._pool, *ends)
+
     def run(self) -> None:
         """Runs until every task has ended, or someone stops this runner."""
         self._starter.hold_helpers(self._spec)
         self._restore()
+        if self._nodes is not None:
+            self._nodes.open(with_nodes=not self._settle)
         self._read_requests(self._clock.turn())
         if self._settle:
             self._handle(messages.Pause(self._clock.now()))
@@ -144,6 +157,8 @@ class Loop:
             # First: an end starts the next task, and whoever stopped us may have asked for a pause.
             is_due = self._read_requests(now)
             self._reap()
+            if self._nodes is not None:
+                self._nodes.turn(now)
             for attempt in self._processes.reap_adopted(ready, poll=is_due):
                 interrupted = self._leaving or attempt.is_unasked
                 self._handle_end(attempt, None, {}, interrupted=interrupted)
@@ -156,6 +171,8 @@ class Loop:
                 self._leave(now)
             self._handle(messages.Tick(now))
             self._leftovers.sweep_in_time(now)
+        if self._nodes is not None:
+            self._nodes.close(for_good=self._done or self._disk.is_gone)
         self._inbox.close(has_ended=self._done or self._disk.is_gone)
 
     def abort(self, error: str) -> None:
@@ -197,7 +214,11 @@ class Loop:
                 if event is not None:
                     self._handle(event)
                 continue
-            if task in recovery.alive:
+            if task in recovery.on_nodes:
+                self._processes.add(attempt)
+                if not attempt.process.is_started:
+                    continue  # its node says what has become of its start
+            elif task in recovery.alive:
                 pid = max(attempt.process.pid, 0)
                 self._recorder.journal("adopted", task_id=attempt.task_id, pid=pid)
                 self._processes.adopt(attempt)
@@ -206,7 +227,8 @@ class Loop:
             self._handle(messages.Started(now, task))
             if task not in recovery.alive:
                 del self._processes.by_task[task]
-                self._handle_end(attempt, None, {}, interrupted=True)
+                status = recovery.statuses.get(task)
+                self._handle_end(attempt, status, {}, interrupted=status is None)
         self._unsaved.start_some(now)
         for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)
@@ -251,7 +273,8 @@ class Loop:
             return 0
         now = self._clock.now()
         waits = [self._next_requests_at - now, self._listener.poll_every_s]
-        if self._processes.unidentified:
+        is_behind = self._nodes is not None and self._nodes.cluster.has_unsent
+        if self._processes.unidentified or is_behind:
             waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
         if flush_s is not None:
@@ -389,6 +412,8 @@ class Loop:
         if self._git is not None and self._git.pid:
             self._recorder.write_runner(**self._git.wait())
         self._compare_repositories()
+        if self._nodes is not None:
+            self._nodes.cluster.leave()
         self._recorder.end(end.state)
         while self._recorder.trouble and not self._disk.is_gone:
             self._wakeup.wait(1000.0)
