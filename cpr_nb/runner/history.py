@@ -13,6 +13,7 @@ from cpr_nb.model import record, states
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.model.quick_json import loads
+from cpr_nb.runner.lease import Lease
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -45,28 +46,6 @@ class Place:
     ) -> None:
         self.process, self.offset = process, offset
         self.task_id, self.attempt, self.conversation_id = task_id, attempt, conversation_id
-
-
-class Lease:
-    """What an attempt was leased to a node with.
-
-    Args:
-        token: What marks its process tree.
-        node: The node's name.
-        life: The life of its node agent.
-
-    Attributes:
-        status: What wait() said of its end; None if it has not ended, or nobody knows.
-        is_over: Whether nothing runs there any more.
-        interrupted: Whether its end was none of its own.
-    """
-
-    __slots__ = ("interrupted", "is_over", "life", "node", "status", "token")
-
-    def __init__(self, token: str, node: str, life: str) -> None:
-        self.token, self.node, self.life = token, node, life
-        self.status: int | None = None
-        self.is_over = self.interrupted = False
 
 
 class TaskHistory:

@@ -16,7 +16,7 @@ from cpr_nb.runner.gitinfo import GitQuestion
 from cpr_nb.runner.leftovers import Leftovers
 from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
-from cpr_nb.runner.task_run import TaskRun
+from cpr_nb.runner.restoring import restore
 from cpr_nb.runner.task_steps import GRACE_S
 from cpr_nb.runner.unsaved_work import UnsavedWork
 from cpr_nb.runner.wakeup import Wakeup
@@ -194,41 +194,9 @@ class Loop:
     # -- restoring and leaving --------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Adopts the agents that still run, and handles the end of those that don't."""
-        recovery, now = self._recovery, self._clock.now()
-        for task, elapsed_s in recovery.elapsed_s.items():
-            task_id = self._recorder.task_id(task)
-            self._task_runs[task] = TaskRun(task_id, now - elapsed_s)
-        for task, attempt in recovery.attempts.items():
-            task_run = self._task_runs[task]
-            task_run.begin(attempt.number, recovery.conversation_id(task))
-            task_run.started_s = recovery.started_s.get(task)
-            note = self._history.tasks[task_run.task_id].note
-            task_run.notes += [note] if note else []
-            task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
-            if recovery.restored[task].to_harvest:
-                exit_, facts = attempt.collect(None)
-                task_run.end(now, exit_, facts, {})
-                self._handle(messages.Spent(now, task, usage_of(facts)))
-                event = self._effects.start_side("harvest", task)
-                if event is not None:
-                    self._handle(event)
-                continue
-            if task in recovery.on_nodes:
-                self._processes.add(attempt)
-                if not attempt.process.is_started:
-                    continue  # its node says what has become of its start
-            elif task in recovery.alive:
-                pid = max(attempt.process.pid, 0)
-                self._recorder.journal("adopted", task_id=attempt.task_id, pid=pid)
-                self._processes.adopt(attempt)
-            else:
-                self._processes.by_task[task] = attempt
-            self._handle(messages.Started(now, task))
-            if task not in recovery.alive:
-                del self._processes.by_task[task]
-                status = recovery.statuses.get(task)
-                self._handle_end(attempt, status, {}, interrupted=status is None)
+        """Goes on with what earlier runners had begun."""
+        now = self._clock.now()
+        restore(self._recovery, self._history, self._effects, self._handle, self._handle_end)
         self._unsaved.start_some(now)
         for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)

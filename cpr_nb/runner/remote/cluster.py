@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from cpr_nb.runner.history import Lease
+    from cpr_nb.runner.lease import Lease
     from cpr_nb.runner.order import Order
     from cpr_nb.runner.recorder import Recorder
 
@@ -137,7 +137,7 @@ class Cluster:
         node.tokens.add(process.token)
         self._is_changed = True
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, /, **fields: Any) -> None:
         """Sends a message to the hub."""
         if self._hub is not None:
             self._hub.send(kind, **fields)

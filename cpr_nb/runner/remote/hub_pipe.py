@@ -58,7 +58,7 @@ class HubPipe:
         """Whether the hub has not read all yet."""
         return bool(self._unsent)
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, /, **fields: Any) -> None:
         """Sends a message; what the hub does not read at once waits here."""
         line = json.dumps({"type": kind, **fields}, ensure_ascii=False)
         self._unsent += line.encode("utf-8", "surrogatepass") + b"\n"
