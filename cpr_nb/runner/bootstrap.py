@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.history import History
     from cpr_nb.runner.opening import OpenSession
     from cpr_nb.runner.recorder import Recorder
-    from cpr_nb.runner.remote.cluster import Cluster
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.transitions import IllegalTransition
 
@@ -72,7 +72,7 @@ def _cluster(session: OpenSession) -> Cluster | None:
     """The nodes that the session's tasks run on; None if they run on this machine."""
     if "cluster" not in session.spec.session:
         return None
-    from cpr_nb.runner.remote.cluster import Cluster  # a few sessions need it
+    from cpr_nb.runner.remote.leasing import Cluster  # a few sessions need it
 
     library_dirs = session.given["library_dirs"]
     return Cluster(session.spec.session, session.recorder, session.paths.join, library_dirs)

@@ -9,6 +9,7 @@ from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.running_cost import usage_of
 from cpr_nb.runner import instructions, messages, transitions
+from cpr_nb.runner.adoption import restore
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.clock import AwakeClock
 from cpr_nb.runner.effects import Effects
@@ -16,7 +17,6 @@ from cpr_nb.runner.gitinfo import GitQuestion
 from cpr_nb.runner.leftovers import Leftovers
 from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
-from cpr_nb.runner.restoring import restore
 from cpr_nb.runner.task_steps import GRACE_S
 from cpr_nb.runner.unsaved_work import UnsavedWork
 from cpr_nb.runner.wakeup import Wakeup
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
-    from cpr_nb.runner.remote.cluster import Cluster
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.remote.node_events import NodeEvents
     from cpr_nb.runner.request_inbox import RequestInbox
     from cpr_nb.runner.schedule import Schedule

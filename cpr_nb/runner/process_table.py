@@ -109,7 +109,7 @@ class ProcessTable:
             return None
         if pid == 0:
             return None
-        return pid, self.take(pid), status, usage.ru_maxrss * _RSS_UNIT
+        return pid, self.remove_run(pid), status, usage.ru_maxrss * _RSS_UNIT
 
     def reap_adopted(self, ready: set[int], *, poll: bool) -> list[Attempt]:
         """Removes and returns the adopted processes that have ended.
@@ -158,7 +158,7 @@ class ProcessTable:
         """What a process runs for; None if it is known no more."""
         return self._by_key.get(key)
 
-    def take(self, key: int | str) -> Run | SharedProcess | None:
+    def remove_run(self, key: int | str) -> Run | SharedProcess | None:
         """Removes and returns what a process has run for, which has ended."""
         run = self._by_key.pop(key, None)
         if isinstance(run, Run):

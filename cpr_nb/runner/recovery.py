@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.runner.attempt import Attempt, Process
     from cpr_nb.runner.history import History, TaskHistory
-    from cpr_nb.runner.remote.cluster import Cluster
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.starter import Starter

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.runner.attempt import Process
-    from cpr_nb.runner.remote.cluster import Cluster
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.runner.effects import Effects
     from cpr_nb.runner.process_table import Run
-    from cpr_nb.runner.remote.cluster import Cluster
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.remote.remote_process import RemoteProcess
     from cpr_nb.runner.shared.pool import Pool
     from cpr_nb.runner.shared.shared_process import SharedProcess
@@ -138,7 +138,7 @@ class NodeEvents:
         error = OSError(message["errno"], message["strerror"], message["filename"])
         cause = cause_of(error, process.program, process.folder)
         error = HeldError(cause) if cause.kind else error
-        self._take(process)
+        self._free_slot(process)
         event = None
         if isinstance(run, Attempt):
             event = self._effects.refused(run, error)
@@ -155,7 +155,7 @@ class NodeEvents:
         status, cause, token = message["status"], message["cause"], process.token
         names = {"token": token, "node": process.node, "status": status, "cause": cause or None}
         self._effects.recorder.journal("remote_ended", **names)
-        self._take(process)
+        self._free_slot(process)
         self._to_acknowledge.append(token)
         if isinstance(run, Attempt):
             self._begin_late(run, process)
@@ -173,7 +173,7 @@ class NodeEvents:
     ) -> None:
         names = {"token": process.token, "node": process.node, "why": message["why"]}
         self._effects.recorder.journal("remote_lost", **names)
-        self._take(process)
+        self._free_slot(process)
         if isinstance(run, Attempt):
             self._begin_late(run, process)
             self._handle_end(run, None, {}, interrupted=True)
@@ -182,10 +182,10 @@ class NodeEvents:
         elif run is not None and self._pool is not None:
             self._pool.ended(run, 9, interrupted=True)
 
-    def _take(self, process: RemoteProcess) -> None:
+    def _free_slot(self, process: RemoteProcess) -> None:
         """Nothing runs there any more: there is room for another task."""
         self.cluster.release(process.token)
-        self._effects.processes.take(process.key)
+        self._effects.processes.remove_run(process.key)
 
     def _begin_late(self, run: Attempt, process: RemoteProcess) -> None:
         """An end that comes without a start: the start is made up for."""

@@ -7,10 +7,24 @@ import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from cpr_nb.runner.leftovers import Leftovers
-    from cpr_nb.runner.remote.cluster import Cluster
+
+    class Reach(Protocol):
+        """What reaches the nodes."""
+
+        def send(self, kind: str, /, **fields: Any) -> None:
+            """Sends a message to the hub."""
+
+        def sweep_soon(self, token: str) -> None:
+            """Has what a process left behind ended at the next sweep."""
+
+        def release(self, token: str) -> RemoteProcess | None:
+            """Nothing runs for a token any more."""
+
+        def await_end(self, process: RemoteProcess, patience_s: float) -> None:
+            """Waits until a process has ended, and kills it if it takes too long."""
 
 
 class RemoteStdin:
@@ -25,7 +39,7 @@ class RemoteStdin:
 
     has_unsent = False
 
-    def __init__(self, cluster: Cluster, token: str) -> None:
+    def __init__(self, cluster: Reach, token: str) -> None:
         self._cluster, self._token = cluster, token
         self.is_open = True
 
@@ -78,7 +92,7 @@ class RemoteProcess:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: Reach,
         token: str,
         life: str,
         node: str,

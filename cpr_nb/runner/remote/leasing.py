@@ -13,6 +13,7 @@ from cpr_nb.runner.leftovers import SWEEP_EVERY_S
 from cpr_nb.runner.niceness import DEFAULT_NICE
 from cpr_nb.runner.remote.hub_pipe import HubPipe
 from cpr_nb.runner.remote.node import Node
+from cpr_nb.runner.remote.pending_jobs import cancel_pending_jobs
 from cpr_nb.runner.remote.placement import best_node, n_slots
 from cpr_nb.runner.remote.remote_process import RemoteProcess, RemoteStdin
 from cpr_nb.runner.spawning import NoNodeError, create
@@ -213,7 +214,7 @@ class Cluster:
             return []
         self._hub.flush()
         for message in self._hub.receive():
-            self._hear(message)
+            self._sort_message(message)
         if not self._hub.is_open:
             self._replace_hub()
         self._sweep_in_time(now)
@@ -222,10 +223,10 @@ class Cluster:
         news, self._news = self._news, []
         return news
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _sort_message(self, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "node":
-            self._hear_of_node(message)
+            self._update_node(message)
         elif kind == "ready":
             self._n_hubs, self._lost_after_s = 0, message.get("lost_after_s")
         elif kind == "failed":
@@ -235,7 +236,7 @@ class Cluster:
         else:
             self._news.append(message)
 
-    def _hear_of_node(self, message: dict[str, Any]) -> None:
+    def _update_node(self, message: dict[str, Any]) -> None:
         node = self._nodes.get(message["life"])
         is_news = node is None or node.update(message)
         if node is None:
@@ -285,7 +286,7 @@ class Cluster:
         give_up_at = kill_at + patience_s
         while self._hub is not None and self._hub.is_open and time.monotonic() < give_up_at:
             for message in self._hub.receive():
-                self._hear(message)
+                self._sort_message(message)
             ends = [news for news in self._news if news["type"] in ("ended", "lost")]
             if any(news["token"] == process.token for news in ends):
                 break
@@ -310,6 +311,7 @@ class Cluster:
         if self._hub is not None:
             self.sweep()
             if for_good:
+                cancel_pending_jobs(self._session)
                 self.send("end")
                 self._hub.await_end(_GOODBYE_S)
             else:
