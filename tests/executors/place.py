@@ -32,8 +32,8 @@ _TASK = {
 }
 #: Events of the journal that say where something runs, and what belongs to them.
 _PLACING = {
-    *("runner_started", "identity", "started", "lease", "remote", "acked", "parallel"),
-    *("node", "node_silent", "node_lost", "node_left"),
+    *("runner_started", "identity", "started", "lease", "parallel", "state"),
+    *("node", "node_silent", "node_lost", "remote", "remote_ended"),
 }
 _HEX = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{40}\b")
 _NUMBERS = re.compile(r"\b(req|msg)_\d+|only ~\d+ tokens|127\.0\.0\.1:\d+")
@@ -68,6 +68,8 @@ class Place:
 
     def launch(self, text: str, *options: str, **more: Any) -> cpr.Session:
         """Starts a session from the text of a prompts file; its nodes join it."""
+        if not any(option.startswith("-j") for option in options):
+            options = (*options, "-j4")  # by default, nodes run as many as they have slots
         if not self._n_nodes:
             return self.command.launch(text, *options, **more)
         session = self.command.launch(text, *options, "--executor", "agents", **more)
@@ -102,7 +104,7 @@ class Place:
         session.wait(5 * LIMIT_S)  # a whole table of tasks
         await_lock(session.path / "runner.lock")
         if self._n_nodes:
-            self.nodes.await_left()
+            self.nodes.await_left(session)
             nodes = {task.fields.get("node") for task in session if task.fields.get("attempts")}
             assert nodes and None not in nodes, "each task that began says on which node"
             assert not (session.path / JOIN_FILE).exists()

@@ -124,7 +124,8 @@ def test_no_more_run_at_once_than_was_asked_for(stubs: Both) -> None:
         names = ("a", "b", "c", "d")
         session = place.launch(prompts(*held(place, *names)), "-j2")
         assert {place.stub.await_here(name) for name in "ab"} == {"a", "b"}
-        assert session.refresh().head["n_pending"] == 2
+        session.wait_until(lambda: session.snapshot.count("n_running") == 2, LIMIT_S, "two")
+        assert {*place.stub.calls()} == {"a", "b"}
         place.command.good("set", session.id, "max-parallel=4")
         assert {place.stub.await_here(name) for name in "cd"} == {"c", "d"}
         for name in names:

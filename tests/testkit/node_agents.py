@@ -65,11 +65,18 @@ class NodeAgents:
                     **more,
                 )
 
-    def await_left(self) -> None:
-        """Waits until they have left by themselves, as they do when their session has ended."""
+    def await_left(self, session: cpr.Session) -> None:
+        """Waits until they have left by themselves, as they do when their session has ended.
+
+        Args:
+            session: It has ended. Those that came too late for it are told to stop.
+        """
+        joined = {node["name"] for node in session.refresh().head.get("nodes", ())}
         for name, process in self.processes.items():
+            if name not in joined:
+                process.terminate()
             code = process.wait(LIMIT_S)
-            assert code == 0, f"{name} ended with {code}: {self.log(name)}"
+            assert code == 0 or name not in joined, f"{name} ended with {code}: {self.log(name)}"
 
     def log(self, name: str) -> str:
         """What the node agent of this name has written."""
