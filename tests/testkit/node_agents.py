@@ -9,9 +9,19 @@ from typing import Any, Self
 
 import cpr_nb as cpr
 from testkit.command import LIMIT_S, Cpr, kill_group
+from testkit.processes import await_gone
 
 #: The name of a session's join file, in its folder.
 JOIN_FILE = "join.json"
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    except OSError:  # it has ended
+        return []
 
 
 class NodeAgents:
@@ -32,8 +42,11 @@ class NodeAgents:
 
     def __exit__(self, *exc: object) -> None:
         """Those that are still there are killed; their twins end what they have started."""
+        twins = [twin for process in self.processes.values() for twin in _children(process.pid)]
         for process in self.processes.values():
             kill_group(process)
+        for twin in twins:
+            await_gone(twin)
 
     def join(
         self,
