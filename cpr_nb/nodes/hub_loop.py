@@ -138,6 +138,8 @@ class HubLoop:
         now, kind, book = boot_clock_s(), header["type"], self._book
         if kind == "hello":
             book.hello(identity, header, now)
+            if self._leave_by is not None:
+                book.send_leave()
             return
         if kind == "swept":
             book.swept(identity, header["life"], now)

@@ -192,7 +192,9 @@ class Recovery:
         """Goes on with an attempt that was leased to a node, unless it is over there."""
         lease, token = task.lease, self._starter.token(task_id, task.attempt)
         self.started_s[number] = parse_iso(task.started_at)
-        if lease is None or lease.is_over or lease.token != token:
+        # Another machine may see the session's folder with another identity, which tokens have.
+        is_its = lease is not None and lease.token.endswith(f"/{task_id}@{task.attempt}")
+        if lease is None or lease.is_over or not is_its:
             process: Process = LocalProcess(0, token, -1)
             if lease is not None and lease.status is not None and not lease.interrupted:
                 self.statuses[number] = lease.status

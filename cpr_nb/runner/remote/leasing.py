@@ -68,6 +68,7 @@ class Cluster:
         self._paths: dict[str, tuple[str, str]] = {}
         self._awaited: set[str] = set()
         self._news: list[dict[str, Any]] = []
+        self._unsorted: list[dict[str, Any]] = []
         self._to_sweep: list[str] = []
         self._next_sweep_at = 0.0
         self._is_changed = True
@@ -213,7 +214,8 @@ class Cluster:
         if self._hub is None:
             return []
         self._hub.flush()
-        for message in self._hub.receive():
+        messages, self._unsorted = [*self._unsorted, *self._hub.receive()], []
+        for message in messages:
             self._sort_message(message)
         if not self._hub.is_open:
             self._replace_hub()
@@ -285,9 +287,8 @@ class Cluster:
         kill_at = time.monotonic() + patience_s
         give_up_at = kill_at + patience_s
         while self._hub is not None and self._hub.is_open and time.monotonic() < give_up_at:
-            for message in self._hub.receive():
-                self._sort_message(message)
-            ends = [news for news in self._news if news["type"] in ("ended", "lost")]
+            self._unsorted += self._hub.receive()  # in the middle of a turn, no node changes
+            ends = [news for news in self._unsorted if news["type"] in ("ended", "lost")]
             if any(news["token"] == process.token for news in ends):
                 break
             if time.monotonic() >= kill_at:

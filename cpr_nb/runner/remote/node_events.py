@@ -186,6 +186,7 @@ class NodeEvents:
         """Nothing runs there any more: there is room for another task."""
         self.cluster.release(process.token)
         self._effects.processes.remove_run(process.key)
+        self._report_slots()  # before its end is handled: that starts another task
 
     def _begin_late(self, run: Attempt, process: RemoteProcess) -> None:
         """An end that comes without a start: the start is made up for."""
