@@ -15,7 +15,7 @@ from cpr_nb.runner.remote.belongings import REPOSITORY, Carried
 from cpr_nb.runner.remote.hub_pipe import HubPipe
 from cpr_nb.runner.remote.node import Node
 from cpr_nb.runner.remote.pending_jobs import cancel_pending_jobs
-from cpr_nb.runner.remote.placement import best_node, n_slots
+from cpr_nb.runner.remote.placement import best_node, n_slots, usable_nodes
 from cpr_nb.runner.remote.probes import Probes
 from cpr_nb.runner.remote.remote_process import RemoteProcess, RemoteStdin
 from cpr_nb.runner.spawning import NoNodeError, create
@@ -72,6 +72,7 @@ class Cluster:
         self._awaited: set[str] = set()
         self._news: list[dict[str, Any]] = []
         self._unsorted: list[dict[str, Any]] = []
+        self._to_close: list[str] = []
         self._to_sweep: list[str] = []
         self._next_sweep_at = 0.0
         self._is_changed = True
@@ -131,7 +132,7 @@ class Cluster:
         }
 
     def adopt(self, lease: Lease, out: str, err: str, config_folder: str) -> RemoteProcess:
-        """Goes on with a lease that an earlier runner gave.
+        """Goes on with a lease that an earlier runner gave; its process gets no more messages.
 
         Args:
             lease: The lease.
@@ -148,6 +149,7 @@ class Cluster:
         if process.carried is not None:
             process.carried.go_on()
         self._awaited.add(lease.token)
+        self._to_close.append(lease.token)
         self._lease(process, node, out, err)
         return process
 
@@ -161,6 +163,17 @@ class Cluster:
         """Sends a message to the hub."""
         if self._hub is not None:
             self._hub.send(kind, **fields)
+
+    def refuse_login(self, life: str) -> bool:
+        """The API refused a login; returns whether tasks can go to nodes that have another one."""
+        node = self._nodes[life]
+        has_others = any(other is not node for other in usable_nodes(self._nodes.values()))
+        if has_others and not node.is_logged_out:
+            node.refuse_login()
+            fields = {"name": node.name, "life": node.life}
+            self._recorder.journal("node", state=states.NO_LOGIN, **fields)
+            self._is_changed = True
+        return has_others
 
     def sweep_soon(self, token: str) -> None:
         """Has what a process left behind ended at the next sweep."""
@@ -233,6 +246,9 @@ class Cluster:
             leases=leases,
             probes=self._probes.place(),
         )
+        for token in self._to_close:
+            self.send("close_stdin", token=token)
+        self._to_close = []
 
     def receive(self, now: float) -> list[dict[str, Any]]:
         """What was heard of processes since.
