@@ -253,6 +253,7 @@ class NodeAgent:
             self._send({"type": "beat", "t": now, "order": self._last_order})
         self._streams_at = now + _STREAMS_EVERY_S
         self._runs.send_streams(self._send)
+        self._runs.follow(now, self._send)
 
     # --- What the hub says ----------------------------------------------------------------------
 
