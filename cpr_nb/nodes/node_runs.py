@@ -94,11 +94,11 @@ class NodeRuns:
             self._remove(run)
         process.sweep([run.token for run in runs])
 
-    def reap(self, cause: str) -> set[int]:
+    def reap(self, cause: Callable[[], str]) -> set[int]:
         """Reaps what has ended.
 
         Args:
-            cause: Why it has, if it was we who ended it.
+            cause: Why something that was just found has ended, if it was we who ended it.
 
         Returns:
             The processes that were none of ours.
@@ -115,7 +115,7 @@ class NodeRuns:
             if run is None:
                 strangers.add(pid)
             else:
-                run.reaped(status, usage.ru_maxrss, cause)
+                run.reaped(status, usage.ru_maxrss, cause())
 
     def resume(self, sizes: dict[str, dict[str, int]], send: Send) -> None:
         """Says over a new connection what the hub may not know.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testkit.command import LIMIT_S, Cpr, kill_group, prompts
+from testkit.processes import survivors
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -43,13 +46,24 @@ class Nodes:
 
 
 @pytest.fixture
-def nodes(stub_env: dict[str, str], tmp_path: Path) -> Iterator[Nodes]:
+def nodes(stub_env: dict[str, str], tmp_path: Path, token: str) -> Iterator[Nodes]:
     spool = tmp_path / "spool"
     spool.mkdir()
     nodes = Nodes({**stub_env, "TMPDIR": str(spool)})
     yield nodes
     for process in nodes.processes.values():
         kill_group(process)
+    await_twins(token)
+
+
+def await_twins(token: str) -> None:
+    """Waits for what node agents leave behind for a moment: their twins, which tell the hub."""
+    for pid, command in survivors(token).items():
+        if "nodes/__main__.py" in command:
+            with suppress(ProcessLookupError):
+                pidfd = os.pidfd_open(pid)
+                select.select([pidfd], [], [], LIMIT_S)
+                os.close(pidfd)
 
 
 def journal(session: cpr.Session) -> list[dict[str, Any]]:
