@@ -124,13 +124,17 @@ class NodeAgent:
         self._runs.terminate_all()
 
     def _reap(self, now: float) -> None:
-        strangers = self._runs.reap(self._cause)
+        strangers = self._runs.reap(self._cause_now)
         if self._twin.pid in strangers:
             self._stop_without_twin(now)
         if not self._runs.are_running:
             self._kill_at = float("inf")
             if self._cause == LEASE:
                 self._cause = ""
+
+    def _cause_now(self) -> str:
+        """Why something has ended, if it was we, or our twin while we stood still."""
+        return self._cause or (LEASE if boot_clock_s() >= self._lease_end else "")
 
     def _stop_without_twin(self, now: float) -> None:
         """Somebody has killed the twin: what runs here is ended, and a new life has a new one."""
@@ -253,6 +257,7 @@ class NodeAgent:
             self._send({"type": "beat", "t": now, "order": self._last_order})
         self._streams_at = now + _STREAMS_EVERY_S
         self._runs.send_streams(self._send)
+        self._runs.follow(now, self._send)
 
     # --- What the hub says ----------------------------------------------------------------------
 
