@@ -182,6 +182,16 @@ def test_ends_by_the_lease_say_so(short: HubBed) -> None:
         assert short.stream("t@1").split() == [str(pid), "bye"]
 
 
+def test_who_was_cut_off_when_the_session_ended_leaves(bed: HubBed) -> None:
+    with relay(bed) as cable:
+        agent = bed.node(f"--address={cable.address}")
+        bed.live()
+        cable.cut()
+        bed.end()
+        cable.mend()
+        assert agent.farewell() == "cpr agent: the session is over"
+
+
 # --- The hub dies -------------------------------------------------------------------------------
 
 
