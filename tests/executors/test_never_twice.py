@@ -120,8 +120,16 @@ def twin_of(agent: int) -> int:
 
 @pytest.fixture
 def place(tmp_path: Path, stub_env: dict[str, str]) -> Iterator[Place]:
-    """A place with the stub, whose node agents the test starts."""
+    """A place with the stub, whose node agents the test starts.
+
+    They are on one machine, and n2 would end what an order to sweep names, wherever it was started.
+    On another machine it would not see it. So the stub is without the token that it looks for.
+    """
     place = Place(tmp_path / "place", stub_env, 0)
+    unseen = tmp_path / "unseen"
+    unseen.write_text(f'#!/bin/sh\nunset CPR_TASK_TOKEN\nexec "{place.stub}" "$@"\n')
+    unseen.chmod(0o755)
+    place.command.env["CPR_CLAUDE"] = str(unseen)
     with place.nodes:
         yield place
 
