@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
+import time
 
 from cpr_nb.model.digest import sha256
+
+#: A folder that nobody has used for so long, and nobody has locked, is of a machine that died.
+_ABANDONED_S = 3600.0
 
 
 class NodePlace:
@@ -39,6 +44,7 @@ class NodePlace:
             os.close(self._lock_fd)
             raise
         self.clear()
+        _remove_abandoned(base)
 
     def clear(self) -> None:
         """Removes the spools in it, which nobody needs any more."""
@@ -61,3 +67,19 @@ class NodePlace:
         os.unlink(f"{self.folder}/lock")
         os.rmdir(self.folder)
         os.close(self._lock_fd)
+
+
+def _remove_abandoned(base: str) -> None:
+    """Removes what node agents have left that died together with their twins."""
+    for lock in glob.iglob(f"{base}/{'[0-9a-f]' * 24}/lock"):
+        folder = os.path.dirname(lock)
+        try:
+            if time.time() - os.stat(folder).st_mtime < _ABANDONED_S:
+                continue
+            with open(lock, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                import shutil  # only where there are any
+
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:  # one works in it, or another one has removed it
+            continue
