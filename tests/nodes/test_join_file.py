@@ -1,10 +1,8 @@
-"""Join files that are no good, and what is left of node agents whose machine died."""
+"""Join files that are no good."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import pytest
 
 from cpr_nb.nodes.join_file import JoinFile, JoinFileError
 from cpr_nb.nodes.join_source import JoinSource
-from cpr_nb.nodes.node_place import NodePlace
 from cpr_nb.nodes.wire import new_key_pair
 
 KEY, SECRET = new_key_pair()
@@ -75,23 +72,3 @@ def test_one_that_is_away_says_where_there_is_one(tmp_path: Path) -> None:
 def test_one_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JoinFileError, match=r"everybody on this machine can read it.*chmod 600"):
         source(tmp_path, json.dumps(GOOD), 0o644).read()
-
-
-def test_what_a_dead_machine_has_left_is_removed_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    dead, alive, young = (NodePlace("s1", name) for name in ("dead", "alive", "young"))
-    for place in (dead, alive, young):
-        Path(place.folder, "1.out").write_text("kept")
-    dead.let_go()
-    young.let_go()
-    for place in (dead, alive):
-        os.utime(place.folder, (0, 0))
-    NodePlace("s2", "another").remove()
-    assert not Path(dead.folder).exists()
-    for place in (alive, young):
-        assert Path(place.folder, "1.out").read_text() == "kept"
-    with pytest.raises(BlockingIOError), Path(alive.folder, "lock").open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    alive.remove()

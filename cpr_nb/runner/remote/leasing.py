@@ -327,6 +327,15 @@ class Cluster:
 
     # -- ends -------------------------------------------------------------------------------
 
+    def journal_end(self, process: RemoteProcess, message: dict[str, Any]) -> None:
+        """Journals that nothing runs for a lease any more, as the hub has said."""
+        names = {"token": process.token, "node": process.node}
+        if message["type"] == "lost":
+            self._recorder.journal("remote_lost", **names, why=message["why"])
+        else:
+            end = {"status": message["status"], "cause": message["cause"] or None}
+            self._recorder.journal("remote_ended", **names, **end)
+
     def await_end(self, process: RemoteProcess, patience_s: float) -> None:
         """Waits until a process has ended, and kills it if it takes too long."""
         kill_at = time.monotonic() + patience_s
@@ -334,7 +343,9 @@ class Cluster:
         while self._hub is not None and self._hub.is_open and time.monotonic() < give_up_at:
             self._unsorted += self._hub.receive()  # in the middle of a turn, no node changes
             ends = [news for news in self._unsorted if news["type"] in ("ended", "lost")]
-            if any(news["token"] == process.token for news in ends):
+            its = [news for news in ends if news["token"] == process.token]
+            if its:
+                self.journal_end(process, its[0])
                 break
             if time.monotonic() >= kill_at:
                 process.kill_tree()

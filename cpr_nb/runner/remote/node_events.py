@@ -164,8 +164,7 @@ class NodeEvents:
     ) -> None:
         self._land(run, process)  # first: once its end is journalled, nobody would
         status, cause, token = message["status"], message["cause"], process.token
-        names = {"token": token, "node": process.node, "status": status, "cause": cause or None}
-        self._effects.recorder.journal("remote_ended", **names)
+        self.cluster.journal_end(process, message)
         self._free_slot(process)
         self._to_acknowledge.append(token)
         if isinstance(run, Attempt):
@@ -183,8 +182,7 @@ class NodeEvents:
         self, run: Run | SharedProcess | None, process: RemoteProcess, message: dict[str, Any]
     ) -> None:
         self._land(run, process)
-        names = {"token": process.token, "node": process.node, "why": message["why"]}
-        self._effects.recorder.journal("remote_lost", **names)
+        self.cluster.journal_end(process, message)
         self._free_slot(process)
         if isinstance(run, Attempt):
             self._begin_late(run, process)
