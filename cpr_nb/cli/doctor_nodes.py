@@ -38,6 +38,8 @@ def node_findings(args: argparse.Namespace) -> Iterator[Finding]:
     nodes = node_rows(snapshot)
     if not nodes:
         yield False, "nodes", no_nodes(snapshot)
+    elif snapshot.state in (states.INTERRUPTED, states.UNREACHABLE):
+        yield False, "session", f"{snapshot.state}; what its runner last knew of its nodes:"
     version = str(read_json(snapshot.paths.runner).get("claude_version"))
     for node in nodes:
         checks = list(_checks(node, snapshot, version))

@@ -50,10 +50,14 @@ def node_lines(snapshot: Snapshot) -> list[str]:
     if not nodes:
         return [no_nodes(snapshot)]
     width = max(len(node["name"]) for node in nodes)
+    is_old = snapshot.state in (states.INTERRUPTED, states.UNREACHABLE)
     return [
-        f"{_SYMBOLS.get(node['state'], '⚠')} {node['name']:<{width}}  "
-        + ", ".join(_facts(node, snapshot))
-        for node in nodes
+        *([f"The session is {snapshot.state}. What its runner last knew:"] if is_old else []),
+        *(
+            f"{_SYMBOLS.get(node['state'], '⚠')} {node['name']:<{width}}  "
+            + ", ".join(_facts(node, snapshot))
+            for node in nodes
+        ),
     ]
 
 

@@ -76,7 +76,8 @@ def node_pieces(snapshot: Snapshot) -> list[NodePiece]:
     Returns:
         Its pieces; none where one node works as it should, or there are none.
     """
-    nodes = nodes_of(snapshot) if snapshot.is_live else []
+    # Without its runner nobody knows what has become of them.
+    nodes = nodes_of(snapshot) if snapshot.state in states.LIVE_STATES else []
     connected = [node for node in nodes if node["state"] in states.CONNECTED_STATES]
     at_work = [node for node in connected if node["state"] == states.LIVE]
     if len(nodes) < 2 and len(at_work) == len(nodes):

@@ -84,6 +84,18 @@ def test_nodes_lists_them(stub_cpr: Cpr, live: cpr.Session) -> None:
     assert (rows[0]["slots"], rows[1]["n_running"], rows[2]["login"]) == (2, None, True)
 
 
+def test_without_a_runner_they_are_what_it_last_knew(stub_cpr: Cpr, results: Path) -> None:
+    folder = write_session(results, {"one": [b""]}, state=RUNNING)
+    add_nodes(folder, A, B, tasks={"one": "node-a"})
+    (folder / "runner.lock").touch()
+    first, second, _ = stub_cpr.good("nodes", cpr.Session(folder).id).splitlines()
+    assert first == "The session is interrupted. What its runner last knew:"
+    assert second.startswith("● node-a  live, ")
+    assert "Nodes:" not in stub_cpr.good("status", cpr.Session(folder).id)
+    done = stub_cpr("doctor", "--nodes", cpr.Session(folder).id)
+    assert done.returncode == 1 and "interrupted; what its runner last knew" in done.stdout
+
+
 def test_a_session_without_nodes_says_so(stub_cpr: Cpr, results: Path) -> None:
     folder = write_session(results, {"one": [b""]})
     session = cpr.Session(folder)
