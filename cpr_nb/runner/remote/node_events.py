@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cpr_nb.model.limits import LOGIN
 from cpr_nb.model.machine_causes import cause_of
 from cpr_nb.runner import messages
 from cpr_nb.runner.attempt import Attempt, SideRun
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from cpr_nb.model.limits import Limit
     from cpr_nb.runner.effects import Effects
     from cpr_nb.runner.process_table import Run
     from cpr_nb.runner.remote.leasing import Cluster
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.shared.shared_process import SharedProcess
     from cpr_nb.runner.wakeup import Wakeup
 
+_NOT_HOME = "task {}: what it last did on node {} is lost with it, and the task does it anew"
 _LOST_CHECK = "the node that ran it was lost"
 
 
@@ -80,6 +83,12 @@ class NodeEvents:
         self._acknowledge()
         self.cluster.close(for_good=for_good)
 
+    def hands_on(self, attempt: Attempt, limit: Limit) -> bool:
+        """Whether a refused login concerns only the node of an attempt, which is handed on then."""
+        process = attempt.process
+        is_its = limit.kind == LOGIN and bool(process.node)
+        return is_its and self.cluster.refuse_login(process.life)
+
     def turn(self, now: float) -> None:
         """Hands on what was heard since."""
         news = self.cluster.receive(now)
@@ -135,6 +144,7 @@ class NodeEvents:
     def _refused(
         self, run: Run | SharedProcess | None, process: RemoteProcess, message: dict[str, Any]
     ) -> None:
+        self._land(run, process)
         error = OSError(message["errno"], message["strerror"], message["filename"])
         cause = cause_of(error, process.program, process.folder)
         error = HeldError(cause) if cause.kind else error
@@ -152,15 +162,15 @@ class NodeEvents:
     def _ended(
         self, run: Run | SharedProcess | None, process: RemoteProcess, message: dict[str, Any]
     ) -> None:
+        self._land(run, process)  # first: once its end is journalled, nobody would
         status, cause, token = message["status"], message["cause"], process.token
-        names = {"token": token, "node": process.node, "status": status, "cause": cause or None}
-        self._effects.recorder.journal("remote_ended", **names)
+        self.cluster.journal_end(process, message)
         self._free_slot(process)
         self._to_acknowledge.append(token)
         if isinstance(run, Attempt):
             self._begin_late(run, process)
             extra = {"peak_rss_bytes": message["rss_bytes"]}
-            self._handle_end(run, status, extra, interrupted=bool(cause))
+            self._handle_end(run, status, extra, interrupted=bool(cause) or run.is_unasked)
         elif isinstance(run, SideRun) and not cause:
             self._handle_side_end(run, status)
         elif isinstance(run, SideRun):
@@ -171,8 +181,8 @@ class NodeEvents:
     def _lost(
         self, run: Run | SharedProcess | None, process: RemoteProcess, message: dict[str, Any]
     ) -> None:
-        names = {"token": process.token, "node": process.node, "why": message["why"]}
-        self._effects.recorder.journal("remote_lost", **names)
+        self._land(run, process)
+        self.cluster.journal_end(process, message)
         self._free_slot(process)
         if isinstance(run, Attempt):
             self._begin_late(run, process)
@@ -181,6 +191,19 @@ class NodeEvents:
             self._check_again(run)
         elif run is not None and self._pool is not None:
             self._pool.ended(run, 9, interrupted=True)
+
+    def _land(self, run: Run | SharedProcess | None, process: RemoteProcess) -> None:
+        """Puts in its place what has come home: before the end is judged, which may need it."""
+        if process.carried is None:
+            return
+        task_id = run.task_id if isinstance(run, Attempt | SideRun) else ""
+        try:
+            is_complete = process.carried.land(self._effects.starter.paths, task_id)
+        except OSError as error:
+            self._effects.recorder.warn(f"{error.filename}: {error.strerror}")
+            is_complete = False
+        if isinstance(run, Attempt) and not is_complete and process.is_started:
+            self._effects.recorder.warn(_NOT_HOME.format(task_id, process.node))
 
     def _free_slot(self, process: RemoteProcess) -> None:
         """Nothing runs there any more: there is room for another task."""
