@@ -26,8 +26,9 @@ FIND_S = 30.0
 _WELCOME_S = 5.0
 #: How often what runs is looked at for new output.
 _STREAMS_EVERY_S = 0.1
-#: How long what runs may take to end when this node agent is told to stop.
-_STOP_TERM_S = 5.0
+#: How long what runs may take to end, and to pack its work, when this node agent is told to stop.
+#: With what follows it is less than Slurm's KillWait, 30 s.
+_STOP_TERM_S = 15.0
 #: How long the hub may take to note those ends.
 _STOP_TELL_S = 10.0
 _GOODBYE_MS = 1000
