@@ -157,7 +157,7 @@ class NodeAgent:
                 "this machine can reach it"
             )
             self._exit = NO_HUB
-        elif self._hub and self._search.is_over and not self._runs.are_running:
+        elif self._search.is_over and not self._runs.are_running:
             self.farewell = _SESSION_OVER
             self._exit = DONE
         elif not self._runs.tokens and now >= self._echo_at + 10 * self._times.lease_s:
