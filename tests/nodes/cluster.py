@@ -76,7 +76,7 @@ class Cluster:
             "CPR_CLAUDE": str(folder / "common" / "claude"),
             "CPR_RESULTS_DIR": _RESULTS,
         }
-        self.folder, self._claude, self.shared_home = folder, claude, shared_home
+        self.folder, self.claude, self.shared_home = folder, claude, shared_home
         self.hosts = Hosts(
             folder,
             n_nodes + 1,
@@ -99,7 +99,7 @@ class Cluster:
             self.hosts.forward(self.api.port)
             self.hosts.env["ANTHROPIC_BASE_URL"] = self.api.url
             marking = self.hosts.common / "claude"
-            marking.write_text(wrapper(self._claude))
+            marking.write_text(wrapper(self.claude))
             marking.chmod(0o755)
             self.hosts.boot()
             for name in self.hosts.names:
@@ -293,7 +293,7 @@ class Job:
                 f"end of all on {host}",
                 lambda: not any(self.cluster.hosts.pids(host, words) for words in (AGENT, HUB)),
             )
-            return [f"{host}: {pid}" for pid in self.cluster.hosts.pids(host, "claude")]
+            return [f"{host}: {pid}" for pid in self.cluster.hosts.pids(host, self.cluster.claude)]
         return []
 
 
