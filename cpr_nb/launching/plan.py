@@ -10,8 +10,7 @@ from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_fo
 from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.cli_start import check_start
 from cpr_nb.launching.combinations import check_asking, check_combination
-from cpr_nb.launching.machine import default_parallel, find_claude
-from cpr_nb.launching.paths import absolute_path
+from cpr_nb.launching.machine import default_parallel
 from cpr_nb.launching.setting_sources import limit_sources
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.shared_tasks import check_sharing, mention_sharing
@@ -28,6 +27,8 @@ from cpr_nb.model.prefix import prefix_tokens, unknown_tools
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 from cpr_nb.store.key import KEY_BYTES, own_key
+from cpr_nb.store.paths import absolute_path
+from cpr_nb.store.programs import find_claude
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

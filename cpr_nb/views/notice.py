@@ -10,6 +10,7 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.claims import BEAT_S, SILENCE_S, last_sign_s
 from cpr_nb.store.read import Snapshot, runner_host
 from cpr_nb.store.times import parse_iso
+from cpr_nb.views.nodes import n_without_node
 from cpr_nb.views.work_left import saving_warnings
 
 #: The command, as it is typed on this machine.
@@ -48,7 +49,11 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
     if snapshot.state == states.STALE:
         return "no sign of life for 10 minutes: its runner is probably gone"
     if snapshot.is_live and not snapshot.is_legacy:
-        return disk_problem(snapshot.paths.root) or text + _until(snapshot.head)
+        if problem := disk_problem(snapshot.paths.root):
+            return problem
+        if snapshot.head.get("waiting_for") == "nodes":
+            return _no_node(snapshot, text, program)
+        return text + _until(snapshot.head)
     error = snapshot.head.get("error")
     return error if isinstance(error, str) else snapshot.problem
 
@@ -100,6 +105,16 @@ def _unreachable(snapshot: Snapshot, resume: str) -> str:
     return (
         f"unreachable: its runner on {runner_host(snapshot.paths)} can't be seen from here{seen}; "
         f"{resume} continues it here once nothing was written for {SILENCE_S / 60:.0f} minutes"
+    )
+
+
+def _no_node(snapshot: Snapshot, text: str, program: str) -> str:
+    n_tasks = n_without_node(snapshot)
+    waiting = "1 task is waiting" if n_tasks == 1 else f"{n_tasks} tasks are waiting"
+    short = snapshot.short_id
+    return (
+        f"{text or 'no node is connected'}. {waiting}; to add one: {program} nodes add {short}, "
+        f"to see why: {program} doctor --nodes {short}"
     )
 
 

@@ -1,0 +1,31 @@
+"""Where a node agent has its join file from: a path, or its stdin."""
+
+from __future__ import annotations
+
+from cpr_nb.nodes.join_file import JoinFile, JoinFileError
+
+
+class JoinSource:
+    """Where the join file comes from: a path, which is read again each time, or a text.
+
+    Args:
+        path: The path; empty if it came on stdin.
+        text: What came on stdin.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        self._path, self.text = path, text
+
+    def read(self) -> JoinFile:
+        """The join file as it is now.
+
+        Raises:
+            JoinFileError: If there is none.
+        """
+        if self._path:
+            try:
+                with open(self._path, encoding="utf-8") as file:
+                    self.text = file.read()
+            except OSError as error:
+                raise JoinFileError(f"{error.strerror}: {self._path}") from None
+        return JoinFile.parse(self.text)

@@ -1,0 +1,90 @@
+"""What a node agent says of its machine: its CLI, login, git, memory, and what it sees."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+from cpr_nb.model.environment import clean_environment
+from cpr_nb.model.errors import ClaudeNotFound
+from cpr_nb.runner import process
+from cpr_nb.store.programs import find_claude
+from cpr_nb.store.resources import free_memory_bytes
+from cpr_nb.store.whereabouts import boot_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ANSWER_S = 20.0
+
+
+def machine_facts(probes: list[dict[str, str]]) -> dict[str, Any]:
+    """The machine, as the hub's messages describe it. What is not known is None.
+
+    Args:
+        probes: Files of the runner's machine: whether the same ones are here.
+    """
+    environ = clean_environment(os.environ)
+    try:
+        claude_path = find_claude(None, environ)
+    except ClaudeNotFound:
+        claude_path = ""
+    return {
+        "host": os.uname().nodename,
+        "boot_id": boot_id(),
+        "claude_path": claude_path or None,
+        "claude_version": _version(claude_path, environ) if claude_path else None,
+        "git_version": _git_version(environ),
+        "login": None,
+        "free_memory_bytes": free_memory_bytes(),
+        "sees": {probe["name"]: _sees(probe) for probe in probes},
+    }
+
+
+def _version(claude_path: str, environ: dict[str, str]) -> str | None:
+    words = (output_of([claude_path, "--version"], environ) or "").split()
+    return words[0] if words else None
+
+
+def _git_version(environ: dict[str, str]) -> str | None:
+    words = (output_of(["git", "--version"], environ) or "").split()
+    return words[2] if len(words) > 2 else None
+
+
+def _sees(probe: dict[str, str]) -> bool:
+    """Whether a path is the same here: a folder without a nonce only has to be there."""
+    path, nonce = probe["path"], probe.get("nonce")
+    if not nonce:
+        return os.path.isdir(path)
+    return process.read_file(path).decode("utf-8", "replace").strip() == nonce
+
+
+def output_of(argv: list[str], environ: dict[str, str]) -> str | None:
+    """What a program prints; None if it can't be run, fails, or does not end in time.
+
+    Example:
+        >>> len(output_of(["echo", "a"], dict(os.environ)))
+        2
+    """
+    stdin, stdout = os.open(os.devnull, os.O_RDWR), process.open_prompt(b"")
+    encoded = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
+    try:
+        pid = process.spawn(argv, cwd="/", env=encoded, stdin=stdin, stdout=stdout, stderr=stdin)
+        pidfd = process.open_pidfd(pid)
+        if pidfd >= 0:
+            poller = select.poll()
+            poller.register(pidfd, select.POLLIN)
+            if not poller.poll(_ANSWER_S * 1000):
+                process.kill_group(pid)
+                process.signal_process(pid, signal.SIGKILL)
+            os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        os.lseek(stdout, 0, os.SEEK_SET)
+        return None if status else os.read(stdout, 1 << 16).decode("utf-8", "replace")
+    except OSError:
+        return None
+    finally:
+        os.close(stdin)
+        os.close(stdout)
