@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import time
@@ -244,19 +246,14 @@ class Job:
         """Resumes it on the runner's host."""
         self.cluster.cpr("resume", self.inside.name.removeprefix("session-"))
 
-    def tally(
-        self,
-        how: str,
-        n_fewest: int,
-        *,
-        disks_lost: bool = False,
-    ) -> Tally:
+    def tally(self, how: str, n_fewest: int, *, disks_lost: bool = False, n_late: int = 0) -> Tally:
         """What became of it.
 
         Args:
             how: What brought the tasks through.
             n_fewest: With how many attempts the journal must show that the fault was one.
             disks_lost: Whether what a task did and paid for may be lost with a node's disk.
+            n_late: How many signs a life may give after the next one of its task has begun.
         """
         cluster, tasks = (
             self.cluster,
@@ -274,6 +271,7 @@ class Job:
                 tally.twice += ran[name] > 1
                 tally.wrong.append(f"{name} ran {ran[name]} times")
         faults = judge(read_log(cluster.folder / "api.jsonl"), disks_lost=disks_lost)
+        faults = [words for words in faults if _n_signs(words) > n_late]
         faults += judge_journal(self.journal())
         tally.twice += len(faults)
         tally.wrong += faults
@@ -295,6 +293,12 @@ class Job:
             )
             return [f"{host}: {pid}" for pid in self.cluster.hosts.pids(host, self.cluster.claude)]
         return []
+
+
+def _n_signs(words: str) -> float:
+    """Of how many signs of two at work the judge tells; infinitely many of any other fault."""
+    found = re.search(r"twice at work: (\d+) signs", words)
+    return int(found[1]) if found else math.inf
 
 
 def _parent(pid: int) -> int:
