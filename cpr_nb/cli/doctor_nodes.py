@@ -54,9 +54,10 @@ def _checks(
         yield is_over, node_words(node, snapshot) or state
     yield from _version(node, runners_version)
     if login is not None:
-        yield login, "logged in" if login else "not logged in, takes no tasks"
-    if (git := node["git_version"]) is not None:
-        yield True, f"git {one_line(git, 40)}" if git else "no git: no worktrees there"
+        takes = ", takes no tasks" if state == states.NO_LOGIN else ""
+        yield login, "logged in" if login else f"not logged in{takes}"
+    git = node["git_version"]
+    yield True, f"git {one_line(git, 40)}" if git else "no git found"
     if (free := node["free_memory_bytes"]) is not None:
         yield free >= TASK_MEMORY_BYTES, f"{free / 1e9:.1f} GB free"
     if (offset_s := node["clock_offset_s"]) is not None:
@@ -70,9 +71,8 @@ def _version(node: dict[str, Any], runners_version: str) -> Iterator[tuple[bool,
     """The version of its CLI: a launch was checked for that of the runner's machine."""
     text, path = node["claude_version"], node["claude_path"]
     if not text:
-        if path is not None:
-            words = f"{one_line(path, 160)} tells no version" if path else "no Claude Code CLI"
-            yield False, words
+        words = f"{one_line(path, 160)} tells no version" if path else "no Claude Code CLI found"
+        yield False, words
         return
     version, own = version_in(text) or parse_version(text), parse_version(runners_version)
     shown = f"Claude Code {show(version) if version else one_line(text, 40)}"

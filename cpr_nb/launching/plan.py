@@ -34,6 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from cpr_nb.launching.cluster import ClusterPlan
     from cpr_nb.model.schemas.answer import Answer
 
 
@@ -55,6 +56,7 @@ class LaunchPlan:
         user_only: The ids of the tasks for which the CLI reads the settings of the user only.
         warnings: What the user should know: what of the repository is not used, for they do not
             trust it, and which tasks share no process.
+        cluster: The node agents that it asks for; None if its tasks run on this machine.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -86,6 +88,7 @@ class LaunchPlan:
         setup_warnings: list[str] | None = None,
         user_only: frozenset[str] = frozenset(),
         warnings: list[str] | None = None,
+        cluster: ClusterPlan | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -106,6 +109,7 @@ class LaunchPlan:
         self.claude_version = show(cli.version) if cli and cli.version else None
         self.setup_warnings = setup_warnings or []
         self.user_only = user_only
+        self.cluster = cluster
         self.warnings: list[str] = list(warnings or ())
         self.warnings += [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
@@ -155,8 +159,8 @@ class LaunchPlan:
     def _choose_parallel(self) -> None:
         self.max_parallel: int = self.options.get("max_parallel", 0)
         self.first_parallel: int | None = None
-        if "max_parallel" in self.options:
-            return
+        if "max_parallel" in self.options or self.cluster is not None:
+            return  # the slots of the nodes are a limit of their own
         grows = not self.options.get("share_process")
         default = default_parallel(len(self.tasks), grows=grows)
         self.max_parallel = default.most
@@ -222,6 +226,7 @@ def plan_launch(
         setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
         warnings=[*settings.warnings, *sources.warnings, *own_processes, *hints],
+        cluster=_cluster(checked),
     )
 
 
@@ -302,6 +307,15 @@ def _answer_types(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> dict
     from cpr_nb.model.schemas.answer import Answer
 
     return {i: s for i, s in schemas.items() if isinstance(s, Answer) and s.is_typed}
+
+
+def _cluster(options: dict[str, Any]) -> ClusterPlan | None:
+    """The node agents that the options ask for; a plain launch does without the module."""
+    if not options.keys() & {"executor", "nodes", "slots", "lease_s"}:
+        return None
+    from cpr_nb.launching.cluster import plan_cluster
+
+    return plan_cluster(options)
 
 
 def _prompt_list(prompts: Any) -> list[Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
 
+from cpr_nb.model.cli_versions import AUTH_STATUS_SINCE, parse_version
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import ClaudeNotFound
 from cpr_nb.runner import process
@@ -31,13 +33,14 @@ def machine_facts(probes: list[dict[str, str]]) -> dict[str, Any]:
         claude_path = find_claude(None, environ)
     except ClaudeNotFound:
         claude_path = ""
+    version = _version(claude_path, environ) if claude_path else None
     return {
         "host": os.uname().nodename,
         "boot_id": boot_id(),
         "claude_path": claude_path or None,
-        "claude_version": _version(claude_path, environ) if claude_path else None,
+        "claude_version": version,
         "git_version": _git_version(environ),
-        "login": None,
+        "login": _login(claude_path, version, environ),
         "free_memory_bytes": free_memory_bytes(),
         "sees": {probe["name"]: _sees(probe) for probe in probes},
     }
@@ -46,6 +49,20 @@ def machine_facts(probes: list[dict[str, str]]) -> dict[str, Any]:
 def _version(claude_path: str, environ: dict[str, str]) -> str | None:
     words = (output_of([claude_path, "--version"], environ) or "").split()
     return words[0] if words else None
+
+
+def _login(claude_path: str, version: str | None, environ: dict[str, str]) -> bool | None:
+    """Whether the CLI is logged in; None if it does not tell. It asks no server."""
+    number = parse_version(version)
+    if number is None or number < AUTH_STATUS_SINCE:
+        return None
+    ended = _run([claude_path, "auth", "status"], environ)
+    try:
+        status = json.loads(ended[0]) if ended else None
+    except ValueError:
+        return None
+    answer = status.get("loggedIn") if isinstance(status, dict) else None
+    return answer if isinstance(answer, bool) else None
 
 
 def _git_version(environ: dict[str, str]) -> str | None:
@@ -68,6 +85,12 @@ def output_of(argv: list[str], environ: dict[str, str]) -> str | None:
         >>> len(output_of(["echo", "a"], dict(os.environ)))
         2
     """
+    ended = _run(argv, environ)
+    return ended[0] if ended and not ended[1] else None
+
+
+def _run(argv: list[str], environ: dict[str, str]) -> tuple[str, int] | None:
+    """What a program prints, and how it ended; None if it can't be run."""
     stdin, stdout = os.open(os.devnull, os.O_RDWR), process.open_prompt(b"")
     encoded = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
     try:
@@ -82,7 +105,7 @@ def output_of(argv: list[str], environ: dict[str, str]) -> str | None:
             os.close(pidfd)
         _, status = os.waitpid(pid, 0)
         os.lseek(stdout, 0, os.SEEK_SET)
-        return None if status else os.read(stdout, 1 << 16).decode("utf-8", "replace")
+        return os.read(stdout, 1 << 16).decode("utf-8", "replace"), status
     except OSError:
         return None
     finally:

@@ -127,7 +127,7 @@ class Effects:
         if offer is None:
             self.processes.add_started(attempt)
         task_run.started_s = time.time()
-        self.recorder.started(task, task_run, attempt.pid)
+        self.recorder.started(task, task_run, attempt.process.pid)
         return messages.Started(now, task, conversation_id)
 
     def task_spec(self, start: instructions.Start) -> dict[str, Any]:
@@ -169,7 +169,7 @@ class Effects:
         except OSError as error:
             problem = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
             return self.side_event(kind, task, {"ok": False, "error": problem})
-        self.recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.pid)
+        self.recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.process.pid)
         self.processes.add(run)
         return None
 

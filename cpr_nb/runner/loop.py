@@ -198,7 +198,8 @@ class Loop:
                     self._handle(event)
                 continue
             if task in recovery.alive:
-                self._recorder.journal("adopted", task_id=attempt.task_id, pid=max(attempt.pid, 0))
+                pid = max(attempt.process.pid, 0)
+                self._recorder.journal("adopted", task_id=attempt.task_id, pid=pid)
                 self._processes.adopt(attempt)
             else:
                 self._processes.by_task[task] = attempt

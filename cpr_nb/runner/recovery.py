@@ -20,6 +20,7 @@ from cpr_nb.model.record import is_unsaved
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import unseen_pid
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.task_state import AttemptState, RestoredTask
 from cpr_nb.store.times import parse_iso
 
@@ -153,7 +154,8 @@ class Recovery:
         attempt.has_worktree = True
         self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
         task_spec = self._spec.task(number)
-        self.attempts[number] = self._starter.attempt(0, number, task_spec, task.attempt, -1)
+        gone = LocalProcess(0, "", -1)
+        self.attempts[number] = self._starter.attempt(gone, number, task_spec, task.attempt)
 
     def _restore_unsaved(
         self, number: int, task_id: str, fields: dict[str, Any], outcome: Outcome
@@ -193,30 +195,29 @@ class Recovery:
         pid = 0 if pidfd is None else pid  # the journal may be wrong, or the pid is reused by now
         pidfd = -1 if pidfd is None else pidfd
         self.started_s[number] = parse_iso(task.started_at)
-        attempt = self._attempt(number, task, pid, pidfd, shared)
-        if not (attempt.pid or is_seen) and attempt.stream.is_open:
-            attempt.pid = unseen_pid(number)
+        attempt = self._attempt(number, task, LocalProcess(pid, token, pidfd), shared)
+        if not (attempt.process.pid or is_seen) and attempt.stream.is_open:
+            attempt.process.pid = unseen_pid(number)
             self.unseen.append(task_id)
         self.attempts[number] = attempt
-        if attempt.pid:
+        if attempt.process.pid:
             self.alive.add(number)
 
     def _attempt(
         self,
         number: int,
         task: TaskHistory,
-        pid: int,
-        pidfd: int,
+        process: LocalProcess,
         shared: RecoveredProcess | None,
     ) -> Attempt:
         task_spec = self._spec.task(number)
         if shared is not None and task.place is not None:
             options = self._starter.attempt_options(task_spec)
             try:
-                return shared.attempt(task.place, pid, number, options, pidfd)
+                return shared.attempt(task.place, process, number, options)
             except OSError:
                 pass  # somebody removed its file: the task's own has what was copied
-        return self._starter.attempt(pid, number, task_spec, task.attempt, pidfd)
+        return self._starter.attempt(process, number, task_spec, task.attempt)
 
     @property
     def warnings(self) -> list[str]:

@@ -14,17 +14,11 @@ from cpr_nb.runner.command import build_argv, cli_variables, permission_mode
 from cpr_nb.runner.helper_copy import HelperCopy
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
 from cpr_nb.runner.kept_file import KeptFile
-from cpr_nb.runner.message_pipe import new_pipe
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
+from cpr_nb.runner.order import LocalMachine, Order
 from cpr_nb.runner.own_folder import path_now
-from cpr_nb.runner.spawning import (
-    HeldError,
-    check_folder,
-    create,
-    create_stream,
-    remove,
-    spawn,
-)
+from cpr_nb.runner.spawning import HeldError, check_folder, remove, spawn
 from cpr_nb.runner.transcript import find_transcript
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
@@ -32,7 +26,7 @@ from cpr_nb.store.folder_id import folder_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from cpr_nb.runner.session_spec import SessionSpec
@@ -78,6 +72,7 @@ class Starter:
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
+        self._machine = LocalMachine()
         self._many_folders = many_folders
         self._kept_off: tuple[str, str, OffLimits] | None = None  # the last folder's
         #: What every token of this session begins with, and none of a copy of it.
@@ -114,32 +109,27 @@ class Starter:
         )
         paths = self.paths.stream(task_id, number), self.paths.stderr(task_id, number)
         text, asks = prompt or task_spec["prompt"], self._session["options"].get("ask")
-        read_fd, pipe = new_pipe() if asks else (-1, None)
+        environment = {**variables, **self._environment(task_id, token, worktree)}
+        stdin = None if asks else text
         try:
-            pid = spawn(
-                argv,
-                folder,
-                {**variables, **self._environment(task_id, token, worktree)},
-                lambda: process.open_prompt(text.encode()) if pipe is None else read_fd,
-                lambda: create_stream(paths[0]),
-                lambda: create(paths[1]),
+            started = self._machine.start(
+                Order("attempt", token, argv, folder, environment, stdin, *paths)
             )
         except HeldError:
             remove(paths)
             raise
-        attempt = self.attempt(pid, task, task_spec, number)
-        if pipe is not None:
-            attempt.folder, attempt.pipe = folder, pipe
-            pipe.send_message(text)
+        attempt = self.attempt(started, task, task_spec, number)
+        if started.stdin is not None:
+            attempt.folder = folder
+            started.stdin.send_message(text)
         return attempt
 
-    def start_shared(self, number: int, task_spec: dict[str, Any], stdin: Callable[[], int]) -> int:
-        """Starts a process that serves several tasks; returns its pid.
+    def start_shared(self, number: int, task_spec: dict[str, Any]) -> LocalProcess:
+        """Starts a process that serves several tasks; its stdin stays open.
 
         Args:
             number: The process's number, from 1.
             task_spec: The object of one of its tasks in session.json.
-            stdin: Opens its stdin.
 
         Raises:
             HeldError: If the machine can't start it now.
@@ -147,34 +137,22 @@ class Starter:
         """
         argv, folder, variables = self._command(task_spec, new_uuid(), {}, shared=True)
         paths = self.paths.process_stream(number), self.paths.process_stderr(number)
-        environment = {**self._environ, _TOKEN_NAME: self.process_token(number).encode()}
+        token = self.process_token(number)
+        environment = {**variables, **self._environ, _TOKEN_NAME: token.encode()}
         try:
-            return spawn(
-                argv,
-                folder,
-                {**variables, **environment},
-                stdin,
-                lambda: create_stream(paths[0]),
-                lambda: create(paths[1]),
+            return self._machine.start(
+                Order("shared", token, argv, folder, environment, None, *paths)
             )
         except OSError:
             remove(paths)
             raise
 
     def attempt(
-        self, pid: int, task: int, task_spec: dict[str, Any], number: int, pidfd: int | None = None
+        self, process: LocalProcess, task: int, task_spec: dict[str, Any], number: int
     ) -> Attempt:
-        """Returns the attempt whose process runs, started here or (with ``pidfd``) adopted."""
-        return Attempt(
-            pid,
-            self.token(task_spec["id"], number),
-            task,
-            task_spec["id"],
-            number,
-            self.paths,
-            pidfd=pidfd,
-            **self.attempt_options(task_spec),
-        )
+        """Returns the attempt whose process runs, started here or adopted."""
+        options = self.attempt_options(task_spec)
+        return Attempt(process, task, task_spec["id"], number, self.paths, **options)
 
     def attempt_options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         """What an `Attempt` has to know of its task's options."""
@@ -213,17 +191,14 @@ class Starter:
             hidden = off_limits.hidden()
             argv = in_bubblewrap(argv, folder, 3, off_limits.unwritable(), hidden, search_path)
             socket_program = socket_filter(os.uname().machine)
-        pid = spawn(
-            argv,
-            folder,
-            self._environment(task_id, token, worktree),
-            lambda: os.open(os.devnull, os.O_RDONLY),
-            lambda: create(path),
-            None,
-            socket_program,
+        environment = self._environment(task_id, token, worktree)
+        started = self._machine.start(
+            Order(
+                "check", token, argv, folder, environment, "", path, socket_program=socket_program
+            )
         )
         sandboxed = folder if socket_program else ""
-        return SideRun("check", pid, token, task, task_id, path=path, sandboxed=sandboxed)
+        return SideRun("check", started, task, task_id, path=path, sandboxed=sandboxed)
 
     def hold_helpers(self, spec: SessionSpec) -> None:
         """Holds the copy of what the helpers are started from, if any task has a worktree."""
@@ -271,7 +246,7 @@ class Starter:
         except OSError:
             os.close(reply_fd)
             raise
-        return SideRun(kind, pid, token, task, task_id, reply_fd=reply_fd)
+        return SideRun(kind, LocalProcess(pid, token), task, task_id, reply_fd=reply_fd)
 
     def worktree_file(self, task_id: str) -> KeptFile:
         """The record of a task's worktree."""

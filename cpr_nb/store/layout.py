@@ -17,6 +17,9 @@ GITIGNORE = ".gitignore"
 #: Also in the results directory: caches. Anybody may delete it.
 CACHE = ".cache"
 
+#: The logs of node agents whose machine sees the session's folder begin so.
+NODE_LOG_PREFIX = "node-"
+
 # Requests: files in a folder of their own.
 CANCEL = "cancel"
 CANCEL_TASK_PREFIX = "cancel-"
@@ -80,6 +83,11 @@ class SessionPaths:
     def clock(self, who: str) -> str:
         """A file that is made and removed at once, to read the clock of the file system."""
         return f"{self.root}/.now-{who}"
+
+    @property
+    def join(self) -> str:
+        """With it a node agent joins the session; it holds keys, and is removed at the end."""
+        return f"{self.root}/join.json"
 
     @property
     def log(self) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from cpr_nb.runner.asking import Asking
 from cpr_nb.runner.attempt import Attempt
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.message_pipe import MessagePipe, new_pipe
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.views.questions import questions_of
@@ -58,8 +59,9 @@ class Desk:
         self.stdins: list[int] = []
         for task in range(2):
             (folder / f"task-t{task}.jsonl").touch()
-            attempt = Attempt(0, "token", task, f"t{task}", 1, SessionPaths(str(folder)))
-            read_fd, attempt.pipe = new_pipe()
+            read_fd, pipe = new_pipe()
+            process = LocalProcess(0, "token", stdin=pipe)
+            attempt = Attempt(process, task, f"t{task}", 1, SessionPaths(str(folder)))
             os.set_blocking(read_fd, False)
             self.stdins.append(read_fd)
             self.processes.append(attempt)

@@ -239,7 +239,7 @@ class Pool:
         now = self._clock.now()
         if status is None:
             process.group.sizing.ended(
-                now - process.given_at, process.busy_s() - process.given_busy_s
+                now - process.given_at, process.process.busy_s() - process.given_busy_s
             )
         attempt.stream.poll(now)
         has_begun = attempt.stream.first_init is not None or attempt.terminated
@@ -297,34 +297,29 @@ class Pool:
     def _start_process(self, group: Group, start: Start, now: float) -> None:
         number = self._last_number = self._last_number + 1
         self._recorder.journal("process_intent", process=number)
-        read_fd, write_fd = os.pipe()
         try:
             task_spec = self._effects.task_spec(start)
-            pid = self._starter.start_shared(number, task_spec, lambda: read_fd)
+            process = self._starter.start_shared(number, task_spec)
         except HeldError as error:
-            os.close(write_fd)
             for waiting in self._of_group(group):
                 self._handle(messages.Postponed(now, waiting.task, error.cause))
             return
         except (ChangedError, OSError) as error:
-            os.close(write_fd)
             self._refuse(group, f"its process can't be started: {error}")
             return
-        process = SharedProcess(
-            pid,
+        shared = SharedProcess(
+            process,
             number,
-            self._starter.process_token(number),
             group,
-            write_fd,
             self._starter.paths.process_stream(number),
             self._starter.paths.process_stderr(number),
             now,
             start.may_spend_usd,
             self._starter.agent_folders(task_spec),
         )
-        self._recorder.journal("process_started", process=number, pid=pid)
-        self._alive.append(process)
-        self._processes.add_shared(process)
+        self._recorder.journal("process_started", process=number, pid=process.pid)
+        self._alive.append(shared)
+        self._processes.add_shared(shared)
 
     def _of_group(self, group: Group) -> list[Start]:
         """Removes and returns what waits for a process of a group."""

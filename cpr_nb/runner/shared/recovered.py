@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.runner.history import TaskHistory
     from cpr_nb.runner.leftovers import Leftovers
+    from cpr_nb.runner.local_process import LocalProcess
     from cpr_nb.store.layout import SessionPaths
 
 
@@ -146,24 +147,23 @@ class RecoveredProcess:
     @property
     def busy_pid(self) -> int:
         """Its pid, while it works for a task; else 0."""
-        return next((a.pid for a in self._attempts if a.pid and not a.has_ended), 0)
+        return next((a.process.pid for a in self._attempts if a.process.pid and not a.has_ended), 0)
 
     def attempt(
-        self, place: Place, pid: int, task: int, options: dict[str, Any], pidfd: int
+        self, place: Place, process: LocalProcess, task: int, options: dict[str, Any]
     ) -> RecoveredAttempt:
         """Returns the attempt of a task that has not ended.
 
         Args:
             place: Where its stream begins.
-            pid: The process's pid; 0 if it is gone.
+            process: The process.
             task: The task's number, from 0.
             options: Further arguments of `Attempt`.
-            pidfd: A descriptor of the process, or -1.
 
         Raises:
             OSError: If its stream can't be read.
         """
-        attempt = RecoveredAttempt(self, place, pid, task, self._paths, options, pidfd)
+        attempt = RecoveredAttempt(self, place, process, task, self._paths, options)
         is_last = all(other.offset <= place.offset for other in self._places)
         if attempt.stream.end is not None or not is_last:
             attempt.let_go()
@@ -207,11 +207,10 @@ class RecoveredAttempt(Attempt):
     Args:
         source: The process.
         place: Where its stream begins.
-        pid: The process's pid; 0 if it is gone.
+        process: The process itself, which may be gone.
         task: The task's number, from 0.
         paths: The session's paths.
         options: Further arguments of `Attempt`.
-        pidfd: A descriptor of the process, or -1.
 
     Attributes:
         has_ended: Whether it was seen to have ended.
@@ -228,21 +227,18 @@ class RecoveredAttempt(Attempt):
         self,
         source: RecoveredProcess,
         place: Place,
-        pid: int,
+        process: LocalProcess,
         task: int,
         paths: SessionPaths,
         options: dict[str, Any],
-        pidfd: int,
     ) -> None:
         self._source, self._place, self.has_ended = source, place, False
-        arguments = (pid, source.token, task, place.task_id, place.attempt, paths)
-        super().__init__(*arguments, pidfd=pidfd, **options)
+        arguments = (process, task, place.task_id, place.attempt, paths)
+        super().__init__(*arguments, **options)
 
     def let_go(self) -> None:
         """Its turn is over: the process, if it lives, works for another task or for none."""
-        if self.pidfd is not None and self.pidfd >= 0:
-            os.close(self.pidfd)
-        self.pid, self.pidfd = 0, -1
+        self.process.let_go()
 
     @property
     def place_fields(self) -> dict[str, Any]:
@@ -264,7 +260,7 @@ class RecoveredAttempt(Attempt):
         self.has_ended = True
         if self._source.busy_pid:
             conversation_id = self._place.conversation_id
-            leftovers.add_conversation(self.token, conversation_id, self._source.busy_pid)
+            leftovers.add_conversation(self.process.token, conversation_id, self._source.busy_pid)
         else:
             self.kill_tree()
         self._read_to_end()
@@ -275,7 +271,7 @@ class RecoveredAttempt(Attempt):
 
     def _open_stream(self, path: str, *, with_tools: bool) -> RecoveredStream:
         source = self._source.path
-        return RecoveredStream(source, self.pid, self._place, path, with_tools=with_tools)
+        return RecoveredStream(source, self.process.pid, self._place, path, with_tools=with_tools)
 
     def _stderr_path(self) -> str:
         return self._source.stderr_path
