@@ -223,7 +223,10 @@ class Job:
 
     def _words(self) -> str:
         last = [line["event"] for line in self.journal()[-12:]]
-        return f"{self.status.get('notice')}, nodes {self.status.get('nodes')}, events {last}"
+        logs = sorted(self.cluster.folder.glob("agent-*.log"))
+        agents = [log.read_text()[-200:] for log in logs]
+        status = self.status
+        return f"{status.get('notice')}, {status.get('nodes')}, events {last}, agents {agents}"
 
     def await_nodes(self, n: int) -> None:
         """Waits until so many nodes are live."""
