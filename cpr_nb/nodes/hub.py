@@ -29,6 +29,7 @@ def main() -> int:
         loop = HubLoop(link)
     except Exception as error:
         link.send("failed", why=f"the hub can't start: {error}")
+        link.flush()
         return 1
     loop.run()
     return 0

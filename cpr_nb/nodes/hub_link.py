@@ -53,13 +53,12 @@ class HubLink:
         return [json.loads(line.decode("utf-8", "surrogatepass")) for line in lines]
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Sends a message; what the runner does not read at once waits here."""
+        """Sends a message with the next `flush`."""
         line = json.dumps({"type": kind, **fields}, ensure_ascii=False)
         self._unsent += line.encode("utf-8", "surrogatepass") + b"\n"
-        self.flush()
 
     def flush(self) -> None:
-        """Sends what there is room for."""
+        """Sends what there is room for; what the runner does not read at once waits here."""
         while self._unsent:
             try:
                 del self._unsent[: os.write(self.fd, self._unsent)]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.nodes.hub_link import HubLink
+    from cpr_nb.nodes.wire import Message
 
 _MOST_WAIT_S = 1.0
 #: Messages of nodes in one turn: the runner is not to wait for them.
@@ -56,6 +57,7 @@ class HubLoop:
         self._leave_by: float | None = None  # seconds of the boot clock
         self._poller.register(self._hub.router, zmq.POLLIN)
         self._poller.register(self._hub.gate.socket, zmq.POLLIN)
+        self._unsent: dict[bytes, list[Message]] = {}  # by connection
         link.send("ready", addresses=self._hub.join.addresses, port=self._hub.join.port)
         for order in more:
             self._orders[order["type"]](order)
@@ -72,11 +74,11 @@ class HubLoop:
             if self._hub.gate.socket in ready:
                 self._hub.gate.answer()
             if self._link.fd in ready:
-                self._link.flush()
                 for order in self._link.receive():
                     self._orders[order["type"]](order)
             if self._read_nodes() and now >= self._judge_from:
                 self._book.judge(now)
+            self._flush()
         self._hub.close(for_good=self._leave_by is not None)
 
     def _await_opening(self) -> list[dict[str, Any]]:
@@ -106,7 +108,14 @@ class HubLoop:
         self._leave_by = boot_clock_s() + _GOODBYE_S
 
     def _send(self, identity: bytes, header: dict[str, Any]) -> None:
-        self._hub.router.send_multipart([identity, *packed(header)])
+        self._unsent.setdefault(identity, []).append((header, b""))
+
+    def _flush(self) -> None:
+        """Says what this turn has to say: to the nodes, and to the runner."""
+        unsent, self._unsent = self._unsent, {}
+        for identity, messages in unsent.items():
+            self._hub.router.send_multipart([identity, *packed(messages)])
+        self._link.flush()
 
     def _read_nodes(self) -> bool:
         """Reads what nodes have sent; returns whether that was all."""
@@ -115,8 +124,8 @@ class HubLoop:
                 identity, *frames = self._hub.router.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return True
-            header, data = unpacked(frames)
-            self._pass_on(identity, header, data)
+            for header, data in unpacked(frames):
+                self._pass_on(identity, header, data)
         return False
 
     def _pass_on(self, identity: bytes, header: dict[str, Any], data: bytes) -> None:

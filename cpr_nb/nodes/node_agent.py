@@ -89,6 +89,8 @@ class NodeAgent:
             self._keep_connection(now)
             self._send_due(now)
             self._may_leave(now)
+            if self._connection is not None:
+                self._connection.flush()
         if self._connection is not None:
             self._connection.close(1000)
         self._search.close()
@@ -178,8 +180,10 @@ class NodeAgent:
         if self._connection is None:
             self._dial(now)
             return
-        while self._connection is not None and (message := self._connection.receive()):
-            self._answer(message[0], now)
+        while (connection := self._connection) is not None and (messages := connection.receive()):
+            for header, _ in messages:
+                if self._connection is connection:  # one of them may have made us hang up
+                    self._answer(header, now)
             if self._exit is not None:
                 return
         if self._connection is None:
@@ -233,7 +237,7 @@ class NodeAgent:
         if self._connection is not None:
             self._connection.send({**self._facts, **hello})
 
-    def _send(self, header: dict[str, Any], data: bytes | None = None) -> None:
+    def _send(self, header: dict[str, Any], data: bytes = b"") -> None:
         if self._connection is not None and self._is_welcome:
             self._connection.send(header, data)
 

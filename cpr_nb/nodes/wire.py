@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from cpr_nb.nodes.join_file import JoinFile
 
+    Message = tuple[dict[str, Any], bytes]
+
 #: Both sides must speak the same: a node agent of another one is refused.
 PROTOCOL = 1
 _ZAP_ADDRESS = "inproc://zeromq.zap.01"
@@ -28,6 +30,7 @@ _BROKEN = (
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
 _CONNECT_MS = 5000
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def new_key_pair() -> tuple[str, str]:
@@ -36,27 +39,33 @@ def new_key_pair() -> tuple[str, str]:
     return public.decode(), secret.decode()
 
 
-def packed(header: dict[str, Any], payload: bytes | None = None) -> list[bytes]:
-    """The frames of a message.
+def packed(messages: list[Message]) -> list[bytes]:
+    """The frames of messages that are sent at once: every frame costs as much as a short message.
+
+    Args:
+        messages: The header of each, and its bytes.
 
     Example:
-        >>> packed({"type": "beat"}, b"x")
-        [b'{"type": "beat"}', b'x']
+        >>> packed([({"type": "stream"}, b"x"), ({"type": "beat"}, b"")])
+        [b'[[{"type":"stream"},1],[{"type":"beat"},0]]', b'x']
     """
-    frames = [json.dumps(header, ensure_ascii=False).encode("utf-8", "surrogatepass")]
-    return frames if payload is None else [*frames, payload]
+    headers = _encode([[header, len(data)] for header, data in messages])
+    data_frames = [data for _, data in messages if data]
+    return [headers.encode("utf-8", "surrogatepass"), *data_frames]
 
 
-def unpacked(frames: list[bytes]) -> tuple[dict[str, Any], bytes]:
-    """The header and the bytes of a message.
+def unpacked(frames: list[bytes]) -> list[Message]:
+    """The messages of `packed`, in their order.
 
     Raises:
-        ValueError: If it is none of ours.
+        ValueError: If they are none of ours.
+
+    Example:
+        >>> unpacked(packed([({"type": "stream"}, b"x"), ({"type": "beat"}, b"")]))
+        [({'type': 'stream'}, b'x'), ({'type': 'beat'}, b'')]
     """
-    header = json.loads(frames[0].decode("utf-8", "surrogatepass"))
-    if not isinstance(header, dict):
-        raise ValueError("no object")
-    return header, frames[1] if len(frames) > 1 else b""
+    headers, data_frames = json.loads(frames[0].decode("utf-8", "surrogatepass")), iter(frames[1:])
+    return [(header, next(data_frames) if n_bytes else b"") for header, n_bytes in headers]
 
 
 class Gate:
@@ -136,17 +145,24 @@ class Connection:
         self.socket.linger = 0
         self.monitor = self.socket.get_monitor_socket(_BROKEN)
         self.socket.connect(f"tcp://{address}")
+        self._unsent: list[Message] = []
 
-    def send(self, header: dict[str, Any], payload: bytes | None = None) -> None:
-        """Sends a message; it is lost if the connection breaks."""
-        self.socket.send_multipart(packed(header, payload))
+    def send(self, header: dict[str, Any], data: bytes = b"") -> None:
+        """Sends a message with the next `flush`; it is lost if the connection breaks."""
+        self._unsent.append((header, data))
 
-    def receive(self) -> tuple[dict[str, Any], bytes] | None:
-        """The next message that has arrived; None if there is none."""
+    def flush(self) -> None:
+        """Sends what there is to say."""
+        if self._unsent:
+            self.socket.send_multipart(packed(self._unsent))
+            self._unsent = []
+
+    def receive(self) -> list[Message]:
+        """The next messages that have arrived; empty if there are none."""
         try:
             return unpacked(self.socket.recv_multipart(zmq.NOBLOCK))
         except zmq.Again:
-            return None
+            return []
 
     def is_broken(self) -> bool:
         """Whether it can't be used any more."""
