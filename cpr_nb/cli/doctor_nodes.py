@@ -13,7 +13,8 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.files import read_json
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.resources import TASK_MEMORY_BYTES
-from cpr_nb.views.nodes import node_rows, node_words
+from cpr_nb.views.node_line import node_words
+from cpr_nb.views.nodes import node_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

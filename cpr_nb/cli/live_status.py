@@ -11,7 +11,7 @@ from cpr_nb.model.text import one_line
 from cpr_nb.views.figure_texts import left_text, spent_text
 from cpr_nb.views.figures import session_figures
 from cpr_nb.views.formatting import usd_amount
-from cpr_nb.views.nodes import nodes_text
+from cpr_nb.views.node_line import nodes_text
 from cpr_nb.views.questions import open_questions, questions_of
 
 TYPE_CHECKING = False

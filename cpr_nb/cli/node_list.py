@@ -10,7 +10,8 @@ from cpr_nb.model import states
 from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec
-from cpr_nb.views.nodes import busy_words, node_rows, node_words
+from cpr_nb.views.node_line import busy_words, node_words
+from cpr_nb.views.nodes import node_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -225,7 +225,7 @@ def _figures(session: Snapshot) -> list[str]:
 
 
 def _nodes(session: Snapshot) -> list[str]:
-    from cpr_nb.views.nodes import n_connected_text  # few sessions have any
+    from cpr_nb.views.node_line import n_connected_text  # few sessions have any
 
     return n_connected_text(session)
 

@@ -20,7 +20,8 @@ from cpr_nb.views import formatting
 from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.figure_texts import ended_text, figure_pieces
 from cpr_nb.views.followed_session import FollowedSession
-from cpr_nb.views.nodes import node_of, node_pieces, nodes_of, silent_nodes
+from cpr_nb.views.node_line import node_pieces
+from cpr_nb.views.nodes import node_of, nodes_of, silent_nodes
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.questions import questions_of
 

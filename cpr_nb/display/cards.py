@@ -15,7 +15,7 @@ from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 from cpr_nb.views.figure_texts import ended_text, figure_pieces
-from cpr_nb.views.nodes import node_pieces
+from cpr_nb.views.node_line import node_pieces
 from cpr_nb.views.notice import PROGRAM
 from cpr_nb.views.task_figures import ESTIMATE_MARK
 from cpr_nb.views.work_left import task_note

@@ -8,7 +8,8 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.views import formatting
 from cpr_nb.views.figure_texts import ESTIMATE_HINT, figure_pieces
-from cpr_nb.views.nodes import node_pieces, nodes_of, silent_nodes
+from cpr_nb.views.node_line import node_pieces
+from cpr_nb.views.nodes import nodes_of, silent_nodes
 from cpr_nb.views.questions import open_questions
 
 TYPE_CHECKING = False

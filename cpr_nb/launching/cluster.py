@@ -9,10 +9,11 @@ from cpr_nb.model.option_values import check_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from cpr_nb.executors.placing import Engine
+    from cpr_nb.model.spec import TaskSpec
 
 LEASE_S = 120.0
 #: With a shorter one, a busy machine would lose its tasks for nothing.
@@ -56,6 +57,25 @@ class ClusterPlan:
             "slots": self.slots,
             "lease_s": self.lease_s,
         }
+
+
+def check_tasks_of_nodes(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> None:
+    """Refuses tasks that only the machine of the launch can run.
+
+    Args:
+        options: The session's options, checked.
+        tasks: The tasks.
+
+    Raises:
+        InputError: It names the first one.
+    """
+    for task in tasks:
+        if {**options, **task.options}.get("permissions") == "sandbox":
+            raise InputError(
+                "a sandbox hides the folders of the machine of the launch, and not those of a "
+                "node: choose other permissions, or leave out 'executor'",
+                f"{task.where}: permissions=sandbox",
+            )
 
 
 def plan_cluster(options: dict[str, Any]) -> ClusterPlan | None:

@@ -226,7 +226,7 @@ def plan_launch(
         setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
         warnings=[*settings.warnings, *sources.warnings, *own_processes, *hints],
-        cluster=_cluster(checked),
+        cluster=_cluster(checked, tasks),
     )
 
 
@@ -309,13 +309,16 @@ def _answer_types(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> dict
     return {i: s for i, s in schemas.items() if isinstance(s, Answer) and s.is_typed}
 
 
-def _cluster(options: dict[str, Any]) -> ClusterPlan | None:
+def _cluster(options: dict[str, Any], tasks: list[TaskSpec]) -> ClusterPlan | None:
     """The node agents that the options ask for; a plain launch does without the module."""
     if not options.keys() & {"executor", "nodes", "slots", "lease_s"}:
         return None
-    from cpr_nb.launching.cluster import plan_cluster
+    from cpr_nb.launching.cluster import check_tasks_of_nodes, plan_cluster
 
-    return plan_cluster(options)
+    cluster = plan_cluster(options)
+    if cluster is not None:
+        check_tasks_of_nodes(options, tasks)
+    return cluster
 
 
 def _prompt_list(prompts: Any) -> list[Any]:

@@ -16,6 +16,7 @@ if __name__ == "__main__":
 from cpr_nb.nodes.join_file import JoinFile, JoinFileError
 from cpr_nb.nodes.join_source import JoinSource
 from cpr_nb.nodes.machine_facts import machine_facts
+from cpr_nb.nodes.mirror_list import known_commits
 from cpr_nb.nodes.node_place import NodePlace
 from cpr_nb.nodes.timing import LeaseTimes
 from cpr_nb.nodes.twin import Twin
@@ -77,6 +78,7 @@ def _serve(
         "name": name,
         "slots": int(options.get("--slots") or default_slots()),
         **machine_facts(join.probes),
+        "mirrors": known_commits(os.path.dirname(place.folder)),
     }
     # After the twin, which needs none of it.
     import zmq

@@ -6,6 +6,7 @@ import zmq
 
 from cpr_nb.nodes.hub_opening import OpenHub
 from cpr_nb.nodes.lease_book import LeaseBook
+from cpr_nb.nodes.packings import Packings
 from cpr_nb.nodes.timing import LeaseTimes, boot_clock_s
 from cpr_nb.nodes.wire import packed, unpacked
 
@@ -44,14 +45,17 @@ class HubLoop:
         self._times = LeaseTimes(opening["lease_s"])
         self._turn_at = boot_clock_s()
         self._book = LeaseBook(self._times, self._send, link.send, self._turn_at)
+        poller = self._poller
+        watch = lambda fd: poller.register(fd, zmq.POLLIN)  # noqa: E731
+        self._packings = Packings(self._book, watch, poller.unregister)
         for lease in opening["leases"]:
             self._book.await_lease(lease)
         self._orders: dict[str, Callable[[dict[str, Any]], None]] = {
-            "start": self._book.start,
+            "start": self._packings.start,
             "sweep": self._book.sweep,
             "acked": self._book.acknowledge,
             "end": self._end,
-            **dict.fromkeys(("write", "close_stdin", "signal", "kill"), self._book.command),
+            **dict.fromkeys(("write", "close_stdin", "signal", "kill"), self._packings.command),
         }
         self._judge_from = 0.0
         self._leave_by: float | None = None  # seconds of the boot clock
@@ -76,9 +80,11 @@ class HubLoop:
             if self._link.fd in ready:
                 for order in self._link.receive():
                     self._orders[order["type"]](order)
+            self._packings.turn(ready)
             if self._read_nodes() and now >= self._judge_from:
                 self._book.judge(now)
             self._flush()
+        self._packings.close()
         self._hub.close(for_good=self._leave_by is not None)
 
     def _await_opening(self) -> list[dict[str, Any]]:
@@ -107,8 +113,8 @@ class HubLoop:
         self._book.send_leave()
         self._leave_by = boot_clock_s() + _GOODBYE_S
 
-    def _send(self, identity: bytes, header: dict[str, Any]) -> None:
-        self._unsent.setdefault(identity, []).append((header, b""))
+    def _send(self, identity: bytes, header: dict[str, Any], data: bytes = b"") -> None:
+        self._unsent.setdefault(identity, []).append((header, data))
 
     def _flush(self) -> None:
         """Says what this turn has to say: to the nodes, and to the runner."""

@@ -12,6 +12,7 @@ import time
 from cpr_nb.nodes.leased_run import LeasedRun
 from cpr_nb.nodes.node_record import LEFT, LIVE, LOST, REFUSED, SILENT, NodeRecord
 from cpr_nb.nodes.wire import PROTOCOL
+from cpr_nb.runner.process import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.nodes.timing import LeaseTimes
 
-    Send = Callable[[bytes, dict[str, Any]], None]
+    Send = Callable[..., None]
     Report = Callable[..., None]
 
 _REWIND_EVERY_S = 1.0
@@ -43,6 +44,7 @@ class LeaseBook:
         self._nodes: dict[str, NodeRecord] = {}
         self._by_identity: dict[bytes, NodeRecord] = {}
         self._runs: dict[str, LeasedRun] = {}
+        self._brought: dict[str, tuple[str, str]] = {}  # token → mirror, commit
         self._rewinds: set[tuple[str, str]] = set()
         self._rewind_at = now
 
@@ -51,7 +53,9 @@ class LeaseBook:
     def await_lease(self, lease: dict[str, Any]) -> None:
         """Goes on with a lease that an earlier hub gave."""
         token, life = lease["token"], lease["life"]
-        self._runs[token] = LeasedRun(token, life, lease["out"], lease["err"], is_new=False)
+        self._runs[token] = LeasedRun(
+            token, life, lease["out"], lease["err"], lease.get("home"), is_new=False
+        )
         self._nodes.setdefault(life, NodeRecord(life, self._now))
 
     def start(self, order: dict[str, Any]) -> None:
@@ -61,11 +65,14 @@ class LeaseBook:
             self._report("lost", token=token, why="its node is gone")
             return
         try:
-            run = LeasedRun(token, record.life, order["out"], order["err"], is_new=True)
+            paths = order["out"], order["err"], order.get("home")
+            run = LeasedRun(token, record.life, *paths, is_new=True)
         except OSError as error:
             self._report_refusal(token, error.errno, error.strerror, error.filename)
             return
         self._runs[token] = run
+        if order.get("mirror"):
+            self._brought[token] = order["mirror"], order["base_commit"]
         run.order = self._order(record, {**order, "out": "", "err": order["err"] and "err"})
 
     def command(self, order: dict[str, Any]) -> None:
@@ -164,6 +171,7 @@ class LeaseBook:
         self._rewinds |= {(run.token, which) for which in missing}
         if not missing:
             run.is_over = True
+            self._learn_commits(record, run.token)
             self._report(
                 "ended",
                 token=run.token,
@@ -232,8 +240,26 @@ class LeaseBook:
     def _order(self, record: NodeRecord, order: dict[str, Any]) -> int:
         numbered = record.number({**order, "do": order["type"], "type": "order"})
         if record.identity:
-            self._send(record.identity, {**numbered, "hub": self.hub_id})
+            self._send_order(record, numbered)
         return int(numbered["order"])
+
+    def _send_order(self, record: NodeRecord, order: dict[str, Any]) -> None:
+        """Sends an order, with the parcel that belongs to it."""
+        parcel = read_file(order["parcel"]) if order.get("parcel") else b""
+        self._send(record.identity, {**order, "hub": self.hub_id}, parcel)
+
+    def known_commits(self, life: str) -> dict[str, list[str]]:
+        """The mirrors of repositories that a node has, and commits that are in each."""
+        record = self._nodes.get(life)
+        return record.machine.get("mirrors", {}) if record is not None else {}
+
+    def report_refusal(self, token: str, why: str) -> None:
+        """Tells the runner that a process can't be started, before any node has heard of it."""
+        self._report_refusal(token, 0, "it can't be sent to a node", why)
+
+    def report_stopped(self, token: str) -> None:
+        """Tells the runner that a process was stopped before any node has heard of it."""
+        self._report("lost", token=token, why="it was stopped before it began")
 
     def _welcome(self, record: NodeRecord, header: dict[str, Any], now: float) -> None:
         own = {token: run for token, run in self._runs.items() if run.life == record.life}
@@ -250,7 +276,7 @@ class LeaseBook:
             },
         )
         for order in record.open_orders():
-            self._send(record.identity, {**order, "hub": self.hub_id})
+            self._send_order(record, order)
         self._report_node(record, now, runs=sorted(here & set(own)))
         for token, run in own.items():
             if token not in here and run.order <= last and not run.is_over:
@@ -293,6 +319,12 @@ class LeaseBook:
         header = {"type": "size", "token": run.token, "which": which, "size": size}
         self._send(record.identity, {**header, "again": again})
 
+    def _learn_commits(self, record: NodeRecord, token: str) -> None:
+        """The node has what came with an order: the next parcel can do without it."""
+        mirror, commit = self._brought.pop(token, ("", ""))
+        if mirror:
+            record.machine.setdefault("mirrors", {}).setdefault(mirror, []).append(commit)
+
     def _rewind(self) -> None:
         """Asks for the bytes again that could not be written."""
         rewinds, self._rewinds = self._rewinds, set()
@@ -308,6 +340,7 @@ class LeaseBook:
         if record.identity and state == LOST:
             self._send(record.identity, {"type": "gone"})
         record.identity = b""
+        record.drop_orders()
         self._report_node(record, now, why)
         for run in [run for run in self._runs.values() if run.life == record.life]:
             if not run.is_over:
@@ -318,6 +351,7 @@ class LeaseBook:
         self._drop(run.token)
 
     def _drop(self, token: str) -> None:
+        self._brought.pop(token, None)
         run = self._runs.pop(token, None)
         if run is not None:
             run.close()

@@ -17,6 +17,7 @@ class LeasedRun:
         life: The life that may run it.
         out: The file of its stdout.
         err: The file of its stderr; None: it goes to the same file.
+        home: The file of what must come home beside its output; None: nothing must.
         is_new: Whether it is about to start.
 
     Attributes:
@@ -32,12 +33,22 @@ class LeasedRun:
 
     __slots__ = ("end", "files", "is_over", "is_started", "life", "order", "token")
 
-    def __init__(self, token: str, life: str, out: str, err: str | None, *, is_new: bool) -> None:
+    def __init__(
+        self,
+        token: str,
+        life: str,
+        out: str,
+        err: str | None,
+        home: str | None,
+        *,
+        is_new: bool,
+    ) -> None:
         self.token, self.life = token, life
-        self.files = {"out": StreamFile(out, is_new=is_new)}
+        self.files: dict[str, StreamFile] = {}
         try:
-            if err is not None:
-                self.files["err"] = StreamFile(err, is_new=is_new)
+            for which, path in (("out", out), ("err", err), ("home", home)):
+                if path is not None:
+                    self.files[which] = StreamFile(path, is_new=is_new)
         except OSError:
             self.close()
             raise

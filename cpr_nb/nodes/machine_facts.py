@@ -11,6 +11,7 @@ from cpr_nb.model.cli_versions import AUTH_STATUS_SINCE, parse_version
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import ClaudeNotFound
 from cpr_nb.runner import process
+from cpr_nb.store.conversation import config_home
 from cpr_nb.store.programs import find_claude
 from cpr_nb.store.resources import free_memory_bytes
 from cpr_nb.store.whereabouts import boot_id
@@ -71,8 +72,12 @@ def _git_version(environ: dict[str, str]) -> str | None:
 
 
 def _sees(probe: dict[str, str]) -> bool:
-    """Whether a path is the same here: a folder without a nonce only has to be there."""
-    path, nonce = probe["path"], probe.get("nonce")
+    """Whether a path is the same here: a folder without a nonce only has to be there.
+
+    A path that is not absolute is one below the folder of the CLI's own configuration.
+    """
+    nonce = probe.get("nonce")
+    path = os.path.join(config_home(os.environ), probe["path"])
     if not nonce:
         return os.path.isdir(path)
     return process.read_file(path).decode("utf-8", "replace").strip() == nonce

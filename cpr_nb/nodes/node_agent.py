@@ -181,9 +181,9 @@ class NodeAgent:
             self._dial(now)
             return
         while (connection := self._connection) is not None and (messages := connection.receive()):
-            for header, _ in messages:
+            for header, data in messages:
                 if self._connection is connection:  # one of them may have made us hang up
-                    self._answer(header, now)
+                    self._answer(header, data, now)
             if self._exit is not None:
                 return
         if self._connection is None:
@@ -252,14 +252,14 @@ class NodeAgent:
 
     # --- What the hub says ----------------------------------------------------------------------
 
-    def _answer(self, header: dict[str, Any], now: float) -> None:
+    def _answer(self, header: dict[str, Any], data: bytes, now: float) -> None:
         kind = header["type"]
         if kind == "welcome":
             self._begin(header, now)
         elif kind == "echo":
             self._extend(header["t"], now)
         elif kind == "order":
-            self._carry_out(header)
+            self._carry_out(header, data)
         elif kind == "size":
             self._runs.acknowledge(header)
         elif kind == "drop":
@@ -292,7 +292,7 @@ class NodeAgent:
         self._lease_end = sent_at + self._times.lease_s
         self._twin.extend(self._lease_end)
 
-    def _carry_out(self, order: dict[str, Any]) -> None:
+    def _carry_out(self, order: dict[str, Any], parcel: bytes) -> None:
         if order["hub"] != self._hub or order["order"] != self._last_order + 1:
             return  # it was carried out already
         if order["do"] == "start":
@@ -301,7 +301,7 @@ class NodeAgent:
             if boot_clock_s() >= self._lease_end or self._cause:
                 self._hang_up("an order came too late")  # it comes again, with a new lease
                 return
-            self._send(self._runs.start(order))
+            self._send(self._runs.start(order, parcel))
         elif order["do"] == "sweep":
             self._runs.sweep(order["tokens"])
         else:

@@ -43,8 +43,13 @@ class NodePlace:
     def clear(self) -> None:
         """Removes the spools in it, which nobody needs any more."""
         for name in os.listdir(self.folder):
-            if name != "lock":
-                os.unlink(f"{self.folder}/{name}")
+            path = f"{self.folder}/{name}"
+            if os.path.isdir(path):
+                import shutil  # only where there were checkouts
+
+                shutil.rmtree(path, ignore_errors=True)
+            elif name != "lock":
+                os.unlink(path)
 
     def let_go(self) -> None:
         """Closes the lock here; whoever else has its descriptor keeps it."""

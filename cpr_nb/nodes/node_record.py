@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 
 TYPE_CHECKING = False
@@ -77,7 +78,12 @@ class NodeRecord:
     def carried_out(self, last: int) -> None:
         """The node agent has carried out all orders up to this one."""
         while self._orders and self._orders[0]["order"] <= last:
-            self._orders.popleft()
+            _remove_parcel(self._orders.popleft())
+
+    def drop_orders(self) -> None:
+        """Nobody will carry out the orders that are open."""
+        while self._orders:
+            _remove_parcel(self._orders.popleft())
 
     def open_orders(self) -> list[dict[str, Any]]:
         """The orders that it may not have got."""
@@ -93,3 +99,12 @@ class NodeRecord:
             "clock_offset_s": self.clock_offset_s,
             "why": why,
         }
+
+
+def _remove_parcel(order: dict[str, Any]) -> None:
+    """Removes what was to go with an order."""
+    if order.get("parcel"):
+        try:
+            os.unlink(order["parcel"])
+        except OSError:
+            pass

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import errno
+import json
 import os
 import signal
+import sys
 
 from cpr_nb.model.environment import NODE_VARIABLE, clean_environment
 from cpr_nb.nodes.spool import Spool
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.runner.message_pipe import MessagePipe
 
+_CARRIED_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "carried_run.py")
 _RSS_UNIT = 1024 if process.LINUX else 1  # macOS counts bytes
 
 
@@ -52,6 +55,36 @@ class NodeShell:
             _check_program(program)
         return [*self._prefix, program, *words]
 
+    def carried(
+        self, order: dict[str, Any], argv: list[str], home: str, parcel: bytes
+    ) -> tuple[list[str], str]:
+        """The arguments and the folder of a process that brings things along, and home.
+
+        Args:
+            order: The order.
+            argv: The arguments of the process itself.
+            home: The spool of what must come home.
+            parcel: What came for it.
+        """
+        with open(f"{home}.parcel", "wb") as file:
+            file.write(parcel)
+        os.close(create(home))
+        carried = order["carried"]
+        spec = {
+            "argv": argv,
+            "cwd": order["cwd"],
+            "parcel": f"{home}.parcel" if parcel else "",
+            "home": home,
+            "root": os.path.dirname(self.folder),
+            "place": f"{self.folder}/checkouts/{carried['task_id']}",
+            "conversation_id": carried["conversation_id"],
+            "has_fourth": bool(order.get("fourth")),
+        }
+        with open(f"{home}.spec", "w", encoding="utf-8", errors="surrogateescape") as spec_file:
+            json.dump(spec, spec_file)
+        cwd = self.folder if carried["has_checkout"] else order["cwd"]
+        return [*self._prefix, sys.executable, "-I", _CARRIED_RUN, f"{home}.spec"], cwd
+
     def environment(self, more: dict[str, str]) -> dict[bytes, bytes]:
         """The environment of a process: the node's own, and what belongs to the task."""
         own = {os.fsencode(name): os.fsencode(value) for name, value in more.items()}
@@ -64,6 +97,7 @@ class NodeRun:
     Args:
         order: The order that starts it.
         shell: What it has in common with the others.
+        parcel: What came for it; empty if nothing did.
 
     Attributes:
         token: What marks its whole tree.
@@ -79,7 +113,7 @@ class NodeRun:
 
     __slots__ = ("_spools", "end", "is_end_sent", "kind", "pid", "pipe", "token")
 
-    def __init__(self, order: dict[str, Any], shell: NodeShell) -> None:
+    def __init__(self, order: dict[str, Any], shell: NodeShell, parcel: bytes) -> None:
         self.token, self.kind = order["token"], order["kind"]
         self.end: dict[str, Any] | None = None
         self.is_end_sent = False
@@ -87,16 +121,20 @@ class NodeRun:
         paths = {"out": f"{shell.folder}/{order['order']}.out"}
         if order["err"]:
             paths["err"] = f"{shell.folder}/{order['order']}.err"
+        if order.get("home"):
+            paths["home"] = f"{shell.folder}/{order['order']}.home"
         try:
             if order.get("folder_must_exist"):
                 check_folder(order["cwd"])
-            self.pid = self._spawn(order, shell, paths)
+            self.pid = self._spawn(order, shell, paths, parcel)
         except HeldError as held:
             cause = held.__cause__
             raise (cause if isinstance(cause, OSError) else held) from None
         self._spools = {which: Spool(path) for which, path in paths.items()}
 
-    def _spawn(self, order: dict[str, Any], shell: NodeShell, paths: dict[str, str]) -> int:
+    def _spawn(
+        self, order: dict[str, Any], shell: NodeShell, paths: dict[str, str], parcel: bytes
+    ) -> int:
         read_fd, self.pipe = new_pipe() if order["keep_stdin"] else (-1, None)
         text, fourth = order["stdin"], order.get("fourth")
         prompt = None if text is None else text.encode("utf-8", "surrogatepass")
@@ -108,9 +146,12 @@ class NodeRun:
                 return os.open(os.devnull, os.O_RDONLY)
             return process.open_prompt(prompt)
 
+        argv, cwd = shell.argv(order), order["cwd"]
+        if "home" in paths:
+            argv, cwd = shell.carried(order, argv, paths["home"], parcel)
         pid = spawn(
-            shell.argv(order),
-            order["cwd"],
+            argv,
+            cwd,
             shell.environment(order["env"]),
             stdin,
             lambda: create(paths["out"]),

@@ -42,10 +42,10 @@ class NodeRuns:
         """Whether a process runs."""
         return bool(self._by_pid)
 
-    def start(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Starts a process; returns what to say of it."""
+    def start(self, order: dict[str, Any], parcel: bytes) -> dict[str, Any]:
+        """Starts a process, with the parcel that came for it; returns what to say of it."""
         try:
-            run = NodeRun(order, self._shell)
+            run = NodeRun(order, self._shell, parcel)
         except OSError as error:
             return {
                 "type": "refused",

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from cpr_nb.runner.leftovers import Leftovers
     from cpr_nb.runner.local_process import LocalProcess
     from cpr_nb.runner.message_pipe import MessagePipe
+    from cpr_nb.runner.remote.remote_process import RemoteProcess, RemoteStdin
     from cpr_nb.store.layout import SessionPaths
+
+    Process = LocalProcess | RemoteProcess
 
 _TAIL_BYTES = 4096
 # Too far below 0 to be a pid, or to name a group of processes.
@@ -71,7 +74,7 @@ class Attempt:
 
     def __init__(
         self,
-        process: LocalProcess,
+        process: Process,
         task: int,
         task_id: str,
         number: int,
@@ -102,7 +105,7 @@ class Attempt:
         return Stream(path, self.process.pid_here, with_tools=with_tools)
 
     @property
-    def pipe(self) -> MessagePipe | None:
+    def pipe(self) -> MessagePipe | RemoteStdin | None:
         """Its stdin, if it can ask and be spoken to; None: it had its prompt, and no more."""
         return self.process.stdin
 
@@ -124,8 +127,8 @@ class Attempt:
 
     @property
     def place_fields(self) -> dict[str, Any]:
-        """What status.json says of where it ran: nothing if its process was its own."""
-        return {}
+        """What status.json says of where it ran: nothing if that was a process here of its own."""
+        return {"node": self.process.node} if self.process.node else {}
 
     @property
     def is_unasked(self) -> bool:
@@ -268,7 +271,7 @@ class SideRun:
     def __init__(
         self,
         kind: str,
-        process: LocalProcess,
+        process: Process,
         task: int,
         task_id: str,
         *,

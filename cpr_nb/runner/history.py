@@ -13,6 +13,7 @@ from cpr_nb.model import record, states
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.model.quick_json import loads
+from cpr_nb.runner.lease import Lease
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -66,6 +67,7 @@ class TaskHistory:
         harvest: How it ended, if only its worktree was still to be harvested.
         pid_namespace: The one in which that attempt was started; empty if that is not known.
         place: Where its stream stands, if a shared process served it.
+        lease: Where that attempt runs, if that is a node.
     """
 
     __slots__ = (
@@ -77,6 +79,7 @@ class TaskHistory:
         "figures",
         "harvest",
         "has_worktree",
+        "lease",
         "n_free",
         "note",
         "pid",
@@ -102,6 +105,7 @@ class TaskHistory:
         self.harvest: Outcome | None = None
         self.pid_namespace = ""
         self.place: Place | None = None
+        self.lease: Lease | None = None
 
 
 class History:
@@ -120,7 +124,15 @@ class History:
     """
 
     __slots__ = (
-        *("_pid_namespace", "cancels", "end", "last_process", "max_parallel", "n_runners"),
+        *(
+            "_leases",
+            "_pid_namespace",
+            "cancels",
+            "end",
+            "last_process",
+            "max_parallel",
+            "n_runners",
+        ),
         *("places", "started_at", "tasks", "warnings"),
     )
 
@@ -134,6 +146,7 @@ class History:
         self.started_at: str | None = None
         self.warnings: list[str] = []
         self.end: dict[str, Any] = {}
+        self._leases: dict[str, Lease] = {}
         self._pid_namespace = ""  # of the runner whose lines follow
 
     def feed(self, line: dict[str, Any]) -> None:
@@ -145,6 +158,8 @@ class History:
             self._pid_namespace = text_or_none(line.get("pid_namespace")) or ""
         elif event == "process_intent":
             self.last_process = max(self.last_process, integer(line.get("process")) or 0)
+        elif event in ("remote_ended", "remote_lost"):
+            self._feed_end_of_lease(line)
         elif event == "request":
             self._feed_request(line)
         elif event == "reopened":
@@ -156,6 +171,8 @@ class History:
             _FEEDERS[event](task, line)
             if event == "intent":
                 self._begin_attempt(task_id, task, line)
+            elif event == "lease" and task.lease is not None:
+                self._leases[task.lease.token] = task.lease
 
     @property
     def has_worked(self) -> bool:
@@ -185,6 +202,12 @@ class History:
             task.place = place
             self.places.setdefault(number, []).append(place)
 
+    def _feed_end_of_lease(self, line: dict[str, Any]) -> None:
+        lease = self._leases.get(line.get("token", ""))
+        if lease is not None:
+            lease.is_over, lease.status = True, integer(line.get("status"))
+            lease.interrupted = lease.status is None or bool(line.get("cause"))
+
     def _feed_request(self, line: dict[str, Any]) -> None:
         name = line.get("name")
         if isinstance(name, str) and name.startswith(layout.CANCEL):
@@ -198,7 +221,13 @@ def _intent(task: TaskHistory, line: dict[str, Any]) -> None:
     conversation_id = _conversation_id(line.get("conversation_id"))
     if attempt and conversation_id:
         task.attempt, task.conversation_id = attempt, conversation_id
-        task.pid = task.cause = task.note = task.rested = task.started_at = None
+        task.pid = task.cause = task.note = task.rested = task.started_at = task.lease = None
+
+
+def _lease(task: TaskHistory, line: dict[str, Any]) -> None:
+    token, node, life = (text_or_none(line.get(name)) for name in ("token", "node", "life"))
+    if token and node and life and line.get("kind") == "attempt":
+        task.lease = Lease(token, node, life)
 
 
 def _started(task: TaskHistory, line: dict[str, Any]) -> None:
@@ -239,6 +268,7 @@ def _task_ended(task: TaskHistory, line: dict[str, Any]) -> None:
 
 _FEEDERS = {
     "intent": _intent,
+    "lease": _lease,
     "started": _started,
     "stop": _stop,
     "prepared": _prepared,

@@ -59,7 +59,8 @@ class ProcessTable:
     def add_started(self, attempt: Attempt) -> None:
         """Adds an attempt that we have just started; `identify` journals it later."""
         self.add(attempt)
-        self.unidentified.append(attempt)
+        if not attempt.process.node:
+            self.unidentified.append(attempt)
 
     def identify(self, journal: Callable[..., None]) -> None:
         """Journals what distinguishes a process from a later one with the same pid.
@@ -108,7 +109,7 @@ class ProcessTable:
             return None
         if pid == 0:
             return None
-        return pid, self._reaped(pid), status, usage.ru_maxrss * _RSS_UNIT
+        return pid, self.remove_run(pid), status, usage.ru_maxrss * _RSS_UNIT
 
     def reap_adopted(self, ready: set[int], *, poll: bool) -> list[Attempt]:
         """Removes and returns the adopted processes that have ended.
@@ -153,8 +154,13 @@ class ProcessTable:
             self._wakeup.unwatch(pidfd)
             os.close(pidfd)
 
-    def _reaped(self, pid: int) -> Run | SharedProcess | None:
-        run = self._by_key.pop(pid, None)
+    def run_of(self, key: int | str) -> Run | SharedProcess | None:
+        """What a process runs for; None if it is known no more."""
+        return self._by_key.get(key)
+
+    def remove_run(self, key: int | str) -> Run | SharedProcess | None:
+        """Removes and returns what a process has run for, which has ended."""
+        run = self._by_key.pop(key, None)
         if isinstance(run, Run):
             self.forget(run)
         return run

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from cpr_nb.runner.attempt import Attempt
+    from cpr_nb.runner.attempt import Attempt, Process
     from cpr_nb.runner.history import History, TaskHistory
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.starter import Starter
@@ -50,6 +51,7 @@ class Recovery:
         numbers: Task id → its number, from 0, of every task in the history.
         spec: What the session is to do.
         starter: Makes the attempts.
+        cluster: The nodes of the session, if it has any.
         may_save: Whether work that an earlier runner could not save is to be saved now.
 
     Attributes:
@@ -57,6 +59,8 @@ class Recovery:
         attempts: The attempts that had a process: task → attempt. One that lives has a
             ``pidfd``.
         alive: The tasks whose agent still runs.
+        on_nodes: Those of them whose agent runs on a node, as far as is known.
+        statuses: What wait() said of attempts that have ended on a node: task → status.
         elapsed_s: How long each of these tasks had been at work.
         started_s: When each of these attempts started, in seconds since the epoch.
         unseen: The ids of the tasks whose agent runs where it can't be seen from here.
@@ -74,10 +78,14 @@ class Recovery:
         starter: Starter,
         *,
         may_save: bool = True,
+        cluster: Cluster | None = None,
     ) -> None:
         self.restored: dict[int, RestoredTask] = {}
         self.attempts: dict[int, Attempt] = {}
         self.alive: set[int] = set()
+        self.on_nodes: set[int] = set()
+        self.statuses: dict[int, int] = {}
+        self._cluster = cluster
         self.elapsed_s: dict[int, float] = {}
         self.started_s: dict[int, float | None] = {}
         self.unseen: list[str] = []
@@ -147,7 +155,10 @@ class Recovery:
                 self._restore_rest(number, task, task.rested)
             else:
                 self._restore_attempt(number, task)
-                self._find_process(number, task_id, task, marked)
+                if self._cluster is not None:
+                    self._find_on_node(number, task_id, task, self._cluster)
+                else:
+                    self._find_process(number, task_id, task, marked)
 
     def _restore_harvest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
         attempt = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
@@ -176,6 +187,24 @@ class Recovery:
         attempt = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
         attempt.cause, attempt.has_worktree = task.cause, task.has_worktree
         self.restored[number] = RestoredTask(None, attempt)
+
+    def _find_on_node(self, number: int, task_id: str, task: TaskHistory, cluster: Cluster) -> None:
+        """Goes on with an attempt that was leased to a node, unless it is over there."""
+        lease, token = task.lease, self._starter.token(task_id, task.attempt)
+        self.started_s[number] = parse_iso(task.started_at)
+        if lease is None or lease.is_over or lease.token != token:
+            process: Process = LocalProcess(0, token, -1)
+            if lease is not None and lease.status is not None and not lease.interrupted:
+                self.statuses[number] = lease.status
+        else:
+            names = task_id, task.attempt
+            remote = cluster.adopt(lease, self._paths.stream(*names), self._paths.stderr(*names))
+            remote.pid, remote.is_started = task.pid or 0, task.started_at is not None
+            process = remote
+            self.alive.add(number)
+            self.on_nodes.add(number)
+        task_spec = self._spec.task(number)
+        self.attempts[number] = self._starter.attempt(process, number, task_spec, task.attempt)
 
     def _find_process(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]

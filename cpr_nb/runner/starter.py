@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from cpr_nb.runner.attempt import Process
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 
@@ -46,6 +48,7 @@ class Starter:
         session: What session.json says of the session as a whole.
         environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
+        machine: Starts what is ordered; None: this machine does.
         many_folders: Whether tasks run in different folders.
         state_dir: The user's state directory; empty if there is none.
         config_dir: The folder of the user's own settings; empty if there is none.
@@ -60,6 +63,7 @@ class Starter:
         environ: dict[bytes, bytes],
         task_env: dict[str, dict[str, str]],
         *,
+        machine: LocalMachine | Cluster | None = None,
         many_folders: bool = False,
         state_dir: str = "",
         config_dir: str = "",
@@ -72,7 +76,13 @@ class Starter:
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
-        self._machine = LocalMachine()
+        self._machine = machine or LocalMachine()
+        # A node has an environment of its own: from here it gets what the user gave it.
+        self._is_local = isinstance(self._machine, LocalMachine)
+        names = [name.encode() for name in session.get("env_names", ()) if not self._is_local]
+        own = {name: environ[name] for name in names if name in environ}
+        own[b"CPR_SESSION_ID"] = self._environ[b"CPR_SESSION_ID"]
+        self._inherited = self._environ if self._is_local else own
         self._many_folders = many_folders
         self._kept_off: tuple[str, str, OffLimits] | None = None  # the last folder's
         #: What every token of this session begins with, and none of a copy of it.
@@ -110,10 +120,10 @@ class Starter:
         paths = self.paths.stream(task_id, number), self.paths.stderr(task_id, number)
         text, asks = prompt or task_spec["prompt"], self._session["options"].get("ask")
         environment = {**variables, **self._environment(task_id, token, worktree)}
-        stdin = None if asks else text
+        stdin, names = None if asks else text, {"task_id": task_id, "attempt": number}
         try:
             started = self._machine.start(
-                Order("attempt", token, argv, folder, environment, stdin, *paths)
+                Order("attempt", token, argv, folder, environment, stdin, *paths, names=names)
             )
         except HeldError:
             remove(paths)
@@ -124,7 +134,7 @@ class Starter:
             started.stdin.send_message(text)
         return attempt
 
-    def start_shared(self, number: int, task_spec: dict[str, Any]) -> LocalProcess:
+    def start_shared(self, number: int, task_spec: dict[str, Any]) -> Process:
         """Starts a process that serves several tasks; its stdin stays open.
 
         Args:
@@ -138,17 +148,20 @@ class Starter:
         argv, folder, variables = self._command(task_spec, new_uuid(), {}, shared=True)
         paths = self.paths.process_stream(number), self.paths.process_stderr(number)
         token = self.process_token(number)
-        environment = {**variables, **self._environ, _TOKEN_NAME: token.encode()}
+        environment = {**variables, **self._inherited, _TOKEN_NAME: token.encode()}
         try:
             return self._machine.start(
-                Order("shared", token, argv, folder, environment, None, *paths)
+                Order(
+                    *("shared", token, argv, folder, environment, None, *paths),
+                    names={"process": number},
+                )
             )
         except OSError:
             remove(paths)
             raise
 
     def attempt(
-        self, process: LocalProcess, task: int, task_spec: dict[str, Any], number: int
+        self, process: Process, task: int, task_spec: dict[str, Any], number: int
     ) -> Attempt:
         """Returns the attempt whose process runs, started here or adopted."""
         options = self.attempt_options(task_spec)
@@ -182,7 +195,7 @@ class Starter:
             OSError: If it can't be started.
         """
         task_id, options = task_spec["id"], self._options(task_spec)
-        token = self.token(task_id, number) + "/check"
+        token = f"{self.token(task_id, number)}/check{self._machine.mark_of_check()}"
         path, folder = self.paths.check(task_id), self._folder(options, worktree)
         argv, socket_program = ["/bin/sh", "-c", options["check"]], None
         if options.get("permissions") == "sandbox":
@@ -194,7 +207,9 @@ class Starter:
         environment = self._environment(task_id, token, worktree)
         started = self._machine.start(
             Order(
-                "check", token, argv, folder, environment, "", path, socket_program=socket_program
+                *("check", token, argv, folder, environment, "", path),
+                names={"task_id": task_id, "attempt": number},
+                socket_program=socket_program,
             )
         )
         sandboxed = folder if socket_program else ""
@@ -237,7 +252,7 @@ class Starter:
             pid = spawn(
                 self._helper_copy.argv(kind),
                 "/",
-                self._environment(task_id, token, {}),
+                {**self._own_environ(task_id), **self._environment(task_id, token, {})},
                 lambda: process.open_prompt(json.dumps(job).encode()),
                 lambda: os.dup(reply_fd),
                 lambda: os.dup(2),
@@ -320,7 +335,7 @@ class Starter:
     def _environment(
         self, task_id: str, token: str, worktree: dict[str, Any]
     ) -> dict[bytes, bytes]:
-        environment = self._own_environ(task_id)
+        environment = self._sent_environ(task_id)
         for variable, name in ((b"CPR_BRANCH", "branch"), (b"CPR_PORT", "port")):
             if worktree.get(name):
                 environment[variable] = str(worktree[name]).encode()
@@ -330,8 +345,11 @@ class Starter:
 
     def _credentials(self, task_id: str) -> dict[str, bool]:
         """The variables that bring its credential, each with whether the task alone has it."""
-        own, environ = self._task_env.get(task_id, {}), self._own_environ(task_id)
+        own, environ = self._task_env.get(task_id, {}), self._sent_environ(task_id)
         return {name: name in own for name in VARIABLES if environ.get(name.encode())}
+
+    def _sent_environ(self, task_id: str) -> dict[bytes, bytes]:
+        return {**self._inherited, **_encoded(self._task_env.get(task_id, {}))}
 
     def _own_environ(self, task_id: str) -> dict[bytes, bytes]:
         return {**self._environ, **_encoded(self._task_env.get(task_id, {}))}

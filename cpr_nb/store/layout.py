@@ -145,6 +145,10 @@ class SessionPaths:
         """The output of the worktree's set-up."""
         return f"{self.root}/task-{task_id}.setup.log"
 
+    def bundle(self, task_id: str) -> str:
+        """The task's work as it came from a node that does not have the repository."""
+        return f"{self.root}/task-{task_id}.bundle"
+
     def patch(self, task_id: str) -> str:
         """What the task's branch changes, as a patch; missing if it changes nothing."""
         return f"{self.root}/task-{task_id}.patch"

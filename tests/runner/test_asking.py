@@ -168,7 +168,7 @@ def test_stdin_is_closed_once_nothing_is_left_that_could_ask(desk: Desk) -> None
 
 
 def test_an_agent_whose_runner_was_another_one_is_not_answered(desk: Desk) -> None:
-    desk.processes[0].pipe = None
+    desk.processes[0].process.stdin = None
     desk.ask(0)
     desk.asking.pass_on(0, "Hello.")
     assert desk.recorder.open == {} and desk.got(0) is None

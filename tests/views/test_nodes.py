@@ -13,14 +13,8 @@ from testkit.node_entries import node, silent
 from cpr_nb.model import states
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot
-from cpr_nb.views.nodes import (
-    n_without_node,
-    node_pieces,
-    node_rows,
-    nodes_of,
-    nodes_text,
-    silent_nodes,
-)
+from cpr_nb.views.node_line import node_pieces, nodes_text
+from cpr_nb.views.nodes import n_without_node, node_rows, nodes_of, silent_nodes
 from cpr_nb.views.notice import notice
 
 NOW_S = 1_800_000_000.0
@@ -127,8 +121,31 @@ def test_the_notice_says_that_no_node_is_connected_and_how_many_tasks_wait() -> 
     )
     assert n_without_node(waiting) == 7
     assert notice(waiting) == (
-        "no node is connected. 7 tasks are waiting; to add one: cpr nodes add 3f2a, "
+        "no node is connected. 7 tasks are waiting; to add one: cpr nodes add 3f2a ssh:HOST; "
         "to see why: cpr doctor --nodes 3f2a"
     )
-    waiting.head["nodes"] = [silent("a", 6)]
-    assert "connected. 1 task is waiting;" in notice(waiting), "the other six may still run"
+    waiting.head["nodes"] = [silent("a", 6), node("b", "no_login")]
+    text = notice(waiting)
+    assert text.startswith("no node answers. 1 task is waiting;"), "the other six may still run"
+
+
+@pytest.mark.parametrize(
+    ("executor", "command"),
+    [
+        ("slurm", "cpr nodes add 3f2a slurm;"),
+        ("agents", "cpr agent /r/session-3f2a/join.json;"),
+        ("dask", "s.add_nodes(client);"),
+    ],
+)
+def test_the_notice_names_what_adds_one(executor: str, command: str) -> None:
+    waiting = snapshot(state="waiting", waiting_for="nodes", executor=executor, total=1)
+    assert f"1 task is waiting; to add one: {command}" in notice(waiting)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [("no_login", "no node is logged in"), ("leaving", "all nodes are leaving")],
+)
+def test_the_notice_says_what_is_wrong_with_the_nodes(found: str, words: str) -> None:
+    waiting = snapshot(node("a", found), node("b", "left"), state="waiting", waiting_for="nodes")
+    assert notice(waiting).startswith(f"{words}. 0 tasks are waiting;")

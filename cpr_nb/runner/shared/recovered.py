@@ -243,7 +243,7 @@ class RecoveredAttempt(Attempt):
     @property
     def place_fields(self) -> dict[str, Any]:
         """What status.json says of where it ran."""
-        return {"process": self._source.number}
+        return {"process": self._source.number, **super().place_fields}
 
     @property
     def is_unasked(self) -> bool:

@@ -62,7 +62,7 @@ class ServedAttempt(Attempt):
     @property
     def place_fields(self) -> dict[str, Any]:
         """What status.json says of where it ran."""
-        return {"process": self.source.number}
+        return {"process": self.source.number, **super().place_fields}
 
     def terminate(self) -> None:
         """Has its turn end; the process itself may go on to serve others."""

@@ -13,8 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cpr_nb.runner.local_process import LocalProcess
+    from cpr_nb.runner.attempt import Process
     from cpr_nb.runner.message_pipe import MessagePipe
+    from cpr_nb.runner.remote.remote_process import RemoteStdin
     from cpr_nb.runner.shared.process_groups import Group
     from cpr_nb.runner.shared.served_stream import ServedStream
 
@@ -53,7 +54,7 @@ class SharedProcess:
 
     def __init__(
         self,
-        process: LocalProcess,
+        process: Process,
         number: int,
         group: Group,
         path: str,
@@ -83,7 +84,7 @@ class SharedProcess:
     # -- stdin --------------------------------------------------------------------------------
 
     @property
-    def stdin(self) -> MessagePipe:
+    def stdin(self) -> MessagePipe | RemoteStdin:
         """Our end of its stdin."""
         assert self.process.stdin is not None  # noqa: S101 - for the type
         return self.process.stdin

@@ -108,7 +108,7 @@ def test_a_task_that_is_over_does_not_end_the_process_of_the_next_one(
 def test_a_task_whose_prompt_nobody_read_was_not_asked(paths: SessionPaths) -> None:
     place = Place(1, len(STREAM), "c", 1, "c3")
     shared = RecoveredProcess(1, paths, "no process has this token", [place])
-    one = shared.attempt(place, 0, 0, {}, -1)
+    one = shared.attempt(place, LocalProcess(0, shared.token, -1), 0, {})
     assert one.is_unasked
     one.terminated = True
     assert not one.is_unasked  # it was cancelled: that is its end

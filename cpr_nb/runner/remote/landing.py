@@ -1,0 +1,64 @@
+"""Puts in its place what came home from a node: transcripts, and a task's work as a bundle."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import tarfile
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+_OFFSET = "CPR.offset"
+
+
+def land(spool: str, transcripts: str, bundle: str, setup_log: str) -> None:
+    """Puts all that a spool holds where it belongs, as if its process had run here.
+
+    It may be called again. A spool that breaks off is good up to there.
+
+    Args:
+        spool: What came home, a tar stream; it is removed.
+        transcripts: The folder in which the CLI would have kept the conversation here.
+        bundle: Where a worktree helper finds the task's work.
+        setup_log: Where the set-up's output goes.
+    """
+    import tarfile  # only sessions on nodes need it
+
+    places = {"bundle": bundle, "setup.log": setup_log}
+    try:
+        with tarfile.open(spool) as tar:
+            for member in tar:
+                path = places.get(member.name) or _transcript(transcripts, member.name)
+                if path and member.isfile():
+                    _put(tar, member, path)
+    except (tarfile.TarError, EOFError):
+        pass  # its node was lost while it wrote, or it wrote nothing
+    except FileNotFoundError:
+        return
+    os.unlink(spool)
+
+
+def _transcript(folder: str, name: str) -> str:
+    """Where a transcript belongs; empty if the name is none."""
+    kind, *parts = name.split("/")
+    if kind != "transcripts" or not parts or any(part[:1] in ("", ".") for part in parts):
+        return ""
+    return "/".join((folder, *parts))
+
+
+def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    source = tar.extractfile(member)
+    data = source.read() if source is not None else b""
+    if len(data) < member.size:
+        return  # it breaks off
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    offset = int(member.pax_headers.get(_OFFSET, "0"))
+    fd = os.open(path, _NEW_FILE, 0o600)
+    try:
+        os.ftruncate(fd, offset)
+        os.lseek(fd, offset, os.SEEK_SET)
+        while data:
+            data = data[os.write(fd, data) :]
+    finally:
+        os.close(fd)
