@@ -43,12 +43,21 @@ class DaskEngine(Engine):
             )
         if self._client.status != "running":
             raise InputError(f"the client is {self._client.status}", "executor")
-        self._workers(nodes)
+        try:
+            self._client.wait_for_workers(nodes or 1, timeout=_FIRST_WORKER_S)
+        except TimeoutError:
+            pass  # fewer may do
+        if not self._client.nthreads():
+            raise InputError(
+                f"Dask has no workers, and none came within {_FIRST_WORKER_S:g} s: see "
+                f"{self._client.dashboard_link}",
+                "executor",
+            )
 
     def place(self, joining: Joining, nodes: int | None) -> Placed:
         """Starts an agent in each worker, or in as many as are wanted; see `Engine.place`."""
         root = joining.paths.root
-        workers = self._workers(nodes)
+        workers = sorted(self._client.nthreads())[:nodes]
         described, failures = self._run(
             workers, dask_worker.describe, root, dask_worker.digest_of(root)
         )
@@ -75,25 +84,6 @@ class DaskEngine(Engine):
         """
         lines, _ = self._run(logs, dask_worker.read_last_line, logs)
         return [line for line in lines.values() if line]
-
-    def _workers(self, nodes: int | None) -> list[str]:
-        """The addresses of the workers that get an agent; it waits for the first one.
-
-        Raises:
-            InputError: If there is none.
-        """
-        try:
-            self._client.wait_for_workers(nodes or 1, timeout=_FIRST_WORKER_S)
-        except TimeoutError:
-            pass  # fewer may do
-        addresses = sorted(self._client.nthreads())
-        if not addresses:
-            raise InputError(
-                f"Dask has no workers, and none came within {_FIRST_WORKER_S:g} s: see "
-                f"{self._client.dashboard_link}",
-                "executor",
-            )
-        return addresses[:nodes]
 
     def _run(
         self, workers: Iterable[str], function: Any, *arguments: Any

@@ -74,7 +74,7 @@ class SlurmEngine(Engine):
             "--chdir=/",
             f"--array=0-{n_jobs - 1}",
             f"--job-name={job_name(joining.session_id)}",
-            f"--output={joining.log_folder}/{NODE_LOG_PREFIX}%A_%a.log",
+            f"--output={joining.log_folder.replace('%', '%%')}/{NODE_LOG_PREFIX}%A_%a.log",
         ]
 
 

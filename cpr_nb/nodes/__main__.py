@@ -80,8 +80,12 @@ def _serve(
         **machine_facts(join.probes),
         "mirrors": known_commits(os.path.dirname(place.folder)),
     }
-    # After the twin, which needs none of it.
-    import zmq
+    try:  # after the twin, which needs none of it
+        import zmq
+    except ImportError:
+        twin.dismiss()
+        place.remove()
+        return _leave("it needs ZeroMQ: pip install 'cpr_nb[cluster]'", _BAD_INPUT)
 
     from cpr_nb.nodes.hub_search import HubSearch
     from cpr_nb.nodes.node_agent import AGAIN, NodeAgent
@@ -94,7 +98,6 @@ def _serve(
     code = agent.run()
     twin.dismiss()
     place.remove()
-    context.term()
     if code == AGAIN:
         _begin_anew(source)
     return _leave(agent.farewell, code)
@@ -144,4 +147,6 @@ def _leave(words: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(exit_code)  # ZeroMQ's own end waits for ever, at times, for a connection that broke

@@ -52,7 +52,7 @@ class HubLink:
         *lines, self._unread = b"".join(parts).split(b"\n")
         return [json.loads(line.decode("utf-8", "surrogatepass")) for line in lines]
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, /, **fields: Any) -> None:
         """Sends a message with the next `flush`."""
         line = json.dumps({"type": kind, **fields}, ensure_ascii=False)
         self._unsent += line.encode("utf-8", "surrogatepass") + b"\n"

@@ -62,7 +62,12 @@ class HubLoop:
         self._poller.register(self._hub.router, zmq.POLLIN)
         self._poller.register(self._hub.gate.socket, zmq.POLLIN)
         self._unsent: dict[bytes, list[Message]] = {}  # by connection
-        link.send("ready", addresses=self._hub.join.addresses, port=self._hub.join.port)
+        link.send(
+            "ready",
+            addresses=self._hub.join.addresses,
+            port=self._hub.join.port,
+            lost_after_s=self._times.over_s,
+        )
         for order in more:
             self._orders[order["type"]](order)
 
@@ -138,6 +143,8 @@ class HubLoop:
         now, kind, book = boot_clock_s(), header["type"], self._book
         if kind == "hello":
             book.hello(identity, header, now)
+            if self._leave_by is not None:
+                book.send_leave()
             return
         if kind == "swept":
             book.swept(identity, header["life"], now)

@@ -31,6 +31,7 @@ class HubSearch:
 
     Attributes:
         problems: What happened at each address, newest last.
+        is_over: Whether the join file was removed: a hub does that at its session's end.
     """
 
     def __init__(self, source: JoinSource, address: str, context: zmq.Context[Any]) -> None:
@@ -42,6 +43,7 @@ class HubSearch:
         self._try_until = self._next_at = 0.0
         self._pause_s = _FIRST_PAUSE_S
         self.problems: dict[str, str] = {}
+        self.is_over = False
 
     @property
     def fd(self) -> int:
@@ -62,6 +64,7 @@ class HubSearch:
         try:
             self._begin_try(now)
         except JoinFileError as error:
+            self.is_over = self._source.is_removed
             self.problems = {"": str(error)}
             self._pause(now)
         return None
@@ -76,8 +79,7 @@ class HubSearch:
         self._pause_s = _FIRST_PAUSE_S
         self._next_at = 0.0
 
-    def close(self) -> None:
-        """Stops looking."""
+    def _close(self) -> None:
         if self._try is not None:
             self._try.close()
             self._try = None
@@ -115,12 +117,12 @@ class HubSearch:
             if now >= self._try_until:
                 self._give_up("no answer", now)
             return None
-        self.close()
+        self._close()
         self._pause(now)
         return Connection(self._context, self._source.read(), self._trying)
 
     def _give_up(self, why: str, now: float) -> None:
-        self.close()
+        self._close()
         self.problems[self._trying] = why
         if self._left:
             self._next_at = now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from cpr_nb.nodes.join_file import JoinFile, JoinFileError
 
 
@@ -15,6 +17,11 @@ class JoinSource:
 
     def __init__(self, path: str, text: str) -> None:
         self._path, self.text = path, text
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the file is not there any more."""
+        return bool(self._path) and not os.path.exists(self._path)
 
     def read(self) -> JoinFile:
         """The join file as it is now.

@@ -194,6 +194,7 @@ class LeaseBook:
 
     def bye(self, record: NodeRecord, now: float) -> None:
         """A node agent leaves, and nothing of it runs any more."""
+        self._send(record.identity, {"type": "noted"})
         self._end_life(record, LEFT, "it has left", now)
 
     def swept(self, identity: bytes, life: str, now: float) -> None:

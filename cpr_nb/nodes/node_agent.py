@@ -30,8 +30,10 @@ _STREAMS_EVERY_S = 0.1
 _STOP_TERM_S = 5.0
 #: How long the hub may take to note those ends.
 _STOP_TELL_S = 10.0
+_GOODBYE_MS = 1000
 _MOST_WAIT_S = 5.0
 LEASE, STOP = "lease", "stop"
+_SESSION_OVER = "the session is over"
 #: How it has ended: it left; it found no hub; it is to begin a new life.
 DONE, NO_HUB, AGAIN = 0, 1, -1
 
@@ -92,8 +94,7 @@ class NodeAgent:
             if self._connection is not None:
                 self._connection.flush()
         if self._connection is not None:
-            self._connection.close(1000)
-        self._search.close()
+            self._connection.finish(_GOODBYE_MS)
         return self._exit
 
     # --- Time -----------------------------------------------------------------------------------
@@ -151,6 +152,9 @@ class NodeAgent:
                 "this machine can reach it"
             )
             self._exit = NO_HUB
+        elif self._hub and self._search.is_over and not self._runs.are_running:
+            self.farewell = _SESSION_OVER
+            self._exit = DONE
         elif not self._runs.tokens and now >= self._echo_at + 10 * self._times.lease_s:
             self.farewell = "the hub has not answered for ten leases"
             self._exit = DONE
@@ -265,7 +269,7 @@ class NodeAgent:
         elif kind == "drop":
             self._runs.drop(header["tokens"])
         elif kind == "leave":
-            self.farewell = "the session is over"
+            self.farewell = _SESSION_OVER
             self._runs.kill_all()
             self._send({"type": "bye"})
             self._exit = DONE

@@ -27,8 +27,8 @@ class Spool:
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
-        return os.fstat(self._fd).st_size
+        """How many bytes it has; none once it is removed."""
+        return os.fstat(self._fd).st_size if self._fd >= 0 else 0
 
     @property
     def sent(self) -> int:

@@ -41,11 +41,6 @@ def report_sweep(source: JoinSource, address: str, life: str, times: LeaseTimes)
 def _is_noted(connection: Connection, life: str) -> bool:
     try:
         connection.send({"type": "swept", "life": life})
-        connection.flush()
-        poller = zmq.Poller()
-        poller.register(connection.socket, zmq.POLLIN)
-        poller.register(connection.monitor, zmq.POLLIN)
-        poller.poll(_ANSWER_MS)
-        return bool(connection.receive())
+        return connection.finish(_ANSWER_MS)
     finally:
         connection.close()

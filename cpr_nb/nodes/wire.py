@@ -172,12 +172,26 @@ class Connection:
             return False
         return True
 
-    def close(self, linger_ms: int = 0) -> None:
-        """Closes it.
+    def finish(self, wait_ms: int) -> bool:
+        """Sends what there is to say, the last of it something that the hub notes.
 
         Args:
-            linger_ms: For how long what was sent may still leave.
+            wait_ms: How long to wait for that.
+
+        Returns:
+            Whether the hub has noted it.
         """
+        self.flush()
+        poller = zmq.Poller()
+        poller.register(self.socket, zmq.POLLIN)
+        poller.register(self.monitor, zmq.POLLIN)
+        while poller.poll(wait_ms) and not self.is_broken():
+            if any(header["type"] == "noted" for header, _ in self.receive()):
+                return True
+        return False
+
+    def close(self) -> None:
+        """Closes it."""
         self.socket.disable_monitor()
         self.monitor.close(0)
-        self.socket.close(linger_ms)
+        self.socket.close(0)

@@ -301,7 +301,7 @@ class Admission:
         governor = self.governor
         cause = self.holds.shown(self._n_active)
         reason, notice = governor.reason, governor.notice or self._notice(n_waiting)
-        if not reason and governor.n_slots == 0 and n_waiting:
+        if not reason and governor.n_slots == 0 and n_waiting and not self._n_active:
             reason, notice = NODES, NO_NODE
         if not reason and cause is not None:
             reason, notice = cause.kind, self.holds.notice_of(cause)

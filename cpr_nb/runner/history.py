@@ -13,7 +13,7 @@ from cpr_nb.model import record, states
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.model.quick_json import loads
-from cpr_nb.runner.lease import Lease
+from cpr_nb.runner.lease import Lease, end_lease, lease_of
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -119,6 +119,7 @@ class History:
         started_at: When the first of them began (ISO 8601).
         last_process: The number of the last process that was to serve several tasks; 0 for none.
         places: Number of such a process whose stream is there → the parts of the stream.
+        process_leases: Number of such a process → the lease of its node, if that has one.
         warnings: What they warned of, each once.
         end: How and when the session ended, as status.json has it; empty if it has not.
     """
@@ -133,7 +134,7 @@ class History:
             "max_parallel",
             "n_runners",
         ),
-        *("places", "started_at", "tasks", "warnings"),
+        *("places", "process_leases", "started_at", "tasks", "warnings"),
     )
 
     def __init__(self) -> None:
@@ -143,6 +144,7 @@ class History:
         self.n_runners = 0
         self.last_process = 0
         self.places: dict[int, list[Place]] = {}
+        self.process_leases: dict[int, Lease] = {}
         self.started_at: str | None = None
         self.warnings: list[str] = []
         self.end: dict[str, Any] = {}
@@ -159,7 +161,10 @@ class History:
         elif event == "process_intent":
             self.last_process = max(self.last_process, integer(line.get("process")) or 0)
         elif event in ("remote_ended", "remote_lost"):
-            self._feed_end_of_lease(line)
+            end_lease(self._leases, line)
+        elif event == "lease" and (process := integer(line.get("process"))):
+            if (lease := lease_of(line)) is not None:
+                self._leases[lease.token] = self.process_leases[process] = lease
         elif event == "request":
             self._feed_request(line)
         elif event == "reopened":
@@ -202,12 +207,6 @@ class History:
             task.place = place
             self.places.setdefault(number, []).append(place)
 
-    def _feed_end_of_lease(self, line: dict[str, Any]) -> None:
-        lease = self._leases.get(line.get("token", ""))
-        if lease is not None:
-            lease.is_over, lease.status = True, integer(line.get("status"))
-            lease.interrupted = lease.status is None or bool(line.get("cause"))
-
     def _feed_request(self, line: dict[str, Any]) -> None:
         name = line.get("name")
         if isinstance(name, str) and name.startswith(layout.CANCEL):
@@ -225,9 +224,8 @@ def _intent(task: TaskHistory, line: dict[str, Any]) -> None:
 
 
 def _lease(task: TaskHistory, line: dict[str, Any]) -> None:
-    token, node, life = (text_or_none(line.get(name)) for name in ("token", "node", "life"))
-    if token and node and life and line.get("kind") == "attempt":
-        task.lease = Lease(token, node, life)
+    if line.get("kind") == "attempt":
+        task.lease = lease_of(line)
 
 
 def _started(task: TaskHistory, line: dict[str, Any]) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from cpr_nb.model.json_values import integer, text_or_none
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Lease:
     """What an attempt was leased to a node with.
@@ -23,3 +29,22 @@ class Lease:
         self.token, self.node, self.life = token, node, life
         self.status: int | None = None
         self.is_over = self.interrupted = False
+
+
+def lease_of(line: dict[str, Any]) -> Lease | None:
+    """The lease that a line of the journal names; None if it names none."""
+    token, node, life = (text_or_none(line.get(name)) for name in ("token", "node", "life"))
+    return Lease(token, node, life) if token and node and life else None
+
+
+def end_lease(leases: dict[str, Lease], line: dict[str, Any]) -> None:
+    """A line of the journal says that nothing runs for a lease any more.
+
+    Args:
+        leases: The leases by their tokens.
+        line: The line.
+    """
+    lease = leases.get(text_or_none(line.get("token")) or "")
+    if lease is not None:
+        lease.is_over, lease.status = True, integer(line.get("status"))
+        lease.interrupted = lease.status is None or bool(line.get("cause"))

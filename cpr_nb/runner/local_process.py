@@ -29,12 +29,13 @@ class LocalProcess:
     Attributes:
         is_started: Whether it runs, or has run: true for every process of this machine.
         node: The name of the node that it runs on: empty on this machine.
+        life: The life of that node's agent: likewise.
     """
 
     __slots__ = ("pid", "pidfd", "stdin", "token")
 
     is_started = True
-    node = ""
+    node = life = ""
 
     def __init__(
         self, pid: int, token: str, pidfd: int | None = None, stdin: MessagePipe | None = None
@@ -43,6 +44,11 @@ class LocalProcess:
         self.token = token
         self.pidfd = pidfd
         self.stdin = stdin
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known to be gone."""
+        return self.pid == 0
 
     @property
     def key(self) -> int | str:

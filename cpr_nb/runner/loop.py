@@ -133,7 +133,9 @@ class Loop:
         from cpr_nb.runner.remote.node_events import NodeEvents  # a few sessions need it
 
         ends = self._handle, self._handle_end, self._handle_side_end
-        return NodeEvents(cluster, self._wakeup, self._effects, self._pool, *ends)
+        nodes = NodeEvents(cluster, self._wakeup, self._effects, self._pool, *ends)
+        self._listener.hands_on = nodes.hands_on
+        return nodes
 
     def run(self) -> None:
         """Runs until every task has ended, or someone stops this runner."""
@@ -299,7 +301,10 @@ class Loop:
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, {**extra, **attempt.place_fields})
-        event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
+        limit = attempt.limit
+        if self._listener.hands_on(attempt, limit):
+            limit, exit_.result, interrupted = None, None, True
+        event = messages.Ended(now, task, exit_, facts.cost_usd, limit=limit)
         event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)
         self._handle(event)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.runner.attempt import Attempt, Process
-    from cpr_nb.runner.history import History, TaskHistory
+    from cpr_nb.runner.history import History, Place, TaskHistory
     from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.shared.recovered import RecoveredProcess
@@ -86,6 +86,7 @@ class Recovery:
         self.on_nodes: set[int] = set()
         self.statuses: dict[int, int] = {}
         self._cluster = cluster
+        self._process_leases = history.process_leases
         self.elapsed_s: dict[int, float] = {}
         self.started_s: dict[int, float | None] = {}
         self.unseen: list[str] = []
@@ -190,9 +191,14 @@ class Recovery:
 
     def _find_on_node(self, number: int, task_id: str, task: TaskHistory, cluster: Cluster) -> None:
         """Goes on with an attempt that was leased to a node, unless it is over there."""
-        lease, token = task.lease, self._starter.token(task_id, task.attempt)
         self.started_s[number] = parse_iso(task.started_at)
-        if lease is None or lease.is_over or lease.token != token:
+        if task.place is not None and task.place.process in self.processes:
+            self._find_shared_on_node(number, task, task.place, cluster)
+            return
+        lease, token = task.lease, self._starter.token(task_id, task.attempt)
+        # Another machine may see the session's folder with another identity, which tokens have.
+        is_its = lease is not None and lease.token.endswith(f"/{task_id}@{task.attempt}")
+        if lease is None or lease.is_over or not is_its:
             process: Process = LocalProcess(0, token, -1)
             if lease is not None and lease.status is not None and not lease.interrupted:
                 self.statuses[number] = lease.status
@@ -205,6 +211,21 @@ class Recovery:
             self.on_nodes.add(number)
         task_spec = self._spec.task(number)
         self.attempts[number] = self._starter.attempt(process, number, task_spec, task.attempt)
+
+    def _find_shared_on_node(
+        self, number: int, task: TaskHistory, place: Place, cluster: Cluster
+    ) -> None:
+        """The same for an attempt that a shared process serves: it is the last one that it does."""
+        shared, lease = self.processes[place.process], self._process_leases.get(place.process)
+        process: Process = LocalProcess(0, shared.token, -1)
+        if lease is not None and not lease.is_over and shared.is_last(place):
+            process = cluster.adopt(lease, shared.path, shared.stderr_path)
+            process.pid, process.is_started = task.pid or 0, True
+        attempt = self._attempt(number, task, process, shared)
+        self.attempts[number] = attempt
+        if not attempt.process.has_ended:
+            self.alive.add(number)
+            self.on_nodes.add(number)
 
     def _find_process(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
@@ -236,7 +257,7 @@ class Recovery:
         self,
         number: int,
         task: TaskHistory,
-        process: LocalProcess,
+        process: Process,
         shared: RecoveredProcess | None,
     ) -> Attempt:
         task_spec = self._spec.task(number)

@@ -1,6 +1,8 @@
 """A kernel with a LocalCluster of three processes: it launches, adds, prints what it saw, and ends.
 
-Usage: python dask_launch.py [elsewhere] < TASKS
+Usage: python dask_launch.py [unseen | elsewhere] < TASKS
+
+``unseen``: the workers see no folder of this machine; ``elsewhere``: nor are they on this machine.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ def n_nodes(session: cpr.Session) -> int:
 
 def main(words: list[str]) -> dict[str, Any]:
     tasks = json.load(sys.stdin)
-    if words:  # as if the workers were on other machines, and saw no folder of this one
-        dask._LOOPBACK = ()  # type: ignore[assignment]
+    if words:
         dask_worker.digest_of = lambda root: ""
+    if words == ["elsewhere"]:
+        dask._LOOPBACK = ()  # type: ignore[assignment]
     with (
         LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from testkit import processes
 from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.host_place import await_truth
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.launching import node_placing
 
 # Each "host" is this machine. What is called last is the script for the login shell there.
 _SSH = """#!/bin/sh
@@ -86,7 +89,14 @@ def test_ssh_runs_tasks_on_its_hosts_and_names_one_that_is_away(stub_cpr: Cpr, s
     assert names(session) == {task["node"] for task in nodes_of(session)} == {"h1", "h2"}
     spec = json.loads((session.path / "session.json").read_text())
     assert spec["executor"] == "ssh"
+    processes.await_lock(session.path / "runner.lock")
     assert not (session.path / "join.json").exists()
+
+
+def node_agents() -> list[int]:
+    """The node agents of this test, and their twins."""
+    mine = processes.survivors(os.environ[processes.TOKEN])
+    return [pid for pid, line in mine.items() if "/nodes/__main__.py" in line]
 
 
 def nodes_of(session: cpr.Session) -> list[dict[str, str]]:
@@ -146,6 +156,27 @@ def test_a_launch_whose_nodes_can_not_be_placed_leaves_nothing(
     assert stub.calls() == {}
 
 
+def test_nodes_that_can_not_dial_the_runner_are_refused_with_the_way_out(
+    stub_env: dict[str, str],
+    in_env: Callable[[dict[str, str]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    work: Path,
+) -> None:
+    """The log of a node agent has its last words, which are fetched."""
+    tail = 'case "$3" in tail*) echo nobody answers;; *) cat >/dev/null; echo /tmp/log;; esac\n'
+    shift = 'while [ "$1" != -- ]; do shift; done\n'
+    program(stub_env, "ssh", f"#!/bin/sh\n{shift}{tail}")
+    in_env(stub_env)
+    monkeypatch.setattr(node_placing, "JOIN_S", 0.2)
+    monkeypatch.setattr(node_placing, "_LATE_S", 0.0)
+    with pytest.raises(cpr.LaunchError) as refused:
+        cpr.launch(["x"], executor="ssh:h1")
+    words = str(refused.value)
+    assert "no node has reached the runner" in words and "(h1: nobody answers)" in words
+    assert "--address HOST:PORT" in words and "login node" in words
+    assert list((work / "results").glob("*session-*")) == []
+
+
 def test_a_folder_that_is_on_no_node_is_refused_at_the_launch(
     stub_cpr: Cpr, stub: Stub, tmp_path: Path
 ) -> None:
@@ -183,12 +214,15 @@ def test_a_session_of_this_machine_takes_no_nodes(stub_cpr: Cpr) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("words", [(), ("unseen",)], ids=["by the folder", "by the wire"])
 def test_dask_places_an_agent_in_each_worker_and_is_not_needed_any_more(
-    stub_cpr: Cpr, stub: Stub
+    words: tuple[str, ...], stub_cpr: Cpr, stub: Stub
 ) -> None:
     """The kernel that has the cluster is gone while the tasks are at work."""
+    stub_cpr.env["TMPDIR"] = stub_cpr.env["HOME"]
     stub.fifos(*GATES)
-    out = run_in_kernel(stub_cpr, [{"id": g, "prompt": plan(here=g, gate=g)} for g in GATES])
+    tasks = [{"id": gate, "prompt": plan(here=gate, gate=gate)} for gate in GATES]
+    out = run_in_kernel(stub_cpr, tasks, *words)
     session = cpr.Session(out["path"])
     assert out["again"] == out["nodes"] == 3, "adding where one is does nothing"
     let_on(stub)
@@ -196,6 +230,8 @@ def test_dask_places_an_agent_in_each_worker_and_is_not_needed_any_more(
     host = os.uname().nodename
     assert {task["node"] for task in nodes_of(session)} == {f"{host}-{n}" for n in range(3)}
     assert [node["slots"] for node in session.refresh().head["nodes"]] == [1, 1, 1]
+    again = stub_cpr("retry", session.id, "--all-tasks")
+    assert again.returncode == 2 and "needs a client of Dask" in again.stderr
 
 
 @pytest.mark.slow
@@ -220,3 +256,22 @@ def run_in_kernel(stub_cpr: Cpr, tasks: list[dict[str, str]], *words: str) -> di
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
+
+
+def test_a_resumed_session_places_again_what_is_gone(stub_cpr: Cpr, stub: Stub) -> None:
+    program(stub_cpr.env, "ssh", _SSH)
+    stub.fifos(*GATES)
+    words = ("--executor", "ssh:h1", "--slots", "3", "--lease-s", "2")
+    session = stub_cpr.launch(gated(), *words)
+    for gate in GATES:
+        stub.await_here(gate)
+    runner: int = json.loads((session.path / "runner.json").read_text())["pid"]
+    for pid in (runner, *node_agents()):
+        processes.end(pid)
+    processes.await_lock(session.path / "runner.lock")
+    assert session.state == "interrupted"
+    stub_cpr.good("resume", session.id)
+    let_on(stub)
+    assert texts(session) == ["succeeded"] * 3
+    assert [task["attempts"] for task in nodes_of(session)] == [2, 2, 2]
+    assert (Path(stub_cpr.env["HOME"]) / "calls").read_text().count(" -- h1 ") == 2

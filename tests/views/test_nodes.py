@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from testkit.node_entries import node, silent
 
 from cpr_nb.model import states
+from cpr_nb.model.text import visible_line
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.node_line import node_pieces, nodes_text
@@ -105,7 +106,7 @@ def test_whatever_the_file_holds_is_shown_in_one_line(entries: Any) -> None:
     odd = snapshot()
     odd.head["nodes"] = entries
     text = nodes_text(odd, NOW_S)
-    assert text.isprintable() and len(nodes_of(odd)) == len(node_rows(odd))
+    assert visible_line(text) == text and len(nodes_of(odd)) == len(node_rows(odd))
     assert len(silent_nodes(odd)) <= len(nodes_of(odd))
     assert all(re.fullmatch(r"\S?", piece.symbol) for piece in node_pieces(odd))
 

@@ -14,7 +14,7 @@ from cpr_nb.runner.niceness import DEFAULT_NICE
 from cpr_nb.runner.remote.hub_pipe import HubPipe
 from cpr_nb.runner.remote.node import Node
 from cpr_nb.runner.remote.pending_jobs import cancel_pending_jobs
-from cpr_nb.runner.remote.placement import best_node, n_slots
+from cpr_nb.runner.remote.placement import best_node, n_slots, usable_nodes
 from cpr_nb.runner.remote.remote_process import RemoteProcess, RemoteStdin
 from cpr_nb.runner.spawning import NoNodeError, create
 
@@ -68,6 +68,8 @@ class Cluster:
         self._paths: dict[str, tuple[str, str]] = {}
         self._awaited: set[str] = set()
         self._news: list[dict[str, Any]] = []
+        self._unsorted: list[dict[str, Any]] = []
+        self._to_close: list[str] = []
         self._to_sweep: list[str] = []
         self._next_sweep_at = 0.0
         self._is_changed = True
@@ -122,13 +124,14 @@ class Cluster:
         }
 
     def adopt(self, lease: Lease, out: str, err: str) -> RemoteProcess:
-        """Goes on with a lease that an earlier runner gave."""
+        """Goes on with a lease that an earlier runner gave; its process gets no more messages."""
         node = self._nodes.get(lease.life)
         if node is None:
             fields = {"life": lease.life, "name": lease.node, "state": states.SILENT}
             node = self._nodes[lease.life] = Node(fields)
         process = RemoteProcess(self, lease.token, lease.life, lease.node)
         self._awaited.add(lease.token)
+        self._to_close.append(lease.token)
         self._lease(process, node, out, err)
         return process
 
@@ -142,6 +145,17 @@ class Cluster:
         """Sends a message to the hub."""
         if self._hub is not None:
             self._hub.send(kind, **fields)
+
+    def refuse_login(self, life: str) -> bool:
+        """The API refused a login; returns whether tasks can go to nodes that have another one."""
+        node = self._nodes[life]
+        has_others = any(other is not node for other in usable_nodes(self._nodes.values()))
+        if has_others and not node.is_logged_out:
+            node.refuse_login()
+            fields = {"name": node.name, "life": node.life}
+            self._recorder.journal("node", state=states.NO_LOGIN, **fields)
+            self._is_changed = True
+        return has_others
 
     def sweep_soon(self, token: str) -> None:
         """Has what a process left behind ended at the next sweep."""
@@ -203,6 +217,9 @@ class Cluster:
             leases=leases,
             probes=[{"name": "cwd", "path": self._session["cwd"], "nonce": ""}],
         )
+        for token in self._to_close:
+            self.send("close_stdin", token=token)
+        self._to_close = []
 
     def receive(self, now: float) -> list[dict[str, Any]]:
         """What was heard of processes since.
@@ -213,7 +230,8 @@ class Cluster:
         if self._hub is None:
             return []
         self._hub.flush()
-        for message in self._hub.receive():
+        messages, self._unsorted = [*self._unsorted, *self._hub.receive()], []
+        for message in messages:
             self._sort_message(message)
         if not self._hub.is_open:
             self._replace_hub()
@@ -285,9 +303,8 @@ class Cluster:
         kill_at = time.monotonic() + patience_s
         give_up_at = kill_at + patience_s
         while self._hub is not None and self._hub.is_open and time.monotonic() < give_up_at:
-            for message in self._hub.receive():
-                self._sort_message(message)
-            ends = [news for news in self._news if news["type"] in ("ended", "lost")]
+            self._unsorted += self._hub.receive()  # in the middle of a turn, no node changes
+            ends = [news for news in self._unsorted if news["type"] in ("ended", "lost")]
             if any(news["token"] == process.token for news in ends):
                 break
             if time.monotonic() >= kill_at:

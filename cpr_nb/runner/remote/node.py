@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 
 from cpr_nb.model import states
+from cpr_nb.runner.governor import FIRST_PROBE_S, LAST_PROBE_S
 from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_NO_LOGIN = "not logged in: log in there with claude"
 #: What status.json says of a node as its node agent says it.
 _FACTS = (
     *("host", "slots", "claude_path", "claude_version", "login", "git_version"),
@@ -31,13 +33,23 @@ class Node:
         tokens: The tokens of what runs there.
     """
 
-    __slots__ = ("_joined_at", "_message", "_silent_at_s", "life", "state", "tokens")
+    __slots__ = (
+        "_joined_at",
+        "_message",
+        "_n_refusals",
+        "_refused_until",
+        "_silent_at_s",
+        "life",
+        "state",
+        "tokens",
+    )
 
     def __init__(self, message: dict[str, Any]) -> None:
         self.life: str = message["life"]
         self.state = ""
         self.tokens: set[str] = set()
         self._joined_at = utc_iso(time.time())
+        self._n_refusals, self._refused_until = 0, 0.0  # seconds of the monotonic clock
         self._silent_at_s: float | None = None  # seconds since the epoch
         self._message: dict[str, Any] = {}
         self.update(message)
@@ -72,8 +84,16 @@ class Node:
 
     @property
     def is_logged_out(self) -> bool:
-        """Whether its CLI is known not to be logged in."""
-        return self._message.get("login") is False
+        """Whether its CLI is known not to be logged in, or was refused a short while ago."""
+        was_refused = time.monotonic() < self._refused_until
+        return was_refused or self._message.get("login") is False
+
+    def refuse_login(self) -> None:
+        """The API has refused its login: it is tried again later, less and less often."""
+        if time.monotonic() >= self._refused_until:
+            delay_s = min(LAST_PROBE_S, FIRST_PROBE_S * 2.0**self._n_refusals)
+            self._refused_until = time.monotonic() + delay_s
+            self._n_refusals += 1
 
     def sees(self, name: str) -> bool | None:
         """Whether something of the runner's machine is there, too; None if that is not known."""
@@ -94,6 +114,10 @@ class Node:
         """Why it is in its state; empty if there is nothing to say."""
         return str(self._message["why"])
 
+    @property
+    def _takes_no_task(self) -> bool:
+        return self.state == states.LIVE and self.is_logged_out
+
     def fields(self, lost_after_s: float | None) -> dict[str, Any]:
         """What status.json says of it; what is not known is left out.
 
@@ -102,10 +126,10 @@ class Node:
         """
         fields = {
             "name": self.name,
-            "state": self.state,
+            "state": states.NO_LOGIN if self._takes_no_task else self.state,
             "n_running": len(self.tokens),
             **{name: self._message.get(name) for name in _FACTS},
-            "why": self.why or None,
+            "why": _NO_LOGIN if self._takes_no_task else self.why or None,
             "joined_at": self._joined_at,
         }
         if self._silent_at_s is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cpr_nb.model.limits import LOGIN
 from cpr_nb.model.machine_causes import cause_of
 from cpr_nb.runner import messages
 from cpr_nb.runner.attempt import Attempt, SideRun
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from cpr_nb.model.limits import Limit
     from cpr_nb.runner.effects import Effects
     from cpr_nb.runner.process_table import Run
     from cpr_nb.runner.remote.leasing import Cluster
@@ -79,6 +81,12 @@ class NodeEvents:
         """Has nothing more to do with the nodes: see `Cluster.close`."""
         self._acknowledge()
         self.cluster.close(for_good=for_good)
+
+    def hands_on(self, attempt: Attempt, limit: Limit | None) -> bool:
+        """Whether a refused login concerns only the node of an attempt, which is handed on then."""
+        is_refused = limit is not None and limit.kind == LOGIN
+        process = attempt.process
+        return is_refused and bool(process.node) and self.cluster.refuse_login(process.life)
 
     def turn(self, now: float) -> None:
         """Hands on what was heard since."""
@@ -160,7 +168,7 @@ class NodeEvents:
         if isinstance(run, Attempt):
             self._begin_late(run, process)
             extra = {"peak_rss_bytes": message["rss_bytes"]}
-            self._handle_end(run, status, extra, interrupted=bool(cause))
+            self._handle_end(run, status, extra, interrupted=bool(cause) or run.is_unasked)
         elif isinstance(run, SideRun) and not cause:
             self._handle_side_end(run, status)
         elif isinstance(run, SideRun):
@@ -186,6 +194,7 @@ class NodeEvents:
         """Nothing runs there any more: there is room for another task."""
         self.cluster.release(process.token)
         self._effects.processes.remove_run(process.key)
+        self._report_slots()  # before its end is handled: that starts another task
 
     def _begin_late(self, run: Attempt, process: RemoteProcess) -> None:
         """An end that comes without a start: the start is made up for."""

@@ -36,7 +36,7 @@ def best_node(nodes: Iterable[Node]) -> Node | None:
 
 
 def n_slots(nodes: Iterable[Node]) -> int:
-    """How many tasks may be at work at once.
+    """How many tasks may be at work at once; 0 if no node can be given one.
 
     Those of a node that is silent or leaves still are: they count beside the slots of the others.
 
@@ -45,5 +45,7 @@ def n_slots(nodes: Iterable[Node]) -> int:
     """
     nodes = list(nodes)
     usable = usable_nodes(nodes)
+    if not usable:  # what runs on others is no room: it may be a check, or serve several tasks
+        return 0
     others = (node for node in nodes if node not in usable and not node.is_gone)
     return sum(node.slots for node in usable) + sum(len(node.tokens) for node in others)

@@ -138,7 +138,8 @@ class RemoteProcess:
         return self.has_ended
 
     def let_go(self) -> None:
-        """Has nothing more to do with it."""
+        """Has nothing more to do with it: what it does now is for no task."""
+        self._cluster.send("kill", token=self.token)
         self._cluster.release(self.token)
 
     def await_end(self, patience_s: float) -> None:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from cpr_nb.runner.attempt import Process
     from cpr_nb.runner.history import TaskHistory
     from cpr_nb.runner.leftovers import Leftovers
-    from cpr_nb.runner.local_process import LocalProcess
     from cpr_nb.store.layout import SessionPaths
 
 
@@ -150,7 +150,7 @@ class RecoveredProcess:
         return next((a.process.pid for a in self._attempts if a.process.pid and not a.has_ended), 0)
 
     def attempt(
-        self, place: Place, process: LocalProcess, task: int, options: dict[str, Any]
+        self, place: Place, process: Process, task: int, options: dict[str, Any]
     ) -> RecoveredAttempt:
         """Returns the attempt of a task that has not ended.
 
@@ -164,11 +164,14 @@ class RecoveredProcess:
             OSError: If its stream can't be read.
         """
         attempt = RecoveredAttempt(self, place, process, task, self._paths, options)
-        is_last = all(other.offset <= place.offset for other in self._places)
-        if attempt.stream.end is not None or not is_last:
+        if attempt.stream.end is not None or not self.is_last(place):
             attempt.let_go()
         self._attempts.append(attempt)
         return attempt
+
+    def is_last(self, place: Place) -> bool:
+        """Whether nothing that it served begins after this."""
+        return all(other.offset <= place.offset for other in self._places)
 
     def discard(self) -> bool:
         """Removes its files, unless it works, or not all of its parts are whole.
@@ -227,7 +230,7 @@ class RecoveredAttempt(Attempt):
         self,
         source: RecoveredProcess,
         place: Place,
-        process: LocalProcess,
+        process: Process,
         task: int,
         paths: SessionPaths,
         options: dict[str, Any],
