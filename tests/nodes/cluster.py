@@ -25,7 +25,7 @@ from testkit.repository import GIT_ENVIRONMENT
 
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
-LIMIT_S = 240.0  # Ends a row that hangs.
+LIMIT_S = 150.0  # Ends a row that hangs.
 LEASE_S = 6
 SLOTS = 2
 RUNNER = "h1"
@@ -114,6 +114,7 @@ class Cluster:
 
     def _bury(self) -> None:
         for process in self.started:
+            process.send_signal(signal.SIGCONT)  # nsenter stops with what it has started
             process.wait()
 
     def path(self, path: str, host: str = RUNNER) -> Path:

@@ -58,7 +58,7 @@ def agent_and_twin_killed(cluster: Cluster, names: list[str]) -> Tally:
 
 def agent_stopped(cluster: Cluster, names: list[str]) -> Tally:
     """A stopped node agent; its twin ends its tasks in time."""
-    job = in_the_middle(cluster, names)
+    job = in_the_middle(cluster, names, steps=20)  # the others are at work when it goes on
     agent = cluster.agent("h2")
     cluster.signal(agent, signal.SIGSTOP)
     for_leases(2.5)
