@@ -62,11 +62,11 @@ class Transcripts:
 
     Args:
         folder: The folder in which the CLI keeps them.
-        conversation_id: The conversation; empty for all that change from now on.
+        conversation_id: The conversation; empty for all that change from now on, None for none.
         since_ns: When that is.
     """
 
-    def __init__(self, folder: str, conversation_id: str, since_ns: int) -> None:
+    def __init__(self, folder: str, conversation_id: str | None, since_ns: int) -> None:
         self._folder, self._id, self._since_ns = folder, conversation_id, since_ns
         self._sent: dict[str, tuple[int, int]] = {}  # name → size, checksum
         self._seen: dict[str, tuple[int, int]] = {}  # name → size, time of change

@@ -13,9 +13,9 @@ from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.repository_watch import RepositoryWatch
+from cpr_nb.runner.resume_prompts import resume_prompt
 from cpr_nb.runner.session_spec import ChangedError
 from cpr_nb.runner.spawning import HeldError, NoNodeError, remove
-from cpr_nb.runner.starter import resume_prompt
 from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.store.times import utc_iso

@@ -16,6 +16,7 @@ class Lease:
         token: What marks its process tree.
         node: The node's name.
         life: The life of its node agent.
+        home: What comes home beside its output, as `Carried.record` says; None: nothing.
 
     Attributes:
         status: What wait() said of its end; None if it has not ended, or nobody knows.
@@ -23,10 +24,12 @@ class Lease:
         interrupted: Whether its end was none of its own.
     """
 
-    __slots__ = ("interrupted", "is_over", "life", "node", "status", "token")
+    __slots__ = ("home", "interrupted", "is_over", "life", "node", "status", "token")
 
-    def __init__(self, token: str, node: str, life: str) -> None:
-        self.token, self.node, self.life = token, node, life
+    def __init__(
+        self, token: str, node: str, life: str, home: dict[str, Any] | None = None
+    ) -> None:
+        self.token, self.node, self.life, self.home = token, node, life, home
         self.status: int | None = None
         self.is_over = self.interrupted = False
 
@@ -34,7 +37,8 @@ class Lease:
 def lease_of(line: dict[str, Any]) -> Lease | None:
     """The lease that a line of the journal names; None if it names none."""
     token, node, life = (text_or_none(line.get(name)) for name in ("token", "node", "life"))
-    return Lease(token, node, life) if token and node and life else None
+    home = line.get("home") if isinstance(line.get("home"), dict) else None
+    return Lease(token, node, life, home) if token and node and life else None
 
 
 def end_lease(leases: dict[str, Lease], line: dict[str, Any]) -> None:

@@ -139,7 +139,7 @@ class Loop:
 
     def run(self) -> None:
         """Runs until every task has ended, or someone stops this runner."""
-        self._starter.hold_helpers(self._spec)
+        self._starter.helpers.hold(self._spec)
         self._restore()
         if self._nodes is not None:
             self._nodes.open(with_nodes=not self._settle)

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from cpr_nb.runner.remote.belongings import Belongings
+
 
 class Order:
     """What is to be started.
@@ -26,10 +28,11 @@ class Order:
         err: The file that gets its errors; empty: the same one.
         names: What the journal calls it by.
         socket_program: What becomes its descriptor 3, if it runs in a sandbox of ours.
+        belongings: What goes along with it to a node, if it may run on one.
     """
 
     __slots__ = (
-        *("argv", "environment", "err", "folder", "kind", "names", "out"),
+        *("argv", "belongings", "environment", "err", "folder", "kind", "names", "out"),
         *("socket_program", "stdin", "token"),
     )
 
@@ -46,14 +49,18 @@ class Order:
         *,
         names: dict[str, Any] | None = None,
         socket_program: bytes | None = None,
+        belongings: Belongings | None = None,
     ) -> None:
         self.kind, self.token, self.argv, self.folder = kind, token, argv, folder
         self.environment, self.stdin, self.out, self.err = environment, stdin, out, err
         self.names, self.socket_program = names or {}, socket_program
+        self.belongings = belongings
 
 
 class LocalMachine:
     """Starts what is ordered on this machine, at once."""
+
+    has_repository = True
 
     def mark_of_check(self) -> str:
         """What tells one run of a check from another: here the first one is always over."""

@@ -204,7 +204,8 @@ class Recovery:
                 self.statuses[number] = lease.status
         else:
             names = task_id, task.attempt
-            remote = cluster.adopt(lease, self._paths.stream(*names), self._paths.stderr(*names))
+            files = self._paths.stream(*names), self._paths.stderr(*names)
+            remote = cluster.adopt(lease, *files, self._starter.config_folder(task_id))
             remote.pid, remote.is_started = task.pid or 0, task.started_at is not None
             process = remote
             self.alive.add(number)
@@ -219,7 +220,8 @@ class Recovery:
         shared, lease = self.processes[place.process], self._process_leases.get(place.process)
         process: Process = LocalProcess(0, shared.token, -1)
         if lease is not None and not lease.is_over and shared.is_last(place):
-            process = cluster.adopt(lease, shared.path, shared.stderr_path)
+            config_folder = self._starter.config_folder("")  # it has no variables of a task's own
+            process = cluster.adopt(lease, shared.path, shared.stderr_path, config_folder)
             process.pid, process.is_started = task.pid or 0, True
         attempt = self._attempt(number, task, process, shared)
         self.attempts[number] = attempt

@@ -11,8 +11,7 @@ from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, cli_variables, permission_mode
-from cpr_nb.runner.helper_copy import HelperCopy
-from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.helper_job import Helpers
 from cpr_nb.runner.kept_file import KeptFile
 from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
@@ -30,13 +29,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.runner.attempt import Process
+    from cpr_nb.runner.remote.belongings import Belongings
     from cpr_nb.runner.remote.leasing import Cluster
-    from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
-#: The options that the helpers of a worktree need.
-WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees", "permissions")
 
 
 class Starter:
@@ -53,6 +50,9 @@ class Starter:
         state_dir: The user's state directory; empty if there is none.
         config_dir: The folder of the user's own settings; empty if there is none.
         library_dirs: The folders in which Python has installed libraries.
+
+    Attributes:
+        helpers: What the helpers of worktrees need.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Starter:
     ) -> None:
         self.paths = paths
         self._root = root
-        self._helper_copy = HelperCopy(state_dir, library_dirs)
+        self.helpers = Helpers(session, root, state_dir, library_dirs)
         self._state_dir, self._config_dir = state_dir, config_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
@@ -123,7 +123,13 @@ class Starter:
         stdin, names = None if asks else text, {"task_id": task_id, "attempt": number}
         try:
             started = self._machine.start(
-                Order("attempt", token, argv, folder, environment, stdin, *paths, names=names)
+                Order(
+                    *("attempt", token, argv, folder, environment, stdin, *paths),
+                    names=names,
+                    belongings=self._belongings(
+                        task_spec, folder, conversation_id, goes_on=bool(prompt)
+                    ),
+                )
             )
         except HeldError:
             remove(paths)
@@ -154,6 +160,7 @@ class Starter:
                 Order(
                     *("shared", token, argv, folder, environment, None, *paths),
                     names={"process": number},
+                    belongings=self._belongings(task_spec, folder, ""),
                 )
             )
         except OSError:
@@ -210,15 +217,11 @@ class Starter:
                 *("check", token, argv, folder, environment, "", path),
                 names={"task_id": task_id, "attempt": number},
                 socket_program=socket_program,
+                belongings=self._belongings(task_spec, folder, None),
             )
         )
         sandboxed = folder if socket_program else ""
         return SideRun("check", started, task, task_id, path=path, sandboxed=sandboxed)
-
-    def hold_helpers(self, spec: SessionSpec) -> None:
-        """Holds the copy of what the helpers are started from, if any task has a worktree."""
-        if any(plan.worktree for plan in spec.plans):
-            self._helper_copy.hold()
 
     def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
         """Starts a helper process for the task's worktree.
@@ -232,25 +235,16 @@ class Starter:
         Raises:
             OSError: If it can't be started.
         """
-        task_id, options = task_spec["id"], self._options(task_spec)
+        task_id = task_spec["id"]
         token = f"{self.token(task_id, number)}/{kind}"
-        job = {
-            "session_folder": path_now(self._root),
-            "session_id": self._session["session_id"],
-            "task_id": task_id,
-            "cwd": self._folder(options, {}),
-            "options": {
-                "state_dir": self._state_dir,
-                **{name: options[name] for name in WORKTREE_OPTIONS if name in options},
-                **task_spec.get("checkout", {}),
-            },
-            "parent": task_spec.get("parent"),
-        }
+        job = self.helpers.job(task_spec)
+        if kind == "prepare" and not self._machine.has_repository:
+            job["options"].pop("setup", None)  # it runs where the agent does
         check_folder(job["cwd"])
         reply_fd = process.open_prompt(b"")
         try:
             pid = spawn(
-                self._helper_copy.argv(kind),
+                self.helpers.argv(kind),
                 "/",
                 {**self._own_environ(task_id), **self._environment(task_id, token, {})},
                 lambda: process.open_prompt(json.dumps(job).encode()),
@@ -262,6 +256,26 @@ class Starter:
             os.close(reply_fd)
             raise
         return SideRun(kind, LocalProcess(pid, token), task, task_id, reply_fd=reply_fd)
+
+    def sends_config_folder(self, task_id: str) -> bool:
+        """Whether the user gave a task a folder of the CLI's configuration, wherever it runs."""
+        own = self._sent_environ(task_id)
+        return b"CLAUDE_CONFIG_DIR" in own or b"HOME" in own
+
+    def _belongings(
+        self,
+        task_spec: dict[str, Any],
+        cwd: str,
+        conversation_id: str | None,
+        *,
+        goes_on: bool = False,
+    ) -> Belongings | None:
+        """What goes along with a process to a node; None if it runs on this machine."""
+        if self._is_local:
+            return None
+        from cpr_nb.runner.remote.belongings import belongings_of  # a few sessions need it
+
+        return belongings_of(self, task_spec, cwd, conversation_id, goes_on=goes_on)
 
     def worktree_file(self, task_id: str) -> KeptFile:
         """The record of a task's worktree."""
@@ -359,6 +373,10 @@ class Starter:
         env = self._own_environ(task_id)
         return env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
 
+    def config_folder(self, task_id: str) -> str:
+        """The folder of the CLI's own configuration, as text."""
+        return os.fsdecode(self._config_home(task_id))
+
     def has_conversation(self, task_id: str, conversation_id: str) -> bool:
         """Whether a conversation can be resumed: the CLI has its transcript from the prompt on.
 
@@ -370,18 +388,6 @@ class Starter:
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
         """Returns the path of the CLI's own transcript of a conversation, or None."""
         return find_transcript(self._config_home(task_id), conversation_id)
-
-
-_RESUME_PROMPTS = {
-    CONTINUE: "Your work on this was interrupted. Go on from where you stopped, and finish it.",
-    ASK_FOR_STRUCTURE: "Your answer lacks the structured output. Give the same answer again by "
-    "calling the StructuredOutput tool.",
-}
-
-
-def resume_prompt(resume: str) -> str:
-    """Returns what to say to a conversation that is resumed."""
-    return _RESUME_PROMPTS[resume]
 
 
 def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from testkit.command import LIMIT_S, Cpr, kill_group, prompts
-from testkit.processes import survivors
+from testkit.processes import await_lock, survivors
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -135,7 +136,10 @@ def test_a_node_agent_that_is_stopped_hands_its_task_on(
     assert causes == ["stop", None]
 
 
-def test_a_new_runner_adopts_what_runs_on_nodes(stub_cpr: Cpr, stub: Stub, nodes: Nodes) -> None:
+@pytest.mark.parametrize("identity", ["same", "another"])
+def test_a_new_runner_adopts_what_runs_on_nodes(
+    stub_cpr: Cpr, stub: Stub, nodes: Nodes, identity: str
+) -> None:
     stub.fifos("held")
     text = prompts(plan(here="held", gate="held"), "b")
     options = ("--executor", "agents", "--lease-s", "30", "--max-parallel", "1")
@@ -143,6 +147,12 @@ def test_a_new_runner_adopts_what_runs_on_nodes(stub_cpr: Cpr, stub: Stub, nodes
     nodes.join(session, "n1")
     stub.await_here("held")
     os.kill(json.loads((session.path / "runner.json").read_text())["pid"], signal.SIGKILL)
+    if identity == "another":  # so it may look from another machine
+        await_lock(session.path / "runner.lock")
+        copy = session.path.with_name("copy")
+        shutil.copytree(session.path, copy)
+        shutil.rmtree(session.path)
+        copy.rename(session.path)
     stub_cpr.good("resume", str(session.path))
     stub.release("held")
     session.wait(LIMIT_S)

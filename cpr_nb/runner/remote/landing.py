@@ -7,12 +7,15 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import tarfile
+    from collections.abc import Iterator
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
 _OFFSET = "CPR.offset"
 
 
-def land(spool: str, transcripts: str, bundle: str, setup_log: str) -> None:
+def land(
+    spool: str, transcripts: str, bundle: str, setup_log: str, *, needs_bundle: bool = False
+) -> bool:
     """Puts all that a spool holds where it belongs, as if its process had run here.
 
     It may be called again. A spool that breaks off is good up to there.
@@ -22,21 +25,43 @@ def land(spool: str, transcripts: str, bundle: str, setup_log: str) -> None:
         transcripts: The folder in which the CLI would have kept the conversation here.
         bundle: Where a worktree helper finds the task's work.
         setup_log: Where the set-up's output goes.
+        needs_bundle: Whether nothing counts without the bundle: a conversation must not go on
+            about work that is lost.
+
+    Returns:
+        Whether something came, and all that is needed.
     """
     import tarfile  # only sessions on nodes need it
 
     places = {"bundle": bundle, "setup.log": setup_log}
     try:
         with tarfile.open(spool) as tar:
-            for member in tar:
+            members = list(_whole(tar))
+            is_complete = not needs_bundle or any(one.name == "bundle" for one in members)
+            for member in members if is_complete else ():
                 path = places.get(member.name) or _transcript(transcripts, member.name)
-                if path and member.isfile():
+                if path:
                     _put(tar, member, path)
-    except (tarfile.TarError, EOFError):
-        pass  # its node was lost while it wrote, or it wrote nothing
+    except (tarfile.TarError, FileNotFoundError):
+        is_complete = False  # nothing came
+    try:
+        os.unlink(spool)
     except FileNotFoundError:
-        return
-    os.unlink(spool)
+        pass
+    return is_complete
+
+
+def _whole(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members that have come as a whole: its node may have been lost while it wrote."""
+    import tarfile
+
+    size = os.stat(str(tar.name)).st_size
+    try:
+        for member in tar:
+            if member.isfile() and member.offset_data + member.size <= size:
+                yield member
+    except tarfile.TarError:
+        pass
 
 
 def _transcript(folder: str, name: str) -> str:
@@ -50,8 +75,6 @@ def _transcript(folder: str, name: str) -> str:
 def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
     source = tar.extractfile(member)
     data = source.read() if source is not None else b""
-    if len(data) < member.size:
-        return  # it breaks off
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     offset = int(member.pax_headers.get(_OFFSET, "0"))
     fd = os.open(path, _NEW_FILE, 0o600)

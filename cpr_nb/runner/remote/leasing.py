@@ -11,10 +11,12 @@ from cpr_nb.model.machine_causes import NO_NODE, NODES, MachineCause
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner.leftovers import SWEEP_EVERY_S
 from cpr_nb.runner.niceness import DEFAULT_NICE
+from cpr_nb.runner.remote.belongings import REPOSITORY, Carried
 from cpr_nb.runner.remote.hub_pipe import HubPipe
 from cpr_nb.runner.remote.node import Node
 from cpr_nb.runner.remote.pending_jobs import cancel_pending_jobs
 from cpr_nb.runner.remote.placement import best_node, n_slots, usable_nodes
+from cpr_nb.runner.remote.probes import Probes
 from cpr_nb.runner.remote.remote_process import RemoteProcess, RemoteStdin
 from cpr_nb.runner.spawning import NoNodeError, create
 
@@ -60,6 +62,7 @@ class Cluster:
         self._recorder = recorder
         self._join_path = join_path
         self._library_dirs = library_dirs
+        self._probes = Probes(session["session_id"], session["cwd"])
         self._hub: HubPipe | None = None
         self._n_hubs = 0  # since one was ready
         self._lost_after_s: float | None = None
@@ -88,8 +91,12 @@ class Cluster:
             raise NoNodeError(MachineCause(NODES, "", NO_NODE))
         for path in filter(None, (order.out, order.err)):
             os.close(create(path))
+        carried = order.belongings.on(node, order.out) if order.belongings is not None else None
+        if carried is not None:
+            carried.begin()
         names = {"token": order.token, "node": node.name, "life": node.life, "kind": order.kind}
-        self._recorder.journal("lease", **order.names, **names)
+        home = {"home": carried.record} if carried is not None else {}
+        self._recorder.journal("lease", **order.names, **names, **home)
         if self._recorder.trouble:  # after a crash nothing would show where it runs
             raise OSError(errno.EIO, self._recorder.trouble, order.out)
         process = RemoteProcess(
@@ -101,8 +108,9 @@ class Cluster:
             folder=order.folder,
             stdin=RemoteStdin(self, order.token) if order.stdin is None else None,
         )
+        process.carried = carried
         self._lease(process, node, order.out, order.err)
-        self.send("start", **self._message(order, node))
+        self.send("start", **{**self._message(order, node), **_carried(carried)})
         return process
 
     def _message(self, order: Order, node: Node) -> dict[str, Any]:
@@ -123,13 +131,23 @@ class Cluster:
             **({"fourth": _base64(order.socket_program)} if order.socket_program else {}),
         }
 
-    def adopt(self, lease: Lease, out: str, err: str) -> RemoteProcess:
-        """Goes on with a lease that an earlier runner gave; its process gets no more messages."""
+    def adopt(self, lease: Lease, out: str, err: str, config_folder: str) -> RemoteProcess:
+        """Goes on with a lease that an earlier runner gave; its process gets no more messages.
+
+        Args:
+            lease: The lease.
+            out: The file of the process's output.
+            err: The file of its errors.
+            config_folder: The folder of the CLI's own configuration here.
+        """
         node = self._nodes.get(lease.life)
         if node is None:
             fields = {"life": lease.life, "name": lease.node, "state": states.SILENT}
             node = self._nodes[lease.life] = Node(fields)
         process = RemoteProcess(self, lease.token, lease.life, lease.node)
+        process.carried = Carried.of_lease(lease, out, config_folder)
+        if process.carried is not None:
+            process.carried.go_on()
         self._awaited.add(lease.token)
         self._to_close.append(lease.token)
         self._lease(process, node, out, err)
@@ -189,6 +207,11 @@ class Cluster:
         return self._hub is not None and self._hub.has_unsent
 
     @property
+    def has_repository(self) -> bool:
+        """Whether a node sees the session's repository: then work begins in its worktrees here."""
+        return any(node.sees(REPOSITORY) for node in self._nodes.values() if not node.is_gone)
+
+    @property
     def n_slots(self) -> int:
         """How many tasks may be at work at once."""
         return n_slots(self._nodes.values())
@@ -203,7 +226,13 @@ class Cluster:
         self._hub = HubPipe(self._library_dirs)
         cluster = self._session["cluster"]
         leases = [
-            {"token": token, "life": process.life, "out": out, "err": err or None}
+            {
+                "token": token,
+                "life": process.life,
+                "out": out,
+                "err": err or None,
+                "home": process.carried and process.carried.spool,
+            }
             for token, process in self.leases.items()
             for out, err in [self._paths[token]]
         ]
@@ -215,7 +244,7 @@ class Cluster:
             lease_s=cluster["lease_s"],
             executor_name=self._session["executor"],
             leases=leases,
-            probes=[{"name": "cwd", "path": self._session["cwd"], "nonce": ""}],
+            probes=self._probes.place(),
         )
         for token in self._to_close:
             self.send("close_stdin", token=token)
@@ -298,6 +327,15 @@ class Cluster:
 
     # -- ends -------------------------------------------------------------------------------
 
+    def journal_end(self, process: RemoteProcess, message: dict[str, Any]) -> None:
+        """Journals that nothing runs for a lease any more, as the hub has said."""
+        names = {"token": process.token, "node": process.node}
+        if message["type"] == "lost":
+            self._recorder.journal("remote_lost", **names, why=message["why"])
+        else:
+            end = {"status": message["status"], "cause": message["cause"] or None}
+            self._recorder.journal("remote_ended", **names, **end)
+
     def await_end(self, process: RemoteProcess, patience_s: float) -> None:
         """Waits until a process has ended, and kills it if it takes too long."""
         kill_at = time.monotonic() + patience_s
@@ -305,7 +343,9 @@ class Cluster:
         while self._hub is not None and self._hub.is_open and time.monotonic() < give_up_at:
             self._unsorted += self._hub.receive()  # in the middle of a turn, no node changes
             ends = [news for news in self._unsorted if news["type"] in ("ended", "lost")]
-            if any(news["token"] == process.token for news in ends):
+            its = [news for news in ends if news["token"] == process.token]
+            if its:
+                self.journal_end(process, its[0])
                 break
             if time.monotonic() >= kill_at:
                 process.kill_tree()
@@ -335,9 +375,15 @@ class Cluster:
                 self._hub.flush()
             self._hub.close()
             self._hub = None
+        self._probes.remove()
 
 
 _EVENTS = {states.SILENT: "node_silent", states.LOST: "node_lost"}
+
+
+def _carried(carried: Carried | None) -> dict[str, Any]:
+    """What the order of a start says of what goes along with the process."""
+    return {} if carried is None else {**carried.fields, "home": carried.spool}
 
 
 def _base64(data: bytes) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.shared.shared_process import SharedProcess
     from cpr_nb.runner.wakeup import Wakeup
 
+_NOT_HOME = "task {}: what it last did on node {} is lost with it, and the task does it anew"
 _LOST_CHECK = "the node that ran it was lost"
 
 
@@ -143,6 +144,7 @@ class NodeEvents:
     def _refused(
         self, run: Run | SharedProcess | None, process: RemoteProcess, message: dict[str, Any]
     ) -> None:
+        self._land(run, process)
         error = OSError(message["errno"], message["strerror"], message["filename"])
         cause = cause_of(error, process.program, process.folder)
         error = HeldError(cause) if cause.kind else error
@@ -160,9 +162,9 @@ class NodeEvents:
     def _ended(
         self, run: Run | SharedProcess | None, process: RemoteProcess, message: dict[str, Any]
     ) -> None:
+        self._land(run, process)  # first: once its end is journalled, nobody would
         status, cause, token = message["status"], message["cause"], process.token
-        names = {"token": token, "node": process.node, "status": status, "cause": cause or None}
-        self._effects.recorder.journal("remote_ended", **names)
+        self.cluster.journal_end(process, message)
         self._free_slot(process)
         self._to_acknowledge.append(token)
         if isinstance(run, Attempt):
@@ -179,8 +181,8 @@ class NodeEvents:
     def _lost(
         self, run: Run | SharedProcess | None, process: RemoteProcess, message: dict[str, Any]
     ) -> None:
-        names = {"token": process.token, "node": process.node, "why": message["why"]}
-        self._effects.recorder.journal("remote_lost", **names)
+        self._land(run, process)
+        self.cluster.journal_end(process, message)
         self._free_slot(process)
         if isinstance(run, Attempt):
             self._begin_late(run, process)
@@ -189,6 +191,19 @@ class NodeEvents:
             self._check_again(run)
         elif run is not None and self._pool is not None:
             self._pool.ended(run, 9, interrupted=True)
+
+    def _land(self, run: Run | SharedProcess | None, process: RemoteProcess) -> None:
+        """Puts in its place what has come home: before the end is judged, which may need it."""
+        if process.carried is None:
+            return
+        task_id = run.task_id if isinstance(run, Attempt | SideRun) else ""
+        try:
+            is_complete = process.carried.land(self._effects.starter.paths, task_id)
+        except OSError as error:
+            self._effects.recorder.warn(f"{error.filename}: {error.strerror}")
+            is_complete = False
+        if isinstance(run, Attempt) and not is_complete and process.is_started:
+            self._effects.recorder.warn(_NOT_HOME.format(task_id, process.node))
 
     def _free_slot(self, process: RemoteProcess) -> None:
         """Nothing runs there any more: there is room for another task."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from cpr_nb.runner.leftovers import Leftovers
+    from cpr_nb.runner.remote.belongings import Carried
 
     class Reach(Protocol):
         """What reaches the nodes."""
@@ -78,11 +79,22 @@ class RemoteProcess:
     Attributes:
         pid: Its pid there; 0 until it runs.
         is_started: Whether it runs, or has run.
+        carried: What comes home from it beside its output; None: nothing.
         busy: How long it has used a core, in seconds, and its memory in bytes, as last heard.
     """
 
     __slots__ = (
-        *("_cluster", "busy", "folder", "has_ended", "is_started", "life", "node", "pid"),
+        *(
+            "_cluster",
+            "busy",
+            "carried",
+            "folder",
+            "has_ended",
+            "is_started",
+            "life",
+            "node",
+            "pid",
+        ),
         *("program", "stdin", "token"),
     )
 
@@ -107,6 +119,7 @@ class RemoteProcess:
         self.stdin = stdin
         self.pid = 0
         self.is_started = self.has_ended = False
+        self.carried: Carried | None = None
         self.busy = 0.0, 0
 
     @property
