@@ -98,6 +98,7 @@ class Cluster:
             with self.hosts.network():
                 self.api = ScriptedApi(log_path=self.folder / "api.jsonl")
             stack.enter_context(self.api)
+            stack.callback(self._go_on)
             self.hosts.forward(self.api.port)
             self.hosts.env["ANTHROPIC_BASE_URL"] = self.api.url
             marking = self.hosts.common / "claude"
@@ -114,8 +115,12 @@ class Cluster:
 
     def _bury(self) -> None:
         for process in self.started:
-            process.send_signal(signal.SIGCONT)  # nsenter stops with what it has started
             process.wait()
+
+    def _go_on(self) -> None:
+        """nsenter stops with what it has started; a host can't end before nsenter buries that."""
+        for process in self.started:
+            process.send_signal(signal.SIGCONT)
 
     def path(self, path: str, host: str = RUNNER) -> Path:
         """A file of a host, seen from outside."""
