@@ -38,6 +38,8 @@ def node_findings(args: argparse.Namespace) -> Iterator[Finding]:
     nodes = node_rows(snapshot)
     if not nodes:
         yield False, "nodes", no_nodes(snapshot)
+    elif snapshot.state in (states.INTERRUPTED, states.UNREACHABLE):
+        yield False, "session", f"{snapshot.state}; what its runner last knew of its nodes:"
     version = str(read_json(snapshot.paths.runner).get("claude_version"))
     for node in nodes:
         checks = list(_checks(node, snapshot, version))
@@ -63,7 +65,7 @@ def _checks(
         yield free >= TASK_MEMORY_BYTES, f"{free / 1e9:.1f} GB free"
     if (offset_s := node["clock_offset_s"]) is not None:
         way = "ahead of" if offset_s > 0 else "behind"
-        is_near = abs(offset_s) < 0.05
+        is_near = abs(offset_s) < 1  # the message took a moment
         text = "clock as here" if is_near else f"clock {abs(offset_s):.1f} s {way} the runner's"
         yield abs(offset_s) <= _MAX_OFFSET_S, text
 

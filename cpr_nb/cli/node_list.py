@@ -10,7 +10,7 @@ from cpr_nb.model import states
 from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec
-from cpr_nb.views.node_line import busy_words, node_words
+from cpr_nb.views.node_line import TROUBLED, busy_words, node_words
 from cpr_nb.views.nodes import node_rows
 
 TYPE_CHECKING = False
@@ -50,11 +50,14 @@ def node_lines(snapshot: Snapshot) -> list[str]:
     if not nodes:
         return [no_nodes(snapshot)]
     width = max(len(node["name"]) for node in nodes)
-    state_width = max(len(node["state"]) for node in nodes)
+    is_old = snapshot.state in (states.INTERRUPTED, states.UNREACHABLE)
     return [
-        f"{_SYMBOLS.get(node['state'], '⚠')} {node['name']:<{width}}  "
-        f"{node['state']:<{state_width}}  {', '.join(_facts(node, snapshot))}".rstrip()
-        for node in nodes
+        *([f"The session is {snapshot.state}. What its runner last knew:"] if is_old else []),
+        *(
+            f"{_SYMBOLS.get(node['state'], '⚠')} {node['name']:<{width}}  "
+            + ", ".join(_facts(node, snapshot))
+            for node in nodes
+        ),
     ]
 
 
@@ -74,11 +77,14 @@ def no_nodes(snapshot: Snapshot) -> str:
 
 
 def _facts(node: dict[str, Any], snapshot: Snapshot) -> list[str]:
-    host, version = node["host"], node["claude_version"]
+    state, host, version = node["state"], node["host"], node["claude_version"]
+    words = node_words(node, snapshot)
     facts = [
-        node_words(node, snapshot) or busy_words(node),
+        words if state in TROUBLED else state,
+        busy_words(node) if state == states.LIVE else "",
+        "" if state in TROUBLED else words,
         f"on {one_line(host, 60)}" if host and host != node["name"] else "",
         f"Claude Code {one_line(version, 40)}" if version else "",
-        "" if node["login"] is not False else "not logged in",
+        "not logged in" if node["login"] is False and state != states.NO_LOGIN else "",
     ]
     return [fact for fact in facts if fact]

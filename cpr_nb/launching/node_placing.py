@@ -79,7 +79,7 @@ def place_first(
         session_id: Its id.
         cluster: What its launch has asked for.
         join_file: Its join file.
-        cwd: The folder that its tasks work in.
+        cwd: The folder that tasks need on a node; empty if none does.
 
     Returns:
         What the user should know: a line for each node that could not be placed, and so on.
@@ -93,7 +93,7 @@ def place_first(
             return [f"💡 no node is there yet: cpr agent {paths.join}   (on each machine)"]
         joining = Joining(paths, session_id, cluster.slots)
         placed = cluster.engine.place(joining, cluster.nodes)
-        lines = _await_first(paths, cluster, placed)
+        lines = _await_first(paths, cluster, placed, cwd)
         _check_folder(paths, cwd)
     except BaseException:  # such as Ctrl-C
         if _undo(paths, session_id):
@@ -127,8 +127,8 @@ def place_again(
         cluster.engine.place(joining, n_missing)
 
 
-def _await_first(paths: SessionPaths, cluster: ClusterPlan, placed: Placed) -> list[str]:
-    """Waits until a node has joined; not for one that a queue holds.
+def _await_first(paths: SessionPaths, cluster: ClusterPlan, placed: Placed, cwd: str) -> list[str]:
+    """Waits until a node has joined that has the folder; not for one that a queue holds.
 
     Returns:
         What the user should know.
@@ -142,7 +142,7 @@ def _await_first(paths: SessionPaths, cluster: ClusterPlan, placed: Placed) -> l
     def is_decided() -> bool:
         nonlocal state, next_look
         joined = _joined(paths)
-        if len(joined) >= placed.n_placed or not all(map(_lacks_folder, joined)):
+        if len(joined) >= placed.n_placed or not all(_lacks(node, cwd) for node in joined):
             return True
         if time.monotonic() >= next_look:  # it costs a command
             state = placed.state()
@@ -182,7 +182,7 @@ def _joined(paths: SessionPaths) -> list[dict[str, Any]]:
 def _check_folder(paths: SessionPaths, cwd: str) -> None:
     """Refuses a session whose folder is on none of the nodes that have joined."""
     joined = _joined(paths)
-    if joined and all(map(_lacks_folder, joined)):
+    if joined and all(_lacks(node, cwd) for node in joined):
         names = ", ".join(str(node.get("name")) for node in joined)
         raise LaunchError(
             f"cwd: there is no folder {cwd} on {names}: tasks need it on every node; choose one "
@@ -190,9 +190,10 @@ def _check_folder(paths: SessionPaths, cwd: str) -> None:
         )
 
 
-def _lacks_folder(node: dict[str, Any]) -> bool:
+def _lacks(node: dict[str, Any], cwd: str) -> bool:
+    """Whether a node has said that it lacks a folder that tasks need."""
     sees = node.get("sees")
-    return isinstance(sees, dict) and sees.get(_CWD) is False
+    return bool(cwd) and isinstance(sees, dict) and sees.get(_CWD) is False
 
 
 def _undo(paths: SessionPaths, session_id: str) -> bool:

@@ -109,7 +109,14 @@ def _place_nodes(
     """Places the node agents of the session; a plain launch does without the module."""
     from cpr_nb.launching.node_placing import JoinFile, place_first
 
-    return place_first(paths, session_id, cluster, JoinFile(), plan.options["cwd"])
+    cwd = plan.options["cwd"] if any(_is_plain(plan, task) for task in plan.tasks) else ""
+    return place_first(paths, session_id, cluster, JoinFile(), cwd)
+
+
+def _is_plain(plan: LaunchPlan, task: TaskSpec) -> bool:
+    """Whether a task works in the session's own folder, which a node then needs."""
+    options = {**plan.options, **task.options}
+    return not options.get("worktree") and options["cwd"] == plan.options["cwd"]
 
 
 def _session_spec(plan: LaunchPlan, session_id: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from cpr_nb.nodes.join_source import JoinSource
 from cpr_nb.nodes.machine_facts import machine_facts
 from cpr_nb.nodes.mirror_list import known_commits
 from cpr_nb.nodes.node_place import NodePlace
+from cpr_nb.nodes.node_shell import NodeShell
 from cpr_nb.nodes.timing import LeaseTimes
 from cpr_nb.nodes.twin import Twin
 from cpr_nb.runner import process
@@ -54,13 +55,27 @@ def main(argv: list[str]) -> int:
         return _leave(f"another node agent already serves {where}", 0)
     except OSError as error:
         return _leave(f"no place for its files: {error}", _BAD_INPUT)
-    return _serve(source, join, place, name, options)
+    try:
+        shell = NodeShell(_new_life(name), place.folder)
+    except FileNotFoundError as error:
+        place.remove()
+        return _leave(str(error), _BAD_INPUT)
+    return _serve(source, join, place, shell, name, options)
+
+
+def _new_life(name: str) -> str:
+    """What no other run of a node agent is called, on any machine."""
+    return f"{name}.{os.uname().nodename}.{boot_id()[:8]}.{os.getpid()}.{os.urandom(4).hex()}"
 
 
 def _serve(
-    source: JoinSource, join: JoinFile, place: NodePlace, name: str, options: dict[str, str]
+    source: JoinSource,
+    join: JoinFile,
+    place: NodePlace,
+    shell: NodeShell,
+    name: str,
+    options: dict[str, str],
 ) -> int:
-    life = f"{name}.{os.uname().nodename}.{boot_id()[:8]}.{os.getpid()}.{os.urandom(4).hex()}"
     times, address = LeaseTimes(join.lease_s), options.get("--address", "")
 
     def on_death() -> None:
@@ -70,11 +85,11 @@ def _serve(
             pass  # another node agent has it by now
         from cpr_nb.nodes.twin_report import report_sweep
 
-        report_sweep(source, address, life, times)
+        report_sweep(source, address, shell.life, times)
 
-    twin = Twin(life, times, place.let_go, on_death)
+    twin = Twin(shell.life, times, place.let_go, on_death)
     facts = {
-        "life": life,
+        "life": shell.life,
         "name": name,
         "slots": int(options.get("--slots") or default_slots()),
         **machine_facts(join.probes),
@@ -89,10 +104,10 @@ def _serve(
 
     from cpr_nb.nodes.hub_search import HubSearch
     from cpr_nb.nodes.node_agent import AGAIN, NodeAgent
-    from cpr_nb.nodes.node_run import NodeShell
     from cpr_nb.nodes.node_runs import NodeRuns
 
-    runs = NodeRuns(NodeShell(life, place.folder, facts["claude_path"] or ""), life)
+    shell.claude_path = facts["claude_path"] or ""
+    runs = NodeRuns(shell)
     context = zmq.Context()
     agent = NodeAgent(facts, times, runs, twin, HubSearch(source, address, context))
     code = agent.run()

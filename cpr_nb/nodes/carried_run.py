@@ -153,7 +153,8 @@ def main(path: str) -> int:
     os.unlink(path)
     code = CarriedRun(spec).run()
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code not in (signal.SIGKILL, signal.SIGSTOP):  # nobody can ignore these
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
 

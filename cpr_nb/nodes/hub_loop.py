@@ -62,12 +62,8 @@ class HubLoop:
         self._poller.register(self._hub.router, zmq.POLLIN)
         self._poller.register(self._hub.gate.socket, zmq.POLLIN)
         self._unsent: dict[bytes, list[Message]] = {}  # by connection
-        link.send(
-            "ready",
-            addresses=self._hub.join.addresses,
-            port=self._hub.join.port,
-            lost_after_s=self._times.over_s,
-        )
+        addresses, port = self._hub.join.addresses, self._hub.join.port
+        link.send("ready", addresses=addresses, port=port, lost_after_s=self._times.over_s)
         for order in more:
             self._orders[order["type"]](order)
 

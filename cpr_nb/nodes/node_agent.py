@@ -26,8 +26,9 @@ FIND_S = 30.0
 _WELCOME_S = 5.0
 #: How often what runs is looked at for new output.
 _STREAMS_EVERY_S = 0.1
-#: How long what runs may take to end when this node agent is told to stop.
-_STOP_TERM_S = 5.0
+#: How long what runs may take to end, and to pack its work, when this node agent is told to stop.
+#: With what follows it is less than Slurm's KillWait, 30 s.
+_STOP_TERM_S = 15.0
 #: How long the hub may take to note those ends.
 _STOP_TELL_S = 10.0
 _GOODBYE_MS = 1000
@@ -124,13 +125,17 @@ class NodeAgent:
         self._runs.terminate_all()
 
     def _reap(self, now: float) -> None:
-        strangers = self._runs.reap(self._cause)
+        strangers = self._runs.reap(self._cause_now)
         if self._twin.pid in strangers:
             self._stop_without_twin(now)
         if not self._runs.are_running:
             self._kill_at = float("inf")
             if self._cause == LEASE:
                 self._cause = ""
+
+    def _cause_now(self) -> str:
+        """Why something has ended, if it was we, or our twin while we stood still."""
+        return self._cause or (LEASE if boot_clock_s() >= self._lease_end else "")
 
     def _stop_without_twin(self, now: float) -> None:
         """Somebody has killed the twin: what runs here is ended, and a new life has a new one."""
@@ -253,6 +258,7 @@ class NodeAgent:
             self._send({"type": "beat", "t": now, "order": self._last_order})
         self._streams_at = now + _STREAMS_EVERY_S
         self._runs.send_streams(self._send)
+        self._runs.follow(now, self._send)
 
     # --- What the hub says ----------------------------------------------------------------------
 

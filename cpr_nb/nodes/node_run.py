@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import base64
-import errno
-import json
 import os
 import signal
-import sys
 
-from cpr_nb.model.environment import NODE_VARIABLE, clean_environment
 from cpr_nb.nodes.spool import Spool
 from cpr_nb.runner import process
 from cpr_nb.runner.message_pipe import new_pipe
@@ -19,76 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from cpr_nb.nodes.node_shell import NodeShell
     from cpr_nb.runner.message_pipe import MessagePipe
 
-_CARRIED_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "carried_run.py")
 _RSS_UNIT = 1024 if process.LINUX else 1  # macOS counts bytes
-
-
-class NodeShell:
-    """What all processes of a node agent have in common.
-
-    Args:
-        life: The node agent's life: every process carries it.
-        folder: Where spools go.
-        claude_path: The node's own CLI; empty if it has none.
-    """
-
-    def __init__(self, life: str, folder: str, claude_path: str) -> None:
-        self.folder = folder
-        self.claude_path = claude_path
-        environment = {**clean_environment(os.environ), NODE_VARIABLE: life}
-        self._environ = {os.fsencode(name): os.fsencode(v) for name, v in environment.items()}
-        # It dies with the thread that starts it, whatever becomes of the twin.
-        setpriv = _program("setpriv") if process.LINUX else ""
-        self._prefix = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-
-    def argv(self, order: dict[str, Any]) -> list[str]:
-        """The arguments of a process.
-
-        Raises:
-            OSError: If its program can't be executed.
-        """
-        program, *words = order["argv"]
-        program = program or self.claude_path or "claude"
-        if "/" in program or not program:
-            _check_program(program)
-        return [*self._prefix, program, *words]
-
-    def carried(
-        self, order: dict[str, Any], argv: list[str], home: str, parcel: bytes
-    ) -> tuple[list[str], str]:
-        """The arguments and the folder of a process that brings things along, and home.
-
-        Args:
-            order: The order.
-            argv: The arguments of the process itself.
-            home: The spool of what must come home.
-            parcel: What came for it.
-        """
-        with open(f"{home}.parcel", "wb") as file:
-            file.write(parcel)
-        os.close(create(home))
-        carried = order["carried"]
-        spec = {
-            "argv": argv,
-            "cwd": order["cwd"],
-            "parcel": f"{home}.parcel" if parcel else "",
-            "home": home,
-            "root": os.path.dirname(self.folder),
-            "place": f"{self.folder}/checkouts/{carried['task_id']}",
-            "conversation_id": carried["conversation_id"],
-            "has_fourth": bool(order.get("fourth")),
-        }
-        with open(f"{home}.spec", "w", encoding="utf-8", errors="surrogateescape") as spec_file:
-            json.dump(spec, spec_file)
-        cwd = self.folder if carried["has_checkout"] else order["cwd"]
-        return [*self._prefix, sys.executable, "-I", _CARRIED_RUN, f"{home}.spec"], cwd
-
-    def environment(self, more: dict[str, str]) -> dict[bytes, bytes]:
-        """The environment of a process: the node's own, and what belongs to the task."""
-        own = {os.fsencode(name): os.fsencode(value) for name, value in more.items()}
-        return {**self._environ, **own}
 
 
 class NodeRun:
@@ -118,11 +48,9 @@ class NodeRun:
         self.end: dict[str, Any] | None = None
         self.is_end_sent = False
         self.pipe: MessagePipe | None = None
-        paths = {"out": f"{shell.folder}/{order['order']}.out"}
-        if order["err"]:
-            paths["err"] = f"{shell.folder}/{order['order']}.err"
-        if order.get("home"):
-            paths["home"] = f"{shell.folder}/{order['order']}.home"
+        streams = ["out", *(which for which in ("err", "home") if order.get(which))]
+        number = shell.next_number()
+        paths = {which: f"{shell.folder}/{number}.{which}" for which in streams}
         try:
             if order.get("folder_must_exist"):
                 check_folder(order["cwd"])
@@ -223,19 +151,3 @@ class NodeRun:
         self.close_stdin()
         for spool in self._spools.values():
             spool.remove()
-
-
-def _program(name: str) -> str:
-    for folder in [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/bin"]:
-        path = f"{folder}/{name}"
-        if folder and os.access(path, os.X_OK):
-            return path
-    return ""
-
-
-def _check_program(program: str) -> None:
-    """Checks what the kernel would only say to ``setpriv``."""
-    if not os.path.exists(program):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
-    if os.path.isdir(program) or not os.access(program, os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)

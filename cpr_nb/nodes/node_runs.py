@@ -7,15 +7,20 @@ import signal
 
 from cpr_nb.nodes.node_run import NodeRun
 from cpr_nb.runner import process
+from cpr_nb.runner.local_process import LocalProcess
+from cpr_nb.runner.niceness import Niceness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from cpr_nb.nodes.node_run import NodeShell
+    from cpr_nb.nodes.node_shell import NodeShell
 
     Send = Callable[..., None]
+
+#: How often the hub hears what shared processes need.
+_BUSY_EVERY_S = 1.0
 
 
 class NodeRuns:
@@ -23,14 +28,14 @@ class NodeRuns:
 
     Args:
         shell: What they have in common.
-        life: The life that they carry.
     """
 
-    def __init__(self, shell: NodeShell, life: str) -> None:
+    def __init__(self, shell: NodeShell) -> None:
         self._shell = shell
-        self._life = life
         self._by_token: dict[str, NodeRun] = {}
         self._by_pid: dict[int, NodeRun] = {}
+        self._niceness: Niceness | None = None
+        self._busy_at = 0.0
 
     @property
     def tokens(self) -> list[str]:
@@ -55,6 +60,8 @@ class NodeRuns:
                 "filename": error.filename and os.fsdecode(error.filename),
             }
         self._by_token[run.token] = self._by_pid[run.pid] = run
+        self._niceness = self._niceness or Niceness(order["nice"])  # it is the session's
+        self._niceness.begin(run.pid)
         return self._started(run)
 
     def command(self, order: dict[str, Any]) -> None:
@@ -87,11 +94,11 @@ class NodeRuns:
             self._remove(run)
         process.sweep([run.token for run in runs])
 
-    def reap(self, cause: str) -> set[int]:
+    def reap(self, cause: Callable[[], str]) -> set[int]:
         """Reaps what has ended.
 
         Args:
-            cause: Why it has, if it was we who ended it.
+            cause: Why something that was just found has ended, if it was we who ended it.
 
         Returns:
             The processes that were none of ours.
@@ -108,7 +115,7 @@ class NodeRuns:
             if run is None:
                 strangers.add(pid)
             else:
-                run.reaped(status, usage.ru_maxrss, cause)
+                run.reaped(status, usage.ru_maxrss, cause())
 
     def resume(self, sizes: dict[str, dict[str, int]], send: Send) -> None:
         """Says over a new connection what the hub may not know.
@@ -141,6 +148,24 @@ class NodeRuns:
                 run.is_end_sent = True
                 send(run.end)
 
+    def follow(self, now: float, send: Send) -> None:
+        """Makes nice what was started meanwhile, and says what shared processes need.
+
+        Args:
+            now: Seconds of the boot clock.
+            send: Sends a message.
+        """
+        if self._niceness is not None:
+            self._niceness.follow(now, self._by_pid)
+        if now < self._busy_at:
+            return
+        self._busy_at = now + _BUSY_EVERY_S
+        for run in self._by_pid.values():
+            if run.kind == "shared":
+                local = LocalProcess(run.pid, run.token)
+                figures = {"cpu_s": local.busy_s(), "rss_bytes": local.rss_bytes()}
+                send({"type": "busy", "token": run.token, **figures})
+
     def terminate_all(self) -> None:
         """Asks all to end."""
         for run in self._by_pid.values():
@@ -150,7 +175,7 @@ class NodeRuns:
         """Kills all, with whatever they have started."""
         for run in self._by_pid.values():
             run.kill_group()
-        process.sweep((), lives=[self._life])
+        process.sweep((), lives=[self._shell.life])
 
     def _remove(self, run: NodeRun) -> None:
         run.remove()

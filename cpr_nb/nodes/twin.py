@@ -75,20 +75,17 @@ def _watch(fd: int, life: str, times: LeaseTimes, on_death: Callable[[], None]) 
     lease_end, unread = float("inf"), b""
     while True:
         # The node agent ends it first, and with patience.
-        wait_s = lease_end + times.term_s + times.grace_s / 4 - boot_clock_s()
-        if wait_s <= 0:
+        end = lease_end + times.term_s + times.grace_s / 4
+        if poller.poll(None if end == float("inf") else 1000 * max(0.0, end - boot_clock_s())):
+            words = os.read(fd, 65536)
+            if not words:
+                break
+            *lines, unread = (unread + words).split(b"\n")
+            if _LEAVE in lines:
+                return
+            lease_end = float(lines[-1]) if lines else lease_end
+        elif boot_clock_s() >= end:  # and all words were read: this process may have been slow
             process.sweep((), lives=[life])
             lease_end = float("inf")
-            continue
-        poller.poll(None if wait_s == float("inf") else 1000 * wait_s)
-        if not poller.poll(0):
-            continue
-        words = os.read(fd, 65536)
-        if not words:
-            break
-        *lines, unread = (unread + words).split(b"\n")
-        if _LEAVE in lines:
-            return
-        lease_end = float(lines[-1]) if lines else lease_end
     process.sweep((), lives=[life])
     on_death()

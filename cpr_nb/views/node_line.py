@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _MAX_WHY_CHARS = 160
 #: So many nodes that work have a place of their own in the line of nodes.
 _MAX_SHOWN = 6
-#: The order in the line: what needs attention comes last, where the line ends.
-_TROUBLED = (states.LEAVING, states.REFUSED, states.NO_LOGIN, states.SILENT)
+#: The states of which more is said, in the order of the line: what needs attention ends it.
+TROUBLED = (states.LEAVING, states.REFUSED, states.NO_LOGIN, states.SILENT)
 _GONE = (states.LEFT, states.LOST)
 
 
@@ -76,12 +76,13 @@ def node_pieces(snapshot: Snapshot) -> list[NodePiece]:
     Returns:
         Its pieces; none where one node works as it should, or there are none.
     """
-    nodes = nodes_of(snapshot) if snapshot.is_live else []
+    # Without its runner nobody knows what has become of them.
+    nodes = nodes_of(snapshot) if snapshot.state in states.LIVE_STATES else []
     connected = [node for node in nodes if node["state"] in states.CONNECTED_STATES]
     at_work = [node for node in connected if node["state"] == states.LIVE]
     if len(nodes) < 2 and len(at_work) == len(nodes):
         return []
-    others = [node for state in _TROUBLED for node in nodes if node["state"] == state]
+    others = [node for state in TROUBLED for node in nodes if node["state"] == state]
     pieces = [NodePiece("", "mute", "", plural(len(connected), "node"))]
     pieces += [
         NodePiece("●", "ok", node["name"], busy_words(node)) for node in at_work[:_MAX_SHOWN]
@@ -137,7 +138,7 @@ def node_words(node: dict[str, Any], snapshot: Snapshot) -> str:
         node: The node.
         snapshot: Its session.
     """
-    if node["state"] not in _TROUBLED:
+    if node["state"] not in TROUBLED:
         why = node.get("why")
         return one_line(why, _MAX_WHY_CHARS) if isinstance(why, str) else ""
     at_work = [other for other in nodes_of(snapshot) if other["state"] == states.LIVE]

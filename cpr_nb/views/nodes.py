@@ -64,7 +64,7 @@ def silent_nodes(snapshot: Snapshot) -> frozenset[str]:
         snapshot: The session.
     """
     silent = (node["name"] for node in nodes_of(snapshot) if node["state"] == states.SILENT)
-    return frozenset(silent) if snapshot.is_live else frozenset()
+    return frozenset(silent) if snapshot.state in states.LIVE_STATES else frozenset()
 
 
 def node_rows(snapshot: Snapshot) -> list[dict[str, Any]]:

@@ -75,13 +75,25 @@ def test_watch_shows_them(stub_cpr: Cpr, live: cpr.Session, columns: int) -> Non
 def test_nodes_lists_them(stub_cpr: Cpr, live: cpr.Session) -> None:
     first, second, third = stub_cpr.good("nodes", live.id).splitlines()
     assert first == (
-        "● node-a  live      1 of 2 busy, on node-a.example, Claude Code 2.1.332 (Claude Code)"
+        "● node-a  live, 1 of 2 busy, on node-a.example, Claude Code 2.1.332 (Claude Code)"
     )
-    assert second.startswith("⚠ node-b  no_login  is not logged in, takes no tasks, on node-b.exam")
-    assert re.match(r"⚠ node-c  silent +silent for \d:\d\d · its task moves", third)
+    assert second.startswith("⚠ node-b  is not logged in, takes no tasks, on node-b.exam")
+    assert re.match(r"⚠ node-c  silent for \d:\d\d · its task moves", third)
     rows = json.loads(stub_cpr.good("nodes", live.id, "--json"))
     assert [row["name"] for row in rows] == ["node-a", "node-b", "node-c"]
     assert (rows[0]["slots"], rows[1]["n_running"], rows[2]["login"]) == (2, None, True)
+
+
+def test_without_a_runner_they_are_what_it_last_knew(stub_cpr: Cpr, results: Path) -> None:
+    folder = write_session(results, {"one": [b""]}, state=RUNNING)
+    add_nodes(folder, A, B, tasks={"one": "node-a"})
+    (folder / "runner.lock").touch()
+    first, second, _ = stub_cpr.good("nodes", cpr.Session(folder).id).splitlines()
+    assert first == "The session is interrupted. What its runner last knew:"
+    assert second.startswith("● node-a  live, ")
+    assert "Nodes:" not in stub_cpr.good("status", cpr.Session(folder).id)
+    done = stub_cpr("doctor", "--nodes", cpr.Session(folder).id)
+    assert done.returncode == 1 and "interrupted; what its runner last knew" in done.stdout
 
 
 def test_a_session_without_nodes_says_so(stub_cpr: Cpr, results: Path) -> None:

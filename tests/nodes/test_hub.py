@@ -176,6 +176,21 @@ def test_strangers_are_not_let_in(bed: HubBed) -> None:
     assert [message["type"] for message in bed.seen] == ["ready", "node"]
 
 
+def test_what_a_power_cut_has_left_goes_after_a_day(bed: HubBed) -> None:
+    base = bed.folder / f"cpr-nodes-{os.geteuid()}"
+    for name in ("old", "new", "mirrors"):
+        (base / name).mkdir(parents=True)
+        (base / name / "1.out").touch()
+    for name in ("old", "new"):
+        (base / name / "lock").touch()
+    os.utime(base / "old" / "lock", (0, 0))
+    bed.node()
+    bed.live()
+    assert {path.name for path in base.iterdir()} > {"new", "mirrors"}
+    assert not (base / "old").exists()
+    assert (base / "new" / "1.out").exists()
+
+
 def test_bad_arguments(bed: HubBed) -> None:
     for options, words in [
         (["--slots=0"], "--slots: '0' is no number from 1"),

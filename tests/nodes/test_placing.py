@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testkit import processes
+from testkit import far_nodes, processes
 from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.host_place import await_truth
+from testkit.repository import Checkout
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -47,8 +48,10 @@ def program(env: dict[str, str], name: str, text: str) -> None:
     env["TMPDIR"] = str(folder.parent)
 
 
-def texts(session: cpr.Session) -> list[str]:
-    session.wait(120)
+def outcomes(session: cpr.Session) -> list[str]:
+    """How its tasks ended, once its node agents have left."""
+    session.wait(LIMIT_S)
+    await_truth("end of the node agents", lambda: not node_agents())
     return [task.outcome for task in session]
 
 
@@ -85,7 +88,7 @@ def test_ssh_runs_tasks_on_its_hosts_and_names_one_that_is_away(stub_cpr: Cpr, s
     assert "away: ssh: connect to host away: refused" in done.stderr
     session = cpr.Session(json.loads(done.stdout)["path"])
     let_on(stub)  # three at once: both hosts have joined
-    assert texts(session) == ["succeeded"] * 3
+    assert outcomes(session) == ["succeeded"] * 3
     assert names(session) == {task["node"] for task in nodes_of(session)} == {"h1", "h2"}
     spec = json.loads((session.path / "session.json").read_text())
     assert spec["executor"] == "ssh"
@@ -111,7 +114,7 @@ def test_slurm_runs_tasks_in_its_jobs(stub_cpr: Cpr, stub: Stub) -> None:
     words = ("--executor", "slurm:--partition=x", "--nodes", "2", "--slots", "2")
     session = stub_cpr.launch(gated(), *words)
     let_on(stub)
-    assert texts(session) == ["succeeded"] * 3
+    assert outcomes(session) == ["succeeded"] * 3
     assert names(session) == {"n0-0", "n1-1"}
     home = Path(stub_cpr.env["HOME"])
     await_truth("scancel", (home / "cancelled").exists)
@@ -127,7 +130,7 @@ def test_a_launch_does_not_wait_for_jobs_in_the_queue(stub_cpr: Cpr) -> None:
     session = cpr.Session(json.loads(done.stdout)["path"])
     assert session.state == "waiting"
     stub_cpr.good("cancel", session.id)
-    assert texts(session) == ["cancelled"] * 3
+    assert outcomes(session) == ["cancelled"] * 3
     await_truth("scancel", (Path(stub_cpr.env["HOME"]) / "cancelled").exists)
 
 
@@ -192,6 +195,38 @@ def test_a_folder_that_is_on_no_node_is_refused_at_the_launch(
     assert stub.calls() == {}
 
 
+# A host of this name sees an empty folder in the place of the one that the command is called in.
+_HIDE = 'mount -t tmpfs none "$0" && cd / && exec sh -c "$1"'
+_FAR_SSH = _SSH.replace(
+    "exec sh",
+    f"""case "$2" in far*) exec unshare -rm sh -c '{_HIDE}' "$PWD" "$3";; esac\nexec sh""",
+)
+
+
+@pytest.mark.skipif(bool(far_nodes.why_not()), reason=far_nodes.why_not())
+def test_tasks_go_to_the_nodes_that_have_their_folder(stub_cpr: Cpr, stub: Stub) -> None:
+    program(stub_cpr.env, "ssh", _FAR_SSH)
+    inside = stub_cpr.cwd / "inside"
+    inside.mkdir()
+    stub.fifos(*GATES)
+    words = ("--executor", "ssh:far,near", "--cwd", str(inside), "--slots", "3")
+    session = stub_cpr.launch(gated(), *words)
+    await_truth("both nodes", lambda: names(session) == {"far", "near"})
+    let_on(stub)
+    assert outcomes(session) == ["succeeded"] * 3
+    assert {task["node"] for task in nodes_of(session)} == {"near"}
+
+
+@pytest.mark.skipif(bool(far_nodes.why_not()), reason=far_nodes.why_not())
+def test_tasks_with_worktrees_need_no_folder_there(stub_cpr: Cpr) -> None:
+    program(stub_cpr.env, "ssh", _FAR_SSH)
+    repository = Checkout.new(stub_cpr.cwd / "shop")
+    repository.commit("begin", {"a.py": "a = 1\n"})
+    words = ("--executor", "ssh:far", "--cwd", str(repository.path), "--worktree")
+    session = stub_cpr.launch(three(), *words)
+    assert outcomes(session) == ["succeeded"] * 3
+
+
 def test_agents_are_started_by_hand_and_added_while_it_runs(stub_cpr: Cpr) -> None:
     program(stub_cpr.env, "ssh", _SSH)
     done = stub_cpr("run", "--json", "--executor", "agents", stdin=three())
@@ -199,7 +234,7 @@ def test_agents_are_started_by_hand_and_added_while_it_runs(stub_cpr: Cpr) -> No
     assert f"cpr agent {session.path}/join.json" in done.stderr
     assert "a tunnel" not in done.stderr
     stub_cpr.good("nodes", "add", session.id, "ssh:h9", "--slots", "1")
-    assert texts(session) == ["succeeded"] * 3
+    assert outcomes(session) == ["succeeded"] * 3
     assert names(session) == {"h9"}
     late = stub_cpr("nodes", "add", session.id, "ssh:h9")
     assert late.returncode == 2 and "it is completed" in late.stderr
@@ -226,7 +261,7 @@ def test_dask_places_an_agent_in_each_worker_and_is_not_needed_any_more(
     session = cpr.Session(out["path"])
     assert out["again"] == out["nodes"] == 3, "adding where one is does nothing"
     let_on(stub)
-    assert texts(session) == ["succeeded"] * 3
+    assert outcomes(session) == ["succeeded"] * 3
     host = os.uname().nodename
     assert {task["node"] for task in nodes_of(session)} == {f"{host}-{n}" for n in range(3)}
     assert [node["slots"] for node in session.refresh().head["nodes"]] == [1, 1, 1]
@@ -272,6 +307,6 @@ def test_a_resumed_session_places_again_what_is_gone(stub_cpr: Cpr, stub: Stub) 
     assert session.state == "interrupted"
     stub_cpr.good("resume", session.id)
     let_on(stub)
-    assert texts(session) == ["succeeded"] * 3
+    assert outcomes(session) == ["succeeded"] * 3
     assert [task["attempts"] for task in nodes_of(session)] == [2, 2, 2]
     assert (Path(stub_cpr.env["HOME"]) / "calls").read_text().count(" -- h1 ") == 2

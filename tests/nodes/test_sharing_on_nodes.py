@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -10,21 +9,9 @@ from typing import Any
 
 import pytest
 from testkit.command import LIMIT_S, Cpr, prompts, script
-from testkit.node_agents import NodeAgents
-
-import cpr_nb as cpr
+from testkit.node_agents import NodeAgents, journal, runner_pid, status_of
 
 pytestmark = pytest.mark.real_cli
-
-
-def status_of(session: cpr.Session) -> dict[str, Any]:
-    status: dict[str, Any] = json.loads((session.path / "status.json").read_text())
-    return status
-
-
-def journal(session: cpr.Session, event: str) -> list[dict[str, Any]]:
-    lines = map(json.loads, (session.path / "journal.jsonl").read_text().splitlines())
-    return [line for line in lines if line["event"] == event]
 
 
 OPTIONS = ("--share-process", "--executor", "agents", "--lease-s", "30", "--permissions", "all")
@@ -60,7 +47,7 @@ def test_a_new_runner_waits_for_what_a_shared_process_does(real_cpr: Cpr, tmp_pa
     with NodeAgents(real_cpr, tmp_path / "logs") as agents:
         agents.join(session, "n1", slots=1)
         assert (real_cpr.cwd / "here").read_text() == "h\n"
-        os.kill(json.loads((session.path / "runner.json").read_text())["pid"], signal.SIGKILL)
+        os.kill(runner_pid(session), signal.SIGKILL)
         real_cpr.good("resume", str(session.path))
         (real_cpr.cwd / "gate").write_text("go\n")
         session.wait(LIMIT_S)

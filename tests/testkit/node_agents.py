@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,23 @@ from testkit.processes import await_gone
 
 #: The name of a session's join file, in its folder.
 JOIN_FILE = "join.json"
+
+
+def status_of(session: cpr.Session) -> dict[str, Any]:
+    """What status.json of a session says."""
+    status: dict[str, Any] = json.loads((session.path / "status.json").read_text())
+    return status
+
+
+def journal(session: cpr.Session, *events: str) -> list[dict[str, Any]]:
+    """The lines of a session's journal that are about these events; none: all."""
+    lines = map(json.loads, (session.path / "journal.jsonl").read_text().splitlines())
+    return [line for line in lines if not events or line["event"] in events]
+
+
+def runner_pid(session: cpr.Session) -> int:
+    """The pid of a session's newest runner."""
+    return int(json.loads((session.path / "runner.json").read_text())["pid"])
 
 
 def _children(pid: int) -> list[int]:

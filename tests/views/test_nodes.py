@@ -63,7 +63,8 @@ def test_without_another_node_the_tasks_of_a_silent_one_wait() -> None:
 
 def test_one_node_that_works_needs_no_line() -> None:
     assert line(A) == line() == ""
-    assert nodes_text(snapshot(A, B, state="completed"), NOW_S) == "", "nothing of an ended session"
+    for state in ("completed", "interrupted", "unreachable"):
+        assert nodes_text(snapshot(A, B, state=state), NOW_S) == "", "nobody knows of them"
 
 
 def test_nodes_that_are_gone_are_counted() -> None:

@@ -10,19 +10,34 @@ from cpr_nb.store.conversation import transcript_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
+    from cpr_nb.runner.helper_job import Helpers
     from cpr_nb.runner.lease import Lease
     from cpr_nb.runner.remote.node import Node
-    from cpr_nb.runner.starter import Starter
     from cpr_nb.store.layout import SessionPaths
+
+    class Tasks(Protocol):
+        """What knows the tasks, as `Starter` does."""
+
+        helpers: Helpers
+
+        def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
+            """The transcript of a conversation."""
+
+        def config_folder(self, task_id: str) -> str:
+            """The folder of the CLI's own configuration."""
+
+        def sends_config_folder(self, task_id: str) -> bool:
+            """Whether the user gave the task such a folder."""
+
 
 #: What `Node.sees` is asked for.
 CONFIG, REPOSITORY = "config", "repository"
 
 
 def belongings_of(
-    starter: Starter,
+    tasks: Tasks,
     task_spec: dict[str, Any],
     cwd: str,
     conversation_id: str | None,
@@ -32,26 +47,26 @@ def belongings_of(
     """What belongs to a process of a task.
 
     Args:
-        starter: Starts it.
+        tasks: What knows the tasks.
         task_spec: The task's object in session.json.
         cwd: The folder that it would work in here.
         conversation_id: Its conversation; empty for any, None for none, as a check has it.
         goes_on: Whether that is there already.
     """
-    task_id, job = task_spec["id"], starter.helpers.job(task_spec)
+    task_id, job = task_spec["id"], tasks.helpers.job(task_spec)
     sought = conversation_id if goes_on else task_spec.get("follows", "")
     is_agent = conversation_id is not None
-    found = starter.transcript(task_id, sought) if sought and is_agent else None
+    found = tasks.transcript(task_id, sought) if sought and is_agent else None
     return Belongings(
         task_id,
         conversation_id,
         [os.fsdecode(found)] if found is not None else [],
-        starter.config_folder(task_id),
+        tasks.config_folder(task_id),
         cwd,
         has_worktree=cwd != job["cwd"],
-        argv=starter.helpers.argv("pack"),
+        argv=tasks.helpers.argv("pack"),
         job=job,
-        own_config=starter.sends_config_folder(task_id),
+        own_config=tasks.sends_config_folder(task_id),
     )
 
 

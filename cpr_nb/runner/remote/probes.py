@@ -49,6 +49,7 @@ class Probes:
     def _place(self, name: str, path: str, sought: str) -> list[dict[str, Any]]:
         nonce = new_uuid()
         try:
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)  # as the CLI itself does
             fd = os.open(path, _NEW_FILE, 0o600)
         except OSError:
             return []
