@@ -98,11 +98,11 @@ class NodeEvents:
         self._acknowledge()
         self.cluster.close(for_good=for_good)
 
-    def hands_on(self, attempt: Attempt, limit: Limit | None) -> bool:
+    def hands_on(self, attempt: Attempt, limit: Limit) -> bool:
         """Whether a refused login concerns only the node of an attempt, which is handed on then."""
-        is_refused = limit is not None and limit.kind == LOGIN
         process = attempt.process
-        return is_refused and bool(process.node) and self.cluster.refuse_login(process.life)
+        is_its = limit.kind == LOGIN and bool(process.node)
+        return is_its and self.cluster.refuse_login(process.life)
 
     def turn(self, now: float) -> None:
         """Hands on what was heard since."""
