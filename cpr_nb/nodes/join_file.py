@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "session_id": str,
-    "addresses": list,
-    "port": int,
-    "hub_key": str,
-    "client_key": str,
-    "client_secret": str,
-    "lease_s": (int, float),
-    "probes": list,
+_Z85_KEY = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str) and _Z85_KEY.fullmatch(value) is not None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_number(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and low <= value <= high
+
+
+def _is_probe(value: Any) -> bool:
+    is_object = isinstance(value, dict) and isinstance(value.get("nonce", ""), str)
+    return is_object and _is_text(value.get("name")) and _is_text(value.get("path"))
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "session_id": _is_text,
+    "addresses": lambda value: (
+        isinstance(value, list) and value != [] and all(map(_is_text, value))
+    ),
+    "port": lambda value: isinstance(value, int) and _is_number(value, 1, 65535),
+    "hub_key": _is_key,
+    "client_key": _is_key,
+    "client_secret": _is_key,
+    "lease_s": lambda value: _is_number(value, 0.1, 1e7),
+    "probes": lambda value: isinstance(value, list) and all(map(_is_probe, value)),
 }
 
 
@@ -47,8 +71,8 @@ class JoinFile:
     probes: list[dict[str, str]]
 
     def __init__(self, fields: dict[str, Any]) -> None:
-        for name, kind in _FIELDS.items():
-            if not isinstance(fields.get(name), kind):
+        for name, is_good in _FIELDS.items():
+            if not is_good(fields.get(name)):
                 raise JoinFileError(f"no join file of cpr: the field {name} is missing or wrong")
             setattr(self, name, fields[name])
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from cpr_nb.nodes.join_file import JoinFile, JoinFileError
+
+_WHERE = "the join file of a session is join.json in its folder, for as long as it runs"
+_EVERYBODY = (
+    "everybody on this machine can read it, and whoever does may join the session: chmod 600 it, "
+    "or give it on stdin (cpr agent -)"
+)
 
 
 class JoinSource:
@@ -29,10 +36,16 @@ class JoinSource:
         Raises:
             JoinFileError: If there is none.
         """
-        if self._path:
-            try:
-                with open(self._path, encoding="utf-8") as file:
-                    self.text = file.read()
-            except OSError as error:
-                raise JoinFileError(f"{error.strerror}: {self._path}") from None
-        return JoinFile.parse(self.text)
+        if not self._path:
+            return JoinFile.parse(self.text)
+        try:
+            with open(self._path, encoding="utf-8", errors="replace") as file:
+                if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
+                    raise JoinFileError(f"{self._path}: {_EVERYBODY}")
+                self.text = file.read()
+        except OSError as error:
+            raise JoinFileError(f"{self._path}: {error.strerror}; {_WHERE}") from None
+        try:
+            return JoinFile.parse(self.text)
+        except JoinFileError as error:
+            raise JoinFileError(f"{self._path}: {error}; {_WHERE}") from None

@@ -39,8 +39,8 @@ class HubBed:
         self._claude.chmod(0o755)
         self.open()
 
-    def open(self, leases: list[dict[str, Any]] | None = None) -> None:
-        """Starts a hub, perhaps after another one."""
+    def open(self, leases: list[dict[str, Any]] | None = None, claim: int = 0) -> None:
+        """Starts a hub, perhaps after another one, for a runner that has made a claim."""
         ours, theirs = socket.socketpair()
         self.hub = subprocess.Popen(
             [sys.executable, "-I", "-X", "utf8", str(_NODES / "hub.py")],
@@ -55,6 +55,7 @@ class HubBed:
             session_id=SESSION,
             folder=str(self.folder),
             join_path="join.json",
+            rival_path=f"owner.{claim + 1}",
             lease_s=self.lease_s,
             executor_name="agents",
             leases=leases or [],
@@ -140,6 +141,10 @@ class HubBed:
     def spools(self) -> list[str]:
         """The files of node agents on this machine's disk."""
         return sorted(path.name for path in self.folder.glob("cpr-nodes-*/*/*"))
+
+    def leave_hub(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """Has no more to do with the hub, whose runner stands still; returns hub and link."""
+        return self.hub, self._link
 
     def kill_hub(self) -> None:
         """Ends hub and link, as when the runner dies."""
