@@ -89,14 +89,14 @@ def _runner(lab: Lab, n_tasks: int) -> _Memory:
     session = detached.launch(
         prompts, lab.program("stub"), folder, lab.environment, max_parallel=_PARALLEL
     )
-    with detached.followed(session) as runner, _holding(fifo):
+    with detached.followed(session) as runner, holding(fifo):
         _await(lambda: session.refresh().head.get("completed") == n_tasks - 1)
         time.sleep(_SETTLE_S)
         return _memory(runner.pid)
 
 
 @contextmanager
-def _holding(fifo: Path) -> Iterator[None]:
+def holding(fifo: Path) -> Iterator[None]:
     """Keeps the task waiting during the block; it has opened the FIFO before."""
     opened: list[int] = []
 
@@ -120,6 +120,11 @@ def _await(is_reached: Callable[[], bool]) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"the runner did not reach the state in {_TIMEOUT_S} s")
         time.sleep(_POLL_S)
+
+
+def resident_bytes(pid: int) -> float:
+    """How much memory a process has now."""
+    return _memory(pid).resident_bytes
 
 
 def _memory(pid: int) -> _Memory:

@@ -17,12 +17,12 @@ from pathlib import Path
 from benchmarks import detached
 from benchmarks.lab import Lab, Run, SkippedError, measure, run_program
 from benchmarks.report import Comparison, compare
-from cpr_nb.launching.machine import find_claude
 from cpr_nb.launching.plan import plan_launch
 from cpr_nb.model.environment import NO_MEMORY_VARIABLE
 from cpr_nb.model.errors import ClaudeNotFound
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 from cpr_nb.runner.command import build_argv
+from cpr_nb.store.programs import find_claude
 
 _N_TASKS, _PARALLEL = 24, 8
 _QUICK_N_TASKS, _QUICK_PARALLEL = 4, 2

@@ -22,9 +22,9 @@ from testkit.previous import place_sessions
 from testkit.repository import GIT_ENVIRONMENT, enter_git_environment
 from testkit.stub import Stub
 
-from cpr_nb.launching import machine
 from cpr_nb.model.errors import ClaudeNotFound
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
+from cpr_nb.store.programs import find_claude
 
 # A script that runs the tests in the background has SIGINT ignored, and so would all we start.
 for _number, _usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, None)]:
@@ -138,7 +138,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def claude() -> str:
     """The real CLI."""
     try:
-        return machine.find_claude(None, os.environ)
+        return find_claude(None, os.environ)
     except ClaudeNotFound as error:
         if os.environ.get(REQUIRE_CLI) == "1":
             pytest.fail(f"{REQUIRE_CLI}=1: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from testkit import processes
+from testkit.relay import Relay
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,3 +88,26 @@ def test_a_quick_check_leaves_out_the_slow_tests_and_what_only_they_can_meet(
     assert ("not slow" in command) is not is_whole
     requirements = os.environ if environ is None else environ
     assert ("CPR_REQUIRE_BROWSER" in requirements) is is_whole
+
+
+def test_a_relay_keeps_what_passes_and_can_be_cut() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        Relay(server.getsockname()[1]) as relay,
+        socket.create_connection(("127.0.0.1", relay.port)) as near,
+    ):
+        far, _ = server.accept()
+        with far:
+            near.sendall(b"there")
+            assert far.recv(9) == b"there"
+            far.sendall(b"back")
+            assert near.recv(9) == b"back"
+            relay.cut()
+            near.sendall(b"later")
+            far.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                far.recv(9)
+            relay.mend()
+            far.setblocking(True)
+            assert far.recv(9) == b"later"
+            assert relay.seen == b"therebacklater"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from cpr_nb.cli.question_lines import question_lines
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
@@ -9,6 +11,7 @@ from cpr_nb.model.text import one_line
 from cpr_nb.views.figure_texts import left_text, spent_text
 from cpr_nb.views.figures import session_figures
 from cpr_nb.views.formatting import usd_amount
+from cpr_nb.views.node_line import nodes_text
 from cpr_nb.views.questions import open_questions, questions_of
 
 TYPE_CHECKING = False
@@ -54,4 +57,6 @@ class LiveStatus:
             lines.append(f"Cost: {spent}, {figures.n_tokens or 0} tokens")
         if left := left_text(figures, self._session):
             lines.append(f"Left: {left}")
+        if nodes := nodes_text(self._session, time.time()):
+            lines.append(f"Nodes: {nodes}")
         return lines + question_lines(open_questions(self._session), self._session.short_id)

@@ -25,6 +25,8 @@ COMMANDS = {
     "cancel": "cancel a session or a task",
     "resume": "continue a session that was interrupted or paused, or that waits for a limit",
     "pause": "start no more tasks of a session until it is resumed",
+    "agent": "work for a session as one of its nodes",
+    "nodes": "show the nodes that run a session's tasks, or add some",
     "set": "change how many tasks of a session run at once",
     "retry": "rerun the tasks that did not succeed, as a new session",
     "merge": "merge the branches of tasks, one at a time",

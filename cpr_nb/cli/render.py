@@ -80,7 +80,7 @@ def program() -> str:
     """Returns how to call this command again: ``cpr``, or its path where PATH lacks it."""
     import os
 
-    from cpr_nb.launching.machine import find_program
+    from cpr_nb.store.programs import find_program
 
     called = sys.argv[0]
     on_path = find_program("cpr", os.environ)

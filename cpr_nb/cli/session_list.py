@@ -208,6 +208,8 @@ def _figures(session: Snapshot) -> list[str]:
         figures.append(text)
     if session.is_live and (n_questions := count("n_questions")):
         figures.append(f"◆ {plural(n_questions, 'question')}")
+    if session.is_live and "nodes" in head:
+        figures += _nodes(session)
     if n_failed := count("n_failed"):
         figures.append(f"{n_failed} failed")
     if n_skipped := count("n_skipped"):
@@ -220,6 +222,12 @@ def _figures(session: Snapshot) -> list[str]:
         figures += _warnings(session)
     cost = usd(head.get("cost_usd"))
     return [*figures, cost] if cost else figures
+
+
+def _nodes(session: Snapshot) -> list[str]:
+    from cpr_nb.views.node_line import n_connected_text  # few sessions have any
+
+    return n_connected_text(session)
 
 
 def _kept_worktrees(session: Snapshot) -> list[str]:

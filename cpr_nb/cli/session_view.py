@@ -20,11 +20,14 @@ from cpr_nb.views import formatting
 from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.figure_texts import ended_text, figure_pieces
 from cpr_nb.views.followed_session import FollowedSession
+from cpr_nb.views.node_line import node_pieces
+from cpr_nb.views.nodes import node_of, nodes_of, silent_nodes
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.questions import questions_of
 
 _FRAME_LINES = 8  # the lines around the rows of tasks, without figures and notices
-_WIDE = 90  # columns from which the tokens of each task are shown
+_WIDE = 90  # columns from which the tokens and the node of each task are shown
+_NODE_CELLS = 16
 
 _COLOURS = {
     "ok": "green",
@@ -55,6 +58,20 @@ def notices(snapshot: Snapshot) -> list[str]:
     ]
 
 
+def node_texts(snapshot: Snapshot) -> list[Text]:
+    """The pieces of the line of nodes."""
+    now_s, texts = time.time(), []
+    for piece in node_pieces(snapshot):
+        colour = _COLOURS[piece.tone]
+        name_style = colour if piece.tone == "warn" else ""
+        text = Text(piece.symbol, colour)
+        for word, style in ((piece.name, name_style), (piece.words(now_s), "dim")):
+            if word:
+                text.append(" " if text.plain else "").append(_plain(word, style))
+        texts.append(text)
+    return texts
+
+
 def _plain(text: str, style: str = "", **layout: Any) -> Text:
     """A text for the terminal in which nothing but rich's own style drives it."""
     return Text(visible_line(text), style, **layout)
@@ -82,7 +99,7 @@ class SessionView:
         yield self._title(options.max_width)
         yield self._bar(options.max_width)
         yield self._counters()
-        figures = self._figures(options.max_width)
+        figures = self._figures(options.max_width) + self._nodes(options.max_width)
         yield from figures
         lines = [Text("▌ ", "yellow") + _plain(text) for text in notices(snapshot)]
         for text in question_lines(self._followed.questions, snapshot.short_id):
@@ -149,24 +166,42 @@ class SessionView:
                 lines.append(piece.text)
         return [_plain(line) for line in lines]
 
+    def _nodes(self, width: int) -> list[Text]:
+        """The line of nodes in as many lines as it needs; no piece is broken."""
+        lines: list[Text] = []
+        for piece in node_texts(self._followed.snapshot):
+            if lines and lines[-1].cell_len + 3 + piece.cell_len <= width:
+                lines[-1].append("   ").append(piece)
+            else:
+                lines.append(piece)
+        return lines
+
     def _table(self, n_rows: int, width: int) -> Table:
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(justify="right", style="dim", no_wrap=True)
         table.add_column(no_wrap=True, min_width=12)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=4)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=5)
-        is_wide = width >= _WIDE
-        for _ in range(4 if is_wide else 3):
+        snapshot = self._followed.snapshot
+        is_wide, silent = width >= _WIDE, silent_nodes(snapshot)
+        has_nodes = is_wide and bool(nodes_of(snapshot))
+        node_head, tokens_head = ["Node"] * has_nodes, ["Tokens"] * is_wide
+        table.add_column(justify="right", no_wrap=True)
+        if has_nodes:
+            table.add_column(style="dim", no_wrap=True, overflow="ellipsis", max_width=_NODE_CELLS)
+        for _ in range(3 if is_wide else 2):
             table.add_column(justify="right", no_wrap=True)
-        tokens_head = ["Tokens"] if is_wide else []
-        heads = ["#", "State", "Prompt", "Now", "", "Time", *tokens_head, "USD est."]
+        heads = ["#", "State", "Prompt", "Now", "", *node_head, "Time", *tokens_head, "USD est."]
         table.add_row(*(Text(head, "dim") for head in heads))
         for index in self._followed.tasks.most_urgent(n_rows):
-            fields = (self._followed.snapshot.tasks or [])[index]
+            fields = (snapshot.tasks or [])[index]
             state, outcome = task_state(fields)
             word = states.ASKING if questions_of(fields) else outcome or state
             symbol, colour = STYLES[word]
             activity, step_s = self._activity(fields, word)
+            if state == states.RUNNING and (node := node_of(fields)) in silent:
+                last = f" last: {activity.plain}" if activity.plain else ""
+                activity, step_s = _plain(f"⚠ {node} is silent", "yellow").append(last), ""
             tokens, cost = self._task_figures(index)
             table.add_row(
                 str(index + 1),
@@ -174,6 +209,7 @@ class SessionView:
                 _plain(one_line(str(fields.get("prompt", "")), 80)),
                 activity,
                 Text(step_s, "dim"),
+                *([_plain(node_of(fields))] if has_nodes else []),
                 formatting.clock(task_duration_s(fields)),
                 *([tokens] if is_wide else []),
                 cost,

@@ -26,6 +26,11 @@ _TEMPLATES = {
     "figures": """\
 <div class="figs">{% for figure in figures %}{{ " · " if not loop.first -}}
 <span class="nb">{{ figure }}</span>{% endfor %}</div>
+{%- if nodes %}<div class="nodes">{% for piece, words in nodes %}
+{%- if not loop.first %}<span class="sep"> · </span>{% endif %}
+<span>{% if piece.name %}<span class="{{ piece.tone }}">{{ piece.symbol }}</span>
+ {{ piece.name|plain }} {% endif %}<span class="mute">{{ words|plain }}</span></span>
+{%- endfor %}</div>{% endif %}
 {%- for notice, command in notices %}{% include "notice" %}{% endfor %}
 """,
     "counter": """\

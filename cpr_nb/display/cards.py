@@ -15,6 +15,7 @@ from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
 from cpr_nb.views.figure_texts import ended_text, figure_pieces
+from cpr_nb.views.node_line import node_pieces
 from cpr_nb.views.notice import PROGRAM
 from cpr_nb.views.task_figures import ESTIMATE_MARK
 from cpr_nb.views.work_left import task_note
@@ -109,7 +110,7 @@ def session_card(model: SessionModel, *, opens: bool = True) -> str:
 def _render_card(
     model: SessionModel, limit_bytes: int, limit: int, scale: float, *, opens: bool
 ) -> str:
-    rows, figures = _chosen_rows(model, scale), model.figures
+    rows, figures, now_s = _chosen_rows(model, scale), model.figures, time.time()
     pieces = [piece.text for piece in figure_pieces(figures, model.snapshot)]
     left_out = Counter(row[Column.STATE] for row in model.rows)
     left_out.subtract(model.rows[index][Column.STATE] for index in rows)
@@ -121,6 +122,7 @@ def _render_card(
             figures=render(
                 "figures",
                 figures=[*_counters(model, figures), *pieces],
+                nodes=[(piece, piece.words(now_s)) for piece in node_pieces(model.snapshot)],
                 notices=_notices(model, int(_MAX_WARNINGS * scale)),
             ),
             rows=[_row_html(model, index, limit_bytes, limit) for index in rows],

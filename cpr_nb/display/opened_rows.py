@@ -17,6 +17,7 @@ from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
 from cpr_nb.views.durations import task_duration_s
+from cpr_nb.views.nodes import node_of
 from cpr_nb.views.notice import PROGRAM
 from cpr_nb.views.work_left import task_note
 
@@ -99,6 +100,7 @@ def facts(task: dict[str, Any]) -> list[str]:
         formatting.clock(task_duration_s(task)),
         formatting.plural(n_attempts, "attempt") if n_attempts else "",
         denied,
+        f"on {node}" if (node := node_of(task)) else "",
         _diff(task),
     ]
     return [text for text in texts if text]

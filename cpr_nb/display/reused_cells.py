@@ -76,4 +76,5 @@ class ReusedCells:
         cells[Column.NOW] = f"reused from {row.answer.snapshot.session_id[:8]}"
         cells[Column.DURATION] = row_deltas.rounded(task_duration_s(fields), 1)
         cells[Column.DENIED] = 0
+        cells[Column.NODE] = ""
         return cells

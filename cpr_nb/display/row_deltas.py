@@ -13,6 +13,7 @@ from cpr_nb.store.times import parse_iso
 from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.durations import session_duration_s, task_duration_s
 from cpr_nb.views.formatting import total_tokens
+from cpr_nb.views.nodes import node_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Column(IntEnum):
     DENIED = 9
     TOKENS = 10
     ESTIMATED = 11
+    NODE = 12
 
 
 def title_of(prompt: str) -> str:
@@ -75,7 +77,7 @@ def task_cells(
         >>> from cpr_nb.store.layout import SessionPaths
         >>> follower = ActivityFollower(SessionPaths("/no/such/session-1"))
         >>> task_cells(0, {"transaction_id": "a", "state": "pending"}, "Do it", follower)
-        ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0, None, False]
+        ['a', 1, 'pending', 'Do it', '', None, None, None, None, 0, None, False, '']
     """
     state, outcome = task_state(task)
     is_running = state == states.RUNNING
@@ -91,6 +93,7 @@ def task_cells(
         integer(task.get("n_denials")) or 0,
         None,
         False,
+        node_of(task),
     ]
 
 
@@ -141,6 +144,7 @@ def session_cells(snapshot: Snapshot, notice: str) -> Row:
         snapshot.count("n_denials"),
         total_tokens(head) or None,
         False,
+        "",
     ]
 
 

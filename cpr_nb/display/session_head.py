@@ -8,6 +8,8 @@ from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.views import formatting
 from cpr_nb.views.figure_texts import ESTIMATE_HINT, figure_pieces
+from cpr_nb.views.node_line import node_pieces
+from cpr_nb.views.nodes import nodes_of, silent_nodes
 from cpr_nb.views.questions import open_questions
 
 TYPE_CHECKING = False
@@ -31,6 +33,9 @@ def session_head(model: SessionModel) -> dict[str, Any]:
         "folder": one_line(formatting.short_path(snapshot.paths.root), 200),
         "foreign": read_marks().is_foreign(snapshot.head, snapshot.session_id),
         "figures": figure_pieces(figures, snapshot),
+        "has_nodes": bool(nodes_of(snapshot)),
+        "nodes": [piece._asdict() for piece in node_pieces(snapshot)],
+        "silent": sorted(silent_nodes(snapshot)),
         "estimate_hint": ESTIMATE_HINT if figures.is_estimate else "",
         "notices": _notices(model),
         "questions": _questions(model),

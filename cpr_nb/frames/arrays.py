@@ -19,6 +19,7 @@ CATEGORIES = {
     "session state": states.SESSION_STATES,
     "task state": states.TASK_STATES,
     "outcome": states.OUTCOMES,
+    "node state": states.NODE_STATES,
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

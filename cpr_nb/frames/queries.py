@@ -20,7 +20,7 @@ from cpr_nb.frames.session_rows import SessionIndex, read_session_index
 from cpr_nb.frames.stream_cache import STREAM_CACHE
 from cpr_nb.frames.streams import Problem, TaskSelection, list_streams
 from cpr_nb.frames.table_html import set_html
-from cpr_nb.frames.tables import TABLES
+from cpr_nb.frames.tables import TABLES, TABLES_OF_A_SESSION
 from cpr_nb.frames.tasks import add_session, table_columns
 from cpr_nb.model import states as model_states
 from cpr_nb.model.errors import SessionNotUsable
@@ -30,6 +30,7 @@ from cpr_nb.store import catalog
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot
+from cpr_nb.views.nodes import node_rows
 from cpr_nb.views.rows import session_row
 
 Folder = str | os.PathLike[str]
@@ -194,6 +195,12 @@ def build_session_table(snapshot: Snapshot, *, full: bool = False, strict: bool 
     rows = set_html(table([row], table_columns("sessions_df", full=full)))
     problems = [session_problem(snapshot)] if snapshot.state == model_states.UNREADABLE else []
     return rows if strict else (rows, problems)
+
+
+def build_node_table(snapshot: Snapshot) -> DataFrame:
+    """`Session.nodes_df`: the nodes of one session."""
+    rows = [{**node, "session_id": snapshot.session_id} for node in node_rows(snapshot)]
+    return set_html(table(rows, TABLES_OF_A_SESSION["nodes_df"].columns))
 
 
 def build_task_table(

@@ -106,7 +106,7 @@ SESSIONS = (
         (
             "waiting_for",
             "string",
-            "what a live session waits for: limit, login, disk, cli, folder …",
+            "what a live session waits for: limit, login, nodes, disk, cli, folder …",
         ),
         ("waiting_until", TIME, "until when it waits, if that is known"),
         ("notice", "string", "one line that deserves attention"),
@@ -198,6 +198,7 @@ TASKS = (
         ("error", "string", "what went wrong, in one line"),
         ("note", "string", "what you should know beside the outcome, in one line"),
         ("conversation_id", "string", "Claude's own id for the conversation"),
+        ("node", "string", "the node of the last attempt; missing if it ran beside the runner"),
         (
             "process",
             "Int64",
@@ -291,6 +292,34 @@ USAGE = (
 )
 
 
+NODES = (
+    *_columns(
+        _STATUS,
+        ("name", "string", "the node"),
+        ("host", "string", "its machine"),
+        (
+            "state",
+            "node state",
+            "whether it runs tasks; once the session has ended, `left` or `lost`",
+        ),
+        ("n_running", "Int64", "tasks that it runs"),
+        ("slots", "Int64", "tasks that it may run at the same time"),
+        ("why", "string", "why it is in this state; missing if nothing is wrong"),
+        ("claude_version", "string", "the version of its CLI"),
+        ("login", "boolean", "whether its CLI is logged in; missing if it does not tell"),
+        ("free_memory_bytes", "Int64", "its free memory, in bytes"),
+        ("joined_at", TIME, "when it joined the session"),
+        ("silent_at", TIME, "when it was last heard of; missing unless it is silent"),
+        ("moves_at", TIME, "when its tasks move to other nodes, unless it answers"),
+        ("git_version", "string", "the version of its git"),
+        ("clock_offset_s", "Float64", "seconds by which its clock is ahead of the runner's"),
+        ("claude_path", "string", "its CLI"),
+        default=True,
+    ),
+    _IDS[0],
+)
+
+
 class Table(NamedTuple):
     """A table: the meaning of a row, and the columns."""
 
@@ -313,4 +342,8 @@ TABLES = {
         "One row per task and model. The rows of an ended task add up to its totals in `tasks_df`.",
         USAGE,
     ),
+}
+#: The same for tables that only a session has.
+TABLES_OF_A_SESSION = {
+    "nodes_df": Table("One row per node that has joined, in the order of their names.", NODES),
 }

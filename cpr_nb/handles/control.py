@@ -121,6 +121,37 @@ class SessionControl(SessionTasks):
             print_line(line)
         sessions.trust()
 
+    def add_nodes(
+        self, executor: Any, *, nodes: int | None = None, slots: int | None = None
+    ) -> Self:
+        """Places further node agents for this session while it runs; it gives them tasks at once.
+
+        Adding where an agent of this session runs already is harmless: it does nothing.
+
+        Args:
+            executor: As for `cpr_nb.launch`: ``"slurm:…"``, ``"ssh:host3"`` or a client of Dask;
+                not the engine of the launch necessarily.
+            nodes: How many nodes; None as for `cpr_nb.launch`.
+            slots: How many tasks each runs at once; None leaves that to it.
+
+        Returns:
+            This session.
+
+        Raises:
+            InputError: If the engine can't be used from here.
+            SessionNotUsable: If the session does not run, or was launched without ``executor``.
+            LaunchError: If no node can be placed.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a").add_nodes("ssh:host3", slots=4)  # doctest: +SKIP
+        """
+        from cpr_nb.launching.more_nodes import add_nodes
+
+        for line in add_nodes(self.refresh().snapshot, executor, nodes, slots):
+            print_line(line)
+        return self
+
     def retry(self, *, all_tasks: bool = False, **options: Any) -> Self:
         """Runs the tasks again that ended without success, as a new session.
 

@@ -75,6 +75,8 @@ class SessionCore:
             # At the caller of the method that planned it.
             warnings.warn(visible_line(warning), stacklevel=3)
         started = start_or_attach(plan, reuse=reuse)
+        for line in started.node_lines:
+            print_line(line)
         session = cls.from_started(started)
         if line := reuse_message(started, session.snapshot, plan):
             print_line(line)

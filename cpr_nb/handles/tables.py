@@ -154,3 +154,14 @@ class SessionTables(SessionTasks):
     ) -> Any:
         """One row per task and model; costs are the CLI's own estimate."""
         return self._table("usage_df", states=states, full=full, strict=strict)
+
+    def nodes_df(self) -> DataFrame:
+        """One row per node that has joined the session; empty where its tasks ran beside it.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a").nodes_df()[["name", "state", "n_running"]]  # doctest: +SKIP
+        """
+        from cpr_nb.frames.queries import build_node_table
+
+        return build_node_table(self.refresh().snapshot)

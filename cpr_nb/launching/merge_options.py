@@ -9,7 +9,7 @@ from cpr_nb.model.errors import InputError
 from cpr_nb.model.options import OPTIONS
 
 #: Options of a session that a rerun of several sessions drops if they differ.
-_NOT_SHARED = ("max_parallel", "name", "nice")
+_NOT_SHARED = ("max_parallel", "name", "nice", "executor", "nodes", "slots", "lease_s")
 
 
 def merge_options(

@@ -10,8 +10,7 @@ from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_fo
 from cpr_nb.launching.cli_settings import check_settings
 from cpr_nb.launching.cli_start import check_start
 from cpr_nb.launching.combinations import check_asking, check_combination
-from cpr_nb.launching.machine import default_parallel, find_claude
-from cpr_nb.launching.paths import absolute_path
+from cpr_nb.launching.machine import default_parallel
 from cpr_nb.launching.setting_sources import limit_sources
 from cpr_nb.launching.settings import merge_settings
 from cpr_nb.launching.shared_tasks import check_sharing, mention_sharing
@@ -28,11 +27,14 @@ from cpr_nb.model.prefix import prefix_tokens, unknown_tools
 from cpr_nb.model.spec import TaskSpec, check_tasks
 from cpr_nb.store import catalog
 from cpr_nb.store.key import KEY_BYTES, own_key
+from cpr_nb.store.paths import absolute_path
+from cpr_nb.store.programs import find_claude
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from cpr_nb.launching.cluster import ClusterPlan
     from cpr_nb.model.schemas.answer import Answer
 
 
@@ -54,6 +56,7 @@ class LaunchPlan:
         user_only: The ids of the tasks for which the CLI reads the settings of the user only.
         warnings: What the user should know: what of the repository is not used, for they do not
             trust it, and which tasks share no process.
+        cluster: The node agents that it asks for; None if its tasks run on this machine.
 
     Attributes:
         answer_types: Task id → the Python type of its answer, where a type was given. The
@@ -85,6 +88,7 @@ class LaunchPlan:
         setup_warnings: list[str] | None = None,
         user_only: frozenset[str] = frozenset(),
         warnings: list[str] | None = None,
+        cluster: ClusterPlan | None = None,
     ) -> None:
         self.tasks = tasks
         self.options = options
@@ -105,6 +109,7 @@ class LaunchPlan:
         self.claude_version = show(cli.version) if cli and cli.version else None
         self.setup_warnings = setup_warnings or []
         self.user_only = user_only
+        self.cluster = cluster
         self.warnings: list[str] = list(warnings or ())
         self.warnings += [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
@@ -154,8 +159,8 @@ class LaunchPlan:
     def _choose_parallel(self) -> None:
         self.max_parallel: int = self.options.get("max_parallel", 0)
         self.first_parallel: int | None = None
-        if "max_parallel" in self.options:
-            return
+        if "max_parallel" in self.options or self.cluster is not None:
+            return  # the slots of the nodes are a limit of their own
         grows = not self.options.get("share_process")
         default = default_parallel(len(self.tasks), grows=grows)
         self.max_parallel = default.most
@@ -221,6 +226,7 @@ def plan_launch(
         setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
         warnings=[*settings.warnings, *sources.warnings, *own_processes, *hints],
+        cluster=_cluster(checked, tasks),
     )
 
 
@@ -301,6 +307,18 @@ def _answer_types(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> dict
     from cpr_nb.model.schemas.answer import Answer
 
     return {i: s for i, s in schemas.items() if isinstance(s, Answer) and s.is_typed}
+
+
+def _cluster(options: dict[str, Any], tasks: list[TaskSpec]) -> ClusterPlan | None:
+    """The node agents that the options ask for; a plain launch does without the module."""
+    if not options.keys() & {"executor", "nodes", "slots", "lease_s"}:
+        return None
+    from cpr_nb.launching.cluster import check_tasks_of_nodes, plan_cluster
+
+    cluster = plan_cluster(options)
+    if cluster is not None:
+        check_tasks_of_nodes(options, tasks)
+    return cluster
 
 
 def _prompt_list(prompts: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.copies import check_copies
@@ -30,8 +30,6 @@ from cpr_nb.store.spec_file import read_spec
 _LAST_MOMENT_S = 10.0
 #: How a runner continues a session that has ended.
 _OF_ENDED = ("skipped", "unsaved")
-
-EXECUTORS = {LocalExecutor.name: LocalExecutor}
 
 
 def resume(
@@ -154,12 +152,26 @@ def _start_runner(
         has_more = now.head.get("n_skipped") if mode == "skipped" else any_unsaved(now.tasks)
         if mode in _OF_ENDED and not (has_ended and has_more):
             raise SessionNotUsable(f"{refusal}another resume was faster")
-        executor = EXECUTORS.get(str(authorship.spec.get("executor")), LocalExecutor)()
+        place_nodes = _again(snapshot, authorship) if mode in ("", "skipped") else None
         with takeover or contextlib.nullcontext(newest_claim(paths)) as claim:
             given = runner_input(paths, snapshot.session_id, authorship.sha256, task_env, claim)
-            executor.start(paths, lock_fd, environ, given, mode=mode)
+            LocalExecutor().start(paths, lock_fd, environ, given, mode=mode)
     finally:
         os.close(lock_fd)
+    if place_nodes is not None:
+        place_nodes()
+
+
+def _again(snapshot: Snapshot, authorship: Authorship) -> Callable[[], None] | None:
+    """What places the nodes of the session once its new runner is up; None if it has none."""
+    if "cluster" not in authorship.spec:
+        return None
+    from cpr_nb.launching.cluster import stored_cluster
+    from cpr_nb.launching.node_placing import JoinFile, place_again
+
+    paths, cluster = snapshot.paths, stored_cluster(authorship.spec["options"])
+    join_file = JoinFile(JoinFile.state_of(paths))
+    return lambda: place_again(paths, snapshot.session_id, cluster, join_file)
 
 
 def _take_lock(paths: layout.SessionPaths, *, may_wait: bool) -> int:

@@ -38,7 +38,7 @@ _NUMBER = _Kind("a number above 0", _is_number)
 _OBJECT = _Kind("an object", lambda value: isinstance(value, dict))
 _SETTING = _Kind("a text or an object", lambda value: isinstance(value, str | dict | list))
 _OF_OPTIONS = {
-    **dict.fromkeys(("text", "command", "folder"), _TEXT),
+    **dict.fromkeys(("text", "command", "folder", "executor"), _TEXT),
     **dict.fromkeys(("rules", "arguments", "folders", "tools"), _TEXTS),
     **dict.fromkeys(("seconds", "usd"), _NUMBER),
     **dict.fromkeys(("system_prompt", "agents", "mcp_servers", "settings"), _SETTING),
@@ -56,7 +56,7 @@ _SESSION = {
     "first_parallel": _count(1),
     "login_wait_s": _NUMBER,
     "own_environment": _FLAG,
-    "options": _OBJECT,
+    **dict.fromkeys(("options", "cluster"), _OBJECT),
 }
 _TASK = {
     **dict.fromkeys(("id", "prompt", "follows"), _TEXT),

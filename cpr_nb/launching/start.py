@@ -21,10 +21,13 @@ from cpr_nb.store.times import utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from cpr_nb.launching.cluster import ClusterPlan
     from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.model.spec import TaskSpec
+    from cpr_nb.store.layout import SessionPaths
 
 
 class StartedSession:
@@ -35,15 +38,24 @@ class StartedSession:
         is_new: Whether it was started now; otherwise the launch attached to it.
         frame: The user's frame, one row per task, if there is one.
         answer_types: Task id → the Python type of its answer, where a type was given.
+        node_lines: What the user should know of its nodes, such as one that could not be placed.
     """
 
-    __slots__ = ("answer_types", "frame", "is_new", "root")
+    __slots__ = ("answer_types", "frame", "is_new", "node_lines", "root")
 
-    def __init__(self, root: str, is_new: bool, frame: Any, answer_types: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        root: str,
+        is_new: bool,
+        frame: Any,
+        answer_types: dict[str, Any],
+        node_lines: Sequence[str] = (),
+    ) -> None:
         self.root = root
         self.is_new = is_new
         self.frame = frame
         self.answer_types = answer_types
+        self.node_lines = list(node_lines)
 
     @property
     def session_id(self) -> str:
@@ -63,13 +75,13 @@ def start(plan: LaunchPlan) -> StartedSession:
     Raises:
         InputError: If a task can't get its branch, because an earlier one has left it.
         ResultsDirError: If the results directory can't be written.
-        LaunchError: If the runner does not come up; no session is left behind.
+        LaunchError: If the runner does not come up, or no node can join; no session is left behind.
         StateDirError: If the user's key can't be used.
     """
     check_branches(plan)
     executor = LocalExecutor()
     session_id, key = new_uuid(), own_key()
-    spec = _session_spec(plan, session_id, executor.name)
+    spec = _session_spec(plan, session_id)
     spec["mark"] = mark(key, session_id) if key is not None else None
     tasks = [_task_spec(plan, task) for task in plan.tasks]
     head = first_head(spec, len(tasks))
@@ -87,10 +99,27 @@ def start(plan: LaunchPlan) -> StartedSession:
             remove_request_folder(new.paths, session_id)
             new.abandon()
             raise
-    return StartedSession(new.paths.root, True, plan.frame, plan.answer_types)
+    lines = _place_nodes(plan, plan.cluster, new.paths, session_id) if plan.cluster else []
+    return StartedSession(new.paths.root, True, plan.frame, plan.answer_types, lines)
 
 
-def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str, Any]:
+def _place_nodes(
+    plan: LaunchPlan, cluster: ClusterPlan, paths: SessionPaths, session_id: str
+) -> list[str]:
+    """Places the node agents of the session; a plain launch does without the module."""
+    from cpr_nb.launching.node_placing import JoinFile, place_first
+
+    cwd = plan.options["cwd"] if any(_is_plain(plan, task) for task in plan.tasks) else ""
+    return place_first(paths, session_id, cluster, JoinFile(), cwd)
+
+
+def _is_plain(plan: LaunchPlan, task: TaskSpec) -> bool:
+    """Whether a task works in the session's own folder, which a node then needs."""
+    options = {**plan.options, **task.options}
+    return not options.get("worktree") and options["cwd"] == plan.options["cwd"]
+
+
+def _session_spec(plan: LaunchPlan, session_id: str) -> dict[str, Any]:
     """What session.json says about the session as a whole."""
     now = time.time()
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
@@ -110,7 +139,8 @@ def _session_spec(plan: LaunchPlan, session_id: str, executor: str) -> dict[str,
         "machine_wait_s": plan.machine_wait_s,
         "claude_path": plan.claude_path,
         "claude_version": plan.claude_version,
-        "executor": executor,
+        "executor": plan.cluster.spec.name if plan.cluster else LocalExecutor.name,
+        **({"cluster": plan.cluster.as_json()} if plan.cluster else {}),
         "parent_session_id": plan.parent_session_id,
         "identity": plan.identity,
         **({"n_reused": len(plan.reused)} if plan.reused else {}),

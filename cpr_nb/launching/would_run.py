@@ -11,6 +11,7 @@ from cpr_nb.store.authorship import Authorship
 
 #: The options that can run or allow something, in the order in which they are shown.
 _OPTIONS = (
+    "executor",
     "permissions",
     "check",
     "setup",

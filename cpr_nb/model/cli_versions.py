@@ -42,6 +42,8 @@ NEEDS: Mapping[str, Version] = {
 EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)
 #: Before, the sandbox takes some folder names for patterns, and then protects nothing of them.
 PLAIN_FOLDERS_SINCE: Version = (2, 1, 305)
+#: Before, `claude auth status` is taken for a prompt, and is paid for.
+AUTH_STATUS_SINCE: Version = (2, 1, 71)
 #: Before, `/clear` begins no new conversation where there is no terminal: no process can be shared.
 SHARES_SINCE: Version = (2, 1, 224)
 #: Before, a conversation can be continued only in the folder in which it began.

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 #: Set for every task, unique for every attempt: what finds its processes again.
 TOKEN_VARIABLE = "CPR_TASK_TOKEN"  # noqa: S105 - a name, not a secret
 
+#: Set for all that a node agent starts: what ends it if the node agent dies.
+NODE_VARIABLE = "CPR_NODE"
+
 #: Set by the CLI for its commands and hooks, and to the first of its conversations for its MCP
 #: servers (measured).
 CONVERSATION_VARIABLE = "CLAUDE_CODE_SESSION_ID"
@@ -35,6 +38,7 @@ AGENT_VARIABLES = (
     "CPR_SESSION_ID",
     "CPR_TASK_ID",
     TOKEN_VARIABLE,
+    NODE_VARIABLE,
 )
 
 

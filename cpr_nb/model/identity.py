@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.spec import TaskSpec
 
-#: Options that change no answer: a name, how much runs at once and in which order, how nice it is,
-#: how long the session and its questions may wait, and what it may cost in all.
+#: Options that change no answer: a name, how much runs at once, where and in which order, how nice
+#: it is, how long the session and its questions may wait, and what it may cost in all.
 IRRELEVANT = (
     "name",
     "max_parallel",
     "nice",
+    "executor",
+    "nodes",
+    "slots",
+    "lease_s",
     "login_wait_s",
     "ask_s",
     "machine_wait_s",

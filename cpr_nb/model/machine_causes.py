@@ -12,8 +12,10 @@ import re
 from cpr_nb.model.text import one_line
 
 #: The CLI can't be started; the working folder can't be entered; there are no more processes; the
-#: CLI, or a helper, ends before it begins.
-CLI, FOLDER, PROCESSES, SETUP = "cli", "folder", "processes", "setup"
+#: CLI, or a helper, ends before it begins; no node is connected.
+CLI, FOLDER, PROCESSES, SETUP, NODES = "cli", "folder", "processes", "setup", "nodes"
+#: Why nothing starts in a session whose nodes are all away.
+NO_NODE = "no node is connected"
 #: The place of a cause that concerns the helpers of worktrees.
 HELPER = "helper"
 
@@ -30,7 +32,7 @@ class MachineCause:
     """Why something could not be started.
 
     Args:
-        kind: `CLI`, `FOLDER`, `PROCESSES` or `SETUP`.
+        kind: `CLI`, `FOLDER`, `PROCESSES`, `SETUP` or `NODES`.
         place: The folder or the program; what the CLI said, if it ended at its start.
         words: The same for the user.
 

@@ -267,6 +267,12 @@ def _folders(option: Option, value: Any, where: str) -> list[str]:
     return [_folder(option, folder, where) for folder in folders]
 
 
+def _executor(option: Option, value: Any, where: str) -> Any:
+    from cpr_nb.model.engine_spec import check_executor  # a plain launch does without
+
+    return check_executor(value, where)
+
+
 def _configuration(option: Option, value: Any, where: str) -> Any:
     from cpr_nb.model import cli_configuration
 
@@ -294,6 +300,7 @@ _CHECKS = {
     "schema": _schema,
     "folder": _folder,
     "folders": _folders,
+    "executor": _executor,
     "system_prompt": _configuration,
     "agents": _configuration,
     "mcp_servers": _configuration,

@@ -30,7 +30,7 @@ class Option:
     Args:
         name: The keyword; the flag is the same name with dashes.
         kind: text, choice, count, seconds, usd, flag, command, tools, rules, arguments, env,
-            schema, folder, folders, system_prompt, agents, mcp_servers, settings.
+            executor, schema, folder, folders, system_prompt, agents, mcp_servers, settings.
         help: One line for the user.
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
@@ -108,6 +108,39 @@ OPTIONS: Mapping[str, Option] = {
             minimum=0,
             maximum=19,
             metavar="N",
+        ),
+        Option(
+            "executor",
+            "executor",
+            "where tasks run: local (default), slurm[:SBATCH OPTIONS], ssh:HOST,HOST, or agents, "
+            "which you start yourself with cpr agent; in Python also a client of Dask",
+            per_task=False,
+            metavar="WHERE",
+            from_repository=REFUSED,
+        ),
+        Option(
+            "nodes",
+            "count",
+            "how many nodes to ask Slurm or Dask for (default: 1 of Slurm, all workers of Dask)",
+            per_task=False,
+            metavar="N",
+            from_repository=REFUSED,
+        ),
+        Option(
+            "slots",
+            "count",
+            "how many tasks a node runs at once (default: what its cores and memory carry)",
+            per_task=False,
+            metavar="N",
+            from_repository=REFUSED,
+        ),
+        Option(
+            "lease_s",
+            "seconds",
+            "give the tasks of a node that is silent for this many seconds to others; until then "
+            "nobody else runs them (default: 120)",
+            per_task=False,
+            from_repository=REFUSED,
         ),
         Option("name", "text", "a name for the session", per_task=False, metavar="NAME"),
         Option("model", "text", "the model: an alias (opus, sonnet) or a full name"),

@@ -60,6 +60,21 @@ OUTCOMES = (SUCCEEDED, FAILED, TIMED_OUT, CANCELLED, SKIPPED, LOST)
 #: These outcomes count as ``n_failed``.
 FAILURES = (FAILED, TIMED_OUT, LOST)
 
+# -- nodes of a session that runs on several machines ---------------------------------------
+LIVE = "live"
+SILENT = "silent"
+#: It ends its tasks, takes no more, and goes.
+LEAVING = "leaving"
+#: Its CLI is not logged in, so it takes no tasks.
+NO_LOGIN = "no_login"
+REFUSED = "refused"
+LEFT = "left"
+
+#: `LOST` is a node whose tasks have moved to others.
+NODE_STATES = (LIVE, SILENT, LEAVING, NO_LOGIN, REFUSED, LEFT, LOST)
+#: A node in one of these states may run tasks.
+CONNECTED_STATES = (LIVE, SILENT, LEAVING, NO_LOGIN)
+
 REASONS = (
     "completed",
     "max_turns",

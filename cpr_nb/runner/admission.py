@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cpr_nb.model import limits, states
 from cpr_nb.model.backoff import may_pass
-from cpr_nb.model.machine_causes import PROCESSES
+from cpr_nb.model.machine_causes import NO_NODE, NODES, PROCESSES
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages
 from cpr_nb.runner.budget import Budget
@@ -76,6 +76,8 @@ class Admission:
             self.holds.resumed(event.at_s)
         elif isinstance(event, messages.SetParallel):
             governor.set_parallel(event.max_parallel)
+        elif isinstance(event, messages.Slots):
+            governor.n_slots = event.n_slots
         elif isinstance(event, messages.Measured):
             if self.answered_at >= 0.0:  # else nobody knows yet whether tasks get answers at all
                 governor.measured(event, self._n_active)
@@ -299,6 +301,8 @@ class Admission:
         governor = self.governor
         cause = self.holds.shown(self._n_active)
         reason, notice = governor.reason, governor.notice or self._notice(n_waiting)
+        if not reason and governor.n_slots == 0 and n_waiting and not self._n_active:
+            reason, notice = NODES, NO_NODE
         if not reason and cause is not None:
             reason, notice = cause.kind, self.holds.notice_of(cause)
         until_s = governor.limit.until_s if governor.limit is not None else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 
 from cpr_nb.model.conversation_totals import has_totals_only, keep_own_share
 from cpr_nb.model.credentials import PATIENT_REFUSALS, fixed_variable, without_wait
@@ -12,7 +11,6 @@ from cpr_nb.model.limits import ACCESS, Limit, limit_of_result
 from cpr_nb.model.outcome import Exit
 from cpr_nb.model.setup_report import init_problems, stderr_problems
 from cpr_nb.model.text import one_line
-from cpr_nb.runner import process
 from cpr_nb.runner.stream import Stream
 from cpr_nb.store.result_line import last_result
 
@@ -22,8 +20,12 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.leftovers import Leftovers
+    from cpr_nb.runner.local_process import LocalProcess
     from cpr_nb.runner.message_pipe import MessagePipe
+    from cpr_nb.runner.remote.remote_process import RemoteProcess, RemoteStdin
     from cpr_nb.store.layout import SessionPaths
+
+    Process = LocalProcess | RemoteProcess
 
 _TAIL_BYTES = 4096
 # Too far below 0 to be a pid, or to name a group of processes.
@@ -34,8 +36,8 @@ class Attempt:
     """A running attempt.
 
     Args:
-        pid: Its process; `unseen_pid` if it is in a PID namespace that can't be seen from here.
-        token: What marks its whole process tree.
+        process: Its process; its pid is `unseen_pid` if it is in a PID namespace that can't be
+            seen from here.
         task: The task's number, from 0.
         task_id: The task's id.
         number: Which attempt it is, from 1.
@@ -46,13 +48,11 @@ class Attempt:
         follows_stream: The stream of the run whose conversation the task continues a copy of.
         mode: The permission mode that was asked.
         strict_setup: Whether it must not run if the CLI's set-up is not as asked.
-        pidfd: None if the process is our child. Otherwise a descriptor of it, or -1 if the
-            system has none or the process is gone.
 
     Attributes:
         folder: The folder that it works in, if it can ask.
-        pipe: Its stdin, if it can ask and be spoken to; None: it had its prompt, and no more.
         setup_problem: What of that set-up is not as asked, if it must not run then.
+        unprepared: Why a node could not make its checkout; None if it could.
     """
 
     __slots__ = (
@@ -65,21 +65,18 @@ class Attempt:
         "_strict_setup",
         "folder",
         "number",
-        "pid",
-        "pidfd",
-        "pipe",
+        "process",
         "setup_problem",
         "stream",
         "task",
         "task_id",
         "terminated",
-        "token",
+        "unprepared",
     )
 
     def __init__(
         self,
-        pid: int,
-        token: str,
+        process: Process,
         task: int,
         task_id: str,
         number: int,
@@ -90,20 +87,17 @@ class Attempt:
         mode: str = "",
         strict_setup: bool = False,
         follows_stream: str = "",
-        pidfd: int | None = None,
     ) -> None:
         self._credentials = credentials or {}
-        self.pid = pid
-        self.token = token
+        self.process = process
         self.task = task
         self.task_id = task_id
         self.number = number
-        self.pidfd = pidfd
         self.terminated = False
         self.stream = self._open_stream(paths.stream(task_id, number), with_tools=with_tools)
         self.setup_problem = ""
+        self.unprepared: tuple[str, str] | None = None
         self.folder = ""
-        self.pipe: MessagePipe | None = None
         self._mode = mode
         self._strict_setup = strict_setup
         self._is_setup_known = self._began = False
@@ -111,30 +105,33 @@ class Attempt:
         self._follows_stream = follows_stream
 
     def _open_stream(self, path: str, *, with_tools: bool) -> Stream:
-        return Stream(path, self.pid, with_tools=with_tools)
+        return Stream(path, self.process.pid_here, with_tools=with_tools)
+
+    @property
+    def pipe(self) -> MessagePipe | RemoteStdin | None:
+        """Its stdin, if it can ask and be spoken to; None: it had its prompt, and no more."""
+        return self.process.stdin
 
     def terminate(self) -> None:
-        """Sends SIGTERM to its process; the CLI then cleans up its own shells."""
-        process.signal_process(self.pid, signal.SIGTERM, self.pidfd)
+        """Asks its process to end; the CLI then cleans up its own shells."""
+        self.process.terminate()
 
     def is_gone(self) -> bool:
         """Whether a process that is not our child has ended."""
-        if self.pid > 0:
-            return process.start_time(self.pid) is None
+        if self.process.pid > 0:
+            return self.process.is_gone()
         # What only keeps its output open can't be ended from here: then its result decides.
         is_over = self.terminated and self.stream.background.turn_ended
         return is_over or not self.stream.is_open
 
     def kill_tree(self) -> int:
         """Kills what is left of its process tree; returns how many processes that were."""
-        if self.pidfd is None:  # else the pid may be reused by now
-            process.kill_group(self.pid)
-        return process.sweep([self.token])
+        return self.process.kill_tree()
 
     @property
     def place_fields(self) -> dict[str, Any]:
-        """What status.json says of where it ran: nothing if its process was its own."""
-        return {}
+        """What status.json says of where it ran: nothing if that was a process here of its own."""
+        return {"node": self.process.node} if self.process.node else {}
 
     @property
     def is_unasked(self) -> bool:
@@ -151,7 +148,7 @@ class Attempt:
         if self.terminated or status is None:
             self.kill_tree()
         else:
-            leftovers.add(self.token)
+            self.process.sweep_later(leftovers)
 
     def collect(self, status: int | None) -> tuple[Exit, RunFacts]:
         """Returns how it ended, and what its stream says.
@@ -172,6 +169,7 @@ class Attempt:
             answered=facts.answered,
             trouble=facts.trouble,
             stderr=stderr,
+            unprepared=self.unprepared,
         )
         return exit_, facts
 
@@ -261,8 +259,7 @@ class SideRun:
 
     Args:
         kind: ``check``, ``prepare`` or ``harvest``.
-        pid: Its process.
-        token: What marks its whole process tree.
+        process: Its process.
         task: The task's number, from 0.
         task_id: The task's id.
         path: The file with its output, if it is a check.
@@ -271,15 +268,14 @@ class SideRun:
     """
 
     __slots__ = (
-        *("_reply_fd", "kind", "path", "pid", "sandboxed"),
-        *("task", "task_id", "terminated", "token"),
+        *("_reply_fd", "kind", "path", "process", "sandboxed"),
+        *("task", "task_id", "terminated"),
     )
 
     def __init__(
         self,
         kind: str,
-        pid: int,
-        token: str,
+        process: Process,
         task: int,
         task_id: str,
         *,
@@ -289,8 +285,7 @@ class SideRun:
     ) -> None:
         self.kind = kind
         self.sandboxed = sandboxed
-        self.pid = pid
-        self.token = token
+        self.process = process
         self.task = task
         self.task_id = task_id
         self.path = path
@@ -298,13 +293,12 @@ class SideRun:
         self.terminated = False
 
     def terminate(self) -> None:
-        """Sends SIGTERM to it."""
-        process.signal_process(self.pid, signal.SIGTERM)
+        """Asks it to end."""
+        self.process.terminate()
 
     def kill_tree(self) -> int:
         """Kills what is left of its process tree; returns how many processes that were."""
-        process.kill_group(self.pid)
-        return process.sweep([self.token])
+        return self.process.kill_tree()
 
     def error(self, status: int) -> str:
         """Why a check did not pass, in one line; empty if it did.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.history import History
     from cpr_nb.runner.opening import OpenSession
     from cpr_nb.runner.recorder import Recorder
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.transitions import IllegalTransition
 
@@ -40,9 +41,12 @@ def build(session: OpenSession, *, settle: bool = False) -> Loop:
         The loop, ready to run.
     """
     recorder, history = session.recorder, session.history
-    starter = _starter(session)
+    cluster = _cluster(session)
+    starter = _starter(session, cluster)
     recovery = Recovery(
-        session.paths, history, session.numbers, session.spec, starter, may_save=not settle
+        *(session.paths, history, session.numbers, session.spec, starter),
+        may_save=not settle,
+        cluster=cluster,
     )
     recorder.warn(*recovery.warnings)
     for task_id, number in session.numbers.items():
@@ -60,10 +64,24 @@ def build(session: OpenSession, *, settle: bool = False) -> Loop:
         _schedule(session.spec, history, recovery, recorder),
         DiskMonitor(session.paths, session.lock_fd, session.given["claim"]),
         settle=settle,
+        cluster=cluster,
     )
 
 
-def _starter(session: OpenSession) -> Starter:
+def _cluster(session: OpenSession) -> Cluster | None:
+    """The nodes that the session's tasks run on; None if they run on this machine."""
+    if "cluster" not in session.spec.session:
+        return None
+    from cpr_nb.runner.remote.leasing import Cluster  # a few sessions need it
+
+    paths, given = session.paths, session.given
+    rival_path = paths.claim(given["claim"] + 1)
+    return Cluster(
+        session.spec.session, session.recorder, paths.join, rival_path, given["library_dirs"]
+    )
+
+
+def _starter(session: OpenSession, cluster: Cluster | None) -> Starter:
     """What starts processes for the tasks."""
     given = session.given
     return Starter(
@@ -72,7 +90,8 @@ def _starter(session: OpenSession) -> Starter:
         session.spec.session,
         dict(os.environb),
         given["task_env"],
-        many_folders=session.spec.many_folders,
+        machine=cluster,
+        many_folders=session.spec.many_folders or cluster is not None,
         state_dir=given["state_dir"],
         config_dir=given["config_dir"],
         library_dirs=given["library_dirs"],

@@ -13,9 +13,9 @@ from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.repository_watch import RepositoryWatch
+from cpr_nb.runner.resume_prompts import resume_prompt
 from cpr_nb.runner.session_spec import ChangedError
-from cpr_nb.runner.spawning import HeldError
-from cpr_nb.runner.starter import resume_prompt
+from cpr_nb.runner.spawning import HeldError, NoNodeError, remove
 from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.transcript import tokens_since
 from cpr_nb.store.times import utc_iso
@@ -82,8 +82,8 @@ class Effects:
         self.disk_trouble = ""
         self.repositories = RepositoryWatch(spec.session)
 
-    def start(self, start: instructions.Start, offer: Offer | None = None) -> messages.Event:
-        """Starts an attempt; returns the event that follows.
+    def start(self, start: instructions.Start, offer: Offer | None = None) -> messages.Event | None:
+        """Starts an attempt; returns the event that follows, None if it comes later (a node's).
 
         Args:
             start: What the state machine has decided.
@@ -115,20 +115,41 @@ class Effects:
                 attempt = self.starter.start(
                     task, task_spec, number, conversation_id, prompt, task_run.worktree
                 )
-        except HeldError as error:
-            return messages.Postponed(now, task, error.cause)
+        except NoNodeError:
+            return messages.Unplaced(now, task)
         except (ChangedError, OSError) as error:
-            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-                self.disk_trouble = error.strerror or str(error)
-                return messages.Postponed(now, task)
-            exit_ = self._exit_before_start(error)
-            task_run.end(now, exit_, None, {})
-            return messages.Ended(now, task, exit_, began=False)
+            return self._not_started(task, error)
         if offer is None:
             self.processes.add_started(attempt)
+        return self.started(attempt) if attempt.process.is_started else None
+
+    def started(self, attempt: Attempt) -> messages.Started:
+        """Records that an attempt's process runs; returns the event."""
+        task, process = attempt.task, attempt.process
+        task_run = self.task_runs[task]
         task_run.started_s = time.time()
-        self.recorder.started(task, task_run, attempt.pid)
-        return messages.Started(now, task, conversation_id)
+        place = {"node": process.node} if process.node else {}
+        self.recorder.started(task, task_run, process.pid, **place)
+        return messages.Started(self.clock.now(), task, task_run.conversation_id)
+
+    def refused(self, attempt: Attempt, error: OSError) -> messages.Event:
+        """A node could not start an attempt; returns the event that follows."""
+        if isinstance(error, HeldError):
+            paths, names = self.starter.paths, (attempt.task_id, attempt.number)
+            remove((paths.stream(*names), paths.stderr(*names)))
+        return self._not_started(attempt.task, error)
+
+    def _not_started(self, task: int, error: ChangedError | OSError) -> messages.Event:
+        """The event of an attempt that could not be started."""
+        now, task_run = self.clock.now(), self.task_runs[task]
+        if isinstance(error, HeldError):
+            return messages.Postponed(now, task, error.cause)
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            self.disk_trouble = error.strerror or str(error)
+            return messages.Postponed(now, task)
+        exit_ = self._exit_before_start(error)
+        task_run.end(now, exit_, None, {})
+        return messages.Ended(now, task, exit_, began=False)
 
     def task_spec(self, start: instructions.Start) -> dict[str, Any]:
         """The object of a task that is about to start, with the limit of the session's budget.
@@ -161,17 +182,21 @@ class Effects:
                 run = self.starter.start_helper(kind, task, task_spec, task_run.number)
         except ChangedError as error:
             return self._refused_side(kind, task, error)
-        except HeldError as error:
-            if may_wait:
-                return messages.Postponed(now, task, error.cause)
-            problem = one_line(f"the {kind} can't be started: {error.cause.words}")
-            return self.side_event(kind, task, {"ok": False, "error": problem})
         except OSError as error:
-            problem = one_line(f"the {kind} can't be started: {error.strerror}: {error.filename}")
-            return self.side_event(kind, task, {"ok": False, "error": problem})
-        self.recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.pid)
+            return self.side_not_started(kind, task, error, may_wait=may_wait)
+        self.recorder.journal(f"{kind}_started", task_id=run.task_id, pid=run.process.pid)
         self.processes.add(run)
         return None
+
+    def side_not_started(
+        self, kind: str, task: int, error: OSError, *, may_wait: bool = True
+    ) -> messages.Event | None:
+        """A check or a helper could not be started; returns the event that follows."""
+        if isinstance(error, HeldError) and may_wait:
+            return messages.Postponed(self.clock.now(), task, error.cause)
+        why = error.cause.words if isinstance(error, HeldError) else words_of(error)
+        problem = one_line(f"the {kind} can't be started: {why}")
+        return self.side_event(kind, task, {"ok": False, "error": problem})
 
     def _must_prepare(self, task: int) -> bool:
         """Whether only the journal says where a task's worktree is: that decides nothing."""
@@ -210,7 +235,7 @@ class Effects:
         if isinstance(error, ChangedError):
             self.recorder.warn(_CHANGED)
             return Exit(changed=f"not run: {error}")
-        return Exit(spawn_error=one_line(f"{error.strerror}: {error.filename}"))
+        return Exit(spawn_error=one_line(words_of(error)))
 
     def _refused_side(self, kind: str, task: int, error: ChangedError) -> messages.Event | None:
         """What follows if a check or a helper is not started because the task's line changed."""
@@ -284,6 +309,11 @@ class Effects:
         if task_run is None:  # it never started
             task_run = TaskRun(self.recorder.task_id(finish.task), 0.0)
         self.recorder.ended(finish.task, task_run, finish.outcome)
+
+
+def words_of(error: OSError) -> str:
+    """What the system said of a start that failed."""
+    return f"{error.strerror}: {error.filename}"
 
 
 def _limited(task_spec: dict[str, Any], may_spend_usd: float | None) -> dict[str, Any]:

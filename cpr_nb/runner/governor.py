@@ -64,6 +64,7 @@ class Governor:
     ) -> None:
         self.max_parallel = max_parallel
         self.growth = growth
+        self.n_slots: int | None = None  # of the nodes; None: the tasks run on this machine
         self._reported = self._parallel
         self._login_wait_s = login_wait_s
         self._held_since = 0.0
@@ -99,6 +100,8 @@ class Governor:
     def _limit(self) -> float:
         """How many may run at once as long as the API refuses nothing."""
         limit = self.max_parallel or float("inf")
+        if self.n_slots is not None:
+            limit = min(limit, self.n_slots)
         return limit if self.growth is None else min(limit, self.growth.level)
 
     def is_narrow(self, n_tasks: int) -> bool:

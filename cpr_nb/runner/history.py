@@ -13,6 +13,7 @@ from cpr_nb.model import record, states
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.outcome import TERMINATION_CAUSES, Outcome
 from cpr_nb.model.quick_json import loads
+from cpr_nb.runner.lease import Lease, end_lease, lease_of
 from cpr_nb.store import layout
 
 TYPE_CHECKING = False
@@ -66,6 +67,7 @@ class TaskHistory:
         harvest: How it ended, if only its worktree was still to be harvested.
         pid_namespace: The one in which that attempt was started; empty if that is not known.
         place: Where its stream stands, if a shared process served it.
+        lease: Where that attempt runs, if that is a node.
     """
 
     __slots__ = (
@@ -77,6 +79,7 @@ class TaskHistory:
         "figures",
         "harvest",
         "has_worktree",
+        "lease",
         "n_free",
         "note",
         "pid",
@@ -102,6 +105,7 @@ class TaskHistory:
         self.harvest: Outcome | None = None
         self.pid_namespace = ""
         self.place: Place | None = None
+        self.lease: Lease | None = None
 
 
 class History:
@@ -115,13 +119,22 @@ class History:
         started_at: When the first of them began (ISO 8601).
         last_process: The number of the last process that was to serve several tasks; 0 for none.
         places: Number of such a process whose stream is there → the parts of the stream.
+        process_leases: Number of such a process → the lease of its node, if that has one.
         warnings: What they warned of, each once.
         end: How and when the session ended, as status.json has it; empty if it has not.
     """
 
     __slots__ = (
-        *("_pid_namespace", "cancels", "end", "last_process", "max_parallel", "n_runners"),
-        *("places", "started_at", "tasks", "warnings"),
+        *(
+            "_leases",
+            "_pid_namespace",
+            "cancels",
+            "end",
+            "last_process",
+            "max_parallel",
+            "n_runners",
+        ),
+        *("places", "process_leases", "started_at", "tasks", "warnings"),
     )
 
     def __init__(self) -> None:
@@ -131,9 +144,11 @@ class History:
         self.n_runners = 0
         self.last_process = 0
         self.places: dict[int, list[Place]] = {}
+        self.process_leases: dict[int, Lease] = {}
         self.started_at: str | None = None
         self.warnings: list[str] = []
         self.end: dict[str, Any] = {}
+        self._leases: dict[str, Lease] = {}
         self._pid_namespace = ""  # of the runner whose lines follow
 
     def feed(self, line: dict[str, Any]) -> None:
@@ -145,6 +160,11 @@ class History:
             self._pid_namespace = text_or_none(line.get("pid_namespace")) or ""
         elif event == "process_intent":
             self.last_process = max(self.last_process, integer(line.get("process")) or 0)
+        elif event in ("remote_ended", "remote_lost"):
+            end_lease(self._leases, line)
+        elif event == "lease" and (process := integer(line.get("process"))):
+            if (lease := lease_of(line)) is not None:
+                self._leases[lease.token] = self.process_leases[process] = lease
         elif event == "request":
             self._feed_request(line)
         elif event == "reopened":
@@ -156,6 +176,8 @@ class History:
             _FEEDERS[event](task, line)
             if event == "intent":
                 self._begin_attempt(task_id, task, line)
+            elif event == "lease" and task.lease is not None:
+                self._leases[task.lease.token] = task.lease
 
     @property
     def has_worked(self) -> bool:
@@ -198,7 +220,12 @@ def _intent(task: TaskHistory, line: dict[str, Any]) -> None:
     conversation_id = _conversation_id(line.get("conversation_id"))
     if attempt and conversation_id:
         task.attempt, task.conversation_id = attempt, conversation_id
-        task.pid = task.cause = task.note = task.rested = task.started_at = None
+        task.pid = task.cause = task.note = task.rested = task.started_at = task.lease = None
+
+
+def _lease(task: TaskHistory, line: dict[str, Any]) -> None:
+    if line.get("kind") == "attempt":
+        task.lease = lease_of(line)
 
 
 def _started(task: TaskHistory, line: dict[str, Any]) -> None:
@@ -239,6 +266,7 @@ def _task_ended(task: TaskHistory, line: dict[str, Any]) -> None:
 
 _FEEDERS = {
     "intent": _intent,
+    "lease": _lease,
     "started": _started,
     "stop": _stop,
     "prepared": _prepared,

@@ -11,8 +11,9 @@ from cpr_nb.runner.load_gauge import LoadGauge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from cpr_nb.model.limits import Limit
     from cpr_nb.runner.asking import Asking
     from cpr_nb.runner.process_table import ProcessTable
     from cpr_nb.runner.recorder import Recorder
@@ -39,6 +40,7 @@ class Listener:
         task_runs: The tasks that are under way.
 
     Attributes:
+        hands_on: Whether a limit that a stream reports concerns only the node of its attempt.
         asking: Passes on what agents ask; None in a session whose agents ask nobody.
         poll_every_s: How long after `poll` it is to be called again.
     """
@@ -57,6 +59,7 @@ class Listener:
         self._processes = processes
         self._recorder = recorder
         self._task_runs = task_runs
+        self.hands_on: Callable[[Attempt, Limit], bool] = lambda _attempt, _limit: False
         self.poll_every_s = _POLL_EVERY_S
         self._all_due_at = 0.0
         self.asking = self._new_asking(spec) if spec.session["options"].get("ask") else None
@@ -87,7 +90,9 @@ class Listener:
                 elif news.refused_s is not None:
                     yield messages.Throttled(now, run.task, news.refused_s)
                 limit = run.limit_so_far(news.limit)  # later than the answer, if there was one
-                if limit is not None:
+                if limit is not None and self.hands_on(run, limit):
+                    run.kill_tree()
+                elif limit is not None:
                     yield messages.Limited(now, run.task, limit)
                 if self._counts_costs and run.stream.last_output_at == now:
                     yield messages.Spent(now, run.task, usage_of(run.stream.facts))

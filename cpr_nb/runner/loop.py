@@ -9,6 +9,7 @@ from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.running_cost import usage_of
 from cpr_nb.runner import instructions, messages, transitions
+from cpr_nb.runner.adoption import restore
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.clock import AwakeClock
 from cpr_nb.runner.effects import Effects
@@ -16,7 +17,6 @@ from cpr_nb.runner.gitinfo import GitQuestion
 from cpr_nb.runner.leftovers import Leftovers
 from cpr_nb.runner.listener import Listener
 from cpr_nb.runner.process_table import ProcessTable
-from cpr_nb.runner.task_run import TaskRun
 from cpr_nb.runner.task_steps import GRACE_S
 from cpr_nb.runner.unsaved_work import UnsavedWork
 from cpr_nb.runner.wakeup import Wakeup
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from cpr_nb.runner.history import History
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.recovery import Recovery
+    from cpr_nb.runner.remote.leasing import Cluster
+    from cpr_nb.runner.remote.node_events import NodeEvents
     from cpr_nb.runner.request_inbox import RequestInbox
     from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
@@ -55,6 +57,7 @@ class Loop:
         schedule: The state machine, with those tasks restored.
         disk: Watches the disk and our lock.
         settle: Only carry out the requests that wait, then leave; start nothing.
+        cluster: The nodes on which the tasks run; None: they run on this machine.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Loop:
         disk: DiskMonitor,
         *,
         settle: bool = False,
+        cluster: Cluster | None = None,
     ) -> None:
         self._spec = spec
         self._recorder = recorder
@@ -90,6 +94,7 @@ class Loop:
         self._git: GitQuestion | None = None
         self._leftovers = Leftovers()
         self._pool = self._new_pool() if any(plan.shares for plan in spec.plans) else None
+        self._nodes = self._new_nodes(cluster) if cluster is not None else None
         self._probe_at_s: float | None = None  # seconds since the epoch
         self._next_requests_at = self._next_poll_at = 0.0
         self._more_to_reap = False
@@ -124,10 +129,20 @@ class Loop:
             self._handle_end,
         )
 
+    def _new_nodes(self, cluster: Cluster) -> NodeEvents:
+        from cpr_nb.runner.remote.node_events import NodeEvents  # a few sessions need it
+
+        ends = self._handle, self._handle_end, self._handle_side_end
+        nodes = NodeEvents(cluster, self._wakeup, self._effects, self._pool, *ends)
+        self._listener.hands_on = nodes.hands_on
+        return nodes
+
     def run(self) -> None:
         """Runs until every task has ended, or someone stops this runner."""
-        self._starter.hold_helpers(self._spec)
+        self._starter.helpers.hold(self._spec)
         self._restore()
+        if self._nodes is not None:
+            self._nodes.open(with_nodes=not self._settle)
         self._read_requests(self._clock.turn())
         if self._settle:
             self._handle(messages.Pause(self._clock.now()))
@@ -144,6 +159,8 @@ class Loop:
             # First: an end starts the next task, and whoever stopped us may have asked for a pause.
             is_due = self._read_requests(now)
             self._reap()
+            if self._nodes is not None:
+                self._nodes.turn(now)
             for attempt in self._processes.reap_adopted(ready, poll=is_due):
                 interrupted = self._leaving or attempt.is_unasked
                 self._handle_end(attempt, None, {}, interrupted=interrupted)
@@ -156,6 +173,8 @@ class Loop:
                 self._leave(now)
             self._handle(messages.Tick(now))
             self._leftovers.sweep_in_time(now)
+        if self._nodes is not None:
+            self._nodes.close(for_good=self._done or self._disk.is_gone)
         self._inbox.close(has_ended=self._done or self._disk.is_gone)
 
     def abort(self, error: str) -> None:
@@ -177,35 +196,9 @@ class Loop:
     # -- restoring and leaving --------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Adopts the agents that still run, and handles the end of those that don't."""
-        recovery, now = self._recovery, self._clock.now()
-        for task, elapsed_s in recovery.elapsed_s.items():
-            task_id = self._recorder.task_id(task)
-            self._task_runs[task] = TaskRun(task_id, now - elapsed_s)
-        for task, attempt in recovery.attempts.items():
-            task_run = self._task_runs[task]
-            task_run.begin(attempt.number, recovery.conversation_id(task))
-            task_run.started_s = recovery.started_s.get(task)
-            note = self._history.tasks[task_run.task_id].note
-            task_run.notes += [note] if note else []
-            task_run.worktree_file = self._starter.worktree_file(task_run.task_id)
-            if recovery.restored[task].to_harvest:
-                exit_, facts = attempt.collect(None)
-                task_run.end(now, exit_, facts, {})
-                self._handle(messages.Spent(now, task, usage_of(facts)))
-                event = self._effects.start_side("harvest", task)
-                if event is not None:
-                    self._handle(event)
-                continue
-            if task in recovery.alive:
-                self._recorder.journal("adopted", task_id=attempt.task_id, pid=max(attempt.pid, 0))
-                self._processes.adopt(attempt)
-            else:
-                self._processes.by_task[task] = attempt
-            self._handle(messages.Started(now, task))
-            if task not in recovery.alive:
-                del self._processes.by_task[task]
-                self._handle_end(attempt, None, {}, interrupted=True)
+        """Goes on with what earlier runners had begun."""
+        now = self._clock.now()
+        restore(self._recovery, self._history, self._effects, self._handle, self._handle_end)
         self._unsaved.start_some(now)
         for event in self._inbox.replay(self._history.cancels, now):
             self._handle(event)
@@ -250,7 +243,8 @@ class Loop:
             return 0
         now = self._clock.now()
         waits = [self._next_requests_at - now, self._listener.poll_every_s]
-        if self._processes.unidentified:
+        is_behind = self._nodes is not None and self._nodes.cluster.has_unsent
+        if self._processes.unidentified or is_behind:
             waits.append(_IDENTIFY_AFTER_S)
         flush_s = self._recorder.flush_due_s(now)
         if flush_s is not None:
@@ -307,7 +301,10 @@ class Loop:
         if facts.claude_version and "claude_version" not in self._recorder.runner:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, {**extra, **attempt.place_fields})
-        event = messages.Ended(now, task, exit_, facts.cost_usd, limit=attempt.limit)
+        limit = attempt.limit
+        if limit is not None and self._listener.hands_on(attempt, limit):
+            limit, exit_.result, interrupted = None, None, True
+        event = messages.Ended(now, task, exit_, facts.cost_usd, limit=limit)
         event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)
         self._handle(event)
@@ -388,6 +385,8 @@ class Loop:
         if self._git is not None and self._git.pid:
             self._recorder.write_runner(**self._git.wait())
         self._compare_repositories()
+        if self._nodes is not None:
+            self._nodes.cluster.leave()
         self._recorder.end(end.state)
         while self._recorder.trouble and not self._disk.is_gone:
             self._wakeup.wait(1000.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from cpr_nb.model.machine_causes import CLI, FOLDER, HELPER, PROCESSES, SETUP
+from cpr_nb.model.machine_causes import CLI, FOLDER, HELPER, NODES, PROCESSES, SETUP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 #: How long to wait for the machine unless someone sets it.
 MACHINE_WAIT_S = 3600.0
 #: Half a second without the CLI's file is to cost about that; a CLI that starts costs seconds.
-FIRST_PROBE_S = {CLI: 0.1, FOLDER: 0.1, PROCESSES: 0.1, SETUP: 1.0}
-LAST_PROBE_S = {CLI: 30.0, FOLDER: 30.0, PROCESSES: 30.0, SETUP: 60.0}
+FIRST_PROBE_S = {CLI: 0.1, FOLDER: 0.1, PROCESSES: 0.1, SETUP: 1.0, NODES: 1.0}
+LAST_PROBE_S = {CLI: 30.0, FOLDER: 30.0, PROCESSES: 30.0, SETUP: 60.0, NODES: 5.0}
 #: From so many refusals in a row on, a missing folder holds all tasks.
 N_IN_A_ROW = 3
 
@@ -30,6 +30,7 @@ _NOTICES = {
     CLI: "the CLI can't be started ({}); tries again by itself",
     FOLDER: "the working folder can't be entered ({}); continues when it is back",
     PROCESSES: "no more processes can be started ({}); tries again by itself",
+    NODES: "{}",
     SETUP: "the CLI or a helper ends at its start ({}); tries again by itself",
 }
 

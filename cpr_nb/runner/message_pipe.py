@@ -34,7 +34,11 @@ class MessagePipe:
 
     def send_line(self, message: dict[str, Any]) -> None:
         """Sends a line."""
-        self._unsent += json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        self.send_bytes(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+
+    def send_bytes(self, data: bytes) -> None:
+        """Sends lines as they are."""
+        self._unsent += data
         self.flush()
 
     def flush(self) -> None:

@@ -255,6 +255,16 @@ class SetParallel(Event):
         self.max_parallel = max_parallel
 
 
+class Slots(Event):
+    """So many tasks can be at work at once on the nodes of the session."""
+
+    __slots__ = ("n_slots",)
+
+    def __init__(self, at_s: float, n_slots: int) -> None:
+        super().__init__(at_s)
+        self.n_slots = n_slots
+
+
 class Measured(Event):
     """How busy the machine is, while tasks wait for a place.
 

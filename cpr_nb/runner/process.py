@@ -14,7 +14,7 @@ import os
 import select
 import sys
 
-from cpr_nb.model.environment import CONVERSATION_VARIABLE, TOKEN_VARIABLE
+from cpr_nb.model.environment import CONVERSATION_VARIABLE, NODE_VARIABLE, TOKEN_VARIABLE
 from cpr_nb.runner.builtin import signal
 from cpr_nb.store.whereabouts import boot_id
 
@@ -231,18 +231,23 @@ def kill_group(pid: int) -> None:
         pass  # macOS answers EPERM for a group of zombies
 
 
-def sweep(tokens: Iterable[str], conversations: Iterable[tuple[str, str, int]] = ()) -> int:
+def sweep(
+    tokens: Iterable[str],
+    conversations: Iterable[tuple[str, str, int]] = (),
+    lives: Iterable[str] = (),
+) -> int:
     """Kills every process that was started for one of these attempts, and waits for their end.
 
     Args:
         tokens: Values of the token variable.
         conversations: Values of the token variable, each with a conversation, and with the leader
             of a session of processes: what is in that session is spared.
+        lives: Lives of node agents: all that they have started.
 
     Returns:
         How many processes were killed.
     """
-    wanted = _Wanted(tokens, conversations)
+    wanted = _Wanted(tokens, conversations, lives)
     killed: set[int] = set()
     for _ in range(_SWEEPS if wanted.any and sees_processes() else 0):
         pidfds = {pid: fd for pid in _own_processes() if (fd := _kill_if(pid, wanted)) is not None}
@@ -259,9 +264,13 @@ class _Wanted:
     __slots__ = ("_conversations", "_tokens", "any")
 
     def __init__(
-        self, tokens: Iterable[str], conversations: Iterable[tuple[str, str, int]]
+        self,
+        tokens: Iterable[str],
+        conversations: Iterable[tuple[str, str, int]],
+        lives: Iterable[str],
     ) -> None:
         self._tokens = {_marker(token) for token in tokens}
+        self._tokens |= {f"{NODE_VARIABLE}={life}".encode() for life in lives}
         self._conversations = [
             (_marker(token), f"{CONVERSATION_VARIABLE}={conversation_id}".encode(), leader_pid)
             for token, conversation_id, leader_pid in conversations

@@ -140,13 +140,21 @@ class Recorder:
         known = {"task_id": task_id, "attempt": attempt, "conversation_id": conversation_id}
         self.journal("intent", **known, **place)
 
-    def started(self, task: int, task_run: TaskRun, pid: int) -> None:
-        """Records that an attempt's process runs."""
-        self.journal("started", task_id=task_run.task_id, attempt=task_run.number, pid=pid)
+    def started(self, task: int, task_run: TaskRun, pid: int, **place: str) -> None:
+        """Records that an attempt's process runs.
+
+        Args:
+            task: The task's number, from 0.
+            task_run: The attempt.
+            pid: The process.
+            place: The node that it runs on, if it is not this machine.
+        """
+        known = {"task_id": task_run.task_id, "attempt": task_run.number}
+        self.journal("started", **known, pid=pid, **place)
         # A task with further attempts began with the first one.
         began_at = self._running.get(task, {}).get("started_at") or utc_iso(time.time())
         fields = record.running_fields(task_run.number, task_run.conversation_id, began_at)
-        self._running[task] = fields
+        self._running[task] = {**fields, **place}
         self._show_running(task)
 
     def _show_running(self, task: int, **fields: str) -> None:
@@ -296,6 +304,11 @@ class Recorder:
         for name in record.PARALLEL_NOW:
             self.head.pop(name, None)
         self.head["max_parallel"] = max_parallel
+        self._dirty = True
+
+    def show_nodes(self, nodes: list[dict[str, Any]]) -> None:
+        """Shows the nodes that the tasks run on."""
+        self.head["nodes"] = nodes
         self._dirty = True
 
     def report_parallel(self, report: ReportParallel) -> None:

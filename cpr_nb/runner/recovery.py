@@ -20,6 +20,7 @@ from cpr_nb.model.record import is_unsaved
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import unseen_pid
 from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.task_state import AttemptState, RestoredTask
 from cpr_nb.store.times import parse_iso
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from cpr_nb.runner.attempt import Attempt
-    from cpr_nb.runner.history import History, TaskHistory
+    from cpr_nb.runner.attempt import Attempt, Process
+    from cpr_nb.runner.history import History, Place, TaskHistory
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.shared.recovered import RecoveredProcess
     from cpr_nb.runner.starter import Starter
@@ -49,6 +51,7 @@ class Recovery:
         numbers: Task id → its number, from 0, of every task in the history.
         spec: What the session is to do.
         starter: Makes the attempts.
+        cluster: The nodes of the session, if it has any.
         may_save: Whether work that an earlier runner could not save is to be saved now.
 
     Attributes:
@@ -56,6 +59,8 @@ class Recovery:
         attempts: The attempts that had a process: task → attempt. One that lives has a
             ``pidfd``.
         alive: The tasks whose agent still runs.
+        on_nodes: Those of them whose agent runs on a node, as far as is known.
+        statuses: What wait() said of attempts that have ended on a node: task → status.
         elapsed_s: How long each of these tasks had been at work.
         started_s: When each of these attempts started, in seconds since the epoch.
         unseen: The ids of the tasks whose agent runs where it can't be seen from here.
@@ -73,10 +78,15 @@ class Recovery:
         starter: Starter,
         *,
         may_save: bool = True,
+        cluster: Cluster | None = None,
     ) -> None:
         self.restored: dict[int, RestoredTask] = {}
         self.attempts: dict[int, Attempt] = {}
         self.alive: set[int] = set()
+        self.on_nodes: set[int] = set()
+        self.statuses: dict[int, int] = {}
+        self._cluster = cluster
+        self._process_leases = history.process_leases
         self.elapsed_s: dict[int, float] = {}
         self.started_s: dict[int, float | None] = {}
         self.unseen: list[str] = []
@@ -146,14 +156,18 @@ class Recovery:
                 self._restore_rest(number, task, task.rested)
             else:
                 self._restore_attempt(number, task)
-                self._find_process(number, task_id, task, marked)
+                if self._cluster is not None:
+                    self._find_on_node(number, task_id, task, self._cluster)
+                else:
+                    self._find_process(number, task_id, task, marked)
 
     def _restore_harvest(self, number: int, task: TaskHistory, outcome: Outcome) -> None:
         attempt = AttemptState(task.attempt, task.conversation_id, "", task.n_free)
         attempt.has_worktree = True
         self.restored[number] = RestoredTask(outcome, attempt, to_harvest=True)
         task_spec = self._spec.task(number)
-        self.attempts[number] = self._starter.attempt(0, number, task_spec, task.attempt, -1)
+        gone = LocalProcess(0, "", -1)
+        self.attempts[number] = self._starter.attempt(gone, number, task_spec, task.attempt)
 
     def _restore_unsaved(
         self, number: int, task_id: str, fields: dict[str, Any], outcome: Outcome
@@ -175,6 +189,46 @@ class Recovery:
         attempt.cause, attempt.has_worktree = task.cause, task.has_worktree
         self.restored[number] = RestoredTask(None, attempt)
 
+    def _find_on_node(self, number: int, task_id: str, task: TaskHistory, cluster: Cluster) -> None:
+        """Goes on with an attempt that was leased to a node, unless it is over there."""
+        self.started_s[number] = parse_iso(task.started_at)
+        if task.place is not None and task.place.process in self.processes:
+            self._find_shared_on_node(number, task, task.place, cluster)
+            return
+        lease, token = task.lease, self._starter.token(task_id, task.attempt)
+        # Another machine may see the session's folder with another identity, which tokens have.
+        is_its = lease is not None and lease.token.endswith(f"/{task_id}@{task.attempt}")
+        if lease is None or lease.is_over or not is_its:
+            process: Process = LocalProcess(0, token, -1)
+            if lease is not None and lease.status is not None and not lease.interrupted:
+                self.statuses[number] = lease.status
+        else:
+            names = task_id, task.attempt
+            files = self._paths.stream(*names), self._paths.stderr(*names)
+            remote = cluster.adopt(lease, *files, self._starter.config_folder(task_id))
+            remote.pid, remote.is_started = task.pid or 0, task.started_at is not None
+            process = remote
+            self.alive.add(number)
+            self.on_nodes.add(number)
+        task_spec = self._spec.task(number)
+        self.attempts[number] = self._starter.attempt(process, number, task_spec, task.attempt)
+
+    def _find_shared_on_node(
+        self, number: int, task: TaskHistory, place: Place, cluster: Cluster
+    ) -> None:
+        """The same for an attempt that a shared process serves: it is the last one that it does."""
+        shared, lease = self.processes[place.process], self._process_leases.get(place.process)
+        process: Process = LocalProcess(0, shared.token, -1)
+        if lease is not None and not lease.is_over and shared.is_last(place):
+            config_folder = self._starter.config_folder("")  # it has no variables of a task's own
+            process = cluster.adopt(lease, shared.path, shared.stderr_path, config_folder)
+            process.pid, process.is_started = task.pid or 0, True
+        attempt = self._attempt(number, task, process, shared)
+        self.attempts[number] = attempt
+        if not attempt.process.has_ended:
+            self.alive.add(number)
+            self.on_nodes.add(number)
+
     def _find_process(
         self, number: int, task_id: str, task: TaskHistory, marked: Mapping[str, list[int]]
     ) -> None:
@@ -193,30 +247,29 @@ class Recovery:
         pid = 0 if pidfd is None else pid  # the journal may be wrong, or the pid is reused by now
         pidfd = -1 if pidfd is None else pidfd
         self.started_s[number] = parse_iso(task.started_at)
-        attempt = self._attempt(number, task, pid, pidfd, shared)
-        if not (attempt.pid or is_seen) and attempt.stream.is_open:
-            attempt.pid = unseen_pid(number)
+        attempt = self._attempt(number, task, LocalProcess(pid, token, pidfd), shared)
+        if not (attempt.process.pid or is_seen) and attempt.stream.is_open:
+            attempt.process.pid = unseen_pid(number)
             self.unseen.append(task_id)
         self.attempts[number] = attempt
-        if attempt.pid:
+        if attempt.process.pid:
             self.alive.add(number)
 
     def _attempt(
         self,
         number: int,
         task: TaskHistory,
-        pid: int,
-        pidfd: int,
+        process: Process,
         shared: RecoveredProcess | None,
     ) -> Attempt:
         task_spec = self._spec.task(number)
         if shared is not None and task.place is not None:
             options = self._starter.attempt_options(task_spec)
             try:
-                return shared.attempt(task.place, pid, number, options, pidfd)
+                return shared.attempt(task.place, process, number, options)
             except OSError:
                 pass  # somebody removed its file: the task's own has what was copied
-        return self._starter.attempt(pid, number, task_spec, task.attempt, pidfd)
+        return self._starter.attempt(process, number, task_spec, task.attempt)
 
     @property
     def warnings(self) -> list[str]:

@@ -27,6 +27,10 @@ class HeldError(OSError):
         self.cause = cause
 
 
+class NoNodeError(HeldError):
+    """No node can take something now."""
+
+
 def check_folder(folder: str) -> None:
     """Checks that a folder is there.
 

@@ -11,20 +11,13 @@ from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.runner import process
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.command import build_argv, cli_variables, permission_mode
-from cpr_nb.runner.helper_copy import HelperCopy
-from cpr_nb.runner.instructions import ASK_FOR_STRUCTURE, CONTINUE
+from cpr_nb.runner.helper_job import Helpers
 from cpr_nb.runner.kept_file import KeptFile
-from cpr_nb.runner.message_pipe import new_pipe
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.off_limits import OffLimits, git_dir_of
+from cpr_nb.runner.order import LocalMachine, Order
 from cpr_nb.runner.own_folder import path_now
-from cpr_nb.runner.spawning import (
-    HeldError,
-    check_folder,
-    create,
-    create_stream,
-    remove,
-    spawn,
-)
+from cpr_nb.runner.spawning import HeldError, check_folder, remove, spawn
 from cpr_nb.runner.transcript import find_transcript
 from cpr_nb.store.bubblewrap import in_bubblewrap, socket_filter
 from cpr_nb.store.conversation import begins_with_prompt
@@ -32,15 +25,15 @@ from cpr_nb.store.folder_id import folder_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
-    from cpr_nb.runner.session_spec import SessionSpec
+    from cpr_nb.runner.attempt import Process
+    from cpr_nb.runner.remote.belongings import Belongings
+    from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.store.layout import SessionPaths
 
 _TOKEN_NAME = TOKEN_VARIABLE.encode()
-#: The options that the helpers of a worktree need.
-WORKTREE_OPTIONS = ("worktree_dir", "setup", "keep_worktrees", "permissions")
 
 
 class Starter:
@@ -52,10 +45,14 @@ class Starter:
         session: What session.json says of the session as a whole.
         environ: The environment that tasks inherit, encoded.
         task_env: Task id → variables of its own.
+        machine: Starts what is ordered; None: this machine does.
         many_folders: Whether tasks run in different folders.
         state_dir: The user's state directory; empty if there is none.
         config_dir: The folder of the user's own settings; empty if there is none.
         library_dirs: The folders in which Python has installed libraries.
+
+    Attributes:
+        helpers: What the helpers of worktrees need.
     """
 
     def __init__(
@@ -66,6 +63,7 @@ class Starter:
         environ: dict[bytes, bytes],
         task_env: dict[str, dict[str, str]],
         *,
+        machine: LocalMachine | Cluster | None = None,
         many_folders: bool = False,
         state_dir: str = "",
         config_dir: str = "",
@@ -73,11 +71,18 @@ class Starter:
     ) -> None:
         self.paths = paths
         self._root = root
-        self._helper_copy = HelperCopy(state_dir, library_dirs)
+        self.helpers = Helpers(session, root, state_dir, library_dirs)
         self._state_dir, self._config_dir = state_dir, config_dir
         self._session = session
         self._environ = {**environ, b"CPR_SESSION_ID": session["session_id"].encode()}
         self._task_env = task_env
+        self._machine = machine or LocalMachine()
+        # A node has an environment of its own: from here it gets what the user gave it.
+        self._is_local = isinstance(self._machine, LocalMachine)
+        names = [name.encode() for name in session.get("env_names", ()) if not self._is_local]
+        own = {name: environ[name] for name in names if name in environ}
+        own[b"CPR_SESSION_ID"] = self._environ[b"CPR_SESSION_ID"]
+        self._inherited = self._environ if self._is_local else own
         self._many_folders = many_folders
         self._kept_off: tuple[str, str, OffLimits] | None = None  # the last folder's
         #: What every token of this session begins with, and none of a copy of it.
@@ -114,32 +119,33 @@ class Starter:
         )
         paths = self.paths.stream(task_id, number), self.paths.stderr(task_id, number)
         text, asks = prompt or task_spec["prompt"], self._session["options"].get("ask")
-        read_fd, pipe = new_pipe() if asks else (-1, None)
+        environment = {**variables, **self._environment(task_id, token, worktree)}
+        stdin, names = None if asks else text, {"task_id": task_id, "attempt": number}
         try:
-            pid = spawn(
-                argv,
-                folder,
-                {**variables, **self._environment(task_id, token, worktree)},
-                lambda: process.open_prompt(text.encode()) if pipe is None else read_fd,
-                lambda: create_stream(paths[0]),
-                lambda: create(paths[1]),
+            started = self._machine.start(
+                Order(
+                    *("attempt", token, argv, folder, environment, stdin, *paths),
+                    names=names,
+                    belongings=self._belongings(
+                        task_spec, folder, conversation_id, goes_on=bool(prompt)
+                    ),
+                )
             )
         except HeldError:
             remove(paths)
             raise
-        attempt = self.attempt(pid, task, task_spec, number)
-        if pipe is not None:
-            attempt.folder, attempt.pipe = folder, pipe
-            pipe.send_message(text)
+        attempt = self.attempt(started, task, task_spec, number)
+        if started.stdin is not None:
+            attempt.folder = folder
+            started.stdin.send_message(text)
         return attempt
 
-    def start_shared(self, number: int, task_spec: dict[str, Any], stdin: Callable[[], int]) -> int:
-        """Starts a process that serves several tasks; returns its pid.
+    def start_shared(self, number: int, task_spec: dict[str, Any]) -> Process:
+        """Starts a process that serves several tasks; its stdin stays open.
 
         Args:
             number: The process's number, from 1.
             task_spec: The object of one of its tasks in session.json.
-            stdin: Opens its stdin.
 
         Raises:
             HeldError: If the machine can't start it now.
@@ -147,34 +153,26 @@ class Starter:
         """
         argv, folder, variables = self._command(task_spec, new_uuid(), {}, shared=True)
         paths = self.paths.process_stream(number), self.paths.process_stderr(number)
-        environment = {**self._environ, _TOKEN_NAME: self.process_token(number).encode()}
+        token = self.process_token(number)
+        environment = {**variables, **self._inherited, _TOKEN_NAME: token.encode()}
         try:
-            return spawn(
-                argv,
-                folder,
-                {**variables, **environment},
-                stdin,
-                lambda: create_stream(paths[0]),
-                lambda: create(paths[1]),
+            return self._machine.start(
+                Order(
+                    *("shared", token, argv, folder, environment, None, *paths),
+                    names={"process": number},
+                    belongings=self._belongings(task_spec, folder, ""),
+                )
             )
         except OSError:
             remove(paths)
             raise
 
     def attempt(
-        self, pid: int, task: int, task_spec: dict[str, Any], number: int, pidfd: int | None = None
+        self, process: Process, task: int, task_spec: dict[str, Any], number: int
     ) -> Attempt:
-        """Returns the attempt whose process runs, started here or (with ``pidfd``) adopted."""
-        return Attempt(
-            pid,
-            self.token(task_spec["id"], number),
-            task,
-            task_spec["id"],
-            number,
-            self.paths,
-            pidfd=pidfd,
-            **self.attempt_options(task_spec),
-        )
+        """Returns the attempt whose process runs, started here or adopted."""
+        options = self.attempt_options(task_spec)
+        return Attempt(process, task, task_spec["id"], number, self.paths, **options)
 
     def attempt_options(self, task_spec: dict[str, Any]) -> dict[str, Any]:
         """What an `Attempt` has to know of its task's options."""
@@ -204,7 +202,7 @@ class Starter:
             OSError: If it can't be started.
         """
         task_id, options = task_spec["id"], self._options(task_spec)
-        token = self.token(task_id, number) + "/check"
+        token = f"{self.token(task_id, number)}/check{self._machine.mark_of_check()}"
         path, folder = self.paths.check(task_id), self._folder(options, worktree)
         argv, socket_program = ["/bin/sh", "-c", options["check"]], None
         if options.get("permissions") == "sandbox":
@@ -213,22 +211,17 @@ class Starter:
             hidden = off_limits.hidden()
             argv = in_bubblewrap(argv, folder, 3, off_limits.unwritable(), hidden, search_path)
             socket_program = socket_filter(os.uname().machine)
-        pid = spawn(
-            argv,
-            folder,
-            self._environment(task_id, token, worktree),
-            lambda: os.open(os.devnull, os.O_RDONLY),
-            lambda: create(path),
-            None,
-            socket_program,
+        environment = self._environment(task_id, token, worktree)
+        started = self._machine.start(
+            Order(
+                *("check", token, argv, folder, environment, "", path),
+                names={"task_id": task_id, "attempt": number},
+                socket_program=socket_program,
+                belongings=self._belongings(task_spec, folder, None),
+            )
         )
         sandboxed = folder if socket_program else ""
-        return SideRun("check", pid, token, task, task_id, path=path, sandboxed=sandboxed)
-
-    def hold_helpers(self, spec: SessionSpec) -> None:
-        """Holds the copy of what the helpers are started from, if any task has a worktree."""
-        if any(plan.worktree for plan in spec.plans):
-            self._helper_copy.hold()
+        return SideRun("check", started, task, task_id, path=path, sandboxed=sandboxed)
 
     def start_helper(self, kind: str, task: int, task_spec: dict[str, Any], number: int) -> SideRun:
         """Starts a helper process for the task's worktree.
@@ -242,27 +235,18 @@ class Starter:
         Raises:
             OSError: If it can't be started.
         """
-        task_id, options = task_spec["id"], self._options(task_spec)
+        task_id = task_spec["id"]
         token = f"{self.token(task_id, number)}/{kind}"
-        job = {
-            "session_folder": path_now(self._root),
-            "session_id": self._session["session_id"],
-            "task_id": task_id,
-            "cwd": self._folder(options, {}),
-            "options": {
-                "state_dir": self._state_dir,
-                **{name: options[name] for name in WORKTREE_OPTIONS if name in options},
-                **task_spec.get("checkout", {}),
-            },
-            "parent": task_spec.get("parent"),
-        }
+        job = self.helpers.job(task_spec)
+        if kind == "prepare" and not self._machine.has_repository:
+            job["options"].pop("setup", None)  # it runs where the agent does
         check_folder(job["cwd"])
         reply_fd = process.open_prompt(b"")
         try:
             pid = spawn(
-                self._helper_copy.argv(kind),
+                self.helpers.argv(kind),
                 "/",
-                self._environment(task_id, token, {}),
+                {**self._own_environ(task_id), **self._environment(task_id, token, {})},
                 lambda: process.open_prompt(json.dumps(job).encode()),
                 lambda: os.dup(reply_fd),
                 lambda: os.dup(2),
@@ -271,7 +255,27 @@ class Starter:
         except OSError:
             os.close(reply_fd)
             raise
-        return SideRun(kind, pid, token, task, task_id, reply_fd=reply_fd)
+        return SideRun(kind, LocalProcess(pid, token), task, task_id, reply_fd=reply_fd)
+
+    def sends_config_folder(self, task_id: str) -> bool:
+        """Whether the user gave a task a folder of the CLI's configuration, wherever it runs."""
+        own = self._sent_environ(task_id)
+        return b"CLAUDE_CONFIG_DIR" in own or b"HOME" in own
+
+    def _belongings(
+        self,
+        task_spec: dict[str, Any],
+        cwd: str,
+        conversation_id: str | None,
+        *,
+        goes_on: bool = False,
+    ) -> Belongings | None:
+        """What goes along with a process to a node; None if it runs on this machine."""
+        if self._is_local:
+            return None
+        from cpr_nb.runner.remote.belongings import belongings_of  # a few sessions need it
+
+        return belongings_of(self, task_spec, cwd, conversation_id, goes_on=goes_on)
 
     def worktree_file(self, task_id: str) -> KeptFile:
         """The record of a task's worktree."""
@@ -345,7 +349,7 @@ class Starter:
     def _environment(
         self, task_id: str, token: str, worktree: dict[str, Any]
     ) -> dict[bytes, bytes]:
-        environment = self._own_environ(task_id)
+        environment = self._sent_environ(task_id)
         for variable, name in ((b"CPR_BRANCH", "branch"), (b"CPR_PORT", "port")):
             if worktree.get(name):
                 environment[variable] = str(worktree[name]).encode()
@@ -355,8 +359,11 @@ class Starter:
 
     def _credentials(self, task_id: str) -> dict[str, bool]:
         """The variables that bring its credential, each with whether the task alone has it."""
-        own, environ = self._task_env.get(task_id, {}), self._own_environ(task_id)
+        own, environ = self._task_env.get(task_id, {}), self._sent_environ(task_id)
         return {name: name in own for name in VARIABLES if environ.get(name.encode())}
+
+    def _sent_environ(self, task_id: str) -> dict[bytes, bytes]:
+        return {**self._inherited, **_encoded(self._task_env.get(task_id, {}))}
 
     def _own_environ(self, task_id: str) -> dict[bytes, bytes]:
         return {**self._environ, **_encoded(self._task_env.get(task_id, {}))}
@@ -365,6 +372,10 @@ class Starter:
         """The folder of the CLI's own configuration."""
         env = self._own_environ(task_id)
         return env.get(b"CLAUDE_CONFIG_DIR") or env.get(b"HOME", b"") + b"/.claude"
+
+    def config_folder(self, task_id: str) -> str:
+        """The folder of the CLI's own configuration, as text."""
+        return os.fsdecode(self._config_home(task_id))
 
     def has_conversation(self, task_id: str, conversation_id: str) -> bool:
         """Whether a conversation can be resumed: the CLI has its transcript from the prompt on.
@@ -377,18 +388,6 @@ class Starter:
     def transcript(self, task_id: str, conversation_id: str) -> bytes | None:
         """Returns the path of the CLI's own transcript of a conversation, or None."""
         return find_transcript(self._config_home(task_id), conversation_id)
-
-
-_RESUME_PROMPTS = {
-    CONTINUE: "Your work on this was interrupted. Go on from where you stopped, and finish it.",
-    ASK_FOR_STRUCTURE: "Your answer lacks the structured output. Give the same answer again by "
-    "calling the StructuredOutput tool.",
-}
-
-
-def resume_prompt(resume: str) -> str:
-    """Returns what to say to a conversation that is resumed."""
-    return _RESUME_PROMPTS[resume]
 
 
 def _encoded(variables: dict[str, str]) -> dict[bytes, bytes]:

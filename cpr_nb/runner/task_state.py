@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from cpr_nb.runner.messages import Ended, OutputPolled
 
 CANCELLED_OUTCOME = Outcome(states.CANCELLED, "cancelled")
-INTERRUPTED_OUTCOME = Outcome(states.LOST, "vanished", "interrupted together with its runner")
+INTERRUPTED_OUTCOME = Outcome(
+    states.LOST, "vanished", "interrupted: its runner or its node went away"
+)
 #: Why an attempt is terminated that may have met a limit: the limit decides, not the slowness.
 AT_A_LIMIT = ("timeout", "silence", "no_first_byte", "refused", LINGERED)
 

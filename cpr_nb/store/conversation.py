@@ -16,8 +16,10 @@ from cpr_nb.model.events import content_blocks, parse_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
+_LONGEST_NAME = 200
 # What the CLI writes down of a command like /clear begins like this: it is no prompt.
 _OF_A_COMMAND = ("<local-command-", "<command-name>/clear<")
 
@@ -45,6 +47,55 @@ def begins_with_prompt(transcript: str | bytes | os.PathLike[str]) -> bool:
     except OSError:
         pass
     return False
+
+
+def config_home(environ: Mapping[str, str]) -> str:
+    """The folder of the CLI's own configuration.
+
+    Example:
+        >>> config_home({"HOME": "/home/ada"})
+        '/home/ada/.claude'
+    """
+    return environ.get("CLAUDE_CONFIG_DIR") or f"{environ.get('HOME', '')}/.claude"
+
+
+def transcript_folder(config_folder: str, cwd: str) -> str:
+    """Where the CLI keeps the transcripts of the runs in a folder.
+
+    Measured: each UTF-16 unit that is no ASCII letter or digit becomes a dash. A name of more than
+    200 is cut, and a hash of the path follows, since 2.1.126 at the latest; older ones have other
+    hashes, or none.
+
+    Args:
+        config_folder: The folder of the CLI's own configuration.
+        cwd: The folder that runs work in.
+
+    Example:
+        >>> transcript_folder("/home/ada/.claude", "/srv/my_shop")
+        '/home/ada/.claude/projects/-srv-my-shop'
+    """
+    units = os.path.realpath(cwd).encode("utf-16-le", "surrogatepass")
+    codes = [units[i] + 256 * units[i + 1] for i in range(0, len(units), 2)]
+    name = "".join(chr(c) if c < 128 and chr(c).isalnum() else "-" for c in codes)
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}-{_in_base_36(_hash(codes))}"
+    return f"{config_folder}/projects/{name}"
+
+
+def _hash(codes: list[int]) -> int:
+    """The hash that JavaScript programs often make of a text: 32 bits, without its sign."""
+    value = 0
+    for code in codes:
+        value = (value * 31 + code) & 0xFFFFFFFF
+    return value if value < 1 << 31 else (1 << 32) - value
+
+
+def _in_base_36(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
+    return digits or "0"
 
 
 def _is_of_a_command(event: dict[str, Any]) -> bool:

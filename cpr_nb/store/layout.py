@@ -17,6 +17,9 @@ GITIGNORE = ".gitignore"
 #: Also in the results directory: caches. Anybody may delete it.
 CACHE = ".cache"
 
+#: The logs of node agents whose machine sees the session's folder begin so.
+NODE_LOG_PREFIX = "node-"
+
 # Requests: files in a folder of their own.
 CANCEL = "cancel"
 CANCEL_TASK_PREFIX = "cancel-"
@@ -82,6 +85,11 @@ class SessionPaths:
         return f"{self.root}/.now-{who}"
 
     @property
+    def join(self) -> str:
+        """With it a node agent joins the session; it holds keys, and is removed at the end."""
+        return f"{self.root}/join.json"
+
+    @property
     def log(self) -> str:
         """The runner's own log."""
         return f"{self.root}/runner.log"
@@ -136,6 +144,10 @@ class SessionPaths:
     def setup(self, task_id: str) -> str:
         """The output of the worktree's set-up."""
         return f"{self.root}/task-{task_id}.setup.log"
+
+    def bundle(self, task_id: str) -> str:
+        """The task's work as it came from a node that does not have the repository."""
+        return f"{self.root}/task-{task_id}.bundle"
 
     def patch(self, task_id: str) -> str:
         """What the task's branch changes, as a patch; missing if it changes nothing."""

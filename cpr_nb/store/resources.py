@@ -6,6 +6,13 @@ import os
 
 #: The peak memory of one task (measured for the CLI 2.1.330: 170 to 205 MiB, without its tools).
 TASK_MEMORY_BYTES = 300_000_000
+#: A start is busy with more than a core's work: with so many more at once than there are cores,
+#: short tasks are as fast as they get.
+MORE_THAN_CORES = 2
+#: Tasks mostly wait for the API; with this many per core, the machine stays usable.
+TASKS_PER_CORE = 8
+#: More at once than this are more than the limits of most accounts bear.
+MOST_TASKS = 64
 _CGROUP = "/sys/fs/cgroup"
 
 
@@ -21,6 +28,17 @@ def usable_cores() -> float:
     if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]):
         quota = int(words[0]) / int(words[1])
     return min(len(usable_cpus()) or os.cpu_count() or 1, quota)
+
+
+def default_slots() -> int:
+    """How many tasks this machine takes at once, if nobody says so.
+
+    Example:
+        >>> default_slots() >= 1
+        True
+    """
+    cores = max(1, round(usable_cores()))
+    return max(1, min(cores + MORE_THAN_CORES, free_memory_bytes() // TASK_MEMORY_BYTES))
 
 
 def usable_cpus() -> set[int]:

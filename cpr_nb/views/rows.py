@@ -64,6 +64,7 @@ _TASK_FIELDS = (
     "stop_reason",
     "error",
     "conversation_id",
+    "node",
     "process",
     "branch",
     "worktree",

@@ -1,4 +1,4 @@
-"""``python -m cpr_nb.worktrees prepare`` and ``… harvest``: one JSON object in, one out.
+"""``python -m cpr_nb.worktrees prepare|pack|harvest``: one JSON object in, one out.
 
 The exit code is 0 when the answer is complete, even if it says that something failed.
 """
@@ -12,14 +12,15 @@ from typing import Any
 
 from cpr_nb.model.errors import WorktreeError
 
-USAGE = "usage: python -m cpr_nb.worktrees prepare|harvest <job.json >answer.json"
+COMMANDS = ("prepare", "pack", "harvest")
+USAGE = "usage: python -m cpr_nb.worktrees prepare|pack|harvest <job.json >answer.json"
 
 
 def answer(command: str, data: bytes) -> dict[str, Any]:
     """Runs the job; every failure becomes an answer.
 
     Args:
-        command: ``prepare`` or ``harvest``.
+        command: ``prepare``, ``pack`` or ``harvest``.
         data: The job as JSON.
     """
     try:
@@ -38,6 +39,7 @@ def _run(command: str, data: bytes) -> dict[str, Any]:
         from cpr_nb.worktrees import git_settings
         from cpr_nb.worktrees.harvest import harvest
         from cpr_nb.worktrees.job import parse_job
+        from cpr_nb.worktrees.packing import pack
         from cpr_nb.worktrees.prepare import prepare
     except ImportError as error:  # GitPython raises it where git is missing
         raise WorktreeError(f"git can't be used: {str(error).splitlines()[0]}") from None
@@ -47,12 +49,12 @@ def _run(command: str, data: bytes) -> dict[str, Any]:
         raise WorktreeError(f"the job is not JSON: {error}") from None
     git_settings.clean_own_environment()
     job = parse_job(payload if isinstance(payload, dict) else {})
-    return prepare(job) if command == "prepare" else harvest(job)
+    return {"prepare": prepare, "pack": pack, "harvest": harvest}[command](job)
 
 
 def main(argv: list[str]) -> int:
     """Reads the job from stdin and writes the answer to stdout."""
-    if len(argv) != 1 or argv[0] not in ("prepare", "harvest"):
+    if len(argv) != 1 or argv[0] not in COMMANDS:
         print(USAGE, file=sys.stderr)
         return 2
     line = json.dumps(answer(argv[0], sys.stdin.buffer.read()))

@@ -9,6 +9,7 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.model.record import KEPT_BY_OPTION
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records, removing
+from cpr_nb.worktrees.bringing import bring_in
 from cpr_nb.worktrees.broken_head import mend_head
 from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.confirming import confirm_content
@@ -77,6 +78,7 @@ def harvest(job: HelperJob) -> dict[str, Any]:
         raise WorktreeError(f"the repository {worktree.common_dir} is gone")
     repository = confirm_repository(worktree.common_dir, job.cwd, job.session_folder)
     worktree = worktree._replace(common_dir=repository.common_dir)
+    bring_in(job, record)
     if record.stage == records.READY or (record.stage == records.FILLED and record["is_adopted"]):
         _save(job, record, worktree, repository)
     elif record.stage in records.BEFORE_AGENT:

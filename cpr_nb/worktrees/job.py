@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cpr_nb.model.errors import WorktreeError
@@ -37,6 +38,9 @@ class HelperJob(NamedTuple):
         permissions: What the agent may do; only ``sandbox`` matters here.
         state_dir: The user's state directory; empty if there is none.
         parent: The task that this one continues.
+        known: If a parcel is packed: the mirrors of its node, and the commits that each one has.
+        transcripts: Transcripts that go with the parcel.
+        has_worktree: Whether the task's worktree goes with it.
     """
 
     session_folder: str
@@ -51,6 +55,9 @@ class HelperJob(NamedTuple):
     permissions: str = ""
     state_dir: str = ""
     parent: Parent | None = None
+    known: Mapping[str, Any] = MappingProxyType({})
+    transcripts: tuple[str, ...] = ()
+    has_worktree: bool = False
 
     @property
     def owner(self) -> Owner:
@@ -63,6 +70,7 @@ class HelperJob(NamedTuple):
         return f"{self.session_id}-{self.task_id}"
 
 
+_NOT_TEXTS = ("keep_worktrees", "parent", "known", "transcripts", "has_worktree")
 _NEEDED = ("session_folder", "session_id", "task_id")
 
 
@@ -78,18 +86,21 @@ def parse_job(payload: Mapping[str, Any]) -> HelperJob:
     """
     options, parent = _object(payload, "options"), _object(payload, "parent")
     fields = {**options, **{name: payload.get(name) for name in (*_NEEDED, "cwd")}}
-    texts = [name for name in HelperJob._fields if name not in ("keep_worktrees", "parent")]
+    texts = [name for name in HelperJob._fields if name not in _NOT_TEXTS]
     values = {name: _text(fields, name, needed=name in _NEEDED) for name in texts}
     if parent:
         ids = (_text(parent, name, needed=True) for name in Parent._fields)
         values["parent"] = Parent(*ids)
+    values["known"] = _object(payload, "known")
+    values["transcripts"] = tuple(map(str, payload.get("transcripts") or ()))
+    values["has_worktree"] = payload.get("has_worktree") is True
     return HelperJob(**values, keep_worktrees=bool(fields.get("keep_worktrees")))
 
 
 def _object(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = payload.get(name) or {}
     if not isinstance(value, Mapping):
-        raise WorktreeError("'options' and 'parent' must be objects")
+        raise WorktreeError(f"{name!r} must be an object")
     return value
 
 

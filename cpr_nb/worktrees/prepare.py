@@ -9,6 +9,7 @@ from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees import records, removing
 from cpr_nb.worktrees.adopting import adopt
 from cpr_nb.worktrees.branch_choice import free_path, new_branch, previous_branch
+from cpr_nb.worktrees.bringing import bring_in
 from cpr_nb.worktrees.confirm_steps import Claim
 from cpr_nb.worktrees.confirming import confirm_worktree
 from cpr_nb.worktrees.git_command import Git, GitFailed
@@ -47,6 +48,7 @@ def prepare(job: HelperJob) -> dict[str, Any]:
     if record["common_dir"] not in (None, repo.common_dir):
         raise WorktreeError(f"the worktree was made in another repository: {record['common_dir']}")
     own = confirm_repository(repo.common_dir, job.cwd, job.session_folder)
+    bring_in(job, record)
     if record.stage in (records.READY, records.REMOVING) and not _is_intact(job, record, own):
         _harvest_rest(job)
         record = WorktreeRecord.read(job.session_folder, job.task_id)

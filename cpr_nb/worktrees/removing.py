@@ -55,13 +55,14 @@ def mark_committed(worktree: Worktree, index: str) -> None:
     if not (worktree.has_admin and worktree.has_folder):
         return
     if worktree.git().symbolic_head() == f"refs/heads/{worktree.branch}":
-        _install_index(worktree, index)
+        install_index(worktree, index)
         for name in _IN_PROGRESS:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{worktree.admin_dir}/{name}")
 
 
-def _install_index(worktree: Worktree, index: str) -> None:
+def install_index(worktree: Worktree, index: str) -> None:
+    """Puts an index in the place of a worktree's own: all of it or nothing."""
     os.replace(
         shutil.copy2(index, f"{worktree.admin_dir}/index.cpr"), f"{worktree.admin_dir}/index"
     )
@@ -86,7 +87,7 @@ def make_ready(
         return "git no longer knows it" if worktree.has_folder else None
     if not worktree.has_folder:
         return None
-    _install_index(worktree, index)
+    install_index(worktree, index)
     git = worktree.git()
     if git.commit("HEAD") != commit:
         git.run("update-ref", "--no-deref", "-m", "cpr", "HEAD", commit)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from cpr_nb.model.text import shorten
-from cpr_nb.worktrees.git_command import shared_git
+from cpr_nb.worktrees.git_command import Git, shared_git
 from cpr_nb.worktrees.inspection import operation_in_progress
 from cpr_nb.worktrees.left_behind import commits_left_behind, refs_that_hold
 from cpr_nb.worktrees.refs import drop_stale_lock, set_ref
@@ -79,6 +79,76 @@ def save(
     return saving.rescue_left_behind(saving.run())
 
 
+class Content(NamedTuple):
+    """What a worktree holds, as objects of git.
+
+    Args:
+        tip: The branch's commit; None if the branch is gone.
+        head: The commit that the working files belong to.
+        is_on_branch: Whether HEAD is on the task's branch.
+        tree: The tree of all that is there, but for ignored files.
+        merged: The other parents of a merge that is done but not committed.
+        notes: What a person should know, one line each.
+        unsaved: What git could not add.
+        index_path: An index that equals the tree.
+    """
+
+    tip: str | None
+    head: str
+    is_on_branch: bool
+    tree: str
+    merged: list[str]
+    notes: list[str]
+    unsaved: list[str]
+    index_path: str
+
+
+def read_content(
+    worktree: Worktree, folder: str, from_setup: Mapping[str, str], since_ns: int
+) -> Content:
+    """Finds out what a worktree holds, and changes nothing but the locks of dead gits.
+
+    Args:
+        worktree: The worktree.
+        folder: An empty folder for temporary files.
+        from_setup: What differed from HEAD when set-up was done: path → fingerprint.
+        since_ns: When the worktree's first set-up was done.
+
+    Raises:
+        GitFailed: If git can't read it.
+    """
+    index = StagingIndex(worktree, f"{folder}/index", from_setup, since_ns)
+    return _Saving(worktree, index, "", "").content()
+
+
+def rescue(git: Git, branch: str, commit: str) -> str:
+    """Gives a branch of its own to a commit that does not follow from a task's branch.
+
+    Args:
+        git: git in the repository.
+        branch: The task's branch.
+        commit: The commit.
+
+    Returns:
+        Its name: an earlier try, which was killed, may have made it.
+    """
+    for name in _rescue_names(branch):
+        existing = git.commit(f"refs/heads/{name}")
+        if existing is None:
+            set_ref(git, f"refs/heads/{name}", commit, None)
+        if existing in (None, commit):
+            return name
+    raise AssertionError
+
+
+def _rescue_names(branch: str) -> Iterator[str]:
+    yield f"{branch}{_RESCUED}"
+    number = 2
+    while True:
+        yield f"{branch}{_RESCUED}-{number}"
+        number += 1
+
+
 def is_rescued_branch(name: object, branch: str) -> bool:
     """Whether a name is one that work gets if it can't be saved on a branch.
 
@@ -100,18 +170,25 @@ class _Saving:
         self._notes: list[str] = []
         self._git = index.git
 
-    def run(self) -> Saved:
+    def content(self) -> Content:
         self._drop_locks()
         tip = self._git.commit(self._ref)
         if tip is None:
             self._notes.append(f"the branch {self._worktree.branch} was gone: made again")
-        head = self._head(tip)
+        is_on_branch, head = self._head(tip)
         operation, conflicted = self._stage(head)
         tree = self._git.run("write-tree").text
+        is_resolved_merge = operation == "merge" and not conflicted
+        merged = self._merged_heads(head) if is_resolved_merge else []
+        unsaved, path = self._index.unsaved, self._index.path
+        return Content(tip, head, is_on_branch, tree, merged, self._notes, unsaved, path)
+
+    def run(self) -> Saved:
+        content = self.content()
+        tip, head, tree = content.tip, content.head, content.tree
         if tip is not None and self._contains(tip, head, tree):
             return self._saved(tip, tip, committed=self._is_ours(tip))
-        is_resolved_merge = operation == "merge" and not conflicted
-        parents = [head, *(self._merged_heads(head) if is_resolved_merge else [])]
+        parents = [head, *content.merged]
         if len(parents) == 1 and tree == self._git.tree(head):
             return self._point_branch_to(head, tip, committed=False)
         rescued = self._rescued_before(head, tree)
@@ -145,18 +222,18 @@ class _Saving:
                 self._notes.append(f"a git that was killed had left {name}")
         drop_stale_lock(f"{self._worktree.common_dir}/{self._ref}.lock")
 
-    def _head(self, tip: str | None) -> str:
-        """The commit that the working files belong to."""
+    def _head(self, tip: str | None) -> tuple[bool, str]:
+        """Whether HEAD is on the task's branch, and the commit that the files belong to."""
         if not self._worktree.has_admin:
             self._notes.append("git had forgotten the worktree")
-            return tip or self._worktree.base_commit
+            return True, tip or self._worktree.base_commit
         branch = self._git.symbolic_head()
         head = self._git.commit("HEAD")
         if branch is None:
             self._notes.append("its HEAD was detached")
         elif branch != self._ref:
             self._notes.append(f"it was on another branch: {branch.removeprefix('refs/heads/')}")
-        return head or tip or self._worktree.base_commit
+        return branch == self._ref, head or tip or self._worktree.base_commit
 
     def _stage(self, head: str) -> tuple[str | None, list[str]]:
         """Brings the index to what the folder holds.
@@ -214,16 +291,9 @@ class _Saving:
 
     # -- rescued branches -------------------------------------------------------------------
 
-    def _rescue_names(self) -> Iterator[str]:
-        yield f"{self._worktree.branch}{_RESCUED}"
-        number = 2
-        while True:
-            yield f"{self._worktree.branch}{_RESCUED}-{number}"
-            number += 1
-
     def _rescued_before(self, head: str, tree: str) -> str | None:
         """The commit with the same content that an earlier try has made."""
-        for name in self._rescue_names():
+        for name in _rescue_names(self._worktree.branch):
             commit = self._git.commit(f"refs/heads/{name}")
             if commit is None:
                 return None
@@ -232,13 +302,7 @@ class _Saving:
         return None
 
     def _rescue(self, commit: str) -> str:
-        for name in self._rescue_names():
-            existing = self._git.commit(f"refs/heads/{name}")
-            if existing is None:
-                set_ref(self._git, f"refs/heads/{name}", commit, None)
-            if existing in (None, commit):
-                return name
-        raise AssertionError
+        return rescue(self._git, self._worktree.branch, commit)
 
     def _saved(
         self, tip: str, commit: str, *, committed: bool, rescued: str | None = None

@@ -18,6 +18,7 @@ _VALUES = {
     "schema": "JSON schema",
     "folder": "folder",
     "folders": "list of folders",
+    "executor": "text, or a client of Dask",
     "system_prompt": "text, or JSON",
     "agents": "JSON, or a file of it",
     "mcp_servers": "JSON, or a file of it",

@@ -15,7 +15,8 @@ _INTRODUCTION = [
     "",
     "Each table is a function of `cpr_nb` over all sessions of a results directory",
     '(`cpr.tasks_df(states="failed", since="2d", name="review-*", results_dir=…)`) and a method of a',
-    "`Session`. `events_df` and `tool_calls_df` are methods of a `Task`, too. The tables include running",
+    "`Session`. `events_df` and `tool_calls_df` are methods of a `Task`, too, and `nodes_df` is a method of",
+    "a `Session` only. The tables include running",
     "sessions and sessions written by `claude-parallel-runner.pl`. `since` is a moment (without a time",
     'zone: local time) or an age (a timedelta, `"2d"`, `"90min"`). `states` are states of sessions in',
     "`sessions_df`, and states and outcomes of tasks in all other tables. (Made by `python",
@@ -45,14 +46,14 @@ _INTRODUCTION = [
 def tables_page() -> str:
     """The text of docs/tables.md."""
     from cpr_nb.frames.columns import CATEGORIES
-    from cpr_nb.frames.tables import TABLES
+    from cpr_nb.frames.tables import TABLES, TABLES_OF_A_SESSION
 
     categories = [
         f"- {name}: {' < '.join(f'`{value}`' for value in values)}"
         for name, values in CATEGORIES.items()
     ]
     lines = [*_INTRODUCTION, "", *categories, ""]
-    for title, table in TABLES.items():
+    for title, table in {**TABLES, **TABLES_OF_A_SESSION}.items():
         lines += [f"## {title}", "", table.doc, "", "| column | dtype | unit | source | meaning |"]
         lines.append("|---|---|---|---|---|")
         for column in table.columns:

@@ -38,7 +38,7 @@ def test_a_smoke_run_prints_a_row(group: str) -> None:
 
 @pytest.mark.real_cli
 @pytest.mark.usefixtures("claude")
-@pytest.mark.parametrize("group", ["quota", "warm-start", "shared", "tokens"])
+@pytest.mark.parametrize("group", ["nodes", "quota", "warm-start", "shared", "tokens"])
 def test_a_smoke_run_with_the_real_cli_prints_a_row(group: str) -> None:
     smoke(group)
 

@@ -8,9 +8,9 @@ import json
 from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
 
-from cpr_nb.launching.machine import MOST_TASKS, TASKS_PER_CORE, default_parallel
+from cpr_nb.launching.machine import default_parallel
 from cpr_nb.runner.growth import BUSY, MEMORY, MOST, WAITING
-from cpr_nb.store.resources import usable_cores
+from cpr_nb.store.resources import MOST_TASKS, TASKS_PER_CORE, usable_cores
 
 N_TASKS = 30
 

@@ -29,7 +29,7 @@ _TASK = (
     "input_tokens output_tokens cache_read_tokens cache_write_tokens n_unknown_costs model "
     "api_retries api_error_status exit_code signal is_error subtype stop_reason structured error "
     "note conversation_id branch worktree n_files_changed lines_added lines_deleted n_commits "
-    "process light peak_rss_bytes output_bytes response_model harvest_error kept_because "
+    "process node light peak_rss_bytes output_bytes response_model harvest_error kept_because "
     "n_questions"
 )
 SESSION_COLUMNS, TASK_COLUMNS = set(_SESSION.split()), set(_TASK.split())

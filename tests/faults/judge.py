@@ -11,7 +11,13 @@ What is wrong:
 - ``out of order``: a life began after one with a greater attempt number.
 - ``same attempt``: two lives have the same attempt number.
 - ``paid again``: a life asked for an answer that an earlier life had received, unless it was the
-  last one: that answer may have died with its process, before it was written down.
+  last one: that answer may have died with its process, before it was written down. Where the disk
+  of an earlier life is lost, more than that is lost, and this is no fault.
+
+What is wrong with a journal, if it is judged, too:
+
+- ``ended twice``: an attempt has two ends.
+- ``ordered twice``: an attempt number of a task was used again.
 
 A process that serves several tasks has the mark ``SESSION.process-K`` instead, and a life is one
 conversation in it. Whose that is, its prompt says: ``ran-TASK`` is what its first command writes.
@@ -19,7 +25,7 @@ conversation in it. Whose that is, its prompt says: ``ran-TASK`` is what its fir
 A life that is silent while another works is not seen. Therefore scripts should have many short
 steps.
 
-Usage: python tests/faults/judge.py judge LOG.jsonl [--tasks N]
+Usage: python tests/faults/judge.py judge LOG.jsonl [--tasks N] [--disks-lost] [--journal FILE]…
        python tests/faults/judge.py wrapper CLI
 """
 
@@ -130,12 +136,15 @@ def _tasks_of_conversations(log: list[dict[str, Any]]) -> dict[str, str]:
     return tasks
 
 
-def judge(log: list[dict[str, Any]], n_tasks: int | None = None) -> list[str]:
+def judge(
+    log: list[dict[str, Any]], n_tasks: int | None = None, *, disks_lost: bool = False
+) -> list[str]:
     """What is wrong, one line each; empty if nothing is.
 
     Args:
         log: The lines of the log.
         n_tasks: How many tasks must have sent requests; None for any number.
+        disks_lost: Whether what a life has received may be lost with its disk.
     """
     tasks = lives_of(log)
     wrong = [
@@ -144,6 +153,7 @@ def judge(log: list[dict[str, Any]], n_tasks: int | None = None) -> list[str]:
         for number, later in enumerate(lives)
         for earlier in lives[:number]
         for words in _compare(earlier, later)
+        if not (disks_lost and words.startswith("paid again"))
     ]
     if n_tasks is not None and len(tasks) != n_tasks:
         wrong.append(f"{len(tasks)} tasks sent requests, not {n_tasks}")
@@ -166,19 +176,44 @@ def _compare(earlier: Life, later: Life) -> list[str]:
     return wrong
 
 
+def judge_journal(journal: list[dict[str, Any]]) -> list[str]:
+    """What is wrong with a session's journal, one line each; no task of it has a worktree.
+
+    Args:
+        journal: Its lines.
+    """
+    wrong, ordered, has_ended = [], set[tuple[str, int]](), dict[str, bool]()
+    for line in journal:
+        task = line.get("task_id", "")
+        if line["event"] == "intent":
+            if (task, line["attempt"]) in ordered:
+                wrong.append(f"{task}: ordered twice: attempt {line['attempt']}")
+            ordered.add((task, line["attempt"]))
+            has_ended[task] = False
+        elif line["event"] in ("attempt_ended", "ended"):
+            if has_ended.get(task):
+                wrong.append(f"{task}: ended twice: {line.get('outcome')} at {line.get('at')}")
+            has_ended[task] = True
+    return wrong
+
+
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").split("Usage: ")[1])
     commands = parser.add_subparsers(dest="command", required=True)
     judging = commands.add_parser("judge")
     judging.add_argument("log")
     judging.add_argument("--tasks", type=int)
+    judging.add_argument("--disks-lost", action="store_true")
+    judging.add_argument("--journal", action="append", default=[])
     commands.add_parser("wrapper").add_argument("cli")
     args = parser.parse_args(argv)
     if args.command == "wrapper":
         print(wrapper(args.cli), end="")
         return 0
     log = read_log(args.log)
-    wrong = judge(log, args.tasks)
+    wrong = judge(log, args.tasks, disks_lost=args.disks_lost)
+    for journal in args.journal:
+        wrong += judge_journal(read_log(journal))
     tasks = lives_of(log)
     print(*wrong, sep="\n", end="\n" if wrong else "")
     print(f"{len(tasks)} tasks, {sum(map(len, tasks.values()))} lives: {len(wrong)} faults")

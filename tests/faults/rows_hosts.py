@@ -111,13 +111,7 @@ def machine_lost(world: World) -> Tally:
         refused.append(command("resume", session.id))
         states.append(session.state)
         _make_old(session)
-        rivals = [
-            site.command(machine).start(
-                "resume", session.id, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-            for machine in site.others
-        ]
-        said = [rival.communicate(timeout=LIMIT_S)[0].decode() for rival in rivals]
+        rivals = site.resume_everywhere(session)
         world.api.release("go")
         session.wait(LIMIT_S)
         site.await_runners()
@@ -125,9 +119,61 @@ def machine_lost(world: World) -> Tally:
     tally.expect(states == ["unreachable"] * 2, f"it was {states}")
     good = all("it is unreachable" in one.stderr and one.returncode == 2 for one in refused)
     tally.expect(good, f"refused: {refused}")
-    codes = sorted(rival.returncode for rival in rivals)
-    tally.expect(codes == [0, 2], f"of two rivals {codes}: {said}")
+    tally.expect(sorted(rivals) == [0, 2], f"of two rivals {rivals}")
     tally.expect(len(journal(session, "runner_started")) == 2, "several runners started")
+    return tally
+
+
+def nodes_outlive_it(world: World) -> Tally:
+    """The same with the tasks on nodes: they go on there, and whoever resumes adopts them."""
+    names = ["n0", "n1"]
+    with _Site(world) as site:
+        session = site.launch(names, "-j2", "--executor", "agents", "--lease-s", "120")
+        agents = [site.join(session, name) for name in ("node-a", "node-b")]
+        real.at_the_end(world, 2)
+        site.first.die()
+        states = [session.state]
+        refused = site.command(site.others[0])("resume", session.id)
+        _make_old(session)
+        rivals = site.resume_everywhere(session)
+        session.wait_until(lambda: len(journal(session, "adopted")) == 2, LIMIT_S, "both adopted")
+        world.api.release("go")
+        session.wait(LIMIT_S)
+        for agent in agents:
+            agent.wait(LIMIT_S)
+        site.await_runners()
+        tally = real.tally(world, session, names, "unreachable; resumed elsewhere, tasks adopted")
+    tally.expect(states == ["unreachable"], f"it was {states}")
+    tally.expect("it is unreachable" in refused.stderr, f"refused: {refused}")
+    tally.expect(sorted(rivals) == [0, 2], f"of two rivals {rivals}")
+    tally.expect([task.attempts for task in session] == [1, 1], "a task began again")
+    tally.expect(
+        sorted(task.fields.get("node", "") for task in session) == ["node-a", "node-b"],
+        "each node had one task",
+    )
+    return tally
+
+
+def woken_with_nodes(world: World) -> Tally:
+    """Its runner stands still, its hub does not; the nodes leave that hub for the new one."""
+    names = ["s0", "s1"]
+    with _Site(world) as site:
+        session = site.launch(names, "-j2", "--executor", "agents", "--lease-s", "120")
+        agents = [site.join(session, name) for name in ("node-a", "node-b")]
+        real.at_the_end(world, 2)
+        (runner,) = _of_program(world, "runner/__main__.py")
+        os.kill(runner, signal.SIGSTOP)
+        _make_old(session)
+        site.command(site.others[0]).good("resume", session.id)
+        session.wait_until(lambda: len(journal(session, "adopted")) == 2, LIMIT_S, "both adopted")
+        world.api.release("go")
+        session.wait(LIMIT_S)
+        for agent in agents:
+            agent.wait(LIMIT_S)
+        os.kill(runner, signal.SIGCONT)
+        site.await_runners()
+        tally = real.tally(world, session, names, "its hub sees the claim; all are adopted")
+    tally.expect([task.attempts for task in session] == [1, 1], "a task began again")
     return tally
 
 
@@ -157,8 +203,7 @@ def woken(world: World) -> Tally:
     with _Site(world) as site:
         session = site.launch(names, "-j1")
         real.at_the_end(world, 1)
-        everybody = processes.survivors(world.token)
-        (runner,) = [pid for pid, line in everybody.items() if "runner/__main__.py" in line]
+        (runner,) = _of_program(world, "runner/__main__.py")
         os.kill(runner, signal.SIGSTOP)
         world.api.release("go")  # its agent ends, and the runner does not know of it
         _await_others(world, runner)
@@ -203,17 +248,42 @@ class _Site:
         env = {**self._env, "CPR_RESULTS_DIR": str(self._mounted / "results")}
         return machine.command(self._world.work, env)
 
-    def launch(self, names: list[str], parallel: str = "-j2") -> cpr.Session:
+    def resume_everywhere(self, session: cpr.Session) -> dict[int, str]:
+        """Resumes a session on all other machines at once; exit code → what that said."""
+        rivals = [
+            self.command(machine).start(
+                "resume", session.id, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            for machine in self.others
+        ]
+        said = [rival.communicate(timeout=LIMIT_S)[0].decode() for rival in rivals]
+        return {rival.returncode: words for rival, words in zip(rivals, said, strict=True)}
+
+    def join(self, session: cpr.Session, name: str) -> subprocess.Popen[bytes]:
+        """Starts a node agent with one slot, which outlives all of these machines."""
+        spool = self._world.folder / f"spool-{name}"
+        spool.mkdir()
+        command = Cpr(self._world.work, {**self._env, "TMPDIR": str(spool)})
+        path = session.path / "join.json"
+        return command.start("agent", str(path), "--slots", "1", "--name", name)
+
+    def launch(self, names: list[str], *flags: str) -> cpr.Session:
         """Starts tasks on the first machine, whose API waits; the session as its server sees it."""
         text = prompts(*[real.task(name, wait="go") for name in names])
+        words = flags or ("-j2",)
         run = self.command(self.first).good(
-            "run", "--json", parallel, "--permissions", "all", stdin=text
+            "run", "--json", *words, "--permissions", "all", stdin=text
         )
         return cpr.Session(self._served / "results" / Path(json.loads(run)["path"]).name)
 
     def await_runners(self) -> None:
         """Waits until no process of the sessions is left."""
         real.await_agents(self._world)
+
+
+def _of_program(world: World, words: str) -> list[int]:
+    """The processes of this world whose command lines have these words."""
+    return [pid for pid, line in processes.survivors(world.token).items() if words in line]
 
 
 def _await_others(world: World, runner: int) -> None:

@@ -12,7 +12,7 @@ from testkit.client import LIMIT_S
 from testkit.command import script
 
 from cpr_nb.offline.scripted_api import ScriptedApi
-from faults.judge import judge, lives_of, main, read_log, wrapper
+from faults.judge import judge, judge_journal, lives_of, main, read_log, wrapper
 
 FIRST, SECOND, THIRD = (1, "h.7"), (2, "h.9"), (3, "h.11")
 Line = dict[str, Any]
@@ -103,6 +103,33 @@ PROMPT = "SCRIPT= echo x >> {cwd}/ran-a"
 )
 def test_the_judge_sees_what_is_wrong(lines: list[Line | int], verdicts: list[str]) -> None:
     assert [words.split(": ")[1] for words in judge(log(*lines))] == verdicts
+
+
+def test_what_was_lost_with_a_disk_may_be_asked_for_again() -> None:
+    lines = log(asked(FIRST, 0), 1, asked(FIRST, 1), 2, asked(SECOND, 0), asked(FIRST, 2))
+    assert [words.split(": ")[1] for words in judge(lines, disks_lost=True)] == ["twice at work"]
+
+
+@pytest.mark.parametrize(
+    ("events", "wrong"),
+    [
+        pytest.param(["1", "attempt_ended", "2", "ended"], [], id="two attempts"),
+        pytest.param(["1", "2", "ended"], [], id="the first one's end is not known"),
+        pytest.param(["ended"], [], id="it never began"),
+        pytest.param(["1", "attempt_ended", "ended"], ["ended twice"], id="two ends"),
+        pytest.param(["1", "ended", "ended"], ["ended twice"], id="two last ends"),
+        pytest.param(["1", "attempt_ended", "1"], ["ordered twice"], id="one number again"),
+    ],
+)
+def test_the_judge_sees_what_is_wrong_with_a_journal(events: list[str], wrong: list[str]) -> None:
+    intent = {"task_id": "a", "event": "intent"}
+    lines = [
+        {**intent, "attempt": int(event)} if event.isdigit() else {"task_id": "a", "event": event}
+        for event in events
+    ]
+    # Another task doesn't matter.
+    lines.insert(1, {"task_id": "b", "event": "ended", "outcome": "succeeded"})
+    assert [words.split(": ")[1] for words in judge_journal(lines)] == wrong
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,9 +20,9 @@ from testkit.logins import with_helper
 from testkit.stub import Stub
 
 import cpr_nb as cpr
-from cpr_nb.launching import machine
 from cpr_nb.model.errors import ClaudeNotFound, LaunchError
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
+from cpr_nb.store.programs import find_claude
 from cpr_nb.store.state_dir import VARIABLE as STATE_DIR
 from faults import killer
 from faults.judge import judge, read_log, wrapper
@@ -260,7 +260,7 @@ class World:
 def find_real_cli() -> str | None:
     """The real CLI, or None."""
     try:
-        return machine.find_claude(None, os.environ)
+        return find_claude(None, os.environ)
     except ClaudeNotFound:
         return None
 

@@ -27,6 +27,10 @@ SESSION_ONLY = (
     "name",
     "nice",
     "budget_usd",
+    "executor",
+    "nodes",
+    "slots",
+    "lease_s",
     "warm_start",
     "share_process",
     "worktree_dir",
@@ -127,6 +131,10 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("max_turns", 1, 1),
     ("nice", 0, 0),
     ("nice", 19, 19),
+    ("executor", "ssh:h1,h2", "ssh:h1,h2"),
+    ("nodes", 3, 3),
+    ("slots", 1, 1),
+    ("lease_s", 60, 60.0),
     ("timeout_s", 60, 60.0),
     ("timeout_s", 0.5, 0.5),
     ("silence_s", 1, 1.0),
@@ -160,6 +168,9 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]
 BAD: list[tuple[str, Any]] = [
     *(("max_parallel", value) for value in (-1, True, 1.0, "4", [4])),
+    *(("executor", value) for value in ("", "dask", 3)),
+    *((name, value) for name in ("nodes", "slots") for value in (0, -1, True, 1.5, "4")),
+    *(("lease_s", value) for value in (0, -1, "1")),
     *(("nice", value) for value in (-1, 20, True, 1.0, "4", [4])),
     *(
         ("name", value)

@@ -28,7 +28,7 @@ def kinds(cell: Any) -> set[str]:
 
 
 def test_all_are_there() -> None:
-    assert len(PATHS) == 5 and len(EXECUTED) == 4
+    assert len(PATHS) == 6 and len(EXECUTED) == 5
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -12,6 +12,7 @@ import pytest
 
 from cpr_nb.runner.asking import Asking
 from cpr_nb.runner.attempt import Attempt
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.message_pipe import MessagePipe, new_pipe
 from cpr_nb.store.layout import SessionPaths
 from cpr_nb.views.questions import questions_of
@@ -58,8 +59,9 @@ class Desk:
         self.stdins: list[int] = []
         for task in range(2):
             (folder / f"task-t{task}.jsonl").touch()
-            attempt = Attempt(0, "token", task, f"t{task}", 1, SessionPaths(str(folder)))
-            read_fd, attempt.pipe = new_pipe()
+            read_fd, pipe = new_pipe()
+            process = LocalProcess(0, "token", stdin=pipe)
+            attempt = Attempt(process, task, f"t{task}", 1, SessionPaths(str(folder)))
             os.set_blocking(read_fd, False)
             self.stdins.append(read_fd)
             self.processes.append(attempt)
@@ -166,7 +168,7 @@ def test_stdin_is_closed_once_nothing_is_left_that_could_ask(desk: Desk) -> None
 
 
 def test_an_agent_whose_runner_was_another_one_is_not_answered(desk: Desk) -> None:
-    desk.processes[0].pipe = None
+    desk.processes[0].process.stdin = None
     desk.ask(0)
     desk.asking.pass_on(0, "Hello.")
     assert desk.recorder.open == {} and desk.got(0) is None

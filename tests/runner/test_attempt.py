@@ -13,6 +13,7 @@ import pytest
 
 from cpr_nb.model.limits import LOGIN, USAGE
 from cpr_nb.runner.attempt import Attempt, unseen_pid
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.spawning import create_stream
 from cpr_nb.store.layout import SessionPaths
 
@@ -21,7 +22,7 @@ NOON_S = 1772366400  # 2026-03-01 12:00 UTC
 
 def gone(folder: Path, *events: dict[str, Any]) -> Attempt:
     """An attempt of an earlier runner whose process is gone; these stand in its stream."""
-    attempt = Attempt(0, "s/a@1", 0, "a", 1, SessionPaths(str(folder)), pidfd=-1)
+    attempt = Attempt(LocalProcess(0, "s/a@1", -1), 0, "a", 1, SessionPaths(str(folder)))
     path = folder / "task-a.jsonl"
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
     os.utime(path, (NOON_S, NOON_S))
@@ -80,9 +81,11 @@ def test_a_stream_that_was_removed_reports_no_limit(tmp_path: Path) -> None:
 STOP = """
 import sys
 from cpr_nb.runner.attempt import Attempt, unseen_pid
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.spawning import create_stream
 from cpr_nb.store.layout import SessionPaths
-attempt = Attempt(0, "no-such-session/a@1", 0, "a", 1, SessionPaths(sys.argv[1]), pidfd=-1)
+gone = LocalProcess(0, "no-such-session/a@1", -1)
+attempt = Attempt(gone, 0, "a", 1, SessionPaths(sys.argv[1]))
 attempt.terminate()
 attempt.kill_tree()
 print("lives")
@@ -103,7 +106,7 @@ def test_an_attempt_that_can_not_be_seen_lives_as_long_as_its_output_is_open(
 ) -> None:
     fd = create_stream(str(tmp_path / "task-a.jsonl"))
     paths = SessionPaths(str(tmp_path))
-    attempt = Attempt(unseen_pid(0), "s/a@1", 0, "a", 1, paths, pidfd=-1)
+    attempt = Attempt(LocalProcess(unseen_pid(0), "s/a@1", -1), 0, "a", 1, paths)
     attempt.terminate()
     attempt.kill_tree()
     attempt.terminated = True

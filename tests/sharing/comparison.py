@@ -41,7 +41,7 @@ def differences(command: Cpr, names: Iterable[str]) -> Mapping[str, Mapping[str,
     Returns:
         Scenario → what differs: field → (in a process of its own, in a shared one).
     """
-    text = prompts(*_elements(names))
+    text = prompts(*[SCENARIOS[name].element(name) for name in names])
     (command.cwd / "given.txt").write_text("x\n")
     sessions = []
     for options in (("-j4",), ("-j2", "--share-process")):
@@ -56,14 +56,6 @@ def differences(command: Cpr, names: Iterable[str]) -> Mapping[str, Mapping[str,
         for one, other in zip(own, shared, strict=True)
         if (changed := _changed(known(one), known(other)))
     }
-
-
-def _elements(names: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for name in names:
-        scenario = SCENARIOS[name]
-        yield {"id": name.replace(" ", "-").replace(",", ""), "prompt": scenario.prompt} | dict(
-            scenario.options
-        )
 
 
 def _served(session: cpr.Session) -> Iterator[str]:

@@ -40,6 +40,15 @@ class Scenario(NamedTuple):
         """The prompt, which carries its script."""
         return script(*map(dict, self.steps), say=self.says)
 
+    def element(self, name: str) -> dict[str, Any]:
+        """The element of a prompts file.
+
+        Args:
+            name: The scenario's name, from which the task's id is made.
+        """
+        task_id = name.replace(" ", "-").replace(",", "")
+        return {"id": task_id, "prompt": self.prompt} | dict(self.options)
+
 
 def _says(text: str = "done", **more: Any) -> dict[str, Any]:
     return {"text": text, "usage": _USAGE, **more}

@@ -8,8 +8,8 @@ from pathlib import Path
 from testkit.command import Cpr, console_script
 from testkit.repository import GIT_ENVIRONMENT
 
-from cpr_nb.launching.machine import find_claude
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
+from cpr_nb.store.programs import find_claude
 
 
 def offline_cpr(folder: Path, api: ScriptedApi) -> Cpr:

@@ -64,6 +64,18 @@ def end(pid: int) -> None:
         os.close(pidfd)
 
 
+def await_gone(pid: int) -> None:
+    """Waits until a process is gone."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([pidfd], [], [])
+    finally:
+        os.close(pidfd)
+
+
 def await_state(pid: int, letter: str) -> None:
     """Waits until a process is in a state, as ``/proc/PID/stat`` names it: T, stopped; Z, ended."""
     while _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0] != letter.encode():

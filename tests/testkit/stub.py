@@ -38,6 +38,9 @@ if "--version" in sys.argv[1:]:
     with open(FOLDER + "/version") as file:
         print(file.read())
     sys.exit()
+if sys.argv[1:] == ["auth", "status"]:
+    print('{"loggedIn": true}')
+    sys.exit()
 if "--permission-prompt-tool=stdio" in sys.argv:  # its stdin stays open, for answers
     prompt = json.loads(sys.stdin.buffer.readline())["message"]["content"]
 else:

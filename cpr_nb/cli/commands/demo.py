@@ -22,13 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs five tasks; returns 0 if four succeeded and the fifth failed, as they should."""
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.machine import find_claude
     from cpr_nb.launching.plan import plan_launch
     from cpr_nb.launching.start import start
     from cpr_nb.offline import demo
     from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
     from cpr_nb.store.catalog import check_no_link
     from cpr_nb.store.create import make_results_dir
+    from cpr_nb.store.programs import find_claude
 
     claude = find_claude(args.claude_path, os.environ)
     results_dir = Path(args.results_dir or check_no_link("results")).absolute()

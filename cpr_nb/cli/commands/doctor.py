@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cpr_nb import __version__
 from cpr_nb.cli.common import print_json, print_lines, results_dir
+from cpr_nb.cli.doctor_nodes import node_findings
 from cpr_nb.cli.doctor_sessions import foreign_findings, key_findings
 from cpr_nb.cli.doctor_settings import claude_findings, setting_findings
 from cpr_nb.cli.options import add_json
@@ -24,6 +25,7 @@ from cpr_nb.launching.settings import named_claude
 from cpr_nb.model.cli_versions import NEEDS, OLDEST_SUPPORTED, show
 from cpr_nb.model.errors import CprError
 from cpr_nb.model.text import one_line
+from cpr_nb.store.programs import find_claude
 from cpr_nb.store.resources import TASK_MEMORY_BYTES, free_memory_bytes
 
 if TYPE_CHECKING:
@@ -45,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the CLI offline, about a minute, and show which promises it keeps",
     )
+    parser.add_argument(
+        "--nodes",
+        metavar="SESSION",
+        nargs="?",
+        const="",
+        help="show what the nodes of a session have: the CLI, its login, git, memory, the clock",
+    )
     add_json(parser)
 
 
@@ -54,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         from cpr_nb.cli.probe_table import run_probe
 
         return run_probe(_find_claude(args.claude_path), as_json=args.json)
-    findings = list(_checks(args))
+    findings = list(_checks(args) if args.nodes is None else node_findings(args))
     if args.json:
         print_json([{"name": name, "good": good, "text": text} for good, name, text in findings])
         return 0 if all(good for good, _, _ in findings) else 1
@@ -80,7 +89,7 @@ def _checks(args: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _find_claude(claude_path: str | None) -> str:
-    return machine.find_claude(named_claude(claude_path), os.environ)
+    return find_claude(named_claude(claude_path), os.environ)
 
 
 def _claude(claude_path: str | None) -> Finding:

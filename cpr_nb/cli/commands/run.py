@@ -112,6 +112,8 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         planned.login_wait_s = planned.login_wait_s or UNATTENDED_WAIT_S
         planned.machine_wait_s = planned.machine_wait_s or UNATTENDED_WAIT_S
     started = start_or_attach(planned, reuse=reuse)
+    for line in started.node_lines:
+        note(line)
     if started.is_new and not args.json:
         _print_launch(started, planned)
         if not args.wait:
@@ -221,6 +223,8 @@ def _permissions(planned: LaunchPlan) -> str:
 
 def _at_once(planned: LaunchPlan) -> str:
     """How many tasks run at once."""
+    if planned.cluster and not planned.max_parallel:
+        return "as many at once as the nodes have slots"
     if planned.first_parallel is None:
         # In shared processes fewer may be faster: the runner decides.
         at_most = "in shared processes, at most " if planned.options.get("share_process") else ""

@@ -28,6 +28,7 @@ from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import at_once, cost, reused, total_tokens
+from cpr_nb.views.nodes import node_of
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.served_tasks import served_line
 from cpr_nb.views.work_left import task_note
@@ -74,7 +75,8 @@ def status_lines(
     live = _live_status(session)
     for index, task in enumerate(session.tasks or []):
         title = f"Task {task.get('task_num')} (ID: {task.get('transaction_id')})"
-        word = task_word(task) + (live.task(index) if live else "")
+        node = f" on {name}" if (name := node_of(task)) else ""
+        word = task_word(task) + node + (live.task(index) if live else "")
         lines.append(f"  {task_icon(task)} {title}: {word}")
         if note := task_note(task, session.short_id, program()):
             lines.append(f"     {note}")

@@ -15,6 +15,7 @@ from cpr_nb.views.current_activity import ActivityFollower
 from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.figures import FiguresFollower
 from cpr_nb.views.lineage import LinkedTask, linked_tasks
+from cpr_nb.views.nodes import node_of
 from cpr_nb.views.questions import Question, questions_of
 from cpr_nb.views.result_rows import reused_rows
 from cpr_nb.views.stream_denials import read_denials
@@ -103,6 +104,8 @@ def read_entries(snapshot: Snapshot, figures: FiguresFollower, *, redact: bool) 
         if redact:
             entries.append(_without_texts(row))
             continue
+        if node := node_of(row.fields):
+            row = row._replace(figures=f"{row.figures} · on {node}".removeprefix(" · "))
         is_titled = one_line(prompt, _TITLE_CHARS + 1) == row.title
         texts = read_texts(answer, "" if is_titled else prompt, row.denials, limit_bytes)
         is_answer = texts.line and row.state == states.SUCCEEDED and not (row.note or is_reused)

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from cpr_nb.model import states
 from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.text import one_line, shorten
 from cpr_nb.store.files import read_json
@@ -13,6 +14,7 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec, task_of
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views import formatting
+from cpr_nb.views.nodes import nodes_of
 from cpr_nb.views.served_tasks import served_line
 
 _VALUE_CHARS = 300
@@ -65,6 +67,7 @@ def how_it_ran(snapshot: Snapshot, *, redact: bool) -> list[Fact]:
         Fact("At once", str(snapshot.count("max_parallel") or "")),
         *_option_facts(options, redact=redact),
         Fact("Answer", "" if redact else _schema(options.get("schema")), is_code=True),
+        Fact("Nodes", _nodes(snapshot, redact=redact)),
         Fact("Processes", served_line(snapshot.tasks or ())),
         Fact("Versions", _versions(snapshot)),
     ]
@@ -134,6 +137,18 @@ def _models(snapshot: Snapshot) -> str:
     names = [task.get("response_model") or task.get("model") for task in snapshot.tasks or ()]
     used = list(dict.fromkeys(one_line(name, 80) for name in names if isinstance(name, str)))
     return shorten(used, 6)
+
+
+def _nodes(snapshot: Snapshot, *, redact: bool) -> str:
+    """The machines of its tasks; a page to share says only how many they were."""
+    nodes = nodes_of(snapshot)
+    n_lost = sum(node["state"] == states.LOST for node in nodes)
+    texts = [
+        formatting.plural(len(nodes), "node") if nodes else "",
+        "" if redact or not nodes else shorten([node["name"] for node in nodes]),
+        f"{n_lost} lost" if n_lost else "",
+    ]
+    return "; ".join(text for text in texts if text)
 
 
 def _option_facts(options: dict[str, Any], *, redact: bool) -> list[Fact]:

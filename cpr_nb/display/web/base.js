@@ -67,6 +67,6 @@ function styleOf(state) { return STYLES[state] || ["?", "warn"]; }
 
 // Text with the commands in it set as code, so that they can be copied.
 function withCommands(text) {
-  return text.split(/(\bcpr [a-z-]+(?: [0-9a-f]{4,8}\b)?)/).map((part, index) =>
+  return text.split(/(\bcpr [a-z-]+(?: add| --nodes)?(?: [0-9a-f]{4,8}\b)?(?: slurm\b| ssh:HOST| \/\S+\/join\.json)?)/).map((part, index) =>
     index % 2 ? element("code", "", part) : document.createTextNode(part));
 }

@@ -12,7 +12,8 @@ class Head {
     this.mosaic = element("div", "cpr-mosaic", "", { role: "img" });
     this.figures = element("div", "figs");
     this.notices = element("div", "", "", { role: "status" });
-    this.nodes = [this.line, this.progress, this.mosaic, this.figures, this.notices];
+    this.machines = element("div", "nodes");
+    this.nodes = [this.line, this.progress, this.mosaic, this.figures, this.machines, this.notices];
     this.cells = [];
     this.shown = 0;  // which notice
     this.mosaic.addEventListener("click", (event) => {
@@ -40,7 +41,9 @@ class Head {
       return [...parts, element("code", "mute grow r", head.folder, { title: head.folder })];
     });
     this.drawFigures();
+    this.drawMachines();
     this.drawNotices();
+    this.part.root.classList.toggle("cpr-with-nodes", Boolean(head.has_nodes));
   }
 
   // The bar says with its shape what its colours say: solid, hollow, dashed, a hairline.
@@ -88,6 +91,31 @@ class Head {
       node.append(rest);
       return index ? [" · ", node] : [node];
     }));
+  }
+
+  // The nodes of the session: how busy each is; the silent one last, with what will happen and when.
+  drawMachines() {
+    const pieces = this.part.head.nodes || [];
+    fill(this.machines, pieces, () => pieces.map((piece) => {
+      const node = element("span"), isBad = piece.tone === "warn";
+      const name = [piece.symbol, piece.name].filter(Boolean).join(" ");
+      if (isBad) node.append(element("b", "warn", name), " ");
+      else if (name) node.append(element("span", piece.tone, piece.symbol), ` ${piece.name} `);
+      node.append(element("span", isBad ? "" : "mute"));
+      return node;
+    }));
+    this.drawMachineTimes();
+  }
+
+  drawMachineTimes() {
+    const now = this.part.time_s;
+    (this.part.head.nodes || []).forEach((piece, index) => {
+      const words = [
+        piece.silent_at_s !== null && `silent for ${clock(now - piece.silent_at_s)}`,
+        piece.text && [piece.text, piece.moves_at_s !== null && clock(piece.moves_at_s - now), piece.ends].filter(Boolean).join(" "),
+      ];
+      setText(this.machines.children[index].lastChild, words.filter(Boolean).join(" · "));
+    });
   }
 
   drawNotices() {

@@ -97,6 +97,7 @@ class Part {
 
   everySecond() {
     this.questions.drawTimes();
+    this.headView.drawMachineTimes();
     this.scheduleDraw();
   }
 

@@ -26,11 +26,12 @@ class Table {
 
   drawHeading() {
     const isTasks = this.part.kind === "tasks";
-    const names = ["#", "State", isTasks ? "Prompt" : "Session", "Now", "Time", "Tokens", "USD est."];
-    const titles = { 0: isTasks ? "Number of the task" : "Number of tasks", 6: "The CLI's own estimate, at list prices" };
+    const names = ["#", "State", isTasks ? "Prompt" : "Session", "Now", "Node", "Time", "Tokens", "USD est."];
+    const titles = { 0: isTasks ? "Number of the task" : "Number of tasks", 7: "The CLI's own estimate, at list prices" };
     names.forEach((name, index) => {
-      this.heading.append(element("span", [0, 4, 5, 6].includes(index) ? "n" : "", name, { title: titles[index] || "" }));
-      this.names.append(element("span", "", index ? name : titles[0], { role: "columnheader" }));
+      const cls = index === 4 ? "cpr-node" : [0, 5, 6, 7].includes(index) ? "n" : "";
+      this.heading.append(element("span", cls, name, { title: titles[index] || "" }));
+      this.names.append(element("span", index === 4 ? cls : "", index ? name : titles[0], { role: "columnheader" }));
     });
     this.grid.setAttribute("aria-label", isTasks ? "Tasks" : "Sessions");
   }
@@ -82,7 +83,7 @@ class Table {
   rowNode(number) {
     while (this.slots.length <= number) {
       const row = element("div", "cpr-row", "", { role: "row" });
-      for (const name of ["n mute", "", "", "cpr-now", "n", "n", "n"]) row.append(element("span", name, "", { role: "gridcell" }));
+      for (const name of ["n mute", "", "", "cpr-now", "cpr-node mute", "n", "n", "n"]) row.append(element("span", name, "", { role: "gridcell" }));
       row.children[3].append(element("span", "warn"), element("span"), element("span", "mute"));
       this.slots.push(row);
       this.space.append(row);
@@ -91,7 +92,7 @@ class Table {
   }
 
   drawRow(node, position, row) {
-    const [num, state, title, , time, tokens, cost] = node.children;
+    const [num, state, title, , machine, time, tokens, cost] = node.children;
     const [symbol, tone] = styleOf(row[STATE]);
     const isChosen = row[KEY] === this.cursor;
     if (node.hidden) node.hidden = false;
@@ -110,6 +111,8 @@ class Table {
     setText(title, row[TITLE]);
     setTitle(title, row[TITLE]);
     this.drawNow(node.children[3], row, tone);
+    setText(machine, row[NODE]);
+    setTitle(machine, row[NODE]);
     setText(time, clock(row[STARTED] ? this.part.time_s - row[STARTED] : row[DURATION]));
     const about = row[ESTIMATED] ? "≈ " : "";
     setText(tokens, row[TOKENS] ? about + shortCount(row[TOKENS]) : "");
@@ -120,11 +123,12 @@ class Table {
 
   // The seconds of a step stand apart from its text: an ellipsis never eats them.
   drawNow(node, row, tone) {
-    const [denied, now, seconds] = node.children;
-    setText(denied, row[DENIED] ? `⚠ ${row[DENIED]} denied` : "");
-    setText(now, row[NOW]);
-    setClass(now, `cpr-step-text ${tone === "bad" ? "bad" : row[STARTED] ? "" : "mute"}`);
-    setText(seconds, row[SINCE] ? `${Math.max(0, Math.floor(this.part.time_s - row[SINCE]))} s` : "");
+    const [warning, now, seconds] = node.children;
+    const isSilent = row[STARTED] && (this.part.head.silent || []).includes(row[NODE]);
+    setText(warning, isSilent ? `⚠ ${row[NODE]} is silent` : row[DENIED] ? `⚠ ${row[DENIED]} denied` : "");
+    setText(now, isSilent && row[NOW] ? `last: ${row[NOW]}` : row[NOW]);
+    setClass(now, `cpr-step-text ${tone === "bad" ? "bad" : row[STARTED] && !isSilent ? "" : "mute"}`);
+    setText(seconds, row[SINCE] && !isSilent ? `${Math.max(0, Math.floor(this.part.time_s - row[SINCE]))} s` : "");
     setTitle(node, row[NOW]);
   }
 

@@ -25,7 +25,7 @@ class EndedProcesses:
 
     def add(self, process: SharedProcess) -> None:
         """A process has ended."""
-        self._leftovers.add(process.token)
+        process.process.sweep_later(self._leftovers)
         self._processes.append(process)
         self.remove_files()
 

@@ -13,7 +13,7 @@ from cpr_nb.runner.shared.offer import Offer
 from cpr_nb.runner.shared.process_groups import Group
 from cpr_nb.runner.shared.renewal import why_not
 from cpr_nb.runner.shared.shared_process import SharedProcess
-from cpr_nb.runner.spawning import HeldError
+from cpr_nb.runner.spawning import HeldError, NoNodeError, remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Pool:
         self._has_news = True
         return None
 
-    def _give(self, process: SharedProcess, start: Start, now: float) -> messages.Event:
+    def _give(self, process: SharedProcess, start: Start, now: float) -> messages.Event | None:
         offer = Offer(process, self._starter, self._end_soon)
         event = self._effects.start(start, offer)
         if offer.attempt is not None:
@@ -221,15 +221,18 @@ class Pool:
         for start in self._waiting:
             if self._schedule.may_start_agent(start.task) and self._fits(process, start):
                 self._waiting.remove(start)
-                self._handle(self._give(process, start, now))
+                event = self._give(process, start, now)
+                if event is not None:
+                    self._handle(event)
                 return
 
-    def _end_task(self, process: SharedProcess, status: int | None) -> None:
+    def _end_task(self, process: SharedProcess, status: int | None, *, lost: bool = False) -> None:
         """The task of a process has ended.
 
         Args:
             process: The process.
             status: What wait() returned, if the process has ended with it.
+            lost: Whether that was the end of its node, or of its lease.
         """
         attempt = self._attempts.pop(process)
         attempt.stream.end = process.machine.end
@@ -239,21 +242,22 @@ class Pool:
         now = self._clock.now()
         if status is None:
             process.group.sizing.ended(
-                now - process.given_at, process.busy_s() - process.given_busy_s
+                now - process.given_at, process.process.busy_s() - process.given_busy_s
             )
         attempt.stream.poll(now)
         has_begun = attempt.stream.first_init is not None or attempt.terminated
         interrupted = status is not None and not has_begun  # then it is asked again, uncounted
-        self._handle_end(attempt, status, {}, interrupted=interrupted)
+        self._handle_end(attempt, status, {}, interrupted=interrupted or lost)
         if attempt.stream.trouble:
             process.unfinished.append(attempt.stream)
 
-    def ended(self, process: SharedProcess, status: int) -> None:
+    def ended(self, process: SharedProcess, status: int, *, interrupted: bool = False) -> None:
         """A process has ended.
 
         Args:
             process: The process.
             status: What wait() returned.
+            interrupted: Whether its node was lost, or had to end it.
         """
         now = self._clock.now()
         process.has_ended = True
@@ -264,7 +268,9 @@ class Pool:
         self._journal_end(process, why)
         if process in self._attempts:
             process.machine.end = process.stream.end
-            self._end_task(process, status)
+            self._end_task(process, status, lost=interrupted)
+        elif interrupted:
+            self._has_news = True
         elif process.machine.state == machine.STARTING and process.group.bad_start():
             self._refuse(process.group, f"its process ended before it was ready: {why}")
         self._ended.add(process)
@@ -297,34 +303,46 @@ class Pool:
     def _start_process(self, group: Group, start: Start, now: float) -> None:
         number = self._last_number = self._last_number + 1
         self._recorder.journal("process_intent", process=number)
-        read_fd, write_fd = os.pipe()
         try:
             task_spec = self._effects.task_spec(start)
-            pid = self._starter.start_shared(number, task_spec, lambda: read_fd)
+            process = self._starter.start_shared(number, task_spec)
+        except NoNodeError:
+            for waiting in self._of_group(group):
+                self._handle(messages.Unplaced(now, waiting.task))
+            return
         except HeldError as error:
-            os.close(write_fd)
             for waiting in self._of_group(group):
                 self._handle(messages.Postponed(now, waiting.task, error.cause))
             return
         except (ChangedError, OSError) as error:
-            os.close(write_fd)
             self._refuse(group, f"its process can't be started: {error}")
             return
-        process = SharedProcess(
-            pid,
+        shared = SharedProcess(
+            process,
             number,
-            self._starter.process_token(number),
             group,
-            write_fd,
             self._starter.paths.process_stream(number),
             self._starter.paths.process_stderr(number),
             now,
             start.may_spend_usd,
             self._starter.agent_folders(task_spec),
         )
-        self._recorder.journal("process_started", process=number, pid=pid)
-        self._alive.append(process)
-        self._processes.add_shared(process)
+        self._recorder.journal("process_started", process=number, pid=process.pid)
+        self._alive.append(shared)
+        self._processes.add_shared(shared)
+
+    def refused(self, process: SharedProcess, error: OSError) -> None:
+        """A node could not start a process."""
+        self._alive.remove(process)
+        process.has_ended = True
+        process.stream.close()
+        if isinstance(error, HeldError):
+            for waiting in self._of_group(process.group):
+                event = messages.Postponed(self._clock.now(), waiting.task, error.cause)
+                self._handle(event)
+        else:
+            self._refuse(process.group, f"its process can't be started: {error}")
+        remove([process.path, process.stderr_path])
 
     def _of_group(self, group: Group) -> list[Start]:
         """Removes and returns what waits for a process of a group."""
@@ -338,7 +356,9 @@ class Pool:
             group.is_refused = True
             self._recorder.warn(f"tasks do not share processes: {why}")
         for start in self._of_group(group):
-            self._handle(self._effects.start(start))
+            event = self._effects.start(start)
+            if event is not None:
+                self._handle(event)
 
     # -- ends -----------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from cpr_nb.runner.attempt import Process
     from cpr_nb.runner.history import TaskHistory
     from cpr_nb.runner.leftovers import Leftovers
     from cpr_nb.store.layout import SessionPaths
@@ -146,29 +147,31 @@ class RecoveredProcess:
     @property
     def busy_pid(self) -> int:
         """Its pid, while it works for a task; else 0."""
-        return next((a.pid for a in self._attempts if a.pid and not a.has_ended), 0)
+        return next((a.process.pid for a in self._attempts if a.process.pid and not a.has_ended), 0)
 
     def attempt(
-        self, place: Place, pid: int, task: int, options: dict[str, Any], pidfd: int
+        self, place: Place, process: Process, task: int, options: dict[str, Any]
     ) -> RecoveredAttempt:
         """Returns the attempt of a task that has not ended.
 
         Args:
             place: Where its stream begins.
-            pid: The process's pid; 0 if it is gone.
+            process: The process.
             task: The task's number, from 0.
             options: Further arguments of `Attempt`.
-            pidfd: A descriptor of the process, or -1.
 
         Raises:
             OSError: If its stream can't be read.
         """
-        attempt = RecoveredAttempt(self, place, pid, task, self._paths, options, pidfd)
-        is_last = all(other.offset <= place.offset for other in self._places)
-        if attempt.stream.end is not None or not is_last:
+        attempt = RecoveredAttempt(self, place, process, task, self._paths, options)
+        if attempt.stream.end is not None or not self.is_last(place):
             attempt.let_go()
         self._attempts.append(attempt)
         return attempt
+
+    def is_last(self, place: Place) -> bool:
+        """Whether nothing that it served begins after this."""
+        return all(other.offset <= place.offset for other in self._places)
 
     def discard(self) -> bool:
         """Removes its files, unless it works, or not all of its parts are whole.
@@ -207,11 +210,10 @@ class RecoveredAttempt(Attempt):
     Args:
         source: The process.
         place: Where its stream begins.
-        pid: The process's pid; 0 if it is gone.
+        process: The process itself, which may be gone.
         task: The task's number, from 0.
         paths: The session's paths.
         options: Further arguments of `Attempt`.
-        pidfd: A descriptor of the process, or -1.
 
     Attributes:
         has_ended: Whether it was seen to have ended.
@@ -228,26 +230,23 @@ class RecoveredAttempt(Attempt):
         self,
         source: RecoveredProcess,
         place: Place,
-        pid: int,
+        process: Process,
         task: int,
         paths: SessionPaths,
         options: dict[str, Any],
-        pidfd: int,
     ) -> None:
         self._source, self._place, self.has_ended = source, place, False
-        arguments = (pid, source.token, task, place.task_id, place.attempt, paths)
-        super().__init__(*arguments, pidfd=pidfd, **options)
+        arguments = (process, task, place.task_id, place.attempt, paths)
+        super().__init__(*arguments, **options)
 
     def let_go(self) -> None:
         """Its turn is over: the process, if it lives, works for another task or for none."""
-        if self.pidfd is not None and self.pidfd >= 0:
-            os.close(self.pidfd)
-        self.pid, self.pidfd = 0, -1
+        self.process.let_go()
 
     @property
     def place_fields(self) -> dict[str, Any]:
         """What status.json says of where it ran."""
-        return {"process": self._source.number}
+        return {"process": self._source.number, **super().place_fields}
 
     @property
     def is_unasked(self) -> bool:
@@ -264,7 +263,7 @@ class RecoveredAttempt(Attempt):
         self.has_ended = True
         if self._source.busy_pid:
             conversation_id = self._place.conversation_id
-            leftovers.add_conversation(self.token, conversation_id, self._source.busy_pid)
+            leftovers.add_conversation(self.process.token, conversation_id, self._source.busy_pid)
         else:
             self.kill_tree()
         self._read_to_end()
@@ -275,7 +274,7 @@ class RecoveredAttempt(Attempt):
 
     def _open_stream(self, path: str, *, with_tools: bool) -> RecoveredStream:
         source = self._source.path
-        return RecoveredStream(source, self.pid, self._place, path, with_tools=with_tools)
+        return RecoveredStream(source, self.process.pid, self._place, path, with_tools=with_tools)
 
     def _stderr_path(self) -> str:
         return self._source.stderr_path

@@ -40,7 +40,7 @@ def why_not(process: SharedProcess, attempt: ServedAttempt, now: float) -> str:
         return "the login was refused"
     if process.machine.n_tasks >= TASKS_PER_PROCESS:
         return f"it has served {TASKS_PER_PROCESS} tasks"
-    if process.rss_bytes() > MOST_RSS_BYTES:
+    if process.process.rss_bytes() > MOST_RSS_BYTES:
         return f"it has more than {MOST_RSS_BYTES // 1_000_000} MB"
     if process.stream.end > MOST_STREAM_BYTES:
         return f"its stream has more than {MOST_STREAM_BYTES // 1_000_000} MB"

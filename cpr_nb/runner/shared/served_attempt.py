@@ -51,19 +51,18 @@ class ServedAttempt(Attempt):
         self.source = source
         self._end_soon = end_soon
         self._conversation_id = source.machine.conversation_id
-        super().__init__(source.pid, source.token, task, task_id, number, paths, **options)
+        super().__init__(source.process, task, task_id, number, paths, **options)
 
     def _open_stream(self, path: str, *, with_tools: bool) -> ServedStream:
         source, begin = self.source, self.source.machine.offset
         part = Part(source.stream.fd, begin, path)
-        return ServedStream(
-            source.path, source.pid, begin, source.stream, part, with_tools=with_tools
-        )
+        pid = source.process.pid_here
+        return ServedStream(source.path, pid, begin, source.stream, part, with_tools=with_tools)
 
     @property
     def place_fields(self) -> dict[str, Any]:
         """What status.json says of where it ran."""
-        return {"process": self.source.number}
+        return {"process": self.source.number, **super().place_fields}
 
     def terminate(self) -> None:
         """Has its turn end; the process itself may go on to serve others."""
@@ -78,7 +77,7 @@ class ServedAttempt(Attempt):
         if status is not None:
             super().clean_up(leftovers, status)
         else:
-            leftovers.add_conversation(self.token, self._conversation_id, self.pid)
+            self.process.sweep_conversation(leftovers, self._conversation_id)
 
     def collect(self, status: int | None) -> tuple[Exit, RunFacts]:
         """Returns how it ended, and what its stream says.

@@ -1,13 +1,9 @@
-"""One process of the CLI that serves several tasks: its pid, its stdin, its stream."""
+"""One process of the CLI that serves several tasks: its stdin, its stream, its states."""
 
 from __future__ import annotations
 
 import os
-import signal
-import time
 
-from cpr_nb.runner import process
-from cpr_nb.runner.message_pipe import MessagePipe
 from cpr_nb.runner.shared.borders import ProcessStream
 from cpr_nb.runner.shared.process_machine import BUSY, ProcessMachine
 from cpr_nb.runner.shared.sizing import ALONE_S
@@ -17,10 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cpr_nb.runner.attempt import Process
+    from cpr_nb.runner.message_pipe import MessagePipe
+    from cpr_nb.runner.remote.remote_process import RemoteStdin
     from cpr_nb.runner.shared.process_groups import Group
     from cpr_nb.runner.shared.served_stream import ServedStream
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _CLEAR = "/clear"
 
 
@@ -28,11 +26,9 @@ class SharedProcess:
     """A process that serves tasks.
 
     Args:
-        pid: Its pid.
+        process: The process, whose stdin is open.
         number: Its number in the session, from 1.
-        token: What marks its whole process tree.
         group: The group of its tasks.
-        stdin_fd: The descriptor through which it gets its messages; closed by it.
         path: The file that it writes its stream to.
         stderr_path: The file that it writes its stderr to.
         at_s: When it was started.
@@ -40,7 +36,6 @@ class SharedProcess:
         agent_folders: Where it has read files of subagents from: it does not read them again.
 
     Attributes:
-        stdin: Our end of its stdin.
         machine: Its states.
         stream: Its stream.
         terminated: Whether it was asked to end by a signal.
@@ -51,28 +46,25 @@ class SharedProcess:
 
     __slots__ = (
         *("_agent_folders", "_agents_at"),
-        *("_n_requests", "given_at", "given_busy_s", "group", "stdin"),
+        *("_n_requests", "given_at", "given_busy_s", "group"),
         "has_ended",
-        *("limit_usd", "machine", "next_look_at", "number", "path", "pid", "stderr_begin"),
-        *("stderr_path", "stream", "terminated", "token", "unfinished"),
+        *("limit_usd", "machine", "next_look_at", "number", "path", "process", "stderr_begin"),
+        *("stderr_path", "stream", "terminated", "unfinished"),
     )
 
     def __init__(
         self,
-        pid: int,
+        process: Process,
         number: int,
-        token: str,
         group: Group,
-        stdin_fd: int,
         path: str,
         stderr_path: str,
         at_s: float,
         limit_usd: float | None,
         agent_folders: Sequence[str] = (),
     ) -> None:
-        self.pid = pid
+        self.process = process
         self.number = number
-        self.token = token
         self.group = group
         self.path = path
         self.stderr_path = stderr_path
@@ -86,11 +78,16 @@ class SharedProcess:
         self.given_busy_s = 0.0  # how long it had been busy then
         self._agent_folders = agent_folders
         self._agents_at = [_changed_at(folder) for folder in agent_folders]
-        self.stdin = MessagePipe(stdin_fd)
         self._n_requests = 0
         self.send(_CLEAR)
 
     # -- stdin --------------------------------------------------------------------------------
+
+    @property
+    def stdin(self) -> MessagePipe | RemoteStdin:
+        """Our end of its stdin."""
+        assert self.process.stdin is not None  # noqa: S101 - for the type
+        return self.process.stdin
 
     def send(self, text: str) -> None:
         """Sends a message of the user: a prompt or a command."""
@@ -114,22 +111,16 @@ class SharedProcess:
     def terminate(self) -> None:
         """Sends SIGTERM to it."""
         self.terminated = True
-        process.signal_process(0 if self.has_ended else self.pid, signal.SIGTERM)
+        if not self.has_ended:
+            self.process.terminate()
 
     def kill_tree(self) -> int:
         """Kills it and all that it started; returns how many processes that were."""
-        process.kill_group(self.pid)
-        return process.sweep([self.token])
+        return self.process.kill_tree()
 
     def await_end(self, patience_s: float) -> None:
         """Waits until it has ended, and kills it if it takes too long."""
-        give_up_at = time.monotonic() + patience_s
-        while not os.waitpid(self.pid, os.WNOHANG)[0]:
-            if time.monotonic() > give_up_at:
-                self.kill_tree()
-                os.waitpid(self.pid, 0)
-                break
-            time.sleep(0.01)
+        self.process.await_end(patience_s)
         self.has_ended = True
 
     def discard(self) -> bool:
@@ -148,32 +139,21 @@ class SharedProcess:
     def given(self, at_s: float) -> None:
         """It has got a task: from now on everything is that task's."""
         self.given_at = at_s
-        self.given_busy_s = self.busy_s()
+        self.given_busy_s = self.process.busy_s()
         try:
             self.stderr_begin = os.stat(self.stderr_path).st_size
         except OSError:
             self.stderr_begin = 0
 
-    def busy_s(self) -> float:
-        """How long it has used a core, or waited for one; 0 if that is not known."""
-        fields = process.stat_fields(self.pid)
-        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
-        return cpu_s + process.run_delay_s(self.pid)
-
     def waits_long(self, now: float) -> bool:
         """Whether it has waited for long for its present task, and not for a core."""
         if self.machine.state != BUSY or now - self.given_at < ALONE_S:
             return False
-        return now - self.given_at - (self.busy_s() - self.given_busy_s) >= ALONE_S
+        return now - self.given_at - (self.process.busy_s() - self.given_busy_s) >= ALONE_S
 
     def has_other_agents(self) -> bool:
         """Whether files of subagents came or went since it was started."""
         return [_changed_at(folder) for folder in self._agent_folders] != self._agents_at
-
-    def rss_bytes(self) -> int:
-        """How much memory it has; 0 if that is not known."""
-        fields = process.stat_fields(self.pid)
-        return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 21 else 0
 
 
 def _changed_at(folder: str) -> int:

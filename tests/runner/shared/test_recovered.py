@@ -13,6 +13,7 @@ import pytest
 
 from cpr_nb.runner.history import Place, read_history
 from cpr_nb.runner.leftovers import Leftovers
+from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.shared.recovered import RecoveredAttempt, RecoveredProcess
 from cpr_nb.store.layout import SessionPaths
 
@@ -65,7 +66,7 @@ def other_pid() -> Iterator[int]:
 
 
 def attempt(shared: RecoveredProcess, task: int, pid: int = 0) -> RecoveredAttempt:
-    return shared.attempt(PLACES[task], pid, task, {}, -1)
+    return shared.attempt(PLACES[task], LocalProcess(pid, shared.token, -1), task, {})
 
 
 def collect(one: RecoveredAttempt) -> dict[str, Any] | None:
@@ -94,7 +95,7 @@ def test_a_task_that_is_over_does_not_end_the_process_of_the_next_one(
     paths: SessionPaths, shared: RecoveredProcess, other_pid: int
 ) -> None:
     first, second = attempt(shared, 0, other_pid), attempt(shared, 1, other_pid)
-    assert (first.pid, second.pid, shared.busy_pid) == (0, other_pid, other_pid)
+    assert (first.process.pid, second.process.pid, shared.busy_pid) == (0, other_pid, other_pid)
     assert (collect(first) or {})["result"] == "One."
     assert not shared.discard()  # it still writes
     with Path(paths.process_stream(1)).open("ab") as file:
@@ -107,7 +108,7 @@ def test_a_task_that_is_over_does_not_end_the_process_of_the_next_one(
 def test_a_task_whose_prompt_nobody_read_was_not_asked(paths: SessionPaths) -> None:
     place = Place(1, len(STREAM), "c", 1, "c3")
     shared = RecoveredProcess(1, paths, "no process has this token", [place])
-    one = shared.attempt(place, 0, 0, {}, -1)
+    one = shared.attempt(place, LocalProcess(0, shared.token, -1), 0, {})
     assert one.is_unasked
     one.terminated = True
     assert not one.is_unasked  # it was cancelled: that is its end

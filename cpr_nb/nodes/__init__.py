@@ -1,0 +1,1 @@
+"""Many machines: the hub beside the runner, and the node agent that serves on each machine."""

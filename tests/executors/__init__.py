@@ -1,0 +1,1 @@
+"""What a session does is the same, wherever its tasks run."""
