@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import zmq
 
 from cpr_nb.nodes.hub_opening import OpenHub
@@ -57,6 +59,9 @@ class HubLoop:
             "end": self._end,
             **dict.fromkeys(("write", "close_stdin", "signal", "kill"), self._packings.command),
         }
+        self._rival_path: str = opening.get("rival_path", "")
+        self._has_rival = False
+        self._next_look_at = 0.0
         self._judge_from = 0.0
         self._leave_by: float | None = None  # seconds of the boot clock
         self._poller.register(self._hub.router, zmq.POLLIN)
@@ -68,8 +73,8 @@ class HubLoop:
             self._orders[order["type"]](order)
 
     def run(self) -> None:
-        """Runs until the runner has gone, or its session is over."""
-        while self._link.is_open and not self._may_leave():
+        """Runs until the runner has gone, or its session is over, or is another runner's."""
+        while self._link.is_open and not (self._may_leave() or self._is_taken_over()):
             self._poller.modify(
                 self._link.fd, zmq.POLLIN | (zmq.POLLOUT if self._link.has_unsent else 0)
             )
@@ -87,6 +92,8 @@ class HubLoop:
             self._flush()
         self._packings.close()
         self._hub.close(for_good=self._leave_by is not None)
+        if self._has_rival:
+            self._await_runner()
 
     def _await_opening(self) -> list[dict[str, Any]]:
         while not (messages := self._link.receive()):
@@ -94,6 +101,26 @@ class HubLoop:
                 raise EOFError("the runner has gone")
             self._poller.poll()
         return messages
+
+    def _is_taken_over(self) -> bool:
+        """Whether another runner has the session now. Ours may stand still, and not know of it.
+
+        The node agents then look for the hub of the other one, which waits for their leases.
+        """
+        now = boot_clock_s()
+        if now < self._next_look_at or not self._rival_path:
+            return False
+        self._next_look_at = now + _MOST_WAIT_S
+        self._has_rival = os.path.lexists(self._rival_path)
+        return self._has_rival
+
+    def _await_runner(self) -> None:
+        """Waits until the runner has noticed that its session is another one's, and leaves."""
+        poller = zmq.Poller()
+        poller.register(self._link.fd, zmq.POLLIN)
+        while self._link.is_open:
+            poller.poll()
+            self._link.receive()
 
     def _may_leave(self) -> bool:
         if self._leave_by is None:

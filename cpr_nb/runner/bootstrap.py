@@ -74,8 +74,11 @@ def _cluster(session: OpenSession) -> Cluster | None:
         return None
     from cpr_nb.runner.remote.leasing import Cluster  # a few sessions need it
 
-    library_dirs = session.given["library_dirs"]
-    return Cluster(session.spec.session, session.recorder, session.paths.join, library_dirs)
+    paths, given = session.paths, session.given
+    rival_path = paths.claim(given["claim"] + 1)
+    return Cluster(
+        session.spec.session, session.recorder, paths.join, rival_path, given["library_dirs"]
+    )
 
 
 def _starter(session: OpenSession, cluster: Cluster | None) -> Starter:

@@ -59,7 +59,7 @@ class Listener:
         self._processes = processes
         self._recorder = recorder
         self._task_runs = task_runs
-        self.hands_on: Callable[[Attempt, Limit | None], bool] = lambda _attempt, _limit: False
+        self.hands_on: Callable[[Attempt, Limit], bool] = lambda _attempt, _limit: False
         self.poll_every_s = _POLL_EVERY_S
         self._all_due_at = 0.0
         self.asking = self._new_asking(spec) if spec.session["options"].get("ask") else None
@@ -90,7 +90,7 @@ class Listener:
                 elif news.refused_s is not None:
                     yield messages.Throttled(now, run.task, news.refused_s)
                 limit = run.limit_so_far(news.limit)  # later than the answer, if there was one
-                if self.hands_on(run, limit):
+                if limit is not None and self.hands_on(run, limit):
                     run.kill_tree()
                 elif limit is not None:
                     yield messages.Limited(now, run.task, limit)

@@ -302,7 +302,7 @@ class Loop:
             self._recorder.write_runner(claude_version=facts.claude_version)
         self._task_runs[task].end(now, exit_, facts, {**extra, **attempt.place_fields})
         limit = attempt.limit
-        if self._listener.hands_on(attempt, limit):
+        if limit is not None and self._listener.hands_on(attempt, limit):
             limit, exit_.result, interrupted = None, None, True
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=limit)
         event.began = facts.answered or attempt.stream.first_init is not None

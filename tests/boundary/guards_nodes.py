@@ -32,6 +32,13 @@ GUARDS = [
         f"{_TEST}what_a_lost_node_tells_later_is_not_believed",
     ),
     Guard(
+        "the token of an attempt on a node: it has the attempt's number",
+        "runner/starter.py",
+        'return f"{self.mark}{task_id}@{number}"',
+        'return f"{self.mark}{task_id}"',
+        f"{_TEST}what_is_left_of_an_attempt_is_ended_and_the_next_one_goes_on",
+    ),
+    Guard(
         "the twin of a node agent: it sweeps",
         "nodes/twin.py",
         "    process.sweep((), lives=[life])\n    on_death()\n",

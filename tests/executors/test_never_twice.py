@@ -96,6 +96,11 @@ class Held:
         text = (self.session.path / "journal.jsonl").read_text("utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
+    def lives(self, name: str) -> set[str]:
+        """The lives of the node agents of this name that have joined."""
+        lines = [line for line in self._journal() if line["event"].startswith("node")]
+        return {line["life"] for line in lines if line["name"] == name}
+
     def stream(self, name: str) -> str:
         """What is in a stream of the task."""
         return (self.session.path / name).read_text("utf-8")
@@ -119,11 +124,25 @@ def twin_of(agent: int) -> int:
 
 
 @pytest.fixture
-def place(tmp_path: Path, stub_env: dict[str, str]) -> Iterator[Place]:
-    """A place with the stub, whose node agents the test starts."""
+def seen_place(tmp_path: Path, stub_env: dict[str, str]) -> Iterator[Place]:
+    """A place with the stub, whose node agents the test starts: each sees what the other starts."""
     place = Place(tmp_path / "place", stub_env, 0)
     with place.nodes:
         yield place
+
+
+@pytest.fixture
+def place(tmp_path: Path, seen_place: Place) -> Place:
+    """A place whose node agents don't see what the others start, as if on machines of their own.
+
+    When the runner orders to end what is left of an attempt, every node agent looks for its token.
+    Here the stub is without it.
+    """
+    unseen = tmp_path / "unseen"
+    unseen.write_text(f'#!/bin/sh\nunset CPR_TASK_TOKEN\nexec "{seen_place.stub}" "$@"\n')
+    unseen.chmod(0o755)
+    seen_place.command.env["CPR_CLAUDE"] = str(unseen)
+    return seen_place
 
 
 def test_what_a_killed_node_agent_has_started_is_ended_by_its_twin(place: Place) -> None:
@@ -141,6 +160,18 @@ def test_a_task_dies_with_a_node_agent_whose_twin_is_killed_too(place: Place) ->
         os.kill(twin, signal.SIGKILL)
         held.await_next()
         held.finish()
+
+
+def test_what_is_left_of_an_attempt_is_ended_and_the_next_one_goes_on(seen_place: Place) -> None:
+    with Held(seen_place, spawn=["setsid"]) as held:
+        twin = twin_of(held.agent)
+        processes.stop(twin)
+        os.kill(held.agent, signal.SIGKILL)
+        seen_place.stub.await_here("a")
+        for pid in held.first:
+            processes.await_gone(pid)
+        held.finish()
+        os.kill(twin, signal.SIGKILL)
 
 
 def test_a_node_agent_that_hears_nothing_ends_its_task_before_another_begins(place: Place) -> None:
@@ -164,6 +195,7 @@ def test_what_a_lost_node_tells_later_is_not_believed(place: Place) -> None:
         held.await_next()
         held.relay.mend()
         held.await_node("n1", "live")
+        assert len(held.lives("n1")) == 2, "it has begun anew"
         assert held.session.refresh().head["n_running"] == 1, "the second attempt goes on"
         assert '"result"' not in held.stream("task-a.jsonl")
         held.finish()

@@ -39,6 +39,7 @@ FAULTS = [
     Fault("renamed", "folder renamed and moved while agents work", hosts.renamed, real=True),
     Fault("removed-files", "rm task-* while agents work", hosts.removed_files, real=True),
     Fault("machine-lost", "its machine dies; seen from others", hosts.machine_lost, real=True),
+    Fault("stopped-nodes", "its runner is stopped, not its hub", hosts.woken_with_nodes, real=True),
     Fault("machine-nodes", "the same; its nodes live on", hosts.nodes_outlive_it, real=True),
     Fault("forced", "taken over by force while it runs elsewhere", hosts.forced, real=True),
     Fault("namespaces", "runners in several PID namespaces", copies.namespaces, real=True),

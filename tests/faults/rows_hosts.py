@@ -154,6 +154,29 @@ def nodes_outlive_it(world: World) -> Tally:
     return tally
 
 
+def woken_with_nodes(world: World) -> Tally:
+    """Its runner stands still, its hub does not; the nodes leave that hub for the new one."""
+    names = ["s0", "s1"]
+    with _Site(world) as site:
+        session = site.launch(names, "-j2", "--executor", "agents", "--lease-s", "120")
+        agents = [site.join(session, name) for name in ("node-a", "node-b")]
+        real.at_the_end(world, 2)
+        (runner,) = _of_program(world, "runner/__main__.py")
+        os.kill(runner, signal.SIGSTOP)
+        _make_old(session)
+        site.command(site.others[0]).good("resume", session.id)
+        session.wait_until(lambda: len(journal(session, "adopted")) == 2, LIMIT_S, "both adopted")
+        world.api.release("go")
+        session.wait(LIMIT_S)
+        for agent in agents:
+            agent.wait(LIMIT_S)
+        os.kill(runner, signal.SIGCONT)
+        site.await_runners()
+        tally = real.tally(world, session, names, "its hub sees the claim; all are adopted")
+    tally.expect([task.attempts for task in session] == [1, 1], "a task began again")
+    return tally
+
+
 def forced(world: World) -> Tally:
     """A session is taken over by force while its runner lives, which then leaves."""
     names = ["f0", "f1"]
@@ -180,8 +203,7 @@ def woken(world: World) -> Tally:
     with _Site(world) as site:
         session = site.launch(names, "-j1")
         real.at_the_end(world, 1)
-        everybody = processes.survivors(world.token)
-        (runner,) = [pid for pid, line in everybody.items() if "runner/__main__.py" in line]
+        (runner,) = _of_program(world, "runner/__main__.py")
         os.kill(runner, signal.SIGSTOP)
         world.api.release("go")  # its agent ends, and the runner does not know of it
         _await_others(world, runner)
@@ -257,6 +279,11 @@ class _Site:
     def await_runners(self) -> None:
         """Waits until no process of the sessions is left."""
         real.await_agents(self._world)
+
+
+def _of_program(world: World, words: str) -> list[int]:
+    """The processes of this world whose command lines have these words."""
+    return [pid for pid, line in processes.survivors(world.token).items() if words in line]
 
 
 def _await_others(world: World, runner: int) -> None:

@@ -39,8 +39,8 @@ class HubBed:
         self._claude.chmod(0o755)
         self.open()
 
-    def open(self, leases: list[dict[str, Any]] | None = None) -> None:
-        """Starts a hub, perhaps after another one."""
+    def open(self, leases: list[dict[str, Any]] | None = None, claim: int = 0) -> None:
+        """Starts a hub, perhaps after another one, for a runner that has made a claim."""
         ours, theirs = socket.socketpair()
         self.hub = subprocess.Popen(
             [sys.executable, "-I", "-X", "utf8", str(_NODES / "hub.py")],
@@ -55,6 +55,7 @@ class HubBed:
             session_id=SESSION,
             folder=str(self.folder),
             join_path="join.json",
+            rival_path=f"owner.{claim + 1}",
             lease_s=self.lease_s,
             executor_name="agents",
             leases=leases or [],
@@ -72,15 +73,16 @@ class HubBed:
             processes.TOKEN: os.environ[processes.TOKEN],
         }
 
-    def node(self, *options: str, join: str | None = None, name: str = "n1") -> NodeProcess:
+    def node(
+        self, *options: str, join: str | None = None, name: str = "n1", path: str = ""
+    ) -> NodeProcess:
         """Starts a node agent."""
         argv = [sys.executable, "-I", str(_NODES / "__main__.py")]
         argv += ["-" if join else str(self.join), "--name", name, "--slots=2", *options]
         log = self.folder / f"{name}-{len(self.agents)}.log"
+        env = {**self.environment(), **({"PATH": path} if path else {})}
         with log.open("wb") as err:
-            agent = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stderr=err, env=self.environment()
-            )
+            agent = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=err, env=env)
         assert agent.stdin
         agent.stdin.write((join or "").encode())
         agent.stdin.close()
@@ -139,6 +141,10 @@ class HubBed:
     def spools(self) -> list[str]:
         """The files of node agents on this machine's disk."""
         return sorted(path.name for path in self.folder.glob("cpr-nodes-*/*/*"))
+
+    def leave_hub(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """Has no more to do with the hub, whose runner stands still; returns hub and link."""
+        return self.hub, self._link
 
     def kill_hub(self) -> None:
         """Ends hub and link, as when the runner dies."""

@@ -43,6 +43,7 @@ class Cluster:
         session: What session.json says of the session as a whole.
         recorder: Writes down what is leased, and what the nodes are.
         join_path: The file by which node agents join.
+        rival_path: The claim by which another runner takes the session over.
         library_dirs: The folders in which Python has installed libraries.
 
     Attributes:
@@ -54,13 +55,14 @@ class Cluster:
         session: dict[str, Any],
         recorder: Recorder,
         join_path: str,
+        rival_path: str,
         library_dirs: Sequence[str],
     ) -> None:
         nice = session["options"].get("nice")
         self._nice = DEFAULT_NICE if nice is None else nice
         self._session = session
         self._recorder = recorder
-        self._join_path = join_path
+        self._join_path, self._rival_path = join_path, rival_path
         self._library_dirs = library_dirs
         self._probes = Probes(session["session_id"], session["cwd"])
         self._hub: HubPipe | None = None
@@ -241,6 +243,7 @@ class Cluster:
             session_id=self._session["session_id"],
             folder=".",
             join_path=self._join_path,
+            rival_path=self._rival_path,
             lease_s=cluster["lease_s"],
             executor_name=self._session["executor"],
             leases=leases,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from cpr_nb.model.limits import LOGIN
 from cpr_nb.model.machine_causes import cause_of
+from cpr_nb.model.quick_json import loads
+from cpr_nb.model.text import one_line
 from cpr_nb.runner import messages
 from cpr_nb.runner.attempt import Attempt, SideRun
+from cpr_nb.runner.remote.landing import Landed
 from cpr_nb.runner.spawning import HeldError
 
 TYPE_CHECKING = False
@@ -24,6 +27,18 @@ if TYPE_CHECKING:
 
 _NOT_HOME = "task {}: what it last did on node {} is lost with it, and the task does it anew"
 _LOST_CHECK = "the node that ran it was lost"
+
+
+def _unprepared(data: bytes) -> tuple[str, str] | None:
+    """Why a node could not make a task's checkout, as it said."""
+    if not data:
+        return None
+    try:
+        fields = loads(data)
+    except ValueError:
+        fields = {}
+    reason = "setup_failed" if fields.get("reason") == "setup_failed" else "worktree"
+    return reason, one_line(str(fields.get("error")))
 
 
 class NodeEvents:
@@ -83,11 +98,11 @@ class NodeEvents:
         self._acknowledge()
         self.cluster.close(for_good=for_good)
 
-    def hands_on(self, attempt: Attempt, limit: Limit | None) -> bool:
+    def hands_on(self, attempt: Attempt, limit: Limit) -> bool:
         """Whether a refused login concerns only the node of an attempt, which is handed on then."""
-        is_refused = limit is not None and limit.kind == LOGIN
         process = attempt.process
-        return is_refused and bool(process.node) and self.cluster.refuse_login(process.life)
+        is_its = limit.kind == LOGIN and bool(process.node)
+        return is_its and self.cluster.refuse_login(process.life)
 
     def turn(self, now: float) -> None:
         """Hands on what was heard since."""
@@ -198,11 +213,14 @@ class NodeEvents:
             return
         task_id = run.task_id if isinstance(run, Attempt | SideRun) else ""
         try:
-            is_complete = process.carried.land(self._effects.starter.paths, task_id)
+            landed = process.carried.land(self._effects.starter.paths, task_id)
         except OSError as error:
             self._effects.recorder.warn(f"{error.filename}: {error.strerror}")
-            is_complete = False
-        if isinstance(run, Attempt) and not is_complete and process.is_started:
+            landed = Landed()
+        if not isinstance(run, Attempt):
+            return
+        run.unprepared = _unprepared(landed.unprepared)
+        if not (landed.is_complete or run.unprepared) and process.is_started:
             self._effects.recorder.warn(_NOT_HOME.format(task_id, process.node))
 
     def _free_slot(self, process: RemoteProcess) -> None:
