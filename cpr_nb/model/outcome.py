@@ -60,6 +60,8 @@ class Exit:
         changed: Why it was not started at all: what it would run was changed. Or empty.
         cause: Why we terminated it (a key of `TERMINATION_CAUSES`), or None.
         setup_problem: What of the CLI's set-up was not as asked, if that makes it fail.
+        unprepared: Why its checkout on a node could not be made, so that it never started: the
+            reason and the error. Or None.
     """
 
     __slots__ = (
@@ -73,6 +75,7 @@ class Exit:
         "spawn_error",
         "stderr",
         "trouble",
+        "unprepared",
     )
 
     def __init__(
@@ -88,6 +91,7 @@ class Exit:
         changed: str = "",
         cause: str | None = None,
         setup_problem: str = "",
+        unprepared: tuple[str, str] | None = None,
     ) -> None:
         self.exit_code = exit_code
         self.signal = signal
@@ -99,6 +103,7 @@ class Exit:
         self.changed = changed
         self.cause = cause
         self.setup_problem = setup_problem
+        self.unprepared = unprepared
 
 
 class Outcome:
@@ -141,6 +146,8 @@ def derive(exit_: Exit, *, schema: bool = False, fail_on_denied: bool = False) -
     """
     if exit_.changed:
         return Outcome(states.FAILED, "changed", exit_.changed)
+    if exit_.unprepared:
+        return Outcome(states.FAILED, *exit_.unprepared)
     if exit_.spawn_error:
         return Outcome(states.FAILED, "spawn", exit_.spawn_error)
     if exit_.setup_problem and exit_.cause in (None, "setup_refused"):

@@ -60,6 +60,11 @@ class CarriedRun:
             cwd, argv = self._spec["cwd"], self._spec["argv"]
             if os.path.exists(f"{self._folder}/checkout.json"):
                 self._checkout = self._make_checkout()
+                if not self._checkout["ok"]:
+                    names = "reason", "error"
+                    why = {name: self._checkout[name] for name in names}
+                    self._outbox.add("unprepared.json", json.dumps(why).encode())
+                    return -self._stopped_by or _FAILED
                 cwd, argv = self._checkout["cwd"], [self._here(word) for word in argv]
             folder = transcript_folder(config_home(os.environ), cwd)
             self._plant(folder)
@@ -129,8 +134,8 @@ class CarriedRun:
         self._child = helper if command == "make" else None
         reply = helper.communicate(json.dumps(job).encode())[0]
         answer = json.loads(reply or b"{}")
-        if not answer.get("ok"):
-            raise OSError(answer.get("error") or f"its checkout: the helper to {command} it failed")
+        if "ok" not in answer:
+            raise OSError(f"its checkout: the helper to {command} it ended without an answer")
         return dict(answer)
 
     def _make_checkout(self) -> dict[str, Any]:
@@ -142,6 +147,8 @@ class CarriedRun:
             return
         place, bundle = self._spec["place"], f"{self._folder}/bundle"
         answer = self._ask_helper("save", place=place, bundle=bundle)
+        if not answer["ok"]:
+            raise OSError(f"its work can't be sent home: {answer['error']}")
         self._outbox.add_file("setup.log", answer["setup_log"])
         self._outbox.add_file("bundle", bundle)
 

@@ -184,9 +184,10 @@ def main(command: str) -> int:
     try:
         answer = {"ok": True, **(make(**job) if command == "make" else save(**job))}
     except WorktreeError as error:
-        answer = {"ok": False, "error": str(error)}
+        answer = {"ok": False, "reason": error.reason, "error": str(error)}
     except OSError as error:
-        answer = {"ok": False, "error": f"{error.strerror}: {error.filename}"}
+        why = f"{error.strerror}: {error.filename}"
+        answer = {"ok": False, "reason": WorktreeError.reason, "error": why}
     os.write(1, json.dumps(answer).encode())
     return 0
 

@@ -52,6 +52,7 @@ class Attempt:
     Attributes:
         folder: The folder that it works in, if it can ask.
         setup_problem: What of that set-up is not as asked, if it must not run then.
+        unprepared: Why a node could not make its checkout; None if it could.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Attempt:
         "task",
         "task_id",
         "terminated",
+        "unprepared",
     )
 
     def __init__(
@@ -94,6 +96,7 @@ class Attempt:
         self.terminated = False
         self.stream = self._open_stream(paths.stream(task_id, number), with_tools=with_tools)
         self.setup_problem = ""
+        self.unprepared: tuple[str, str] | None = None
         self.folder = ""
         self._mode = mode
         self._strict_setup = strict_setup
@@ -166,6 +169,7 @@ class Attempt:
             answered=facts.answered,
             trouble=facts.trouble,
             stderr=stderr,
+            unprepared=self.unprepared,
         )
         return exit_, facts
 

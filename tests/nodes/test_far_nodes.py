@@ -134,3 +134,18 @@ def test_work_that_is_lost_with_its_node_is_begun_anew(
     assert len({line["conversation_id"] for line in intents}) == len(intents) == 2
     status = json.loads((session.path / "status.json").read_text())
     assert any("node one is lost" in line for line in status["warnings"])
+
+
+@pytest.mark.real_cli
+def test_a_set_up_that_fails_there_ends_the_task_as_here(
+    repo: Checkout, real_cpr: Cpr, far: FarNodes
+) -> None:
+    text = prompts({"id": "docs", "prompt": script({"text": "done"})})
+    flags = ("--worktree", "--setup", "echo no such tool >&2; exit 3", "--attempts", "3")
+    session = real_cpr.launch(text, *FLAGS, *flags)
+    far.join(session, "far")
+    session.wait(LIMIT_S)
+    ended = task(session)
+    assert (ended["outcome"], ended["reason"]) == ("failed", "setup_failed"), ended
+    assert "no such tool" in ended["error"]
+    assert repo.branches() == ["main"]

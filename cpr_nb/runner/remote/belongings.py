@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cpr_nb.runner.remote.landing import land
+from cpr_nb.runner.remote.landing import Landed, land
 from cpr_nb.runner.spawning import create
 from cpr_nb.store.conversation import transcript_folder
 
@@ -189,8 +189,8 @@ class Carried:
         """Creates the file again if an earlier runner has removed it: all of it comes again."""
         os.close(os.open(self.spool, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
 
-    def land(self, paths: SessionPaths, task_id: str) -> bool:
-        """Puts what has come in its place; returns whether that is all that should have come.
+    def land(self, paths: SessionPaths, task_id: str) -> Landed:
+        """Puts what has come in its place.
 
         Args:
             paths: The session's paths.

@@ -13,9 +13,24 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
 _OFFSET = "CPR.offset"
 
 
+class Landed:
+    """What has come home.
+
+    Args:
+        is_complete: Whether something came, and all that is needed.
+        unprepared: Why the node could not make the checkout: the reason and the error, in JSON;
+            empty if it could.
+    """
+
+    __slots__ = ("is_complete", "unprepared")
+
+    def __init__(self, *, is_complete: bool = False, unprepared: bytes = b"") -> None:
+        self.is_complete, self.unprepared = is_complete, unprepared
+
+
 def land(
     spool: str, transcripts: str, bundle: str, setup_log: str, *, needs_bundle: bool = False
-) -> bool:
+) -> Landed:
     """Puts all that a spool holds where it belongs, as if its process had run here.
 
     It may be called again. A spool that breaks off is good up to there.
@@ -29,26 +44,31 @@ def land(
             about work that is lost.
 
     Returns:
-        Whether something came, and all that is needed.
+        What has come.
     """
     import tarfile  # only sessions on nodes need it
 
+    landed = Landed()
     places = {"bundle": bundle, "setup.log": setup_log}
     try:
         with tarfile.open(spool) as tar:
             members = list(_whole(tar))
-            is_complete = not needs_bundle or any(one.name == "bundle" for one in members)
-            for member in members if is_complete else ():
+            for member in members:
+                if member.name == "unprepared.json":
+                    landed.unprepared = _data(tar, member)
+            names = [member.name for member in members]
+            landed.is_complete = not needs_bundle or "bundle" in names
+            for member in members if landed.is_complete else ():
                 path = places.get(member.name) or _transcript(transcripts, member.name)
                 if path:
                     _put(tar, member, path)
     except (tarfile.TarError, FileNotFoundError):
-        is_complete = False  # nothing came
+        pass  # nothing came
     try:
         os.unlink(spool)
     except FileNotFoundError:
         pass
-    return is_complete
+    return landed
 
 
 def _whole(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -72,9 +92,13 @@ def _transcript(folder: str, name: str) -> str:
     return "/".join((folder, *parts))
 
 
-def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+def _data(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     source = tar.extractfile(member)
-    data = source.read() if source is not None else b""
+    return source.read() if source is not None else b""
+
+
+def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    data = _data(tar, member)
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     offset = int(member.pax_headers.get(_OFFSET, "0"))
     fd = os.open(path, _NEW_FILE, 0o600)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from cpr_nb.model.limits import LOGIN
 from cpr_nb.model.machine_causes import cause_of
+from cpr_nb.model.quick_json import loads
+from cpr_nb.model.text import one_line
 from cpr_nb.runner import messages
 from cpr_nb.runner.attempt import Attempt, SideRun
+from cpr_nb.runner.remote.landing import Landed
 from cpr_nb.runner.spawning import HeldError
 
 TYPE_CHECKING = False
@@ -24,6 +27,18 @@ if TYPE_CHECKING:
 
 _NOT_HOME = "task {}: what it last did on node {} is lost with it, and the task does it anew"
 _LOST_CHECK = "the node that ran it was lost"
+
+
+def _unprepared(data: bytes) -> tuple[str, str] | None:
+    """Why a node could not make a task's checkout, as it said."""
+    if not data:
+        return None
+    try:
+        fields = loads(data)
+    except ValueError:
+        fields = {}
+    reason = "setup_failed" if fields.get("reason") == "setup_failed" else "worktree"
+    return reason, one_line(str(fields.get("error")))
 
 
 class NodeEvents:
@@ -198,11 +213,14 @@ class NodeEvents:
             return
         task_id = run.task_id if isinstance(run, Attempt | SideRun) else ""
         try:
-            is_complete = process.carried.land(self._effects.starter.paths, task_id)
+            landed = process.carried.land(self._effects.starter.paths, task_id)
         except OSError as error:
             self._effects.recorder.warn(f"{error.filename}: {error.strerror}")
-            is_complete = False
-        if isinstance(run, Attempt) and not is_complete and process.is_started:
+            landed = Landed()
+        if not isinstance(run, Attempt):
+            return
+        run.unprepared = _unprepared(landed.unprepared)
+        if not (landed.is_complete or run.unprepared) and process.is_started:
             self._effects.recorder.warn(_NOT_HOME.format(task_id, process.node))
 
     def _free_slot(self, process: RemoteProcess) -> None:
