@@ -79,16 +79,16 @@ class HubBed:
         *options: str,
         join: str | None = None,
         name: str = "n1",
+        path: str = "",
         before: Sequence[str] = (),
     ) -> NodeProcess:
         """Starts a node agent, with words before its command."""
         argv = [*before, sys.executable, "-I", str(_NODES / "__main__.py")]
         argv += ["-" if join else str(self.join), "--name", name, "--slots=2", *options]
         log = self.folder / f"{name}-{len(self.agents)}.log"
+        env = {**self.environment(), **({"PATH": path} if path else {})}
         with log.open("wb") as err:
-            agent = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stderr=err, env=self.environment()
-            )
+            agent = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=err, env=env)
         assert agent.stdin
         agent.stdin.write((join or "").encode())
         agent.stdin.close()
