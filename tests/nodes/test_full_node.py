@@ -9,6 +9,8 @@ import pytest
 from testkit.far_nodes import why_not
 from testkit.hub_bed import HubBed
 
+from cpr_nb.runner.process import start_time
+
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there are namespaces")
 
 
@@ -29,7 +31,8 @@ def on_small_disk(bed: HubBed, size: str) -> list[str]:
 def test_it_hands_on_what_it_has_and_leaves(bed: HubBed) -> None:
     agent = bed.node(before=on_small_disk(bed, "24m"))
     life = bed.live()
-    bed.start(life, "t@1", "while :; do sleep 0.05; done")
+    twin = agent.twin_pid
+    bed.start(life, "t@1", "exec sleep 1000")
     bed.receive("started", token="t@1")
     bed.start(life, "t@2", "exec dd if=/dev/zero bs=32M count=1")
     why = str(bed.receive("node", state="leaving")["why"])
@@ -40,6 +43,8 @@ def test_it_hands_on_what_it_has_and_leaves(bed: HubBed) -> None:
         bed.send("acked", token=end["token"])
     assert bed.receive("node", state="left")["why"] == why
     assert agent.farewell() == f"cpr agent: {why}"
+    while start_time(twin) is not None:
+        pass
 
 
 def test_it_does_not_begin(bed: HubBed) -> None:
