@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,7 +25,7 @@ from testkit.repository import GIT_ENVIRONMENT
 
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
-LIMIT_S = 240.0  # Ends a row that hangs.
+LIMIT_S = 150.0  # Ends a row that hangs.
 LEASE_S = 6
 SLOTS = 2
 RUNNER = "h1"
@@ -76,7 +78,7 @@ class Cluster:
             "CPR_CLAUDE": str(folder / "common" / "claude"),
             "CPR_RESULTS_DIR": _RESULTS,
         }
-        self.folder, self._claude, self.shared_home = folder, claude, shared_home
+        self.folder, self.claude, self.shared_home = folder, claude, shared_home
         self.hosts = Hosts(
             folder,
             n_nodes + 1,
@@ -96,10 +98,11 @@ class Cluster:
             with self.hosts.network():
                 self.api = ScriptedApi(log_path=self.folder / "api.jsonl")
             stack.enter_context(self.api)
+            stack.callback(self._go_on)
             self.hosts.forward(self.api.port)
             self.hosts.env["ANTHROPIC_BASE_URL"] = self.api.url
             marking = self.hosts.common / "claude"
-            marking.write_text(wrapper(self._claude))
+            marking.write_text(wrapper(self.claude))
             marking.chmod(0o755)
             self.hosts.boot()
             for name in self.hosts.names:
@@ -113,6 +116,11 @@ class Cluster:
     def _bury(self) -> None:
         for process in self.started:
             process.wait()
+
+    def _go_on(self) -> None:
+        """nsenter stops with what it has started; a host can't end before nsenter buries that."""
+        for process in self.started:
+            process.send_signal(signal.SIGCONT)
 
     def path(self, path: str, host: str = RUNNER) -> Path:
         """A file of a host, seen from outside."""
@@ -221,7 +229,10 @@ class Job:
 
     def _words(self) -> str:
         last = [line["event"] for line in self.journal()[-12:]]
-        return f"{self.status.get('notice')}, nodes {self.status.get('nodes')}, events {last}"
+        logs = sorted(self.cluster.folder.glob("agent-*.log"))
+        agents = [log.read_text()[-200:] for log in logs]
+        status = self.status
+        return f"{status.get('notice')}, {status.get('nodes')}, events {last}, agents {agents}"
 
     def await_nodes(self, n: int) -> None:
         """Waits until so many nodes are live."""
@@ -244,19 +255,14 @@ class Job:
         """Resumes it on the runner's host."""
         self.cluster.cpr("resume", self.inside.name.removeprefix("session-"))
 
-    def tally(
-        self,
-        how: str,
-        n_fewest: int,
-        *,
-        disks_lost: bool = False,
-    ) -> Tally:
+    def tally(self, how: str, n_fewest: int, *, disks_lost: bool = False, n_late: int = 0) -> Tally:
         """What became of it.
 
         Args:
             how: What brought the tasks through.
             n_fewest: With how many attempts the journal must show that the fault was one.
             disks_lost: Whether what a task did and paid for may be lost with a node's disk.
+            n_late: How many signs a life may give after the next one of its task has begun.
         """
         cluster, tasks = (
             self.cluster,
@@ -274,6 +280,7 @@ class Job:
                 tally.twice += ran[name] > 1
                 tally.wrong.append(f"{name} ran {ran[name]} times")
         faults = judge(read_log(cluster.folder / "api.jsonl"), disks_lost=disks_lost)
+        faults = [words for words in faults if _n_signs(words) > n_late]
         faults += judge_journal(self.journal())
         tally.twice += len(faults)
         tally.wrong += faults
@@ -293,8 +300,14 @@ class Job:
                 f"end of all on {host}",
                 lambda: not any(self.cluster.hosts.pids(host, words) for words in (AGENT, HUB)),
             )
-            return [f"{host}: {pid}" for pid in self.cluster.hosts.pids(host, "claude")]
+            return [f"{host}: {pid}" for pid in self.cluster.hosts.pids(host, self.cluster.claude)]
         return []
+
+
+def _n_signs(words: str) -> float:
+    """Of how many signs of two at work the judge tells; infinitely many of any other fault."""
+    found = re.search(r"twice at work: (\d+) signs", words)
+    return int(found[1]) if found else math.inf
 
 
 def _parent(pid: int) -> int:

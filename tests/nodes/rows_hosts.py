@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from faults.table import CannotInjectError, Tally
 
-from nodes.cluster import RUNNER, Cluster, Job
-from nodes.rows_agents import for_leases, in_the_middle
+from nodes.cluster import LEASE_S, RUNNER, Cluster, Job
+from nodes.rows_agents import LONG_LEASE_S, for_leases, in_the_middle
 
 _MANY = 40  # steps: such tasks don't end while their host is away
 
 
 def blip(cluster: Cluster, names: list[str]) -> Tally:
     """The network is away for half a lease."""
-    job = in_the_middle(cluster, names)
+    lease_s = 2 * LEASE_S
+    job = in_the_middle(cluster, names, "--lease-s", str(lease_s))
     cluster.hosts.cut("h2")
-    for_leases(0.5)
+    for_leases(0.5, lease_s)
     cluster.hosts.mend("h2")
     job.await_end()
     tally = job.tally("ends are told again", len(names), disks_lost=True)
@@ -73,12 +74,13 @@ def frozen(cluster: Cluster, names: list[str]) -> Tally:
     for_leases(2.5)
     cluster.hosts.thaw("h2")
     job.await_end()
-    return job.tally("its lease is over when it wakes", len(names) + 1, disks_lost=True)
+    how = "its lease is over when it wakes: its twin ends its tasks in some ms"
+    return job.tally(how, len(names) + 1, disks_lost=True, n_late=1)
 
 
 def runner_rebooted(cluster: Cluster, names: list[str]) -> Tally:
     """The runner's machine loses its power, boots, and its session is resumed within the lease."""
-    job = in_the_middle(cluster, names, steps=_MANY // 2)
+    job = in_the_middle(cluster, names, "--lease-s", str(LONG_LEASE_S), steps=_MANY // 2)
     cluster.hosts.power_cut(RUNNER)
     cluster.hosts.boot(RUNNER)
     job.resume()

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from pathlib import Path
+from subprocess import SubprocessError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for testkit, faults and nodes
 
@@ -60,7 +62,7 @@ def one(each: Row, claude: str | None, n_tasks: int, keep: Path | None = None) -
             tally = each.play(cluster, names)
     except CannotInjectError as error:
         tally = Tally("", wrong=[f"not here: {error}"])
-    except (AssertionError, OSError, TimeoutError, ValueError, KeyError) as error:
+    except (AssertionError, OSError, TimeoutError, ValueError, KeyError, SubprocessError) as error:
         traceback.print_exc(limit=-3)
         tally = Tally("", wrong=[f"{type(error).__name__}: {one_line(str(error))}"])
     finally:
@@ -70,7 +72,7 @@ def one(each: Row, claude: str | None, n_tasks: int, keep: Path | None = None) -
             tally.wrong.append(f"left behind: {command}")
         if keep is not None and tally.wrong:
             keep.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(folder, keep / each.name, symlinks=True, dirs_exist_ok=True)
+            subprocess.run(["cp", "-a", folder, keep / each.name], check=False)
         shutil.rmtree(folder, ignore_errors=True)
     return tally
 
