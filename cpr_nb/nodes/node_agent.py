@@ -317,7 +317,7 @@ class NodeAgent:
                 return
             self._send(self._runs.start(order, parcel))
         elif order["do"] == "sweep":
-            self._runs.sweep(order["tokens"])
+            self._runs.sweep(order["tokens"], order["conversations"])
         else:
             self._runs.command(order)
         self._last_order = order["order"]

@@ -110,7 +110,7 @@ def test_signals_and_trees(bed: HubBed) -> None:
     for token in ("t@1", "t@2", "t@3"):
         bed.receive("started", token=token)
     bed.receive("ended", token="t@3")
-    bed.send("sweep", tokens=["t@3"])
+    bed.send("sweep", tokens=["t@3"], conversations=[])
     while "up" not in bed.stream("t@1") or not bed.stream("t@2"):
         pass
     bed.send("signal", token="t@1", number=int(signal.SIGUSR1))
