@@ -157,7 +157,7 @@ class NodeAgent:
                 "this machine can reach it"
             )
             self._exit = NO_HUB
-        elif self._hub and self._search.is_over and not self._runs.are_running:
+        elif self._search.is_over and not self._runs.are_running:
             self.farewell = _SESSION_OVER
             self._exit = DONE
         elif not self._runs.tokens and now >= self._echo_at + 10 * self._times.lease_s:
@@ -299,8 +299,12 @@ class NodeAgent:
 
     def _extend(self, sent_at: float, now: float) -> None:
         self._echo_at = now
-        self._lease_end = sent_at + self._times.lease_s
+        earlier_end, self._lease_end = self._lease_end, sent_at + self._times.lease_s
         self._twin.extend(self._lease_end)
+        # Too late for what runs: our twin may have begun to end it. By the clock of this moment,
+        # since we may have stood still.
+        if boot_clock_s() >= earlier_end and self._runs.are_running and not self._cause:
+            self._end_all(LEASE, now, self._times.term_s)
 
     def _carry_out(self, order: dict[str, Any], parcel: bytes) -> None:
         if order["hub"] != self._hub or order["order"] != self._last_order + 1:
@@ -313,7 +317,7 @@ class NodeAgent:
                 return
             self._send(self._runs.start(order, parcel))
         elif order["do"] == "sweep":
-            self._runs.sweep(order["tokens"])
+            self._runs.sweep(order["tokens"], order["conversations"])
         else:
             self._runs.command(order)
         self._last_order = order["order"]

@@ -82,9 +82,19 @@ class NodeRuns:
         elif kind == "forget":
             self._remove(run)
 
-    def sweep(self, tokens: Iterable[str]) -> None:
-        """Ends what is left of trees whose process has ended."""
-        process.sweep(tokens)
+    def sweep(self, tokens: Iterable[str], conversations: Iterable[tuple[str, str]]) -> None:
+        """Ends what is left of trees whose process has ended, or of conversations that are over.
+
+        Args:
+            tokens: What marks the trees.
+            conversations: What marks the tree of a process that serves on, and the conversation.
+        """
+        own = [
+            (token, conversation_id, run.pid)
+            for token, conversation_id in conversations
+            if (run := self._by_token.get(token)) is not None
+        ]
+        process.sweep(tokens, own)
 
     def drop(self, tokens: Iterable[str]) -> None:
         """Ends what the hub does not want any more, and forgets it."""
