@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def usable_nodes(nodes: Iterable[Node]) -> list[Node]:
     """The nodes that may be given a task.
 
-    A node without a CLI takes none. A node without a login takes none, unless no node has one: then the session waits for a login
-    as it does on one machine. A node that lacks the session's folder takes none if another has it.
+    A node without a CLI takes none. A node without a login takes none, unless no node has one:
+    then the session waits for a login as it does on one machine. A node that lacks the session's
+    folder takes none if another has it.
 
     Args:
         nodes: All nodes.
