@@ -1,7 +1,7 @@
 """Tasks on nodes: what the hub and the node agents cost, beside the same tasks on this machine.
 
-All nodes are this machine. Everything is counted: the launch, the runner, its hub, the node agents
-with their start, their twins, and the tasks.
+All nodes are this machine. Everything is counted: the runner, its hub, the node agents, their
+twins, and the tasks. What a session and a node cost once cancels out in the differences.
 """
 
 from __future__ import annotations
@@ -14,25 +14,43 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import detached
 from benchmarks.lab import Lab, Run, SkippedError, measure, run_program
 from benchmarks.memory import holding, resident_bytes
 from benchmarks.real_cli import real_claude
-from benchmarks.report import Comparison, absolute, compare
+from benchmarks.report import Comparison, absolute, compare, figure
 from cpr_nb.handles.session import Session
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
 _N_NODES = 4
-_STUB_SIZE, _QUICK_STUB_SIZE = (1000, 64), (40, 8)
-_REAL_SIZE, _QUICK_REAL_SIZE = (24, 8), (4, 4)
 _STUB_WALL_LIMIT, _STUB_CPU_LIMIT, _REAL_CPU_LIMIT = 1.5, 2.0, 1.03
 _MEMORY_LIMIT_MB = 22.0
 _MOST_ROUNDS = 3
 _END_TIMEOUT_S = 30.0
 _POLL_S = 0.01
-_HERE = "on this machine"
+_HERE, _NODES = "on this machine", "nodes"
+
+
+class _Size(NamedTuple):
+    """Few tasks, many tasks, and how many at once."""
+
+    few: int
+    many: int
+    parallel: int
+
+
+class _Both(NamedTuple):
+    """What one more task costs here and on nodes, and a node's start: a figure a round."""
+
+    here: list[Run]
+    nodes: list[Run]
+    starts_s: list[float]
+
+
+_STUB_SIZE, _QUICK_STUB_SIZE = _Size(100, 1100, 64), _Size(8, 40, 8)
+_REAL_SIZE, _QUICK_REAL_SIZE = _Size(4, 28, 8), _Size(4, 8, 4)
 
 
 def measure_nodes(lab: Lab) -> Iterator[Comparison]:
@@ -44,24 +62,29 @@ def measure_nodes(lab: Lab) -> Iterator[Comparison]:
     lab.rounds = min(lab.rounds, _MOST_ROUNDS)
     claude = real_claude()
     with ScriptedApi() as api:
-        environment = cli_environment(api.url, lab.fresh("cli-home"))
-        runs = _both(lab, "real", claude, environment, *size)
-    yield from _rows(f"{size[0]} tasks, real CLI", runs, size[0], None, _REAL_CPU_LIMIT)
+        both = _both(lab, claude, cli_environment(api.url, lab.fresh("cli-home")), size)
+    yield from _rows(f"real CLI, {_N_NODES} nodes", both, None, _REAL_CPU_LIMIT)
 
 
 def _stub_rows(lab: Lab) -> Iterator[Comparison]:
     """Stub tasks; and what of it is ``setpriv``, which has a task end with its node agent."""
-    n_tasks, parallel = _QUICK_STUB_SIZE if lab.quick else _STUB_SIZE
+    size = _QUICK_STUB_SIZE if lab.quick else _STUB_SIZE
     stub = lab.program("stub")
-    runs = _both(lab, "stub", stub, lab.environment, n_tasks, parallel)
-    label = f"{n_tasks} stub tasks"
-    yield from _rows(label, runs, n_tasks, _STUB_WALL_LIMIT, _STUB_CPU_LIMIT)
+    both = _both(lab, stub, lab.environment, size)
+    label = f"stub, {_N_NODES} nodes, P = {size.parallel}"
+    yield from _rows(label, both, _STUB_WALL_LIMIT, _STUB_CPU_LIMIT)
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise SkippedError("no setpriv: it comes with util-linux")
+    n_tasks = size.many
 
     def floor(*words: str) -> Callable[[], Run]:
-        argv = [str(lab.program("floor")), str(lab.fresh("floor")), str(n_tasks), str(parallel)]
+        argv = [
+            str(lab.program("floor")),
+            str(lab.fresh("floor")),
+            str(n_tasks),
+            str(size.parallel),
+        ]
         return lambda: measure(lambda: run_program([*argv, *words], lab.environment))
 
     words = [setpriv, "--pdeathsig", "KILL", str(stub)]
@@ -70,55 +93,64 @@ def _stub_rows(lab: Lab) -> Iterator[Comparison]:
         (more.cpu_s - less.cpu_s) / n_tasks
         for less, more in zip(floors["plain"], floors["setpriv"], strict=True)
     ]
-    here, nodes = ([run.cpu_s / n_tasks for run in runs[name]] for name in (_HERE, "nodes"))
-    label = f"{label} on {_N_NODES} nodes: CPU a task"
-    yield compare(f"{label}, setpriv alone", extra, _HERE, here, unit="ms")
+    here, nodes = ([run.cpu_s for run in runs] for runs in (both.here, both.nodes))
+    yield compare(f"{label}: CPU, setpriv alone", extra, _HERE, here, unit="ms")
     rest = [all_s - extra_s for all_s, extra_s in zip(nodes, extra, strict=True)]
-    yield compare(f"{label}, without setpriv", rest, _HERE, here, unit="ms")
+    yield compare(f"{label}: CPU, without setpriv", rest, _HERE, here, unit="ms")
 
 
-def _both(
-    lab: Lab,
-    name: str,
-    claude: Path,
-    environment: Mapping[str, str],
-    n_tasks: int,
-    parallel: int,
-) -> dict[str, list[Run]]:
-    prompts = [f"say hello to {number}" for number in range(n_tasks)]
-    more = {"max_parallel": parallel, "nice": 0}
+def _both(lab: Lab, claude: Path, environment: Mapping[str, str], size: _Size) -> _Both:
+    """Measures few tasks and many, here and on nodes: what one more costs, and a node's start."""
+    more = {"max_parallel": size.parallel, "nice": 0}
 
-    def here() -> None:
-        folder = lab.fresh(f"{name}-here")
-        detached.run_session(prompts, claude, folder, environment, **more)
+    def here(n_tasks: int) -> Callable[[], Run]:
+        def run() -> None:
+            detached.run_session(_prompts(n_tasks), claude, lab.fresh("here"), environment, **more)
 
-    def on_nodes() -> None:
-        folder = lab.fresh(f"{name}-nodes")
-        with _session(prompts, claude, folder, environment, parallel // _N_NODES, **more):
-            pass
+        return lambda: measure(run)
 
-    contenders: dict[str, Callable[[], Run]] = {
-        _HERE: lambda: measure(here),
-        "nodes": lambda: measure(on_nodes),
+    def on_nodes(n_tasks: int) -> Callable[[], Run]:
+        def run() -> None:
+            folder, slots = lab.fresh("nodes"), size.parallel // _N_NODES
+            with _session(_prompts(n_tasks), claude, folder, environment, slots, **more):
+                pass
+
+        return lambda: measure(run)
+
+    here(size.few)()  # loads the program into the page cache
+    runs = lab.interleave(
+        {
+            f"{where} {n_tasks}": measured(n_tasks)
+            for where, measured in ((_HERE, here), (_NODES, on_nodes))
+            for n_tasks in (size.few, size.many)
+        }
+    )
+    n_more = size.many - size.few
+    one_more = {
+        where: [
+            Run((many.wall_s - few.wall_s) / n_more, (many.cpu_s - few.cpu_s) / n_more)
+            for few, many in zip(
+                runs[f"{where} {size.few}"], runs[f"{where} {size.many}"], strict=True
+            )
+        ]
+        for where in (_HERE, _NODES)
     }
-    contenders[_HERE]()  # loads the program into the page cache
-    return lab.interleave(contenders)
+    few = zip(runs[f"{_HERE} {size.few}"], runs[f"{_NODES} {size.few}"], strict=True)
+    starts_s = [(nodes.cpu_s - here.cpu_s) / _N_NODES for here, nodes in few]
+    return _Both(one_more[_HERE], one_more[_NODES], starts_s)
+
+
+def _prompts(n_tasks: int) -> list[str]:
+    return [f"say hello to {number}" for number in range(n_tasks)]
 
 
 def _rows(
-    label: str,
-    runs: Mapping[str, list[Run]],
-    n_tasks: int,
-    wall_limit: float | None,
-    cpu_limit: float,
+    label: str, both: _Both, wall_limit: float | None, cpu_limit: float
 ) -> Iterator[Comparison]:
-    label = f"{label} on {_N_NODES} nodes"
-    walls = {name: [run.wall_s for run in series] for name, series in runs.items()}
-    cpus = {name: [run.cpu_s / n_tasks for run in series] for name, series in runs.items()}
-    yield compare(f"{label}: wall", walls["nodes"], _HERE, walls[_HERE], unit="s", limit=wall_limit)
-    yield compare(
-        f"{label}: CPU a task", cpus["nodes"], _HERE, cpus[_HERE], unit="ms", limit=cpu_limit
-    )
+    for name, index, limit in (("wall", 0, wall_limit), ("CPU", 1, cpu_limit)):
+        here, nodes = ([run[index] for run in runs] for runs in (both.here, both.nodes))
+        yield compare(f"{label}: {name} of one more", nodes, _HERE, here, unit="ms", limit=limit)
+    yield figure(f"{label}: CPU of a node's start", [s * 1000 for s in both.starts_s], unit="ms")
 
 
 def _memory(lab: Lab) -> Comparison:

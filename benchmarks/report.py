@@ -76,10 +76,14 @@ def absolute(label: str, ours: Sequence[float], *, unit: str, limit: float) -> C
     return Comparison(label, _with_unit(median, unit), "", "", None, f"≤ {limit:.3g} {unit}", met)
 
 
-def figure(label: str, ours: Sequence[float], *, unit: str, limit: float) -> Comparison:
+def figure(
+    label: str, ours: Sequence[float], *, unit: str, limit: float | None = None
+) -> Comparison:
     """Makes a row from one series that is already in the unit shown, as its goal is."""
     median = statistics.median(ours)
     text = f"{median:.3g} {unit}"
+    if limit is None:
+        return Comparison(label, text, "", "", None, "", None)
     return Comparison(label, text, "", "", None, f"≤ {limit:.3g} {unit}", median <= limit)
 
 

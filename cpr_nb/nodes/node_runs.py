@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+from cpr_nb.nodes.node_place import lacks_room
 from cpr_nb.nodes.node_run import NodeRun
 from cpr_nb.runner import process
 from cpr_nb.runner.local_process import LocalProcess
@@ -41,6 +42,11 @@ class NodeRuns:
     def tokens(self) -> list[str]:
         """What the hub has not let go of yet."""
         return list(self._by_token)
+
+    @property
+    def lack_room(self) -> str:
+        """Why nothing can write its output here; empty if there is room."""
+        return lacks_room(self._shell.folder)
 
     @property
     def are_running(self) -> bool:
@@ -82,9 +88,19 @@ class NodeRuns:
         elif kind == "forget":
             self._remove(run)
 
-    def sweep(self, tokens: Iterable[str]) -> None:
-        """Ends what is left of trees whose process has ended."""
-        process.sweep(tokens)
+    def sweep(self, tokens: Iterable[str], conversations: Iterable[tuple[str, str]]) -> None:
+        """Ends what is left of trees whose process has ended, or of conversations that are over.
+
+        Args:
+            tokens: What marks the trees.
+            conversations: What marks the tree of a process that serves on, and the conversation.
+        """
+        own = [
+            (token, conversation_id, run.pid)
+            for token, conversation_id in conversations
+            if (run := self._by_token.get(token)) is not None
+        ]
+        process.sweep(tokens, own)
 
     def drop(self, tokens: Iterable[str]) -> None:
         """Ends what the hub does not want any more, and forgets it."""

@@ -8,9 +8,9 @@ import os
 import sys
 
 from cpr_nb.model.environment import NODE_VARIABLE, clean_environment
+from cpr_nb.nodes.machine_facts import output_of
 from cpr_nb.runner.process import LINUX
 from cpr_nb.runner.spawning import create
-from cpr_nb.store.programs import find_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,13 +39,10 @@ class NodeShell:
         self.life, self.folder, self.claude_path = life, folder, ""
         environment = {**clean_environment(os.environ), NODE_VARIABLE: life}
         self._environ = {os.fsencode(name): os.fsencode(v) for name, v in environment.items()}
-        self._prefix: list[str] = []
-        if LINUX:  # other systems have nothing like it
-            setpriv = find_program("setpriv", {"PATH": os.environ.get("PATH", os.defpath)})
-            if setpriv is None:
-                raise FileNotFoundError("it needs the program setpriv (package util-linux)")
-            # It dies with the thread that starts it, whatever becomes of the twin.
-            self._prefix = [setpriv, "--pdeathsig", "KILL"]
+        # It dies with the thread that starts it, whatever becomes of the twin; on Linux only.
+        self._prefix = ["setpriv", "--pdeathsig", "KILL"] if LINUX else []
+        if self._prefix and output_of([*self._prefix, "true"], environment) is None:
+            raise FileNotFoundError("it needs the program setpriv of util-linux, 2.33 or newer")
         self._n_runs = 0
 
     def next_number(self) -> int:

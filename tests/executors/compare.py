@@ -30,7 +30,7 @@ def main(names: list[str]) -> int:
 
     def scenario(place: Place) -> cpr.Session:
         (place.work / "given.txt").write_text("x\n")
-        return place.launch(prompts(*elements), "-j4", env=IMPATIENT)
+        return place.launch(prompts(*elements), "-j4")
 
     with (
         tempfile.TemporaryDirectory(prefix="cpr-compare-") as folder,
@@ -38,7 +38,7 @@ def main(names: list[str]) -> int:
         ScriptedApi() as remote_api,
     ):
         root = Path(folder).resolve()
-        env = offline_cpr(root, local_api).env
+        env = {**offline_cpr(root, local_api).env, **IMPATIENT}
         local = Place(root / "local", env, 0, local_api)
         remote = Place(root / "remote", env, _N_NODES, remote_api)
         with local.nodes, remote.nodes:

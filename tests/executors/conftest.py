@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sharing.comparison import IMPATIENT
+from testkit.logins import with_helper
 
 from cpr_nb.offline.scripted_api import ScriptedApi
 from executors.place import Both, Place
@@ -50,10 +52,21 @@ def subscribers(tmp_path: Path, offline_env: dict[str, str], n_nodes: int) -> It
         yield both
 
 
+@pytest.fixture
+def with_helpers(tmp_path: Path, offline_env: dict[str, str], n_nodes: int) -> Iterator[Both]:
+    """The same, with a program that prints the key: a login that may come back.
+
+    There is one node: of several, each would be tried before the session waits for a login.
+    """
+    with _reals(tmp_path, with_helper(offline_env), min(n_nodes, 1)) as both:
+        yield both
+
+
 @contextmanager
 def _reals(folder: Path, env: dict[str, str], n_nodes: int) -> Iterator[Both]:
     with ScriptedApi() as local_api, ScriptedApi() as remote_api:
-        local = Place(folder / "local", env, 0, local_api)
-        remote = Place(folder / "remote", env, n_nodes, remote_api)
+        impatient = {**env, **IMPATIENT}
+        local = Place(folder / "local", impatient, 0, local_api)
+        remote = Place(folder / "remote", impatient, n_nodes, remote_api)
         with local.nodes, remote.nodes:
             yield Both(local, remote)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_signals_and_trees(bed: HubBed) -> None:
     for token in ("t@1", "t@2", "t@3"):
         bed.receive("started", token=token)
     bed.receive("ended", token="t@3")
-    bed.send("sweep", tokens=["t@3"])
+    bed.send("sweep", tokens=["t@3"], conversations=[])
     while "up" not in bed.stream("t@1") or not bed.stream("t@2"):
         pass
     bed.send("signal", token="t@1", number=int(signal.SIGUSR1))
@@ -174,6 +175,24 @@ def test_strangers_are_not_let_in(bed: HubBed) -> None:
     finally:
         context.destroy(0)
     assert [message["type"] for message in bed.seen] == ["ready", "node"]
+
+
+def test_a_machine_without_setpriv_is_no_node(bed: HubBed) -> None:
+    agent = bed.node(path=str(bed.folder))
+    assert "it needs the program setpriv of util-linux" in agent.farewell()
+    assert agent.process.returncode == 2
+    assert bed.spools() == []
+
+
+@pytest.mark.slow  # half a minute, in which nothing happens
+def test_who_finds_no_hub_leaves_and_says_what_helps(bed: HubBed) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    agent = bed.node(f"--address=127.0.0.1:{port}")
+    words = agent.farewell()
+    assert f"no hub answered within 30 s (127.0.0.1:{port}: Connection refused)" in words
+    assert "--address HOST:PORT" in words
+    assert agent.process.returncode == 1
 
 
 def test_what_a_power_cut_has_left_goes_after_a_day(bed: HubBed) -> None:

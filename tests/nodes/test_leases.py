@@ -178,7 +178,7 @@ def test_ends_by_the_lease_say_so(short: HubBed) -> None:
         await_end(pid)  # by its node agent, which can say so only later
         cable.mend()
         end = short.receive("ended", token="t@1")
-        assert end["cause"] == "lease"
+        assert end["cause"] == "lease", (end, short.stream("t@1"), short.seen)
         assert short.stream("t@1").split() == [str(pid), "bye"]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from testkit.command import LIMIT_S, Cpr, prompts, script
 from testkit.node_agents import NodeAgents, journal, runner_pid, status_of
+from testkit.processes import await_gone
 
 pytestmark = pytest.mark.real_cli
 
@@ -56,3 +57,23 @@ def test_a_new_runner_waits_for_what_a_shared_process_does(real_cpr: Cpr, tmp_pa
     assert (first["outcome"], first["attempts"], second["outcome"]) == ("succeeded", 1, "succeeded")
     assert (real_cpr.cwd / "f0").read_text() == "x\n"
     assert len(journal(session, "adopted")) == 1
+
+
+def test_what_a_task_left_behind_ends_while_its_process_serves_the_next_one(
+    real_cpr: Cpr, tmp_path: Path
+) -> None:
+    for name in ("gate", "here"):
+        os.mkfifo(real_cpr.cwd / name)
+    stays = "setsid sh -c 'echo $$ > left; exec sleep 1000' < /dev/null > /dev/null 2>&1 &"
+    leave = {"tool": "Bash", "input": {"command": f"{stays} sleep 0.2"}}
+    hold = {"tool": "Bash", "input": {"command": "echo h > here; read l < gate"}}
+    tasks = [{"prompt": script(step, {"text": "done"})} for step in (leave, hold)]
+    session = real_cpr.launch(prompts(*tasks), *OPTIONS, "--max-parallel", "1")
+    with NodeAgents(real_cpr, tmp_path / "logs") as agents:
+        agents.join(session, "n1", slots=1)
+        assert (real_cpr.cwd / "here").read_text() == "h\n"
+        await_gone(int((real_cpr.cwd / "left").read_text()))
+        (real_cpr.cwd / "gate").write_text("go\n")
+        session.wait(LIMIT_S)
+        agents.await_left(session)
+    assert {task["process"] for task in status_of(session)["tasks"]} == {1}

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -73,15 +74,21 @@ class HubBed:
             processes.TOKEN: os.environ[processes.TOKEN],
         }
 
-    def node(self, *options: str, join: str | None = None, name: str = "n1") -> NodeProcess:
-        """Starts a node agent."""
-        argv = [sys.executable, "-I", str(_NODES / "__main__.py")]
+    def node(
+        self,
+        *options: str,
+        join: str | None = None,
+        name: str = "n1",
+        path: str = "",
+        before: Sequence[str] = (),
+    ) -> NodeProcess:
+        """Starts a node agent, with words before its command."""
+        argv = [*before, sys.executable, "-I", str(_NODES / "__main__.py")]
         argv += ["-" if join else str(self.join), "--name", name, "--slots=2", *options]
         log = self.folder / f"{name}-{len(self.agents)}.log"
+        env = {**self.environment(), **({"PATH": path} if path else {})}
         with log.open("wb") as err:
-            agent = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stderr=err, env=self.environment()
-            )
+            agent = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=err, env=env)
         assert agent.stdin
         agent.stdin.write((join or "").encode())
         agent.stdin.close()

@@ -220,7 +220,7 @@ class Slurm:
         return found[1] if found else ""
 
     def jobs(self) -> dict[str, str]:
-        """The jobs that pend or run, as scancel names them → node, empty for one that pends."""
+        """The jobs that pend or run: id (of an array: 1_0) → node, empty for one that pends."""
         lines = self("squeue", "-h", "-r", "-o", "%i|%N").splitlines()
         return {number: node for number, _, node in (line.partition("|") for line in lines)}
 

@@ -75,7 +75,7 @@ class Cluster:
         self._news: list[dict[str, Any]] = []
         self._unsorted: list[dict[str, Any]] = []
         self._to_close: list[str] = []
-        self._to_sweep: list[str] = []
+        self._to_sweep: list[tuple[str, str]] = []
         self._next_sweep_at = 0.0
         self._is_changed = True
 
@@ -177,9 +177,9 @@ class Cluster:
             self._is_changed = True
         return has_others
 
-    def sweep_soon(self, token: str) -> None:
-        """Has what a process left behind ended at the next sweep."""
-        self._to_sweep.append(token)
+    def sweep_soon(self, token: str, conversation_id: str = "") -> None:
+        """Has what a process, or one conversation of it, left behind ended at the next sweep."""
+        self._to_sweep.append((token, conversation_id))
 
     def release(self, token: str) -> RemoteProcess | None:
         """Nothing runs for a token any more; returns what ran."""
@@ -319,7 +319,9 @@ class Cluster:
     def sweep(self) -> None:
         """Ends what processes have left behind."""
         if self._to_sweep:
-            self.send("sweep", tokens=self._to_sweep)
+            tokens = [token for token, conversation_id in self._to_sweep if not conversation_id]
+            conversations = [pair for pair in self._to_sweep if pair[1]]
+            self.send("sweep", tokens=tokens, conversations=conversations)
             self._to_sweep = []
 
     def _show(self) -> None:

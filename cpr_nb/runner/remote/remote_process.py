@@ -18,8 +18,8 @@ if TYPE_CHECKING:
         def send(self, kind: str, /, **fields: Any) -> None:
             """Sends a message to the hub."""
 
-        def sweep_soon(self, token: str) -> None:
-            """Has what a process left behind ended at the next sweep."""
+        def sweep_soon(self, token: str, conversation_id: str = "") -> None:
+            """Has what a process, or one conversation of it, left behind ended soon."""
 
         def release(self, token: str) -> RemoteProcess | None:
             """Nothing runs for a token any more."""
@@ -143,8 +143,9 @@ class RemoteProcess:
         """Has what it left behind ended soon."""
         self._cluster.sweep_soon(self.token)
 
-    def sweep_conversation(self, _leftovers: Leftovers, _conversation_id: str) -> None:
-        """What one of its conversations left behind ends with the process."""
+    def sweep_conversation(self, _leftovers: Leftovers, conversation_id: str) -> None:
+        """The same for one of its conversations: it serves on."""
+        self._cluster.sweep_soon(self.token, conversation_id)
 
     def is_gone(self) -> bool:
         """Whether it has ended: the hub says so by itself."""
