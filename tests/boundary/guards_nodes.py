@@ -18,8 +18,8 @@ GUARDS = [
     Guard(
         "the lease of a node: its node agent keeps it",
         "nodes/node_agent.py",
-        "self._lease_end = sent_at + self._times.lease_s",
-        'self._lease_end = float("inf")',
+        "self._lease_end = self._lease_end, sent_at + self._times.lease_s",
+        'self._lease_end = self._lease_end, float("inf")',
         _HEARS_NOTHING,
     ),
     Guard(
@@ -54,8 +54,8 @@ GUARDS = [
     ),
     Guard(
         "the death of a node agent and its twin: the kernel kills the CLI (PDEATHSIG)",
-        "nodes/node_run.py",
-        '[setpriv, "--pdeathsig", "KILL"] if setpriv else []',
+        "nodes/node_shell.py",
+        '["setpriv", "--pdeathsig", "KILL"] if LINUX else []',
         "[]",
         f"{_TEST}a_task_dies_with_a_node_agent_whose_twin_is_killed_too",
     ),
