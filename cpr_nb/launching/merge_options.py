@@ -9,7 +9,9 @@ from cpr_nb.model.errors import InputError
 from cpr_nb.model.options import OPTIONS
 
 #: Options of a session that a rerun of several sessions drops if they differ.
-_NOT_SHARED = ("max_parallel", "name", "nice", "executor", "nodes", "slots", "lease_s")
+#: What belongs to the executor of a session.
+OF_NODES = ("nodes", "slots", "lease_s")
+_NOT_SHARED = ("max_parallel", "name", "nice", "executor", *OF_NODES)
 
 
 def merge_options(

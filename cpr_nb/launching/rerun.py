@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpr_nb.launching.merge_options import merge_options
+from cpr_nb.launching.merge_options import OF_NODES, merge_options
 from cpr_nb.launching.plan import LaunchPlan, plan_launch
 from cpr_nb.launching.rerun_tasks import (
     RerunSource,
@@ -109,7 +109,10 @@ def _specs_and_options(
 def _session_options(spec: Mapping[str, Any], overriding: Mapping[str, Any]) -> dict[str, Any]:
     """A session's own options, with the values of its environment variables."""
     env = stored_values(spec.get("env_names", []), overriding.get("env") or {})
-    return {**spec["options"], "cwd": spec["cwd"], **({"env": env} if env else {})}
+    # Where tasks run is one decision: with another executor, the old one's nodes mean nothing.
+    old = OF_NODES if "executor" in overriding else ()
+    kept = {name: value for name, value in spec["options"].items() if name not in old}
+    return {**kept, "cwd": spec["cwd"], **({"env": env} if env else {})}
 
 
 def _keep_answer_types(plan: LaunchPlan, tasks: Sequence[RerunTask]) -> None:

@@ -17,7 +17,7 @@ from cpr_nb.nodes.join_file import JoinFile, JoinFileError
 from cpr_nb.nodes.join_source import JoinSource
 from cpr_nb.nodes.machine_facts import machine_facts
 from cpr_nb.nodes.mirror_list import known_commits
-from cpr_nb.nodes.node_place import NodePlace
+from cpr_nb.nodes.node_place import NodePlace, lacks_room
 from cpr_nb.nodes.node_shell import NodeShell
 from cpr_nb.nodes.timing import LeaseTimes
 from cpr_nb.nodes.twin import Twin
@@ -55,6 +55,9 @@ def main(argv: list[str]) -> int:
         return _leave(f"another node agent already serves {where}", 0)
     except OSError as error:
         return _leave(f"no place for its files: {error}", _BAD_INPUT)
+    if why := lacks_room(place.folder):
+        place.remove()
+        return _leave(why, _BAD_INPUT)
     try:
         shell = NodeShell(_new_life(name), place.folder)
     except FileNotFoundError as error:

@@ -180,7 +180,7 @@ class HubLoop:
         elif kind == "stream":
             book.stream(record, header, data)
         elif kind in ("leaving", "bye"):
-            (book.leaving if kind == "leaving" else book.bye)(record, now)
+            (book.leaving if kind == "leaving" else book.bye)(record, header.get("why", ""), now)
         else:
             passed_on = {
                 "started": book.started,

@@ -187,15 +187,15 @@ class LeaseBook:
             fields = {name: header[name] for name in ("token", "cpu_s", "rss_bytes")}
             self._report("busy", **fields)
 
-    def leaving(self, record: NodeRecord, now: float) -> None:
-        """A node agent was told to stop: it takes no more, and ends what runs."""
+    def leaving(self, record: NodeRecord, why: str, now: float) -> None:
+        """A node agent is about to leave: it takes no more, and ends what runs."""
         record.is_leaving = True
-        self._report_node(record, now)
+        self._report_node(record, now, why)
 
-    def bye(self, record: NodeRecord, now: float) -> None:
+    def bye(self, record: NodeRecord, why: str, now: float) -> None:
         """A node agent leaves, and nothing of it runs any more."""
         self._send(record.identity, {"type": "noted"})
-        self._end_life(record, LEFT, "it has left", now)
+        self._end_life(record, LEFT, why or "it has left", now)
 
     def swept(self, identity: bytes, life: str, now: float) -> None:
         """The twin of a node agent that has died has ended all that ran."""

@@ -73,6 +73,7 @@ class NodeAgent:
         self._cause = ""  # why we end what runs
         self._kill_at = self._leave_by = float("inf")
         self._is_leaving = False
+        self._why_leaving = ""
         self._after_leaving = DONE
         self._exit: int | None = None
         self._poller = zmq.Poller()
@@ -89,6 +90,7 @@ class NodeAgent:
             self._keep_lease(now)  # first: what ended while we stood still was ended by our twin
             self._read_signals(now)
             self._reap(now)
+            self._keep_room(now)
             self._keep_connection(now)
             self._send_due(now)
             self._may_leave(now)
@@ -135,7 +137,9 @@ class NodeAgent:
 
     def _cause_now(self) -> str:
         """Why something has ended, if it was we, or our twin while we stood still."""
-        return self._cause or (LEASE if boot_clock_s() >= self._lease_end else "")
+        if self._cause or boot_clock_s() >= self._lease_end:
+            return self._cause or LEASE
+        return STOP if self._runs.lack_room else ""
 
     def _stop_without_twin(self, now: float) -> None:
         """Somebody has killed the twin: what runs here is ended, and a new life has a new one."""
@@ -147,7 +151,7 @@ class NodeAgent:
             if self._leave_by == float("inf"):
                 self._leave_by = now + _STOP_TELL_S
             if not self._runs.tokens or now >= self._leave_by:
-                self._send({"type": "bye"})
+                self._send({"type": "bye", "why": self._why_leaving})
                 self._exit = self._after_leaving
         elif not self._hub and now >= self._began_at + FIND_S:
             tried = "; ".join(f"{at}: {why}" if at else why for at, why in self._problems())
@@ -178,9 +182,15 @@ class NodeAgent:
             self.farewell = "it was told to stop"
             self._stop(now)
 
+    def _keep_room(self, now: float) -> None:
+        """A node whose disk is full would fail whatever is given to it: it leaves."""
+        if not self._is_leaving and (why := self._runs.lack_room):
+            self.farewell = self._why_leaving = why
+            self._stop(now)
+
     def _stop(self, now: float) -> None:
         self._is_leaving = True
-        self._send({"type": "leaving"})
+        self._send({"type": "leaving", "why": self._why_leaving})
         self._end_all(STOP, now, _STOP_TERM_S)
 
     # --- The connection -------------------------------------------------------------------------

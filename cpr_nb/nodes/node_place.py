@@ -8,6 +8,8 @@ import time
 
 from cpr_nb.model.digest import sha256
 
+#: A node with less room takes no tasks: what they write would be lost.
+LEAST_FREE_BYTES = 16 << 20
 #: A node agent that has just begun may not have its lock yet, and must get it.
 _OLD_S = 24 * 3600
 
@@ -87,3 +89,23 @@ def _remove_old(base: str) -> None:
                 os.rmdir(folder)
         except OSError:
             continue  # it has no lock, or its node agent lives
+
+
+def lacks_room(folder: str) -> str:
+    """Why nothing can run that writes into a folder; empty if there is room.
+
+    Args:
+        folder: The folder of a node agent.
+
+    Example:
+        >>> lacks_room("/no/such/folder")
+        ''
+    """
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return ""
+    if disk.f_bavail * disk.f_frsize >= LEAST_FREE_BYTES:
+        return ""
+    base = os.path.dirname(folder)
+    return f"its disk is full: it needs {LEAST_FREE_BYTES >> 20} MB in {base} (in TMPDIR, if set)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+from cpr_nb.nodes.node_place import lacks_room
 from cpr_nb.nodes.node_run import NodeRun
 from cpr_nb.nodes.twin import marks
 from cpr_nb.runner import process
@@ -46,6 +47,11 @@ class NodeRuns:
     def tokens(self) -> list[str]:
         """What the hub has not let go of yet."""
         return list(self._by_token)
+
+    @property
+    def lack_room(self) -> str:
+        """Why nothing can write its output here; empty if there is room."""
+        return lacks_room(self._shell.folder)
 
     @property
     def are_running(self) -> bool:

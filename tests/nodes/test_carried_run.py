@@ -145,3 +145,17 @@ def test_a_spool_that_breaks_off_is_good_up_to_there(tmp_path: Path) -> None:
     assert set(found) == {"a.jsonl", "b.jsonl"}
     assert not list(tmp_path.rglob("evil*"))
     outbox.close()
+
+
+def test_a_conversation_without_its_work_does_not_count(tmp_path: Path) -> None:
+    spool, landed, bundle = tmp_path / "spool", tmp_path / "landed", tmp_path / "bundle"
+    spool.write_bytes(b"")
+    outbox = Outbox(str(spool))
+    outbox.add("transcripts/a.jsonl", b"a" * 2000)
+    outbox.add("bundle", b"b" * 2000)
+    whole = spool.read_bytes()
+    for n_bytes in (2000, len(whole) - 600, len(whole)):
+        spool.write_bytes(whole[:n_bytes])
+        came = land(str(spool), str(landed), str(bundle), "", needs_bundle=True)
+        assert came.is_complete == landed.exists() == bundle.exists() == (n_bytes == len(whole))
+    outbox.close()

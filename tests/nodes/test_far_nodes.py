@@ -17,7 +17,7 @@ from testkit.repository import Checkout
 import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
 
-FLAGS = ("--executor", "agents", "--lease-s", "3", "--permissions", "all")
+FLAGS = ("--executor", "agents", "--lease-s", "20", "--permissions", "all")
 
 
 @pytest.fixture
@@ -71,6 +71,7 @@ def test_work_in_worktrees_comes_home(repo: Checkout, real_cpr: Cpr, far: FarNod
     assert not list(session.path.glob(".parcel*"))
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_a_follow_up_goes_on_on_another_node(
     real_cpr: Cpr, far: FarNodes, in_env: Callable[[dict[str, str]], None]
@@ -95,6 +96,7 @@ def test_a_follow_up_goes_on_on_another_node(
     assert [b"first words" in content for content in there] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_a_task_whose_node_stops_goes_on_elsewhere_with_its_work(
     repo: Checkout, real_cpr: Cpr, far: FarNodes, api: ScriptedApi
@@ -115,6 +117,7 @@ def test_a_task_whose_node_stops_goes_on_elsewhere_with_its_work(
     assert len(intents) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_work_that_is_lost_with_its_node_is_begun_anew(
     repo: Checkout, real_cpr: Cpr, far: FarNodes, api: ScriptedApi
@@ -136,6 +139,7 @@ def test_work_that_is_lost_with_its_node_is_begun_anew(
     assert any("node one is lost" in line for line in status["warnings"])
 
 
+@pytest.mark.slow
 @pytest.mark.real_cli
 def test_a_set_up_that_fails_there_ends_the_task_as_here(
     repo: Checkout, real_cpr: Cpr, far: FarNodes

@@ -240,6 +240,26 @@ def test_agents_are_started_by_hand_and_added_while_it_runs(stub_cpr: Cpr) -> No
     assert late.returncode == 2 and "it is completed" in late.stderr
 
 
+def test_a_retry_may_run_elsewhere(stub_cpr: Cpr) -> None:
+    """On nodes what ran here, and here what ran on nodes, whatever these were told."""
+    program(stub_cpr.env, "ssh", _SSH)
+    here = stub_cpr.launch(prompts(plan(exit=1, result=None)), "--attempts", "1")
+    here.wait(60)
+    on_nodes = ("--executor", "ssh:h9", "--slots", "1", "--lease-s", "30")
+    there = retry_of(stub_cpr, here, *on_nodes)
+    assert outcomes(there) == ["failed"]
+    assert names(there) == {"h9"}
+    back = retry_of(stub_cpr, there, "--executor", "local")
+    assert outcomes(back) == ["failed"]
+    assert "nodes" not in back.refresh().head
+
+
+def retry_of(stub_cpr: Cpr, session: cpr.Session, *options: str) -> cpr.Session:
+    done = stub_cpr("retry", session.id, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    return cpr.Session(json.loads(done.stdout)["path"])
+
+
 def test_a_session_of_this_machine_takes_no_nodes(stub_cpr: Cpr) -> None:
     program(stub_cpr.env, "ssh", _SSH)
     session = stub_cpr.launch(three())

@@ -10,7 +10,8 @@ from cpr_nb.runner.remote.placement import best_node, n_slots
 
 
 def node(name: str, state: str, n_running: int = 0, slots: int = 2, **more: object) -> Node:
-    made = Node({"life": name, "name": name, "state": state, "slots": slots, **more})
+    facts = {"name": name, "state": state, "slots": slots, "claude_path": "/bin/claude"}
+    made = Node({"life": name, **facts, **more})
     made.tokens.update(f"{name}-{number}" for number in range(n_running))
     return made
 
@@ -41,3 +42,9 @@ def test_a_node_without_a_login_is_only_used_where_no_other_is() -> None:
     assert n_slots([out, logged_in]) == 2
     best = best_node([out, logged_in])
     assert best is not None and best.name == "n2"
+
+
+def test_a_node_without_a_cli_takes_nothing() -> None:
+    nodes = [node("n1", states.LIVE, claude_path=None)]
+    assert best_node(nodes) is None
+    assert n_slots(nodes) == 0

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,10 +75,15 @@ class HubBed:
         }
 
     def node(
-        self, *options: str, join: str | None = None, name: str = "n1", path: str = ""
+        self,
+        *options: str,
+        join: str | None = None,
+        name: str = "n1",
+        path: str = "",
+        before: Sequence[str] = (),
     ) -> NodeProcess:
-        """Starts a node agent."""
-        argv = [sys.executable, "-I", str(_NODES / "__main__.py")]
+        """Starts a node agent, with words before its command."""
+        argv = [*before, sys.executable, "-I", str(_NODES / "__main__.py")]
         argv += ["-" if join else str(self.join), "--name", name, "--slots=2", *options]
         log = self.folder / f"{name}-{len(self.agents)}.log"
         env = {**self.environment(), **({"PATH": path} if path else {})}

@@ -157,6 +157,17 @@ def test_a_detached_head_and_a_merge_come_home(repo: Checkout, runner: Runner, n
     assert parents[1] == side
 
 
+def test_commits_that_no_branch_holds_come_home(repo: Checkout, runner: Runner, node: Node) -> None:
+    runner.prepare("docs")
+    there = node.receive(runner, "docs")
+    there.git("checkout", "-q", "--detach")
+    left = there.commit("left behind", {"d.txt": "d\n"})
+    there.git("checkout", "-q", "main-task-docs")
+    there.send_home()
+    runner.harvest("docs")
+    assert repo.git("rev-parse", "main-task-docs-rescued") == left
+
+
 def test_included_files_go_along_and_stay_out_of_the_repository(
     repo: Checkout, runner: Runner, node: Node
 ) -> None:

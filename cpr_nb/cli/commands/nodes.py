@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "more",
         metavar="ENGINE",
         nargs="*",
+        default=[],
         help="cpr nodes add SESSION ENGINE adds nodes, such as ssh:host3; ENGINE as for --executor",
     )
     add_arguments_of_adding(parser)

@@ -79,8 +79,8 @@ class Node:
 
     @property
     def claude_path(self) -> str:
-        """Its CLI."""
-        return str(self._message.get("claude_path") or "claude")
+        """Its CLI; empty if it has none."""
+        return str(self._message.get("claude_path") or "")
 
     @property
     def is_logged_out(self) -> bool:

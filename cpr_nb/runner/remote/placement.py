@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 def usable_nodes(nodes: Iterable[Node]) -> list[Node]:
     """The nodes that may be given a task.
 
-    A node without a login takes none, unless no node has one: then the session waits for a login
-    as it does on one machine. A node that lacks the session's folder takes none if another has it.
+    A node without a CLI takes none. A node without a login takes none, unless no node has one:
+    then the session waits for a login as it does on one machine. A node that lacks the session's
+    folder takes none if another has it.
 
     Args:
         nodes: All nodes.
     """
-    live = [node for node in nodes if node.state == states.LIVE and node.slots > 0]
+    live = [n for n in nodes if n.state == states.LIVE and n.slots > 0 and n.claude_path]
     for is_unfit in (lambda node: node.sees("cwd") is False, lambda node: node.is_logged_out):
         live = [node for node in live if not is_unfit(node)] or live
     return live
