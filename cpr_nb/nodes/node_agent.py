@@ -309,7 +309,8 @@ class NodeAgent:
 
     def _extend(self, sent_at: float, now: float) -> None:
         self._echo_at = now
-        earlier_end, self._lease_end = self._lease_end, sent_at + self._times.lease_s
+        earlier_end = self._lease_end
+        self._lease_end = sent_at + self._times.lease_s
         self._twin.extend(self._lease_end, self._runs.n_marks)
         # By the clock of this moment, since we may have stood still.
         if 0 < earlier_end <= boot_clock_s():
