@@ -151,8 +151,7 @@ def test_a_lost_login_is_waited_for(with_helpers: Both) -> None:
         waits = lambda: session.refresh().head.get("waiting_for") == "login"  # noqa: E731
         session.wait_until(waits, LIMIT_S, "the wait")
         place.api.restore_login()
-        place.command.good("resume", session.id)
-        return session
+        return session  # it tries again by itself
 
     for session in with_helpers.play(scenario):
         assert [one.outcome for one in session] == ["succeeded"] * 2

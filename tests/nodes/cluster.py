@@ -25,7 +25,7 @@ from testkit.repository import GIT_ENVIRONMENT
 
 from cpr_nb.offline.scripted_api import ScriptedApi, cli_environment
 
-LIMIT_S = 150.0  # Ends a row that hangs.
+LIMIT_S = 240.0  # Ends a row that hangs.
 LEASE_S = 6
 SLOTS = 2
 RUNNER = "h1"
