@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 from cpr_nb.executors.placing import Joining
 from cpr_nb.launching.cluster import add_cluster
@@ -45,6 +46,8 @@ def add_nodes(snapshot: Snapshot, executor: Any, nodes: int | None, slots: int |
         raise SessionNotUsable(f"can't add nodes to {session_id}: it is {snapshot.state}")
     cluster = add_cluster(executor, nodes, slots)
     if cluster.engine is None:
-        return [f"💡 start one yourself: cpr agent {paths.join}   (on the machine to add)"]
+        return [
+            f"💡 start one yourself: cpr agent {shlex.quote(paths.join)}   (on the machine to add)"
+        ]
     placed = cluster.engine.place(Joining(paths, session_id, cluster.slots), cluster.nodes)
     return placed.failures

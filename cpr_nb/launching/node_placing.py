@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 
 from cpr_nb.executors import placing
@@ -90,7 +91,9 @@ def place_first(
     try:
         join_file.wait(paths)
         if cluster.engine is None:
-            return [f"💡 no node is there yet: cpr agent {paths.join}   (on each machine)"]
+            return [
+                f"💡 no node is there yet: cpr agent {shlex.quote(paths.join)}   (on each machine)"
+            ]
         joining = Joining(paths, session_id, cluster.slots)
         placed = cluster.engine.place(joining, cluster.nodes)
         lines = _await_first(paths, cluster, placed, cwd)

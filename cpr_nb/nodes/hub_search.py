@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import zmq
 
+    from cpr_nb.nodes.join_file import JoinFile
     from cpr_nb.nodes.join_source import JoinSource
 
 _TRY_S = 3.0
@@ -38,6 +39,7 @@ class HubSearch:
         self._source, self._address, self._context = source, address, context
         self._left: list[str] = []
         self._last = ""
+        self._join: JoinFile | None = None
         self._try: socket.socket | None = None
         self._trying = ""
         self._try_until = self._next_at = 0.0
@@ -85,7 +87,7 @@ class HubSearch:
             self._try = None
 
     def _begin_try(self, now: float) -> None:
-        join = self._source.read()
+        self._join = join = self._source.read()
         if not self._left:
             own = [self._address] if self._address else []
             self._left = own or [f"{address}:{join.port}" for address in join.addresses]
@@ -106,7 +108,7 @@ class HubSearch:
                 self._give_up(os.strerror(number), now)
 
     def _finish_try(self, now: float) -> Connection | None:
-        assert self._try is not None  # noqa: S101 - for mypy
+        assert self._try is not None and self._join is not None  # noqa: S101 - for mypy
         number = self._try.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._give_up(os.strerror(number), now)
@@ -119,7 +121,7 @@ class HubSearch:
             return None
         self._close()
         self._pause(now)
-        return Connection(self._context, self._source.read(), self._trying)
+        return Connection(self._context, self._join, self._trying)
 
     def _give_up(self, why: str, now: float) -> None:
         self._close()

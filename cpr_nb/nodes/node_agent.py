@@ -309,12 +309,16 @@ class NodeAgent:
 
     def _extend(self, sent_at: float, now: float) -> None:
         self._echo_at = now
-        earlier_end, self._lease_end = self._lease_end, sent_at + self._times.lease_s
-        self._twin.extend(self._lease_end)
-        # Too late for what runs: our twin may have begun to end it. By the clock of this moment,
-        # since we may have stood still.
-        if boot_clock_s() >= earlier_end and self._runs.are_running and not self._cause:
-            self._end_all(LEASE, now, self._times.term_s)
+        earlier_end = self._lease_end
+        self._lease_end = sent_at + self._times.lease_s
+        self._twin.extend(self._lease_end, self._runs.n_marks)
+        # By the clock of this moment, since we may have stood still.
+        if 0 < earlier_end <= boot_clock_s():
+            # Too late for what runs: our twin may be about to end all of that lease.
+            self._runs.n_marks += 1
+            self._twin.extend(self._lease_end, self._runs.n_marks)
+            if self._runs.are_running and not self._cause:
+                self._end_all(LEASE, now, self._times.term_s)
 
     def _carry_out(self, order: dict[str, Any], parcel: bytes) -> None:
         if order["hub"] != self._hub or order["order"] != self._last_order + 1:

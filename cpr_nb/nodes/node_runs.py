@@ -7,6 +7,7 @@ import signal
 
 from cpr_nb.nodes.node_place import lacks_room
 from cpr_nb.nodes.node_run import NodeRun
+from cpr_nb.nodes.twin import marks
 from cpr_nb.runner import process
 from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.niceness import Niceness
@@ -29,12 +30,16 @@ class NodeRuns:
 
     Args:
         shell: What they have in common.
+
+    Attributes:
+        n_marks: How many marks of this life were used: what starts now carries the last.
     """
 
     def __init__(self, shell: NodeShell) -> None:
         self._shell = shell
         self._by_token: dict[str, NodeRun] = {}
         self._by_pid: dict[int, NodeRun] = {}
+        self.n_marks = 1
         self._niceness: Niceness | None = None
         self._busy_at = 0.0
 
@@ -56,6 +61,7 @@ class NodeRuns:
     def start(self, order: dict[str, Any], parcel: bytes) -> dict[str, Any]:
         """Starts a process, with the parcel that came for it; returns what to say of it."""
         try:
+            self._shell.mark = self._marks()[-1]
             run = NodeRun(order, self._shell, parcel)
         except OSError as error:
             return {
@@ -191,7 +197,10 @@ class NodeRuns:
         """Kills all, with whatever they have started."""
         for run in self._by_pid.values():
             run.kill_group()
-        process.sweep((), lives=[self._shell.life])
+        process.sweep((), lives=self._marks())
+
+    def _marks(self) -> list[str]:
+        return marks(self._shell.life, self.n_marks)
 
     def _remove(self, run: NodeRun) -> None:
         run.remove()

@@ -30,6 +30,7 @@ class NodeShell:
         life: As above.
         folder: As above.
         claude_path: The node's own CLI; empty if it has none.
+        mark: What the next process carries, so that the twin finds it.
 
     Raises:
         FileNotFoundError: If this machine lacks what ends a process with its node agent.
@@ -37,7 +38,8 @@ class NodeShell:
 
     def __init__(self, life: str, folder: str) -> None:
         self.life, self.folder, self.claude_path = life, folder, ""
-        environment = {**clean_environment(os.environ), NODE_VARIABLE: life}
+        self.mark = life
+        environment = clean_environment(os.environ)
         self._environ = {os.fsencode(name): os.fsencode(v) for name, v in environment.items()}
         # It dies with the thread that starts it, whatever becomes of the twin; on Linux only.
         self._prefix = ["setpriv", "--pdeathsig", "KILL"] if LINUX else []
@@ -95,7 +97,7 @@ class NodeShell:
     def environment(self, more: dict[str, str]) -> dict[bytes, bytes]:
         """The environment of a process: the node's own, and what belongs to the task."""
         own = {os.fsencode(name): os.fsencode(value) for name, value in more.items()}
-        return {**self._environ, **own}
+        return {**self._environ, NODE_VARIABLE.encode(): self.mark.encode(), **own}
 
 
 def _check_program(program: str) -> None:

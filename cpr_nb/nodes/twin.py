@@ -21,6 +21,18 @@ _LEAVE = b"leave"
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
+def marks(life: str, n_marks: int) -> list[str]:
+    """What marks the processes of a life: another mark after each lease that was over.
+
+    A twin that still ends what ran in the earlier lease must not end what begins in the next.
+
+    Example:
+        >>> marks("n1.host", 3)
+        ['n1.host', 'n1.host+1', 'n1.host+2']
+    """
+    return [life, *(f"{life}+{number}" for number in range(1, n_marks))]
+
+
 class Twin:
     """The node agent's side: its words to its twin.
 
@@ -50,9 +62,9 @@ class Twin:
         os.close(read_fd)
         os.set_blocking(self._fd, False)
 
-    def extend(self, lease_end: float) -> None:
-        """The lease ends then, in seconds of the boot clock."""
-        self._send(f"{lease_end:.3f}".encode())
+    def extend(self, lease_end: float, n_marks: int) -> None:
+        """The lease ends then, in seconds of the boot clock; so many marks were used."""
+        self._send(f"{lease_end:.3f} {n_marks}".encode())
 
     def dismiss(self) -> None:
         """Nothing runs any more, and the node agent leaves."""
@@ -72,7 +84,7 @@ def _watch(fd: int, life: str, times: LeaseTimes, on_death: Callable[[], None]) 
         signal.signal(number, signal.SIG_IGN)
     poller = select.poll()
     poller.register(fd, select.POLLIN)
-    lease_end, unread = float("inf"), b""
+    lease_end, n_marks, unread = float("inf"), 1, b""
     while True:
         # The node agent ends it first, and with patience.
         end = lease_end + times.term_s + times.grace_s / 4
@@ -83,9 +95,10 @@ def _watch(fd: int, life: str, times: LeaseTimes, on_death: Callable[[], None]) 
             *lines, unread = (unread + words).split(b"\n")
             if _LEAVE in lines:
                 return
-            lease_end = float(lines[-1]) if lines else lease_end
+            for line in lines[-1:]:
+                lease_end, n_marks = float(line.split()[0]), int(line.split()[1])
         elif boot_clock_s() >= end:  # and all words were read: this process may have been slow
-            process.sweep((), lives=[life])
+            process.sweep((), lives=marks(life, n_marks))
             lease_end = float("inf")
-    process.sweep((), lives=[life])
+    process.sweep((), lives=marks(life, n_marks))
     on_death()

@@ -94,7 +94,10 @@ def why_no_node(snapshot: Snapshot) -> str:
     Args:
         snapshot: The session.
     """
-    found = {node["state"] for node in nodes_of(snapshot)}.intersection(states.CONNECTED_STATES)
+    nodes = nodes_of(snapshot)
+    if any(node["state"] == states.LIVE and not node.get("claude_path") for node in nodes):
+        return "no connected node has the Claude Code CLI"
+    found = {node["state"] for node in nodes}.intersection(states.CONNECTED_STATES)
     if states.SILENT in found:
         return "no node answers"
     if states.NO_LOGIN in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 
 from cpr_nb.model import states
@@ -114,7 +115,7 @@ def _no_node(snapshot: Snapshot, program: str) -> str:
     add = {
         "slurm": f"{program} nodes add {short} slurm",
         "dask": "s.add_nodes(client)",
-        "agents": f"{program} agent {snapshot.paths.join}",
+        "agents": f"{program} agent {shlex.quote(snapshot.paths.join)}",
     }.get(str(snapshot.head.get("executor")), f"{program} nodes add {short} ssh:HOST")
     why = f"{program} doctor --nodes {short}"
     return f"{why_no_node(snapshot)}. {waiting}; to add one: {add}; to see why: {why}"

@@ -41,14 +41,14 @@ GUARDS = [
     Guard(
         "the twin of a node agent: it sweeps",
         "nodes/twin.py",
-        "    process.sweep((), lives=[life])\n    on_death()\n",
+        "    process.sweep((), lives=marks(life, n_marks))\n    on_death()\n",
         "    on_death()\n",
         f"{_TEST}what_a_killed_node_agent_has_started_is_ended_by_its_twin",
     ),
     Guard(
         "the twin of a node agent: it keeps the lease, too",
         "nodes/twin.py",
-        "            process.sweep((), lives=[life])\n            lease_end",
+        "            process.sweep((), lives=marks(life, n_marks))\n            lease_end",
         "            lease_end",
         f"{_TEST}the_twin_of_a_node_agent_that_stands_still_ends_its_task",
     ),

@@ -182,12 +182,12 @@ def test_ends_by_the_lease_say_so(short: HubBed) -> None:
         assert short.stream("t@1").split() == [str(pid), "bye"]
 
 
-def test_who_was_cut_off_when_the_session_ended_leaves(bed: HubBed) -> None:
-    with relay(bed) as cable:
-        agent = bed.node(f"--address={cable.address}")
-        bed.live()
+def test_who_was_cut_off_when_the_session_ended_leaves(short: HubBed) -> None:
+    with relay(short) as cable:
+        agent = short.node(f"--address={cable.address}")
+        short.live()
         cable.cut()
-        bed.end()
+        short.end()
         cable.mend()
         assert agent.farewell() == "cpr agent: the session is over"
 

@@ -151,3 +151,9 @@ def test_the_notice_names_what_adds_one(executor: str, command: str) -> None:
 def test_the_notice_says_what_is_wrong_with_the_nodes(found: str, words: str) -> None:
     waiting = snapshot(node("a", found), node("b", "left"), state="waiting", waiting_for="nodes")
     assert notice(waiting).startswith(f"{words}. 0 tasks are waiting;")
+
+
+def test_the_notice_names_a_missing_cli() -> None:
+    lacking = {**node("a", "live"), "claude_path": None}
+    waiting = snapshot(lacking, node("b", "left"), state="waiting", waiting_for="nodes")
+    assert notice(waiting).startswith("no connected node has the Claude Code CLI. ")
