@@ -18,8 +18,8 @@ GUARDS = [
     Guard(
         "the lease of a node: its node agent keeps it",
         "nodes/node_agent.py",
-        "self._lease_end = self._lease_end, sent_at + self._times.lease_s",
-        'self._lease_end = self._lease_end, float("inf")',
+        "self._lease_end = sent_at + self._times.lease_s",
+        'self._lease_end = float("inf")',
         _HEARS_NOTHING,
     ),
     Guard(
