@@ -57,7 +57,11 @@ def test_a_damaged_field_is_named(name: str, value: object) -> None:
         JoinFile({**GOOD, name: value})
 
 
-@pytest.mark.parametrize("text", ["", "[]", json.dumps(GOOD)[:100], "\x00\ufffd"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", json.dumps(GOOD)[:100], "\x00\ufffd"],
+    ids=["empty", "list", "torn", "binary"],
+)
 def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(JoinFileError) as caught:
         source(tmp_path, text).read()
