@@ -18,7 +18,6 @@ import tarfile
 import time
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this file's own folder
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from cpr_nb.nodes.outbox import Outbox, Transcripts

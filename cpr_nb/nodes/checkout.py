@@ -14,7 +14,6 @@ import sys
 from typing import Any
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this file's own folder
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from cpr_nb.model.errors import WorktreeError

@@ -12,7 +12,6 @@ import sys
 
 if __name__ == "__main__":
     # After the standard library, so that nothing there can stand in its place.
-    sys.path.pop(0)  # this file's own folder
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     sys.path.extend(folder for folder in sys.argv[1:] if folder not in sys.path)
 

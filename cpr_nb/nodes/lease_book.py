@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Report = Callable[..., None]
 
 _REWIND_EVERY_S = 1.0
+#: How much of a stream comes until the node hears that it has: a part of what it sends unheard.
+_ACKNOWLEDGE_BYTES = 1 << 16
 
 
 class LeaseBook:
@@ -142,10 +144,11 @@ class LeaseBook:
         run = self._run_of(record, token)
         if run is None:
             return
-        if not run.files[which].put(header["offset"], data):
+        file = run.files[which]
+        if not file.put(header["offset"], data):
             self._rewinds.add((token, which))
-            return
-        self._send_size(record, run, which)
+        elif file.size >= file.acknowledged + _ACKNOWLEDGE_BYTES:
+            self._send_size(record, run, which)
 
     def started(self, record: NodeRecord, header: dict[str, Any]) -> None:
         """A process runs."""
@@ -316,8 +319,9 @@ class LeaseBook:
     def _send_size(
         self, record: NodeRecord, run: LeasedRun, which: str, *, again: bool = False
     ) -> None:
-        size = run.files[which].size
-        header = {"type": "size", "token": run.token, "which": which, "size": size}
+        file = run.files[which]
+        file.acknowledged = file.size
+        header = {"type": "size", "token": run.token, "which": which, "size": file.size}
         self._send(record.identity, {**header, "again": again})
 
     def _learn_commits(self, record: NodeRecord, token: str) -> None:

@@ -266,9 +266,11 @@ class NodeAgent:
         if now >= self._beat_at:
             self._beat_at = now + self._times.beat_s
             self._send({"type": "beat", "t": now, "order": self._last_order})
-        self._streams_at = now + _STREAMS_EVERY_S
-        self._runs.send_streams(self._send)
-        self._runs.follow(now, self._send)
+        of_all = now >= self._streams_at
+        if of_all:
+            self._streams_at = now + _STREAMS_EVERY_S
+            self._runs.follow(now, self._send)
+        self._runs.send_streams(self._send, of_all=of_all)
 
     # --- What the hub says ----------------------------------------------------------------------
 

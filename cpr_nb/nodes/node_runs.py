@@ -157,9 +157,17 @@ class NodeRuns:
         if run is not None:
             run.acknowledge(header["which"], header["size"], again=header["again"])
 
-    def send_streams(self, send: Send) -> None:
-        """Sends what was written, and the ends of those whose bytes were all sent."""
+    def send_streams(self, send: Send, *, of_all: bool) -> None:
+        """Sends what was written, and the ends of those whose bytes were all sent.
+
+        Args:
+            send: Sends a message.
+            of_all: Whether to read what those have written that still run: that costs two system
+                calls for each of them.
+        """
         for run in self._by_token.values():
+            if not (of_all or run.end):
+                continue
             if run.pipe is not None:
                 run.pipe.flush()
             while chunk := run.next_chunk():

@@ -14,6 +14,7 @@ class StreamFile:
 
     Attributes:
         size: How many bytes it has.
+        acknowledged: How many of them the node knows of.
 
     Raises:
         OSError: If it can't be opened.
@@ -27,12 +28,12 @@ class StreamFile:
         >>> file.close(); os.unlink("/dev/shm/example-stream")
     """
 
-    __slots__ = ("_fd", "size")
+    __slots__ = ("_fd", "acknowledged", "size")
 
     def __init__(self, path: str, *, is_new: bool) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(path, flags | (os.O_TRUNC if is_new else 0), 0o600)
-        self.size = os.fstat(self._fd).st_size
+        self.size = self.acknowledged = os.fstat(self._fd).st_size
 
     def put(self, offset: int, data: bytes) -> bool:
         """Writes bytes at their offset.

@@ -163,8 +163,11 @@ def woken_with_nodes(world: World) -> Tally:
         real.at_the_end(world, 2)
         (runner,) = _of_program(world, "runner/__main__.py")
         os.kill(runner, signal.SIGSTOP)
-        _make_old(session)
-        site.command(site.others[0]).good("resume", session.id)
+        other = site.command(site.others[0])
+        for _ in range(20):  # until its hub has written what the agents said last
+            _make_old(session)
+            if other("resume", session.id).returncode == 0:
+                break
         session.wait_until(lambda: len(journal(session, "adopted")) == 2, LIMIT_S, "both adopted")
         world.api.release("go")
         session.wait(LIMIT_S)

@@ -248,12 +248,26 @@ class Job:
 
     def await_end(self) -> None:
         """Waits until it has ended and its runner is gone."""
-        self.wait_for("end", lambda: self.status["overall_status"] not in _LIVE)
+        self.wait_for("end", lambda: self.has_ended)
         processes.await_lock(self.folder / "runner.lock")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self.status["overall_status"] not in _LIVE
+
+    @property
+    def waits_for_nodes(self) -> bool:
+        """Whether tasks wait, and no node takes them."""
+        return bool(self.status.get("waiting_for") == "nodes")
 
     def resume(self) -> None:
         """Resumes it on the runner's host."""
         self.cluster.cpr("resume", self.inside.name.removeprefix("session-"))
+
+    def add_nodes(self, *words: str) -> None:
+        """Has an engine place more node agents for it."""
+        self.cluster.cpr("nodes", "add", self.inside.name.removeprefix("session-"), *words)
 
     def tally(self, how: str, n_fewest: int, *, disks_lost: bool = False, n_late: int = 0) -> Tally:
         """What became of it.

@@ -57,10 +57,19 @@ def requeue(bed: Slurm, job: Job) -> None:
 
 
 def controller_killed(bed: Slurm, job: Job) -> None:
-    """slurmctld dies, and comes back."""
+    """slurmctld dies, and comes back.
+
+    It may have forgotten the jobs of its last seconds. Then it kills them, runs them again where
+    they ran, and drains the nodes for that. Nothing is lost, but somebody has to place new agents.
+    """
     bed.kill("slurmctld", bed.controller)
     bed.start("slurmctld", bed.controller)
     bed.await_idle()
+    job.wait_for("end or loss of all nodes", lambda: job.has_ended or job.waits_for_nodes)
+    if job.waits_for_nodes:
+        for node in job.cluster.nodes:
+            bed("scontrol", "update", f"nodename={node}", "state=resume", check=False)
+        job.add_nodes("slurm:--exclusive", "--nodes", str(len(job.cluster.nodes)))
 
 
 def daemon_killed(bed: Slurm, job: Job) -> None:
