@@ -187,3 +187,6 @@ def test_the_python_of_the_readme_shows_what_it_says(run: Callable[[Block], Cell
     assert "Bash(pytest:*)" in denied
     assert "pytest -q" in calls or "Bash" in calls
     assert "cost_usd" in usage
+
+    (nodes,) = html(section("Many machines"), "<table")
+    assert "live" in nodes, "the workers of the cluster"

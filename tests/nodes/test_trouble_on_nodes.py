@@ -101,8 +101,12 @@ def test_a_refused_login_concerns_its_node_only(
     stub.release("held")
     stub.await_here("held")
     first, second = (line["node"] for line in journal(session, "started"))
-    states = {node["name"]: node["state"] for node in session.refresh().head["nodes"]}
-    assert states == {first: "no_login", second: "live"}
+
+    def states() -> dict[str, str]:
+        return {node["name"]: node["state"] for node in session.refresh().head["nodes"]}
+
+    said = {first: "no_login", second: "live"}
+    session.wait_until(lambda: states() == said, LIMIT_S, "a node without a login")
     stub.mend()
     stub.release("held")
     session.wait(LIMIT_S)

@@ -20,6 +20,10 @@ from cpr_nb.runner.off_limits import OffLimits
 BASE = ["claude", "-p", "--output-format", "stream-json", "--verbose"]
 #: Not the business of one run of the CLI: the runner and the launch see to these.
 NOT_ARGUMENTS = {
+    "executor",
+    "nodes",
+    "slots",
+    "lease_s",
     "ask_s",
     "attempts",
     "first_byte_s",
@@ -274,7 +278,7 @@ def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> 
         "setup_timeout_s": 1, "keep_worktrees": True, "fallback_model": "f", "add_dirs": ["/d"],
         "system_prompt": "s", "agents": {"a": {"description": "d", "prompt": "p"}},
         "mcp_servers": {}, "settings": {"a": 1}, "safe_mode": True, "light": True,
-        "strict_setup": True,
+        "strict_setup": True, "executor": "slurm", "nodes": 2, "slots": 2, "lease_s": 60,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 

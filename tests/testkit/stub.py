@@ -169,8 +169,11 @@ class Stub:
 
     def await_here(self, name: str) -> str:
         """Waits until a task is there; returns its id."""
-        with (self.folder / f"here-{name}").open() as fifo:
-            return fifo.readline().strip()
+        while True:
+            with (self.folder / f"here-{name}").open() as fifo:
+                if line := fifo.readline().strip():
+                    return line
+                # An earlier task, which was here already, has only closed it now.
 
     def release(self, name: str) -> None:
         """Lets a task that waits at a gate continue."""
