@@ -79,13 +79,12 @@ def _stub_rows(lab: Lab) -> Iterator[Comparison]:
     n_tasks = size.many
 
     def floor(*words: str) -> Callable[[], Run]:
-        argv = [
-            str(lab.program("floor")),
-            str(lab.fresh("floor")),
-            str(n_tasks),
-            str(size.parallel),
-        ]
-        return lambda: measure(lambda: run_program([*argv, *words], lab.environment))
+        def run() -> None:
+            folder = str(lab.fresh("floor"))
+            counts = str(n_tasks), str(size.parallel)
+            run_program([str(lab.program("floor")), folder, *counts, *words], lab.environment)
+
+        return lambda: measure(run)
 
     words = [setpriv, "--pdeathsig", "KILL", str(stub)]
     floors = lab.interleave({"plain": floor(str(stub)), "setpriv": floor(*words)})
