@@ -12,6 +12,7 @@ import zmq
 from cpr_nb.nodes.join_file import JoinFile, write_private
 from cpr_nb.nodes.wire import Gate, listen, new_key_pair
 from cpr_nb.store.files import read_json
+from cpr_nb.store.layout import SessionPaths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class OpenHub:
 
     def __init__(self, opening: dict[str, Any]) -> None:
         self._join_path: str = opening["join_path"]
-        self._key_path = os.path.join(os.path.dirname(self._join_path), "hub.key")
+        self._key_path = SessionPaths(os.path.dirname(self._join_path)).hub_key
         keys = self._keys()
         self._context: zmq.Context[Any] = zmq.Context()
         self.gate = Gate(self._context, keys["client_key"])

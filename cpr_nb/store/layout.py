@@ -90,6 +90,11 @@ class SessionPaths:
         return f"{self.root}/join.json"
 
     @property
+    def hub_key(self) -> str:
+        """The hub's own keys and port, which the next hub goes on with; removed at the end."""
+        return f"{self.root}/hub.key"
+
+    @property
     def log(self) -> str:
         """The runner's own log."""
         return f"{self.root}/runner.log"
@@ -148,6 +153,10 @@ class SessionPaths:
     def bundle(self, task_id: str) -> str:
         """The task's work as it came from a node that does not have the repository."""
         return f"{self.root}/task-{task_id}.bundle"
+
+    def parcel(self, task_id: str) -> str:
+        """What goes along with the task to a node that does not have the repository."""
+        return f"{self.root}/.parcel-{task_id}.tar"
 
     def patch(self, task_id: str) -> str:
         """What the task's branch changes, as a patch; missing if it changes nothing."""

@@ -5,6 +5,7 @@ The node has neither the repository nor the CLI's own folder. A parcel is a tar 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tarfile
@@ -12,6 +13,7 @@ from typing import Any
 
 from cpr_nb.model.digest import sha256
 from cpr_nb.model.errors import WorktreeError
+from cpr_nb.store.layout import SessionPaths
 from cpr_nb.worktrees import records
 from cpr_nb.worktrees.bringing import bring_in
 from cpr_nb.worktrees.carrier import carrier_of, write_bundle
@@ -41,7 +43,7 @@ def pack(job: HelperJob) -> dict[str, Any]:
     Raises:
         WorktreeError: If it can't be packed.
     """
-    path = f"{job.session_folder}/.parcel-{job.task_id}.tar"
+    path = SessionPaths(job.session_folder).parcel(job.task_id)
     fd = os.open(path, _NEW_FILE, 0o600)
     answer = {"parcel": path, "mirror": "", "base_commit": ""}
     with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
@@ -91,11 +93,10 @@ def _pack_worktree(job: HelperJob, tar: tarfile.TarFile) -> dict[str, str]:
         "setup": job.setup,
         "permissions": job.permissions,
     }
-    path = f"{job.session_folder}/.parcel-{job.task_id}.json"
-    with os.fdopen(os.open(path, _NEW_FILE, 0o600), "w") as file:
-        json.dump(description, file)
-    tar.add(path, "checkout.json")
-    os.unlink(path)
+    data = json.dumps(description).encode()
+    member = tarfile.TarInfo("checkout.json")
+    member.size, member.mode = len(data), 0o600
+    tar.addfile(member, io.BytesIO(data))
     _pack_included(job, repo, worktree, tar)
     return {"mirror": mirror, "base_commit": worktree.base_commit}
 
