@@ -42,7 +42,7 @@ class OpenHub:
 
     def __init__(self, opening: dict[str, Any]) -> None:
         self._join_path: str = opening["join_path"]
-        self._key_path = SessionPaths(os.path.dirname(self._join_path)).hub_key
+        self._key_path = SessionPaths(os.path.dirname(self._join_path) or ".").hub_key
         keys = self._keys()
         self._context: zmq.Context[Any] = zmq.Context()
         self.gate = Gate(self._context, keys["client_key"])
