@@ -150,7 +150,7 @@ def test_a_lost_login_is_waited_for(with_helpers: Both) -> None:
         session = place.launch(prompts(*elements), "-j1")
         waits = lambda: (  # also for the end of the attempt, which might see the login again
             session.refresh().head.get("waiting_for") == "login"
-            and not any(one.is_running for one in session)
+            and not any(one.state == "running" for one in session)
         )
         session.wait_until(waits, LIMIT_S, "the wait")
         place.api.restore_login()
