@@ -150,8 +150,8 @@ def test_a_lost_login_is_waited_for(with_helpers: Both) -> None:
         session = place.launch(prompts(*elements), "-j1")
 
         def waits() -> bool:  # also for the end of the attempt, which might see the login again
-            waits_for = session.refresh().head.get("waiting_for")
-            return waits_for == "login" and not any(one.state == "running" for one in session)
+            is_waiting = session.refresh().head.get("waiting_for") == "login"
+            return is_waiting and not any(one.state == "running" for one in session)
 
         session.wait_until(waits, LIMIT_S, "the wait")
         place.api.restore_login()
