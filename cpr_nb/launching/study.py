@@ -17,11 +17,22 @@ if TYPE_CHECKING:
 
     Planner = Callable[[LaunchPlan, dict[str, Any]], None]
 
+
+def _plan_stopping(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.stopping import plan_stopping
+
+    plan_stopping(plan, keywords)
+
+
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
-_PLANNERS: dict[str, Planner] = {}
+_PLANNERS: dict[str, Planner] = {
+    "stop_when": _plan_stopping,  # after what gives scores
+}
 #: Further keywords that mean something only beside one of them.
-_BESIDE: dict[str, str] = {}
+_BESIDE: dict[str, str] = {
+    **dict.fromkeys(("alpha", "baseline", "delta", "metric", "over"), "stop_when"),
+}
 
 
 class Study:

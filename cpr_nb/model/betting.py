@@ -39,7 +39,7 @@ class Wealth:
         >>> wealth = Wealth(0.0)
         >>> wealth.add(1.0)
         >>> round(wealth.log_up, 3), round(wealth.log_down, 3)
-        (0.302, -0.434)
+        (0.302, -0.435)
     """
 
     __slots__ = (
@@ -118,7 +118,7 @@ def interval(
 
     Example:
         >>> [round(end, 2) for end in interval([1, 0, 1, 1, 0, 1, 1, 1] * 4)]
-        [0.43, 0.95]
+        [0.41, 0.92]
         >>> interval([0.0, 0.5], n_rows=2)
         (0.25, 0.25)
     """

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from cpr_nb.runner.session_spec import SessionSpec
 
 NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
+
+
+def _stopping(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.stopping import make_stopping
+
+    return make_stopping(spec)
+
+
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
-_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {}
+_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {"stop_rule": _stopping}
 
 
 class SessionRules:
@@ -62,6 +70,7 @@ class SessionRules:
         fields = self.effects.end(task, outcome)
         if fields is not None:
             self._pass_on(task, fields)
+            self._show()  # nobody is asked after the last end
 
     def _pass_on(self, task: int, fields: dict[str, Any]) -> None:
         names = ("outcome", "reason", "score", "cost_usd", "duration_s")
@@ -81,6 +90,10 @@ class SessionRules:
                 if isinstance(event, messages.Cancel):
                     self._not_needed.add(event.task)
                 yield event
+        self._show()
+
+    def _show(self) -> None:
+        """Shows what the rules say, if that is new."""
         fields: dict[str, Any] = {}
         for rule in self._rules:
             fields |= rule.fields()
