@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cpr_nb.model.best_of import BY_SCORE, BY_SUCCESS, UNKNOWN, BestOf
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import combinations
+from cpr_nb.model.full_mark import BY_SCORE, BY_SUCCESS, UNKNOWN, BestOf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

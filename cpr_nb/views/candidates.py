@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from cpr_nb.model import states
-from cpr_nb.model.best_of import NOT_NEEDED, BestOf
 from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.full_mark import NOT_NEEDED, BestOf
 from cpr_nb.model.record import task_state
 from cpr_nb.model.verdict import has_verdict
 from cpr_nb.store.spec_file import read_spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cpr_nb.model.best_of import BY_SCORE, BY_SUCCESS, UNKNOWN, BestOf
+from cpr_nb.model.full_mark import BY_SCORE, BY_SUCCESS, UNKNOWN, BestOf
 from cpr_nb.runner.rules.rule import TaskEnd
 from cpr_nb.runner.rules.siblings import Siblings
 

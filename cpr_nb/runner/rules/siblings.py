@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
-from cpr_nb.model.best_of import NOT_NEEDED, BestOf
+from cpr_nb.model.full_mark import NOT_NEEDED, BestOf
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages
 from cpr_nb.runner.rules.rule import Rule
