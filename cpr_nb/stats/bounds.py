@@ -89,13 +89,14 @@ def _codes(clusters: Any) -> npt.NDArray[np.int64]:
     return np.array([codes.setdefault(cluster, len(codes)) for cluster in clusters], np.int64)
 
 
-def shrunk_wilson(spread: Spread, t: Any, independent: Any = 0.0) -> Bounds:
+def shrunk_wilson(spread: Spread, t: Any, repeats: Any = None) -> Bounds:
     """The interval of a mean of numbers from 0 to 1: Wilson's, on the effective number of rows.
 
     Args:
         spread: Of the row means.
         t: The quantile.
-        independent: How small the variance can be at least, for a share of independent attempts.
+        repeats: Of a share, the number of attempts a row, along the last axis: it is never known
+            better than from attempts that are independent of each other. None for scores.
 
     Example:
         >>> bounds = shrunk_wilson(row_spread([1] * 9 + [0]), 2.262157)
@@ -105,7 +106,9 @@ def shrunk_wilson(spread: Spread, t: Any, independent: Any = 0.0) -> Bounds:
     mean, n = spread.mean, spread.n_units
     product = mean * (1 - mean)
     worst = product / n  # all repeats of a row agree
-    variance = np.maximum(np.minimum(spread.variance, worst), independent)
+    variance = np.minimum(spread.variance, worst)
+    if repeats is not None:
+        variance = np.maximum(variance, _independent_variance(product, repeats))
     n_informative = 4 * n * product
     variance = (n_informative * variance + _DISTRUST_ROWS * worst) / (
         n_informative + _DISTRUST_ROWS
@@ -119,19 +122,10 @@ def shrunk_wilson(spread: Spread, t: Any, independent: Any = 0.0) -> Bounds:
     return Bounds(mean, low, np.maximum(np.minimum(centre + half, 1.0), mean))
 
 
-def independent_variance(mean: Any, repeats: Any) -> Any:
-    """The variance of a share if every attempt were independent of all others.
-
-    Args:
-        mean: The share.
-        repeats: The number of attempts a row, along the last axis.
-
-    Example:
-        >>> float(independent_variance(0.5, [2, 2]))
-        0.0625
-    """
-    repeats = np.asarray(repeats, float)
-    return mean * (1 - mean) * np.sum(1 / repeats, axis=-1) / repeats.shape[-1] ** 2
+def _independent_variance(product: Any, repeats: Any) -> Any:
+    """The variance of a share if every attempt were independent of all others."""
+    counts = np.asarray(repeats, float)
+    return product * np.sum(1 / counts, axis=-1) / counts.shape[-1] ** 2
 
 
 def halls_t(means: Any, t: Any) -> Bounds:

@@ -13,7 +13,6 @@ from cpr_nb.stats.bounds import (
     Spread,
     cluster_spread,
     halls_t,
-    independent_variance,
     row_spread,
     shrunk_wilson,
 )
@@ -91,8 +90,8 @@ def share_interval(
     spread = _spread(values, clusters)
     if spread is None:
         return _without_interval(values, clusters)
-    independent = independent_variance(spread.mean, counts) if is_share else 0.0
-    bounds = shrunk_wilson(spread, t_quantile(confidence, spread.df), independent)
+    t = t_quantile(confidence, spread.df)
+    bounds = shrunk_wilson(spread, t, counts if is_share else None)
     uncertain = "" if clusters is None else _few_clusters(spread)
     return _estimate(bounds, spread, uncertain)
 

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from cpr_nb.model.errors import InputError
 from cpr_nb.stats.bounds import (
     Bounds,
-    independent_variance,
     row_spread,
     shrunk_wilson,
     square_and_add,
@@ -130,10 +129,8 @@ def difference_bounds(
         >>> float(bounds.low) < float(bounds.value) < float(bounds.high)
         True
     """
-    a, b = (
-        shrunk_wilson(spread, t, independent_variance(spread.mean, repeats) if is_share else 0.0)
-        for spread, repeats in ((row_spread(a_means), a_repeats), (row_spread(b_means), b_repeats))
-    )
+    a = shrunk_wilson(row_spread(a_means), t, a_repeats if is_share else None)
+    b = shrunk_wilson(row_spread(b_means), t, b_repeats if is_share else None)
     return square_and_add(a, b, trusted_correlation(a_means, b_means))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from stats.gate import Cell, Gate, register
 
-from cpr_nb.stats.bounds import Bounds, independent_variance, row_spread, shrunk_wilson
+from cpr_nb.stats.bounds import Bounds, row_spread, shrunk_wilson
 from cpr_nb.stats.quantiles import t_quantile
 
 #: Row means (runs × rows) and the repeats a row → the interval of each run.
@@ -30,8 +30,8 @@ def draw_chances(
 
 def chosen(means: Any, repeats: int) -> Bounds:
     spread = row_spread(means)
-    independent = independent_variance(spread.mean, np.full(means.shape, repeats))
-    return shrunk_wilson(spread, t_quantile(0.95, spread.df), independent)
+    counts = np.full(means.shape, repeats)
+    return shrunk_wilson(spread, t_quantile(0.95, spread.df), counts)
 
 
 def plain_t(means: Any, repeats: int) -> Bounds:
