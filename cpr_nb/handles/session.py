@@ -6,6 +6,7 @@ import os
 
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
+from cpr_nb.handles.decided import DecidedComparison
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
 from cpr_nb.handles.results import SessionResults
@@ -23,6 +24,7 @@ class Session(
     SessionReport,
     SessionCharts,
     SessionTables,
+    DecidedComparison,
     NotebookView,
 ):
     """A handle on a session, also one that claude-parallel-runner.pl wrote.

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
 
 
+def _siblings(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.siblings import Siblings
+
+    return Siblings.of_session(spec.session, spec.n_tasks)
+
+
 def _stopping(spec: SessionSpec) -> Rule:
     from cpr_nb.runner.rules.stopping import make_stopping
 
@@ -30,7 +36,10 @@ def _stopping(spec: SessionSpec) -> Rule:
 
 
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
-_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {"stop_rule": _stopping}
+_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {
+    "best_of": _siblings,
+    "stop_rule": _stopping,
+}
 
 
 class SessionRules:

@@ -100,7 +100,7 @@ class StoppingRule(Rule):
         self._n_repeats: int = rule["n_repeats"]
         self._base: int = rule["baseline"]
         n_levels = len(rule["levels"])
-        self._per_row = n_levels * self._n_repeats
+        self._per_row: int = n_levels * self._n_repeats
         self._rows = list(dict.fromkeys(task // self._per_row for task in order))
         self._low: float = rule["range"][0]
         self._high: float = rule["range"][1]
@@ -166,7 +166,7 @@ class StoppingRule(Rule):
 
     def _set(self, task: int, value: float | None) -> None:
         self._values[task] = value
-        number = task % self._per_row // self._n_repeats
+        number = self._number(task)
         for level in self._levels:
             if number in (level.number, self._base):
                 self._advance(level)
@@ -213,6 +213,7 @@ class StoppingRule(Rule):
             yield messages.Close(now, task, DECIDED)
 
     def _number(self, task: int) -> int:
+        """The number of a task's level."""
         return task % self._per_row // self._n_repeats
 
     def fields(self) -> dict[str, Any]:
@@ -240,4 +241,5 @@ def make_stopping(spec: SessionSpec) -> StoppingRule:
     """
     session = spec.session
     kind = (session.get("score") or {}).get("kind")
-    return StoppingRule(session["stop_rule"], session["order"], kind in _LATE_SCORES)
+    late_scores = kind in _LATE_SCORES or "grade" in session
+    return StoppingRule(session["stop_rule"], session["order"], late_scores)
