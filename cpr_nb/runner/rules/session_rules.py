@@ -69,8 +69,8 @@ class SessionRules:
         for rule in self._rules:
             rule.ended(task, end)
 
-    def scored(self, task: int, score: float) -> None:
-        """A task got its score after its end."""
+    def scored(self, task: int, score: float | None) -> None:
+        """A task got its score after its end; None: it will have none."""
         for rule in self._rules:
             rule.scored(task, score)
 
