@@ -105,7 +105,7 @@ def _reply(
     try:
         row = {} if rows is None else rows[request["row"]]
         value = function({**given, "row": row})
-        number = None if isinstance(value, str | bytes) else float(value)
+        number = float(value) if hasattr(value, "__float__") else None
     except BaseException as error:
         traceback.print_exc()
         return {"error": _words(error)}

@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 
     Planner = Callable[[LaunchPlan, dict[str, Any]], None]
 
+def _plan_score(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.scoring import plan_score
+
+    plan_score(plan, keywords)
+
+
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
-_PLANNERS: dict[str, Planner] = {}
+_PLANNERS: dict[str, Planner] = {"score": _plan_score}
 #: Further keywords that mean something only beside one of them.
 _BESIDE: dict[str, str] = {}
 

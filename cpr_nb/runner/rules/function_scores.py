@@ -75,7 +75,7 @@ class FunctionScores:
                 return
             task = reply.get("number")
             if task in self._asked:
-                why = str(reply.get("error", "the function gave no score"))
+                why = one_line(str(reply.get("error", "the function gave no score")))
                 yield self._scored(task, checked_score(self._spec, reply.get(SCORE), why))
         if self._asked and self._helper.has_ended:
             yield self._first("the function ended its process")
