@@ -15,9 +15,9 @@ from cpr_nb.model.scores import (
     SCORE,
     numeric_columns,
     score_range,
-    scoring_argv,
 )
 from cpr_nb.model.text import one_line
+from cpr_nb.store.programs import scoring_argv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _by_function(plan: LaunchPlan, name: str) -> dict[str, Any]:
             )
     argv = [*scoring_argv(sys.executable), name, plan.options["cwd"], "check"]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - what the user asked to be scored by
             argv,
             cwd=plan.options["cwd"],
             env={**plan.environ, **plan.options.get("env", {})},

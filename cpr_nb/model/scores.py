@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from cpr_nb.model import states
 
 TYPE_CHECKING = False
@@ -17,21 +15,6 @@ SCORE, SCORE_ERROR = "score", "score_error"
 #: No score comes near it, and sums stay finite.
 _LARGEST = 1e15
 _TYPES = ("boolean", "integer", "number")
-# The package comes last, so that it hides nothing; -P: nor does the folder that it runs in.
-_MAIN = (
-    "import sys; sys.path.append(sys.argv.pop(1)); "
-    "from cpr_nb.frames.scoring_program import main; sys.exit(main(sys.argv[1:]))"
-)
-
-
-def scoring_argv(python: str) -> list[str]:
-    """The arguments of the program that calls a user's function (see `scoring_program`).
-
-    Args:
-        python: The Python that has the user's libraries.
-    """
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return [python, "-P", "-c", _MAIN, os.path.dirname(package)]
 
 
 def score_number(value: object) -> float | None:

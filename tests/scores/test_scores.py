@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from testkit.repository import Checkout
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -285,3 +286,16 @@ def test_a_runner_that_dies_while_a_function_runs_leaves_nothing_and_the_next_on
     assert scores(session) == [1.0, 1.0]
     assert (work / "calls").read_text().split() == ["first", "second", "second"]
     assert len(stub.calls()) == 2
+
+
+def test_a_function_sees_the_worktree_before_it_is_harvested(work: Path) -> None:
+    checkout = Checkout.new(work / "repo")
+    (checkout.path / "scoring.py").write_text(
+        "def size(given): return len(open(given['folder'] + '/new').read())\n"
+    )
+    checkout.commit("first")
+    texts = [plan(write={"new": "abc"}), plan(write={"new": "abcde"})]
+    session = cpr.launch(texts, cwd=checkout.path, worktree=True, score="scoring:size")
+    table = session.wait(LIMIT_S).results_df()
+    assert scores(session) == [3.0, 5.0], table["score_error"].tolist()
+    assert all(task.fields["branch"] and not task.fields.get("harvest_error") for task in session)

@@ -8,11 +8,12 @@ import sys
 
 from cpr_nb.model.environment import TOKEN_VARIABLE
 from cpr_nb.model.quick_json import loads
-from cpr_nb.model.scores import SCORE, SCORE_ERROR, checked_score, scoring_argv
+from cpr_nb.model.scores import SCORE, SCORE_ERROR, checked_score
 from cpr_nb.model.text import one_line
 from cpr_nb.runner import process
 from cpr_nb.runner.local_process import LocalProcess
 from cpr_nb.runner.session_spec import ChangedError
+from cpr_nb.store.programs import scoring_argv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

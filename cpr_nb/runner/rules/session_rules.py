@@ -17,14 +17,22 @@ if TYPE_CHECKING:
     from cpr_nb.runner.messages import Event
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.rules.rule import Rule
-    from cpr_nb.runner.rules.scoring import Scoring
+    from cpr_nb.runner.rules.scores_at_end import Scoring
     from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
 
 _CANCELLED = "the session was cancelled"
 NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
+
+
+def _siblings(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.siblings import Siblings
+
+    return Siblings.of_session(spec.session, spec.n_tasks)
+
+
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
-_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {}
+_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {"best_of": _siblings}
 
 
 class SessionRules:
@@ -79,7 +87,7 @@ class SessionRules:
         """
         self.effects, self._schedule, self._harvest, self._end = effects, schedule, harvest, end
         if self._score is not None:
-            from cpr_nb.runner.rules.scoring import Scoring
+            from cpr_nb.runner.rules.scores_at_end import Scoring
 
             self._scoring = Scoring(self._score, effects, may_ask=may_ask)
 
