@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model import states
-from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.errors import InputError, SessionNotUsable
 from cpr_nb.views.result_rows import result_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: The column of scores that the runner has written.
+SCORE = "score"
+
 
 class SessionResults(SessionTasks):
     """The methods of a `Session` that concern answers."""
 
+    #: Column of a score → its least and its most, as the user has stated them.
+    _score_ranges: Mapping[str, tuple[float, float]] = {}  # noqa: RUF012 - replaced, never changed
     _score: tuple[str, Callable[[pd.Series[Any]], Any], dict[tuple[str, str], Any]] | None = None
 
     def results_df(self, *, flatten: bool = False) -> pd.DataFrame:
@@ -80,31 +85,62 @@ class SessionResults(SessionTasks):
             self._score = previous
             raise
 
-    def summary(self, by: str | Sequence[str] | None = None) -> pd.DataFrame:
+    def summary(
+        self,
+        by: str | Sequence[str] | None = None,
+        *,
+        metric: str | None = None,
+        cluster: str | None = None,
+    ) -> pd.DataFrame:
         """Compares groups of tasks: success, score, cost and speed.
+
+        Repeats of a row are averaged first, and rows weigh equally. A failure counts: as not ok, and
+        as the worst score of a known range. What the network, an account or a machine has ended is
+        missing, as is what was cancelled or skipped.
 
         Args:
             by: The columns (or index levels) of `results_df` by which to group; default all
                 factors.
+            metric: A further column of numbers to average, such as a field of the schema.
+            cluster: The column (or index level) whose rows of one value resemble each other, such
+                as the repository that each row is about.
 
         Returns:
-            One row per group: ``n`` tasks, ``n_ended``, the share that is ``ok``, the mean score
-            (if there is one, see `score`) and its standard deviation, the mean cost in US dollars
-            and the mean duration in seconds of the ended tasks. Each share and mean has its 95 %
-            confidence interval beside it, ``…_low`` to ``…_high``.
+            One row per group: ``n`` tasks, ``n_ended``, ``n_rows`` that say something, the share
+            that is ``ok``, the mean score (if there is one, see `score`) with the standard
+            deviation between rows, the mean cost in US dollars and the mean duration in seconds.
+            Each has its 95 % confidence interval beside it, ``…_low`` to ``…_high`` (this needs
+            SciPy: ``pip install 'cpr_nb[stats]'``), and scores, costs and durations their means
+            ``…_without_failures``. ``uncertain`` says which intervals may be too narrow, and why.
+            ``attrs`` has ``n``, ``n_rows``, the ``method`` of each interval, and why tasks are
+            ``missing``. See docs/statistics.md.
 
         Raises:
-            InputError: If there is no such column.
+            InputError: If there is no such column, or a row has several clusters.
 
         Example:
             >>> import cpr_nb as cpr
             >>> s = cpr.launch(["…"], vary={"model": ["sonnet", "opus"]})  # doctest: +SKIP
             >>> s.wait().summary(by="model")  # doctest: +SKIP
         """
+        from cpr_nb.frames.row_metrics import session_metric, task_facts
         from cpr_nb.frames.summary import summarize
 
-        score = None if self._score is None else self._score[0]
-        return summarize(self.results_df(), by, self._factors(), score)
+        results = self.results_df()
+        names = [SCORE] if SCORE in results.columns else []
+        if self._score is not None:
+            names.insert(0, self._score[0])
+        if metric is not None:
+            if metric not in results.columns:
+                existing = ", ".join(map(str, results.columns))
+                raise InputError(
+                    f"the results have no column {metric!r}; they have {existing}", "metric"
+                )
+            names.append(metric)
+        ranges = self._score_ranges
+        scores = [session_metric(self.snapshot, name, ranges) for name in dict.fromkeys(names)]
+        facts = task_facts(self.snapshot)
+        return summarize(results, facts, by, self._factors(), scores, cluster)
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}
