@@ -57,7 +57,7 @@ def summarize(
     metrics = [row_metric(results, facts, metric, groups) for metric in (_OK, *scores, *_AMOUNTS)]
     has_intervals = has_scipy()
     if not has_intervals:
-        warnings.warn(f"{StatsMissing()}; the summary has none", stacklevel=4)
+        warnings.warn(f"{StatsMissing()}; the summary has none", stacklevel=3)
     rows = [
         _row(results.iloc[positions], group, metrics, clusters, has_intervals=has_intervals)
         for group, positions in groups.items()
