@@ -22,6 +22,7 @@ from cpr_nb.frames.row_metrics import (
 )
 from cpr_nb.model.errors import InputError, StatsMissing
 from cpr_nb.model.factors import REPEAT
+from cpr_nb.model.text import visible_line
 from cpr_nb.stats.estimates import Estimate
 from cpr_nb.stats.quantiles import has_scipy
 
@@ -57,7 +58,7 @@ def summarize(
     metrics = [row_metric(results, facts, metric, groups) for metric in (_OK, *scores, *_AMOUNTS)]
     has_intervals = has_scipy()
     if not has_intervals:
-        warnings.warn(f"{StatsMissing()}; the summary has none", stacklevel=3)
+        warnings.warn(visible_line(f"{StatsMissing()}; the summary has none"), stacklevel=3)
     rows = [
         _row(results.iloc[positions], group, metrics, clusters, has_intervals=has_intervals)
         for group, positions in groups.items()
