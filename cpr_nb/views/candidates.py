@@ -165,11 +165,18 @@ class Candidates:
     Args:
         best_of: What the session was launched with.
         rows: The rows, in order.
+        score_range: The smallest and the largest score that there can be, as far as known.
     """
 
-    def __init__(self, best_of: BestOf, rows: Sequence[CandidateRow]) -> None:
+    def __init__(
+        self,
+        best_of: BestOf,
+        rows: Sequence[CandidateRow],
+        score_range: tuple[float | None, float | None] = (None, None),
+    ) -> None:
         self.best_of = best_of
         self.rows = list(rows)
+        self.score_range = score_range
 
     @property
     def n_solved(self) -> int:
@@ -217,7 +224,8 @@ def read_candidates(snapshot: Snapshot, scores: Sequence[float | None] | None = 
     Raises:
         SessionNotUsable: If it was launched without ``best_of``.
     """
-    fields = read_spec(snapshot.paths).get("best_of")
+    spec = read_spec(snapshot.paths)
+    fields = spec.get("best_of")
     if not isinstance(fields, dict):
         raise SessionNotUsable(
             f"{snapshot.session_id} has no candidates to choose from: launch with best_of="
@@ -239,7 +247,13 @@ def read_candidates(snapshot: Snapshot, scores: Sequence[float | None] | None = 
     ]
     starts = range(0, len(candidates), best_of.n)
     rows = [CandidateRow(candidates[start : start + best_of.n]) for start in starts]
-    return Candidates(best_of, rows)
+    return Candidates(best_of, rows, _score_range(spec) if scores is None else (None, None))
+
+
+def _score_range(spec: dict[str, Any]) -> tuple[float | None, float | None]:
+    score = spec.get("score")
+    score = score if isinstance(score, dict) else {}
+    return _score(score.get("minimum")), _score(score.get("maximum"))
 
 
 def _score(value: Any) -> float | None:
