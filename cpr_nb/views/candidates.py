@@ -166,6 +166,7 @@ class Candidates:
         best_of: What the session was launched with.
         rows: The rows, in order.
         score_range: The smallest and the largest score that there can be, as far as known.
+        is_graded: Whether an agent gives the scores, which would not be the same a second time.
     """
 
     def __init__(
@@ -173,8 +174,11 @@ class Candidates:
         best_of: BestOf,
         rows: Sequence[CandidateRow],
         score_range: tuple[float | None, float | None] = (None, None),
+        *,
+        is_graded: bool = False,
     ) -> None:
         self.best_of = best_of
+        self.is_graded = is_graded
         self.rows = list(rows)
         self.score_range = score_range
 
@@ -247,13 +251,12 @@ def read_candidates(snapshot: Snapshot, scores: Sequence[float | None] | None = 
     ]
     starts = range(0, len(candidates), best_of.n)
     rows = [CandidateRow(candidates[start : start + best_of.n]) for start in starts]
-    return Candidates(best_of, rows, _score_range(spec) if scores is None else (None, None))
-
-
-def _score_range(spec: dict[str, Any]) -> tuple[float | None, float | None]:
+    if scores is not None:
+        return Candidates(best_of, rows)
     score = spec.get("score")
     score = score if isinstance(score, dict) else {}
-    return _score(score.get("minimum")), _score(score.get("maximum"))
+    bounds = _score(score.get("minimum")), _score(score.get("maximum"))
+    return Candidates(best_of, rows, bounds, is_graded=score.get("kind") == "grade")
 
 
 def _score(value: Any) -> float | None:

@@ -31,7 +31,7 @@ def one(number: int, best_of: BestOf, end: Any, cost_usd: float | None = 0.1) ->
 def page(best_of: BestOf, *rows: tuple[Any, ...], rescored: Any = None) -> str:
     made = [CandidateRow([one(n, best_of, end) for n, end in enumerate(row, 1)]) for row in rows]
     names = [f"row {n}" for n in range(len(rows))]
-    candidates = Candidates(best_of, made, (0.0, 1.0))
+    candidates = Candidates(best_of, made, (0.0, 1.0), is_graded=True)
     return best_parts(BestRows(candidates, "path", names, rescored)).text().replace("\n", " ")
 
 
@@ -40,7 +40,7 @@ def test_scores_with_a_full_mark() -> None:
     assert "1 of 3 rows is solved by the best of three" in text
     assert "the first candidate alone solves 0." not in text
     assert "A solved row costs at least USD 0.80." in text
-    assert "flattered: `s.best_df(regrade=True)` scores the winners anew" in text
+    assert "flattered: `s.best_df(regrade=True)` has the winners graded anew" in text
     assert "2 of 3" in text and "tie" in text and "none" in text
     assert "2 succeeded, 1 not needed" in text and "3 failed" in text
 

@@ -103,10 +103,9 @@ def _flattery(rows: BestRows) -> str:
         if row.best.ids in rows.rescored
     ]
     if not losses:
-        return (
-            "The winners are picked by the same scores that are shown, so these are flattered: "
-            "`s.best_df(regrade=True)` scores the winners anew."
-        )
+        words = "The winners are picked by the same scores that are shown, so these are flattered"
+        hint = ": `s.best_df(regrade=True)` has the winners graded anew"
+        return f"{words}{hint if rows.candidates.is_graded else ''}."
     loss = math.fsum(losses) / len(losses)
     figure = number(abs(loss), digits_for(0.0, loss))
     if loss <= 0 or not figure.strip("0."):
