@@ -24,6 +24,12 @@ def _plan_stopping(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     plan_stopping(plan, keywords)
 
 
+def _plan_score(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.scoring import plan_score
+
+    plan_score(plan, keywords)
+
+
 def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     from cpr_nb.launching.best_of import plan_best_of
 
@@ -33,6 +39,7 @@ def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
 _PLANNERS: dict[str, Planner] = {
+    "score": _plan_score,
     "best_of": _plan_best_of,
     "stop_when": _plan_stopping,  # after what gives scores
 }
