@@ -69,7 +69,8 @@ def launch(
             ``claude_path`` and every option of `cpr_nb.model.options.OPTIONS`, such as
             ``max_parallel``, ``model``, ``permissions``, ``allow``, ``schema``, ``timeout_s``,
             ``budget_usd``, ``name``. ``schema`` is a JSON schema or a Python type: see
-            docs/schemas.md.
+            docs/schemas.md. ``score`` says by what the runner scores each answer: a column of
+            numbers of the schema, "check", "grade" or "module:function" (docs/scores.md).
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.
@@ -87,7 +88,7 @@ def launch(
     """
     reuse = pop_reuse(options)
     study = Study(options)
-    plan = plan_variants(prompts, vary, repeats, options)
+    plan = plan_variants(prompts, vary, study.repeats(vary, repeats), options)
     study.plan(plan)
     plan.warnings += slash_warnings(plan.tasks)
     return _dry_run(plan, reuse) if dry_run else Session.from_plan(plan, reuse=reuse)
@@ -170,7 +171,7 @@ def map(  # users expect this name, and nothing here needs the builtin
 
     reuse = pop_reuse(options)
     study = Study(options)
-    plan = plan_map(template, df, vary, repeats, options)
+    plan = plan_map(template, df, vary, study.repeats(vary, repeats), options)
     study.plan(plan)
     plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
     if not dry_run:

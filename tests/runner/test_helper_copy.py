@@ -142,6 +142,7 @@ OF_SOME_SESSIONS = (
     "cpr_nb.runner.remote.leasing",
     "cpr_nb.runner.remote.node_events",
     "cpr_nb.runner.rules.session_rules",
+    "cpr_nb.runner.rules.siblings",
     "cpr_nb.runner.shared.pool",
     "cpr_nb.runner.shared.recovered",
 )
