@@ -32,7 +32,7 @@ def _siblings(spec: SessionSpec) -> Rule:
 
 
 def _stopping(spec: SessionSpec) -> Rule:
-    from cpr_nb.runner.rules.stopping import make_stopping
+    from cpr_nb.runner.rules.early_stop import make_stopping
 
     return make_stopping(spec)
 

@@ -11,8 +11,8 @@ import pytest
 from cpr_nb.launching.stopping import random_order
 from cpr_nb.model.decision import Decision, read_decision
 from cpr_nb.runner import messages
+from cpr_nb.runner.rules.early_stop import StoppingRule
 from cpr_nb.runner.rules.rule import TaskEnd
-from cpr_nb.runner.rules.stopping import StoppingRule
 
 GOOD, BAD = TaskEnd("succeeded", "completed"), TaskEnd("failed", "check_failed")
 OVERLOADED, SKIPPED = TaskEnd("failed", "overloaded"), TaskEnd("skipped", "budget")
