@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from testkit import processes
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -59,6 +64,32 @@ def test_what_was_not_needed_can_run_later(stub: Stub) -> None:
     session.resume(skipped=True).wait(LIMIT_S)
     assert [end[0] for end in ends(session)] == ["succeeded"] * 3
     assert len(stub.calls()) == 3
+
+
+def test_a_later_runner_starts_no_candidate_again(stub: Stub) -> None:
+    stub.fifos("held")
+    levels = [plan(), plan(here="held", gate="held"), plan(say="third")]
+    session = cpr.map(
+        "{do}",
+        pd.DataFrame({"id": ["a"]}),
+        id_col="id",
+        vary={"do": levels},
+        best_of=3,
+        at_once=1,
+        check=SECOND,
+    )
+    stub.await_here("held")
+    session.wait_until(lambda: session[1].state == "running", LIMIT_S, "the second candidate")
+    os.kill(json.loads(Path(session.paths.runner).read_text())["pid"], signal.SIGKILL)
+    processes.await_lock(session.path / "runner.lock")
+    stub.release("held")  # it ends while no runner works
+    session.resume().wait(LIMIT_S)
+    row = [("failed", "check_failed"), ("succeeded", "completed"), ("skipped", "not_needed")]
+    assert ends(session) == row
+    assert [file.name.rpartition(".")[0] for file in sorted((stub.folder / "calls").iterdir())] == [
+        "a-1",
+        "a-2",
+    ]
 
 
 @pytest.mark.parametrize(
