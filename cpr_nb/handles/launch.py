@@ -71,6 +71,7 @@ def launch(
             ``budget_usd``, ``name``. ``schema`` is a JSON schema or a Python type: see
             docs/schemas.md. ``score`` says by what the runner scores each answer: a column of
             numbers of the schema, "check", "grade" or "module:function" (docs/scores.md).
+            ``best_of=5`` runs five candidates a prompt, of which the best counts (docs/best-of.md).
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.
