@@ -54,8 +54,8 @@ class Rule:
     def ended(self, task: int, end: TaskEnd) -> None:
         """A task has ended."""
 
-    def scored(self, task: int, score: float) -> None:
-        """A task got its score after its end."""
+    def scored(self, task: int, score: float | None) -> None:
+        """A task got its score after its end; None: it will have none."""
 
     def events(self, now: float) -> Iterable[Event]:
         """What follows from what it was told since it was last asked.

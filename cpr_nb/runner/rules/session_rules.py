@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from cpr_nb.runner.session_spec import SessionSpec
 
 NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
+
+
+def _siblings(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.siblings import Siblings
+
+    return Siblings.of_session(spec.session, spec.n_tasks)
+
+
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
-_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {}
+_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {"best_of": _siblings}
 
 
 class SessionRules:
@@ -69,8 +77,8 @@ class SessionRules:
         for rule in self._rules:
             rule.ended(task, end)
 
-    def scored(self, task: int, score: float) -> None:
-        """A task got its score after its end."""
+    def scored(self, task: int, score: float | None) -> None:
+        """A task got its score after its end; None: it will have none."""
         for rule in self._rules:
             rule.scored(task, score)
 
