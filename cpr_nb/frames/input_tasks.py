@@ -54,9 +54,7 @@ def input_tasks(
     used = [name for name in templates.names(template) if name in source.columns]
     complete = source.dropna(subset=used) if used else source
     complete.attrs = rows.attrs
-    elements = list(
-        mapping.build_elements(template, complete, columns, factors, "the answers'")
-    )
+    elements = list(mapping.build_elements(template, complete, columns, factors, "the answers'"))
     if not elements:
         check_names(template, source, factors)
         tasks = []
@@ -71,9 +69,7 @@ def input_tasks(
     return InputTasks(tasks, complete, _left_out(source, used))
 
 
-def check_names(
-    template: str, source: pd.DataFrame, factors: Sequence[Mapping[str, Any]]
-) -> None:
+def check_names(template: str, source: pd.DataFrame, factors: Sequence[Mapping[str, Any]]) -> None:
     """Refuses a placeholder that no column fills.
 
     Raises:

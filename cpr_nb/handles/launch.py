@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from cpr_nb.handles.later import begin_later, later_launch
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.begin import check_start, pop_reuse
 from cpr_nb.launching.plan import dry_rows, plan_variants
@@ -63,7 +64,8 @@ def launch(
             once for every combination.
         repeats: How often each of them runs.
         dry_run: Whether to check everything, start nothing, and return what would run.
-        **options: ``reuse=True`` attaches to the newest session that was launched with the same
+        **options: ``after=s`` starts it when the session ``s`` has ended, also if this process is
+            gone then; until then it is ``planned`` (see docs/after.md). ``reuse=True`` attaches to the newest session that was launched with the same
             prompts and options, however it ended, and says so. That is the default once the
             notebook's extension is loaded; ``fresh=True`` runs it again. Also ``results_dir``,
             ``claude_path`` and every option of `cpr_nb.model.options.OPTIONS`, such as
@@ -87,6 +89,10 @@ def launch(
     """
     reuse = pop_reuse(options)
     study = Study(options)
+    if options.get("after") is not None:
+        later = later_launch(options, study)
+        later.launch(prompts, vary, repeats)
+        return begin_later(later, reuse=reuse, dry_run=dry_run)
     plan = plan_variants(prompts, vary, study.repeats(vary, repeats), options)
     study.plan(plan)
     plan.warnings += slash_warnings(plan.tasks)
@@ -96,7 +102,7 @@ def launch(
 @overload
 def map(
     template: Template,
-    df: DataFrame,
+    df: DataFrame | None = ...,
     *,
     vary: Mapping[str, Sequence[Any]] | None = ...,
     repeats: int = ...,
@@ -108,7 +114,7 @@ def map(
 @overload
 def map(
     template: Template,
-    df: DataFrame,
+    df: DataFrame | None = ...,
     *,
     vary: Mapping[str, Sequence[Any]] | None = ...,
     repeats: int = ...,
@@ -120,7 +126,7 @@ def map(
 @public
 def map(  # users expect this name, and nothing here needs the builtin
     template: Template,
-    df: DataFrame,
+    df: DataFrame | None = None,
     *,
     vary: Mapping[str, Sequence[Any]] | None = None,
     repeats: int = 1,
@@ -137,7 +143,9 @@ def map(  # users expect this name, and nothing here needs the builtin
         template: The prompt with ``{column}`` placeholders (also the names of index levels), or
             a function that makes it from a row (a Series). Braces around anything but an
             identifier stay as they are; ``{{name}}`` is the text ``{name}``.
-        df: The frame. It is kept in the session's folder.
+        df: The frame. It is kept in the session's folder. With ``after=s`` it may be left out: the
+            rows are those of ``s.results_df()`` that have succeeded once ``s`` has ended, or
+            those of ``after=s.where("score < 3")``.
         vary: Factor → its levels. Each row runs once for every combination. A factor is an
             option, such as ``model``, or another placeholder of the template.
         repeats: How often each of them runs; the column ``repeat`` counts.
@@ -170,6 +178,13 @@ def map(  # users expect this name, and nothing here needs the builtin
 
     reuse = pop_reuse(options)
     study = Study(options)
+    if options.get("after") is not None:
+        later = later_launch(options, study)
+        if df is None:
+            later.map_answers(template, vary, repeats)
+        else:
+            later.map_rows(template, df, vary, repeats)
+        return begin_later(later, reuse=reuse, dry_run=dry_run)
     plan = plan_map(template, df, vary, study.repeats(vary, repeats), options)
     study.plan(plan)
     plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.frames import frame_json, mapping
 from cpr_nb.frames.input_tasks import check_columns
-from cpr_nb.launching.begin import start_or_attach
 from cpr_nb.launching.asked import Asked, SessionInput
+from cpr_nb.launching.begin import start_or_attach
 from cpr_nb.launching.from_frame import plan_map
 from cpr_nb.launching.input_plan import (
     NothingToDo,
@@ -19,7 +19,7 @@ from cpr_nb.launching.input_plan import (
     read_results,
 )
 from cpr_nb.launching.plan import LaunchPlan, plan_variants
-from cpr_nb.launching.planned import find_planned, plan_session
+from cpr_nb.launching.planned_sessions import find_planned, plan_session
 from cpr_nb.launching.start import StartedSession
 from cpr_nb.model import identity, states
 from cpr_nb.model.errors import InputError
@@ -115,7 +115,9 @@ class LaterLaunch:
 
     def _plan_known(self, known: LaunchPlan) -> None:
         if any("env" in task.options for task in known.tasks):
-            raise InputError("values of variables are not stored, so no task can have its own", "env")
+            raise InputError(
+                "values of variables are not stored, so no task can have its own", "env"
+            )
         factors = [known.tasks[0].origin.get("factors", {})]
         self._frame_json = known.frame_json
         asked = Asked(self._inputs, None, None, factors, known.tasks, self._study)

@@ -19,8 +19,7 @@ from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.spec_file import read_spec
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from cpr_nb.frames.columns import DataFrame
     from cpr_nb.launching.asked import Asked, SessionInput
 
 
@@ -105,7 +104,7 @@ def plan_in_advance(
     return plan, plan.frame_json
 
 
-def _keep_rows(plan: LaunchPlan, rows: pd.DataFrame, asked: Asked) -> None:
+def _keep_rows(plan: LaunchPlan, rows: DataFrame, asked: Asked) -> None:
     """Gives the plan the frame of its rows, with names that its own columns do not have."""
     more = [*plan.light_columns, *(["score"] if {"score", "grade"} & asked.study.keys() else [])]
     schemas = plan.schemas()
@@ -115,7 +114,7 @@ def _keep_rows(plan: LaunchPlan, rows: pd.DataFrame, asked: Asked) -> None:
     plan.frame, plan.frame_json = frame, frame_json.encode(frame)
 
 
-def read_results(root: str) -> pd.DataFrame:
+def read_results(root: str) -> DataFrame:
     """The table of results of a session, in its folder; of a planned one, its columns only.
 
     Args:
@@ -133,7 +132,7 @@ def read_results(root: str) -> pd.DataFrame:
     return build_results(snapshot, frame, flatten=False)
 
 
-def planned_results(snapshot: Snapshot, frame: pd.DataFrame | None) -> pd.DataFrame:
+def planned_results(snapshot: Snapshot, frame: DataFrame | None) -> DataFrame:
     """The table of results of a session that is planned: its columns, without a row.
 
     Args:

@@ -44,7 +44,7 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
         )
         return f"interrupted: {reason}; {resume} continues it"
     if snapshot.state == states.PLANNED:
-        from cpr_nb.views.planned import planned_notice  # few sessions need it
+        from cpr_nb.views.planned_text import planned_notice  # few sessions need it
 
         return planned_notice(snapshot, program)
     if snapshot.state == states.UNREACHABLE:

@@ -51,9 +51,7 @@ def find_planned(plan: LaunchPlan) -> StartedSession | None:
     return None
 
 
-def plan_session(
-    plan: LaunchPlan, asked: Asked, frame: dict[str, Any] | None
-) -> StartedSession:
+def plan_session(plan: LaunchPlan, asked: Asked, frame: dict[str, Any] | None) -> StartedSession:
     """Makes the folder of a planned session, and tells its inputs of it.
 
     Args:
@@ -196,9 +194,7 @@ def _run(plan: LaunchPlan, snapshot: Snapshot, lock_fd: int) -> None:
     with runner.ended_on_error():
         try:
             head = first_head(spec, len(tasks))
-            sha256 = write_session(
-                paths, spec, tasks, head, plan.frame_json, plan.reused, key=key
-            )
+            sha256 = write_session(paths, spec, tasks, head, plan.frame_json, plan.reused, key=key)
         except OSError as error:
             words = f"can't write to {paths.root}: {error.strerror or error}"
             raise ResultsDirError(words) from error
@@ -278,7 +274,7 @@ def resume_planned(snapshot: Snapshot) -> None:
     _own_spec(snapshot, "resume")
     deadline_s = time.monotonic() + _BUSY_S
     while not start_planned(snapshot.paths.root):
-        from cpr_nb.views.planned import waits_for
+        from cpr_nb.views.planned_text import waits_for
 
         waiting = waits_for(read_session(snapshot.paths.root, tasks=False))
         if waiting or time.monotonic() > deadline_s:
