@@ -95,8 +95,8 @@ class SessionControl(SessionTasks):
         Raises:
             ForeignSession: If it is foreign, without ``trust``.
             SessionNotUsable: If it has ended, or already runs, or its runner may live on another
-                machine. With ``skipped``, if it has not
-                ended, skipped nothing, or has spent its budget.
+                machine, or its inputs have not ended. With ``skipped``, if it has not ended,
+                skipped nothing, or has spent its budget.
             InputError: If a value of ``env`` is missing.
             LaunchError: If the runner does not come up.
 
@@ -109,10 +109,7 @@ class SessionControl(SessionTasks):
 
         snapshot = self.refresh().snapshot
         if self.is_planned:
-            from cpr_nb.launching.planned_sessions import resume_planned
-
-            resume_planned(snapshot)
-            return self.refresh()
+            return self._start_planned()
         if force and snapshot.state == states.UNREACHABLE:
             print_line(risk(snapshot.paths))
         try:
@@ -123,6 +120,13 @@ class SessionControl(SessionTasks):
             self._trust()
             resume(snapshot, env or {}, skipped=skipped, force=force)
         self.print_if_stopped()
+        return self.refresh()
+
+    def _start_planned(self) -> Self:
+        """Starts this session, if its inputs have ended."""
+        from cpr_nb.launching.planned_sessions import resume_planned
+
+        resume_planned(self.snapshot)
         return self.refresh()
 
     def _trust(self) -> None:

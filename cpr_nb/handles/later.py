@@ -26,7 +26,7 @@ def later_launch(options: dict[str, Any], study: Study) -> LaterLaunch:
         InputError: If ``after`` can't be right.
     """
     from cpr_nb.launching.after import LaterLaunch
-    from cpr_nb.launching.asked import read_inputs
+    from cpr_nb.launching.later_request import read_inputs
 
     return LaterLaunch(read_inputs(options.pop("after")), options, study.keywords)
 
@@ -45,7 +45,7 @@ def begin_later(
         The session; with ``dry_run`` what would run, which is empty while the rows are not known.
     """
     for warning in later.plan.warnings:
-        warnings.warn(visible_line(warning), stacklevel=4)  # at the caller of launch or map
+        warnings.warn(visible_line(warning), stacklevel=3)  # at the caller of launch or map
     if dry_run:
         return dry_rows(later.plan) if later.has_begun else []
     session = Session.from_started(later.begin(reuse=reuse))

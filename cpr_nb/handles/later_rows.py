@@ -8,7 +8,7 @@ from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model.errors import InputError
 
 if TYPE_CHECKING:
-    from cpr_nb.launching.asked import SessionInput
+    from cpr_nb.launching.later_request import SessionInput
 
 
 class SessionPlans(SessionTasks):
@@ -33,7 +33,7 @@ class SessionPlans(SessionTasks):
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> cpr.map("Fix {path}: {reason}", after=s.where("score < 3"))  # doctest: +SKIP
         """
-        from cpr_nb.launching.asked import SessionInput
+        from cpr_nb.launching.later_request import SessionInput
 
         if not isinstance(condition, str) or not condition.strip():
             raise InputError(
@@ -45,6 +45,6 @@ class SessionPlans(SessionTasks):
 
     def as_input(self) -> SessionInput:
         """The rows of this session that will have succeeded, as ``after=`` takes them."""
-        from cpr_nb.launching.asked import SessionInput
+        from cpr_nb.launching.later_request import SessionInput
 
         return SessionInput(self.paths.root)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
     from cpr_nb.frames.streams import Problem
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.asked import SessionInput
+    from cpr_nb.launching.later_request import SessionInput
     from cpr_nb.launching.rerun_tasks import RerunTask
     from cpr_nb.views.questions import Question
 
@@ -49,7 +49,7 @@ class Task(TaskOutput):
 
     def as_input(self) -> SessionInput:
         """Its row, if it will have succeeded, as ``after=`` of `cpr_nb.launch` takes it."""
-        from cpr_nb.launching.asked import SessionInput
+        from cpr_nb.launching.later_request import SessionInput
 
         return SessionInput(self._session.paths.root, None, [self.id])
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.frames import frame_json, mapping
 from cpr_nb.frames.input_tasks import check_columns
-from cpr_nb.launching.asked import Asked, SessionInput
 from cpr_nb.launching.begin import start_or_attach
 from cpr_nb.launching.from_frame import plan_map
 from cpr_nb.launching.input_plan import (
     NothingToDo,
     input_states,
-    plan_asked,
     plan_in_advance,
+    plan_request,
     read_results,
 )
+from cpr_nb.launching.later_request import LaterRequest, SessionInput
 from cpr_nb.launching.plan import LaunchPlan, plan_variants
 from cpr_nb.launching.planned_sessions import find_planned, plan_session
 from cpr_nb.launching.start import StartedSession
@@ -57,7 +57,7 @@ class LaterLaunch:
         self._frame_json: dict[str, Any] | None = None
         self.has_begun = False
         self.plan: LaunchPlan
-        self._asked: Asked
+        self._request: LaterRequest
         _check_kept(self._study)
         named = options.get("results_dir")
         if named is not None and os.path.abspath(os.path.expanduser(named)) != self._results_dir:
@@ -70,7 +70,25 @@ class LaterLaunch:
                 "env",
             )
 
-    def map_answers(self, template: Any, vary: Mapping[str, Any] | None, repeats: int) -> None:
+    def map(
+        self,
+        template: Any,
+        df: DataFrame | None,
+        vary: Mapping[str, Sequence[Any]] | None,
+        repeats: int,
+    ) -> LaterLaunch:
+        """Plans one task per row: of a frame, or of the input's answers where there is none.
+
+        Raises:
+            InputError: If it can't be right.
+        """
+        if df is None:
+            self._map_answers(template, vary, repeats)
+        else:
+            self._plan_tasks(plan_map(template, df, vary, repeats, self._options))
+        return self
+
+    def _map_answers(self, template: Any, vary: Mapping[str, Any] | None, repeats: int) -> None:
         """Plans one task per row of the input's answers.
 
         Raises:
@@ -93,60 +111,51 @@ class LaterLaunch:
         check_columns(option_columns, columns)
         factors = combinations(vary, repeats, [*self._options, *option_columns])
         _check_kept(vary or {})
-        self._plan(Asked(self._inputs, template, option_columns, factors, study=self._study))
+        self._plan(LaterRequest(self._inputs, template, option_columns, factors, study=self._study))
 
-    def map_rows(
-        self, template: Any, df: DataFrame, vary: Mapping[str, Sequence[Any]] | None, repeats: int
-    ) -> None:
-        """Plans one task per row of a frame that is there already.
-
-        Raises:
-            InputError: If it can't be right.
-        """
-        self._plan_known(plan_map(template, df, vary, repeats, self._options))
-
-    def launch(self, prompts: Any, vary: Mapping[str, Any] | None, repeats: int) -> None:
+    def launch(self, prompts: Any, vary: Mapping[str, Any] | None, repeats: int) -> LaterLaunch:
         """Plans one task per prompt.
 
         Raises:
             InputError: If it can't be right.
         """
-        self._plan_known(plan_variants(prompts, vary, repeats, self._options))
+        self._plan_tasks(plan_variants(prompts, vary, repeats, self._options))
+        return self
 
-    def _plan_known(self, known: LaunchPlan) -> None:
-        if any("env" in task.options for task in known.tasks):
+    def _plan_tasks(self, fixed: LaunchPlan) -> None:
+        if any("env" in task.options for task in fixed.tasks):
             raise InputError(
                 "values of variables are not stored, so no task can have its own", "env"
             )
-        factors = [known.tasks[0].origin.get("factors", {})]
-        self._frame_json = known.frame_json
-        asked = Asked(self._inputs, None, None, factors, known.tasks, self._study)
-        self._plan(asked, frame=known.frame, options=known.options)
+        factors = [fixed.tasks[0].origin.get("factors", {})]
+        self._frame_json = fixed.frame_json
+        request = LaterRequest(self._inputs, None, None, factors, fixed.tasks, self._study)
+        self._plan(request, frame=fixed.frame, options=fixed.options)
 
-    def _plan(self, asked: Asked, frame: Any = None, options: Any = None) -> None:
-        self._asked = asked
+    def _plan(self, request: LaterRequest, frame: Any = None, options: Any = None) -> None:
+        self._request = request
         options = self._options if options is None else _again(options, self._options)
-        inputs = input_states(asked)
+        inputs = input_states(request)
         for snapshot in inputs:
             if snapshot.state not in (*states.ENDED_STATES, *_TO_COME):
                 raise InputError(f"{snapshot.session_id[:8]} is {snapshot.state}", "after")
         self.has_begun = all(snapshot.state in states.ENDED_STATES for snapshot in inputs)
         if self.has_begun:
             try:
-                self.plan = plan_asked(asked, options)
+                self.plan = plan_request(request, options)
             except NothingToDo as nothing:
                 raise InputError(str(nothing), "after") from None
         else:
-            self.plan, columns = plan_in_advance(asked, options)
+            self.plan, columns = plan_in_advance(request, options)
             self._frame_json = self._frame_json or columns
         if self.plan.cluster is not None:
             raise InputError("a session that comes after others runs on this machine", "executor")
         if frame is not None:
             self.plan.frame, self.plan.frame_json = frame, frame_json.encode(frame)
-        self.plan.study["after"] = asked.as_json()
+        self.plan.study["after"] = request.as_json()
         # The same before the input has ended and after: its rows are not known before.
-        first = asked.tasks or check_tasks([asked.template])
-        named = {k: v for k, v in asked.as_json().items() if k not in ("tasks", "reuse")}
+        first = request.tasks or check_tasks([request.template])
+        named = {k: v for k, v in request.as_json().items() if k not in ("tasks", "reuse")}
         self.plan.identity = identity.of_study(self.plan.identity_of(first), named)
 
     def begin(self, *, reuse: bool) -> StartedSession:
@@ -170,9 +179,9 @@ class LaterLaunch:
                 "asked for it (set CPR_STATE_DIR)",
                 "after",
             )
-        self._asked.reuse = reuse
-        self.plan.study["after"] = self._asked.as_json()
-        return plan_session(self.plan, self._asked, self._frame_json)
+        self._request.reuse = reuse
+        self.plan.study["after"] = self._request.as_json()
+        return plan_session(self.plan, self._request, self._frame_json)
 
 
 def _again(checked: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

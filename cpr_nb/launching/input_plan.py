@@ -20,7 +20,7 @@ from cpr_nb.store.spec_file import read_spec
 
 if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
-    from cpr_nb.launching.asked import Asked, SessionInput
+    from cpr_nb.launching.later_request import LaterRequest, SessionInput
 
 
 class NothingToDo(Exception):
@@ -35,11 +35,11 @@ class NothingToDo(Exception):
         self.is_failure = is_failure
 
 
-def plan_asked(asked: Asked, options: Mapping[str, Any]) -> LaunchPlan:
+def plan_request(request: LaterRequest, options: Mapping[str, Any]) -> LaunchPlan:
     """Plans what was asked for, once its inputs have ended.
 
     Args:
-        asked: What was asked for.
+        request: What was asked for.
         options: The options of the session.
 
     Raises:
@@ -47,27 +47,27 @@ def plan_asked(asked: Asked, options: Mapping[str, Any]) -> LaunchPlan:
         InputError: If a prompt can't be made of a row.
         ClaudeNotFound: If there is no CLI.
     """
-    if asked.template is None:
-        plan = plan_launch(asked.tasks or [], options)
+    if request.template is None:
+        plan = plan_launch(request.tasks or [], options)
     else:
-        plan = _plan_rows(asked, asked.template, options)
-    Study(dict(asked.study)).plan(plan)
-    plan.study["after"] = asked.as_json()
+        plan = _plan_rows(request, request.template, options)
+    Study(dict(request.study)).plan(plan)
+    plan.study["after"] = request.as_json()
     return plan
 
 
-def _plan_rows(asked: Asked, template: str, options: Mapping[str, Any]) -> LaunchPlan:
-    [source] = asked.inputs
+def _plan_rows(request: LaterRequest, template: str, options: Mapping[str, Any]) -> LaunchPlan:
+    [source] = request.inputs
     results = read_results(source.root)
     rows = select_rows(results, source.condition, source.task_ids)
     if not len(rows):
         raise _nothing(source, len(results))
-    made = input_tasks(template, rows, asked.columns, asked.factors)
+    made = input_tasks(template, rows, request.columns, request.factors)
     if not made.tasks:
         words = f"nothing to do: {made.left_out} of {source.session_id[:8]}"
         raise NothingToDo(words, is_failure=True)
     plan = plan_launch(made.tasks, options)
-    _keep_rows(plan, made.rows, asked)
+    _keep_rows(plan, made.rows, request)
     if made.left_out:
         plan.setup_warnings.append(made.left_out)
         plan.warnings.append(made.left_out)
@@ -75,12 +75,12 @@ def _plan_rows(asked: Asked, template: str, options: Mapping[str, Any]) -> Launc
 
 
 def plan_in_advance(
-    asked: Asked, options: Mapping[str, Any]
+    request: LaterRequest, options: Mapping[str, Any]
 ) -> tuple[LaunchPlan, dict[str, Any] | None]:
     """Checks what was asked for while its rows are not known yet.
 
     Args:
-        asked: What was asked for.
+        request: What was asked for.
         options: The options of the session.
 
     Returns:
@@ -91,26 +91,26 @@ def plan_in_advance(
         InputError: If it can't be right, whatever the answers will be.
         ClaudeNotFound: If there is no CLI.
     """
-    if asked.template is None:
-        plan = plan_launch(asked.tasks or [], options)
-        Study(dict(asked.study)).plan(plan)
+    if request.template is None:
+        plan = plan_launch(request.tasks or [], options)
+        Study(dict(request.study)).plan(plan)
         return plan, None
-    [source] = asked.inputs
+    [source] = request.inputs
     columns = read_results(source.root)
     rows = select_rows(columns, source.condition, source.task_ids).iloc[:0]
-    input_tasks(asked.template, rows, asked.columns, asked.factors)
-    plan = plan_launch(check_tasks([asked.template]), options)
-    _keep_rows(plan, rows, asked)
+    input_tasks(request.template, rows, request.columns, request.factors)
+    plan = plan_launch(check_tasks([request.template]), options)
+    _keep_rows(plan, rows, request)
     return plan, plan.frame_json
 
 
-def _keep_rows(plan: LaunchPlan, rows: DataFrame, asked: Asked) -> None:
+def _keep_rows(plan: LaunchPlan, rows: DataFrame, request: LaterRequest) -> None:
     """Gives the plan the frame of its rows, with names that its own columns do not have."""
-    more = [*plan.light_columns, *(["score"] if {"score", "grade"} & asked.study.keys() else [])]
+    more = [*plan.light_columns, *(["score"] if {"score", "grade"} & request.study.keys() else [])]
     schemas = plan.schemas()
-    own = own_columns(schemas[0] if schemas else None, asked.factors, more)
+    own = own_columns(schemas[0] if schemas else None, request.factors, more)
     frame = kept_frame(rows, own)
-    mapping.check_answers(frame, schemas, [*asked.factors[0], *more])
+    mapping.check_answers(frame, schemas, [*request.factors[0], *more])
     plan.frame, plan.frame_json = frame, frame_json.encode(frame)
 
 
@@ -155,6 +155,6 @@ def _nothing(source: SessionInput, n_rows: int) -> NothingToDo:
     return NothingToDo(f"none of the {n_rows} rows of {short} has succeeded", is_failure=True)
 
 
-def input_states(asked: Asked) -> list[Snapshot]:
+def input_states(request: LaterRequest) -> list[Snapshot]:
     """The sessions that it waits for, as they are now, without their tasks."""
-    return [read_session(os.path.abspath(one.root), tasks=False) for one in asked.inputs]
+    return [read_session(os.path.abspath(one.root), tasks=False) for one in request.inputs]

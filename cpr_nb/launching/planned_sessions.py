@@ -8,8 +8,8 @@ from typing import Any
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
-from cpr_nb.launching.asked import Asked
 from cpr_nb.launching.branch_check import check_branches
+from cpr_nb.launching.later_request import LaterRequest
 from cpr_nb.launching.settings import ASKED
 from cpr_nb.launching.start import StartedSession, new_spec
 from cpr_nb.launching.stored import why_foreign
@@ -51,12 +51,14 @@ def find_planned(plan: LaunchPlan) -> StartedSession | None:
     return None
 
 
-def plan_session(plan: LaunchPlan, asked: Asked, frame: dict[str, Any] | None) -> StartedSession:
+def plan_session(
+    plan: LaunchPlan, request: LaterRequest, frame: dict[str, Any] | None
+) -> StartedSession:
     """Makes the folder of a planned session, and tells its inputs of it.
 
     Args:
         plan: What is known of it.
-        asked: What is asked for.
+        request: What is asked for.
         frame: The frame of its rows, or one that has only the columns; None for prompts.
 
     Returns:
@@ -70,7 +72,7 @@ def plan_session(plan: LaunchPlan, asked: Asked, frame: dict[str, Any] | None) -
     head = {**first_head(spec, 0), "overall_status": states.PLANNED, "state": states.PLANNED}
     with NewSession(plan.results_dir, session_id) as new:
         new.complete(spec, [], head, frame, key=key)
-        for one in asked.inputs:
+        for one in request.inputs:
             _announce(SessionPaths(one.root), session_id)
     # Only now: an input that ends from here on finds our name.
     start_planned(new.paths.root)
@@ -128,12 +130,12 @@ def start_planned(root: str) -> bool:
 
 def _start(snapshot: Snapshot, lock_fd: int) -> bool:
     """Starts a session whose lock we hold; whether it has ended without a runner."""
-    from cpr_nb.launching.input_plan import NothingToDo, input_states, plan_asked
+    from cpr_nb.launching.input_plan import NothingToDo, input_states, plan_request
 
     spec = _own_spec(snapshot, "start").spec
     results_dir = os.path.dirname(snapshot.paths.root)
-    asked = Asked.from_json(spec["after"], results_dir)
-    inputs = input_states(asked)
+    request = LaterRequest.from_json(spec["after"], results_dir)
+    inputs = input_states(request)
     if any(one.state not in states.ENDED_STATES for one in inputs):
         return False
     stopped = [one for one in inputs if one.state != states.COMPLETED]
@@ -144,13 +146,13 @@ def _start(snapshot: Snapshot, lock_fd: int) -> bool:
     options = {**dict.fromkeys(ASKED), **spec["options"], "name": spec["name"], "cwd": spec["cwd"]}
     options |= {"results_dir": results_dir, "claude_path": spec["claude_path"]}
     try:
-        plan = plan_asked(asked, options)
+        plan = plan_request(request, options)
     except NothingToDo as nothing:
         state = states.ERROR if nothing.is_failure else states.COMPLETED
         _end(snapshot, state, str(nothing))
         return True
     plan.identity = spec["identity"]
-    known = _known(plan) if asked.reuse else 0
+    known = _n_answered(plan) if request.reuse else 0
     if known and not plan.tasks:
         _complete_reused(plan, snapshot)
         return True
@@ -158,7 +160,7 @@ def _start(snapshot: Snapshot, lock_fd: int) -> bool:
     return False
 
 
-def _known(plan: LaunchPlan) -> int:
+def _n_answered(plan: LaunchPlan) -> int:
     """Leaves out the rows that have an answer already; how many."""
     if not plan.is_map:
         return 0

@@ -1,4 +1,4 @@
-"""What a session is asked to do that is planned to start after others, as session.json keeps it."""
+"""What a planned session is asked to do, as session.json keeps it until its inputs have ended."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _no_input(value: Any) -> InputError:
     )
 
 
-class Asked:
+class LaterRequest:
     """What a planned session is asked to do.
 
     Args:
@@ -112,8 +112,9 @@ class Asked:
         reuse: Whether rows that have an answer already need not run.
 
     Example:
-        >>> asked = Asked([SessionInput("/r/session-1")], "Fix {path}")
-        >>> Asked.from_json(asked.as_json(), "/r").template
+        >>> first = SessionInput("/r/session-58f2a8e6-135c-4d34-8ae6-f30afe254fb0")
+        >>> request = LaterRequest([first], "Fix {path}")
+        >>> LaterRequest.from_json(request.as_json(), "/r").template
         'Fix {path}'
     """
 
@@ -152,7 +153,7 @@ class Asked:
         }
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any], results_dir: str) -> Asked:
+    def from_json(cls, fields: Mapping[str, Any], results_dir: str) -> LaterRequest:
         """Reads what `as_json` has returned.
 
         Args:
