@@ -153,8 +153,7 @@ def map(  # users expect this name, and nothing here needs the builtin
         **options: As for `cpr_nb.launch`, but ``reuse=True`` runs only the rows whose prompt and
             options have no success yet. The table of results has all rows, whichever session
             their answers are from: see docs/map.md. ``model_col="which"`` and the like take a row's
-            option from a column (where that has no value, the session's option holds);
-            ``id_col`` takes the task's id.
+            option from a column (where it has a value); ``id_col`` takes the task's id.
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.
