@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.later_rows import SessionPlans
@@ -21,6 +22,7 @@ class Session(
     ReusedRows,
     SessionPlans,
     SessionBranches,
+    SessionBest,
     SessionResults,
     SessionReport,
     SessionCharts,
