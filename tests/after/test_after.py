@@ -67,11 +67,11 @@ def test_nothing_runs_before_the_input_has_ended(stub: Stub) -> None:
 
 
 def started(session: cpr.Session) -> list[str]:
-    return [task.fields["started_at"] for task in session]
+    return [task.fields["started_at"] for task in session.refresh()]
 
 
 def ended(session: cpr.Session) -> list[str]:
-    return [task.fields["ended_at"] for task in session]
+    return [task.fields["ended_at"] for task in session.refresh()]
 
 
 def test_an_input_that_has_ended_starts_it_at_once() -> None:
