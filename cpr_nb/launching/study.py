@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 
     Planner = Callable[[LaunchPlan, dict[str, Any]], None]
 
+def _plan_grade(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.grading import plan_grade
+
+    plan_grade(plan, keywords)
+
+
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
-_PLANNERS: dict[str, Planner] = {}
+_PLANNERS: dict[str, Planner] = {"grade": _plan_grade}
 #: Further keywords that mean something only beside one of them.
-_BESIDE: dict[str, str] = {}
+_BESIDE: dict[str, str] = {"grade_model": "grade"}
 
 
 class Study:

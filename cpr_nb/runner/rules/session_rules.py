@@ -20,9 +20,27 @@ if TYPE_CHECKING:
     from cpr_nb.runner.rules.rule import Rule
     from cpr_nb.runner.session_spec import SessionSpec
 
+
+def _grade_scores(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.grade_scores import GradeScores
+
+    numbers = {spec.task(number)["id"]: number for number in range(spec.n_tasks)}
+    return GradeScores(spec.session["grade"]["session_id"], numbers)
+
+
+def _grading_rule(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.grading_rule import GradingRule
+
+    graded = (spec.task(number)["grades"] for number in range(spec.n_tasks))
+    return GradingRule((one["session_id"], one["task_id"]) for one in graded)
+
+
 NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
-_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {}
+_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {
+    "grade": _grade_scores,
+    "grading": _grading_rule,
+}
 
 
 class SessionRules:
@@ -76,6 +94,9 @@ class SessionRules:
 
     def events(self, now: float) -> Iterator[Event]:
         """What the rules have decided since they were last asked."""
+        for rule in self._rules:
+            for task, score in rule.scores(now):
+                self.scored(task, score)
         for rule in self._rules:
             for event in rule.events(now):
                 if isinstance(event, messages.Cancel):
