@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -21,14 +21,14 @@ _COLUMNS = [
 
 
 def grade_columns(
-    snapshot: Snapshot, answers: Sequence[LinkedTask], *, is_graded: bool
+    snapshot: Snapshot, answers: Sequence[LinkedTask], *, taken: Collection[str]
 ) -> pd.DataFrame | None:
     """The grade of each answer, why, and what it cost; missing where there is none.
 
     Args:
         snapshot: The session.
         answers: Its answers, in order.
-        is_graded: Whether the session was launched with ``grade``.
+        taken: Names of other columns; a grade that would have one of them is called ``grade_…``.
 
     Returns:
         The columns; None if nobody has asked for grades.
@@ -36,7 +36,7 @@ def grade_columns(
     folder = os.path.dirname(snapshot.paths.root)
     found = gradings(folder, {snapshot.session_id, *(one.ids[0] for one in answers)})
     graders = counting_graders(found)
-    if not (graders or is_graded):
+    if not (graders or "grading_id" in snapshot.head):
         return None
     tasks = [graders.get(one.ids) for one in answers]
     grades = [None if task is None else grade_of(task) for task in tasks]
@@ -50,4 +50,5 @@ def grade_columns(
         }
         for grade in grades
     ]
-    return table(cells, _COLUMNS)
+    columns = table(cells, _COLUMNS)
+    return columns.rename(columns={name: f"grade_{name}" for name in columns if name in taken})

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR, Column, table
+from cpr_nb.frames.grade_columns import grade_columns
 from cpr_nb.frames.mapping import (
     ANSWERS_ATTR,
     LIGHT,
@@ -51,6 +52,8 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
     if frame is None:  # a launch allows any schema, so its fields are renamed on a collision
         existing = {*inputs[0].columns, *inputs[1].columns, *added}
         answers = answers.rename(columns={name: f"answer_{name}" for name in existing})
+    graded = grade_columns(snapshot, newest, taken={*inputs[0].columns, *answers.columns})
+    answers = answers if graded is None else pd.concat([answers, graded], axis=1)
     index = inputs[0].index
     parts = [part.set_axis(index) for part in (*inputs, answers, outcomes)]
     results = pd.concat(parts, axis=1)

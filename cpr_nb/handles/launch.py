@@ -87,7 +87,7 @@ def launch(
     """
     reuse = pop_reuse(options)
     study = Study(options)
-    plan = plan_variants(prompts, vary, repeats, options)
+    plan = plan_variants(prompts, vary, study.repeats(vary, repeats), options)
     study.plan(plan)
     plan.warnings += slash_warnings(plan.tasks)
     return _dry_run(plan, reuse) if dry_run else Session.from_plan(plan, reuse=reuse)
@@ -170,7 +170,7 @@ def map(  # users expect this name, and nothing here needs the builtin
 
     reuse = pop_reuse(options)
     study = Study(options)
-    plan = plan_map(template, df, vary, repeats, options)
+    plan = plan_map(template, df, vary, study.repeats(vary, repeats), options)
     study.plan(plan)
     plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
     if not dry_run:

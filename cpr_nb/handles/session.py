@@ -6,9 +6,9 @@ import os
 
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
+from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
-from cpr_nb.handles.results import SessionResults
 from cpr_nb.handles.reused import ReusedRows
 from cpr_nb.handles.tables import SessionTables
 from cpr_nb.model.public import public
@@ -19,7 +19,7 @@ from cpr_nb.store import catalog
 class Session(
     ReusedRows,
     SessionBranches,
-    SessionResults,
+    SessionGrades,
     SessionReport,
     SessionCharts,
     SessionTables,

@@ -10,12 +10,13 @@ from cpr_nb.model.factors import as_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from cpr_nb.launching.plan import LaunchPlan
 
     Planner = Callable[[LaunchPlan, dict[str, Any]], None]
+
 
 def _plan_grade(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     from cpr_nb.launching.grading import plan_grade
@@ -23,11 +24,24 @@ def _plan_grade(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     plan_grade(plan, keywords)
 
 
+def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.best_of import plan_best_of
+
+    plan_best_of(plan, keywords)
+
+
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
-_PLANNERS: dict[str, Planner] = {"grade": _plan_grade}
+_PLANNERS: dict[str, Planner] = {
+    "best_of": _plan_best_of,
+    "grade": _plan_grade,
+}
 #: Further keywords that mean something only beside one of them.
-_BESIDE: dict[str, str] = {"grade_model": "grade"}
+_BESIDE: dict[str, str] = {
+    "at_once": "best_of",
+    "full_mark": "best_of",
+    "grade_model": "grade",
+}
 
 
 class Study:
@@ -40,6 +54,22 @@ class Study:
     def __init__(self, options: dict[str, Any]) -> None:
         names = [name for name in (*_PLANNERS, *_BESIDE) if name in options]
         self.keywords = {name: options.pop(name) for name in names}
+
+    def repeats(self, vary: Mapping[str, Any] | None, repeats: int) -> int:
+        """How often each combination of factors runs.
+
+        Args:
+            vary: Factor → its levels.
+            repeats: What the launch was given for that.
+
+        Raises:
+            InputError: If a keyword does not allow that.
+        """
+        if self.keywords.get("best_of") is None:
+            return repeats
+        from cpr_nb.launching.best_of import repeats_of
+
+        return repeats_of(self.keywords["best_of"], vary, repeats)
 
     def plan(self, plan: LaunchPlan) -> None:
         """Adds to a plan what the keywords ask for.

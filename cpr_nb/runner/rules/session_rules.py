@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cpr_nb.runner.rules.rule import Rule
     from cpr_nb.runner.session_spec import SessionSpec
 
+NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
+
 
 def _grade_scores(spec: SessionSpec) -> Rule:
     from cpr_nb.runner.rules.grade_scores import GradeScores
@@ -35,11 +37,17 @@ def _grading_rule(spec: SessionSpec) -> Rule:
     return GradingRule((one["session_id"], one["task_id"]) for one in graded)
 
 
-NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
+def _siblings(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.siblings import Siblings
+
+    return Siblings.of_session(spec.session, spec.n_tasks)
+
+
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
 _MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {
     "grade": _grade_scores,
     "grading": _grading_rule,
+    "best_of": _siblings,
 }
 
 
