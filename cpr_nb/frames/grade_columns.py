@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from cpr_nb.views.lineage import LinkedTask
 _COLUMNS = [
     Column(SCORE_COLUMN, "Float64", ""),
     Column(REASON_COLUMN, "string", ""),
-    Column(COST_COLUMN, "float64", ""),
+    Column(COST_COLUMN, "Float64", ""),
 ]
 
 
@@ -33,7 +33,7 @@ def grade_columns(
     Returns:
         The columns; None if nobody has asked for grades.
     """
-    folder = os.path.dirname(snapshot.paths.root)
+    folder = str(Path(snapshot.paths.root).parent)
     found = gradings(folder, {snapshot.session_id, *(one.ids[0] for one in answers)})
     graders = counting_graders(found)
     if not (graders or "grading_id" in snapshot.head):

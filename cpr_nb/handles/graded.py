@@ -10,12 +10,14 @@ from cpr_nb.handles import waiting
 from cpr_nb.handles.results import SessionResults
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.store.layout import SESSION_PREFIX
-from cpr_nb.views.grades import gradings
+from cpr_nb.views.grades import counting_graders, grade_of, gradings
+from cpr_nb.views.result_rows import result_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cpr_nb.stats.agreement import Agreement
+    from cpr_nb.views.lineage import LinkedTask
 
 
 class SessionGrades(SessionResults):
@@ -86,9 +88,6 @@ class SessionGrades(SessionResults):
             >>> cpr.attach("3f2a").regrades()  # doctest: +SKIP
             {('3f2a…', 'docs'): 0.5}
         """
-        from cpr_nb.views.grades import counting_graders, grade_of
-        from cpr_nb.views.result_rows import result_rows
-
         snapshot = self.refresh().snapshot
         ids = [row.answer.ids for row in result_rows(snapshot)]
         found = gradings(os.path.dirname(self.paths.root), {self.id, *(one[0] for one in ids)})
@@ -129,13 +128,18 @@ class SessionGrades(SessionResults):
         results = self.results_df()
         if "grade_reason" not in results:
             raise SessionNotUsable(f"session {self.id} has no grades: s.grade('…') gets them")
-        pairs = label_pairs(results, labels)
-        return agreement(*pairs, threshold=threshold, confidence=confidence)
+        grades, known = label_pairs(results, labels)
+        rows = [task.spec.get("row", number) for number, task in enumerate(self._linked())]
+        return agreement(grades, known, rows=rows, threshold=threshold, confidence=confidence)
+
+    def _linked(self) -> list[LinkedTask]:
+        """The tasks of the rows of `results_df`."""
+        return [row.task for row in result_rows(self.snapshot)]
 
     # -- waiting ----------------------------------------------------------------------------
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Waits until every task has ended, and until the grades that the launch asked for are there.
+        """Waits until every task has ended, and has its grade if the launch asked for grades.
 
         Ctrl-C ends the wait, not the work.
 

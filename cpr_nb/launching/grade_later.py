@@ -114,9 +114,7 @@ def _counts(grading: Grading, task: LinkedTask) -> bool:
     return grading.snapshot.state not in states.ENDED_STATES
 
 
-def _asked(
-    request: GradeRequest, snapshot: Snapshot, found: Sequence[Grading]
-) -> tuple[str, str]:
+def _asked(request: GradeRequest, snapshot: Snapshot, found: Sequence[Grading]) -> tuple[str, str]:
     """The rubric and the model."""
     stored = read_spec(snapshot.paths).get("grade")
     old = {"rubric": found[0].rubric, "model": found[0].model} if found else {}

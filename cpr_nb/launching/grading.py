@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 #: What a grader does without, whatever a file of settings says.
 _WITHOUT: dict[str, Any] = {
-    **dict.fromkeys(("tools", "allow", "deny", "add_dirs", "claude_args"), []),
-    **dict.fromkeys(("agents", "mcp_servers", "settings"), {}),
+    **{name: [] for name in ("tools", "allow", "deny", "add_dirs", "claude_args")},
+    **{name: {} for name in ("agents", "mcp_servers", "settings")},
     **dict.fromkeys(("worktree", "ask", "share_process", "warm_start", "fail_on_denied"), False),
     **dict.fromkeys(ASKED),
 }
@@ -45,14 +45,14 @@ class GraderPlace(NamedTuple):
     Args:
         cwd: Their folder.
         results_dir: The results directory: that of the graded session.
-        claude_path: The CLI.
+        claude_path: The CLI; None finds it as a launch does.
         env: The variables that the graded session was given.
         environ: The environment that they inherit; None for that of this process.
     """
 
     cwd: str
     results_dir: str
-    claude_path: str
+    claude_path: str | None
     env: Mapping[str, str] | None = None
     environ: Mapping[str, str] | None = None
 
@@ -169,7 +169,7 @@ def plan_graders(
     for option in options or ():
         if option in _OURS:
             raise InputError(
-                f"can't be set for a grader, which sees the rubric and the answer only; the model "
+                "can't be set for a grader, which sees the rubric and the answer only; the model "
                 "is model= (grade_model= of a launch)",
                 option,
             )

@@ -75,6 +75,11 @@ def plan_rerun(
     verb = "retry" if tasks[0].prompt is None else "follow up on"
     sources = {task.source.root: task.source for task in tasks}
     specs = {root: read_rerunnable(source.snapshot, verb) for root, source in sources.items()}
+    if verb == "retry" and any("grading" in spec for spec in specs.values()):
+        raise SessionNotUsable(
+            "can't retry a session that grades: s.grade() of the session that it grades gives what "
+            "has no grade yet another try"
+        )
     plan = plan_launch(
         *_specs_and_options(tasks, specs, options),
         parent_session_id=",".join(source.snapshot.session_id for source in sources.values()),
@@ -86,7 +91,20 @@ def plan_rerun(
     plan.overriding = {**overriding, "env": options.get("env") or {}}
     plan.parents = [task.ids for task in tasks]
     _keep_frame(plan, tasks, specs, frame)
+    if verb == "retry":
+        _keep_grade(plan, list(specs.values()))
     return plan
+
+
+def _keep_grade(plan: LaunchPlan, specs: Sequence[Mapping[str, Any]]) -> None:
+    """A retry is graded as the tasks were, if they all were graded alike."""
+    asked = [spec.get("grade") for spec in specs]
+    alike = {(one["rubric"], one["model"]) for one in asked if one}
+    if len(alike) == 1 and all(asked):
+        from cpr_nb.launching.grading import plan_grade
+
+        rubric, model = alike.pop()
+        plan_grade(plan, {"grade": rubric, "grade_model": model})
 
 
 def _specs_and_options(

@@ -80,8 +80,8 @@ class GradingRule(Rule):
         if not left or self._open & self._told:
             return
         for session_id, source in self._sources.items():
-            here = {task: number for task, number in self._numbers[session_id].items()}
-            waiting = {task: number for task, number in here.items() if number in left}
+            here = self._numbers[session_id].items()
+            waiting = {task_id: number for task_id, number in here if number in left}
             if not waiting or not (source.has_ended or source.is_gone):
                 continue
             for task_id, number in waiting.items():
