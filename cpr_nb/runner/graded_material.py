@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 
 from cpr_nb.model.grader import with_material
 from cpr_nb.store.files import read_file
 from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
+from cpr_nb.store.result_line import last_result
 from cpr_nb.store.task_lines import TaskLines
 
 TYPE_CHECKING = False
@@ -68,10 +70,6 @@ class GradedMaterial:
 
 def _structured(paths: SessionPaths, task_id: str) -> Iterator[tuple[str, str]]:
     """The answer with a schema, if there is one; that of the newest attempt."""
-    import json  # only here
-
-    from cpr_nb.store.result_line import last_result
-
     number = 1
     while os.path.exists(paths.stream(task_id, number + 1)):
         number += 1

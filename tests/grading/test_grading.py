@@ -126,7 +126,7 @@ def test_an_answer_with_a_schema_is_shown(api: ScriptedApi) -> None:
     prompts = [{"id": "one", "prompt": "Classify it."}]
     session = cpr.launch(prompts, schema=schema, grade="Right?", **QUIET).wait(LIMIT_S)
     (text,) = asked(api)["one"]
-    assert '<structured-answer-' in text and '"label": "good"' in text
+    assert "<structured-answer-" in text and '"label": "good"' in text
     assert list(session.results_df().columns[:4]) == ["prompt", "label", "score", "grade_reason"]
 
 

@@ -139,8 +139,11 @@ def test_a_file_that_python_has_not_compiled_is_compiled(
 OF_SOME_SESSIONS = (
     "cpr_nb.model.sharing",
     "cpr_nb.runner.asking",
+    "cpr_nb.runner.graded_material",
     "cpr_nb.runner.remote.leasing",
     "cpr_nb.runner.remote.node_events",
+    "cpr_nb.runner.rules.grade_scores",
+    "cpr_nb.runner.rules.grading_rule",
     "cpr_nb.runner.shared.pool",
     "cpr_nb.runner.shared.recovered",
 )

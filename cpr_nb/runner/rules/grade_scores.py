@@ -6,6 +6,7 @@ from cpr_nb.model import states
 from cpr_nb.model.grader import score_of
 from cpr_nb.runner.rules.followed_session import FollowedSession
 from cpr_nb.runner.rules.rule import Rule
+from cpr_nb.store.result_line import last_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,5 @@ def reply_of(paths: SessionPaths, task_id: str, end: Mapping[str, Any]) -> objec
         task_id: The task that grades.
         end: What is known of its end.
     """
-    from cpr_nb.store.result_line import last_result  # it loads json
-
     stream = paths.newest_stream({"transaction_id": task_id, "attempts": end.get("attempts")})
     return (last_result(stream, _FIELD) or {}).get(_FIELD)
