@@ -21,14 +21,14 @@ _COLUMNS = [
 
 
 def grade_columns(
-    snapshot: Snapshot, answers: Sequence[LinkedTask], *, taken: Collection[str]
+    snapshot: Snapshot, answers: Sequence[LinkedTask], *, other_names: Collection[str]
 ) -> pd.DataFrame | None:
     """The grade of each answer, why, and what it cost; missing where there is none.
 
     Args:
         snapshot: The session.
         answers: Its answers, in order.
-        taken: Names of other columns; a grade that would have one of them is called ``grade_…``.
+        other_names: Other columns; a grade with one of these names is called ``grade_…``.
 
     Returns:
         The columns; None if nobody has asked for grades.
@@ -51,4 +51,6 @@ def grade_columns(
         for grade in grades
     ]
     columns = table(cells, _COLUMNS)
-    return columns.rename(columns={name: f"grade_{name}" for name in columns if name in taken})
+    return columns.rename(
+        columns={name: f"grade_{name}" for name in columns if name in other_names}
+    )

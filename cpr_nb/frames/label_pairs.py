@@ -9,7 +9,7 @@ import pandas as pd
 
 from cpr_nb.frames.columns import DataFrame
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.grader import SCORE_COLUMN
+from cpr_nb.model.grader import score_column
 
 
 def label_pairs(
@@ -29,8 +29,7 @@ def label_pairs(
         >>> label_pairs(results, "good")
         ([0.5, nan], [1.0, nan])
     """
-    name = f"grade_{SCORE_COLUMN}"
-    grades = results[name if name in results else SCORE_COLUMN]
+    grades = results[score_column(results.columns)]
     return _numbers(grades, "score"), _numbers(_column(results, labels), "labels")
 
 

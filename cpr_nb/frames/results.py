@@ -52,7 +52,7 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
     if frame is None:  # a launch allows any schema, so its fields are renamed on a collision
         existing = {*inputs[0].columns, *inputs[1].columns, *added}
         answers = answers.rename(columns={name: f"answer_{name}" for name in existing})
-    graded = grade_columns(snapshot, newest, taken={*inputs[0].columns, *answers.columns})
+    graded = grade_columns(snapshot, newest, other_names={*inputs[0].columns, *answers.columns})
     answers = answers if graded is None else pd.concat([answers, graded], axis=1)
     index = inputs[0].index
     parts = [part.set_axis(index) for part in (*inputs, answers, outcomes)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from cpr_nb.handles import waiting
 from cpr_nb.handles.results import SessionResults
 from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.grader import HIGHEST, LOWEST, REASON_COLUMN, score_column
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.views.grades import counting_graders, grade_of, gradings
 from cpr_nb.views.result_rows import result_rows
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 class SessionGrades(SessionResults):
     """The methods of a `Session` that concern grades."""
+
+    def results_df(self, *, flatten: bool = False) -> pd.DataFrame:  # noqa: D102 - inherited
+        table = super().results_df(flatten=flatten)
+        if REASON_COLUMN in table:  # their range is known, also if somebody asked for them later
+            column = score_column(table)
+            self._score_ranges = {column: (LOWEST, HIGHEST), **self._score_ranges}
+        return table
 
     def grade(
         self,
@@ -126,7 +134,7 @@ class SessionGrades(SessionResults):
         from cpr_nb.stats.agreement import agreement
 
         results = self.results_df()
-        if "grade_reason" not in results:
+        if REASON_COLUMN not in results:
             raise SessionNotUsable(f"session {self.id} has no grades: s.grade('…') gets them")
         grades, known = label_pairs(results, labels)
         rows = [task.spec.get("row", number) for number, task in enumerate(self._linked())]

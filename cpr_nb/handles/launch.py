@@ -69,7 +69,8 @@ def launch(
             ``claude_path`` and every option of `cpr_nb.model.options.OPTIONS`, such as
             ``max_parallel``, ``model``, ``permissions``, ``allow``, ``schema``, ``timeout_s``,
             ``budget_usd``, ``name``. ``schema`` is a JSON schema or a Python type: see
-            docs/schemas.md.
+            docs/schemas.md. ``grade``, a rubric, has an agent grade each answer: see
+            docs/grading.md.
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.

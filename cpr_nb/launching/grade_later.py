@@ -80,7 +80,7 @@ def grade(snapshot: Snapshot, request: GradeRequest) -> str:
             wanted = {ids: None for ids in wanted if ids in set(request.only)}
         sessions = {snapshot.session_id, *(ids[0] for ids in wanted)}
         found = gradings(folder, sessions)
-        rubric, model = _asked(request, snapshot, found)
+        rubric, model = _rubric_and_model(request, snapshot, found)
         same = [
             one
             for one in found
@@ -114,10 +114,12 @@ def _counts(grading: Grading, task: LinkedTask) -> bool:
     return grading.snapshot.state not in states.ENDED_STATES
 
 
-def _asked(request: GradeRequest, snapshot: Snapshot, found: Sequence[Grading]) -> tuple[str, str]:
+def _rubric_and_model(
+    request: GradeRequest, snapshot: Snapshot, earlier: Sequence[Grading]
+) -> tuple[str, str]:
     """The rubric and the model."""
     stored = read_spec(snapshot.paths).get("grade")
-    old = {"rubric": found[0].rubric, "model": found[0].model} if found else {}
+    old = {"rubric": earlier[0].rubric, "model": earlier[0].model} if earlier else {}
     old = old or (stored if isinstance(stored, dict) else {})
     rubric = old.get("rubric") if request.rubric is None else request.rubric
     if rubric is None:

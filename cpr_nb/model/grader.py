@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from typing import Any
 
 #: The model that grades unless the user names one: most rubrics need no better one.
@@ -44,6 +44,20 @@ The rubric:
 
 Reply with a reason of one or two sentences, and with a score from 0 (nothing of the rubric is \
 met) to 1 (all of it is met)."""
+
+
+def score_column(names: Container[str]) -> str:
+    """The name of the column of grades, which another column may have had already.
+
+    Args:
+        names: The columns of a table with grades.
+
+    Example:
+        >>> score_column({"score", "grade_reason"}), score_column({"score", "grade_score"})
+        ('score', 'grade_score')
+    """
+    renamed = f"grade_{SCORE_COLUMN}"
+    return renamed if renamed in names else SCORE_COLUMN
 
 
 def grader_instructions(rubric: str) -> str:

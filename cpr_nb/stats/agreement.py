@@ -95,22 +95,10 @@ def agreement(
         (0.667, 5, 6)
     """
     both = np.array([grades, labels], dtype=float)
-    known = ~np.isnan(both).any(axis=0)
-    given, wanted = both[:, known]
-    n, n_without = int(known.sum()), int((~known).sum())
-    if n < 2:
-        raise InputError(f"{n} rows have both a grade and a label: at least 2 are needed", "labels")
-    if ((wanted < 0) | (wanted > 1)).any():
-        raise InputError(
-            "must be True and False, or from 0 to 1 as grades are: divide stars from 0 to 5 by 5",
-            "labels",
-        )
-    levels = np.unique(wanted)
-    if len(levels) > MOST_LEVELS:
-        raise InputError(
-            f"has {len(levels)} distinct values; kappa is for up to {MOST_LEVELS}: round them",
-            "labels",
-        )
+    has_both = ~np.isnan(both).any(axis=0)
+    given, wanted = both[:, has_both]
+    n, n_without = int(has_both.sum()), int((~has_both).sum())
+    levels = _checked_levels(wanted)
     is_binary = bool(np.isin(levels, (0.0, 1.0)).all())
     if is_binary:
         levels = np.array([0.0, 1.0])
@@ -122,7 +110,7 @@ def agreement(
     counts = np.zeros((len(levels), len(levels)))
     np.add.at(counts, (codes, label_codes), 1)
     kappa, low, high = _kappa(counts, None if is_binary else levels, confidence)
-    means, repeats = _row_means(agree, rows, known)
+    means, repeats = _row_means(agree, rows, has_both)
     return Agreement(
         *(kappa, low, high),
         share_interval(means, repeats, confidence=confidence),
@@ -132,6 +120,26 @@ def agreement(
         confidence,
         _doubt(n, len(means), kappa, low),
     )
+
+
+def _checked_levels(labels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The distinct labels, in order."""
+    if len(labels) < 2:
+        raise InputError(
+            f"{len(labels)} rows have both a grade and a label: at least 2 are needed", "labels"
+        )
+    if ((labels < 0) | (labels > 1)).any():
+        raise InputError(
+            "must be True and False, or from 0 to 1 as grades are: divide stars from 0 to 5 by 5",
+            "labels",
+        )
+    levels = np.unique(labels)
+    if len(levels) > MOST_LEVELS:
+        raise InputError(
+            f"has {len(levels)} distinct values; kappa is for up to {MOST_LEVELS}: round them",
+            "labels",
+        )
+    return levels
 
 
 def _doubt(n: int, n_rows: int, kappa: float, low: float) -> str:
@@ -149,12 +157,12 @@ def _n_used(counts: npt.NDArray[np.float64], axis: int) -> int:
 
 
 def _row_means(
-    agree: npt.NDArray[np.bool_], rows: Sequence[Hashable] | None, known: npt.NDArray[np.bool_]
+    agree: npt.NDArray[np.bool_], rows: Sequence[Hashable] | None, has_both: npt.NDArray[np.bool_]
 ) -> tuple[list[float], list[int]]:
     """The share of each row's answers that agree, and how many these are."""
-    keys = range(len(known)) if rows is None else rows
+    keys = range(len(has_both)) if rows is None else rows
     by_row: dict[Hashable, list[bool]] = {}
-    kept = [key for key, is_known in zip(keys, known, strict=True) if is_known]
+    kept = [key for key, is_known in zip(keys, has_both, strict=True) if is_known]
     for key, one in zip(kept, agree, strict=True):
         by_row.setdefault(key, []).append(bool(one))
     values = list(by_row.values())

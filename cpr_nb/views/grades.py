@@ -94,16 +94,18 @@ def _graded(task: LinkedTask) -> Ids | None:
     return str(ids.get("session_id", "")), str(ids.get("task_id", ""))
 
 
-def counting_graders(found: Iterable[Grading], *, regrades: bool = False) -> dict[Ids, LinkedTask]:
+def counting_graders(
+    sessions: Iterable[Grading], *, regrades: bool = False
+) -> dict[Ids, LinkedTask]:
     """For each answer, the task whose grade counts: the newest by the newest rubric.
 
     A grader that failed counts only where there is no other one.
 
     Args:
-        found: The sessions that grade, the newest first.
+        sessions: The sessions that grade, the newest first.
         regrades: Whether second opinions are asked for, instead of grades.
     """
-    of_kind = [one for one in found if one.is_regrade == regrades]
+    of_kind = [one for one in sessions if one.is_regrade == regrades]
     counting: dict[Ids, LinkedTask] = {}
     for grading in of_kind:
         if grading.is_alike(of_kind[0]):

@@ -144,6 +144,8 @@ OF_SOME_SESSIONS = (
     "cpr_nb.runner.remote.node_events",
     "cpr_nb.runner.rules.grade_scores",
     "cpr_nb.runner.rules.grading_rule",
+    "cpr_nb.runner.rules.session_rules",
+    "cpr_nb.runner.rules.siblings",
     "cpr_nb.runner.shared.pool",
     "cpr_nb.runner.shared.recovered",
 )

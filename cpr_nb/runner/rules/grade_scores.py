@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cpr_nb.model import states
 from cpr_nb.model.grader import score_of
-from cpr_nb.runner.rules.followed_session import FollowedSession
+from cpr_nb.runner.rules.neighbour import NeighbourSession
 from cpr_nb.runner.rules.rule import Rule
 from cpr_nb.store.result_line import last_result
 
@@ -33,7 +33,7 @@ class GradeScores(Rule):
     """
 
     def __init__(self, grading_id: str, numbers: Mapping[str, int], beside: str = "..") -> None:
-        self._grading = FollowedSession(grading_id, beside)
+        self._grading = NeighbourSession(grading_id, beside)
         self._numbers = numbers
         self._next_poll_at = 0.0
         self._waiting: set[int] = set()
@@ -56,9 +56,9 @@ class GradeScores(Rule):
                 self._told.add(number)
                 self._waiting.discard(number)
                 yield number, self._score(task_id)
-        yield from self._given_up(now)
+        yield from self._without_grader(now)
 
-    def _given_up(self, now: float) -> Iterator[tuple[int, None]]:
+    def _without_grader(self, now: float) -> Iterator[tuple[int, None]]:
         """The tasks that get no grade because nothing grades them."""
         if not self._grading.is_gone:
             self._gone_since = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cpr_nb.model import states
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.runner import messages
-from cpr_nb.runner.rules.followed_session import FollowedSession
+from cpr_nb.runner.rules.neighbour import NeighbourSession
 from cpr_nb.runner.rules.rule import Rule
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ class GradingRule(Rule):
         self._numbers: dict[str, dict[str, int]] = {}
         for number, (session_id, task_id) in enumerate(pairs):
             self._numbers.setdefault(session_id, {})[task_id] = number
-        self._sources = {one: FollowedSession(one, beside) for one in self._numbers}
+        self._sources = {one: NeighbourSession(one, beside) for one in self._numbers}
         self._n_tasks = len(pairs)
         self._open = set(range(len(pairs)))
         self._told: set[int] = set()

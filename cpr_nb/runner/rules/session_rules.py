@@ -31,7 +31,7 @@ def _grade_scores(spec: SessionSpec) -> Rule:
 
 
 def _grading_rule(spec: SessionSpec) -> Rule:
-    import cpr_nb.runner.graded_material  # with the others: later, it could be a newer one
+    import cpr_nb.runner.graded_material  # noqa: F401 - now: later, it could be a newer one
     from cpr_nb.runner.rules.grading_rule import GradingRule
 
     graded = (spec.task(number)["grades"] for number in range(spec.n_tasks))

@@ -19,7 +19,7 @@ _KEPT = ("outcome", "reason", "attempts")
 _MOST_BYTES = 1 << 20
 
 
-class FollowedSession:
+class NeighbourSession:
     """A session that another runner works on; it is only read.
 
     Args:
