@@ -19,6 +19,7 @@ from cpr_nb.launching.stored import read_rerunnable, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.record import task_state
+from cpr_nb.model.scores import GRADE
 from cpr_nb.model.spec import TaskSpec
 
 
@@ -92,12 +93,23 @@ def plan_rerun(
     plan.parents = [task.ids for task in tasks]
     _keep_frame(plan, tasks, specs, frame)
     if verb == "retry":
-        _keep_grade(plan, list(specs.values()))
+        _keep_score(plan, list(specs.values()))
     return plan
 
 
+def _keep_score(plan: LaunchPlan, specs: Sequence[Mapping[str, Any]]) -> None:
+    """A retry is scored as the tasks were, if they all were scored alike."""
+    scores = [spec.get("score") for spec in specs]
+    if not scores[0] or any(score != scores[0] for score in scores):
+        return
+    if scores[0]["kind"] == GRADE:
+        _keep_grade(plan, specs)
+    else:
+        plan.study["score"] = scores[0]
+
+
 def _keep_grade(plan: LaunchPlan, specs: Sequence[Mapping[str, Any]]) -> None:
-    """A retry is graded as the tasks were, if they all were graded alike."""
+    """The same for grades."""
     asked = [spec.get("grade") for spec in specs]
     alike = {(one["rubric"], one["model"]) for one in asked if one}
     if len(alike) == 1 and all(asked):

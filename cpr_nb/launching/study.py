@@ -24,6 +24,12 @@ def _plan_grade(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     plan_grade(plan, keywords)
 
 
+def _plan_score(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.scoring import plan_score
+
+    plan_score(plan, keywords)
+
+
 def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     from cpr_nb.launching.best_of import plan_best_of
 
@@ -33,8 +39,9 @@ def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
 _PLANNERS: dict[str, Planner] = {
-    "best_of": _plan_best_of,
+    "score": _plan_score,
     "grade": _plan_grade,
+    "best_of": _plan_best_of,
 }
 #: Further keywords that mean something only beside one of them.
 _BESIDE: dict[str, str] = {

@@ -29,7 +29,7 @@ SCHEMA: dict[str, Any] = {
 SCORE_COLUMN, REASON_COLUMN, COST_COLUMN = "score", "grade_reason", "grade_cost_usd"
 COLUMNS = (SCORE_COLUMN, REASON_COLUMN, COST_COLUMN)
 #: How a score of this kind is described in session.json.
-SCORE = {"kind": "grade", "name": "grade", "minimum": LOWEST, "maximum": HIGHEST}
+SCORE = {"kind": "grade", "minimum": LOWEST, "maximum": HIGHEST}
 
 _INSTRUCTIONS = """\
 You grade the work of somebody else by a rubric. The message shows the task that they were given \

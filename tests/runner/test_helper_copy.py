@@ -135,7 +135,7 @@ def test_a_file_that_python_has_not_compiled_is_compiled(
     assert not list(installed.rglob("__pycache__")), "the installed files stay as they are"
 
 
-#: A runner loads these at its start, too, if its session asks or shares processes.
+#: A runner loads these at its start, too, if its session asks, shares processes or has rules.
 OF_SOME_SESSIONS = (
     "cpr_nb.model.sharing",
     "cpr_nb.runner.asking",
