@@ -144,6 +144,7 @@ OF_SOME_SESSIONS = (
     "cpr_nb.runner.remote.node_events",
     "cpr_nb.runner.rules.grade_scores",
     "cpr_nb.runner.rules.grading_rule",
+    "cpr_nb.runner.rules.scoring",
     "cpr_nb.runner.rules.session_rules",
     "cpr_nb.runner.rules.siblings",
     "cpr_nb.runner.shared.pool",
