@@ -24,6 +24,12 @@ def _plan_grade(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     plan_grade(plan, keywords)
 
 
+def _plan_stopping(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.stopping import plan_stopping
+
+    plan_stopping(plan, keywords)
+
+
 def _plan_score(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     from cpr_nb.launching.scoring import plan_score
 
@@ -42,12 +48,13 @@ _PLANNERS: dict[str, Planner] = {
     "score": _plan_score,
     "grade": _plan_grade,
     "best_of": _plan_best_of,
+    "stop_when": _plan_stopping,  # after what gives scores
 }
 #: Further keywords that mean something only beside one of them.
 _BESIDE: dict[str, str] = {
-    "at_once": "best_of",
-    "full_mark": "best_of",
     "grade_model": "grade",
+    **dict.fromkeys(("at_once", "full_mark"), "best_of"),
+    **dict.fromkeys(("alpha", "baseline", "delta", "metric", "over"), "stop_when"),
 }
 
 
