@@ -7,9 +7,9 @@ import os
 from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
+from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
-from cpr_nb.handles.results import SessionResults
 from cpr_nb.handles.reused import ReusedRows
 from cpr_nb.handles.tables import SessionTables
 from cpr_nb.model.public import public
@@ -21,7 +21,7 @@ class Session(
     ReusedRows,
     SessionBranches,
     SessionBest,
-    SessionResults,
+    SessionComparing,
     SessionReport,
     SessionCharts,
     SessionTables,
