@@ -8,6 +8,7 @@ from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.comparing import SessionComparing
+from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
 from cpr_nb.handles.reused import ReusedRows
@@ -19,6 +20,7 @@ from cpr_nb.store import catalog
 @public
 class Session(
     ReusedRows,
+    SessionPlans,
     SessionBranches,
     SessionBest,
     SessionComparing,
