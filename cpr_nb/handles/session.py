@@ -8,6 +8,7 @@ from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.comparing import SessionComparing
+from cpr_nb.handles.decided import DecidedComparison
 from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
@@ -27,6 +28,7 @@ class Session(
     SessionReport,
     SessionCharts,
     SessionTables,
+    DecidedComparison,
     NotebookView,
 ):
     """A handle on a session, also one that claude-parallel-runner.pl wrote.
