@@ -7,6 +7,7 @@ import os
 from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
+from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.decided import DecidedComparison
 from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
@@ -25,6 +26,7 @@ class Session(
     SessionBranches,
     SessionBest,
     SessionGrades,
+    SessionComparing,
     SessionReport,
     SessionCharts,
     SessionTables,
