@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cpr_nb.handles.branches import SessionBranches
+from cpr_nb.handles.core import print_line
 from cpr_nb.handles.results import SessionResults
+from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.store.spec_file import read_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from cpr_nb.display.decisions.best_page import BestRows
     from cpr_nb.display.decisions.decision_output import Decision
     from cpr_nb.views.candidates import Candidates
+    from cpr_nb.worktrees.merge_report import MergeReport
 
 
-class SessionBest(SessionResults):
+class SessionBest(SessionResults, SessionBranches):
     """The methods of a `Session` that concern candidates."""
 
     def best_df(self) -> pd.DataFrame:
@@ -89,6 +96,48 @@ class SessionBest(SessionResults):
         from cpr_nb.frames.pass_table import pass_table
 
         return pass_table(self._candidates()[0])
+
+    def remove_losers(self, report: MergeReport) -> None:
+        """Removes the branches of the candidates that lost against those that were merged.
+
+        Their patches stay in the session's folder (``task-….patch``). A branch that holds more than
+        its patch stays, too.
+
+        Args:
+            report: What was merged.
+        """
+        from cpr_nb.worktrees.losers import remove_losers
+
+        merged = {(one.session_id, one.task_id) for one in report.merged}
+        losers = [
+            one.ids[1]
+            for row in self._candidates()[0].rows
+            if row.best and row.best.ids in merged
+            for one in row.candidates
+            if one is not row.best and one.ids[0] == self.id
+        ]
+        n_removed = len(remove_losers({self.paths.root: losers}))
+        if n_removed:
+            print_line(
+                f"removed {n_removed} branch{'es' * (n_removed != 1)} of candidates that were not "
+                "chosen; their patches stay: task-….patch in the session's folder"
+            )
+
+    def _merged(self, report: MergeReport) -> None:
+        if self._has_candidates():
+            self.remove_losers(report)
+
+    def _branch_ids(self, tasks: Iterable[str] | None) -> list[str]:
+        if tasks is not None or not self._has_candidates():
+            return super()._branch_ids(tasks)
+        rows = self._candidates()[0].rows
+        ids = [row.best.ids[1] for row in rows if row.best and row.best.is_ok]
+        if not ids:
+            raise SessionNotUsable(f"no candidate of {self.id} has succeeded: nothing to merge")
+        return ids
+
+    def _has_candidates(self) -> bool:
+        return "best_of" in read_spec(self.paths)
 
     def _candidates(self) -> tuple[Candidates, pd.DataFrame]:
         """The candidates, with the scores of the table of results, and that table."""

@@ -21,9 +21,9 @@ from cpr_nb.store import catalog
 class Session(
     ReusedRows,
     SessionPlans,
-    SessionBranches,
     SessionBest,
     SessionResults,
+    SessionBranches,
     SessionReport,
     SessionCharts,
     SessionTables,
