@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.core import print_line
-from cpr_nb.handles.results import SessionResults
-from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.handles.graded import SessionGrades
+from cpr_nb.model.errors import InputError, SessionNotUsable
+from cpr_nb.model.grader import REASON_COLUMN, score_column
 from cpr_nb.store.spec_file import read_spec
 
 if TYPE_CHECKING:
@@ -21,23 +22,29 @@ if TYPE_CHECKING:
     from cpr_nb.worktrees.merge_report import MergeReport
 
 
-class SessionBest(SessionResults, SessionBranches):
+class SessionBest(SessionGrades, SessionBranches):
     """The methods of a `Session` that concern candidates."""
 
-    def best_df(self) -> pd.DataFrame:
+    def best_df(self, *, regrade: bool = False) -> pd.DataFrame:
         """The best candidate of each row, of a session that was launched with ``best_of``.
 
         Those that succeeded come before those that failed, then the higher score counts. Of
         several that are equal, the first one is chosen; ``n_equal`` says so.
 
+        Args:
+            regrade: Whether to have the winners graded anew, and to wait for that: a grade by which
+                one was picked is too good on average. It sees neither the first grade nor the
+                other candidates, and does not change who has won. Each winner is paid for once.
+
         Returns:
             One row per row of the frame (or per prompt): its columns, the answer, score and level
             of the candidate that is chosen, ``solved``, by how much it is better (``margin``), how
             the candidates ended, what all of them cost, and the ids of the one that is chosen. So
-            ``.cpr.merge()`` merges those.
+            ``.cpr.merge()`` merges those. With second grades also ``rescored``.
 
         Raises:
             SessionNotUsable: If it was launched without ``best_of``, or can't be read.
+            InputError: If winners without grades are to be graded anew.
 
         Example:
             >>> import cpr_nb as cpr, cpr_nb.pandas
@@ -48,8 +55,9 @@ class SessionBest(SessionResults, SessionBranches):
         from cpr_nb.frames.best_rows import best_table
 
         candidates, results = self._candidates()
-        best = best_table(results, candidates, self._factors())
-        html = best_parts(_best_rows(candidates, results)).html()
+        rescored = self._rescored(candidates, regrade=regrade)
+        best = best_table(results, candidates, self._factors(), rescored)
+        html = best_parts(_best_rows(candidates, results, rescored)).html()
         object.__setattr__(best, "_repr_html_", lambda: html)  # of this object, not of a part of it
         return best
 
@@ -69,9 +77,9 @@ class SessionBest(SessionResults, SessionBranches):
         from cpr_nb.display.decisions.best_page import best_parts
         from cpr_nb.display.decisions.decision_output import Decision
 
-        return Decision(
-            best_parts(_best_rows(*self._candidates())), f"The best of {self.name or self.id}"
-        )
+        candidates, results = self._candidates()
+        rows = _best_rows(candidates, results, self._rescored(candidates))
+        return Decision(best_parts(rows), f"The best of {self.name or self.id}")
 
     def pass_at_k(self) -> pd.DataFrame:
         """How often one of k candidates solves a row, and how often all k do, for each k.
@@ -139,22 +147,46 @@ class SessionBest(SessionResults, SessionBranches):
     def _has_candidates(self) -> bool:
         return "best_of" in read_spec(self.paths)
 
+    def _rescored(
+        self, candidates: Candidates, *, regrade: bool = False
+    ) -> dict[tuple[str, str], float] | None:
+        """The second grades of the winners; None if there are none."""
+        if not candidates.is_graded:
+            if regrade:
+                raise InputError(
+                    "has no grades to give anew: launch with grade='…', or call s.grade('…')",
+                    "regrade",
+                )
+            return None
+        winners = {row.best.ids for row in candidates.rows if row.best and row.best.is_ok}
+        if regrade and (missing := winners - self.regrades().keys()):
+            self.grade(regrade=True, only=missing).wait()
+        scores = {ids: score for ids, score in self.regrades().items() if ids in winners}
+        known = {ids: score for ids, score in scores.items() if score is not None}
+        return known or None
+
     def _candidates(self) -> tuple[Candidates, pd.DataFrame]:
         """The candidates, with the scores of the table of results, and that table."""
         from cpr_nb.views.candidates import read_candidates
 
         results = self.results_df()
-        scores = None
-        if self._score is not None:  # s.score(function) has replaced what the runner wrote
-            from cpr_nb.frames.best_rows import scores_of
+        score = read_spec(self.paths).get("score") or {}
+        may_be_graded = score.get("kind", "grade") in ("check", "grade")
+        is_graded = self._score is None and may_be_graded and REASON_COLUMN in results
+        name = score_column(results) if is_graded else self._score[0] if self._score else None
+        if name is None:
+            return read_candidates(self.snapshot), results
+        from cpr_nb.frames.best_rows import scores_of
 
-            scores = scores_of(results, self._score[0])
-        return read_candidates(self.snapshot, scores), results
+        scores = scores_of(results, name)
+        return read_candidates(self.snapshot, scores, is_graded=is_graded), results
 
 
-def _best_rows(candidates: Candidates, results: pd.DataFrame) -> BestRows:
+def _best_rows(
+    candidates: Candidates, results: pd.DataFrame, rescored: dict[tuple[str, str], float] | None
+) -> BestRows:
     """What the page of the best shows."""
     from cpr_nb.display.decisions.best_page import BestRows
     from cpr_nb.frames.best_rows import row_names
 
-    return BestRows(candidates, *row_names(results, candidates))
+    return BestRows(candidates, *row_names(results, candidates), rescored)
