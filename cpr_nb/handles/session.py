@@ -7,6 +7,8 @@ import os
 from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
+from cpr_nb.handles.decided import DecidedComparison
+from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
 from cpr_nb.handles.results import SessionResults
@@ -19,12 +21,14 @@ from cpr_nb.store import catalog
 @public
 class Session(
     ReusedRows,
+    SessionPlans,
     SessionBranches,
     SessionBest,
     SessionResults,
     SessionReport,
     SessionCharts,
     SessionTables,
+    DecidedComparison,
     NotebookView,
 ):
     """A handle on a session, also one that claude-parallel-runner.pl wrote.

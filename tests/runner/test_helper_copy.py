@@ -139,6 +139,7 @@ def test_a_file_that_python_has_not_compiled_is_compiled(
 OF_SOME_SESSIONS = (
     "cpr_nb.model.sharing",
     "cpr_nb.runner.asking",
+    "cpr_nb.runner.next_sessions",
     "cpr_nb.runner.remote.leasing",
     "cpr_nb.runner.remote.node_events",
     "cpr_nb.runner.rules.session_rules",

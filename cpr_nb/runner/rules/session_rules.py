@@ -31,8 +31,17 @@ def _siblings(spec: SessionSpec) -> Rule:
     return Siblings.of_session(spec.session, spec.n_tasks)
 
 
+def _stopping(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.early_stop import make_stopping
+
+    return make_stopping(spec)
+
+
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
-_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {"best_of": _siblings}
+_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {
+    "best_of": _siblings,
+    "stop_rule": _stopping,
+}
 
 
 class SessionRules:
@@ -129,6 +138,7 @@ class SessionRules:
         fields = self.effects.end(task, outcome)
         if fields is not None:
             self._pass_on(task, fields)
+            self._show()  # nobody is asked after the last end
 
     def _pass_on(self, task: int, fields: dict[str, Any]) -> None:
         names = ("outcome", "reason", "score", "cost_usd", "duration_s")
@@ -149,6 +159,10 @@ class SessionRules:
                 if isinstance(event, messages.Cancel):
                     self._not_needed.add(event.task)
                 yield event
+        self._show()
+
+    def _show(self) -> None:
+        """Shows what the rules say, if that is new."""
         fields: dict[str, Any] = {}
         for rule in self._rules:
             fields |= rule.fields()
