@@ -9,6 +9,7 @@ from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.decided import DecidedComparison
+from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
@@ -24,6 +25,7 @@ class Session(
     SessionPlans,
     SessionBranches,
     SessionBest,
+    SessionGrades,
     SessionComparing,
     SessionReport,
     SessionCharts,
