@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ def attach_or_start(plan: LaunchPlan) -> StartedSession:
         ResultsDirError: If the results directory can't be written.
         LaunchError: If the runner does not come up; no session is left behind.
     """
-    with _launch_lock(os.path.dirname(plan.results_dir)):
+    with launch_lock(os.path.dirname(plan.results_dir)):
         return _start_new_rows(plan) if plan.is_map else _find_same(plan) or start(plan)
 
 
@@ -53,6 +53,17 @@ def _start_new_rows(plan: LaunchPlan) -> StartedSession:
         same = _find_same(plan, is_wanted=_has_all_answers)
         if same is not None:
             return same
+    leave_out_known(plan, known)
+    return start(plan)
+
+
+def leave_out_known(plan: LaunchPlan, known: Mapping[str, KnownAnswer]) -> None:
+    """Leaves out the rows of a map that have an answer; its table of results has them all the same.
+
+    Args:
+        plan: The map.
+        known: Task id → where its answer is.
+    """
     plan.reused = [
         reused_entry(position, known[task.task_id].task.ids, task.origin)
         for position, task in enumerate(plan.tasks)
@@ -60,7 +71,6 @@ def _start_new_rows(plan: LaunchPlan) -> StartedSession:
     ]
     _ = plan.identity  # that of all rows, whichever run
     plan.leave_out(known)
-    return start(plan)
 
 
 def check_new_tasks(plan: LaunchPlan) -> None:
@@ -90,7 +100,7 @@ def reused_from(plan: LaunchPlan) -> dict[str, str]:
 
 
 @contextmanager
-def _launch_lock(folder: str) -> Iterator[None]:
+def launch_lock(folder: str) -> Iterator[None]:
     """Serialises launches: of two kernels that ask for the same at once, the second attaches."""
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)

@@ -57,11 +57,11 @@ _SESSION = {
     "first_parallel": _count(1),
     "login_wait_s": _NUMBER,
     "own_environment": _FLAG,
-    **dict.fromkeys(("options", "cluster", "score"), _OBJECT),
+    **dict.fromkeys(("options", "cluster", "after", "score"), _OBJECT),
 }
 _TASK = {
     **dict.fromkeys(("id", "prompt", "follows"), _TEXT),
-    **dict.fromkeys(("options", "parent", "checkout", "factors"), _OBJECT),
+    **dict.fromkeys(("options", "parent", "checkout", "factors", "input"), _OBJECT),
     "env_names": _TEXTS,
     "row": _count(0),
 }
@@ -73,6 +73,7 @@ _SCORE = {
 }
 _PARTS = {
     "parent": {"session_id": _TEXT, "task_id": _TEXT},
+    "input": {"session_id": _TEXT, "task_id": _TEXT},
     "checkout": {"current_branch": _TEXT, "base": _TEXT},
 }
 

@@ -25,14 +25,40 @@ _CANCELLED = "the session was cancelled"
 NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
 
 
+def _grade_scores(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.grade_scores import GradeScores
+
+    numbers = {spec.task(number)["id"]: number for number in range(spec.n_tasks)}
+    return GradeScores(spec.session["grade"]["session_id"], numbers)
+
+
+def _grading_rule(spec: SessionSpec) -> Rule:
+    import cpr_nb.runner.graded_material  # noqa: F401 - now: later, it could be a newer one
+    from cpr_nb.runner.rules.grading_rule import GradingRule
+
+    graded = (spec.task(number)["grades"] for number in range(spec.n_tasks))
+    return GradingRule((one["session_id"], one["task_id"]) for one in graded)
+
+
 def _siblings(spec: SessionSpec) -> Rule:
     from cpr_nb.runner.rules.siblings import Siblings
 
     return Siblings.of_session(spec.session, spec.n_tasks)
 
 
+def _stopping(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.early_stop import make_stopping
+
+    return make_stopping(spec)
+
+
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
-_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {"best_of": _siblings}
+_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {
+    "grade": _grade_scores,
+    "grading": _grading_rule,
+    "best_of": _siblings,
+    "stop_rule": _stopping,
+}
 
 
 class SessionRules:
@@ -129,6 +155,7 @@ class SessionRules:
         fields = self.effects.end(task, outcome)
         if fields is not None:
             self._pass_on(task, fields)
+            self._show()  # nobody is asked after the last end
 
     def _pass_on(self, task: int, fields: dict[str, Any]) -> None:
         names = ("outcome", "reason", "score", "cost_usd", "duration_s")
@@ -145,10 +172,17 @@ class SessionRules:
         """What the rules have decided since they were last asked."""
         yield from self._events_of_scores(now)
         for rule in self._rules:
+            for task, score in rule.scores(now):
+                self.scored(task, score)
+        for rule in self._rules:
             for event in rule.events(now):
                 if isinstance(event, messages.Cancel):
                     self._not_needed.add(event.task)
                 yield event
+        self._show()
+
+    def _show(self) -> None:
+        """Shows what the rules say, if that is new."""
         fields: dict[str, Any] = {}
         for rule in self._rules:
             fields |= rule.fields()
