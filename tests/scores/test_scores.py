@@ -191,7 +191,8 @@ def test_a_function_gets_the_answer_the_prompt_the_row_and_the_folder(work: Path
 def test_a_function_that_says_that_it_returns_true_or_false_is_bounded(work: Path) -> None:
     write_module(
         work,
-        "from __future__ import annotations\ndef long(given) -> bool: return given['answer'] > 'm'\n",
+        "from __future__ import annotations\n"
+        "def long(given) -> bool: return given['answer'] > 'm'\n",
     )
     texts = [plan(result={"result": answer}) for answer in ("a", "z")]
     session = cpr.launch(texts, score="scoring:long").wait(LIMIT_S)
