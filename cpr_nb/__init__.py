@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cpr_nb.model.errors import SessionNotFound as SessionNotFound
     from cpr_nb.model.errors import SessionNotUsable as SessionNotUsable
     from cpr_nb.model.errors import StateDirError as StateDirError
+    from cpr_nb.model.errors import StatsMissing as StatsMissing
     from cpr_nb.model.errors import TaskCancelled as TaskCancelled
     from cpr_nb.model.errors import TaskError as TaskError
     from cpr_nb.model.errors import TaskFailed as TaskFailed

@@ -19,7 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv-lowest"
 PYTHON = VENV / "bin" / "python"
 #: What users install beside the dependencies and the tests meet; the tools of the tests may be new.
-OPTIONAL = ("ipykernel", "ipython", "jupyter_client", "jsonschema", "pyarrow", "pydantic")
+OPTIONAL = (
+    "ipykernel",
+    "ipython",
+    "jupyter_client",
+    "jsonschema",
+    "pyarrow",
+    "pydantic",
+    "scipy",
+)
 TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
 #: pandas 2.1 can't use a zone of the newest dateutil itself.
 NOT_AT_LOWEST = (
@@ -28,7 +36,7 @@ NOT_AT_LOWEST = (
 )
 ARGUMENTS = [
     *("-m", "not slow and not real_cli", "--deselect", NOT_AT_LOWEST),
-    *("tests/frames", "tests/model", "tests/display"),
+    *("tests/frames", "tests/model", "tests/display", "tests/stats"),
 ]
 
 

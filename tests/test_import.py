@@ -85,8 +85,10 @@ def test_exactly_these_names_are_exported() -> None:
     errors += (
         "LaunchError NotTrusted ResultsDirError SessionError SessionInterrupted SessionNotFound "
     )
-    errors += "SessionNotUsable StateDirError TaskCancelled TaskError TaskFailed TaskLost "
-    errors += "TaskNotFound TaskSkipped TaskTimedOut UnknownOption WaitTimeout WorktreeError"
+    errors += "SessionNotUsable StateDirError StatsMissing TaskCancelled TaskError TaskFailed "
+    errors += (
+        "TaskLost TaskNotFound TaskSkipped TaskTimedOut UnknownOption WaitTimeout WorktreeError"
+    )
     others = "Session Task attach dashboard launch map trust __version__"
     tables = "denials_df events_df sessions_df tasks_df tool_calls_df usage_df"
     assert set(cpr.__all__) == {*errors.split(), *others.split(), *tables.split()}

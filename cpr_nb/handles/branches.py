@@ -184,8 +184,9 @@ def save_work(session: SessionTasks) -> None:
     Raises:
         ForeignSession: If there is such work, and the session is foreign.
     """
-    from cpr_nb.launching.resume import has_unsaved, resume
+    from cpr_nb.launching.resume import await_last_moment, has_unsaved, resume
 
     if has_unsaved(session.refresh().snapshot):
         resume(session.snapshot, {})
         session.wait()
+        await_last_moment(session.snapshot)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.begin import check_start, pop_reuse
 from cpr_nb.launching.plan import dry_rows, plan_variants
+from cpr_nb.launching.study import Study
 from cpr_nb.model.inputs import slash_warnings
 from cpr_nb.model.public import public
 from cpr_nb.model.text import visible_line
@@ -85,7 +86,9 @@ def launch(
         'say hello'
     """
     reuse = pop_reuse(options)
-    plan = plan_variants(prompts, vary, repeats, options)
+    study = Study(options)
+    plan = plan_variants(prompts, vary, study.repeats(vary, repeats), options)
+    study.plan(plan)
     plan.warnings += slash_warnings(plan.tasks)
     return _dry_run(plan, reuse) if dry_run else Session.from_plan(plan, reuse=reuse)
 
@@ -166,7 +169,9 @@ def map(  # users expect this name, and nothing here needs the builtin
     from cpr_nb.launching.from_frame import plan_map
 
     reuse = pop_reuse(options)
-    plan = plan_map(template, df, vary, repeats, options)
+    study = Study(options)
+    plan = plan_map(template, df, vary, study.repeats(vary, repeats), options)
+    study.plan(plan)
     plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
     if not dry_run:
         return Session.from_plan(plan, reuse=reuse)

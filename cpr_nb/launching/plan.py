@@ -65,6 +65,8 @@ class LaunchPlan:
         frame_json: The same frame as JSON, as the session's folder keeps it.
         overriding: The options of a rerun that override the old ones; None if it is no rerun.
         reused: What session.json says of each row that does not run (see `reused_entry`).
+        study: Further fields of session.json: rules that decide which tasks run, and what for.
+        study_keywords: The keywords that asked for them, as JSON; part of the identity.
         max_parallel: How many tasks may run at once; 0 for no limit.
         first_parallel: How many of them at first, if the number is to grow; else None.
         parents: Session id and task id of each task that is rerun.
@@ -102,6 +104,8 @@ class LaunchPlan:
         self.frame_json: dict[str, Any] | None = None
         self.overriding: Mapping[str, Any] | None = None
         self.reused: list[dict[str, Any]] = []
+        self.study: dict[str, Any] = {}
+        self.study_keywords: dict[str, Any] = {}
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.login_wait_s: float | None = options.get("login_wait_s")
@@ -118,8 +122,8 @@ class LaunchPlan:
 
     @property
     def is_map(self) -> bool:
-        """Whether its tasks are the rows of a frame, run for the first time."""
-        return self.frame_json is not None and self.overriding is None
+        """Whether its tasks are the rows of a frame, run for the first time and each on its own."""
+        return self.frame_json is not None and self.overriding is None and not self.study_keywords
 
     @property
     def light_columns(self) -> list[str]:
@@ -137,7 +141,8 @@ class LaunchPlan:
         """The hash that two launches share if they ask for the same."""
         if self.overriding is not None:
             return identity.of_request(self.overriding, self._salt)
-        return identity.of_tasks(self.tasks, self.options, self.environ, self._salt)
+        own = identity.of_tasks(self.tasks, self.options, self.environ, self._salt)
+        return identity.of_study(own, self.study_keywords) if self.study_keywords else own
 
     @cached_property
     def task_identities(self) -> dict[str, str]:

@@ -191,6 +191,16 @@ def _take_lock(paths: layout.SessionPaths, *, may_wait: bool) -> int:
         time.sleep(0.01)
 
 
+def await_last_moment(snapshot: Snapshot) -> None:
+    """Waits for the runner of a session that has ended, which holds its lock for a moment longer.
+
+    Args:
+        snapshot: The session.
+    """
+    with contextlib.suppress(OSError):
+        os.close(_take_lock(snapshot.paths, may_wait=True))
+
+
 def _resumable(snapshot: Snapshot, verb: str) -> Authorship:
     """What the session would run, if it was interrupted and is ours.
 

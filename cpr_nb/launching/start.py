@@ -63,11 +63,12 @@ class StartedSession:
         return os.path.basename(self.root).removeprefix(SESSION_PREFIX)
 
 
-def start(plan: LaunchPlan) -> StartedSession:
+def start(plan: LaunchPlan, session_id: str | None = None) -> StartedSession:
     """Creates the session's folder and starts its runner.
 
     Args:
         plan: What to start.
+        session_id: The id of the new session, where another one must know it before.
 
     Returns:
         The session; its runner is up.
@@ -80,7 +81,7 @@ def start(plan: LaunchPlan) -> StartedSession:
     """
     check_branches(plan)
     executor = LocalExecutor()
-    session_id, key = new_uuid(), own_key()
+    session_id, key = session_id or new_uuid(), own_key()
     spec = _session_spec(plan, session_id)
     spec["mark"] = mark(key, session_id) if key is not None else None
     tasks = [_task_spec(plan, task) for task in plan.tasks]
@@ -125,7 +126,7 @@ def _session_spec(plan: LaunchPlan, session_id: str) -> dict[str, Any]:
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
     return {
         "session_id": session_id,
-        "schema_version": schema_version(options),
+        "schema_version": schema_version(options, plan.study),
         "name": plan.options.get("name"),
         "created_at": utc_iso(now),
         "start_time": int(now),
@@ -144,6 +145,7 @@ def _session_spec(plan: LaunchPlan, session_id: str) -> dict[str, Any]:
         "parent_session_id": plan.parent_session_id,
         "identity": plan.identity,
         **({"n_reused": len(plan.reused)} if plan.reused else {}),
+        **plan.study,
         "warnings": plan.setup_warnings,
         **(USER_ONLY if len(plan.user_only) == len(plan.tasks) else {}),
     }

@@ -16,6 +16,7 @@ The tree::
     │       └── ForeignSession          this user has not launched it on this machine
     ├── StateDirError (OSError)         the state directory or the key in it can't be used
     ├── TaskNotFound (LookupError)
+    ├── StatsMissing (ImportError)      SciPy is not installed, so there are no intervals
     ├── WorktreeError                   git can't do this, or it would lose work
     ├── WaitTimeout (TimeoutError)      wait() gave up; the work continues
     ├── SessionInterrupted              the runner ended before its tasks did
@@ -164,6 +165,14 @@ class ForeignSession(SessionNotUsable):
 @public
 class TaskNotFound(CprError, LookupError):
     """The session has no such task."""
+
+
+@public
+class StatsMissing(CprError, ImportError):
+    """SciPy is not installed, so there can be no intervals."""
+
+    def __init__(self) -> None:
+        super().__init__("intervals need SciPy: pip install 'cpr_nb[stats]'")
 
 
 @public

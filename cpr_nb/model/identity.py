@@ -142,6 +142,20 @@ def of_request(options: Mapping[str, Any], salt: bytes = b"") -> str:
     return _hash("request", {**shown, "env": _hidden(options.get("env") or {}, salt)})
 
 
+def of_study(launch: str, keywords: Mapping[str, Any]) -> str:
+    """The identity of a launch that also has rules which decide what of it runs.
+
+    Args:
+        launch: Its identity without them.
+        keywords: The keywords that ask for them.
+
+    Example:
+        >>> of_study("1f", {"pilot": 30}) == of_study("1f", {"pilot": 40})
+        False
+    """
+    return _hash("study", launch, dict(keywords))
+
+
 def of_words(words: str) -> str:
     """The identity of a follow-up's prompt.
 

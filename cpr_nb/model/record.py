@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 #: The number of characters of a prompt that claude-parallel-runner.pl keeps in status.json.
 PROMPT_HEAD = 50
 #: The newest version of a session's files that we know.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: The version of a session whose tasks share no processes, which older versions of cpr resume, too.
 _FIRST_VERSION = 1
+_VERSION_OF_SHARING = 2
 
 #: Why so many tasks run at once when a session begins for which nobody has set it.
 AT_FIRST = "at first"
@@ -45,23 +46,28 @@ def is_newer(fields: dict[str, Any]) -> bool:
 
     Example:
         >>> is_newer({"schema_version": 3}), is_newer({"schema_version": "1"}), is_newer({})
-        (True, True, False)
+        (False, True, False)
     """
     version = fields.get("schema_version", _FIRST_VERSION)
     return type(version) is not int or version > SCHEMA_VERSION
 
 
-def schema_version(options: Mapping[str, Any]) -> int:
+def schema_version(options: Mapping[str, Any], study: Mapping[str, Any] | None = None) -> int:
     """The version of a new session's files: a cpr that does not know it must not resume it.
 
     Args:
         options: The session's options.
+        study: The rules that decide which of its tasks run; a cpr without them would run all.
 
     Example:
         >>> schema_version({}), schema_version({"share_process": True})
         (1, 2)
+        >>> schema_version({}, {"pilot": {}})
+        3
     """
-    return SCHEMA_VERSION if options.get("share_process") else _FIRST_VERSION
+    if study:
+        return SCHEMA_VERSION
+    return _VERSION_OF_SHARING if options.get("share_process") else _FIRST_VERSION
 
 
 def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:

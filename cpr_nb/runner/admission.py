@@ -37,6 +37,7 @@ class Admission:
         login_wait_s: How long to wait for a login.
         machine_wait_s: How long to wait for the machine.
         growth: How many run at once by default; None if ``max_parallel`` is the user's own.
+        order: The tasks in the order in which they start; None: as they are numbered.
 
     Example:
         >>> admission = Admission(2, 1)
@@ -53,12 +54,13 @@ class Admission:
         login_wait_s: float = LOGIN_WAIT_S,
         machine_wait_s: float = MACHINE_WAIT_S,
         growth: Growth | None = None,
+        order: Sequence[int] | None = None,
     ) -> None:
         self._n_tasks = n_tasks
         self._closed: Outcome | None = None  # how tasks end that do not start any more
         self.budget = budget or Budget()
         self.governor = Governor(max_parallel, login_wait_s, growth)
-        self.queue = Queue(n_tasks, groups)
+        self.queue = Queue(n_tasks, groups, order)
         self.holds = MachineHolds(machine_wait_s)
         self._n_active = 0
         self._few_processes = False  # that is why fewer tasks run at once
@@ -85,6 +87,8 @@ class Admission:
             governor.probe_due(event.at_s)
         elif isinstance(event, messages.DiskFull):
             governor.disk = event.reason
+        elif isinstance(event, messages.Release):
+            self.queue.put_back(event.task)
         elif isinstance(event, messages.DiskFree):
             governor.disk = ""
         else:

@@ -17,6 +17,7 @@ from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.recovery import Recovery
 from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.schedule import Schedule
+from cpr_nb.runner.session_spec import RULE_KEYS
 from cpr_nb.runner.starter import Starter
 from cpr_nb.store.times import utc_iso
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.opening import OpenSession
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.remote.leasing import Cluster
+    from cpr_nb.runner.rules.session_rules import SessionRules
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.transitions import IllegalTransition
 
@@ -54,6 +56,7 @@ def build(session: OpenSession, *, settle: bool = False) -> Loop:
             recorder.restore_task(number, history.tasks[task_id])
     if not session.is_first:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
+    rules = _rules(session)
     return Loop(
         RequestInbox(session.requests_dir, recorder),
         session.spec,
@@ -61,11 +64,23 @@ def build(session: OpenSession, *, settle: bool = False) -> Loop:
         starter,
         history,
         recovery,
-        _schedule(session.spec, history, recovery, recorder),
+        _schedule(session.spec, history, recovery, recorder, rules),
         DiskMonitor(session.paths, session.lock_fd, session.given["claim"]),
         settle=settle,
         cluster=cluster,
+        rules=None if settle else rules,
     )
+
+
+def _rules(session: OpenSession) -> SessionRules | None:
+    """What decides which of the tasks need not run; None if they all are to run."""
+    if session.spec.session.keys().isdisjoint(RULE_KEYS):
+        return None
+    from cpr_nb.runner.rules.session_rules import SessionRules  # a few sessions need it
+
+    rules = SessionRules(session.spec, session.recorder)
+    rules.restore(session.history, session.numbers)
+    return rules
 
 
 def _cluster(session: OpenSession) -> Cluster | None:
@@ -99,14 +114,18 @@ def _starter(session: OpenSession, cluster: Cluster | None) -> Starter:
 
 
 def _schedule(
-    spec: SessionSpec, history: History, recovery: Recovery, recorder: Recorder
+    spec: SessionSpec,
+    history: History,
+    recovery: Recovery,
+    recorder: Recorder,
+    rules: SessionRules | None,
 ) -> Schedule:
     """The state machine, with what earlier runners had begun restored."""
     max_parallel = history.max_parallel
     budget = Budget(spec.session["options"].get("budget_usd"), bound_of(spec.plans))
     budget.remember(recovery.figures)
     first = spec.session.get("first_parallel") if max_parallel is None else None
-    return Schedule(
+    schedule = Schedule(
         spec.plans,
         max_parallel=spec.session["max_parallel"] if max_parallel is None else max_parallel,
         new_id=new_uuid,
@@ -118,8 +137,12 @@ def _schedule(
         machine_wait_s=spec.session.get("machine_wait_s") or MACHINE_WAIT_S,
         growth=Growth(first, spec.session["max_parallel"]) if first else None,
         has_worked=history.has_worked,
+        order=spec.session.get("order"),
         on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )
+    if rules is not None:
+        schedule.follow_rules(rules.held())
+    return schedule
 
 
 def _log_illegal(task_id: str, error: IllegalTransition) -> None:

@@ -9,7 +9,7 @@ from cpr_nb.model.outcome import LINGERED, Exit, Outcome
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.model.record import harvest_fields
 from cpr_nb.model.text import one_line
-from cpr_nb.runner import instructions, messages
+from cpr_nb.runner import instructions, messages, transitions
 from cpr_nb.runner.attempt import Attempt
 from cpr_nb.runner.journal import DISK_ERRORS
 from cpr_nb.runner.repository_watch import RepositoryWatch
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.clock import AwakeClock
     from cpr_nb.runner.process_table import ProcessTable
     from cpr_nb.runner.recorder import Recorder
+    from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.shared.offer import Offer
     from cpr_nb.runner.starter import Starter
@@ -305,10 +306,14 @@ class Effects:
 
     def finish(self, finish: instructions.Finish) -> None:
         """Records how a task ended."""
-        task_run = self.task_runs.pop(finish.task, None)
+        self.end(finish.task, finish.outcome)
+
+    def end(self, task: int, outcome: Outcome) -> dict[str, Any] | None:
+        """Records how a task ended; returns its fields, None if its end was recorded before."""
+        task_run = self.task_runs.pop(task, None)
         if task_run is None:  # it never started
-            task_run = TaskRun(self.recorder.task_id(finish.task), 0.0)
-        self.recorder.ended(finish.task, task_run, finish.outcome)
+            task_run = TaskRun(self.recorder.task_id(task), 0.0)
+        return self.recorder.ended(task, task_run, outcome)
 
 
 def words_of(error: OSError) -> str:
@@ -322,3 +327,21 @@ def _limited(task_spec: dict[str, Any], may_spend_usd: float | None) -> dict[str
         return task_spec
     own = {**task_spec.get("options", {}), "task_budget_usd": may_spend_usd}
     return {**task_spec, "options": own}
+
+
+def end_all(schedule: Schedule, effects: Effects, error: str) -> None:
+    """Records the end of every task that has not ended, because the runner can't go on.
+
+    Args:
+        schedule: Knows the states of the tasks.
+        effects: Records the ends.
+        error: Why it can't.
+    """
+    for task in range(effects.spec.n_tasks):
+        state = schedule.state(task)
+        if state != transitions.ENDED:
+            outcome = states.FAILED if state != transitions.PENDING else states.SKIPPED
+            try:
+                effects.finish(instructions.Finish(task, Outcome(outcome, "unknown", error)))
+            except (OSError, ValueError):
+                continue  # what made us fail may be in the way of this too

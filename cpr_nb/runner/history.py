@@ -120,6 +120,7 @@ class History:
         last_process: The number of the last process that was to serve several tasks; 0 for none.
         places: Number of such a process whose stream is there → the parts of the stream.
         process_leases: Number of such a process → the lease of its node, if that has one.
+        reopened: The ids of the tasks that were skipped once, and were to run after all.
         warnings: What they warned of, each once.
         end: How and when the session ended, as status.json has it; empty if it has not.
     """
@@ -134,7 +135,7 @@ class History:
             "max_parallel",
             "n_runners",
         ),
-        *("places", "process_leases", "started_at", "tasks", "warnings"),
+        *("places", "process_leases", "reopened", "started_at", "tasks", "warnings"),
     )
 
     def __init__(self) -> None:
@@ -146,6 +147,7 @@ class History:
         self.places: dict[int, list[Place]] = {}
         self.process_leases: dict[int, Lease] = {}
         self.started_at: str | None = None
+        self.reopened: set[str] = set()
         self.warnings: list[str] = []
         self.end: dict[str, Any] = {}
         self._leases: dict[str, Lease] = {}
@@ -193,8 +195,9 @@ class History:
     def reopen(self) -> None:
         """The session had ended, and its skipped tasks run after all."""
         self.cancels.clear()  # they were carried out
-        for task in self.tasks.values():
+        for task_id, task in self.tasks.items():
             if task.ended is not None and task.ended["outcome"] == states.SKIPPED:
+                self.reopened.add(task_id)
                 task.ended = task.harvest = None
                 task.has_worktree = False  # if it had one, it was harvested
 

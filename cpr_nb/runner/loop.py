@@ -6,13 +6,12 @@ import time
 from collections import deque
 
 from cpr_nb.model import states
-from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.running_cost import usage_of
-from cpr_nb.runner import instructions, messages, transitions
+from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.adoption import restore
 from cpr_nb.runner.attempt import Attempt, SideRun
 from cpr_nb.runner.clock import AwakeClock
-from cpr_nb.runner.effects import Effects
+from cpr_nb.runner.effects import Effects, end_all
 from cpr_nb.runner.gitinfo import GitQuestion
 from cpr_nb.runner.leftovers import Leftovers
 from cpr_nb.runner.listener import Listener
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from cpr_nb.runner.remote.leasing import Cluster
     from cpr_nb.runner.remote.node_events import NodeEvents
     from cpr_nb.runner.request_inbox import RequestInbox
+    from cpr_nb.runner.rules.session_rules import SessionRules
     from cpr_nb.runner.schedule import Schedule
     from cpr_nb.runner.session_spec import SessionSpec
     from cpr_nb.runner.shared.pool import Pool
@@ -58,6 +58,7 @@ class Loop:
         disk: Watches the disk and our lock.
         settle: Only carry out the requests that wait, then leave; start nothing.
         cluster: The nodes on which the tasks run; None: they run on this machine.
+        rules: What decides which of them need not run; None: they all are to run.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Loop:
         *,
         settle: bool = False,
         cluster: Cluster | None = None,
+        rules: SessionRules | None = None,
     ) -> None:
         self._spec = spec
         self._recorder = recorder
@@ -88,6 +90,9 @@ class Loop:
         self._inbox = inbox
         self._effects = Effects(spec, recorder, starter, self._processes, self._clock)
         self._task_runs = self._effects.task_runs
+        self._rules = rules
+        if rules is not None:
+            rules.effects = self._effects
         self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
         self._listener = Listener(spec, schedule, self._processes, recorder, self._task_runs)
         inbox.asking = self._listener.asking
@@ -100,13 +105,13 @@ class Loop:
         self._more_to_reap = False
         self._leaving = False
         self._done = False
-        self._performers: dict[type, Callable[[Any], messages.Event | None]] = {
+        self._performers: dict[type, Callable[[Any], Any]] = {
             instructions.Start: self._effects.start if self._pool is None else self._pool.start,
             instructions.Prepare: self._start_side,
             instructions.Check: self._start_side,
             instructions.Harvest: self._harvest,
             instructions.Rest: self._effects.rest,
-            instructions.Finish: self._effects.finish,
+            instructions.Finish: self._effects.finish if rules is None else rules.finish,
             instructions.Terminate: self._effects.terminate,
             instructions.Kill: self._effects.kill,
             instructions.Abandon: self._effects.abandon,
@@ -146,6 +151,7 @@ class Loop:
         self._read_requests(self._clock.turn())
         if self._settle:
             self._handle(messages.Pause(self._clock.now()))
+        self._ask_rules(self._clock.now())
         self._handle(messages.Tick(self._clock.now()))
         if not self._settle:
             self._git = GitQuestion(self._spec.session["cwd"])
@@ -171,6 +177,7 @@ class Loop:
             self._check_disk(now)
             if self._wakeup.n_stops and not self._leaving:
                 self._leave(now)
+            self._ask_rules(now)
             self._handle(messages.Tick(now))
             self._leftovers.sweep_in_time(now)
         if self._nodes is not None:
@@ -180,16 +187,7 @@ class Loop:
     def abort(self, error: str) -> None:
         """Ends what runs, and records why the runner failed."""
         self._processes.kill_all()
-        for task in range(self._spec.n_tasks):
-            state = self._schedule.state(task)
-            if state != transitions.ENDED:
-                began = state != transitions.PENDING
-                outcome = states.FAILED if began else states.SKIPPED
-                end = Outcome(outcome, "unknown", f"the runner failed: {error}")
-                try:
-                    self._effects.finish(instructions.Finish(task, end))
-                except (OSError, ValueError):
-                    continue  # what made us fail may be in the way of this too
+        end_all(self._schedule, self._effects, f"the runner failed: {error}")
         self._recorder.end(states.ERROR, error)
         self._inbox.close(has_ended=True)
 
@@ -260,9 +258,14 @@ class Loop:
         events = deque([event])
         while events:
             for instruction in self._schedule.handle(events.popleft()):
-                follow_up = self._perform(instruction)
+                follow_up = self._performers[type(instruction)](instruction)
                 if follow_up is not None:
                     events.append(follow_up)
+
+    def _ask_rules(self, now: float) -> None:
+        if self._rules is not None:
+            for event in self._rules.events(now):
+                self._handle(event)
 
     def _reap(self) -> None:
         """Handles the children that have ended, for a while: each end starts another child."""
@@ -352,9 +355,6 @@ class Loop:
         return True
 
     # -- what to do -------------------------------------------------------------------------
-
-    def _perform(self, instruction: instructions.Instruction) -> messages.Event | None:
-        return self._performers[type(instruction)](instruction)
 
     def _start_side(
         self, instruction: instructions.Instruction, *, may_wait: bool = True

@@ -233,6 +233,26 @@ class Cancel(Event):
     __slots__ = ()
 
 
+class Close(Event):
+    """A rule of the session ends a task that has not started, or waits for another attempt.
+
+    Args:
+        outcome: How it ends.
+    """
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, at_s: float, task: int, outcome: Outcome) -> None:
+        super().__init__(at_s, task)
+        self.outcome = outcome
+
+
+class Release(Event):
+    """A rule of the session lets a task start that it held back."""
+
+    __slots__ = ()
+
+
 class Pause(Event):
     """Someone paused the session: nothing starts, and what runs continues."""
 

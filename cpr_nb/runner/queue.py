@@ -21,6 +21,7 @@ class Queue:
     Args:
         n_tasks: How many tasks there are, numbered from 0.
         groups: The group of each task, or None if all may start at any time.
+        order: The tasks in the order in which they start; None: as they are numbered.
 
     Example:
         >>> queue = Queue(3, [7, 7, 7])
@@ -31,8 +32,14 @@ class Queue:
         1
     """
 
-    def __init__(self, n_tasks: int, groups: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        n_tasks: int,
+        groups: Sequence[int] | None = None,
+        order: Sequence[int] | None = None,
+    ) -> None:
         self._n_tasks = n_tasks
+        self._order = order or range(n_tasks)
         self._next = 0  # every task before it was popped or is held back
         self._first: deque[int] = deque()
         self._left_out: set[int] = set()
@@ -50,7 +57,7 @@ class Queue:
         self._first.append(task)
 
     def leave_out(self, task: int) -> None:
-        """Excludes a task that has begun before: it starts only when it is put here."""
+        """Excludes a task: it starts only when it is put here."""
         self._left_out.add(task)
 
     def pop(self, waits: Callable[[int], bool], *, new: bool = False) -> int | None:
@@ -73,8 +80,9 @@ class Queue:
             return self._first.popleft()
         while self._next < self._n_tasks:
             self._next += 1
-            if self._next - 1 not in self._left_out:
-                return self._next - 1
+            task = self._order[self._next - 1]
+            if task not in self._left_out:
+                return task
         return self._first.popleft() if self._first else None
 
     def _hold_back(self, task: int) -> bool:

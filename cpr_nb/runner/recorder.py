@@ -191,11 +191,11 @@ class Recorder:
         """Records that a task's process no longer only waits."""
         self._show_running(task)
 
-    def ended(self, task: int, task_run: TaskRun, outcome: Outcome) -> None:
-        """Records the end of a task: its answer, its journal line, its status."""
+    def ended(self, task: int, task_run: TaskRun, outcome: Outcome) -> dict[str, Any] | None:
+        """Records the end of a task; returns its fields, None if only its work was saved again."""
         if task_run.recorded:
             self._saved_again(task, task_run)
-            return
+            return None
         running = self._running.pop(task, {})
         answer = record.answer_text(outcome, task_run.facts).encode("utf-8", "replace")
         self._writer.answer(self._paths.answer(task_run.task_id), answer)
@@ -213,6 +213,7 @@ class Recorder:
         self._status.set_task(task, fields)
         self._count(outcome.outcome, fields)
         self._dirty = True
+        return fields
 
     def _saved_again(self, task: int, task_run: TaskRun) -> None:
         """Records another harvest of a task that has ended before."""
@@ -306,9 +307,9 @@ class Recorder:
         self.head["max_parallel"] = max_parallel
         self._dirty = True
 
-    def show_nodes(self, nodes: list[dict[str, Any]]) -> None:
-        """Shows the nodes that the tasks run on."""
-        self.head["nodes"] = nodes
+    def show(self, **fields: Any) -> None:
+        """Shows fields of the session as a whole, such as its nodes."""
+        self.head |= fields
         self._dirty = True
 
     def report_parallel(self, report: ReportParallel) -> None:

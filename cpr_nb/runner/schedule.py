@@ -15,6 +15,7 @@ from cpr_nb.model.backoff import backoff_s, may_pass
 from cpr_nb.model.outcome import LINGERED, Outcome, derive
 from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.admission import Admission
+from cpr_nb.runner.early_ends import EarlyEnds
 from cpr_nb.runner.governor import LOGIN_WAIT_S
 from cpr_nb.runner.machine_holds import MACHINE_WAIT_S
 from cpr_nb.runner.machine_waits import MachineWaits
@@ -33,7 +34,6 @@ from cpr_nb.runner.time_limits import TimeLimits
 from cpr_nb.runner.transitions import (
     ADMITTED,
     CLOSED,
-    ENDED,
     HARVESTING,
     PENDING,
     RESTING,
@@ -46,7 +46,7 @@ from cpr_nb.runner.transitions import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cpr_nb.runner.budget import Budget
     from cpr_nb.runner.growth import Growth
@@ -71,6 +71,7 @@ class Schedule:
         machine_wait_s: How long to wait for the machine.
         growth: How many run at once by default; None if ``max_parallel`` is the user's own.
         has_worked: Whether any task has worked for an earlier runner.
+        order: The tasks in the order in which they start; None: as they are numbered.
         on_illegal: Called with each `IllegalTransition`, whose task then fails alone, for the
             reason ``internal``. None: it is raised.
 
@@ -95,14 +96,16 @@ class Schedule:
         machine_wait_s: float = MACHINE_WAIT_S,
         growth: Growth | None = None,
         has_worked: bool = False,
+        order: Sequence[int] | None = None,
         on_illegal: Callable[[IllegalTransition], None] | None = None,
     ) -> None:
         self._plans = plans
         self._chance = chance
         self._on_illegal = on_illegal
         self._admission = Admission(
-            len(plans), max_parallel, budget, groups, login_wait_s, machine_wait_s, growth
+            len(plans), max_parallel, budget, groups, login_wait_s, machine_wait_s, growth, order
         )
+        self._only_ticks = False
         self._tasks = TaskTable(len(plans))
         self._steps = TaskSteps(plans, self._admission, self._tasks, new_id)
         self._machine = MachineWaits(
@@ -110,7 +113,7 @@ class Schedule:
         )
         self._refusals = Refusals(self._admission, self._tasks, self._steps)
         self._limits = TimeLimits(plans, self._tasks, self._steps, self._admission.queue)
-        self._cancel_all = False
+        self._ends = EarlyEnds(self._tasks, self._steps, self._machine)
         self._begun = False
         self._end_reported = False
         self._reported: tuple[object, ...] = (states.RUNNING, "", "", None, None)
@@ -130,6 +133,7 @@ class Schedule:
             messages.Checked: self._checked,
             messages.Prepared: self._prepared,
             messages.Harvested: self._harvested,
+            messages.Close: self._ends.close,
         }
         for task, restored_task in (restored or {}).items():
             self._admission.queue.leave_out(task)
@@ -138,6 +142,16 @@ class Schedule:
                 self._admission.queue.put_back(task)
             elif self._tasks.state[task] in (STARTING, TERMINATING):
                 self._admission.budget.begin(task)
+
+    def follow_rules(self, held: Iterable[int]) -> None:
+        """From now on tasks start at a `Tick` only, so that the session's rules decide before.
+
+        Args:
+            held: The tasks that they hold back until a `Release`.
+        """
+        self._only_ticks = True
+        for task in held:
+            self._admission.queue.leave_out(task)
 
     def handle(self, event: Event) -> list[Instruction]:
         """Handles one event.
@@ -156,11 +170,12 @@ class Schedule:
         if handler is not None:
             self._step(event.task, type(event).__name__, event.at_s, handler, event)
         elif isinstance(event, messages.Cancel):
-            self._cancel(event)
+            for task in self._ends.cancelled(event):
+                self._step(task, "Cancel", event.at_s, self._ends.cancel, task, event.at_s)
         elif not self._admission.handle(event):
             self._begun = True  # a Tick
         self._run_timers(event.at_s)
-        if self._begun:
+        if self._begun and (isinstance(event, messages.Tick) or not self._only_ticks):
             self._dispatch(event.at_s)
         self._report()
         return out
@@ -187,7 +202,7 @@ class Schedule:
         if tasks.n_ended == tasks.n_tasks:
             if not self._end_reported:  # and nothing follows the end
                 self._end_reported = True
-                cancelled = self._cancel_all and tasks.n_cancelled
+                cancelled = self._ends.all_cancelled and tasks.n_cancelled
                 out.append(instructions.End(states.CANCELLED if cancelled else states.COMPLETED))
             return
         report = self._admission.state_report(tasks.n_waiting)
@@ -331,32 +346,6 @@ class Schedule:
     def _harvested(self, event: messages.Harvested) -> None:
         outcome = self._tasks.attempts[event.task].outcome
         self._steps.record_end(event.task, outcome or CANCELLED_OUTCOME)
-
-    # -- cancelling -------------------------------------------------------------------------
-
-    def _cancel(self, event: messages.Cancel) -> None:
-        tasks: Sequence[int] = [event.task]
-        if event.task < 0:
-            tasks = range(len(self._plans))
-            self._cancel_all = True
-        for task in tasks:
-            if self._tasks.state[task] not in (HARVESTING, ENDED):
-                self._step(task, "Cancel", event.at_s, self._cancel_task, task, event.at_s)
-
-    def _cancel_task(self, task: int, at_s: float) -> None:
-        state = self._tasks.state[task]
-        if state in (PENDING, RESTING):
-            self._steps.finish(task, CANCELLED_OUTCOME)
-            return
-        attempt = self._tasks.attempts[task]
-        if self._machine.forget_side(task):  # its check has no process yet
-            self._steps.finish(task, CANCELLED_OUTCOME)
-            return
-        attempt.cancelled = True
-        if state != TERMINATING:
-            self._steps.terminate(task, "cancelled", at_s)
-        elif attempt.cause == "throttled":
-            attempt.cause = "cancelled"
 
     # -- time -------------------------------------------------------------------------------
 

@@ -51,6 +51,10 @@ IN_THE_PREFIX = (
 _SUM_BYTES = 32
 
 
+#: The keys of session.json that give it rules (see `cpr_nb.runner.rules`).
+RULE_KEYS = ("score", "stop_rule", "best_of", "pilot")
+
+
 class ChangedError(Exception):
     """session.json, or a line of it, is not what was launched."""
 

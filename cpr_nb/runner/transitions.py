@@ -49,6 +49,7 @@ EVENTS = {
     "Checked": "the user's own check ended",
     "Harvested": "what it left in its worktree is safe",
     "Cancel": "it, or the whole session, was cancelled",
+    "Close": "a rule of the session says that it need not run",
     TIMER: "one of its time limits, its pause or its grace period is over",
     CLOSED: "it starts no more: the budget is spent, access is refused, or it has waited too long "
     "for a login or the machine",
@@ -64,6 +65,7 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (PENDING, ADMITTED): _BEGIN,
     (PENDING, "Cancel"): {ENDED: ("Finish",)},
     (PENDING, CLOSED): {ENDED: ("Finish",)},
+    (PENDING, "Close"): {ENDED: ("Finish",)},
     (PREPARING, "Prepared"): {STARTING: ("Start",), RESTING: (), **_FINISH},
     (PREPARING, "Postponed"): {RESTING: ()},
     (PREPARING, "Cancel"): _TERMINATE,
@@ -90,6 +92,7 @@ TRANSITIONS: Mapping[tuple[int, str], Mapping[int, tuple[str, ...]]] = {
     (RESTING, ADMITTED): _BEGIN,
     (RESTING, "Cancel"): _FINISH,
     (RESTING, CLOSED): _FINISH,
+    (RESTING, "Close"): _FINISH,
     (CHECKING, "Checked"): _FINISH,
     (CHECKING, "Postponed"): {CHECKING: (), **_FINISH},
     (CHECKING, "Cancel"): {**_TERMINATE, **_FINISH},

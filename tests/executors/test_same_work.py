@@ -148,10 +148,11 @@ def test_a_lost_login_is_waited_for(with_helpers: Both) -> None:
     def scenario(place: Place) -> cpr.Session:
         place.api.lose_login()
         session = place.launch(prompts(*elements), "-j1")
-        waits = lambda: (  # also for the end of the attempt, which might see the login again
-            session.refresh().head.get("waiting_for") == "login"
-            and not any(one.state == "running" for one in session)
-        )
+
+        def waits() -> bool:  # also for the end of the attempt, which might see the login again
+            is_waiting = session.refresh().head.get("waiting_for") == "login"
+            return is_waiting and not any(one.state == "running" for one in session)
+
         session.wait_until(waits, LIMIT_S, "the wait")
         place.api.restore_login()
         return session  # it tries again by itself

@@ -12,8 +12,8 @@ from cpr_nb.model.machine_causes import MachineCause
 from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.runner import instructions, messages
 from cpr_nb.runner.budget import Budget
+from cpr_nb.runner.early_ends import EarlyEnds
 from cpr_nb.runner.messages import Cancel, Checked, Ended, Event, Harvested, Started, Tick
-from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.task_state import AttemptState, RestoredTask, TaskPlan
 from cpr_nb.runner.transitions import (
     ENDED,
@@ -93,13 +93,14 @@ def test_a_task_that_probed_leaves_that_to_another_one() -> None:
 
 
 def test_cancelling_all_reaches_the_tasks_behind_one_that_fails() -> None:
-    class Broken(Schedule):
-        def _cancel_task(self, task: int, at: float) -> None:
+    class Broken(EarlyEnds):
+        def cancel(self, task: int, at_s: float) -> None:
             if task == 1:
                 self._tasks.move(task, PENDING)
-            super()._cancel_task(task, at)
+            super().cancel(task, at_s)
 
-    one = Broken([TaskPlan()] * 3, max_parallel=0, new_id=str, on_illegal=lambda error: None)
+    one = machine(*[TaskPlan()] * 3, max_parallel=0, on_illegal=lambda error: None)
+    one._ends = Broken(one._tasks, one._steps, one._machine)
     feed(one, Tick(0.0), *(Started(0.0, task) for task in range(3)))
     assert feed(one, Cancel(1.0)) == [
         ("Terminate", 0, "cancelled"),
@@ -186,7 +187,8 @@ class Walk:
     def event(self, task: int) -> Event:
         at = self.at
         if self.choice.random() < 0.3:
-            rare = [Tick(at), Cancel(at, task), messages.Pause(at), messages.Resume(at)]
+            closing = messages.Close(at, task, Outcome("skipped", "decided"))
+            rare = [Tick(at), Cancel(at, task), messages.Pause(at), messages.Resume(at), closing]
             return self.choice.choice(rare)
         result = self.choice.choice([GOOD, {"is_error": True, "api_error_status": 529}, None])
         end = Ended(at, task, Exit(0, result=result), cost_usd=self.choice.choice([0.0, 0.5]))

@@ -180,6 +180,11 @@ class SessionBook(LevelBook):
             if book.state != ENDED:
                 book.cancel_asked = True
 
+    def closes(self, task: int) -> None:
+        """Says what must come of a rule that a task need not run: one that runs goes on."""
+        if self.books[task].state in (PENDING, RESTING):
+            self.books[task].expected = ("finish", "skipped", "decided")
+
     def ended(self, event: Ended) -> None:
         """Says what must come of an attempt's end: the truth table of attempts."""
         book, task = self.books[event.task], event.task

@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 )
 
 from cpr_nb.model.limits import ACCESS, USAGE, Limit
-from cpr_nb.model.outcome import Exit
+from cpr_nb.model.outcome import Exit, Outcome
 from cpr_nb.model.running_cost import Usage
 from cpr_nb.runner import messages
 from cpr_nb.runner.budget import Budget, bound_of
@@ -355,6 +355,13 @@ class MachineRules(RuleBasedStateMachine):
         task = self.draw(data, lambda book: True)
         self.book.cancelled(range(task, task + 1))
         self.handle(messages.Cancel(self.now, task))
+
+    @precondition(lambda self: self.books)
+    @rule(data=st.data())
+    def a_rule_closes_a_task(self, data: st.DataObject) -> None:
+        task = self.draw(data, lambda book: True)
+        self.book.closes(task)
+        self.handle(messages.Close(self.now, task, Outcome("skipped", "decided")))
 
     @rule(really=st.integers(0, 4).map(lambda number: number == 0))
     def all_tasks_are_cancelled(self, really: bool) -> None:

@@ -59,6 +59,12 @@ _STYLE = (
     ".cpr-chart .step{stroke:currentColor;stroke-opacity:.7;fill:none}"
     ".cpr-chart .mute{fill-opacity:.68}.cpr-chart .rest{fill-opacity:.35}"
     ".cpr-chart .soft{fill-opacity:.08}.cpr-chart .name{font-weight:600}"
+    # Ranges: a line with ends, and a dot; a text above them; a band and its middle.
+    ".cpr-chart .ci,.cpr-chart .open{stroke:currentColor;stroke-width:1.5;fill:none}"
+    ".cpr-chart .halo{font-weight:600;paint-order:stroke;stroke-width:4px;"
+    "stroke:var(--jp-layout-color0,var(--vscode-editor-background,transparent))}"
+    ".cpr-chart .band{fill:var(--run);fill-opacity:.18}"
+    ".cpr-chart .mid{stroke:var(--run);stroke-width:1.5;fill:none}"
 )
 
 
@@ -96,14 +102,17 @@ class Chart:
         """
         Path(path).write_text(self.svg, "utf-8")
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def html(self) -> str:
+        """What a notebook shows: the SVG, or an image of it where the notebook is not trusted."""
         data = base64.b64encode(self.svg.encode()).decode()
         image = f'<img src="data:image/svg+xml;base64,{data}" alt="{clean(self.text)}">'
-        html = (
+        return (
             f"<style>{_SHOW_SVG}</style>"
             f'<div class="cpr-svg" hidden="hidden">{self.svg}</div><p>{image}</p>'
         )
-        return {"text/html": html, "text/plain": repr(self)}
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": repr(self)}
 
 
 def document(title: str, description: str, height: float, parts: Sequence[str]) -> str:

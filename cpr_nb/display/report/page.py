@@ -10,13 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cpr_nb.display.page_file import write_page
 from cpr_nb.display.report import bars, lede
 from cpr_nb.display.report.denied_calls import denied_calls
 from cpr_nb.display.report.entries import read_entries
 from cpr_nb.display.report.failures import failures
 from cpr_nb.display.report.provenance import how_it_ran, utc_words
 from cpr_nb.model import states
-from cpr_nb.model.errors import InputError
 from cpr_nb.model.text import one_line, visible, visible_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
@@ -65,15 +65,7 @@ class Report:
             InputError: If it can't be written, or is a link: a repository may bring one that
                 leads to a file of yours.
         """
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.write(self.html)
-        except OSError as error:
-            is_link = Path(path).is_symlink()
-            reason = "it is a link, name the file itself" if is_link else error.strerror
-            raise InputError(f"can't write the report to {path}: {reason}") from None
-        return Path(path)
+        return write_page(path, self.html)
 
     def _size_kb(self) -> int:
         return len(self.html.encode()) // 1000

@@ -328,7 +328,7 @@ class Cluster:
         """Shows the nodes in status.json: one entry a name, of the newest life."""
         self._is_changed = False
         by_name = {node.name: node for node in self._nodes.values()}
-        self._recorder.show_nodes([node.fields(self._lost_after_s) for node in by_name.values()])
+        self._recorder.show(nodes=[node.fields(self._lost_after_s) for node in by_name.values()])
 
     # -- ends -------------------------------------------------------------------------------
 

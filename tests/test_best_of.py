@@ -1,0 +1,95 @@
+"""Best of N: several candidates a row, of which the best is chosen; the others end early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+from testkit.stub import Stub, plan
+
+import cpr_nb as cpr
+from cpr_nb.views.candidates import read_candidates
+
+LIMIT_S = 120.0
+EnterEnv = Callable[[dict[str, str]], None]
+#: The check of the second candidate passes.
+SECOND = "case $CPR_TASK_ID in *-2) ;; *) exit 1 ;; esac"
+
+
+@pytest.fixture(autouse=True)
+def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
+    in_env(stub_env)
+
+
+def ends(session: cpr.Session) -> list[tuple[str | None, str | None]]:
+    return [(task.outcome, task.reason) for task in session]
+
+
+def test_one_after_the_other_until_a_check_passes(stub: Stub) -> None:
+    tasks = [{"id": "a", "prompt": "do a"}, {"id": "b", "prompt": "do b"}]
+    session = cpr.launch(tasks, best_of=3, at_once=1, check=SECOND).wait(LIMIT_S)
+    row = [("failed", "check_failed"), ("succeeded", "completed"), ("skipped", "not_needed")]
+    assert ends(session) == [*row, *row]
+    assert sorted(stub.calls()) == ["a-1", "a-2", "b-1", "b-2"]
+    rows = read_candidates(session.snapshot).rows
+    assert [(row.solved, row.best and row.best.number) for row in rows] == [(True, 2), (True, 2)]
+
+
+def test_a_candidate_that_runs_is_cancelled_once_it_is_not_needed(stub: Stub) -> None:
+    stub.fifos("slow")
+    levels = [plan(), plan(here="slow", gate="slow")]
+    session = cpr.map(
+        "{do}",
+        pd.DataFrame({"n": [1]}),
+        vary={"do": levels},
+        best_of=2,
+        check="until [ -e go ]; do sleep 0.01; done",
+        max_parallel=2,
+    )
+    stub.await_here("slow")
+    (session.path.parent.parent / "go").touch()
+    assert ends(session.wait(LIMIT_S)) == [("succeeded", "completed"), ("cancelled", "not_needed")]
+
+
+def test_what_was_not_needed_can_run_later(stub: Stub) -> None:
+    session = cpr.launch([{"id": "a", "prompt": "a"}], best_of=3, at_once=1, check="true")
+    assert [end[0] for end in ends(session.wait(LIMIT_S))] == ["succeeded", "skipped", "skipped"]
+    session.resume(skipped=True).wait(LIMIT_S)
+    assert [end[0] for end in ends(session)] == ["succeeded"] * 3
+    assert len(stub.calls()) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"best_of": 1, "check": "true"}, "best_of: must be a whole number, at least 2, not 1"),
+        ({"best_of": 3}, "best_of: needs something that tells which candidate is the best"),
+        ({"best_of": 3, "check": "true", "repeats": 2}, "repeats: best_of says how often"),
+        (
+            {"best_of": 3, "check": "true", "vary": {"model": ["sonnet", "opus"]}},
+            "best_of: 3 candidates can't be shared out evenly over 2 combinations",
+        ),
+        ({"best_of": 3, "check": "true", "at_once": 4}, "at_once: must be a whole number from 1"),
+        ({"at_once": 1}, "at_once: means something only with best_of="),
+        ({"best_of": 3, "check": "true", "full_mark": 1}, "full_mark: means something only with"),
+    ],
+    ids=["one", "no judge", "repeats", "uneven", "too many at once", "alone", "no score"],
+)
+def test_what_can_not_be_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(cpr.InputError, match="^" + words.replace("(", r"\(")):
+        cpr.launch(["a"], dry_run=True, **options)
+
+
+def test_candidates_are_shared_out_over_what_varies() -> None:
+    rows: Any = cpr.launch(
+        ["a"], vary={"model": ["sonnet", "opus"]}, best_of=4, check="true", dry_run=True
+    )
+    assert [row["model"] for row in rows] == ["sonnet", "sonnet", "opus", "opus"]
+
+
+def test_a_session_without_candidates_says_how_to_get_some(stub: Stub) -> None:
+    session = cpr.launch(["a"]).wait(LIMIT_S)
+    with pytest.raises(cpr.SessionNotUsable, match="launch with best_of="):
+        read_candidates(session.snapshot)
