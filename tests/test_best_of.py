@@ -93,3 +93,69 @@ def test_a_session_without_candidates_says_how_to_get_some(stub: Stub) -> None:
     session = cpr.launch(["a"]).wait(LIMIT_S)
     with pytest.raises(cpr.SessionNotUsable, match="launch with best_of="):
         read_candidates(session.snapshot)
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def test_the_table_of_the_best_has_a_row_a_row(stub: Stub) -> None:
+    df = pd.DataFrame({"path": ["a.py", "b.py"]}, index=["one", "two"])
+    passes = "case $CPR_TASK_ID in a-2|a-3) ;; *) exit 1 ;; esac"
+    session = cpr.map(
+        "Fix {path}",
+        df.assign(key=["a", "b"]),
+        id_col="key",
+        best_of=3,
+        check=passes,
+        max_parallel=1,
+    ).wait(LIMIT_S)
+    best = session.best_df()
+    assert best.index.tolist() == ["one", "two"] and best["path"].tolist() == ["a.py", "b.py"]
+    assert best["solved"].tolist() == [True, False]
+    assert best["candidate"].tolist() == [2, pd.NA]
+    assert best["task_id"].tolist() == ["a-2", pd.NA]
+    counts = ["n_candidates", "n_succeeded", "n_failed", "n_not_needed"]
+    assert best[counts].to_numpy().tolist() == [[3, 1, 1, 1], [3, 0, 3, 0]]
+    assert best["cost_usd"].tolist() == [0.5, 0.75]
+    assert best["result"].tolist() == ["done", pd.NA] and best["ok"].tolist() == [True, pd.NA]
+    assert "repeat" not in best.columns
+
+
+def test_the_table_names_the_level_of_the_best(stub: Stub) -> None:
+    session = cpr.map(
+        "{do} {n}",
+        pd.DataFrame({"n": [1]}),
+        vary={"do": [plan(exit=3, result=None), plan(result={"result": "yes"})]},
+        best_of=2,
+        check="true",
+    ).wait(LIMIT_S)
+    best = session.best_df()
+    assert best["result"].tolist() == ["yes"] and "yes" in best["do"].iloc[0]
+    assert best["n_equal"].tolist() == [1]
+
+
+def test_a_score_of_ones_own_ranks_what_has_ended(stub: Stub) -> None:
+    answers = {"a-1": "x", "a-2": "xxx", "a-3": "xxx"}
+    session = cpr.launch([{"id": "a", "prompt": "a"}], best_of=3, check="true", at_once=1)
+    session.wait(LIMIT_S).resume(skipped=True).wait(LIMIT_S)
+    session.score(lambda row: len(answers[row.task_id]))
+    best = session.best_df()
+    assert best[["candidate", "score", "margin", "n_equal"]].to_numpy().tolist() == [[2, 3, 0, 2]]
+
+
+def test_a_column_of_the_frame_that_the_table_has_is_refused() -> None:
+    with pytest.raises(
+        cpr.InputError, match="best_of: the table of the best has a column 'margin'"
+    ):
+        df = pd.DataFrame({"margin": [1]})
+        cpr.map("{margin}", df, best_of=2, check="true", dry_run=True)
+
+
+def test_how_often_one_of_k_solves_a_row(stub: Stub) -> None:
+    tasks = [{"id": one, "prompt": one} for one in "abcd"]
+    passes = "case $CPR_TASK_ID in a-1|b-2|c-1) ;; *) exit 1 ;; esac"
+    session = cpr.launch(tasks, best_of=2, at_once=1, check=passes).wait(LIMIT_S)
+    table = session.pass_at_k()
+    assert table["pass_at_k"].tolist() == [0.5, 0.75] and table["n_rows"].tolist() == [4, 4]
+    assert table["pass_all_k"].isna().all(), "not known where candidates were left out"
+    assert (table["pass_at_k_low"] < table["pass_at_k"]).all()

@@ -1,45 +1,110 @@
-"""Groups of results beside each other: shares and means with their confidence intervals."""
+"""Groups of results beside each other: shares and means of rows with their confidence intervals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from statistics import NormalDist
+import warnings
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from cpr_nb.model.errors import InputError
+from cpr_nb.frames.metric_kinds import SHARE, SKEWED, Metric, method_of
+from cpr_nb.frames.row_metrics import (
+    LevelRows,
+    RowMetric,
+    TaskFacts,
+    depends_on_failures,
+    level_interval,
+    row_metric,
+)
+from cpr_nb.model.errors import InputError, StatsMissing
 from cpr_nb.model.factors import REPEAT
+from cpr_nb.model.text import visible_line
+from cpr_nb.stats.estimates import Estimate
+from cpr_nb.stats.quantiles import has_scipy
 
-#: The level of all confidence intervals.
-CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+#: What every summary has.
+_OK = Metric("ok", SHARE, 0.0, 1.0)
+_AMOUNTS = (Metric("cost_usd", SKEWED, 0.0), Metric("duration_s", SKEWED, 0.0))
+#: The group of a table that is not divided.
+_ALL = ()
 
 
 def summarize(
     results: pd.DataFrame,
+    facts: TaskFacts,
     by: str | Sequence[str] | None,
     factors: Sequence[str],
-    score: str | None,
+    scores: Sequence[Metric] = (),
+    cluster: Any = None,
 ) -> pd.DataFrame:
     """Makes one row per group; see `Session.summary`.
 
     Args:
         results: The table of results.
+        facts: The rows and reasons of its tasks.
         by: The columns that define the groups; None for the factors.
         factors: The names of the factors.
-        score: The name of the score's column, if there is one.
+        scores: The scores, if there are some.
+        cluster: The column whose rows of one value resemble each other.
     """
     names = _group_names(by, factors)
-    _check_names(results, names)
+    _check_names(results, names, "by")
+    clusters = None if cluster is None else _clusters(results, facts, cluster)
+    groups = group_positions(results, names)
+    metrics = [row_metric(results, facts, metric, groups) for metric in (_OK, *scores, *_AMOUNTS)]
+    has_intervals = has_scipy()
+    if not has_intervals:
+        warnings.warn(visible_line(f"{StatsMissing()}; the summary has none"), stacklevel=3)
+    rows = [
+        _row(results.iloc[positions], group, metrics, clusters, has_intervals=has_intervals)
+        for group, positions in groups.items()
+    ]
+    table = _table(rows, list(groups), names)
+    missing: Counter[str] = Counter()
+    for level in metrics[0].counted.values():
+        missing.update(level.left_out)
+    table.attrs |= {
+        "n": sum(int(level.repeats.sum()) for level in metrics[0].counted.values()),
+        "n_rows": len(
+            {row for level in metrics[0].counted.values() for row in level.rows.tolist()}
+        ),
+        "method": {m.metric.name: method_of(m.metric, has_clusters=bool(clusters)) for m in metrics}
+        if has_intervals
+        else f"means of row means; {StatsMissing()}",
+        "missing": dict(missing),
+    }
+    return table
+
+
+def group_positions(results: pd.DataFrame, names: Sequence[str]) -> dict[Any, list[int]]:
+    """The positions of the tasks of each group, the groups in the order of their values.
+
+    Args:
+        results: The table of results.
+        names: The columns or index levels that define the groups.
+
+    Returns:
+        A tuple of values, one per name → the positions.
+    """
     if not names:
-        return pd.DataFrame([_row(results, score)])
+        return {_ALL: list(range(len(results)))}
     columns = [_group_column(results, name) for name in names]
-    groups = results.reset_index(drop=True).groupby(columns, observed=True, dropna=False)
-    rows = {key if isinstance(key, tuple) else (key,): _row(group, score) for key, group in groups}
-    index = pd.MultiIndex.from_tuples(list(rows), names=names)
-    table = pd.DataFrame(list(rows.values()), index=index)
+    numbers = pd.Series(range(len(results)))
+    groups = numbers.groupby(columns, observed=True, dropna=False)
+    return {key if isinstance(key, tuple) else (key,): group.tolist() for key, group in groups}
+
+
+def _table(
+    rows: list[dict[str, Any]], groups: list[tuple[Any, ...]], names: list[str]
+) -> pd.DataFrame:
+    if not names:
+        return pd.DataFrame(rows)
+    index = pd.MultiIndex.from_tuples(groups, names=names)
+    table = pd.DataFrame(rows, index=index)
     return table if len(names) > 1 else table.set_axis(index.get_level_values(0))
 
 
@@ -51,12 +116,12 @@ def _group_names(by: str | Sequence[str] | None, factors: Sequence[str]) -> list
     return list(dict.fromkeys(names))
 
 
-def _check_names(results: pd.DataFrame, names: Sequence[str]) -> None:
+def _check_names(results: pd.DataFrame, names: Sequence[Any], where: str) -> None:
     levels = [name for name in results.index.names if name is not None]
     for name in names:
         if name not in results.columns and name not in levels:
             existing = ", ".join(map(str, [*results.columns, *levels]))
-            raise InputError(f"the results have no column {name!r}; they have {existing}", "by")
+            raise InputError(f"the results have no column {name!r}; they have {existing}", where)
 
 
 def _group_column(results: pd.DataFrame, name: Any) -> pd.Series[Any]:
@@ -69,112 +134,74 @@ def _group_column(results: pd.DataFrame, name: Any) -> pd.Series[Any]:
     return column.map(str, na_action="ignore")
 
 
-def _row(group: pd.DataFrame, score: str | None) -> dict[str, Any]:
-    ended = group[group["outcome"].notna()]
-    n_ok = int(ended["ok"].sum())
-    low, high = wilson(n_ok, len(ended))
+def _clusters(results: pd.DataFrame, facts: TaskFacts, name: Any) -> dict[int, Any]:
+    """Row → its cluster."""
+    _check_names(results, [name], "cluster")
+    clusters: dict[int, Any] = {}
+    for row, value in zip(facts.rows, _group_column(results, name).tolist(), strict=True):
+        if pd.isna(value):
+            raise InputError(f"a row has no {name!r}: fill it in, or leave it out", "cluster")
+        if clusters.setdefault(row, value) != value:
+            raise InputError(
+                f"a row has both {clusters[row]!r} and {value!r}: take a column of the frame",
+                "cluster",
+            )
+    return clusters
+
+
+def _row(
+    group: pd.DataFrame,
+    key: tuple[Any, ...],
+    metrics: Sequence[RowMetric],
+    clusters: Mapping[int, Any] | None,
+    *,
+    has_intervals: bool,
+) -> dict[str, Any]:
     row: dict[str, Any] = {
         "n": len(group),
-        "n_ended": len(ended),
-        "ok": n_ok / len(ended) if len(ended) else math.nan,
-        "ok_low": low,
-        "ok_high": high,
+        "n_ended": int(group["outcome"].notna().sum()),
+        "n_rows": len(metrics[0].counted[key].rows),
     }
-    if score is not None:
-        values = _numbers(ended[score])
-        row |= _mean(score, values)
-        row[f"{score}_sd"] = _sd(values)
-    return (
-        row
-        | _mean("cost_usd", _numbers(ended["cost_usd"]), least=0.0)
-        | _mean("duration_s", _numbers(ended["duration_s"]), least=0.0)
-    )
+    doubts = []
+    for metric, counted, succeeded in metrics:
+        rows, successes = counted[key], succeeded[key]
+        found = _estimate(metric, rows, clusters, has_intervals=has_intervals)
+        name = metric.name
+        row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        if clusters is not None:
+            row[f"{name}_df"] = found.df
+        if found.uncertain and len(rows.rows):
+            doubts.append(f"{name}: {found.uncertain}")
+        if metric is _OK:
+            continue
+        if metric.kind != SKEWED:
+            row[f"{name}_sd"] = _sd(rows)
+        without = _estimate(metric, successes, None, has_intervals=False)
+        row[f"{name}_without_failures"] = without.value
+        if depends_on_failures(found, without):
+            doubts.append(f"{name}: depends on failures")
+    row["uncertain"] = "; ".join(doubts)
+    return row
 
 
-def _numbers(column: pd.Series[Any]) -> list[float]:
-    if column.dtype.kind in "mMc":
-        return []  # pandas would convert times to counts
-    numbers = pd.to_numeric(column, errors="coerce").dropna()
-    return [float(value) for value in numbers]
+def _estimate(
+    metric: Metric,
+    rows: LevelRows,
+    clusters: Mapping[int, Any] | None,
+    *,
+    has_intervals: bool,
+) -> Estimate:
+    if has_intervals:
+        return level_interval(metric, rows, clusters=clusters)
+    nothing = math.nan
+    with np.errstate(all="ignore"):  # infinite scores
+        mean = float(rows.means.mean()) if len(rows.means) else nothing
+    return Estimate(mean, nothing, nothing, len(rows.means), nothing, "")
 
 
-def _mean(name: str, values: Sequence[float], least: float = -math.inf) -> dict[str, float]:
-    if not values:
-        return {name: math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
-    mean = _sum(values) / len(values)
-    if len(values) == 1:
-        return {name: mean, f"{name}_low": math.nan, f"{name}_high": math.nan}
-    half = t_quantile(len(values) - 1) * _sd(values) / math.sqrt(len(values))
-    return {name: mean, f"{name}_low": max(least, mean - half), f"{name}_high": mean + half}
-
-
-def _sd(values: Sequence[float]) -> float:
-    if len(values) < 2:
+def _sd(rows: LevelRows) -> float:
+    """The standard deviation between rows."""
+    if len(rows.means) < 2:
         return math.nan
-    mean = _sum(values) / len(values)
-    squares = [(value - mean) * (value - mean) for value in values]
-    return math.sqrt(_sum(squares) / (len(values) - 1))
-
-
-def _sum(values: Sequence[float]) -> float:
-    try:
-        return math.fsum(values)
-    except (OverflowError, ValueError):  # infinite values
-        return sum(values)
-
-
-def wilson(n_good: int, n: int) -> tuple[float, float]:
-    """The confidence interval of a share (Wilson's score interval, good for small numbers too).
-
-    Example:
-        >>> low, high = wilson(8, 10)
-        >>> round(low, 3), round(high, 3)
-        (0.49, 0.943)
-    """
-    if not n:
-        return math.nan, math.nan
-    share, z2 = n_good / n, _Z * _Z / n
-    centre = (share + z2 / 2) / (1 + z2)
-    half = _Z / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
-
-
-def t_quantile(n_free: int) -> float:
-    """How many standard errors a mean's confidence interval reaches to each side (Student's t).
-
-    Exact for 1 and 2 degrees of freedom, else Hill's algorithm (Communications of the ACM 13,
-    1970, number 396), good to 5 digits.
-
-    Args:
-        n_free: The degrees of freedom, at least 1.
-
-    Example:
-        >>> [round(t_quantile(n), 3) for n in (1, 2, 3, 10, 100)]
-        [12.706, 4.303, 3.182, 2.228, 1.984]
-    """
-    p = 1 - CONFIDENCE
-    if n_free == 1:
-        return 1 / math.tan(p * math.pi / 2)
-    if n_free == 2:
-        return math.sqrt(2 / (p * (2 - p)) - 2)
-    n = float(n_free)
-    a = 1 / (n - 0.5)
-    b = 48 / (a * a)
-    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
-    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * n
-    x = d * p
-    y = x ** (2 / n)
-    if y > 0.05 + a:
-        x = -_Z
-        y = x * x
-        if n < 5:
-            c += 0.3 * (n - 4.5) * (x + 0.6)
-        c = (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b + c
-        y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x
-        y = a * y * y
-        y = math.expm1(y)
-    else:
-        y = (
-            (1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1
-        ) * (n + 1) / (n + 2) + 1 / y
-    return math.sqrt(n * y)
+    with np.errstate(all="ignore"):  # infinite scores
+        return float(rows.means.std(ddof=1))

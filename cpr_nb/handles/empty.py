@@ -74,11 +74,14 @@ class NoSession:
         """The table without rows: there is nothing to score."""
         return self._table
 
-    def summary(self, by: object = None) -> pd.DataFrame:
+    def summary(
+        self, by: object = None, *, metric: object = None, cluster: object = None
+    ) -> pd.DataFrame:
         """A summary without groups."""
+        from cpr_nb.frames.row_metrics import TaskFacts
         from cpr_nb.frames.summary import summarize
 
-        return summarize(self.tasks_df(), None, (), None)[:0]
+        return summarize(self.tasks_df(), TaskFacts([], []), None, ())[:0]
 
     def tasks_df(self, *, full: bool = False) -> pd.DataFrame:
         """A table of tasks without rows."""

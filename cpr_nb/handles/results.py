@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model import states
-from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.errors import InputError, SessionNotUsable
 from cpr_nb.views.result_rows import result_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: The column of scores that the runner has written.
+SCORE = "score"
+#: What every summary averages.
+TASK_METRICS = ("ok", "cost_usd", "duration_s")
+
 
 class SessionResults(SessionTasks):
     """The methods of a `Session` that concern answers."""
 
+    #: Column of a score → its least and its most, as the user has stated them.
+    _score_ranges: Mapping[str, tuple[float, float]] = {}
     _score: tuple[str, Callable[[pd.Series[Any]], Any], dict[tuple[str, str], Any]] | None = None
 
     def results_df(self, *, flatten: bool = False) -> pd.DataFrame:
@@ -52,59 +59,107 @@ class SessionResults(SessionTasks):
         table = build_results(snapshot, self.rows_frame(), flatten=flatten)
         return table if self._score is None else add_score(table, *self._score)
 
-    def score(self, function: Callable[[pd.Series[Any]], Any], name: str = "score") -> pd.DataFrame:
+    def score(
+        self,
+        function: Callable[[pd.Series[Any]], Any],
+        name: str = SCORE,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+    ) -> pd.DataFrame:
         """Scores each row that has ended with a function of yours; `results_df` then has the score.
 
         Args:
             function: Called once with each row of `results_df` whose task has ended. It returns
                 the row's score. It is called again for a row whose task was rerun.
             name: The column's name.
+            minimum: The worst score that there can be. With both ends known, intervals are better
+                in few rows, and a task that has failed without a score counts as the worst.
+            maximum: The best score that there can be.
 
         Returns:
             `results_df` with the column, and a column ``<name>_error`` that says why the function
             failed for a row.
 
         Raises:
-            InputError: If there is already a column of that name.
+            InputError: If there is already a column of that name, or the range is none.
 
         Example:
             >>> import cpr_nb as cpr
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> s.score(lambda row: len(row.result))  # doctest: +SKIP
         """
-        previous = self._score
-        self._score = (name, function, {})
+        ranges: dict[str, tuple[float, float]] = {}
+        if minimum is not None and maximum is not None and minimum < maximum:
+            ranges[name] = (minimum, maximum)
+        elif minimum is not None or maximum is not None:
+            raise InputError("takes both ends of the range, the smaller one first", "minimum")
+        previous = self._score, self._score_ranges
+        self._score, self._score_ranges = (name, function, {}), ranges
         try:
             return self.results_df()
         except Exception:
-            self._score = previous
+            self._score, self._score_ranges = previous
             raise
 
-    def summary(self, by: str | Sequence[str] | None = None) -> pd.DataFrame:
+    def summary(
+        self,
+        by: str | Sequence[str] | None = None,
+        *,
+        metric: str | None = None,
+        cluster: str | None = None,
+    ) -> pd.DataFrame:
         """Compares groups of tasks: success, score, cost and speed.
+
+        Repeats of a row are averaged first, and rows weigh equally. A failure counts: as not ok,
+        and as the worst score of a known range. What the network, an account or a machine has ended
+        is missing, as is what was cancelled or skipped.
 
         Args:
             by: The columns (or index levels) of `results_df` by which to group; default all
                 factors.
+            metric: A further column of numbers to average, such as a field of the schema.
+            cluster: The column (or index level) whose rows of one value resemble each other, such
+                as the repository that each row is about.
 
         Returns:
-            One row per group: ``n`` tasks, ``n_ended``, the share that is ``ok``, the mean score
-            (if there is one, see `score`) and its standard deviation, the mean cost in US dollars
-            and the mean duration in seconds of the ended tasks. Each share and mean has its 95 %
-            confidence interval beside it, ``…_low`` to ``…_high``.
+            One row per group: ``n`` tasks, ``n_ended``, ``n_rows`` that say something, the share
+            that is ``ok``, the mean score (if there is one, see `score`) with the standard
+            deviation between rows, the mean cost in US dollars and the mean duration in seconds.
+            Each has its 95 % confidence interval beside it, ``…_low`` to ``…_high`` (this needs
+            SciPy: ``pip install 'cpr_nb[stats]'``), and scores, costs and durations their means
+            ``…_without_failures``. ``uncertain`` says which intervals may be too narrow, and why.
+            ``attrs`` has ``n``, ``n_rows``, the ``method`` of each interval, and why tasks are
+            ``missing``. See docs/statistics.md.
 
         Raises:
-            InputError: If there is no such column.
+            InputError: If there is no such column, or a row has several clusters.
 
         Example:
             >>> import cpr_nb as cpr
             >>> s = cpr.launch(["…"], vary={"model": ["sonnet", "opus"]})  # doctest: +SKIP
             >>> s.wait().summary(by="model")  # doctest: +SKIP
         """
+        from cpr_nb.frames.row_metrics import session_metric, task_facts
         from cpr_nb.frames.summary import summarize
 
-        score = None if self._score is None else self._score[0]
-        return summarize(self.results_df(), by, self._factors(), score)
+        results = self.results_df()
+        frame = self.rows_frame()
+        is_input = frame is not None and SCORE in frame.columns
+        names = [SCORE] if SCORE in results.columns and not is_input else []
+        if self._score is not None:
+            names.insert(0, self._score[0])
+        if metric is not None:
+            if metric not in results.columns:
+                existing = ", ".join(map(str, results.columns))
+                raise InputError(
+                    f"the results have no column {metric!r}; they have {existing}", "metric"
+                )
+            names += [metric] if metric not in TASK_METRICS else []
+        ranges = self._score_ranges
+        scores = [session_metric(self.snapshot, name, ranges) for name in dict.fromkeys(names)]
+        facts = task_facts(self.snapshot)
+        return summarize(results, facts, by, self._factors(), scores, cluster)
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.notebook import NotebookView
@@ -19,6 +20,7 @@ from cpr_nb.store import catalog
 class Session(
     ReusedRows,
     SessionBranches,
+    SessionBest,
     SessionResults,
     SessionReport,
     SessionCharts,

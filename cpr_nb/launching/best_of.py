@@ -77,15 +77,22 @@ def plan_best_of(plan: LaunchPlan, keywords: Mapping[str, Any]) -> None:
             f"best_of: the score has no maximum, so all {n} candidates of each row run; "
             "full_mark= says which score is enough"
         )
+    _check_columns(plan)
     best_of = BestOf(n, at_once, solved_by, score is not None, full_mark)
     plan.study["best_of"] = best_of.as_json()
+
+
+def _check_columns(plan: LaunchPlan) -> None:
+    """Refuses columns of a frame that the table of the best would have twice."""
+    if plan.frame is not None:
+        from cpr_nb.frames.best_rows import check_columns
+
+        check_columns(plan.frame, plan.schemas())
 
 
 def _score(plan: LaunchPlan) -> Mapping[str, Any] | None:
     """What session.json says of the score that ranks candidates; None if success alone does."""
     score = plan.study.get("score")
-    if score is None and "grade" in plan.study:
-        return {"kind": "grade", "minimum": 0.0, "maximum": 1.0}
     return None if score is None or score.get("kind") == "check" else dict(score)
 
 

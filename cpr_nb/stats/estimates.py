@@ -117,8 +117,9 @@ def mean_interval(means: Any, *, confidence: float = CONFIDENCE, clusters: Any =
     spread = _spread(values, clusters)
     if spread is None:
         return _without_interval(values, clusters)
-    half = t_quantile(confidence, spread.df) * math.sqrt(spread.variance)
-    bounds = (spread.mean, spread.mean - half, spread.mean + half)
+    half = float(t_quantile(confidence, spread.df)) * math.sqrt(spread.variance)
+    mean = float(spread.mean)
+    bounds = (mean, mean - half, mean + half)
     if clusters is None:
         uncertain = few_rows(len(values))
     else:
