@@ -7,6 +7,7 @@ import os
 from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
+from cpr_nb.handles.forecasting import SessionForecasts
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
 from cpr_nb.handles.results import SessionResults
@@ -23,6 +24,7 @@ class Session(
     SessionBest,
     SessionResults,
     SessionReport,
+    SessionForecasts,
     SessionCharts,
     SessionTables,
     NotebookView,

@@ -24,11 +24,17 @@ def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     plan_best_of(plan, keywords)
 
 
+def _plan_pilot(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.piloting import plan_pilot
+
+    plan_pilot(plan, keywords)
+
+
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
-_PLANNERS: dict[str, Planner] = {"best_of": _plan_best_of}
+_PLANNERS: dict[str, Planner] = {"best_of": _plan_best_of, "pilot": _plan_pilot}
 #: Further keywords that mean something only beside one of them.
-_BESIDE: dict[str, str] = {"at_once": "best_of", "full_mark": "best_of"}
+_BESIDE: dict[str, str] = {"at_once": "best_of", "full_mark": "best_of", "pilot_by": "pilot"}
 
 
 class Study:

@@ -93,6 +93,7 @@ class Loop:
         self._rules = rules
         if rules is not None:
             rules.effects = self._effects
+            inbox.rules = rules
         self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
         self._listener = Listener(spec, schedule, self._processes, recorder, self._task_runs)
         inbox.asking = self._listener.asking

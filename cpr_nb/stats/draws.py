@@ -207,8 +207,12 @@ def predict(futures: Array, wide: str = "") -> Prediction:
     return Prediction(middle, low, math.nan if wide else high, wide)
 
 
-def why_wide(ended: Sequence[float]) -> str:
+def why_wide(ended: Sequence[float], n_running: int = 0) -> str:
     """Why the high end of a range from these rows can't be trusted; empty if it can.
+
+    Args:
+        ended: The figures of the rows that ended.
+        n_running: How many rows run.
 
     Example:
         >>> why_wide([1.0] * 12)
@@ -220,6 +224,8 @@ def why_wide(ended: Sequence[float]) -> str:
     if n < FEWEST_ROWS:
         rows = "1 row has" if n == 1 else f"{n} rows have"
         return f"only {rows} ended; from {FEWEST_ROWS} on there is a high end"
+    if n_running > n / 2:
+        return f"{n_running} rows still run, and the long ones end last"
     positive = np.asarray([value for value in ended if value > 0], dtype=np.float64)
     logs = np.log(positive)
     if len(logs) < 3 or logs.std() < _LEAST_SD:

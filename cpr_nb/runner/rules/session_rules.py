@@ -29,8 +29,14 @@ def _siblings(spec: SessionSpec) -> Rule:
     return Siblings.of_session(spec.session, spec.n_tasks)
 
 
+def _pilot(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.piloting import Pilot
+
+    return Pilot.of_session(spec.session, spec.n_tasks)
+
+
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
-_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {"best_of": _siblings}
+_MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {"best_of": _siblings, "pilot": _pilot}
 
 
 class SessionRules:
@@ -57,6 +63,8 @@ class SessionRules:
         reopened = {numbers[task_id] for task_id in history.reopened}
         for rule in self._rules:
             rule.reopened(reopened)
+        if history.is_rest_asked:
+            self.rest_asked()
         past = {numbers[task_id]: task for task_id, task in history.tasks.items()}
         for number in sorted(past):
             if (fields := past[number].ended) is not None:
@@ -76,6 +84,11 @@ class SessionRules:
         end = TaskEnd(*(fields.get(name) for name in names))  # type: ignore[arg-type]
         for rule in self._rules:
             rule.ended(task, end)
+
+    def rest_asked(self) -> None:
+        """Somebody wants what the rules hold back to run, too."""
+        for rule in self._rules:
+            rule.rest_asked()
 
     def scored(self, task: int, score: float | None) -> None:
         """A task got its score after its end; None: it will have none."""

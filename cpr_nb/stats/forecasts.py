@@ -1,0 +1,103 @@
+"""The forecast of a session: what all its rows will cost, how long they take, how many fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cpr_nb.model.row_progress import SessionProgress
+from cpr_nb.stats import draws
+from cpr_nb.stats.draws import UNKNOWN, Prediction
+
+#: From fewer rows nothing follows.
+FEWEST_ENDED = 2
+
+
+class Forecast(NamedTuple):
+    """What a session will have used at its end, and what happens in the rows to come.
+
+    Attributes:
+        cost_usd: The cost of all rows, those that ended included.
+        time_s: How long tasks will have run in all, on the slots that there are.
+        n_tokens: The tokens of all rows.
+        n_failed: How many of the rows to come will fail.
+        n_denied: In how many of them something will be denied.
+        n_unknown_costs: How many ended rows have no known cost.
+        largest: How many of the ended rows cost most, and their share of the cost.
+    """
+
+    cost_usd: Prediction
+    time_s: Prediction
+    n_tokens: Prediction
+    n_failed: Prediction
+    n_denied: Prediction
+    n_unknown_costs: int
+    largest: tuple[int, float]
+
+
+def forecast(
+    progress: SessionProgress, session_id: str, n_futures: int = draws.N_FUTURES
+) -> Forecast:
+    """Predicts the rest of a session from its rows so far.
+
+    Args:
+        progress: The rows.
+        session_id: Its id, from which the random numbers follow: the figure does not dance.
+        n_futures: How many futures to draw.
+
+    Example:
+        >>> from cpr_nb.model.row_progress import RowProgress
+        >>> rows = [RowProgress(0.1 + n / 100, 100, [60.0]) for n in range(20)]
+        >>> whole = SessionProgress(rows, 80, 1, 4, 3.9, 2000, 300.0)
+        >>> cost = forecast(whole, "3f2a").cost_usd
+        >>> 17 < cost.low < 19.5 < cost.high < 22.5
+        True
+    """
+    rng = np.random.default_rng(list(session_id.encode()))
+    ended = progress.ended
+    costs = [row.cost_usd for row in ended if row.cost_usd is not None]
+    n_to_come = progress.n_more + len(progress.running)
+    return Forecast(
+        cost_usd=_sum(costs, progress, "cost_usd", rng, n_futures).plus(progress.spent_usd),
+        time_s=_time_s(progress, rng, n_futures).plus(progress.elapsed_s),
+        n_tokens=_sum(
+            [row.n_tokens for row in ended if row.n_tokens is not None],
+            *(progress, "n_tokens", rng, n_futures),
+        ).plus(progress.n_tokens),
+        n_failed=draws.count(sum(row.is_failed for row in ended), len(ended), n_to_come, rng),
+        n_denied=draws.count(sum(row.is_denied for row in ended), len(ended), n_to_come, rng),
+        n_unknown_costs=len(ended) - len(costs),
+        largest=draws.largest_share(costs) if costs else (0, 0.0),
+    )
+
+
+def _sum(
+    ended: Sequence[float],
+    progress: SessionProgress,
+    field: str,
+    rng: np.random.Generator,
+    n_futures: int,
+) -> Prediction:
+    """What the rows to come will add."""
+    running = [float(getattr(row, field) or 0.0) for row in progress.running]
+    if not running and not progress.n_more:
+        return Prediction(0.0, 0.0, 0.0)
+    if len(ended) < FEWEST_ENDED:
+        return UNKNOWN
+    futures = draws.total(ended, progress.n_more, rng, running=running, n_futures=n_futures)
+    return draws.predict(futures, draws.why_wide(ended, len(running)))
+
+
+def _time_s(progress: SessionProgress, rng: np.random.Generator, n_futures: int) -> Prediction:
+    ended = [row.task_s for row in progress.ended if sum(row.task_s) > 0]
+    running = [(sum(row.task_s), row.n_running, row.n_waiting) for row in progress.running]
+    if not running and not progress.n_more:
+        return Prediction(0.0, 0.0, 0.0)
+    if len(ended) < FEWEST_ENDED:
+        return UNKNOWN
+    futures = draws.time_s(
+        *(ended, progress.n_more, progress.n_slots, rng), running=running, n_futures=n_futures
+    )
+    return draws.predict(futures, draws.why_wide([sum(row) for row in ended], len(running)))
