@@ -43,13 +43,18 @@ class SessionForecasts(SessionControl):
             >>> s.run_rest().wait()  # doctest: +SKIP
         """
         from cpr_nb.display.decisions.forecast_page import ForecastDecision
-        from cpr_nb.frames.forecasts import keep_forecast, make_forecast, past_forecasts
+        from cpr_nb.frames.forecast_tables import (
+            figures_table,
+            keep_forecast,
+            make_forecast,
+            past_forecasts,
+        )
 
         snapshot = self.refresh().snapshot
         self._check_forecast()
         made = make_forecast(snapshot)
         keep_forecast(snapshot, made)
-        return ForecastDecision(made, past_forecasts(snapshot))
+        return ForecastDecision(made, figures_table(made), past_forecasts(snapshot))
 
     def _check_forecast(self) -> None:
         snapshot = self.snapshot

@@ -82,7 +82,9 @@ def _names(wish: Any) -> list[str]:
         return []
     names = [wish] if isinstance(wish, str) else list(wish) if _is_list(wish) else None
     if not names or not all(isinstance(name, str) for name in names):
-        raise InputError(f"must be the name of a column, or a list of them, not {wish!r}", "pilot_by")
+        raise InputError(
+            f"must be the name of a column, or a list of them, not {wish!r}", "pilot_by"
+        )
     return names
 
 

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cpr_nb.stats.slots import last_end_s, shares_of_tasks
+
 Array = NDArray[np.float64]
 
 #: How many futures are drawn, half by each model.
@@ -72,7 +74,10 @@ UNKNOWN = Prediction(math.nan, math.nan, math.nan)
 
 
 class _Lognormal(NamedTuple):
-    """One row per future: the parameters (NaN where only rows are drawn again), and what each running row will have in the end."""
+    """One row per future: what the lognormal needs, and what each running row will have.
+
+    The parameters are NaN where rows are only drawn again.
+    """
 
     mean_log: Array
     sd_log: Array
@@ -147,7 +152,7 @@ def time_s(
     """
     totals, reached = _arrays([sum(row) for row in ended], [row[0] for row in running])
     n_tasks = max((len(row) for row in ended), default=1)
-    shares = _shares(ended, n_tasks)
+    shares = shares_of_tasks(ended, n_tasks)
     n_left = max(n_more * n_tasks + sum(row[2] for row in running), 1)
     most = max(_STEPS_OF_SLOTS // (n_left * (n_slots + 8)), _FEWEST_FUTURES)
     n_futures = min(n_futures, most)
@@ -161,7 +166,7 @@ def time_s(
             tasks = (rows[:, :, None] * shares[rng.integers(len(shares), size=rows.shape)]).reshape(
                 len(rows), -1
             )
-            ends.append(_schedule(chosen.running - reached, running, tasks, n_slots))
+            ends.append(last_end_s(chosen.running - reached, running, tasks, n_slots))
     return np.concatenate(ends)
 
 
@@ -187,9 +192,7 @@ def count(
     tail = (1 - RANGE) / 2
     fewest = rng.beta(n_seen, n_ended - n_seen + 1, n_futures) if n_seen else np.zeros(n_futures)
     is_always = n_seen == n_ended
-    most = (
-        np.ones(n_futures) if is_always else rng.beta(n_seen + 1, n_ended - n_seen, n_futures)
-    )
+    most = np.ones(n_futures) if is_always else rng.beta(n_seen + 1, n_ended - n_seen, n_futures)
     low = np.quantile(rng.binomial(n_more, fewest), tail)
     high = np.quantile(rng.binomial(n_more, most), 1 - tail)
     return Prediction(n_more * n_seen / n_ended, float(low), float(high))
@@ -325,7 +328,8 @@ def _resampled_sums(
     wider = np.sqrt((k + 1) / rng.chisquare(k - 1, n))
     sums = n_more * (middle + (mean - middle) * wider)
     sums += np.sqrt(n_more * variance) * wider * rng.standard_normal(n)
-    return np.maximum(sums, n_more * seen.min(axis=1))
+    totals: Array = np.maximum(sums, n_more * seen.min(axis=1))
+    return totals
 
 
 def _rows(
@@ -358,7 +362,8 @@ def _rows(
     edges = np.cumsum(weights, axis=1) + np.arange(n)[:, None]  # one search for all futures
     places = np.searchsorted(edges.ravel(), (rng.random((n, n_more)) + np.arange(n)[:, None]))
     places = np.minimum(places - np.arange(n)[:, None] * k, k - 1)
-    return np.take_along_axis(seen, places, axis=1) * factor[:, None]
+    resampled: Array = np.take_along_axis(seen, places, axis=1) * factor[:, None]
+    return resampled
 
 
 def _above(places: Array, rng: np.random.Generator) -> Array:
@@ -380,42 +385,6 @@ def _above(places: Array, rng: np.random.Generator) -> Array:
         drawn[tuple(axis[kept] for axis in where)] = tried[kept]
         todo[tuple(axis[kept] for axis in where)] = False
     return drawn
-
-
-# -- the slots ------------------------------------------------------------------------------
-
-
-def _shares(ended: Sequence[Sequence[float]], n_tasks: int) -> Array:
-    """How each ended row's time is spread over its tasks."""
-    shares = []
-    for row in ended:
-        whole = sum(row)
-        if len(row) == n_tasks and whole > 0:
-            shares.append([value / whole for value in row])
-    return np.asarray(shares or [[1 / n_tasks] * n_tasks], dtype=np.float64)
-
-
-def _schedule(
-    left: Array, running: Sequence[tuple[float, int, int]], tasks: Array, n_slots: int
-) -> Array:
-    """When the last task ends, in each future: the next one takes the slot that is free first."""
-    n, n_slots = len(left), max(n_slots, 1)
-    now: list[Array] = []
-    waiting: list[Array] = []
-    for place, (_, n_running, n_waiting) in enumerate(running):
-        each = np.maximum(left[:, place], 0) / max(n_running + n_waiting, 1)
-        now += [each] * n_running
-        waiting += [each] * n_waiting
-    busy = np.stack(now, axis=1) if now else np.zeros((n, 0))
-    last = busy.max(axis=1) if now else np.zeros(n)
-    # More may run than there are slots now: of those, the first that end are not replaced.
-    free = np.sort(busy, axis=1)[:, -n_slots:]
-    free = np.hstack([free, np.zeros((n, n_slots - free.shape[1]))])
-    each_future = np.arange(n)
-    for durations in (*waiting, *tasks.T):
-        slots = free.argmin(axis=1)
-        free[each_future, slots] += durations
-    return np.maximum(free.max(axis=1), last)
 
 
 def _parts(n: int, n_more: int) -> Iterator[slice]:

@@ -30,7 +30,7 @@ def _siblings(spec: SessionSpec) -> Rule:
 
 
 def _pilot(spec: SessionSpec) -> Rule:
-    from cpr_nb.runner.rules.piloting import Pilot
+    from cpr_nb.runner.rules.pilot import Pilot
 
     return Pilot.of_session(spec.session, spec.n_tasks)
 

@@ -61,48 +61,76 @@ class _TaskProgress:
             self.span = (self.span[0], at_s)
 
 
-def session_progress(snapshot: Snapshot, at_s: float | None = None) -> SessionProgress:
-    """How far the rows of a session are.
+class RowsSoFar:
+    """The rows of a session, read once.
 
     Args:
         snapshot: The session, with its tasks.
-        at_s: An earlier moment, in seconds since the epoch; None for now.
 
     Example:
         >>> from cpr_nb.store.read import read_session
-        >>> session_progress(read_session("/no/such/session-1")).n_rows
+        >>> RowsSoFar(read_session("/no/such/session-1")).progress().n_rows
         0
     """
-    fields = snapshot.tasks or []
-    raw = read_spec(snapshot.paths).get("tasks")
-    row_numbers = prompt_rows([task_of(raw, index) for index in range(len(fields))])
-    figures = session_figures(snapshot)
-    tasks = []
-    for index, task in enumerate(fields):
-        used = figures.task(index)
-        tasks.append(_TaskProgress(task, used.cost_usd, used.n_tokens, at_s))
-    by_row: dict[int, list[int]] = {}
-    for index, row in enumerate(row_numbers):
-        by_row.setdefault(row, []).append(index)
-    rows, n_more = [], 0
-    for members in by_row.values():
-        parts = [tasks[index] for index in members]
-        if any(part.has_begun for part in parts):
-            spans = [part.span[0] for part in parts if part.span is not None]
-            rows.append((min(spans, default=0.0), _row([fields[i] for i in members], parts)))
-        elif any(part.may_come for part in parts):
-            n_more += 1
-    rows.sort(key=lambda pair: pair[0])
-    return SessionProgress(
-        rows=[row for _, row in rows],
-        n_more=n_more if _may_go_on(snapshot) or at_s is not None else 0,
-        tasks_per_row=max((len(members) for members in by_row.values()), default=1),
-        n_slots=_n_slots(snapshot, len(fields)),
-        spent_usd=sum(task.cost_usd or 0.0 for task in tasks),
-        n_tokens=sum(task.n_tokens or 0 for task in tasks),
-        elapsed_s=_covered_s([task.span for task in tasks if task.span is not None]),
-        is_held=_is_held(snapshot),
-    )
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._fields = snapshot.tasks or []
+        raw = read_spec(snapshot.paths).get("tasks")
+        specs = [task_of(raw, index) for index in range(len(self._fields))]
+        self._members: dict[int, list[int]] = {}
+        for index, row in enumerate(prompt_rows(specs)):
+            self._members.setdefault(row, []).append(index)
+        figures = session_figures(snapshot)
+        self._used = [figures.task(index) for index in range(len(self._fields))]
+
+    @property
+    def tasks_per_row(self) -> int:
+        """How many tasks a row has."""
+        return max((len(members) for members in self._members.values()), default=1)
+
+    def progress(self, at_s: float | None = None) -> SessionProgress:
+        """How far the rows are.
+
+        Args:
+            at_s: An earlier moment, in seconds since the epoch; None for now.
+        """
+        snapshot = self._snapshot
+        tasks = [
+            _TaskProgress(task, used.cost_usd, used.n_tokens, at_s)
+            for task, used in zip(self._fields, self._used, strict=True)
+        ]
+        rows, n_more = [], 0
+        for members in self._members.values():
+            parts = [tasks[index] for index in members]
+            if any(part.has_begun for part in parts):
+                first_s = min((part.span[0] for part in parts if part.span), default=0.0)
+                rows.append((first_s, _row([self._fields[index] for index in members], parts)))
+            elif any(part.may_come for part in parts):
+                n_more += 1
+        rows.sort(key=lambda pair: pair[0])
+        return SessionProgress(
+            rows=[row for _, row in rows],
+            n_more=n_more if _may_go_on(snapshot) or at_s is not None else 0,
+            tasks_per_row=self.tasks_per_row,
+            n_slots=_n_slots(snapshot, len(tasks)),
+            spent_usd=sum(task.cost_usd or 0.0 for task in tasks),
+            n_tokens=sum(task.n_tokens or 0 for task in tasks),
+            elapsed_s=_covered_s([task.span for task in tasks if task.span is not None]),
+            is_held=_is_held(snapshot),
+        )
+
+    def ends_s(self) -> list[float]:
+        """When each row that has ended did so, in seconds since the epoch, the earliest first."""
+        ends = []
+        for members in self._members.values():
+            tasks = [self._fields[index] for index in members]
+            ran = [task for task in tasks if task.get("attempts")]
+            times = [parse_iso(task.get("ended_at")) for task in ran]
+            others = [task for task in tasks if not task.get("attempts")]
+            if ran and None not in times and all(t.get("reason") == _NOT_NEEDED for t in others):
+                ends.append(max(time for time in times if time is not None))
+        return sorted(ends)
 
 
 def _may_go_on(snapshot: Snapshot) -> bool:
@@ -156,22 +184,3 @@ def _covered_s(spans: Sequence[tuple[float, float]]) -> float:
         covered_s += max(0.0, end_s - max(begin_s, until_s))
         until_s = max(until_s, end_s)
     return covered_s
-
-
-def ends_of_rows(snapshot: Snapshot) -> list[float]:
-    """When each row that has ended did so, in seconds since the epoch, the earliest first.
-
-    Args:
-        snapshot: The session, with its tasks.
-    """
-    fields = snapshot.tasks or []
-    raw = read_spec(snapshot.paths).get("tasks")
-    row_numbers = prompt_rows([task_of(raw, index) for index in range(len(fields))])
-    last: dict[int, float | None] = {}
-    for row, task in zip(row_numbers, fields, strict=True):
-        end_s = parse_iso(task.get("ended_at")) if task.get("attempts") else None
-        if task_state(task)[1] == states.SKIPPED and task.get("reason") == _NOT_NEEDED:
-            continue
-        known = last.get(row, 0.0)
-        last[row] = None if end_s is None or known is None else max(known, end_s)
-    return sorted(end_s for end_s in last.values() if end_s is not None)

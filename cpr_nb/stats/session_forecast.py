@@ -101,3 +101,47 @@ def _time_s(progress: SessionProgress, rng: np.random.Generator, n_futures: int)
         *(ended, progress.n_more, progress.n_slots, rng), running=running, n_futures=n_futures
     )
     return draws.predict(futures, draws.why_wide([sum(row) for row in ended], len(running)))
+
+
+class ForecastPoint(NamedTuple):
+    """What was known of a session when so many of its rows had ended.
+
+    Attributes:
+        n_ended: How many rows had ended.
+        cost_usd: The cost of all rows.
+        time_s: How long tasks run in all.
+    """
+
+    n_ended: int
+    cost_usd: Prediction
+    time_s: Prediction
+
+
+class ShownForecast(NamedTuple):
+    """A forecast as it is shown and kept.
+
+    Attributes:
+        session_id: The session.
+        at: The moment, in UTC (ISO 8601).
+        progress: The rows then.
+        figures: What follows from them.
+        points: What followed earlier, the earliest first; the last one is that of now.
+        denied_rules: The rules that would allow what was denied.
+    """
+
+    session_id: str
+    at: str
+    progress: SessionProgress
+    figures: Forecast
+    points: Sequence[ForecastPoint]
+    denied_rules: Sequence[str]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is to come: then the figures are what it was."""
+        return not (self.progress.n_more or self.progress.running)
+
+    @property
+    def wide(self) -> str:
+        """Why only the low ends can be trusted; empty if both can."""
+        return self.figures.cost_usd.wide or self.figures.time_s.wide
