@@ -127,11 +127,11 @@ def figures_table(shown: ShownForecast) -> DataFrame:
         {
             "figure": name,
             "so_far": float(so_far),
-            "expected": known.value + (so_far if name in ("n_failed", "n_denied") else 0),
-            "low": known.low + (so_far if name in ("n_failed", "n_denied") else 0),
-            "high": known.high + (so_far if name in ("n_failed", "n_denied") else 0),
+            "expected": prediction.value + (so_far if name in ("n_failed", "n_denied") else 0),
+            "low": prediction.low + (so_far if name in ("n_failed", "n_denied") else 0),
+            "high": prediction.high + (so_far if name in ("n_failed", "n_denied") else 0),
         }
-        for name, so_far, known in rows
+        for name, so_far, prediction in rows
     ]
     made = pd.DataFrame(cells).set_index("figure")
     made.attrs["method"] = "90 % ranges of the totals; docs/forecasts.md"
@@ -152,19 +152,19 @@ def keep_forecast(snapshot: Snapshot, shown: ShownForecast) -> None:
         return
     fields: dict[str, Any] = {"at": shown.at, "n_ended": len(shown.progress.ended)}
     fields["n_rows"] = shown.progress.n_rows
-    for name, unit, known in (
+    for name, unit, prediction in (
         ("cost", "usd", shown.figures.cost_usd),
         ("time", "s", shown.figures.time_s),
     ):
-        fields |= _as_json(name, unit, known)
+        fields |= _as_json(name, unit, prediction)
     append_forecast(snapshot.paths, fields)
 
 
-def _as_json(name: str, unit: str, known: Prediction) -> dict[str, float]:
+def _as_json(name: str, unit: str, prediction: Prediction) -> dict[str, float]:
     values = {
-        f"{name}_{unit}": known.value,
-        f"{name}_low_{unit}": known.low,
-        f"{name}_high_{unit}": known.high,
+        f"{name}_{unit}": prediction.value,
+        f"{name}_low_{unit}": prediction.low,
+        f"{name}_high_{unit}": prediction.high,
     }
     return {key: round(value, 6) for key, value in values.items() if math.isfinite(value)}
 

@@ -108,8 +108,8 @@ def _axes(
     low, high = min(ends), max(ends)
     first, last = points[0].at, points[-1].at
 
-    def x_of(at: float) -> float:
-        return left + (right - left) * ((at - first) / (last - first) if last > first else 0.5)
+    def x_of(place: float) -> float:
+        return left + (right - left) * ((place - first) / (last - first) if last > first else 0.5)
 
     def y_of(value: float) -> float:
         share = (value - low) / (high - low) if high > low else 0.5

@@ -88,7 +88,7 @@ def duration_words(value_s: float) -> str:
     """A duration in words.
 
     Example:
-        >>> duration_words(42.4), duration_words(1830), duration_words(7700)
+        >>> duration_words(42.4), duration_words(1850), duration_words(7700)
         ('42 s', '31 min', '2 h 08 min')
     """
     if value_s < 90:
@@ -97,24 +97,24 @@ def duration_words(value_s: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _cost(known: Prediction) -> str:
-    return _words(known, lambda value: f"USD {_usd(value)}", _usd)
+def _cost(prediction: Prediction) -> str:
+    return _words(prediction, lambda value: f"USD {_usd(value)}", _usd)
 
 
 def _usd(value: float) -> str:
     return f"{value:,.0f}" if value >= 50 else amount(value)
 
 
-def _words(known: Prediction, first: Any, other: Any) -> str:
+def _words(prediction: Prediction, first: Any, other: Any) -> str:
     """A figure with its range, or its low end."""
-    if not known.is_known:
+    if not prediction.is_known:
         return "unknown"
-    if known.wide:
-        return f"at least {first(known.low)}"
-    if known.low == known.high:
-        return str(first(known.value))
-    ends = f"{other(known.low)} to {other(known.high)}"
-    return f"{ESTIMATE_MARK} {first(known.value)} ({ends})"
+    if prediction.wide:
+        return f"at least {first(prediction.low)}"
+    if prediction.low == prediction.high:
+        return str(first(prediction.value))
+    ends = f"{other(prediction.low)} to {other(prediction.high)}"
+    return f"{ESTIMATE_MARK} {first(prediction.value)} ({ends})"
 
 
 def _total_words(shown: ShownForecast) -> str:
@@ -149,30 +149,30 @@ def _rest_words(shown: ShownForecast) -> str:
     return " ".join(words)
 
 
-def _count_range(known: Prediction) -> str:
+def _count_range(prediction: Prediction) -> str:
     """A range of counts in words.
 
     Example:
         >>> _count_range(Prediction(3, 0, 9)), _count_range(Prediction(12, 2, 45))
         ('up to 9', '2 to 45')
     """
-    if not known.is_known:
+    if not prediction.is_known:
         return "an unknown number"
-    low, high = round(known.low), round(known.high)
+    low, high = round(prediction.low), round(prediction.high)
     return f"{low} to {high}" if 0 < low < high else f"up to {high}"
 
 
 def _facts(shown: ShownForecast) -> str:
     progress = shown.progress
     n_largest, share = shown.figures.largest
-    known = shown.figures.cost_usd
+    prediction = shown.figures.cost_usd
     texts = [
         f"{len(progress.ended)} of {plural(progress.n_rows, 'row')} ended",
         f"USD {_usd(progress.spent_usd)} spent",
         f"{duration_words(progress.elapsed_s)} so far" if not shown.is_over else "",
         "" if shown.is_over else "90 % ranges",
     ]
-    is_wide = not known.wide and known.low > 0 and known.high / known.low > 1.2
+    is_wide = not prediction.wide and prediction.low > 0 and prediction.high / prediction.low > 1.2
     if is_wide and not shown.is_over and share > 1.5 * n_largest / max(len(progress.ended), 1):
         rows = "1 row" if n_largest == 1 else f"{n_largest} rows"
         texts.append(
@@ -212,8 +212,8 @@ def _chart(shown: ShownForecast) -> Any:
     return band_chart("How the forecast narrows", panels, "rows ended")
 
 
-def _band_point(point: ForecastPoint, known: Prediction) -> BandPoint:
-    return BandPoint(point.n_ended, known.value, known.low, known.high)
+def _band_point(point: ForecastPoint, prediction: Prediction) -> BandPoint:
+    return BandPoint(point.n_ended, prediction.value, prediction.low, prediction.high)
 
 
 def _narrowing(shown: ShownForecast) -> DecisionTable:
@@ -242,20 +242,22 @@ def _narrowing(shown: ShownForecast) -> DecisionTable:
     return DecisionTable("How the forecast narrows", columns, rows)
 
 
-def _middle(known: Prediction, words: Any, is_actual: bool = False) -> str:
-    if not known.is_known:
+def _middle(prediction: Prediction, words: Any, is_actual: bool = False) -> str:
+    if not prediction.is_known:
         return "unknown"
-    return str(words(known.value)) if is_actual else f"{ESTIMATE_MARK} {words(known.value)}"
+    return (
+        str(words(prediction.value)) if is_actual else f"{ESTIMATE_MARK} {words(prediction.value)}"
+    )
 
 
-def _range(known: Prediction, words: Any, is_actual: bool = False) -> str:
+def _range(prediction: Prediction, words: Any, is_actual: bool = False) -> str:
     if is_actual:
         return "actual"
-    if not known.is_known:
+    if not prediction.is_known:
         return ""
-    if known.wide:
-        return f"at least {words(known.low)}"
-    return f"{words(known.low)} to {words(known.high)}"
+    if prediction.wide:
+        return f"at least {words(prediction.low)}"
+    return f"{words(prediction.low)} to {words(prediction.high)}"
 
 
 def _figures(shown: ShownForecast) -> DecisionTable:
@@ -276,8 +278,13 @@ def _figures(shown: ShownForecast) -> DecisionTable:
         ("rows with denials", str(n_denied), figures.n_denied.plus(n_denied), _rounded),
     ]
     rows = [
-        [name, so_far, _middle(known, words, shown.is_over), _range(known, words, shown.is_over)]
-        for name, so_far, known, words in lines
+        [
+            name,
+            so_far,
+            _middle(prediction, words, shown.is_over),
+            _range(prediction, words, shown.is_over),
+        ]
+        for name, so_far, prediction, words in lines
     ]
     return DecisionTable("The figures of the forecast", columns, rows)
 
