@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from testkit import processes
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -61,6 +66,32 @@ def test_what_was_not_needed_can_run_later(stub: Stub) -> None:
     assert len(stub.calls()) == 3
 
 
+def test_a_later_runner_starts_no_candidate_again(stub: Stub) -> None:
+    stub.fifos("held")
+    levels = [plan(), plan(here="held", gate="held"), plan(say="third")]
+    session = cpr.map(
+        "{do}",
+        pd.DataFrame({"id": ["a"]}),
+        id_col="id",
+        vary={"do": levels},
+        best_of=3,
+        at_once=1,
+        check=SECOND,
+    )
+    stub.await_here("held")
+    session.wait_until(lambda: session[1].state == "running", LIMIT_S, "the second candidate")
+    os.kill(json.loads(Path(session.paths.runner).read_text())["pid"], signal.SIGKILL)
+    processes.await_lock(session.path / "runner.lock")
+    stub.release("held")  # it ends while no runner works
+    session.resume().wait(LIMIT_S)
+    row = [("failed", "check_failed"), ("succeeded", "completed"), ("skipped", "not_needed")]
+    assert ends(session) == row
+    assert [file.name.rpartition(".")[0] for file in sorted((stub.folder / "calls").iterdir())] == [
+        "a-1",
+        "a-2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -93,6 +124,76 @@ def test_a_session_without_candidates_says_how_to_get_some(stub: Stub) -> None:
     session = cpr.launch(["a"]).wait(LIMIT_S)
     with pytest.raises(cpr.SessionNotUsable, match="launch with best_of="):
         read_candidates(session.snapshot)
+
+
+def points(number: float) -> str:
+    return plan(result={"structured_output": {"points": number}})
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"points": {"type": "number", "minimum": 0, "maximum": 10}},
+    "required": ["points"],
+}
+
+
+def test_the_highest_possible_score_is_a_full_mark(stub: Stub) -> None:
+    session = cpr.map(
+        "{do}",
+        pd.DataFrame({"id": ["a"]}),
+        id_col="id",
+        schema=SCHEMA,
+        score="points",
+        vary={"do": [points(7), points(10), points(8)]},
+        best_of=3,
+        at_once=1,
+    ).wait(LIMIT_S)
+    assert [reason for _, reason in ends(session)] == ["completed", "completed", "not_needed"]
+    best = session.best_df()
+    columns = ["solved", "candidate", "score", "points", "margin", "n_equal"]
+    assert best[columns].to_numpy().tolist() == [[True, 2, 10, 10, 3, 1]]
+    page = str(session.best())
+    assert "1 of 1 row is solved by the best of three; a single candidate solves 0." in page
+    assert "flattered." in page and "regrade" not in page
+
+
+def test_a_score_that_is_good_enough_may_be_said(stub: Stub) -> None:
+    session = cpr.map(
+        "{do}",
+        pd.DataFrame({"id": ["a"]}),
+        schema={"points": float},
+        score="points",
+        full_mark=5,
+        vary={"do": [points(4), points(6), points(8)]},
+        best_of=3,
+        at_once=1,
+    ).wait(LIMIT_S)
+    assert [reason for _, reason in ends(session)] == ["completed", "completed", "not_needed"]
+    assert session.best_df()["solved"].tolist() == [True]
+
+
+def test_without_a_maximum_all_candidates_run_and_a_warning_says_so(stub: Stub) -> None:
+    with pytest.warns(UserWarning, match="all 2 candidates of each row run; full_mark="):
+        session = cpr.launch(
+            [points(3)], schema={"points": float}, score="points", best_of=2, max_parallel=2
+        )
+    best = session.wait(LIMIT_S).best_df()
+    assert best["solved"].isna().all() and best["n_succeeded"].tolist() == [2]
+
+
+def test_a_function_scores_the_candidates(stub: Stub, work: Path) -> None:
+    (work / "judge.py").write_text("def length(row):\n    return len(row['answer'])\n")
+    session = cpr.map(
+        "{do}",
+        pd.DataFrame({"id": ["a"]}),
+        score="judge:length",
+        full_mark=4,
+        vary={"do": [plan(result={"result": text}) for text in ("x", "xxxx", "xxx")]},
+        best_of=3,
+        at_once=1,
+    ).wait(LIMIT_S)
+    assert [reason for _, reason in ends(session)] == ["completed", "completed", "not_needed"]
+    assert session.best_df()[["candidate", "score"]].to_numpy().tolist() == [[2, 4]]
 
 
 # --- the table ----------------------------------------------------------------------------------

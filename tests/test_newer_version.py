@@ -17,7 +17,7 @@ from cpr_nb.store.key import own_key
 from cpr_nb.store.seal import sealed
 
 
-def from_the_future(session: cpr.Session, version: Any = 3) -> None:
+def from_the_future(session: cpr.Session, version: Any = 4) -> None:
     """Makes a session what a newer cpr would have written, sealed by the same user's key."""
     status = json.loads((session.path / "status.json").read_bytes())
     status |= {"schema_version": version, "news": {"of": ["a", "newer", "cpr"]}}
@@ -65,7 +65,7 @@ def test_an_interrupted_one_is_shown_and_not_resumed_or_rewritten(
         done = stub_cpr(words[0], session.id, *words[1:])
         assert done.returncode == 2 and done.stderr.count("\n") == 1, (words, done.stderr)
         if words == ["resume"]:
-            assert "a newer cpr wrote it (schema_version 3; this one knows 2)" in done.stderr
+            assert "a newer cpr wrote it (schema_version 4; this one knows 3)" in done.stderr
     assert all_files(session) == before
     assert sorted(stub.calls()) == ["a"]
 
@@ -93,6 +93,6 @@ def test_an_ended_one_is_shown_with_all_that_is_known(
     assert len(session.tasks_df()) == 1
     assert "Task 1" in stub_cpr.good("results", session.id)
     done = stub_cpr("retry", session.id)
-    assert done.returncode == 2 and "schema_version 3" in done.stderr
+    assert done.returncode == 2 and "schema_version 4" in done.stderr
     assert all_files(session) == before
     assert len(list((work / "results").glob("session-*"))) == 1

@@ -26,6 +26,7 @@ ICONS = {
     states.SKIPPED: "🚫",
     states.COMPLETED: "✅",
     states.ERROR: "❌",
+    states.PLANNED: "🕓",
     states.INTERRUPTED: "❌",
     states.UNREACHABLE: "❓",
     states.UNREADABLE: "❓",

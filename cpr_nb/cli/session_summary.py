@@ -8,6 +8,7 @@ from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import is_unsaved, task_state
 from cpr_nb.store.read import Snapshot
+from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import clock, cost, reused
 from cpr_nb.views.notice import warnings_of
@@ -37,6 +38,7 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
         "",
         _figures_line(session),
         *_error_lines(session),
+        *(f"  {line}" for line in decision_lines(session)),
         *(f"  ⚠ {warning}" for warning in warnings_of(session, program())),
         *_problem_lines([*failed, *left], session),
         "",

@@ -17,6 +17,7 @@ from cpr_nb.model.text import one_line, visible_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
+from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.figure_texts import ended_text, figure_pieces
 from cpr_nb.views.followed_session import FollowedSession
@@ -54,6 +55,7 @@ def notices(snapshot: Snapshot) -> list[str]:
     text = one_line(notice(snapshot, render.program()))
     return [
         *([text] if text else []),
+        *(decision_lines(snapshot) if snapshot.is_live else []),
         *(warnings_of(snapshot, render.program()) if snapshot.is_live else []),
     ]
 

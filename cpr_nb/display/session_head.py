@@ -7,6 +7,7 @@ import re
 from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.views import formatting
+from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.figure_texts import ESTIMATE_HINT, figure_pieces
 from cpr_nb.views.node_line import node_pieces
 from cpr_nb.views.nodes import nodes_of, silent_nodes
@@ -56,6 +57,7 @@ def _notices(model: SessionModel) -> list[list[str]]:
     notices = []
     if text := model.notice():
         notices.append([*split_cause(one_line(text, 500)), ""])
+    notices += [[*split_cause(line), ""] for line in decision_lines(model.snapshot)]
     text, command = model.denial_notice()
     if text:
         notices.append([*split_cause(one_line(text, 500)), one_line(command, 2000)])

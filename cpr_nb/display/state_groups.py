@@ -17,6 +17,7 @@ TASK_GROUPS = (
 #: Of sessions.
 SESSION_GROUPS = (
     (states.RUNNING, (states.STARTING, states.RUNNING), True),
+    (states.PLANNED, (states.PLANNED,), False),
     (states.WAITING, (states.WAITING,), False),
     (states.PAUSED, (states.PAUSED,), False),
     (states.UNREACHABLE, (states.UNREACHABLE,), False),

@@ -68,6 +68,26 @@ def scores_of(results: pd.DataFrame, name: str) -> list[float | None]:
     return [None if pd.isna(number) else float(number) for number in numbers]
 
 
+def row_names(results: pd.DataFrame, candidates: Candidates) -> tuple[str, list[str]]:
+    """What the rows are called: by their first column, or by their labels if that is no input.
+
+    Args:
+        results: The table of results, one row per candidate.
+        candidates: The same candidates.
+
+    Returns:
+        The name of the column, and the name of each row.
+    """
+    firsts = [row.candidates[0].position for row in candidates.rows]
+    outputs = {*results.attrs.get(ANSWERS_ATTR, ()), *TASK_COLUMNS, LIGHT, REPEAT}
+    if results.columns[0] in outputs:
+        return str(results.index.name or "row"), [str(results.index[n]) for n in firsts]
+    column = results.iloc[:, 0]
+    return str(column.name), [
+        "" if pd.isna(column.iloc[n]) else str(column.iloc[n]) for n in firsts
+    ]
+
+
 def best_table(
     results: pd.DataFrame,
     candidates: Candidates,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from cpr_nb.frames.schema_columns import answer_table
 from cpr_nb.frames.table_html import set_html
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model import states
+from cpr_nb.model.json_values import text_or_none
 from cpr_nb.model.record import task_state
+from cpr_nb.model.scores import SCORE, SCORE_ERROR, score_number
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.result_line import last_result
 from cpr_nb.views.lineage import LinkedTask, linked_tasks
@@ -30,6 +32,7 @@ from cpr_nb.views.rows import task_row
 
 _PROMPT = "prompt"
 _COLUMNS = {column.name: column for column in TABLES["tasks_df"].columns}
+_SCORES = {SCORE: Column(SCORE, "Float64", ""), SCORE_ERROR: Column(SCORE_ERROR, "string", "")}
 
 
 def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bool) -> pd.DataFrame:
@@ -52,11 +55,13 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
         existing = {*inputs[0].columns, *inputs[1].columns, *added}
         answers = answers.rename(columns={name: f"answer_{name}" for name in existing})
     index = inputs[0].index
-    parts = [part.set_axis(index) for part in (*inputs, answers, outcomes)]
+    scores = _score_columns(newest, is_scored="score" in snapshot.head)
+    scores = scores.drop(columns=[name for name in scores if name in answers])
+    parts = [part.set_axis(index) for part in (*inputs, answers, scores, outcomes)]
     results = pd.concat(parts, axis=1)
     results.attrs |= {
         RESULTS_DIR_ATTR: str(Path(snapshot.paths.root).parent),
-        ANSWERS_ATTR: list(answers.columns),
+        ANSWERS_ATTR: [*answers.columns, *scores.columns],
         LIGHT_ATTR: has_light,
     }
     return set_html(results)
@@ -85,6 +90,20 @@ def _answer_columns(
         return answer_table(answers, schemas[0], pd.RangeIndex(len(newest)), flatten=flatten)
     dtype = "string" if all(schema is None for schema in schemas) else "object"
     return table(({RESULT: answer} for answer in answers), [Column(RESULT, dtype, "")])
+
+
+def _score_columns(newest: list[LinkedTask], *, is_scored: bool) -> pd.DataFrame:
+    """The score of each task, and why it has none, if its session was launched with ``score``."""
+    fields = [task.fields for task in newest]
+    names = [name for name in _SCORES if any(name in one for one in fields)]
+    if is_scored and SCORE not in names:
+        names.insert(0, SCORE)
+    cells = ({SCORE: score_number(one.get(SCORE)), **_error_of(one)} for one in fields)
+    return table(cells, [_SCORES[name] for name in names])
+
+
+def _error_of(fields: Mapping[str, Any]) -> dict[str, str | None]:
+    return {SCORE_ERROR: text_or_none(fields.get(SCORE_ERROR))}
 
 
 def factor_columns(tasks: list[LinkedTask]) -> pd.DataFrame:

@@ -9,6 +9,8 @@ from cpr_nb.handles.results import SessionResults
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cpr_nb.display.decisions.best_page import BestRows
+    from cpr_nb.display.decisions.decision_output import Decision
     from cpr_nb.views.candidates import Candidates
 
 
@@ -35,10 +37,34 @@ class SessionBest(SessionResults):
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> s.best_df().query("solved").cpr.merge()  # doctest: +SKIP
         """
+        from cpr_nb.display.decisions.best_page import best_parts
         from cpr_nb.frames.best_rows import best_table
 
         candidates, results = self._candidates()
-        return best_table(results, candidates, self._factors())
+        best = best_table(results, candidates, self._factors())
+        html = best_parts(_best_rows(candidates, results)).html()
+        object.__setattr__(best, "_repr_html_", lambda: html)  # of this object, not of a part of it
+        return best
+
+    def best(self) -> Decision:
+        """The best candidate of each row in words and as a table to read, not to compute with.
+
+        Returns:
+            What a notebook shows, and `print`; ``save("best.html")`` writes it into a file.
+
+        Raises:
+            SessionNotUsable: If it was launched without ``best_of``, or can't be read.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> print(cpr.attach("3f2a").best())  # doctest: +SKIP
+        """
+        from cpr_nb.display.decisions.best_page import best_parts
+        from cpr_nb.display.decisions.decision_output import Decision
+
+        return Decision(
+            best_parts(_best_rows(*self._candidates())), f"The best of {self.name or self.id}"
+        )
 
     def pass_at_k(self) -> pd.DataFrame:
         """How often one of k candidates solves a row, and how often all k do, for each k.
@@ -75,3 +101,11 @@ class SessionBest(SessionResults):
 
             scores = scores_of(results, self._score[0])
         return read_candidates(self.snapshot, scores), results
+
+
+def _best_rows(candidates: Candidates, results: pd.DataFrame) -> BestRows:
+    """What the page of the best shows."""
+    from cpr_nb.display.decisions.best_page import BestRows
+    from cpr_nb.frames.best_rows import row_names
+
+    return BestRows(candidates, *row_names(results, candidates))

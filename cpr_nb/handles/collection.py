@@ -96,15 +96,19 @@ class AsCompleted:
         self._ended: list[Task] = []
 
     def __iter__(self) -> Iterator[Task]:
-        while len(self._yielded) < len(self._session):
+        while not self._is_over():
             waiting.until(self._poll)
             yield from self._ended
 
     async def __aiter__(self) -> AsyncIterator[Task]:
-        while len(self._yielded) < len(self._session):
+        while not self._is_over():
             await waiting.until_async(self._poll)
             for task in self._ended:
                 yield task
+
+    def _is_over(self) -> bool:
+        """Whether no more tasks will end; those of a planned session are not known yet."""
+        return not self._session.is_planned and len(self._yielded) >= len(self._session)
 
     def _poll(self) -> bool:
         """Whether more tasks have ended; they are in ``_ended`` then."""
@@ -116,7 +120,7 @@ class AsCompleted:
                 for task in self._session
                 if task.num not in self._yielded and task.state == states.ENDED
             )
-            return bool(ended)
+            return bool(ended) or (self._session.has_ended() and not len(self._session))
 
         has_ended = self._session.poll(some_ended, self._end)
         self._yielded.update(task.num for task in ended)

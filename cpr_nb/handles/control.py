@@ -30,6 +30,13 @@ class SessionControl(SessionTasks):
         """
         if self.state in states.ENDED_STATES:
             return False
+        if self.is_planned:
+            from cpr_nb.launching.planned_sessions import cancel_planned
+
+            if cancel_planned(self.snapshot):
+                self.refresh()
+                return True
+            self.refresh()  # it has begun meanwhile
         self.ask("cancel", requests.cancel_name(None))
         return True
 
@@ -69,7 +76,8 @@ class SessionControl(SessionTasks):
         In an interrupted session, tasks that have ended stay as they are. An agent that still
         runs is taken over. One that was cut off continues its conversation. In a session that has
         ended, only work is saved that could not be saved then. A session that is
-        ``unreachable`` is resumed once nothing was written for 15 minutes.
+        ``unreachable`` is resumed once nothing was written for 15 minutes. A session that is
+        ``planned`` starts, if its inputs have ended.
 
         Args:
             env: Values of the environment variables that the launch was given; they are not stored.
@@ -87,8 +95,8 @@ class SessionControl(SessionTasks):
         Raises:
             ForeignSession: If it is foreign, without ``trust``.
             SessionNotUsable: If it has ended, or already runs, or its runner may live on another
-                machine. With ``skipped``, if it has not
-                ended, skipped nothing, or has spent its budget.
+                machine, or its inputs have not ended. With ``skipped``, if it has not ended,
+                skipped nothing, or has spent its budget.
             InputError: If a value of ``env`` is missing.
             LaunchError: If the runner does not come up.
 
@@ -100,6 +108,8 @@ class SessionControl(SessionTasks):
         from cpr_nb.launching.takeover import risk
 
         snapshot = self.refresh().snapshot
+        if self.is_planned:
+            return self._start_planned()
         if force and snapshot.state == states.UNREACHABLE:
             print_line(risk(snapshot.paths))
         try:
@@ -110,6 +120,13 @@ class SessionControl(SessionTasks):
             self._trust()
             resume(snapshot, env or {}, skipped=skipped, force=force)
         self.print_if_stopped()
+        return self.refresh()
+
+    def _start_planned(self) -> Self:
+        """Starts this session, if its inputs have ended."""
+        from cpr_nb.launching.planned_sessions import resume_planned
+
+        resume_planned(self.snapshot)
         return self.refresh()
 
     def _trust(self) -> None:

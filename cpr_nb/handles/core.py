@@ -181,6 +181,8 @@ class SessionCore:
         snapshot = read_session(self.paths.root)
         if snapshot.state == states.UNREADABLE and self._snapshot.is_legacy and stat:
             return self  # a legacy session is written in place: keep the last good one
+        if self.is_planned and snapshot.state != states.PLANNED:
+            self.frame = self._task_specs = None  # now its rows are known
         self._snapshot = snapshot
         self._last_stat = stat
         return self
@@ -235,6 +237,11 @@ class SessionCore:
         _flush_views()
         return self
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether it had not started when its folder was read last: its inputs have not ended."""
+        return self._snapshot.state == states.PLANNED
+
     def has_ended(self) -> bool:
         """Whether it had ended when its folder was read last."""
         return self._snapshot.state in states.ENDED_STATES
@@ -264,6 +271,11 @@ class SessionCore:
             raise errors.SessionInterrupted(f"session {self.id} is {state}, but {subject} is not")
         if state in (states.INTERRUPTED, states.STALE, states.UNREADABLE):
             raise errors.SessionInterrupted(_why_it_never_ends(self._snapshot))
+        if state == states.PLANNED:
+            from cpr_nb.views.planned_text import why_stuck
+
+            if why := why_stuck(self._snapshot):
+                raise errors.SessionInterrupted(why)
         if end is not None and end.is_over:
             from cpr_nb.views.wait_progress import timeout_text
 
@@ -331,7 +343,7 @@ class SessionCore:
             raise errors.SessionNotUsable(
                 f"can't {verb} {self.id}: claude-parallel-runner.pl wrote this session"
             )
-        if not snapshot.is_live:
+        if not snapshot.is_live or self.is_planned:
             raise errors.SessionNotUsable(
                 f"can't {verb} {self.id}: it is {snapshot.state}, no runner works on it"
             )

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from cpr_nb.handles.later import begin_later, later_launch
 from cpr_nb.handles.session import Session
 from cpr_nb.launching.begin import check_start, pop_reuse
 from cpr_nb.launching.plan import dry_rows, plan_variants
@@ -63,13 +64,17 @@ def launch(
             once for every combination.
         repeats: How often each of them runs.
         dry_run: Whether to check everything, start nothing, and return what would run.
-        **options: ``reuse=True`` attaches to the newest session that was launched with the same
-            prompts and options, however it ended, and says so. That is the default once the
-            notebook's extension is loaded; ``fresh=True`` runs it again. Also ``results_dir``,
+        **options: ``after=s`` starts it when the session ``s`` has ended, also if this process is
+            gone then; until then it is ``planned`` (see docs/after.md). ``reuse=True`` attaches to
+            the newest session that was launched with the same prompts and options, however it
+            ended, and says so. That is the default once the notebook's extension is loaded;
+            ``fresh=True`` runs it again. Also ``results_dir``,
             ``claude_path`` and every option of `cpr_nb.model.options.OPTIONS`, such as
             ``max_parallel``, ``model``, ``permissions``, ``allow``, ``schema``, ``timeout_s``,
             ``budget_usd``, ``name``. ``schema`` is a JSON schema or a Python type: see
-            docs/schemas.md.
+            docs/schemas.md. ``score`` says by what the runner scores each answer: a column of
+            numbers of the schema, "check", "grade" or "module:function" (docs/scores.md).
+            ``best_of=5`` runs five candidates a prompt, of which the best counts (docs/best-of.md).
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.
@@ -85,9 +90,12 @@ def launch(
         >>> cpr.launch(["say hello"], dry_run=True, claude_path="sh")[0]["prompt"]
         'say hello'
     """
-    reuse = pop_reuse(options)
-    study = Study(options)
-    plan = plan_variants(prompts, vary, study.repeats(vary, repeats), options)
+    reuse, study = pop_reuse(options), Study(options)
+    repeats = study.repeats(vary, repeats)
+    if options.get("after") is not None:
+        later = later_launch(options, study).launch(prompts, vary, repeats)
+        return begin_later(later, reuse=reuse, dry_run=dry_run)
+    plan = plan_variants(prompts, vary, repeats, options)
     study.plan(plan)
     plan.warnings += slash_warnings(plan.tasks)
     return _dry_run(plan, reuse) if dry_run else Session.from_plan(plan, reuse=reuse)
@@ -96,7 +104,7 @@ def launch(
 @overload
 def map(
     template: Template,
-    df: DataFrame,
+    df: DataFrame | None = ...,
     *,
     vary: Mapping[str, Sequence[Any]] | None = ...,
     repeats: int = ...,
@@ -108,7 +116,7 @@ def map(
 @overload
 def map(
     template: Template,
-    df: DataFrame,
+    df: DataFrame | None = ...,
     *,
     vary: Mapping[str, Sequence[Any]] | None = ...,
     repeats: int = ...,
@@ -120,7 +128,7 @@ def map(
 @public
 def map(  # users expect this name, and nothing here needs the builtin
     template: Template,
-    df: DataFrame,
+    df: DataFrame | None = None,
     *,
     vary: Mapping[str, Sequence[Any]] | None = None,
     repeats: int = 1,
@@ -137,7 +145,8 @@ def map(  # users expect this name, and nothing here needs the builtin
         template: The prompt with ``{column}`` placeholders (also the names of index levels), or
             a function that makes it from a row (a Series). Braces around anything but an
             identifier stay as they are; ``{{name}}`` is the text ``{name}``.
-        df: The frame. It is kept in the session's folder.
+        df: The frame. It is kept in the session's folder. With ``after=s`` it may be left out: the
+            rows are those of ``s`` that have succeeded, or of ``after=s.where("score < 3")``.
         vary: Factor → its levels. Each row runs once for every combination. A factor is an
             option, such as ``model``, or another placeholder of the template.
         repeats: How often each of them runs; the column ``repeat`` counts.
@@ -146,8 +155,7 @@ def map(  # users expect this name, and nothing here needs the builtin
         **options: As for `cpr_nb.launch`, but ``reuse=True`` runs only the rows whose prompt and
             options have no success yet. The table of results has all rows, whichever session
             their answers are from: see docs/map.md. ``model_col="which"`` and the like take a row's
-            option from a column (where that has no value, the session's option holds);
-            ``id_col`` takes the task's id.
+            option from a column (where it has a value); ``id_col`` takes the task's id.
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.
@@ -168,15 +176,15 @@ def map(  # users expect this name, and nothing here needs the builtin
     from cpr_nb.frames.mapping import placeholder_warnings
     from cpr_nb.launching.from_frame import plan_map
 
-    reuse = pop_reuse(options)
-    study = Study(options)
-    plan = plan_map(template, df, vary, study.repeats(vary, repeats), options)
+    reuse, study = pop_reuse(options), Study(options)
+    repeats = study.repeats(vary, repeats)
+    if options.get("after") is not None:
+        later = later_launch(options, study).map(template, df, vary, repeats)
+        return begin_later(later, reuse=reuse, dry_run=dry_run)
+    plan = plan_map(template, df, vary, repeats, options)
     study.plan(plan)
-    plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, df)]
-    if not dry_run:
-        return Session.from_plan(plan, reuse=reuse)
-    rows = _dry_run(plan, reuse)
-    return _with_reuse(rows, plan) if reuse else rows
+    plan.warnings += [*slash_warnings(plan.tasks), *placeholder_warnings(template, plan.frame)]
+    return _dry_run(plan, reuse) if dry_run else Session.from_plan(plan, reuse=reuse)
 
 
 def _with_reuse(rows: list[dict[str, Any]], plan: LaunchPlan) -> list[dict[str, Any]]:
@@ -191,4 +199,5 @@ def _dry_run(plan: LaunchPlan, reuse: bool) -> list[dict[str, Any]]:
     check_start(plan, reuse=reuse)
     for warning in plan.warnings:
         warnings.warn(visible_line(warning), stacklevel=3)  # at the caller of launch or map
-    return dry_rows(plan)
+    rows = dry_rows(plan)
+    return _with_reuse(rows, plan) if reuse and plan.is_map else rows

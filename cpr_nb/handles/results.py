@@ -56,6 +56,10 @@ class SessionResults(SessionTasks):
         snapshot = self.refresh().snapshot
         if snapshot.state == states.UNREADABLE:
             raise SessionNotUsable(f"can't read {snapshot.paths.root}: {snapshot.problem}")
+        if snapshot.state == states.PLANNED:
+            from cpr_nb.launching.input_plan import planned_results
+
+            return planned_results(snapshot, self.rows_frame())
         table = build_results(snapshot, self.rows_frame(), flatten=flatten)
         return table if self._score is None else add_score(table, *self._score)
 

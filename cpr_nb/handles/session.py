@@ -7,10 +7,12 @@ import os
 from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
+from cpr_nb.handles.comparing import SessionComparing
+from cpr_nb.handles.decided import DecidedComparison
 from cpr_nb.handles.forecasting import SessionForecasts
+from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
-from cpr_nb.handles.results import SessionResults
 from cpr_nb.handles.reused import ReusedRows
 from cpr_nb.handles.tables import SessionTables
 from cpr_nb.model.public import public
@@ -20,13 +22,15 @@ from cpr_nb.store import catalog
 @public
 class Session(
     ReusedRows,
+    SessionPlans,
     SessionBranches,
     SessionBest,
-    SessionResults,
+    SessionComparing,
     SessionReport,
     SessionForecasts,
     SessionCharts,
     SessionTables,
+    DecidedComparison,
     NotebookView,
 ):
     """A handle on a session, also one that claude-parallel-runner.pl wrote.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
     from cpr_nb.frames.streams import Problem
     from cpr_nb.handles.session import Session
+    from cpr_nb.launching.later_request import SessionInput
     from cpr_nb.launching.rerun_tasks import RerunTask
     from cpr_nb.views.questions import Question
 
@@ -45,6 +46,12 @@ class Task(TaskOutput):
     def session(self) -> Session:
         """Its session."""
         return self._session  # type: ignore[return-value]  # every handle is a Session
+
+    def as_input(self) -> SessionInput:
+        """Its row, if it will have succeeded, as ``after=`` of `cpr_nb.launch` takes it."""
+        from cpr_nb.launching.later_request import SessionInput
+
+        return SessionInput(self._session.paths.root, None, [self.id])
 
     # -- as concurrent.futures --------------------------------------------------------------
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def plan_map(
     template: Template,
-    df: DataFrame,
+    df: DataFrame | None,
     vary: Mapping[str, Sequence[Any]] | None,
     repeats: int,
     options: dict[str, Any],

@@ -141,8 +141,12 @@ class LaunchPlan:
         """The hash that two launches share if they ask for the same."""
         if self.overriding is not None:
             return identity.of_request(self.overriding, self._salt)
-        own = identity.of_tasks(self.tasks, self.options, self.environ, self._salt)
+        own = self.identity_of(self.tasks)
         return identity.of_study(own, self.study_keywords) if self.study_keywords else own
+
+    def identity_of(self, tasks: list[TaskSpec]) -> str:
+        """The hash of these tasks with the options and the environment of this plan."""
+        return identity.of_tasks(tasks, self.options, self.environ, self._salt)
 
     @cached_property
     def task_identities(self) -> dict[str, str]:

@@ -86,6 +86,9 @@ def plan_rerun(
     plan.overriding = {**overriding, "env": options.get("env") or {}}
     plan.parents = [task.ids for task in tasks]
     _keep_frame(plan, tasks, specs, frame)
+    scores = [spec.get("score") for spec in specs.values()]
+    if tasks[0].prompt is None and scores[0] and all(score == scores[0] for score in scores):
+        plan.study["score"] = scores[0]  # a retry is scored as the task was
     return plan
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,17 @@ def _start_new_rows(plan: LaunchPlan) -> StartedSession:
         same = _find_same(plan, is_wanted=_has_all_answers)
         if same is not None:
             return same
+    leave_out_known(plan, known)
+    return start(plan)
+
+
+def leave_out_known(plan: LaunchPlan, known: Mapping[str, KnownAnswer]) -> None:
+    """Leaves out the rows of a map that have an answer; its table of results has them all the same.
+
+    Args:
+        plan: The map.
+        known: Task id → where its answer is.
+    """
     plan.reused = [
         reused_entry(position, known[task.task_id].task.ids, task.origin)
         for position, task in enumerate(plan.tasks)
@@ -60,7 +71,6 @@ def _start_new_rows(plan: LaunchPlan) -> StartedSession:
     ]
     _ = plan.identity  # that of all rows, whichever run
     plan.leave_out(known)
-    return start(plan)
 
 
 def check_new_tasks(plan: LaunchPlan) -> None:

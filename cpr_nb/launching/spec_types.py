@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cpr_nb.model.options import OPTIONS, Option
+from cpr_nb.model.scores import score_number
 from cpr_nb.model.text import one_line
 
 
@@ -56,16 +57,23 @@ _SESSION = {
     "first_parallel": _count(1),
     "login_wait_s": _NUMBER,
     "own_environment": _FLAG,
-    **dict.fromkeys(("options", "cluster"), _OBJECT),
+    **dict.fromkeys(("options", "cluster", "after", "score"), _OBJECT),
 }
 _TASK = {
     **dict.fromkeys(("id", "prompt", "follows"), _TEXT),
-    **dict.fromkeys(("options", "parent", "checkout", "factors"), _OBJECT),
+    **dict.fromkeys(("options", "parent", "checkout", "factors", "input"), _OBJECT),
     "env_names": _TEXTS,
     "row": _count(0),
 }
+_SCORE = {
+    **dict.fromkeys(("kind", "name"), _TEXT),
+    **dict.fromkeys(
+        ("minimum", "maximum"), _Kind("a number", lambda v: score_number(v) is not None)
+    ),
+}
 _PARTS = {
     "parent": {"session_id": _TEXT, "task_id": _TEXT},
+    "input": {"session_id": _TEXT, "task_id": _TEXT},
     "checkout": {"current_branch": _TEXT, "base": _TEXT},
 }
 
@@ -84,6 +92,8 @@ def wrong_types(spec: Mapping[str, Any]) -> Iterator[str]:
     """
     yield from _wrong_fields(spec, _SESSION, "")
     yield from _wrong_options(spec, "")
+    if isinstance(spec.get("score"), dict):
+        yield from _wrong_fields(spec["score"], _SCORE, "score.")
     tasks = spec.get("tasks")
     for number, task in enumerate(tasks if isinstance(tasks, list) else ()):
         where = f"tasks[{number}]."

@@ -82,9 +82,8 @@ def start(plan: LaunchPlan, session_id: str | None = None) -> StartedSession:
     check_branches(plan)
     executor = LocalExecutor()
     session_id, key = session_id or new_uuid(), own_key()
-    spec = _session_spec(plan, session_id)
-    spec["mark"] = mark(key, session_id) if key is not None else None
-    tasks = [_task_spec(plan, task) for task in plan.tasks]
+    spec = new_spec(plan, session_id, key)
+    tasks = [task_fields(plan, task) for task in plan.tasks]
     head = first_head(spec, len(tasks))
     environ = {**plan.environ, **plan.options.get("env", {})}
     task_env = {t.task_id: t.options["env"] for t in plan.tasks if "env" in t.options}
@@ -120,8 +119,14 @@ def _is_plain(plan: LaunchPlan, task: TaskSpec) -> bool:
     return not options.get("worktree") and options["cwd"] == plan.options["cwd"]
 
 
-def _session_spec(plan: LaunchPlan, session_id: str) -> dict[str, Any]:
-    """What session.json says about the session as a whole."""
+def new_spec(plan: LaunchPlan, session_id: str, key: bytes | None) -> dict[str, Any]:
+    """What session.json says about the session as a whole.
+
+    Args:
+        plan: The plan.
+        session_id: The id of the session.
+        key: The user's key; None if there is none.
+    """
     now = time.time()
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
     return {
@@ -148,11 +153,17 @@ def _session_spec(plan: LaunchPlan, session_id: str) -> dict[str, Any]:
         **plan.study,
         "warnings": plan.setup_warnings,
         **(USER_ONLY if len(plan.user_only) == len(plan.tasks) else {}),
+        "mark": mark(key, session_id) if key is not None else None,
     }
 
 
-def _task_spec(plan: LaunchPlan, task: TaskSpec) -> dict[str, Any]:
-    """What session.json says about a task; of environment variables only their names."""
+def task_fields(plan: LaunchPlan, task: TaskSpec) -> dict[str, Any]:
+    """What session.json says about a task; of environment variables only their names.
+
+    Args:
+        plan: The plan.
+        task: One of its tasks.
+    """
     options = {k: v for k, v in task.options.items() if k != "env"}
     spec: dict[str, Any] = {"id": task.task_id, "prompt": task.prompt, "options": options}
     spec |= task.origin

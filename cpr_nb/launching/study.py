@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     Planner = Callable[[LaunchPlan, dict[str, Any]], None]
 
 
+def _plan_stopping(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.stopping import plan_stopping
+
+    plan_stopping(plan, keywords)
+
+
+def _plan_score(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.scoring import plan_score
+
+    plan_score(plan, keywords)
+
+
 def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     from cpr_nb.launching.best_of import plan_best_of
 
@@ -32,9 +44,18 @@ def _plan_pilot(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
 
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
-_PLANNERS: dict[str, Planner] = {"best_of": _plan_best_of, "pilot": _plan_pilot}
+_PLANNERS: dict[str, Planner] = {
+    "score": _plan_score,
+    "best_of": _plan_best_of,
+    "stop_when": _plan_stopping,  # after what gives scores
+    "pilot": _plan_pilot,
+}
 #: Further keywords that mean something only beside one of them.
-_BESIDE: dict[str, str] = {"at_once": "best_of", "full_mark": "best_of", "pilot_by": "pilot"}
+_BESIDE: dict[str, str] = {
+    **dict.fromkeys(("at_once", "full_mark"), "best_of"),
+    **dict.fromkeys(("alpha", "baseline", "delta", "metric", "over"), "stop_when"),
+    "pilot_by": "pilot",
+}
 
 
 class Study:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cpr_nb.model.scores import FUNCTION
 from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import Authorship
 
@@ -24,7 +25,7 @@ _OPTIONS = (
     "add_dirs",
     "worktree_dir",
 )
-_LABELS = ("claude", *_OPTIONS, "in")
+_LABELS = ("claude", *_OPTIONS, "score", "in")
 #: Options whose values are commands or arguments: in quotes.
 _QUOTED = ("check", "setup", "claude_args")
 _MOST_FOLDERS = 6
@@ -84,6 +85,9 @@ def _values(spec: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             value = _permissions(options) if name == "permissions" else options.get(name)
             if value not in (None, [], {}, ""):
                 yield name, _shown(name, value)
+    score = _dict(spec.get("score"))
+    if score.get("kind") == FUNCTION:
+        yield "score", _whole(repr(score.get("name")))
     for options in every:
         yield "in", _plain(options.get("cwd", spec.get("cwd")))
 

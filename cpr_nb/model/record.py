@@ -96,6 +96,8 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "identity": spec.get("identity"),
         "mark": spec.get("mark"),
         "n_reused": spec.get("n_reused"),
+        "after": [one["session_id"] for one in spec.get("after", {}).get("inputs", ())] or None,
+        "score": spec.get("score"),
         "warnings": spec.get("warnings") or None,
         "n_pending": n_tasks,
         "n_running": 0,

@@ -30,8 +30,9 @@ class TaskSpec:
     Attributes:
         origin: Its further fields in session.json: ``row`` (of the frame, from 0), ``factors``,
             ``parent`` (the task that it reruns), ``follows`` (the id of the conversation that it
-            continues), ``follows_stream`` (the stream of that one), ``is_follow_up``, and ``said``
-            (the identity of a follow-up's prompt).
+            continues), ``follows_stream`` (the stream of that one), ``is_follow_up``, ``said``
+            (the identity of a follow-up's prompt), and ``input`` (the task whose answer it is
+            about).
     """
 
     __slots__ = ("options", "origin", "prompt", "task_id", "where")

@@ -7,6 +7,8 @@ written by the runner. An ended task has an *outcome*, and every outcome has a *
 from __future__ import annotations
 
 # -- sessions -------------------------------------------------------------------------------
+#: It starts when the sessions have ended whose answers it is about.
+PLANNED = "planned"
 STARTING = "starting"
 RUNNING = "running"
 WAITING = "waiting"
@@ -20,6 +22,7 @@ STALE = "stale"
 UNREADABLE = "unreadable"
 
 SESSION_STATES = (
+    PLANNED,
     STARTING,
     RUNNING,
     WAITING,
@@ -34,8 +37,8 @@ SESSION_STATES = (
 )
 #: A session in one of these states has a runner.
 LIVE_STATES = (STARTING, RUNNING, WAITING, PAUSED)
-#: A session in one of these states has a runner, or may have one on another machine.
-FOLLOWED_STATES = (*LIVE_STATES, UNREACHABLE)
+#: A session in one of these states has a runner, may have one on another machine, or will have one.
+FOLLOWED_STATES = (PLANNED, *LIVE_STATES, UNREACHABLE)
 #: A session in one of these states no longer changes unless someone retries or resumes
 #: it.
 ENDED_STATES = (COMPLETED, CANCELLED, ERROR)

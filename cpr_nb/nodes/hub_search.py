@@ -32,7 +32,7 @@ class HubSearch:
 
     Attributes:
         problems: What happened at each address, newest last.
-        is_over: Whether the join file was removed: a hub does that at its session's end.
+        is_over: Whether the join file is removed: a hub does that at its session's end.
     """
 
     def __init__(self, source: JoinSource, address: str, context: zmq.Context[Any]) -> None:
@@ -69,6 +69,8 @@ class HubSearch:
             self.is_over = self._source.is_removed
             self.problems = {"": str(error)}
             self._pause(now)
+        else:
+            self.is_over = False  # the file was away for a moment
         return None
 
     def failed(self, why: str) -> None:

@@ -81,20 +81,24 @@ class Book:
 
     def __init__(self, data: Any) -> None:
         _check(data, {"rules": list, "default": list}, "script")
-        self.rules: list[tuple[re.Pattern[str], list[Json]]] = []
+        self.rules: list[tuple[re.Pattern[str], re.Pattern[str], list[Json]]] = []
         for number, rule in enumerate(data.get("rules", [])):
             where = f"script.rules[{number}]"
-            _check(rule, {"match": str, "steps": list}, where)
+            _check(rule, {"match": str, "model": str, "steps": list}, where)
             steps = _checked(rule.get("steps"), f"{where}.steps")
             try:
-                self.rules.append((re.compile(rule["match"]), steps))
+                patterns = re.compile(rule["match"]), re.compile(rule.get("model", ""))
             except (re.error, KeyError) as error:
-                raise ScriptError(f"{where}.match: not a regular expression: {error}") from error
+                raise ScriptError(f"{where}: not a regular expression: {error}") from error
+            self.rules.append((*patterns, steps))
         hello = [{"text": "Hello from the scripted API."}]
         self.default = _checked(data.get("default", hello), "script.default")
 
-    def match(self, prompt: str) -> list[Json] | None:
-        return next((steps for pattern, steps in self.rules if pattern.search(prompt)), None)
+    def match(self, prompt: str, model: str) -> list[Json] | None:
+        for in_prompt, in_model, steps in self.rules:
+            if in_prompt.search(prompt) and in_model.search(model):
+                return steps
+        return None
 
 
 def _carried(prompt: str) -> list[Json] | None:
@@ -144,7 +148,7 @@ def choose(request: Json, book: Book) -> tuple[Json, int, Hashable]:
         if not text.startswith(_NOT_A_PROMPT)
     ]
     for place in reversed(prompts):
-        if steps := _carried(place[2]) or book.match(place[2]):
+        if steps := _carried(place[2]) or book.match(place[2], str(request.get("model"))):
             break
     else:
         steps, place = book.default, prompts[-1] if prompts else (0, 0, "")

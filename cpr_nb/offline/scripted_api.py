@@ -42,8 +42,9 @@ carry, else those of the file. So this prompt has an answer, and then a second t
             {"text": "The answer."}, {"text": "It has ended.", "notification": 1}]
 
 A script FILE serves prompts that carry none: ``{"rules": [{"match": "<regular expression on the
-last prompt>", "steps": [...]}], "default": [...]}``. With neither, the answer is "Hello from the
-scripted API." A script that can't be played answers a 400 that says what is wrong, and where.
+last prompt>", "model": "<likewise on the model>", "steps": [...]}], "default": [...]}``; a rule
+without a model is one for all. With neither, the answer is "Hello from the scripted API." A script
+that can't be played answers a 400 that says what is wrong, and where.
 
 What is true of all requests:
 

@@ -54,6 +54,8 @@ def main(argv: list[str]) -> int:
     except BaseException as error:
         loop.abort(f"{type(error).__name__}: {error}")
         raise
+    finally:
+        session.start_next()
     return 0
 
 

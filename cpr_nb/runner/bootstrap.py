@@ -68,7 +68,7 @@ def build(session: OpenSession, *, settle: bool = False) -> Loop:
         DiskMonitor(session.paths, session.lock_fd, session.given["claim"]),
         settle=settle,
         cluster=cluster,
-        rules=None if settle else rules,
+        rules=rules,
     )
 
 

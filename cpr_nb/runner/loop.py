@@ -92,7 +92,8 @@ class Loop:
         self._task_runs = self._effects.task_runs
         self._rules = rules
         if rules is not None:
-            rules.effects = self._effects
+            ends = self._harvest, self._end
+            rules.connect(self._effects, schedule, *ends, may_ask=not settle)
             inbox.rules = rules
         self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
         self._listener = Listener(spec, schedule, self._processes, recorder, self._task_runs)
@@ -110,7 +111,7 @@ class Loop:
             instructions.Start: self._effects.start if self._pool is None else self._pool.start,
             instructions.Prepare: self._start_side,
             instructions.Check: self._start_side,
-            instructions.Harvest: self._harvest,
+            instructions.Harvest: self._harvest if rules is None else rules.harvest,
             instructions.Rest: self._effects.rest,
             instructions.Finish: self._effects.finish if rules is None else rules.finish,
             instructions.Terminate: self._effects.terminate,
@@ -119,7 +120,7 @@ class Loop:
             instructions.PollOutput: self._effects.poll_output,
             instructions.ReportState: self._report_state,
             instructions.ReportParallel: self._recorder.report_parallel,
-            instructions.End: self._end,
+            instructions.End: self._end if rules is None else rules.end,
         }
 
     def _new_pool(self) -> Pool:
@@ -188,6 +189,8 @@ class Loop:
     def abort(self, error: str) -> None:
         """Ends what runs, and records why the runner failed."""
         self._processes.kill_all()
+        if self._rules is not None:
+            self._rules.give_up("the runner failed")
         end_all(self._schedule, self._effects, f"the runner failed: {error}")
         self._recorder.end(states.ERROR, error)
         self._inbox.close(has_ended=True)
@@ -210,6 +213,8 @@ class Loop:
         self._handle(messages.Pause(now))
         if self._pool is not None:
             self._pool.leave()
+        if self._rules is not None:
+            self._rules.close()
         for run in self._processes:
             run.terminated = True
             run.terminate()
@@ -264,7 +269,7 @@ class Loop:
                     events.append(follow_up)
 
     def _ask_rules(self, now: float) -> None:
-        if self._rules is not None:
+        if self._rules is not None and not (self._settle or self._leaving):
             for event in self._rules.events(now):
                 self._handle(event)
 

@@ -9,6 +9,7 @@ import os
 import time
 
 from cpr_nb.model.quick_json import loads
+from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.runner import process
 from cpr_nb.runner.history import read_history
 from cpr_nb.runner.own_folder import HERE, enter
@@ -85,6 +86,16 @@ class OpenSession:
         """Says in status.json why nothing was started; whoever resumes the session tries again."""
         self.recorder.head["notice"] = f"its runner failed at its start: {error}"
         self.recorder.flush(0.0)
+
+    def start_next(self) -> None:
+        """If the session has ended, has those started that are planned to come after it."""
+        has_ended = self.recorder.head["overall_status"] in ENDED_STATES
+        if not has_ended or not os.path.isdir(self.paths.next_sessions):
+            return
+        from cpr_nb.runner.next_sessions import start_next  # few sessions need it
+
+        own_names = self.spec.session.get("env_names", ())
+        start_next(os.environb, own_names, self.given["state_dir"], self.paths.log)
 
     def _bases(self) -> Iterator[dict[str, Any]]:
         """Yields the tasks' unchanging fields; puts those with a history into ``numbers``."""

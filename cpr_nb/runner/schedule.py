@@ -227,6 +227,11 @@ class Schedule:
         """How many tasks are between their intent and their end."""
         return self._tasks.n_active
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has cancelled the whole session."""
+        return self._ends.all_cancelled
+
     def is_new(self, task: int) -> bool:
         """Whether a task has not begun."""
         return self._tasks.state[task] == PENDING

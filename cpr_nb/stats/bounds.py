@@ -11,8 +11,9 @@ Array = npt.NDArray[np.float64]
 
 #: The spread of few rows is often measured too small: so much of a row says that it is the largest.
 _DISTRUST_ROWS = 0.5
-#: So many informative rows halve the trust in a measured correlation of two levels.
-_HALF_TRUST_ROWS = 4.0
+#: So many informative rows halve the trust in a measured correlation of two levels. Scores need
+#: more than shares: ten even scores correlate even if the one row that differs is not among them.
+HALF_TRUST_OF_SHARES, HALF_TRUST_OF_SCORES = 4.0, 12.0
 
 
 class Spread(NamedTuple):
@@ -189,18 +190,19 @@ def square_and_add(a: Bounds, b: Bounds, correlation: Any) -> Bounds:
     return Bounds(difference, low, difference + np.sqrt(np.maximum(above, 0)))
 
 
-def trusted_correlation(a_means: Any, b_means: Any) -> Any:
+def trusted_correlation(a_means: Any, b_means: Any, half_trust: float) -> Any:
     """How two levels go together by row, as far as few informative rows can tell.
 
     Args:
         a_means: One number from 0 to 1 a row, along the last axis.
         b_means: The same rows under the other level.
+        half_trust: How many informative rows halve the trust.
 
     Returns:
         The correlation, drawn towards 0; 0 if one of them has no spread.
 
     Example:
-        >>> float(trusted_correlation([0, 1], [0, 1])).__round__(3)
+        >>> float(trusted_correlation([0, 1], [0, 1], 4.0)).__round__(3)
         0.333
     """
     a, b = np.asarray(a_means, float), np.asarray(b_means, float)
@@ -211,4 +213,4 @@ def trusted_correlation(a_means: Any, b_means: Any) -> Any:
     together = np.sum(a_rest * b_rest, axis=-1)
     correlation = np.where(has_spread, together / np.where(has_spread, scale, 1.0), 0.0)
     n_informative = 4 * a.shape[-1] * np.minimum(a_mean * (1 - a_mean), b_mean * (1 - b_mean))
-    return correlation * n_informative / (n_informative + _HALF_TRUST_ROWS)
+    return correlation * n_informative / (n_informative + half_trust)

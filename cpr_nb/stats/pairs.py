@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from cpr_nb.model.errors import InputError
 from cpr_nb.stats.bounds import (
+    HALF_TRUST_OF_SCORES,
+    HALF_TRUST_OF_SHARES,
     Bounds,
     row_spread,
     shrunk_wilson,
@@ -131,7 +133,8 @@ def difference_bounds(
     """
     a = shrunk_wilson(row_spread(a_means), t, a_repeats if is_share else None)
     b = shrunk_wilson(row_spread(b_means), t, b_repeats if is_share else None)
-    return square_and_add(a, b, trusted_correlation(a_means, b_means))
+    half_trust = HALF_TRUST_OF_SHARES if is_share else HALF_TRUST_OF_SCORES
+    return square_and_add(a, b, trusted_correlation(a_means, b_means, half_trust))
 
 
 def mean_difference(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Difference:

@@ -102,19 +102,13 @@ class NewSession:
             ResultsDirError: If something can't be written.
         """
         new = self._made
-        session_json = sealed(b"".join(_session_pieces(spec, tasks, reused)), key)
         try:
-            write_new(new.session, session_json, durable=True)
-            if frame is not None:
-                write_new(new.frame, dump(frame), durable=True)
-            StatusWriter(new.status, head, _bases(spec, tasks)).write(durable=True)
-            _sync_dir(new.root)
+            sha256 = write_session(new, spec, tasks, head, frame, reused, key=key)
             os.rename(new.root, self.paths.root)
             self._made = self.paths
             _sync_dir(self._results_dir)
         except OSError as error:
             raise self._refusal(error) from error
-        sha256: str = sha256_of_file(session_json).hexdigest()
         return sha256
 
     def abandon(self) -> None:
@@ -128,6 +122,43 @@ class NewSession:
         return ResultsDirError(
             f"can't write to the results directory {self._results_dir}: {reason}"
         )
+
+
+def write_session(
+    paths: layout.SessionPaths,
+    spec: dict[str, Any],
+    tasks: list[dict[str, Any]],
+    head: dict[str, Any],
+    frame: dict[str, Any] | None = None,
+    reused: list[dict[str, Any]] | None = None,
+    *,
+    key: bytes | None = None,
+) -> str:
+    """Writes the files of a session, durably; its status comes last, and says what the rest is.
+
+    Args:
+        paths: The session's paths; the caller holds its lock.
+        spec: As for `NewSession.complete`, and so are the others.
+        tasks: As above.
+        head: As above.
+        frame: As above.
+        reused: As above.
+        key: As above.
+
+    Returns:
+        The SHA-256 of its session.json.
+
+    Raises:
+        OSError: If something can't be written.
+    """
+    session_json = sealed(b"".join(_session_pieces(spec, tasks, reused)), key)
+    write_new(paths.session, session_json, durable=True)
+    if frame is not None:
+        write_new(paths.frame, dump(frame), durable=True)
+    StatusWriter(paths.status, head, _bases(spec, tasks)).write(durable=True)
+    _sync_dir(paths.root)
+    sha256: str = sha256_of_file(session_json).hexdigest()
+    return sha256
 
 
 def _bases(spec: dict[str, Any], tasks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:

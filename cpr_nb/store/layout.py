@@ -110,6 +110,15 @@ class SessionPaths:
         """The folder in which interfaces leave requests where there is no state directory."""
         return f"{self.root}/requests"
 
+    @property
+    def next_sessions(self) -> str:
+        """The folder that names the sessions which are planned to start after this one."""
+        return f"{self.root}/next"
+
+    def next_session(self, session_id: str) -> str:
+        """The empty file that names one of them."""
+        return f"{self.root}/next/{session_id}"
+
     def answer(self, task_id: str) -> str:
         """The answer as a person reads it."""
         return f"{self.root}/task-{task_id}.txt"

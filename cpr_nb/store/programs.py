@@ -14,6 +14,13 @@ HOW_TO_GET_CLAUDE = (
 )
 
 
+# The package comes last, so that it hides nothing; -P: nor does the folder that it runs in.
+_MAIN = (
+    "import sys; sys.path.append(sys.argv.pop(1)); "
+    "from cpr_nb.frames.scoring_program import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
 def find_claude(claude_path: str | None, environ: Mapping[str, str]) -> str:
     """Finds the Claude Code CLI.
 
@@ -78,3 +85,13 @@ def _bundled_claude() -> str | None:
         return None
     path = os.path.join(os.path.dirname(spec.origin), "_bundled", "claude")
     return path if os.access(path, os.X_OK) else None
+
+
+def scoring_argv(python: str) -> list[str]:
+    """The arguments of the program that calls a user's function (see `scoring_program`).
+
+    Args:
+        python: The Python that has the user's libraries.
+    """
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return [python, "-P", "-c", _MAIN, os.path.dirname(package)]

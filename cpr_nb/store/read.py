@@ -301,6 +301,8 @@ def state_of(paths: SessionPaths, status: dict[str, Any]) -> str:
     overall = status.get("overall_status")
     if overall in states.ENDED_STATES:
         return str(overall)
+    if overall == states.PLANNED:
+        return states.PLANNED
     if overall != "running":
         return states.UNREADABLE
     locked = is_locked(paths)

@@ -165,11 +165,22 @@ class Candidates:
     Args:
         best_of: What the session was launched with.
         rows: The rows, in order.
+        score_range: The smallest and the largest score that there can be, as far as known.
+        is_graded: Whether an agent gives the scores, which would not be the same a second time.
     """
 
-    def __init__(self, best_of: BestOf, rows: Sequence[CandidateRow]) -> None:
+    def __init__(
+        self,
+        best_of: BestOf,
+        rows: Sequence[CandidateRow],
+        score_range: tuple[float | None, float | None] = (None, None),
+        *,
+        is_graded: bool = False,
+    ) -> None:
         self.best_of = best_of
+        self.is_graded = is_graded
         self.rows = list(rows)
+        self.score_range = score_range
 
     @property
     def n_solved(self) -> int:
@@ -217,7 +228,8 @@ def read_candidates(snapshot: Snapshot, scores: Sequence[float | None] | None = 
     Raises:
         SessionNotUsable: If it was launched without ``best_of``.
     """
-    fields = read_spec(snapshot.paths).get("best_of")
+    spec = read_spec(snapshot.paths)
+    fields = spec.get("best_of")
     if not isinstance(fields, dict):
         raise SessionNotUsable(
             f"{snapshot.session_id} has no candidates to choose from: launch with best_of="
@@ -239,7 +251,12 @@ def read_candidates(snapshot: Snapshot, scores: Sequence[float | None] | None = 
     ]
     starts = range(0, len(candidates), best_of.n)
     rows = [CandidateRow(candidates[start : start + best_of.n]) for start in starts]
-    return Candidates(best_of, rows)
+    if scores is not None:
+        return Candidates(best_of, rows)
+    score = spec.get("score")
+    score = score if isinstance(score, dict) else {}
+    bounds = _score(score.get("minimum")), _score(score.get("maximum"))
+    return Candidates(best_of, rows, bounds, is_graded=score.get("kind") == "grade")
 
 
 def _score(value: Any) -> float | None:

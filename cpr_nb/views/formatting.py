@@ -25,6 +25,7 @@ STATE_STYLES = {
     states.RETRYING: ("◐", "warn"),
     states.ASKING: ("◆", "warn"),
     states.PENDING: ("○", "mute"),
+    states.PLANNED: ("◌", "mute"),
     states.STARTING: ("◐", "run"),
     states.WAITING: ("◔", "warn"),
     states.PAUSED: ("‖", "warn"),

@@ -43,6 +43,10 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
             text if text.startswith("its runner") else "its runner ended before the session did"
         )
         return f"interrupted: {reason}; {resume} continues it"
+    if snapshot.state == states.PLANNED:
+        from cpr_nb.views.planned_text import planned_notice  # few sessions need it
+
+        return planned_notice(snapshot, program)
     if snapshot.state == states.UNREACHABLE:
         return _unreachable(snapshot, resume)
     if snapshot.state == states.PAUSED:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
+from cpr_nb.nodes.hub_search import HubSearch
 from cpr_nb.nodes.join_file import JoinFile, JoinFileError
 from cpr_nb.nodes.join_source import JoinSource
 from cpr_nb.nodes.wire import new_key_pair
@@ -76,3 +78,14 @@ def test_one_that_is_away_says_where_there_is_one(tmp_path: Path) -> None:
 def test_one_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JoinFileError, match=r"everybody on this machine can read it.*chmod 600"):
         source(tmp_path, json.dumps(GOOD), 0o644).read()
+
+
+def test_a_join_file_that_was_away_for_a_moment_is_no_end_of_the_session(tmp_path: Path) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    search = HubSearch(JoinSource(str(tmp_path / "join.json"), ""), "", context)
+    search.step(1.0)
+    assert search.is_over
+    source(tmp_path, json.dumps(GOOD))
+    search.step(search.next_at)
+    assert not search.is_over
+    context.term()

@@ -185,6 +185,8 @@ def test_a_file_serves_prompts_that_carry_no_script(tmp_path: Path) -> None:
     rules = [
         {"match": "^Sum", "steps": [{"text": "sum 0"}, {"text": "sum 1"}]},
         {"match": "(?i)sum", "steps": [{"text": "other"}]},
+        {"match": "^Which", "model": "opus", "steps": [{"text": "opus it is"}]},
+        {"match": "^Which", "steps": [{"text": "another model"}]},
     ]
     file = tmp_path / "script.json"
     default = [{"text": "default 0"}, {"text": "default 1"}]
@@ -194,6 +196,8 @@ def test_a_file_serves_prompts_that_carry_no_script(tmp_path: Path) -> None:
         assert ask(api, "Sum it up", ASSISTANT).text == "sum 1"
         assert ask(api, "assume").text == "other"
         assert ask(api, "Sum it up", ASSISTANT, "resume").text == "other"
+        assert ask(api, "Which?").text == "another model"
+        assert ask(api, "Which?", model="claude-opus-5-5").text == "opus it is"
         assert ask(api, "else", ASSISTANT, "else").text == "default 0"
         assert ask(api, "else", ASSISTANT).text == "default 1"
         assert ask(api, "Sum it up" + script({"text": "own"})).text == "own"
@@ -204,6 +208,7 @@ def test_a_file_serves_prompts_that_carry_no_script(tmp_path: Path) -> None:
     [
         {"rule": []},
         {"rules": [{"match": "(", "steps": [{}]}]},
+        {"rules": [{"match": "x", "model": "(", "steps": [{}]}]},
         {"rules": [{"steps": [{}]}]},
         {"rules": [{"match": "x"}]},
         {"default": [{"txt": ""}]},

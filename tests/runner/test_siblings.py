@@ -117,8 +117,15 @@ def test_what_the_user_reopens_runs_whatever_its_siblings_have() -> None:
 
 
 def test_the_rule_is_made_from_the_head_of_session_json() -> None:
-    session = {"best_of": GRADED.as_json(), "score": {"kind": "function"}}
+    session = {"best_of": GRADED.as_json(), "score": {"kind": "grade"}}
     rule = Siblings.of_session(session, 3)
     rule.ended(0, scored(None))
     rule.scored(0, 1.0)
     assert follows(rule) == ends(1, 2)
+
+
+def test_an_answer_that_no_function_could_score_holds_nothing_up() -> None:
+    best_of = BestOf(2, 1, BY_SCORE, True, 1.0)
+    rule = Siblings.of_session({"best_of": best_of.as_json(), "score": {"kind": "function"}}, 2)
+    rule.ended(0, scored(None))
+    assert follows(rule) == [("Release", 1)]

@@ -13,6 +13,7 @@ from cpr_nb.views.formatting import usd
 
 #: States that get a line only where a session is in them.
 _RARE_STATES = (
+    states.PLANNED,
     states.CANCELLED,
     states.UNREACHABLE,
     states.INTERRUPTED,

@@ -26,6 +26,7 @@ from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
+from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import at_once, cost, reused, total_tokens
 from cpr_nb.views.nodes import node_of
@@ -137,6 +138,7 @@ def _note_lines(
     if read_marks().is_foreign(head, session.session_id):
         trust = f"{program()} trust {session.short_id}"
         lines.append(f"Foreign: not launched by you on this machine; to use it: {trust}")
+    lines += [f"Decision: {line}" for line in decision_lines(session)]
     lines += [*notices, *(f"Warning: {warning}" for warning in warnings_of(session, program()))]
     if n_denials := session.count("n_denials"):
         lines += denial_lines(n_denials, denials)

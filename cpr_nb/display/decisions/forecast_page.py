@@ -176,7 +176,8 @@ def _facts(shown: ShownForecast) -> str:
     if is_wide and not shown.is_over and share > 1.5 * n_largest / max(len(progress.ended), 1):
         rows = "1 row" if n_largest == 1 else f"{n_largest} rows"
         texts.append(
-            f"so wide because {rows} of the {len(progress.ended)} took {100 * share:.0f} % of the cost"
+            f"so wide because {rows} of the {len(progress.ended)} took {100 * share:.0f} % of "
+            "the cost"
         )
     return " · ".join(text for text in texts if text)
 

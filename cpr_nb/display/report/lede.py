@@ -22,6 +22,7 @@ _SESSION_STATES = {
     states.ERROR: "The session ended with an error.",
     states.PAUSED: "The session is paused.",
     states.WAITING: "The session is waiting.",
+    states.PLANNED: "The session starts when those before it have ended.",
     states.UNREACHABLE: "Nobody can see from here whether the session still runs.",
     states.STALE: "The session has shown no sign of life.",
     states.UNREADABLE: "The session can't be read.",

@@ -27,7 +27,7 @@ class Siblings(Rule):
     Args:
         best_of: How many candidates a row has.
         n_tasks: How many tasks there are, a whole number of rows.
-        late_scores: Whether a score comes after the task's end, from a grader or a function.
+        late_scores: Whether a score comes after the task's end, from a grader.
 
     Example:
         >>> rule = Siblings(BestOf(3, 1), n_tasks=3)
@@ -54,7 +54,7 @@ class Siblings(Rule):
             n_tasks: How many tasks the session has.
         """
         kind = (session.get("score") or {}).get("kind")
-        late_scores = kind in ("function", "grade") or "grade" in session
+        late_scores = kind == "grade"  # the others are there when a task has ended
         best_of = BestOf.of_json(session["best_of"])
         return cls(best_of, n_tasks, late_scores=best_of.is_scored and late_scores)
 

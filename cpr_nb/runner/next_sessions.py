@@ -1,0 +1,60 @@
+"""Starts the program that starts what is planned to come after a session, when that has ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from cpr_nb.store.state_dir import VARIABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PROGRAM = "launching/next_program.py"
+
+
+def start_next(
+    environ: Mapping[bytes, bytes], own_names: Iterable[str], state_dir: str, log: str
+) -> int:
+    """Starts the program; it outlives us, and writes to our log.
+
+    It plans with tables, so it is a whole Python: a runner never loads those.
+
+    Args:
+        environ: Our environment, which the next session inherits.
+        own_names: Variables that only this session was given.
+        state_dir: The user's state directory; empty for the usual one.
+        log: The runner's log.
+
+    Returns:
+        Its pid.
+
+    Raises:
+        OSError: If it can't be started.
+    """
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    left_out = {os.fsencode(name) for name in own_names}
+    env = {name: value for name, value in environ.items() if name not in left_out}
+    if state_dir:
+        env[VARIABLE.encode()] = os.fsencode(state_dir)
+    argv = [sys.executable, "-I", "-X", "utf8", f"{package}/{_PROGRAM}", os.getcwd()]
+    log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    null_fd = os.open(os.devnull, os.O_RDWR)
+    try:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate((null_fd, null_fd, log_fd))
+        ]
+        return os.posix_spawn(
+            argv[0],
+            argv,
+            env,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+        )
+    finally:
+        os.close(log_fd)
+        os.close(null_fd)
