@@ -65,9 +65,8 @@ def test_each_group_has_its_share(stub: Stub) -> None:
 
 def test_the_rest_can_be_asked_for_while_the_pilot_runs(stub: Stub) -> None:
     stub.fifos("held")
-    frame = pd.DataFrame({"do": [plan(here="held", gate="held")] * 2 + [plan()] * 0})
-    frame = pd.concat([frame, pd.DataFrame({"do": [plan(here="held", gate="held")]})])
-    session = cpr.map("{do}", frame.reset_index(drop=True), pilot=2, max_parallel=1)
+    frame = pd.DataFrame({"do": [plan(here="held", gate="held")] * 3})
+    session = cpr.map("{do}", frame, pilot=2, max_parallel=1)
     stub.await_here("held")
     session.run_rest()
     assert session.refresh().head["pilot"]["state"] == "rest"
@@ -132,3 +131,31 @@ def test_a_launch_without_a_frame_has_no_columns(stub: Stub) -> None:
 def test_a_session_without_a_pilot_has_no_rest(stub: Stub) -> None:
     with pytest.raises(cpr.SessionNotUsable, match="it has no pilot; launch with pilot="):
         cpr.launch(["a"]).wait(LIMIT_S).run_rest()
+
+
+def test_a_forecast_is_kept_beside_what_came_true(stub: Stub) -> None:
+    session = pilot(4).wait(LIMIT_S)
+    session.forecast()
+    session.forecast()  # of as many rows: kept once
+    kept = cpr.forecasts_df()
+    assert len(kept) == 1 and kept.actual_cost_usd.isna().all()
+    session.run_rest().wait(LIMIT_S)
+    (row,) = cpr.forecasts_df().to_dict("records")
+    assert (row["session_id"], row["n_ended"], row["n_rows"]) == (session.id, 4, 10)
+    assert row["actual_cost_usd"] == pytest.approx(2.5)
+    assert row["is_cost_held"] is True and pd.isna(row["cost_high_usd"])
+    assert str(session.forecast()).startswith("USD 2.50 and")
+    assert len(cpr.forecasts_df()) == 1
+
+
+def test_while_the_pilot_runs_there_is_no_forecast(stub: Stub) -> None:
+    stub.fifos("held")
+    frame = pd.DataFrame({"do": [plan(here="held", gate="held")] * 3})
+    session = cpr.map("{do}", frame, pilot=2, max_parallel=1)
+    stub.await_here("held")
+    with pytest.raises(cpr.SessionNotUsable, match="its pilot still runs"):
+        session.forecast()
+    stub.release("held")
+    stub.await_here("held")
+    stub.release("held")
+    session.wait(LIMIT_S)

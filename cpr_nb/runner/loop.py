@@ -94,7 +94,6 @@ class Loop:
         if rules is not None:
             ends = self._harvest, self._end
             rules.connect(self._effects, schedule, *ends, may_ask=not settle)
-            inbox.rules = rules
         self._unsaved = UnsavedWork(recovery.unsaved, self._effects, self._processes, self._handle)
         self._listener = Listener(spec, schedule, self._processes, recorder, self._task_runs)
         inbox.asking = self._listener.asking

@@ -22,17 +22,17 @@ class RequestInbox:
     Args:
         folder: Where they lie. Agents can't write there, unless there is no state directory.
         recorder: Journals each request before it is carried out, and knows the tasks' numbers.
+        rules: What decides which tasks run; None in a session without such rules.
 
     Attributes:
         asking: Gets answers and messages; None in a session whose agents ask nobody.
-        rules: What decides which tasks run; None in a session without such rules.
     """
 
-    def __init__(self, folder: str, recorder: Recorder) -> None:
+    def __init__(self, folder: str, recorder: Recorder, rules: SessionRules | None = None) -> None:
         self._folder = folder
         self._recorder = recorder
         self.asking: Asking | None = None
-        self.rules: SessionRules | None = None
+        self._rules = rules
         self._handled: set[str] = set()  # handled, but not removable (a read-only disk)
 
     def drain(self, now: float) -> Iterator[messages.Event]:
@@ -52,8 +52,8 @@ class RequestInbox:
             if event is not None:
                 yield event
             elif name == layout.RUN_REST:
-                if self.rules is not None:
-                    self.rules.rest_asked()
+                if self._rules is not None:
+                    self._rules.rest_asked()
             elif self.asking is not None:
                 self._pass_on(self.asking, name)
             self._handled.add(name)

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cpr_nb.model.row_progress import SessionProgress
+from cpr_nb.model.row_progress import RowProgress, SessionProgress
 from cpr_nb.stats import draws
 from cpr_nb.stats.draws import UNKNOWN, Prediction
 
 #: From fewer rows nothing follows.
 FEWEST_ENDED = 2
+_LEAST_S = 1e-3
 
 
 class Forecast(NamedTuple):
@@ -48,7 +49,6 @@ def forecast(
         n_futures: How many futures to draw.
 
     Example:
-        >>> from cpr_nb.model.row_progress import RowProgress
         >>> rows = [RowProgress(0.1 + n / 100, 100, [60.0]) for n in range(20)]
         >>> whole = SessionProgress(rows, 80, 1, 4, 3.9, 2000, 300.0)
         >>> cost = forecast(whole, "3f2a").cost_usd
@@ -60,12 +60,9 @@ def forecast(
     costs = [row.cost_usd for row in ended if row.cost_usd is not None]
     n_to_come = progress.n_more + len(progress.running)
     return Forecast(
-        cost_usd=_sum(costs, progress, "cost_usd", rng, n_futures).plus(progress.spent_usd),
+        cost_usd=_sum("cost_usd", progress, rng, n_futures),
         time_s=_time_s(progress, rng, n_futures).plus(progress.elapsed_s),
-        n_tokens=_sum(
-            [row.n_tokens for row in ended if row.n_tokens is not None],
-            *(progress, "n_tokens", rng, n_futures),
-        ).plus(progress.n_tokens),
+        n_tokens=_sum("n_tokens", progress, rng, n_futures),
         n_failed=draws.count(sum(row.is_failed for row in ended), len(ended), n_to_come, rng),
         n_denied=draws.count(sum(row.is_denied for row in ended), len(ended), n_to_come, rng),
         n_unknown_costs=len(ended) - len(costs),
@@ -74,20 +71,29 @@ def forecast(
 
 
 def _sum(
-    ended: Sequence[float],
-    progress: SessionProgress,
-    field: str,
-    rng: np.random.Generator,
-    n_futures: int,
+    field: str, progress: SessionProgress, rng: np.random.Generator, n_futures: int
 ) -> Prediction:
-    """What the rows to come will add."""
-    running = [float(getattr(row, field) or 0.0) for row in progress.running]
-    if not running and not progress.n_more:
-        return Prediction(0.0, 0.0, 0.0)
+    """What all rows will have used: of cost or tokens."""
+    used = progress.spent_usd if field == "cost_usd" else progress.n_tokens
+    if not progress.running and not progress.n_more:
+        return Prediction(used, used, used)
+    ended = [(float(getattr(row, field)), row) for row in progress.ended if _has(row, field)]
     if len(ended) < FEWEST_ENDED:
         return UNKNOWN
-    futures = draws.total(ended, progress.n_more, rng, running=running, n_futures=n_futures)
-    return draws.predict(futures, draws.why_wide(ended, len(running)))
+    values = [value for value, _ in ended]
+    # What a running row has used so far may be unknown; then its time stands for it.
+    a_second = sum(values) / max(sum(sum(row.task_s) for _, row in ended), _LEAST_S)
+    running, unknown = [], 0.0
+    for row in progress.running:
+        reached = float(getattr(row, field)) if _has(row, field) else a_second * sum(row.task_s)
+        running.append(reached)
+        unknown += 0.0 if _has(row, field) else reached
+    futures = draws.total(values, progress.n_more, rng, running=running, n_futures=n_futures)
+    return draws.predict(futures, draws.why_wide(values, len(running))).plus(used + unknown)
+
+
+def _has(row: RowProgress, field: str) -> bool:
+    return getattr(row, field) is not None
 
 
 def _time_s(progress: SessionProgress, rng: np.random.Generator, n_futures: int) -> Prediction:
