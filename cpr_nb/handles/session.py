@@ -10,6 +10,7 @@ from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.decided import DecidedComparison
 from cpr_nb.handles.forecasting import SessionForecasts
+from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
@@ -23,9 +24,10 @@ from cpr_nb.store import catalog
 class Session(
     ReusedRows,
     SessionPlans,
-    SessionBranches,
     SessionBest,
+    SessionGrades,
     SessionComparing,
+    SessionBranches,
     SessionReport,
     SessionForecasts,
     SessionCharts,
