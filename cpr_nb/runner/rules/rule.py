@@ -47,6 +47,9 @@ class Rule:
     def reopened(self, tasks: Collection[int]) -> None:
         """The session had ended, and these tasks that it had skipped were to run after all."""
 
+    def rest_asked(self) -> None:
+        """Somebody wants what it holds back to run, too."""
+
     def held(self) -> Iterable[int]:
         """The tasks that must not start before a `messages.Release`."""
         return ()

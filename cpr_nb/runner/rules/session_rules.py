@@ -47,6 +47,12 @@ def _siblings(spec: SessionSpec) -> Rule:
     return Siblings.of_session(spec.session, spec.n_tasks)
 
 
+def _pilot(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.pilot import Pilot
+
+    return Pilot.of_session(spec.session, spec.n_tasks)
+
+
 def _stopping(spec: SessionSpec) -> Rule:
     from cpr_nb.runner.rules.early_stop import make_stopping
 
@@ -59,6 +65,7 @@ _MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {
     "grading": _grading_rule,
     "best_of": _siblings,
     "stop_rule": _stopping,
+    "pilot": _pilot,
 }
 
 
@@ -89,6 +96,8 @@ class SessionRules:
         reopened = {numbers[task_id] for task_id in history.reopened}
         for rule in self._rules:
             rule.reopened(reopened)
+        if history.is_rest_asked:
+            self.rest_asked()
         past = {numbers[task_id]: task for task_id, task in history.tasks.items()}
         for number in sorted(past):
             if (fields := past[number].ended) is not None:
@@ -168,6 +177,11 @@ class SessionRules:
         end = TaskEnd(*(fields.get(name) for name in names))  # type: ignore[arg-type]
         for rule in self._rules:
             rule.ended(task, end)
+
+    def rest_asked(self) -> None:
+        """Somebody wants what the rules hold back to run, too."""
+        for rule in self._rules:
+            rule.rest_asked()
 
     def scored(self, task: int, score: float | None) -> None:
         """A task got its score after its end; None: it will have none."""
