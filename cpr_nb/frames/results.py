@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR, Column, table
+from cpr_nb.frames.grade_columns import grade_columns
 from cpr_nb.frames.mapping import (
     ANSWERS_ATTR,
     LIGHT,
@@ -57,6 +58,11 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
     index = inputs[0].index
     scores = _score_columns(newest, is_scored="score" in snapshot.head)
     scores = scores.drop(columns=[name for name in scores if name in answers])
+    if "grading_id" in snapshot.head:  # what grades its answers has their scores
+        scores = scores.drop(columns=SCORE, errors="ignore")
+    names = {*inputs[0].columns, *answers.columns, *scores.columns}
+    graded = grade_columns(snapshot, newest, other_names=names)
+    answers = answers if graded is None else pd.concat([answers, graded], axis=1)
     parts = [part.set_axis(index) for part in (*inputs, answers, scores, outcomes)]
     results = pd.concat(parts, axis=1)
     results.attrs |= {

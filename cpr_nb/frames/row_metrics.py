@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cpr_nb.frames.metric_kinds import SHARE, Metric, interval_of, metric_of
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.record import task_state
 from cpr_nb.model.verdict import has_verdict
 from cpr_nb.stats.bounds import Array
 from cpr_nb.stats.estimates import CONFIDENCE, Estimate
+from cpr_nb.stats.metric_kinds import SHARE, Metric, interval_of, metric_of
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.result_rows import ResultRow, result_rows

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cpr_nb.frames.metric_kinds import SHARE, SKEWED, Metric, method_of
 from cpr_nb.frames.row_metrics import (
     LevelRows,
     RowMetric,
@@ -24,6 +23,7 @@ from cpr_nb.model.errors import InputError, StatsMissing
 from cpr_nb.model.factors import REPEAT
 from cpr_nb.model.text import visible_line
 from cpr_nb.stats.estimates import Estimate
+from cpr_nb.stats.metric_kinds import SHARE, SKEWED, Metric, method_of
 from cpr_nb.stats.quantiles import has_scipy
 
 #: What every summary has.

@@ -73,7 +73,8 @@ def launch(
             ``max_parallel``, ``model``, ``permissions``, ``allow``, ``schema``, ``timeout_s``,
             ``budget_usd``, ``name``. ``schema`` is a JSON schema or a Python type: see
             docs/schemas.md. ``score`` says by what the runner scores each answer: a column of
-            numbers of the schema, "check", "grade" or "module:function" (docs/scores.md).
+            numbers of the schema, "check", "grade" or "module:function" (docs/scores.md). A rubric
+            as ``grade`` has an agent grade each answer (docs/grading.md).
             ``best_of=5`` runs five candidates a prompt, of which the best counts (docs/best-of.md).
 
     Returns:

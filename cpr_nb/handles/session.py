@@ -7,11 +7,12 @@ import os
 from cpr_nb.handles.best import SessionBest
 from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
+from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.decided import DecidedComparison
+from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
 from cpr_nb.handles.report import SessionReport
-from cpr_nb.handles.results import SessionResults
 from cpr_nb.handles.reused import ReusedRows
 from cpr_nb.handles.tables import SessionTables
 from cpr_nb.model.public import public
@@ -24,7 +25,8 @@ class Session(
     SessionPlans,
     SessionBranches,
     SessionBest,
-    SessionResults,
+    SessionGrades,
+    SessionComparing,
     SessionReport,
     SessionCharts,
     SessionTables,

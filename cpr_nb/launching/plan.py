@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 
 from cpr_nb.launching.cli_check import CheckedCli, check_cli, check_sandboxed_folders
@@ -67,6 +67,7 @@ class LaunchPlan:
         reused: What session.json says of each row that does not run (see `reused_entry`).
         study: Further fields of session.json: rules that decide which tasks run, and what for.
         study_keywords: The keywords that asked for them, as JSON; part of the identity.
+        on_start: What follows once the session has started; called with its id.
         max_parallel: How many tasks may run at once; 0 for no limit.
         first_parallel: How many of them at first, if the number is to grow; else None.
         parents: Session id and task id of each task that is rerun.
@@ -106,6 +107,7 @@ class LaunchPlan:
         self.reused: list[dict[str, Any]] = []
         self.study: dict[str, Any] = {}
         self.study_keywords: dict[str, Any] = {}
+        self.on_start: list[Callable[[str], None]] = []
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)
         self.login_wait_s: float | None = options.get("login_wait_s")

@@ -19,6 +19,7 @@ from cpr_nb.launching.stored import read_rerunnable, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.record import task_state
+from cpr_nb.model.scores import GRADE
 from cpr_nb.model.spec import TaskSpec
 
 
@@ -75,6 +76,11 @@ def plan_rerun(
     verb = "retry" if tasks[0].prompt is None else "follow up on"
     sources = {task.source.root: task.source for task in tasks}
     specs = {root: read_rerunnable(source.snapshot, verb) for root, source in sources.items()}
+    if verb == "retry" and any("grading" in spec for spec in specs.values()):
+        raise SessionNotUsable(
+            "can't retry a session that grades: s.grade() of the session that it grades gives what "
+            "has no grade yet another try"
+        )
     plan = plan_launch(
         *_specs_and_options(tasks, specs, options),
         parent_session_id=",".join(source.snapshot.session_id for source in sources.values()),
@@ -86,10 +92,31 @@ def plan_rerun(
     plan.overriding = {**overriding, "env": options.get("env") or {}}
     plan.parents = [task.ids for task in tasks]
     _keep_frame(plan, tasks, specs, frame)
-    scores = [spec.get("score") for spec in specs.values()]
-    if tasks[0].prompt is None and scores[0] and all(score == scores[0] for score in scores):
-        plan.study["score"] = scores[0]  # a retry is scored as the task was
+    if verb == "retry":
+        _keep_score(plan, list(specs.values()))
     return plan
+
+
+def _keep_score(plan: LaunchPlan, specs: Sequence[Mapping[str, Any]]) -> None:
+    """A retry is scored as the tasks were, if they all were scored alike."""
+    scores = [spec.get("score") for spec in specs]
+    if not scores[0] or any(score != scores[0] for score in scores):
+        return
+    if scores[0]["kind"] == GRADE:
+        _keep_grade(plan, specs)
+    else:
+        plan.study["score"] = scores[0]
+
+
+def _keep_grade(plan: LaunchPlan, specs: Sequence[Mapping[str, Any]]) -> None:
+    """The same for grades."""
+    asked = [spec.get("grade") for spec in specs]
+    alike = {(one["rubric"], one["model"]) for one in asked if one}
+    if len(alike) == 1 and all(asked):
+        from cpr_nb.launching.grading import plan_grade
+
+        rubric, model = alike.pop()
+        plan_grade(plan, {"grade": rubric, "grade_model": model})
 
 
 def _specs_and_options(

@@ -25,6 +25,7 @@ from cpr_nb.store.files import hold_lock, is_locked
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.request_folder import leave_request, make_folder
 from cpr_nb.store.spec_file import read_spec
+from cpr_nb.views.grades import gradings
 
 # How long a runner may hold its lock after the end of its session.
 _LAST_MOMENT_S = 10.0
@@ -50,6 +51,36 @@ def resume(
         NotTrusted: If the files of a repository would run what nobody has trusted.
         LaunchError: If the runner does not come up.
     """
+    _resume_one(snapshot, env, skipped=skipped, force=force)
+    for grading in _interrupted_gradings(snapshot, skipped=skipped):
+        _resume_one(grading, env, skipped=grading.state in states.ENDED_STATES)
+
+
+def _interrupted_gradings(snapshot: Snapshot, *, skipped: bool) -> list[Snapshot]:
+    """The sessions that grade this one and go on with it: after a crash, their runner is gone, too.
+
+    Args:
+        snapshot: The session that was resumed.
+        skipped: Whether tasks run that it had skipped: there will be answers to grade.
+    """
+    if "grading_id" not in snapshot.head:
+        return []
+    found = gradings(os.path.dirname(snapshot.paths.root), {snapshot.session_id})
+    return [
+        one.snapshot
+        for one in found
+        if one.snapshot.state == states.INTERRUPTED
+        or (skipped and not one.is_regrade and _has_skipped(one.snapshot))
+    ]
+
+
+def _has_skipped(snapshot: Snapshot) -> bool:
+    return snapshot.state in states.ENDED_STATES and snapshot.count("n_skipped") > 0
+
+
+def _resume_one(
+    snapshot: Snapshot, env: Mapping[str, str], *, skipped: bool = False, force: bool = False
+) -> None:
     state, session_id = snapshot.state, snapshot.session_id
     if skipped:
         _check_skipped(snapshot)

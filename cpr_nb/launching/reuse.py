@@ -42,7 +42,7 @@ def attach_or_start(plan: LaunchPlan) -> StartedSession:
         ResultsDirError: If the results directory can't be written.
         LaunchError: If the runner does not come up; no session is left behind.
     """
-    with _launch_lock(os.path.dirname(plan.results_dir)):
+    with launch_lock(os.path.dirname(plan.results_dir)):
         return _start_new_rows(plan) if plan.is_map else _find_same(plan) or start(plan)
 
 
@@ -100,7 +100,7 @@ def reused_from(plan: LaunchPlan) -> dict[str, str]:
 
 
 @contextmanager
-def _launch_lock(folder: str) -> Iterator[None]:
+def launch_lock(folder: str) -> Iterator[None]:
     """Serialises launches: of two kernels that ask for the same at once, the second attaches."""
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)

@@ -100,6 +100,8 @@ def start(plan: LaunchPlan, session_id: str | None = None) -> StartedSession:
             new.abandon()
             raise
     lines = _place_nodes(plan, plan.cluster, new.paths, session_id) if plan.cluster else []
+    for follow in plan.on_start:
+        follow(session_id)
     return StartedSession(new.paths.root, True, plan.frame, plan.answer_types, lines)
 
 

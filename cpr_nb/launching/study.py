@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     Planner = Callable[[LaunchPlan, dict[str, Any]], None]
 
 
+def _plan_grade(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.grading import plan_grade
+
+    plan_grade(plan, keywords)
+
+
 def _plan_stopping(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     from cpr_nb.launching.stopping import plan_stopping
 
@@ -40,11 +46,13 @@ def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
 _PLANNERS: dict[str, Planner] = {
     "score": _plan_score,
+    "grade": _plan_grade,
     "best_of": _plan_best_of,
     "stop_when": _plan_stopping,  # after what gives scores
 }
 #: Further keywords that mean something only beside one of them.
 _BESIDE: dict[str, str] = {
+    "grade_model": "grade",
     **dict.fromkeys(("at_once", "full_mark"), "best_of"),
     **dict.fromkeys(("alpha", "baseline", "delta", "metric", "over"), "stop_when"),
 }

@@ -171,8 +171,8 @@ class TaskNotFound(CprError, LookupError):
 class StatsMissing(CprError, ImportError):
     """SciPy is not installed, so there can be no intervals."""
 
-    def __init__(self) -> None:
-        super().__init__("intervals need SciPy: pip install 'cpr_nb[stats]'")
+    def __init__(self, what: str = "intervals need SciPy") -> None:
+        super().__init__(f"{what}: pip install 'cpr_nb[stats]'")
 
 
 @public

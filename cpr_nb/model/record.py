@@ -96,6 +96,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "identity": spec.get("identity"),
         "mark": spec.get("mark"),
         "n_reused": spec.get("n_reused"),
+        "grading_id": (spec.get("grade") or {}).get("session_id"),
         "after": [one["session_id"] for one in spec.get("after", {}).get("inputs", ())] or None,
         "score": spec.get("score"),
         "warnings": spec.get("warnings") or None,

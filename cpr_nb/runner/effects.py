@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.model.events import RunFacts
     from cpr_nb.runner.clock import AwakeClock
+    from cpr_nb.runner.graded_material import GradedMaterial
     from cpr_nb.runner.process_table import ProcessTable
     from cpr_nb.runner.recorder import Recorder
     from cpr_nb.runner.schedule import Schedule
@@ -82,6 +83,7 @@ class Effects:
         self.task_runs: dict[int, TaskRun] = {}
         self.disk_trouble = ""
         self.repositories = RepositoryWatch(spec.session)
+        self._material: GradedMaterial | None = None
 
     def start(self, start: instructions.Start, offer: Offer | None = None) -> messages.Event | None:
         """Starts an attempt; returns the event that follows, None if it comes later (a node's).
@@ -157,8 +159,15 @@ class Effects:
 
         Raises:
             ChangedError: If its line in session.json is not what was launched.
+            OSError: If it is to grade an answer that can't be read.
         """
-        return _limited(self.spec.task(start.task), start.may_spend_usd)
+        spec = self.spec.task(start.task)
+        if "grades" in spec:
+            from cpr_nb.runner.graded_material import GradedMaterial  # a few sessions need it
+
+            self._material = self._material or GradedMaterial()
+            spec = self._material.add(spec)
+        return _limited(spec, start.may_spend_usd)
 
     def start_side(self, kind: str, task: int, *, may_wait: bool = True) -> messages.Event | None:
         """Starts a check or a helper of the worktree; returns an event only if that failed.

@@ -52,7 +52,7 @@ _SUM_BYTES = 32
 
 
 #: The keys of session.json that give it rules (see `cpr_nb.runner.rules`).
-RULE_KEYS = ("score", "stop_rule", "best_of", "pilot")
+RULE_KEYS = ("score", "grade", "grading", "stop_rule", "best_of", "pilot")
 
 
 class ChangedError(Exception):

@@ -24,6 +24,7 @@ PYTEST = {"tool": "Bash", "input": {"command": "pytest -q", "description": "Run 
 WRITE = {"tool": "Write", "input": {"file_path": "{cwd}/app.py", "content": "print('app')\n"}}
 #: One row of the frame fails, the other has bugs and was denied a tool.
 RULES = [
+    {"match": "^Grade the work", "steps": [{"so": {"reason": "It is clear.", "score": 1}}]},
     {"match": "Review cart.py for", "steps": [{"fail": {"status": 400, "message": "refused"}}]},
     {
         "match": "Review .* for",

@@ -11,10 +11,10 @@ import pytest
 from testkit.stub import plan
 
 import cpr_nb as cpr
-from cpr_nb.frames.metric_kinds import BOUNDED, SKEWED, Metric
 from cpr_nb.frames.row_metrics import TaskFacts, row_metric
 from cpr_nb.frames.summary import summarize
 from cpr_nb.stats.estimates import share_interval, skewed_interval
+from cpr_nb.stats.metric_kinds import BOUNDED, SKEWED, Metric
 
 LIMIT_S = 120.0
 BAD = plan(result=None, exit=3)

@@ -135,17 +135,18 @@ def test_a_file_that_python_has_not_compiled_is_compiled(
     assert not list(installed.rglob("__pycache__")), "the installed files stay as they are"
 
 
+RULES = Path(__file__).parents[2] / "cpr_nb" / "runner" / "rules"
 #: A runner loads these at its start, too, if its session asks, shares processes or has rules.
 OF_SOME_SESSIONS = (
     "cpr_nb.model.sharing",
     "cpr_nb.runner.asking",
+    "cpr_nb.runner.graded_material",
     "cpr_nb.runner.next_sessions",
     "cpr_nb.runner.remote.leasing",
     "cpr_nb.runner.remote.node_events",
-    "cpr_nb.runner.rules.session_rules",
-    "cpr_nb.runner.rules.siblings",
     "cpr_nb.runner.shared.pool",
     "cpr_nb.runner.shared.recovered",
+    *(f"cpr_nb.runner.rules.{path.stem}" for path in RULES.glob("[a-z]*.py")),
 )
 
 

@@ -54,6 +54,10 @@ class Rule:
     def ended(self, task: int, end: TaskEnd) -> None:
         """A task has ended."""
 
+    def scores(self, now: float) -> Iterable[tuple[int, float | None]]:
+        """The scores that came since it was last asked; None for a task that will have none."""
+        return ()
+
     def scored(self, task: int, score: float | None) -> None:
         """A task got its score after its end; None: it will have none."""
 

@@ -25,6 +25,21 @@ _CANCELLED = "the session was cancelled"
 NOT_NEEDED = Outcome(states.CANCELLED, "not_needed")
 
 
+def _grade_scores(spec: SessionSpec) -> Rule:
+    from cpr_nb.runner.rules.grade_scores import GradeScores
+
+    numbers = {spec.task(number)["id"]: number for number in range(spec.n_tasks)}
+    return GradeScores(spec.session["grade"]["session_id"], numbers)
+
+
+def _grading_rule(spec: SessionSpec) -> Rule:
+    import cpr_nb.runner.graded_material  # noqa: F401 - now: later, it could be a newer one
+    from cpr_nb.runner.rules.grading_rule import GradingRule
+
+    graded = (spec.task(number)["grades"] for number in range(spec.n_tasks))
+    return GradingRule((one["session_id"], one["task_id"]) for one in graded)
+
+
 def _siblings(spec: SessionSpec) -> Rule:
     from cpr_nb.runner.rules.siblings import Siblings
 
@@ -39,6 +54,8 @@ def _stopping(spec: SessionSpec) -> Rule:
 
 #: The keys of session.json that ask for a rule → what makes it. Each imports its own module.
 _MAKERS: dict[str, Callable[[SessionSpec], Rule]] = {
+    "grade": _grade_scores,
+    "grading": _grading_rule,
     "best_of": _siblings,
     "stop_rule": _stopping,
 }
@@ -154,6 +171,9 @@ class SessionRules:
     def events(self, now: float) -> Iterator[Event]:
         """What the rules have decided since they were last asked."""
         yield from self._events_of_scores(now)
+        for rule in self._rules:
+            for task, score in rule.scores(now):
+                self.scored(task, score)
         for rule in self._rules:
             for event in rule.events(now):
                 if isinstance(event, messages.Cancel):

@@ -1,0 +1,73 @@
+"""Levels of a factor against a baseline, as a method of a session's handle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cpr_nb.handles.results import SCORE, SessionResults
+from cpr_nb.model.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cpr_nb.display.decisions.comparison_output import Comparison
+
+
+class SessionComparing(SessionResults):
+    """The method of a `Session` that compares."""
+
+    def compare(
+        self, by: str | None = None, baseline: Any = None, metric: str | None = None
+    ) -> Comparison:
+        """Compares the levels of a factor with one of them, on the rows that both were run on.
+
+        Shares and scores are compared by their differences, costs and times by two ratios: of the
+        totals, and on a typical row. A failure counts: as not ok, as the worst score of a known
+        range, as what it cost. Beside that stands the figure without failures, and where the two
+        disagree, the verdict is "depends on failures". What the network, an account or a machine
+        has ended is missing, and its row leaves the pairs. It says aloud how many there are.
+
+        Args:
+            by: The factor, one of ``vary``; default the only one.
+            baseline: The level that the others are compared with; default the first one.
+            metric: A column of `results_df` with numbers; default the score, else ``"ok"``.
+
+        Returns:
+            What a notebook and `print` show: a sentence, a picture, a table, the method.
+            ``.table`` is a `pandas.DataFrame`, ``.plot()`` the picture, ``.sentence`` the words,
+            ``.save("comparison.html")`` writes a page. With several levels, the ranges hold
+            together at 95 %, and p-values are Holm's.
+
+        Raises:
+            InputError: If there is no such factor, level or column, or no row was run under both.
+            StatsMissing: If SciPy is not installed.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> s = cpr.attach("3f2a")  # doctest: +SKIP
+            >>> s.compare(by="model", baseline="sonnet", metric="score")  # doctest: +SKIP
+        """
+        from cpr_nb.display.decisions.comparison_output import Comparison, comparison_parts
+        from cpr_nb.frames import level_pairs
+        from cpr_nb.frames.row_metrics import session_metric, task_facts
+
+        results = self.results_df()
+        factor = level_pairs.choose_factor(by, self._factors(), list(results.columns))
+        name = self._metric_name(results, metric)
+        facts = task_facts(self.snapshot)
+        measured = session_metric(self.snapshot, name, self._score_ranges)
+        comparison = level_pairs.compare_results(results, facts, factor, baseline, measured)
+        parts = comparison_parts(comparison)
+        table = level_pairs.comparison_table(comparison, parts.method)
+        return Comparison(parts, f"{name} by {factor}", table)
+
+    def _metric_name(self, results: pd.DataFrame, metric: str | None) -> str:
+        if metric is None:
+            names = [SCORE if self._score is None else self._score[0], "ok"]
+            return next(name for name in names if name in results.columns)
+        if metric not in results.columns:
+            existing = ", ".join(map(str, results.columns))
+            raise InputError(
+                f"the results have no column {metric!r}; they have {existing}", "metric"
+            )
+        return metric
