@@ -1,4 +1,4 @@
-"""An early stop with the real CLI and a kernel that is killed: the API's log says what ran."""
+"""An early stop with the real CLI, its kernel and its runner killed: the API's log says what ran."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ import cpr_nb as cpr
 rows = pd.DataFrame({"n": range(int(sys.argv[1]))})
 rows["name"] = "r" + rows.n.astype(str)
 session = cpr.map(
-    'Do it as {style} in row {n}. SCRIPT=[{{"wait": "go", "text": "Done."}}]',
+    'Do it as {style} in row {n}. SCRIPT=[{"wait": "go", "text": "Done."}]',
     rows,
     id_col="name",
     vary={"style": ["A", "B"]},
@@ -50,13 +50,11 @@ def begun(api: ScriptedApi) -> Counter[str]:
     return Counter(f"r{one[2]}-{'AB'.index(one[1]) + 1}" for one in found if one is not None)
 
 
-@pytest.mark.parametrize("is_runner_killed", [False, True], ids=["kernel", "kernel and runner"])
-def test_a_comparison_stops_early_without_its_kernel(
+def test_a_comparison_stops_early_without_its_kernel_and_after_its_runner_was_killed(
     offline_env: dict[str, str],
     api: ScriptedApi,
     work: Path,
     in_env: Callable[[dict[str, str]], None],
-    is_runner_killed: bool,
 ) -> None:
     argv = [sys.executable, "-W", "ignore", "-c", _KERNEL, str(N_ROWS)]
     with subprocess.Popen(argv, env=offline_env, cwd=work, stdout=subprocess.PIPE) as kernel:
@@ -65,11 +63,10 @@ def test_a_comparison_stops_early_without_its_kernel(
         session.wait_until(lambda: begun(api).total() == 2, LIMIT_S, "two tasks at the API")
         kernel.kill()
     in_env(offline_env)
-    if is_runner_killed:
-        runner = json.loads((session.path / "runner.json").read_text())["pid"]
-        os.kill(runner, signal.SIGKILL)
-        processes.await_lock(session.path / "runner.lock")
-        session.resume()
+    runner = json.loads((session.path / "runner.json").read_text())["pid"]
+    os.kill(runner, signal.SIGKILL)
+    processes.await_lock(session.path / "runner.lock")
+    session.resume()
     api.release("go")
     session.wait(LIMIT_S)
     decision = session.decision
