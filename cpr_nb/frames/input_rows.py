@@ -96,11 +96,25 @@ def kept_frame(rows: pd.DataFrame, own: Iterable[str]) -> pd.DataFrame:
         >>> list(kept_frame(rows, ["result"]).columns)
         ['path', 'result_1']
     """
-    dropped = [*TASK_COLUMNS, *([LIGHT] if rows.attrs.get(LIGHT_ATTR) else [])]
-    kept = rows.drop(columns=dropped, errors="ignore")
+    names = kept_names(rows, own)
+    kept = rows[list(names.values())].set_axis(list(names), axis="columns")
+    kept.attrs = {}
+    return kept
+
+
+def kept_names(rows: pd.DataFrame, own: Iterable[str]) -> dict[Any, Any]:
+    """The columns that a planned session keeps: their names there, and those of now.
+
+    Args:
+        rows: The rows of a table of results.
+        own: The columns that the table of the planned session has anyway.
+    """
+    dropped = {*TASK_COLUMNS, *([LIGHT] if rows.attrs.get(LIGHT_ATTR) else [])}
+    kept = [name for name in rows.columns if name not in dropped]
     taken = {RESULT, *own}
-    names, used = [], {str(name) for name in kept.columns} | taken
-    for name in kept.columns:
+    used = {*kept, *taken}
+    names = {}
+    for name in kept:
         new = name
         if name in taken:
             number = 1
@@ -108,10 +122,8 @@ def kept_frame(rows: pd.DataFrame, own: Iterable[str]) -> pd.DataFrame:
                 number += 1
             new = f"{name}_{number}"
             used.add(new)
-        names.append(new)
-    kept = kept.set_axis(names, axis="columns")
-    kept.attrs = {}
-    return kept
+        names[new] = name
+    return names
 
 
 def own_columns(

@@ -19,6 +19,7 @@ from cpr_nb.frames.row_metrics import (
     level_interval,
     row_metric,
 )
+from cpr_nb.model.decision import Decision
 from cpr_nb.model.errors import InputError, StatsMissing
 from cpr_nb.model.factors import REPEAT
 from cpr_nb.model.text import visible_line
@@ -29,6 +30,8 @@ from cpr_nb.stats.quantiles import has_scipy
 #: What every summary has.
 _OK = Metric("ok", SHARE, 0.0, 1.0)
 _AMOUNTS = (Metric("cost_usd", SKEWED, 0.0), Metric("duration_s", SKEWED, 0.0))
+#: The reason of candidates that a sibling with a full mark has ended.
+_NOT_NEEDED = "not_needed"
 #: The group of a table that is not divided.
 _ALL = ()
 
@@ -40,6 +43,7 @@ def summarize(
     factors: Sequence[str],
     scores: Sequence[Metric] = (),
     cluster: Any = None,
+    decision: Decision | None = None,
 ) -> pd.DataFrame:
     """Makes one row per group; see `Session.summary`.
 
@@ -50,6 +54,7 @@ def summarize(
         factors: The names of the factors.
         scores: The scores, if there are some.
         cluster: The column whose rows of one value resemble each other.
+        decision: What a session has decided that ends as soon as it knows enough.
     """
     names = _group_names(by, factors)
     _check_names(results, names, "by")
@@ -77,7 +82,37 @@ def summarize(
         else f"means of row means; {StatsMissing()}",
         "missing": dict(missing),
     }
+    if decision is not None and decision.metric in table.columns:
+        _show_decision(table, decision, list(groups), names)
     return table
+
+
+def _show_decision(
+    table: pd.DataFrame, decision: Decision, groups: list[tuple[Any, ...]], names: list[str]
+) -> None:
+    """Replaces intervals that hold for one look by those of the decision, which hold at every look.
+
+    Args:
+        table: The summary.
+        decision: What the session has decided.
+        groups: The groups, in the table's order.
+        names: The columns that define them.
+    """
+    metric = decision.metric
+    for end in ("low", "high"):
+        table[f"{metric}_{end}"] = math.nan
+    doubt = f"{metric}: watched while it ran, so only its difference has an interval (s.decision)"
+    table["uncertain"] = [f"{doubt}; {doubts}".removesuffix("; ") for doubts in table["uncertain"]]
+    table.attrs["decision"] = str(decision)
+    if names != [decision.factor]:
+        return
+    levels = {str(level.level): level for level in decision.levels}
+    found = [levels.get(str(group[0])) for group in groups]
+    nothing = math.nan
+    for name in ("difference", "low", "high"):
+        column = [nothing if level is None else getattr(level, name) for level in found]
+        title = f"{metric}_difference" if name == "difference" else f"{metric}_difference_{name}"
+        table[title] = pd.Series(column, index=table.index, dtype="float64")
 
 
 def group_positions(results: pd.DataFrame, names: Sequence[str]) -> dict[Any, list[int]]:
@@ -172,6 +207,8 @@ def _row(
             row[f"{name}_df"] = found.df
         if found.uncertain and len(rows.rows):
             doubts.append(f"{name}: {found.uncertain}")
+        if metric is _OK and rows.left_out.get(_NOT_NEEDED):
+            doubts.append("ok, score: ended by a better sibling, see s.pass_at_k()")
         if metric is _OK:
             continue
         if metric.kind != SKEWED:

@@ -106,7 +106,7 @@ SESSIONS = (
         (
             "waiting_for",
             "string",
-            "what a live session waits for: limit, login, nodes, disk, cli, folder …",
+            "what a live session waits for: limit, login, reserve, time, nodes, disk …",
         ),
         ("waiting_until", TIME, "until when it waits, if that is known"),
         ("notice", "string", "one line that deserves attention"),
@@ -320,6 +320,28 @@ NODES = (
 )
 
 
+LINEAGE = (
+    *_columns(
+        _SPEC,
+        ("row_num", "Int64", "the row of `results_df`, from 0"),
+        ("row", "object", "its label"),
+        ("column", "string", "the column of `results_df` that the answer is in"),
+        ("steps_back", "Int64", "0 for an answer of this session, 1 for one of its input, and on"),
+        ("prompt", "string", "the prompt that asked for it, in full"),
+        default=True,
+    ),
+    Column("model", "string", "the model that answered", _STATUS),
+    Column("claude_version", "string", "the version of the CLI", _RUNNER),
+    Column(
+        "git_commit", "string", "the commit that the agent's folder was at", f"{_SPEC}, {_RUNNER}"
+    ),
+    Column("n_tool_calls", "Int64", "tool calls of the task that answered", _STREAM),
+    Column("tools", "string", "the tools that it called, each once", _STREAM),
+    Column("ended_at", TIME, "when the task ended", _STATUS),
+    *_IDS,
+)
+
+
 class Table(NamedTuple):
     """A table: the meaning of a row, and the columns."""
 
@@ -346,4 +368,7 @@ TABLES = {
 #: The same for tables that only a session has.
 TABLES_OF_A_SESSION = {
     "nodes_df": Table("One row per node that has joined, in the order of their names.", NODES),
+    "lineage_df": Table(
+        "One row per answer in `results_df`, also for those of the sessions before it.", LINEAGE
+    ),
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.model import states
+from cpr_nb.model.decision import read_decision
 from cpr_nb.model.errors import InputError, SessionNotUsable
 from cpr_nb.views.result_rows import result_rows
 
@@ -134,7 +135,8 @@ class SessionResults(SessionTasks):
             SciPy: ``pip install 'cpr_nb[stats]'``), and scores, costs and durations their means
             ``…_without_failures``. ``uncertain`` says which intervals may be too narrow, and why.
             ``attrs`` has ``n``, ``n_rows``, the ``method`` of each interval, and why tasks are
-            ``missing``. See docs/statistics.md.
+            ``missing``. A session with ``stop_when`` has the interval of each level's difference,
+            ``…_difference``, instead of those of its means. See docs/statistics.md.
 
         Raises:
             InputError: If there is no such column, or a row has several clusters.
@@ -163,7 +165,8 @@ class SessionResults(SessionTasks):
         ranges = self._score_ranges
         scores = [session_metric(self.snapshot, name, ranges) for name in dict.fromkeys(names)]
         facts = task_facts(self.snapshot)
-        return summarize(results, facts, by, self._factors(), scores, cluster)
+        decision = read_decision(self.snapshot.head)
+        return summarize(results, facts, by, self._factors(), scores, cluster, decision)
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}

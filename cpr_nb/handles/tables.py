@@ -155,6 +155,21 @@ class SessionTables(SessionTasks):
         """One row per task and model; costs are the CLI's own estimate."""
         return self._table("usage_df", states=states, full=full, strict=strict)
 
+    def lineage_df(self) -> DataFrame:
+        """One row per answer in `results_df`: what made it.
+
+        Where the rows are answers of a session before this one (``after=``), those have rows, too,
+        and so on back to the first.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> made = cpr.attach("3f2a").lineage_df()  # doctest: +SKIP
+            >>> made[["row", "column", "prompt", "model", "git_commit"]]  # doctest: +SKIP
+        """
+        from cpr_nb.frames.cell_lineage import build_lineage
+
+        return build_lineage(self.refresh().snapshot)
+
     def nodes_df(self) -> DataFrame:
         """One row per node that has joined the session; empty where its tasks ran beside it.
 

@@ -152,7 +152,6 @@ class LaterLaunch:
             raise InputError("a session that comes after others runs on this machine", "executor")
         if frame is not None:
             self.plan.frame, self.plan.frame_json = frame, frame_json.encode(frame)
-        self.plan.study["after"] = request.as_json()
         # The same before the input has ended and after: its rows are not known before.
         first = request.tasks or check_tasks([request.template])
         named = {k: v for k, v in request.as_json().items() if k not in ("tasks", "reuse")}
@@ -180,7 +179,7 @@ class LaterLaunch:
                 "after",
             )
         self._request.reuse = reuse
-        self.plan.study["after"] = self._request.as_json()
+        self.plan.study["after"] |= self._request.as_json()
         return plan_session(self.plan, self._request, self._frame_json)
 
 

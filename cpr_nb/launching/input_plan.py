@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.frames import frame_json, mapping
-from cpr_nb.frames.input_rows import empty_results, kept_frame, own_columns, select_rows
+from cpr_nb.frames.input_rows import empty_results, kept_frame, kept_names, own_columns, select_rows
 from cpr_nb.frames.input_tasks import input_tasks
 from cpr_nb.frames.results import build_results
 from cpr_nb.launching.plan import LaunchPlan, plan_launch
@@ -52,7 +52,7 @@ def plan_request(request: LaterRequest, options: Mapping[str, Any]) -> LaunchPla
     else:
         plan = _plan_rows(request, request.template, options)
     Study(dict(request.study)).plan(plan)
-    plan.study["after"] = request.as_json()
+    plan.study["after"] = {**plan.study.get("after", {}), **request.as_json()}
     return plan
 
 
@@ -94,6 +94,7 @@ def plan_in_advance(
     if request.template is None:
         plan = plan_launch(request.tasks or [], options)
         Study(dict(request.study)).plan(plan)
+        plan.study["after"] = request.as_json()
         return plan, None
     [source] = request.inputs
     columns = read_results(source.root)
@@ -101,6 +102,7 @@ def plan_in_advance(
     input_tasks(request.template, rows, request.columns, request.factors)
     plan = plan_launch(check_tasks([request.template]), options)
     _keep_rows(plan, rows, request)
+    plan.study["after"] |= request.as_json()
     return plan, plan.frame_json
 
 
@@ -110,6 +112,8 @@ def _keep_rows(plan: LaunchPlan, rows: DataFrame, request: LaterRequest) -> None
     schemas = plan.schemas()
     own = own_columns(schemas[0] if schemas else None, request.factors, more)
     frame = kept_frame(rows, own)
+    kept = {str(new): str(old) for new, old in kept_names(rows, own).items()}
+    plan.study["after"] = {"kept": kept}
     mapping.check_answers(frame, schemas, [*request.factors[0], *more])
     plan.frame, plan.frame_json = frame, frame_json.encode(frame)
 

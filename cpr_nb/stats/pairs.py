@@ -186,8 +186,8 @@ def bill_ratio(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Difference:
         return _single(value, n, words or "one of the levels cost nothing" if n > 1 else "")
     with np.errstate(all="ignore"):  # one row that has paid all leaves nothing to divide
         without_one = np.log((totals[1] - other) / (totals[0] - baseline))
-    centred = without_one - without_one.mean()
-    error = math.sqrt((n - 1) * float(np.mean(centred**2)))
+        centred = without_one - without_one.mean()
+        error = math.sqrt((n - 1) * float(np.mean(centred**2)))
     return _ratio(math.log(totals[1] / totals[0]), error, n, confidence)
 
 

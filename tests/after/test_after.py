@@ -288,3 +288,22 @@ def test_a_session_that_nobody_asked_for_does_not_start(stub: Stub) -> None:
     assert second.state == "planned" and len(stub.calls()) == 3
     with pytest.raises(cpr.SessionInterrupted):
         second.wait(LIMIT_S)
+
+
+def test_lineage_goes_back_to_the_first_session(work: Path) -> None:
+    df = pd.DataFrame({"do": [rated(1, "one")]}, index=["r"])
+    first = cpr.map("{do}", df, schema=SCHEMA).wait(LIMIT_S)
+    second = cpr.map(rated(7, "seven") + "{reason}", after=first, schema=SCHEMA).wait(LIMIT_S)
+    third = cpr.map("{reason} {reason_1}", after=second).wait(LIMIT_S)
+    made = third.lineage_df()
+    assert made["row"].tolist() == ["r"] * 5
+    steps = dict(zip(made["column"], made["steps_back"], strict=True))
+    assert steps == {"score_1": 2, "reason_1": 2, "score": 1, "reason": 1, "result": 0}
+    by_column = made.set_index("column")
+    assert by_column.loc["score_1", "session_id"] == first.id
+    assert by_column.loc["reason", "task_id"] == second[0].id
+    assert by_column.loc["reason", "prompt"].endswith("one")
+    assert by_column.loc["result", "prompt"] == "seven one"
+    assert by_column["n_tool_calls"].tolist() == [0] * 5
+    retried = first.retry(all_tasks=True).wait(LIMIT_S)
+    assert first.lineage_df()["session_id"].tolist() == [retried.id] * 2

@@ -13,6 +13,7 @@ from testkit.stub import plan
 import cpr_nb as cpr
 from cpr_nb.frames.row_metrics import TaskFacts, row_metric
 from cpr_nb.frames.summary import summarize
+from cpr_nb.model.decision import Decision, LevelDecision
 from cpr_nb.stats.estimates import share_interval, skewed_interval
 from cpr_nb.stats.metric_kinds import BOUNDED, SKEWED, Metric
 
@@ -186,6 +187,32 @@ def test_where_failures_decide_it_is_said() -> None:
     assert row["cost_usd_without_failures"] == pytest.approx(1.05)
     assert "cost_usd: depends on failures" in row["uncertain"]
     assert row["cost_usd_high"] == skewed_interval([*costs, *[0.1] * 40]).high
+
+
+def test_a_watched_figure_has_the_interval_of_the_decision() -> None:
+    """An interval for one look says too much after a hundred of them."""
+    rows = table(*[("sonnet", "succeeded", 1.0)] * 2, *[("opus", "failed", 1.0)] * 2)
+    level = LevelDecision("opus", "worse", -1.0, -1.0, -0.1, 2, 0)
+    decision = Decision("ok", "g", "sonnet", 0.05, None, "rows like these", 2, (level,))
+    reasons: list[str | None] = ["completed"] * 2 + ["max_turns"] * 2
+    known = TaskFacts([0, 1, 0, 1], reasons)
+    out = summarize(rows, known, "g", (), decision=decision).loc[["sonnet", "opus"]]
+    assert out["ok_low"].isna().all() and out["ok_high"].isna().all()
+    assert out["ok"].tolist() == [1, 0] and out["cost_usd_low"].notna().all()
+    difference = out.loc["opus", ["ok_difference", "ok_difference_low", "ok_difference_high"]]
+    assert difference.tolist() == [-1.0, -1.0, -0.1]
+    assert math.isnan(out.loc["sonnet", "ok_difference"])
+    assert out["uncertain"].str.startswith("ok: watched while it ran").all()
+    assert out.attrs["decision"] == str(decision)
+    whole = summarize(rows, known, None, (), decision=decision)
+    assert whole["ok_low"].isna().all() and "ok_difference" not in whole
+
+
+def test_candidates_that_a_better_one_has_ended_say_nothing_of_one_candidate() -> None:
+    rows = table(("a", "succeeded", 1.0), ("a", "cancelled", None))
+    out = summarize(rows, TaskFacts([0, 0], ["completed", "not_needed"]), None, ())
+    assert "s.pass_at_k()" in out["uncertain"].iloc[0]
+    assert out.attrs["missing"] == {"not_needed": 1}
 
 
 def test_prompts_of_a_launch_are_its_rows(stubbed: None) -> None:
