@@ -1,4 +1,4 @@
-"""An early stop with the real CLI, its kernel and its runner killed: the API's log says what ran."""
+"""An early stop with the real CLI, kernel and runner killed: the log of the API says what ran."""
 
 from __future__ import annotations
 
