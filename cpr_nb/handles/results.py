@@ -153,6 +153,7 @@ class SessionResults(SessionTasks):
         frame = self.rows_frame()
         is_input = frame is not None and SCORE in frame.columns
         names = [SCORE] if SCORE in results.columns and not is_input else []
+        names += [name for name in self._score_ranges if name in results.columns]
         if self._score is not None:
             names.insert(0, self._score[0])
         if metric is not None:
