@@ -36,7 +36,8 @@ class SessionComparing(SessionResults):
             What a notebook and `print` show: a sentence, a picture, a table, the method.
             ``.table`` is a `pandas.DataFrame`, ``.plot()`` the picture, ``.sentence`` the words,
             ``.save("comparison.html")`` writes a page. With several levels, the ranges hold
-            together at 95 %, and p-values are Holm's.
+            together at 95 %, and p-values are Holm's. A session with ``stop_when`` has the range
+            that was valid at every look.
 
         Raises:
             InputError: If there is no such factor, level or column, or no row was run under both.
@@ -50,6 +51,8 @@ class SessionComparing(SessionResults):
         from cpr_nb.display.decisions.comparison_output import Comparison, comparison_parts
         from cpr_nb.frames import level_pairs
         from cpr_nb.frames.row_metrics import session_metric, task_facts
+        from cpr_nb.model.decision import read_decision
+        from cpr_nb.stats import decided_levels
 
         results = self.results_df()
         factor = level_pairs.choose_factor(by, self._factors(), list(results.columns))
@@ -57,7 +60,14 @@ class SessionComparing(SessionResults):
         facts = task_facts(self.snapshot)
         measured = session_metric(self.snapshot, name, self._score_ranges)
         comparison = level_pairs.compare_results(results, facts, factor, baseline, measured)
-        parts = comparison_parts(comparison)
+        scope, notes = "", list[str]()
+        decision = read_decision(self.snapshot.head)
+        if decision is not None and decided_levels.is_about(decision, comparison):
+            comparison = decided_levels.with_decision(comparison, decision)
+            scope = decided_levels.scope_words(decision)
+        elif decision is not None:
+            notes = [decided_levels.early_end_note(decision)]
+        parts = comparison_parts(comparison, scope)._replace(notes=notes)
         table = level_pairs.comparison_table(comparison, parts.method)
         return Comparison(parts, f"{name} by {factor}", table)
 

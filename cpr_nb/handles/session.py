@@ -23,10 +23,10 @@ from cpr_nb.store import catalog
 class Session(
     ReusedRows,
     SessionPlans,
-    SessionBranches,
     SessionBest,
     SessionGrades,
     SessionComparing,
+    SessionBranches,
     SessionReport,
     SessionCharts,
     SessionTables,

@@ -15,8 +15,10 @@ import cpr_nb as cpr
 from cpr_nb.display.decisions.comparison_output import Comparison, comparison_parts
 from cpr_nb.frames.level_pairs import compare_results, comparison_table
 from cpr_nb.frames.row_metrics import TaskFacts
+from cpr_nb.model.decision import Decision, LevelDecision
 from cpr_nb.stats import pairs
 from cpr_nb.stats.comparison import LevelComparison
+from cpr_nb.stats.decided_levels import with_decision
 from cpr_nb.stats.metric_kinds import BOUNDED, SHARE, SKEWED, UNBOUNDED, Metric
 
 LIMIT_S = 120.0
@@ -265,3 +267,55 @@ def test_levels_without_a_pair_have_no_figures() -> None:
     text = text_of(found)
     assert "b and a have no row in common on which both have ended" in text
     assert found.levels[0].verdict == "not_shown"
+
+
+# -- of a session that may stop early -------------------------------------------------------------
+
+
+def decision_of(over: str, verdict: str | None, metric: str = "score") -> Decision:
+    level = LevelDecision("b", verdict, 6.0, 0.5, 11.2, 30, 1)
+    return Decision(metric, "model", "a", 0.05, None, over, 50, (level,))
+
+
+def test_a_session_that_may_stop_early_has_the_range_of_every_look() -> None:
+    found = compared(SCORE, a=[50.0] * 40, b=[60.0] * 40)
+    decided = with_decision(found, decision_of("rows like these", "better"))
+    level = decided.levels[0]
+    assert level.difference[:3] == (6.0, 0.5, 11.2) and level.difference.n_pairs == 30
+    assert level.verdict == "better" and level.is_sequence and math.isnan(level.p_value)
+    text = text_of(decided, "on rows like these")
+    assert (
+        "b scores 6.0 points higher than a (0.5 to 11.2) on rows like these, at 1.0 times" in text
+    )
+    assert "valid at every look" in text and "Newcombe" not in text
+
+
+def test_an_open_decision_is_not_shown_whatever_a_single_look_would_say() -> None:
+    found = compared(SCORE, a=[50.0] * 40, b=[60.0, 61.0] * 20)
+    assert found.levels[0].verdict == "better"
+    decided = with_decision(found, decision_of("rows like these", None))
+    assert decided.levels[0].verdict == "not_shown"
+
+
+def test_a_decision_about_something_else_changes_nothing() -> None:
+    found = compared(SCORE, a=[50.0] * 40, b=[60.0] * 40)
+    assert with_decision(found, decision_of("rows like these", "worse", "ok")) == found
+
+
+def test_the_comparison_of_a_session_that_stopped_early_agrees_with_its_decision(
+    stubbed: None,
+) -> None:
+    vary = {"do": [plan(result={"is_error": True}, exit=1), plan()]}
+    frame = pd.DataFrame({"n": range(24)})
+    options: dict[str, Any] = {"vary": vary, "attempts": 1, "max_parallel": 2}
+    session = cpr.map("{do} {n}", frame, stop_when="decided", **options).wait(LIMIT_S)
+    assert session.decision is not None
+    (decided,) = session.decision.levels
+    comparison = session.compare()
+    row = comparison.table.iloc[0]
+    assert (row["difference_low"], row["difference_high"]) == (decided.low, decided.high)
+    assert row["n_pairs"] == decided.n_pairs < 24 and row["verdict"] == "better"
+    assert math.isnan(row["p_value"]) and "on rows like these" in comparison.sentence
+    shown = " ".join(str(comparison).split())
+    assert "tasks missing, not failures:" in shown and " decided" in shown
+    assert "may stop early, by ok against" in str(session.compare(baseline=vary["do"][1]))
