@@ -347,3 +347,19 @@ def test_all_that_missed_their_start_are_resumed(stub: Stub, stub_cpr: Cpr) -> N
     first.wait(LIMIT_S)
     assert second.id in stub_cpr.good("resume", "--all")
     assert second.wait(LIMIT_S).state == "completed"
+
+
+def test_scores_and_grades_of_a_later_session(stub: Stub) -> None:
+    first = held_input(stub)
+    with pytest.raises(cpr.InputError, match="score: "):
+        cpr.map("{path}", after=first, score="no_such_column")
+    second = cpr.map(rated(4) + "{path}", after=first, schema=SCHEMA, score="score")
+    graded = cpr.map("{path}", after=first, grade="Is it short?", grade_model="opus")
+    stub.release("held")
+    assert second.wait(LIMIT_S).results_df()["score"].tolist() == [4, 4, 4]
+    assert second.results_df()["score_1"].tolist() == [1, 5, 2]
+    graded.wait_until(lambda: not graded.is_planned, LIMIT_S, "its start")
+    grading = graded.grading
+    assert grading is not None
+    grading.wait(LIMIT_S)
+    assert len(grading) == 3
