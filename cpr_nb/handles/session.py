@@ -9,6 +9,7 @@ from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.decided import DecidedComparison
+from cpr_nb.handles.forecasting import SessionForecasts
 from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
@@ -28,6 +29,7 @@ class Session(
     SessionComparing,
     SessionBranches,
     SessionReport,
+    SessionForecasts,
     SessionCharts,
     SessionTables,
     DecidedComparison,

@@ -61,7 +61,7 @@ def build(session: OpenSession, *, settle: bool = False) -> Loop:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     rules = _rules(session)
     return Loop(
-        RequestInbox(session.requests_dir, recorder),
+        RequestInbox(session.requests_dir, recorder, rules),
         session.spec,
         recorder,
         starter,
