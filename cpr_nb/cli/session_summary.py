@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
@@ -64,7 +65,8 @@ def _figures_line(session: Snapshot) -> str:
 
 def _error_lines(session: Snapshot) -> list[str]:
     error = session.head.get("error")
-    return [f"  {error}, see {session.paths.log}"] if error else []
+    log = f", see {session.paths.log}" if os.path.exists(session.paths.log) else ""
+    return [f"  {error}{log}"] if error else []
 
 
 def _problem_lines(tasks: list[dict[str, Any]], session: Snapshot) -> list[str]:
