@@ -150,17 +150,9 @@ class SessionResults(SessionTasks):
         from cpr_nb.frames.summary import summarize
 
         results = self.results_df()
-        frame = self.rows_frame()
-        is_input = frame is not None and SCORE in frame.columns
-        names = [SCORE] if SCORE in results.columns and not is_input else []
-        if self._score is not None:
-            names.insert(0, self._score[0])
+        names = self._score_names(results)
         if metric is not None:
-            if metric not in results.columns:
-                existing = ", ".join(map(str, results.columns))
-                raise InputError(
-                    f"the results have no column {metric!r}; they have {existing}", "metric"
-                )
+            check_metric(results, metric)
             names += [metric] if metric not in TASK_METRICS else []
         ranges = self._score_ranges
         scores = [session_metric(self.snapshot, name, ranges) for name in dict.fromkeys(names)]
@@ -168,8 +160,30 @@ class SessionResults(SessionTasks):
         decision = read_decision(self.snapshot.head)
         return summarize(results, facts, by, self._factors(), scores, cluster, decision)
 
+    def _score_names(self, results: pd.DataFrame) -> list[str]:
+        """The columns that are scores, that of `score` first."""
+        frame = self.rows_frame()
+        is_input = frame is not None and SCORE in frame.columns
+        names = [SCORE] if SCORE in results.columns and not is_input else []
+        return names if self._score is None else [self._score[0], *names]
+
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}
         for row in result_rows(self.snapshot):
             names.update(dict.fromkeys(row.task.spec.get("factors") or ()))
         return list(names)
+
+
+def check_metric(results: pd.DataFrame, metric: str) -> None:
+    """Refuses the name of a column that is not there.
+
+    Args:
+        results: The table of results.
+        metric: What the caller asked for.
+
+    Raises:
+        InputError: Naming the columns that are there.
+    """
+    if metric not in results.columns:
+        existing = ", ".join(map(str, results.columns))
+        raise InputError(f"the results have no column {metric!r}; they have {existing}", "metric")
