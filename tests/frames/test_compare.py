@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,8 @@ def test_several_levels_hold_together() -> None:
     assert [level.verdict for level in found.levels] == ["better", "not_shown", "worse"]
     text = text_of(found)
     assert text.startswith("b scores ") and "together 95 %" in text and "p by Holm" in text
+    lower = re.search(r"d scores (\d+) points lower than a \((\d+) to (\d+)\)", text)
+    assert lower and int(lower[2]) < int(lower[1]) < int(lower[3])
     assert text.index("c costs") < text.index("Paired by row")
 
 
