@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     # The public names are written here and nowhere else: `_homes` reads these lines.
     from cpr_nb.frames.event_table import events_df as events_df
+    from cpr_nb.frames.forecast_tables import forecasts_df as forecasts_df
     from cpr_nb.frames.queries import denials_df as denials_df
     from cpr_nb.frames.queries import sessions_df as sessions_df
     from cpr_nb.frames.queries import tasks_df as tasks_df

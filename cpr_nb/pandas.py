@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cpr_nb.frames.best_rows import LOSERS_ATTR, winner_key
+from cpr_nb.frames.best_rows import BEST_ATTR
 from cpr_nb.frames.columns import RESULTS_DIR_ATTR
 from cpr_nb.handles.empty import NoSession
 from cpr_nb.model.errors import InputError, TaskNotFound
 from cpr_nb.model.text import visible_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cpr_nb.frames.mapping import Template
     from cpr_nb.handles.session import Session
     from cpr_nb.handles.task import Task
@@ -183,13 +181,14 @@ class CprAccessor:
         report = merge(
             sessions, ids, into=into, order=order, dry_run=dry_run, with_nested=with_nested
         )
-        if not dry_run:
-            rows._remove_losers(report, sessions)
+        if BEST_ATTR in self._frame.attrs and not dry_run:
+            for session in sessions.values():
+                session.remove_losers(report)
         return report
 
     def _winners(self) -> CprAccessor:
         """Of a table of the best, the rows that have a winner to merge; else all rows."""
-        if LOSERS_ATTR not in self._frame.attrs or "ok" not in self._frame.columns:
+        if BEST_ATTR not in self._frame.attrs or "ok" not in self._frame.columns:
             return self
         is_good = self._frame["ok"].fillna(False).astype(bool)
         n_left_out = int((~is_good).sum())
@@ -197,25 +196,6 @@ class CprAccessor:
             which = f"{n_left_out} row{'s' * (n_left_out != 1)} without a candidate that succeeded"
             warnings.warn(visible_line(f"not merged: {which}"), stacklevel=3)
         return CprAccessor(self._frame[is_good])
-
-    def _remove_losers(self, report: MergeReport, sessions: Mapping[str, Session]) -> None:
-        """Removes the branches of the candidates that lost against those that were merged."""
-        from cpr_nb.handles.core import print_line
-        from cpr_nb.worktrees.losers import remove_losers
-
-        losers = self._frame.attrs.get(LOSERS_ATTR) or {}
-        folders = {session.id: root for root, session in sessions.items()}
-        by_folder: dict[str, list[str]] = {}
-        for one in report.merged:
-            for session_id, task_id in losers.get(winner_key(one.session_id, one.task_id), ()):
-                if session_id in folders:
-                    by_folder.setdefault(folders[session_id], []).append(task_id)
-        n_removed = len(remove_losers(by_folder))
-        if n_removed:
-            print_line(
-                f"{n_removed} branch{'es' * (n_removed != 1)} of candidates that were not chosen "
-                "removed; their patches stay: task-….patch in the session's folder"
-            )
 
     # -- the tasks of the rows --------------------------------------------------------------
 

@@ -15,9 +15,8 @@ from cpr_nb.model.factors import REPEAT
 from cpr_nb.views.candidates import CandidateRow, Candidates
 
 SCORE = "score"
-#: The attribute of a table of the best: id of the session and of the task that is chosen → the ids
-#: of the row's other candidates.
-LOSERS_ATTR = "cpr_losers"
+#: The attribute that says that a table is one of the best.
+BEST_ATTR = "cpr_best"
 #: The column that the table has once the winners were scored anew.
 RESCORED = Column("rescored", "Float64", "the score that the chosen one got when scored anew")
 #: The columns that the table has beside those of `results_df`.
@@ -124,7 +123,7 @@ def best_table(
     best.attrs = {
         RESULTS_DIR_ATTR: results.attrs.get(RESULTS_DIR_ATTR),
         ANSWERS_ATTR: [renamed.get(name, name) for name in answers],
-        LOSERS_ATTR: _losers(candidates),
+        BEST_ATTR: True,
     }
     return set_html(best)
 
@@ -146,25 +145,6 @@ def _own_cells(row: CandidateRow) -> dict[str, Any]:
 
 def _ids(row: CandidateRow) -> dict[str, Any]:
     return {} if row.best is None else dict(zip(_IDS, row.best.ids, strict=True))
-
-
-def _losers(candidates: Candidates) -> dict[str, list[list[str]]]:
-    """The key of each winner, and the ids of the others."""
-    return {
-        winner_key(*row.best.ids): [list(one.ids) for one in row.candidates if one is not row.best]
-        for row in candidates.rows
-        if row.best is not None
-    }
-
-
-def winner_key(session_id: str, task_id: str) -> str:
-    """By what the attribute `LOSERS_ATTR` names a winner.
-
-    Example:
-        >>> winner_key("3f2a", "docs-2")
-        '3f2a/docs-2'
-    """
-    return f"{session_id}/{task_id}"
 
 
 def _rescored_column(

@@ -1,9 +1,10 @@
 """A program that scores answers with a user's function, for a runner: one at a time, in order.
 
 ``scoring_program NAME FOLDER [check | frame]``. NAME is ``module:function``, which is imported from
-FOLDER. With "check" that is all. Else each line on stdin is a request, each line on stdout a reply.
-With "frame" descriptor 3 is the session's frame. What the function prints goes to stderr. The end
-of stdin is the end of the program, whatever the function does then.
+FOLDER. With "check" the reply says what it returns, and that is all. Else each line on stdin is a
+request, each line on stdout a reply. With "frame" descriptor 3 is the session's frame. What the
+function prints goes to stderr. The end of stdin is the end of the program, whatever the function
+does then.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import queue
 import sys
 import threading
 import traceback
+import typing
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -28,7 +30,8 @@ def main(argv: list[str]) -> int:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     if mode == ["check"]:
-        load(name, folder)
+        function = load(name, folder)
+        _write(replies, {"returns": "bool" if _is_flag(function) else ""})
         return 0
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
@@ -67,6 +70,14 @@ def load(name: str, folder: str) -> Callable[[dict[str, Any]], Any]:
         raise TypeError(f"{attributes} of {module} is no function, but {type(found).__name__}")
     function: Callable[[dict[str, Any]], Any] = found
     return function
+
+
+def _is_flag(function: Callable[[dict[str, Any]], Any]) -> bool:
+    """Whether a function says that it returns true or false."""
+    try:
+        return typing.get_type_hints(function).get("return") is bool
+    except Exception:  # what an annotation names may not be there
+        return False
 
 
 class _Rows:

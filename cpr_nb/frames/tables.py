@@ -106,7 +106,7 @@ SESSIONS = (
         (
             "waiting_for",
             "string",
-            "what a live session waits for: limit, login, nodes, disk, cli, folder …",
+            "what a live session waits for: limit, login, reserve, time, nodes, disk …",
         ),
         ("waiting_until", TIME, "until when it waits, if that is known"),
         ("notice", "string", "one line that deserves attention"),

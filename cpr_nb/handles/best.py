@@ -4,33 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cpr_nb.handles.results import SessionResults
+from cpr_nb.handles.branches import SessionBranches
+from cpr_nb.handles.core import print_line
+from cpr_nb.handles.graded import SessionGrades
+from cpr_nb.model.errors import InputError, SessionNotUsable
+from cpr_nb.model.grader import REASON_COLUMN, score_column
+from cpr_nb.store.spec_file import read_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from cpr_nb.display.decisions.best_page import BestRows
     from cpr_nb.display.decisions.decision_output import Decision
     from cpr_nb.views.candidates import Candidates
+    from cpr_nb.worktrees.merge_report import MergeReport
 
 
-class SessionBest(SessionResults):
+class SessionBest(SessionGrades, SessionBranches):
     """The methods of a `Session` that concern candidates."""
 
-    def best_df(self) -> pd.DataFrame:
+    def best_df(self, *, regrade: bool = False) -> pd.DataFrame:
         """The best candidate of each row, of a session that was launched with ``best_of``.
 
         Those that succeeded come before those that failed, then the higher score counts. Of
         several that are equal, the first one is chosen; ``n_equal`` says so.
 
+        Args:
+            regrade: Whether to have the winners graded anew, and to wait for that: a grade by which
+                one was picked is too good on average. It sees neither the first grade nor the
+                other candidates, and does not change who has won. Each winner is paid for once.
+
         Returns:
             One row per row of the frame (or per prompt): its columns, the answer, score and level
             of the candidate that is chosen, ``solved``, by how much it is better (``margin``), how
             the candidates ended, what all of them cost, and the ids of the one that is chosen. So
-            ``.cpr.merge()`` merges those.
+            ``.cpr.merge()`` merges those. With second grades also ``rescored``.
 
         Raises:
             SessionNotUsable: If it was launched without ``best_of``, or can't be read.
+            InputError: If winners without grades are to be graded anew.
 
         Example:
             >>> import cpr_nb as cpr, cpr_nb.pandas
@@ -41,8 +55,9 @@ class SessionBest(SessionResults):
         from cpr_nb.frames.best_rows import best_table
 
         candidates, results = self._candidates()
-        best = best_table(results, candidates, self._factors())
-        html = best_parts(_best_rows(candidates, results)).html()
+        rescored = self._rescored(candidates, regrade=regrade)
+        best = best_table(results, candidates, self._factors(), rescored)
+        html = best_parts(_best_rows(candidates, results, rescored)).html()
         object.__setattr__(best, "_repr_html_", lambda: html)  # of this object, not of a part of it
         return best
 
@@ -62,9 +77,9 @@ class SessionBest(SessionResults):
         from cpr_nb.display.decisions.best_page import best_parts
         from cpr_nb.display.decisions.decision_output import Decision
 
-        return Decision(
-            best_parts(_best_rows(*self._candidates())), f"The best of {self.name or self.id}"
-        )
+        candidates, results = self._candidates()
+        rows = _best_rows(candidates, results, self._rescored(candidates))
+        return Decision(best_parts(rows), f"The best of {self.name or self.id}")
 
     def pass_at_k(self) -> pd.DataFrame:
         """How often one of k candidates solves a row, and how often all k do, for each k.
@@ -90,22 +105,88 @@ class SessionBest(SessionResults):
 
         return pass_table(self._candidates()[0])
 
+    def remove_losers(self, report: MergeReport) -> None:
+        """Removes the branches of the candidates that lost against those that were merged.
+
+        Their patches stay in the session's folder (``task-….patch``). A branch that holds more than
+        its patch stays, too.
+
+        Args:
+            report: What was merged.
+        """
+        from cpr_nb.worktrees.losers import remove_losers
+
+        merged = {(one.session_id, one.task_id) for one in report.merged}
+        losers = [
+            one.ids[1]
+            for row in self._candidates()[0].rows
+            if row.best and row.best.ids in merged
+            for one in row.candidates
+            if one is not row.best and one.ids[0] == self.id
+        ]
+        n_removed = len(remove_losers({self.paths.root: losers}))
+        if n_removed:
+            print_line(
+                f"removed {n_removed} branch{'es' * (n_removed != 1)} of candidates that were not "
+                "chosen; their patches stay: task-….patch in the session's folder"
+            )
+
+    def _merged(self, report: MergeReport) -> None:
+        if self._has_candidates():
+            self.remove_losers(report)
+
+    def _branch_ids(self, tasks: Iterable[str] | None) -> list[str]:
+        if tasks is not None or not self._has_candidates():
+            return super()._branch_ids(tasks)
+        rows = self._candidates()[0].rows
+        ids = [row.best.ids[1] for row in rows if row.best and row.best.is_ok]
+        if not ids:
+            raise SessionNotUsable(f"no candidate of {self.id} has succeeded: nothing to merge")
+        return ids
+
+    def _has_candidates(self) -> bool:
+        return "best_of" in read_spec(self.paths)
+
+    def _rescored(
+        self, candidates: Candidates, *, regrade: bool = False
+    ) -> dict[tuple[str, str], float] | None:
+        """The second grades of the winners; None if there are none."""
+        if not candidates.is_graded:
+            if regrade:
+                raise InputError(
+                    "has no grades to give anew: launch with grade='…', or call s.grade('…')",
+                    "regrade",
+                )
+            return None
+        winners = {row.best.ids for row in candidates.rows if row.best and row.best.is_ok}
+        if regrade and (missing := winners - self.regrades().keys()):
+            self.grade(regrade=True, only=missing).wait()
+        scores = {ids: score for ids, score in self.regrades().items() if ids in winners}
+        known = {ids: score for ids, score in scores.items() if score is not None}
+        return known or None
+
     def _candidates(self) -> tuple[Candidates, pd.DataFrame]:
         """The candidates, with the scores of the table of results, and that table."""
         from cpr_nb.views.candidates import read_candidates
 
         results = self.results_df()
-        scores = None
-        if self._score is not None:  # s.score(function) has replaced what the runner wrote
-            from cpr_nb.frames.best_rows import scores_of
+        score = read_spec(self.paths).get("score") or {}
+        may_be_graded = score.get("kind", "grade") in ("check", "grade")
+        is_graded = self._score is None and may_be_graded and REASON_COLUMN in results
+        name = score_column(results) if is_graded else self._score[0] if self._score else None
+        if name is None:
+            return read_candidates(self.snapshot), results
+        from cpr_nb.frames.best_rows import scores_of
 
-            scores = scores_of(results, self._score[0])
-        return read_candidates(self.snapshot, scores), results
+        scores = scores_of(results, name)
+        return read_candidates(self.snapshot, scores, is_graded=is_graded), results
 
 
-def _best_rows(candidates: Candidates, results: pd.DataFrame) -> BestRows:
+def _best_rows(
+    candidates: Candidates, results: pd.DataFrame, rescored: dict[tuple[str, str], float] | None
+) -> BestRows:
     """What the page of the best shows."""
     from cpr_nb.display.decisions.best_page import BestRows
     from cpr_nb.frames.best_rows import row_names
 
-    return BestRows(candidates, *row_names(results, candidates))
+    return BestRows(candidates, *row_names(results, candidates), rescored)

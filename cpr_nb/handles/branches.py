@@ -89,7 +89,7 @@ class SessionBranches(SessionTasks):
         only when a merge is complete.
 
         Args:
-            tasks: The ids of tasks; default those that succeeded.
+            tasks: The ids of tasks; default those that succeeded, or with ``best_of`` the winners.
             into: The target; default the main checkout's current branch.
             order: ``fewest-conflicts`` or ``task``.
             dry_run: Do everything but move the target.
@@ -115,7 +115,7 @@ class SessionBranches(SessionTasks):
         if not dry_run:
             save_work(self)
         task_ids = self._branch_ids(tasks)
-        return merge(
+        report = merge(
             [self.paths.root],
             task_ids,
             into=into,
@@ -123,6 +123,12 @@ class SessionBranches(SessionTasks):
             dry_run=dry_run,
             with_nested=with_nested,
         )
+        if tasks is None and not dry_run:
+            self._merged(report)
+        return report
+
+    def _merged(self, report: MergeReport) -> None:
+        """What follows once all that is to be merged by default was merged."""
 
     def clean(
         self,

@@ -150,15 +150,21 @@ class SessionResults(SessionTasks):
         from cpr_nb.frames.summary import summarize
 
         results = self.results_df()
-        names = self._score_names(results)
-        if metric is not None:
-            check_metric(results, metric)
-            names += [metric] if metric not in TASK_METRICS else []
+        names = self._averaged(results, metric)
         ranges = self._score_ranges
-        scores = [session_metric(self.snapshot, name, ranges) for name in dict.fromkeys(names)]
+        scores = [session_metric(self.snapshot, name, ranges) for name in names]
         facts = task_facts(self.snapshot)
         decision = read_decision(self.snapshot.head)
         return summarize(results, facts, by, self._factors(), scores, cluster, decision)
+
+    def _averaged(self, results: pd.DataFrame, metric: str | None) -> list[str]:
+        """The columns that a summary averages beside those that each has."""
+        names = self._score_names(results)
+        names += [name for name in self._score_ranges if name in results.columns]
+        if metric is not None:
+            check_metric(results, metric)
+            names += [metric] if metric not in TASK_METRICS else []
+        return list(dict.fromkeys(names))
 
     def _score_names(self, results: pd.DataFrame) -> list[str]:
         """The columns that are scores, that of `score` first."""

@@ -9,6 +9,7 @@ from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.decided import DecidedComparison
+from cpr_nb.handles.forecasting import SessionForecasts
 from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
@@ -23,11 +24,12 @@ from cpr_nb.store import catalog
 class Session(
     ReusedRows,
     SessionPlans,
-    SessionBranches,
     SessionBest,
     SessionGrades,
     SessionComparing,
+    SessionBranches,
     SessionReport,
+    SessionForecasts,
     SessionCharts,
     SessionTables,
     DecidedComparison,

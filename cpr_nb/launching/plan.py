@@ -120,6 +120,9 @@ class LaunchPlan:
         self.warnings += [*(cli.warnings if cli else ()), *self.setup_warnings]
         self.warnings += _tool_warnings([options, *(task.options for task in tasks)])
         self.warnings += _budget_warnings(options, tasks)
+        if "reserve" in options and self.has_key():
+            del options["reserve"]
+            self.warnings.append("reserve: an API key has no usage window, so nothing waits for it")
         self._choose_parallel()
 
     @property

@@ -7,14 +7,13 @@ import subprocess
 import sys
 
 from cpr_nb.model.errors import InputError
+from cpr_nb.model.score_ranges import numeric_columns, score_range
 from cpr_nb.model.scores import (
     CHECK,
     COLUMN,
     FUNCTION,
     GRADE,
     SCORE,
-    numeric_columns,
-    score_range,
 )
 from cpr_nb.model.text import one_line
 from cpr_nb.store.programs import scoring_argv
@@ -120,7 +119,9 @@ def _by_function(plan: LaunchPlan, name: str) -> dict[str, Any]:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         why = one_line(lines[-1] if lines else f"exit {done.returncode}")
         raise InputError(f"can't use {name!r} in {plan.options['cwd']}: {why}", SCORE)
-    return {"kind": FUNCTION, "name": name}
+    spec = {"kind": FUNCTION, "name": name}
+    is_flag = b'"returns": "bool"' in done.stdout
+    return {**spec, "minimum": 0.0, "maximum": 1.0} if is_flag else spec
 
 
 def _check_collision(plan: LaunchPlan, spec: dict[str, Any]) -> None:

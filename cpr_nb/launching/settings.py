@@ -180,4 +180,6 @@ def _narrowed(own: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any
     for name in _LIMITS:
         if name in own and name in table:
             merged[name] = min(own[name], table[name])
+    if "reserve" in own and "reserve" in table:
+        merged["reserve"] = max(own["reserve"], table["reserve"])
     return merged

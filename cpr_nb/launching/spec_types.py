@@ -39,9 +39,9 @@ _NUMBER = _Kind("a number above 0", _is_number)
 _OBJECT = _Kind("an object", lambda value: isinstance(value, dict))
 _SETTING = _Kind("a text or an object", lambda value: isinstance(value, str | dict | list))
 _OF_OPTIONS = {
-    **dict.fromkeys(("text", "command", "folder", "executor"), _TEXT),
+    **dict.fromkeys(("text", "command", "folder", "executor", "moment"), _TEXT),
     **dict.fromkeys(("rules", "arguments", "folders", "tools"), _TEXTS),
-    **dict.fromkeys(("seconds", "usd"), _NUMBER),
+    **dict.fromkeys(("seconds", "usd", "share"), _NUMBER),
     **dict.fromkeys(("system_prompt", "agents", "mcp_servers", "settings"), _SETTING),
     "flag": _FLAG,
     "schema": _OBJECT,

@@ -42,6 +42,12 @@ def _plan_best_of(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     plan_best_of(plan, keywords)
 
 
+def _plan_pilot(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
+    from cpr_nb.launching.piloting import plan_pilot
+
+    plan_pilot(plan, keywords)
+
+
 #: Keyword → what plans it, in the order in which they are planned. A planner gets the plan and all
 #: these keywords, checks its own, and adds its fields to ``plan.study``.
 _PLANNERS: dict[str, Planner] = {
@@ -49,12 +55,14 @@ _PLANNERS: dict[str, Planner] = {
     "grade": _plan_grade,
     "best_of": _plan_best_of,
     "stop_when": _plan_stopping,  # after what gives scores
+    "pilot": _plan_pilot,
 }
 #: Further keywords that mean something only beside one of them.
 _BESIDE: dict[str, str] = {
     "grade_model": "grade",
     **dict.fromkeys(("at_once", "full_mark"), "best_of"),
     **dict.fromkeys(("alpha", "baseline", "delta", "metric", "over"), "stop_when"),
+    "pilot_by": "pilot",
 }
 
 

@@ -36,6 +36,8 @@ IRRELEVANT = (
     "machine_wait_s",
     "warm_start",
     "budget_usd",
+    "not_before",
+    "reserve",
 )
 #: What an option means that is not given. Off and empty are the default of the others.
 DEFAULTS: Mapping[str, Any] = {

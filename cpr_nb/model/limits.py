@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 USAGE = "limit"
 LOGIN = "login"
+#: The user keeps the rest of the usage window for other work (``reserve``).
+RESERVE = "reserve"
+#: The moment before which nothing is to start (``not_before``).
+TIME = "time"
 #: No task of this session gets an answer, however long it waits.
 ACCESS = "access"
 
@@ -33,7 +37,7 @@ class Limit:
     """A limit that a task ran into.
 
     Args:
-        kind: `USAGE`, `LOGIN` or `ACCESS`.
+        kind: `USAGE`, `LOGIN`, `ACCESS`, `RESERVE` or `TIME`.
         until_s: When it ends, in seconds since the epoch; None if unknown.
         error: What the user can do about it, if waiting does not help.
         is_shared: Whether it concerns the other tasks, too.
@@ -79,6 +83,38 @@ def limit_of_event(event: dict[str, Any]) -> Limit | None:
     elif event.get("subtype") == "api_retry" and event.get("error_status") == 401:
         return Limit(LOGIN)
     return None
+
+
+def reserved(info: dict[str, Any], reserve: float) -> Limit | None:
+    """The limit that a user has set: so much of each usage window is for other work.
+
+    Args:
+        info: What the CLI says of the windows: ``rate_limit_info`` of an event. Its own
+            ``utilization`` is there only near the end of a window; ``unifiedWindows`` has it always
+            (measured on 2.1.332).
+        reserve: The share of a window that is to be left.
+
+    Returns:
+        The limit, which holds until the last of the windows that are used so far is renewed; None
+        if all have enough left.
+
+    Example:
+        >>> reserved({"unifiedWindows": {"five_hour": {"utilization": 0.5}}}, 0.3) is None
+        True
+        >>> reserved({"utilization": 0.75, "rateLimitType": "five_hour"}, 0.3)
+        Limit('reserve', None)
+    """
+    windows = info.get("unifiedWindows")
+    windows = [info, *(windows.values() if isinstance(windows, dict) else ())]
+    used_up = [
+        window
+        for window in windows
+        if isinstance(window, dict) and (number(window.get("utilization")) or 0.0) >= 1 - reserve
+    ]
+    if not used_up:
+        return None
+    ends = [_reset(window.get("resetsAt")) for window in used_up]
+    return Limit(RESERVE, max((end for end in ends if end is not None), default=None))
 
 
 def limit_of_result(

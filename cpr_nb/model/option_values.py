@@ -112,7 +112,7 @@ def parse_text(option: Option, text: str, where: str) -> Any:
         return _flag(option, text, where)
     if option.kind == "tools" and text.lstrip()[:1] != "[":
         return split_tools(text)
-    if option.kind in ("count", "seconds", "usd"):
+    if option.kind in ("count", "seconds", "usd", "share"):
         return _parse_number(option, text, where)
     is_json = text.lstrip()[:1] in ("[", "{")
     if option.kind == "schema" or (is_json and (option.is_list or option.kind == "system_prompt")):
@@ -190,6 +190,24 @@ def _positive(option: Option, value: Any, where: str) -> float:
         unit = "seconds" if option.kind == "seconds" else "US dollars"
         raise InputError(f"must be a number of {unit} above 0, not {value!r}", where)
     return float(value)
+
+
+def _share(option: Option, value: Any, where: str) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < 1:
+        raise InputError(f"must be a share above 0 and below 1, such as 0.3, not {value!r}", where)
+    return float(value)
+
+
+def _moment(option: Option, value: Any, where: str) -> str:
+    from cpr_nb.model.moments import next_moment  # few launches wait for a time
+
+    moment = next_moment(value)
+    if moment is None:
+        raise InputError(
+            f"must be a time such as '22:00' or '2026-12-24T22:00', not {value!r}", where
+        )
+    return moment
 
 
 def _texts(option: Option, value: Any, where: str) -> list[str]:
@@ -292,6 +310,8 @@ _CHECKS = {
     "count": _count,
     "seconds": _positive,
     "usd": _positive,
+    "share": _share,
+    "moment": _moment,
     "flag": _flag,
     "tools": _tools,
     "rules": _texts,

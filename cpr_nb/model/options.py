@@ -29,8 +29,9 @@ class Option:
 
     Args:
         name: The keyword; the flag is the same name with dashes.
-        kind: text, choice, count, seconds, usd, flag, command, tools, rules, arguments, env,
-            executor, schema, folder, folders, system_prompt, agents, mcp_servers, settings.
+        kind: text, choice, count, seconds, usd, share, moment, flag, command, tools, rules,
+            arguments, env, executor, schema, folder, folders, system_prompt, agents, mcp_servers,
+            settings.
         help: One line for the user.
         per_task: Whether a single task may have its own.
         choices: The words of a ``choice``.
@@ -288,6 +289,22 @@ OPTIONS: Mapping[str, Option] = {
             "folder is away, there are no more processes, the CLI ends at its start (default: 1 "
             "hour; 10 minutes with --wait and no terminal)",
             per_task=False,
+        ),
+        Option(
+            "not_before",
+            "moment",
+            "start nothing before this time of day, such as 22:00 (local time), or this date and "
+            "time; cpr resume starts at once",
+            per_task=False,
+            metavar="TIME",
+        ),
+        Option(
+            "reserve",
+            "share",
+            "leave this share of a subscription's usage windows for other work: with 0.3 nothing "
+            "starts once 70 % are used, until the window is renewed",
+            per_task=False,
+            metavar="SHARE",
         ),
         Option(
             "linger_s",

@@ -22,6 +22,9 @@ SCHEMA_VERSION = 3
 _FIRST_VERSION = 1
 _VERSION_OF_SHARING = 2
 
+#: Options that make a session wait; a cpr that does not know them would start at once.
+_WAITS = ("not_before", "reserve")
+
 #: Why so many tasks run at once when a session begins for which nobody has set it.
 AT_FIRST = "at first"
 #: How many tasks may run at once now by default, and why: fields of the head of status.json.
@@ -65,7 +68,7 @@ def schema_version(options: Mapping[str, Any], study: Mapping[str, Any] | None =
         >>> schema_version({}, {"pilot": {}})
         3
     """
-    if study:
+    if study or not options.keys().isdisjoint(_WAITS):
         return SCHEMA_VERSION
     return _VERSION_OF_SHARING if options.get("share_process") else _FIRST_VERSION
 

@@ -76,6 +76,8 @@ class Admission:
         elif isinstance(event, messages.Resume):
             governor.resumed(event.at_s)
             self.holds.resumed(event.at_s)
+        elif isinstance(event, messages.WindowUsed):
+            self._window_used(event)
         elif isinstance(event, messages.SetParallel):
             governor.set_parallel(event.max_parallel)
         elif isinstance(event, messages.Slots):
@@ -117,18 +119,34 @@ class Admission:
         self.queue.ended(event.task)
         if outcome.outcome == states.SUCCEEDED:
             if event.limit is None and not lingers:  # else the answer is older, and is known
-                self.answer_came(event.task, event.at_s)
+                self.answer_came(event.task, event.at_s, has_ended=True)
             self.withdraw(event.task, event.at_s)  # unless that was its answer
             self.governor.ended(n_active)
         elif self.governor.probe == event.task and not at_limit:
             self.probe_failed(outcome, event.at_s)
 
-    def answer_came(self, task: int, at_s: float) -> None:
-        """The API answered a task."""
+    def answer_came(self, task: int, at_s: float, *, has_ended: bool = False) -> None:
+        """The API answered a task.
+
+        Args:
+            task: The task.
+            at_s: When.
+            has_ended: Whether it has ended. A CLI that has told nothing of usage windows by then
+                (that of an API key, for example) has none.
+        """
         self.answered_at = at_s
         self.queue.answered(task)
-        limit = self.governor.limit
-        if self.governor.probe == task or (limit is not None and limit.kind == limits.LOGIN):
+        kind = self.governor.limit.kind if self.governor.limit is not None else ""
+        is_over = self.governor.probe == task and (has_ended or kind != limits.RESERVE)
+        if is_over or kind == limits.LOGIN:
+            self.governor.probe_over(answered=True)
+
+    def _window_used(self, event: messages.WindowUsed) -> None:
+        """The CLI has told how much of the usage windows is used."""
+        limit, is_probe = self.governor.limit, self.governor.probe == event.task
+        if event.limit is not None:
+            self.limited(event.at_s, event.limit, event.task)
+        elif is_probe and limit is not None and limit.kind == limits.RESERVE:
             self.governor.probe_over(answered=True)
 
     def limited(self, at_s: float, limit: Limit, task: int) -> None:

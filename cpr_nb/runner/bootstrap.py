@@ -7,6 +7,7 @@ import sys
 import time
 
 import cpr_nb.model.denial_summary  # noqa: F401 - needed late: an upgrade may replace it
+from cpr_nb.model.limits import RESERVE, TIME, Limit
 from cpr_nb.model.random_ids import chance, new_uuid
 from cpr_nb.runner.budget import Budget, bound_of
 from cpr_nb.runner.disk_monitor import DiskMonitor
@@ -19,10 +20,12 @@ from cpr_nb.runner.request_inbox import RequestInbox
 from cpr_nb.runner.schedule import Schedule
 from cpr_nb.runner.session_spec import RULE_KEYS
 from cpr_nb.runner.starter import Starter
-from cpr_nb.store.times import utc_iso
+from cpr_nb.store.times import parse_iso, utc_iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cpr_nb.runner.history import History
     from cpr_nb.runner.opening import OpenSession
     from cpr_nb.runner.recorder import Recorder
@@ -58,7 +61,7 @@ def build(session: OpenSession, *, settle: bool = False) -> Loop:
         recorder.flush(0.0)  # from now on everybody sees that a runner works on it
     rules = _rules(session)
     return Loop(
-        RequestInbox(session.requests_dir, recorder),
+        RequestInbox(session.requests_dir, recorder, rules),
         session.spec,
         recorder,
         starter,
@@ -140,9 +143,22 @@ def _schedule(
         order=spec.session.get("order"),
         on_illegal=lambda error: _log_illegal(recorder.task_id(error.task), error),
     )
+    if first_limits := _first_limits(spec.session["options"]):
+        schedule.wait_first(first_limits)
     if rules is not None:
         schedule.follow_rules(rules.held())
     return schedule
+
+
+def _first_limits(options: dict[str, Any]) -> list[Limit]:
+    """What the session waits for before its first task."""
+    first = []
+    until_s = parse_iso(options.get("not_before"))
+    if until_s is not None and until_s > time.time():
+        first.append(Limit(TIME, until_s))
+    if options.get("reserve") is not None:
+        first.append(Limit(RESERVE))
+    return first
 
 
 def _log_illegal(task_id: str, error: IllegalTransition) -> None:

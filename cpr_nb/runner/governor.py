@@ -17,6 +17,8 @@ from cpr_nb.model import limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cpr_nb.model.limits import Limit
     from cpr_nb.runner.growth import Growth
     from cpr_nb.runner.messages import Measured
@@ -78,7 +80,18 @@ class Governor:
         self._no_probe_before = 0.0
         self._window: float | None = None
         self._halved_at = 0.0
+        self._first_limits: list[Limit] = []
         self._last_start_at = 0.0
+
+    def begin_with(self, first_limits: Sequence[Limit]) -> None:
+        """Waits for these before the first task, one after the other."""
+        self._first_limits = list(first_limits)
+        self._wait_for_next()
+
+    def _wait_for_next(self) -> None:
+        self.limit = self._first_limits.pop(0) if self._first_limits else None
+        # Nobody knows yet how much of the usage window is used: one task shows it.
+        self._may_probe = self.limit is not None and self.limit.kind == limits.RESERVE
 
     # -- questions -----------------------------------------------------------------------------
 
@@ -210,7 +223,9 @@ class Governor:
     def allow_probe(self) -> None:
         """Lets a task probe whether the limit still holds."""
         self.probe_at = None
-        if self.limit is not None and self.probe is None:
+        if self.limit is not None and self.limit.kind == limits.TIME:
+            self._wait_for_next()
+        elif self.limit is not None and self.probe is None:
             self._may_probe = True
 
     def probe_over(self, *, answered: bool) -> None:
@@ -228,10 +243,18 @@ class Governor:
 
     @property
     def reason(self) -> str:
-        """What the session waits for: ``disk``, ``limit``, ``login``, or nothing."""
+        """What the session waits for: ``disk``, or the kind of a limit, or nothing."""
         if self.disk:
             return DISK
-        return self.limit.kind if self.limit is not None else ""
+        if self.limit is None or self._leads:
+            return ""
+        return self.limit.kind
+
+    @property
+    def _leads(self) -> bool:
+        """Whether one task shows how much of the usage window is used: that is no wait."""
+        limit = self.limit
+        return limit is not None and limit.kind == limits.RESERVE and limit.until_s is None
 
     @property
     def notice(self) -> str:
@@ -241,6 +264,14 @@ class Governor:
         if self.limit is None:
             return ""
         trying = self.probe is not None
+        if self._leads:
+            return "one task leads: it shows how much of the usage window is used"
+        if self.limit.kind == limits.TIME:
+            return "nothing starts yet (not_before)"
+        if self.limit.kind == limits.RESERVE:
+            return "the rest of the usage window is kept for other work (reserve)" + (
+                "; one task tries now" if trying else ""
+            )
         if self.limit.kind == limits.LOGIN:
             return "not logged in: log in with claude; " + (
                 "one task tries now" if trying else "tries again by itself"

@@ -121,21 +121,15 @@ class History:
         places: Number of such a process whose stream is there → the parts of the stream.
         process_leases: Number of such a process → the lease of its node, if that has one.
         reopened: The ids of the tasks that were skipped once, and were to run after all.
+        is_rest_asked: Whether somebody wanted the rest to run while a pilot ran.
         warnings: What they warned of, each once.
         end: How and when the session ended, as status.json has it; empty if it has not.
     """
 
     __slots__ = (
-        *(
-            "_leases",
-            "_pid_namespace",
-            "cancels",
-            "end",
-            "last_process",
-            "max_parallel",
-            "n_runners",
-        ),
-        *("places", "process_leases", "reopened", "started_at", "tasks", "warnings"),
+        *("_leases", "_pid_namespace", "cancels", "end", "is_rest_asked", "last_process"),
+        *("max_parallel", "n_runners", "places", "process_leases", "reopened", "started_at"),
+        *("tasks", "warnings"),
     )
 
     def __init__(self) -> None:
@@ -148,6 +142,7 @@ class History:
         self.process_leases: dict[int, Lease] = {}
         self.started_at: str | None = None
         self.reopened: set[str] = set()
+        self.is_rest_asked = False
         self.warnings: list[str] = []
         self.end: dict[str, Any] = {}
         self._leases: dict[str, Lease] = {}
@@ -216,6 +211,8 @@ class History:
             self.cancels.append(name)
         elif name == layout.MAX_PARALLEL and integer(line.get("value")) is not None:
             self.max_parallel = line["value"]
+        elif name == layout.RUN_REST:
+            self.is_rest_asked = True
 
 
 def _intent(task: TaskHistory, line: dict[str, Any]) -> None:

@@ -134,8 +134,8 @@ class ReportState(Instruction):
 
     Args:
         state: running, waiting or paused.
-        reason: What it waits for: ``limit``, ``login``, ``disk``, ``cli``, ``folder``,
-            ``processes``, ``setup``; else empty.
+        reason: What it waits for: ``limit``, ``login``, ``reserve``, ``time``, ``disk``, ``cli``,
+            ``folder``, ``processes``, ``setup``; else empty.
         notice: One line for the user; empty if there is nothing to say.
         until_s: The moment until which it waits, in seconds since the epoch, if that is
             known; `Probe` is due then.

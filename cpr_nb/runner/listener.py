@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cpr_nb.model import states
+from cpr_nb.model.limits import reserved
 from cpr_nb.model.outcome import Exit, derive
 from cpr_nb.model.running_cost import usage_of
 from cpr_nb.runner import messages
@@ -53,6 +54,7 @@ class Listener:
         recorder: Recorder,
         task_runs: dict[int, TaskRun],
     ) -> None:
+        self._reserve = spec.session["options"].get("reserve")
         self._counts_costs = "budget_usd" in spec.session["options"]  # of tasks that run
         self._plans = spec.plans
         self._gauge = LoadGauge(schedule.wants_load)
@@ -85,6 +87,7 @@ class Listener:
                 news = run.stream.poll(now)
                 if run.has_just_begun():
                     yield messages.Began(now, run.task)
+                yield from self._windows(run, now)
                 if news.answered:
                     yield messages.Responded(now, run.task)
                 elif news.refused_s is not None:
@@ -105,10 +108,17 @@ class Listener:
         is_urgent |= self.asking is not None and self.asking.has_unsent
         self.poll_every_s = _SETUP_POLL_S if is_urgent else _POLL_EVERY_S
 
-    def ended(self, attempt: Attempt) -> None:
-        """An attempt is over, and all that it asked."""
+    def ended(self, attempt: Attempt, now: float) -> list[messages.Event]:
+        """An attempt is over, and all that it asked; returns what its stream has shown last."""
         if self.asking is not None:
             self.asking.ended(attempt)
+        return list(self._windows(attempt, now))
+
+    def _windows(self, run: Attempt, now: float) -> Iterator[messages.Event]:
+        """What the account's usage windows mean for a session that leaves a part of them."""
+        info, run.stream.usage_windows = run.stream.usage_windows, None
+        if self._reserve is not None and info is not None:
+            yield messages.WindowUsed(now, run.task, reserved(info, self._reserve))
 
     def _setup(self, run: Attempt, now: float) -> Iterator[messages.Event]:
         self._recorder.warn(*run.new_setup_problems())

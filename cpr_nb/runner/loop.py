@@ -301,7 +301,6 @@ class Loop:
         now, task = self._clock.now(), attempt.task
         attempt.clean_up(self._leftovers, status)
         exit_, facts = attempt.collect(status)
-        self._listener.ended(attempt)
         self._recorder.warn(*attempt.new_setup_problems())
         exit_.setup_problem = attempt.setup_problem
         if facts.is_cut_off:
@@ -315,7 +314,8 @@ class Loop:
         event = messages.Ended(now, task, exit_, facts.cost_usd, limit=limit)
         event.began = facts.answered or attempt.stream.first_init is not None
         event.interrupted, event.usage = interrupted or self._leaving, usage_of(facts)
-        self._handle(event)
+        for one in (*self._listener.ended(attempt, now), event):
+            self._handle(one)
 
     def _handle_side_end(self, run: SideRun, status: int) -> None:
         run.kill_tree()

@@ -155,6 +155,20 @@ class Limited(Event):
         self.limit = limit
 
 
+class WindowUsed(Event):
+    """The CLI has told how much of the usage windows is used, and ``reserve`` is set.
+
+    Args:
+        limit: The limit, if so much is used that nothing is to start; None if there is room.
+    """
+
+    __slots__ = ("limit",)
+
+    def __init__(self, at_s: float, task: int, limit: Limit | None) -> None:
+        super().__init__(at_s, task)
+        self.limit = limit
+
+
 class SetupRefused(Event):
     """The CLI's set-up is not as asked, and the task is not to run then (``strict_setup``)."""
 

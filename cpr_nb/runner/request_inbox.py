@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from cpr_nb.runner.asking import Asking
     from cpr_nb.runner.recorder import Recorder
+    from cpr_nb.runner.rules.session_rules import SessionRules
 
 
 class RequestInbox:
@@ -21,15 +22,17 @@ class RequestInbox:
     Args:
         folder: Where they lie. Agents can't write there, unless there is no state directory.
         recorder: Journals each request before it is carried out, and knows the tasks' numbers.
+        rules: What decides which tasks run; None in a session without such rules.
 
     Attributes:
         asking: Gets answers and messages; None in a session whose agents ask nobody.
     """
 
-    def __init__(self, folder: str, recorder: Recorder) -> None:
+    def __init__(self, folder: str, recorder: Recorder, rules: SessionRules | None = None) -> None:
         self._folder = folder
         self._recorder = recorder
         self.asking: Asking | None = None
+        self._rules = rules
         self._handled: set[str] = set()  # handled, but not removable (a read-only disk)
 
     def drain(self, now: float) -> Iterator[messages.Event]:
@@ -48,6 +51,9 @@ class RequestInbox:
             event = self._event(name, number, now)
             if event is not None:
                 yield event
+            elif name == layout.RUN_REST:
+                if self._rules is not None:
+                    self._rules.rest_asked()
             elif self.asking is not None:
                 self._pass_on(self.asking, name)
             self._handled.add(name)

@@ -48,6 +48,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from cpr_nb.model.limits import Limit
     from cpr_nb.runner.budget import Budget
     from cpr_nb.runner.growth import Growth
     from cpr_nb.runner.instructions import Instruction
@@ -152,6 +153,10 @@ class Schedule:
         self._only_ticks = True
         for task in held:
             self._admission.queue.leave_out(task)
+
+    def wait_first(self, limits: Sequence[Limit]) -> None:
+        """Has the session wait for these before its first task, one after the other."""
+        self._admission.governor.begin_with(limits)
 
     def handle(self, event: Event) -> list[Instruction]:
         """Handles one event.

@@ -62,6 +62,8 @@ class Stream:
 
     Attributes:
         control: What the CLI asks of us, or takes back, until somebody has handled it.
+        usage_windows: What the CLI last said of the account's usage windows, until somebody has
+            looked at it.
     """
 
     __slots__ = (
@@ -79,6 +81,7 @@ class Stream:
         "limit",
         "n_login_refusals",
         "retry_at",
+        "usage_windows",
     )
 
     def __init__(self, path: str, pid: int = 0, *, with_tools: bool = False) -> None:
@@ -95,6 +98,7 @@ class Stream:
         self.last_output_at: float | None = None
         self.retry_at = 0.0  # when the CLI will ask the API again
         self.limit: Limit | None = None  # met, and not answered since
+        self.usage_windows: dict[str, Any] | None = None
         self.n_login_refusals = 0  # since the last answer
 
     def poll(self, now: float) -> News:
@@ -172,6 +176,8 @@ class Stream:
         kind = event["type"]
         if kind in ("control_request", "control_cancel_request"):
             self.control.append(event)
+        if isinstance(info := event.get("rate_limit_info"), dict):
+            self.usage_windows = info
         limit = limit_of_event(event)
         if limit is not None:
             self._trouble, self.limit, news.limit = True, limit, limit

@@ -26,6 +26,7 @@ CANCEL_TASK_PREFIX = "cancel-"
 PAUSE = "pause"
 RESUME = "go-on"
 MAX_PARALLEL = "max-parallel"
+RUN_REST = "run-rest"
 ANSWER_PREFIX = "answer-"
 SAY_PREFIX = "say-"
 
@@ -60,6 +61,11 @@ class SessionPaths:
     def frame(self) -> str:
         """The table whose rows the tasks are about; written once."""
         return f"{self.root}/frame.json"
+
+    @property
+    def forecasts(self) -> str:
+        """The forecasts that were shown of it, one a line; append-only."""
+        return f"{self.root}/forecasts.jsonl"
 
     @property
     def runner(self) -> str:

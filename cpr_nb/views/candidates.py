@@ -7,6 +7,7 @@ import math
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.full_mark import NOT_NEEDED, BestOf
+from cpr_nb.model.grader import HIGHEST, LOWEST
 from cpr_nb.model.record import task_state
 from cpr_nb.model.verdict import has_verdict
 from cpr_nb.store.spec_file import read_spec
@@ -218,12 +219,18 @@ class Candidates:
         return [[one.solves for one in row.candidates] for row in self.rows]
 
 
-def read_candidates(snapshot: Snapshot, scores: Sequence[float | None] | None = None) -> Candidates:
+def read_candidates(
+    snapshot: Snapshot,
+    scores: Sequence[float | None] | None = None,
+    *,
+    is_graded: bool = False,
+) -> Candidates:
     """Reads the candidates of a session.
 
     Args:
         snapshot: The session.
         scores: The score of each task, if it is not the one that the runner has written.
+        is_graded: Whether these scores are grades.
 
     Raises:
         SessionNotUsable: If it was launched without ``best_of``.
@@ -252,11 +259,11 @@ def read_candidates(snapshot: Snapshot, scores: Sequence[float | None] | None = 
     starts = range(0, len(candidates), best_of.n)
     rows = [CandidateRow(candidates[start : start + best_of.n]) for start in starts]
     if scores is not None:
-        return Candidates(best_of, rows)
+        bounds = (LOWEST, HIGHEST) if is_graded else (None, None)
+        return Candidates(best_of, rows, bounds, is_graded=is_graded)
     score = spec.get("score")
     score = score if isinstance(score, dict) else {}
-    bounds = _score(score.get("minimum")), _score(score.get("maximum"))
-    return Candidates(best_of, rows, bounds, is_graded=score.get("kind") == "grade")
+    return Candidates(best_of, rows, (_score(score.get("minimum")), _score(score.get("maximum"))))
 
 
 def _score(value: Any) -> float | None:

@@ -9,6 +9,8 @@ _VALUES = {
     "count": "whole number",
     "seconds": "seconds",
     "usd": "US dollars",
+    "share": "share from 0 to 1",
+    "moment": "time of day, or date and time",
     "flag": "true, false",
     "command": "shell command",
     "tools": "list of names",

@@ -34,6 +34,8 @@ NOT_ARGUMENTS = {
     "linger_s",
     "login_wait_s",
     "machine_wait_s",
+    "not_before",
+    "reserve",
     "warm_start",
     "share_process",
     "worktree",
@@ -279,6 +281,7 @@ def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> 
         "system_prompt": "s", "agents": {"a": {"description": "d", "prompt": "p"}},
         "mcp_servers": {}, "settings": {"a": 1}, "safe_mode": True, "light": True,
         "strict_setup": True, "executor": "slurm", "nodes": 2, "slots": 2, "lease_s": 60,
+        "not_before": "22:00", "reserve": 0.3,
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 

@@ -15,7 +15,7 @@ from testkit.repository import Checkout
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.model.scores import score_range
+from cpr_nb.model.score_ranges import score_range
 
 LIMIT_S = 120.0
 EnterEnv = Callable[[dict[str, str]], None]
@@ -186,6 +186,19 @@ def test_a_function_gets_the_answer_the_prompt_the_row_and_the_folder(work: Path
     assert one["answer"] == {"metres": 1.5} and one["prompt"].startswith("3 ")
     assert one["folder"] == str(work)
     assert len(given) == 4 and len({g["task_id"] for g in given}) == 4
+
+
+def test_a_function_that_says_that_it_returns_true_or_false_is_bounded(work: Path) -> None:
+    write_module(
+        work,
+        "from __future__ import annotations\n"
+        "def long(given) -> bool: return given['answer'] > 'm'\n",
+    )
+    texts = [plan(result={"result": answer}) for answer in ("a", "z")]
+    session = cpr.launch(texts, score="scoring:long").wait(LIMIT_S)
+    spec = head(session)["score"]
+    assert (spec["minimum"], spec["maximum"]) == (0.0, 1.0)
+    assert scores(session) == [0.0, 1.0]
 
 
 def test_a_function_that_fails_leaves_a_reason_and_the_others_their_scores(work: Path) -> None:

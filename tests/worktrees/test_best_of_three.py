@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from testkit.command import LIMIT_S, script
 from testkit.repository import Checkout
+from testkit.stub import plan
 
 import cpr_nb as cpr
 import cpr_nb.pandas
@@ -62,6 +63,7 @@ def test_the_best_of_three_is_merged(
     assert best[["name", "solved", "candidate", "task_id"]].to_numpy().tolist() == [
         ["out", True, 2, "out-2"]
     ]
+    assert session.merge(dry_run=True).merged[0].task_id == "out-2", "the winner by default"
     report = best.query("solved").cpr.merge()
     assert [one.task_id for one in report.merged] == ["out-2"] and report.stopped is None
     assert work_repo.files("main")["out.txt"] == "good"
@@ -73,3 +75,44 @@ def test_the_best_of_three_is_merged(
     steps = Counter((r.conversation_id, r.step) for r in api.requests if is_main(r))
     assert len({conversation for conversation, _ in steps}) == 3
     assert set(steps.values()) == {1}
+
+
+@pytest.mark.slow
+def test_a_loser_whose_branch_holds_more_than_its_patch_stays(
+    in_env: EnterEnv,
+    stub_env: dict[str, str],
+    work_repo: Checkout,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    in_env(stub_env)
+    session = cpr.map(
+        "{do}",
+        pd.DataFrame({"id": ["a", "b"], "do": [plan(write={f"{row}.txt": row}) for row in "ab"]}),
+        id_col="id",
+        best_of=3,
+        at_once=1,
+        check="case $CPR_TASK_ID in *-2) ;; *) exit 1 ;; esac",
+        worktree=True,
+    ).wait(LIMIT_S)
+    branch = "main-task-a-1"
+    more = work_repo.git("commit-tree", f"{branch}^{{tree}}", "-p", branch, "-m", "by hand")
+    work_repo.git("update-ref", f"refs/heads/{branch}", more)
+    report = session.merge()
+    assert [one.task_id for one in report.merged] == ["a-2", "b-2"]
+    assert work_repo.branches() == ["main", branch, "main-task-a-2", "main-task-b-2"]
+    assert "removed 1 branch of candidates that were not chosen" in capsys.readouterr().err
+    assert (session.path / "task-b-1.patch").exists()
+
+
+@pytest.mark.slow
+def test_what_nobody_solved_is_not_merged(
+    in_env: EnterEnv, stub_env: dict[str, str], work_repo: Checkout
+) -> None:
+    in_env(stub_env)
+    tasks = [{"id": "a", "prompt": plan(write={"out.txt": "x"})}]
+    session = cpr.launch(tasks, best_of=2, check="false", worktree=True).wait(LIMIT_S)
+    with pytest.warns(UserWarning, match="not merged: 1 row without a candidate that succeeded"):
+        assert session.best_df().cpr.merge() is None
+    with pytest.raises(cpr.SessionNotUsable, match=r"no candidate of .* has succeeded"):
+        session.merge()
+    assert work_repo.branches() == ["main", "main-task-a-1", "main-task-a-2"]

@@ -19,7 +19,7 @@ from cpr_nb.views.served_tasks import served_line
 
 _VALUE_CHARS = 300
 #: Kinds of options whose values say nothing of what the user or an agent has written.
-_FIGURES = ("count", "seconds", "usd", "flag", "choice")
+_FIGURES = ("count", "seconds", "usd", "share", "moment", "flag", "choice")
 #: Kinds of options that may hold secrets: a page to share names them, and no more.
 _NAMES_ONLY = ("agents", "mcp_servers", "settings", "env")
 # What has a line of its own, or says nothing to a reader.

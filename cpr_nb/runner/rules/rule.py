@@ -47,6 +47,9 @@ class Rule:
     def reopened(self, tasks: Collection[int]) -> None:
         """The session had ended, and these tasks that it had skipped were to run after all."""
 
+    def rest_asked(self) -> None:
+        """Somebody wants what it holds back to run, too."""
+
     def held(self) -> Iterable[int]:
         """The tasks that must not start before a `messages.Release`."""
         return ()
@@ -57,6 +60,10 @@ class Rule:
     def scores(self, now: float) -> Iterable[tuple[int, float | None]]:
         """The scores that came since it was last asked; None for a task that will have none."""
         return ()
+
+    def is_waiting(self) -> bool:
+        """Whether the session must not end yet, because scores are still to come."""
+        return False
 
     def scored(self, task: int, score: float | None) -> None:
         """A task got its score after its end; None: it will have none."""
