@@ -147,6 +147,13 @@ def test_what_can_score_nothing_is_refused_before_anything_is_spent(
     assert not list(work.glob("results/session-*")) and stub.calls() == {}
 
 
+def test_a_score_of_the_notebook_gets_a_name_of_its_own_beside_that_of_the_runner() -> None:
+    session = cpr.launch([answering(stars=3)], schema=RATED, score="stars").wait(LIMIT_S)
+    with pytest.raises(cpr.InputError, match="give another name="):
+        session.score(lambda row: 1)
+    assert session.score(lambda row: row.stars * 2, name="double")["double"].tolist() == [6]
+
+
 def test_another_score_is_another_launch() -> None:
     text = [answering(stars=2, metres=3)]
     first = cpr.launch(text, schema=RATED, score="stars", reuse=True).wait(LIMIT_S)
