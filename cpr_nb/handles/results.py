@@ -94,6 +94,8 @@ class SessionResults(SessionTasks):
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> s.score(lambda row: len(row.result))  # doctest: +SKIP
         """
+        if name == SCORE and SCORE in self.snapshot.head:
+            raise InputError("the runner has scored the answers: give another name=", "name")
         ranges: dict[str, tuple[float, float]] = {}
         if minimum is not None and maximum is not None and minimum < maximum:
             ranges[name] = (minimum, maximum)
