@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from cpr_nb.model import states
 from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.views import formatting
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cpr_nb.display.session_model import SessionModel
 
 _MAX_WARNINGS = 3
+_NO_TASKS = {states.PLANNED: "Its tasks are known when what it waits for has ended."}
 _CAUSE = re.compile(r"(.{3,80}?)(?:: |\. |; )(?=\S)")
 
 
@@ -41,7 +43,7 @@ def session_head(model: SessionModel) -> dict[str, Any]:
         "notices": _notices(model),
         "questions": _questions(model),
         "commands": model.commands(),
-        "empty": snapshot.problem or "No tasks.",
+        "empty": snapshot.problem or _NO_TASKS.get(snapshot.state, "No tasks."),
     }
 
 

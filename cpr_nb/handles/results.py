@@ -150,9 +150,19 @@ class SessionResults(SessionTasks):
         from cpr_nb.frames.summary import summarize
 
         results = self.results_df()
+        names = self._averaged(results, metric)
+        ranges = self._score_ranges
+        scores = [session_metric(self.snapshot, name, ranges) for name in names]
+        facts = task_facts(self.snapshot)
+        decision = read_decision(self.snapshot.head)
+        return summarize(results, facts, by, self._factors(), scores, cluster, decision)
+
+    def _averaged(self, results: pd.DataFrame, metric: str | None) -> list[str]:
+        """The columns that a summary averages beside those that each has."""
         frame = self.rows_frame()
         is_input = frame is not None and SCORE in frame.columns
         names = [SCORE] if SCORE in results.columns and not is_input else []
+        names += [name for name in self._score_ranges if name in results.columns]
         if self._score is not None:
             names.insert(0, self._score[0])
         if metric is not None:
@@ -162,11 +172,7 @@ class SessionResults(SessionTasks):
                     f"the results have no column {metric!r}; they have {existing}", "metric"
                 )
             names += [metric] if metric not in TASK_METRICS else []
-        ranges = self._score_ranges
-        scores = [session_metric(self.snapshot, name, ranges) for name in dict.fromkeys(names)]
-        facts = task_facts(self.snapshot)
-        decision = read_decision(self.snapshot.head)
-        return summarize(results, facts, by, self._factors(), scores, cluster, decision)
+        return list(dict.fromkeys(names))
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}

@@ -31,6 +31,7 @@ from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import at_once, cost, reused, total_tokens
 from cpr_nb.views.nodes import node_of
 from cpr_nb.views.notice import notice, warnings_of
+from cpr_nb.views.planned_text import input_ids
 from cpr_nb.views.served_tasks import served_line
 from cpr_nb.views.work_left import task_note
 
@@ -100,6 +101,7 @@ def _head_lines(session: Snapshot) -> list[str]:
         f"Status: {session.state}",
         f"Started: {format_date(session_start(session))}",
         f"Tasks: {count('completed')}/{count('total')}",
+        *([f"After: {', '.join(input_ids(session))}"] if "after" in session.head else []),
         *([f"Rows of other sessions: {reused(session)}"] if count("n_reused") else []),
     ]
     if session.is_live or not isinstance(end, int | float):

@@ -6,6 +6,7 @@ from cpr_nb.model import states
 from cpr_nb.model.grader import score_of
 from cpr_nb.runner.rules.neighbour import NeighbourSession
 from cpr_nb.runner.rules.rule import Rule
+from cpr_nb.store.files import is_locked
 from cpr_nb.store.result_line import last_result
 
 TYPE_CHECKING = False
@@ -30,9 +31,18 @@ class GradeScores(Rule):
         grading_id: The id of the session that grades.
         numbers: Task id → its number; the task that grades it has the same id.
         beside: The folder that both sessions lie in, seen from the working folder.
+        decides: Whether the session decides something by its grades, so that it ends after them.
     """
 
-    def __init__(self, grading_id: str, numbers: Mapping[str, int], beside: str = "..") -> None:
+    def __init__(
+        self,
+        grading_id: str,
+        numbers: Mapping[str, int],
+        beside: str = "..",
+        *,
+        decides: bool = False,
+    ) -> None:
+        self._decides = decides
         self._grading = NeighbourSession(grading_id, beside)
         self._numbers = numbers
         self._next_poll_at = 0.0
@@ -57,6 +67,12 @@ class GradeScores(Rule):
                 self._waiting.discard(number)
                 yield number, self._score(task_id)
         yield from self._without_grader(now)
+
+    def is_waiting(self) -> bool:
+        """Whether grades are to come that decide something; a dead runner is not waited for."""
+        if not (self._decides and self._waiting) or self._grading.has_ended:
+            return False
+        return bool(is_locked(self._grading.paths))
 
     def _without_grader(self, now: float) -> Iterator[tuple[int, None]]:
         """The tasks that get no grade because nothing grades them."""

@@ -61,6 +61,10 @@ class Rule:
         """The scores that came since it was last asked; None for a task that will have none."""
         return ()
 
+    def is_waiting(self) -> bool:
+        """Whether the session must not end yet, because scores are still to come."""
+        return False
+
     def scored(self, task: int, score: float | None) -> None:
         """A task got its score after its end; None: it will have none."""
 

@@ -29,7 +29,8 @@ def _grade_scores(spec: SessionSpec) -> Rule:
     from cpr_nb.runner.rules.grade_scores import GradeScores
 
     numbers = {spec.task(number)["id"]: number for number in range(spec.n_tasks)}
-    return GradeScores(spec.session["grade"]["session_id"], numbers)
+    decides = "stop_rule" in spec.session  # its last decision needs all scores
+    return GradeScores(spec.session["grade"]["session_id"], numbers, decides=decides)
 
 
 def _grading_rule(spec: SessionSpec) -> Rule:
@@ -133,11 +134,16 @@ class SessionRules:
 
     def end(self, end: instructions.End) -> None:
         """Ends the session, once all tasks have their scores."""
-        if self._scoring is not None and self._scoring.is_busy:
+        if self._is_waiting():
             self._waiting_end = end
         else:
             self.close()
             self._end(end)
+
+    def _is_waiting(self) -> bool:
+        if self._scoring is not None and self._scoring.is_busy:
+            return True
+        return not self._schedule.is_cancelled and any(rule.is_waiting() for rule in self._rules)
 
     def give_up(self, why: str) -> None:
         """Records the ends that wait for a score, without one."""
@@ -194,6 +200,9 @@ class SessionRules:
                     self._not_needed.add(event.task)
                 yield event
         self._show()
+        if self._waiting_end is not None and not self._is_waiting():
+            end, self._waiting_end = self._waiting_end, None
+            self.end(end)
 
     def _show(self) -> None:
         """Shows what the rules say, if that is new."""
@@ -215,9 +224,6 @@ class SessionRules:
                 self._record(held)
             elif (event := self._harvest(held)) is not None:
                 yield event
-        if self._waiting_end is not None and not self._scoring.is_busy:
-            end, self._waiting_end = self._waiting_end, None
-            self.end(end)
 
     def held(self) -> Iterable[int]:
         """The tasks that a rule holds back at first."""
