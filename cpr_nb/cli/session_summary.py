@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
@@ -12,6 +13,7 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import clock, cost, reused
+from cpr_nb.views.grade_lines import grade_lines
 from cpr_nb.views.notice import warnings_of
 from cpr_nb.views.work_left import stays, task_note
 
@@ -41,6 +43,7 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
         _figures_line(session),
         *_error_lines(session),
         *(f"  {line}" for line in decision_lines(session)),
+        *(f"  {line}" for line in grade_lines(session, program())),
         *(f"  ⚠ {warning}" for warning in warnings_of(session, program())),
         *_problem_lines([*failed, *left], session),
         "",
@@ -64,7 +67,8 @@ def _figures_line(session: Snapshot) -> str:
 
 def _error_lines(session: Snapshot) -> list[str]:
     error = session.head.get("error")
-    return [f"  {error}, see {session.paths.log}"] if error else []
+    log = f", see {session.paths.log}" if os.path.exists(session.paths.log) else ""
+    return [f"  {error}{log}"] if error else []
 
 
 def _problem_lines(tasks: list[dict[str, Any]], session: Snapshot) -> list[str]:
