@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from testkit import processes
+from testkit.command import Cpr
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -38,6 +39,7 @@ def test_one_after_the_other_until_a_check_passes(stub: Stub) -> None:
     row = [("failed", "check_failed"), ("succeeded", "completed"), ("skipped", "not_needed")]
     assert ends(session) == [*row, *row]
     assert sorted(stub.calls()) == ["a-1", "a-2", "b-1", "b-2"]
+    assert session.head["candidates"] == {"n": 3, "n_rows": 2, "n_solved": 2, "n_ended": 2}
     rows = read_candidates(session.snapshot).rows
     assert [(row.solved, row.best and row.best.number) for row in rows] == [(True, 2), (True, 2)]
 
@@ -118,6 +120,17 @@ def test_candidates_are_shared_out_over_what_varies() -> None:
         ["a"], vary={"model": ["sonnet", "opus"]}, best_of=4, check="true", dry_run=True
     )
     assert [row["model"] for row in rows] == ["sonnet", "sonnet", "opus", "opus"]
+
+
+def test_the_command_says_how_many_rows_are_solved(stub: Stub, stub_cpr: Cpr) -> None:
+    session = cpr.launch(["a", "b"], best_of=3, at_once=1, check="true").wait(LIMIT_S)
+    status = stub_cpr.good("status", session.id)
+    assert "2 of 2 rows are solved by the best of 3" in status
+    summary = stub_cpr.good("watch", session.id)
+    assert "2/6 succeeded · 4 not needed" in summary and "✅ completed" in summary
+    assert "resume" in summary and "--skipped" in summary and "retry" not in summary
+    with pytest.raises(cpr.SessionNotUsable, match="nothing to retry"):
+        session.retry()
 
 
 def test_a_session_without_candidates_says_how_to_get_some(stub: Stub) -> None:

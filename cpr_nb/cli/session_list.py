@@ -198,6 +198,10 @@ def _unreadable_text(session: Snapshot) -> str:
 def _figures(session: Snapshot) -> list[str]:
     """Progress and duration, and what claude-parallel-runner.pl does not know."""
     head, count = session.head, session.count
+    if session.state == states.PLANNED:
+        from cpr_nb.views.planned_text import waits_for  # few sessions are
+
+        return [waits_for(session, counts=True) or "starts now"]
     figures = [f"{count('completed')}/{count('total')} tasks ({count('successful')} successful)"]
     duration_s = session_duration_s(session)
     if duration_s is not None and not session.is_live:

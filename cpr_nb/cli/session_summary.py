@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import is_unsaved, task_state
+from cpr_nb.model.verdict import BY_RULE
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import clock, cost, reused
+from cpr_nb.views.grade_lines import grade_lines
 from cpr_nb.views.notice import warnings_of
 from cpr_nb.views.work_left import stays, task_note
 
@@ -33,12 +36,14 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
     """
     ended = [task for task in session.tasks or () if task_state(task)[1] is not None]
     failed = [task for task in ended if task_state(task)[1] != states.SUCCEEDED]
+    failed = [task for task in failed if task.get("reason") not in BY_RULE]
     left = [task for task in ended if task_state(task)[1] == states.SUCCEEDED and _is_left(task)]
     return [
         "",
         _figures_line(session),
         *_error_lines(session),
         *(f"  {line}" for line in decision_lines(session)),
+        *(f"  {line}" for line in grade_lines(session, program())),
         *(f"  ⚠ {warning}" for warning in warnings_of(session, program())),
         *_problem_lines([*failed, *left], session),
         "",
@@ -48,9 +53,11 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
 
 def _figures_line(session: Snapshot) -> str:
     n_good, total = session.count("n_succeeded"), session.count("total")
-    icon = ICONS[states.SUCCEEDED if n_good == total else states.FAILED]
+    n_left_out = sum(task.get("reason") in BY_RULE for task in session.tasks or ())
+    icon = ICONS[states.SUCCEEDED if n_good + n_left_out == total else states.FAILED]
     figures = [
         f"{n_good}/{total} succeeded",
+        f"{n_left_out} not needed" if n_left_out else "",
         reused(session),
         clock(session_duration_s(session)),
         cost(session.head),
@@ -60,7 +67,8 @@ def _figures_line(session: Snapshot) -> str:
 
 def _error_lines(session: Snapshot) -> list[str]:
     error = session.head.get("error")
-    return [f"  {error}, see {session.paths.log}"] if error else []
+    log = f", see {session.paths.log}" if os.path.exists(session.paths.log) else ""
+    return [f"  {error}{log}"] if error else []
 
 
 def _problem_lines(tasks: list[dict[str, Any]], session: Snapshot) -> list[str]:
@@ -92,9 +100,11 @@ def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: 
         lines += ["To resume the session:", f"  {command} resume {short}"]
     elif session.count("n_unsaved") and not session.is_live:
         lines += ["To save the work that is not yet saved:", f"  {command} resume {short}"]
-    if has_problems and session.state != states.INTERRUPTED and not session.is_legacy:
-        if _may_run_skipped(session):
-            lines += ["To run the skipped tasks:", f"  {command} resume {short} --skipped"]
+    if session.state == states.INTERRUPTED or session.is_legacy:
+        return lines
+    if _may_run_skipped(session):
+        lines += ["To run the skipped tasks:", f"  {command} resume {short} --skipped"]
+    if has_problems:
         lines += ["To rerun the tasks that did not succeed:", f"  {command} retry {short}"]
     return lines
 

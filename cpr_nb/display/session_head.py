@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from cpr_nb.model import states
 from cpr_nb.model.text import one_line
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.views import formatting
 from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.figure_texts import ESTIMATE_HINT, figure_pieces
+from cpr_nb.views.grade_lines import grade_lines
 from cpr_nb.views.node_line import node_pieces
 from cpr_nb.views.nodes import nodes_of, silent_nodes
 from cpr_nb.views.questions import open_questions
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cpr_nb.display.session_model import SessionModel
 
 _MAX_WARNINGS = 3
+_NO_TASKS = {states.PLANNED: "Its tasks are known when what it waits for has ended."}
 _CAUSE = re.compile(r"(.{3,80}?)(?:: |\. |; )(?=\S)")
 
 
@@ -41,7 +44,7 @@ def session_head(model: SessionModel) -> dict[str, Any]:
         "notices": _notices(model),
         "questions": _questions(model),
         "commands": model.commands(),
-        "empty": snapshot.problem or "No tasks.",
+        "empty": snapshot.problem or _NO_TASKS.get(snapshot.state, "No tasks."),
     }
 
 
@@ -58,6 +61,7 @@ def _notices(model: SessionModel) -> list[list[str]]:
     if text := model.notice():
         notices.append([*split_cause(one_line(text, 500)), ""])
     notices += [[*split_cause(line), ""] for line in decision_lines(model.snapshot)]
+    notices += [[*split_cause(line), ""] for line in grade_lines(model.snapshot)]
     text, command = model.denial_notice()
     if text:
         notices.append([*split_cause(one_line(text, 500)), one_line(command, 2000)])

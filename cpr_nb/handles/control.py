@@ -172,7 +172,9 @@ class SessionControl(SessionTasks):
     def retry(self, *, all_tasks: bool = False, **options: Any) -> Self:
         """Runs the tasks again that ended without success, as a new session.
 
-        The new session has the same prompts, ids and options, and names this one as its parent.
+        What a rule of the session has left out (``decided``, ``not_needed``, ``pilot``) did not
+        fail: ``resume(skipped=True)`` runs it. The new session has the same prompts, ids and
+        options, and names this one as its parent.
 
         Args:
             all_tasks: Whether to run those again that succeeded, too.

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from cpr_nb.launching.later_request import LaterRequest, SessionInput
 
 
+#: The columns that a table of results may have where its answers have scores.
+_OF_SCORES = ("score", "score_error", "grade_score", "grade_reason", "grade_cost_usd")
+
+
 class NothingToDo(Exception):
     """None of the rows is one that the session is about.
 
@@ -101,20 +105,33 @@ def plan_in_advance(
     rows = select_rows(columns, source.condition, source.task_ids).iloc[:0]
     input_tasks(request.template, rows, request.columns, request.factors)
     plan = plan_launch(check_tasks([request.template]), options)
+    _check_study(request.study, plan)
     _keep_rows(plan, rows, request)
     plan.study["after"] |= request.as_json()
     return plan, plan.frame_json
 
 
+def _check_study(keywords: Mapping[str, Any], plan: LaunchPlan) -> None:
+    """Checks what does not depend on the rows: the others are checked when those are known.
+
+    Raises:
+        InputError: If a keyword can't be right.
+    """
+    names = ("score", "grade", "grade_model")
+    Study({name: keywords[name] for name in names if name in keywords}).plan(plan)
+    plan.study, plan.study_keywords, plan.on_start = {}, {}, []
+
+
 def _keep_rows(plan: LaunchPlan, rows: DataFrame, request: LaterRequest) -> None:
     """Gives the plan the frame of its rows, with names that its own columns do not have."""
-    more = [*plan.light_columns, *(["score"] if {"score", "grade"} & request.study.keys() else [])]
+    scores = _OF_SCORES if {"score", "grade"} & request.study.keys() else ()
     schemas = plan.schemas()
+    more = [*plan.light_columns, *scores]
     own = own_columns(schemas[0] if schemas else None, request.factors, more)
     frame = kept_frame(rows, own)
     kept = {str(new): str(old) for new, old in kept_names(rows, own).items()}
     plan.study["after"] = {"kept": kept}
-    mapping.check_answers(frame, schemas, [*request.factors[0], *more])
+    mapping.check_answers(frame, schemas, [*request.factors[0], *plan.light_columns])
     plan.frame, plan.frame_json = frame, frame_json.encode(frame)
 
 

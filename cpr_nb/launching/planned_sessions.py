@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 from cpr_nb.executors.base import runner_input
@@ -14,7 +15,13 @@ from cpr_nb.launching.settings import ASKED
 from cpr_nb.launching.start import StartedSession, new_spec
 from cpr_nb.launching.stored import why_foreign
 from cpr_nb.model import states
-from cpr_nb.model.errors import CprError, ForeignSession, ResultsDirError, SessionNotUsable
+from cpr_nb.model.errors import (
+    CprError,
+    ForeignSession,
+    LaunchError,
+    ResultsDirError,
+    SessionNotUsable,
+)
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.model.record import first_head, is_newer
 from cpr_nb.store import catalog
@@ -117,19 +124,25 @@ def start_planned(root: str) -> bool:
         if snapshot.state != states.PLANNED:
             return True
         try:
-            is_over = _start(snapshot, lock_fd)
+            is_over, plan = _start(snapshot, lock_fd)
         except CprError as error:
             _write_head(snapshot, {"notice": f"can't start: {error}"})
             raise
     finally:
         os.close(lock_fd)
+    for follow in plan.on_start if plan is not None else ():
+        follow(snapshot.session_id)
     if is_over:
         start_next(root)
     return is_over or read_session(root, tasks=False).state != states.PLANNED
 
 
-def _start(snapshot: Snapshot, lock_fd: int) -> bool:
-    """Starts a session whose lock we hold; whether it has ended without a runner."""
+def _start(snapshot: Snapshot, lock_fd: int) -> tuple[bool, LaunchPlan | None]:
+    """Starts a session whose lock we hold.
+
+    Returns:
+        Whether it has ended without a runner, and its plan if it runs now.
+    """
     from cpr_nb.launching.input_plan import NothingToDo, input_states, plan_request
 
     spec = _own_spec(snapshot, "start").spec
@@ -137,12 +150,12 @@ def _start(snapshot: Snapshot, lock_fd: int) -> bool:
     request = LaterRequest.from_json(spec["after"], results_dir)
     inputs = input_states(request)
     if any(one.state not in states.ENDED_STATES for one in inputs):
-        return False
+        return False, None
     stopped = [one for one in inputs if one.state != states.COMPLETED]
     if stopped:
         words = f"its input {stopped[0].session_id[:8]} has ended as {stopped[0].state}"
         _end(snapshot, states.CANCELLED, words)
-        return True
+        return True, None
     options = {**dict.fromkeys(ASKED), **spec["options"], "name": spec["name"], "cwd": spec["cwd"]}
     options |= {"results_dir": results_dir, "claude_path": spec["claude_path"]}
     try:
@@ -150,14 +163,14 @@ def _start(snapshot: Snapshot, lock_fd: int) -> bool:
     except NothingToDo as nothing:
         state = states.ERROR if nothing.is_failure else states.COMPLETED
         _end(snapshot, state, str(nothing))
-        return True
+        return True, None
     plan.identity = spec["identity"]
     known = _n_answered(plan) if request.reuse else 0
     if known and not plan.tasks:
         _complete_reused(plan, snapshot)
-        return True
+        return True, None
     _run(plan, snapshot, lock_fd)
-    return False
+    return False, plan
 
 
 def _n_answered(plan: LaunchPlan) -> int:
@@ -202,6 +215,9 @@ def _run(plan: LaunchPlan, snapshot: Snapshot, lock_fd: int) -> None:
             raise ResultsDirError(words) from error
         given = runner_input(paths, session_id, sha256, {})
     runner.go_on(given)
+    for follow in plan.on_start:
+        with suppress(LaunchError):  # the session runs all the same
+            follow(session_id)
 
 
 def _own_spec(snapshot: Snapshot, verb: str) -> Authorship:

@@ -21,6 +21,7 @@ from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.record import task_state
 from cpr_nb.model.scores import GRADE
 from cpr_nb.model.spec import TaskSpec
+from cpr_nb.model.verdict import BY_RULE
 
 
 def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, Any]) -> LaunchPlan:
@@ -41,7 +42,7 @@ def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, An
     read_rerunnable(source.snapshot, "retry")
     tasks = [RerunTask(source, index) for index in range(len(source.snapshot.tasks or ()))]
     ended = [task for task in tasks if task_state(task.fields)[0] == states.ENDED]
-    retried = [t for t in ended if all_tasks or task_state(t.fields)[1] != states.SUCCEEDED]
+    retried = [task for task in ended if all_tasks or _is_failure(task)]
     if not retried:
         n_left = len(tasks) - len(ended)
         hint = "--all-tasks (all_tasks=True) reruns them all"
@@ -52,6 +53,12 @@ def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, An
             f"no task has ended without success; {hint}"
         )
     return plan_rerun(retried, options)
+
+
+def _is_failure(task: RerunTask) -> bool:
+    """Whether a task did not succeed, and no rule of its session has left it out."""
+    by_rule = task.fields.get("reason") in BY_RULE
+    return task_state(task.fields)[1] != states.SUCCEEDED and not by_rule
 
 
 def plan_rerun(

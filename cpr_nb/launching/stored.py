@@ -10,6 +10,7 @@ from typing import Any
 
 from cpr_nb.launching.spec_types import wrong_types
 from cpr_nb.launching.would_run import what_runs
+from cpr_nb.model import states
 from cpr_nb.model.errors import ForeignSession, InputError, SessionNotUsable
 from cpr_nb.model.record import SCHEMA_VERSION, is_newer
 from cpr_nb.model.spec import check_task_id
@@ -141,6 +142,10 @@ def _check_version(snapshot: Snapshot, fields: dict[str, Any], verb: str) -> Non
 
 
 def _incomplete(snapshot: Snapshot, verb: str) -> SessionNotUsable:
+    if snapshot.state == states.PLANNED:
+        return SessionNotUsable(
+            f"can't {verb} {snapshot.session_id}: it is planned, and has no tasks before it starts"
+        )
     return SessionNotUsable(
         f"can't {verb} {snapshot.session_id}: its session.json can't be read, or is incomplete"
     )
@@ -148,8 +153,8 @@ def _incomplete(snapshot: Snapshot, verb: str) -> SessionNotUsable:
 
 def _is_sound(task: Mapping[str, Any]) -> bool:
     """Whether what becomes part of paths and arguments in a task can't lead elsewhere."""
-    parent, follows = task.get("parent"), task.get("follows")
-    ids = [task["id"], *(parent.values() if isinstance(parent, dict) else ())]
+    follows, others = task.get("follows"), (task.get("parent"), task.get("grades"))
+    ids = [task["id"], *(one for ids in others if isinstance(ids, dict) for one in ids.values())]
     if follows is not None:
         ids.append(follows)
     try:

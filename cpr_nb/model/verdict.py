@@ -28,6 +28,8 @@ INFRASTRUCTURE = frozenset(
         "worktree",
     )
 )
+#: A rule of the session has left these tasks out, or ended them early: they are no failures.
+BY_RULE = frozenset(("decided", "not_needed", "pilot"))
 
 
 def has_verdict(outcome: str | None, reason: str | None) -> bool:

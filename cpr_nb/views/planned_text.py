@@ -38,14 +38,15 @@ def read_inputs(snapshot: Snapshot) -> list[Snapshot]:
     ]
 
 
-def waits_for(snapshot: Snapshot) -> str:
+def waits_for(snapshot: Snapshot, *, counts: bool = False) -> str:
     """What a planned session waits for; empty if all its inputs have ended.
 
     Args:
         snapshot: The session.
+        counts: Whether to say how many tasks of them have ended: that changes often.
     """
     parts = [
-        f"{one.session_id[:8]} ({_progress(one)})"
+        f"{one.session_id[:8]} ({_progress(one) if counts else one.state})"
         for one in read_inputs(snapshot)
         if one.state not in states.ENDED_STATES
     ]

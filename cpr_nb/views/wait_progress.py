@@ -10,11 +10,13 @@ from cpr_nb.views import formatting
 from cpr_nb.views.figure_texts import ended_text, progress_pieces, range_text
 from cpr_nb.views.figures import session_figures
 from cpr_nb.views.followed_session import FollowedSession
+from cpr_nb.views.planned_text import waits_for
 from cpr_nb.views.questions import open_questions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.store.read import Snapshot
+    from cpr_nb.views.figures import Forecaster
 
 #: The last word of a piece → the symbol and tone that it has in every interface.
 _MARKED = {
@@ -70,14 +72,15 @@ class ProgressFollower:
 
     Args:
         root: The session's folder.
+        forecaster: As for `cpr_nb.views.figures.FiguresFollower`.
 
     Example:
         >>> ProgressFollower("/no/such/session-1").poll().text
         '0 of 0 ended'
     """
 
-    def __init__(self, root: str) -> None:
-        self._followed = FollowedSession(root)
+    def __init__(self, root: str, forecaster: Forecaster | None = None) -> None:
+        self._followed = FollowedSession(root, forecaster)
 
     def poll(self) -> WaitProgress:
         """Reads what is new."""
@@ -86,6 +89,8 @@ class ProgressFollower:
         questions = open_questions(snapshot)
         symbol, tone = formatting.STATE_STYLES[snapshot.state]
         texts = progress_pieces(figures, snapshot, len(questions))
+        if snapshot.state == states.PLANNED:
+            texts = [waits_for(snapshot, counts=True) or "starts now"]
         return WaitProgress(
             symbol=symbol,
             tone=tone,
@@ -131,6 +136,11 @@ def timeout_text(snapshot: Snapshot, waited_s: float, subject: str = "") -> str:
     prefix = f"{subject} has not ended: " if subject else ""
     counts = f" ({counted})" if (counted := _counts(snapshot)) else ""
     left = f"; {range_text(*figures.left_s)} left" if figures.left_s else ""
+    if snapshot.state == states.PLANNED:
+        return (
+            f"{prefix}{snapshot.session_id[:8]} is planned, and {waits_for(snapshot)} after "
+            f"{waited} of waiting. It starts all the same: wait again"
+        )
     return (
         f"{prefix}{ended_text(figures)} after {waited} of waiting{counts}{left}. The session keeps "
         f"running: wait again, or cpr watch {snapshot.short_id}"

@@ -16,6 +16,7 @@ from testkit.command import Cpr
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.display.session_part import SessionPart
 
 LIMIT_S = 120.0
 EnterEnv = Callable[[dict[str, str]], None]
@@ -307,3 +308,58 @@ def test_lineage_goes_back_to_the_first_session(work: Path) -> None:
     assert by_column["n_tool_calls"].tolist() == [0] * 5
     retried = first.retry(all_tasks=True).wait(LIMIT_S)
     assert first.lineage_df()["session_id"].tolist() == [retried.id] * 2
+
+
+def test_what_people_see_of_a_planned_session(stub: Stub, stub_cpr: Cpr) -> None:
+    first = held_input(stub)
+    second = cpr.map("{path}", after=first, name="later")
+    third = cpr.launch(["x"], after=second)
+    part = SessionPart(second.paths.root)
+    head = part.state()["head"]
+    assert head["state"] == "planned" and head["commands"] == {
+        "cancel": f"cpr cancel {head['short']}"
+    }
+    assert f"waits for {first.id[:8]} (running)" in str(head["notices"])
+    assert f"waits for {first.id[:8]} (running, " in stub_cpr.good("list")
+    assert "Planned: 2" in stub_cpr.good("overview")
+    assert set(cpr.sessions_df(states="planned")["session_id"]) == {second.id, third.id}
+    assert cpr.sessions_df()["state"].tolist().count("planned") == 2
+    assert "it is planned, and has no tasks" in stub_cpr("retry", second.id).stderr
+    assert stub_cpr("report", second.id).returncode == 0
+    with pytest.raises(cpr.WaitTimeout, match=f"planned, and waits for {first.id[:8]} .running."):
+        second.wait(0.01)
+    watching = stub_cpr.start("watch", third.id, stdout=subprocess.PIPE)
+    assert watching.stdout is not None
+    assert f"waits for {second.id[:8]} (planned)".encode() in watching.stdout.readline()
+    stub.release("held")
+    third.wait(LIMIT_S)
+    assert b"[1/1]" in watching.communicate()[0]
+    assert part.changes()["all"] and part.state()["head"]["state"] == "completed"  # type: ignore[index]
+    assert f"After: {first.id}" in stub_cpr.good("status", second.id)
+
+
+def test_all_that_missed_their_start_are_resumed(stub: Stub, stub_cpr: Cpr) -> None:
+    first = held_input(stub)
+    second = cpr.map("{path}", after=first)
+    (first.path / "next" / second.id).unlink()
+    assert "No session was interrupted" in stub_cpr.good("resume", "--all")
+    stub.release("held")
+    first.wait(LIMIT_S)
+    assert second.id in stub_cpr.good("resume", "--all")
+    assert second.wait(LIMIT_S).state == "completed"
+
+
+def test_scores_and_grades_of_a_later_session(stub: Stub) -> None:
+    first = held_input(stub)
+    with pytest.raises(cpr.InputError, match="score: "):
+        cpr.map("{path}", after=first, score="no_such_column")
+    second = cpr.map(rated(4) + "{path}", after=first, schema=SCHEMA, score="score")
+    graded = cpr.map("{path}", after=first, grade="Is it short?", grade_model="opus")
+    stub.release("held")
+    assert second.wait(LIMIT_S).results_df()["score"].tolist() == [4, 4, 4]
+    assert second.results_df()["score_1"].tolist() == [1, 5, 2]
+    graded.wait_until(lambda: not graded.is_planned, LIMIT_S, "its start")
+    grading = graded.grading
+    assert grading is not None
+    grading.wait(LIMIT_S)
+    assert len(grading) == 3

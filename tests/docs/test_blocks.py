@@ -37,6 +37,7 @@ RULES = [
             {"text": "Two bugs."},
         ],
     },
+    {"match": "^Fix the 2 high bugs", "steps": [{"so": {"fixed": 2}}]},
     {"match": "Create a web app", "steps": [WRITE, {"text": "Done."}]},
     {"match": "Is it good or bad", "steps": [{"so": {"label": "good"}}]},
     {"match": "Which language", "steps": [{"so": {"language": "French"}}]},

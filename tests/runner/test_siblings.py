@@ -129,3 +129,13 @@ def test_an_answer_that_no_function_could_score_holds_nothing_up() -> None:
     rule = Siblings.of_session({"best_of": best_of.as_json(), "score": {"kind": "function"}}, 2)
     rule.ended(0, scored(None))
     assert follows(rule) == [("Release", 1)]
+
+
+def test_the_head_of_the_session_says_how_many_rows_are_solved() -> None:
+    rule = Siblings(BestOf(2, 2, BY_SCORE, True, 1.0), 6, late_scores=True)
+    for task, end in enumerate((scored(None), BAD, BAD, BAD, scored(None))):
+        rule.ended(task, end)
+    rule.scored(0, 1.0)
+    rule.scored(4, 0.5)
+    assert rule.fields() == {"candidates": {"n": 2, "n_rows": 3, "n_solved": 1, "n_ended": 2}}
+    assert Siblings(BestOf(2, 2, UNKNOWN, True), 2).fields() == {}

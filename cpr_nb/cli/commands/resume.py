@@ -14,6 +14,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import CprError, ForeignSession, InputError
 from cpr_nb.model.record import any_unsaved, is_unsaved
 from cpr_nb.store import catalog
+from cpr_nb.views.planned_text import waits_for
 from cpr_nb.views.work_left import task_note
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     add_session(parser, optional=True)
     parser.add_argument(
-        "--all", action="store_true", help="resume every session that was interrupted"
+        "--all",
+        action="store_true",
+        help="resume every session that was interrupted, or whose planned start was missed",
     )
     parser.add_argument(
         "--env",
@@ -76,7 +79,8 @@ def _resume_all(directory: str, env: dict[str, str]) -> int:
 
     code, n_interrupted, foreign = 0, 0, []
     for snapshot in catalog.list_sessions(directory):
-        if snapshot.state in (states.INTERRUPTED, states.UNREACHABLE):
+        is_late = snapshot.state == states.PLANNED and not waits_for(snapshot)
+        if is_late or snapshot.state in (states.INTERRUPTED, states.UNREACHABLE):
             n_interrupted += 1
             session = Session(snapshot.paths.root)
             try:

@@ -44,6 +44,9 @@ class Siblings(Rule):
         self._won: set[int] = set()  # rows
         self._changed: set[int] = set()  # rows
         self._to_release: set[int] = set()
+        self._solved: set[int] = set()  # rows
+        self._n_settled: dict[int, int] = {}  # of each row
+        self._n_ended_rows = 0
 
     @classmethod
     def of_session(cls, session: dict[str, Any], n_tasks: int) -> Siblings:
@@ -84,9 +87,13 @@ class Siblings(Rule):
         if end is not None and self._best_of.is_full_mark(end.outcome, score):
             self._won.add(row)
             self._changed.add(row)
+        if end is not None and self._best_of.solves(end.outcome, end.reason, score):
+            self._solved.add(row)
         if task in self._settled:
             return
         self._settled.add(task)
+        self._n_settled[row] = self._n_settled.get(row, 0) + 1
+        self._n_ended_rows += self._n_settled[row] == self._best_of.n
         waiting = [one for one in self._candidates(row) if one not in self._released]
         if waiting and row not in self._won:
             self._release(waiting[:1])
@@ -109,3 +116,11 @@ class Siblings(Rule):
         for task in sorted(self._to_release):
             yield messages.Release(now, task)
         self._to_release.clear()
+
+    def fields(self) -> dict[str, Any]:
+        """How many rows there are, how many are solved, and of how many all candidates ended."""
+        if not self._best_of.solved_by:
+            return {}
+        n = self._best_of.n
+        counts = {"n": n, "n_rows": self._n_tasks // n, "n_solved": len(self._solved)}
+        return {"candidates": {**counts, "n_ended": self._n_ended_rows}}
