@@ -21,6 +21,7 @@ from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.figure_texts import ended_text, figure_pieces
 from cpr_nb.views.followed_session import FollowedSession
+from cpr_nb.views.grade_lines import grade_lines
 from cpr_nb.views.node_line import node_pieces
 from cpr_nb.views.nodes import node_of, nodes_of, silent_nodes
 from cpr_nb.views.notice import notice, warnings_of
@@ -56,6 +57,7 @@ def notices(snapshot: Snapshot) -> list[str]:
     return [
         *([text] if text else []),
         *(decision_lines(snapshot) if snapshot.is_live else []),
+        *(grade_lines(snapshot, render.program()) if snapshot.is_live else []),
         *(warnings_of(snapshot, render.program()) if snapshot.is_live else []),
     ]
 

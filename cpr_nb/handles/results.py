@@ -161,23 +161,37 @@ class SessionResults(SessionTasks):
 
     def _averaged(self, results: pd.DataFrame, metric: str | None) -> list[str]:
         """The columns that a summary averages beside those that each has."""
+        names = self._score_names(results)
+        names += [name for name in self._score_ranges if name in results.columns]
+        if metric is not None:
+            check_metric(results, metric)
+            names += [metric] if metric not in TASK_METRICS else []
+        return list(dict.fromkeys(names))
+
+    def _score_names(self, results: pd.DataFrame) -> list[str]:
+        """The columns that are scores, that of `score` first."""
         frame = self.rows_frame()
         is_input = frame is not None and SCORE in frame.columns
         names = [SCORE] if SCORE in results.columns and not is_input else []
-        names += [name for name in self._score_ranges if name in results.columns]
-        if self._score is not None:
-            names.insert(0, self._score[0])
-        if metric is not None:
-            if metric not in results.columns:
-                existing = ", ".join(map(str, results.columns))
-                raise InputError(
-                    f"the results have no column {metric!r}; they have {existing}", "metric"
-                )
-            names += [metric] if metric not in TASK_METRICS else []
-        return list(dict.fromkeys(names))
+        return names if self._score is None else [self._score[0], *names]
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}
         for row in result_rows(self.snapshot):
             names.update(dict.fromkeys(row.task.spec.get("factors") or ()))
         return list(names)
+
+
+def check_metric(results: pd.DataFrame, metric: str) -> None:
+    """Refuses the name of a column that is not there.
+
+    Args:
+        results: The table of results.
+        metric: What the caller asked for.
+
+    Raises:
+        InputError: Naming the columns that are there.
+    """
+    if metric not in results.columns:
+        existing = ", ".join(map(str, results.columns))
+        raise InputError(f"the results have no column {metric!r}; they have {existing}", "metric")
