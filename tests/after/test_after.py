@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -121,29 +123,28 @@ def test_a_frame_that_waits(stub: Stub) -> None:
     assert out["model"].tolist() == ["opus", "sonnet"] * 2
 
 
-@pytest.mark.parametrize(
-    ("template", "options", "words"),
-    [
-        ("{nothing}", {}, "nothing is called {nothing}"),
-        ("{reason}", {"where": "scor < 3"}, "where: 'scor < 3' can't be evaluated"),
-        ("{reason}", {"where": "score + 1"}, "is not true or false for each row"),
-        ("{reason}", {"vary": {"tone": ["dry"]}}, "has no placeholder {tone}"),
-        ("{reason}", {"env": {"A": "b"}}, "env: values of variables are not stored"),
-        ("{reason}", {"model_col": "reason"}, "model_col: the column 'reason' is an answer"),
-        ("{reason}", {"modle": "opus"}, "unknown option 'modle'"),
-        ("{reason}", {"results_dir": "elsewhere"}, "results_dir: must be that of its input"),
-        (str, {}, "template: must be a text"),
-    ],
-)
-def test_what_can_not_be_right_is_refused_at_once(
-    stub: Stub, template: object, options: dict[str, object], words: str
-) -> None:
+WRONG: list[tuple[object, dict[str, object], str]] = [
+    ("{nothing}", {}, "nothing is called {nothing}"),
+    ("{reason}", {"where": "scor < 3"}, "where: 'scor < 3' can't be evaluated"),
+    ("{reason}", {"where": "score + 1"}, "is not true or false for each row"),
+    ("{reason}", {"vary": {"tone": ["dry"]}}, "has no placeholder {tone}"),
+    ("{reason}", {"env": {"A": "b"}}, "env: values of variables are not stored"),
+    ("{reason}", {"model_col": "reason"}, "model_col: the column 'reason' is an answer"),
+    ("{reason}", {"modle": "opus"}, "unknown option 'modle'"),
+    ("{reason}", {"results_dir": "elsewhere"}, "results_dir: must be that of its input"),
+    (str, {}, "template: must be a text"),
+]
+
+
+def test_what_can_not_be_right_is_refused_at_once(stub: Stub) -> None:
     first = held_input(stub)
-    where = options.pop("where", None)
-    n_sessions = len(cpr.sessions_df())
-    with pytest.raises(cpr.InputError, match=re.escape(words)):
-        cpr.map(template, after=first.where(where) if where else first, **options)
-    assert len(cpr.sessions_df()) == n_sessions
+    for template, options, words in WRONG:
+        where = options.get("where")
+        rest: dict[str, Any] = {k: v for k, v in options.items() if k != "where"}
+        after = first.where(str(where)) if where else first
+        with pytest.raises(cpr.InputError, match=re.escape(words)):
+            cpr.map(template, after=after, **rest)  # type: ignore[arg-type]
+    assert len(cpr.sessions_df()) == 1
     stub.release("held")
     first.wait(LIMIT_S)
 
@@ -363,3 +364,78 @@ def test_scores_and_grades_of_a_later_session(stub: Stub) -> None:
     assert grading is not None
     grading.wait(LIMIT_S)
     assert len(grading) == 3
+
+
+def test_a_later_session_waits_for_the_rest_of_a_pilot(stub: Stub) -> None:
+    first = cpr.map("{n}", pd.DataFrame({"n": range(4)}), pilot=2)
+    second = cpr.map("again {n}", after=first)
+    other = cpr.map("also {n}", after=first)
+    first.wait(LIMIT_S)
+    assert second.state == other.state == "planned"
+    with pytest.raises(cpr.WaitTimeout, match="its pilot has ended, and 2 tasks have not run"):
+        second.wait(0.01)
+    assert len(other.resume().wait(LIMIT_S)) == 2
+    first.run_rest()
+    assert len(second.wait(LIMIT_S)) == 4
+    assert len(stub.calls()) == 10
+
+
+#: A process that dies at one moment while it starts a planned session.
+DIES = """
+import os, sys
+import cpr_nb as cpr
+from cpr_nb.executors import local
+from cpr_nb.store import create
+
+def die(*args, **more):
+    os._exit(9)
+
+if sys.argv[2] == "before the status":
+    create.StatusWriter.write = die
+else:
+    local.StartingRunner.go_on = die
+cpr.attach(sys.argv[1]).resume()
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "state"), [("before the status", "planned"), ("before the runner", "interrupted")]
+)
+def test_whoever_starts_it_may_die(stub: Stub, work: Path, moment: str, state: str) -> None:
+    first = held_input(stub)
+    second = cpr.map("{path}", after=first.where("score < 3"))
+    (first.path / "next" / second.id).unlink()
+    stub.release("held")
+    first.wait(LIMIT_S)
+    dying = subprocess.run([sys.executable, "-c", DIES, second.id, moment], cwd=work, check=False)
+    assert dying.returncode == 9
+    processes.await_lock(second.path / "runner.lock")  # a runner without input leaves at once
+    assert second.state == state
+    assert second.resume().wait(LIMIT_S).state == "completed"
+    assert second.results_df()["path"].tolist() == ["a", "c"]
+    assert len(stub.calls()) == 5
+
+
+def test_a_cancel_and_a_start_at_once(stub: Stub, work: Path) -> None:
+    first = held_input(stub)
+    second = cpr.map("{path}", after=first)
+    code = f"import cpr_nb as cpr; s = cpr.attach({second.id!r}); s.cancel(); s.wait()"
+    cancelling = subprocess.Popen([sys.executable, "-c", code], cwd=work)
+    stub.release("held")
+    assert cancelling.wait() == 0
+    first.wait(LIMIT_S)
+    assert second.wait(LIMIT_S).state == "cancelled"
+    assert all(task.state == "ended" for task in second)
+
+
+def test_a_copy_of_a_planned_session_is_another_matter(stub: Stub, work: Path) -> None:
+    first = held_input(stub)
+    second = cpr.map("{path}", after=first)
+    shutil.copytree(first.path.parent, work / "copied")
+    stub.release("held")
+    assert second.wait(LIMIT_S).state == "completed"
+    copy = cpr.attach(second.id, work / "copied")
+    assert copy.state == "planned"
+    with pytest.raises(cpr.SessionNotUsable):
+        copy.resume()
+    assert len(stub.calls()) == 6
