@@ -21,20 +21,25 @@ _COLUMNS = [
 
 
 def grade_columns(
-    snapshot: Snapshot, answers: Sequence[LinkedTask], *, other_names: Collection[str]
+    snapshot: Snapshot,
+    answers: Sequence[LinkedTask],
+    heads: Sequence[Snapshot],
+    *,
+    other_names: Collection[str],
 ) -> pd.DataFrame | None:
     """The grade of each answer, why, and what it cost; missing where there is none.
 
     Args:
         snapshot: The session.
         answers: Its answers, in order.
+        heads: The sessions of its results directory, the newest first.
         other_names: Other columns; a grade with one of these names is called ``grade_…``.
 
     Returns:
         The columns; None if nobody has asked for grades.
     """
     folder = str(Path(snapshot.paths.root).parent)
-    found = gradings(folder, {snapshot.session_id, *(one.ids[0] for one in answers)})
+    found = gradings(folder, {snapshot.session_id, *(one.ids[0] for one in answers)}, heads)
     graders = counting_graders(found)
     if not (graders or "grading_id" in snapshot.head):
         return None

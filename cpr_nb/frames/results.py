@@ -25,6 +25,7 @@ from cpr_nb.model import states
 from cpr_nb.model.json_values import text_or_none
 from cpr_nb.model.record import task_state
 from cpr_nb.model.scores import SCORE, SCORE_ERROR, score_number
+from cpr_nb.store.catalog import list_sessions
 from cpr_nb.store.read import Snapshot, read_answer
 from cpr_nb.store.result_line import last_result
 from cpr_nb.views.lineage import LinkedTask, linked_tasks
@@ -44,7 +45,8 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
         frame: The frame whose rows the tasks are about, if there is one.
         flatten: Whether nested objects become columns.
     """
-    rows = result_rows(snapshot)
+    heads = list_sessions(str(Path(snapshot.paths.root).parent))
+    rows = result_rows(snapshot, heads)
     tasks, newest = [row.task for row in rows], [row.answer for row in rows]
     inputs = [_input_rows(tasks, frame), factor_columns(tasks)]
     answers = _answer_columns(tasks, newest, flatten=flatten)
@@ -61,7 +63,7 @@ def build_results(snapshot: Snapshot, frame: pd.DataFrame | None, *, flatten: bo
     if "grading_id" in snapshot.head:  # what grades its answers has their scores
         scores = scores.drop(columns=SCORE, errors="ignore")
     names = {*inputs[0].columns, *answers.columns, *scores.columns}
-    graded = grade_columns(snapshot, newest, other_names=names)
+    graded = grade_columns(snapshot, newest, heads, other_names=names)
     answers = answers if graded is None else pd.concat([answers, graded], axis=1)
     parts = [part.set_axis(index) for part in (*inputs, answers, scores, outcomes)]
     results = pd.concat(parts, axis=1)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cpr_nb.handles.results import SCORE, SessionResults
-from cpr_nb.model.errors import InputError
+from cpr_nb.handles.results import SessionResults, check_metric
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cpr_nb.display.decisions.comparison_output import Comparison
+
+_SIBLINGS_LEFT_OUT = (
+    "Candidates were left out because another one of their row was good enough, so a row's mean is "
+    "one over those that came first: `s.pass_at_k()` says how often k of them solve a row."
+)
 
 
 class SessionComparing(SessionResults):
@@ -56,7 +58,8 @@ class SessionComparing(SessionResults):
 
         results = self.results_df()
         factor = level_pairs.choose_factor(by, self._factors(), list(results.columns))
-        name = self._metric_name(results, metric)
+        name = metric or [*self._score_names(results), "ok"][0]
+        check_metric(results, name)
         facts = task_facts(self.snapshot)
         measured = session_metric(self.snapshot, name, self._score_ranges)
         comparison = level_pairs.compare_results(results, facts, factor, baseline, measured)
@@ -67,17 +70,8 @@ class SessionComparing(SessionResults):
             scope = decided_levels.scope_words(decision)
         elif decision is not None:
             notes = [decided_levels.early_end_note(decision)]
+        if "not_needed" in comparison.left_out:
+            notes.append(_SIBLINGS_LEFT_OUT)
         parts = comparison_parts(comparison, scope)._replace(notes=notes)
         table = level_pairs.comparison_table(comparison, parts.method)
         return Comparison(parts, f"{name} by {factor}", table)
-
-    def _metric_name(self, results: pd.DataFrame, metric: str | None) -> str:
-        if metric is None:
-            names = [SCORE if self._score is None else self._score[0], "ok"]
-            return next(name for name in names if name in results.columns)
-        if metric not in results.columns:
-            existing = ", ".join(map(str, results.columns))
-            raise InputError(
-                f"the results have no column {metric!r}; they have {existing}", "metric"
-            )
-        return metric

@@ -83,6 +83,14 @@ class NoSession:
 
         return summarize(self.tasks_df(), TaskFacts([], []), None, ())[:0]
 
+    def compare(self, by: object = None, baseline: object = None, metric: object = None) -> Any:
+        """A comparison that says that there is nothing to compare."""
+        from cpr_nb.display.decisions.comparison_output import Comparison
+        from cpr_nb.display.decisions.decision_output import DecisionParts, Sentence
+
+        nothing = Sentence("There were no rows, so there is nothing to compare.")
+        return Comparison(DecisionParts(nothing), "nothing to compare", self.summary())
+
     def tasks_df(self, *, full: bool = False) -> pd.DataFrame:
         """A table of tasks without rows."""
         from cpr_nb.frames.queries import build_task_table

@@ -94,6 +94,8 @@ class SessionResults(SessionTasks):
             >>> s = cpr.attach("3f2a")  # doctest: +SKIP
             >>> s.score(lambda row: len(row.result))  # doctest: +SKIP
         """
+        if name == SCORE and SCORE in self.snapshot.head:
+            raise InputError("the runner has scored the answers: give another name=", "name")
         ranges: dict[str, tuple[float, float]] = {}
         if minimum is not None and maximum is not None and minimum < maximum:
             ranges[name] = (minimum, maximum)
@@ -150,26 +152,46 @@ class SessionResults(SessionTasks):
         from cpr_nb.frames.summary import summarize
 
         results = self.results_df()
-        frame = self.rows_frame()
-        is_input = frame is not None and SCORE in frame.columns
-        names = [SCORE] if SCORE in results.columns and not is_input else []
-        if self._score is not None:
-            names.insert(0, self._score[0])
-        if metric is not None:
-            if metric not in results.columns:
-                existing = ", ".join(map(str, results.columns))
-                raise InputError(
-                    f"the results have no column {metric!r}; they have {existing}", "metric"
-                )
-            names += [metric] if metric not in TASK_METRICS else []
+        names = self._averaged(results, metric)
         ranges = self._score_ranges
-        scores = [session_metric(self.snapshot, name, ranges) for name in dict.fromkeys(names)]
+        scores = [session_metric(self.snapshot, name, ranges) for name in names]
         facts = task_facts(self.snapshot)
         decision = read_decision(self.snapshot.head)
         return summarize(results, facts, by, self._factors(), scores, cluster, decision)
+
+    def _averaged(self, results: pd.DataFrame, metric: str | None) -> list[str]:
+        """The columns that a summary averages beside those that each has."""
+        names = self._score_names(results)
+        names += [name for name in self._score_ranges if name in results.columns]
+        if metric is not None:
+            check_metric(results, metric)
+            names += [metric] if metric not in TASK_METRICS else []
+        return list(dict.fromkeys(names))
+
+    def _score_names(self, results: pd.DataFrame) -> list[str]:
+        """The columns that are scores, that of `score` first."""
+        frame = self.rows_frame()
+        is_input = frame is not None and SCORE in frame.columns
+        names = [SCORE] if SCORE in results.columns and not is_input else []
+        return names if self._score is None else [self._score[0], *names]
 
     def _factors(self) -> list[str]:
         names: dict[str, None] = {}
         for row in result_rows(self.snapshot):
             names.update(dict.fromkeys(row.task.spec.get("factors") or ()))
         return list(names)
+
+
+def check_metric(results: pd.DataFrame, metric: str) -> None:
+    """Refuses the name of a column that is not there.
+
+    Args:
+        results: The table of results.
+        metric: What the caller asked for.
+
+    Raises:
+        InputError: Naming the columns that are there.
+    """
+    if metric not in results.columns:
+        existing = ", ".join(map(str, results.columns))
+        raise InputError(f"the results have no column {metric!r}; they have {existing}", "metric")

@@ -58,7 +58,7 @@ class GraderPlace(NamedTuple):
 
 
 def name_of(graded: str | None) -> str | None:
-    """The name of a session that grades one with this name.
+    """The name of a session that grades one with this name, or short id.
 
     Example:
         >>> name_of("docs"), name_of(None)
@@ -209,6 +209,7 @@ def start_grading(
         graded["session_id"] = graded["session_id"] or session_id
         task.prompt = grader_prompt(graded["task_id"], graded["session_id"])
     graded_ids = [task.origin["grades"]["session_id"] for task in plan.tasks]
+    plan.options.setdefault("name", name_of(session_id[:8]))
     plan.parent_session_id = ",".join(dict.fromkeys([session_id, *graded_ids]))
     return start(plan, grading_id)
 

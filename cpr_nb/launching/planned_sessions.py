@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 from cpr_nb.executors.base import runner_input
@@ -14,7 +15,13 @@ from cpr_nb.launching.settings import ASKED
 from cpr_nb.launching.start import StartedSession, new_spec
 from cpr_nb.launching.stored import why_foreign
 from cpr_nb.model import states
-from cpr_nb.model.errors import CprError, ForeignSession, ResultsDirError, SessionNotUsable
+from cpr_nb.model.errors import (
+    CprError,
+    ForeignSession,
+    LaunchError,
+    ResultsDirError,
+    SessionNotUsable,
+)
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.model.record import first_head, is_newer
 from cpr_nb.store import catalog
@@ -223,6 +230,9 @@ def _run(plan: LaunchPlan, snapshot: Snapshot, lock_fd: int) -> None:
             raise ResultsDirError(words) from error
         given = runner_input(paths, session_id, sha256, {})
     runner.go_on(given)
+    for follow in plan.on_start:
+        with suppress(LaunchError):  # the session runs all the same
+            follow(session_id)
 
 
 def _own_spec(snapshot: Snapshot, verb: str) -> Authorship:

@@ -57,11 +57,11 @@ _SESSION = {
     "first_parallel": _count(1),
     "login_wait_s": _NUMBER,
     "own_environment": _FLAG,
-    **dict.fromkeys(("options", "cluster", "after", "score"), _OBJECT),
+    **dict.fromkeys(("options", "cluster", "after", "score", "grade", "grading"), _OBJECT),
 }
 _TASK = {
     **dict.fromkeys(("id", "prompt", "follows"), _TEXT),
-    **dict.fromkeys(("options", "parent", "checkout", "factors", "input"), _OBJECT),
+    **dict.fromkeys(("options", "parent", "checkout", "factors", "input", "grades"), _OBJECT),
     "env_names": _TEXTS,
     "row": _count(0),
 }
@@ -74,6 +74,7 @@ _SCORE = {
 _PARTS = {
     "parent": {"session_id": _TEXT, "task_id": _TEXT},
     "input": {"session_id": _TEXT, "task_id": _TEXT},
+    "grades": {"session_id": _TEXT, "task_id": _TEXT},
     "checkout": {"current_branch": _TEXT, "base": _TEXT},
 }
 
@@ -94,6 +95,9 @@ def wrong_types(spec: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrong_options(spec, "")
     if isinstance(spec.get("score"), dict):
         yield from _wrong_fields(spec["score"], _SCORE, "score.")
+    if isinstance(spec.get("grade"), dict):
+        texts = dict.fromkeys(("rubric", "model", "session_id"), _TEXT)
+        yield from _wrong_fields(spec["grade"], texts, "grade.", needed=True)
     tasks = spec.get("tasks")
     for number, task in enumerate(tasks if isinstance(tasks, list) else ()):
         where = f"tasks[{number}]."

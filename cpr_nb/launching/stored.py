@@ -153,8 +153,8 @@ def _incomplete(snapshot: Snapshot, verb: str) -> SessionNotUsable:
 
 def _is_sound(task: Mapping[str, Any]) -> bool:
     """Whether what becomes part of paths and arguments in a task can't lead elsewhere."""
-    parent, follows = task.get("parent"), task.get("follows")
-    ids = [task["id"], *(parent.values() if isinstance(parent, dict) else ())]
+    follows, others = task.get("follows"), (task.get("parent"), task.get("grades"))
+    ids = [task["id"], *(one for ids in others if isinstance(ids, dict) for one in ids.values())]
     if follows is not None:
         ids.append(follows)
     try:

@@ -37,6 +37,7 @@ NEEDS: Mapping[str, Version] = {
     "settings": (2, 1, 81),  # in 2.1.71 their hooks and rules undo what `deny` denies
     "safe_mode": (2, 1, 224),
     "light": (2, 1, 224),
+    "reserve": (2, 1, 280),  # 2.1.227 tells how much is used only near the end of a window
 }
 #: A flag that only saves tokens: older versions do without it.
 EXCLUDE_DYNAMIC_SECTIONS_SINCE: Version = (2, 1, 126)

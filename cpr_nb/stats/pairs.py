@@ -14,6 +14,7 @@ from cpr_nb.stats.bounds import (
     HALF_TRUST_OF_SCORES,
     HALF_TRUST_OF_SHARES,
     Bounds,
+    jackknife_ratio,
     row_spread,
     shrunk_wilson,
     square_and_add,
@@ -184,11 +185,8 @@ def bill_ratio(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Difference:
         words = "the baseline cost nothing" if n and totals[0] <= 0 else ""
         value = float(totals[1] / totals[0]) if n and totals[0] > 0 else math.nan
         return _single(value, n, words or "one of the levels cost nothing" if n > 1 else "")
-    with np.errstate(all="ignore"):  # one row that has paid all leaves nothing to divide
-        without_one = np.log((totals[1] - other) / (totals[0] - baseline))
-        centred = without_one - without_one.mean()
-        error = math.sqrt((n - 1) * float(np.mean(centred**2)))
-    return _ratio(math.log(totals[1] / totals[0]), error, n, confidence)
+    bounds, error = jackknife_ratio(baseline, other, t_quantile(confidence, n - 1))
+    return _ratio(bounds, float(error), n, confidence)
 
 
 def typical_ratio(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Difference:
@@ -295,21 +293,15 @@ def _log_ratio(logs: Array, confidence: float) -> Difference:
     )
 
 
-def _ratio(log: float, error: float, n: int, confidence: float) -> Difference:
+def _ratio(bounds: Bounds, error: float, n: int, confidence: float) -> Difference:
+    value, low, high = map(float, bounds)
     if not math.isfinite(error):
-        return _single(math.exp(log), n, "one row makes up a whole bill")
-    half = float(t_quantile(confidence, n - 1)) * error
+        return _single(value, n, "one row makes up a whole bill")
+    log, half = math.log(value), float(t_quantile(confidence, n - 1)) * error
     p_value = t_p_value(log / error, n - 1) if error > 0 else float(log == 0)
-    return Difference(
-        value=math.exp(log),
-        low=math.exp(log - half),
-        high=math.exp(log + half),
-        p_value=p_value,
-        n_pairs=n,
-        detectable=math.exp(_power_factor(confidence, n - 1) * half),
-        detectable_at_least=False,
-        uncertain=few_rows(n, "pairs"),
-    )
+    detectable = math.exp(_power_factor(confidence, n - 1) * half)
+    doubt = few_rows(n, "pairs")
+    return Difference(value, low, high, p_value, n, detectable, False, doubt)
 
 
 def _power_factor(confidence: float, df: float) -> float:

@@ -36,7 +36,7 @@ def task_of(specs: object, index: int) -> dict[str, Any]:
     spec = specs[index] if isinstance(specs, list) and index < len(specs) else None
     if not isinstance(spec, dict):
         return {}
-    objects = ("options", "factors", "parent", "checkout", "input")
+    objects = ("options", "factors", "parent", "checkout", "input", "grades")
     return {k: v for k, v in spec.items() if k not in objects or isinstance(v, dict)}
 
 

@@ -58,7 +58,7 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
             return problem
         if snapshot.head.get("waiting_for") == "nodes":
             return _no_node(snapshot, program)
-        return text + _until(snapshot.head)
+        return text + _until(snapshot.head) or _awaited(snapshot)
     error = snapshot.head.get("error")
     return error if isinstance(error, str) else snapshot.problem
 
@@ -123,6 +123,16 @@ def _no_node(snapshot: Snapshot, program: str) -> str:
     }.get(str(snapshot.head.get("executor")), f"{program} nodes add {short} ssh:HOST")
     why = f"{program} doctor --nodes {short}"
     return f"{why_no_node(snapshot)}. {waiting}; to add one: {add}; to see why: {why}"
+
+
+def _awaited(snapshot: Snapshot) -> str:
+    """What a session that grades waits for."""
+    n_awaited = snapshot.count("n_awaited")
+    if not n_awaited:
+        return ""
+    graded = one_line(str(snapshot.head.get("parent_session_id") or ""))[:8]
+    answers = "1 answer" if n_awaited == 1 else f"{n_awaited} answers"
+    return f"waits for {answers} of session {graded}, to grade {'it' if n_awaited == 1 else 'them'}"
 
 
 def _until(head: dict[str, object]) -> str:

@@ -50,15 +50,17 @@ def reused_entry(position: int, ids: Ids, origin: dict[str, Any]) -> dict[str, A
     return {"position": position, "session_id": ids[0], "task_id": ids[1], **kept}
 
 
-def result_rows(snapshot: Snapshot) -> list[ResultRow]:
+def result_rows(snapshot: Snapshot, heads: list[Snapshot] | None = None) -> list[ResultRow]:
     """The rows of a session's table of results, in order.
 
     Args:
         snapshot: The session.
+        heads: The sessions of its results directory, the newest first, if they were just listed.
     """
+    answers = newest_answers(snapshot, heads)
     own = [
         ResultRow(task, answer, False)
-        for task, answer in zip(linked_tasks(snapshot), newest_answers(snapshot), strict=True)
+        for task, answer in zip(linked_tasks(snapshot), answers, strict=True)
     ]
     reused = reused_rows(snapshot)
     if not reused:

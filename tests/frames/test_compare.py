@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,14 @@ def test_without_factors_there_is_nothing_to_compare(stubbed: None) -> None:
         one.compare()
 
 
+def test_a_table_without_rows_has_nothing_to_compare(session: cpr.Session) -> None:
+    out = session.results_df()
+    nothing = out[out["outcome"] == "none"].cpr.retry()  # type: ignore[operator]
+    assert "nothing to compare" in str(nothing.compare(by="tone"))
+    with pytest.raises(cpr.InputError, match="has no picture"):
+        nothing.compare().plot()
+
+
 def test_what_has_not_ended_is_missing_and_said(stubbed: None, stub: Stub) -> None:
     stub.fifos("held")
     prompts = ["quick", plan(here="held", gate="held")]
@@ -224,6 +233,8 @@ def test_several_levels_hold_together() -> None:
     assert [level.verdict for level in found.levels] == ["better", "not_shown", "worse"]
     text = text_of(found)
     assert text.startswith("b scores ") and "together 95 %" in text and "p by Holm" in text
+    lower = re.search(r"d scores (\d+) points lower than a \((\d+) to (\d+)\)", text)
+    assert lower and int(lower[2]) < int(lower[1]) < int(lower[3])
     assert text.index("c costs") < text.index("Paired by row")
 
 
@@ -319,3 +330,11 @@ def test_the_comparison_of_a_session_that_stopped_early_agrees_with_its_decision
     shown = " ".join(str(comparison).split())
     assert "tasks missing, not failures:" in shown and " decided" in shown
     assert "may stop early, by ok against" in str(session.compare(baseline=vary["do"][1]))
+
+
+def test_candidates_that_were_not_needed_are_missing_and_said(stubbed: None) -> None:
+    frame = pd.DataFrame({"n": range(3)})
+    vary = {"tone": ["a", "b"]}
+    s = cpr.map("{n} {tone}", frame, vary=vary, best_of=2, at_once=1, check="true").wait(LIMIT_S)
+    shown = str(s.compare(metric="ok"))
+    assert "not_needed" in shown and "s.pass_at_k()" in shown

@@ -274,6 +274,20 @@ def test_scores_of_any_kind(stubbed: None, scores: list[Any], mean: float) -> No
     assert found == mean or (math.isnan(found) and math.isnan(mean))
 
 
+def test_grades_are_scores_of_a_known_range(session: cpr.Session) -> None:
+    """Also under the name that they get beside another score."""
+    session.score(lambda row: 0.5 if row["ok"] else None, name="grade_score", minimum=0, maximum=1)
+    out = session.summary(by="model", metric="cost_usd")
+    assert out["grade_score"].tolist() == [pytest.approx(1 / 3)] * 2
+    assert out.columns.tolist().count("cost_usd") == 1
+
+
+def test_a_table_without_rows_has_a_summary_without_groups() -> None:
+    empty = table(("a", "failed", 1.0))[:0]
+    assert len(summarize(empty, facts(0, []), "g", ())) == 0
+    assert summarize(empty, facts(0, []), None, ())["n"].tolist() == [0]
+
+
 def test_without_factors_there_is_one_group(stubbed: None) -> None:
     table = cpr.launch(["a", BAD], attempts=1).wait(LIMIT_S).summary()
     assert table["n"].tolist() == [2] and table["ok"].tolist() == [0.5]

@@ -59,3 +59,11 @@ def test_a_comparison_by_grades_is_decided_by_all_of_them(api: ScriptedApi) -> N
     (level,) = session.head["decision"]["levels"]
     assert level["n_pairs"] == 2, "the last grades came after the last answers"
     assert session.summary(by="how")["score"].tolist() == [0.0, 1.0]
+
+
+def test_a_planned_session_is_graded_too() -> None:
+    rows = pd.DataFrame({"n": [1]})
+    first = cpr.map("Do {n} hastily.", rows, light=True)
+    second = cpr.map("Do {result} carefully.", after=first, grade="Is it well done?", light=True)
+    assert second.wait(LIMIT_S).results_df()["score"].tolist() == [1.0]
+    assert second.grading is not None and second.grading.name == f"grades of {second.id[:8]}"

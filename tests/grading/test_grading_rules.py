@@ -18,6 +18,9 @@ from cpr_nb.runner.rules.grading_rule import GradingRule
 from cpr_nb.runner.rules.neighbour import NeighbourSession
 from cpr_nb.runner.rules.rule import TaskEnd
 from cpr_nb.store.files import hold_lock
+from cpr_nb.store.layout import SessionPaths
+from cpr_nb.store.read import Snapshot
+from cpr_nb.views.notice import notice
 
 
 class Folder:
@@ -197,3 +200,17 @@ def test_material_that_is_gone_fails_only_its_grader(tmp_path: Path, graded: Fol
     (graded.path / "session.json").write_text('{"session_id":"s",\n"tasks":[\n]}')
     with pytest.raises(OSError, match="what it grades can't be read"):
         GradedMaterial(str(tmp_path)).add(spec)
+
+
+def test_a_session_that_grades_says_what_it_waits_for(tmp_path: Path, graded: Folder) -> None:
+    rule = GradingRule([("s", "a"), ("s", "b")], str(tmp_path))
+    graded.ended("a")
+    list(rule.events(1.0))
+    head = {"schema_version": 3, "parent_session_id": "3f2a9b1c-1", **rule.fields()}
+    snapshot = Snapshot(SessionPaths(str(tmp_path)), head, [], "running")
+    assert notice(snapshot) == "waits for 1 answer of session 3f2a9b1c, to grade it"
+
+
+def test_an_id_that_leads_elsewhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="is no id of a session"):
+        NeighbourSession("s/../../other")

@@ -147,6 +147,13 @@ def test_what_can_score_nothing_is_refused_before_anything_is_spent(
     assert not list(work.glob("results/session-*")) and stub.calls() == {}
 
 
+def test_a_score_of_the_notebook_gets_a_name_of_its_own_beside_that_of_the_runner() -> None:
+    session = cpr.launch([answering(stars=3)], schema=RATED, score="stars").wait(LIMIT_S)
+    with pytest.raises(cpr.InputError, match="give another name="):
+        session.score(lambda row: 1)
+    assert session.score(lambda row: row.stars * 2, name="double")["double"].tolist() == [6]
+
+
 def test_another_score_is_another_launch() -> None:
     text = [answering(stars=2, metres=3)]
     first = cpr.launch(text, schema=RATED, score="stars", reuse=True).wait(LIMIT_S)
@@ -273,32 +280,52 @@ def test_a_cancelled_session_does_not_wait_for_its_scores(work: Path, stub: Stub
     assert table["score_error"][0] == "the session was cancelled"
 
 
-def test_a_runner_that_dies_while_a_function_runs_leaves_nothing_and_the_next_one_asks_again(
-    work: Path, stub: Stub
-) -> None:
-    write_module(
-        work,
-        "import os, threading\n"
-        "def points(given):\n"
-        "    with open('calls', 'a') as file: file.write(given['answer'] + '\\n')\n"
-        "    if given['answer'] == 'second' and not os.path.exists('go'):\n"
-        f"        open('{stub.folder}/here-scored', 'w').write('x\\n')\n"
-        "        threading.Event().wait()\n"
-        "    return 1\n",
-    )
+HANGS = """
+import os, threading
+def points(given):
+    with open("calls", "a") as file:
+        file.write(given["answer"] + "\\n")
+    if given["answer"] == "second" and not os.path.exists("go"):
+        with open("HERE", "w") as file:
+            file.write("x\\n")
+        threading.Event().wait()
+    return 1
+"""
+
+
+@pytest.fixture
+def killed(work: Path, stub: Stub) -> cpr.Session:
+    """A session whose runner was killed while the function was at its second answer."""
+    write_module(work, HANGS.replace("HERE", f"{stub.folder}/here-scored"))
     stub.fifos("scored")
     texts = [plan(result={"result": answer}) for answer in ("first", "second")]
     session = cpr.launch(texts, score="scoring:points", max_parallel=1)
     stub.await_here("scored")
     session.wait_until(session[0].done, LIMIT_S, "the first score")
-    pid = json.loads((session.path / "runner.json").read_text())["pid"]
-    os.kill(pid, signal.SIGKILL)
+    os.kill(json.loads((session.path / "runner.json").read_text())["pid"], signal.SIGKILL)
     (work / "go").touch()
     session.wait_until(lambda: session.refresh().state == "interrupted", LIMIT_S, "the end")
-    assert session.resume().wait(LIMIT_S).state == "completed"
-    assert scores(session) == [1.0, 1.0]
+    return session
+
+
+def test_the_runner_after_one_that_died_asks_again_for_what_it_had_no_reply_to(
+    killed: cpr.Session, work: Path, stub: Stub
+) -> None:
+    assert killed.resume().wait(LIMIT_S).state == "completed"
+    assert scores(killed) == [1.0, 1.0]
     assert (work / "calls").read_text().split() == ["first", "second", "second"]
     assert len(stub.calls()) == 2
+
+
+def test_a_reply_that_came_before_the_runner_died_is_not_asked_for_again(
+    killed: cpr.Session, work: Path
+) -> None:
+    scored = {"event": "scored", "task_id": killed[1].id, "attempt": 1, "score": 42.0}
+    with (killed.path / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps(scored) + "\n")
+    killed.resume().wait(LIMIT_S)
+    assert scores(killed) == [1.0, 42.0]
+    assert (work / "calls").read_text().split() == ["first", "second"]
 
 
 def test_a_function_sees_the_worktree_before_it_is_harvested(work: Path) -> None:

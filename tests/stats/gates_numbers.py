@@ -15,6 +15,7 @@ from cpr_nb.stats.bounds import (
     HALF_TRUST_OF_SHARES,
     Bounds,
     halls_t,
+    jackknife_ratio,
     row_spread,
     shrunk_wilson,
     square_and_add,
@@ -75,6 +76,41 @@ def play_costs(
         yield Cell(f"{n} rows, sigma {sigma}", found, least=90 if sigma <= 1 else 86)
 
 
+def chosen_bill(a: Any, b: Any) -> Bounds:
+    return jackknife_ratio(a, b, t_quantile(0.95, a.shape[-1] - 1))[0]
+
+
+def mean_log_ratio(a: Any, b: Any) -> Bounds:
+    """How many times as dear a typical row is: another question."""
+    bounds = paired_t(np.log(a), np.log(b), 1)
+    return Bounds(*map(np.exp, bounds))
+
+
+def play_bills(
+    generator: np.random.Generator, n_runs: int, method: Callable[[Any, Any], Bounds]
+) -> Iterator[Cell]:
+    """The other level costs twice as much; its repeats of a row differ as much, or more."""
+    for n, sigma, noise in itertools.product((10, 30, 100, 200), SIGMAS, (0.3, 0.6)):
+        size = (n_runs, n)
+        row = generator.normal(0, sigma, size)
+        a = np.exp(row + generator.normal(0, 0.3, size))
+        b = 2 * np.exp(row + generator.normal(0, noise, size))
+        truth = 2 * float(np.exp((noise**2 - 0.3**2) / 2))
+        found = coverage(method(a, b), truth)
+        yield Cell(f"{n} pairs, sigma {sigma}, noise {noise}", found, least=86)
+
+
+register(
+    Gate(
+        "bills",
+        "coverage of the ratio of the totals, %",
+        play_bills,
+        2000,
+        chosen_bill,
+        {"mean log-ratio": mean_log_ratio},
+        sample_runs=1000,
+    )
+)
 register(
     Gate(
         "scores",

@@ -78,7 +78,7 @@ def _facts(comparison: LevelComparison) -> str:
     """How many rows there are, which are left out and why, and what is uncertain."""
     pairs = sorted({level.difference.n_pairs for level in comparison.levels})
     shown = str(pairs[0]) if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
-    where = "under both"
+    where = "under both" if len(comparison.levels) == 1 else "under the baseline and each level"
     if any(level.is_sequence for level in comparison.levels):
         where = "of the order that was drawn at the launch"
     parts = [f"{shown} {'row' if shown == '1' else 'rows'} {where}"]

@@ -15,6 +15,7 @@ from cpr_nb.display.charts.svg import Chart
 from cpr_nb.display.decisions.decision_table import DecisionTable
 from cpr_nb.display.escaping import plain
 from cpr_nb.display.page_file import write_page
+from cpr_nb.model.errors import InputError
 from cpr_nb.model.text import one_line
 
 _TEXT_WIDTH = 96
@@ -119,7 +120,13 @@ class Decision:
         return " ".join(part for part in self._parts.sentence if part)
 
     def plot(self) -> Chart:
-        """The picture alone; ``save("comparison.svg")`` of it writes it into a file."""
+        """The picture alone; ``save("comparison.svg")`` of it writes it into a file.
+
+        Raises:
+            InputError: If it has none, because there is nothing to draw.
+        """
+        if not self._parts.charts:
+            raise InputError("has no picture: there is nothing to draw", self._title)
         return self._parts.charts[0]
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -89,6 +89,10 @@ class GradingRule(Rule):
                 why = _GONE if end is None else f"its task {_words(end)}"
                 yield _close(now, number, f"there is no answer to grade: {why}")
 
+    def fields(self) -> dict[str, Any]:
+        """How many answers it waits for."""
+        return {"n_awaited": len(self._open - self._told)}
+
 
 def _close(now: float, number: int, why: str) -> messages.Close:
     return messages.Close(now, number, Outcome(states.SKIPPED, "not_needed", why))

@@ -27,12 +27,17 @@ class NeighbourSession:
             folder of the runner.
         beside: The folder that both lie in, seen from the working folder.
 
+    Raises:
+        ValueError: If the id could lead elsewhere.
+
     Attributes:
         ends: Task id → what is known of its end.
         has_ended: Whether the session as a whole has ended.
     """
 
     def __init__(self, session_id: str, beside: str = "..") -> None:
+        if "/" in session_id:
+            raise ValueError(f"{session_id!r} is no id of a session")
         self.paths = SessionPaths(f"{beside}/{SESSION_PREFIX}{session_id}")
         self.ends: dict[str, dict[str, Any]] = {}
         self.has_ended = False
