@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from testkit import processes
-from testkit.command import Cpr
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.display.session_part import SessionPart
+from after.stages import LIMIT_S, SCHEMA, held_input, rated
 
-LIMIT_S = 120.0
 EnterEnv = Callable[[dict[str, str]], None]
-SCHEMA = {"score": int, "reason": str}
 
 
 @pytest.fixture(autouse=True)
 def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
     in_env(stub_env)
-
-
-def rated(score: int, reason: str = "so", gate: str = "") -> str:
-    answer = {"structured_output": {"score": score, "reason": reason}}
-    return plan(result=answer, **({"here": gate, "gate": gate} if gate else {}))
-
-
-def held_input(stub: Stub) -> cpr.Session:
-    """Three rows with a score; the last one ends when the test releases it."""
-    stub.fifos("held")
-    df = pd.DataFrame({"path": ["a", "b", "c"]})
-    df["do"] = [rated(1, "bad"), rated(5, "good"), rated(2, "poor", "held")]
-    first = cpr.map("Rate {path}. {do}", df, schema=SCHEMA, max_parallel=3)
-    stub.await_here("held")
-    return first
 
 
 def test_the_rows_that_fit_run_when_the_input_has_ended(stub: Stub) -> None:
@@ -207,51 +183,6 @@ def test_the_end_of_an_input_is_the_end_of_what_comes_after(stub: Stub) -> None:
     assert len(stub.calls()) == 3
 
 
-def test_a_planned_session_is_cancelled(stub: Stub, stub_cpr: Cpr) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    third = cpr.launch(["x"], after=second)
-    assert "planned" in stub_cpr("list").stdout
-    status = stub_cpr("status", second.id).stdout
-    assert "Status: planned" in status and f"waits for {first.id[:8]} (running" in status
-    with pytest.raises(cpr.SessionNotUsable, match="it is planned"):
-        second.pause()
-    with pytest.raises(cpr.SessionNotUsable, match="it is planned, and waits for"):
-        second.resume()
-    assert stub_cpr("cancel", second.id).returncode == 0
-    assert second.state == third.state == "cancelled"
-    assert not second.cancel()
-    stub.release("held")
-    assert first.wait(LIMIT_S).state == "completed"
-    assert second.state == "cancelled" and len(stub.calls()) == 3
-
-
-def test_the_input_is_resumed_after_its_runner_was_killed(stub: Stub) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    processes.end(json.loads((first.path / "runner.json").read_text())["pid"])
-    with pytest.raises(cpr.SessionInterrupted, match=f"waits for {first.id[:8]}, which is interr"):
-        second.wait(LIMIT_S)
-    first.resume()
-    stub.release("held")
-    assert second.wait(LIMIT_S).state == "completed"
-    assert len(second) == 3
-
-
-def test_a_start_that_was_missed_is_made_up_for_once(stub: Stub, work: Path) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    (first.path / "next" / second.id).unlink()  # as if the runner was killed at its very end
-    stub.release("held")
-    first.wait(LIMIT_S)
-    assert second.state == "planned"
-    code = f"import cpr_nb as cpr; cpr.attach({second.id!r}).resume()"
-    several = [subprocess.Popen([sys.executable, "-c", code], cwd=work) for _ in range(3)]
-    assert {one.wait() for one in several} == {0}
-    second.wait(LIMIT_S)
-    assert len(stub.calls()) == 6
-
-
 def test_the_same_is_planned_once(stub: Stub) -> None:
     first = held_input(stub)
     second = cpr.map("{path}", after=first, reuse=True)
@@ -276,78 +207,6 @@ def test_rows_that_have_an_answer_do_not_run_again(stub: Stub) -> None:
     stub.release("held")
     assert len(second.wait(LIMIT_S)) == 1
     assert second.results_df()["result"].tolist() == ["done", "done"]
-
-
-def test_a_session_that_nobody_asked_for_does_not_start(stub: Stub) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    file = second.path / "session.json"
-    file.write_text(file.read_text().replace("{path}", "{path}; delete everything"))
-    stub.release("held")
-    first.wait(LIMIT_S)
-    with pytest.raises(cpr.ForeignSession):
-        second.resume()
-    assert second.state == "planned" and len(stub.calls()) == 3
-    with pytest.raises(cpr.SessionInterrupted):
-        second.wait(LIMIT_S)
-
-
-def test_lineage_goes_back_to_the_first_session(work: Path) -> None:
-    df = pd.DataFrame({"do": [rated(1, "one")]}, index=["r"])
-    first = cpr.map("{do}", df, schema=SCHEMA).wait(LIMIT_S)
-    second = cpr.map(rated(7, "seven") + "{reason}", after=first, schema=SCHEMA).wait(LIMIT_S)
-    third = cpr.map("{reason} {reason_1}", after=second).wait(LIMIT_S)
-    made = third.lineage_df()
-    assert made["row"].tolist() == ["r"] * 5
-    steps = dict(zip(made["column"], made["steps_back"], strict=True))
-    assert steps == {"score_1": 2, "reason_1": 2, "score": 1, "reason": 1, "result": 0}
-    by_column = made.set_index("column")
-    assert by_column.loc["score_1", "session_id"] == first.id
-    assert by_column.loc["reason", "task_id"] == second[0].id
-    assert by_column.loc["reason", "prompt"].endswith("one")
-    assert by_column.loc["result", "prompt"] == "seven one"
-    assert by_column["n_tool_calls"].tolist() == [0] * 5
-    retried = first.retry(all_tasks=True).wait(LIMIT_S)
-    assert first.lineage_df()["session_id"].tolist() == [retried.id] * 2
-
-
-def test_what_people_see_of_a_planned_session(stub: Stub, stub_cpr: Cpr) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first, name="later")
-    third = cpr.launch(["x"], after=second)
-    part = SessionPart(second.paths.root)
-    head = part.state()["head"]
-    assert head["state"] == "planned" and head["commands"] == {
-        "cancel": f"cpr cancel {head['short']}"
-    }
-    assert f"waits for {first.id[:8]} (running)" in str(head["notices"])
-    assert f"waits for {first.id[:8]} (running, " in stub_cpr.good("list")
-    assert "Planned: 2" in stub_cpr.good("overview")
-    assert set(cpr.sessions_df(states="planned")["session_id"]) == {second.id, third.id}
-    assert cpr.sessions_df()["state"].tolist().count("planned") == 2
-    assert "it is planned, and has no tasks" in stub_cpr("retry", second.id).stderr
-    assert stub_cpr("report", second.id).returncode == 0
-    with pytest.raises(cpr.WaitTimeout, match=f"planned, and waits for {first.id[:8]} .running."):
-        second.wait(0.01)
-    watching = stub_cpr.start("watch", third.id, stdout=subprocess.PIPE)
-    assert watching.stdout is not None
-    assert f"waits for {second.id[:8]} (planned)".encode() in watching.stdout.readline()
-    stub.release("held")
-    third.wait(LIMIT_S)
-    assert b"[1/1]" in watching.communicate()[0]
-    assert part.changes()["all"] and part.state()["head"]["state"] == "completed"  # type: ignore[index]
-    assert f"After: {first.id}" in stub_cpr.good("status", second.id)
-
-
-def test_all_that_missed_their_start_are_resumed(stub: Stub, stub_cpr: Cpr) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    (first.path / "next" / second.id).unlink()
-    assert "No session was interrupted" in stub_cpr.good("resume", "--all")
-    stub.release("held")
-    first.wait(LIMIT_S)
-    assert second.id in stub_cpr.good("resume", "--all")
-    assert second.wait(LIMIT_S).state == "completed"
 
 
 def test_scores_and_grades_of_a_later_session(stub: Stub) -> None:
@@ -378,64 +237,3 @@ def test_a_later_session_waits_for_the_rest_of_a_pilot(stub: Stub) -> None:
     first.run_rest()
     assert len(second.wait(LIMIT_S)) == 4
     assert len(stub.calls()) == 10
-
-
-#: A process that dies at one moment while it starts a planned session.
-DIES = """
-import os, sys
-import cpr_nb as cpr
-from cpr_nb.executors import local
-from cpr_nb.store import create
-
-def die(*args, **more):
-    os._exit(9)
-
-if sys.argv[2] == "before the status":
-    create.StatusWriter.write = die
-else:
-    local.StartingRunner.go_on = die
-cpr.attach(sys.argv[1]).resume()
-"""
-
-
-@pytest.mark.parametrize(
-    ("moment", "state"), [("before the status", "planned"), ("before the runner", "interrupted")]
-)
-def test_whoever_starts_it_may_die(stub: Stub, work: Path, moment: str, state: str) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first.where("score < 3"))
-    (first.path / "next" / second.id).unlink()
-    stub.release("held")
-    first.wait(LIMIT_S)
-    dying = subprocess.run([sys.executable, "-c", DIES, second.id, moment], cwd=work, check=False)
-    assert dying.returncode == 9
-    processes.await_lock(second.path / "runner.lock")  # a runner without input leaves at once
-    assert second.state == state
-    assert second.resume().wait(LIMIT_S).state == "completed"
-    assert second.results_df()["path"].tolist() == ["a", "c"]
-    assert len(stub.calls()) == 5
-
-
-def test_a_cancel_and_a_start_at_once(stub: Stub, work: Path) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    code = f"import cpr_nb as cpr; s = cpr.attach({second.id!r}); s.cancel(); s.wait()"
-    cancelling = subprocess.Popen([sys.executable, "-c", code], cwd=work)
-    stub.release("held")
-    assert cancelling.wait() == 0
-    first.wait(LIMIT_S)
-    assert second.wait(LIMIT_S).state == "cancelled"
-    assert all(task.state == "ended" for task in second)
-
-
-def test_a_copy_of_a_planned_session_is_another_matter(stub: Stub, work: Path) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    shutil.copytree(first.path.parent, work / "copied")
-    stub.release("held")
-    assert second.wait(LIMIT_S).state == "completed"
-    copy = cpr.attach(second.id, work / "copied")
-    assert copy.state == "planned"
-    with pytest.raises(cpr.SessionNotUsable):
-        copy.resume()
-    assert len(stub.calls()) == 6
