@@ -14,6 +14,7 @@ from cpr_nb.cli.question_lines import question_lines
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, visible_line
+from cpr_nb.stats.live_forecast import live_forecast
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
@@ -89,7 +90,7 @@ class SessionView:
     """
 
     def __init__(self, root: str) -> None:
-        self._followed = FollowedSession(root)
+        self._followed = FollowedSession(root, live_forecast)
         snapshot = self.poll()
         self._is_foreign = read_marks().is_foreign(snapshot.head, snapshot.session_id)
 
