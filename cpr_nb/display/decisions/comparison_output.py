@@ -84,9 +84,7 @@ def _facts(comparison: LevelComparison) -> str:
     parts = [f"{shown} {'row' if shown == '1' else 'rows'} {where}"]
     n_later = max(level.n_later for level in comparison.levels)
     if n_later:
-        parts.append(
-            f"{plural(n_later, 'pair')} ended later and {'does' if n_later == 1 else 'do'} not enter"
-        )
+        parts.append(f"{plural(n_later, 'pair')} that ended later not in it")
     n_unpaired = max(level.n_unpaired for level in comparison.levels)
     if n_unpaired:
         parts.append(f"{plural(n_unpaired, 'row')} under only one of them left out")
