@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from testkit import processes
+from testkit.command import Cpr
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.views.notice import notice
 
 LIMIT_S = 120.0
 EnterEnv = Callable[[dict[str, str]], None]
@@ -159,3 +161,15 @@ def test_while_the_pilot_runs_there_is_no_forecast(stub: Stub) -> None:
     stub.await_here("held")
     stub.release("held")
     session.wait(LIMIT_S)
+
+
+def test_every_view_says_what_waits(stub: Stub, stub_cpr: Cpr) -> None:
+    session = pilot().wait(LIMIT_S)
+    assert "the pilot has ended: s.forecast() says what the other 7 tasks will cost" in notice(
+        session.snapshot
+    )
+    assert f"cpr resume {session.id[:8]} --skipped" in stub_cpr.good("status", session.id)
+    assert "7 outside the pilot" in stub_cpr.good("watch", session.id)
+    stub_cpr.good("resume", session.id, "--skipped")
+    assert reasons(session.wait(LIMIT_S)) == {"completed": 10}
+    assert "pilot" not in notice(session.refresh().snapshot)

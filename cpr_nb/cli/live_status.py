@@ -8,6 +8,7 @@ from cpr_nb.cli.question_lines import question_lines
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line
+from cpr_nb.stats.live_forecast import live_forecast
 from cpr_nb.views.figure_texts import left_text, spent_text
 from cpr_nb.views.figures import session_figures
 from cpr_nb.views.formatting import usd_amount
@@ -33,7 +34,7 @@ class LiveStatus:
 
     def __init__(self, session: Snapshot) -> None:
         self._session = session
-        self._figures = session_figures(session)
+        self._figures = session_figures(session, live_forecast)
 
     def task(self, index: int) -> str:
         """What a running task asks, or what it has used so far, in parentheses; may be empty.

@@ -13,6 +13,7 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import clock, cost, reused
+from cpr_nb.views.grade_lines import grade_lines
 from cpr_nb.views.notice import warnings_of
 from cpr_nb.views.work_left import stays, task_note
 
@@ -42,6 +43,7 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
         _figures_line(session),
         *_error_lines(session),
         *(f"  {line}" for line in decision_lines(session)),
+        *(f"  {line}" for line in grade_lines(session, program())),
         *(f"  ⚠ {warning}" for warning in warnings_of(session, program())),
         *_problem_lines([*failed, *left], session),
         "",
@@ -52,10 +54,12 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
 def _figures_line(session: Snapshot) -> str:
     n_good, total = session.count("n_succeeded"), session.count("total")
     n_left_out = sum(task.get("reason") in BY_RULE for task in session.tasks or ())
+    n_held = sum(task.get("reason") == "pilot" for task in session.tasks or ())
     icon = ICONS[states.SUCCEEDED if n_good + n_left_out == total else states.FAILED]
     figures = [
         f"{n_good}/{total} succeeded",
-        f"{n_left_out} not needed" if n_left_out else "",
+        f"{n_left_out - n_held} not needed" if n_left_out > n_held else "",
+        f"{n_held} outside the pilot" if n_held else "",
         reused(session),
         clock(session_duration_s(session)),
         cost(session.head),

@@ -14,6 +14,7 @@ from cpr_nb.cli.question_lines import question_lines
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line, visible_line
+from cpr_nb.stats.live_forecast import live_forecast
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views import formatting
@@ -21,6 +22,7 @@ from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import task_duration_s
 from cpr_nb.views.figure_texts import ended_text, figure_pieces
 from cpr_nb.views.followed_session import FollowedSession
+from cpr_nb.views.grade_lines import grade_lines
 from cpr_nb.views.node_line import node_pieces
 from cpr_nb.views.nodes import node_of, nodes_of, silent_nodes
 from cpr_nb.views.notice import notice, warnings_of
@@ -56,6 +58,7 @@ def notices(snapshot: Snapshot) -> list[str]:
     return [
         *([text] if text else []),
         *(decision_lines(snapshot) if snapshot.is_live else []),
+        *(grade_lines(snapshot, render.program()) if snapshot.is_live else []),
         *(warnings_of(snapshot, render.program()) if snapshot.is_live else []),
     ]
 
@@ -87,7 +90,7 @@ class SessionView:
     """
 
     def __init__(self, root: str) -> None:
-        self._followed = FollowedSession(root)
+        self._followed = FollowedSession(root, live_forecast)
         snapshot = self.poll()
         self._is_foreign = read_marks().is_foreign(snapshot.head, snapshot.session_id)
 

@@ -10,6 +10,7 @@ from cpr_nb.store.authorship import read_marks
 from cpr_nb.views import formatting
 from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.figure_texts import ESTIMATE_HINT, figure_pieces
+from cpr_nb.views.grade_lines import grade_lines
 from cpr_nb.views.node_line import node_pieces
 from cpr_nb.views.nodes import nodes_of, silent_nodes
 from cpr_nb.views.questions import open_questions
@@ -60,6 +61,7 @@ def _notices(model: SessionModel) -> list[list[str]]:
     if text := model.notice():
         notices.append([*split_cause(one_line(text, 500)), ""])
     notices += [[*split_cause(line), ""] for line in decision_lines(model.snapshot)]
+    notices += [[*split_cause(line), ""] for line in grade_lines(model.snapshot)]
     text, command = model.denial_notice()
     if text:
         notices.append([*split_cause(one_line(text, 500)), one_line(command, 2000)])

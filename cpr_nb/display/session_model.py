@@ -11,6 +11,7 @@ from cpr_nb.model import states
 from cpr_nb.model.denial_summary import DenialSummary
 from cpr_nb.model.record import task_state
 from cpr_nb.model.text import one_line
+from cpr_nb.stats.live_forecast import live_forecast
 from cpr_nb.store.read import Snapshot
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.current_activity import ActivityFollower
@@ -57,7 +58,7 @@ class SessionModel:
         self._running: set[int] = set()
         self._activity_read_at = 0.0
         self._activity = ActivityFollower(self.snapshot.paths)
-        self._figures = FiguresFollower(self._activity)
+        self._figures = FiguresFollower(self._activity, live_forecast)
         self._reused: ReusedCells | None = None
         self._denials: dict[str, list[dict[str, Any]]] = {}  # stream → its denials
 
@@ -94,7 +95,7 @@ class SessionModel:
             self._running = set()
             cwd = str(self.snapshot.head.get("cwd", ""))
             self._activity = ActivityFollower(self.snapshot.paths, cwd)
-            self._figures = FiguresFollower(self._activity)
+            self._figures = FiguresFollower(self._activity, live_forecast)
             self.rows = [self._row(index) for index in range(len(tasks))]
             self.rows += self._reused.cells()
             return None

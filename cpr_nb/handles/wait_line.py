@@ -93,9 +93,10 @@ class _WaitLine:
             if self._output is None:
                 self._due_at = float("inf")
                 return
+            from cpr_nb.stats.live_forecast import live_forecast
             from cpr_nb.views.wait_progress import ProgressFollower
 
-            self._follower = ProgressFollower(self._root)
+            self._follower = ProgressFollower(self._root, live_forecast)
         if self._output is not None:
             self._output.draw(self._follower.poll())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import NamedTuple
 
@@ -141,7 +142,12 @@ def range_text(low_s: float, high_s: float) -> str:
     Example:
         >>> range_text(130, 250), range_text(2, 40), range_text(0, 8000), range_text(61.2, 61.4)
         ('2 to 4 min', '2 to 40 s', 'up to 2.2 h', 'about 61 s')
+        >>> range_text(130, math.inf)
+        'at least 2 min'
     """
+    if math.isinf(high_s):
+        low = range_text(low_s, low_s)
+        return low.replace("about", "at least") if low_s >= 1 else "an unknown time"
     size_s, unit = next((size, unit) for least, size, unit in _UNITS if high_s >= least)
     digits = 1 if unit == "h" and high_s < 36_000 else 0
     low, high = (f"{value / size_s:.{digits}f}" for value in (low_s, high_s))
@@ -169,6 +175,8 @@ def _left(figures: Figures, snapshot: Snapshot) -> Piece:
 
 def _clock_range(left_s: Range) -> str:
     now_s = time.time()
+    if math.isinf(left_s[1]):
+        return f"not before {time.strftime('%H:%M', time.localtime(now_s + left_s[0]))}"
     low, high = (time.strftime("%H:%M", time.localtime(now_s + value)) for value in left_s)
     return f"{low} to {high}" if low != high else f"about {high}"
 
@@ -177,5 +185,7 @@ def _total(figures: Figures) -> str:
     if figures.total_usd is None:
         return ""
     expected, low, high = figures.total_usd
+    if math.isinf(high):
+        return f"at least {usd_amount(low)} in total"
     ends = f" ({amount(low)} to {amount(high)})" if amount(low) != amount(high) else ""
     return f"{ESTIMATE_MARK} {usd_amount(expected)} in total{ends}"

@@ -10,7 +10,7 @@ import time
 from typing import NamedTuple
 
 from cpr_nb.model import states
-from cpr_nb.model.json_values import number
+from cpr_nb.model.json_values import integer, number
 from cpr_nb.model.record import task_state
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views.current_activity import ActivityFollower
@@ -28,10 +28,13 @@ from cpr_nb.views.task_figures import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from cpr_nb.store.read import Snapshot
-    from cpr_nb.views.forecast import Range
+    from cpr_nb.views.forecast import Outlook, Range
+
+    Forecaster = Callable[[Snapshot, "FiguresFollower"], Outlook | None]
 
 _FORECAST_EVERY_S = 5.0
 _UNDER_WAY = (states.RUNNING, states.RETRYING)
@@ -70,6 +73,7 @@ class FiguresFollower:
 
     Args:
         activity: Follows what its running tasks do: their streams are read once for both.
+        forecaster: Forecasts once it can; before that, and without it, a range for few tasks holds.
 
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
@@ -79,13 +83,14 @@ class FiguresFollower:
         '0.50'
     """
 
-    def __init__(self, activity: ActivityFollower) -> None:
+    def __init__(self, activity: ActivityFollower, forecaster: Forecaster | None = None) -> None:
+        self._forecaster = forecaster
         self._activity = activity
         self._ended = EndedTasks()
         self._tasks: dict[int, dict[str, Any]] = {}
         self._under_way: set[int] = set()
         self._asking: set[int] = set()
-        self._forecast: tuple[Range | None, tuple[float, float, float] | None] = (None, None)
+        self._forecast: Outlook = (None, None)
         self._forecast_at_s = 0.0
 
     def update(self, index: int, task: dict[str, Any]) -> None:
@@ -149,43 +154,53 @@ class FiguresFollower:
 
     def _forecast_of(
         self, snapshot: Snapshot, running: list[TaskFigures], cost_usd: float | None
-    ) -> tuple[Range | None, tuple[float, float, float] | None]:
+    ) -> Outlook:
         if snapshot.state not in _FORECAST_STATES:
             return None, None
         now_s = time.monotonic()
         is_old = now_s - self._forecast_at_s >= _FORECAST_EVERY_S
         if is_old or (self._forecast[0] is None and self._ended.durations.n):
             self._forecast_at_s = now_s
-            self._forecast = self._time_left_s(snapshot), self._total_usd(running, cost_usd)
+            self._forecast = self._outlook(snapshot, running, cost_usd)
         return self._forecast
 
-    @property
-    def _n_pending(self) -> int:
-        return len(self._tasks) - self._ended.n - len(self._under_way)
+    def _outlook(
+        self, snapshot: Snapshot, running: list[TaskFigures], cost_usd: float | None
+    ) -> Outlook:
+        n_pending = len(self._tasks) - self._ended.n - len(self._under_way) - _n_held(snapshot)
+        made = self._forecaster(snapshot, self) if self._forecaster else None
+        if made is None:
+            used_usd = [row.cost_usd or 0.0 for row in running]
+            total = total_usd(self._ended.costs, cost_usd or 0.0, used_usd, n_pending)
+            made = self._time_left_s(snapshot, n_pending), total
+        return _with_wait(made[0], snapshot), made[1]
 
-    def _time_left_s(self, snapshot: Snapshot) -> Range | None:
-        """How long it will take, with the wait for a limit if it is known when that ends."""
+    def _time_left_s(self, snapshot: Snapshot, n_pending: int) -> Range | None:
         running_s = self._running_s()
         n_slots = snapshot.count("parallel_now") or snapshot.count("max_parallel")
         n_slots = n_slots or len(running_s)
-        left_s = time_left_s(self._ended.durations, running_s, self._n_pending, n_slots)
-        if left_s is None or snapshot.state != states.WAITING:
-            return left_s
-        until_s = parse_iso(snapshot.head.get("waiting_until"))
-        if until_s is None:
-            return None
-        wait_s = max(0.0, until_s - time.time())
-        return left_s[0] + wait_s, left_s[1] + wait_s
+        return time_left_s(self._ended.durations, running_s, n_pending, n_slots)
 
     def _running_s(self) -> list[float]:
         durations_s = (task_duration_s(self._tasks[index]) for index in self._under_way)
         return [duration_s or 0.0 for duration_s in durations_s]
 
-    def _total_usd(
-        self, running: list[TaskFigures], cost_usd: float | None
-    ) -> tuple[float, float, float] | None:
-        used_usd = [row.cost_usd or 0.0 for row in running]
-        return total_usd(self._ended.costs, cost_usd or 0.0, used_usd, self._n_pending)
+
+def _n_held(snapshot: Snapshot) -> int:
+    """How many tasks wait for somebody to say that they may start: those outside a pilot."""
+    pilot = snapshot.head.get("pilot")
+    return (integer(pilot.get("n_held")) or 0) if isinstance(pilot, dict) else 0
+
+
+def _with_wait(left_s: Range | None, snapshot: Snapshot) -> Range | None:
+    """How long it will take, with the wait for a limit if it is known when that ends."""
+    if left_s is None or snapshot.state != states.WAITING:
+        return left_s
+    until_s = parse_iso(snapshot.head.get("waiting_until"))
+    if until_s is None:
+        return None
+    wait_s = max(0.0, until_s - time.time())
+    return left_s[0] + wait_s, left_s[1] + wait_s
 
 
 def _counts(snapshot: Snapshot, asking: set[int]) -> dict[str, int]:
@@ -199,11 +214,12 @@ def _counts(snapshot: Snapshot, asking: set[int]) -> dict[str, int]:
     return counts
 
 
-def session_figures(snapshot: Snapshot) -> FiguresFollower:
+def session_figures(snapshot: Snapshot, forecaster: Forecaster | None = None) -> FiguresFollower:
     """The figures of a session that is read once; the streams of its running tasks are read, too.
 
     Args:
         snapshot: The session.
+        forecaster: As for `FiguresFollower`.
 
     Example:
         >>> from cpr_nb.store.read import read_session
@@ -212,7 +228,7 @@ def session_figures(snapshot: Snapshot) -> FiguresFollower:
         0
     """
     activity = ActivityFollower(snapshot.paths)
-    figures = FiguresFollower(activity)
+    figures = FiguresFollower(activity, forecaster)
     for index, task in enumerate(snapshot.tasks or ()):
         figures.update(index, task)
     for index in figures.under_way:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.store.read import Snapshot
-    from cpr_nb.views.figures import Figures
+    from cpr_nb.views.figures import Figures, Forecaster
     from cpr_nb.views.questions import Question
     from cpr_nb.views.task_figures import TaskFigures
 
@@ -22,6 +22,7 @@ class FollowedSession:
 
     Args:
         root: The session's folder.
+        forecaster: As for `cpr_nb.views.figures.FiguresFollower`.
 
     Attributes:
         tasks: Its tasks, in the order of their urgency.
@@ -32,7 +33,8 @@ class FollowedSession:
         ([], 0)
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, forecaster: Forecaster | None = None) -> None:
+        self._forecaster = forecaster
         self.tasks = FollowedTasks(root)
         self._n_tasks = 0
         self._follow()
@@ -40,7 +42,7 @@ class FollowedSession:
     def _follow(self) -> None:
         snapshot = self.snapshot
         self._activity = ActivityFollower(snapshot.paths, str(snapshot.head.get("cwd", "")))
-        self._figures = FiguresFollower(self._activity)
+        self._figures = FiguresFollower(self._activity, self._forecaster)
 
     @property
     def snapshot(self) -> Snapshot:

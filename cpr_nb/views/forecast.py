@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cpr_nb.views.spread import Sample, Spread
 
     Range = tuple[float, float]
+    #: What is left, in seconds; what all will have cost: expected, at least, at most.
+    Outlook = tuple[Range | None, tuple[float, float, float] | None]
 
 # The standard deviations of logarithms that count as one task: much alike, and very different.
 _ALIKE, _DIFFERENT = 0.2, 1.2

@@ -7,10 +7,12 @@ import shlex
 import time
 
 from cpr_nb.model import states
+from cpr_nb.model.json_values import integer
 from cpr_nb.model.text import one_line
 from cpr_nb.store.claims import BEAT_S, SILENCE_S, last_sign_s
 from cpr_nb.store.read import Snapshot, runner_host
 from cpr_nb.store.times import parse_iso
+from cpr_nb.views.formatting import plural
 from cpr_nb.views.nodes import n_without_node, why_no_node
 from cpr_nb.views.work_left import saving_warnings
 
@@ -58,9 +60,26 @@ def notice(snapshot: Snapshot, program: str = PROGRAM) -> str:
             return problem
         if snapshot.head.get("waiting_for") == "nodes":
             return _no_node(snapshot, program)
-        return text + _until(snapshot.head) or _awaited(snapshot)
+        return text + _until(snapshot.head) or _awaited(snapshot) or _pilot(snapshot, program)
+    if snapshot.state == states.COMPLETED and (held := _pilot(snapshot, program)):
+        return held
     error = snapshot.head.get("error")
     return error if isinstance(error, str) else snapshot.problem
+
+
+def _pilot(snapshot: Snapshot, program: str) -> str:
+    """What waits until somebody has seen what a pilot cost; empty without any."""
+    pilot = snapshot.head.get("pilot")
+    n_held = integer(pilot.get("n_held")) if isinstance(pilot, dict) else None
+    if not n_held:
+        return ""
+    tasks = plural(n_held, "task")
+    if snapshot.is_live:
+        return f"pilot: {tasks} outside it wait for s.run_rest()"
+    return (
+        f"the pilot has ended: s.forecast() says what the other {tasks} will cost; s.run_rest() or "
+        f"{program} resume {snapshot.short_id} --skipped runs them"
+    )
 
 
 def warnings_of(snapshot: Snapshot, program: str = PROGRAM) -> list[str]:

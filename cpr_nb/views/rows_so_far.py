@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cpr_nb.model import states
 from cpr_nb.model.json_values import integer
 from cpr_nb.model.prompt_rows import prompt_rows
 from cpr_nb.model.record import task_state
 from cpr_nb.model.row_progress import RowProgress, SessionProgress
 from cpr_nb.model.verdict import has_verdict
+from cpr_nb.store.layout import SessionPaths
 from cpr_nb.store.spec_file import read_spec, task_of
 from cpr_nb.store.times import parse_iso
 from cpr_nb.views.durations import task_duration_s
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cpr_nb.store.read import Snapshot
+    from cpr_nb.views.figures import FiguresFollower
 
 #: Why a task that was skipped does not come any more, or may.
 _MAY_COME = ("pilot",)
@@ -61,11 +65,19 @@ class _TaskProgress:
             self.span = (self.span[0], at_s)
 
 
+@lru_cache(maxsize=8)
+def _row_numbers(root: str, n_tasks: int) -> list[int]:
+    """The row of each task; what a session is to do never changes."""
+    raw = read_spec(SessionPaths(root)).get("tasks")
+    return prompt_rows([task_of(raw, index) for index in range(n_tasks)])
+
+
 class RowsSoFar:
     """The rows of a session, read once.
 
     Args:
         snapshot: The session, with its tasks.
+        figures: Its figures, if they are known already.
 
     Example:
         >>> from cpr_nb.store.read import read_session
@@ -73,15 +85,13 @@ class RowsSoFar:
         0
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, figures: FiguresFollower | None = None) -> None:
         self._snapshot = snapshot
         self._fields = snapshot.tasks or []
-        raw = read_spec(snapshot.paths).get("tasks")
-        specs = [task_of(raw, index) for index in range(len(self._fields))]
         self._members: dict[int, list[int]] = {}
-        for index, row in enumerate(prompt_rows(specs)):
+        for index, row in enumerate(_row_numbers(snapshot.paths.root, len(self._fields))):
             self._members.setdefault(row, []).append(index)
-        figures = session_figures(snapshot)
+        figures = figures or session_figures(snapshot)
         self._used = [figures.task(index) for index in range(len(self._fields))]
 
     @property

@@ -16,6 +16,7 @@ from cpr_nb.views.questions import open_questions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.store.read import Snapshot
+    from cpr_nb.views.figures import Forecaster
 
 #: The last word of a piece → the symbol and tone that it has in every interface.
 _MARKED = {
@@ -71,14 +72,15 @@ class ProgressFollower:
 
     Args:
         root: The session's folder.
+        forecaster: As for `cpr_nb.views.figures.FiguresFollower`.
 
     Example:
         >>> ProgressFollower("/no/such/session-1").poll().text
         '0 of 0 ended'
     """
 
-    def __init__(self, root: str) -> None:
-        self._followed = FollowedSession(root)
+    def __init__(self, root: str, forecaster: Forecaster | None = None) -> None:
+        self._followed = FollowedSession(root, forecaster)
 
     def poll(self) -> WaitProgress:
         """Reads what is new."""

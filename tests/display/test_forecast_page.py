@@ -20,7 +20,7 @@ def durations(n: int, sigma: float = 0.5, seed: int = 1) -> list[float]:
 
 
 def test_a_pilot_says_what_the_rest_costs_and_waits_for_the_word(tmp_path: Path) -> None:
-    session = cpr.Session(play_session(tmp_path, durations(300), pilot=30, failed=[0]))
+    session = cpr.Session(play_session(tmp_path, durations(300), n_pilot=30, failed=[0]))
     shown = session.forecast()
     text = str(shown)
     assert text.startswith("≈ USD ") and "in total, and ≈" in text and "at 4 at once" in text
@@ -35,7 +35,7 @@ def test_a_pilot_says_what_the_rest_costs_and_waits_for_the_word(tmp_path: Path)
 
 
 def test_it_is_the_same_each_time(tmp_path: Path) -> None:
-    session = cpr.Session(play_session(tmp_path, durations(100), pilot=30))
+    session = cpr.Session(play_session(tmp_path, durations(100), n_pilot=30))
     assert str(session.forecast()) == str(session.forecast())
 
 
@@ -47,7 +47,7 @@ def test_it_is_the_same_each_time(tmp_path: Path) -> None:
 def test_where_the_high_end_means_nothing_there_is_none(
     tmp_path: Path, n_pilot: int, sigma: float, why: str
 ) -> None:
-    folder = play_session(tmp_path, durations(200, sigma), pilot=n_pilot)
+    folder = play_session(tmp_path, durations(200, sigma), n_pilot=n_pilot)
     shown = cpr.Session(folder).forecast()
     assert str(shown).startswith("At least USD ")
     assert f"Only the low ends can be trusted: {why}" in str(shown) or why in str(shown)

@@ -17,6 +17,7 @@ from testkit import processes
 
 import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
+from cpr_nb.views.grade_lines import grade_lines
 
 pytestmark = [pytest.mark.real_cli, pytest.mark.slow]
 LIMIT_S = 120.0
@@ -103,7 +104,13 @@ def test_each_answer_is_graded_and_what_failed_is_not(api: ScriptedApi) -> None:
     assert session.cost_usd == pytest.approx(results["cost_usd"].sum()), "grades are apart"
     models = {r.model for r in api.requests if r.last_user_text.startswith("Grade ")}
     assert len(models) == 1 and "haiku" in models.pop()
+    sees_its_grades(session, grading)
     sees_material_and_not_instructions(asked(api)["polite"][0], session)
+
+
+def sees_its_grades(session: cpr.Session, grading: cpr.Session) -> None:
+    (line,) = grade_lines(session.snapshot)
+    assert line.startswith(f"2 answers graded by session {grading.id[:8]} for USD 0.00")
 
 
 def sees_material_and_not_instructions(text: str, session: cpr.Session) -> None:

@@ -29,7 +29,7 @@ def make(n_rows: int, *, late_scores: bool = False, **more: Any) -> StoppingRule
     """A rule over rows in the order in which they are numbered."""
     rule = rule_of(**more)
     n_tasks = n_rows * len(rule["levels"]) * rule["n_repeats"]
-    return StoppingRule(rule, range(n_tasks), late_scores)
+    return StoppingRule(rule, range(n_tasks), late_scores=late_scores)
 
 
 def row(rule: StoppingRule, number: int, *ends: TaskEnd) -> None:

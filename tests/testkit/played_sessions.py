@@ -19,7 +19,7 @@ def play_session(
     durations_s: Sequence[float],
     *,
     costs_usd: Sequence[float] | None = None,
-    pilot: int | None = None,
+    n_pilot: int | None = None,
     n_slots: int = 4,
     until_end_of: int | None = None,
     failed: Sequence[int] = (),
@@ -32,7 +32,7 @@ def play_session(
         results: The results directory.
         durations_s: How long each task takes.
         costs_usd: What each costs; None: a cent a second.
-        pilot: How many of the first are a pilot after which nothing else ran.
+        n_pilot: How many of the first are a pilot after which nothing else ran.
         n_slots: How many run at once.
         until_end_of: It is seen when so many have ended; None: all of them.
         failed: The numbers of those that fail, from 0.
@@ -40,7 +40,7 @@ def play_session(
         **head: Fields of the head of status.json.
     """
     costs = [one / 100 for one in durations_s] if costs_usd is None else costs_usd
-    n_all, n_run = len(durations_s), pilot or len(durations_s)
+    n_all, n_run = len(durations_s), n_pilot or len(durations_s)
     slots, spans = [BEGIN_S] * n_slots, []
     for duration_s in durations_s[:n_run]:
         begin_s = heapq.heappop(slots)
@@ -55,15 +55,15 @@ def play_session(
     is_over = until_end_of in (None, n_run)
     states = [task.get("outcome") for task in tasks]
     usual = {
-        "schema_version": 3 if pilot else 1,
+        "schema_version": 3 if n_pilot else 1,
         "overall_status": "completed" if is_over else "running",
         "start_time": int(BEGIN_S),
         "total": n_all,
         "completed": sum(outcome is not None for outcome in states),
         "max_parallel": n_slots,
     }
-    if pilot:
-        usual["pilot"] = {"state": "ended", "n_tasks": pilot, "n_held": n_all - pilot}
+    if n_pilot:
+        usual["pilot"] = {"state": "ended", "n_tasks": n_pilot, "n_held": n_all - n_pilot}
     folder = results / f"session-00000000-0000-4000-8000-{number:012}"
     folder.mkdir(parents=True)
     (folder / "status.json").write_text(json.dumps({**usual, **head, "tasks": tasks}))

@@ -29,6 +29,7 @@ from cpr_nb.store.read import Snapshot
 from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import at_once, cost, reused, total_tokens
+from cpr_nb.views.grade_lines import grade_lines
 from cpr_nb.views.nodes import node_of
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.planned_text import input_ids
@@ -141,6 +142,7 @@ def _note_lines(
         trust = f"{program()} trust {session.short_id}"
         lines.append(f"Foreign: not launched by you on this machine; to use it: {trust}")
     lines += [f"Decision: {line}" for line in decision_lines(session)]
+    lines += [f"Grades: {line}" for line in grade_lines(session, program())]
     lines += [*notices, *(f"Warning: {warning}" for warning in warnings_of(session, program()))]
     if n_denials := session.count("n_denials"):
         lines += denial_lines(n_denials, denials)

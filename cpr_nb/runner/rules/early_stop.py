@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from cpr_nb.runner.session_spec import SessionSpec
 
 DECIDED = Outcome(states.SKIPPED, "decided", "not needed: what it was for is decided")
-#: The kinds of scores that come some time after the end of a task.
-_LATE_SCORES = ("function", "grade")
 #: The interval that a reader sees is computed anew when there are so many more pairs.
 _SHOWN_AGAIN = 1.05
 
@@ -94,7 +92,7 @@ class StoppingRule(Rule):
     """
 
     def __init__(
-        self, rule: Mapping[str, Any], order: Sequence[int], late_scores: bool = False
+        self, rule: Mapping[str, Any], order: Sequence[int], *, late_scores: bool = False
     ) -> None:
         self._rule = rule
         self._n_repeats: int = rule["n_repeats"]
@@ -240,6 +238,5 @@ def make_stopping(spec: SessionSpec) -> StoppingRule:
         spec: The session.
     """
     session = spec.session
-    kind = (session.get("score") or {}).get("kind")
-    late_scores = kind in _LATE_SCORES or "grade" in session
-    return StoppingRule(session["stop_rule"], session["order"], late_scores)
+    is_graded = (session.get("score") or {}).get("kind") == "grade"
+    return StoppingRule(session["stop_rule"], session["order"], late_scores=is_graded)
