@@ -8,12 +8,14 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from testkit import processes
 from testkit.command import Cpr
+from testkit.node_agents import NodeAgents
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
@@ -36,9 +38,9 @@ def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
 def decide(**options: Any) -> cpr.Session:
     """A session that is decided after a few rows."""
     usual = {"vary": LEVELS, "stop_when": "decided", "max_parallel": 2, "attempts": 1}
-    template = options.pop("template", "{do} {n}")
+    template, n_rows = options.pop("template", "{do} {n}"), options.pop("n_rows", N_ROWS)
     with warnings.catch_warnings(record=True):
-        return cpr.map(template, ROWS, **{**usual, **options})
+        return cpr.map(template, ROWS[:n_rows], **{**usual, **options})
 
 
 def reasons(session: cpr.Session) -> dict[str | None, int]:
@@ -57,11 +59,12 @@ def test_tasks_of_a_decided_comparison_do_not_start(stub: Stub) -> None:
 
 
 def test_rows_start_in_a_drawn_order_with_their_levels_side_by_side(stub: Stub) -> None:
-    session = decide(max_parallel=1, vary={"do": [plan(), plan(say="b")]}, repeats=2).wait(LIMIT_S)
+    vary = {"do": [plan(), plan(say="b")]}
+    session = decide(n_rows=12, max_parallel=1, vary=vary, repeats=2).wait(LIMIT_S)
     started = sorted(session, key=lambda task: str(task.fields["started_at"]))
     rows = [int(task.prompt.rpartition(" ")[2]) for task in started]
-    assert [rows[at : at + 4] for at in range(0, 4 * N_ROWS, 4)] == [[n] * 4 for n in rows[::4]]
-    assert rows[::4] != sorted(rows[::4]), "one in 24! orders is this one"
+    assert [rows[at : at + 4] for at in range(0, 48, 4)] == [[n] * 4 for n in rows[::4]]
+    assert rows[::4] != sorted(rows[::4]), "one in 12! orders is this one"
     assert session.decision is not None and not session.decision.is_decided
     assert str(session.decision).startswith("Do it. STUB=")
     assert "not decided: +0 points (" in str(session.decision)
@@ -142,6 +145,33 @@ def test_the_launch_says_what_can_be_decided() -> None:
     assert "delta: to show that no difference of 0.1 or more is there takes" in said(delta=0.1)
     assert "a verdict will be about these 24 rows, as run once" in said(over="this table")
     assert "at once" not in said() and "24 of 48 tasks at once" in said(max_parallel=24)
+
+
+@pytest.mark.parametrize(
+    ("field", "size"),
+    [
+        ({"type": "number"}, "0.13"),
+        ({"type": "integer"}, "0.31"),
+        ({"type": "boolean"}, "0.31"),
+    ],
+    ids=["number", "integer", "boolean"],
+)
+def test_a_score_of_0_or_1_decides_no_more_than_a_share(field: dict[str, str], size: str) -> None:
+    bounds = {} if field["type"] == "boolean" else {"minimum": 0, "maximum": 1}
+    schema = {"type": "object", "properties": {"x": {**field, **bounds}}, "required": ["x"]}
+    words = said(score="x", schema=schema)
+    assert f"24 rows can show only a difference of about {size} or more" in words
+
+
+def test_on_nodes_it_stops_as_well(stub: Stub, stub_cpr: Cpr, tmp_path: Path) -> None:
+    with NodeAgents(stub_cpr, tmp_path / "nodes") as nodes:
+        session = decide(executor="agents", max_parallel=2)
+        nodes.join(session, "n1", slots=2)
+        decision = session.wait(LIMIT_S).decision
+        processes.await_lock(session.path / "runner.lock")
+        nodes.await_left(session)
+    assert decision is not None and decision.is_decided
+    assert reasons(session)["decided"] == 2 * N_ROWS - len(stub.calls()) > 8
 
 
 def test_every_view_says_what_is_decided(stub_cpr: Cpr) -> None:

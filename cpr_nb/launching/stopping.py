@@ -21,8 +21,9 @@ _METRICS = ("ok", "score")
 _ALPHA = 0.05
 _MOST_ALPHA = 0.5
 #: The variance of the difference of a pair, as a part of the squared range of the metric: agents
-#: that differ in a quarter of the rows; scores whose difference has a standard deviation of 0.2.
-_VARIANCE_OK, _VARIANCE_SCORE = 0.25, 0.04
+#: that differ in a quarter of the rows (a score may be as coarse as that); scores that lie anywhere
+#: in their range, whose difference has a standard deviation of 0.2.
+_VARIANCE_COARSE, _VARIANCE_FINE = 0.25, 0.04
 #: So much of that is shared by the repeats of a row.
 _SHARED_BY_REPEATS = 0.5
 #: What a mixture of eight stakes pays for not knowing the best one, in logs (simulated).
@@ -63,7 +64,9 @@ def plan_stopping(plan: LaunchPlan, keywords: dict[str, Any]) -> None:
     }
     plan.study["stop_rule"] = rule
     plan.study["order"] = random_order(n_rows, len(levels), n_repeats, random.SystemRandom())
-    plan.warnings += [*_words(rule, n_rows), *_at_once(plan.max_parallel, len(plan.tasks))]
+    is_fine = metric == "score" and _has_fine_scores(plan)
+    plan.warnings += _words(rule, n_rows, is_fine=is_fine)
+    plan.warnings += _at_once(plan.max_parallel, len(plan.tasks))
 
 
 def random_order(n_rows: int, n_levels: int, n_repeats: int, chance: random.Random) -> list[int]:
@@ -211,14 +214,23 @@ def _is_number(value: Any) -> bool:
 # -- words ----------------------------------------------------------------------------------
 
 
-def _words(rule: dict[str, Any], n_rows: int) -> list[str]:
+def _has_fine_scores(plan: LaunchPlan) -> bool:
+    """Whether a score may lie anywhere in its range; where nobody says so, it is 0 or 1."""
+    score = plan.study.get("score") or {}
+    if score.get("kind") != "column":
+        return score.get("kind") == "grade"
+    fields = [(schema or {}).get("properties", {}) for schema in plan.schemas()]
+    return all(own.get(score["name"], {}).get("type") == "number" for own in fields)
+
+
+def _words(rule: dict[str, Any], n_rows: int, *, is_fine: bool) -> list[str]:
     """What so many rows can decide at all."""
     if rule["over"] == THIS_TABLE:
         return [
             f"stop_when: a verdict will be about these {n_rows} rows, as run once. Whoever asks "
             f"about rows like these needs over={ROWS_LIKE_THESE!r}"
         ]
-    variance = _VARIANCE_OK if rule["metric"] == "ok" else _VARIANCE_SCORE
+    variance = _VARIANCE_FINE if is_fine else _VARIANCE_COARSE
     variance *= _SHARED_BY_REPEATS + (1 - _SHARED_BY_REPEATS) / rule["n_repeats"]
     share = decidable(
         n_rows, variance=variance, n_others=len(rule["levels"]) - 1, alpha=rule["alpha"]

@@ -22,6 +22,7 @@ def decision_lines(snapshot: Snapshot) -> list[str]:
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
         >>> from cpr_nb.store.read import Snapshot
+        >>> from cpr_nb.store.read import Snapshot
         >>> head = {"candidates": {"n": 5, "n_rows": 40, "n_solved": 31, "n_ended": 40}}
         >>> decision_lines(Snapshot(SessionPaths("/r/session-1"), head, [], "completed"))
         ['31 of 40 rows are solved by the best of 5']
