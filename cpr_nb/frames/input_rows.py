@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,6 +19,7 @@ from cpr_nb.frames.mapping import (
 from cpr_nb.frames.schema_columns import answer_table
 from cpr_nb.frames.tables import TABLES
 from cpr_nb.model.errors import InputError
+from cpr_nb.model.grader import COST_COLUMN, REASON_COLUMN, SCORE_COLUMN
 
 
 def select_rows(
@@ -140,7 +141,10 @@ def own_columns(
 
 
 def empty_results(
-    frame: pd.DataFrame | None, schema: Mapping[str, Any] | None, factors: Iterable[str]
+    frame: pd.DataFrame | None,
+    schema: Mapping[str, Any] | None,
+    factors: Iterable[str],
+    study: Iterable[str] = (),
 ) -> pd.DataFrame:
     """The table of results of a session that has not begun: its columns, without a row.
 
@@ -148,6 +152,7 @@ def empty_results(
         frame: The frame that its rows will have; None: prompts.
         schema: The JSON schema of its answers; None for texts.
         factors: Its factors.
+        study: Its further keywords: with ``score`` or ``grade`` its answers have scores.
 
     Example:
         >>> list(empty_results(None, None, ["model"]).columns)[:4]
@@ -157,6 +162,7 @@ def empty_results(
     answers = table([], [Column(RESULT, "string", "")])
     if schema is not None:
         answers = answer_table([], schema, pd.RangeIndex(0))
+    answers = answers.join(table([], _score_columns(study, answers.columns)))
     columns = {column.name: column for column in TABLES["tasks_df"].columns}
     ends = table([], [columns[name] for name in TASK_COLUMNS])
     levels = pd.DataFrame({name: pd.Series(dtype="object") for name in factors})
@@ -164,3 +170,10 @@ def empty_results(
     results = pd.concat(parts, axis=1)
     results.attrs = {ANSWERS_ATTR: list(answers.columns), LIGHT_ATTR: False}
     return results
+
+
+def _score_columns(study: Iterable[str], names: Container[str]) -> list[Column]:
+    columns = [Column(SCORE_COLUMN, "Float64", "")] if {"score", "grade"} & {*study} else []
+    if "grade" in {*study}:
+        columns += [Column(REASON_COLUMN, "string", ""), Column(COST_COLUMN, "Float64", "")]
+    return [column for column in columns if column.name not in names]

@@ -26,6 +26,7 @@ from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import as_json, combinations
 from cpr_nb.model.spec import check_tasks
 from cpr_nb.store.key import own_key
+from cpr_nb.views.planned_text import is_over, with_graders
 
 if TYPE_CHECKING:
     from cpr_nb.frames.columns import DataFrame
@@ -139,7 +140,7 @@ class LaterLaunch:
         for snapshot in inputs:
             if snapshot.state not in (*states.ENDED_STATES, *_TO_COME):
                 raise InputError(f"{snapshot.session_id[:8]} is {snapshot.state}", "after")
-        self.has_begun = all(snapshot.state in states.ENDED_STATES for snapshot in inputs)
+        self.has_begun = all(map(is_over, with_graders(inputs)))
         if self.has_begun:
             try:
                 self.plan = plan_request(request, options)

@@ -165,7 +165,8 @@ def planned_results(snapshot: Snapshot, frame: DataFrame | None) -> DataFrame:
     factors = after.get("factors") if isinstance(after, dict) else None
     names = factors[0] if isinstance(factors, list) and factors else ()
     schema = options.get("schema") if isinstance(options, dict) else None
-    return empty_results(frame, schema, names)
+    study = after.get("study") if isinstance(after, dict) else None
+    return empty_results(frame, schema, names, study if isinstance(study, dict) else ())
 
 
 def _nothing(source: SessionInput, n_rows: int) -> NothingToDo:

@@ -33,6 +33,7 @@ from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.times import utc_iso
 from cpr_nb.store.write import StatusWriter
+from cpr_nb.views.planned_text import is_over, waits_for, with_graders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,13 +99,14 @@ def _announce(paths: SessionPaths, session_id: str) -> None:
         ) from error
 
 
-def start_planned(root: str) -> bool:
+def start_planned(root: str, *, after_pilot: bool = False) -> bool:
     """Starts a planned session if its inputs have ended; of several who try at once, one does.
 
     What stands in the way is written into its status.
 
     Args:
         root: Its folder.
+        after_pilot: Whether the rows of a pilot are enough.
 
     Returns:
         Whether it is planned no longer.
@@ -124,7 +126,7 @@ def start_planned(root: str) -> bool:
         if snapshot.state != states.PLANNED:
             return True
         try:
-            is_over, plan = _start(snapshot, lock_fd)
+            has_ended, plan = _start(snapshot, lock_fd, after_pilot=after_pilot)
         except CprError as error:
             _write_head(snapshot, {"notice": f"can't start: {error}"})
             raise
@@ -132,12 +134,14 @@ def start_planned(root: str) -> bool:
         os.close(lock_fd)
     for follow in plan.on_start if plan is not None else ():
         follow(snapshot.session_id)
-    if is_over:
+    if has_ended:
         start_next(root)
-    return is_over or read_session(root, tasks=False).state != states.PLANNED
+    return has_ended or read_session(root, tasks=False).state != states.PLANNED
 
 
-def _start(snapshot: Snapshot, lock_fd: int) -> tuple[bool, LaunchPlan | None]:
+def _start(
+    snapshot: Snapshot, lock_fd: int, *, after_pilot: bool
+) -> tuple[bool, LaunchPlan | None]:
     """Starts a session whose lock we hold.
 
     Returns:
@@ -148,8 +152,12 @@ def _start(snapshot: Snapshot, lock_fd: int) -> tuple[bool, LaunchPlan | None]:
     spec = _own_spec(snapshot, "start").spec
     results_dir = os.path.dirname(snapshot.paths.root)
     request = LaterRequest.from_json(spec["after"], results_dir)
+    _await_graders(input_states(request), snapshot.session_id)
     inputs = input_states(request)
-    if any(one.state not in states.ENDED_STATES for one in inputs):
+    awaited = with_graders(inputs)
+    if not all(
+        is_over(one) or (after_pilot and one.state in states.ENDED_STATES) for one in awaited
+    ):
         return False, None
     stopped = [one for one in inputs if one.state != states.COMPLETED]
     if stopped:
@@ -171,6 +179,13 @@ def _start(snapshot: Snapshot, lock_fd: int) -> tuple[bool, LaunchPlan | None]:
         return True, None
     _run(plan, snapshot, lock_fd)
     return False, plan
+
+
+def _await_graders(inputs: list[Snapshot], session_id: str) -> None:
+    """Leaves the name of a planned session with what grades its inputs: that ends after them."""
+    for one in with_graders(inputs)[len(inputs) :]:
+        if one.state not in states.ENDED_STATES:
+            _announce(one.paths, session_id)
 
 
 def _n_answered(plan: LaunchPlan) -> int:
@@ -291,9 +306,7 @@ def resume_planned(snapshot: Snapshot) -> None:
     """
     _own_spec(snapshot, "resume")
     deadline_s = time.monotonic() + _BUSY_S
-    while not start_planned(snapshot.paths.root):
-        from cpr_nb.views.planned_text import waits_for
-
+    while not start_planned(snapshot.paths.root, after_pilot=True):
         waiting = waits_for(read_session(snapshot.paths.root, tasks=False))
         if waiting or time.monotonic() > deadline_s:
             short = snapshot.session_id[:8]

@@ -147,7 +147,7 @@ def _session_options(spec: Mapping[str, Any], overriding: Mapping[str, Any]) -> 
     """A session's own options, with the values of its environment variables."""
     env = stored_values(spec.get("env_names", []), overriding.get("env") or {})
     # Where tasks run is one decision: with another executor, the old one's nodes mean nothing.
-    old = OF_NODES if "executor" in overriding else ()
+    old = ("not_before", *(OF_NODES if "executor" in overriding else ()))  # it has waited
     kept = {name: value for name, value in spec["options"].items() if name not in old}
     return {**kept, "cwd": spec["cwd"], **({"env": env} if env else {})}
 

@@ -29,13 +29,41 @@ def input_ids(snapshot: Snapshot) -> list[str]:
 
 
 def read_inputs(snapshot: Snapshot) -> list[Snapshot]:
-    """Those sessions as they are now, without their tasks; see `input_ids`."""
+    """Those sessions as they are now, and what grades them, without their tasks."""
     folder = os.path.dirname(snapshot.paths.root)
-    return [
-        read_session(f"{folder}/{SESSION_PREFIX}{one}", tasks=False)
-        for one in input_ids(snapshot)
-        if is_uuid(one)
-    ]
+    roots = [f"{folder}/{SESSION_PREFIX}{one}" for one in input_ids(snapshot) if is_uuid(one)]
+    return with_graders([read_session(root, tasks=False) for root in roots])
+
+
+def with_graders(inputs: list[Snapshot]) -> list[Snapshot]:
+    """Sessions, and those that grade their answers: a row has its score when both have ended.
+
+    Args:
+        inputs: The sessions.
+    """
+    sessions = list(inputs)
+    for one in inputs:
+        grading_id = one.head.get("grading_id")
+        if isinstance(grading_id, str) and is_uuid(grading_id):
+            root = f"{os.path.dirname(one.paths.root)}/{SESSION_PREFIX}{grading_id}"
+            sessions += [read_session(root, tasks=False)] if os.path.isdir(root) else []
+    return sessions
+
+
+def is_over(session: Snapshot) -> bool:
+    """Whether nothing more comes from a session; after a pilot, the other rows are still to come.
+
+    Args:
+        session: The session.
+    """
+    return session.state in states.ENDED_STATES and not _n_held(session)
+
+
+def _n_held(session: Snapshot) -> int:
+    """The tasks that wait until somebody runs the rest of a pilot."""
+    pilot = session.head.get("pilot")
+    n_held = pilot.get("n_held") if isinstance(pilot, dict) else 0
+    return n_held if session.state == states.COMPLETED and isinstance(n_held, int) else 0
 
 
 def waits_for(snapshot: Snapshot, *, counts: bool = False) -> str:
@@ -46,9 +74,9 @@ def waits_for(snapshot: Snapshot, *, counts: bool = False) -> str:
         counts: Whether to say how many tasks of them have ended: that changes often.
     """
     parts = [
-        f"{one.session_id[:8]} ({_progress(one) if counts else one.state})"
+        f"{one.session_id[:8]} ({_progress(one, counts=counts)})"
         for one in read_inputs(snapshot)
-        if one.state not in states.ENDED_STATES
+        if not is_over(one)
     ]
     return f"waits for {' and '.join(parts)}" if parts else ""
 
@@ -89,8 +117,10 @@ def why_stuck(snapshot: Snapshot) -> str:
     return ""
 
 
-def _progress(session: Snapshot) -> str:
-    if session.state == states.PLANNED:
-        return states.PLANNED
+def _progress(session: Snapshot, *, counts: bool) -> str:
+    if n_held := _n_held(session):
+        return f"its pilot has ended, and {n_held} tasks have not run: s.run_rest() runs them"
+    if not counts or session.state == states.PLANNED:
+        return session.state
     n_ended, n_tasks = session.count("completed"), session.count("total")
     return f"{session.state}, {n_ended} of {n_tasks} tasks have ended"

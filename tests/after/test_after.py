@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from testkit import processes
-from testkit.command import Cpr
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.display.session_part import SessionPart
+from after.stages import LIMIT_S, SCHEMA, held_input, rated
 
-LIMIT_S = 120.0
 EnterEnv = Callable[[dict[str, str]], None]
-SCHEMA = {"score": int, "reason": str}
 
 
 @pytest.fixture(autouse=True)
 def here(in_env: EnterEnv, stub_env: dict[str, str]) -> None:
     in_env(stub_env)
-
-
-def rated(score: int, reason: str = "so", gate: str = "") -> str:
-    answer = {"structured_output": {"score": score, "reason": reason}}
-    return plan(result=answer, **({"here": gate, "gate": gate} if gate else {}))
-
-
-def held_input(stub: Stub) -> cpr.Session:
-    """Three rows with a score; the last one ends when the test releases it."""
-    stub.fifos("held")
-    df = pd.DataFrame({"path": ["a", "b", "c"]})
-    df["do"] = [rated(1, "bad"), rated(5, "good"), rated(2, "poor", "held")]
-    first = cpr.map("Rate {path}. {do}", df, schema=SCHEMA, max_parallel=3)
-    stub.await_here("held")
-    return first
 
 
 def test_the_rows_that_fit_run_when_the_input_has_ended(stub: Stub) -> None:
@@ -121,29 +99,28 @@ def test_a_frame_that_waits(stub: Stub) -> None:
     assert out["model"].tolist() == ["opus", "sonnet"] * 2
 
 
-@pytest.mark.parametrize(
-    ("template", "options", "words"),
-    [
-        ("{nothing}", {}, "nothing is called {nothing}"),
-        ("{reason}", {"where": "scor < 3"}, "where: 'scor < 3' can't be evaluated"),
-        ("{reason}", {"where": "score + 1"}, "is not true or false for each row"),
-        ("{reason}", {"vary": {"tone": ["dry"]}}, "has no placeholder {tone}"),
-        ("{reason}", {"env": {"A": "b"}}, "env: values of variables are not stored"),
-        ("{reason}", {"model_col": "reason"}, "model_col: the column 'reason' is an answer"),
-        ("{reason}", {"modle": "opus"}, "unknown option 'modle'"),
-        ("{reason}", {"results_dir": "elsewhere"}, "results_dir: must be that of its input"),
-        (str, {}, "template: must be a text"),
-    ],
-)
-def test_what_can_not_be_right_is_refused_at_once(
-    stub: Stub, template: object, options: dict[str, object], words: str
-) -> None:
+WRONG: list[tuple[object, dict[str, object], str]] = [
+    ("{nothing}", {}, "nothing is called {nothing}"),
+    ("{reason}", {"where": "scor < 3"}, "where: 'scor < 3' can't be evaluated"),
+    ("{reason}", {"where": "score + 1"}, "is not true or false for each row"),
+    ("{reason}", {"vary": {"tone": ["dry"]}}, "has no placeholder {tone}"),
+    ("{reason}", {"env": {"A": "b"}}, "env: values of variables are not stored"),
+    ("{reason}", {"model_col": "reason"}, "model_col: the column 'reason' is an answer"),
+    ("{reason}", {"modle": "opus"}, "unknown option 'modle'"),
+    ("{reason}", {"results_dir": "elsewhere"}, "results_dir: must be that of its input"),
+    (str, {}, "template: must be a text"),
+]
+
+
+def test_what_can_not_be_right_is_refused_at_once(stub: Stub) -> None:
     first = held_input(stub)
-    where = options.pop("where", None)
-    n_sessions = len(cpr.sessions_df())
-    with pytest.raises(cpr.InputError, match=re.escape(words)):
-        cpr.map(template, after=first.where(where) if where else first, **options)
-    assert len(cpr.sessions_df()) == n_sessions
+    for template, options, words in WRONG:
+        where = options.get("where")
+        rest: dict[str, Any] = {k: v for k, v in options.items() if k != "where"}
+        after = first.where(str(where)) if where else first
+        with pytest.raises(cpr.InputError, match=re.escape(words)):
+            cpr.map(template, after=after, **rest)  # type: ignore[arg-type]
+    assert len(cpr.sessions_df()) == 1
     stub.release("held")
     first.wait(LIMIT_S)
 
@@ -179,7 +156,7 @@ def test_no_row_fits(stub: Stub) -> None:
 def test_nothing_has_succeeded(stub: Stub) -> None:
     stub.fifos("held")
     first = cpr.launch([plan(here="held", gate="held", result=None, exit=3)], attempts=1)
-    second = cpr.map("{result}", after=first)
+    second = cpr.map("again", after=first)
     third = cpr.map("{result}", after=second)
     stub.await_here("held")
     stub.release("held")
@@ -204,51 +181,6 @@ def test_the_end_of_an_input_is_the_end_of_what_comes_after(stub: Stub) -> None:
     first.cancel()
     assert second.wait(LIMIT_S).state == third.wait(LIMIT_S).state == "cancelled"
     assert len(stub.calls()) == 3
-
-
-def test_a_planned_session_is_cancelled(stub: Stub, stub_cpr: Cpr) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    third = cpr.launch(["x"], after=second)
-    assert "planned" in stub_cpr("list").stdout
-    status = stub_cpr("status", second.id).stdout
-    assert "Status: planned" in status and f"waits for {first.id[:8]} (running" in status
-    with pytest.raises(cpr.SessionNotUsable, match="it is planned"):
-        second.pause()
-    with pytest.raises(cpr.SessionNotUsable, match="it is planned, and waits for"):
-        second.resume()
-    assert stub_cpr("cancel", second.id).returncode == 0
-    assert second.state == third.state == "cancelled"
-    assert not second.cancel()
-    stub.release("held")
-    assert first.wait(LIMIT_S).state == "completed"
-    assert second.state == "cancelled" and len(stub.calls()) == 3
-
-
-def test_the_input_is_resumed_after_its_runner_was_killed(stub: Stub) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    processes.end(json.loads((first.path / "runner.json").read_text())["pid"])
-    with pytest.raises(cpr.SessionInterrupted, match=f"waits for {first.id[:8]}, which is interr"):
-        second.wait(LIMIT_S)
-    first.resume()
-    stub.release("held")
-    assert second.wait(LIMIT_S).state == "completed"
-    assert len(second) == 3
-
-
-def test_a_start_that_was_missed_is_made_up_for_once(stub: Stub, work: Path) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    (first.path / "next" / second.id).unlink()  # as if the runner was killed at its very end
-    stub.release("held")
-    first.wait(LIMIT_S)
-    assert second.state == "planned"
-    code = f"import cpr_nb as cpr; cpr.attach({second.id!r}).resume()"
-    several = [subprocess.Popen([sys.executable, "-c", code], cwd=work) for _ in range(3)]
-    assert {one.wait() for one in several} == {0}
-    second.wait(LIMIT_S)
-    assert len(stub.calls()) == 6
 
 
 def test_the_same_is_planned_once(stub: Stub) -> None:
@@ -277,78 +209,6 @@ def test_rows_that_have_an_answer_do_not_run_again(stub: Stub) -> None:
     assert second.results_df()["result"].tolist() == ["done", "done"]
 
 
-def test_a_session_that_nobody_asked_for_does_not_start(stub: Stub) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    file = second.path / "session.json"
-    file.write_text(file.read_text().replace("{path}", "{path}; delete everything"))
-    stub.release("held")
-    first.wait(LIMIT_S)
-    with pytest.raises(cpr.ForeignSession):
-        second.resume()
-    assert second.state == "planned" and len(stub.calls()) == 3
-    with pytest.raises(cpr.SessionInterrupted):
-        second.wait(LIMIT_S)
-
-
-def test_lineage_goes_back_to_the_first_session(work: Path) -> None:
-    df = pd.DataFrame({"do": [rated(1, "one")]}, index=["r"])
-    first = cpr.map("{do}", df, schema=SCHEMA).wait(LIMIT_S)
-    second = cpr.map(rated(7, "seven") + "{reason}", after=first, schema=SCHEMA).wait(LIMIT_S)
-    third = cpr.map("{reason} {reason_1}", after=second).wait(LIMIT_S)
-    made = third.lineage_df()
-    assert made["row"].tolist() == ["r"] * 5
-    steps = dict(zip(made["column"], made["steps_back"], strict=True))
-    assert steps == {"score_1": 2, "reason_1": 2, "score": 1, "reason": 1, "result": 0}
-    by_column = made.set_index("column")
-    assert by_column.loc["score_1", "session_id"] == first.id
-    assert by_column.loc["reason", "task_id"] == second[0].id
-    assert by_column.loc["reason", "prompt"].endswith("one")
-    assert by_column.loc["result", "prompt"] == "seven one"
-    assert by_column["n_tool_calls"].tolist() == [0] * 5
-    retried = first.retry(all_tasks=True).wait(LIMIT_S)
-    assert first.lineage_df()["session_id"].tolist() == [retried.id] * 2
-
-
-def test_what_people_see_of_a_planned_session(stub: Stub, stub_cpr: Cpr) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first, name="later")
-    third = cpr.launch(["x"], after=second)
-    part = SessionPart(second.paths.root)
-    head = part.state()["head"]
-    assert head["state"] == "planned" and head["commands"] == {
-        "cancel": f"cpr cancel {head['short']}"
-    }
-    assert f"waits for {first.id[:8]} (running)" in str(head["notices"])
-    assert f"waits for {first.id[:8]} (running, " in stub_cpr.good("list")
-    assert "Planned: 2" in stub_cpr.good("overview")
-    assert set(cpr.sessions_df(states="planned")["session_id"]) == {second.id, third.id}
-    assert cpr.sessions_df()["state"].tolist().count("planned") == 2
-    assert "it is planned, and has no tasks" in stub_cpr("retry", second.id).stderr
-    assert stub_cpr("report", second.id).returncode == 0
-    with pytest.raises(cpr.WaitTimeout, match=f"planned, and waits for {first.id[:8]} .running."):
-        second.wait(0.01)
-    watching = stub_cpr.start("watch", third.id, stdout=subprocess.PIPE)
-    assert watching.stdout is not None
-    assert f"waits for {second.id[:8]} (planned)".encode() in watching.stdout.readline()
-    stub.release("held")
-    third.wait(LIMIT_S)
-    assert b"[1/1]" in watching.communicate()[0]
-    assert part.changes()["all"] and part.state()["head"]["state"] == "completed"  # type: ignore[index]
-    assert f"After: {first.id}" in stub_cpr.good("status", second.id)
-
-
-def test_all_that_missed_their_start_are_resumed(stub: Stub, stub_cpr: Cpr) -> None:
-    first = held_input(stub)
-    second = cpr.map("{path}", after=first)
-    (first.path / "next" / second.id).unlink()
-    assert "No session was interrupted" in stub_cpr.good("resume", "--all")
-    stub.release("held")
-    first.wait(LIMIT_S)
-    assert second.id in stub_cpr.good("resume", "--all")
-    assert second.wait(LIMIT_S).state == "completed"
-
-
 def test_scores_and_grades_of_a_later_session(stub: Stub) -> None:
     first = held_input(stub)
     with pytest.raises(cpr.InputError, match="score: "):
@@ -363,3 +223,17 @@ def test_scores_and_grades_of_a_later_session(stub: Stub) -> None:
     assert grading is not None
     grading.wait(LIMIT_S)
     assert len(grading) == 3
+
+
+def test_a_later_session_waits_for_the_rest_of_a_pilot(stub: Stub) -> None:
+    first = cpr.map("{n}", pd.DataFrame({"n": range(4)}), pilot=2)
+    second = cpr.map("again {n}", after=first)
+    other = cpr.map("also {n}", after=first)
+    first.wait(LIMIT_S)
+    assert second.state == other.state == "planned"
+    with pytest.raises(cpr.WaitTimeout, match="its pilot has ended, and 2 tasks have not run"):
+        second.wait(0.01)
+    assert len(other.resume().wait(LIMIT_S)) == 2
+    first.run_rest()
+    assert len(second.wait(LIMIT_S)) == 4
+    assert len(stub.calls()) == 10

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,23 @@ second = cpr.map("Fix {path}: {score}. {fix}", after=first.where("score < 3"), a
 print(first.id, second.id, second.state, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+#: The grader's answers come last: it is held until the graded session has ended.
+RULES = [
+    {
+        "match": "^Grade .* task rude",
+        "steps": [{"so": {"reason": "Rude.", "score": 0}, "wait": "grade"}],
+    },
+    {"match": "^Grade ", "steps": [{"so": {"reason": "It greets.", "score": 1}}]},
+    {"match": "^Greet", "steps": [{"text": "Good morning."}]},
+]
+
+
+@pytest.fixture
+def api() -> Iterator[ScriptedApi]:
+    with ScriptedApi({"rules": RULES}) as server:
+        yield server
 
 
 def rows() -> dict[str, list[str]]:
@@ -99,3 +116,17 @@ def test_two_stages_without_a_kernel_and_with_two_crashes(
     assert made.loc[(0, "result"), "tools"] == "Bash"
     assert made.loc[(1, "score"), "session_id"] == first_id
     assert made["claude_version"].nunique() == 1
+
+
+def test_a_later_session_waits_for_the_grades(
+    in_env: EnterEnv, offline_env: dict[str, str], api: ScriptedApi
+) -> None:
+    in_env(offline_env)
+    prompts = [{"id": name, "prompt": f"Greet {name}"} for name in ("polite", "rude")]
+    first = cpr.launch(prompts, light=True, grade="Is it polite?")
+    second = cpr.map("Greet {prompt}: {grade_reason}", after=first.where("score > 0.5"), light=True)
+    first.wait_until(first.has_ended, LIMIT_S, "the answers")
+    assert first.grading is not None and second.state == "planned"
+    api.release("grade")
+    assert [task.prompt for task in second.wait(LIMIT_S)] == ["Greet Greet polite: It greets."]
+    assert first.grading.state == "completed"

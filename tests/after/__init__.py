@@ -1,0 +1,1 @@
+"""Sessions that are planned to come after others."""
