@@ -169,6 +169,7 @@ def test_every_view_says_what_waits(stub: Stub, stub_cpr: Cpr) -> None:
         session.snapshot
     )
     assert f"cpr resume {session.id[:8]} --skipped" in stub_cpr.good("status", session.id)
+    assert "7 outside the pilot" in stub_cpr.good("watch", session.id)
     stub_cpr.good("resume", session.id, "--skipped")
     assert reasons(session.wait(LIMIT_S)) == {"completed": 10}
     assert "pilot" not in notice(session.refresh().snapshot)

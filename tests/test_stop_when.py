@@ -65,7 +65,9 @@ def test_rows_start_in_a_drawn_order_with_their_levels_side_by_side(stub: Stub) 
     rows = [int(task.prompt.rpartition(" ")[2]) for task in started]
     assert [rows[at : at + 4] for at in range(0, 48, 4)] == [[n] * 4 for n in rows[::4]]
     assert rows[::4] != sorted(rows[::4]), "one in 12! orders is this one"
+    assert ["say" in task.prompt for task in started] == [False, True] * 24
     assert session.decision is not None and not session.decision.is_decided
+    assert session.decision.levels[0].n_pairs == 12, "the last one, too"
     assert str(session.decision).startswith("Do it. STUB=")
     assert "not decided: +0 points (" in str(session.decision)
 

@@ -54,10 +54,12 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
 def _figures_line(session: Snapshot) -> str:
     n_good, total = session.count("n_succeeded"), session.count("total")
     n_left_out = sum(task.get("reason") in BY_RULE for task in session.tasks or ())
+    n_held = sum(task.get("reason") == "pilot" for task in session.tasks or ())
     icon = ICONS[states.SUCCEEDED if n_good + n_left_out == total else states.FAILED]
     figures = [
         f"{n_good}/{total} succeeded",
-        f"{n_left_out} not needed" if n_left_out else "",
+        f"{n_left_out - n_held} not needed" if n_left_out > n_held else "",
+        f"{n_held} outside the pilot" if n_held else "",
         reused(session),
         clock(session_duration_s(session)),
         cost(session.head),

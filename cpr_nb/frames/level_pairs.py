@@ -16,6 +16,7 @@ from cpr_nb.frames.row_metrics import (
     row_metric,
 )
 from cpr_nb.frames.summary import group_positions
+from cpr_nb.model.decision import Decision
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import REPEAT, as_json
 from cpr_nb.model.text import shorten
@@ -26,6 +27,7 @@ from cpr_nb.stats.comparison import (
     RowMeans,
     compare_levels,
 )
+from cpr_nb.stats.decided_levels import compare_entered, is_about
 from cpr_nb.stats.metric_kinds import SKEWED, Metric
 
 _COST = Metric("cost_usd", SKEWED, 0.0)
@@ -37,6 +39,8 @@ def compare_results(
     by: str,
     baseline: Any,
     metric: Metric,
+    decision: Decision | None = None,
+    order: Sequence[int] = (),
 ) -> LevelComparison:
     """Compares the levels of a factor; see `Session.compare`.
 
@@ -46,6 +50,8 @@ def compare_results(
         by: The factor.
         baseline: The level that the others are compared with; None for the first one.
         metric: What is compared.
+        decision: What may stop the session early.
+        order: Its tasks in the order that was drawn at the launch.
 
     Raises:
         InputError: If there is no such factor or level, or levels share no row.
@@ -60,7 +66,13 @@ def compare_results(
     costs = None
     if metric.name != _COST.name:
         costs = _level_means(row_metric(results, facts, _COST, levels))
-    return compare_levels(by, metric, base, rows, costs)
+    comparison = compare_levels(by, metric, base, rows, costs)
+    if decision is None or not is_about(decision, comparison):
+        return comparison
+    # With rows that another session has answered, the table has more tasks than the order.
+    is_known = len(order) == len(facts.rows)
+    drawn = list(dict.fromkeys(facts.rows[task] for task in order)) if is_known else []
+    return compare_entered(comparison, decision, rows, costs, drawn)
 
 
 def choose_factor(by: Any, factors: Sequence[str], columns: Sequence[Any]) -> str:

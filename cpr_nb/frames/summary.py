@@ -197,7 +197,7 @@ def _row(
         "n_ended": int(group["outcome"].notna().sum()),
         "n_rows": len(metrics[0].counted[key].rows),
     }
-    doubts = []
+    doubts: dict[str, list[str]] = {}
     for metric, counted, succeeded in metrics:
         rows, successes = counted[key], succeeded[key]
         found = _estimate(metric, rows, clusters, has_intervals=has_intervals)
@@ -206,9 +206,9 @@ def _row(
         if clusters is not None:
             row[f"{name}_df"] = found.df
         if found.uncertain and len(rows.rows):
-            doubts.append(f"{name}: {found.uncertain}")
+            doubts.setdefault(found.uncertain, []).append(name)
         if metric is _OK and rows.left_out.get(_NOT_NEEDED):
-            doubts.append("ok, score: ended by a better sibling, see s.pass_at_k()")
+            doubts["ended by a better sibling, see s.pass_at_k()"] = [name]
         if metric is _OK:
             continue
         if metric.kind != SKEWED:
@@ -216,8 +216,8 @@ def _row(
         without = _estimate(metric, successes, None, has_intervals=False)
         row[f"{name}_without_failures"] = without.value
         if depends_on_failures(found, without):
-            doubts.append(f"{name}: depends on failures")
-    row["uncertain"] = "; ".join(doubts)
+            doubts.setdefault("depends on failures", []).append(name)
+    row["uncertain"] = "; ".join(f"{', '.join(names)}: {why}" for why, names in doubts.items())
     return row
 
 

@@ -55,6 +55,7 @@ class SessionComparing(SessionResults):
         from cpr_nb.frames.row_metrics import session_metric, task_facts
         from cpr_nb.model.decision import read_decision
         from cpr_nb.stats import decided_levels
+        from cpr_nb.store.spec_file import read_spec
 
         results = self.results_df()
         factor = level_pairs.choose_factor(by, self._factors(), list(results.columns))
@@ -62,11 +63,13 @@ class SessionComparing(SessionResults):
         check_metric(results, name)
         facts = task_facts(self.snapshot)
         measured = session_metric(self.snapshot, name, self._score_ranges)
-        comparison = level_pairs.compare_results(results, facts, factor, baseline, measured)
-        scope, notes = "", list[str]()
         decision = read_decision(self.snapshot.head)
+        order = read_spec(self.snapshot.paths).get("order") if decision else None
+        comparison = level_pairs.compare_results(
+            results, facts, factor, baseline, measured, decision, order or ()
+        )
+        scope, notes = "", list[str]()
         if decision is not None and decided_levels.is_about(decision, comparison):
-            comparison = decided_levels.with_decision(comparison, decision)
             scope = decided_levels.scope_words(decision)
         elif decision is not None:
             notes = [decided_levels.early_end_note(decision)]

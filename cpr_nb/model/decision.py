@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from cpr_nb.model import sequential
 from cpr_nb.model.json_values import integer, number
-from cpr_nb.model.public import public
 from cpr_nb.model.text import one_line
 
 TYPE_CHECKING = False
@@ -18,7 +17,6 @@ _MAX_LEVEL_CHARACTERS = 60
 _POINTS = 100
 
 
-@public
 class LevelDecision(NamedTuple):
     """What is decided about one level, compared with the baseline.
 
@@ -47,7 +45,6 @@ class LevelDecision(NamedTuple):
     n_lost: int
 
 
-@public
 class Decision(NamedTuple):
     """What a session with ``stop_when="decided"`` says about its levels.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +77,7 @@ class ComparedLevel(NamedTuple):
         verdict: Such as `BETTER`.
         is_sequence: Whether the interval is one that was valid at every look, and its verdict the
             one that stopped the session.
+        n_later: How many pairs have ended that such an interval is not about.
     """
 
     level: Any
@@ -91,6 +92,7 @@ class ComparedLevel(NamedTuple):
     n_unpaired: int
     verdict: str
     is_sequence: bool = False
+    n_later: int = 0
 
 
 class LevelComparison(NamedTuple):
@@ -233,6 +235,20 @@ def paired(a: RowMeans, b: RowMeans) -> tuple[RowMeans, RowMeans, int]:
     there = [places[a.rows[place]] for place in here]
     n_unpaired = len(a.rows) + len(b.rows) - 2 * len(here)
     return _rows_at(a, here), _rows_at(b, there), n_unpaired
+
+
+def rows_among(means: RowMeans, rows: Collection[Hashable]) -> RowMeans:
+    """Some of the rows.
+
+    Args:
+        means: One number a row.
+        rows: Which of them.
+
+    Example:
+        >>> rows_among(RowMeans(["x", "y"], np.array([1.0, 2.0]), np.ones(2)), {"y"}).means
+        array([2.])
+    """
+    return _rows_at(means, [place for place, row in enumerate(means.rows) if row in rows])
 
 
 def _rows_at(rows: RowMeans, places: Sequence[int]) -> RowMeans:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from cpr_nb.model.decision import Decision, LevelDecision
 from cpr_nb.model.sequential import THIS_TABLE
@@ -13,6 +15,9 @@ from cpr_nb.stats.comparison import (
     WORSE,
     ComparedLevel,
     LevelComparison,
+    LevelMeans,
+    compare_levels,
+    rows_among,
 )
 
 _VERDICTS = {
@@ -37,21 +42,69 @@ def is_about(decision: Decision, comparison: LevelComparison) -> bool:
     )
 
 
-def with_decision(comparison: LevelComparison, decision: Decision) -> LevelComparison:
-    """Puts the interval that was valid at every look in the place of one for a single look.
+def compare_entered(
+    comparison: LevelComparison,
+    decision: Decision,
+    rows: Mapping[Any, LevelMeans],
+    costs: Mapping[Any, LevelMeans] | None,
+    order: Sequence[Hashable],
+) -> LevelComparison:
+    """Compares the rows that have entered a decision, and no others, with its intervals.
+
+    Pairs that ended later are counted. Whatever has ended first was the easy part, so they must
+    not enter.
 
     Args:
-        comparison: The comparison.
+        comparison: The comparison of all rows that have ended, for one look.
         decision: What stopped the session, or could have.
+        rows: Level → its rows.
+        costs: Level → what its rows have cost.
+        order: The rows in the order that was drawn at the launch; empty if it is not known.
     """
-    if not is_about(decision, comparison):
-        return comparison
+    base = comparison.baseline
     known = {str(level.level): level for level in decision.levels}
-    levels = [_decided(level, known.get(str(level.level))) for level in comparison.levels]
-    return comparison._replace(levels=levels, confidence=1 - decision.alpha)
+    kept = {}
+    for level in comparison.levels:
+        decided = known.get(str(level.level))
+        if decided is not None and order:
+            both = {*rows[base].counted.rows} & {*rows[level.level].counted.rows}
+            in_order = [row for row in order if row in both]
+            kept[level.level] = set(in_order[: decided.n_pairs])
+    entered = comparison
+    if kept:
+        kept[base] = set().union(*kept.values())
+        entered = compare_levels(
+            comparison.factor,
+            comparison.metric,
+            base,
+            _only(rows, kept),
+            None if costs is None else _only(costs, kept),
+        )
+    levels = [
+        _decided(level, known.get(str(level.level)), every.difference.n_pairs)
+        for level, every in zip(entered.levels, comparison.levels, strict=True)
+    ]
+    return entered._replace(
+        levels=levels, confidence=1 - decision.alpha, left_out=comparison.left_out
+    )
 
 
-def _decided(level: ComparedLevel, decided: LevelDecision | None) -> ComparedLevel:
+def _only(
+    rows: Mapping[Any, LevelMeans], kept: Mapping[Any, set[Hashable]]
+) -> dict[Any, LevelMeans]:
+    return {
+        level: LevelMeans(
+            rows_among(means.counted, kept[level]),
+            rows_among(means.succeeded, kept[level]),
+            means.left_out,
+        )
+        if level in kept
+        else means
+        for level, means in rows.items()
+    }
+
+
+def _decided(level: ComparedLevel, decided: LevelDecision | None, n_ended: int) -> ComparedLevel:
     if decided is None:
         return level
     value = math.nan if decided.difference is None else decided.difference
@@ -64,13 +117,14 @@ def _decided(level: ComparedLevel, decided: LevelDecision | None) -> ComparedLev
         detectable=math.nan,
         uncertain="",
     )
-    verdict = _VERDICTS[decided.verdict]
     return level._replace(
         difference=difference,
         succeeded=None,
         p_value=math.nan,
-        verdict=verdict,
+        verdict=_VERDICTS[decided.verdict],
         is_sequence=True,
+        n_unpaired=decided.n_lost,
+        n_later=max(0, n_ended - decided.n_pairs),
     )
 
 

@@ -35,6 +35,7 @@ _STEPS_OF_SLOTS = 60_000_000
 _FEWEST_FUTURES = 400
 _LEAST_SD = 1e-6
 _SHAPES = np.geomspace(0.3, 8.0, 60)  # of a Weibull distribution
+_LEAST, _LARGEST = 1e-6, 1e12
 _LARGEST_LOG = 60.0  # e^60: no figure is larger, so nothing overflows
 
 
@@ -255,7 +256,11 @@ def largest_share(values: Sequence[float]) -> tuple[int, float]:
 
 
 def _arrays(ended: Sequence[float], running: Sequence[float]) -> tuple[Array, Array]:
-    return np.asarray(ended, dtype=np.float64), np.asarray(running, dtype=np.float64)
+    """Both as arrays, within what can be added up: a folder may say anything."""
+    values, reached = (
+        np.clip(np.asarray(one, dtype=np.float64), 0.0, _LARGEST) for one in (ended, running)
+    )
+    return np.where(values < _LEAST, 0.0, values), reached
 
 
 def _lognormal(values: Array, reached: Array, rng: np.random.Generator, n: int) -> _Lognormal:

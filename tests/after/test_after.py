@@ -156,7 +156,7 @@ def test_no_row_fits(stub: Stub) -> None:
 def test_nothing_has_succeeded(stub: Stub) -> None:
     stub.fifos("held")
     first = cpr.launch([plan(here="held", gate="held", result=None, exit=3)], attempts=1)
-    second = cpr.map("{result}", after=first)
+    second = cpr.map("again", after=first)
     third = cpr.map("{result}", after=second)
     stub.await_here("held")
     stub.release("held")

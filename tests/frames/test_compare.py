@@ -19,7 +19,6 @@ from cpr_nb.frames.row_metrics import TaskFacts
 from cpr_nb.model.decision import Decision, LevelDecision
 from cpr_nb.stats import pairs
 from cpr_nb.stats.comparison import LevelComparison
-from cpr_nb.stats.decided_levels import with_decision
 from cpr_nb.stats.metric_kinds import BOUNDED, SHARE, SKEWED, UNBOUNDED, Metric
 
 LIMIT_S = 120.0
@@ -288,29 +287,44 @@ def decision_of(over: str, verdict: str | None, metric: str = "score") -> Decisi
     return Decision(metric, "model", "a", 0.05, None, over, 50, (level,))
 
 
+def decided_by(decision: Decision, **levels: list[Any]) -> LevelComparison:
+    """What is compared where the rows were drawn from the last one to the first."""
+    results, facts = results_of(**levels)
+    order = [2 * row + level for row in reversed(range(len(levels["a"]))) for level in (0, 1)]
+    return compare_results(results, facts, "model", "a", SCORE, decision, order)
+
+
 def test_a_session_that_may_stop_early_has_the_range_of_every_look() -> None:
-    found = compared(SCORE, a=[50.0] * 40, b=[60.0] * 40)
-    decided = with_decision(found, decision_of("rows like these", "better"))
+    decision = decision_of("rows like these", "better")
+    decided = decided_by(decision, a=[50.0] * 40, b=[60.0] * 40)
     level = decided.levels[0]
     assert level.difference[:3] == (6.0, 0.5, 11.2) and level.difference.n_pairs == 30
     assert level.verdict == "better" and level.is_sequence and math.isnan(level.p_value)
     text = text_of(decided, "on rows like these")
-    assert (
-        "b scores 6.0 points higher than a (0.5 to 11.2) on rows like these, at 1.0 times" in text
-    )
+    assert "6.0 points higher than a (0.5 to 11.2) on rows like these, at 1.0 times" in text
     assert "valid at every look" in text and "Newcombe" not in text
 
 
+def test_only_the_rows_that_entered_the_decision_are_in_its_figures() -> None:
+    b = [0.0] * 10 + [60.0] * 30  # the rows that were drawn last are others
+    decided = decided_by(decision_of("rows like these", "better"), a=[50.0] * 40, b=b)
+    level = decided.levels[0]
+    assert level.counts == (30, 0, 0) and level.mean == 60.0 and level.cost_usd == 30.0
+    assert level.n_later == 10
+    assert "10 pairs that ended later not in it" in text_of(decided)
+
+
 def test_an_open_decision_is_not_shown_whatever_a_single_look_would_say() -> None:
-    found = compared(SCORE, a=[50.0] * 40, b=[60.0, 61.0] * 20)
-    assert found.levels[0].verdict == "better"
-    decided = with_decision(found, decision_of("rows like these", None))
-    assert decided.levels[0].verdict == "not_shown"
+    a, b = [50.0] * 40, [60.0, 61.0] * 20
+    assert compared(SCORE, a=a, b=b).levels[0].verdict == "better"
+    decision = decision_of("rows like these", None)
+    assert decided_by(decision, a=a, b=b).levels[0].verdict == "not_shown"
 
 
 def test_a_decision_about_something_else_changes_nothing() -> None:
-    found = compared(SCORE, a=[50.0] * 40, b=[60.0] * 40)
-    assert with_decision(found, decision_of("rows like these", "worse", "ok")) == found
+    a, b = [50.0] * 40, [60.0] * 40
+    decision = decision_of("rows like these", "worse", "ok")
+    assert decided_by(decision, a=a, b=b) == compared(SCORE, a=a, b=b)
 
 
 def test_the_comparison_of_a_session_that_stopped_early_agrees_with_its_decision(
@@ -326,6 +340,7 @@ def test_the_comparison_of_a_session_that_stopped_early_agrees_with_its_decision
     row = comparison.table.iloc[0]
     assert (row["difference_low"], row["difference_high"]) == (decided.low, decided.high)
     assert row["n_pairs"] == decided.n_pairs < 24 and row["verdict"] == "better"
+    assert row["n_more"] == decided.n_pairs and row["difference"] == decided.difference == 1
     assert math.isnan(row["p_value"]) and "on rows like these" in comparison.sentence
     shown = " ".join(str(comparison).split())
     assert "tasks missing, not failures:" in shown and " decided" in shown

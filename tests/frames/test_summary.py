@@ -89,7 +89,7 @@ def test_rows_of_one_cluster_resemble_each_other(session: cpr.Session) -> None:
     table = session.summary(by="model", cluster="repo")
     row = table.loc["opus"]
     assert row["ok_df"] == pytest.approx(1.0, abs=0.2)
-    assert "ok: few clusters carry it" in row["uncertain"]
+    assert row["uncertain"].startswith("ok, cost_usd, duration_s: few clusters carry it (1.")
     assert row["ok_high"] - row["ok_low"] > 0.8
     assert "CR2" in table.attrs["method"]["ok"]
     with pytest.raises(cpr.InputError, match="cluster: a row has both 1 and 2"):
@@ -185,7 +185,7 @@ def test_where_failures_decide_it_is_said() -> None:
     row = summarize(rows, facts(80, reasons), None, ()).iloc[0]
     assert row["cost_usd"] == pytest.approx(0.575)
     assert row["cost_usd_without_failures"] == pytest.approx(1.05)
-    assert "cost_usd: depends on failures" in row["uncertain"]
+    assert row["uncertain"] == "cost_usd, duration_s: depends on failures"
     assert row["cost_usd_high"] == skewed_interval([*costs, *[0.1] * 40]).high
 
 
@@ -232,7 +232,7 @@ def test_one_figure_has_no_interval(stubbed: None) -> None:
     assert row["cost_usd"] == 0.25 and row["duration_s"] > 0 and row["ok"] == 1
     for name in ("ok_low", "cost_usd_low", "cost_usd_high", "duration_s_low", "duration_s_high"):
         assert math.isnan(row[name])
-    assert "ok: one row" in row["uncertain"]
+    assert row["uncertain"] == "ok, cost_usd, duration_s: one row"
 
 
 def test_without_scipy_there_are_means_and_it_says_so(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -238,6 +239,11 @@ def test_a_late_score_is_waited_for(score: float | None) -> None:
     rule.scored(4, score)
     rule.scored(4, 1.0)  # it was certain that there would be none
     assert shown(rule).levels[0][5:] == (2, 1)
+
+
+def test_a_decision_can_be_kept() -> None:
+    decision = shown(make(4))
+    assert pickle.loads(pickle.dumps(decision)) == decision
 
 
 # -- what is read ---------------------------------------------------------------------------

@@ -69,6 +69,22 @@ def test_a_difference_turns_round_with_its_levels(a: Any, b: Any) -> None:
     assert found.detectable >= (found.high - found.low) / 2
 
 
+def test_the_p_value_is_where_the_interval_begins_to_leave_out_0() -> None:
+    a, b = rates([(2, 4), (1, 3), (1, 1)] * 4), rates([(3, 4), (1, 3), (1, 1)] * 4)
+    p_value = pairs.share_difference(*a, *b).p_value
+    assert 0.0001 < p_value < 0.5
+    touching = pairs.share_difference(*a, *b, confidence=1 - p_value)
+    assert touching.low == pytest.approx(0, abs=1e-6)
+    numbers = np.array([0.1, 0.5, -0.2, 0.6, 0.3, 0.2])
+    one = pairs.mean_difference(0 * numbers, numbers)
+    assert pairs.mean_difference(
+        0 * numbers, numbers, confidence=1 - one.p_value
+    ).low == pytest.approx(0, abs=1e-6)
+    costs = [0.1, 0.4, 0.2, 0.3], [0.15, 0.5, 0.4, 0.31]
+    bill = pairs.bill_ratio(*costs)
+    assert pairs.bill_ratio(*costs, confidence=1 - bill.p_value).low == pytest.approx(1, abs=1e-6)
+
+
 @given(PAIRS)
 def test_a_ratio_turns_round_with_its_levels(costs: Any) -> None:
     a, b = zip(*costs, strict=True)

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TASK",
         action="append",
         help="only this task's branch, by number or id; may be repeated (default: the branches of "
-        "all tasks that succeeded)",
+        "all tasks that succeeded; of a session with best_of, those of the winners)",
     )
     parser.add_argument(
         "--into",

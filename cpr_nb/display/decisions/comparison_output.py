@@ -82,6 +82,9 @@ def _facts(comparison: LevelComparison) -> str:
     if any(level.is_sequence for level in comparison.levels):
         where = "of the order that was drawn at the launch"
     parts = [f"{shown} {'row' if shown == '1' else 'rows'} {where}"]
+    n_later = max(level.n_later for level in comparison.levels)
+    if n_later:
+        parts.append(f"{plural(n_later, 'pair')} that ended later not in it")
     n_unpaired = max(level.n_unpaired for level in comparison.levels)
     if n_unpaired:
         parts.append(f"{plural(n_unpaired, 'row')} under only one of them left out")

@@ -11,7 +11,7 @@ from cpr_nb.display.decisions.decision_table import Cell, Column, DecisionTable
 from cpr_nb.model.errors import InputError
 from cpr_nb.stats.draws import Prediction
 from cpr_nb.stats.session_forecast import ForecastPoint, ShownForecast
-from cpr_nb.views.formatting import amount, plural, short_count
+from cpr_nb.views.formatting import amount, clock, plural, short_count
 from cpr_nb.views.task_figures import ESTIMATE_MARK
 
 _METHOD = (
@@ -79,7 +79,7 @@ def forecast_parts(shown: ShownForecast, past: tuple[int, int] = (0, 0)) -> Deci
         facts=_facts(shown),
         notes=_notes(shown),
         charts=charts,
-        tables=[*tables, _figures(shown)],
+        tables=tables if has_narrowed and shown.is_over else [*tables, _figures(shown)],
         method=method,
     )
 
@@ -122,7 +122,9 @@ def _total_words(shown: ShownForecast) -> str:
     progress = shown.progress
     if shown.is_over:
         rows = plural(len(progress.rows), "row")
-        return f"USD {_usd(cost.value)} and {duration_words(time_s.value)}: all {rows} have ended."
+        return (
+            f"USD {amount(cost.value)} and {duration_words(time_s.value)}: all {rows} have ended."
+        )
     words = f"{_cost(cost)} in total, and {_words(time_s, duration_words, duration_words)}"
     return f"{words[0].upper()}{words[1:]} at {progress.n_slots} at once."
 
@@ -206,11 +208,23 @@ def _notes(shown: ShownForecast) -> list[str]:
 def _chart(shown: ShownForecast) -> Any:
     costs = [_band_point(point, point.cost_usd) for point in shown.points]
     times = [_band_point(point, point.time_s) for point in shown.points]
+    unit, words = ("h:mm", _hours) if times[-1].value >= 3600 else ("min:s", clock)
     panels = [
         BandPanel("Total cost, USD", costs, _usd),
-        BandPanel("Total time", times, duration_words),
+        BandPanel(f"Total time, {unit}", times, words),
     ]
     return band_chart("How the forecast narrows", panels, "rows ended")
+
+
+def _hours(value_s: float) -> str:
+    """A duration beside an axis.
+
+    Example:
+        >>> _hours(7700)
+        '2:08'
+    """
+    minutes = round(value_s / 60)
+    return f"{minutes // 60}:{minutes % 60:02}"
 
 
 def _band_point(point: ForecastPoint, prediction: Prediction) -> BandPoint:
