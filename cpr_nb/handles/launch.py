@@ -76,6 +76,8 @@ def launch(
             numbers of the schema, "check", "grade" or "module:function" (docs/scores.md). A rubric
             as ``grade`` has an agent grade each answer (docs/grading.md).
             ``best_of=5`` runs five candidates a prompt, of which the best counts (docs/best-of.md).
+            ``pilot=30`` runs 30 random rows first, `Session.forecast` says what the others will
+            cost, and `Session.run_rest` runs them (docs/forecasts.md).
 
     Returns:
         The `Session`; with ``dry_run`` a list with one dictionary per task.

@@ -10,6 +10,7 @@ from cpr_nb.launching.grading import (
     check_rubric,
     name_of,
     plan_graders,
+    reserved,
     start_grading,
 )
 from cpr_nb.launching.reuse import launch_lock
@@ -144,7 +145,9 @@ def _start(
         spec.get("claude_path") if is_ours else None,
         stored_values(names, request.options.get("env") or {}) if names else None,
     )
-    options = {"name": name_of(str(name) if name else None), **request.options}
+    stored = spec.get("options")
+    kept = reserved(stored) if isinstance(stored, dict) else {}
+    options = {"name": name_of(str(name) if name else None), **kept, **request.options}
     plan = plan_graders(
         missing, rubric, model, place=place, regrade=request.regrade, options=options
     )

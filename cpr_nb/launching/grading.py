@@ -57,6 +57,16 @@ class GraderPlace(NamedTuple):
     environ: Mapping[str, str] | None = None
 
 
+def reserved(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What graders leave of a usage window: as much as the tasks that they grade.
+
+    Example:
+        >>> reserved({"reserve": 0.3, "model": "opus"})
+        {'reserve': 0.3}
+    """
+    return {name: options[name] for name in ("reserve",) if name in options}
+
+
 def name_of(graded: str | None) -> str | None:
     """The name of a session that grades one with this name, or short id.
 
@@ -129,7 +139,7 @@ def plan_grade(plan: LaunchPlan, keywords: Mapping[str, Any]) -> None:
             plan.options.get("env"),
             plan.environ if plan.own_environment else None,
         ),
-        options={"name": name_of(plan.options.get("name"))},
+        options={"name": name_of(plan.options.get("name")), **reserved(plan.options)},
     )
 
     def start_graders(session_id: str) -> None:
