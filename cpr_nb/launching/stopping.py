@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+from cpr_nb.model.betting import STAKES, bar
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import REPEAT, as_json
 from cpr_nb.model.sequential import ROWS_LIKE_THESE, SCOPES, THIS_TABLE
@@ -26,8 +27,9 @@ _MOST_ALPHA = 0.5
 _VARIANCE_COARSE, _VARIANCE_FINE = 0.25, 0.04
 #: So much of that is shared by the repeats of a row.
 _SHARED_BY_REPEATS = 0.5
-#: What a mixture of eight stakes pays for not knowing the best one, in logs (simulated).
-_PRICE_OF_MIXTURE = 1.0
+#: Halvings of the differences from 0 to 1: enough for two digits.
+_STEPS = 20
+_MANY_ROWS = 10_000_000
 #: With more of the tasks than this at work, what they do after the decision is worth a word.
 _MANY_AT_ONCE = 0.1
 
@@ -96,9 +98,9 @@ def random_order(n_rows: int, n_levels: int, n_repeats: int, chance: random.Rand
 
 
 def decidable(n_rows: int, *, variance: float, n_others: int = 1, alpha: float = _ALPHA) -> float:
-    """The difference that so many rows show with an even chance, -1 to 1 being the whole range.
+    """The difference that so many rows show with about an even chance.
 
-    An approximation, good enough for a word at the launch: the growth of the best bet.
+    That of which the bets would just win enough if each row brought what it brings on average.
 
     Args:
         n_rows: How many rows there are.
@@ -106,12 +108,46 @@ def decidable(n_rows: int, *, variance: float, n_others: int = 1, alpha: float =
         n_others: How many levels are compared with the baseline.
         alpha: How often any of them may be wrong.
 
+    Returns:
+        A part of the range of the metric; infinity if so few rows show not even all of it.
+
     Example:
         >>> round(decidable(50, variance=0.25), 2), round(decidable(400, variance=0.25), 2)
-        (0.22, 0.08)
+        (0.21, 0.08)
+        >>> decidable(8, variance=0.25), round(decidable(9, variance=0.25), 2)
+        (inf, 0.89)
     """
-    needed = math.log(2 * n_others / alpha) + _PRICE_OF_MIXTURE
-    return math.sqrt(2 * variance * needed / n_rows)
+    limit = bar(alpha / n_others)
+    if _wealth(1.0, n_rows, variance) < limit:
+        return math.inf
+    hidden, shown = 0.0, 1.0
+    for _ in range(_STEPS):
+        middle = (hidden + shown) / 2
+        if _wealth(middle, n_rows, variance) < limit:
+            hidden = middle
+        else:
+            shown = middle
+    return shown
+
+
+def _rows_to_show(difference: float, *, variance: float, n_others: int, alpha: float) -> int:
+    """How many rows show such a difference with about an even chance."""
+    limit = bar(alpha / n_others)
+    n_rows = 1
+    while _wealth(difference, n_rows, variance) < limit and n_rows < _MANY_ROWS:
+        n_rows += 1 + n_rows // 50  # "about" 2 % too many
+    return n_rows
+
+
+def _wealth(mean: float, n_rows: int, variance: float) -> float:
+    """The log of what the bets on a larger mean than 0 have on average, with two values a row."""
+    spread = min(math.sqrt(variance), 1 - mean)  # no difference is larger than 1
+    logs = [
+        n_rows * (math.log1p(stake * (mean + spread)) + math.log1p(stake * (mean - spread))) / 2
+        for stake in STAKES
+    ]
+    most = max(logs)
+    return most + math.log(sum(math.exp(log - most) for log in logs) / len(STAKES))
 
 
 # -- checks ---------------------------------------------------------------------------------
@@ -238,15 +274,17 @@ def _words(rule: dict[str, Any], n_rows: int, *, is_fine: bool) -> list[str]:
     width = rule["range"][1] - rule["range"][0]
     size = f"{100 * share:.0f} points" if rule["metric"] == "ok" else f"{share * width:.2g}"
     rows = f"{n_rows} row{'s' * (n_rows != 1)}"
-    if share >= 1:
-        return [f"stop_when: {rows} can't decide anything; all of them will run"]
+    if math.isinf(share):
+        return [f"stop_when: {rows} can't show a difference, however large; all of them will run"]
     lines = [
         f"stop_when: {rows} can show only a difference of about {size} or more; with a smaller "
         "one, most likely all of them run and nothing is decided"
     ]
     delta = rule["delta"]
     if delta is not None and delta < share * width:
-        needed = math.ceil(n_rows * (share * width / delta) ** 2)
+        needed = _rows_to_show(
+            delta / width, variance=variance, n_others=len(rule["levels"]) - 1, alpha=rule["alpha"]
+        )
         lines.append(
             f"delta: to show that no difference of {delta:g} or more is there takes about "
             f"{needed} rows"
