@@ -10,6 +10,7 @@ import pytest
 
 import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
+from cpr_nb.store.read import read_session
 
 pytestmark = [pytest.mark.real_cli, pytest.mark.slow]
 LIMIT_S = 120.0
@@ -72,3 +73,16 @@ def test_without_grades_there_is_nothing_to_give_anew(
     session = cpr.launch(["a"], best_of=2, check="true").wait(LIMIT_S)
     with pytest.raises(cpr.InputError, match="regrade: has no grades to give anew"):
         session.best_df(regrade=True)
+
+
+def test_a_session_ends_after_the_grades_that_say_what_is_solved(
+    offline_env: dict[str, str],
+    in_env: Callable[[dict[str, str]], None],
+    api: ScriptedApi,
+) -> None:
+    in_env(offline_env)
+    tasks = [{"id": "a", "prompt": "Greet me."}]
+    session = cpr.launch(tasks, best_of=2, grade="Is it polite?", light=True).wait(LIMIT_S)
+    counts = read_session(session.path).head["candidates"]
+    assert counts == {"n": 2, "n_rows": 1, "n_solved": 1, "n_ended": 1}
+    assert n_graded(api) == {"a-1": 1, "a-2": 1}

@@ -29,7 +29,8 @@ def _grade_scores(spec: SessionSpec) -> Rule:
     from cpr_nb.runner.rules.grade_scores import GradeScores
 
     numbers = {spec.task(number)["id"]: number for number in range(spec.n_tasks)}
-    decides = "stop_rule" in spec.session  # its last decision needs all scores
+    # The last decision needs all scores, and so does the number of rows that are solved.
+    decides = "stop_rule" in spec.session or "best_of" in spec.session
     return GradeScores(spec.session["grade"]["session_id"], numbers, decides=decides)
 
 
