@@ -41,6 +41,8 @@ def compare_results(
     metric: Metric,
     decision: Decision | None = None,
     order: Sequence[int] = (),
+    *,
+    is_factor: bool = False,
 ) -> LevelComparison:
     """Compares the levels of a factor; see `Session.compare`.
 
@@ -52,13 +54,14 @@ def compare_results(
         metric: What is compared.
         decision: What may stop the session early.
         order: Its tasks in the order that was drawn at the launch.
+        is_factor: Whether `vary` gave the levels: then None may be one of them.
 
     Raises:
         InputError: If there is no such factor or level, or levels share no row.
         StatsMissing: If SciPy is not installed.
     """
     levels = {key[0]: positions for key, positions in group_positions(results, [by]).items()}
-    levels = {level: positions for level, positions in levels.items() if not _is_missing(level)}
+    levels = _named(levels, is_factor=is_factor)
     base = find_level(by, levels, baseline)
     _check_pairs(by, base, levels, facts)
     _check_numbers(results, metric.name)
@@ -154,7 +157,9 @@ def _check_numbers(results: pd.DataFrame, name: str) -> None:
     """Refuses a column in which every success has something else than a number."""
     there = results[name][results["ok"].fillna(False).astype(bool)].dropna()
     if len(there) and np.isnan(column_numbers(there)).all():
-        raise InputError(f"{name!r} has no numbers, such as {there.iloc[0]!r:.60}", "metric")
+        raise InputError(
+            f"{name!r} has no numbers, but values such as {there.iloc[0]!r:.60}", "metric"
+        )
 
 
 def _level_means(metric: RowMetric) -> dict[Any, LevelMeans]:
@@ -168,6 +173,19 @@ def _level_means(metric: RowMetric) -> dict[Any, LevelMeans]:
 
 def _row_means(rows: LevelRows) -> RowMeans:
     return RowMeans(rows.rows.tolist(), rows.means, rows.repeats)
+
+
+def _named(levels: dict[Any, list[int]], *, is_factor: bool) -> dict[Any, list[int]]:
+    """The levels; a missing one is None if `vary` has it, and else none."""
+    named = {}
+    for level, positions in levels.items():
+        if not _is_missing(level):
+            named[level] = positions
+        elif is_factor:
+            named[None] = positions
+    # A missing value comes last in a column; where vary has it, it may be the first level.
+    in_order = None in named
+    return dict(sorted(named.items(), key=lambda item: item[1][0])) if in_order else named
 
 
 def _is_missing(level: Any) -> bool:

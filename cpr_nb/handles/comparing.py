@@ -66,7 +66,14 @@ class SessionComparing(SessionResults):
         decision = read_decision(self.snapshot.head)
         order = read_spec(self.snapshot.paths).get("order") if decision else None
         comparison = level_pairs.compare_results(
-            results, facts, factor, baseline, measured, decision, order or ()
+            results,
+            facts,
+            factor,
+            baseline,
+            measured,
+            decision,
+            order or (),
+            is_factor=factor in self._factors(),
         )
         scope, notes = "", list[str]()
         if decision is not None and decided_levels.is_about(decision, comparison):

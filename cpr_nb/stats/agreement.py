@@ -55,7 +55,8 @@ class Agreement(NamedTuple):
         shown = f"{kind} {value}{_range(self.low, self.high)}; grades and labels agree on "
         shown += f"{self.n_agree} of {self.n} rows{_range(self.share.low, self.share.high, 100)}."
         if self.n_without:
-            shown += f" {self.n_without} rows have no grade or no label."
+            rows = "row has" if self.n_without == 1 else "rows have"
+            shown += f" {self.n_without} {rows} no grade or no label."
         return shown + (f" Uncertain: {self.uncertain}." if self.uncertain else "")
 
 
@@ -125,9 +126,8 @@ def agreement(
 def _checked_levels(labels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The distinct labels, in order."""
     if len(labels) < 2:
-        raise InputError(
-            f"{len(labels)} rows have both a grade and a label: at least 2 are needed", "labels"
-        )
+        rows = "1 row has" if len(labels) == 1 else "no row has"
+        raise InputError(f"{rows} both a grade and a label: at least 2 are needed", "labels")
     if ((labels < 0) | (labels > 1)).any():
         raise InputError(
             "must be True and False, or from 0 to 1 as grades are: divide stars from 0 to 5 by 5",

@@ -275,8 +275,24 @@ def test_a_metric_of_unknown_direction_is_neither_better_nor_worse() -> None:
 def test_levels_without_a_pair_have_no_figures() -> None:
     found = compared(SCORE, a=[1.0, "network"], b=["network", 1.0])
     text = text_of(found)
-    assert "b and a have no row in common on which both have ended" in text
+    assert "b and a have no row in common that has score under both" in text
     assert found.levels[0].verdict == "not_shown"
+
+
+def test_too_few_rows_show_no_difference_and_not_one_beyond_the_range() -> None:
+    text = text_of(compared(OK, a=[1.0, 1.0, 1.0], b=[1.0, 1.0, 1.0]))
+    assert "So few rows would hardly have shown any difference, however large." in text
+    assert "points, and perhaps more" not in text
+
+
+def test_none_is_a_level_where_vary_has_it(stubbed: None) -> None:
+    frame = pd.DataFrame({"n": [1, 2, 3]})
+    vary = {"system_prompt": [None, "Be brief."]}
+    session = cpr.map(lambda row: said(row["n"], 0.1), frame, vary=vary).wait(LIMIT_S)
+    found = session.compare()
+    assert found.table.attrs["baseline"] is None and found.table.index.tolist() == ["Be brief."]
+    assert "worse than None is not shown" in found.sentence
+    assert session.compare(baseline="Be brief.").table["n_pairs"].tolist() == [3]
 
 
 # -- of a session that may stop early -------------------------------------------------------------

@@ -83,7 +83,7 @@ def test_rows_without_a_grade_or_a_label_are_counted() -> None:
     ("labels", "words"),
     [
         ([5, 3, 1, 4], "divide stars from 0 to 5 by 5"),
-        ([NAN, NAN, NAN, 1], "1 rows have both a grade and a label"),
+        ([NAN, NAN, NAN, 1], "1 row has both a grade and a label"),
         ([0.1, 0.2], "has 2 labels for 4 rows"),
         (["good", "bad", "bad", "bad"], "has 'good', which is no number"),
         ("nothing", "has no column 'nothing'"),

@@ -170,6 +170,17 @@ def test_only_a_live_grader_keeps_a_session_from_its_end(tmp_path: Path) -> None
         os.close(lock_fd)
 
 
+def test_a_session_and_its_grader_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    grading = Folder(tmp_path, "g")
+    rule = GradeScores("g", {"a": 0}, str(tmp_path), decides=True)
+    rule.ended(0, TaskEnd("skipped", "decided"))
+    lock_fd = hold_lock(str(grading.path / "runner.lock"))
+    try:
+        assert not rule.is_waiting(), "the grader skips it once the session has ended"
+    finally:
+        os.close(lock_fd)
+
+
 # -- what a grader sees -------------------------------------------------------------------------
 
 

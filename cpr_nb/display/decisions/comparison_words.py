@@ -103,7 +103,10 @@ def comparison_sentence(comparison: LevelComparison, scope: str = "") -> Sentenc
 def _level_sentence(comparison: LevelComparison, level: ComparedLevel, scope: str) -> str:
     if not level.difference.n_pairs:
         name, base = level_name(level.level), level_name(comparison.baseline)
-        return f"{name} and {base} have no row in common on which both have ended."
+        what = "on which both have ended"
+        if comparison.metric.name != "ok":
+            what = f"that has {one_line(comparison.metric.name, 40)} under both"
+        return f"{name} and {base} have no row in common {what}."
     if comparison.metric.kind == SKEWED:
         return _ratio_sentence(comparison, level)
     return _difference_sentence(comparison, level, scope if level.is_sequence else "")
@@ -242,9 +245,18 @@ def _detectable(comparison: LevelComparison) -> str:
     if comparison.metric.kind == SKEWED:
         figure = f"a ratio of {ratio(widest.detectable)} (or {ratio(1 / widest.detectable)})"
         return f"Had there been {figure}, these rows would very likely have shown it."
+    if widest.detectable >= _width(comparison.metric):
+        return "So few rows would hardly have shown any difference, however large."
     unit = unit_of(comparison.metric)
     figure = unit.figure(widest.detectable, unit.digits(widest.detectable)) + unit.word
     if widest.detectable_at_least:
         words = f"at least {figure}, and perhaps more, would very likely have shown up"
         return f"Only a difference of {words} in these rows."
     return f"A difference of {figure} or more would very likely have shown up in these rows."
+
+
+def _width(metric: Metric) -> float:
+    """The largest difference that there can be."""
+    if metric.kind == SHARE:
+        return 1.0
+    return metric.maximum - metric.minimum if metric.kind == BOUNDED else math.inf

@@ -51,8 +51,11 @@ class GradeScores(Rule):
         self._gone_since: float | None = None
 
     def ended(self, task: int, end: TaskEnd) -> None:
-        """A task has ended: from now on its grade is waited for."""
-        if task not in self._told:
+        """A task has ended: from now on its grade is waited for.
+
+        Not that of a skipped one: its grader waits for the end of this session, for it may run yet.
+        """
+        if task not in self._told and end.outcome != states.SKIPPED:
             self._waiting.add(task)
 
     def scores(self, now: float) -> Iterator[tuple[int, float | None]]:
