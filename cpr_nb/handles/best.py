@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cpr_nb.display.decisions.best_page import BestRows
-    from cpr_nb.display.decisions.decision_output import Decision
+    from cpr_nb.display.decisions.decision_output import DecisionOutput
     from cpr_nb.views.candidates import Candidates
     from cpr_nb.worktrees.merge_report import MergeReport
 
@@ -61,7 +61,7 @@ class SessionBest(SessionGrades, SessionBranches):
         object.__setattr__(best, "_repr_html_", lambda: html)  # of this object, not of a part of it
         return best
 
-    def best(self) -> Decision:
+    def best(self) -> DecisionOutput:
         """The best candidate of each row in words and as a table to read, not to compute with.
 
         Returns:
@@ -75,11 +75,11 @@ class SessionBest(SessionGrades, SessionBranches):
             >>> print(cpr.attach("3f2a").best())  # doctest: +SKIP
         """
         from cpr_nb.display.decisions.best_page import best_parts
-        from cpr_nb.display.decisions.decision_output import Decision
+        from cpr_nb.display.decisions.decision_output import DecisionOutput
 
         candidates, results = self._candidates()
         rows = _best_rows(candidates, results, self._rescored(candidates))
-        return Decision(best_parts(rows), f"The best of {self.name or self.id}")
+        return DecisionOutput(best_parts(rows), f"The best of {self.name or self.id}")
 
     def pass_at_k(self) -> pd.DataFrame:
         """How often one of k candidates solves a row, and how often all k do, for each k.

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cpr_nb.display.decisions.band_chart import BandPanel, BandPoint, band_chart
-from cpr_nb.display.decisions.decision_output import Decision, DecisionParts, Sentence
+from cpr_nb.display.decisions.decision_output import DecisionOutput, DecisionParts, Sentence
 from cpr_nb.display.decisions.decision_table import Cell, Column, DecisionTable
 from cpr_nb.model.errors import InputError
 from cpr_nb.stats.draws import Prediction
@@ -22,7 +22,7 @@ _METHOD = (
 )
 
 
-class ForecastDecision(Decision):
+class ForecastDecision(DecisionOutput):
     """The forecast of a session. The last expression of a cell shows it, and so does `print`.
 
     Args:
