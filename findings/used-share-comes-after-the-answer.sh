@@ -89,9 +89,9 @@ def run(status: str) -> tuple[list[str], dict]:
         text=True, timeout=LIMIT_S, check=True,
     )
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    told = [event["rate_limit_info"] for event in events if event["type"] == "rate_limit_event"]
+    infos = [event["rate_limit_info"] for event in events if event["type"] == "rate_limit_event"]
     kinds = [event["type"] for event in events]
-    return [kind for kind in kinds if kind in ("assistant", "rate_limit_event", "result")], fields[-1]
+    return [kind for kind in kinds if kind in ("assistant", "rate_limit_event", "result")], infos[-1]
 
 
 seen = {}
