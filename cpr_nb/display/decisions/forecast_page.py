@@ -208,12 +208,22 @@ def _notes(shown: ShownForecast) -> list[str]:
 def _chart(shown: ShownForecast) -> Any:
     costs = [_band_point(point, point.cost_usd) for point in shown.points]
     times = [_band_point(point, point.time_s) for point in shown.points]
-    unit, words = ("h:mm", _hours) if times[-1].value >= 3600 else ("min:s", clock)
+    unit, words = ("h:mm", _hours) if times[-1].value >= 3600 else ("min:s", _minutes)
     panels = [
         BandPanel("Total cost, USD", costs, _usd),
         BandPanel(f"Total time, {unit}", times, words),
     ]
     return band_chart("How the forecast narrows", panels, "rows ended")
+
+
+def _minutes(value_s: float) -> str:
+    """A duration beside an axis, rounded as in the table.
+
+    Example:
+        >>> _minutes(20.6)
+        '0:21'
+    """
+    return clock(round(value_s))
 
 
 def _hours(value_s: float) -> str:
