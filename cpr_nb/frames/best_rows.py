@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,7 +12,12 @@ from cpr_nb.frames.mapping import ANSWERS_ATTR, LIGHT, TASK_COLUMNS, answer_name
 from cpr_nb.frames.table_html import set_html
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import REPEAT
-from cpr_nb.views.candidates import CandidateRow, Candidates
+from cpr_nb.model.grader import REASON_COLUMN, score_column
+from cpr_nb.store.spec_file import read_spec
+from cpr_nb.views.candidates import CandidateRow, Candidates, read_candidates
+
+if TYPE_CHECKING:
+    from cpr_nb.store.read import Snapshot
 
 SCORE = "score"
 #: The attribute that says that a table is one of the best.
@@ -65,6 +70,41 @@ def scores_of(results: pd.DataFrame, name: str) -> list[float | None]:
     """
     numbers = pd.to_numeric(results[name], errors="coerce")
     return [None if pd.isna(number) else float(number) for number in numbers]
+
+
+def session_candidates(
+    snapshot: Snapshot, results: pd.DataFrame, own_score: str | None = None
+) -> Candidates:
+    """The candidates of a session, with the scores of its table of results.
+
+    Args:
+        snapshot: The session.
+        results: Its table of results.
+        own_score: The column of a score that was made in this process, if there is one.
+
+    Raises:
+        SessionNotUsable: If it was launched without ``best_of``.
+    """
+    score = read_spec(snapshot.paths).get("score") or {}
+    may_be_graded = score.get("kind", "grade") in ("check", "grade")
+    is_graded = own_score is None and may_be_graded and REASON_COLUMN in results
+    name = score_column(results) if is_graded else own_score
+    if name is None:
+        return read_candidates(snapshot)
+    return read_candidates(snapshot, scores_of(results, name), is_graded=is_graded)
+
+
+def winners(snapshot: Snapshot, results: pd.DataFrame) -> pd.DataFrame:
+    """The best candidate of each row, as rows of a table of results; without ``best_of`` all.
+
+    Args:
+        snapshot: The session.
+        results: Its table of results.
+    """
+    if "best_of" not in read_spec(snapshot.paths):
+        return results
+    rows = session_candidates(snapshot, results).rows
+    return results.iloc[[row.best.position for row in rows if row.best is not None]]
 
 
 def row_names(results: pd.DataFrame, candidates: Candidates) -> tuple[str, list[str]]:

@@ -8,7 +8,6 @@ from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.core import print_line
 from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.model.errors import InputError, SessionNotUsable
-from cpr_nb.model.grader import REASON_COLUMN, score_column
 from cpr_nb.store.spec_file import read_spec
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cpr_nb.display.decisions.best_page import BestRows
-    from cpr_nb.display.decisions.decision_output import Decision
+    from cpr_nb.display.decisions.decision_output import DecisionOutput
     from cpr_nb.views.candidates import Candidates
     from cpr_nb.worktrees.merge_report import MergeReport
 
@@ -61,7 +60,7 @@ class SessionBest(SessionGrades, SessionBranches):
         object.__setattr__(best, "_repr_html_", lambda: html)  # of this object, not of a part of it
         return best
 
-    def best(self) -> Decision:
+    def best(self) -> DecisionOutput:
         """The best candidate of each row in words and as a table to read, not to compute with.
 
         Returns:
@@ -75,11 +74,11 @@ class SessionBest(SessionGrades, SessionBranches):
             >>> print(cpr.attach("3f2a").best())  # doctest: +SKIP
         """
         from cpr_nb.display.decisions.best_page import best_parts
-        from cpr_nb.display.decisions.decision_output import Decision
+        from cpr_nb.display.decisions.decision_output import DecisionOutput
 
         candidates, results = self._candidates()
         rows = _best_rows(candidates, results, self._rescored(candidates))
-        return Decision(best_parts(rows), f"The best of {self.name or self.id}")
+        return DecisionOutput(best_parts(rows), f"The best of {self.name or self.id}")
 
     def pass_at_k(self) -> pd.DataFrame:
         """How often one of k candidates solves a row, and how often all k do, for each k.
@@ -167,19 +166,11 @@ class SessionBest(SessionGrades, SessionBranches):
 
     def _candidates(self) -> tuple[Candidates, pd.DataFrame]:
         """The candidates, with the scores of the table of results, and that table."""
-        from cpr_nb.views.candidates import read_candidates
+        from cpr_nb.frames.best_rows import session_candidates
 
         results = self.results_df()
-        score = read_spec(self.paths).get("score") or {}
-        may_be_graded = score.get("kind", "grade") in ("check", "grade")
-        is_graded = self._score is None and may_be_graded and REASON_COLUMN in results
-        name = score_column(results) if is_graded else self._score[0] if self._score else None
-        if name is None:
-            return read_candidates(self.snapshot), results
-        from cpr_nb.frames.best_rows import scores_of
-
-        scores = scores_of(results, name)
-        return read_candidates(self.snapshot, scores, is_graded=is_graded), results
+        own_score = self._score[0] if self._score else None
+        return session_candidates(self.snapshot, results, own_score), results
 
 
 def _best_rows(

@@ -61,6 +61,8 @@ class SessionForecasts(SessionControl):
         refusal = f"can't forecast {snapshot.session_id}: "
         if snapshot.state == states.UNREADABLE or snapshot.is_legacy:
             raise SessionNotUsable(f"{refusal}it is no session whose rows can be read")
+        if snapshot.state == states.PLANNED:
+            raise SessionNotUsable(f"{refusal}it is planned, and its rows are not known yet")
         pilot = _pilot_of(self)
         if pilot.get("state") == "runs" and snapshot.state not in states.ENDED_STATES:
             raise SessionNotUsable(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.frames import frame_json, mapping
+from cpr_nb.frames.best_rows import winners
 from cpr_nb.frames.input_rows import empty_results, kept_frame, kept_names, own_columns, select_rows
 from cpr_nb.frames.input_tasks import input_tasks
 from cpr_nb.frames.results import build_results
@@ -63,6 +64,8 @@ def plan_request(request: LaterRequest, options: Mapping[str, Any]) -> LaunchPla
 def _plan_rows(request: LaterRequest, template: str, options: Mapping[str, Any]) -> LaunchPlan:
     [source] = request.inputs
     results = read_results(source.root)
+    if source.task_ids is None:
+        results = winners(read_session(source.root), results)
     rows = select_rows(results, source.condition, source.task_ids)
     if not len(rows):
         raise _nothing(source, len(results))

@@ -26,6 +26,8 @@ def test_the_rows_that_fit_run_when_the_input_has_ended(stub: Stub) -> None:
     second = cpr.map("Fix {path}: {reason}", after=first.where("score < 3"))
     assert second.state == "planned" and len(second) == 0
     assert list(second.results_df().columns)[:4] == ["path", "do", "score", "reason"]
+    with pytest.raises(cpr.SessionNotUsable, match="planned, and its rows are not known yet"):
+        second.forecast()
     stub.release("held")
     second.wait(LIMIT_S)
     assert [task.prompt for task in second] == ["Fix a: bad", "Fix c: poor"]
@@ -237,3 +239,17 @@ def test_a_later_session_waits_for_the_rest_of_a_pilot(stub: Stub) -> None:
     first.run_rest()
     assert len(second.wait(LIMIT_S)) == 4
     assert len(stub.calls()) == 10
+
+
+def test_of_candidates_the_best_ones_are_the_rows() -> None:
+    levels = [rated(score, "as it is") for score in (1, 3, 2)]
+    first = cpr.map(
+        "{do}",
+        pd.DataFrame({"n": [7]}),
+        vary={"do": levels},
+        best_of=3,
+        schema=SCHEMA,
+        score="score",
+    )
+    second = cpr.map("Use {score} of {n}", after=first.wait(LIMIT_S)).wait(LIMIT_S)
+    assert [task.prompt for task in second] == ["Use 3 of 7"]

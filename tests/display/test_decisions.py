@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from testkit.hostile_text import ALL, TEXTS, forbidden
 
-from cpr_nb.display.decisions.decision_output import Decision, DecisionParts, Sentence
+from cpr_nb.display.decisions.decision_output import DecisionOutput, DecisionParts, Sentence
 from cpr_nb.display.decisions.decision_table import Cell, Column, DecisionTable
 from cpr_nb.display.decisions.interval_chart import Interval, Panel, interval_chart
 from cpr_nb.model.errors import InputError
@@ -52,7 +52,7 @@ class Seen(HTMLParser):
         self.texts.append(data)
 
 
-def decision_about(text: str) -> Decision:
+def decision_about(text: str) -> DecisionOutput:
     """A decision in every place of which somebody has written a text."""
     interval = Interval(8, 3, 13, f"+8 (3 to 13) {text}")
     chart = interval_chart(text, [(text, text)], [Panel(text, [interval], text, text)], text)
@@ -60,7 +60,7 @@ def decision_about(text: str) -> Decision:
     rows = [[text, Cell("2", "strong"), "1 to 3"], ["x", Cell(text, "mute", span=2)]]
     table = DecisionTable(text, columns, rows)
     sentence = Sentence(text, f"{text} `s.compare()`")
-    return Decision(DecisionParts(sentence, text, [text], [chart], [table], text), text)
+    return DecisionOutput(DecisionParts(sentence, text, [text], [chart], [table], text), text)
 
 
 @settings(max_examples=40)
@@ -85,7 +85,7 @@ def test_a_terminal_shows_sentence_table_and_method_in_this_order() -> None:
     ]
     table = DecisionTable("t", columns, rows)
     parts = DecisionParts(Sentence("opus is better.", "It costs more."), tables=[table], method="M")
-    assert str(Decision(parts)).splitlines() == [
+    assert str(DecisionOutput(parts)).splitlines() == [
         "opus is better. It costs more.",
         "",
         "        mean  cost",

@@ -182,7 +182,9 @@ def test_the_python_of_the_readme_shows_what_it_says(run: Callable[[Block], Cell
 
     mapped = html(section("A DataFrame in, typed columns out"), "<table")
     assert "severity" in mapped[0] and "high" in mapped[0]
-    assert "opus" in mapped[-1], "the summary by model"
+
+    (compared,) = html(section("Decisions one can defend"), "the baseline")
+    assert "opus" in compared and "Paired by row" in compared
 
     outcomes, denied, calls, usage = html(section("Tables"), "<table")
     assert "succeeded" in outcomes and "sum" in outcomes

@@ -9,7 +9,7 @@ from typing import Any
 from cpr_nb.display.charts.svg import Chart
 from cpr_nb.display.decisions import comparison_words as words
 from cpr_nb.display.decisions.comparison_method import method_words
-from cpr_nb.display.decisions.decision_output import Decision, DecisionParts
+from cpr_nb.display.decisions.decision_output import DecisionOutput, DecisionParts
 from cpr_nb.display.decisions.decision_table import Cell, Column, DecisionTable
 from cpr_nb.display.decisions.interval_chart import Interval, Panel, interval_chart, summary_words
 from cpr_nb.display.decisions.range_words import number, ratio, ratio_words
@@ -42,7 +42,7 @@ _AXES = {
 _MAX_REASONS = 4
 
 
-class Comparison(Decision):
+class Comparison(DecisionOutput):
     """Levels compared with a baseline, row by row. A cell that ends in it shows it.
 
     Args:

@@ -98,7 +98,7 @@ class DecisionParts(NamedTuple):
         return "".join(parts)
 
 
-class Decision:
+class DecisionOutput:
     """Something to decide by. The last expression of a cell shows it, and so does `print`.
 
     Args:
@@ -106,7 +106,7 @@ class Decision:
         title: What it is about, on one line.
 
     Example:
-        >>> print(Decision(DecisionParts(Sentence("opus is better."))))
+        >>> print(DecisionOutput(DecisionParts(Sentence("opus is better."))))
         opus is better.
     """
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cpr_nb.display.decisions.band_chart import BandPanel, BandPoint, band_chart
-from cpr_nb.display.decisions.decision_output import Decision, DecisionParts, Sentence
+from cpr_nb.display.decisions.decision_output import DecisionOutput, DecisionParts, Sentence
 from cpr_nb.display.decisions.decision_table import Cell, Column, DecisionTable
 from cpr_nb.model.errors import InputError
 from cpr_nb.stats.draws import Prediction
@@ -22,7 +22,7 @@ _METHOD = (
 )
 
 
-class ForecastDecision(Decision):
+class ForecastDecision(DecisionOutput):
     """The forecast of a session. The last expression of a cell shows it, and so does `print`.
 
     Args:
@@ -208,12 +208,22 @@ def _notes(shown: ShownForecast) -> list[str]:
 def _chart(shown: ShownForecast) -> Any:
     costs = [_band_point(point, point.cost_usd) for point in shown.points]
     times = [_band_point(point, point.time_s) for point in shown.points]
-    unit, words = ("h:mm", _hours) if times[-1].value >= 3600 else ("min:s", clock)
+    unit, words = ("h:mm", _hours) if times[-1].value >= 3600 else ("min:s", _minutes)
     panels = [
         BandPanel("Total cost, USD", costs, _usd),
         BandPanel(f"Total time, {unit}", times, words),
     ]
     return band_chart("How the forecast narrows", panels, "rows ended")
+
+
+def _minutes(value_s: float) -> str:
+    """A duration beside an axis, rounded as in the table.
+
+    Example:
+        >>> _minutes(20.6)
+        '0:21'
+    """
+    return clock(round(value_s))
 
 
 def _hours(value_s: float) -> str:
