@@ -61,19 +61,12 @@ class SessionComparing(SessionResults):
         factor = level_pairs.choose_factor(by, self._factors(), list(results.columns))
         name = metric or [*self._score_names(results), "ok"][0]
         check_metric(results, name)
-        facts = task_facts(self.snapshot)
         measured = session_metric(self.snapshot, name, self._score_ranges)
+        given = (results, task_facts(self.snapshot), factor, baseline, measured)
         decision = read_decision(self.snapshot.head)
         order = read_spec(self.snapshot.paths).get("order") if decision else None
         comparison = level_pairs.compare_results(
-            results,
-            facts,
-            factor,
-            baseline,
-            measured,
-            decision,
-            order or (),
-            is_factor=factor in self._factors(),
+            *given, decision, order or (), is_factor=factor in self._factors()
         )
         scope, notes = "", list[str]()
         if decision is not None and decided_levels.is_about(decision, comparison):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from typing import Any
 
 from cpr_nb.executors.base import runner_input
@@ -18,7 +17,6 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import (
     CprError,
     ForeignSession,
-    LaunchError,
     ResultsDirError,
     SessionNotUsable,
 )
@@ -230,9 +228,6 @@ def _run(plan: LaunchPlan, snapshot: Snapshot, lock_fd: int) -> None:
             raise ResultsDirError(words) from error
         given = runner_input(paths, session_id, sha256, {})
     runner.go_on(given)
-    for follow in plan.on_start:
-        with suppress(LaunchError):  # the session runs all the same
-            follow(session_id)
 
 
 def _own_spec(snapshot: Snapshot, verb: str) -> Authorship:

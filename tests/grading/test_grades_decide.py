@@ -67,3 +67,14 @@ def test_a_planned_session_is_graded_too() -> None:
     second = cpr.map("Do {result} carefully.", after=first, grade="Is it well done?", light=True)
     assert second.wait(LIMIT_S).results_df()["score"].tolist() == [1.0]
     assert second.grading is not None and second.grading.name == f"grades of {second.id[:8]}"
+
+
+def test_graders_of_a_planned_session_start_once(api: ScriptedApi) -> None:
+    rows = pd.DataFrame({"n": range(3)})
+    first = cpr.map("Do {n} hastily.", rows, light=True, pilot=2)
+    second = cpr.map("Do {result} carefully.", after=first, grade="Is it well done?", light=True)
+    first.wait(LIMIT_S)
+    second.resume().wait(LIMIT_S)  # with the rows of the pilot
+    assert second.results_df()["score"].tolist() == [1.0, 1.0]
+    assert "can't write" not in (first.path / "runner.log").read_text()
+    assert sum(r.last_user_text.startswith("Grade ") for r in api.requests) == 2
