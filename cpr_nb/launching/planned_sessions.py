@@ -97,7 +97,7 @@ def _announce(paths: SessionPaths, session_id: str) -> None:
         ) from error
 
 
-def start_planned(root: str, *, after_pilot: bool = False) -> bool:
+def start_planned(root: str, *, after_pilot: bool = False, patience_s: float = 0.0) -> bool:
     """Starts a planned session if its inputs have ended; of several who try at once, one does.
 
     What stands in the way is written into its status.
@@ -105,6 +105,7 @@ def start_planned(root: str, *, after_pilot: bool = False) -> bool:
     Args:
         root: Its folder.
         after_pilot: Whether the rows of a pilot are enough.
+        patience_s: How long to wait for somebody else who looks whether it can start.
 
     Returns:
         Whether it is planned no longer.
@@ -112,13 +113,13 @@ def start_planned(root: str, *, after_pilot: bool = False) -> bool:
     Raises:
         CprError: If it can't start.
     """
-    paths = SessionPaths(root)
-    try:
-        lock_fd = hold_lock(paths.lock, new=False)
-    except BlockingIOError:
-        return False  # somebody else is at it
-    except OSError as error:
-        raise SessionNotUsable(f"can't start {root}: its lock: {error.strerror}") from None
+    deadline_s = time.monotonic() + patience_s
+    while (lock_fd := _lock(root)) is None:  # somebody else is at it
+        if read_session(root, tasks=False).state != states.PLANNED:
+            return True
+        if time.monotonic() >= deadline_s:
+            return False
+        time.sleep(0.02)
     try:
         snapshot = read_session(root)
         if snapshot.state != states.PLANNED:
@@ -135,6 +136,16 @@ def start_planned(root: str, *, after_pilot: bool = False) -> bool:
     if has_ended:
         start_next(root)
     return has_ended or read_session(root, tasks=False).state != states.PLANNED
+
+
+def _lock(root: str) -> int | None:
+    """Takes a session's lock; None if somebody else has it."""
+    try:
+        return hold_lock(SessionPaths(root).lock, new=False)
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        raise SessionNotUsable(f"can't start {root}: its lock: {error.strerror}") from None
 
 
 def _start(
@@ -283,7 +294,8 @@ def start_next(root: str) -> list[str]:
         if not os.path.isdir(folder):
             continue  # it was removed
         try:
-            start_planned(folder)
+            # Whoever is at it may have looked before this end.
+            start_planned(folder, patience_s=_BUSY_S)
         except CprError as error:
             problems.append(f"{name}: {error}")
     return problems
@@ -300,13 +312,11 @@ def resume_planned(snapshot: Snapshot) -> None:
         CprError: If it can't start.
     """
     _own_spec(snapshot, "resume")
-    deadline_s = time.monotonic() + _BUSY_S
-    while not start_planned(snapshot.paths.root, after_pilot=True):
-        waiting = waits_for(read_session(snapshot.paths.root, tasks=False))
-        if waiting or time.monotonic() > deadline_s:
-            short = snapshot.session_id[:8]
-            raise SessionNotUsable(f"can't resume {short}: it is planned, and {waiting or 'busy'}")
-        time.sleep(0.02)
+    # The runner of an input that ends at this moment looks, too; it takes no pilot for an end.
+    if not start_planned(snapshot.paths.root, after_pilot=True, patience_s=_BUSY_S):
+        waiting = waits_for(read_session(snapshot.paths.root, tasks=False)) or "busy"
+        short = snapshot.session_id[:8]
+        raise SessionNotUsable(f"can't resume {short}: it is planned, and {waiting}")
 
 
 def cancel_planned(snapshot: Snapshot) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from testkit import processes
@@ -16,6 +19,8 @@ from testkit.stub import Stub
 
 import cpr_nb as cpr
 from after.stages import LIMIT_S, held_input
+from cpr_nb.launching import planned_sessions
+from cpr_nb.store.files import hold_lock
 
 EnterEnv = Callable[[dict[str, str]], None]
 
@@ -49,6 +54,27 @@ def test_a_start_that_was_missed_is_made_up_for_once(stub: Stub, work: Path) -> 
     assert {one.wait() for one in several} == {0}
     second.wait(LIMIT_S)
     assert len(stub.calls()) == 6
+
+
+def test_whoever_looked_a_moment_too_early_does_not_cost_the_start(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = held_input(stub)
+    second = cpr.map("{path}", after=first)
+    name = first.path / "next" / second.id
+    name.unlink()
+    stub.release("held")
+    first.wait(LIMIT_S)
+    name.touch()
+    lock_fd = hold_lock(str(second.path / "runner.lock"), new=False)  # of somebody who looks
+
+    def let_go(_s: float) -> None:
+        os.close(lock_fd)  # without a start
+
+    usual = {"time": time.time, "monotonic": time.monotonic}
+    monkeypatch.setattr(planned_sessions, "time", SimpleNamespace(**usual, sleep=let_go))
+    assert planned_sessions.start_next(str(first.path)) == []
+    assert second.wait(LIMIT_S).state == "completed"
 
 
 def test_a_session_that_nobody_asked_for_does_not_start(stub: Stub) -> None:
