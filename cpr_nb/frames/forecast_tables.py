@@ -65,6 +65,8 @@ def make_forecast(snapshot: Snapshot) -> ShownForecast:
     """
     rows = RowsSoFar(snapshot)
     progress = rows.progress()
+    if not progress.n_rows:
+        raise SessionNotUsable(f"can't forecast {snapshot.session_id}: it has no rows yet")
     is_over = not (progress.n_more or progress.running)
     if len(progress.ended) < FEWEST_ENDED and not is_over:
         raise SessionNotUsable(

@@ -25,8 +25,8 @@ class SessionInput:
         task_ids: Only the rows of these tasks; None: of all.
 
     Example:
-        >>> SessionInput("/r/session-1", "score < 3").session_id
-        '1'
+        >>> SessionInput("/r/session-1", "score < 3")
+        <rows of session 1: where 'score < 3'>
     """
 
     __slots__ = ("condition", "root", "task_ids")
@@ -37,6 +37,14 @@ class SessionInput:
         self.root = root
         self.condition = condition
         self.task_ids = None if task_ids is None else list(task_ids)
+
+    def __repr__(self) -> str:
+        return f"<rows of session {self.session_id[:8]}: {self._words()}>"
+
+    def _words(self) -> str:
+        if self.condition is not None:
+            return f"where {self.condition!r}"
+        return "those that succeeded" + ("" if self.task_ids is None else ", of some tasks")
 
     @property
     def session_id(self) -> str:

@@ -146,6 +146,10 @@ def _incomplete(snapshot: Snapshot, verb: str) -> SessionNotUsable:
         return SessionNotUsable(
             f"can't {verb} {snapshot.session_id}: it is planned, and has no tasks before it starts"
         )
+    if snapshot.state in states.ENDED_STATES and snapshot.head.get("after"):
+        return SessionNotUsable(
+            f"can't {verb} {snapshot.session_id}: it has ended before it started, and has no tasks"
+        )
     return SessionNotUsable(
         f"can't {verb} {snapshot.session_id}: its session.json can't be read, or is incomplete"
     )

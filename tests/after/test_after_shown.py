@@ -37,6 +37,8 @@ def test_a_planned_session_is_cancelled(stub: Stub, stub_cpr: Cpr) -> None:
     assert stub_cpr("cancel", second.id).returncode == 0
     assert second.state == third.state == "cancelled"
     assert not second.cancel()
+    with pytest.raises(cpr.SessionNotUsable, match="it has ended before it started, and has no"):
+        second.retry()
     stub.release("held")
     assert first.wait(LIMIT_S).state == "completed"
     assert second.state == "cancelled" and len(stub.calls()) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -81,4 +82,31 @@ def test_rows_that_still_run_count_as_more_than_so_far(tmp_path: Path) -> None:
 def test_with_one_row_there_is_no_forecast(tmp_path: Path) -> None:
     folder = play_session(tmp_path, durations(9), until_end_of=1)
     with pytest.raises(cpr.SessionNotUsable, match="it needs 2, better 20"):
+        cpr.Session(folder).forecast()
+
+
+def test_a_row_of_several_tasks_has_a_failure_and_does_not_fail(tmp_path: Path) -> None:
+    folder = play_session(tmp_path, durations(6), failed=[0, 2])
+    spec = json.loads((folder / "session.json").read_text())
+    for index, task in enumerate(spec["tasks"]):
+        task |= {"row": index // 2, "factors": {"model": ["haiku", "opus"][index % 2]}}
+    (folder / "session.json").write_text(json.dumps(spec))
+    assert "all 3 rows have ended. 2 of 3 had a failure." in str(cpr.Session(folder).forecast())
+
+
+def test_nothing_is_said_of_failures_where_no_row_tells(tmp_path: Path) -> None:
+    folder = play_session(tmp_path, durations(1))
+    status = json.loads((folder / "status.json").read_text())
+    status["tasks"][0] |= {"outcome": "cancelled", "reason": "cancelled"}
+    (folder / "status.json").write_text(json.dumps(status))
+    text = " ".join(str(cpr.Session(folder).forecast()).split())
+    assert "its row has ended." in text and "failed." not in text
+    assert "1 row ended without saying anything about others" in text and "and is left out" in text
+
+
+def test_without_rows_there_is_no_forecast(tmp_path: Path) -> None:
+    folder = play_session(tmp_path, durations(1))
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps({**status, "total": 0, "tasks": []}))
+    with pytest.raises(cpr.SessionNotUsable, match="it has no rows yet"):
         cpr.Session(folder).forecast()

@@ -108,6 +108,17 @@ def test_a_later_runner_reads_all_of_it_again(tmp_path: Path, graded: Folder) ->
     assert told(rule.events(1.0)) == [("Release", 1)]
 
 
+def test_a_later_runner_reads_a_skipped_answer_that_was_reopened(
+    tmp_path: Path, graded: Folder
+) -> None:
+    graded.ended("a", "skipped", "decided")
+    graded.journal({"event": "session_ended"}, {"event": "reopened"})
+    rule = GradingRule([("s", "a")], str(tmp_path))
+    assert told(rule.events(1.0)) == []
+    graded.ended("a")
+    assert told(rule.events(2.0)) == [("Release", 0)]
+
+
 # -- the journal of another session -------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from cpr_nb.display.decisions.range_words import digits_for, number, range_words
 from cpr_nb.model.full_mark import UNKNOWN
 from cpr_nb.stats.pass_at_k import PassAtK, pass_all_k, pass_at_k
 from cpr_nb.views.candidates import CandidateRow, Candidates
+from cpr_nb.views.formatting import amount
 
 #: The page shows so many rows; the table has all.
 MOST_ROWS = 60
@@ -88,7 +89,7 @@ def _rest(rows: BestRows) -> str:
     cost = candidates.cost_per_solved_usd
     if cost is not None and candidates.best_of.solved_by:
         least = "at least " if candidates.n_unknown_costs else ""
-        sentences.append(f"A solved row costs {least}USD {number(cost, 2)}.")
+        sentences.append(f"A solved row costs {least}USD {amount(cost)}.")
     if candidates.best_of.is_scored:
         sentences.append(_flattery(rows))
     return " ".join(sentences)
@@ -114,7 +115,7 @@ def _flattery(rows: BestRows) -> str:
 
 
 def _facts(candidates: Candidates) -> str:
-    costs = [f"USD {number(candidates.cost_usd, 2)} for all candidates"]
+    costs = [f"USD {amount(candidates.cost_usd)} for all candidates"]
     if candidates.n_unknown_costs:
         costs.append(f"the cost of {candidates.n_unknown_costs} that were ended is not known")
     n_left_out = sum(one.is_not_needed for row in candidates.rows for one in row.candidates)
@@ -142,7 +143,7 @@ def _table(rows: BestRows) -> DecisionTable:
             cells += [Cell(_rescored(row, rows.rescored or {}))] if is_rescored else []
             cells += [Cell(_scores_text(row), picture=_scores_picture(row, low, high))]
         cost = row.cost_usd
-        cells += [Cell(_counts(row), "mute"), Cell("" if cost is None else number(cost, 2))]
+        cells += [Cell(_counts(row), "mute"), Cell("" if cost is None else amount(cost))]
         body.append(cells)
     return DecisionTable("the best candidate of each row", columns, body)
 

@@ -121,10 +121,9 @@ def _total_words(shown: ShownForecast) -> str:
     cost, time_s = shown.figures.cost_usd, shown.figures.time_s
     progress = shown.progress
     if shown.is_over:
-        rows = plural(len(progress.rows), "row")
-        return (
-            f"USD {amount(cost.value)} and {duration_words(time_s.value)}: all {rows} have ended."
-        )
+        n = len(progress.rows)
+        rows = "its row has" if n == 1 else f"all {n} rows have"
+        return f"USD {amount(cost.value)} and {duration_words(time_s.value)}: {rows} ended."
     words = f"{_cost(cost)} in total, and {_words(time_s, duration_words, duration_words)}"
     return f"{words[0].upper()}{words[1:]} at {progress.n_slots} at once."
 
@@ -134,11 +133,15 @@ def _rest_words(shown: ShownForecast) -> str:
     n_to_come = shown.progress.n_more + len(shown.progress.running)
     n_failed = sum(row.is_failed for row in ended)
     n_denied = sum(row.is_denied for row in ended)
+    if shown.is_over and not ended:
+        return "None of them says how many of others would fail."
+    # Of a row with several tasks, as with vary or repeats, one is enough.
+    verb = "failed" if shown.progress.tasks_per_row == 1 else "had a failure"
     if shown.is_over:
-        return f"{n_failed} of {len(ended)} failed." if n_failed else "None failed."
+        return f"{n_failed or 'None'} of {len(ended)} {verb}."
     failed = shown.figures.n_failed
     words = [
-        f"{n_failed or 'None'} of {len(ended)} failed, so {_count_range(failed)} of the other "
+        f"{n_failed or 'None'} of {len(ended)} {verb}, so {_count_range(failed)} of the other "
         f"{n_to_come} may."
     ]
     if n_denied:
@@ -197,7 +200,8 @@ def _notes(shown: ShownForecast) -> list[str]:
         rows = plural(progress.n_missing, "row")
         notes.append(
             f"{rows} ended without saying anything about others (cancelled, or let down by "
-            "network, account or machine) and are left out."
+            f"network, account or machine) and {'is' if progress.n_missing == 1 else 'are'} left "
+            "out."
         )
     if shown.figures.n_unknown_costs:
         rows = plural(shown.figures.n_unknown_costs, "row")

@@ -95,6 +95,7 @@ class NeighbourSession:
             skipped = [k for k, end in self.ends.items() if end["outcome"] == states.SKIPPED]
             for one in skipped:
                 del self.ends[one]
+            ended[:] = [one for one in ended if one in self.ends]  # it may be in the same batch
 
     def _read_status(self) -> list[str]:
         try:
