@@ -8,8 +8,8 @@ GUARDS = [
     Guard(
         "a runner reads requests where it was told, and nowhere else",
         "runner/bootstrap.py",
-        "RequestInbox(session.requests_dir, recorder)",
-        "RequestInbox(session.paths.requests, recorder)",
+        "RequestInbox(session.requests_dir, recorder, rules)",
+        "RequestInbox(session.paths.requests, recorder, rules)",
         row("a forged request", "the runner"),
     ),
     Guard(

@@ -34,6 +34,9 @@ _PHRASES = {
     "changed": "was changed after the launch, and so did not start",
     "usage_error": "was refused by the CLI",
     "parent_failed": "depended on a task that did not succeed",
+    "decided": "was not needed: the comparison was decided",
+    "not_needed": "was not needed: another attempt was good enough",
+    "pilot": "was outside the pilot",
     "vanished": "disappeared with the runner",
     "internal": "met an error of cpr itself",
 }
