@@ -16,6 +16,8 @@ from testkit.command import Cpr
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
+from cpr_nb.model.record import first_head
+from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.notice import notice
 
 LIMIT_S = 120.0
@@ -51,6 +53,15 @@ def test_only_the_sample_runs_and_then_the_rest_and_nothing_twice(stub: Stub) ->
     assert session.head["cost_usd"] == pytest.approx(2.5)
     with pytest.raises(cpr.SessionNotUsable, match="nothing is held back any more"):
         session.run_rest()
+
+
+def test_the_rest_may_be_asked_for_before_the_runner_is_up(stub: Stub) -> None:
+    session = pilot()
+    first = first_head(read_spec(session.snapshot.paths), 10)  # what the launch writes
+    session.run_rest().wait(LIMIT_S)
+    assert reasons(session) == {"completed": 10}
+    assert calls(stub) == dict.fromkeys("abcdefghij", 1)
+    assert first["pilot"] == {"state": "runs", "n_tasks": 3, "n_held": 7}
 
 
 def test_all_levels_of_a_row_run_in_the_pilot(stub: Stub) -> None:

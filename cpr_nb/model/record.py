@@ -73,6 +73,15 @@ def schema_version(options: Mapping[str, Any], study: Mapping[str, Any] | None =
     return _VERSION_OF_SHARING if options.get("share_process") else _FIRST_VERSION
 
 
+def _first_pilot(spec: dict[str, Any], n_tasks: int) -> dict[str, Any] | None:
+    """What the runner says of a pilot once it is up: somebody may ask for the rest before."""
+    pilot = spec.get("pilot")
+    if not (isinstance(pilot, dict) and isinstance(pilot.get("tasks"), list) and n_tasks):
+        return None
+    n_pilot = len(pilot["tasks"])
+    return {"state": "runs", "n_tasks": n_pilot, "n_held": n_tasks - n_pilot}
+
+
 def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
     """The head of status.json before anything ran: claude-parallel-runner.pl's fields first."""
     options, first_parallel = spec.get("options", {}), spec.get("first_parallel")
@@ -102,6 +111,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "grading_id": (spec.get("grade") or {}).get("session_id"),
         "after": [one["session_id"] for one in spec.get("after", {}).get("inputs", ())] or None,
         "score": spec.get("score"),
+        "pilot": _first_pilot(spec, n_tasks),
         "warnings": spec.get("warnings") or None,
         "n_pending": n_tasks,
         "n_running": 0,

@@ -139,7 +139,7 @@ def timeout_text(snapshot: Snapshot, waited_s: float, subject: str = "") -> str:
     if snapshot.state == states.PLANNED:
         return (
             f"{prefix}{snapshot.session_id[:8]} is planned, and {waits_for(snapshot)} after "
-            f"{waited} of waiting. It starts all the same: wait again"
+            f"{waited} of waiting. It starts once that has ended: wait again"
         )
     return (
         f"{prefix}{ended_text(figures)} after {waited} of waiting{counts}{left}. The session keeps "

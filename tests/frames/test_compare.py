@@ -285,6 +285,13 @@ def test_too_few_rows_show_no_difference_and_not_one_beyond_the_range() -> None:
     assert "points, and perhaps more" not in text
 
 
+def test_rows_that_all_say_the_same_promise_nothing() -> None:
+    results, facts = results_of(a=[1.0, 2, 3], b=[1.0, 2, 3])
+    results["n_words"] = results["score"]
+    found = compare_results(results, facts, "model", "a", Metric("n_words", UNBOUNDED))
+    assert "is not shown" in text_of(found) and "have shown up" not in text_of(found)
+
+
 def test_none_is_a_level_where_vary_has_it(stubbed: None) -> None:
     frame = pd.DataFrame({"n": [1, 2, 3]})
     vary = {"system_prompt": [None, "Be brief."]}

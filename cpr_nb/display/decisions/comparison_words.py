@@ -237,7 +237,7 @@ def _detectable(comparison: LevelComparison) -> str:
         for level in comparison.levels
         if level.verdict in (NOT_SHOWN, DEPENDS_ON_FAILURES)
         and not level.is_sequence
-        and math.isfinite(level.difference.detectable)
+        and 0 < level.difference.detectable < math.inf  # 0: the rows say nothing of chance
     ]
     if not open_levels:
         return ""
