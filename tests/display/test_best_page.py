@@ -94,3 +94,9 @@ def test_names_can_not_do_harm() -> None:
     candidates = Candidates(SCORED, [CandidateRow([one(n, SCORED, 0.5) for n in (1, 2, 3)])])
     html = best_parts(BestRows(candidates, "<b>", ["<script>alert(1)</script>"])).html()
     assert "<script>" not in html and "&lt;script&gt;" in html
+
+
+def test_without_any_score_there_is_no_pass_at_k() -> None:
+    text = page(SCORED, ("no score",) * 3, ("no score",) * 3)
+    assert "Of 2 rows it is not known yet" in text
+    assert "unknown %" not in text and "pass@" not in text

@@ -219,7 +219,7 @@ def _method(rows: BestRows, figures: Sequence[PassAtK], every: Sequence[PassAtK]
     candidates, sentences = rows.candidates, []
     if candidates.best_of.is_scored:
         sentences.append("◆ the best, ○ the others.")
-    if figures:
+    if figures and figures[-1].n_rows:  # else nobody knows of any row
         words = [
             _pass_words(f"pass@{one.k}", one) for one in dict.fromkeys([figures[0], figures[-1]])
         ]
