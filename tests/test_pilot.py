@@ -184,3 +184,19 @@ def test_every_view_says_what_waits(stub: Stub, stub_cpr: Cpr) -> None:
     stub_cpr.good("resume", session.id, "--skipped")
     assert reasons(session.wait(LIMIT_S)) == {"completed": 10}
     assert "pilot" not in notice(session.refresh().snapshot)
+
+
+def test_a_cancelled_pilot_and_its_retry_never_run_what_is_outside(stub: Stub) -> None:
+    stub.fifos("held")
+    rows = pd.DataFrame({"id": list("abcdef")})
+    session = cpr.map(plan(here="held", gate="held"), rows, id_col="id", pilot=2, max_parallel=1)
+    stub.await_here("held")
+    session.cancel()
+    assert session.wait(LIMIT_S).state == "cancelled"
+    assert reasons(session) == {"cancelled": 2, "pilot": 4}
+    for all_tasks in (False, True):
+        again = session.retry(all_tasks=all_tasks)
+        assert len(again) == 2
+        again.cancel()
+        again.wait(LIMIT_S)
+    assert len(set(calls(stub))) <= 2

@@ -8,7 +8,7 @@ import shlex
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
 from cpr_nb.model.record import is_unsaved, task_state
-from cpr_nb.model.verdict import BY_RULE
+from cpr_nb.model.verdict import is_left_out
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
@@ -36,7 +36,7 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
     """
     ended = [task for task in session.tasks or () if task_state(task)[1] is not None]
     failed = [task for task in ended if task_state(task)[1] != states.SUCCEEDED]
-    failed = [task for task in failed if task.get("reason") not in BY_RULE]
+    failed = [task for task in failed if not is_left_out(task.get("reason"))]
     left = [task for task in ended if task_state(task)[1] == states.SUCCEEDED and _is_left(task)]
     return [
         "",
@@ -53,7 +53,7 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
 
 def _figures_line(session: Snapshot) -> str:
     n_good, total = session.count("n_succeeded"), session.count("total")
-    n_left_out = sum(task.get("reason") in BY_RULE for task in session.tasks or ())
+    n_left_out = sum(is_left_out(task.get("reason")) for task in session.tasks or ())
     n_held = sum(task.get("reason") == "pilot" for task in session.tasks or ())
     icon = ICONS[states.SUCCEEDED if n_good + n_left_out == total else states.FAILED]
     figures = [

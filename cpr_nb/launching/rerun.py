@@ -21,7 +21,7 @@ from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.record import task_state
 from cpr_nb.model.scores import GRADE
 from cpr_nb.model.spec import TaskSpec
-from cpr_nb.model.verdict import BY_RULE
+from cpr_nb.model.verdict import is_left_out
 
 
 def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, Any]) -> LaunchPlan:
@@ -42,7 +42,7 @@ def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, An
     read_rerunnable(source.snapshot, "retry")
     tasks = [RerunTask(source, index) for index in range(len(source.snapshot.tasks or ()))]
     ended = [task for task in tasks if task_state(task.fields)[0] == states.ENDED]
-    retried = [task for task in ended if all_tasks or _is_failure(task)]
+    retried = [task for task in ended if (all_tasks and not _is_outside(task)) or _is_failure(task)]
     if not retried:
         n_left = len(tasks) - len(ended)
         hint = "--all-tasks (all_tasks=True) reruns them all"
@@ -55,9 +55,14 @@ def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, An
     return plan_rerun(retried, options)
 
 
+def _is_outside(task: RerunTask) -> bool:
+    """Whether a task is outside a pilot: nobody has asked for it to run yet."""
+    return task_state(task.fields)[1] == states.SKIPPED and task.fields.get("reason") == "pilot"
+
+
 def _is_failure(task: RerunTask) -> bool:
     """Whether a task did not succeed, and no rule of its session has left it out."""
-    by_rule = task.fields.get("reason") in BY_RULE
+    by_rule = is_left_out(task.fields.get("reason"))
     return task_state(task.fields)[1] != states.SUCCEEDED and not by_rule
 
 

@@ -6,30 +6,28 @@ from cpr_nb.model import states
 
 #: A task that failed for one of these reasons was let down by what it ran on: the network, an
 #: account, a machine. What it would have done is not known.
-INFRASTRUCTURE = frozenset(
-    (
-        "api_error",
-        "auth",
-        "changed",
-        "forbidden",
-        "internal",
-        "machine",
-        "network",
-        "no_first_byte",
-        "overloaded",
-        "parent_failed",
-        "rate_limit",
-        "setup_failed",
-        "setup_refused",
-        "signal",
-        "spawn",
-        "usage_error",
-        "vanished",
-        "worktree",
-    )
+INFRASTRUCTURE = (
+    "api_error",
+    "auth",
+    "changed",
+    "forbidden",
+    "internal",
+    "machine",
+    "network",
+    "no_first_byte",
+    "overloaded",
+    "parent_failed",
+    "rate_limit",
+    "setup_failed",
+    "setup_refused",
+    "signal",
+    "spawn",
+    "usage_error",
+    "vanished",
+    "worktree",
 )
 #: A rule of the session has left these tasks out, or ended them early: they are no failures.
-BY_RULE = frozenset(("decided", "not_needed", "pilot"))
+_BY_RULE = ("decided", "not_needed", "pilot")
 
 
 def has_verdict(outcome: str | None, reason: str | None) -> bool:
@@ -49,3 +47,16 @@ def has_verdict(outcome: str | None, reason: str | None) -> bool:
     if outcome == states.SUCCEEDED:
         return True
     return outcome in (states.FAILED, states.TIMED_OUT) and reason not in INFRASTRUCTURE
+
+
+def is_left_out(reason: object) -> bool:
+    """Whether a task ended because a rule of its session says that it need not run.
+
+    Args:
+        reason: What status.json says of it, which may be anything.
+
+    Example:
+        >>> is_left_out("pilot"), is_left_out("check_failed"), is_left_out([])
+        (True, False, False)
+    """
+    return reason in _BY_RULE

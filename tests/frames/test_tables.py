@@ -306,7 +306,9 @@ def test_an_impossible_since_is_refused(since: Any, tmp_path: Path) -> None:
 
 
 def test_an_unknown_state_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(cpr.InputError, match="states: done: must be among planned, starting, running"):
+    with pytest.raises(
+        cpr.InputError, match="states: done: must be among planned, starting, running"
+    ):
         cpr.sessions_df(tmp_path, states="done")
     with pytest.raises(cpr.InputError, match="states: completed: must be among pending"):
         cpr.tasks_df(tmp_path, states=["completed", "failed"])

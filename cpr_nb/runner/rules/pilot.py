@@ -72,6 +72,11 @@ class Pilot(Rule):
     def _may_rest_run(self) -> bool:
         return self._is_rest_asked or (self._was_reopened and not self._left)
 
+    def outcome_of(self, task: int, outcome: Outcome) -> Outcome:
+        """How a task ends: nobody wanted those outside, so a cancel says nothing of them."""
+        is_held = not self._is_released and task in self._outside
+        return _OUTSIDE if is_held and outcome.outcome == states.CANCELLED else outcome
+
     def ended(self, task: int, end: TaskEnd) -> None:
         """A task has ended."""
         self._left.discard(task)

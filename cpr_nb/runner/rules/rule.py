@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from typing import Any
 
+    from cpr_nb.model.outcome import Outcome
     from cpr_nb.runner.messages import Event
 
 
@@ -53,6 +54,10 @@ class Rule:
     def held(self) -> Iterable[int]:
         """The tasks that must not start before a `messages.Release`."""
         return ()
+
+    def outcome_of(self, task: int, outcome: Outcome) -> Outcome:
+        """How a task ends that is about to end like this."""
+        return outcome
 
     def ended(self, task: int, end: TaskEnd) -> None:
         """A task has ended."""

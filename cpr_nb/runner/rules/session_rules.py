@@ -168,6 +168,8 @@ class SessionRules:
         task, outcome = finish.task, finish.outcome
         if task in self._not_needed and outcome.outcome == states.CANCELLED:
             outcome = NOT_NEEDED
+        for rule in self._rules:
+            outcome = rule.outcome_of(task, outcome)
         fields = self.effects.end(task, outcome)
         if fields is not None:
             self._pass_on(task, fields)
