@@ -229,6 +229,8 @@ def test_a_function_that_fails_leaves_a_reason_and_the_others_their_scores(work:
     assert table["outcome"].unique().tolist() == ["succeeded"]
     reasons = dict(zip(answers, table["score_error"], strict=True))
     assert reasons["raise"] == "ValueError: no digits"
+    (warning,) = session.head["warnings"]  # of the first one only
+    assert warning.startswith("an answer has no score: ")
     assert "returned None, which is no number" in reasons["none"]
     assert "returned '7', which is no number" in reasons["text"]
     assert reasons["die"] == "the function ended its process"

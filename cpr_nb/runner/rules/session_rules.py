@@ -90,6 +90,7 @@ class SessionRules:
         self._waiting_end: instructions.End | None = None
         self._recorder = recorder
         self._not_needed: set[int] = set()
+        self._has_warned = False
         self._shown: dict[str, Any] = {}
 
     def restore(self, history: History, numbers: dict[str, int]) -> None:
@@ -172,8 +173,15 @@ class SessionRules:
             outcome = rule.outcome_of(task, outcome)
         fields = self.effects.end(task, outcome)
         if fields is not None:
+            self._warn_of(fields.get("score_error"))
             self._pass_on(task, fields)
             self._show()  # nobody is asked after the last end
+
+    def _warn_of(self, error: str | None) -> None:
+        """Warns of the first answer that has no score: the others often miss it, too."""
+        if error and error != _CANCELLED and not self._has_warned:
+            self._has_warned = True
+            self._recorder.warn(f"an answer has no score: {error}; score_error in results_df")
 
     def _pass_on(self, task: int, fields: dict[str, Any]) -> None:
         names = ("outcome", "reason", "score", "cost_usd", "duration_s")
