@@ -112,13 +112,16 @@ class Decision(NamedTuple):
         return text
 
     def _range(self, level: LevelDecision) -> str:
-        """The difference and its interval: shares in points."""
+        """The difference and its interval: shares in points, scores in steps that fit its width."""
         if self.metric == "ok":
             ends = (level.difference, level.low, level.high)
             mean, low, high = (f"{_POINTS * (end or 0.0):.0f}" for end in ends)
             unit = " points"
         else:
-            mean, low, high = (f"{end or 0.0:.3g}" for end in level[2:5])
+            figures = [end or 0.0 for end in (level.difference, level.low, level.high)]
+            width = max(figures) - min(figures)
+            digits = max(0, -math.floor(math.log10(width / 3))) if width else 2
+            mean, low, high = (f"{figure:.{digits}f}" for figure in figures)
             unit = ""
         sign = "" if mean.startswith("-") else "+"
         return f"{sign}{mean}{unit} ({low} to {high})".replace("-0 ", "0 ").replace("-0)", "0)")
