@@ -22,10 +22,12 @@ def decision_lines(snapshot: Snapshot) -> list[str]:
     Example:
         >>> from cpr_nb.store.layout import SessionPaths
         >>> from cpr_nb.store.read import Snapshot
-        >>> from cpr_nb.store.read import Snapshot
         >>> head = {"candidates": {"n": 5, "n_rows": 40, "n_solved": 31, "n_ended": 40}}
         >>> decision_lines(Snapshot(SessionPaths("/r/session-1"), head, [], "completed"))
         ['31 of 40 rows are solved by the best of 5']
+        >>> head["candidates"]["n_unknown"] = 2
+        >>> decision_lines(Snapshot(SessionPaths("/r/session-1"), head, [], "completed"))
+        ['31 of 40 rows are solved by the best of 5; of 2 nobody knows: a grade is missing']
     """
     lines = []
     if "decision" in snapshot.head:
@@ -46,4 +48,7 @@ def _solved_lines(candidates: dict[str, Any]) -> list[str]:
     verb = "is" if n_solved == 1 else "are"
     rows = f"{n_rows} row{'s' * (n_rows != 1)}"
     more = "" if n_ended == n_rows else f"; {n_ended} have ended"
+    n_unknown = candidates.get("n_unknown")
+    if isinstance(n_unknown, int):
+        more += f"; of {n_unknown} nobody knows: a grade is missing"
     return [f"{n_solved} of {rows} {verb} solved by the best of {n}{more}"]

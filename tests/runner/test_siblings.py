@@ -84,6 +84,7 @@ def test_a_score_that_comes_later_holds_the_place_until_then() -> None:
     assert follows(rule) == [("Release", 1)]
     rule.ended(1, scored(None))
     rule.scored(1, None)
+    assert rule.fields()["candidates"]["n_unknown"] == 1
     assert follows(rule) == [("Release", 2)]
 
 

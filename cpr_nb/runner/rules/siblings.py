@@ -45,6 +45,7 @@ class Siblings(Rule):
         self._changed: set[int] = set()  # rows
         self._to_release: set[int] = set()
         self._solved: set[int] = set()  # rows
+        self._unscored: set[int] = set()  # candidates that will have no grade
         self._n_settled: dict[int, int] = {}  # of each row
         self._n_ended_rows = 0
 
@@ -89,6 +90,8 @@ class Siblings(Rule):
             self._changed.add(row)
         if end is not None and self._best_of.solves(end.outcome, end.reason, score):
             self._solved.add(row)
+        if end is not None and end.outcome == states.SUCCEEDED and self._late_scores:
+            (self._unscored.add if score is None else self._unscored.discard)(task)
         if task in self._settled:
             return
         self._settled.add(task)
@@ -123,4 +126,6 @@ class Siblings(Rule):
             return {}
         n = self._best_of.n
         counts = {"n": n, "n_rows": self._n_tasks // n, "n_solved": len(self._solved)}
+        if n_unknown := len({task // n for task in self._unscored} - self._solved):
+            counts["n_unknown"] = n_unknown
         return {"candidates": {**counts, "n_ended": self._n_ended_rows}}
