@@ -17,6 +17,8 @@ COMMANDS = {
     "status": "show one session, task by task",
     "results": "show what the agents answered",
     "report": "write a session as one static page, to share it",
+    "export": "write a session in the format of another tool",
+    "import": "read the logs of other tools as sessions",
     "list": "list all sessions",
     "overview": "show totals over all sessions",
     "watch": "watch a session live",
@@ -153,7 +155,7 @@ def _run(argv: list[str]) -> int:
         return run(SimpleNamespace(**values))  # without argparse, in two thirds of the time
     import importlib
 
-    module = importlib.import_module(f"cpr_nb.cli.commands.{name}")
+    module = importlib.import_module(command_module(name))
     from cpr_nb.cli.options import command_parser
 
     parser = command_parser(name, COMMANDS[name])
@@ -252,6 +254,19 @@ def _split_flags(argv: list[str]) -> tuple[str, list[str]]:
     return "run", argv
 
 
+def command_module(name: str) -> str:
+    """The module of a sub-command.
+
+    Example:
+        >>> command_module("follow-up"), command_module("import")
+        ('cpr_nb.cli.commands.follow_up', 'cpr_nb.cli.commands.import_')
+    """
+    import keyword
+
+    file = name.replace("-", "_")
+    return f"cpr_nb.cli.commands.{file}{'_' if keyword.iskeyword(file) else ''}"
+
+
 def full_parser() -> ArgumentParser:
     """One parser with everything, for shell completion."""
     import importlib
@@ -262,7 +277,7 @@ def full_parser() -> ArgumentParser:
     children = parser.add_subparsers(parser_class=CprParser)
     for name, line in COMMANDS.items():
         child = command_parser(name, line, children)
-        importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(child)
+        importlib.import_module(command_module(name)).add_arguments(child)
     return parser
 
 
