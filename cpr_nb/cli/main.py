@@ -155,7 +155,7 @@ def _run(argv: list[str]) -> int:
         return run(SimpleNamespace(**values))  # without argparse, in two thirds of the time
     import importlib
 
-    module = importlib.import_module(command_module(name))
+    module = importlib.import_module(f"cpr_nb.cli.commands.{module_name(name)}")
     from cpr_nb.cli.options import command_parser
 
     parser = command_parser(name, COMMANDS[name])
@@ -254,17 +254,17 @@ def _split_flags(argv: list[str]) -> tuple[str, list[str]]:
     return "run", argv
 
 
-def command_module(name: str) -> str:
-    """The module of a sub-command.
+def module_name(name: str) -> str:
+    """The name of a sub-command's module.
 
     Example:
-        >>> command_module("follow-up"), command_module("import")
-        ('cpr_nb.cli.commands.follow_up', 'cpr_nb.cli.commands.import_')
+        >>> module_name("follow-up"), module_name("import")
+        ('follow_up', 'import_')
     """
     import keyword
 
-    file = name.replace("-", "_")
-    return f"cpr_nb.cli.commands.{file}{'_' if keyword.iskeyword(file) else ''}"
+    plain = name.replace("-", "_")
+    return f"{plain}_" if keyword.iskeyword(plain) else plain
 
 
 def full_parser() -> ArgumentParser:
@@ -277,7 +277,7 @@ def full_parser() -> ArgumentParser:
     children = parser.add_subparsers(parser_class=CprParser)
     for name, line in COMMANDS.items():
         child = command_parser(name, line, children)
-        importlib.import_module(command_module(name)).add_arguments(child)
+        importlib.import_module(f"cpr_nb.cli.commands.{module_name(name)}").add_arguments(child)
     return parser
 
 

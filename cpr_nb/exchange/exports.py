@@ -20,7 +20,7 @@ class Format(NamedTuple):
     """A format of another tool.
 
     Args:
-        module: The module of this package that writes it, by an `Exporter` named ``write``.
+        module: The module of `cpr_nb.exchange.writers` whose ``write`` is its `Exporter`.
         suffix: How the names of its files end; "" for a folder with one file per task.
         words: What it is, for the help.
     """
@@ -93,7 +93,7 @@ def export_session(
     if with_content and redact:
         raise InputError("redact leaves out what with_content asks for: give one of them", to)
     chosen, record = FORMATS[to], SessionRecord(snapshot, redact=redact)
-    module = importlib.import_module(f"cpr_nb.exchange.{chosen.module}")
+    module = importlib.import_module(f"cpr_nb.exchange.writers.{chosen.module}")
     target = Path(path if path is not None else _default_name(snapshot, to, chosen))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     write: Exporter = module.write

@@ -15,8 +15,9 @@ from cpr_nb.model.errors import InputError
 _BLOCK_BYTES = 1 << 20
 # What tells the formats apart is near the beginning of a file.
 _BEGINNING_BYTES = 1 << 16
-#: The modules that read logs; each has ``is_log(path, beginning)`` and
-#: ``read_log(paths, digest)``, which returns an `ImportedSession`.
+#: The modules that read logs. Each has ``is_log(path, beginning) -> bool``,
+#: ``read_log(paths, digest) -> ImportedSession``, and ``IS_ONE_FILE_A_TASK``: whether the files of
+#: a folder are the tasks of one session.
 READERS = ("inspect_reader", "atif_reader")
 
 
@@ -94,7 +95,7 @@ def _reader_of(path: str) -> str | None:
 
 
 def _module(reader: str) -> Any:
-    return importlib.import_module(f"cpr_nb.exchange.{reader}")
+    return importlib.import_module(f"cpr_nb.exchange.readers.{reader}")
 
 
 def _digest(paths: list[str]) -> str:

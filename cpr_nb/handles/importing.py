@@ -32,7 +32,7 @@ def import_sessions(
 
     Example:
         >>> import cpr_nb as cpr
-        >>> cpr.import_sessions("logs/review.eval")[0].results_df  # doctest: +SKIP
+        >>> cpr.import_sessions("logs/review.eval")[0].results_df()  # doctest: +SKIP
     """
     from cpr_nb.exchange.imports import import_path
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.cli import common
 from cpr_nb.cli.commands import results, run
-from cpr_nb.cli.main import command_module
+from cpr_nb.cli.main import module_name
 from cpr_nb.magics.prompts import read_cell
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def print_main(name: str) -> None:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(command_module(name))
+    return importlib.import_module(f"cpr_nb.cli.commands.{module_name(name)}")
 
 
 def _printed(name: str, args: Namespace) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from cpr_nb.cli.main import COMMANDS, SHORT_HELP, command_module, refuse_mistyped, split_command
+from cpr_nb.cli.main import COMMANDS, SHORT_HELP, module_name, refuse_mistyped, split_command
 from cpr_nb.cli.options import command_parser
 from cpr_nb.magics import handlers, prompts
 from cpr_nb.model.errors import CprError, InputError
@@ -74,7 +74,7 @@ def build_parser(name: str) -> ArgumentParser:
     import importlib
 
     parser = command_parser(name, COMMANDS[name])
-    importlib.import_module(command_module(name)).add_arguments(parser)
+    importlib.import_module(f"cpr_nb.cli.commands.{module_name(name)}").add_arguments(parser)
     parser.prog = f"%cpr {name}"
     if name in _WRITES_FILE:
         parser.set_defaults(output=None)
