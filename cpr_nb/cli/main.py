@@ -164,7 +164,7 @@ def _run(argv: list[str]) -> int:
 
 
 def command_module(name: str) -> Any:
-    """Loads the module of a sub-command: ``follow_up`` for ``follow-up``, ``import_`` for ``import``.
+    """Loads the module of a sub-command, such as ``follow_up`` for ``follow-up``.
 
     Args:
         name: The sub-command.
