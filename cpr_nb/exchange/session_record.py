@@ -157,8 +157,11 @@ class TaskRecord:
             return {}
         spec = self.spec
         number_, factors = spec.get("row"), spec.get("factors")
-        columns = self.session.columns if type(number_) is int else {}
-        row = {name: cells[number_] for name, cells in columns.items() if 0 <= number_ < len(cells)}
+        row = {}
+        if isinstance(number_, int):
+            for name, cells in self.session.columns.items():
+                if 0 <= number_ < len(cells):
+                    row[name] = cells[number_]
         return {**row, **(factors if isinstance(factors, dict) else {})}
 
     @property
