@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cpr_nb.frames.transcripts.reading import transcripts as transcripts
     from cpr_nb.frames.transcripts.reading import transcripts_df as transcripts_df
     from cpr_nb.handles.dashboard import dashboard as dashboard
+    from cpr_nb.handles.importing import import_sessions as import_sessions
     from cpr_nb.handles.launch import launch as launch
     from cpr_nb.handles.launch import map as map
     from cpr_nb.handles.session import Session as Session
