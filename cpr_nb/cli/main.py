@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 #: only when the command is called.
 COMMANDS = {
     "run": "start tasks from a file or stdin, detached",
+    "map": "run a prompt for each row of a file, and write the table with the answers",
     "status": "show one session, task by task",
     "results": "show what the agents answered",
     "report": "write a session as one static page, to share it",
+    "export": "write a session in the format of another tool",
+    "import": "read the logs of other tools as sessions",
     "list": "list all sessions",
     "overview": "show totals over all sessions",
     "watch": "watch a session live",
@@ -163,10 +166,15 @@ def _run(argv: list[str]) -> int:
 
 
 def command_module(name: str) -> Any:
-    """Loads the module of a sub-command: that of ``follow-up`` is ``follow_up``."""
+    """Loads the module of a sub-command, such as ``follow_up`` for ``follow-up``.
+
+    Args:
+        name: The sub-command.
+    """
     import importlib
 
-    return importlib.import_module(f"cpr_nb.cli.commands.{name.replace('-', '_')}")
+    plain = "import_" if name == "import" else name.replace("-", "_")
+    return importlib.import_module(f"cpr_nb.cli.commands.{plain}")
 
 
 def _leading_values(argv: list[str]) -> dict[str, Any] | None:

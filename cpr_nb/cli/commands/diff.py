@@ -12,6 +12,7 @@ from cpr_nb.cli.commands.run import add_wait_options, start
 from cpr_nb.cli.common import note, open_session, print_file, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_launch_options, add_session, launch_options
 from cpr_nb.cli.render import program
+from cpr_nb.cli.study_options import Launch
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from cpr_nb.display.patch_lines import PatchLine
     from cpr_nb.handles.session import Session
     from cpr_nb.handles.task import Task
-    from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.launching.review_comments import Comment
 
 #: What status.json says about a task's changes, for ``--json``.
@@ -157,7 +157,7 @@ def _comment(args: argparse.Namespace) -> int:
         return start(_plan(task, [*comments, *written], args), args)
 
 
-def plan(args: argparse.Namespace) -> LaunchPlan:
+def plan(args: argparse.Namespace) -> Launch:
     """Plans the follow-up that the comments of the arguments ask for, without spending anything."""
     task, _, comments = _commented(args)
     return _plan(task, comments, args)
@@ -178,9 +178,9 @@ def _commented(args: argparse.Namespace) -> tuple[Task, list[PatchLine], list[Co
     return task, lines, parse_comments(args.comment, lines)
 
 
-def _plan(task: Task, comments: Sequence[Comment], args: argparse.Namespace) -> LaunchPlan:
+def _plan(task: Task, comments: Sequence[Comment], args: argparse.Namespace) -> Launch:
     from cpr_nb.launching.rerun import plan_rerun
     from cpr_nb.launching.review_comments import review_prompt
 
     again = task.to_rerun(review_prompt(comments))
-    return with_trust(lambda: plan_rerun([again], launch_options(args)))
+    return Launch(with_trust(lambda: plan_rerun([again], launch_options(args))))
