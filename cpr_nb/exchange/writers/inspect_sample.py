@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import IO, Any
 
-from cpr_nb.exchange import inspect_events as written
+from cpr_nb.exchange.writers import inspect_events as written
 from cpr_nb.model import states
 from cpr_nb.model.events import SYNTHETIC
 from cpr_nb.model.json_values import number
@@ -300,8 +300,8 @@ class _Events:
             "config": {},
             "output": written.model_output(step, message, model),
         }
-        if step.tokens:
-            event["metadata"] = {"cpr_tokens": step.tokens}
+        known = {"cpr_message_id": step.message_id, "cpr_tokens": step.tokens}
+        event["metadata"] = {name: value for name, value in known.items() if value}
         yield self._timed(event, step.at_s, agent)
         for call in step.calls:
             if call.id in self._left:

@@ -7,8 +7,8 @@ import zipfile
 from collections import Counter
 from typing import Any
 
-from cpr_nb.exchange import inspect_sample
-from cpr_nb.exchange.inspect_sample import SampleWriter, dump, model_name
+from cpr_nb.exchange.writers import inspect_sample
+from cpr_nb.exchange.writers.inspect_sample import SampleWriter, dump, model_name
 from cpr_nb.exchange.session_record import SessionRecord
 from cpr_nb.exchange.stream_steps import REDACTED
 from cpr_nb.model import states
@@ -49,22 +49,6 @@ def write(record: SessionRecord, path: str, *, with_content: bool = False) -> No
                 summaries.append(SampleWriter(task, member).write())
         archive.writestr("summaries.json", dump(summaries))
         archive.writestr("header.json", dump(_header(record, start, summaries)))
-
-
-def file_name(record: SessionRecord) -> str:
-    """The name that Inspect's own logs would have, from which its lists read time and task.
-
-    Args:
-        record: The session.
-
-    Example:
-        >>> from cpr_nb.store.read import read_session
-        >>> file_name(SessionRecord(read_session("/none/session-51f0c2d1")))
-        '1970-01-01T00-00-00+00-00_cpr_51f0c2d1.eval'
-    """
-    time = utc_iso(record.created_at_s or 0.0)[:19].replace(":", "-")
-    task = "".join(c if c.isalnum() else "-" for c in record.name or "") or "cpr"
-    return f"{time}+00-00_{task}_{record.id.replace('-', '')}.eval"
 
 
 def _evaluation(record: SessionRecord) -> dict[str, Any]:

@@ -114,7 +114,6 @@ def assistant_message(step: Step, number: int, names: Names) -> dict[str, Any]:
         "content": content,
         "source": "generate",
         "model": step.model,
-        "metadata": {"message_id": step.message_id},
     }
     if step.calls:
         message["tool_calls"] = [_call(call) for call in step.calls]
