@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.cli import common
 from cpr_nb.cli.commands import results, run
+from cpr_nb.cli.main import command_module
 from cpr_nb.magics.prompts import read_cell
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ def run_command(
     """
     if name == "run":
         return _start(shell, run.plan(*_tasks(args, cell, names), args), args)
-    if getattr(args, "json", False) and name != "retry":
+    if getattr(args, "json", False) and name not in ("retry", "follow-up"):
         return json.loads(_printed(name, args))
     if name in _HANDLERS:
         return _HANDLERS[name](shell, args)
-    _module(name).run(args)
+    command_module(name).run(args)
     return None
 
 
@@ -80,14 +80,10 @@ def print_main(name: str) -> None:
     main([f"--{name}"])
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"cpr_nb.cli.commands.{name}")
-
-
 def _printed(name: str, args: Namespace) -> str:
     """Returns what the command would print."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        _module(name).run(args)
+        command_module(name).run(args)
     return out.getvalue()
 
 
@@ -102,6 +98,12 @@ def _tasks(
 
 def _retry(shell: InteractiveShell, args: Namespace) -> Any:
     from cpr_nb.cli.commands.retry import plan
+
+    return _start(shell, plan(args), args)
+
+
+def _follow_up(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.cli.commands.follow_up import plan
 
     return _start(shell, plan(args), args)
 
@@ -191,7 +193,7 @@ def _list(shell: InteractiveShell, args: Namespace) -> Any:
 
 def _status(shell: InteractiveShell, args: Namespace) -> Any:
     if not _in_notebook(shell):  # a session's text there is only one line
-        _module("status").run(args)
+        command_module("status").run(args)
     return common.open_session(args)
 
 
@@ -199,7 +201,7 @@ def _watch(shell: InteractiveShell, args: Namespace) -> Any:
     if _in_notebook(shell):
         common.open_session(args).show()
     else:
-        _module("watch").run(args)
+        command_module("watch").run(args)
     return None
 
 
@@ -213,13 +215,13 @@ def _results(shell: InteractiveShell, args: Namespace) -> Any:
 def _report(shell: InteractiveShell, args: Namespace) -> Any:
     if args.file is None:
         return common.open_session(args).report(redact=args.redact)
-    _module("report").run(args)
+    command_module("report").run(args)
     return None
 
 
 def _logs(shell: InteractiveShell, args: Namespace) -> Any:
     if args.follow:
-        _module("logs").run(args)
+        command_module("logs").run(args)
         return None
     return Text(_printed("logs", args).rstrip("\n"))
 
@@ -241,6 +243,7 @@ def _clean(shell: InteractiveShell, args: Namespace) -> Any:
 
 _HANDLERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
     "clean": _clean,
+    "follow-up": _follow_up,
     "list": _list,
     "logs": _logs,
     "merge": _merge,
