@@ -177,7 +177,9 @@ class SampleStream:
             "model": cli_model(message.get("model") or event.get("model")),
             "content": list(self._blocks(message)),
             "stop_reason": None if is_ours else _STOP_REASONS.get(stop or ""),
-            "usage": {TOKEN_FIELDS[name][1]: n for name, n in usage.items() if name in TOKEN_FIELDS},
+            "usage": {
+                TOKEN_FIELDS[name][1]: n for name, n in usage.items() if name in TOKEN_FIELDS
+            },
         }
         at = event.get("completed") or event.get("timestamp")
         return self._line("assistant", fields, at, parent)

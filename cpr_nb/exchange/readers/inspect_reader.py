@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cpr_nb.exchange.imported_session import ImportedSession, ImportedTask
+from cpr_nb.exchange.imported_session import ImportedSession, ImportedTask, fit_task_id
 from cpr_nb.exchange.imports import session_id_of
 from cpr_nb.exchange.readers.inspect_archive import InspectArchive
 from cpr_nb.exchange.readers.inspect_messages import (
@@ -47,7 +47,6 @@ _LIMITS = {
 }
 #: What Inspect's letters count: correct, incorrect, partly correct, no answer.
 _LETTERS = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
-_ID_CHARS = 100
 
 
 def is_log(path: str, beginning: bytes) -> bool:
@@ -63,7 +62,9 @@ def is_log(path: str, beginning: bytes) -> bool:
     """
     if beginning.startswith(_ZIP):
         return path.endswith(".eval")
-    return re.match(rb'\s*\{\s*"version"\s*:\s*\d', beginning) is not None and b'"eval"' in beginning
+    return (
+        re.match(rb'\s*\{\s*"version"\s*:\s*\d', beginning) is not None and b'"eval"' in beginning
+    )
 
 
 def read_log(paths: list[str], digest: str) -> ImportedSession:
@@ -121,22 +122,9 @@ def _archived_samples(path: str) -> Iterator[dict[str, Any]]:
 def _tasks(samples: Iterable[dict[str, Any]]) -> Iterator[ImportedTask]:
     ids: set[str] = set()
     for sample in samples:
-        task_id = _new_id(sample, ids)
-        ids.add(task_id)
-        yield _task(sample, task_id)
-
-
-def _new_id(sample: dict[str, Any], ids: set[str]) -> str:
-    """The id of a task: the sample's, in characters that a file's name may have."""
-    text = re.sub(r"[^A-Za-z0-9._-]+|\.(?=\.)", "-", str(sample.get("id", "")))
-    base = text[:_ID_CHARS].strip("._-").removesuffix(".lock") or "sample"
-    epoch = integer(sample.get("epoch")) or 1
-    base = base if epoch == 1 else f"{base}_epoch_{epoch}"
-    number_, task_id = 1, base
-    while task_id in ids:
-        number_ += 1
-        task_id = f"{base}-{number_}"
-    return task_id
+        epoch = integer(sample.get("epoch")) or 1
+        name = str(sample.get("id", "")) + (f"_epoch_{epoch}" if epoch > 1 else "")
+        yield _task(sample, fit_task_id(name, ids))
 
 
 def _task(sample: dict[str, Any], task_id: str) -> ImportedTask:

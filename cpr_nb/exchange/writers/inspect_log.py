@@ -23,7 +23,7 @@ _VERSION = 2
 #: session state → Inspect's status; "started" for what has not ended.
 _STATUS = {
     states.COMPLETED: "success",
-    "imported": "success",
+    states.IMPORTED: "success",
     states.CANCELLED: "cancelled",
     states.ERROR: "error",
 }
