@@ -216,7 +216,7 @@ class SampleStream:
         text = self._text(content_text(content)) if isinstance(content, str | list) else ""
         if content is not None and not isinstance(content, str | list):
             text = str(content)  # a number, or whether something is so
-        block = {"type": "tool_result", "tool_use_id": call_id, "content": text}
+        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": call_id, "content": text}
         error = message.get("error")
         if error:
             said = self._text(as_dict(error).get("message"))

@@ -7,8 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cpr_nb.exchange.imported_session import ImportedSession, ImportedTask, fit_task_id
-from cpr_nb.exchange.imports import session_id_of
+from cpr_nb.exchange.imported_session import (
+    ImportedSession,
+    ImportedTask,
+    fit_task_id,
+    session_id_of,
+)
 from cpr_nb.exchange.readers.inspect_archive import InspectArchive
 from cpr_nb.exchange.readers.inspect_messages import (
     SampleStream,
@@ -81,10 +85,12 @@ def read_log(paths: list[str], digest: str) -> ImportedSession:
     if path.endswith(".eval"):
         with InspectArchive(path) as archive:
             header = archive.read(_HEADER if _HEADER in archive.names else _START)
-        samples = _archived_samples(path)
+        samples = _archived_samples(path, _order(header))
     else:
         header = _whole(path)
-        samples = (as_dict(sample) for sample in as_list(as_dict(header).get("samples")))
+        order = _order(header)
+        listed = map(as_dict, as_list(as_dict(header).get("samples")))
+        samples = iter(sorted(listed, key=lambda one: order.get(str(one.get("id")), len(order))))
     evaluation = as_dict(as_dict(header).get("eval"))
     if as_dict(header).get("version") != _VERSION or not evaluation:
         words = f"it is no log of Inspect of version {_VERSION}; `inspect log convert` makes one"
@@ -112,11 +118,18 @@ def _whole(path: str) -> Any:
         raise InputError(f"can't be read as a log of Inspect: {error}", path) from None
 
 
-def _archived_samples(path: str) -> Iterator[dict[str, Any]]:
+def _order(header: Any) -> dict[str, int]:
+    """The order of the samples: id → its place in the data set. Logs have them as they ended."""
+    dataset = as_dict(as_dict(as_dict(header).get("eval")).get("dataset"))
+    return {str(one): i for i, one in enumerate(as_list(dataset.get("sample_ids")))}
+
+
+def _archived_samples(path: str, order: dict[str, int]) -> Iterator[dict[str, Any]]:
     with InspectArchive(path) as archive:
-        for name in archive.names:
-            if name.startswith(_SAMPLES) and name.endswith(".json"):
-                yield as_dict(archive.read(name))
+        names = [n for n in archive.names if n.startswith(_SAMPLES) and n.endswith(".json")]
+        ids = {name: name.removeprefix(_SAMPLES).rpartition("_epoch_")[0] for name in names}
+        for name in sorted(names, key=lambda name: order.get(ids[name], len(order))):
+            yield as_dict(archive.read(name))
 
 
 def _tasks(samples: Iterable[dict[str, Any]]) -> Iterator[ImportedTask]:

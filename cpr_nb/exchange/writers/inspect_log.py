@@ -7,10 +7,10 @@ import zipfile
 from collections import Counter
 from typing import Any
 
-from cpr_nb.exchange.writers import inspect_sample
-from cpr_nb.exchange.writers.inspect_sample import SampleWriter, dump, model_name
 from cpr_nb.exchange.session_record import SessionRecord
 from cpr_nb.exchange.stream_steps import REDACTED
+from cpr_nb.exchange.writers import inspect_sample
+from cpr_nb.exchange.writers.inspect_sample import SampleWriter, dump, model_name
 from cpr_nb.model import states
 from cpr_nb.store.times import utc_iso
 
@@ -58,7 +58,7 @@ def _evaluation(record: SessionRecord) -> dict[str, Any]:
     model = models.most_common(1)[0][0] if models else record.spec.get("options", {}).get("model")
     created = utc_iso(record.created_at_s or 0.0)
     known = {"cpr_session_id": record.id, "cpr_state": record.state, "cwd": record.cwd}
-    evaluation = {
+    evaluation: dict[str, Any] = {
         "eval_id": record.id,
         "run_id": record.id,
         "task_id": record.id,

@@ -141,7 +141,7 @@ class SampleWriter:
             "id": task.id,
             "epoch": 1,
             "input": task.prompt,
-            "target": "",
+            "target": target(task),
             "metadata": self._metadata(),
             "model_usage": self._usage(),
             "started_at": None if task.started_at_s is None else utc_iso(task.started_at_s),
@@ -159,7 +159,8 @@ class SampleWriter:
         figures = {f"cpr_{name}": task.fields.get(name) for name in _FIGURES}
         state = task.outcome or task.state
         known = {"cpr_session_id": task.session.id, "cpr_outcome": state, **figures}
-        return {name: value for name, value in known.items() if value is not None}
+        own = {name: value for name, value in known.items() if value is not None}
+        return {**task.row, **own}
 
     def _usage(self) -> dict[str, Any]:
         task = self.task
@@ -209,6 +210,14 @@ class SampleWriter:
         return {name: value for name, value in summary.items() if value is not None}
 
 
+def target(task: TaskRecord) -> str | list[str]:
+    """What Inspect's scorers compare an answer with: the column ``target`` of the task's row."""
+    value = task.row.get("target")
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return value
+    return "" if value is None else str(value)
+
+
 def scores(task: TaskRecord) -> dict[str, Any]:
     """The scores of a task: its score, and whether its check passed."""
     found: dict[str, Any] = {}
@@ -246,7 +255,8 @@ class _Events:
     def all(self) -> Iterator[dict[str, Any]]:
         """All events."""
         prompt = written.prompt_message(self._task.prompt, self._names)
-        sample = {"id": self._task.id, "input": self._task.prompt, "target": ""}
+        sample = {"id": self._task.id, "input": self._task.prompt}
+        sample["target"] = target(self._task)
         yield self._event({"event": "sample_init", "sample": sample})
         self._add(None, prompt)
         several = len(self._task.attempts) > 1
