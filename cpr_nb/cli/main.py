@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: only when the command is called.
 COMMANDS = {
     "run": "start tasks from a file or stdin, detached",
+    "map": "run a prompt for each row of a file, and write the table with the answers",
     "status": "show one session, task by task",
     "results": "show what the agents answered",
     "report": "write a session as one static page, to share it",
