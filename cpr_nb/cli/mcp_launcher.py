@@ -21,6 +21,8 @@ from cpr_nb.store.read import Snapshot
 SESSION_VARIABLE, TASK_VARIABLE = "CPR_SESSION_ID", "CPR_TASK_ID"
 #: A person's Claude starts sessions, and their agents do not.
 DEFAULT_DEPTH = 1
+# A sum that is exactly the budget must leave nothing.
+_DIGITS = 6
 #: Options of an agent that hold for the sessions that it starts, too: they may do no more than it.
 INHERITED = ("allow", "deny", "tools", "safe_mode", "settings", "add_dirs")
 
@@ -147,7 +149,8 @@ class Launcher:
         """
         if self.limits.budget_usd is None:
             return None
-        return self.limits.budget_usd - sum(_counted_usd(*one) for one in self.sessions())
+        counted_usd = sum(_counted_usd(*one) for one in self.sessions())
+        return round(self.limits.budget_usd - counted_usd, _DIGITS)
 
     def _read_parent(self) -> None:
         """Reads the session whose agent it is: from its sealed file, which no agent can forge."""

@@ -176,7 +176,7 @@ class SessionTools:
                 "budget_usd",
             )
         wanted_usd = plan.options.get("budget_usd", left_usd)
-        plan.options["budget_usd"] = min(wanted_usd, round(left_usd, 6))
+        plan.options["budget_usd"] = min(wanted_usd, left_usd)
 
     def _same(self, plan: LaunchPlan) -> str | None:
         """The folder of the launcher's newest session that does the same; None without one."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import Any
 
 import pytest
 from testkit.command import LIMIT_S, Cpr, console_script, prompts, script
+from testkit.conversations import ask_claude, tool_results
 
 import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
@@ -23,36 +23,6 @@ def launch_step(*inner: str, **options: Any) -> dict[str, Any]:
 
 def servers(*arguments: str) -> dict[str, Any]:
     return {"cpr": {"command": console_script(), "args": ["mcp", *arguments]}}
-
-
-def tool_results(lines: str) -> list[Any]:
-    """The results of the tools in a stream, in order: JSON where it is, else text."""
-    results = []
-    for line in lines.splitlines():
-        event = json.loads(line)
-        content = event.get("message", {}).get("content") if event["type"] == "user" else None
-        for block in content if isinstance(content, list) else ():
-            if block.get("type") == "tool_result":
-                text = block["content"]
-                text = text if isinstance(text, str) else "".join(part["text"] for part in text)
-                results.append(json.loads(text) if text.startswith("{") else text)
-    return results
-
-
-def ask_claude(real_cpr: Cpr, prompt: str, *arguments: str) -> list[Any]:
-    """A conversation as a person has one, not run by cpr; returns the results of its tools."""
-    argv = [real_cpr.env["CPR_CLAUDE"], "-p", "--output-format", "stream-json", "--verbose"]
-    done = subprocess.run(
-        [*argv, *arguments],
-        input=prompt.encode(),
-        capture_output=True,
-        cwd=real_cpr.cwd,
-        env=real_cpr.env,
-        timeout=LIMIT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return tool_results(done.stdout.decode())
 
 
 def as_client(*arguments: str) -> tuple[str, ...]:
@@ -77,9 +47,7 @@ def test_a_persons_claude_starts_a_session_waits_and_reads(real_cpr: Cpr, api: S
     assert spec["launched_by"]["depth"] == 0 and spec["options"]["permissions"] == "edits"
 
 
-def test_an_agent_starts_nothing_unless_a_person_allows_it(
-    real_cpr: Cpr, api: ScriptedApi
-) -> None:
+def test_an_agent_starts_nothing_unless_a_person_allows_it(real_cpr: Cpr, api: ScriptedApi) -> None:
     inner = script({"text": "from the inner agent"})
     steps = (launch_step(inner), WAIT, {"text": "done"})
     results = str(real_cpr.cwd / "results")
@@ -107,6 +75,8 @@ def test_an_agent_starts_nothing_unless_a_person_allows_it(
     assert launched["is_new"] and ended["n_succeeded"] == 1
     ran = [r for r in api.requests if r.last_user_text.endswith(inner)]
     assert len(ran) == 1
-    child = json.loads((session.path.parent / f"session-{launched['session_id']}/session.json").read_text())
+    child = json.loads(
+        (session.path.parent / f"session-{launched['session_id']}/session.json").read_text()
+    )
     assert child["launched_by"] == {"session_id": session.id, "task_id": "allowed", "depth": 1}
     assert child["options"]["permissions"] == "read" and child["options"]["mcp_servers"] == {}

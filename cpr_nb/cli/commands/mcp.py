@@ -104,10 +104,9 @@ def _show(launcher: Launcher, *, as_json: bool) -> None:
             }
         )
         return
-    limits = launcher.limits
-    budget = (
-        f"USD {limits.budget_usd:g}, of which USD {left_usd:g} are left" if left_usd else "none"
-    )
+    limits, budget = launcher.limits, "none"
+    if limits.budget_usd is not None:
+        budget = f"USD {limits.budget_usd:g}, of which USD {left_usd:g} are left"
     may = f"no: {launcher.problem}" if launcher.problem else "yes"
     print_lines(
         [
