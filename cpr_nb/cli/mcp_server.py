@@ -36,21 +36,21 @@ def _errors_in_words() -> Iterator[None]:
         raise ToolError(one_line(str(error), 2000)) from error
 
 
-def make_server(tools: SessionTools) -> MCPServer[Any]:
-    """Makes the server.
+class ServedTools:
+    """The tools as a client sees them: their signatures and docstrings are what Claude reads.
 
-    The tools run one at a time in the loop's own thread, except while they wait: so of two
-    launches, the second sees what the first has spent.
+    They run one at a time in the loop's own thread, except while they wait: so of two launches,
+    the second sees what the first has spent.
 
     Args:
         tools: What the tools do.
     """
-    server: MCPServer[Any] = MCPServer(
-        "cpr", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
-    )
 
-    @server.tool(annotations=_STARTS)
+    def __init__(self, tools: SessionTools) -> None:
+        self._tools = tools
+
     async def launch(
+        self,
         prompts: list[str],
         name: str | None = None,
         permissions: Literal["read", "edits", "sandbox", "all"] | None = None,
@@ -93,20 +93,18 @@ def make_server(tools: SessionTools) -> MCPServer[Any]:
             **{"max_parallel": max_parallel, "timeout_s": timeout_s, "budget_usd": budget_usd},
         }
         with _errors_in_words():
-            return tools.launch(prompts, options, fresh=fresh)
+            return self._tools.launch(prompts, options, fresh=fresh)
 
-    @server.tool(annotations=_READS)
-    async def status(session: str | None = None) -> dict[str, Any]:
+    async def status(self, session: str | None = None) -> dict[str, Any]:
         """Show one session, with its tasks that have not succeeded; without one, list sessions.
 
         Args:
             session: Its id, the first characters of it, or its name.
         """
         with _errors_in_words():
-            return tools.list_sessions() if session is None else tools.status(session)
+            return self._tools.list_sessions() if session is None else self._tools.status(session)
 
-    @server.tool(annotations=_READS)
-    async def wait(session: str | None = None, timeout_s: float = 45.0) -> dict[str, Any]:
+    async def wait(self, session: str | None = None, timeout_s: float = 45.0) -> dict[str, Any]:
         """Wait until a session has ended, at most 50 seconds; call it again if it has not.
 
         Args:
@@ -115,10 +113,10 @@ def make_server(tools: SessionTools) -> MCPServer[Any]:
             timeout_s: How long to wait.
         """
         with _errors_in_words():
-            return await tools.wait(session, timeout_s)
+            return await self._tools.wait(session, timeout_s)
 
-    @server.tool(annotations=_READS)
     async def results(
+        self,
         session: str | None = None,
         first_task: int = 1,
         task: str | int | None = None,
@@ -133,10 +131,9 @@ def make_server(tools: SessionTools) -> MCPServer[Any]:
             offset: With task: the character at which the part of its answer begins.
         """
         with _errors_in_words():
-            return tools.results(session, first_task, task, offset)
+            return self._tools.results(session, first_task, task, offset)
 
-    @server.tool(annotations=_ENDS)
-    async def cancel(session: str, task: str | int | None = None) -> dict[str, Any]:
+    async def cancel(self, session: str, task: str | int | None = None) -> dict[str, Any]:
         """Cancel a session or one of its tasks. What they wrote stays.
 
         Args:
@@ -144,8 +141,23 @@ def make_server(tools: SessionTools) -> MCPServer[Any]:
             task: Only this task: its number or id.
         """
         with _errors_in_words():
-            return await tools.cancel(session, task)
+            return await self._tools.cancel(session, task)
 
+
+def make_server(tools: SessionTools) -> MCPServer[Any]:
+    """Makes the server.
+
+    Args:
+        tools: What the tools do.
+    """
+    server: MCPServer[Any] = MCPServer(
+        "cpr", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
+    )
+    served = ServedTools(tools)
+    server.add_tool(served.launch, annotations=_STARTS)
+    for reading in (served.status, served.wait, served.results):
+        server.add_tool(reading, annotations=_READS)
+    server.add_tool(served.cancel, annotations=_ENDS)
     return server
 
 
