@@ -5,11 +5,7 @@ Its folder is that of any session, so every table and view shows it. Its state i
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import time
 import uuid
-=======
->>>>>>> main
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
