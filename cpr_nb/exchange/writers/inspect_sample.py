@@ -255,8 +255,8 @@ class _Events:
     def all(self) -> Iterator[dict[str, Any]]:
         """All events."""
         prompt = written.prompt_message(self._task.prompt, self._names)
-        sample = {"id": self._task.id, "input": self._task.prompt}
-        sample["target"] = target(self._task)
+        known = {"id": self._task.id, "input": self._task.prompt}
+        sample = {**known, "target": target(self._task)}
         yield self._event({"event": "sample_init", "sample": sample})
         self._add(None, prompt)
         several = len(self._task.attempts) > 1
