@@ -37,6 +37,8 @@ COMMANDS = {
     "merge": "merge the branches of tasks, one at a time",
     "clean": "remove worktrees and merged branches",
     "trust": "show what a foreign session or a repository could run, and trust it",
+    "mcp": "serve an MCP client: Claude itself starts sessions and reads their answers",
+    "skill": "teach your own Claude Code to hand long or wide work to cpr",
     "doctor": "check this machine",
     "demo": "run five tasks with the real CLI, offline, without an account",
     "completion": "print the shell completion for bash, zsh or fish",
