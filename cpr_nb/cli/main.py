@@ -161,6 +161,7 @@ def _run(argv: list[str]) -> int:
 
 def _show_help(words: list[str]) -> int:
     """Prints the help: of a day, of everything, or of one command."""
+    from cpr_nb.cli.common import print_text
     from cpr_nb.cli.help import daily_help, full_help
 
     names = [word for word in words if not word.startswith("-")]
@@ -172,7 +173,7 @@ def _show_help(words: list[str]) -> int:
             raise InputError(f"there is no command {names[0]!r} (see cpr help --all)", "help")
         _parser_of(names[0]).print_help()
         return 0
-    print((full_help if "--all" in words else daily_help)(COMMANDS), end="")
+    print_text((full_help if "--all" in words else daily_help)(COMMANDS).removesuffix("\n"))
     return 0
 
 
