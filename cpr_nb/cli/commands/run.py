@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 
 from cpr_nb.cli.common import has_terminal, note, print_json, print_lines, show_to_end
@@ -67,6 +68,12 @@ def add_wait_options(parser: argparse.ArgumentParser) -> None:
         "--verbose", action="store_true", help="show the prompts and options that were loaded"
     )
     parser.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
+    parser.add_argument(
+        "--junit",
+        metavar="FILE",
+        help="with --wait: write the outcomes as JUnit XML at the end, for CI; also after failures, "
+        "and after Ctrl-C as far as they are known",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,6 +107,7 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
     """
     from cpr_nb.launching.begin import check_start, resolve_reuse, start_or_attach
 
+    _check_junit(args)
     print_warnings(planned)
     reuse = resolve_reuse(args.reuse, args.fresh)
     if args.dry_run:
@@ -130,8 +138,36 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             code = 130  # the session keeps running, so the caller needs its id
         print_json(launch_json(session, planned))
-        return code
-    return show_to_end(session) if args.wait else 0
+    else:
+        code = show_to_end(session) if args.wait else 0
+    if args.junit:
+        _write_junit(session, args.junit)
+    return code
+
+
+def _check_junit(args: argparse.Namespace) -> None:
+    """Refuses a report that could not be written, before anything is spent."""
+    if args.junit is None:
+        return
+    if not args.wait:
+        words = (
+            "is written when the session has ended: give --wait, too; later cpr export writes it"
+        )
+        raise InputError(words, "--junit")
+    from cpr_nb.exchange.exports import check_path
+
+    check_path("junit", args.junit)
+
+
+def _write_junit(session: Session, path: str) -> None:
+    session.export("junit", path)
+    snapshot = session.snapshot
+    n_open = len(session) - snapshot.count("completed")
+    rest = ""
+    if n_open:
+        again = f"{program()} export {snapshot.short_id} --to junit -o {shlex.quote(path)}"
+        rest = f"; {n_open} had not ended and count as skipped. To write it again: {again}"
+    note(f"JUnit XML: {path}{rest}")
 
 
 def print_warnings(planned: LaunchPlan) -> None:
