@@ -5,7 +5,6 @@ Its folder is that of any session, so every table and view shows it. Its state i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
 from cpr_nb.store.read import read_session
 from cpr_nb.store.seal import mark
 from cpr_nb.store.spec_file import read_spec
-from cpr_nb.store.times import utc_iso
+from cpr_nb.store.times import parse_iso, utc_iso
 from cpr_nb.store.write import dump, write_new
 
 #: The figures of a session that are the sums of its tasks'.
@@ -224,6 +223,8 @@ def _task_fields(task: ImportedTask, imported: ImportedSession) -> dict[str, Any
     )
     if task.ended_at_s is None:
         del fields["ended_at"]
+    if task.duration_s is None:
+        del fields["duration"]  # 0 where it is unknown
     return fields
 
 
@@ -246,11 +247,12 @@ def _ended_head(imported: ImportedSession, ended: list[dict[str, Any]]) -> dict[
         "n_pending": 0,
         "started_at": utc_iso(imported.created_at_s),
         **counts,
-        "updated_at": utc_iso(time.time()),
     }
-    last = max((fields["ended_at"] for fields in ended if "ended_at" in fields), default=None)
-    if last is not None:
-        head["ended_at"] = last
+    ends_s = [end_s for fields in ended if (end_s := parse_iso(fields.get("ended_at"))) is not None]
+    if ends_s:
+        end_s = max(ends_s)
+        head |= {"end_time": int(end_s), "ended_at": utc_iso(end_s), "updated_at": utc_iso(end_s)}
+        head["duration_s"] = round(max(0.0, end_s - imported.created_at_s), 3)
     for name in _SUMS:
         known = [fields[name] for fields in ended if name in fields]
         if len(known) == len(ended) and known:

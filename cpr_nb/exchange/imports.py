@@ -67,7 +67,7 @@ def session_id_of(source: str, source_id: str) -> str:
 
     Example:
         >>> session_id_of("inspect", "abc")
-        '32d3ae55-4b1c-5a5c-b50f-3ea2ca28ed53'
+        '83a70743-8b3d-5fdc-b9e6-c38fa7a6d84f'
     """
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cpr-import:{source}:{source_id}"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from cpr_nb.exchange.frame_columns import read_columns
 from cpr_nb.exchange.stream_steps import REDACTED, Step, stream_steps
 from cpr_nb.model.events import TOKEN_FIELDS
 from cpr_nb.model.json_values import integer, number, text_or_none
@@ -71,6 +72,11 @@ class SessionRecord:
     def git_commit(self) -> str | None:
         """The commit that the work started from; None if that is unknown."""
         return text_or_none(read_json(self.snapshot.paths.runner).get("git_commit"))
+
+    @cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns of the frame whose rows the tasks are about; empty if there was none."""
+        return read_columns(self.snapshot.paths.frame)
 
     def tasks(self) -> Iterator[TaskRecord]:
         """The tasks, in order; those of which status.json holds no object are left out."""
@@ -143,6 +149,20 @@ class TaskRecord:
             return self._lines.task(self.id) if self._lines else {}
         except (OSError, ValueError, KeyError):
             return {}
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row of the frame that it is about, and its factors; empty if it has none."""
+        if self.session.redact:
+            return {}
+        spec = self.spec
+        number_, factors = spec.get("row"), spec.get("factors")
+        row = {}
+        if isinstance(number_, int):
+            for name, cells in self.session.columns.items():
+                if 0 <= number_ < len(cells):
+                    row[name] = cells[number_]
+        return {**row, **(factors if isinstance(factors, dict) else {})}
 
     @property
     def prompt(self) -> str:

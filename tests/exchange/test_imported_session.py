@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from testkit.command import Cpr
 
@@ -65,7 +66,15 @@ def test_every_table_shows_it(tmp_path: Path) -> None:
     assert session.tool_calls_df()[["tool", "output"]].values.tolist() == [["Bash", "a.py"]]
     row = cpr.sessions_df(tmp_path).iloc[0]
     assert (row["state"], row["n_succeeded"], row["n_failed"]) == ("imported", 1, 1)
+    assert row["duration_s"] == 5.5
     assert session[0].text == "Two bugs." and session[1].error == "it was away"
+
+
+def test_unknown_times_are_missing(tmp_path: Path) -> None:
+    root, _ = write_imported(str(tmp_path), imported(tasks=list(imported().tasks)[1:]))
+    row, tasks = cpr.sessions_df(tmp_path).iloc[0], cpr.Session(root).tasks_df()
+    assert pd.isna(row["duration_s"]) and pd.isna(row["cost_usd"])
+    assert pd.isna(tasks["duration_s"][0]) and pd.isna(tasks["ended_at"][0])
 
 
 def test_the_terminal_shows_it(tmp_path: Path) -> None:
