@@ -1,4 +1,4 @@
-"""JSON for other tools: a number that JSON does not know is null, and any text survives."""
+"""JSON for other tools: what only Python's JSON knows is replaced."""
 
 from __future__ import annotations
 
@@ -11,28 +11,33 @@ if TYPE_CHECKING:
 
 
 def strict_json(value: Any) -> str:
-    """A value as JSON on one line, of ASCII.
+    r"""A value as JSON on one line, which UTF-8 can hold.
 
-    Python also writes and reads ``NaN`` and ``Infinity``, which other readers refuse.
+    Python also writes and reads ``NaN`` and ``Infinity``, and halves of characters, which other
+    readers refuse.
 
     Args:
         value: What ``json`` can write.
 
     Example:
-        >>> strict_json({"a": [1.5, float("nan")]})
-        '{"a": [1.5, null]}'
+        >>> strict_json({"a": [1.5, float("nan"), "\ud800"]})
+        '{"a": [1.5, null, "�"]}'
     """
     try:
-        return json.dumps(value, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(value), allow_nan=False)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except ValueError:  # of a number, or of a half of a character
+        return json.dumps(_strict(value), allow_nan=False, ensure_ascii=False)
+    return text
 
 
-def _finite(value: Any) -> Any:
+def _strict(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {_strict(key): _strict(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [_strict(part) for part in value]
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

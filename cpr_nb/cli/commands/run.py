@@ -71,7 +71,7 @@ def add_wait_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--junit",
         metavar="FILE",
-        help="with --wait: write the outcomes as JUnit XML at the end, for CI; also after failures, "
+        help="with --wait: write the outcomes as JUnit XML at the end, for CI; also if tasks fail, "
         "and after Ctrl-C as far as they are known",
     )
 

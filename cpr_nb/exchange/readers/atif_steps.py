@@ -70,7 +70,7 @@ def content_text(content: Any) -> str:
 
     Example:
         >>> content_text([{"type": "text", "text": "See"}, {"type": "image", "source": {}}])
-        'See\\n[image]'
+        'See\n[image]'
     """
     if not isinstance(content, list):
         return content if isinstance(content, str) else ""
@@ -158,7 +158,7 @@ def _message(step: dict[str, Any], trajectory: dict[str, Any], model: str | None
 
 
 def _is_no_model(step: dict[str, Any]) -> bool:
-    """Whether an agent's step was not written by a model: the CLI says so of an error of the API."""
+    """Whether no model wrote an agent's step, such as the CLI's words on an error of the API."""
     return step["source"] == "agent" and step.get("llm_call_count") == 0
 
 

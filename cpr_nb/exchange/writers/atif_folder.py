@@ -49,7 +49,7 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
     del with_content
     for task in record.tasks():
         target = Path(path) / file_name(task.number, task.id)
-        with target.open("w", encoding="ascii") as file, tempfile.TemporaryFile() as waiting:
+        with target.open("w", encoding="utf-8") as file, tempfile.TemporaryFile() as waiting:
             _Trajectory(task, file, waiting).write()
 
 
@@ -110,7 +110,7 @@ class _Trajectory:
         places = self._places[parent]
         numbered = self._step(len(places) + 1, step, parent)
         places.append(self._waiting.tell())
-        self._waiting.write(strict_json(numbered).encode("ascii") + b"\n")
+        self._waiting.write(strict_json(numbered).encode() + b"\n")
 
     def _write_subagents(self, parent: str | None) -> None:
         """Writes the trajectories of those that an agent called: after its own steps."""
@@ -124,7 +124,7 @@ class _Trajectory:
             self._file.write("{" + _fields(head) + ', "steps": [')
             for step_number, place in enumerate(self._places[call_id]):
                 self._waiting.seek(place)
-                line = self._waiting.readline().decode("ascii").rstrip("\n")
+                line = self._waiting.readline().decode().rstrip("\n")
                 self._file.write(", " * (step_number > 0) + line)
             self._file.write("]")
             self._write_subagents(call_id)
@@ -162,6 +162,7 @@ class _Trajectory:
             answer=task.answer,
             conversation_id=text_or_none(task.fields.get("conversation_id")),
             score=task.score,
+            row=task.row or None,
             started_at=task.started_at_s and utc_iso(task.started_at_s),
             ended_at=task.ended_at_s and utc_iso(task.ended_at_s),
             duration_s=task.duration_s,

@@ -38,7 +38,7 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
     del with_content
     counts: Counter[str] = Counter()
     n_flaky = 0
-    with Path(path).open("w", encoding="ascii") as file:
+    with Path(path).open("w", encoding="utf-8") as file:
         file.write('{"results": {"tests": [')
         for number, task in enumerate(record.tasks()):
             test = _test(record, task)
@@ -63,6 +63,8 @@ def _test(record: SessionRecord, task: TaskRecord) -> dict[str, Any]:
         "type": "agent",
     }
     fields |= known(start=_ms(task.started_at_s), stop=_ms(task.ended_at_s))
+    if task.row:
+        fields["parameters"] = task.row
     if result.message:
         fields["message"] = result.message
     if result.n_retries:
@@ -92,9 +94,9 @@ def _summary(record: SessionRecord, counts: Counter[str], n_flaky: int) -> dict[
 
 
 def _tool() -> dict[str, str]:
-    from cpr_nb import __version__
+    from importlib.metadata import version
 
-    return {"name": "cpr_nb", "version": __version__}
+    return {"name": "cpr_nb", "version": version("cpr_nb")}
 
 
 def _extra(record: SessionRecord) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
     Example:
         >>> write(record, "otel.jsonl", with_content=False)  # doctest: +SKIP
     """
-    with Path(path).open("w", encoding="ascii") as file:
+    with Path(path).open("w", encoding="utf-8") as file:
         waiting: list[dict[str, Any]] = []
         for task in record.tasks():
             for span in _TaskTrace(task, with_content=with_content).spans():
@@ -58,18 +58,18 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
 
 def _write_line(file: IO[str], record: SessionRecord, spans: list[dict[str, Any]]) -> None:
     """Writes a request with the spans, and forgets them."""
-    from cpr_nb import __version__
+    from importlib.metadata import version
 
     resource = {
         "service.name": "cpr_nb",
-        "service.version": __version__,
+        "service.version": version("cpr_nb"),
         "vcs.ref.head.revision": record.git_commit,
         "cpr.session_id": record.id,
         "cpr.session_name": record.name,
         "cpr.claude_version": record.cli_version,
     }
     of_scope = {
-        "scope": {"name": "cpr_nb.exchange", "version": __version__},
+        "scope": {"name": "cpr_nb.exchange", "version": version("cpr_nb")},
         "schemaUrl": SCHEMA_URL,
         "spans": spans,
     }
