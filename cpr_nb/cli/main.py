@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: only when the command is called.
 COMMANDS = {
     "run": "start tasks from a file or stdin, detached",
+    "map": "run a prompt for each row of a file, and write the table with the answers",
     "status": "show one session, task by task",
     "results": "show what the agents answered",
     "report": "write a session as one static page, to share it",
@@ -35,6 +36,8 @@ COMMANDS = {
     "merge": "merge the branches of tasks, one at a time",
     "clean": "remove worktrees and merged branches",
     "trust": "show what a foreign session or a repository could run, and trust it",
+    "mcp": "serve an MCP client: Claude itself starts sessions and reads their answers",
+    "skill": "teach your own Claude Code to hand long or wide work to cpr",
     "doctor": "check this machine",
     "demo": "run five tasks with the real CLI, offline, without an account",
     "completion": "print the shell completion for bash, zsh or fish",

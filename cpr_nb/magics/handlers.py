@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from cpr_nb.cli.study_options import Launch
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.plan import LaunchPlan
-    from cpr_nb.model.spec import TaskSpec
+    from cpr_nb.model.inputs import Prompts
 
 
 class Text(str):
@@ -64,7 +64,7 @@ def run_command(
         The object; None if the sub-command prints a text.
     """
     if name == "run":
-        return _start(shell, run.plan(*_tasks(args, cell, names), args), args)
+        return _start(shell, run.plan(_prompts(args, cell, names), args), args)
     if getattr(args, "json", False) and name not in ("retry", "follow-up"):
         return json.loads(_printed(name, args))
     if name in _HANDLERS:
@@ -90,10 +90,8 @@ def _printed(name: str, args: Namespace) -> str:
 # -- sessions that start or continue --------------------------------------------------------
 
 
-def _tasks(
-    args: Namespace, cell: str | None, names: Mapping[str, Any]
-) -> tuple[list[TaskSpec], list[str]]:
-    return run.read_tasks(args) if cell is None else read_cell(cell, args.format, names)
+def _prompts(args: Namespace, cell: str | None, names: Mapping[str, Any]) -> Prompts:
+    return run.read_prompts(args) if cell is None else read_cell(cell, args.format, names)
 
 
 def _retry(shell: InteractiveShell, args: Namespace) -> Any:
@@ -108,21 +106,24 @@ def _follow_up(shell: InteractiveShell, args: Namespace) -> Any:
     return _start(shell, plan(args), args)
 
 
-def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any:
+def _start(shell: InteractiveShell, launch: Launch, args: Namespace) -> Any:
+    planned = launch.plan
     run.print_warnings(planned)
     if args.verbose or args.dry_run:
         run.print_plan(planned, args)
     if args.dry_run:
         return None
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.begin import resolve_reuse, reuse_message, start_or_attach
+    from cpr_nb.launching.begin import resolve_reuse, reuse_message
 
-    started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
+    started = launch.begin(reuse=resolve_reuse(args.reuse, args.fresh))
     session = Session.from_started(started)
     if not started.is_new:
         common.note(reuse_message(started, session.snapshot, planned, "--fresh"))
     elif not args.json:
-        common.print_lines([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)])
+        verb = "🕓 Planned" if launch.is_planned else "🚀 Started"
+        lines = run.launch_lines(started, launch)
+        common.print_lines([f"{verb} session {session.id[:8]}", *lines])
     if args.wait:
         _wait(shell, session, quiet=args.json)
     return run.launch_json(session, planned) if args.json else session

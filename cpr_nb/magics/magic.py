@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 #: Commands whose ``-o`` names a file, not a variable.
-_WRITES_FILE = ("report",)
+_WRITES_FILE = ("map", "report")
 #: A word of a line, with its quotes.
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")
 

@@ -72,7 +72,7 @@ def test_every_table_shows_it(tmp_path: Path) -> None:
 
 def test_unknown_times_are_missing(tmp_path: Path) -> None:
     root, _ = write_imported(str(tmp_path), imported(tasks=list(imported().tasks)[1:]))
-    row, tasks = cpr.sessions_df(tmp_path).iloc[0], cpr.Session(root).tasks_df()
+    row, tasks = cpr.sessions_df(tmp_path).iloc[0], cpr.Session(root).tasks_df(full=True)
     assert pd.isna(row["duration_s"]) and pd.isna(row["cost_usd"])
     assert pd.isna(tasks["duration_s"][0]) and pd.isna(tasks["ended_at"][0])
 

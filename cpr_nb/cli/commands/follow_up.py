@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from cpr_nb.cli.commands.run import add_wait_options, start
 from cpr_nb.cli.common import open_session
 from cpr_nb.cli.options import add_json, add_launch_options, add_session, launch_options
+from cpr_nb.cli.study_options import Launch
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model.errors import InputError
-
-if TYPE_CHECKING:
-    from cpr_nb.launching.plan import LaunchPlan
 
 _STDIN = "-"
 
@@ -45,12 +42,12 @@ def run(args: argparse.Namespace) -> int:
     return start(plan(args), args)
 
 
-def plan(args: argparse.Namespace) -> LaunchPlan:
+def plan(args: argparse.Namespace) -> Launch:
     """Plans the follow-up and checks it, without spending anything."""
     session, prompt, options = open_session(args), _read_prompt(args), launch_options(args)
     from cpr_nb.launching.rerun import plan_rerun
 
-    return with_trust(lambda: plan_rerun(session.to_follow_up(prompt, args.task), options))
+    return Launch(with_trust(lambda: plan_rerun(session.to_follow_up(prompt, args.task), options)))
 
 
 def _read_prompt(args: argparse.Namespace) -> str:
