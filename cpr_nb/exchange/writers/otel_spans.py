@@ -31,7 +31,8 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 _PROVIDER, _AGENT = "anthropic", "claude-code"
 _INTERNAL, _CLIENT = 1, 3
 _STATUS_ERROR = 2
-_SPANS_IN_A_LINE = 500
+# A collector limits the size of a request.
+_SPANS_IN_A_LINE, _CHARS_IN_A_LINE = 500, 2_000_000
 
 
 def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
@@ -46,18 +47,45 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
         >>> write(record, "otel.jsonl", with_content=False)  # doctest: +SKIP
     """
     with Path(path).open("w", encoding="utf-8") as file:
-        waiting: list[dict[str, Any]] = []
+        lines = _Lines(file, record)
         for task in record.tasks():
             for span in _TaskTrace(task, with_content=with_content).spans():
-                waiting.append(span)
-                if len(waiting) == _SPANS_IN_A_LINE:
-                    _write_line(file, record, waiting)
-        if waiting:
-            _write_line(file, record, waiting)
+                lines.add(span)
+        lines.end()
 
 
-def _write_line(file: IO[str], record: SessionRecord, spans: list[dict[str, Any]]) -> None:
-    """Writes a request with the spans, and forgets them."""
+class _Lines:
+    """Writes spans, some hundreds a line, none of which it keeps.
+
+    Args:
+        file: Where to.
+        record: The session that the spans are of.
+    """
+
+    def __init__(self, file: IO[str], record: SessionRecord) -> None:
+        self._file = file
+        self._head = strict_json(_request(record)).removesuffix("]}]}]}")
+        self._n_spans = self._n_chars = 0
+
+    def add(self, span: dict[str, Any]) -> None:
+        """Writes a span."""
+        text = strict_json(span)
+        self._file.write(", " if self._n_spans else self._head)
+        self._file.write(text)
+        self._n_spans += 1
+        self._n_chars += len(text)
+        if self._n_spans == _SPANS_IN_A_LINE or self._n_chars > _CHARS_IN_A_LINE:
+            self.end()
+
+    def end(self) -> None:
+        """Ends the line."""
+        if self._n_spans:
+            self._file.write("]}]}]}\n")
+        self._n_spans = self._n_chars = 0
+
+
+def _request(record: SessionRecord) -> dict[str, Any]:
+    """A request without spans, whose last list is that of its spans."""
     from importlib.metadata import version
 
     resource = {
@@ -71,15 +99,14 @@ def _write_line(file: IO[str], record: SessionRecord, spans: list[dict[str, Any]
     of_scope = {
         "scope": {"name": "cpr_nb.exchange", "version": version("cpr_nb")},
         "schemaUrl": SCHEMA_URL,
-        "spans": spans,
+        "spans": [],
     }
     of_resource = {
         "resource": {"attributes": _attributes(resource)},
         "schemaUrl": SCHEMA_URL,
         "scopeSpans": [of_scope],
     }
-    file.write(strict_json({"resourceSpans": [of_resource]}) + "\n")
-    spans.clear()
+    return {"resourceSpans": [of_resource]}
 
 
 class _TaskTrace:
