@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from exchange.fixed_session import write_fixed_session
 from exchange.harbor import VERDICT, digests, export_fixed
-from exchange.rich_session import SECRET, run_rich_session
 from testkit.command import Cpr
 
 import cpr_nb as cpr
@@ -90,36 +88,6 @@ def test_attempts_continue_and_subagents_are_inside(tmp_path: Path) -> None:
     orphan = every["lost"]["subagent_trajectories"][0]["steps"][0]
     assert orphan["message"] == "orphan"
     assert "completion_tokens" not in every["lost"]["steps"][1]["metrics"]  # its end is unknown
-
-
-@pytest.mark.real_cli
-def test_a_session_comes_back(
-    offline_env: dict[str, str], in_env: Callable[[dict[str, str]], None], tmp_path: Path
-) -> None:
-    in_env(offline_env)
-    session = run_rich_session()
-    folder = session.export("atif", tmp_path / "atif")
-    (imported,) = cpr.import_sessions(folder, results_dir=tmp_path / "there")
-    assert imported.state == "imported" and len(imported) == 5
-    columns = ["task_num", "prompt", "outcome", "ok", "reason", "error", "cost_usd", "result"]
-    columns += ["input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"]
-    columns += ["started_at", "ended_at", "duration_s", "conversation_id", "n_tool_calls"]
-    before, after = (
-        one.tasks_df(full=True).set_index("task_id")[columns] for one in (session, imported)
-    )
-    assert before.equals(after), before.compare(after)
-    columns = ["task_id", "tool", "target", "started_at", "ended_at", "is_error", "input"]
-    columns += ["output", "parent_tool_use_id"]
-    calls = [one.tool_calls_df()[columns] for one in (session, imported)]
-    assert len(calls[0]) == 4 and calls[0].equals(calls[1])
-    usage = [one.usage_df().drop(columns="session_id") for one in (session, imported)]
-    assert usage[0].equals(usage[1])
-    again = cpr.import_sessions(folder, results_dir=tmp_path / "there")
-    assert [one.id for one in again] == [imported.id]
-    assert len(list((tmp_path / "there").glob("session-*"))) == 1
-    redacted = session.export("atif", tmp_path / "redacted", redact=True)
-    assert all(SECRET not in path.read_text() for path in redacted.iterdir())
-    assert any(SECRET in path.read_text() for path in folder.iterdir())
 
 
 def test_a_trajectory_of_another_agent(tmp_path: Path, stub_cpr: Cpr) -> None:

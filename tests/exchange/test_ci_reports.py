@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,7 +12,6 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 from exchange.fixed_session import write_fixed_session
-from exchange.rich_session import ODD_TEXT, SECRET, run_rich_session
 from junitparser import JUnitXml
 from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.stub import Stub, plan
@@ -105,29 +103,6 @@ def test_the_schema_refuses_what_is_wrong(tmp_path: Path) -> None:
     document["results"]["tests"][0]["duration"] = 1.5
     with pytest.raises(jsonschema.ValidationError):
         CHECKER.validate(document)
-
-
-@pytest.mark.real_cli
-def test_a_real_session(
-    offline_env: dict[str, str], in_env: Callable[[dict[str, str]], None], tmp_path: Path
-) -> None:
-    in_env(offline_env)
-    session = run_rich_session()
-    junit, report = (
-        session.export("junit", tmp_path / "j.xml"),
-        session.export("ctrf", tmp_path / "c"),
-    )
-    ended = outcomes(junit)
-    assert [ended[name] for name in ("sub", "tools", "odd")] == ["", "", ""]
-    assert [ended[name] for name in ("checked", "broken")] == ["Failure", "Failure"]
-    tests = {test["name"]: test for test in ctrf(report)["tests"]}
-    assert tests["odd"]["extra"]["answer"].rstrip("\n") == ODD_TEXT
-    output = next(c for c in ElementTree.parse(junit).iter("testcase") if c.get("name") == "odd")
-    assert "🚀 <b> & ]]> \\x1b[31mred" in (output.findtext("system-out") or "")
-    for to in ("junit", "ctrf"):
-        assert SECRET in session.export(to, tmp_path / "whole").read_text()
-        hidden = session.export(to, tmp_path / "hidden", redact=True).read_text()
-        assert SECRET not in hidden and "scripted failure" not in hidden
 
 
 # --- cpr run --junit ------------------------------------------------------------------------------

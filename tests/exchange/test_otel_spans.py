@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from exchange.fixed_session import write_fixed_session
-from exchange.rich_session import SECRET, run_rich_session
 from opentelemetry.proto_json.trace.v1.trace import Span, TracesData
 
 from cpr_nb.exchange.exports import export_session
@@ -52,10 +50,6 @@ def attributes(span: Span) -> dict[str, Any]:
         found = [value.string_value, value.bool_value, value.int_value, value.double_value]
         plain[one.key] = next((v for v in found if v is not None), value.array_value)
     return plain
-
-
-def named(spans: list[Span]) -> list[str]:
-    return sorted(str(span.name) for span in spans)
 
 
 def tree(spans: list[Span]) -> dict[str, list[str]]:
@@ -106,28 +100,3 @@ def test_the_same_session_has_the_same_ids(fixed: Path, tmp_path: Path) -> None:
     snapshot = read_session(str(next(tmp_path.glob("session-*"))))
     again = export_session(snapshot, "otel", tmp_path / "again")
     assert [s.span_id for s in read_spans(again)] == [s.span_id for s in read_spans(fixed)]
-
-
-@pytest.mark.real_cli
-def test_a_real_session(
-    offline_env: dict[str, str], in_env: Callable[[dict[str, str]], None], tmp_path: Path
-) -> None:
-    in_env(offline_env)
-    session = run_rich_session()
-    whole = session.export("otel", tmp_path / "whole", with_content=True)
-    usual = session.export("otel", tmp_path / "usual")
-    assert SECRET in whole.read_text()
-    assert SECRET not in usual.read_text() and "scripted failure" not in usual.read_text()
-    spans = read_spans(usual)
-    assert named(read_spans(whole)) == named(spans)
-    tasks = session.tasks_df(full=True).set_index("task_id")
-    for span in spans:
-        if not span.parent_span_id:
-            fields = attributes(span)
-            row = tasks.loc[fields["cpr.task_id"]]
-            kinds = ["input_tokens", "cache_read_tokens", "cache_write_tokens"]
-            assert fields["gen_ai.usage.input_tokens"] == row[kinds].sum()
-            assert fields["gen_ai.usage.output_tokens"] == row["output_tokens"]
-            assert fields["cpr.outcome"] == row["outcome"]
-    assert sum(str(span.name).startswith("execute_tool") for span in spans) == 4
-    assert "invoke_agent subagent" in named(spans)
