@@ -10,8 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cpr_nb.exchange.imported_session import ImportedSession, ImportedTask, fit_task_id
-from cpr_nb.exchange.imports import session_id_of
+from cpr_nb.exchange.imported_session import (
+    ImportedSession,
+    ImportedTask,
+    fit_task_id,
+    session_id_of,
+)
 from cpr_nb.exchange.readers.atif_steps import answer_of, known_tokens, trajectory_events
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
