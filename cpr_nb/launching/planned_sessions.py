@@ -14,6 +14,7 @@ from cpr_nb.launching.settings import ASKED
 from cpr_nb.launching.start import StartedSession, new_spec
 from cpr_nb.launching.stored import why_foreign
 from cpr_nb.model import states
+from cpr_nb.model.destinations import only_kept
 from cpr_nb.model.errors import (
     CprError,
     ForeignSession,
@@ -173,7 +174,8 @@ def _start(
         words = f"its input {stopped[0].session_id[:8]} has ended as {stopped[0].state}"
         _end(snapshot, states.CANCELLED, words)
         return True, None
-    options = {**dict.fromkeys(ASKED), **spec["options"], "name": spec["name"], "cwd": spec["cwd"]}
+    kept = only_kept(spec["options"])
+    options = {**dict.fromkeys(ASKED), **kept, "name": spec["name"], "cwd": spec["cwd"]}
     options |= {"results_dir": results_dir, "claude_path": spec["claude_path"]}
     try:
         plan = plan_request(request, options)

@@ -14,6 +14,7 @@ from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, stored_values
 from cpr_nb.launching.takeover import Takeover
 from cpr_nb.model import states
+from cpr_nb.model.destinations import variables_of
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.json_values import number
@@ -129,6 +130,8 @@ def _run_on(
     check_environment(snapshot, spec, "resume")
     values = stored_values(spec.get("env_names", []), env)
     environ = {**clean_environment(os.environ), **values}
+    for name in variables_of(spec["options"]):
+        environ.pop(name, None)
     task_env = {
         task["id"]: stored_values(task["env_names"], env)
         for task in spec["tasks"]

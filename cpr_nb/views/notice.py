@@ -102,10 +102,14 @@ def warnings_of(snapshot: Snapshot, program: str = PROGRAM) -> list[str]:
 
 
 def runner_warnings(snapshot: Snapshot) -> list[str]:
-    """Returns only what its runner warned of: one line each."""
+    """Returns what its runner warned of, and which notices it could not send: one line each."""
     warnings = snapshot.head.get("warnings")
     texts = warnings if isinstance(warnings, list) else []
     lines = [one_line(text) for text in texts if isinstance(text, str)]
+    if snapshot.head.get("notices"):
+        from cpr_nb.views.notice_problems import notice_warnings  # few sessions send any
+
+        lines += notice_warnings(snapshot.paths)
     return [*([_NEWER] if snapshot.is_newer else []), *lines]
 
 

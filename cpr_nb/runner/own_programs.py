@@ -1,4 +1,4 @@
-"""Starts the program that starts what is planned to come after a session, when that has ended."""
+"""Starts programs of ours that need a whole Python, which a runner is not."""
 
 from __future__ import annotations
 
@@ -12,21 +12,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_PROGRAM = "launching/next_program.py"
+#: Starts what is planned to come after a session, when that has ended.
+STARTS_NEXT = "launching/next_program.py"
+#: Sends one notice of a session.
+SENDS_NOTICE = "notices/notice_program.py"
 
 
-def start_next(
-    environ: Mapping[bytes, bytes], own_names: Iterable[str], state_dir: str, log: str
+def start_program(
+    program: str,
+    environ: Mapping[bytes, bytes],
+    own_names: Iterable[str],
+    state_dir: str,
+    log: str,
+    *arguments: str,
 ) -> int:
-    """Starts the program; it outlives us, and writes to our log.
-
-    It plans with tables, so it is a whole Python: a runner never loads those.
+    """Starts a program; it outlives us, and writes to our log.
 
     Args:
-        environ: Our environment, which the next session inherits.
-        own_names: Variables that only this session was given.
+        program: Which one.
+        environ: Our environment, which it inherits.
+        own_names: Variables that only this session was given: it does without them.
         state_dir: The user's state directory; empty for the usual one.
         log: The runner's log.
+        *arguments: What it is given after the session's folder.
 
     Returns:
         Its pid.
@@ -39,7 +47,7 @@ def start_next(
     env = {name: value for name, value in environ.items() if name not in left_out}
     if state_dir:
         env[VARIABLE.encode()] = os.fsencode(state_dir)
-    argv = [sys.executable, "-I", "-X", "utf8", f"{package}/{_PROGRAM}", os.getcwd()]
+    argv = [sys.executable, "-I", "-X", "utf8", f"{package}/{program}", os.getcwd(), *arguments]
     log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     null_fd = os.open(os.devnull, os.O_RDWR)
     try:
