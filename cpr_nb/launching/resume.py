@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.copies import check_copies
 from cpr_nb.executors.local import LocalExecutor
+from cpr_nb.executors.notice_start import start_notices
 from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, stored_values
 from cpr_nb.launching.takeover import Takeover
@@ -27,6 +28,7 @@ from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.request_folder import leave_request, make_folder
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.grades import gradings
+from cpr_nb.views.notice_problems import unsent_notices
 
 # How long a runner may hold its lock after the end of its session.
 _LAST_MOMENT_S = 10.0
@@ -100,6 +102,10 @@ def _resume_one(
     if has_unsaved(snapshot):
         authorship = _own_session(snapshot, "resume")
         _start_runner(snapshot, authorship, clean_environment(os.environ), {}, "unsaved")
+        return
+    if unsent := unsent_notices(snapshot):
+        authorship = _own_session(snapshot, "resume")
+        start_notices(snapshot.paths, unsent, authorship.spec.get("env_names", ()))
         return
     if state in states.ENDED_STATES:
         raise SessionNotUsable(

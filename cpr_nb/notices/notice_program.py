@@ -1,4 +1,4 @@
-"""The program that sends one notice; a runner starts it: ``notice_program.py FOLDER KIND``."""
+"""The program that sends one notice; a runner starts it: ``… FOLDER KIND [detached]``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ def main(argv: list[str]) -> int:
     """Sends a notice.
 
     Args:
-        argv: The session's folder, and which notice.
+        argv: The session's folder, which notice, and perhaps ``detached``.
 
     Returns:
         The exit code: 1 if something went wrong that is nowhere else written down.
     """
+    if "detached" in argv[2:] and os.fork():
+        return 0  # whoever has started us goes on, and is not the parent of what sends
     # Behind everything else, so that nothing in the package's folder stands in a library's place.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     from cpr_nb.notices.notice_delivery import deliver

@@ -90,7 +90,7 @@ class Notice:
         from cpr_nb.views.notice import notice
 
         is_so_still = self._snapshot.head.get("waiting_for") == self._reason
-        return (notice(self._snapshot) if is_so_still else "") or f"it waits: {self._reason}"
+        return (notice(self._snapshot) if is_so_still else "") or f"it waited: {self._reason}"
 
     def as_json(self, *, local: bool) -> dict[str, Any]:
         """The notice for programs; what is unknown is null.
@@ -122,7 +122,7 @@ def has_failed(snapshot: Snapshot) -> bool:
         >>> has_failed(Snapshot(SessionPaths("/r/session-1"), {"n_failed": 1}, [], "completed"))
         True
     """
-    if snapshot.state == states.ERROR or snapshot.count("n_failed"):
+    if snapshot.state == states.ERROR or snapshot.head.get("error") or snapshot.count("n_failed"):
         return True
     skipped = (task for task in snapshot.tasks or () if task_state(task)[1] == states.SKIPPED)
     return any(task.get("reason") not in _NOT_NEEDED for task in skipped)

@@ -8,7 +8,7 @@ import time
 
 from cpr_nb.model import limits, states
 from cpr_nb.model.notice_kinds import ON_DONE, ON_FAILED, ON_WAITING, QUESTION
-from cpr_nb.runner.own_programs import SENDS_NOTICE, start_program
+from cpr_nb.runner.own_programs import start_notice
 from cpr_nb.runner.recorder import Recorder
 
 TYPE_CHECKING = False
@@ -93,8 +93,10 @@ class NotifyingRecorder(Recorder):
                 time.sleep(_LOOK_EVERY_S)
 
     def _send_waiting(self, reason: str) -> None:
-        if ON_WAITING in self._notices:
-            self._send(f"{ON_WAITING}-{reason}")
+        kind = f"{ON_WAITING}-{reason}"
+        if ON_WAITING in self._notices and kind not in self._begun:
+            self.write_durably()  # what sends it reads there what the session waits for
+            self._send(kind)
 
     def _unfinished(self) -> list[str]:
         """The notices about waits that earlier runners have begun; the end is still to come."""
@@ -110,13 +112,9 @@ class NotifyingRecorder(Recorder):
         if kind in self._begun:
             return
         self._begun.add(kind)
-        paths = self._paths
         try:
-            os.makedirs(paths.notices, 0o700, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-            os.close(os.open(paths.notice(kind), flags, 0o600))
-            environ, own_names = os.environb, self._own_names
-            pid = start_program(SENDS_NOTICE, environ, own_names, self._state_dir, paths.log, kind)
+            own_names, state_dir = self._own_names, self._state_dir
+            pid = start_notice(self._paths, os.getcwd(), kind, own_names, state_dir)
             self._pids.append(pid)
         except OSError as error:
             print(f"notice {kind}: {error.strerror}", file=sys.stderr, flush=True)

@@ -91,7 +91,7 @@ class OpenSession:
         from cpr_nb.runner.own_programs import STARTS_NEXT, start_program  # few need it
 
         own_names, state_dir = self.spec.session.get("env_names", ()), self.given["state_dir"]
-        start_program(STARTS_NEXT, os.environb, own_names, state_dir, self.paths.log)
+        start_program(STARTS_NEXT, os.environb, own_names, state_dir, self.paths, os.getcwd())
 
     def _recorder(self, *, keeps_end: bool) -> Recorder:
         """What writes down what happens, and sends notices if somebody wants any."""

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from cpr_nb.store.layout import SessionPaths
+
 #: Starts what is planned to come after a session, when that has ended.
 STARTS_NEXT = "launching/next_program.py"
 #: Sends one notice of a session.
@@ -23,18 +25,18 @@ def start_program(
     environ: Mapping[bytes, bytes],
     own_names: Iterable[str],
     state_dir: str,
-    log: str,
+    paths: SessionPaths,
     *arguments: str,
 ) -> int:
-    """Starts a program; it outlives us, and writes to our log.
+    """Starts a program; it outlives us.
 
     Args:
         program: Which one.
         environ: Our environment, which it inherits.
         own_names: Variables that only this session was given: it does without them.
         state_dir: The user's state directory; empty for the usual one.
-        log: The runner's log.
-        *arguments: What it is given after the session's folder.
+        paths: The session's paths; it writes to the runner's log.
+        *arguments: What it is given.
 
     Returns:
         Its pid.
@@ -47,8 +49,8 @@ def start_program(
     env = {name: value for name, value in environ.items() if name not in left_out}
     if state_dir:
         env[VARIABLE.encode()] = os.fsencode(state_dir)
-    argv = [sys.executable, "-I", "-X", "utf8", f"{package}/{program}", os.getcwd(), *arguments]
-    log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    argv = [sys.executable, "-I", "-X", "utf8", f"{package}/{program}", *arguments]
+    log_fd = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     null_fd = os.open(os.devnull, os.O_RDWR)
     try:
         actions = [
@@ -66,3 +68,34 @@ def start_program(
     finally:
         os.close(log_fd)
         os.close(null_fd)
+
+
+def start_notice(
+    paths: SessionPaths,
+    folder: str,
+    kind: str,
+    own_names: Iterable[str],
+    state_dir: str,
+    *words: str,
+) -> int:
+    """Starts the program that sends a notice, whose file is made before.
+
+    Args:
+        paths: The session's paths.
+        folder: Its folder, absolute.
+        kind: Which notice.
+        own_names: Variables that only this session was given.
+        state_dir: The user's state directory; empty for the usual one.
+        *words: ``detached`` for a program that is nobody's child.
+
+    Returns:
+        Its pid.
+
+    Raises:
+        OSError: If it can't be started.
+    """
+    os.makedirs(paths.notices, 0o700, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+    os.close(os.open(paths.notice(kind), flags, 0o600))
+    arguments = (folder, kind, *words)
+    return start_program(SENDS_NOTICE, os.environb, own_names, state_dir, paths, *arguments)
