@@ -32,22 +32,27 @@ _LOOK_EVERY_S = 0.05
 class NoticeLog:
     """What became of one notice: a file that only the program writes which sends it.
 
+    Where nothing can be written, a notice is sent all the same: that may be what it is about.
+
     Args:
         path: The file, which the runner has made.
 
     Raises:
         BlockingIOError: If another process sends the same notice.
-        OSError: If it can't be opened.
     """
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+        self.events: list[str] = []
+        self._fd = -1
         try:
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.events = list(_events(os.pread(self._fd, 1_000_000, 0)))
-        except OSError:
-            os.close(self._fd)
+            self.events += _events(os.pread(self._fd, 1_000_000, 0))
+        except BlockingIOError:
+            self.close()
             raise
+        except OSError:
+            pass
 
     @property
     def is_over(self) -> bool:
@@ -55,14 +60,19 @@ class NoticeLog:
         return any(event in ("sent", "gave_up") for event in self.events)
 
     def write(self, event: str, **fields: object) -> None:
-        """Appends a line, durably."""
+        """Appends a line, durably if that is possible."""
         self.events.append(event)
-        os.write(self._fd, dump({"at": utc_iso(time.time()), "event": event, **fields}) + b"\n")
-        os.fsync(self._fd)
+        line = dump({"at": utc_iso(time.time()), "event": event, **fields}) + b"\n"
+        try:
+            os.write(self._fd, line)
+            os.fsync(self._fd)
+        except OSError:
+            pass
 
     def close(self) -> None:
         """Closes the file."""
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 def deliver(root: str, kind: str) -> None:

@@ -89,7 +89,8 @@ class Notice:
             )
         from cpr_nb.views.notice import notice
 
-        is_so_still = self._snapshot.head.get("waiting_for") == self._reason
+        # Of a full disk the status does not tell, for nothing could be written.
+        is_so_still = self._reason in ("disk", self._snapshot.head.get("waiting_for"))
         return (notice(self._snapshot) if is_so_still else "") or f"it waited: {self._reason}"
 
     def as_json(self, *, local: bool) -> dict[str, Any]:

@@ -50,7 +50,11 @@ def start_program(
     if state_dir:
         env[VARIABLE.encode()] = os.fsencode(state_dir)
     argv = [sys.executable, "-I", "-X", "utf8", f"{package}/{program}", *arguments]
-    log_fd = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    try:
+        log_fd = os.open(paths.log, flags, 0o600)
+    except OSError:  # a disk that is read-only now, for example
+        log_fd = os.open(os.devnull, os.O_WRONLY)
     null_fd = os.open(os.devnull, os.O_RDWR)
     try:
         actions = [
@@ -94,8 +98,11 @@ def start_notice(
     Raises:
         OSError: If it can't be started.
     """
-    os.makedirs(paths.notices, 0o700, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-    os.close(os.open(paths.notice(kind), flags, 0o600))
+    try:
+        os.makedirs(paths.notices, 0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+        os.close(os.open(paths.notice(kind), flags, 0o600))
+    except OSError:
+        pass  # a full disk is worth a notice, too
     arguments = (folder, kind, *words)
     return start_program(SENDS_NOTICE, os.environb, own_names, state_dir, paths, *arguments)
