@@ -26,7 +26,7 @@ def with_reference(destination: Destination, key: bytes) -> Destination:
     Example:
         >>> made = Destination("webhook", "webhook", "https://example.org/T0/B1")
         >>> with_reference(made, bytes(32))
-        'webhook:cabd0d0ab2dd5a7a22a5b7f1cf7ae0d5'
+        'webhook:1bc4edded83468a1b36e45795685c2a8'
     """
     if destination.secret is None:
         return destination
