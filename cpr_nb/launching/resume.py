@@ -12,7 +12,7 @@ from cpr_nb.executors.copies import check_copies
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.executors.notice_start import start_notices
 from cpr_nb.launching.setting_sources import check_sources
-from cpr_nb.launching.stored import check_environment, read_own, stored_values
+from cpr_nb.launching.stored import check_environment, read_own, refuse_imported, stored_values
 from cpr_nb.launching.takeover import Takeover
 from cpr_nb.model import states
 from cpr_nb.model.destinations import variables_of
@@ -103,6 +103,7 @@ def _resume_one(
         authorship = _own_session(snapshot, "resume")
         _start_runner(snapshot, authorship, clean_environment(os.environ), {}, "unsaved")
         return
+    refuse_imported(snapshot, "resume")
     if unsent := unsent_notices(snapshot):
         authorship = _own_session(snapshot, "resume")
         start_notices(snapshot.paths, unsent, authorship.spec.get("env_names", ()))
