@@ -5,6 +5,7 @@ Its folder is that of any session, so every table and view shows it. Its state i
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -126,6 +127,20 @@ def write_imported(results_dir: str, imported: ImportedSession) -> tuple[str, bo
             _remove(root)
         new.complete(spec, tasks, head, key=key, ended=ended)
     return root, True
+
+
+def session_id_of(source: str, source_id: str) -> str:
+    """The id of an imported session: the same log is the same session.
+
+    Args:
+        source: The format.
+        source_id: The id of the log there.
+
+    Example:
+        >>> session_id_of("inspect", "abc")
+        '83a70743-8b3d-5fdc-b9e6-c38fa7a6d84f'
+    """
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cpr-import:{source}:{source_id}"))
 
 
 def fit_task_id(name: str, used: set[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +55,6 @@ def import_path(path: str, results_dir: str) -> list[tuple[str, bool]]:
     if not sessions:
         raise InputError("this folder holds no log of Inspect and no trajectory of ATIF", path)
     return sessions
-
-
-def session_id_of(source: str, source_id: str) -> str:
-    """The id of an imported session: the same log is the same session.
-
-    Args:
-        source: The format.
-        source_id: The id of the log there.
-
-    Example:
-        >>> session_id_of("inspect", "abc")
-        '83a70743-8b3d-5fdc-b9e6-c38fa7a6d84f'
-    """
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cpr-import:{source}:{source_id}"))
 
 
 def _read(paths: list[str]) -> ImportedSession:
