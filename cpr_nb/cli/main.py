@@ -33,6 +33,7 @@ COMMANDS = {
     "set": "change how many tasks of a session run at once",
     "retry": "rerun the tasks that did not succeed, as a new session",
     "follow-up": "say something more to agents that have ended, as a new session",
+    "diff": "show what a task changed, and comment on it",
     "merge": "merge the branches of tasks, one at a time",
     "clean": "remove worktrees and merged branches",
     "trust": "show what a foreign session or a repository could run, and trust it",

@@ -65,7 +65,8 @@ def run_command(
     """
     if name == "run":
         return _start(shell, run.plan(_prompts(args, cell, names), args), args)
-    if getattr(args, "json", False) and name not in ("retry", "follow-up"):
+    launches = name in ("retry", "follow-up") or (name == "diff" and (args.comment or args.edit))
+    if getattr(args, "json", False) and not launches:
         return json.loads(_printed(name, args))
     if name in _HANDLERS:
         return _HANDLERS[name](shell, args)
@@ -230,6 +231,18 @@ def _logs(shell: InteractiveShell, args: Namespace) -> Any:
 # -- branches -------------------------------------------------------------------------------
 
 
+def _diff(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.cli.commands import diff
+
+    if args.comment and not args.edit:
+        return _start(shell, diff.plan(args), args)
+    tasks = diff.chosen_tasks(common.open_session(args), args.task)
+    if _in_notebook(shell) and len(tasks) == 1 and not args.edit:
+        return tasks[0].diff()
+    diff.run(args)
+    return None
+
+
 def _merge(shell: InteractiveShell, args: Namespace) -> Any:
     from cpr_nb.cli.commands.merge import merge_session
 
@@ -244,6 +257,7 @@ def _clean(shell: InteractiveShell, args: Namespace) -> Any:
 
 _HANDLERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
     "clean": _clean,
+    "diff": _diff,
     "follow-up": _follow_up,
     "list": _list,
     "logs": _logs,
