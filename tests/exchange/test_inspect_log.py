@@ -59,7 +59,7 @@ def sent(sample: dict[str, Any]) -> list[list[str]]:
     """The ids of the messages that each request had."""
     pool = [message["id"].partition(".")[0] for message in sample["events_data"]["messages"]]
     events = [event for event in sample["events"] if event["event"] == "model"]
-    return [sum((pool[a:b] for a, b in event["input_refs"]), []) for event in events]
+    return [[one for a, b in event["input_refs"] for one in pool[a:b]] for event in events]
 
 
 SUBAGENTS = (
