@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from cpr_nb.frames.queries import tasks_df as tasks_df
     from cpr_nb.frames.queries import tool_calls_df as tool_calls_df
     from cpr_nb.frames.queries import usage_df as usage_df
+    from cpr_nb.frames.transcripts.reading import Transcripts as Transcripts
+    from cpr_nb.frames.transcripts.reading import transcripts as transcripts
+    from cpr_nb.frames.transcripts.reading import transcripts_df as transcripts_df
     from cpr_nb.handles.dashboard import dashboard as dashboard
+    from cpr_nb.handles.importing import import_sessions as import_sessions
     from cpr_nb.handles.launch import launch as launch
     from cpr_nb.handles.launch import map as map
     from cpr_nb.handles.session import Session as Session

@@ -89,8 +89,9 @@ def test_exactly_these_names_are_exported() -> None:
     errors += (
         "TaskLost TaskNotFound TaskSkipped TaskTimedOut UnknownOption WaitTimeout WorktreeError"
     )
-    others = "Session Task attach dashboard launch map trust __version__"
+    others = "Session Task attach dashboard import_sessions launch map trust __version__"
     tables = "denials_df events_df forecasts_df sessions_df tasks_df tool_calls_df usage_df"
+    tables += " Transcripts transcripts transcripts_df"
     assert set(cpr.__all__) == {*errors.split(), *others.split(), *tables.split()}
     for name in errors.split():
         assert issubclass(getattr(cpr, name), cpr.CprError)

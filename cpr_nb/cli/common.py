@@ -64,6 +64,17 @@ def print_answer(text: str) -> None:
     sys.stdout.write(f"{visible(text) if sys.stdout.isatty() else text}\n")
 
 
+def print_file(path: str) -> None:
+    """Prints a file for another program, byte by byte."""
+    import shutil
+
+    from cpr_nb.store.files import open_regular
+
+    sys.stdout.flush()
+    with open_regular(path) as file:
+        shutil.copyfileobj(file, sys.stdout.buffer)
+
+
 def print_json(value: Any) -> None:
     """Prints JSON for another program; any text survives it."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")

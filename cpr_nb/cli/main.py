@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 #: only when the command is called.
 COMMANDS = {
     "run": "start tasks from a file or stdin, detached",
+    "map": "run a prompt for each row of a file, and write the table with the answers",
     "status": "show one session, task by task",
     "results": "show what the agents answered",
     "report": "write a session as one static page, to share it",
+    "export": "write a session in the format of another tool",
+    "import": "read the logs of other tools as sessions",
     "list": "list all sessions",
     "overview": "show totals over all sessions",
     "watch": "watch a session live",
@@ -29,9 +32,13 @@ COMMANDS = {
     "nodes": "show the nodes that run a session's tasks, or add some",
     "set": "change how many tasks of a session run at once",
     "retry": "rerun the tasks that did not succeed, as a new session",
+    "follow-up": "say something more to agents that have ended, as a new session",
+    "diff": "show what a task changed, and comment on it",
     "merge": "merge the branches of tasks, one at a time",
     "clean": "remove worktrees and merged branches",
     "trust": "show what a foreign session or a repository could run, and trust it",
+    "mcp": "serve an MCP client: Claude itself starts sessions and reads their answers",
+    "skill": "teach your own Claude Code to hand long or wide work to cpr",
     "doctor": "check this machine",
     "demo": "run five tasks with the real CLI, offline, without an account",
     "completion": "print the shell completion for bash, zsh or fish",
@@ -151,15 +158,25 @@ def _run(argv: list[str]) -> int:
         from cpr_nb.cli.commands.list import run
 
         return run(SimpleNamespace(**values))  # without argparse, in two thirds of the time
-    import importlib
-
-    module = importlib.import_module(f"cpr_nb.cli.commands.{name}")
+    module = command_module(name)
     from cpr_nb.cli.options import command_parser
 
     parser = command_parser(name, COMMANDS[name])
     module.add_arguments(parser)
     code: int = module.run(parser.parse_args(rest))
     return code
+
+
+def command_module(name: str) -> Any:
+    """Loads the module of a sub-command, such as ``follow_up`` for ``follow-up``.
+
+    Args:
+        name: The sub-command.
+    """
+    import importlib
+
+    plain = "import_" if name == "import" else name.replace("-", "_")
+    return importlib.import_module(f"cpr_nb.cli.commands.{plain}")
 
 
 def _leading_values(argv: list[str]) -> dict[str, Any] | None:
@@ -214,7 +231,8 @@ def refuse_mistyped(argv: list[str]) -> None:
     """
     word = next(iter(argv[_first_word(argv) :]), "")
     words = (*COMMANDS, "help")
-    if word in words or not word.isalpha() or os.path.exists(word):
+    is_name = word.replace("-", "").isalpha() and not word.startswith("-")
+    if word in words or not is_name or os.path.exists(word):
         return
     import difflib
 
@@ -254,15 +272,13 @@ def _split_flags(argv: list[str]) -> tuple[str, list[str]]:
 
 def full_parser() -> ArgumentParser:
     """One parser with everything, for shell completion."""
-    import importlib
-
     from cpr_nb.cli.options import CprParser, command_parser
 
     parser = CprParser(prog="cpr")
     children = parser.add_subparsers(parser_class=CprParser)
     for name, line in COMMANDS.items():
         child = command_parser(name, line, children)
-        importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(child)
+        command_module(name).add_arguments(child)
     return parser
 
 

@@ -26,6 +26,7 @@ ICONS = {
     states.SKIPPED: "🚫",
     states.COMPLETED: "✅",
     states.ERROR: "❌",
+    states.IMPORTED: "📥",
     states.PLANNED: "🕓",
     states.INTERRUPTED: "❌",
     states.UNREACHABLE: "❓",

@@ -132,7 +132,7 @@ def branch_lines(session: Snapshot, settled: Collection[str] = (), doubt: str = 
     ready = [task for task in tasks if _is_ready(task, settled)]
     if not ready:
         return ["No branch of these tasks is ready to merge."]
-    listed = [f"  {task['branch']}   {_changes(task)}" for task in ready]
+    listed = [f"  {task['branch']}   {changed_text(task)}" for task in ready]
     if doubt:
         return [f"Branches, not looked at: {doubt}", *listed]
     command, short = program(), session.short_id
@@ -152,7 +152,13 @@ def _is_ready(task: dict[str, Any], settled: Collection[str]) -> bool:
     return bool(succeeded and task.get("n_commits") and task["branch"] not in settled)
 
 
-def _changes(task: dict[str, Any]) -> str:
+def changed_text(task: dict[str, Any]) -> str:
+    """Returns how much a task changed.
+
+    Example:
+        >>> changed_text({"n_files_changed": 1, "lines_added": 3, "lines_deleted": 0})
+        '1 file, +3 -0'
+    """
     n_files = task.get("n_files_changed", 0)
     n_added, n_deleted = task.get("lines_added", 0), task.get("lines_deleted", 0)
     return f"{n_files} file{'s' * (n_files != 1)}, +{n_added} -{n_deleted}"

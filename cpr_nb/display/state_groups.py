@@ -24,6 +24,7 @@ SESSION_GROUPS = (
     (states.INTERRUPTED, (states.INTERRUPTED, states.STALE), False),
     (states.COMPLETED, (states.COMPLETED,), True),
     (states.CANCELLED, (states.CANCELLED,), False),
+    (states.IMPORTED, (states.IMPORTED,), False),
     (states.ERROR, (states.ERROR, states.UNREADABLE), False),
 )
 #: Of the groups of tasks, those that a retry runs again, and those that a cancel ends.

@@ -20,11 +20,12 @@ from cpr_nb.frames.row_cache import RowCache, RowLocations
 from cpr_nb.frames.session_rows import SessionIndex, loads
 from cpr_nb.frames.source_files import digest_files
 from cpr_nb.frames.stream_cache import STREAM_CACHE
-from cpr_nb.frames.streams import Problem, TaskSelection, list_streams
+from cpr_nb.frames.streams import Problem, TaskSelection
 from cpr_nb.frames.tasks import add_session, needs_streams, source_files, table_columns
 from cpr_nb.model import states
 from cpr_nb.store import cache_files
 from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.stream_list import list_streams
 
 
 class GatheredTable(NamedTuple):

@@ -18,7 +18,7 @@ from cpr_nb.frames.filters import Since, States
 from cpr_nb.frames.gather import gather, session_problem
 from cpr_nb.frames.session_rows import SessionIndex, read_session_index
 from cpr_nb.frames.stream_cache import STREAM_CACHE
-from cpr_nb.frames.streams import Problem, TaskSelection, list_streams
+from cpr_nb.frames.streams import Problem, TaskSelection
 from cpr_nb.frames.table_html import set_html
 from cpr_nb.frames.tables import TABLES, TABLES_OF_A_SESSION
 from cpr_nb.frames.tasks import add_session, table_columns
@@ -30,6 +30,7 @@ from cpr_nb.store import catalog
 from cpr_nb.store.authorship import read_marks
 from cpr_nb.store.layout import SESSION_PREFIX
 from cpr_nb.store.read import Snapshot
+from cpr_nb.store.stream_list import list_streams
 from cpr_nb.views.nodes import node_rows
 from cpr_nb.views.rows import session_row
 

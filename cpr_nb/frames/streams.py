@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple, Required, TypedDict, TypeVar, cast
 
 import msgspec
@@ -11,7 +10,6 @@ import msgspec
 from cpr_nb.frames.jsonl import JsonlReader, read_pieces
 from cpr_nb.frames.stream_cache import StreamCache
 from cpr_nb.store.files import open_regular
-from cpr_nb.store.layout import attempt_of
 from cpr_nb.store.read import Snapshot
 
 R = TypeVar("R", bound=JsonlReader)
@@ -164,15 +162,3 @@ class ObjectReader(JsonlReader):
     def handle_event(self, event: dict[str, Any]) -> None:
         """Handles one event."""
         raise NotImplementedError
-
-
-def list_streams(root: str) -> dict[str, list[int]]:
-    """Lists the streams in a session's folder: task → the numbers of its attempts, in order."""
-    streams: dict[str, list[int]] = {}
-    try:
-        names = [entry.name for entry in Path(root).iterdir()]
-    except OSError:
-        return streams
-    for task_id, attempt in filter(None, map(attempt_of, names)):
-        streams.setdefault(task_id, []).append(attempt)
-    return {task_id: sorted(set(attempts)) for task_id, attempts in streams.items()}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 from cpr_nb.handles.collection import SessionTasks
 from cpr_nb.handles.core import print_line
 from cpr_nb.model import states
-from cpr_nb.model.errors import ForeignSession
+from cpr_nb.model.errors import ForeignSession, SessionNotUsable
 from cpr_nb.model.option_values import check_options
 from cpr_nb.store import layout, requests
+
+if TYPE_CHECKING:
+    from cpr_nb.launching.rerun_tasks import RerunTask
 
 
 class SessionControl(SessionTasks):
@@ -196,3 +199,51 @@ class SessionControl(SessionTasks):
         source = self.refresh().rerun_source()
         plan = plan_retry(source, all_tasks=all_tasks, options=options)
         return self.from_plan(plan, reuse=reuse)
+
+    def follow_up(
+        self, prompt: str, tasks: Iterable[str | int] | None = None, **options: Any
+    ) -> Self:
+        """Says something more to the agents of tasks, which remember what they did.
+
+        A copy of each conversation continues, in the same folder or on the same branch, as one
+        task of a new session.
+
+        Args:
+            prompt: What to say, the same to each.
+            tasks: The numbers or ids of tasks; default those that succeeded.
+            **options: Options of `cpr_nb.launch` that override the old ones (``schema`` is not
+                kept); ``reuse`` and ``fresh`` as there.
+
+        Returns:
+            The new session.
+
+        Raises:
+            SessionNotUsable: If a task has not ended or has no conversation to continue, or if none
+                is named and none succeeded.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a").follow_up("Now write the tests.")  # doctest: +SKIP
+        """
+        from cpr_nb.launching.begin import pop_reuse
+        from cpr_nb.launching.rerun import plan_rerun
+
+        reuse = pop_reuse(options)
+        plan = plan_rerun(self.to_follow_up(prompt, tasks), options)
+        return self.from_plan(plan, reuse=reuse)
+
+    def to_follow_up(
+        self, prompt: str, tasks: Iterable[str | int] | None = None
+    ) -> list[RerunTask]:
+        """Tasks as parts of a rerun in which each agent reads the prompt; see `follow_up`."""
+        self.refresh()
+        chosen = self.tasks if tasks is None else [self.task(task) for task in tasks]
+        if tasks is None:
+            chosen = [task for task in chosen if task.ok]
+        if not chosen:
+            raise SessionNotUsable(
+                f"no task of {self.id} has succeeded: name those to go on with "
+                "(--task, tasks=[…]), or retry them"
+            )
+        numbers = dict.fromkeys(task.num for task in chosen)
+        return [self.task(number).to_rerun(prompt) for number in numbers]

@@ -39,8 +39,9 @@ class SessionReport(SessionTasks):
 
 def _model_costs(snapshot: Snapshot) -> dict[str, float]:
     """What each model has cost, where the streams tell."""
-    from cpr_nb.frames.streams import TaskSelection, list_streams
+    from cpr_nb.frames.streams import TaskSelection
     from cpr_nb.frames.usage import usage_rows
+    from cpr_nb.store.stream_list import list_streams
 
     tasks = list(enumerate(snapshot.tasks or ()))
     selection = TaskSelection(snapshot, tasks, list_streams(snapshot.paths.root), [])

@@ -9,6 +9,7 @@ from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.decided import DecidedComparison
+from cpr_nb.handles.exporting import SessionExport
 from cpr_nb.handles.forecasting import SessionForecasts
 from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
@@ -29,6 +30,7 @@ class Session(
     SessionComparing,
     SessionBranches,
     SessionReport,
+    SessionExport,
     SessionForecasts,
     SessionCharts,
     SessionTables,

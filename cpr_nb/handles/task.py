@@ -210,6 +210,33 @@ class Task(TaskOutput):
         plan = plan_rerun([self.to_rerun(prompt)], options)
         return self.session.from_plan(plan, reuse=reuse)
 
+    def review(self, comments: Iterable[str], **options: Any) -> Session:
+        """Says something to its agent about lines of its changes, as a follow-up on its branch.
+
+        Args:
+            comments: Each ``FILE:LINE:TEXT``, with the number of a line that the diff shows; with a
+                minus, that of a removed line. The agent reads the lines with them.
+            **options: As for `follow_up`.
+
+        Returns:
+            The new session, of one task.
+
+        Raises:
+            InputError: If a comment is about nothing that it changed.
+            SessionNotUsable: As for `follow_up`.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a")[0].review(["app.py:12:Why twice?"])  # doctest: +SKIP
+        """
+        from cpr_nb.launching.review_comments import parse_comments, review_prompt
+
+        self._session.refresh()
+        found = parse_comments(comments, self.patch_lines())
+        if not found:
+            raise errors.InputError("there is no comment", "comments")
+        return self.follow_up(review_prompt(found), **options)
+
     def to_rerun(self, prompt: str | None = None, template: str | None = None) -> RerunTask:
         """This task as part of a rerun.
 

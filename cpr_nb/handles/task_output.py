@@ -17,6 +17,7 @@ from cpr_nb.store.read import read_answer
 
 if TYPE_CHECKING:
     from cpr_nb.display.diff import Diff
+    from cpr_nb.display.patch_lines import PatchLine
 
 
 class TaskOutput(TaskStatus):
@@ -66,6 +67,12 @@ class TaskOutput(TaskStatus):
                 return Diff(file.read().decode("utf-8", "replace"), path)
         except (OSError, ValueError):
             return Diff("", path)
+
+    def patch_lines(self) -> list[PatchLine]:
+        """The lines of `diff`, with their files and numbers."""
+        from cpr_nb.display.patch_lines import patch_lines
+
+        return patch_lines(self.diff().patch)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The events of its last attempt so far, without a torn last line."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from cpr_nb.model.cli_versions import parse_version, show, version_in
 from cpr_nb.model.digest import sha256
 from cpr_nb.model.random_ids import new_uuid
+from cpr_nb.store.cache_files import user_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class CliRecord:
     def __init__(self, claude_path: str, environ: Mapping[str, str]) -> None:
         self._real_path = os.path.realpath(claude_path)
         digest = sha256(os.fsencode(self._real_path)).hexdigest()[:16]
-        self._folder = _cache_folder(environ)
+        self._folder = user_folder(environ)
         self._file = os.path.join(self._folder, f"claude-{digest}.json")
         self._program = self._recognised_by()
         self.facts: dict[str, Any] = self._read()
@@ -142,10 +143,3 @@ def _ask_version(claude_path: str, environ: Mapping[str, str]) -> str | None:
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return done.stdout.decode("utf-8", "replace")
-
-
-def _cache_folder(environ: Mapping[str, str]) -> str:
-    # The specification of XDG: a path that is not absolute counts as none.
-    named = environ.get("XDG_CACHE_HOME", "")
-    home = environ.get("HOME") or os.path.expanduser("~")
-    return os.path.join(named if named.startswith("/") else f"{home}/.cache", "cpr_nb")

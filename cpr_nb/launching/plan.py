@@ -67,6 +67,8 @@ class LaunchPlan:
         reused: What session.json says of each row that does not run (see `reused_entry`).
         study: Further fields of session.json: rules that decide which tasks run, and what for.
         study_keywords: The keywords that asked for them, as JSON; part of the identity.
+        launched_by: What session.json says of the agent, or the Claude, that launches it through
+            ``cpr mcp``; None for a person.
         on_start: What follows once the session has started; called with its id.
         max_parallel: How many tasks may run at once; 0 for no limit.
         first_parallel: How many of them at first, if the number is to grow; else None.
@@ -107,6 +109,7 @@ class LaunchPlan:
         self.reused: list[dict[str, Any]] = []
         self.study: dict[str, Any] = {}
         self.study_keywords: dict[str, Any] = {}
+        self.launched_by: dict[str, Any] | None = None
         self.on_start: list[Callable[[str], None]] = []
         self.parents: list[tuple[str, str]] = []
         self.answer_types = _answer_types(options, tasks)

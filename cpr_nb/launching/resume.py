@@ -11,7 +11,7 @@ from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.copies import check_copies
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.setting_sources import check_sources
-from cpr_nb.launching.stored import check_environment, read_own, stored_values
+from cpr_nb.launching.stored import check_environment, read_own, refuse_imported, stored_values
 from cpr_nb.launching.takeover import Takeover
 from cpr_nb.model import states
 from cpr_nb.model.environment import clean_environment
@@ -100,6 +100,7 @@ def _resume_one(
         authorship = _own_session(snapshot, "resume")
         _start_runner(snapshot, authorship, clean_environment(os.environ), {}, "unsaved")
         return
+    refuse_imported(snapshot, "resume")
     if state in states.ENDED_STATES:
         raise SessionNotUsable(
             f"can't resume {session_id}: it is {state}; "

@@ -64,6 +64,7 @@ def read_own(snapshot: Snapshot, verb: str, *, in_place: bool = True) -> Authors
             the session.
         StateDirError: If the user's key can't be used.
     """
+    refuse_imported(snapshot, verb)
     _check_folder(snapshot, verb, for_owner=in_place)
     _check_version(snapshot, snapshot.head, verb)
     authorship = read_complete(snapshot, verb)
@@ -78,6 +79,23 @@ def read_own(snapshot: Snapshot, verb: str, *, in_place: bool = True) -> Authors
             snapshot.paths.root,
         )
     return authorship
+
+
+def refuse_imported(snapshot: Snapshot, verb: str) -> None:
+    """Refuses a session that ran in another tool: nothing of it runs here.
+
+    Args:
+        snapshot: The session.
+        verb: What the caller wants to do with it, for the error.
+
+    Raises:
+        SessionNotUsable: If it was imported.
+    """
+    if snapshot.state == states.IMPORTED:
+        raise SessionNotUsable(
+            f"can't {verb} {snapshot.session_id}: it ran in another tool, and was imported; "
+            "launch its prompts as a session of their own"
+        )
 
 
 def _reference(snapshot: Snapshot) -> str:

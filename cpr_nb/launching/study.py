@@ -64,6 +64,8 @@ _BESIDE: dict[str, str] = {
     **dict.fromkeys(("alpha", "baseline", "delta", "metric", "over"), "stop_when"),
     "pilot_by": "pilot",
 }
+#: All of them.
+KEYWORDS = (*_PLANNERS, *_BESIDE)
 
 
 class Study:
@@ -74,7 +76,7 @@ class Study:
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
-        names = [name for name in (*_PLANNERS, *_BESIDE) if name in options]
+        names = [name for name in KEYWORDS if name in options]
         self.keywords = {name: options.pop(name) for name in names}
 
     def repeats(self, vary: Mapping[str, Any] | None, repeats: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cpr_nb.cli import common
 from cpr_nb.cli.commands import results, run
+from cpr_nb.cli.main import command_module
 from cpr_nb.magics.prompts import read_cell
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from cpr_nb.cli.study_options import Launch
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.plan import LaunchPlan
-    from cpr_nb.model.spec import TaskSpec
+    from cpr_nb.model.inputs import Prompts
 
 
 class Text(str):
@@ -64,12 +64,13 @@ def run_command(
         The object; None if the sub-command prints a text.
     """
     if name == "run":
-        return _start(shell, run.plan(*_tasks(args, cell, names), args), args)
-    if getattr(args, "json", False) and name != "retry":
+        return _start(shell, run.plan(_prompts(args, cell, names), args), args)
+    launches = name in ("retry", "follow-up") or (name == "diff" and (args.comment or args.edit))
+    if getattr(args, "json", False) and not launches:
         return json.loads(_printed(name, args))
     if name in _HANDLERS:
         return _HANDLERS[name](shell, args)
-    _module(name).run(args)
+    command_module(name).run(args)
     return None
 
 
@@ -80,24 +81,18 @@ def print_main(name: str) -> None:
     main([f"--{name}"])
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"cpr_nb.cli.commands.{name}")
-
-
 def _printed(name: str, args: Namespace) -> str:
     """Returns what the command would print."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        _module(name).run(args)
+        command_module(name).run(args)
     return out.getvalue()
 
 
 # -- sessions that start or continue --------------------------------------------------------
 
 
-def _tasks(
-    args: Namespace, cell: str | None, names: Mapping[str, Any]
-) -> tuple[list[TaskSpec], list[str]]:
-    return run.read_tasks(args) if cell is None else read_cell(cell, args.format, names)
+def _prompts(args: Namespace, cell: str | None, names: Mapping[str, Any]) -> Prompts:
+    return run.read_prompts(args) if cell is None else read_cell(cell, args.format, names)
 
 
 def _retry(shell: InteractiveShell, args: Namespace) -> Any:
@@ -106,21 +101,30 @@ def _retry(shell: InteractiveShell, args: Namespace) -> Any:
     return _start(shell, plan(args), args)
 
 
-def _start(shell: InteractiveShell, planned: LaunchPlan, args: Namespace) -> Any:
+def _follow_up(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.cli.commands.follow_up import plan
+
+    return _start(shell, plan(args), args)
+
+
+def _start(shell: InteractiveShell, launch: Launch, args: Namespace) -> Any:
+    planned = launch.plan
     run.print_warnings(planned)
     if args.verbose or args.dry_run:
         run.print_plan(planned, args)
     if args.dry_run:
         return None
     from cpr_nb.handles.session import Session
-    from cpr_nb.launching.begin import resolve_reuse, reuse_message, start_or_attach
+    from cpr_nb.launching.begin import resolve_reuse, reuse_message
 
-    started = start_or_attach(planned, reuse=resolve_reuse(args.reuse, args.fresh))
+    started = launch.begin(reuse=resolve_reuse(args.reuse, args.fresh))
     session = Session.from_started(started)
     if not started.is_new:
         common.note(reuse_message(started, session.snapshot, planned, "--fresh"))
     elif not args.json:
-        common.print_lines([f"🚀 Started session {session.id[:8]}", *run.plan_lines(planned)])
+        verb = "🕓 Planned" if launch.is_planned else "🚀 Started"
+        lines = run.launch_lines(started, launch)
+        common.print_lines([f"{verb} session {session.id[:8]}", *lines])
     if args.wait:
         _wait(shell, session, quiet=args.json)
     return run.launch_json(session, planned) if args.json else session
@@ -191,7 +195,7 @@ def _list(shell: InteractiveShell, args: Namespace) -> Any:
 
 def _status(shell: InteractiveShell, args: Namespace) -> Any:
     if not _in_notebook(shell):  # a session's text there is only one line
-        _module("status").run(args)
+        command_module("status").run(args)
     return common.open_session(args)
 
 
@@ -199,7 +203,7 @@ def _watch(shell: InteractiveShell, args: Namespace) -> Any:
     if _in_notebook(shell):
         common.open_session(args).show()
     else:
-        _module("watch").run(args)
+        command_module("watch").run(args)
     return None
 
 
@@ -213,18 +217,30 @@ def _results(shell: InteractiveShell, args: Namespace) -> Any:
 def _report(shell: InteractiveShell, args: Namespace) -> Any:
     if args.file is None:
         return common.open_session(args).report(redact=args.redact)
-    _module("report").run(args)
+    command_module("report").run(args)
     return None
 
 
 def _logs(shell: InteractiveShell, args: Namespace) -> Any:
     if args.follow:
-        _module("logs").run(args)
+        command_module("logs").run(args)
         return None
     return Text(_printed("logs", args).rstrip("\n"))
 
 
 # -- branches -------------------------------------------------------------------------------
+
+
+def _diff(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.cli.commands import diff
+
+    if args.comment and not args.edit:
+        return _start(shell, diff.plan(args), args)
+    tasks = diff.chosen_tasks(common.open_session(args), args.task)
+    if _in_notebook(shell) and len(tasks) == 1 and not args.edit:
+        return tasks[0].diff()
+    diff.run(args)
+    return None
 
 
 def _merge(shell: InteractiveShell, args: Namespace) -> Any:
@@ -241,6 +257,8 @@ def _clean(shell: InteractiveShell, args: Namespace) -> Any:
 
 _HANDLERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
     "clean": _clean,
+    "diff": _diff,
+    "follow-up": _follow_up,
     "list": _list,
     "logs": _logs,
     "merge": _merge,

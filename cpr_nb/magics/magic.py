@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from cpr_nb.cli.main import COMMANDS, SHORT_HELP, refuse_mistyped, split_command
+from cpr_nb.cli.main import (
+    COMMANDS,
+    SHORT_HELP,
+    command_module,
+    refuse_mistyped,
+    split_command,
+)
 from cpr_nb.cli.options import command_parser
 from cpr_nb.magics import handlers, prompts
 from cpr_nb.model.errors import CprError, InputError
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 #: Commands whose ``-o`` names a file, not a variable.
-_WRITES_FILE = ("report",)
+_WRITES_FILE = ("map", "report")
 #: A word of a line, with its quotes.
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")
 
@@ -71,10 +77,8 @@ def _call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
 
 def build_parser(name: str) -> ArgumentParser:
     """Returns the parser of a sub-command: that of the command line, with ``-o``."""
-    import importlib
-
     parser = command_parser(name, COMMANDS[name])
-    importlib.import_module(f"cpr_nb.cli.commands.{name}").add_arguments(parser)
+    command_module(name).add_arguments(parser)
     parser.prog = f"%cpr {name}"
     if name in _WRITES_FILE:
         parser.set_defaults(output=None)

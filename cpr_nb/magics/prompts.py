@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.inputs import parse, slash_warnings
-from cpr_nb.model.spec import TaskSpec, check_tasks
+from cpr_nb.model.inputs import Prompts, parse, slash_warnings
+from cpr_nb.model.spec import check_tasks
 from cpr_nb.model.templates import fill
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def notebook_names(shell: InteractiveShell) -> Names:
     return Names(own)
 
 
-def read_cell(
-    cell: str, form: str | None, names: Mapping[str, Any]
-) -> tuple[list[TaskSpec], list[str]]:
+def read_cell(cell: str, form: str | None, names: Mapping[str, Any]) -> Prompts:
     r"""Reads the prompts of a cell.
 
     Args:
@@ -54,14 +52,14 @@ def read_cell(
         names: What ``{name}`` in a prompt stands for.
 
     Returns:
-        The tasks, and warnings for the user.
+        The tasks, warnings for the user, and the keywords of the launch.
 
     Raises:
         InputError: If a prompt can't be run, or a name is unknown.
 
     Example:
-        >>> tasks, _ = read_cell("Review {path}.\n---\nTest it.", None, {"path": "a.py"})
-        >>> [task.prompt for task in tasks]
+        >>> prompts = read_cell("Review {path}.\n---\nTest it.", None, {"path": "a.py"})
+        >>> [task.prompt for task in prompts.tasks]
         ['Review a.py.', 'Test it.']
     """
     if form is None and not _IS_JSON.match(cell):
@@ -73,9 +71,9 @@ def read_cell(
             fill(part.strip("\n"), names, label) for part, label in zip(parts, labels, strict=True)
         ]
         tasks = check_tasks(filled, "", labels)
-        return tasks, slash_warnings(tasks)
-    tasks, warnings = parse(cell, "cell", form or "json")
-    for task in tasks:
+        return Prompts(tasks, slash_warnings(tasks), {})
+    parsed = parse(cell, "cell", form or "json")
+    for task in parsed.tasks:
         text = fill(task.prompt, names, task.where)
         task.prompt = check_tasks([text], "", [task.where])[0].prompt
-    return tasks, warnings
+    return parsed

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import check_options
 from cpr_nb.model.options import OPTIONS
+from cpr_nb.model.random_ids import is_uuid
+from cpr_nb.model.spec import TaskSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -
     """The elements of a launch for each combination of factors.
 
     Args:
-        elements: Texts or mappings, as in a prompts file.
+        elements: Texts or mappings, as in a prompts file, or tasks that were made of them.
         combinations: Of factors, all of them options of tasks.
 
     Returns:
@@ -105,7 +107,7 @@ def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -
     """
     expanded: list[Any] = []
     for index, element in enumerate(elements):
-        fields = dict(element) if isinstance(element, Mapping) else {"prompt": element}
+        fields = _fields(element)
         for nth, factors in enumerate(combinations, 1):
             twice = [name for name in factors if name in fields]
             if twice:
@@ -117,6 +119,14 @@ def expand(elements: Iterable[Any], combinations: Sequence[Mapping[str, Any]]) -
                 more["id"] = nth_id(fields["id"], nth, len(combinations))
             expanded.append({**fields, **more})
     return expanded
+
+
+def _fields(element: Any) -> dict[str, Any]:
+    """An element as in a prompts file; of a task that was not named, without its id."""
+    if isinstance(element, TaskSpec):
+        named = {} if is_uuid(element.task_id) else {"id": element.task_id}
+        return {"prompt": element.prompt, **named, **element.options}
+    return dict(element) if isinstance(element, Mapping) else {"prompt": element}
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import parse_text, unknown_option
@@ -14,7 +15,29 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], list[str]]:
+#: What a file may have beside its prompts: keywords of the launch as a whole.
+KEYWORDS = (
+    *("after", "vary", "repeats"),
+    *("score", "grade", "grade_model", "best_of", "at_once", "full_mark", "pilot", "pilot_by"),
+    *("stop_when", "alpha", "baseline", "delta", "metric", "over"),
+)
+
+
+class Prompts(NamedTuple):
+    """What a file asks for.
+
+    Args:
+        tasks: Its prompts.
+        warnings: What the user should know.
+        keywords: Keywords of the launch as a whole, such as ``best_of``; not checked.
+    """
+
+    tasks: list[TaskSpec]
+    warnings: list[str]
+    keywords: dict[str, Any]
+
+
+def parse(text: str, source: str, form: str = "json") -> Prompts:
     """Reads prompts from text.
 
     Args:
@@ -23,22 +46,21 @@ def parse(text: str, source: str, form: str = "json") -> tuple[list[TaskSpec], l
         form: ``json``, ``jsonl`` or ``csv``.
 
     Returns:
-        The tasks, and warnings for the user.
+        The tasks, warnings for the user, and the keywords of the launch.
 
     Raises:
         InputError: It names the element and the line.
 
     Example:
-        >>> tasks, warnings = parse('{"prompts": ["fix it"]}', "prompts.json")
-        >>> tasks[0].prompt
-        'fix it'
+        >>> prompts = parse('{"prompts": ["fix it"], "best_of": 3}', "prompts.json")
+        >>> prompts.tasks[0].prompt, prompts.keywords
+        ('fix it', {'best_of': 3})
     """
     if not text.strip():
         raise InputError("is empty", source)
     readers = {"json": _json, "jsonl": _jsonl, "csv": _csv}
-    tasks, warnings = readers[form](text, source)
-    warnings += slash_warnings(tasks)
-    return tasks, warnings
+    prompts: Prompts = readers[form](text, source)
+    return prompts._replace(warnings=[*prompts.warnings, *slash_warnings(prompts.tasks)])
 
 
 def slash_warnings(tasks: list[TaskSpec]) -> list[str]:
@@ -61,7 +83,7 @@ def _loads(text: str, source: str, line_offset: int = 0) -> Any:
         raise InputError(f"is not JSON that can be read: {error}", source) from None
 
 
-def _json(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
+def _json(text: str, source: str) -> Prompts:
     data = _loads(text, source)
     if not isinstance(data, dict) or "prompts" not in data:
         raise InputError('must be an object with "prompts": {"prompts": ["…", "…"]}', source)
@@ -69,19 +91,22 @@ def _json(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
     if not isinstance(prompts, list):
         kind = type(prompts).__name__
         raise InputError(f'"prompts" must be a list, not {kind}', source)
-    others = [repr(key) for key in data if key != "prompts"]
-    warnings = [f"{source}: only 'prompts' is read, ignored: {', '.join(others)}"] if others else []
-    return check_tasks(prompts, source), warnings
+    others = [repr(key) for key in data if key not in ("prompts", *KEYWORDS)]
+    ignored = (
+        f"{source}: ignored: {', '.join(others)}; options of the session go on the command line"
+    )
+    keywords = {name: data[name] for name in KEYWORDS if name in data}
+    return Prompts(check_tasks(prompts, source), [ignored] if others else [], keywords)
 
 
-def _jsonl(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
+def _jsonl(text: str, source: str) -> Prompts:
     # Not splitlines(): a JSON text may hold U+2028 and the like as they are.
     numbered = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     elements = [_loads(line, source, n - 1) for n, line in numbered]
-    return check_tasks(elements, source, [f"line {n}" for n, _ in numbered]), []
+    return Prompts(check_tasks(elements, source, [f"line {n}" for n, _ in numbered]), [], {})
 
 
-def _csv(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
+def _csv(text: str, source: str) -> Prompts:
     import csv  # only for such a file
     import io
 
@@ -101,7 +126,7 @@ def _csv(text: str, source: str) -> tuple[list[TaskSpec], list[str]]:
         raise InputError(f"is not CSV: {error} at line {reader.reader.line_num}", source) from None
     finally:
         csv.field_size_limit(usual_limit)
-    return check_tasks(elements, source, labels), []
+    return Prompts(check_tasks(elements, source, labels), [], {})
 
 
 def _check_columns(columns: Any, source: str) -> None:

@@ -107,6 +107,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "parent_session_id": spec.get("parent_session_id"),
         "identity": spec.get("identity"),
         "mark": spec.get("mark"),
+        "launched_by": spec.get("launched_by"),
         "n_reused": spec.get("n_reused"),
         "grading_id": (spec.get("grade") or {}).get("session_id"),
         "after": [one["session_id"] for one in spec.get("after", {}).get("inputs", ())] or None,

@@ -18,6 +18,8 @@ INTERRUPTED = "interrupted"
 COMPLETED = "completed"
 CANCELLED = "cancelled"
 ERROR = "error"
+#: It ran in another tool, whose log was imported.
+IMPORTED = "imported"
 STALE = "stale"
 UNREADABLE = "unreadable"
 
@@ -32,6 +34,7 @@ SESSION_STATES = (
     COMPLETED,
     CANCELLED,
     ERROR,
+    IMPORTED,
     STALE,
     UNREADABLE,
 )
@@ -41,7 +44,7 @@ LIVE_STATES = (STARTING, RUNNING, WAITING, PAUSED)
 FOLLOWED_STATES = (PLANNED, *LIVE_STATES, UNREACHABLE)
 #: A session in one of these states no longer changes unless someone retries or resumes
 #: it.
-ENDED_STATES = (COMPLETED, CANCELLED, ERROR)
+ENDED_STATES = (COMPLETED, CANCELLED, ERROR, IMPORTED)
 
 # -- tasks ----------------------------------------------------------------------------------
 PENDING = "pending"

@@ -14,7 +14,7 @@ from cpr_nb.store.layout import CACHE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import BinaryIO
 
 #: Changes with every change of a file: inode, size, times in nanoseconds.
@@ -94,6 +94,28 @@ def remove_old(directory: str, begin: str, but: str) -> None:
             age_s = time.time() - _signature_of(path)[2] / 1e9
             if age_s > (_LEFT_AFTER_S if left else _UNUSED_AFTER_S):
                 _unlink(path)
+
+
+def user_folder(environ: Mapping[str, str]) -> str:
+    """The folder of the user's caches.
+
+    Example:
+        >>> user_folder({"HOME": "/home/someone"})
+        '/home/someone/.cache/cpr_nb'
+    """
+    # The specification of XDG: a path that is not absolute counts as none.
+    named = environ.get("XDG_CACHE_HOME", "")
+    home = environ.get("HOME") or os.path.expanduser("~")
+    return os.path.join(named if named.startswith("/") else f"{home}/.cache", "cpr_nb")
+
+
+def make_user_folder(folder: str) -> bool:
+    """Makes the folder of the user's caches; returns whether it is there."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def open_own(directory: str, name: str) -> BinaryIO | None:

@@ -75,6 +75,11 @@ class NewSession:
         """The runner's log, where it lies now."""
         return self._made.log
 
+    @property
+    def incomplete(self) -> layout.SessionPaths:
+        """The paths of the session before it is complete."""
+        return self._made
+
     def complete(
         self,
         spec: dict[str, Any],
@@ -84,6 +89,7 @@ class NewSession:
         reused: list[dict[str, Any]] | None = None,
         *,
         key: bytes | None = None,
+        ended: list[dict[str, Any]] | None = None,
     ) -> str:
         """Writes everything, durably, and gives the folder its name.
 
@@ -94,6 +100,8 @@ class NewSession:
             frame: The frame that the tasks were made from, if there is one.
             reused: The rows of the frame whose answers are those of earlier sessions.
             key: The user's key, which seals it; None if there is none.
+            ended: The further fields of the tasks, if they have run elsewhere; None: they are to
+                run.
 
         Returns:
             The SHA-256 of its session.json.
@@ -103,7 +111,7 @@ class NewSession:
         """
         new = self._made
         try:
-            sha256 = write_session(new, spec, tasks, head, frame, reused, key=key)
+            sha256 = write_session(new, spec, tasks, head, frame, reused, key=key, ended=ended)
             os.rename(new.root, self.paths.root)
             self._made = self.paths
             _sync_dir(self._results_dir)
@@ -133,6 +141,7 @@ def write_session(
     reused: list[dict[str, Any]] | None = None,
     *,
     key: bytes | None = None,
+    ended: list[dict[str, Any]] | None = None,
 ) -> str:
     """Writes the files of a session, durably; its status comes last, and says what the rest is.
 
@@ -144,6 +153,7 @@ def write_session(
         frame: As above.
         reused: As above.
         key: As above.
+        ended: As above.
 
     Returns:
         The SHA-256 of its session.json.
@@ -155,7 +165,10 @@ def write_session(
     write_new(paths.session, session_json, durable=True)
     if frame is not None:
         write_new(paths.frame, dump(frame), durable=True)
-    StatusWriter(paths.status, head, _bases(spec, tasks)).write(durable=True)
+    status = StatusWriter(paths.status, head, _bases(spec, tasks))
+    for number, fields in enumerate(ended or ()):
+        status.set_task(number, fields)
+    status.write(durable=True)
     _sync_dir(paths.root)
     sha256: str = sha256_of_file(session_json).hexdigest()
     return sha256

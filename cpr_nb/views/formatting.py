@@ -31,6 +31,7 @@ STATE_STYLES = {
     states.PAUSED: ("‖", "warn"),
     states.UNREACHABLE: ("?", "warn"),
     states.COMPLETED: ("●", "plain"),
+    states.IMPORTED: ("●", "plain"),
     states.INTERRUPTED: ("✕", "bad"),
     states.ERROR: ("✕", "bad"),
     states.STALE: ("?", "warn"),

@@ -68,6 +68,7 @@ _COMMANDS = [
     shows("cpr results", on_terminal("results", ENDED)),
     shows("cpr report", on_terminal("report", ENDED, "-o", "-")),
     shows("cpr logs", on_terminal("logs", ENDED)),
+    shows("cpr diff", on_terminal("diff", ENDED)),
     shows("cpr watch", on_terminal("watch", ENDED)),
     shows("cpr merge --dry-run", on_terminal("merge", "--dry-run", ENDED)),
     shows("cpr clean --dry-run", on_terminal("clean", "--dry-run"), "cpr"),

@@ -24,7 +24,7 @@ from cpr_nb.store.read import Snapshot
 #: Every command that says something about a session. ID is its id; each text is also an argument.
 COMMANDS = (
     "list", "overview", "status ID", "results ID", "results ID --task TEXT", "report ID -o -",
-    "logs ID",
+    "logs ID", "diff ID", "diff ID --task TEXT", "diff ID --task 1", "follow-up ID TEXT",
     "logs ID --task 1", "merge ID", "merge ID --dry-run", "clean ID --dry-run", "clean --dry-run",
     "answer ID", "answer ID TEXT --once", "cancel ID", "pause ID", "set ID max-parallel=3",
     "set ID TEXT", "resume ID", "resume --all",
@@ -78,6 +78,7 @@ def test_a_command_writes_nothing_that_drives_a_terminal(
     here, ids = place(folder, ALL)
     monkeypatch.chdir(here)
     monkeypatch.setenv("CPR_RESULTS_DIR", "results")
+    monkeypatch.setenv("NO_COLOR", "1")  # our own colours drive a terminal, too
     shown = ""
     for session_id in ids[:3] if "ID" in command else ids[:1]:
         out, err = written(words(command, session_id, ALL), to_terminal=True)

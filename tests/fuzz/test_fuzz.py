@@ -214,7 +214,7 @@ def test_any_request_is_an_event_or_nothing(root: Path, requests: list[tuple[Any
 )
 def test_any_input_is_tasks_or_one_line(form: str, data: bytes) -> None:
     try:
-        tasks, _ = parse(data.decode("utf-8", "replace"), "x", form)
+        tasks = parse(data.decode("utf-8", "replace"), "x", form).tasks
     except cpr.InputError as error:
         assert str(error)
     else:

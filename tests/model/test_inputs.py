@@ -11,8 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cpr_nb.launching import study
 from cpr_nb.model.errors import InputError, UnknownOption
-from cpr_nb.model.inputs import parse
+from cpr_nb.model.inputs import KEYWORDS, parse
+from cpr_nb.model.options import OPTIONS
 from cpr_nb.model.spec import MAX_PROMPT_BYTES, TaskSpec
 
 
@@ -31,7 +33,7 @@ def error_of(text: str, form: str) -> str:
 
 def test_json_gives_texts_and_objects() -> None:
     text = '{"prompts": ["one", {"prompt": "two", "id": "b", "allow": ["Read"]}]}'
-    tasks, warnings = parse(text, "f.json")
+    tasks, warnings, _ = parse(text, "f.json")
     assert [(task.prompt, task.options) for task in tasks] == [
         ("one", {}),
         ("two", {"allow": ["Read"]}),
@@ -41,12 +43,24 @@ def test_json_gives_texts_and_objects() -> None:
 
 
 def test_json_warns_of_what_it_ignores() -> None:
-    _, warnings = parse('{"prompts": ["one"], "max_parallel": 3, "x": 1}', "f.json")
-    assert warnings == ["f.json: only 'prompts' is read, ignored: 'max_parallel', 'x'"]
+    warnings = parse('{"prompts": ["one"], "max_parallel": 3, "x": 1}', "f.json").warnings
+    ignored = "f.json: ignored: 'max_parallel', 'x'; options of the session go on the command line"
+    assert warnings == [ignored]
+
+
+def test_keywords_of_the_launch_are_read_beside_the_prompts() -> None:
+    prompts = parse('{"prompts": ["one"], "best_of": 3, "after": "3f2a", "x": 1}', "f.json")
+    assert prompts.keywords == {"after": "3f2a", "best_of": 3}
+    assert "'x'" in prompts.warnings[0] and "best_of" not in prompts.warnings[0]
+
+
+def test_the_keywords_are_those_of_a_launch() -> None:
+    every = {*study.KEYWORDS, "after", "vary", "repeats"}
+    assert {*KEYWORDS} == every and not every & OPTIONS.keys()
 
 
 def test_a_prompt_that_is_a_slash_command_is_warned_of() -> None:
-    tasks, warnings = parse('{"prompts": ["/clear", "a/b", " /x"]}', "f.json")
+    tasks, warnings, _ = parse('{"prompts": ["/clear", "a/b", " /x"]}', "f.json")
     assert len(tasks) == 3
     assert len(warnings) == 1
     assert warnings[0].startswith("f.json: prompts[0]: begins with '/'")
@@ -258,7 +272,7 @@ FRAGMENTS = st.lists(
 @example("prompt\n\0", "csv")
 def test_any_text_is_read_or_refused(text: str, form: str) -> None:
     try:
-        tasks, warnings = parse(text, "f", form)
+        tasks, warnings, _ = parse(text, "f", form)
     except InputError as error:
         assert error.where.startswith("f") and str(error).startswith("f")
         return

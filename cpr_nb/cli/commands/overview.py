@@ -15,6 +15,7 @@ from cpr_nb.views.formatting import usd
 _RARE_STATES = (
     states.PLANNED,
     states.CANCELLED,
+    states.IMPORTED,
     states.UNREACHABLE,
     states.INTERRUPTED,
     states.STALE,

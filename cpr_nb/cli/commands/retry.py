@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from cpr_nb.cli.commands.run import add_wait_options, start
 from cpr_nb.cli.common import open_session
 from cpr_nb.cli.options import add_json, add_launch_options, add_session, launch_options
+from cpr_nb.cli.study_options import Launch
 from cpr_nb.cli.trusting import with_trust
-
-if TYPE_CHECKING:
-    from cpr_nb.launching.plan import LaunchPlan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +27,10 @@ def run(args: argparse.Namespace) -> int:
     return start(plan(args), args)
 
 
-def plan(args: argparse.Namespace) -> LaunchPlan:
+def plan(args: argparse.Namespace) -> Launch:
     """Plans the retry and checks it, without spending anything."""
     session = open_session(args)
     from cpr_nb.launching.rerun import plan_retry
 
     source, options = session.rerun_source(), launch_options(args)
-    return with_trust(lambda: plan_retry(source, all_tasks=args.all_tasks, options=options))
+    return Launch(with_trust(lambda: plan_retry(source, all_tasks=args.all_tasks, options=options)))

@@ -7,20 +7,23 @@ import os
 import sys
 
 from cpr_nb.cli.common import has_terminal, note, print_json, print_lines, show_to_end
+from cpr_nb.cli.junit_file import add_junit, check_junit, write_junit
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
-from cpr_nb.cli.render import program
+from cpr_nb.cli.render import ICONS, program
+from cpr_nb.cli.study_options import Launch, add_study_options, plan_prompts, study_keywords
 from cpr_nb.cli.trusting import with_trust
+from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.question_fields import ASK_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TextIO
 
     from cpr_nb.handles.session import Session
     from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.launching.start import StartedSession
-    from cpr_nb.model.spec import TaskSpec
+    from cpr_nb.model.inputs import Prompts
 
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
@@ -48,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the format of the input (default: by the ending of FILE, else json)",
     )
     add_launch_options(parser)
+    add_study_options(parser)
     add_wait_options(parser)
     add_json(parser)
 
@@ -67,55 +71,43 @@ def add_wait_options(parser: argparse.ArgumentParser) -> None:
         "--verbose", action="store_true", help="show the prompts and options that were loaded"
     )
     parser.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
+    add_junit(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Starts a session."""
-    return start(plan(*read_tasks(args), args), args)
+    return start(plan(read_prompts(args), args), args)
 
 
-def read_tasks(args: argparse.Namespace) -> tuple[list[TaskSpec], list[str]]:
-    """Reads the prompts that the arguments name; returns the tasks, and warnings for the user."""
+def read_prompts(args: argparse.Namespace) -> Prompts:
+    """Reads the prompts that the arguments name."""
     text, source, file_format = _read_input(args)
     from cpr_nb.model.inputs import parse
 
     return parse(text, source, file_format)
 
 
-def plan(tasks: list[TaskSpec], warnings: list[str], args: argparse.Namespace) -> LaunchPlan:
+def plan(prompts: Prompts, args: argparse.Namespace) -> Launch:
     """Plans a launch and checks it, then prints the warnings about its prompts."""
-    from cpr_nb.launching.plan import plan_launch
-
-    planned = with_trust(lambda: plan_launch(tasks, launch_options(args)))
-    for warning in warnings:
+    keywords = study_keywords(args, prompts.keywords)
+    launch = with_trust(lambda: plan_prompts(prompts.tasks, launch_options(args), keywords, args))
+    for warning in prompts.warnings:
         note(f"warning: {warning}")
-    return planned
+    return launch
 
 
-def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
+def start(launch: Launch, args: argparse.Namespace) -> int:
     """Starts what was planned and prints about it; shared with ``cpr retry``.
 
     Returns:
         The exit code.
     """
-    from cpr_nb.launching.begin import check_start, resolve_reuse, start_or_attach
-
-    print_warnings(planned)
-    reuse = resolve_reuse(args.reuse, args.fresh)
-    if args.dry_run:
-        check_start(planned, reuse=reuse)
-    if args.verbose or args.dry_run:
-        print_plan(planned, args)
-    if args.dry_run:
+    check_junit(args)
+    started = begin(launch, args)
+    if started is None:
         return 0
-    if args.wait and not has_terminal():
-        planned.login_wait_s = planned.login_wait_s or UNATTENDED_WAIT_S
-        planned.machine_wait_s = planned.machine_wait_s or UNATTENDED_WAIT_S
-    started = start_or_attach(planned, reuse=reuse)
-    for line in started.node_lines:
-        note(line)
     if started.is_new and not args.json:
-        _print_launch(started, planned)
+        print_launch(started, launch)
         if not args.wait:
             return 0  # without a handle, which takes longer to load than the launch itself
     from cpr_nb.handles.session import Session
@@ -123,15 +115,40 @@ def start(planned: LaunchPlan, args: argparse.Namespace) -> int:
 
     session = Session.from_started(started)
     if not started.is_new:
-        note(reuse_message(started, session.snapshot, planned, "--fresh"))
+        note(reuse_message(started, session.snapshot, launch.plan, "--fresh"))
     if args.json:
         try:
             code = show_to_end(session, quiet=True) if args.wait else 0
         except KeyboardInterrupt:
             code = 130  # the session keeps running, so the caller needs its id
-        print_json(launch_json(session, planned))
-        return code
-    return show_to_end(session) if args.wait else 0
+        print_json(launch_json(session, launch.plan))
+    else:
+        code = show_to_end(session) if args.wait else 0
+    if args.junit:
+        write_junit(session, args.junit)
+    return code
+
+
+def begin(launch: Launch, args: argparse.Namespace) -> StartedSession | None:
+    """Starts what was planned, after its warnings; None after a dry run, which prints the plan."""
+    from cpr_nb.launching.begin import check_start, resolve_reuse
+
+    planned = launch.plan
+    print_warnings(planned)
+    reuse = resolve_reuse(args.reuse, args.fresh)
+    if args.dry_run and not launch.is_planned:
+        check_start(planned, reuse=reuse)
+    if args.verbose or args.dry_run:
+        print_plan(planned, args)
+    if args.dry_run:
+        return None
+    if args.wait and not has_terminal():
+        planned.login_wait_s = planned.login_wait_s or UNATTENDED_WAIT_S
+        planned.machine_wait_s = planned.machine_wait_s or UNATTENDED_WAIT_S
+    started = launch.begin(reuse=reuse)
+    for line in started.node_lines:
+        note(line)
+    return started
 
 
 def print_warnings(planned: LaunchPlan) -> None:
@@ -174,21 +191,35 @@ def launch_json(session: Session, planned: LaunchPlan) -> dict[str, Any]:
     }
 
 
-def _print_launch(started: StartedSession, planned: LaunchPlan) -> None:
+def print_launch(started: StartedSession, launch: Launch, out: TextIO | None = None) -> None:
+    """Prints what was started, and how to watch it."""
     command, session_id = program(), started.session_id
+    verb = f"{ICONS[states.PLANNED]} Planned" if launch.is_planned else "🚀 Started"
     print_lines(
         [
-            f"🚀 Started session: {session_id}",
+            f"{verb} session: {session_id}",
             f"📂 Results directory: {started.root}",
-            *plan_lines(planned),
+            *launch_lines(started, launch),
             "",
             "Use these commands to monitor progress:",
             f"  {command} --status {session_id}",
             f"  {command} --results {session_id}",
             f"  {command} watch {session_id[:8]}",
-        ]
+        ],
+        out,
     )
-    sys.stdout.flush()
+    (out or sys.stdout).flush()
+
+
+def launch_lines(started: StartedSession, launch: Launch) -> list[str]:
+    """What a new session does, or what it waits for before."""
+    if not launch.is_planned:
+        return plan_lines(launch.plan)
+    from cpr_nb.store.read import read_session
+    from cpr_nb.views.planned_text import waits_for
+
+    waiting = waits_for(read_session(started.root, tasks=False), counts=True)
+    return [f"   {waiting or 'starts now'}"]
 
 
 def plan_lines(planned: LaunchPlan) -> list[str]:

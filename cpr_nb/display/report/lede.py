@@ -23,6 +23,7 @@ _SESSION_STATES = {
     states.PAUSED: "The session is paused.",
     states.WAITING: "The session is waiting.",
     states.PLANNED: "The session starts when those before it have ended.",
+    states.IMPORTED: "The session ran in another tool, and was imported.",
     states.UNREACHABLE: "Nobody can see from here whether the session still runs.",
     states.STALE: "The session has shown no sign of life.",
     states.UNREADABLE: "The session can't be read.",

@@ -1,0 +1,1 @@
+"""The formats that sessions are exported to: one module each, with a function `write`."""

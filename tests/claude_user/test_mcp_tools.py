@@ -1,0 +1,315 @@
+"""The tools of ``cpr mcp``, called by the official client; the agents are stand-ins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from testkit.command import LIMIT_S, Cpr, prompts
+from testkit.stub import Stub, plan
+
+import cpr_nb as cpr
+from cpr_nb.cli.commands.mcp import TOOLS
+from cpr_nb.cli.mcp_pages import MAX_LISTED, PAGE_CHARS
+
+
+class Caller:
+    """A client of one server."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def __call__(self, tool: str, **arguments: Any) -> Any:
+        """Calls a tool, which must work; returns its object."""
+        result = await self._client.call_tool(tool, arguments)
+        text = result.content[0].text  # type: ignore[union-attr]
+        assert not result.is_error, text
+        assert len(text) <= 2 * PAGE_CHARS  # the client's copy of it is indented
+        return result.structured_content
+
+    async def refused(self, tool: str, **arguments: Any) -> str:
+        """Calls a tool, which must refuse; returns why."""
+        result = await self._client.call_tool(tool, arguments)
+        assert result.is_error, result.content
+        return str(result.content[0].text)  # type: ignore[union-attr]
+
+    async def tools(self) -> list[Any]:
+        return list((await self._client.list_tools()).tools)
+
+
+@asynccontextmanager
+async def served(caller: Cpr, *arguments: str, **variables: str) -> AsyncIterator[Caller]:
+    """A server, started as a client of MCP does."""
+    parameters = StdioServerParameters(
+        command=caller.path,
+        args=["mcp", *arguments],
+        env={**caller.env, **variables},
+        cwd=caller.cwd,
+    )
+    async with Client(stdio_client(parameters)) as client:
+        yield Caller(client)
+
+
+def answer(text: str, **result: Any) -> str:
+    return plan(result={"result": text, **result})
+
+
+def spec_of(session: cpr.Session) -> dict[str, Any]:
+    spec: dict[str, Any] = json.loads((session.path / "session.json").read_text())
+    return spec
+
+
+def test_a_session_is_launched_awaited_and_read(stub_cpr: Cpr, stub: Stub) -> None:
+    async def talk() -> None:
+        async with served(stub_cpr) as call:
+            assert {tool.name for tool in await call.tools()} == set(TOOLS)
+            assert (await call("status")) == {"sessions": []}
+            assert "no session" in await call.refused("wait")
+            launched = await call("launch", prompts=[answer("one"), answer("two")], name="pair")
+            assert launched["is_new"] and launched["n_tasks"] == 2
+            ended = await call("wait", session="pair")
+            assert ended["has_ended"] and ended["n_succeeded"] == 2 and "next" not in ended
+            page = await call("results", session=launched["session_id"][:8])
+            assert [task["answer"] for task in page["tasks"]] == ["one", "two"]
+            again = await call("launch", prompts=[answer("one"), answer("two")])
+            assert again["session_id"] == launched["session_id"] and not again["is_new"]
+            fresh = await call("launch", prompts=[answer("one"), answer("two")], fresh=True)
+            assert fresh["session_id"] != launched["session_id"]
+            await call("wait")
+            assert len((await call("status"))["sessions"]) == 2
+
+    anyio.run(talk)
+    assert len(stub.calls()) == 4
+
+
+def test_a_wait_ends_before_a_client_gives_up_and_a_cancellation_ends_the_work(
+    stub_cpr: Cpr, stub: Stub
+) -> None:
+    stub.fifos("a", "b")
+
+    async def talk() -> None:
+        async with served(stub_cpr) as call:
+            await call("launch", prompts=[plan(gate="a"), plan(gate="b")], name="x")
+            status = await call("wait", timeout_s=0)
+            assert not status["has_ended"] and "call wait again" in status["next"]
+            assert len(status["tasks_not_succeeded"]) == 2
+            one = await call("cancel", session="x", task=1)
+            assert not one["has_ended"] and not one["had_ended_before"]
+            whole = await call("cancel", session="x")
+            assert whole["has_ended"] and whole["state"] == "cancelled"
+            assert (await call("cancel", session="x"))["had_ended_before"]
+
+    anyio.run(talk)
+
+
+def test_long_answers_and_many_tasks_come_in_pages(stub_cpr: Cpr) -> None:
+    long_text = "".join(f'line {number} "quoted" \\ é\n' for number in range(4000))
+    texts = [long_text, "short", *[f"{number} " + "x" * 900 for number in range(MAX_LISTED)]]
+    session = stub_cpr.launch(prompts(*map(answer, texts)), "--name", "many").wait(LIMIT_S)
+
+    async def talk() -> None:
+        async with served(stub_cpr) as call:
+            page = await call("results", session="many")
+            read = {}
+            part = page["tasks"][0]
+            while "next_part" in part:
+                read[part["offset"]] = part["answer_part"]
+                (part,) = (await call("results", session="many", **part["next_part"]))["tasks"]
+            assert "".join([*read.values(), part["answer_part"]]) == long_text.removesuffix("\n")
+            answers = {}
+            while "next_page" in page:
+                page = await call("results", session="many", **page["next_page"])
+                answers |= {task["task_num"]: task["answer"] for task in page["tasks"]}
+            assert list(answers.values()) == texts[1:]
+            assert "must be from 1 to 42" in await call.refused(
+                "results", session="many", first_task=43
+            )
+            assert "must be from 0" in await call.refused(
+                "results", session="many", task=2, offset=5
+            )
+
+    anyio.run(talk)
+    assert len(session) == len(texts)
+
+
+def test_a_budget_holds_for_all_sessions_together(stub_cpr: Cpr, stub: Stub) -> None:
+    """Each stand-in costs USD 0.25."""
+    stub.fifos("a")
+
+    async def talk() -> None:
+        async with served(stub_cpr, "--budget-usd", "0.6", CLAUDE_CODE_SESSION_ID="talk") as call:
+            first = await call("launch", prompts=[answer("1")], budget_usd=0.4)
+            assert first["budget_usd"] == 0.4
+            await call("wait")
+            second = await call("launch", prompts=[plan(gate="a", here="a")])
+            assert second["budget_usd"] == 0.35  # all that is left
+            assert "nothing is left" in await call.refused("launch", prompts=[answer("3")])
+            stub.await_here("a")
+        # The same conversation goes on: a server that is started again forgets nothing.
+        async with served(stub_cpr, "--budget-usd", "0.6", CLAUDE_CODE_SESSION_ID="talk") as call:
+            assert "nothing is left" in await call.refused("launch", prompts=[answer("3")])
+            same = await call("launch", prompts=[answer("1")], budget_usd=0.4)
+            assert not same["is_new"]
+            stub.release("a")
+            await call("wait", session=second["session_id"])
+            assert (await call("launch", prompts=[answer("4")]))["budget_usd"] == 0.1
+            await call("wait")
+        async with served(stub_cpr, "--budget-usd", "0.6", CLAUDE_CODE_SESSION_ID="else") as call:
+            assert (await call("launch", prompts=[answer("3")]))["budget_usd"] == 0.6
+            await call("wait")
+
+    anyio.run(talk)
+    assert len(stub.calls()) == 4
+
+
+@pytest.mark.parametrize("requested", ["sandbox", "all"])
+def test_a_session_is_permitted_no_more_than_a_person_allows(
+    stub_cpr: Cpr, stub: Stub, requested: str
+) -> None:
+    async def talk() -> None:
+        async with served(stub_cpr) as call:
+            why = await call.refused("launch", prompts=["x"], permissions=requested)
+            assert "more than edits" in why and f"--permissions {requested}" in why
+            for folder in ("/", "..", "no-such-folder"):
+                assert await call.refused("launch", prompts=["x"], folder=folder)
+            assert "1 to 1000" in await call.refused("launch", prompts=[])
+            assert "must be an id" in await call.refused("status", session="../x/session-1")
+
+    anyio.run(talk)
+    assert not stub.calls()
+    assert not (stub_cpr.cwd / "results").exists()
+
+
+def test_links_lead_no_session_out_of_the_folder(stub_cpr: Cpr, tmp_path: Path) -> None:
+    (stub_cpr.cwd / "sub").mkdir()
+    (stub_cpr.cwd / "away").symlink_to(tmp_path)
+
+    async def talk() -> None:
+        async with served(stub_cpr) as call:
+            assert "must be in" in await call.refused("launch", prompts=["x"], folder="away")
+            launched = await call("launch", prompts=[answer("in")], folder="sub")
+            await call("wait")
+            session = cpr.attach(launched["session_id"], stub_cpr.cwd / "results")
+            assert session.head["cwd"] == str(stub_cpr.cwd / "sub")
+
+    anyio.run(talk)
+
+
+def test_the_users_own_settings_limit_a_session(stub_cpr: Cpr, own_home: Path) -> None:
+    config = own_home / ".config" / "cpr" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('budget_usd = 0.5\npermissions = "read"\n')
+
+    async def talk() -> None:
+        async with served(stub_cpr, "--budget-usd", "9") as call:
+            launched = await call("launch", prompts=[answer("1")], budget_usd=3)
+            assert launched["budget_usd"] == 0.5
+            await call("wait")
+            session = cpr.attach(launched["session_id"], stub_cpr.cwd / "results")
+            assert spec_of(session)["options"]["permissions"] == "read"
+
+    anyio.run(talk)
+
+
+# --- Agents that cpr itself runs --------------------------------------------------------------
+
+
+@pytest.fixture
+def parent(stub_cpr: Cpr) -> cpr.Session:
+    """A session whose agents the servers of a test belong to."""
+    task = {"id": "t", "prompt": answer("parent"), "permissions": "read"}
+    other = {"id": "u", "prompt": answer("other")}
+    options = ("--deny", "WebFetch", "--tools", "Read,Grep", "--name", "parent")
+    return stub_cpr.launch(prompts(task, other), *options).wait(LIMIT_S)
+
+
+def as_agent(session: cpr.Session, task: str = "t") -> dict[str, str]:
+    return {"CPR_SESSION_ID": session.id, "CPR_TASK_ID": task}
+
+
+AGENT_LIMITS = ("--max-depth", "2", "--budget-usd", "1")
+
+
+def test_sessions_of_an_agent_may_do_no_more_than_it(
+    stub_cpr: Cpr, parent: cpr.Session, stub: Stub
+) -> None:
+    async def talk() -> None:
+        async with served(stub_cpr, *AGENT_LIMITS, **as_agent(parent)) as call:
+            assert "more than read" in await call.refused(
+                "launch", prompts=["x"], permissions="edits"
+            )
+            launched = await call("launch", prompts=[answer("inner")])
+            await call("wait")
+        child = cpr.attach(launched["session_id"], stub_cpr.cwd / "results")
+        options = spec_of(child)["options"]
+        assert options["permissions"] == "read" and options["tools"] == ["Read", "Grep"]
+        assert options["deny"] == ["WebFetch"] and options["allow"] == []
+        # One deeper, which its parent's limit does not allow.
+        async with served(stub_cpr, *AGENT_LIMITS, **as_agent(child, child[0].id)) as call:
+            assert "at depth 2" in await call.refused("launch", prompts=["x"])
+        deeper = ("--max-depth", "3", "--budget-usd", "1")
+        async with served(stub_cpr, *deeper, **as_agent(child, child[0].id)) as call:
+            grandchild = await call("launch", prompts=[answer("innermost")])
+            await call("wait")
+        session = cpr.attach(grandchild["session_id"], stub_cpr.cwd / "results")
+        assert spec_of(session)["launched_by"]["depth"] == 2
+
+    anyio.run(talk)
+    assert len(stub.calls()) == 4
+
+
+def test_an_agent_sees_only_the_sessions_that_its_session_has_started(
+    stub_cpr: Cpr, parent: cpr.Session
+) -> None:
+    async def talk() -> None:
+        async with served(stub_cpr, *AGENT_LIMITS, **as_agent(parent)) as call:
+            assert (await call("status")) == {"sessions": []}
+            for reference in (parent.id, "parent"):
+                for tool in ("status", "wait", "results", "cancel"):
+                    assert "no session" in await call.refused(tool, session=reference)
+            # The same request as the parent's own is no way to its answers.
+            launched = await call("launch", prompts=[answer("other")], name="mine")
+            assert launched["is_new"]
+            await call("wait", session="mine")
+        # Another agent of the same session shares its budget, and sees it.
+        async with served(stub_cpr, *AGENT_LIMITS, **as_agent(parent, "u")) as call:
+            assert [one["name"] for one in (await call("status"))["sessions"]] == ["mine"]
+            assert (await call("launch", prompts=[answer("b")]))["budget_usd"] == 0.75
+            await call("wait")
+
+    anyio.run(talk)
+
+
+def test_a_session_that_only_claims_to_be_its_own_is_not(
+    stub_cpr: Cpr, parent: cpr.Session
+) -> None:
+    """An agent that writes into the results directory changes what is sealed, and gains nothing."""
+    for name in ("session.json", "status.json"):
+        path = parent.path / name
+        content = json.loads(path.read_text())
+        content["launched_by"] = {"session_id": parent.id, "depth": 0}
+        path.chmod(0o600)
+        path.write_text(json.dumps(content))
+
+    async def talk() -> None:
+        async with served(stub_cpr, *AGENT_LIMITS, **as_agent(parent)) as call:
+            assert (await call("status")) == {"sessions": []}
+            assert "is not in" in await call.refused("launch", prompts=["x"])
+
+    anyio.run(talk)
+
+
+def test_a_dry_run_shows_the_limits(stub_cpr: Cpr, parent: cpr.Session) -> None:
+    shown = json.loads(stub_cpr.good("mcp", "--dry-run", "--json", "--budget-usd", "2"))
+    assert shown["depth"] == 0 and shown["left_usd"] == 2 and shown["problem"] is None
+    inner = stub_cpr.good("mcp", "--dry-run", env=as_agent(parent))
+    assert "May start sessions: no" in inner and "read at most" in inner
+    for wrong in (("--max-depth", "0"), ("--budget-usd", "-1")):
+        assert stub_cpr("mcp", *wrong).returncode == 2
