@@ -29,7 +29,7 @@ KINDS = {
     "cacheCreationTokens": "cache_write_tokens",
 }
 # Lines that have no usage and no part in the tree, or only fill the file.
-_LEFT_OUT = ("api-request", "api-request-shape", "api-request-blob", "tools-used")
+_LEFT_OUT = ("attachment", "api-request", "api-request-shape", "api-request-blob", "tools-used")
 _LONG_CHARS = 2000
 
 

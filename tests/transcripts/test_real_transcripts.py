@@ -50,3 +50,10 @@ def test_each_request_counts_once(
 def test_sums_are_those_of_ccusage() -> None:
     """Its verdict on the recorded files was made by `compare_ccusage.py --record`."""
     assert our_sums(RECORDED) == json.loads(VERDICT.read_text())
+
+
+def test_a_line_whose_parent_is_missing_follows_the_one_before_it() -> None:
+    """The recorded files lack attachments, which are the parents of answers."""
+    flags = cpr.transcripts(RECORDED / "projects").messages_df().is_current_branch
+    # The result of the call that started the subagent is not there, either.
+    assert (flags.sum(), (~flags).sum(), flags.isna().sum()) == (6, 1, 2)
