@@ -108,6 +108,22 @@ def test_a_trajectory_of_another_agent(tmp_path: Path, stub_cpr: Cpr) -> None:
     assert stub_cpr("retry", found["session_id"]).returncode == 2
 
 
+def test_results_of_an_agent_without_calls_are_what_it_was_sent(tmp_path: Path) -> None:
+    steps: list[Any] = json.loads(json.dumps(FOREIGN["steps"]))
+    del steps[2]["tool_calls"]
+    steps[2]["observation"]["results"] = [{"content": "$ ls: a.py"}]
+    path = tmp_path / "terminal.json"
+    path.write_text(json.dumps({**FOREIGN, "steps": steps}))
+    (session,) = cpr.import_sessions(path, results_dir=tmp_path / "there")
+    events = session.events_df()
+    assert events[events["type"] == "user"]["text"].tolist() == ["$ ls: a.py"]
+    steps[2]["tool_calls"] = FOREIGN["steps"][2]["tool_calls"]
+    steps[2]["observation"]["results"] = [{"content": "2"}]  # of the only call there is
+    path.write_text(json.dumps({**FOREIGN, "steps": steps}))
+    (session,) = cpr.import_sessions(path, results_dir=tmp_path / "there")
+    assert session.tool_calls_df()["output"].tolist() == ["2"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
