@@ -39,7 +39,7 @@ FOREIGN = {
 MORE = {
     **FOREIGN,
     "steps": [
-        {"step_id": 1, "source": "user", "message": "Count.", "is_copied_context": True},
+        {**FOREIGN["steps"][2], "is_copied_context": True},
         {
             "step_id": 2,
             "source": "agent",
@@ -157,6 +157,24 @@ def test_odd_parts_of_a_trajectory_do_not_stop_the_import(tmp_path: Path) -> Non
     (session,) = cpr.import_sessions(tmp_path / "odd.json", results_dir=tmp_path / "there")
     row = session.tasks_df(full=True).iloc[0]
     assert row["outcome"] == "lost" and row.isna()[["cost_usd", "duration_s", "ended_at"]].all()
+
+
+def test_each_outcome_comes_back(tmp_path: Path) -> None:
+    folder = export_fixed(tmp_path)
+    (session,) = cpr.import_sessions(folder, results_dir=tmp_path / "there")
+    rows = session.tasks_df(full=True).set_index("task_id")
+    assert rows["outcome"].to_dict() == {
+        "again": "succeeded",
+        "nested": "failed",
+        "lost": "lost",
+        "odd": "succeeded",
+        "skipped": "skipped",
+        "cancelled": "cancelled",
+        "waits": "skipped",  # it had not begun
+    }
+    assert rows.loc["nested", ["reason", "error"]].tolist() == ["check_failed", "the check <1>"]
+    calls = session.tool_calls_df().set_index("input")["parent_tool_use_id"]
+    assert calls.iloc[2:5].isna().tolist() == [True, True, False]
 
 
 def test_a_folder_is_replaced_only_if_it_is_empty(tmp_path: Path) -> None:
