@@ -16,8 +16,8 @@ from cpr_nb.views.rows import session_row
 #: The longest page of results, in characters of JSON: some 5,000 to 7,000 tokens.
 PAGE_CHARS = 20_000
 #: The most sessions, or tasks, that a status lists.
-MAX_LISTED = 40
-_LINE_CHARS = 300
+MAX_LISTED = 30
+_LINE_CHARS = 200
 _MAX_WARNINGS = 5
 # What is left of a page for what stands around an answer.
 _FRAME_CHARS = 2_000
