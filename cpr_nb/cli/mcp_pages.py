@@ -54,6 +54,7 @@ def session_status(session: Session) -> dict[str, Any]:
         {
             **session_facts(snapshot),
             "has_ended": snapshot.state in states.ENDED_STATES,
+            "progress": _progress(snapshot),
             "warnings": [_short(line) for line in session.warnings[:_MAX_WARNINGS]] or None,
             "tasks_not_succeeded": listed or None,
             "n_tasks_not_listed": len(open_tasks) - len(listed) or None,
@@ -100,6 +101,15 @@ def answer_page(session: Session, task: str | int, offset: int) -> dict[str, Any
         TaskNotFound: If there is no such task.
     """
     return {**_head(session.refresh()), "tasks": [_answer(session.task(task), offset)]}
+
+
+def _progress(snapshot: Snapshot) -> str | None:
+    """How far a live session is, and how long it will take, in one line; None for another."""
+    if not snapshot.is_live or snapshot.state == states.PLANNED:
+        return None
+    from cpr_nb.views.wait_progress import ProgressFollower
+
+    return one_line(ProgressFollower(snapshot.paths.root).poll().text, _LINE_CHARS) or None
 
 
 def _head(session: Session) -> dict[str, Any]:
