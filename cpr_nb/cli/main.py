@@ -63,7 +63,7 @@ cpr: run many Claude Code tasks in parallel, detached
   cpr results SESSION      read the answers
   cpr demo                 try it offline, without an account
 
-cpr --help shows everything.
+cpr --help shows the commands of a day, cpr help --all the others.
 """
 
 EXIT_BAD_INPUT = 2
@@ -149,23 +149,42 @@ def _run(argv: list[str]) -> int:
         print(f"cpr {__version__}")
         return 0
     if name == "help":
-        from cpr_nb.cli.help import full_help
-
-        print(full_help(COMMANDS), end="")
-        return 0
+        return _show_help(rest)
     if name == "list" and (values := _leading_values(rest)) is not None:
         from types import SimpleNamespace
 
         from cpr_nb.cli.commands.list import run
 
         return run(SimpleNamespace(**values))  # without argparse, in two thirds of the time
-    module = command_module(name)
+    code: int = command_module(name).run(_parser_of(name).parse_args(rest))
+    return code
+
+
+def _show_help(words: list[str]) -> int:
+    """Prints the help: of a day, of everything, or of one command."""
+    from cpr_nb.cli.common import print_text
+    from cpr_nb.cli.help import daily_help, full_help
+
+    names = [word for word in words if not word.startswith("-")]
+    if names:
+        refuse_mistyped(names)
+        if names[0] not in COMMANDS:
+            from cpr_nb.model.errors import InputError
+
+            raise InputError(f"there is no command {names[0]!r} (see cpr help --all)", "help")
+        _parser_of(names[0]).print_help()
+        return 0
+    print_text((full_help if "--all" in words else daily_help)(COMMANDS).removesuffix("\n"))
+    return 0
+
+
+def _parser_of(name: str, children: Any = None) -> ArgumentParser:
+    """The parser of one sub-command, with all its arguments."""
     from cpr_nb.cli.options import command_parser
 
-    parser = command_parser(name, COMMANDS[name])
-    module.add_arguments(parser)
-    code: int = module.run(parser.parse_args(rest))
-    return code
+    parser = command_parser(name, COMMANDS[name], children)
+    command_module(name).add_arguments(parser)
+    return parser
 
 
 def command_module(name: str) -> Any:
@@ -217,7 +236,7 @@ def split_command(argv: list[str]) -> tuple[str, list[str]]:
     if first in COMMANDS:
         return first, argv[:start] + argv[start + 1 :]
     if first == "help":
-        return "help", []
+        return "help", argv[:start] + argv[start + 1 :]
     return _split_flags(argv)
 
 
@@ -273,13 +292,15 @@ def _split_flags(argv: list[str]) -> tuple[str, list[str]]:
 
 def full_parser() -> ArgumentParser:
     """One parser with everything, for shell completion."""
-    from cpr_nb.cli.options import CprParser, command_parser
+    from cpr_nb.cli.options import CprParser
 
     parser = CprParser(prog="cpr")
     children = parser.add_subparsers(parser_class=CprParser)
-    for name, line in COMMANDS.items():
-        child = command_parser(name, line, children)
-        command_module(name).add_arguments(child)
+    for name in COMMANDS:
+        _parser_of(name, children)
+    shown = children.add_parser("help", help="show the help of a command, or of all")
+    shown.add_argument("command", nargs="?", choices=tuple(COMMANDS))
+    shown.add_argument("--all", action="store_true")
     return parser
 
 

@@ -39,6 +39,14 @@ class CprParser(argparse.ArgumentParser):
             raise InputError(f"unknown {kind} {unknown[0]!r}{hint} (see {self.prog} --help)")
         return namespace
 
+    def format_help(self) -> str:
+        """Returns the help, which ends with the examples of the sub-command."""
+        if not self.epilog:
+            from cpr_nb.cli.help import examples_text
+
+            self.epilog = examples_text(self.prog.rpartition(" ")[2])
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         """Raises InputError instead of printing the usage and exiting."""
         raise InputError(f"{message} (see {self.prog} --help)")

@@ -49,7 +49,7 @@ FORMATS = {
     "atif": Format("atif_folder", "", "ATIF, the trajectories of Harbor: a folder, one per task"),
     "ctrf": Format("ctrf_report", ".ctrf.json", "CTRF, test results for CI"),
     "junit": Format("junit_report", ".xml", "JUnit XML, test results for CI"),
-    "otel": Format("otel_spans", ".otlp.json", "OpenTelemetry spans, in OTLP JSON"),
+    "otel": Format("otel_spans", ".otlp.jsonl", "OpenTelemetry spans, in OTLP JSON lines"),
 }
 #: The format whose content is optional.
 _WITHOUT_CONTENT = "otel"
@@ -114,6 +114,29 @@ def export_session(
 
 def _default_name(snapshot: Snapshot, to: str, chosen: Format) -> str:
     return f"{to}-{snapshot.session_id[:8]}{chosen.suffix}"
+
+
+def check_path(to: str, path: str | os.PathLike[str]) -> None:
+    """Refuses a path that an export could not be written to, while nothing has been spent yet.
+
+    Args:
+        to: The name of the format, one of `FORMATS`.
+        path: The file or folder that will be written.
+
+    Raises:
+        InputError: If its folder is missing or can't be written to, or something else is there.
+
+    Example:
+        >>> check_path("junit", "/no/such/folder/junit.xml")
+        Traceback (most recent call last):
+        cpr_nb.InputError: /no/such/folder/junit.xml: there is no folder /no/such/folder
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise InputError(f"there is no folder {target.parent}", str(target))
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"the folder {target.parent} can't be written to", str(target))
+    _check(target, is_folder=not FORMATS[to].suffix)
 
 
 def _check(target: Path, *, is_folder: bool) -> None:

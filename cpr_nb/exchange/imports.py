@@ -17,7 +17,7 @@ _BEGINNING_BYTES = 1 << 16
 #: The modules that read logs. Each has ``is_log(path, beginning) -> bool``,
 #: ``read_log(paths, digest) -> ImportedSession``, and ``IS_ONE_FILE_A_TASK``: whether the files of
 #: a folder are the tasks of one session.
-READERS = ("inspect_reader",)
+READERS = ("inspect_reader", "atif_reader")
 
 
 def import_path(path: str, results_dir: str) -> list[tuple[str, bool]]:

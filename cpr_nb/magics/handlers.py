@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cpr_nb.cli import common
@@ -68,18 +68,21 @@ def run_command(
         return _start(shell, run.plan(_prompts(args, cell, names), args), args)
     launches = name in ("retry", "follow-up") or (name == "diff" and (args.comment or args.edit))
     if getattr(args, "json", False) and not launches:
-        return json.loads(_printed(name, args))
+        lines = _printed(name, args)
+        if name == "logs":  # an object a line
+            return [json.loads(line) for line in lines.splitlines()]
+        return json.loads(lines)
     if name in _HANDLERS:
         return _HANDLERS[name](shell, args)
     command_module(name).run(args)
     return None
 
 
-def print_main(name: str) -> None:
+def print_main(name: str, rest: Sequence[str] = ()) -> None:
     """Prints the help or the version, as the command does."""
     from cpr_nb.cli.main import main
 
-    main([f"--{name}"])
+    main([name, *rest] if name == "help" else [f"--{name}"])
 
 
 def _printed(name: str, args: Namespace) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 #: Commands whose ``-o`` names a file, not a variable.
-_WRITES_FILE = ("map", "report")
+_WRITES_FILE = ("export", "map", "report")
 #: A word of a line, with its quotes.
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""")
 
@@ -66,7 +66,7 @@ def _call(shell: InteractiveShell, line: str, cell: str | None) -> Any:
     refuse_mistyped(words)
     name, rest = split_command(words)
     if name in ("help", "version"):
-        return handlers.print_main(name)
+        return handlers.print_main(name, rest)
     args = build_parser(name).parse_args(rest)
     _check(name, args, cell)
     value = handlers.run_command(shell, name, args, cell, names)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _MAX_LEVEL_CHARACTERS = 60
 _POINTS = 100
+_MAX_DIGITS = 6
 
 
 class LevelDecision(NamedTuple):
@@ -112,19 +113,31 @@ class Decision(NamedTuple):
         return text
 
     def _range(self, level: LevelDecision) -> str:
-        """The difference and its interval: shares in points, scores in steps that fit its width."""
-        if self.metric == "ok":
-            ends = (level.difference, level.low, level.high)
-            mean, low, high = (f"{_POINTS * (end or 0.0):.0f}" for end in ends)
-            unit = " points"
-        else:
-            figures = [end or 0.0 for end in (level.difference, level.low, level.high)]
-            width = max(figures) - min(figures)
-            digits = max(0, -math.floor(math.log10(width / 3))) if width else 2
-            mean, low, high = (f"{figure:.{digits}f}" for figure in figures)
-            unit = ""
+        """The difference and its interval, as a comparison writes them: shares in points."""
+        is_share = self.metric == "ok"
+        ends = (level.difference or 0.0, level.low, level.high)
+        figures = [(_POINTS if is_share else 1) * end for end in ends]
+        digits = _digits(figures, 0 if is_share else None)
+        mean, low, high = (f"{round(figure, digits) + 0.0:.{digits}f}" for figure in figures)
         sign = "" if mean.startswith("-") else "+"
-        return f"{sign}{mean}{unit} ({low} to {high})".replace("-0 ", "0 ").replace("-0)", "0)")
+        return f"{sign}{mean}{' points' if is_share else ''} ({low} to {high})"
+
+
+def _digits(figures: list[float], n_least: int | None) -> int:
+    """How many decimals a difference and its interval need.
+
+    Steps of a third of the interval's width, since more digits would only look exact. But an end
+    that is not 0 never looks like 0: what is decided would look undecided.
+    """
+    width = max(figures) - min(figures)
+    digits = n_least
+    if digits is None:
+        digits = max(0, -math.floor(math.log10(width / 3))) if width else 2
+    nearest = min(map(abs, figures))
+    if min(figures) > 0 or max(figures) < 0:
+        while digits < _MAX_DIGITS and round(nearest, digits) == 0:
+            digits += 1
+    return min(digits, _MAX_DIGITS)
 
 
 def read_decision(head: dict[str, Any]) -> Decision | None:

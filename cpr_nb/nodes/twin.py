@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LEAVE = b"leave"
+#: How long a node agent that has closed its pipe may take to be gone, and its locks with it.
+_GONE_MS = 10_000
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -51,15 +53,19 @@ class Twin:
         on_death: Callable[[], None],
     ) -> None:
         read_fd, self._fd = os.pipe()
+        node_agent_fd = os.pidfd_open(os.getpid())
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.close(self._fd)
                 on_fork()
-                _watch(read_fd, life, times, on_death)
+                if _outlives(read_fd, life, times):
+                    _await_end(node_agent_fd)
+                    on_death()
             finally:
                 os._exit(0)
         os.close(read_fd)
+        os.close(node_agent_fd)
         os.set_blocking(self._fd, False)
 
     def extend(self, lease_end: float, n_marks: int) -> None:
@@ -78,7 +84,15 @@ class Twin:
             pass  # it is stopped, or dead: then the lease is in the node agent's own hands
 
 
-def _watch(fd: int, life: str, times: LeaseTimes, on_death: Callable[[], None]) -> None:
+def _await_end(pidfd: int) -> None:
+    """Waits for the end of a process that has closed its pipe: its locks may go after that."""
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    poller.poll(_GONE_MS)
+
+
+def _outlives(fd: int, life: str, times: LeaseTimes) -> bool:
+    """Watches the node agent; returns whether it has died. What it had started is ended then."""
     os.setsid()
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -94,11 +108,11 @@ def _watch(fd: int, life: str, times: LeaseTimes, on_death: Callable[[], None]) 
                 break
             *lines, unread = (unread + words).split(b"\n")
             if _LEAVE in lines:
-                return
+                return False
             for line in lines[-1:]:
                 lease_end, n_marks = float(line.split()[0]), int(line.split()[1])
         elif boot_clock_s() >= end:  # and all words were read: this process may have been slow
             process.sweep((), lives=marks(life, n_marks))
             lease_end = float("inf")
     process.sweep((), lives=marks(life, n_marks))
-    on_death()
+    return True

@@ -8,6 +8,7 @@ certificates, framing, and a queue per peer, which would be ours to write.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import zmq
 from zmq.utils import z85
@@ -152,10 +153,15 @@ class Connection:
         self._unsent.append((header, data))
 
     def flush(self) -> None:
-        """Sends what there is to say."""
-        if self._unsent:
-            self.socket.send_multipart(packed(self._unsent))
-            self._unsent = []
+        """Sends what there is to say, and never waits.
+
+        Once the connection has broken, ZeroMQ has no peer for this socket. It would then wait for
+        one for ever, and the node agent with it, since it makes no new peer by itself.
+        """
+        unsent, self._unsent = self._unsent, []
+        if unsent:
+            with suppress(zmq.Again):  # it broke in this moment: `is_broken` says so next
+                self.socket.send_multipart(packed(unsent), zmq.NOBLOCK)
 
     def receive(self) -> list[Message]:
         """The next messages that have arrived; empty if there are none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 #: Notebooks that would spend money are never executed.
 NOT_EXECUTED = ("5-real-accounts",)
+#: Where a warning says that it comes from: a file of this kernel, which is no more.
+_CELL_FILE = re.compile(r"\S*/ipykernel_\d+/\d+\.py")
 
 
 def execute_notebook(path: Path, folder: Path) -> Any:
@@ -36,6 +39,9 @@ def execute_notebook(path: Path, folder: Path) -> Any:
         client.execute(env={"PATH": path_variable})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when it ran
+        for output in cell.get("outputs", ()):
+            if output.output_type == "stream":
+                output.text = _CELL_FILE.sub("<cell>", output.text)
     notebook.metadata.pop("widgets", None)  # an ended session needs none
     return notebook
 

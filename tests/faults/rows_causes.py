@@ -140,17 +140,29 @@ def few_processes(world: World) -> Tally:
 
 
 def damaged_configuration(world: World) -> Tally:
-    """The file .claude.json is damaged while the real CLI works; later somebody mends it."""
+    """The file .claude.json is damaged while the real CLI works; later somebody mends it.
+
+    An agent that ends writes the whole file again, and may so mend it before the next one reads it.
+    So it is damaged before every start, too, and of two agents at work one ends only afterwards.
+    """
     names = [f"j{number}" for number in range(8)]
-    tasks = [real.task(name, wait="go" if number < 2 else "") for number, name in enumerate(names)]
+    waits = {"j0": "go", "j1": "go on"}
+    tasks = [real.task(name, wait=waits.get(name, "")) for name in names]
+    env, file = world.real_env(), world.folder / "home" / ".claude" / ".claude.json"
+    damage = world.folder / "damage"
+    program = Path(env["CPR_CLAUDE"])
+    first, rest = program.read_text().split("\n", 1)
+    program.write_text(f"{first}\n[ -e {damage} ] && cat {damage} > {file}\n{rest}")
     session = real.launch(world, *tasks, max_parallel=2)
     real.at_the_end(world, 2)
-    file = world.folder / "home" / ".claude" / ".claude.json"
     good = file.read_text()
+    damage.write_text(good[:40])
     file.write_text(good[:40])
     world.api.release("go")
     notice = _await(session, "setup")
+    damage.unlink()
     file.write_text(good)
+    world.api.release("go on")
     session.wait(LIMIT_S)
     await_gone(session)
     tally = real.tally(world, session, names, "waits for setup, says which file")

@@ -177,6 +177,24 @@ def test_strangers_are_not_let_in(bed: HubBed) -> None:
     assert [message["type"] for message in bed.seen] == ["ready", "node"]
 
 
+def test_a_connection_that_has_broken_keeps_nobody_waiting(bed: HubBed) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    join = JoinFile(json.loads(bed.join.read_text()))
+    connection = Connection(context, join, f"127.0.0.1:{join.port}")
+    try:
+        connection.socket.sndtimeo = 60_000  # so that this test can fail
+        connection.send({"type": "swept", "life": "n1"})
+        assert connection.finish(60_000)
+        bed.kill_hub()
+        assert connection.monitor.poll(60_000)
+        connection.send({"type": "bye"})
+        connection.flush()
+        assert connection.is_broken()
+    finally:
+        connection.close()
+        context.destroy(0)
+
+
 def test_a_machine_without_setpriv_is_no_node(bed: HubBed) -> None:
     agent = bed.node(path=str(bed.folder))
     assert "it needs the program setpriv of util-linux" in agent.farewell()

@@ -79,8 +79,9 @@ def await_end(pid: int) -> None:
 def test_the_twin_of_a_killed_node_agent_ends_all_and_says_so(bed: HubBed) -> None:
     agent = bed.node()
     life = bed.live()
-    script = "setsid sh -c 'echo $$ > child; read line < gate' & " + BLOCKED
-    pid = started(bed, life, script=script)
+    child = "setsid sh -c 'echo $$ > child; echo > up; read line < gate' & read line < up; "
+    os.mkfifo(bed.folder / "up")
+    pid = started(bed, life, script=child + BLOCKED)
     twin = agent.twin_pid
     agent.signal(signal.SIGKILL)
     lost = bed.receive("lost", token="t@1")

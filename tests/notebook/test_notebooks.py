@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTED = [path for path in PATHS if path.stem not in NOT_EXECUTED]
 # What a reader would see of a widget that has no kernel any more, and what names a machine.
-BAD = re.compile(r"Loading widget|Traceback|/root/|/home/|site-packages")
+BAD = re.compile(r"Loading widget|Traceback|/root/|/home/|/tmp/ipy|site-packages")
 
 
 def code(notebook: Any) -> list[Any]:

@@ -115,7 +115,12 @@ def test_an_interrupt_ends_the_wait_and_not_the_work(
     wait: str, begin: str, kernel: Kernel, stub: Stub
 ) -> None:
     held(kernel, stub)
-    look = "s.refresh = lambda look=s.refresh: (print('waiting', flush=True), look())[1]"
+    # Not before the wait has its own handler: result() refreshes once before, too.
+    look = (
+        "from signal import *; in_wait = lambda: getsignal(SIGINT) is default_int_handler\n"
+        "say = lambda: in_wait() and print('waiting', flush=True)\n"
+        "s.refresh = lambda look=s.refresh: (say(), look())[1]"
+    )
     waiting = kernel.send(f"{begin}{look}\n{wait}")
     kernel.await_output("waiting")
     kernel.interrupt()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cpr_nb.launching.stopping import random_order
-from cpr_nb.model.decision import Decision, read_decision
+from cpr_nb.model.decision import Decision, LevelDecision, read_decision
 from cpr_nb.runner import messages
 from cpr_nb.runner.rules.early_stop import StoppingRule
 from cpr_nb.runner.rules.rule import TaskEnd
@@ -218,7 +218,31 @@ def test_scores_are_parts_of_their_range() -> None:
     (level,) = shown(rule).levels
     assert (level.n_pairs, level.difference) == (2, 1.0)
     assert -4 < level.low < -3 and 3 < level.high < 4
-    assert "+1 (-3.62 to 3.78)" in shown(rule).sentence(level)
+    assert "+1 (-4 to 4)" in shown(rule).sentence(level)  # steps of a third of its width
+
+
+@pytest.mark.parametrize(
+    ("metric", "figures", "words"),
+    [
+        ("score", (1.0, -3.62, 3.78), "+1 (-4 to 4)"),
+        ("score", (0.75, 0.053, 0.96), "+0.8 (0.1 to 1.0)"),
+        ("score", (0.4, 0.02, 0.9), "+0.40 (0.02 to 0.90)"),  # its low end is not 0
+        ("score", (-0.4, -0.9, -0.02), "-0.40 (-0.90 to -0.02)"),
+        ("score", (-0.01, -0.3, 0.02), "+0.0 (-0.3 to 0.0)"),
+        ("score", (12.4, 0.0, 31.6), "+12 (0 to 32)"),
+        ("score", (0.0, 0.0, 0.0), "+0.00 (0.00 to 0.00)"),
+        ("ok", (0.25, 0.04, 0.44), "+25 points (4 to 44)"),
+        ("ok", (0.25, 0.003, 0.44), "+25.0 points (0.3 to 44.0)"),
+        ("ok", (-0.001, -0.2, 0.2), "+0 points (-20 to 20)"),
+    ],
+    ids=str,
+)
+def test_the_figures_of_a_decision(
+    metric: str, figures: tuple[float, float, float], words: str
+) -> None:
+    level = LevelDecision("b", None, *figures, 8, 0)
+    decision = Decision(metric, "model", "a", 0.05, None, "rows like these", 60, (level,))
+    assert f"not decided: {words}, after 8" in str(decision)
 
 
 def test_a_missing_score_is_no_failure() -> None:

@@ -173,6 +173,7 @@ class HubBed:
             self.hub.wait()
         for agent in self.agents:
             agent.end()
+        _await_twins()
 
 
 class NodeProcess:
@@ -209,6 +210,19 @@ class NodeProcess:
             for pid in filter(None, [self.twin_pid, self.process.pid]):
                 processes.end(pid)
             self.process.wait()
+
+
+def _await_twins() -> None:
+    """Waits for twins that have heard that their node agent leaves: they end a moment later."""
+    for pid, command in processes.survivors(os.environ[processes.TOKEN]).items():
+        if "nodes/__main__" not in command:
+            continue
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        select.select([pidfd], [], [], _LIMIT_S)
+        os.close(pidfd)
 
 
 def _read(path: str) -> bytes:

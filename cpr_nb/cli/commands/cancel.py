@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from cpr_nb.cli.common import open_session, print_lines
-from cpr_nb.cli.options import add_session
+from cpr_nb.cli.common import open_session, print_json, print_lines
+from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model import states
 
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_session(parser)
     parser.add_argument("--task", metavar="TASK", help="only this task: its number or id")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until it has ended")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +44,11 @@ def run(args: argparse.Namespace) -> int:
         state = _REQUESTED if was_live and not (may_wait and has_ended) else session.state
     if state == _REQUESTED and session.snapshot.state == states.UNREACHABLE:
         state += ", for a runner that can't be seen from here"
+    if args.json:
+        task_id = None if args.task is None else session.task(args.task).id
+        ids = {"session_id": session.id, "task_id": task_id}
+        print_json({**ids, "was_live": was_live, "has_ended": has_ended, "state": state})
+        return 0 if has_ended else 1
     print_lines([f"{title}: {state}" if was_live else f"{title} had already ended: {state}"])
     return 0 if has_ended else 1
 

@@ -6,7 +6,8 @@ import argparse
 import contextlib
 from typing import TYPE_CHECKING
 
-from cpr_nb.cli.common import open_session, print_lines, results_dir
+from cpr_nb.cli.common import open_session, print_json, print_lines, results_dir
+from cpr_nb.cli.options import add_json, complete_session
 from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model.errors import CprError, InputError
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from cpr_nb.worktrees.cleaning import CleanReport
 
 
+#: What of a report is about worktrees and branches.
+_PARTS = ("removed", "kept")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    parser.add_argument(
+    session = parser.add_argument(
         "session", metavar="SESSION", nargs="?", help="its id or name (default: all sessions)"
     )
+    session.completer = complete_session  # type: ignore[attr-defined]  # argcomplete's way
     parser.add_argument(
         "--task",
         metavar="TASK",
@@ -36,11 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="remove what is merged into this branch (default: the main checkout's branch)",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Removes worktrees and merged branches, but keeps what would be lost."""
-    print_lines(report_lines(clean_sessions(args)))
+    report = clean_sessions(args)
+    if args.json:
+        parts = {name: [one._asdict() for one in getattr(report, name)] for name in _PARTS}
+        print_json({**report._asdict(), **parts})
+        return 0
+    print_lines(report_lines(report))
     return 0
 
 

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpr_nb.cli.common import note, print_lines
+from cpr_nb.cli.common import note, print_json, print_lines
+from cpr_nb.cli.options import add_json
 
 if TYPE_CHECKING:
     from cpr_nb.handles.session import Session
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("--claude-path", metavar="PATH", help="the Claude Code CLI to run")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,26 +51,31 @@ def run(args: argparse.Namespace) -> int:
             environ=cli_environment(api.url, home, path=os.environ.get("PATH")),
         )
         session = Session.from_started(start(planned))
-        print_lines(
-            [
-                f"🚀 Started session: {session.id}",
-                f"📂 Results directory: {session.path}",
-                f"   5 tasks, 3 at once, with the real CLI {claude}",
-                f"   and a scripted API on {api.url}: no account, nothing leaves this machine",
-                "",
-            ]
-        )
-        code = _follow(session)
-    return code if code else _verdict(session, workplace)
+        lines = [
+            f"🚀 Started session: {session.id}",
+            f"📂 Results directory: {session.path}",
+            f"   5 tasks, 3 at once, with the real CLI {claude}",
+            f"   and a scripted API on {api.url}: no account, nothing leaves this machine",
+            "",
+        ]
+        if not args.json:
+            print_lines(lines)
+        code = _follow(session, quiet=args.json)
+    return code if code else _verdict(session, workplace, args)
 
 
-def _follow(session: Session) -> int:
+def _follow(session: Session, *, quiet: bool) -> int:
     from rich.console import Console
 
     from cpr_nb.cli.view import watch
+    from cpr_nb.handles.wait_line import hidden
 
     try:
-        watch(session, Console(highlight=False))
+        if quiet:
+            with hidden():
+                session.wait()
+        else:
+            watch(session, Console(highlight=False))
     except KeyboardInterrupt:
         note("the demo is being cancelled, because its API ends now")
         session.cancel()
@@ -77,7 +84,7 @@ def _follow(session: Session) -> int:
     return 0
 
 
-def _verdict(session: Session, workplace: Path) -> int:
+def _verdict(session: Session, workplace: Path, args: argparse.Namespace) -> int:
     from cpr_nb.cli.render import program
     from cpr_nb.offline import demo
 
@@ -89,6 +96,10 @@ def _verdict(session: Session, workplace: Path) -> int:
     hello = workplace / "hello.py"
     if not hello.is_file() or demo.GREETING not in hello.read_text("utf-8"):
         problems.append(f"  {hello} was not edited")
+    if args.json:
+        ids = {"session_id": session.id, "path": str(session.path)}
+        print_json({**ids, "problems": [problem.strip() for problem in problems]})
+        return 1 if problems else 0
     if problems:
         print_lines(
             ["", "❌ The demo did not go as it should:", *problems, f"  see {session.path}"]

@@ -16,7 +16,7 @@ from cpr_nb.cli.common import print_json, print_lines, results_dir
 from cpr_nb.cli.doctor_nodes import node_findings
 from cpr_nb.cli.doctor_sessions import foreign_findings, key_findings
 from cpr_nb.cli.doctor_settings import claude_findings, setting_findings
-from cpr_nb.cli.options import add_json
+from cpr_nb.cli.options import add_json, complete_session
 from cpr_nb.launching import cli_settings, machine
 from cpr_nb.launching.claude_files import find_project, is_accepted
 from cpr_nb.launching.cli_cache import read_version
@@ -47,13 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the CLI offline, about a minute, and show which promises it keeps",
     )
-    parser.add_argument(
+    nodes = parser.add_argument(
         "--nodes",
         metavar="SESSION",
         nargs="?",
         const="",
         help="show what the nodes of a session have: the CLI, its login, git, memory, the clock",
     )
+    nodes.completer = complete_session  # type: ignore[attr-defined]  # argcomplete's way
     add_json(parser)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from cpr_nb.cli import render
 from cpr_nb.cli.common import open_session, print_text
-from cpr_nb.cli.options import add_session
+from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.handles.task import Task
 from cpr_nb.handles.waiting import poll_delays_s
 from cpr_nb.model import states
 from cpr_nb.model.activity import denial_text, result_text, retry_text, tool_target
 from cpr_nb.model.events import content_blocks, parse_line
+from cpr_nb.model.json_values import text_or_none
 from cpr_nb.model.merged_result import is_good
 from cpr_nb.model.text import one_line
 from cpr_nb.model.turns import WAKE_TEXT, TurnCounter, subagent_mark
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-f", "--follow", action="store_true", help="keep printing until the session ends"
     )
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
         live = session.refresh().snapshot.is_live
         has_open_task = any(task.state != states.ENDED for task in tasks)
         for task in tasks:
-            for line in _new_lines(task, followers):
-                print_text(line)
+            for step in _new_steps(task, followers):
+                print_text(json.dumps(step._asdict()) if args.json else step.to_text())
         sys.stdout.flush()
         if not (args.follow and live and has_open_task):
             return 0
@@ -58,7 +61,20 @@ class _Followed:
         self.denied: set[str] = set()
 
 
-def _new_lines(task: Task, followers: dict[int, _Followed]) -> Iterator[str]:
+class _Step(NamedTuple):
+    """A step, as ``--json`` prints it: one object a line, since more may come."""
+
+    task_id: str
+    task_num: int
+    at: str | None
+    text: str
+
+    def to_text(self) -> str:
+        """Returns it as a person reads it."""
+        return f"{render.utc_clock(self.at) or ' ' * 8} [{self.task_num}] {self.text}"
+
+
+def _new_steps(task: Task, followers: dict[int, _Followed]) -> Iterator[_Step]:
     path = str(task.stream_path)
     if task.num not in followers or followers[task.num].path != path:
         followers[task.num] = _Followed(path)
@@ -67,13 +83,13 @@ def _new_lines(task: Task, followers: dict[int, _Followed]) -> Iterator[str]:
         event = parse_line(line)
         if event is None:
             continue
-        clock = render.utc_clock(event.get("timestamp")) or " " * 8
+        at = text_or_none(event.get("timestamp"))
         if followed.turns.begins(event):
-            yield f"{clock} [{task.num}] ── {WAKE_TEXT} ──"
+            yield _Step(task.id, task.num, at, f"── {WAKE_TEXT} ──")
         if event.get("subtype") == "permission_denied":
             followed.denied.add(str(event.get("tool_use_id")))
         for step in steps(event, followed.denied):
-            yield f"{clock} [{task.num}] {step}"
+            yield _Step(task.id, task.num, at, step)
 
 
 def steps(event: dict[str, Any], denied: Collection[str] = ()) -> list[str]:

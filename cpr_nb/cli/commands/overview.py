@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from cpr_nb.cli.common import print_lines, results_dir
+from cpr_nb.cli.common import print_json, print_lines, results_dir
+from cpr_nb.cli.options import add_json
 from cpr_nb.cli.render import ICONS
 from cpr_nb.model import states
 from cpr_nb.store import catalog
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import usd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: States that get a line only where a session is in them.
 _RARE_STATES = (
@@ -24,13 +29,32 @@ _RARE_STATES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It has none of its own."""
+    """Adds the arguments."""
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints totals over all sessions."""
-    print_lines(overview_lines(catalog.list_sessions(results_dir(args))))
+    sessions = catalog.list_sessions(results_dir(args))
+    if args.json:
+        print_json(overview_json(sessions))
+        return 0
+    print_lines(overview_lines(sessions))
     return 0
+
+
+def overview_json(sessions: list[Snapshot]) -> dict[str, Any]:
+    """Returns the same as JSON; a cost that is not known is null."""
+    readable = [session for session in sessions if session.state != states.UNREADABLE]
+    counts = {state: sum(s.state == state for s in sessions) for state in states.SESSION_STATES}
+    return {
+        "n_sessions": len(sessions),
+        "states": {state: count for state, count in counts.items() if count},
+        "n_questions": _n_questions(readable),
+        "n_tasks": sum(session.count("total") for session in readable),
+        "n_succeeded": sum(session.count("successful") for session in readable),
+        "cost_usd": _cost_usd(readable),
+    }
 
 
 def overview_lines(sessions: list[Snapshot]) -> list[str]:
@@ -65,8 +89,12 @@ def _session_lines(sessions: list[Snapshot]) -> list[str]:
 
 
 def _question_lines(sessions: list[Snapshot]) -> list[str]:
-    n_questions = sum(session.count("n_questions") for session in sessions if session.is_live)
+    n_questions = _n_questions(sessions)
     return [f"  ◆ Questions: {n_questions}"] if n_questions else []
+
+
+def _n_questions(sessions: list[Snapshot]) -> int:
+    return sum(session.count("n_questions") for session in sessions if session.is_live)
 
 
 def _task_lines(sessions: list[Snapshot]) -> list[str]:
@@ -77,6 +105,11 @@ def _task_lines(sessions: list[Snapshot]) -> list[str]:
 
 
 def _cost_lines(sessions: list[Snapshot]) -> list[str]:
+    cost_usd = _cost_usd(sessions)
+    return [] if cost_usd is None else [f"Cost: {usd(cost_usd)}"]
+
+
+def _cost_usd(sessions: list[Snapshot]) -> float | None:
     costs = [session.head.get("cost_usd") for session in sessions]
     numbers = [cost for cost in costs if isinstance(cost, int | float)]
-    return [f"Cost: {usd(sum(numbers))}"] if numbers else []
+    return sum(numbers) if numbers else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cpr_nb.cli.common import open_session, print_lines, results_dir, show_to_end
-from cpr_nb.cli.options import add_session, read_env
+from cpr_nb.cli.common import open_session, print_json, print_lines, results_dir, show_to_end
+from cpr_nb.cli.options import add_json, add_session, read_env
 from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model import states
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "machine, tasks run twice until it sees that",
     )
     parser.add_argument("--wait", action="store_true", help="show it live until it ends")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,20 +65,35 @@ def run(args: argparse.Namespace) -> int:
         before = session.state
         with_trust(lambda: session.resume(env, skipped=args.skipped, force=args.force))
         if before in states.ENDED_STATES and not args.skipped:
-            print_lines(saved_lines(session.wait()))
-            return 1 if any_unsaved(session.snapshot.tasks) else 0
-        print_lines(resumed_lines(session, before))
-        return show_to_end(session) if args.wait else 0
+            return _print_saved(session.wait(), before, args)
+        if not args.json:
+            print_lines(resumed_lines(session, before))
+        code = show_to_end(session, quiet=args.json) if args.wait else 0
+        if args.json:
+            print_json(resumed_json(session, before))
+        return code
     if args.session is not None or args.wait or args.skipped or args.force:
         words = "--all takes no SESSION, no --wait, no --skipped and no --force"
         raise InputError(words, "resume")
-    return _resume_all(results_dir(args), env)
+    return _resume_all(results_dir(args), env, args)
 
 
-def _resume_all(directory: str, env: dict[str, str]) -> int:
+def _print_saved(session: Session, before: str, args: argparse.Namespace) -> int:
+    """Prints what became of work that could not be saved before; 1 if some still is not."""
+    is_unsaved = any_unsaved(session.snapshot.tasks)
+    if args.json:
+        print_json({**resumed_json(session, before), "is_saved": not is_unsaved})
+    else:
+        print_lines(saved_lines(session))
+    return 1 if is_unsaved else 0
+
+
+def _resume_all(directory: str, env: dict[str, str], args: argparse.Namespace) -> int:
     from cpr_nb.handles.session import Session
 
-    code, n_interrupted, foreign = 0, 0, []
+    code, n_interrupted, foreign = 0, 0, list[str]()
+    rows: list[dict[str, Any]] = []
+    show = (lambda lines: None) if args.json else print_lines
     for snapshot in catalog.list_sessions(directory):
         is_late = snapshot.state == states.PLANNED and not waits_for(snapshot)
         if is_late or snapshot.state in (states.INTERRUPTED, states.UNREACHABLE):
@@ -85,17 +101,35 @@ def _resume_all(directory: str, env: dict[str, str]) -> int:
             session = Session(snapshot.paths.root)
             try:
                 session.resume(env)
-                print_lines(resumed_lines(session, snapshot.state))
+                rows.append(resumed_json(session, snapshot.state))
+                show(resumed_lines(session, snapshot.state))
             except ForeignSession:
                 foreign.append(session.snapshot.short_id)
+                rows.append({"session_id": session.id, "error": "it is foreign"})
             except CprError as error:  # the others can still be resumed
-                print_lines([f"Session {session.id}: {error}"])
+                show([f"Session {session.id}: {error}"])
+                rows.append({"session_id": session.id, "error": str(error)})
                 code = 1
+    if args.json:
+        print_json(rows)
     if not n_interrupted:
-        print_lines([f"No session was interrupted in {directory}"])
+        show([f"No session was interrupted in {directory}"])
     if foreign:
-        print_lines([foreign_line("resume --all", foreign, directory)])
+        show([foreign_line("resume --all", foreign, directory)])
     return code
+
+
+def resumed_json(session: Session, before: str) -> dict[str, Any]:
+    """Returns what a program reads about a session that was resumed.
+
+    Args:
+        session: The session.
+        before: Its state before.
+    """
+    snapshot = session.refresh().snapshot
+    n_left = snapshot.count("total") - snapshot.count("completed")
+    ids = {"session_id": session.id, "state": snapshot.state}
+    return {**ids, "state_before": before, "n_left": n_left}
 
 
 def foreign_line(command: str, foreign: Sequence[str], directory: str) -> str:

@@ -7,6 +7,7 @@ import os
 import sys
 
 from cpr_nb.cli.common import has_terminal, note, print_json, print_lines, show_to_end
+from cpr_nb.cli.junit_file import add_junit, check_junit, write_junit
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
 from cpr_nb.cli.render import ICONS, program
 from cpr_nb.cli.study_options import Launch, add_study_options, plan_prompts, study_keywords
@@ -70,6 +71,7 @@ def add_wait_options(parser: argparse.ArgumentParser) -> None:
         "--verbose", action="store_true", help="show the prompts and options that were loaded"
     )
     parser.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
+    add_junit(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,6 +102,7 @@ def start(launch: Launch, args: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    check_junit(args)
     started = begin(launch, args)
     if started is None:
         return 0
@@ -119,8 +122,11 @@ def start(launch: Launch, args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             code = 130  # the session keeps running, so the caller needs its id
         print_json(launch_json(session, launch.plan))
-        return code
-    return show_to_end(session) if args.wait else 0
+    else:
+        code = show_to_end(session) if args.wait else 0
+    if args.junit:
+        write_junit(session, args.junit)
+    return code
 
 
 def begin(launch: Launch, args: argparse.Namespace) -> StartedSession | None:

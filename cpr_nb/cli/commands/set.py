@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from cpr_nb.cli.common import open_session, print_lines
-from cpr_nb.cli.options import add_session
+from cpr_nb.cli.common import open_session, print_json, print_lines
+from cpr_nb.cli.options import add_json, add_session
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import check_options, parse_text
 from cpr_nb.model.options import OPTIONS
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     add_session(parser)
     parser.add_argument("setting", metavar="NAME=VALUE", help="max-parallel=N (0: no limit)")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,5 +31,8 @@ def run(args: argparse.Namespace) -> int:
     value = check_options({name: parse_text(OPTIONS[name], text, name)})[name]
     session = open_session(args)
     setattr(session, name, value)
+    if args.json:
+        print_json({"session_id": session.id, name: value})
+        return 0
     print_lines([f"Session {session.id}: {name.replace('_', '-')}={value}"])
     return 0

@@ -30,6 +30,7 @@ from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import at_once, cost, reused, total_tokens
 from cpr_nb.views.grade_lines import grade_lines
+from cpr_nb.views.launcher import launcher_text
 from cpr_nb.views.nodes import node_of
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.planned_text import input_ids
@@ -39,6 +40,7 @@ from cpr_nb.views.work_left import task_note
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cpr_nb.cli.live_status import LiveStatus
+    from cpr_nb.handles.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,17 +53,24 @@ def run(args: argparse.Namespace) -> int:
     """Shows one session, task by task."""
     session = open_session(args)
     if args.json:
-        from cpr_nb.views.rows import session_row, task_row
-
-        row = session_row(session.snapshot, marks=read_marks())
-        row["tasks"] = [
-            task_row(session.snapshot, task.fields, task.prompt) for task in session.tasks
-        ]
-        print_json(row)
-    else:
-        branches = branch_lines(session.snapshot, *settled_branches(session))
-        print_lines(status_lines(session.snapshot, denial_summary(session.tasks), branches))
+        print_status(session)
+        return 0
+    branches = branch_lines(session.snapshot, *settled_branches(session))
+    print_lines(status_lines(session.snapshot, denial_summary(session.tasks), branches))
     return 0
+
+
+def print_status(session: Session) -> None:
+    """Prints a session and its tasks as JSON.
+
+    Args:
+        session: The session.
+    """
+    from cpr_nb.views.rows import session_row, task_row
+
+    row = session_row(session.snapshot, marks=read_marks())
+    tasks = [task_row(session.snapshot, task.fields, task.prompt) for task in session.tasks]
+    print_json({**row, "tasks": tasks})
 
 
 def status_lines(
@@ -136,6 +145,8 @@ def _note_lines(
         lines += live.lines()
     elif spent := cost(head):
         lines.append(f"Cost: {spent}, {total_tokens(head)} tokens")
+    if launcher := launcher_text(head):
+        lines.append(f"Launched by: {launcher}")
     if served := served_line(session.tasks or []):
         lines.append(served)
     if read_marks().is_foreign(head, session.session_id):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from cpr_nb.cli.common import print_lines
-from cpr_nb.cli.options import complete_session
+from cpr_nb.cli.common import print_json, print_lines
+from cpr_nb.cli.options import add_json, complete_session
 from cpr_nb.model.errors import StateDirError
 
 
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.completer = complete_session  # type: ignore[attr-defined]  # argcomplete's way
     parser.add_argument("--yes", action="store_true", help="trust it without a question")
     parser.add_argument("--forget", action="store_true", help="trust it no longer")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,5 +36,10 @@ def run(args: argparse.Namespace) -> int:
             "directory); retry and resume ask at a terminal, and in Python: cpr.trust(…)"
         )
     claim = find_claim(args.what, args.results_dir)
-    is_trusted = decide(claim, lambda text: print_lines([text]), yes=args.yes, forget=args.forget)
+    out = sys.stderr if args.json else sys.stdout
+    is_trusted = decide(
+        claim, lambda text: print_lines([text], out), yes=args.yes, forget=args.forget
+    )
+    if args.json:
+        print_json({"name": claim.name, "is_trusted": is_trusted})
     return 0 if is_trusted or args.forget else 1

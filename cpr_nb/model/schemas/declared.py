@@ -27,15 +27,22 @@ from cpr_nb.model.schemas.keywords import subschemas
 _WRAPPERS = (Annotated, ClassVar, NotRequired, Required)
 
 
+# What classes have whose fields are an object's.
+_MARKERS = ("__dataclass_fields__", "__struct_fields__", "__attrs_attrs__", "_fields")
+
+
 def type_hints(hint: Any) -> dict[str, Any]:
     """The fields of a class and their types; empty for other types."""
-    markers = ("__dataclass_fields__", "__struct_fields__", "__attrs_attrs__", "_fields")
-    if is_typeddict(hint) or any(hasattr(hint, name) for name in markers):
+    if _has_fields(hint):
         try:
             return get_type_hints(hint, include_extras=True)
         except Exception:
             return {}
     return {}
+
+
+def _has_fields(hint: Any) -> bool:
+    return is_typeddict(hint) or any(hasattr(hint, name) for name in _MARKERS)
 
 
 class Declared:
@@ -70,6 +77,21 @@ class Declared:
         for name, part in fields.items():
             self._fields[hint.__name__, _in_json(hint, name)] = part
             self.read(part)
+
+    def ambiguous_name(self) -> str:
+        """The name of two types that can't be told apart by it; empty if there are none.
+
+        msgspec 0.22 has no schema for them, and 0.23 gives them numbers. A person who reads the
+        schema, or its errors, could not know which is which.
+        """
+        seen = set[tuple[str, str]]()
+        for hint in self._seen:
+            if isinstance(hint, type) and (isinstance(hint, enum.EnumMeta) or _has_fields(hint)):
+                full_name = hint.__module__, hint.__qualname__
+                if full_name in seen:
+                    return hint.__name__
+                seen.add(full_name)
+        return ""
 
     def _add_choices(self, values: Any) -> None:
         self._choices.setdefault(_as_set(values), list(values))

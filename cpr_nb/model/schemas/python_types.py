@@ -149,18 +149,20 @@ def _schema(hint: Any) -> dict[str, Any]:
         _add_parts(parts, {f"{kind.__name__}.{name}": part for name, part in own.items()})
         return schema
 
+    declared = Declared()
+    declared.read(hint)
+    if name := declared.ambiguous_name():
+        raise WrongSchema(_SAME_NAME.format(name))
     try:
         schema = msgspec.json.schema(hint, schema_hook=custom)
     except WrongSchema:
         raise
-    except KeyError as error:  # msgspec distinguishes types by their full names
+    except KeyError as error:  # generic types of one name, for msgspec 0.22
         raise WrongSchema(_SAME_NAME.format(getattr(error.args[0], "__name__", error))) from None
     except Exception as error:  # a TypeError, or anything that evaluating a name raises
         raise WrongSchema(_why_not(hint, error, custom)) from None
     _add_parts(parts, schema.get("$defs", {}))
     schema.update({"$defs": parts} if parts else {})
-    declared = Declared()
-    declared.read(hint)
     declared.apply(schema)
     mark_date_times(schema, hint)
     _loosen(schema)

@@ -1,0 +1,155 @@
+"""JUnit XML and CTRF, as the tools that CI servers use read them; and cpr run --junit."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from exchange.fixed_session import write_fixed_session
+from junitparser import JUnitXml
+from testkit.command import LIMIT_S, Cpr, prompts
+from testkit.stub import Stub, plan
+
+import cpr_nb as cpr
+from cpr_nb.exchange.exports import export_session
+from cpr_nb.store.read import read_session
+
+SCHEMA = json.loads((Path(__file__).parent / "schemas" / "ctrf-0.0.json").read_text())
+CHECKER = jsonschema.Draft7Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
+#: What the schema of Jenkins' xUnit plugin allows an element to have.
+ATTRIBUTES = {
+    "testsuites": {"name", "time", "tests", "failures", "errors"},
+    "testsuite": {"name", "time", "tests", "failures", "errors", "skipped", "timestamp"},
+    "testcase": {"name", "time", "classname"},
+    "failure": {"message", "type"},
+    "error": {"message", "type"},
+    "skipped": {"message"},
+    "properties": set(),
+    "property": {"name", "value"},
+    "system-out": set(),
+}
+
+
+def exported(session: Path, to: str, target: Path, **how: Any) -> Path:
+    return export_session(read_session(str(session)), to, target, **how)
+
+
+def outcomes(path: Path) -> dict[str, str]:
+    """How each task ended, by a library that reads JUnit XML; its sums are right."""
+    report = JUnitXml.fromfile(str(path))
+    (suite,) = report
+    ended = {case.name: type(case.result[0]).__name__ if case.result else "" for case in suite}
+    assert (report.tests, suite.tests) == (len(ended), len(ended))
+    assert suite.failures == report.failures == list(ended.values()).count("Failure")
+    assert suite.errors == report.errors == list(ended.values()).count("Error")
+    assert suite.skipped == list(ended.values()).count("Skipped")
+    for element in ElementTree.parse(path).iter():
+        assert set(element.attrib) <= ATTRIBUTES[element.tag]
+    return ended
+
+
+def ctrf(path: Path) -> dict[str, Any]:
+    """The results in a CTRF report, whose schema holds and whose sums are right."""
+    document = json.loads(path.read_bytes())
+    CHECKER.validate(document)
+    results: dict[str, Any] = document["results"]
+    counted = [test["status"] for test in results["tests"]]
+    summary = results["summary"]
+    assert summary["tests"] == len(counted)
+    for status in ("passed", "failed", "skipped", "pending", "other"):
+        assert summary[status] == counted.count(status)
+    return results
+
+
+def test_each_outcome_has_its_status(tmp_path: Path) -> None:
+    session = write_fixed_session(tmp_path)
+    assert outcomes(exported(session, "junit", tmp_path / "j.xml")) == {
+        "again": "",
+        "nested": "Failure",
+        "lost": "Error",
+        "odd": "",
+        "skipped": "Skipped",
+        "cancelled": "Error",
+        "waits": "Skipped",
+    }
+    tests = {
+        test["name"]: test for test in ctrf(exported(session, "ctrf", tmp_path / "c"))["tests"]
+    }
+    assert {name: test["status"] for name, test in tests.items()} == {
+        "again": "passed",
+        "nested": "failed",
+        "lost": "failed",
+        "odd": "passed",
+        "skipped": "skipped",
+        "cancelled": "failed",
+        "waits": "pending",
+    }
+    assert tests["again"]["flaky"] is True and tests["again"]["retries"] == 1
+    assert tests["nested"]["message"] == "check_failed: the check <1>"
+    assert tests["waits"]["extra"]["duration_is_known"] is False
+    assert tests["again"]["duration"] == 19500 and tests["again"]["extra"]["cost_usd"] == 0.25
+
+
+def test_the_schema_refuses_what_is_wrong(tmp_path: Path) -> None:
+    document = json.loads(
+        exported(write_fixed_session(tmp_path), "ctrf", tmp_path / "c").read_text()
+    )
+    document["results"]["tests"][0]["duration"] = 1.5
+    with pytest.raises(jsonschema.ValidationError):
+        CHECKER.validate(document)
+
+
+# --- cpr run --junit ------------------------------------------------------------------------------
+
+
+def test_junit_is_written_also_when_tasks_fail(stub_cpr: Cpr) -> None:
+    tasks = prompts({"id": "good", "prompt": "a"}, {"id": "bad", "prompt": plan(exit=3)})
+    ran = stub_cpr("run", "--wait", "--attempts", "1", "--junit", "out.xml", stdin=tasks)
+    assert ran.returncode == 1
+    assert ran.stderr.endswith("cpr: JUnit XML: out.xml\n")
+    assert outcomes(stub_cpr.cwd / "out.xml") == {"good": "", "bad": "Failure"}
+    again = stub_cpr("run", "--wait", "--json", "--junit", "out.xml", stdin=prompts("only"))
+    assert again.returncode == 0 and json.loads(again.stdout)["n_tasks"] == 1
+    assert list(outcomes(stub_cpr.cwd / "out.xml").values()) == [""]  # it was replaced
+
+
+def test_junit_is_written_after_ctrl_c(stub_cpr: Cpr, stub: Stub) -> None:
+    tasks = prompts(
+        {"id": "good", "prompt": "a"}, {"id": "held", "prompt": plan(here="held", gate="held")}
+    )
+    (stub_cpr.cwd / "prompts.json").write_text(tasks)
+    stub.fifos("held")
+    command = ("run", "prompts.json", "--wait", "-j", "1", "--junit", "out.xml")
+    process = stub_cpr.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    stub.await_here("held")
+    (folder,) = (stub_cpr.cwd / "results").glob("session-*")
+    cpr.Session(folder).task("good").result(LIMIT_S)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "1 had not ended and count as skipped" in errors.decode()
+    assert outcomes(stub_cpr.cwd / "out.xml") == {"good": "", "held": "Skipped"}
+    stub.release("held")
+    cpr.Session(folder).wait(LIMIT_S)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["--junit", "out.xml"], "give --wait, too", id="no-wait"),
+        pytest.param(["--wait", "--junit", "no/out.xml"], "there is no folder no", id="no-folder"),
+        pytest.param(["--wait", "--junit", "."], "a folder is in its place", id="folder"),
+    ],
+)
+def test_junit_is_refused_before_anything_starts(
+    stub_cpr: Cpr, stub: Stub, arguments: list[str], words: str
+) -> None:
+    ran = stub_cpr("run", *arguments, stdin=prompts("a"))
+    assert ran.returncode == 2 and words in ran.stderr
+    assert not list(stub_cpr.cwd.glob("results/session-*")) and not stub.calls()
