@@ -14,7 +14,7 @@ from cpr_nb.views.lineage import LinkedTask, linked_tasks
 
 if TYPE_CHECKING:
     from cpr_nb.handles.task import Task
-    from cpr_nb.views.pull_request_text import Said
+    from cpr_nb.views.pull_request_text import PromptCost
     from cpr_nb.worktrees.pull_requests import PullRequest, RequestText
 
 #: How far the conversation of a task is followed back.
@@ -79,14 +79,14 @@ class SessionPullRequests(SessionBranches):
         options = {**linked.options, **(linked.spec.get("options") or {})}
         name = f"session {self.snapshot.short_id}, task {task.num} ({task.id})"
         check = text_or_none(options.get("check"))
-        said = self._said(linked, task)
-        return RequestText(*pull_request_text(said, task.text, check, task.fields, name))
+        prompts = self._prompts_so_far(linked, task)
+        return RequestText(*pull_request_text(prompts, task.text, check, task.fields, name))
 
-    def _said(self, linked: LinkedTask, task: Task) -> list[Said]:
+    def _prompts_so_far(self, linked: LinkedTask, task: Task) -> list[PromptCost]:
         """The prompts of the conversation that a task has gone on with, the first one first."""
-        from cpr_nb.views.pull_request_text import Said
+        from cpr_nb.views.pull_request_text import PromptCost
 
-        said = [Said(task.prompt, task.cost_usd)]
+        prompts = [PromptCost(task.prompt, task.cost_usd)]
         folder = os.path.dirname(self.paths.root)
         for _ in range(_MOST_PARENTS):
             if linked.parent is None:
@@ -98,6 +98,6 @@ class SessionPullRequests(SessionBranches):
                 break
             prompt, cost_usd = earlier.spec.get("prompt"), number(earlier.fields.get("cost_usd"))
             if linked.is_follow_up and isinstance(prompt, str):
-                said.insert(0, Said(prompt, cost_usd))
+                prompts.insert(0, PromptCost(prompt, cost_usd))
             linked = earlier
-        return said
+        return prompts

@@ -20,7 +20,7 @@ TEXT_CHARS = 20_000
 _LINE_CHARS = 100
 
 
-class Said(NamedTuple):
+class PromptCost(NamedTuple):
     """One prompt of a conversation, and what the work on it cost.
 
     Args:
@@ -33,7 +33,11 @@ class Said(NamedTuple):
 
 
 def pull_request_text(
-    said: Sequence[Said], answer: str, check: str | None, fields: Mapping[str, Any], task: str
+    prompts: Sequence[PromptCost],
+    answer: str,
+    check: str | None,
+    fields: Mapping[str, Any],
+    task: str,
 ) -> tuple[str, str]:
     """Returns the title and the text of the pull request of a task.
 
@@ -41,25 +45,26 @@ def pull_request_text(
     an issue or loads an image.
 
     Args:
-        said: The prompts of the conversation, the first one first; at least one.
+        prompts: The prompts of the conversation, the first one first; at least one.
         answer: The last answer.
         check: The command that checks the answer; None if there is none.
         fields: What status.json says of the task.
         task: What the task is called, for the last line.
 
     Example:
-        >>> title, body = pull_request_text([Said("Fix it.", 0.2)], "Done.", None, {}, "task 1")
+        >>> prompts = [PromptCost("Fix it.", 0.2)]
+        >>> title, body = pull_request_text(prompts, "Done.", None, {}, "task 1")
         >>> title
         'Fix it.'
         >>> "USD 0.20 estimate" in body
         True
     """
-    parts = [("Prompt", _block(said[0].prompt))]
-    parts += [("Follow-up", _block(more.prompt)) for more in said[1:]]
+    parts = [("Prompt", _block(prompts[0].prompt))]
+    parts += [("Follow-up", _block(more.prompt)) for more in prompts[1:]]
     parts += [("Answer", _block(answer) if answer.strip() else "There is none.")]
-    parts += [("Checks", _checks(check, fields)), ("Figures", _figures(said, fields))]
+    parts += [("Checks", _checks(check, fields)), ("Figures", _figures(prompts, fields))]
     body = "\n\n".join(f"### {heading}\n\n{text}" for heading, text in parts)
-    title = one_line(said[0].prompt, TITLE_CHARS) or task
+    title = one_line(prompts[0].prompt, TITLE_CHARS) or task
     return title, f"{body}\n\nMade by Claude Code, started by cpr: {one_line(task)}.\n"
 
 
@@ -89,8 +94,8 @@ def _checks(check: str | None, fields: Mapping[str, Any]) -> str:
     return f"Did not pass ({one_line(str(fields.get('reason', 'unknown')))}):\n\n{_block(check)}"
 
 
-def _figures(said: Sequence[Said], fields: Mapping[str, Any]) -> str:
-    costs = [one.cost_usd for one in said]
+def _figures(prompts: Sequence[PromptCost], fields: Mapping[str, Any]) -> str:
+    costs = [one.cost_usd for one in prompts]
     total = sum(cost for cost in costs if cost is not None)
     cost = usd(total) if None not in costs else "cost unknown"
     n_files, n_added, n_deleted = (
@@ -103,6 +108,6 @@ def _figures(said: Sequence[Said], fields: Mapping[str, Any]) -> str:
         one_line(str(fields.get("model") or "")),
         clock(task_duration_s(dict(fields))),
         f"{plural(n_denials, 'tool call')} denied" if n_denials else "",
-        cost if len(said) == 1 else f"{cost} for {len(said)} prompts",
+        cost if len(prompts) == 1 else f"{cost} for {len(prompts)} prompts",
     ]
     return " · ".join(filter(None, figures))

@@ -25,7 +25,7 @@ NO_REPOSITORY = (
 )
 
 
-class KnownPullRequest(NamedTuple):
+class ExistingPullRequest(NamedTuple):
     """A pull request that exists.
 
     Args:
@@ -63,7 +63,7 @@ class GitHub:
         self._program, self._repository = program, repository
         self._env = {**environ, **_ENVIRONMENT}
 
-    def pull_requests_of(self, branch: str) -> list[KnownPullRequest]:
+    def pull_requests_of(self, branch: str) -> list[ExistingPullRequest]:
         """The pull requests of the branches of this name, also those that are no longer open.
 
         Raises:
@@ -85,7 +85,7 @@ class GitHub:
         try:
             rows: list[dict[str, Any]] = json.loads(text)
             return [
-                KnownPullRequest(
+                ExistingPullRequest(
                     row["number"],
                     row["url"],
                     row["state"].lower(),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cpr_nb.model.errors import WorktreeError
 from cpr_nb.worktrees.conflicts import one_repository
 from cpr_nb.worktrees.git_command import Git
-from cpr_nb.worktrees.github import GitHub, KnownPullRequest
+from cpr_nb.worktrees.github import ExistingPullRequest, GitHub
 from cpr_nb.worktrees.listing import checkout_of, target_of
 from cpr_nb.worktrees.lock import repository_lock
 from cpr_nb.worktrees.merge_report import Destination
@@ -144,33 +144,35 @@ class _Opener:
         if why is not None or branch.tip is None:
             return request._replace(state=SKIPPED, why=why or "the branch is gone")
         try:
-            known = self._known(name, branch.tip)
+            existing = self._existing(name, branch.tip)
         except WorktreeError as error:
             if not self._dry_run:
                 return request._replace(state=FAILED, why=str(error))
             return request._replace(why=f"not known whether it exists: {error}")
         if self._dry_run or self._github is None:
-            if known:
-                return request._replace(state=EXISTS, url=known.url, why=f"it is {known.state}")
+            if existing:
+                return request._replace(
+                    state=EXISTS, url=existing.url, why=f"it is {existing.state}"
+                )
             return request._replace(why=self._doubt)
-        return self._open(self._github, request, branch.tip, known)
+        return self._open(self._github, request, branch.tip, existing)
 
     def _open(
         self,
         github: GitHub,
         request: PullRequest,
         tip: str,
-        known: KnownPullRequest | None,
+        existing: ExistingPullRequest | None,
     ) -> PullRequest:
-        if known and known.state != "open":
-            return request._replace(state=EXISTS, url=known.url, why=f"it is {known.state}")
+        if existing and existing.state != "open":
+            return request._replace(state=EXISTS, url=existing.url, why=f"it is {existing.state}")
         to = Destination(self._remote.remote, self._remote.url, request.branch)
         pushed = push(self._git, tip, to)
         if pushed.why:
             return request._replace(state=FAILED, why=f"not pushed: {pushed.why}")
-        if known:
+        if existing:
             why = f"it is open; {'what is new was pushed' if pushed.is_new else 'nothing is new'}"
-            return request._replace(state=EXISTS, url=known.url, why=why)
+            return request._replace(state=EXISTS, url=existing.url, why=why)
         try:
             url = github.open_pull_request(
                 self._head(request.branch),
@@ -192,7 +194,7 @@ class _Opener:
             return branch
         return f"{owner}:{branch}"
 
-    def _known(self, name: str, tip: str) -> KnownPullRequest | None:
+    def _existing(self, name: str, tip: str) -> ExistingPullRequest | None:
         """The pull request of a branch; another branch may have had its name before."""
         if self._github is None:
             return None
@@ -201,8 +203,8 @@ class _Opener:
         return max(own, key=lambda one: (one.state == "open", one.number), default=None)
 
     @staticmethod
-    def _is_open_here(known: KnownPullRequest) -> bool:
-        return known.state == "open" and not known.is_from_fork
+    def _is_open_here(existing: ExistingPullRequest) -> bool:
+        return existing.state == "open" and not existing.is_from_fork
 
     def _is_part(self, commit: str, tip: str) -> bool:
         """Whether a commit is part of a branch; one that is not here is not."""

@@ -36,8 +36,8 @@ def push_destination(git: Git, branch: str) -> Destination:
         WorktreeError: If there is no remote, or several and none of them is its own.
     """
     own = _setting(git, f"branch.{branch}.remote")
-    wanted = _setting(git, f"branch.{branch}.pushRemote") or _setting(git, "remote.pushDefault")
-    remote = find_remote(git, wanted or own)
+    push_name = _setting(git, f"branch.{branch}.pushRemote") or _setting(git, "remote.pushDefault")
+    remote = find_remote(git, push_name or own)
     merge = _setting(git, f"branch.{branch}.merge")
     has_upstream = remote == own and merge.startswith(_HEADS)
     return Destination(
@@ -61,8 +61,8 @@ def upstream(git: Git, branch: str) -> Destination:
     return Destination(own, _address(git, own), merge[len(_HEADS) :])
 
 
-def find_remote(git: Git, wanted: str) -> str:
-    """The name of a remote: the wanted one, else the only one, else origin.
+def find_remote(git: Git, name: str) -> str:
+    """The name of a remote: the one of this name, else the only one, else origin.
 
     Raises:
         WorktreeError: If there is none.
@@ -70,8 +70,8 @@ def find_remote(git: Git, wanted: str) -> str:
     names = git.run("remote").text.splitlines()
     if not names:
         raise WorktreeError("the repository has no remote to push to (git remote add origin URL)")
-    if wanted in names:
-        return wanted
+    if name in names:
+        return name
     if len(names) == 1 or "origin" in names:
         return names[0] if len(names) == 1 else "origin"
     raise WorktreeError(
