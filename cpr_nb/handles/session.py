@@ -13,7 +13,7 @@ from cpr_nb.handles.forecasting import SessionForecasts
 from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
-from cpr_nb.handles.pull_requests import SessionPullRequests
+from cpr_nb.handles.publishing import SessionPullRequests
 from cpr_nb.handles.report import SessionReport
 from cpr_nb.handles.reused import ReusedRows
 from cpr_nb.handles.tables import SessionTables
