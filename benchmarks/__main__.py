@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import (
+    exports,
     frames,
     limits,
     listing,
@@ -39,6 +40,7 @@ _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
     "live-view": live_view.measure_live_view,
     "frames": frames.measure_tables,
     "report": pages.measure_reports,
+    "export": exports.measure_exports,
     "real-cli": real_cli.measure_real_cli,
     "parallel": parallel.measure_parallel,
     "shared": shared.measure_shared,
