@@ -306,8 +306,9 @@ def test_what_belongs_to_an_agent_is_not_passed_on() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CPR_TASK_ID", "CPR_SESSION_ID", TOKEN_VARIABLE],
-)
+    ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CPR_TASK_ID", "CPR_SESSION_ID", TOKEN_VARIABLE,
+     "CLAUDE_PROJECT_DIR", "CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS"],
+)  # fmt: skip
 def test_the_variables_of_an_agents_shell_are_known(name: str) -> None:
     assert name in AGENT_VARIABLES
 
