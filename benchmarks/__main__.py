@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import (
+    exports,
     frames,
     limits,
     listing,
@@ -41,6 +42,7 @@ _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
     "frames": frames.measure_tables,
     "transcripts": transcripts.measure_transcripts,
     "report": pages.measure_reports,
+    "export": exports.measure_exports,
     "real-cli": real_cli.measure_real_cli,
     "parallel": parallel.measure_parallel,
     "shared": shared.measure_shared,
