@@ -2,10 +2,12 @@
 
 Usage: python docs/generate.py [NAME …]
 
-A NAME is options, tables, architecture, states, versions, sharing, picture, live-view or notebooks.
+A NAME is options, tables, architecture, states, versions, sharing, picture, live-view,
+inspect-view or notebooks.
 
 Without an argument everything is made. The pictures and the notebooks run the real Claude Code CLI
-against the scripted API of `cpr demo`; `live-view` needs Chromium. `sharing` takes minutes: it gets
+against the scripted API of `cpr demo`; `live-view` and `inspect-view` need
+Chromium. `sharing` takes minutes: it gets
 older versions of the CLI and measures what carries over in a shared process of each.
 """
 
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from generators.architecture import architecture_page
+from generators.inspect_picture import draw_inspect
 from generators.notebooks import execute_all
 from generators.options import options_page
 from generators.pictures import draw_notebook, draw_terminal
@@ -37,6 +40,7 @@ TARGETS: dict[str, Callable[[], object]] = {
     "sharing": measure_sharing,
     "picture": lambda: draw_terminal(DOCS / "watch.svg"),
     "live-view": lambda: draw_notebook(DOCS / "live-view.png"),
+    "inspect-view": lambda: draw_inspect(DOCS / "inspect-view.png"),
     "notebooks": execute_all,
 }
 

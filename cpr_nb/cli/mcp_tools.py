@@ -61,8 +61,6 @@ class SessionTools:
             raise InputError(f"must be 1 to {_MAX_PROMPTS} texts", "prompts")
         plan = plan_launch(list(prompts), self._checked(options))
         plan.launched_by = self._launcher.record
-        # Its own sessions only: those of others are not its to read.
-        plan.study_keywords = {"launched_by": self._launcher.key}
         plan.warnings += slash_warnings(plan.tasks)
         with launch_lock(os.path.dirname(plan.results_dir)):
             same = None if fresh else self._same(plan)
@@ -179,7 +177,10 @@ class SessionTools:
         plan.options["budget_usd"] = min(wanted_usd, left_usd)
 
     def _same(self, plan: LaunchPlan) -> str | None:
-        """The folder of the launcher's newest session that does the same; None without one."""
+        """The folder of the launcher's newest session that does the same; None without one.
+
+        Those of others are not its to read, and who asks again tomorrow wants it done again.
+        """
         for snapshot, spec in self._launcher.sessions():
             if spec.get("identity") == plan.identity:
                 return snapshot.paths.root

@@ -14,6 +14,7 @@ from cpr_nb.model import states
 from cpr_nb.model.errors import InputError, ResultsDirError
 from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.record import COUNTERS, SCHEMA_VERSION, ended_fields, first_head
+from cpr_nb.model.scores import FUNCTION, SCORE
 from cpr_nb.model.spec import check_task_id
 from cpr_nb.store.create import NewSession
 from cpr_nb.store.key import read_key
@@ -120,6 +121,8 @@ def write_imported(results_dir: str, imported: ImportedSession) -> tuple[str, bo
             words = f"can't write to {results_dir}: {error.strerror or error}"
             raise ResultsDirError(words) from error
         spec, key = _spec(imported), read_key()
+        if any(SCORE in fields for fields in ended):  # so that tables have the column
+            spec[SCORE] = {"kind": FUNCTION, "name": imported.source}
         if key is not None:
             spec["mark"] = mark(key, imported.id)
         head = {**first_head(spec, len(tasks)), **_ended_head(imported, ended)}

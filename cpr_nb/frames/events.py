@@ -38,7 +38,7 @@ class _Message(msgspec.Struct, gc=False):
     content: str | list[_Block] | None = None
 
 
-class _Event(msgspec.Struct, gc=False):
+class UsualEvent(msgspec.Struct, gc=False):
     """An event of the usual form: the fields that `EventRowReader` needs, and no others."""
 
     type: str
@@ -102,7 +102,7 @@ class EventRowReader(JsonlReader):
         *("result_index", "parent_tool_use_id"),
     )
 
-    decoder = msgspec.json.Decoder(_Event)
+    decoder = msgspec.json.Decoder(UsualEvent)
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class EventRowReader(JsonlReader):
         """An empty list per column."""
         return {name: [] for name in self.COLUMNS}
 
-    def handle_events(self, events: list[_Event]) -> None:
+    def handle_events(self, events: list[UsualEvent]) -> None:
         """Handles events, in order."""
         # One long loop: this is the only code that runs once per event of a big stream.
         add = [self.lists[name].append for name in self.COLUMNS]

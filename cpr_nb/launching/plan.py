@@ -18,6 +18,7 @@ from cpr_nb.launching.worktree_base import find_checkouts
 from cpr_nb.model import identity
 from cpr_nb.model.cli_versions import show
 from cpr_nb.model.credentials import API_KEY
+from cpr_nb.model.destinations import NOTICE_OPTIONS
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import as_json, combinations, expand
@@ -221,6 +222,7 @@ def plan_launch(
         own_environ = {**inherited, **checked.get("env", {}), **task.options.get("env", {})}
         check_combination({**checked, **task.options}, own_environ, task.where)
     check_asking(checked)
+    notice_hints = _notices(checked, inherited)
     own_processes = check_sharing(checked, tasks)
     claude_path = find_claude(settings.locations.get("claude_path"), inherited)
     checkouts = find_checkouts(checked, tasks)
@@ -242,7 +244,7 @@ def plan_launch(
         cli=cli,
         setup_warnings=check_settings(tasks, checked, inherited),
         user_only=sources.user_only,
-        warnings=[*settings.warnings, *sources.warnings, *own_processes, *hints],
+        warnings=[*settings.warnings, *sources.warnings, *own_processes, *hints, *notice_hints],
         cluster=_cluster(checked, tasks),
     )
 
@@ -324,6 +326,15 @@ def _answer_types(options: Mapping[str, Any], tasks: Iterable[TaskSpec]) -> dict
     from cpr_nb.model.schemas.answer import Answer
 
     return {i: s for i, s in schemas.items() if isinstance(s, Answer) and s.is_typed}
+
+
+def _notices(options: dict[str, Any], environ: dict[str, str]) -> list[str]:
+    """Prepares the notices that the options ask for; a plain launch does without the module."""
+    if options.keys().isdisjoint(NOTICE_OPTIONS):
+        return []
+    from cpr_nb.launching.notice_options import plan_notices
+
+    return plan_notices(options, environ)
 
 
 def _cluster(options: dict[str, Any], tasks: list[TaskSpec]) -> ClusterPlan | None:

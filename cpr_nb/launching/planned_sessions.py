@@ -8,18 +8,21 @@ from typing import Any
 
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
+from cpr_nb.executors.notice_start import start_notices
 from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.later_request import LaterRequest
 from cpr_nb.launching.settings import ASKED
 from cpr_nb.launching.start import StartedSession, new_spec
 from cpr_nb.launching.stored import why_foreign
 from cpr_nb.model import states
+from cpr_nb.model.destinations import only_kept
 from cpr_nb.model.errors import (
     CprError,
     ForeignSession,
     ResultsDirError,
     SessionNotUsable,
 )
+from cpr_nb.model.notice_kinds import ON_WAITING, asked_for
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.model.record import first_head, is_newer
 from cpr_nb.store import catalog
@@ -172,19 +175,23 @@ def _start(
     if stopped:
         words = f"its input {stopped[0].session_id[:8]} has ended as {stopped[0].state}"
         _end(snapshot, states.CANCELLED, words)
+        _notify(snapshot.paths, spec)
         return True, None
-    options = {**dict.fromkeys(ASKED), **spec["options"], "name": spec["name"], "cwd": spec["cwd"]}
+    kept = only_kept(spec["options"])
+    options = {**dict.fromkeys(ASKED), **kept, "name": spec["name"], "cwd": spec["cwd"]}
     options |= {"results_dir": results_dir, "claude_path": spec["claude_path"]}
     try:
         plan = plan_request(request, options)
     except NothingToDo as nothing:
         state = states.ERROR if nothing.is_failure else states.COMPLETED
         _end(snapshot, state, str(nothing))
+        _notify(snapshot.paths, spec)
         return True, None
     plan.identity = spec["identity"]
     known = _n_answered(plan) if request.reuse else 0
     if known and not plan.tasks:
         _complete_reused(plan, snapshot)
+        _notify(snapshot.paths, spec)
         return True, None
     _run(plan, snapshot, lock_fd)
     return False, plan
@@ -261,6 +268,12 @@ def _own_spec(snapshot: Snapshot, verb: str) -> Authorship:
 def _end(snapshot: Snapshot, state: str, why: str) -> None:
     """Writes the end of a session that has not started."""
     _write_head(snapshot, {**_ended_fields(state, time.time()), "error": why}, "notice")
+
+
+def _notify(paths: SessionPaths, spec: Mapping[str, Any]) -> None:
+    """Has the notices sent of a session that has ended without a runner."""
+    kinds = [kind for kind in asked_for(spec["options"]) if kind != ON_WAITING]
+    start_notices(paths, kinds, spec.get("env_names", ()))
 
 
 def _ended_fields(state: str, now_s: float) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.copies import check_copies
 from cpr_nb.executors.local import LocalExecutor
+from cpr_nb.executors.notice_start import start_notices
 from cpr_nb.launching.setting_sources import check_sources
 from cpr_nb.launching.stored import check_environment, read_own, refuse_imported, stored_values
 from cpr_nb.launching.takeover import Takeover
 from cpr_nb.model import states
+from cpr_nb.model.destinations import variables_of
 from cpr_nb.model.environment import clean_environment
 from cpr_nb.model.errors import SessionNotUsable
 from cpr_nb.model.json_values import number
@@ -26,6 +28,7 @@ from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.request_folder import leave_request, make_folder
 from cpr_nb.store.spec_file import read_spec
 from cpr_nb.views.grades import gradings
+from cpr_nb.views.notice_problems import unsent_notices
 
 # How long a runner may hold its lock after the end of its session.
 _LAST_MOMENT_S = 10.0
@@ -101,6 +104,10 @@ def _resume_one(
         _start_runner(snapshot, authorship, clean_environment(os.environ), {}, "unsaved")
         return
     refuse_imported(snapshot, "resume")
+    if unsent := unsent_notices(snapshot):
+        authorship = _own_session(snapshot, "resume")
+        start_notices(snapshot.paths, unsent, authorship.spec.get("env_names", ()))
+        return
     if state in states.ENDED_STATES:
         raise SessionNotUsable(
             f"can't resume {session_id}: it is {state}; "
@@ -130,6 +137,8 @@ def _run_on(
     check_environment(snapshot, spec, "resume")
     values = stored_values(spec.get("env_names", []), env)
     environ = {**clean_environment(os.environ), **values}
+    for name in variables_of(spec["options"]):
+        environ.pop(name, None)
     task_env = {
         task["id"]: stored_values(task["env_names"], env)
         for task in spec["tasks"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from cpr_nb.model.destinations import kept_destination
 from cpr_nb.model.options import OPTIONS, Option
 from cpr_nb.model.scores import score_number
 from cpr_nb.model.text import one_line
@@ -44,6 +45,7 @@ _OF_OPTIONS = {
     **dict.fromkeys(("seconds", "usd", "share"), _NUMBER),
     **dict.fromkeys(("system_prompt", "agents", "mcp_servers", "settings"), _SETTING),
     "flag": _FLAG,
+    "notice": _Kind("a kept destination", lambda value: kept_destination(value) is not None),
     "schema": _OBJECT,
     "env": _OBJECT,
 }

@@ -9,6 +9,7 @@ from cpr_nb.executors.base import runner_input
 from cpr_nb.executors.local import LocalExecutor
 from cpr_nb.launching.branch_check import check_branches
 from cpr_nb.launching.setting_sources import USER_ONLY
+from cpr_nb.model.destinations import NOTICE_OPTIONS
 from cpr_nb.model.errors import LaunchError
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.model.record import first_head, schema_version
@@ -122,7 +123,7 @@ def _is_plain(plan: LaunchPlan, task: TaskSpec) -> bool:
 
 
 def new_spec(plan: LaunchPlan, session_id: str, key: bytes | None) -> dict[str, Any]:
-    """What session.json says about the session as a whole.
+    """What session.json says about the session as a whole; keeps where its notices go.
 
     Args:
         plan: The plan.
@@ -130,6 +131,10 @@ def new_spec(plan: LaunchPlan, session_id: str, key: bytes | None) -> dict[str, 
         key: The user's key; None if there is none.
     """
     now = time.time()
+    if not plan.options.keys().isdisjoint(NOTICE_OPTIONS):
+        from cpr_nb.launching.notice_options import keep_notices  # few sessions send any
+
+        keep_notices(plan.options)
     options = {k: v for k, v in plan.options.items() if k not in ("env", "name", "cwd")}
     return {
         "session_id": session_id,

@@ -20,8 +20,9 @@ CONVERSATION_VARIABLE = "CLAUDE_CODE_SESSION_ID"
 #: that it keeps for a repository. They would lead from task to task and from session to session.
 NO_MEMORY_VARIABLE = "CLAUDE_CODE_DISABLE_AUTO_MEMORY"
 
-#: What an agent's own shell carries and its children must not: a runner that was launched
-#: by an agent is not that agent's child. (Measured: the environment of the CLI's Bash tool.)
+#: What an agent's own shell and its MCP servers carry, and what they start must not: a runner that
+#: was launched by an agent is not that agent's child. (Measured: the environment of the CLI's Bash
+#: tool and of a server.)
 AGENT_VARIABLES = (
     "CLAUDECODE",
     "AI_AGENT",
@@ -31,9 +32,11 @@ AGENT_VARIABLES = (
     "CLAUDE_CODE_CHILD_SESSION",
     "CLAUDE_CODE_ENTRYPOINT",
     "CLAUDE_CODE_EXECPATH",
+    "CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS",
     "CLAUDE_CODE_MESSAGING_SOCKET",
     "CLAUDE_CODE_MESSAGING_TOKEN",
     "CLAUDE_CODE_SESSION_ATTENDED",
+    "CLAUDE_PROJECT_DIR",
     CONVERSATION_VARIABLE,
     "CPR_SESSION_ID",
     "CPR_TASK_ID",

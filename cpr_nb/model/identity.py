@@ -38,6 +38,9 @@ IRRELEVANT = (
     "budget_usd",
     "not_before",
     "reserve",
+    "on_done",
+    "on_failed",
+    "on_waiting",
 )
 #: What an option means that is not given. Off and empty are the default of the others.
 DEFAULTS: Mapping[str, Any] = {

@@ -114,6 +114,10 @@ def parse_text(option: Option, text: str, where: str) -> Any:
         return split_tools(text)
     if option.kind in ("count", "seconds", "usd", "share"):
         return _parse_number(option, text, where)
+    if option.kind == "notice":
+        from cpr_nb.model.destinations import check_flag
+
+        return check_flag(text, where)
     is_json = text.lstrip()[:1] in ("[", "{")
     if option.kind == "schema" or (is_json and (option.is_list or option.kind == "system_prompt")):
         try:
@@ -291,6 +295,12 @@ def _executor(option: Option, value: Any, where: str) -> Any:
     return check_executor(value, where)
 
 
+def _notice(option: Option, value: Any, where: str) -> str:
+    from cpr_nb.model.destinations import check_destination
+
+    return check_destination(value, where)
+
+
 def _configuration(option: Option, value: Any, where: str) -> Any:
     from cpr_nb.model import cli_configuration
 
@@ -321,6 +331,7 @@ _CHECKS = {
     "folder": _folder,
     "folders": _folders,
     "executor": _executor,
+    "notice": _notice,
     "system_prompt": _configuration,
     "agents": _configuration,
     "mcp_servers": _configuration,

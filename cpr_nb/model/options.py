@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cpr_nb.model.destinations import NOTICE_OPTIONS
+
 PERMISSIONS = ("read", "edits", "sandbox", "all")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
@@ -29,7 +31,7 @@ class Option:
 
     Args:
         name: The keyword; the flag is the same name with dashes.
-        kind: text, choice, count, seconds, usd, share, moment, flag, command, tools, rules,
+        kind: text, choice, count, seconds, usd, share, moment, flag, command, notice, tools, rules,
             arguments, env, executor, schema, folder, folders, system_prompt, agents, mcp_servers,
             settings.
         help: One line for the user.
@@ -305,6 +307,10 @@ OPTIONS: Mapping[str, Option] = {
             "starts once 70 % are used, until the window is renewed",
             per_task=False,
             metavar="SHARE",
+        ),
+        *(
+            Option(name, "notice", text, per_task=False, metavar="WHERE", from_repository=REFUSED)
+            for name, text in NOTICE_OPTIONS.items()
         ),
         Option(
             "linger_s",

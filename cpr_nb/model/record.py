@@ -5,6 +5,7 @@ from __future__ import annotations
 from cpr_nb.model import states
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.light import in_effect
+from cpr_nb.model.notice_kinds import asked_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "parallel_why": AT_FIRST if first_parallel else None,
         "permissions": in_effect(options).get("permissions", "edits"),
         "asks": options.get("ask") or None,
+        "notices": asked_for(options) or None,
         "model": options.get("model"),
         "executor": spec.get("executor"),
         "parent_session_id": spec.get("parent_session_id"),

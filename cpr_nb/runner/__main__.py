@@ -56,6 +56,8 @@ def main(argv: list[str]) -> int:
         raise
     finally:
         session.start_next()
+        if session.await_notices is not None:
+            session.await_notices()
     return 0
 
 

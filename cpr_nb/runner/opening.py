@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 
+from cpr_nb.model.notice_kinds import asked_for
 from cpr_nb.model.quick_json import loads
 from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.runner import process
@@ -24,7 +25,7 @@ from cpr_nb.store.whereabouts import Whereabouts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 
@@ -41,6 +42,7 @@ class OpenSession:
         unsaved: The session has ended, and its end stays as it was.
 
     Attributes:
+        await_notices: Waits for notices that are being sent; None if nobody wants any.
         is_first: Whether no runner has worked on it before.
         numbers: Task id → number, for each task with a history.
 
@@ -67,14 +69,8 @@ class OpenSession:
         if skipped:
             self.history.reopen()
         self.numbers: dict[str, int] = {}
-        self.recorder = Recorder(
-            self.paths,
-            self.spec.session,
-            self._bases(),
-            self._runner(),
-            self.history,
-            keeps_end=unsaved,
-        )
+        self.await_notices: Callable[[], None] | None = None
+        self.recorder = self._recorder(keeps_end=unsaved)
         if skipped:
             self.recorder.journal("reopened")
         folder = self.given["requests_dir"]
@@ -92,10 +88,27 @@ class OpenSession:
         has_ended = self.recorder.head["overall_status"] in ENDED_STATES
         if not has_ended or not os.path.isdir(self.paths.next_sessions):
             return
-        from cpr_nb.runner.next_sessions import start_next  # few sessions need it
+        from cpr_nb.runner.own_programs import STARTS_NEXT, start_program  # few need it
 
-        own_names = self.spec.session.get("env_names", ())
-        start_next(os.environb, own_names, self.given["state_dir"], self.paths.log)
+        own_names, state_dir = self.spec.session.get("env_names", ()), self.given["state_dir"]
+        start_program(STARTS_NEXT, os.environb, own_names, state_dir, self.paths, os.getcwd())
+
+    def _recorder(self, *, keeps_end: bool) -> Recorder:
+        """What writes down what happens, and sends notices if somebody wants any."""
+        session, runner, history = self.spec.session, self._runner(), self.history
+        if not asked_for(session["options"]):
+            return Recorder(
+                self.paths, session, self._bases(), runner, history, keeps_end=keeps_end
+            )
+        from cpr_nb.runner.notifying import NotifyingRecorder  # few sessions need it
+
+        recorder = NotifyingRecorder(
+            *(self.paths, session, self._bases(), runner, history),
+            keeps_end=keeps_end,
+            state_dir=self.given["state_dir"],
+        )
+        self.await_notices = recorder.await_notices
+        return recorder
 
     def _bases(self) -> Iterator[dict[str, Any]]:
         """Yields the tasks' unchanging fields; puts those with a history into ``numbers``."""

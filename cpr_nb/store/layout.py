@@ -119,6 +119,15 @@ class SessionPaths:
         """The empty file that names one of them."""
         return f"{self.root}/next/{session_id}"
 
+    @property
+    def notices(self) -> str:
+        """The folder with what became of each notice; there is one as soon as one is due."""
+        return f"{self.root}/notices"
+
+    def notice(self, kind: str) -> str:
+        """What became of one notice, one line a try; empty before the first."""
+        return f"{self.root}/notices/{kind}.jsonl"
+
     def answer(self, task_id: str) -> str:
         """The answer as a person reads it."""
         return f"{self.root}/task-{task_id}.txt"

@@ -98,14 +98,18 @@ def warnings_of(snapshot: Snapshot, program: str = PROGRAM) -> list[str]:
         >>> warnings_of(Snapshot(SessionPaths("/r/session-1"), head, [], "running"))
         ['the MCP server db failed']
     """
-    return [*saving_warnings(snapshot, program), *runner_warnings(snapshot)]
+    return [*saving_warnings(snapshot, program), *runner_warnings(snapshot, program)]
 
 
-def runner_warnings(snapshot: Snapshot) -> list[str]:
-    """Returns only what its runner warned of: one line each."""
+def runner_warnings(snapshot: Snapshot, program: str = PROGRAM) -> list[str]:
+    """Returns what its runner warned of, and which notices it could not send: one line each."""
     warnings = snapshot.head.get("warnings")
     texts = warnings if isinstance(warnings, list) else []
     lines = [one_line(text) for text in texts if isinstance(text, str)]
+    if snapshot.head.get("notices"):
+        from cpr_nb.views.notice_problems import notice_warnings  # few sessions send any
+
+        lines += notice_warnings(snapshot, program)
     return [*([_NEWER] if snapshot.is_newer else []), *lines]
 
 

@@ -10,6 +10,7 @@ _VALUES = {
     "seconds": "seconds",
     "usd": "US dollars",
     "share": "share from 0 to 1",
+    "notice": "where to",
     "moment": "time of day, or date and time",
     "flag": "true, false",
     "command": "shell command",

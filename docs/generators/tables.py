@@ -47,19 +47,22 @@ def tables_page() -> str:
     """The text of docs/tables.md."""
     from cpr_nb.frames.columns import CATEGORIES
     from cpr_nb.frames.tables import TABLES, TABLES_OF_A_SESSION
+    from cpr_nb.frames.transcripts.transcript_columns import TRANSCRIPT_TABLES
 
     categories = [
         f"- {name}: {' < '.join(f'`{value}`' for value in values)}"
         for name, values in CATEGORIES.items()
     ]
     lines = [*_INTRODUCTION, "", *categories, ""]
-    for title, table in {**TABLES, **TABLES_OF_A_SESSION}.items():
+    for title, table in {**TABLES, **TABLES_OF_A_SESSION, **TRANSCRIPT_TABLES}.items():
         lines += [f"## {title}", "", table.doc, "", "| column | dtype | unit | source | meaning |"]
         lines.append("|---|---|---|---|---|")
         for column in table.columns:
             name = f"**`{column.name}`**" if column.default else f"`{column.name}`"
             dtype = f"category: {column.dtype}" if column.dtype in CATEGORIES else column.dtype
             unit = next((u for end, u in _UNITS.items() if column.name.endswith(end)), "")
-            lines.append(f"| {name} | {dtype} | {unit} | {column.source} | {column.doc} |")
+            lines.append(
+                f"| {name} | {dtype} | {unit} | {column.source or 'transcript'} | {column.doc} |"
+            )
         lines.append("")
     return "\n".join(lines)

@@ -40,6 +40,11 @@ class Caller:
         assert result.is_error, result.content
         return str(result.content[0].text)  # type: ignore[union-attr]
 
+    async def text(self, tool: str, **arguments: Any) -> str:
+        """Calls a tool; returns what it says, whether it worked or not."""
+        result = await self._client.call_tool(tool, arguments)
+        return str(result.content[0].text)  # type: ignore[union-attr]
+
     async def tools(self) -> list[Any]:
         return list((await self._client.list_tools()).tools)
 
@@ -67,8 +72,10 @@ def spec_of(session: cpr.Session) -> dict[str, Any]:
 
 
 def test_a_session_is_launched_awaited_and_read(stub_cpr: Cpr, stub: Stub) -> None:
+    theirs = {"CLAUDE_PROJECT_DIR": "x", "CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS": "x"}
+
     async def talk() -> None:
-        async with served(stub_cpr) as call:
+        async with served(stub_cpr, **theirs) as call:
             assert {tool.name for tool in await call.tools()} == set(TOOLS)
             assert (await call("status")) == {"sessions": []}
             assert "no session" in await call.refused("wait")
@@ -87,6 +94,8 @@ def test_a_session_is_launched_awaited_and_read(stub_cpr: Cpr, stub: Stub) -> No
 
     anyio.run(talk)
     assert len(stub.calls()) == 4
+    assert not any(theirs.keys() & one["env"].keys() for one in stub.calls().values())
+    assert "Launched by: Claude, in conversation " in stub_cpr.good("status", "pair")
 
 
 def test_a_wait_ends_before_a_client_gives_up_and_a_cancellation_ends_the_work(
@@ -285,6 +294,36 @@ def test_an_agent_sees_only_the_sessions_that_its_session_has_started(
             await call("wait")
 
     anyio.run(talk)
+    mine = stub_cpr.good("status", "mine")
+    assert f"Launched by: an agent of session {parent.id[:8]} (task t)" in mine
+
+
+def test_two_agents_that_launch_at_once_do_not_share_out_the_budget_twice(
+    stub_cpr: Cpr, parent: cpr.Session, stub: Stub
+) -> None:
+    stub.fifos("a")
+    outcomes: list[str] = []
+
+    async def launch(call: Caller, number: int) -> None:
+        prompt = f"{number} {plan(here='a', gate='a')}"
+        outcomes.append(await call.text("launch", prompts=[prompt]))
+
+    async def talk() -> None:
+        arguments = (stub_cpr, *AGENT_LIMITS)
+        async with (
+            served(*arguments, **as_agent(parent)) as one,
+            served(*arguments, **as_agent(parent, "u")) as other,
+        ):
+            async with anyio.create_task_group() as group:
+                group.start_soon(launch, one, 1)
+                group.start_soon(launch, other, 2)
+            stub.await_here("a")
+            stub.release("a")
+            await one("wait")
+
+    anyio.run(talk)
+    assert sorted("nothing is left" in text for text in outcomes) == [False, True]
+    assert len(stub.calls()) == 3
 
 
 def test_a_session_that_only_claims_to_be_its_own_is_not(

@@ -32,9 +32,13 @@ def as_client(*arguments: str) -> tuple[str, ...]:
 
 def test_a_persons_claude_starts_a_session_waits_and_reads(real_cpr: Cpr, api: ScriptedApi) -> None:
     inner = [script({"text": f"answer {number}"}) for number in (1, 2)]
+    costly = script({"text": "all that is left", "usage": {"input_tokens": 400_000}})
     again = launch_step(*inner, name="wide")
-    steps = (launch_step(*inner, name="wide"), WAIT, RESULTS, again, {"text": "done"})
-    launched, ended, read, same = ask_claude(real_cpr, script(*steps), *as_client())
+    late = script({"text": "never said"})
+    asks = (launch_step(*inner, name="wide"), WAIT, RESULTS, again)
+    asks += (launch_step(costly), WAIT, launch_step(late))
+    said = ask_claude(real_cpr, script(*asks, {"text": "done"}), *as_client("--budget-usd", "0.5"))
+    launched, ended, read, same, _, spent, refused = said
     assert launched["is_new"] and launched["n_tasks"] == 2
     assert ended["has_ended"] and ended["n_succeeded"] == 2
     assert [task["answer"] for task in read["tasks"]] == ["answer 1", "answer 2"]
@@ -42,6 +46,9 @@ def test_a_persons_claude_starts_a_session_waits_and_reads(real_cpr: Cpr, api: S
     asked = [r.last_user_text for r in api.requests if r.path.endswith("/v1/messages")]
     for prompt in inner:  # the API's own log: each ran once
         assert sum(text.endswith(prompt) for text in asked) == 1
+    assert spent["has_ended"] and spent["cost_usd"] > 0.5
+    assert "nothing is left of the USD 0.5" in refused
+    assert not [text for text in asked if text.endswith(late)]
     session = cpr.attach("wide", real_cpr.cwd / "results")
     spec = json.loads((session.path / "session.json").read_text())
     assert spec["launched_by"]["depth"] == 0 and spec["options"]["permissions"] == "edits"

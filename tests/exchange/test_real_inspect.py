@@ -59,7 +59,7 @@ def test_inspect_reads_a_session_and_cpr_reads_it_back(real_cpr: Cpr, tmp_path: 
     known = inspect_readers.read(log, tmp_path / "converted")
     _check_samples(known["samples"], tasks)
     _check_messages(known["messages"])
-    _check_log(known["log"])
+    _check_log(known["logs"][0])
 
     copies = [log, *sorted((tmp_path / "converted").rglob("*.*"))]
     assert [copy.suffix for copy in copies] == [".eval", ".eval", ".json"]

@@ -36,6 +36,9 @@ NOT_ARGUMENTS = {
     "machine_wait_s",
     "not_before",
     "reserve",
+    "on_done",
+    "on_failed",
+    "on_waiting",
     "warm_start",
     "share_process",
     "worktree",
@@ -282,6 +285,7 @@ def test_every_option_changes_the_arguments_or_is_not_for_the_cli(name: str) -> 
         "mcp_servers": {}, "settings": {"a": 1}, "safe_mode": True, "light": True,
         "strict_setup": True, "executor": "slurm", "nodes": 2, "slots": 2, "lease_s": 60,
         "not_before": "22:00", "reserve": 0.3,
+        "on_done": "desktop", "on_failed": "off", "on_waiting": "desktop",
     }  # fmt: skip
     assert (argv(**{name: good[name]}) != argv()) == (name not in NOT_ARGUMENTS)
 
@@ -306,8 +310,9 @@ def test_what_belongs_to_an_agent_is_not_passed_on() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CPR_TASK_ID", "CPR_SESSION_ID", TOKEN_VARIABLE],
-)
+    ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CPR_TASK_ID", "CPR_SESSION_ID", TOKEN_VARIABLE,
+     "CLAUDE_PROJECT_DIR", "CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS"],
+)  # fmt: skip
 def test_the_variables_of_an_agents_shell_are_known(name: str) -> None:
     assert name in AGENT_VARIABLES
 

@@ -30,6 +30,7 @@ from cpr_nb.views.decision_lines import decision_lines
 from cpr_nb.views.durations import session_duration_s
 from cpr_nb.views.formatting import at_once, cost, reused, total_tokens
 from cpr_nb.views.grade_lines import grade_lines
+from cpr_nb.views.launcher import launcher_text
 from cpr_nb.views.nodes import node_of
 from cpr_nb.views.notice import notice, warnings_of
 from cpr_nb.views.planned_text import input_ids
@@ -144,6 +145,8 @@ def _note_lines(
         lines += live.lines()
     elif spent := cost(head):
         lines.append(f"Cost: {spent}, {total_tokens(head)} tokens")
+    if launcher := launcher_text(head):
+        lines.append(f"Launched by: {launcher}")
     if served := served_line(session.tasks or []):
         lines.append(served)
     if read_marks().is_foreign(head, session.session_id):

@@ -131,9 +131,11 @@ def arguments(given: Any) -> dict[str, Any]:
         >>> arguments({"command": "ls"}), arguments("[redacted]")
         ({'command': 'ls'}, {'input': '[redacted]'})
     """
-    if not isinstance(given, dict):
-        return {} if given is None else {"input": given}
-    return given if _depth_at_most(given, _DEEPEST) else {"input": _as_text(given)}
+    if not _depth_at_most(given, _DEEPEST):
+        return {"input": _as_text(given)}
+    if isinstance(given, dict):
+        return given
+    return {} if given is None else {"input": given}
 
 
 def _as_text(value: Any) -> str:

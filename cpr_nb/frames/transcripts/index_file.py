@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from cpr_nb.frames.builder import TableBuilder
-from cpr_nb.frames.columnar_file import ColumnarFile, encode_tables, open_columnar_file
+from cpr_nb.frames.columnar_file import encode_tables, open_columnar_file
 from cpr_nb.frames.columns import TIME, Column
 from cpr_nb.frames.transcripts.file_reader import CALL_FIELDS, MESSAGE_FIELDS
 from cpr_nb.store import cache_files
@@ -57,50 +56,32 @@ NODES = (*map(_column, ("file", "key", "parent", "message_number")),)
 INDEX_TABLES = {"files": FILES, "messages": _MESSAGES, "calls": _CALLS, "nodes": NODES}
 
 
-class IndexTables(dict[str, pd.DataFrame]):
-    """The tables of an index file, each read when it is asked for."""
-
-    def __init__(self, opened: ColumnarFile | None) -> None:
-        super().__init__()
-        self._opened = opened
-
-    def __missing__(self, name: str) -> pd.DataFrame:
-        if self._opened is None:
-            table = TableBuilder(INDEX_TABLES[name]).frame()
-        else:
-            table = self._opened.read(name)
-        self[name] = table
-        return table
-
-
 class IndexFile:
-    """The file that keeps the index of a folder."""
+    """The file that keeps the index of a folder.
+
+    Args:
+        folder: The folder with transcripts.
+        environ: The environment, for the user's cache folder.
+    """
 
     def __init__(self, folder: str, environ: Mapping[str, str]) -> None:
         self._directory = cache_files.user_folder(environ)
         columns = ",".join(c.name + c.dtype for table in INDEX_TABLES.values() for c in table)
         self._kind = f"transcripts {_VERSION} {zlib.crc32(columns.encode()):08x} {folder}"
-        self._prefix = f"transcripts-{zlib.crc32(os.fsencode(folder)):08x}-"
-        self._name = f"{self._prefix}{zlib.crc32(self._kind.encode('utf-8', 'replace')):08x}"
-        self._file: Any = None
+        kind, path = self._kind.encode("utf-8", "replace"), os.fsencode(folder)
+        self._name = f"transcripts-{zlib.crc32(path):08x}-{zlib.crc32(kind):08x}"
 
-    def open(self) -> IndexTables:
-        """What it has; empty tables if there is none, or it can't be used."""
-        self._file = cache_files.open_own(self._directory, self._name)
-        if self._file is None:
-            return IndexTables(None)
-        try:
-            tables = IndexTables(open_columnar_file(self._file, self._kind))
-            for name in ("files", "messages", "calls"):
-                tables[name]
-        except (OSError, ValueError, KeyError):
-            return IndexTables(None)
-        return tables
-
-    def close(self) -> None:
-        """Closes it; tables that were not read are gone."""
-        if self._file is not None:
-            self._file.close()
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that it has; empty ones if there is no file, or it can't be used."""
+        file = cache_files.open_own(self._directory, self._name)
+        if file is not None:
+            with file:
+                try:
+                    opened = open_columnar_file(file, self._kind)
+                    return {name: opened.read(name) for name in INDEX_TABLES}
+                except (OSError, ValueError, KeyError):
+                    pass  # torn, or foreign
+        return {name: TableBuilder(columns).frame() for name, columns in INDEX_TABLES.items()}
 
     def save(self, tables: Mapping[str, pd.DataFrame]) -> None:
         """Keeps these tables; where nothing can be written, all is read again the next time."""

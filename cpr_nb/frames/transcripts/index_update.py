@@ -67,7 +67,6 @@ class IndexUpdate:
         self,
         folder: str,
         before: Mapping[str, pd.DataFrame],
-        found: list[TranscriptFile],
         changes: IndexChanges,
     ) -> None:
         self._folder, self._before, self._changes = folder, before, changes
@@ -136,12 +135,14 @@ class IndexUpdate:
         )
         reader.n_lines = int(facts["n_lines"])
         reader.unreadable = [0] * int(facts["n_unreadable"])
-        names = ("leaf", "session_id", "n_prompts", "title", "cwd", "git_branch", "claude_version")
+        names = ("session_id", "title", "cwd", "git_branch", "claude_version")
         known = {name: facts[name] for name in names if not pd.isna(facts[name])}
+        for name in ("leaf", "n_prompts"):
+            if not pd.isna(facts[name]):
+                known[name] = int(facts[name])
         for name in ("first_at", "last_at"):
             if not pd.isna(facts[name]):
                 known[name] = _iso(facts[name])
-        known["leaf"] = int(known["leaf"])
         reader.continue_from(
             known,
             [tuple(values) for values in _rows(messages, MESSAGE_FIELDS)],

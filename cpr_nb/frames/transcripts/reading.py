@@ -15,6 +15,12 @@ from cpr_nb.frames.filters import Since
 from cpr_nb.frames.table_html import set_html
 from cpr_nb.frames.transcripts.price_list import price_list
 from cpr_nb.frames.transcripts.transcript_columns import USAGE
+from cpr_nb.frames.transcripts.transcript_events import (
+    USUAL_TYPES,
+    conversation_files,
+    parse_event_columns,
+    read_events,
+)
 from cpr_nb.frames.transcripts.transcript_files import transcripts_folder
 from cpr_nb.frames.transcripts.transcript_index import read_index
 from cpr_nb.frames.transcripts.transcript_tables import TranscriptTables
@@ -101,6 +107,33 @@ class Transcripts:
             full: Whether to return all columns.
         """
         return self._recent(self._tables.tool_calls(full=full), "started_at")
+
+    def events_df(
+        self,
+        conversation: str | None = None,
+        *,
+        types: str | Iterable[str] = USUAL_TYPES,
+        columns: str | Iterable[str] | None = None,
+    ) -> DataFrame:
+        """One row per content block of a line, or per line without any, in the order of files.
+
+        Over all conversations, a line that forks have copied is there once. The texts are read
+        from the files each time: ask for one conversation, or for few columns.
+
+        Args:
+            conversation: Only this one: its id, or the beginning of its id.
+            types: Only lines of this type, or of these.
+            columns: Only this column, or these, in this order.
+
+        Raises:
+            InputError: If there is no such conversation or column.
+        """
+        wanted = parse_event_columns(columns)
+        names = frozenset([types] if isinstance(types, str) else types)
+        files = conversation_files(self._tables, conversation)
+        if self._since is not None and conversation is None:
+            files = files[(files["last_at"] >= self._since).fillna(False).to_numpy(bool)]
+        return set_html(read_events(self._tables, files, names, wanted))
 
     def _all_messages(self) -> DataFrame:
         if self._messages is None:

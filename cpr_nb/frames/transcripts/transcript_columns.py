@@ -1,8 +1,9 @@
-"""Declares every column of the tables of transcripts; docs/transcripts.md is about them."""
+"""Declares every column of the tables of transcripts; docs/tables.md is generated from it."""
 
 from __future__ import annotations
 
 from cpr_nb.frames.columns import TIME, Column
+from cpr_nb.frames.tables import Table
 
 _CONVERSATION = Column("conversation_id", "string", "Claude's own id for the conversation")
 _AGENT = Column("agent_id", "string", "the subagent; missing for the conversation itself")
@@ -14,12 +15,14 @@ _CURRENT = Column(
 _CWD = Column("cwd", "string", "the folder in which the conversation began")
 
 
-def _tokens(of: str) -> tuple[Column, ...]:
+def _tokens(whose: str) -> tuple[Column, ...]:
     return (
-        Column("input_tokens", "Int64", f"input tokens {of}, without those of the prompt cache"),
-        Column("output_tokens", "Int64", f"output tokens {of}"),
-        Column("cache_read_tokens", "Int64", f"tokens {of} read from the prompt cache"),
-        Column("cache_write_tokens", "Int64", f"tokens {of} written to the prompt cache"),
+        Column(
+            "input_tokens", "Int64", f"input tokens of {whose}, without those of the prompt cache"
+        ),
+        Column("output_tokens", "Int64", f"output tokens of {whose}"),
+        Column("cache_read_tokens", "Int64", f"tokens that {whose} read from the prompt cache"),
+        Column("cache_write_tokens", "Int64", f"tokens that {whose} wrote to the prompt cache"),
         Column("cost_usd", "Float64", "US dollars, an estimate at list price; missing if unknown"),
     )
 
@@ -34,8 +37,8 @@ TRANSCRIPTS = (
     Column("n_messages", "Int64", "answers of the model, with those of subagents, each once"),
     Column("n_tool_calls", "Int64", "tool calls, with those of subagents"),
     Column("n_agents", "Int64", "subagents"),
-    *_tokens("of its answers"),
-    Column("started_at", TIME, "when it began; a fork begins where it left the other"),
+    *_tokens("its answers"),
+    Column("started_at", TIME, "when it began; a fork, when it was forked"),
     Column("ended_at", TIME, "the time of its last line"),
     _CWD,
     _CONVERSATION,
@@ -55,7 +58,7 @@ MESSAGES = (
     Column("message_id", "string", "the API's id of the answer"),
     Column("at", TIME, "when its first line was written"),
     Column("model", "string", "the model that wrote it"),
-    *_tokens("of the answer"),
+    *_tokens("the answer"),
     _CURRENT,
     _CWD,
 )
@@ -79,7 +82,7 @@ USAGE = (
     _CONVERSATION,
     _AGENT,
     Column("model", "string", "the model"),
-    *_tokens("of the answers with this model"),
+    *_tokens("the answers with this model"),
     _UNKNOWN._replace(default=True),
 )
 EVENTS = (
@@ -96,11 +99,15 @@ EVENTS = (
     Column("parent_tool_use_id", "string", "the call that started the subagent whose line it is"),
     _CURRENT,
 )
-#: Method of `Transcripts` → the meaning of a row, and the columns.
+#: Method of `cpr_nb.Transcripts` → the table that it makes.
 TRANSCRIPT_TABLES = {
-    "df": ("One row per conversation, the newest first.", TRANSCRIPTS),
-    "messages_df": ("One row per answer of a model, each once.", MESSAGES),
-    "usage_df": ("One row per conversation, subagent and model.", USAGE),
-    "tool_calls_df": ("One row per tool call, each once, with what became of it.", TOOL_CALLS),
-    "events_df": ("One row per content block of a line, or per line without any.", EVENTS),
+    "Transcripts.df": Table("One row per conversation, the newest first.", TRANSCRIPTS),
+    "Transcripts.messages_df": Table("One row per answer of a model, each once.", MESSAGES),
+    "Transcripts.usage_df": Table("One row per conversation, subagent and model.", USAGE),
+    "Transcripts.tool_calls_df": Table(
+        "One row per tool call, each once, with what became of it.", TOOL_CALLS
+    ),
+    "Transcripts.events_df": Table(
+        "One row per content block of a line, or per line without any.", EVENTS
+    ),
 }

@@ -24,6 +24,7 @@ class TranscriptIndex(NamedTuple):
         files: One row per file.
         messages: One row per answer and file that has it.
         calls: One row per call and file that has it.
+        nodes: One row per line with an identifier.
         n_read_bytes: How many bytes were read for it now.
     """
 
@@ -31,6 +32,7 @@ class TranscriptIndex(NamedTuple):
     files: pd.DataFrame
     messages: pd.DataFrame
     calls: pd.DataFrame
+    nodes: pd.DataFrame
     n_read_bytes: int
 
 
@@ -43,17 +45,11 @@ def read_index(folder: str, environ: Mapping[str, str]) -> TranscriptIndex:
     """
     began_s = time.monotonic()
     kept = IndexFile(folder, environ)
-    try:
-        before = kept.open()
-        found = list_transcripts(folder)
-        changed = changed_files(before["files"], found)
-        if changed is None:
-            return TranscriptIndex(folder, before["files"], before["messages"], before["calls"], 0)
-        tables, n_read_bytes = IndexUpdate(folder, before, found, changed).run()
-    finally:
-        kept.close()
-    if time.monotonic() - began_s >= MIN_READ_S:
-        kept.save(tables)
-    return TranscriptIndex(
-        folder, tables["files"], tables["messages"], tables["calls"], n_read_bytes
-    )
+    tables: Mapping[str, pd.DataFrame] = kept.tables()
+    found = list_transcripts(folder)
+    changes, n_read_bytes = changed_files(tables["files"], found), 0
+    if changes is not None:
+        tables, n_read_bytes = IndexUpdate(folder, tables, changes).run()
+        if time.monotonic() - began_s >= MIN_READ_S:
+            kept.save(tables)
+    return TranscriptIndex(folder, **tables, n_read_bytes=n_read_bytes)

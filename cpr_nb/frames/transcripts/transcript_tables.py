@@ -38,7 +38,7 @@ class TranscriptTables:
         self.files = index.files.set_index("file", drop=False)
         paths = index.files["path"].tolist()
         self.files["agent_id"] = array([agent_id_of(path) for path in paths], "string")
-        self.files["is_compaction"] = [is_compaction(path) for path in paths]
+        self.files["is_compaction"] = np.array([is_compaction(path) for path in paths], bool)
         self._parents = self._find_parents()
 
     # -- subagents --------------------------------------------------------------------------
@@ -74,7 +74,7 @@ class TranscriptTables:
             index=pd.Index(list(columns[0]), dtype="object"),
         )
 
-    def _of_files(self, numbers: Any) -> dict[str, Any]:
+    def of_files(self, numbers: Any) -> dict[str, Any]:
         """What rows of files share: by the numbers of their files."""
         places = np.searchsorted(self._sorted_numbers, numbers)
         whole = self.files.iloc[self._order]
@@ -104,7 +104,7 @@ class TranscriptTables:
         """`Transcripts.messages_df`, in the order of the files."""
         rows = self.index.messages
         rows = rows[rows["is_original"].to_numpy(bool)]
-        shared = self._of_files(rows["file"].to_numpy("int64"))
+        shared = self.of_files(rows["file"].to_numpy("int64"))
         values: dict[str, Any] = {name: rows[name].array for name in rows.columns}
         values |= shared
         values["cost_usd"] = estimate_costs(rows)
@@ -115,7 +115,7 @@ class TranscriptTables:
         """`Transcripts.tool_calls_df`, in the order of the files."""
         rows = self.index.calls
         rows = rows[rows["is_original"].fillna(True).to_numpy(bool)]
-        shared = self._of_files(rows["file"].to_numpy("int64"))
+        shared = self.of_files(rows["file"].to_numpy("int64"))
         values: dict[str, Any] = {name: rows[name].array for name in rows.columns}
         values |= shared
         seconds = (rows["ended_at"] - rows["started_at"]).dt.total_seconds()

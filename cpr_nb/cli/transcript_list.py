@@ -1,0 +1,117 @@
+"""What ``cpr import`` shows of the transcripts of Claude Code: totals, models, the newest ones."""
+
+from __future__ import annotations
+
+from cpr_nb.cli.common import print_json, print_lines
+from cpr_nb.views.formatting import plural, short_count, usd_amount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cpr_nb.frames.transcripts.reading import Transcripts
+
+_NEWEST = 10
+_PROMPT_CHARS = 60
+_TOKENS = {
+    "input_tokens": "input",
+    "output_tokens": "output",
+    "cache_read_tokens": "cache read",
+    "cache_write_tokens": "cache write",
+}
+
+
+def show_transcripts(folder: str | None, since: str | None, *, as_json: bool) -> None:
+    """Reads what is new in a folder of transcripts, and prints what is there.
+
+    Args:
+        folder: The folder; None for that of the user's own Claude Code.
+        since: Only what happened since: a moment, or how long ago.
+        as_json: Whether to print JSON, one object.
+
+    Raises:
+        InputError: If there is no such folder, or ``since`` is not valid.
+    """
+    from cpr_nb.frames.transcripts.reading import transcripts
+
+    seen = transcripts(folder, since=since)
+    totals = _totals(seen)
+    models = _records(seen.usage_df(by="model"))
+    newest = _records(seen.df().head(_NEWEST))
+    if as_json:
+        print_json({**totals, "models": models, "newest": newest})
+    else:
+        print_lines([*_total_lines(totals), *_model_lines(models), *_newest_lines(newest)])
+
+
+def _totals(seen: Transcripts) -> dict[str, Any]:
+    conversations, messages = seen.df(), seen.messages_df()
+    cost_usd = messages["cost_usd"].sum(min_count=1)
+    return {
+        "folder": seen.folder,
+        "n_read_bytes": seen.n_read_bytes,
+        "n_conversations": len(conversations),
+        "n_messages": len(messages),
+        "n_tool_calls": len(seen.tool_calls_df()),
+        **{name: int(messages[name].sum()) for name in _TOKENS},
+        "cost_usd": None if cost_usd != cost_usd or not len(messages) else _plain(cost_usd),
+        "n_unknown_costs": int(messages["cost_usd"].isna().sum()),
+        "prices_as_of": seen.prices_as_of,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value of a table as JSON has it: a time as a text, None if it is missing."""
+    if value is None or value != value or str(value) == "<NA>":
+        return None
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value.item() if hasattr(value, "item") else value
+
+
+def _records(table: Any) -> list[dict[str, Any]]:
+    return [
+        {name: _plain(value) for name, value in row.items()} for row in table.to_dict("records")
+    ]
+
+
+def _total_lines(totals: dict[str, Any]) -> list[str]:
+    counts = [
+        plural(totals["n_conversations"], "conversation"),
+        plural(totals["n_messages"], "answer"),
+        plural(totals["n_tool_calls"], "tool call"),
+    ]
+    tokens = (f"{short_count(totals[name])} {word}" for name, word in _TOKENS.items())
+    megabytes = totals["n_read_bytes"] / 1e6
+    lines = [
+        f"Transcripts in {totals['folder']} ({megabytes:.1f} MB were new)",
+        f"  {', '.join(counts)}",
+        f"  Tokens: {', '.join(tokens)}",
+    ]
+    cost = "unknown" if totals["cost_usd"] is None else usd_amount(totals["cost_usd"])
+    unknown = totals["n_unknown_costs"]
+    without = f"; {plural(unknown, 'answer')} without a known price" if unknown else ""
+    as_of = totals["prices_as_of"]
+    return [*lines, f"  Cost: {cost}, an estimate at the list prices of {as_of}{without}"]
+
+
+def _model_lines(models: list[dict[str, Any]]) -> list[str]:
+    rows = sorted(models, key=lambda row: -(row["cost_usd"] or 0))
+    width = max((len(str(row["model"])) for row in rows), default=0)
+    return ["", *(f"  {row['model'] or '?':{width}}  {_figures(row)}" for row in rows)]
+
+
+def _figures(row: dict[str, Any]) -> str:
+    cost = "?" if row["cost_usd"] is None else usd_amount(row["cost_usd"])
+    return f"{cost:>10}  {short_count(row['output_tokens'] or 0)} output tokens"
+
+
+def _newest_lines(newest: list[dict[str, Any]]) -> list[str]:
+    if not newest:
+        return []
+    lines = ["", "The newest conversations:"]
+    for row in newest:
+        prompt = (row["prompt"] or "(no prompt)")[:_PROMPT_CHARS]
+        cost = "?" if row["cost_usd"] is None else usd_amount(row["cost_usd"])
+        lines.append(f"  {(row['started_at'] or '?')[:16]}  {cost:>8}  {prompt}")
+    return [*lines, "", "In Python, cpr.transcripts() has them as tables."]
