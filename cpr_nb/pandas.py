@@ -142,6 +142,7 @@ class CprAccessor:
         order: str = "fewest-conflicts",
         dry_run: bool = False,
         with_nested: bool = False,
+        push: bool = False,
         results_dir: Folder | None = None,
     ) -> MergeReport | None:
         """Merges the branches of these rows' tasks, one at a time, until one conflicts.
@@ -156,6 +157,7 @@ class CprAccessor:
             dry_run: Do everything except moving the target.
             with_nested: Also merge branches that add a repository which ``.gitmodules`` does not
                 name: the target gets an empty folder for it. Others are skipped and reported.
+            push: Push the target to its remote afterwards, unless merging stopped; never by force.
             results_dir: Where the sessions are, if not where the table comes from.
 
         Returns:
@@ -179,7 +181,13 @@ class CprAccessor:
             read_own(session.snapshot, "merge")
         ids = [task.id for task in tasks]
         report = merge(
-            sessions, ids, into=into, order=order, dry_run=dry_run, with_nested=with_nested
+            sessions,
+            ids,
+            into=into,
+            order=order,
+            dry_run=dry_run,
+            with_nested=with_nested,
+            push=push,
         )
         if BEST_ATTR in self._frame.attrs and not dry_run:
             for session in sessions.values():

@@ -35,6 +35,7 @@ COMMANDS = {
     "follow-up": "say something more to agents that have ended, as a new session",
     "diff": "show what a task changed, and comment on it",
     "merge": "merge the branches of tasks, one at a time",
+    "pr": "open a pull request for each branch of a task",
     "clean": "remove worktrees and merged branches",
     "trust": "show what a foreign session or a repository could run, and trust it",
     "mcp": "serve an MCP client: Claude itself starts sessions and reads their answers",

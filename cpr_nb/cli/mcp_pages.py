@@ -16,8 +16,8 @@ from cpr_nb.views.rows import session_row
 #: The longest page of results, in characters of JSON: some 5,000 to 7,000 tokens.
 PAGE_CHARS = 20_000
 #: The most sessions, or tasks, that a status lists.
-MAX_LISTED = 40
-_LINE_CHARS = 300
+MAX_LISTED = 30
+_LINE_CHARS = 200
 _MAX_WARNINGS = 5
 # What is left of a page for what stands around an answer.
 _FRAME_CHARS = 2_000
@@ -54,6 +54,7 @@ def session_status(session: Session) -> dict[str, Any]:
         {
             **session_facts(snapshot),
             "has_ended": snapshot.state in states.ENDED_STATES,
+            "progress": _progress(snapshot),
             "warnings": [_short(line) for line in session.warnings[:_MAX_WARNINGS]] or None,
             "tasks_not_succeeded": listed or None,
             "n_tasks_not_listed": len(open_tasks) - len(listed) or None,
@@ -100,6 +101,15 @@ def answer_page(session: Session, task: str | int, offset: int) -> dict[str, Any
         TaskNotFound: If there is no such task.
     """
     return {**_head(session.refresh()), "tasks": [_answer(session.task(task), offset)]}
+
+
+def _progress(snapshot: Snapshot) -> str | None:
+    """How far a live session is, and how long it will take, in one line; None for another."""
+    if not snapshot.is_live or snapshot.state == states.PLANNED:
+        return None
+    from cpr_nb.views.wait_progress import ProgressFollower
+
+    return one_line(ProgressFollower(snapshot.paths.root).poll().text, _LINE_CHARS) or None
 
 
 def _head(session: Session) -> dict[str, Any]:

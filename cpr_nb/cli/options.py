@@ -127,7 +127,7 @@ _METAVARS = {
     "usd": "USD",
     "folder": "DIR",
     "folders": "DIR",
-    "schema": "FILE|JSON",
+    "schema": "FILE|JSON|FIELDS",
     "agents": "FILE|JSON",
     "mcp_servers": "FILE|JSON",
     "settings": "FILE|JSON",
@@ -189,6 +189,10 @@ def read_env(pairs: list[str], flag: str) -> dict[str, str]:
 def _read_schema(option: Option, value: str) -> Any:
     if value.lstrip().startswith("{"):
         return parse_text(option, value, option.flag)
+    from cpr_nb.cli.schema_fields import is_fields, schema_of_fields
+
+    if is_fields(value) and not os.path.exists(value):
+        return schema_of_fields(value, option.flag)
     from pathlib import Path
 
     try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
 import stat
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,11 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 def _csv(table: pd.DataFrame) -> str:
     names = [name for name in table.columns if table[name].dtype == object]
     texts = {name: table[name].map(_cell_text) for name in names}
-    return table.assign(**texts).to_csv(index=False, lineterminator="\n")
+    table = table.assign(**texts)
+    text = table.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # before Python 3.13, csv does not quote it beside such ends of lines
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    return text
 
 
 def _cell_text(value: Any) -> Any:
@@ -161,21 +165,31 @@ def _dumps(value: Any) -> str:
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
-    """Parquet: a column of objects that have no common type is one of JSON texts."""
-    import pyarrow as pa
-
-    columns: Mapping[Any, Any] = {}
-    for name in table.columns:
-        column = table[name]
-        if column.dtype == object:
-            try:
-                pa.array(column, from_pandas=True)
-            except (pa.ArrowException, TypeError, ValueError, OverflowError):
-                texts = [
-                    None if pd.api.types.is_scalar(x) and pd.isna(x) else _dumps(x) for x in column
-                ]
-                columns = {**columns, name: pd.Series(texts, dtype="string")}
+    """Parquet: a column of lists of one type stays one, other objects are JSON."""
+    names = [name for name in table.columns if table[name].dtype == object]
+    columns = {name: _json_texts(table[name]) for name in names if not _is_uniform(table[name])}
     return table.assign(**columns).to_parquet(index=False, engine="pyarrow")
+
+
+def _is_uniform(column: pd.Series[Any]) -> bool:
+    """Whether it has only texts, or only lists of values of one type.
+
+    pyarrow would make of 1 and True two ones, and give each object the keys of all.
+    """
+    values = [value for value in column if not _is_missing(value)]
+    items = [item for value in values for item in (value if isinstance(value, list) else ())]
+    has_lists = all(isinstance(value, list) for value in values)
+    kinds = {type(item) for item in (items if has_lists else values)}
+    return kinds <= {str} or (has_lists and len(kinds) == 1 and kinds <= {str, int, float, bool})
+
+
+def _json_texts(column: pd.Series[Any]) -> pd.Series[Any]:
+    texts = [None if _is_missing(value) else _dumps(value) for value in column]
+    return pd.Series(texts, index=column.index, dtype="string")
+
+
+def _is_missing(value: Any) -> bool:
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 _ENCODERS = {"csv": _csv, "jsonl": _jsonl}

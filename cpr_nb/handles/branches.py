@@ -82,6 +82,7 @@ class SessionBranches(SessionTasks):
         order: str = "fewest-conflicts",
         dry_run: bool = False,
         with_nested: bool = False,
+        push: bool = False,
     ) -> MergeReport:
         """Merges the branches of tasks one at a time, until one conflicts.
 
@@ -95,9 +96,10 @@ class SessionBranches(SessionTasks):
             dry_run: Do everything but move the target.
             with_nested: Also merge branches that add a repository which ``.gitmodules`` does not
                 name: the target gets an empty folder for it. Others are skipped and reported.
+            push: Push the target to its remote afterwards, unless merging stopped; never by force.
 
         Returns:
-            What was merged, what was skipped, where it stopped and what to do then.
+            What was merged, skipped and pushed, where it stopped and what to do then.
 
         Raises:
             SessionNotUsable: If no task has left a branch.
@@ -122,6 +124,7 @@ class SessionBranches(SessionTasks):
             order=order,
             dry_run=dry_run,
             with_nested=with_nested,
+            push=push,
         )
         if tasks is None and not dry_run:
             self._merged(report)

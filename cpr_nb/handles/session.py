@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from cpr_nb.handles.best import SessionBest
-from cpr_nb.handles.branches import SessionBranches
 from cpr_nb.handles.charts import SessionCharts
 from cpr_nb.handles.comparing import SessionComparing
 from cpr_nb.handles.decided import DecidedComparison
@@ -14,6 +13,7 @@ from cpr_nb.handles.forecasting import SessionForecasts
 from cpr_nb.handles.graded import SessionGrades
 from cpr_nb.handles.later_rows import SessionPlans
 from cpr_nb.handles.notebook import NotebookView
+from cpr_nb.handles.publishing import SessionPullRequests
 from cpr_nb.handles.report import SessionReport
 from cpr_nb.handles.reused import ReusedRows
 from cpr_nb.handles.tables import SessionTables
@@ -28,7 +28,7 @@ class Session(
     SessionBest,
     SessionGrades,
     SessionComparing,
-    SessionBranches,
+    SessionPullRequests,
     SessionReport,
     SessionExport,
     SessionForecasts,

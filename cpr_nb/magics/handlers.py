@@ -12,6 +12,7 @@ from cpr_nb.cli import common
 from cpr_nb.cli.commands import results, run
 from cpr_nb.cli.main import command_module
 from cpr_nb.magics.prompts import read_cell
+from cpr_nb.model.text import visible_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -252,6 +253,14 @@ def _merge(shell: InteractiveShell, args: Namespace) -> Any:
     return merge_session(args)
 
 
+def _pr(shell: InteractiveShell, args: Namespace) -> Any:
+    from cpr_nb.cli.commands.pr import open_requests, request_line
+
+    requests = open_requests(args)
+    text = "\n".join(visible_line(request_line(one)) for one in requests)
+    return Results([one._asdict() for one in requests], text)
+
+
 def _clean(shell: InteractiveShell, args: Namespace) -> Any:
     from cpr_nb.cli.commands.clean import clean_sessions
 
@@ -265,6 +274,7 @@ _HANDLERS: dict[str, Callable[[InteractiveShell, Namespace], Any]] = {
     "list": _list,
     "logs": _logs,
     "merge": _merge,
+    "pr": _pr,
     "report": _report,
     "results": _results,
     "resume": _resume,

@@ -230,7 +230,12 @@ OPTIONS: Mapping[str, Option] = {
             "end the setup command after this many seconds (default: 600)",
         ),
         Option("keep_worktrees", "flag", "keep each worktree after its task has ended"),
-        Option("schema", "schema", "a JSON schema for the answer: a file, or the JSON itself"),
+        Option(
+            "schema",
+            "schema",
+            "a JSON schema for the answer: a file, or the JSON itself; on the command line also "
+            "fields, such as 'bugs: int, level: low|high'",
+        ),
         Option(
             "system_prompt",
             "system_prompt",

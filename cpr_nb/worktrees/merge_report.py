@@ -1,4 +1,4 @@
-"""What merging reports: the branches that were merged, that were skipped, and where it stopped."""
+"""What merging reports: what was merged, skipped and pushed, and where it stopped."""
 
 from __future__ import annotations
 
@@ -52,6 +52,36 @@ class Stopped(NamedTuple):
     command: str
 
 
+class Destination(NamedTuple):
+    """Where a branch is pushed to.
+
+    Args:
+        remote: The name of the remote.
+        url: Its address, without a password.
+        branch: The name of the branch there.
+    """
+
+    remote: str
+    url: str
+    branch: str
+
+
+class Pushed(NamedTuple):
+    """What became of a push.
+
+    Args:
+        to: Where the branch went.
+        commit: The commit that it is on.
+        is_new: Whether the remote has something new now; in a dry run, None.
+        why: Why it was not pushed; empty if it is there.
+    """
+
+    to: Destination
+    commit: str
+    is_new: bool | None
+    why: str = ""
+
+
 class MergeReport(NamedTuple):
     """What merging has done, or would do.
 
@@ -64,6 +94,7 @@ class MergeReport(NamedTuple):
         stopped: Where it stopped; None if everything was merged.
         left: The branches that come after the one where it stopped.
         is_dry_run: Whether the target was left alone.
+        pushed: What became of the push; None if none was asked for.
     """
 
     into: str
@@ -74,3 +105,4 @@ class MergeReport(NamedTuple):
     stopped: Stopped | None
     left: tuple[str, ...]
     is_dry_run: bool
+    pushed: Pushed | None = None

@@ -20,6 +20,7 @@ from cpr_nb.worktrees.listing import checkout_of, target_of
 from cpr_nb.worktrees.lock import repository_lock
 from cpr_nb.worktrees.merge_report import Merged, MergeReport, Skipped, Stopped
 from cpr_nb.worktrees.own_repository import OwnRepository
+from cpr_nb.worktrees.pushing import PlannedPush
 from cpr_nb.worktrees.repo import open_repository
 from cpr_nb.worktrees.saving import trailer
 from cpr_nb.worktrees.task_branch import TaskBranch, task_branches
@@ -44,6 +45,7 @@ def merge(
     order: str = "fewest-conflicts",
     dry_run: bool = False,
     with_nested: bool = False,
+    push: bool = False,
 ) -> MergeReport:
     """Merges branches of tasks into a branch, until one conflicts.
 
@@ -59,13 +61,14 @@ def merge(
         dry_run: Do everything except moving the target.
         with_nested: Also merge branches that add a repository which ``.gitmodules`` does not name.
             Such a one arrives as an empty folder; others are skipped and reported.
+        push: Push the target afterwards, unless merging stopped.
 
     Returns:
         What was done.
 
     Raises:
         WorktreeError: If the target can't be merged into, for instance because its checkout has
-            changes.
+            changes, or with ``push`` not be pushed: nothing was merged then.
     """
     if order not in ORDERS:
         raise WorktreeError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
@@ -76,6 +79,7 @@ def merge(
     repository = one_repository(branches)
     common_dir = repository.common_dir
     target = _find_target(shared_git(common_dir), into)
+    planned_push = PlannedPush(Git(repository.folder), target.branch) if push else None
     try:
         with repository_lock(common_dir, "merge.lock", wait=False):
             check_clean(target)
@@ -87,7 +91,8 @@ def merge(
             if order == "fewest-conflicts" and len(todo) > 1:
                 predicted = forecast(common_dir, todo, target.branch)
                 todo.sort(key=lambda branch: predicted.n_conflicts(branch.worktree.branch))
-            return _Merging(repository, target, todo, skipped, dry_run).run()
+            report = _Merging(repository, target, todo, skipped, dry_run).run()
+            return planned_push.after(report) if planned_push else report
     except BlockingIOError:
         raise WorktreeError("another merge is under way in this repository") from None
 
@@ -128,7 +133,7 @@ def _select(
     """The branches that don't need merging or can't be merged, and those to merge."""
     skipped, todo = [], []
     for branch in branches:
-        why = _why_skipped(git, branch, target)
+        why = why_skipped(git, branch, target)
         if why is None:
             todo.append(branch)
         else:
@@ -157,7 +162,8 @@ def _refuse_links(
     return refused, todo
 
 
-def _why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
+def why_skipped(git: Git, branch: TaskBranch, target: Target) -> str | None:
+    """Why a branch does not need merging, or can't be merged; None if it is to be merged."""
     if branch.doubt:
         return f"not looked at: {branch.doubt}"
     if branch.tip is None:

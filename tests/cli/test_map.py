@@ -195,6 +195,32 @@ def test_rows_of_another_session(stub_cpr: Cpr) -> None:
     assert (row["id"], row["bugs"], row["result"]) == ("007", "2", "done")
 
 
+def test_rows_of_a_session_that_still_runs(stub_cpr: Cpr, stub: Stub) -> None:
+    stub.fifos("first")
+    result = {"structured_output": {"bugs": 3}}
+    write_csv(stub_cpr.cwd / "rows.csv", [{"do": plan(here="first", gate="first", result=result)}])
+    stub_cpr.good("map", "{do}", "rows.csv", *TYPED, "--name", "first")
+    stub.await_here("first")
+    command = ("map", "Fix {bugs}", "--after", "first", "-o", "out.csv")
+    waiting = stub_cpr.start(*command, stdout=subprocess.PIPE)
+    assert waiting.stdout is not None
+    while b"waits for" not in (line := waiting.stdout.readline()):
+        assert line, "it is not planned"
+    waiting.send_signal(signal.SIGINT)  # and the same command goes on
+    waiting.communicate(timeout=LIMIT_S)
+    assert waiting.returncode == 130
+    again = stub_cpr.start(*command, stderr=subprocess.PIPE)
+    assert again.stderr is not None
+    while b"attached to" not in (line := again.stderr.readline()):
+        assert line, "it has not attached"
+    stub.release("first")
+    again.communicate(timeout=LIMIT_S)
+    assert again.returncode == 0
+    (row,) = read_csv((stub_cpr.cwd / "out.csv").read_text())
+    assert (row["bugs"], row["result"]) == ("3", "done")
+    assert len(sessions(stub_cpr.cwd)) == 2 and len(stub.calls()) == 2
+
+
 def test_the_best_candidate_of_each_row(stub_cpr: Cpr) -> None:
     write_csv(stub_cpr.cwd / "rows.csv", [{"name": "a", "do": plan()}, {"name": "b", "do": FAILS}])
     more = ("--best-of", "2", "--check", "true", "--attempts", "1", "-o", "-")
@@ -228,6 +254,26 @@ def test_without_o_it_returns_at_once(stub_cpr: Cpr, stub: Stub) -> None:
     cpr.Session(folder).wait(LIMIT_S)
 
 
+def test_a_schema_as_fields(stub_cpr: Cpr) -> None:
+    write_csv(stub_cpr.cwd / "rows.csv", [{"do": answer(bugs=2, level="low", tags=["a"])}])
+    fields = "bugs: int, level: low | high, tags: list[str]"
+    (planned,) = json.loads(
+        stub_cpr.good("map", "{do}", "rows.csv", "--schema", fields, "--dry-run", "--json")
+    )
+    assert planned["schema"] == {
+        "type": "object",
+        "properties": {
+            "bugs": {"type": "integer"},
+            "level": {"type": "string", "enum": ["low", "high"]},
+            "tags": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["bugs", "level", "tags"],
+        "additionalProperties": False,
+    }
+    (row,) = read_csv(stub_cpr.good("map", "{do}", "rows.csv", "--schema", fields, "-o", "-"))
+    assert (row["bugs"], row["level"], row["tags"]) == ("2", "low", '["a"]')
+
+
 BAD: dict[str, tuple[str, tuple[str, ...], str]] = {
     "empty": ("", ("{a}", "rows.csv"), "rows.csv: line 1: is empty: the first line must name"),
     "header only": ("a\n", ("{a}", "rows.csv"), "rows.csv: has no rows"),
@@ -252,6 +298,10 @@ BAD: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("{a}", "rows.csv", "--best-of", "x"),
         "--best-of: must be a whole number",
     ),
+    "fields": ("a\n1\n", ("{a}", "rows.csv", "--schema", "n: in"), "n has the type 'in'"),
+    "field": ("a\n1\n", ("{a}", "rows.csv", "--schema", "n: int, m"), "'m' is no field"),
+    "two": ("a\n1\n", ("{a}", "rows.csv", "--schema", "n: int, n: str"), "each name once"),
+    "schema column": ("n\n1\n", ("{n}", "rows.csv", "--schema", "n: int"), "'n' of their own"),
     "vary": ("a\n1\n", ("{a}", "rows.csv", "--vary", "model"), "--vary: must be NAME=A,B"),
     "schema": (
         "n\n1\n",

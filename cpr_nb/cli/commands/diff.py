@@ -84,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def chosen_tasks(session: Session, wanted: str | None) -> list[Task]:
+def chosen_tasks(session: Session, task_name: str | None) -> list[Task]:
     """Returns the task that is named, or all that changed something."""
-    if wanted is not None:
-        return [session.task(wanted)]
+    if task_name is not None:
+        return [session.task(task_name)]
     return [task for task in session if os.path.exists(session.paths.patch(task.id))]
 
 

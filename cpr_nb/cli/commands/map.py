@@ -33,7 +33,7 @@ STDIN = STDOUT = "-"
 FORMATS = ("csv", "jsonl", "parquet")
 EXAMPLES = """\
 examples:
-  cpr map 'Review {path}' files.csv --schema bugs.json -o reviewed.csv
+  cpr map 'Review {path}' files.csv --schema 'bugs: int, level: low|high' -o out.csv
   cpr map "$(cat prompt.txt)" rows.parquet --model haiku --light -o out.parquet
   cpr map 'Fix the {bugs} bugs in {path}' --after 3f2a --where 'bugs > 1' --worktree
 

@@ -11,7 +11,7 @@ from cpr_nb.cli.render import program
 from cpr_nb.cli.trusting import with_trust
 
 if TYPE_CHECKING:
-    from cpr_nb.worktrees.merge_report import MergeReport, Stopped
+    from cpr_nb.worktrees.merge_report import MergeReport, Pushed, Stopped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also merge branches that add a repository which .gitmodules does not name: only the "
         "id of its commit arrives, and an empty folder",
     )
+    parser.add_argument(
+        "--push",
+        action="store_true",
+        help="then push the branch that was merged into, unless merging stopped; never by force",
+    )
     add_json(parser)
 
 
@@ -52,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
         print_json(_report_json(report))
     else:
         print_lines(report_lines(report))
-    return 1 if report.stopped or any(one.is_refused for one in report.skipped) else 0
+    is_pushed = report.pushed is None or not report.pushed.why
+    is_complete = not report.stopped and not any(one.is_refused for one in report.skipped)
+    return 0 if is_complete and is_pushed else 1
 
 
 def merge_session(args: argparse.Namespace) -> MergeReport:
@@ -65,6 +72,7 @@ def merge_session(args: argparse.Namespace) -> MergeReport:
             order=args.order,
             dry_run=args.dry_run,
             with_nested=args.with_nested,
+            push=args.push,
         )
     )
 
@@ -74,6 +82,8 @@ def _report_json(report: MergeReport) -> dict[str, Any]:
     for name in ("merged", "skipped"):
         fields[name] = [one._asdict() for one in fields[name]]
     fields["stopped"] = report.stopped._asdict() if report.stopped else None
+    if report.pushed:
+        fields["pushed"] = {**report.pushed._asdict(), "to": report.pushed.to._asdict()}
     return fields
 
 
@@ -89,7 +99,21 @@ def report_lines(report: MergeReport) -> list[str]:
         lines.append(f"Not tried: {', '.join(report.left)}")
     if not (report.merged or report.stopped or any(one.is_refused for one in report.skipped)):
         lines.append("Nothing to merge.")
+    if report.pushed:
+        lines.append(push_line(report.into, report.pushed))
     return lines
+
+
+def push_line(branch: str, pushed: Pushed) -> str:
+    """Returns what became of the push of a branch."""
+    place = f"{pushed.to.remote} ({pushed.to.url}), branch {pushed.to.branch}"
+    if pushed.why:
+        return f"❌ {branch} was not pushed to {place}: {pushed.why}"
+    if pushed.is_new is None:
+        return f"{branch} would be pushed to {place}"
+    if not pushed.is_new:
+        return f"{branch} is at {place} already"
+    return f"✅ {branch}: pushed to {place}"
 
 
 def _stop_lines(stopped: Stopped, *, is_dry_run: bool) -> list[str]:

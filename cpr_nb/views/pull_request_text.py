@@ -1,0 +1,113 @@
+"""What a pull request says about a task: its prompt, its answer, its checks and its cost."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cpr_nb.model import states
+from cpr_nb.model.json_values import number
+from cpr_nb.model.record import task_state
+from cpr_nb.model.text import one_line, visible
+from cpr_nb.views.durations import task_duration_s
+from cpr_nb.views.formatting import clock, plural, usd
+
+TITLE_CHARS = 72
+#: GitHub takes 65,536 characters in all.
+TEXT_CHARS = 20_000
+_LINE_CHARS = 100
+
+
+class PromptCost(NamedTuple):
+    """One prompt of a conversation, and what the work on it cost.
+
+    Args:
+        prompt: The prompt.
+        cost_usd: Its cost by the CLI's own estimate; None if that is unknown.
+    """
+
+    prompt: str
+    cost_usd: float | None
+
+
+def pull_request_text(
+    prompts: Sequence[PromptCost],
+    answer: str,
+    check: str | None,
+    fields: Mapping[str, Any],
+    task: str,
+) -> tuple[str, str]:
+    """Returns the title and the text of the pull request of a task.
+
+    What the user and the agent have written is in code blocks: none of it mentions a person, closes
+    an issue or loads an image.
+
+    Args:
+        prompts: The prompts of the conversation, the first one first; at least one.
+        answer: The last answer.
+        check: The command that checks the answer; None if there is none.
+        fields: What status.json says of the task.
+        task: What the task is called, for the last line.
+
+    Example:
+        >>> prompts = [PromptCost("Fix it.", 0.2)]
+        >>> title, body = pull_request_text(prompts, "Done.", None, {}, "task 1")
+        >>> title
+        'Fix it.'
+        >>> "USD 0.20 estimate" in body
+        True
+    """
+    parts = [("Prompt", _block(prompts[0].prompt))]
+    parts += [("Follow-up", _block(more.prompt)) for more in prompts[1:]]
+    parts += [("Answer", _block(answer) if answer.strip() else "There is none.")]
+    parts += [("Checks", _checks(check, fields)), ("Figures", _figures(prompts, fields))]
+    body = "\n\n".join(f"### {heading}\n\n{text}" for heading, text in parts)
+    title = one_line(prompts[0].prompt, TITLE_CHARS) or task
+    return title, f"{body}\n\nMade by Claude Code, started by cpr: {one_line(task)}.\n"
+
+
+def _block(text: str) -> str:
+    """A text as a code block, in lines that fit."""
+    shown = visible(text.strip())
+    if len(shown) > TEXT_CHARS:
+        shown = f"{shown[:TEXT_CHARS]}…\n[{len(shown) - TEXT_CHARS:,} more characters]"
+    rows = [row for line in shown.split("\n") for row in _wrapped(line)]
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", shown)), 3)
+    return "\n".join([f"{fence}text", *rows, fence])
+
+
+def _wrapped(line: str) -> list[str]:
+    if len(line) <= _LINE_CHARS:
+        return [line]
+    return textwrap.wrap(
+        line, _LINE_CHARS, break_long_words=False, replace_whitespace=False, tabsize=4
+    ) or [""]
+
+
+def _checks(check: str | None, fields: Mapping[str, Any]) -> str:
+    if check is None:
+        return "No check was set."
+    if task_state(dict(fields))[1] == states.SUCCEEDED:
+        return f"Passed:\n\n{_block(check)}"
+    return f"Did not pass ({one_line(str(fields.get('reason', 'unknown')))}):\n\n{_block(check)}"
+
+
+def _figures(prompts: Sequence[PromptCost], fields: Mapping[str, Any]) -> str:
+    costs = [one.cost_usd for one in prompts]
+    total = sum(cost for cost in costs if cost is not None)
+    cost = usd(total) if None not in costs else "cost unknown"
+    n_files, n_added, n_deleted = (
+        int(number(fields.get(name)) or 0)
+        for name in ("n_files_changed", "lines_added", "lines_deleted")
+    )
+    n_denials = int(number(fields.get("n_denials")) or 0)
+    figures = [
+        f"{plural(n_files, 'file')}, +{n_added} -{n_deleted}",
+        one_line(str(fields.get("model") or "")),
+        clock(task_duration_s(dict(fields))),
+        f"{plural(n_denials, 'tool call')} denied" if n_denials else "",
+        cost if len(prompts) == 1 else f"{cost} for {len(prompts)} prompts",
+    ]
+    return " · ".join(filter(None, figures))
