@@ -107,6 +107,7 @@ def show_to_end(session: Session, *, quiet: bool = False) -> int:
 
         with hidden():
             session.wait()
+        _await_notices(session)
         return _exit_code(session)
     from rich.console import Console
 
@@ -124,7 +125,16 @@ def show_to_end(session: Session, *, quiet: bool = False) -> int:
     from cpr_nb.cli.session_summary import summary_lines
 
     print_lines(summary_lines(session.snapshot, denial_summary(session.tasks)))
+    _await_notices(session)
     return _exit_code(session)
+
+
+def _await_notices(session: Session) -> None:
+    """Waits a few seconds for notices: where we are all that a container runs, it ends with us."""
+    if session.snapshot.head.get("notices"):
+        from cpr_nb.launching.resume import await_last_moment  # few sessions send any
+
+        await_last_moment(session.snapshot)
 
 
 def _exit_code(session: Session) -> int:

@@ -16,8 +16,8 @@ from cpr_nb.views.rows import session_row
 #: The longest page of results, in characters of JSON: some 5,000 to 7,000 tokens.
 PAGE_CHARS = 20_000
 #: The most sessions, or tasks, that a status lists.
-MAX_LISTED = 40
-_LINE_CHARS = 300
+MAX_LISTED = 30
+_LINE_CHARS = 200
 _MAX_WARNINGS = 5
 # What is left of a page for what stands around an answer.
 _FRAME_CHARS = 2_000
@@ -54,6 +54,7 @@ def session_status(session: Session) -> dict[str, Any]:
         {
             **session_facts(snapshot),
             "has_ended": snapshot.state in states.ENDED_STATES,
+            "progress": _progress(snapshot),
             "warnings": [_short(line) for line in session.warnings[:_MAX_WARNINGS]] or None,
             "tasks_not_succeeded": listed or None,
             "n_tasks_not_listed": len(open_tasks) - len(listed) or None,
@@ -102,6 +103,30 @@ def answer_page(session: Session, task: str | int, offset: int) -> dict[str, Any
     return {**_head(session.refresh()), "tasks": [_answer(session.task(task), offset)]}
 
 
+def _progress(snapshot: Snapshot) -> str | None:
+    """How far a live session is, and how long it will take, in one line; None for another."""
+    if not snapshot.is_live or snapshot.state == states.PLANNED:
+        return None
+    from cpr_nb.views.wait_progress import ProgressFollower
+
+    return one_line(ProgressFollower(snapshot.paths.root).poll().text, _LINE_CHARS) or None
+
+
+def sendable(page: dict[str, Any]) -> dict[str, Any]:
+    """The same without what strict JSON in UTF-8 can't hold: half characters, and no numbers.
+
+    Args:
+        page: What a tool says.
+
+    Example:
+        >>> sendable({"half": chr(0xD800), "n": float("nan")})
+        {'half': '?', 'n': None}
+    """
+    text = json.dumps(page, ensure_ascii=False).encode("utf-8", "replace")
+    sent: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    return sent
+
+
 def _head(session: Session) -> dict[str, Any]:
     return {"session_id": session.id, "state": session.snapshot.state}
 
@@ -143,10 +168,10 @@ def _task_facts(task: Task) -> dict[str, Any]:
         "task_id": _short(task.id),
         "state": task.state if task.state != states.ENDED else None,
         "outcome": task.outcome,
-        "reason": task.reason if task.outcome != states.SUCCEEDED else None,
+        "reason": _short(task.reason) if task.outcome != states.SUCCEEDED else None,
         "error": _short(task.error) if task.error else None,
         "branch": _short(task.fields.get("branch")),
-        "n_denials": task.fields.get("n_denials"),
+        "n_denials": _short(task.fields.get("n_denials")),
     }
     return _without_none(facts)
 
@@ -156,7 +181,9 @@ def _length(value: Any) -> int:
 
 
 def _short(value: Any) -> Any:
-    return one_line(value, _LINE_CHARS) if isinstance(value, str) else value
+    """A number as it is, anything else as a short line: whoever wrote the file could be anybody."""
+    is_plain = value is None or isinstance(value, bool | int | float)
+    return value if is_plain else one_line(str(value), _LINE_CHARS)
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.options import OPTIONS
+from cpr_nb.model.states import NOTICES
 
 #: Options of a session that a rerun of several sessions drops if they differ.
 #: What belongs to the executor of a session.
 OF_NODES = ("nodes", "slots", "lease_s")
-_NOT_SHARED = ("max_parallel", "name", "nice", "executor", *OF_NODES)
+_NOT_SHARED = ("max_parallel", "name", "nice", "executor", *OF_NODES, *NOTICES)
 
 
 def merge_options(

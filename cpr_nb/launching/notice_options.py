@@ -15,7 +15,7 @@ from cpr_nb.model.destinations import (
     variables_of,
 )
 from cpr_nb.model.errors import InputError, StateDirError
-from cpr_nb.model.notice_kinds import OFF
+from cpr_nb.model.states import NO_NOTICE
 from cpr_nb.store.kept_destinations import keep, read_kept, with_reference
 from cpr_nb.store.key import own_key
 
@@ -94,7 +94,7 @@ def _check(destination: Destination, name: str) -> list[str]:
 
         if problem := problem_of(destination.secret):
             raise InputError(problem, name)
-    is_kept_elsewhere = destination.secret is None and destination.kind not in (DESKTOP, OFF)
+    is_kept_elsewhere = destination.secret is None and destination.kind not in (DESKTOP, NO_NOTICE)
     if is_kept_elsewhere and read_kept(destination) is None:
         return [f"{name}: where its notice goes is not kept on this machine, so none is sent"]
     return []

@@ -22,9 +22,8 @@ from cpr_nb.model.errors import (
     ResultsDirError,
     SessionNotUsable,
 )
-from cpr_nb.model.notice_kinds import ON_WAITING, asked_for
 from cpr_nb.model.random_ids import new_uuid
-from cpr_nb.model.record import first_head, is_newer
+from cpr_nb.model.record import first_head, is_newer, notices_of
 from cpr_nb.store import catalog
 from cpr_nb.store.authorship import Authorship, read_authorship
 from cpr_nb.store.create import NewSession, write_session
@@ -272,7 +271,7 @@ def _end(snapshot: Snapshot, state: str, why: str) -> None:
 
 def _notify(paths: SessionPaths, spec: Mapping[str, Any]) -> None:
     """Has the notices sent of a session that has ended without a runner."""
-    kinds = [kind for kind in asked_for(spec["options"]) if kind != ON_WAITING]
+    kinds = [kind for kind in notices_of(spec["options"]) if kind != states.ON_WAITING]
     start_notices(paths, kinds, spec.get("env_names", ()))
 
 

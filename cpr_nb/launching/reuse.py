@@ -18,6 +18,7 @@ from cpr_nb.launching.changes import changes_since
 from cpr_nb.launching.known_answers import KnownAnswer, find_answers
 from cpr_nb.launching.start import StartedSession, start
 from cpr_nb.model import states
+from cpr_nb.model.record import notices_of
 from cpr_nb.store import catalog
 from cpr_nb.store.authorship import read_authorship
 from cpr_nb.store.key import read_key
@@ -195,6 +196,7 @@ def reuse_line(
         sources = [row.answer.snapshot for row in rows if row.is_reused]
     else:
         first = _attached(snapshot)
+        first += _without_notices(snapshot, plan)
         sources = [snapshot, *(row.answer.snapshot for row in rows if row.is_reused)]
     distinct = {source.session_id: source for source in sources}
     parts = [first, *_to_come(rows), *changes_since(distinct.values(), plan)]
@@ -213,6 +215,13 @@ def _attached(snapshot: Snapshot) -> str:
     if snapshot.state == states.INTERRUPTED:
         text += "; .resume() resumes it"
     return text
+
+
+def _without_notices(snapshot: Snapshot, plan: LaunchPlan) -> str:
+    """The notices that the launch asks for and that session does not send; empty if none."""
+    sent = snapshot.head.get("notices") or ()
+    missing = [name for name in notices_of(plan.options) if name not in sent]
+    return f"; it was launched without {', '.join(missing)}, and sends none" if missing else ""
 
 
 def _to_come(rows: list[ResultRow]) -> list[str]:

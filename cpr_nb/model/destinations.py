@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.notice_kinds import OFF, ON_DONE, ON_FAILED, ON_WAITING
+from cpr_nb.model.states import NO_NOTICE, ON_DONE, ON_FAILED, ON_WAITING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Destination(str):
 
     Args:
         shown: What may be shown.
-        kind: `DESKTOP`, `OFF`, `COMMAND`, `WEBHOOK`, `APPRISE` or `VARIABLE`.
+        kind: `DESKTOP`, `NO_NOTICE`, `COMMAND`, `WEBHOOK`, `APPRISE` or `VARIABLE`.
         secret: The URL, the command, or the name of a variable; None if it is kept elsewhere.
         variable: The variable that it came from; empty if it came from none.
 
@@ -83,7 +83,7 @@ def check_destination(value: object, where: str) -> Destination:
     text = value.strip()
     if not _can_be_passed(text):
         raise InputError("has control characters or is too long", where)
-    if text in (DESKTOP, OFF):
+    if text in (DESKTOP, NO_NOTICE):
         return Destination(text, text)
     if kept := kept_destination(text):
         return kept
@@ -125,7 +125,7 @@ def kept_destination(value: object) -> Destination | None:
     """
     if not isinstance(value, str):
         return None
-    if value in (DESKTOP, OFF):
+    if value in (DESKTOP, NO_NOTICE):
         return Destination(value, value)
     match = _KEPT.fullmatch(value)
     return Destination(value, match[1], variable=match[2] or "") if match else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.option_values import parse_text, unknown_option
 from cpr_nb.model.options import OPTIONS
@@ -91,6 +92,13 @@ def _json(text: str, source: str) -> Prompts:
     if not isinstance(prompts, list):
         kind = type(prompts).__name__
         raise InputError(f'"prompts" must be a list, not {kind}', source)
+    for name in states.NOTICES:
+        if name in data:
+            raise InputError(
+                "is not allowed in a prompts file: it runs a command, or tells somebody outside of "
+                "your work; set it on the command line",
+                f"{source}: {name}",
+            )
     others = [repr(key) for key in data if key not in ("prompts", *KEYWORDS)]
     ignored = (
         f"{source}: ignored: {', '.join(others)}; options of the session go on the command line"

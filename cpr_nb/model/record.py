@@ -5,7 +5,6 @@ from __future__ import annotations
 from cpr_nb.model import states
 from cpr_nb.model.json_values import integer, number, text_or_none
 from cpr_nb.model.light import in_effect
-from cpr_nb.model.notice_kinds import asked_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +82,17 @@ def _first_pilot(spec: dict[str, Any], n_tasks: int) -> dict[str, Any] | None:
     return {"state": "runs", "n_tasks": n_pilot, "n_held": n_tasks - n_pilot}
 
 
+def notices_of(options: Mapping[str, Any]) -> list[str]:
+    """The notices that the options of a session ask for.
+
+    Example:
+        >>> notices_of({"on_done": "desktop", "on_waiting": "off", "model": "opus"})
+        ['on_done']
+    """
+    no_notice = states.NO_NOTICE
+    return [name for name in states.NOTICES if options.get(name, no_notice) != no_notice]
+
+
 def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
     """The head of status.json before anything ran: claude-parallel-runner.pl's fields first."""
     options, first_parallel = spec.get("options", {}), spec.get("first_parallel")
@@ -103,7 +113,7 @@ def first_head(spec: dict[str, Any], n_tasks: int) -> dict[str, Any]:
         "parallel_why": AT_FIRST if first_parallel else None,
         "permissions": in_effect(options).get("permissions", "edits"),
         "asks": options.get("ask") or None,
-        "notices": asked_for(options) or None,
+        "notices": notices_of(options) or None,
         "model": options.get("model"),
         "executor": spec.get("executor"),
         "parent_session_id": spec.get("parent_session_id"),

@@ -81,6 +81,14 @@ NODE_STATES = (LIVE, SILENT, LEAVING, NO_LOGIN, REFUSED, LEFT, LOST)
 #: A node in one of these states may run tasks.
 CONNECTED_STATES = (LIVE, SILENT, LEAVING, NO_LOGIN)
 
+# -- notices, by the options that ask for them ------------------------------------------------
+ON_DONE, ON_FAILED, ON_WAITING = "on_done", "on_failed", "on_waiting"
+NOTICES = (ON_DONE, ON_FAILED, ON_WAITING)
+#: The value for none, even if the user's own settings ask for one.
+NO_NOTICE = "off"
+#: What a session waits for whose agent asks, in a notice, beside the kinds of limits.
+QUESTION = "question"
+
 REASONS = (
     "completed",
     "max_turns",

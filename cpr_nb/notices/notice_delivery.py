@@ -8,7 +8,6 @@ import time
 
 from cpr_nb.model import states
 from cpr_nb.model.destinations import kept_destination
-from cpr_nb.model.notice_kinds import NOTICE_NAMES, ON_FAILED, ON_WAITING
 from cpr_nb.model.quick_json import loads
 from cpr_nb.notices.notice_senders import NotSent, send
 from cpr_nb.notices.notice_text import Notice, has_failed
@@ -84,7 +83,7 @@ def deliver(root: str, kind: str) -> None:
     """
     paths = SessionPaths(root)
     option = kind.partition("-")[0]
-    if option not in NOTICE_NAMES or not kind.replace("_", "").replace("-", "").isalnum():
+    if option not in states.NOTICES or not kind.replace("_", "").replace("-", "").isalnum():
         return
     try:
         log = NoticeLog(paths.notice(kind))
@@ -92,7 +91,7 @@ def deliver(root: str, kind: str) -> None:
         return
     try:
         destination = None if log.is_over else _destination(paths, option)
-        if destination is not None and option != ON_WAITING and not _await_end(paths):
+        if destination is not None and option != states.ON_WAITING and not _await_end(paths):
             destination = None  # its runner is gone, and the next one starts us again
         if destination is not None:
             _try_all(log, destination, root, kind)
@@ -127,7 +126,7 @@ def _try_all(log: NoticeLog, destination: Destination, root: str, kind: str) -> 
     """Tries until it is accepted, or no try is left."""
     for number, delay_s in enumerate((*DELAYS_S, None), 1):
         snapshot = read_session(root)
-        if kind == ON_FAILED and not has_failed(snapshot):
+        if kind == states.ON_FAILED and not has_failed(snapshot):
             log.write("not_needed")
             return
         why, is_final = _try(log, destination, snapshot, kind, number)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cpr_nb.model import states
-from cpr_nb.model.notice_kinds import ON_DONE, ON_FAILED, ON_WAITING, QUESTION
 from cpr_nb.model.record import task_state
+from cpr_nb.model.states import ON_DONE, ON_FAILED, ON_WAITING, QUESTION
 from cpr_nb.model.text import one_line
 from cpr_nb.store.read import Snapshot
 from cpr_nb.views.formatting import clock, cost, plural

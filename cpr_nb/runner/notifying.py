@@ -7,7 +7,7 @@ import sys
 import time
 
 from cpr_nb.model import limits, states
-from cpr_nb.model.notice_kinds import ON_DONE, ON_FAILED, ON_WAITING, QUESTION
+from cpr_nb.model.states import ON_DONE, ON_FAILED, ON_WAITING, QUESTION
 from cpr_nb.runner.own_programs import start_notice
 from cpr_nb.runner.recorder import Recorder
 
@@ -105,7 +105,8 @@ class NotifyingRecorder(Recorder):
         except OSError:
             return []
         kinds = [name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl")]
-        return sorted(kind for kind in kinds if kind.startswith(f"{ON_WAITING}-"))
+        waits = sorted(kind for kind in kinds if kind.startswith(f"{ON_WAITING}-"))
+        return [kind for kind in waits if not _is_over(self._paths.notice(kind))]
 
     def _send(self, kind: str) -> None:
         """Starts the program that sends a notice, unless this runner has done so."""
@@ -119,6 +120,16 @@ class NotifyingRecorder(Recorder):
         except OSError as error:
             print(f"notice {kind}: {error.strerror}", file=sys.stderr, flush=True)
             self.warn(f"the notice {kind} can't be sent: {error.strerror}")
+
+
+def _is_over(path: str) -> bool:
+    """Whether a notice was sent or given up; if this can't be told, what sends it looks again."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        return False
+    return b'"event":"sent"' in data or b'"event":"gave_up"' in data
 
 
 def _runs(pid: int) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import time
 
-from cpr_nb.model.notice_kinds import asked_for
 from cpr_nb.model.quick_json import loads
+from cpr_nb.model.record import notices_of
 from cpr_nb.model.states import ENDED_STATES
 from cpr_nb.runner import process
 from cpr_nb.runner.history import read_history
@@ -96,7 +96,7 @@ class OpenSession:
     def _recorder(self, *, keeps_end: bool) -> Recorder:
         """What writes down what happens, and sends notices if somebody wants any."""
         session, runner, history = self.spec.session, self._runner(), self.history
-        if not asked_for(session["options"]):
+        if not notices_of(session["options"]):
             return Recorder(
                 self.paths, session, self._bases(), runner, history, keeps_end=keeps_end
             )

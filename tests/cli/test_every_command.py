@@ -23,7 +23,7 @@ NO_JSON = {
     "completion": "prints code for a shell",
 }
 #: They change files, branches, sessions or money before a person has seen what will happen.
-DRY_RUN = {"run", "map", "retry", "follow-up", "diff", "merge", "pr", "clean"}
+DRY_RUN = {"run", "map", "retry", "follow-up", "diff", "merge", "pr", "clean", "mcp", "skill"}
 #: What their ``--json`` prints with a session that runs, and then with one that has ended.
 LIVE: list[tuple[str, type]] = [
     ("status {id}", dict),

@@ -39,7 +39,7 @@ FOREIGN = {
 MORE = {
     **FOREIGN,
     "steps": [
-        {"step_id": 1, "source": "user", "message": "Count.", "is_copied_context": True},
+        {**FOREIGN["steps"][2], "is_copied_context": True},
         {
             "step_id": 2,
             "source": "agent",
@@ -108,6 +108,22 @@ def test_a_trajectory_of_another_agent(tmp_path: Path, stub_cpr: Cpr) -> None:
     assert stub_cpr("retry", found["session_id"]).returncode == 2
 
 
+def test_results_of_an_agent_without_calls_are_what_it_was_sent(tmp_path: Path) -> None:
+    steps: list[Any] = json.loads(json.dumps(FOREIGN["steps"]))
+    del steps[2]["tool_calls"]
+    steps[2]["observation"]["results"] = [{"content": "$ ls: a.py"}]
+    path = tmp_path / "terminal.json"
+    path.write_text(json.dumps({**FOREIGN, "steps": steps}))
+    (session,) = cpr.import_sessions(path, results_dir=tmp_path / "there")
+    events = session.events_df()
+    assert events[events["type"] == "user"]["text"].tolist() == ["$ ls: a.py"]
+    steps[2]["tool_calls"] = FOREIGN["steps"][2]["tool_calls"]
+    steps[2]["observation"]["results"] = [{"content": "2"}]  # of the only call there is
+    path.write_text(json.dumps({**FOREIGN, "steps": steps}))
+    (session,) = cpr.import_sessions(path, results_dir=tmp_path / "there")
+    assert session.tool_calls_df()["output"].tolist() == ["2"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -141,6 +157,24 @@ def test_odd_parts_of_a_trajectory_do_not_stop_the_import(tmp_path: Path) -> Non
     (session,) = cpr.import_sessions(tmp_path / "odd.json", results_dir=tmp_path / "there")
     row = session.tasks_df(full=True).iloc[0]
     assert row["outcome"] == "lost" and row.isna()[["cost_usd", "duration_s", "ended_at"]].all()
+
+
+def test_each_outcome_comes_back(tmp_path: Path) -> None:
+    folder = export_fixed(tmp_path)
+    (session,) = cpr.import_sessions(folder, results_dir=tmp_path / "there")
+    rows = session.tasks_df(full=True).set_index("task_id")
+    assert rows["outcome"].to_dict() == {
+        "again": "succeeded",
+        "nested": "failed",
+        "lost": "lost",
+        "odd": "succeeded",
+        "skipped": "skipped",
+        "cancelled": "cancelled",
+        "waits": "skipped",  # it had not begun
+    }
+    assert rows.loc["nested", ["reason", "error"]].tolist() == ["check_failed", "the check <1>"]
+    calls = session.tool_calls_df().set_index("input")["parent_tool_use_id"]
+    assert calls.iloc[2:5].isna().tolist() == [True, True, False]
 
 
 def test_a_folder_is_replaced_only_if_it_is_empty(tmp_path: Path) -> None:

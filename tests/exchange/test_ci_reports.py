@@ -92,8 +92,21 @@ def test_each_outcome_has_its_status(tmp_path: Path) -> None:
     }
     assert tests["again"]["flaky"] is True and tests["again"]["retries"] == 1
     assert tests["nested"]["message"] == "check_failed: the check <1>"
-    assert tests["waits"]["extra"]["duration_is_known"] is False
+    assert "duration_is_known" not in tests["waits"]["extra"]  # it never ran
     assert tests["again"]["duration"] == 19500 and tests["again"]["extra"]["cost_usd"] == 0.25
+
+
+def test_an_unknown_duration_is_missing(tmp_path: Path) -> None:
+    session = write_fixed_session(tmp_path)
+    path = session / "status.json"
+    path.write_text(path.read_text().replace('"duration_s": 19.5', '"duration_s": null', 1))
+    junit = exported(session, "junit", tmp_path / "j.xml")
+    suite = next(ElementTree.parse(junit).iter("testsuite"))
+    times = {case.get("name"): case.get("time") for case in suite.iter("testcase")}
+    assert (times["again"], times["nested"], times["waits"]) == (None, "19.500", "0.000")
+    assert suite.get("time") is None
+    (test, *_) = ctrf(exported(session, "ctrf", tmp_path / "c"))["tests"]
+    assert test["duration"] == 0 and test["extra"]["duration_is_known"] is False
 
 
 def test_the_schema_refuses_what_is_wrong(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from cpr_nb.model.destinations import Destination
 from cpr_nb.model.errors import InputError, UnknownOption
-from cpr_nb.model.notice_kinds import NOTICE_NAMES
 from cpr_nb.model.option_values import MAX_SCHEMA_BYTES, check_options
 from cpr_nb.model.options import EFFORTS, OPTIONS, PERMISSIONS
 from cpr_nb.model.schemas.answer import Answer
+from cpr_nb.model.states import NOTICES
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 SESSION_ONLY = (
@@ -28,7 +28,7 @@ SESSION_ONLY = (
     "machine_wait_s",
     "not_before",
     "reserve",
-    *NOTICE_NAMES,
+    *NOTICES,
     "name",
     "nice",
     "budget_usd",
@@ -156,7 +156,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("machine_wait_s", 60, 60.0),
     ("reserve", 0.3, 0.3),
     ("not_before", "2026-12-24T22:00+01:00", "2026-12-24T22:00:00+01:00"),
-    *((name, "desktop", Destination("desktop", "desktop")) for name in NOTICE_NAMES),
+    *((name, "desktop", Destination("desktop", "desktop")) for name in NOTICES),
     ("fail_on_denied", "no", False),
     ("warm_start", "true", True),
     ("share_process", "true", True),
@@ -228,7 +228,7 @@ BAD: list[tuple[str, Any]] = [
     *(("machine_wait_s", value) for value in (0, "1h")),
     *(("reserve", value) for value in (0, 1, 30, "0.3", True)),
     *(("not_before", value) for value in ("25:00", "tonight", 22, "22:00+01:00")),
-    *((name, value) for name in NOTICE_NAMES for value in ("", 3, [""], ["a", 3], {"a": 1}, "a\0")),
+    *((name, value) for name in NOTICES for value in ("", 3, [""], ["a", 3], {"a": 1}, "a\0")),
     *(("login_wait_s", value) for value in (0, -1, "1", float("inf"))),
     *(("warm_start", value) for value in ("", 0, {})),
     *(("share_process", value) for value in ("", 0, {})),

@@ -76,6 +76,12 @@ def test_a_list_is_a_command_and_a_failure_has_a_notice_of_its_own(
         assert events(session, "on_failed") == ["not_needed"]
 
 
+def test_the_command_that_waits_ends_after_the_notice(tmp_path: Path, stub_cpr: Cpr) -> None:
+    out = tmp_path / "out"
+    stub_cpr("run", "--wait", "--on-done", f"sleep 0.5; touch {out}", stdin=prompts(plan()))
+    assert out.exists(), "a container would have ended with the command"
+
+
 @pytest.mark.parametrize(
     ("command", "why"),
     [

@@ -25,6 +25,7 @@ from testkit.stub import Stub, plan
 from testkit.webhooks import LIMIT_S, Webhook
 
 import cpr_nb as cpr
+import cpr_nb.pandas
 from cpr_nb.model.destinations import check_destination, kept_destination
 from cpr_nb.model.errors import InputError, UnknownOption
 
@@ -44,6 +45,23 @@ def test_a_retry_sends_what_its_session_did(hook: Webhook) -> None:
     again = ended(session.retry())
     keys = [request.json["key"] for request in hook.requests]
     assert keys == [f"{session.id}-failed", f"{again.id}-failed"]
+
+
+def test_a_launch_that_attaches_says_what_is_not_sent(
+    hook: Webhook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = ended(launch())
+    again = launch(reuse=True, on_done=url_of(hook), on_failed="off")
+    assert again.id == first.id and not hook.requests
+    assert "it was launched without on_done, and sends none" in capsys.readouterr().err
+
+
+def test_a_retry_of_sessions_that_differ_in_their_notices_sends_none(hook: Webhook) -> None:
+    ended(launch(FAILS, on_failed=url_of(hook)))
+    ended(launch(FAILS))
+    again = cpr.tasks_df(full=True).cpr.retry()
+    ended(again)
+    assert len(hook.requests) == 1
 
 
 def test_a_session_that_is_planned_sends_its_own(hook: Webhook) -> None:
@@ -106,9 +124,12 @@ def test_a_repository_and_a_prompts_file_can_not_ask_for_one(work: Path, stub_cp
     assert refused.returncode == 2
     assert "'on_done' is an option of the session" in refused.stderr
     whole = json.dumps({"prompts": [plan()], "on_done": "touch harm"})
-    session = cpr.attach(json.loads(stub_cpr("run", "--json", stdin=whole).stdout)["session_id"])
-    ended(session)
-    assert not (session.path / "notices").exists()
+    refused = stub_cpr("run", stdin=whole)
+    assert refused.returncode == 2
+    assert "on_done: is not allowed in a prompts file" in refused.stderr
+    varied = json.dumps({"prompts": [plan()], "vary": {"on_done": ["touch harm", "true"]}})
+    assert stub_cpr("run", stdin=varied).returncode == 2
+    assert not (work / "results").exists()
 
 
 @pytest.mark.parametrize("name", ["on_done", "on_failed", "on_waiting"])

@@ -153,6 +153,8 @@ def _outcome(ours: dict[str, Any], answer: str | None) -> tuple[str, str]:
         return str(outcome), str(reason) if reason in states.REASONS else "unknown"
     if answer is not None and not ours:
         return states.SUCCEEDED, "completed"
+    if ours.get("state") == states.PENDING:
+        return states.SKIPPED, "unknown"
     return states.LOST, "unknown"
 
 

@@ -107,13 +107,15 @@ def _step_events(
         return
     yield {"type": "assistant", "message": _message(step, trajectory, model), **about}
     for result in _results(step):
-        call_id = text_or_none(result.get("source_call_id"))
+        call_id = text_or_none(result.get("source_call_id")) or _only_call(step)
         if depth < _DEEPEST:
             for subagent in _subagents(result, trajectory):
                 default = text_or_none(subagent["agent"].get("model_name"))
                 for inner in subagent["steps"]:
                     yield from _step_events(inner, subagent, default, call_id, depth + 1)
-        if call_id is None:
+        if call_id is None:  # an agent that calls no tools, but writes commands, say
+            text = {"type": "text", "text": content_text(result.get("content"))}
+            yield {"type": "user", "message": {"role": "user", "content": [text]}, **about}
             continue
         extra = _extra(result)
         block = {
@@ -194,6 +196,13 @@ def _results(step: dict[str, Any]) -> list[dict[str, Any]]:
     observation = step.get("observation")
     results = observation.get("results") if isinstance(observation, dict) else None
     return [one for one in results if isinstance(one, dict)] if isinstance(results, list) else []
+
+
+def _only_call(step: dict[str, Any]) -> str | None:
+    """The call that a result without a call must be of; None if the step has several, or none."""
+    calls = step.get("tool_calls")
+    only = calls[0] if isinstance(calls, list) and len(calls) == 1 else None
+    return text_or_none(only.get("tool_call_id")) if isinstance(only, dict) else None
 
 
 def _subagents(result: dict[str, Any], trajectory: dict[str, Any]) -> list[dict[str, Any]]:

@@ -28,13 +28,13 @@ class CiResult(NamedTuple):
     Args:
         result: One of the words above.
         message: What went wrong, or why it did not run; "" if it passed.
-        duration_s: How long it took; 0.0 if it never ran, or that is unknown.
+        duration_s: How long it took; 0.0 if it never ran; None if that is unknown.
         n_retries: How often it was started again after its first attempt.
     """
 
     result: str
     message: str
-    duration_s: float
+    duration_s: float | None
     n_retries: int
 
     @property
@@ -58,7 +58,9 @@ def ci_result(task: TaskRecord) -> CiResult:
     result = _RESULTS.get(task.outcome or "", PENDING)
     attempts = task.fields.get("attempts")
     n_retries = max(0, attempts - 1) if isinstance(attempts, int) else 0
-    return CiResult(result, _message(task, result), task.duration_s or 0.0, n_retries)
+    never_ran = result in (SKIPPED, PENDING) and task.started_at_s is None
+    duration_s = 0.0 if task.duration_s is None and never_ran else task.duration_s
+    return CiResult(result, _message(task, result), duration_s, n_retries)
 
 
 def _message(task: TaskRecord, result: str) -> str:

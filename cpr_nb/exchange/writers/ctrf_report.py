@@ -58,7 +58,7 @@ def _test(record: SessionRecord, task: TaskRecord) -> dict[str, Any]:
         "name": task.id,
         "status": _STATUSES[result.result],
         "rawStatus": task.outcome or task.state,
-        "duration": round(result.duration_s * 1000),
+        "duration": round((result.duration_s or 0) * 1000),
         "suite": [record.name or record.id],
         "type": "agent",
     }
@@ -72,7 +72,7 @@ def _test(record: SessionRecord, task: TaskRecord) -> dict[str, Any]:
     if result.is_flaky:
         fields["flaky"] = True
     extra = known(reason=task.reason, model=task.model, cost_usd=task.cost_usd, score=task.score)
-    if task.duration_s is None:
+    if result.duration_s is None:  # the format wants a number
         extra["duration_is_known"] = False
     extra |= task.tokens
     return {**fields, "extra": extra | known(prompt=task.prompt, answer=task.answer)}

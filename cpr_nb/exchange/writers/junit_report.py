@@ -36,24 +36,26 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
     """
     del with_content
     counts: Counter[str] = Counter()
-    total_s = 0.0
+    durations_s: list[float | None] = []
     for task in record.tasks():
         result = ci_result(task)
         counts[result.result] += 1
-        total_s += result.duration_s
+        durations_s.append(result.duration_s)
+    known_s = [duration_s for duration_s in durations_s if duration_s is not None]
+    total_s = sum(known_s) if len(known_s) == len(durations_s) else None
     with Path(path).open("w", encoding="utf-8") as file:
         for part in _parts(record, counts, total_s):
             file.write(part + "\n")
 
 
-def _parts(record: SessionRecord, counts: Counter[str], total_s: float) -> Iterator[str]:
+def _parts(record: SessionRecord, counts: Counter[str], total_s: float | None) -> Iterator[str]:
     name = record.name or record.id
     figures = {
         "tests": counts.total(),
         "failures": counts[FAILED],
         "errors": counts[ERROR],
         "skipped": counts[SKIPPED] + counts[PENDING],
-        "time": f"{total_s:.3f}",
+        **_time(total_s),
     }
     suite = {"name": name, **figures}
     if record.created_at_s is not None:
@@ -77,7 +79,7 @@ def _parts(record: SessionRecord, counts: Counter[str], total_s: float) -> Itera
 
 
 def _case(suite: str, task: TaskRecord, result: CiResult) -> Iterator[str]:
-    attributes = {"classname": suite, "name": task.id, "time": f"{result.duration_s:.3f}"}
+    attributes = {"classname": suite, "name": task.id, **_time(result.duration_s)}
     yield f"<testcase{_attributes(attributes)}>"
     figures = {
         "reason": task.reason,
@@ -101,6 +103,10 @@ def _case(suite: str, task: TaskRecord, result: CiResult) -> Iterator[str]:
         lines += ["", task.answer]
     yield f"<system-out>{_text(chr(10).join(lines))}</system-out>"
     yield "</testcase>"
+
+
+def _time(duration_s: float | None) -> dict[str, str]:
+    return {} if duration_s is None else {"time": f"{duration_s:.3f}"}
 
 
 def _property(name: str, value: object) -> str:
