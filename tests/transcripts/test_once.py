@@ -108,6 +108,29 @@ def test_subagents_count_in_the_conversation_of_their_call(write: Write, project
     assert by_agent.drop("a7").to_dict() == {"acompact-9": 4} | {by_agent.index[-1]: 1}
 
 
+def test_a_subagent_of_a_subagent_is_known_by_its_note(write: Write, projects: Path) -> None:
+    """The result of its call does not name it."""
+    main = write("s1")
+    start = main.user("Do it.")
+    main.answer("m1", call("c1", "Agent"))
+    main.result("c1", toolUseResult={"agentId": "a1"})
+    outer = write("s1", agent="a1")
+    outer.answer("m2", call("c2", "Agent"))
+    outer.result("c2")
+    inner = write("s1", agent="a2")
+    inner.answer("m3", call("c3"))
+    inner.path.with_suffix(".meta.json").write_text('{"toolUseId": "c2"}')
+    write("s1", agent="a3").path.with_suffix(".meta.json").write_text("not json")
+    write("s1", agent="a3").answer("m4")
+    main.rewind(start)
+    main.answer("m5")
+    calls = cpr.transcripts(projects).tool_calls_df(full=True).set_index("tool_use_id")
+    assert calls.parent_tool_use_id["c3"] == "c2"
+    assert calls.is_current_branch.to_dict() == {"c1": False, "c2": False, "c3": False}
+    messages = cpr.transcripts(projects).messages_df().set_index("message_id")
+    assert messages.is_current_branch.isna().to_dict()["m4"]
+
+
 @pytest.mark.parametrize("agent", [None, "a1"], ids=["conversation", "subagent"])
 def test_versions_that_never_wrote_the_final_count_of_subagents(
     write: Write, projects: Path, agent: str | None

@@ -17,7 +17,7 @@ from cpr_nb.frames.transcripts.file_reader import CALL_FIELDS, MESSAGE_FIELDS, T
 from cpr_nb.frames.transcripts.index_file import FILES, INDEX_TABLES, INDEX_TIMES, NODES
 from cpr_nb.frames.transcripts.line_tree import Integers
 from cpr_nb.frames.transcripts.original_rows import mark_originals
-from cpr_nb.frames.transcripts.transcript_files import TranscriptFile
+from cpr_nb.frames.transcripts.transcript_files import TranscriptFile, parent_call
 from cpr_nb.store.files import open_regular
 
 _MARK_BYTES = 64
@@ -171,6 +171,7 @@ class IndexUpdate:
         self._builders["calls"].add(lists, len(calls), constants)
         self._nodes.append((np.full(len(tree[0]), number), *tree))
         values = {
+            "parent_call": parent_call(self._folder, file),
             **reader.facts,
             **constants,
             **file._asdict(),
