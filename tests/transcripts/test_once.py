@@ -161,6 +161,26 @@ def test_a_rewind_leaves_the_old_branch_paid_but_not_current(write: Write, proje
     assert (row.n_messages, row.n_abandoned, row.output_tokens) == (3, 2, 30)
 
 
+def test_subagents_in_the_file_of_the_conversation(write: Write, projects: Path) -> None:
+    """As versions before 2 wrote them: a tree of their own, which ends last here."""
+    main = write("s1", version="1.0.98")
+    main.user("Do it.")
+    main.answer("m1", call("c1", "Task"), output=1)
+    here = main.lines[-1]
+    main.user("Look around.", isSidechain=True, parentUuid=None)
+    main.answer("m2", output=2, isSidechain=True)
+    main.rewind(here)
+    main.result("c1")
+    main.answer("m3", output=4)
+    main.user("Look again.", isSidechain=True, parentUuid=None)
+    main.answer("m4", output=8, isSidechain=True)
+    seen = cpr.transcripts(projects)
+    flags = seen.messages_df().set_index("message_id").is_current_branch
+    assert flags.dropna().to_dict() == {"m1": True, "m3": True}
+    (row,) = seen.df().itertuples()
+    assert (row.output_tokens, row.n_prompts, row.n_messages) == (15, 1, 4)
+
+
 def test_a_compaction_continues_the_conversation(write: Write, projects: Path) -> None:
     main = write("s1")
     main.user("Do it.")
