@@ -28,6 +28,7 @@ from benchmarks import (
     startup,
     tasks,
     tokens,
+    transcripts,
     worktrees,
 )
 from benchmarks.lab import Lab, SkippedError
@@ -39,6 +40,7 @@ _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
     "list": listing.measure_listing,
     "live-view": live_view.measure_live_view,
     "frames": frames.measure_tables,
+    "transcripts": transcripts.measure_transcripts,
     "report": pages.measure_reports,
     "export": exports.measure_exports,
     "real-cli": real_cli.measure_real_cli,
