@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import (
+    exports,
     frames,
     limits,
     listing,
@@ -27,6 +28,7 @@ from benchmarks import (
     startup,
     tasks,
     tokens,
+    transcripts,
     worktrees,
 )
 from benchmarks.lab import Lab, SkippedError
@@ -38,7 +40,9 @@ _GROUPS: dict[str, Callable[[Lab], Iterator[report.Comparison]]] = {
     "list": listing.measure_listing,
     "live-view": live_view.measure_live_view,
     "frames": frames.measure_tables,
+    "transcripts": transcripts.measure_transcripts,
     "report": pages.measure_reports,
+    "export": exports.measure_exports,
     "real-cli": real_cli.measure_real_cli,
     "parallel": parallel.measure_parallel,
     "shared": shared.measure_shared,

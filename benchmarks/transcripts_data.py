@@ -17,6 +17,7 @@ _WORDS = (
     "    for index, line in enumerate(lines): if line.startswith('#'): continue  # a comment\n"
     'error: expected "str", got "int" in tests/test_parser.py:118 (see the fixture `tables`)\n'
 )
+_POOL = _WORDS * 200
 _SESSION_BYTES = 4_000_000
 
 
@@ -69,7 +70,7 @@ def _uuid(draw: random.Random) -> str:
 def _text(draw: random.Random, mean_chars: int) -> str:
     n_chars = int(draw.expovariate(1 / mean_chars)) + 20
     begin = draw.randrange(len(_WORDS))
-    return (_WORDS[begin:] + _WORDS * (n_chars // len(_WORDS) + 1))[:n_chars]
+    return _POOL[begin : begin + n_chars]
 
 
 def _lines(

@@ -30,7 +30,18 @@ def smoke(group: str) -> None:
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the stub")
 @pytest.mark.parametrize(
-    "group", ["command", "launch", "memory", "list", "frames", "report", "tasks", "worktrees"]
+    "group",
+    [
+        "command",
+        "launch",
+        "memory",
+        "list",
+        "frames",
+        "transcripts",
+        "report",
+        "tasks",
+        "worktrees",
+    ],
 )
 def test_a_smoke_run_prints_a_row(group: str) -> None:
     smoke(group)

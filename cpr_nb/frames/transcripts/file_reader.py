@@ -36,7 +36,7 @@ _AGENT_ID = b'"agentId":"'
 MESSAGE_FIELDS = (
     *("number", "message_id", "at", "model"),
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
-    *("cache_write_1h_tokens", "n_web_searches", "is_fast", "is_sidechain", "origin"),
+    *("cache_write_1h_tokens", "n_web_searches", "is_fast", "is_sidechain", "is_foreign"),
 )
 #: The same of its calls.
 CALL_FIELDS = (
@@ -57,7 +57,8 @@ class TranscriptReader(JsonlReader):
     def __init__(self, *, is_agent: bool = False) -> None:
         super().__init__()
         self._is_agent = is_agent
-        #: Id → its number, id, time, model, usage, whether it is of a sidechain, its session.
+        #: Id → its number, id, time, model, usage, whether it is of a sidechain, and its session;
+        #: of an earlier reading, whether the session is another one.
         self.messages: dict[str, tuple[Any, ...]] = {}
         self.calls: dict[str, list[Any]] = {}
         #: Lines read before: their keys, their parents' keys, the answers that they belong to.
@@ -104,14 +105,13 @@ class TranscriptReader(JsonlReader):
         # One long loop: this is the only code that runs once per line of a gigabyte.
         add_uuid, add_parent = self._uuids.append, self._parents.append
         add_number = self._numbers.append
-        facts, n_nodes = self.facts, self._n_nodes
+        at = session_id = None
+        n_nodes, is_conversation = self._n_nodes, not self._is_agent
         for line in events:
             if line.timestamp is not None:
-                if "first_at" not in facts:
-                    facts["first_at"] = line.timestamp
-                facts["last_at"] = line.timestamp
+                at = line.timestamp
             if line.sessionId is not None:
-                facts["session_id"] = line.sessionId
+                session_id = line.sessionId
             if line.uuid is None:
                 continue
             number, message = -1, line.message
@@ -120,15 +120,18 @@ class TranscriptReader(JsonlReader):
                     number = self._add_answer(line, message)
                 elif line.type == "user":
                     self._add_user(line, message)
-                if line.isSidechain is not True or self._is_agent:
+                if not (line.isSidechain and is_conversation):
                     self.leaf = n_nodes
             n_nodes += 1
             add_uuid(line.uuid)
             add_parent(line.parentUuid or line.logicalParentUuid)
             add_number(number)
         self._n_nodes = n_nodes
-        if events:
-            self._add_facts(events)
+        if at is not None:
+            self.facts["last_at"] = at
+        if session_id is not None:
+            self.facts["session_id"] = session_id
+        self._add_facts(events)
 
     def handle_odd_event(self, event: dict[str, Any]) -> None:
         """Handles one line of another form."""
@@ -138,6 +141,11 @@ class TranscriptReader(JsonlReader):
 
     def _add_facts(self, lines: list[Line]) -> None:
         facts = self.facts
+        if "first_at" not in facts:
+            times = (line.timestamp for line in lines if line.timestamp is not None)
+            first_at = next(times, None)
+            if first_at is not None:
+                facts["first_at"] = first_at
         if "cwd" not in facts:
             first = next((line for line in lines if line.cwd is not None), None)
             if first is not None:
@@ -207,7 +215,11 @@ class TranscriptReader(JsonlReader):
 
     def message_rows(self) -> list[tuple[Any, ...]]:
         """The answers so far, with the fields of `MESSAGE_FIELDS`."""
-        return [(*row[:4], *_figures(row[4]), *row[5:]) for row in self.messages.values()]
+        own = self.facts.get("session_id")
+        return [
+            (*head, *_figures(usage), sidechain, origin is True or origin not in (own, None, False))
+            for *head, usage, sidechain, origin in self.messages.values()
+        ]
 
     def tree(self) -> tuple[Integers, Integers, Integers]:
         """The lines so far: keys, parents' keys, numbers of answers."""
@@ -276,6 +288,8 @@ def _add_result(call: list[Any], block: Block, line: Line) -> None:
 
 def _short(text: str, limit: int) -> str:
     """The beginning of a text, as `one_line` makes it; at a third of the cost in the usual case."""
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     line = " ".join(text[: 4 * limit].split())
     if not (line.isascii() and line.isprintable()):
         return one_line(text, limit)

@@ -30,9 +30,9 @@ FILES = (
     *(Column(name, "string", "") for name in ("git_branch", "claude_version")),
     *(Column(name, TIME, "") for name in ("first_at", "last_at")),
 )
-_FLAGS = ("is_fast", "is_sidechain", "is_current", "is_original", "is_error")
+_FLAGS = ("is_fast", "is_sidechain", "is_foreign", "is_current", "is_original", "is_error")
 _TEXTS = (
-    *("message_id", "model", "origin", "tool_use_id", "tool", "target", "permission", "error"),
+    *("message_id", "model", "tool_use_id", "tool", "target", "permission", "error"),
     "started_agent",
 )
 INDEX_TIMES = ("at", "started_at", "ended_at")

@@ -23,10 +23,8 @@ def mark_originals(tables: Mapping[str, pd.DataFrame]) -> None:
     is_copied = messages["message_id"].duplicated(keep=False).to_numpy(bool)
     original = np.ones(len(messages), bool)
     if is_copied.any():
-        copies = messages.loc[is_copied, ["message_id", "file", "origin", "output_tokens"]]
+        copies = messages.loc[is_copied, ["message_id", "file", "is_foreign", "output_tokens"]]
         of_file = files.set_index("file")
-        sessions = copies["file"].map(of_file["session_id"])
-        copies["is_foreign"] = (copies["origin"] != sessions).fillna(False).astype(bool)
         copies["began"] = copies["file"].map(of_file["first_at"])
         ordered = copies.sort_values(["is_foreign", "began", "file"], kind="stable")
         first = ~ordered["message_id"].duplicated()
