@@ -112,6 +112,21 @@ def _progress(snapshot: Snapshot) -> str | None:
     return one_line(ProgressFollower(snapshot.paths.root).poll().text, _LINE_CHARS) or None
 
 
+def sendable(page: dict[str, Any]) -> dict[str, Any]:
+    """The same without what strict JSON in UTF-8 can't hold: half characters, and no numbers.
+
+    Args:
+        page: What a tool says.
+
+    Example:
+        >>> sendable({"half": chr(0xD800), "n": float("nan")})
+        {'half': '?', 'n': None}
+    """
+    text = json.dumps(page, ensure_ascii=False).encode("utf-8", "replace")
+    sent: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    return sent
+
+
 def _head(session: Session) -> dict[str, Any]:
     return {"session_id": session.id, "state": session.snapshot.state}
 
@@ -153,10 +168,10 @@ def _task_facts(task: Task) -> dict[str, Any]:
         "task_id": _short(task.id),
         "state": task.state if task.state != states.ENDED else None,
         "outcome": task.outcome,
-        "reason": task.reason if task.outcome != states.SUCCEEDED else None,
+        "reason": _short(task.reason) if task.outcome != states.SUCCEEDED else None,
         "error": _short(task.error) if task.error else None,
         "branch": _short(task.fields.get("branch")),
-        "n_denials": task.fields.get("n_denials"),
+        "n_denials": _short(task.fields.get("n_denials")),
     }
     return _without_none(facts)
 
@@ -166,7 +181,9 @@ def _length(value: Any) -> int:
 
 
 def _short(value: Any) -> Any:
-    return one_line(value, _LINE_CHARS) if isinstance(value, str) else value
+    """A number as it is, anything else as a short line: whoever wrote the file could be anybody."""
+    is_plain = value is None or isinstance(value, bool | int | float)
+    return value if is_plain else one_line(str(value), _LINE_CHARS)
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 
 from cpr_nb import __version__
+from cpr_nb.cli.mcp_pages import sendable
 from cpr_nb.cli.mcp_tools import SessionTools
 from cpr_nb.model.errors import CprError
 from cpr_nb.model.text import one_line
@@ -95,7 +96,7 @@ class ServedTools:
             **{"max_parallel": max_parallel, "timeout_s": timeout_s, "budget_usd": budget_usd},
         }
         with _errors_in_words():
-            return self._tools.launch(prompts, options, fresh=fresh)
+            return sendable(self._tools.launch(prompts, options, fresh=fresh))
 
     async def status(self, session: str | None = None) -> dict[str, Any]:
         """Show one session, with its tasks that have not succeeded; without one, list sessions.
@@ -104,7 +105,8 @@ class ServedTools:
             session: Its id, the first characters of it, or its name.
         """
         with _errors_in_words():
-            return self._tools.list_sessions() if session is None else self._tools.status(session)
+            tools = self._tools
+            return sendable(tools.list_sessions() if session is None else tools.status(session))
 
     async def wait(self, session: str | None = None, timeout_s: float = 45.0) -> dict[str, Any]:
         """Wait until a session has ended, at most 50 seconds; call it again if it has not.
@@ -115,7 +117,7 @@ class ServedTools:
             timeout_s: How long to wait.
         """
         with _errors_in_words():
-            return await self._tools.wait(session, timeout_s)
+            return sendable(await self._tools.wait(session, timeout_s))
 
     async def results(
         self,
@@ -133,7 +135,7 @@ class ServedTools:
             offset: With task: the character at which the part of its answer begins.
         """
         with _errors_in_words():
-            return self._tools.results(session, first_task, task, offset)
+            return sendable(self._tools.results(session, first_task, task, offset))
 
     async def cancel(self, session: str, task: str | int | None = None) -> dict[str, Any]:
         """Cancel a session or one of its tasks. What they wrote stays.
@@ -143,7 +145,7 @@ class ServedTools:
             task: Only this task: its number or id.
         """
         with _errors_in_words():
-            return await self._tools.cancel(session, task)
+            return sendable(await self._tools.cancel(session, task))
 
 
 def make_server(tools: SessionTools) -> MCPServer[Any]:

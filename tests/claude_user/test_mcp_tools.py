@@ -180,6 +180,21 @@ def test_long_answers_and_many_tasks_come_in_pages(stub_cpr: Cpr) -> None:
     assert len(session) == len(texts)
 
 
+def test_answers_that_are_no_proper_text_are_read_too(stub_cpr: Cpr) -> None:
+    odd = {"half": "\ud800", "zero": "\0", "not a number": float("nan")}
+    prompt = plan(result={"structured_output": odd})
+    stub_cpr.launch(prompts(prompt), "--schema", '{"type": "object"}').wait(LIMIT_S)
+
+    async def talk() -> None:
+        async with served(stub_cpr) as call:
+            (session,) = (await call("status"))["sessions"]
+            page = await call("results", session=session["session_id"])
+            read = page["tasks"][0]["answer"]
+            assert read["zero"] == "\0" and read["half"] == "?" and read["not a number"] is None
+
+    anyio.run(talk)
+
+
 def test_a_budget_holds_for_all_sessions_together(stub_cpr: Cpr, stub: Stub) -> None:
     """Each stand-in costs USD 0.25."""
     stub.fifos("a")

@@ -19,6 +19,7 @@ from testkit.examples import FUZZ
 import cpr_nb as cpr
 from cpr_nb.cli.commands.overview import overview_lines
 from cpr_nb.cli.commands.status import status_lines
+from cpr_nb.cli.mcp_pages import PAGE_CHARS, result_page, session_status
 from cpr_nb.cli.session_list import list_texts
 from cpr_nb.cli.session_summary import summary_lines
 from cpr_nb.launching.rerun import plan_retry
@@ -91,6 +92,8 @@ def look(root: Path) -> cpr.Session:
     ):
         assert all(isinstance(line, str) for line in lines)
     assert isinstance(notice(snapshot), str) and repr(session)
+    for page in (session_status(session), result_page(session, 1)):
+        assert len(json.dumps(page, ensure_ascii=False)) <= PAGE_CHARS
     for task in session:
         json.dumps(task_row(snapshot, task.fields, task.prompt))
         assert isinstance(task.text, str) and repr(task)
