@@ -107,8 +107,9 @@ SESSION is a session's id, the first characters of it (at least four), or its na
 
 exit codes:
   0    started; with --wait, --sync or map -o: all tasks succeeded
-  1    a task did not succeed (--wait, --sync, map -o, watch --exit-code), a merge stopped, a
-       session could not be resumed (resume --all), the demo went wrong, or doctor found a problem
+  1    a task did not succeed (--wait, --sync, map -o, watch --exit-code), a merge stopped, a push
+       or a pull request failed, a session could not be resumed (resume --all), the demo went wrong,
+       or doctor found a problem
   2    bad input, no Claude CLI, unknown session
   130  Ctrl-C; the session keeps running
 
