@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cpr_nb.frames.queries import sessions_df as sessions_df
     from cpr_nb.frames.queries import tasks_df as tasks_df
     from cpr_nb.frames.queries import tool_calls_df as tool_calls_df
-    from cpr_nb.frames.queries import usage_df as usage_df
+    from cpr_nb.frames.session_usage import usage_df as usage_df
     from cpr_nb.frames.transcripts.reading import Transcripts as Transcripts
     from cpr_nb.frames.transcripts.reading import transcripts as transcripts
     from cpr_nb.frames.transcripts.reading import transcripts_df as transcripts_df
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cpr_nb.handles.session import attach as attach
     from cpr_nb.handles.task import Task as Task
     from cpr_nb.handles.trust import trust as trust
+    from cpr_nb.handles.usage_charts import usage_chart as usage_chart
     from cpr_nb.model.errors import AmbiguousSession as AmbiguousSession
     from cpr_nb.model.errors import AnswerError as AnswerError
     from cpr_nb.model.errors import ClaudeNotFound as ClaudeNotFound

@@ -143,17 +143,41 @@ class SessionTables(SessionTasks):
 
     @overload
     def usage_df(
-        self, *, states: States | None = ..., full: bool = ..., strict: Literal[True] = ...
+        self,
+        *,
+        by: str | Iterable[str] | None = ...,
+        states: States | None = ...,
+        full: bool = ...,
+        strict: Literal[True] = ...,
     ) -> DataFrame: ...
     @overload
     def usage_df(
-        self, *, states: States | None = ..., full: bool = ..., strict: Literal[False]
+        self,
+        *,
+        by: str | Iterable[str] | None = ...,
+        states: States | None = ...,
+        full: bool = ...,
+        strict: Literal[False],
     ) -> _WithProblems: ...
     def usage_df(
-        self, *, states: States | None = None, full: bool = False, strict: bool = True
+        self,
+        *,
+        by: str | Iterable[str] | None = None,
+        states: States | None = None,
+        full: bool = False,
+        strict: bool = True,
     ) -> Any:
-        """One row per task and model; costs are the CLI's own estimate."""
-        return self._table("usage_df", states=states, full=full, strict=strict)
+        """One row per task and model, or per group of ``by``; costs are the CLI's own estimate.
+
+        Example:
+            >>> import cpr_nb as cpr
+            >>> cpr.attach("3f2a").usage_df(by="model")  # doctest: +SKIP
+        """
+        if by is None:
+            return self._table("usage_df", states=states, full=full, strict=strict)
+        from cpr_nb.frames.session_usage import build_usage_groups
+
+        return build_usage_groups(self.refresh().snapshot, by, states=states, strict=strict)
 
     def lineage_df(self) -> DataFrame:
         """One row per answer in `results_df`: what made it.

@@ -45,7 +45,7 @@ def begin(lesson: str | Mapping[str, Any]) -> Path:
         Traceback (most recent call last):
         ...
         cpr_nb.InputError: practice: there is no lesson 'cooking'; there are \
-decisions, many-machines, map-a-dataframe, quickstart, what-ran, worktrees-and-merging
+decisions, insight, many-machines, map-a-dataframe, quickstart, what-ran, worktrees-and-merging
     """
     global _begun
     if isinstance(lesson, str):
