@@ -24,7 +24,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "report": (("cpr report 3f2a -o review.html --redact", "without prompts and answers"),),
     "export": (("cpr export 3f2a --to inspect -o review.eval", "for the viewer of Inspect"),),
-    "import": (("cpr import review.eval", "shown as any other session"),),
+    "import": (
+        ("cpr import", "what your own Claude Code did, and its cost"),
+        ("cpr import review.eval", "shown as any other session"),
+    ),
     "list": (("cpr list", "the newest first"),),
     "overview": (("cpr overview", "how many sessions and tasks, and what they cost"),),
     "watch": (
@@ -107,8 +110,9 @@ SESSION is a session's id, the first characters of it (at least four), or its na
 
 exit codes:
   0    started; with --wait, --sync or map -o: all tasks succeeded
-  1    a task did not succeed (--wait, --sync, map -o, watch --exit-code), a merge stopped, a
-       session could not be resumed (resume --all), the demo went wrong, or doctor found a problem
+  1    a task did not succeed (--wait, --sync, map -o, watch --exit-code), a merge stopped, a push
+       or a pull request failed, a session could not be resumed (resume --all), the demo went wrong,
+       or doctor found a problem
   2    bad input, no Claude CLI, unknown session
   130  Ctrl-C; the session keeps running
 

@@ -19,7 +19,7 @@ COMMANDS = {
     "results": "show what the agents answered",
     "report": "write a session as one static page, to share it",
     "export": "write a session in the format of another tool",
-    "import": "read the logs of other tools as sessions",
+    "import": "read transcripts of Claude Code, and logs of other tools as sessions",
     "list": "list all sessions",
     "overview": "show totals over all sessions",
     "watch": "watch a session live",
@@ -292,12 +292,14 @@ def _split_flags(argv: list[str]) -> tuple[str, list[str]]:
 
 def full_parser() -> ArgumentParser:
     """One parser with everything, for shell completion."""
-    from cpr_nb.cli.options import CprParser
+    from cpr_nb.cli.options import CprParser, complete_task
 
     parser = CprParser(prog="cpr")
     children = parser.add_subparsers(parser_class=CprParser)
     for name in COMMANDS:
-        _parser_of(name, children)
+        for action in _parser_of(name, children)._actions:
+            if action.metavar == "TASK":
+                action.completer = complete_task  # type: ignore[attr-defined]  # argcomplete's way
     shown = children.add_parser("help", help="show the help of a command, or of all")
     shown.add_argument("command", nargs="?", choices=tuple(COMMANDS))
     shown.add_argument("--all", action="store_true")

@@ -229,3 +229,17 @@ def complete_session(prefix: str, parsed_args: Any, **_: Any) -> list[str]:
     # The shell prints what it offers, and nobody could type what is shown by its code.
     words = [word for word in words if word and visible_line(word) == word]
     return [word for word in words if word.startswith(prefix)]
+
+
+def complete_task(prefix: str, parsed_args: Any, **_: Any) -> list[str]:
+    """Returns ids of a session's tasks for shell completion; never raises."""
+    from cpr_nb.store import catalog
+    from cpr_nb.store.read import read_session
+
+    try:
+        directory = catalog.results_dir(getattr(parsed_args, "results_dir", None), os.environ)
+        tasks = read_session(catalog.find_session(directory, parsed_args.session)).tasks
+    except Exception:
+        return []
+    words = [str(task.get("transaction_id") or "") for task in tasks or ()]
+    return [word for word in words if word.startswith(prefix) and visible_line(word) == word]

@@ -113,6 +113,12 @@ def study_keywords(
         value = getattr(args, name, None)
         if value is not None:
             keywords[name] = _read(name, value)
+        elif name == "score" and ":" in str(keywords.get(name)):
+            # It is imported when it is checked, so a file could run it even in a dry run.
+            raise InputError(
+                "a prompts file can't name a function to run: pass it as --score MODULE:FUNCTION",
+                name,
+            )
     return {name: value for name, value in keywords.items() if value is not None}
 
 

@@ -71,6 +71,7 @@ _COMMANDS = [
     shows("cpr diff", on_terminal("diff", ENDED)),
     shows("cpr watch", on_terminal("watch", ENDED)),
     shows("cpr merge --dry-run", on_terminal("merge", "--dry-run", ENDED)),
+    shows("cpr pr --dry-run", on_terminal("pr", "--dry-run", ENDED)),
     shows("cpr clean --dry-run", on_terminal("clean", "--dry-run"), "cpr"),
     shows("cpr resume", on_terminal("resume", INTERRUPTED)),
     shows(

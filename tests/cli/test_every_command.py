@@ -23,7 +23,7 @@ NO_JSON = {
     "completion": "prints code for a shell",
 }
 #: They change files, branches, sessions or money before a person has seen what will happen.
-DRY_RUN = {"run", "map", "retry", "follow-up", "merge", "clean", "mcp", "skill"}
+DRY_RUN = {"run", "map", "retry", "follow-up", "diff", "merge", "pr", "clean", "mcp", "skill"}
 #: What their ``--json`` prints with a session that runs, and then with one that has ended.
 LIVE: list[tuple[str, type]] = [
     ("status {id}", dict),
@@ -43,6 +43,7 @@ ENDED: list[tuple[str, type]] = [
     ("cancel {id}", dict),
     ("resume --all", list),
     ("report {id} -o report.html", dict),
+    ("diff {id}", list),
     ("retry {id} --all-tasks --dry-run", list),
     ("run p.json --dry-run", list),
     ("run p.json --wait", dict),
@@ -132,6 +133,9 @@ def test_a_shell_completes_commands_options_and_sessions(here: Path, stub_cpr: C
         assert ("--json" in flags) != (name in NO_JSON), name
     for name in ("status", "watch", "clean", "cancel", "merge", "trust"):
         assert {session.id, "mine"} <= {word.strip() for word in completions(f"cpr {name} ")}
+    for name in ("results", "logs", "cancel", "follow-up", "diff", "merge", "pr", "clean"):
+        offered = {word.strip() for word in completions(f"cpr {name} mine --task ")}
+        assert offered == {session[0].id}, name
     for line in ("cpr run --after ", "cpr map T r.csv --after "):
         assert {session.id, "mine"} <= {word.strip() for word in completions(line)}
 

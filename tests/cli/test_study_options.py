@@ -89,6 +89,7 @@ def test_a_check_as_score(stub_cpr: Cpr) -> None:
         pytest.param({"after": 3}, "after: must be the id or the name", id="after"),
         pytest.param({"after": "gone"}, "gone not found", id="unknown session"),
         pytest.param({"vary": ["model"]}, "vary: must be a mapping", id="vary"),
+        pytest.param({"score": "evil:score"}, "score: a prompts file can't name a", id="function"),
         pytest.param({"repeats": 0}, "repeats: must be a whole number", id="repeats"),
     ],
 )
@@ -101,6 +102,14 @@ def test_a_file_is_checked_before_anything_is_spent(
     message: str,
 ) -> None:
     in_env(stub_env)
+    (work / "evil.py").write_text("open('it-ran', 'w').close()\ndef score(row): return 1.0\n")
     assert main(["run", write(work, ["a"], **keywords)]) == 2
     assert message in capsys.readouterr().err
-    assert not list((work / "results").glob("session-*"))
+    assert not list((work / "results").glob("session-*")) and not (work / "it-ran").exists()
+
+
+def test_a_function_that_scores_is_named_on_the_command_line(stub_cpr: Cpr) -> None:
+    (stub_cpr.cwd / "mine.py").write_text("def score(row):\n    return 0.5\n")
+    file = write(stub_cpr.cwd, [plan()])
+    session = launched(stub_cpr, file, "--score", "mine:score").wait(LIMIT_S)
+    assert list(session.results_df()["score"]) == [0.5]

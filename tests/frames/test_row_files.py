@@ -54,6 +54,10 @@ def written(table: pd.DataFrame, folder: Path, form: str) -> bytes:
 @given(TABLES)
 @example([["\r"], ["a"]])
 @example([["9" * 18], ["-1"]])
+@example([["007"], ["12"]])
+@example([["-0"], ["+1"]])
+@example([["1.50"], ["2.5"]])
+@example([["True"], ["true"]])
 @example([["0.1"], ["1e+16"]])
 def test_cells_of_csv_come_back_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
