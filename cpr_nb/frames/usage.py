@@ -1,107 +1,17 @@
-"""Rows of the usage of each model.
-
-The totals are those of status.json: it sums over all attempts, and knows more about a killed one
-than its stream does. The streams say how the models share them.
-"""
+"""Rows of the usage of each model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from cpr_nb.frames.streams import ObjectReader, TaskSelection
 from cpr_nb.model import states
-from cpr_nb.model.events import TOKEN_FIELDS, usage_tokens
-from cpr_nb.model.json_values import integer, number, text_or_none
+from cpr_nb.model.model_usage import ModelUsage, add_figures, share_out_figures
 from cpr_nb.model.record import task_state
 
-#: The figures of a row.
-FIGURES = (*TOKEN_FIELDS, "cost_usd")
-
-_Figures = dict[str, float | None]
-
-
-class ModelUsage:
-    """The usage of each model in one attempt; it interprets the stream as `RunFacts` does.
-
-    Example:
-        >>> usage = ModelUsage()
-        >>> usage.feed({"type": "result", "modelUsage": {"opus": {"costUSD": 0.5}}})
-        >>> usage.by_model["opus"]["cost_usd"]
-        0.5
-    """
-
-    def __init__(self) -> None:
-        self.by_model: dict[str | None, _Figures] = {}
-        self._model: str | None = None
-        self._has_result = False
-        self._counted: dict[str | None, object] = {}  # agent → the message counted last
-
-    def feed(self, event: dict[str, Any]) -> None:
-        """Adds one event; events come in order."""
-        event_type = event.get("type")
-        if event_type == "result":
-            self._add_result(event)
-        elif event_type == "assistant" and not self._has_result:
-            self._add_message(event.get("message"), text_or_none(event.get("parent_tool_use_id")))
-        elif event_type == "system" and event.get("subtype") == "init":
-            self._model = text_or_none(event.get("model"))
-
-    def _add_message(self, message: object, agent: str | None) -> None:
-        """Adds the usage of a message once, though each of its events has it."""
-        if not isinstance(message, dict) or message.get("model") == "<synthetic>":
-            return
-        if message.get("id") != self._counted.get(agent):
-            self._counted[agent] = message.get("id")
-            model = text_or_none(message.get("model")) or self._model
-            add_figures(self.by_model, model, usage_tokens(message.get("usage")))
-
-    def _add_result(self, result: dict[str, Any]) -> None:
-        since_last = result.get("model_usage_since_last_result")
-        is_total = not isinstance(since_last, dict)  # modelUsage counts from the first result on
-        usage = result.get("modelUsage") if is_total else since_last
-        new: dict[str | None, _Figures] = {}
-        if isinstance(usage, dict) and usage:
-            new.update({model: _parse_figures(figures) for model, figures in usage.items()})
-        elif since_last == {}:
-            new[self._model] = dict.fromkeys(FIGURES, 0)
-        else:
-            cost_usd = number(result.get("total_cost_usd"))
-            new[self._model] = {**usage_tokens(result.get("usage")), "cost_usd": cost_usd}
-        if is_total or not self._has_result:
-            self.by_model = new
-        else:
-            for model, figures in new.items():
-                self._add(model, figures)
-        self._has_result = True
-
-    def _add(self, model: str | None, figures: _Figures) -> None:
-        """Adds to a model's figures; one that is unknown here is unknown for the whole attempt."""
-        before = self.by_model.get(model)
-        if before is None:
-            self.by_model[model] = figures
-            return
-        for name in FIGURES:
-            old, new = before.get(name), figures.get(name)
-            before[name] = None if old is None or new is None else old + new
-
-
-def _parse_figures(usage: object) -> _Figures:
-    if not isinstance(usage, dict):
-        return {}
-    figures: _Figures = {name: integer(usage.get(key)) for name, (key, _) in TOKEN_FIELDS.items()}
-    figures["cost_usd"] = number(usage.get("costUSD"))
-    return figures
-
-
-def add_figures(
-    sums: dict[str | None, _Figures], model: str | None, figures: Mapping[str, float | None]
-) -> None:
-    """Adds the figures that are known to those of a model."""
-    model_sums = sums.setdefault(model, {})
-    for name, value in figures.items():
-        if value is not None:
-            model_sums[name] = (model_sums.get(name) or 0) + value
+if TYPE_CHECKING:
+    from cpr_nb.model.model_usage import Figures
 
 
 class UsageReader(ObjectReader):
@@ -119,61 +29,12 @@ class UsageReader(ObjectReader):
 def usage_rows(selection: TaskSelection) -> Iterator[dict[str, Any]]:
     """One row per task and model."""
     for _, task in selection.tasks:
-        used: dict[str | None, _Figures] = {}
+        used: dict[str | None, Figures] = {}
         for _attempt, reader in selection.attempts(task, UsageReader):
             for model, figures in reader.usage.by_model.items():
                 add_figures(used, model, figures)
         if task_state(task)[0] == states.ENDED:
-            used = _share_out_figures(task, used)
+            used = share_out_figures(task, used)
         for model, figures in used.items():
             if any(value is not None for value in figures.values()):
                 yield {**selection.ids(task), "model": model, **figures}
-
-
-def _share_out_figures(
-    task: dict[str, Any], used: Mapping[str | None, _Figures]
-) -> dict[str | None, _Figures]:
-    """The figures of an ended task, shared out among its models."""
-    shares: dict[str | None, _Figures] = {model: {} for model in used}
-    for name in FIGURES:
-        value = task.get(name)
-        total = number(value) if name == "cost_usd" else integer(value)
-        parts = {model: figures.get(name) for model, figures in used.items()}
-        for model, part in share_out(total, parts).items():
-            shares.setdefault(model, {})[name] = part
-    return shares
-
-
-def share_out(
-    total: float | None, parts: Mapping[str | None, float | None]
-) -> dict[str | None, float]:
-    """Shares a figure out among models so that the parts add up; None gets what no model has.
-
-    Args:
-        total: The figure.
-        parts: Model → its figure in the streams.
-
-    Returns:
-        Model → its part; empty if the figure is not known.
-
-    Example:
-        >>> share_out(10, {"opus": 6, "haiku": 4})
-        {'opus': 6, 'haiku': 4}
-        >>> share_out(10, {"opus": 6, "haiku": 3})
-        {'opus': 6, 'haiku': 3, None: 1}
-        >>> share_out(10, {"opus": 6})
-        {'opus': 10}
-    """
-    if total is None:
-        return {}
-    if len(parts) <= 1:
-        return {next(iter(parts), None): total}
-    shares = {model: part for model, part in parts.items() if part is not None}
-    rest = total - sum(shares.values())
-    rounding = 1e-9 * max(1.0, total) if isinstance(rest, float) else 0  # tokens are whole
-    if shares and abs(rest) <= rounding:
-        return shares
-    if rest < 0:
-        return {None: total}  # the streams have more than was counted: nobody knows whose that is
-    shares[None] = shares.get(None, 0) + rest
-    return shares

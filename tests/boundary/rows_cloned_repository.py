@@ -127,6 +127,7 @@ ROWS = [
     refused("claude_path", claude_path=lambda place: place.program("claude")),
     refused("claude_args", claude_args=lambda _: ["--verbose"]),
     refused("env", env=lambda _: ["A=b"]),
+    refused("on_done", on_done=lambda place: place.program("notice")),
     refused("permissions=all", permissions=lambda _: "all"),
     Row(ATTACK, "cpr run, allow and tools", widened),
     Row(ATTACK, "cpr resume, hooks since the launch", resumed),

@@ -96,6 +96,25 @@ def test_attempts_are_spans(tmp_path: Path) -> None:
     assert [span.partition(".")[0] for span in models] == ["attempt-1", "attempt-2"]
 
 
+def test_models_are_told_apart_there_and_back(tmp_path: Path) -> None:
+    counts = {"inputTokens": 10, "outputTokens": 4, "cacheReadInputTokens": 0}
+    by_model = {
+        "opus": {**counts, "cacheCreationInputTokens": 7, "costUSD": 0.5},
+        "haiku": {**counts, "cacheCreationInputTokens": 0, "costUSD": 0.25},
+    }
+    end = {"type": "result", "is_error": False, "modelUsage": by_model, "total_cost_usd": 0.75}
+    stream = said("m1", text("done")) + json.dumps(end).encode() + b"\n"
+    cut_off = said("m1", text("half"))  # nothing says what it used
+    root = write_session(tmp_path, {"a": [stream, stream], "b": [cut_off]})
+    log = exported(root)
+    assert [*sample_of(log)["model_usage"]] == ["anthropic/opus", "anthropic/haiku"]
+    assert "model_usage" in sample_of(log, "b") and not sample_of(log, "b")["model_usage"]
+    (again,) = cpr.import_sessions(log, tmp_path / "results")
+    ours, theirs = (one.usage_df().drop(columns="session_id") for one in (cpr.Session(root), again))
+    pd.testing.assert_frame_equal(ours, theirs)
+    assert ours["cost_usd"].tolist() == [1.0, 0.5]
+
+
 def test_a_long_text_of_the_events_is_there_once(tmp_path: Path) -> None:
     stream = said("m1", use("c", command=LONG)) + result("c", LONG) + said("m2", text(LONG))
     sample = sample_of(exported(write_session(tmp_path, {"a": [stream]})))
@@ -115,6 +134,13 @@ def test_nothing_that_was_written_is_in_a_redacted_log(tmp_path: Path) -> None:
             content = b"".join(archive.read(name) for name in archive.namelist())
         assert (secret.encode() in content) != redact
         assert (REDACTED.encode() in content) == redact
+
+
+def test_a_name_that_inspect_would_not_open_is_refused(tmp_path: Path) -> None:
+    snapshot = read_session(str(write_session(tmp_path, {"a": [SUBAGENTS]})))
+    with pytest.raises(cpr.InputError, match=r"names end in \.eval: name it out\.eval"):
+        export_session(snapshot, "inspect", tmp_path / "out")
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
 def test_the_memory_is_that_of_a_message(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from testkit.session_folders import RUNNING, stream_fields, write_session
 from testkit.streams_draw import STREAMS, answer, any_stream, lines, model_usage, result
 
 import cpr_nb as cpr
-from cpr_nb.frames.usage import FIGURES, ModelUsage, share_out
 from cpr_nb.model.events import parse_line
+from cpr_nb.model.model_usage import FIGURES, ModelUsage, share_out
 
 
 def result_cost_usd(stream: bytes) -> float | None:

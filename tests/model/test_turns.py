@@ -13,9 +13,9 @@ from cpr_nb.cli.commands.logs import steps
 from cpr_nb.display.steps import StepFollower
 from cpr_nb.frames.calls import CallReader, DenialReader
 from cpr_nb.frames.events import EventRowReader
-from cpr_nb.frames.usage import ModelUsage
 from cpr_nb.model.activity import Activity
 from cpr_nb.model.events import RunFacts, parse_line
+from cpr_nb.model.model_usage import ModelUsage
 from cpr_nb.model.turns import WAKE_TEXT, TurnCounter
 
 NAMES = sorted(f"{path.parent.name}/{path.stem}" for path in RECORDINGS.glob("*/*.jsonl"))

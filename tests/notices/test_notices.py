@@ -33,6 +33,10 @@ from testkit.webhooks import LIMIT_S, Webhook
 
 import cpr_nb as cpr
 from cpr_nb.model.errors import InputError
+from cpr_nb.notices import notice_program
+
+PROGRAM = notice_program.__file__
+
 
 # -- a command ------------------------------------------------------------------------------------
 
@@ -158,17 +162,33 @@ def test_a_sender_that_dies_before_it_wrote_that_it_sent_is_followed_by_one_with
             processes.await_gone(pid)
         assert events(session, "on_waiting-limit") == ["sending"]
         session.wait_until(lambda: session.refresh().state == "interrupted", LIMIT_S, "the end")
+        stub.mend()  # the wait is over, and the notice is due all the same
         session.resume()
         first, second = hook.await_requests(2)
         await_event(session, "on_waiting-limit", "sent")
-        session.wait_until(lambda: session.refresh().state == "waiting", LIMIT_S, "the wait")
-        stub.mend()
-        session.resume()
         ended(session)
     assert first.json["key"] == second.json["key"] == f"{session.id}-waiting-limit"
     assert first.json["waiting_for"] == "limit"
     assert first.json["text"].startswith("the usage limit is reached, waits until ")
     assert len(hook.requests) == 2
+
+
+def test_the_end_is_told_only_once_it_is_written_down(hook: Webhook, stub: Stub) -> None:
+    stub.fifos("x")
+    session = launch(plan(here="x", gate="x"), on_done=url_of(hook))
+    stub.await_here("x")
+    (session.path / "notices").mkdir()
+    (session.path / "notices" / "on_done.jsonl").touch()
+    argv = [sys.executable, str(PROGRAM), str(session.path), "on_done"]
+    with subprocess.Popen(argv) as sender:  # as by a runner that is killed before it wrote the end
+        os.kill(json.loads((session.path / "runner.json").read_text())["pid"], signal.SIGKILL)
+        assert sender.wait(LIMIT_S) == 0
+    assert not hook.requests and not log(session, "on_done")
+    session.wait_until(lambda: session.refresh().state == "interrupted", LIMIT_S, "the end")
+    session.resume()
+    stub.release("x")
+    ended(session)
+    assert len(hook.requests) == 1
 
 
 def test_a_session_that_waits_again_for_the_same_sends_nothing_more(

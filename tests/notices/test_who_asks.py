@@ -30,12 +30,16 @@ from cpr_nb.model.destinations import check_destination, kept_destination
 from cpr_nb.model.errors import InputError, UnknownOption
 
 
-def test_the_users_own_settings_ask_for_one_and_a_launch_may_decline(hook: Webhook) -> None:
+def test_the_users_own_settings_ask_for_one_and_a_launch_may_decline(
+    hook: Webhook, stub_cpr: Cpr
+) -> None:
     settings = Path(os.environ["HOME"], ".config", "cpr", "config.toml")
     settings.parent.mkdir(parents=True)
     settings.write_text(f'on_done = "{url_of(hook)}"\n')
     session = ended(launch())
     assert [request.json["session"]["session_id"] for request in hook.requests] == [session.id]
+    found = stub_cpr("doctor").stdout
+    assert "on_done = 'webhook'" in found and SECRET not in found
     ended(launch(on_done="off"))
     assert len(hook.requests) == 1
 

@@ -9,9 +9,10 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import IO, Any
 
+from cpr_nb.exchange.model_shares import model_shares
 from cpr_nb.exchange.writers import inspect_events as written
 from cpr_nb.model import states
-from cpr_nb.model.events import SYNTHETIC
+from cpr_nb.model.events import SYNTHETIC, TOKEN_FIELDS
 from cpr_nb.model.json_values import number
 from cpr_nb.store.times import utc_iso
 
@@ -163,10 +164,11 @@ class SampleWriter:
         return {**task.row, **own}
 
     def _usage(self) -> dict[str, Any]:
-        task = self.task
-        if not task.tokens:
-            return {}
-        return {model_name(task.model): written.usage(task.tokens, task.cost_usd)}
+        usages: dict[str, Any] = {}
+        for model, figures in model_shares(self.task).items():
+            tokens = {name: int(figures.get(name) or 0) for name in TOKEN_FIELDS if name in figures}
+            usages[model_name(model)] = written.usage(tokens, figures.get("cost_usd"))
+        return usages
 
     def _limit(self) -> dict[str, Any] | None:
         kind, option = _LIMITS.get(self.task.reason or "", ("", ""))
