@@ -24,7 +24,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "report": (("cpr report 3f2a -o review.html --redact", "without prompts and answers"),),
     "export": (("cpr export 3f2a --to inspect -o review.eval", "for the viewer of Inspect"),),
-    "import": (("cpr import review.eval", "shown as any other session"),),
+    "import": (
+        ("cpr import", "what your own Claude Code did, and its cost"),
+        ("cpr import review.eval", "shown as any other session"),
+    ),
     "list": (("cpr list", "the newest first"),),
     "overview": (("cpr overview", "how many sessions and tasks, and what they cost"),),
     "watch": (

@@ -19,7 +19,7 @@ COMMANDS = {
     "results": "show what the agents answered",
     "report": "write a session as one static page, to share it",
     "export": "write a session in the format of another tool",
-    "import": "read the logs of other tools as sessions",
+    "import": "read transcripts of Claude Code, and logs of other tools as sessions",
     "list": "list all sessions",
     "overview": "show totals over all sessions",
     "watch": "watch a session live",

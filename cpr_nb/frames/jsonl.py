@@ -15,13 +15,17 @@ _PIECE_BYTES = 1 << 20
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"
 
 
-def read_pieces(file: BinaryIO) -> Iterator[memoryview]:
+def read_pieces(file: BinaryIO, piece_bytes: int = _PIECE_BYTES) -> Iterator[memoryview]:
     """Reads the rest of a file as pieces of whole lines; the last may lack its newline.
 
     A piece is valid until the next one is read.
+
+    Args:
+        file: The file.
+        piece_bytes: About how large a piece is, unless a line is longer.
     """
     size = os.fstat(file.fileno()).st_size - file.tell()
-    buffer = bytearray(min(max(size, 0) + 1, _PIECE_BYTES))
+    buffer = bytearray(min(max(size, 0) + 1, piece_bytes))
     held = 0  # bytes at the start of the buffer that are no whole line yet
     while n := file.readinto(memoryview(buffer)[held:]):  # type: ignore[attr-defined]
         end = held + n

@@ -108,6 +108,29 @@ def test_subagents_count_in_the_conversation_of_their_call(write: Write, project
     assert by_agent.drop("a7").to_dict() == {"acompact-9": 4} | {by_agent.index[-1]: 1}
 
 
+def test_a_subagent_of_a_subagent_is_known_by_its_note(write: Write, projects: Path) -> None:
+    """The result of its call does not name it."""
+    main = write("s1")
+    start = main.user("Do it.")
+    main.answer("m1", call("c1", "Agent"))
+    main.result("c1", toolUseResult={"agentId": "a1"})
+    outer = write("s1", agent="a1")
+    outer.answer("m2", call("c2", "Agent"))
+    outer.result("c2")
+    inner = write("s1", agent="a2")
+    inner.answer("m3", call("c3"))
+    inner.path.with_suffix(".meta.json").write_text('{"toolUseId": "c2"}')
+    write("s1", agent="a3").path.with_suffix(".meta.json").write_text("not json")
+    write("s1", agent="a3").answer("m4")
+    main.rewind(start)
+    main.answer("m5")
+    calls = cpr.transcripts(projects).tool_calls_df(full=True).set_index("tool_use_id")
+    assert calls.parent_tool_use_id["c3"] == "c2"
+    assert calls.is_current_branch.to_dict() == {"c1": False, "c2": False, "c3": False}
+    messages = cpr.transcripts(projects).messages_df().set_index("message_id")
+    assert messages.is_current_branch.isna().to_dict()["m4"]
+
+
 @pytest.mark.parametrize("agent", [None, "a1"], ids=["conversation", "subagent"])
 def test_versions_that_never_wrote_the_final_count_of_subagents(
     write: Write, projects: Path, agent: str | None
@@ -136,6 +159,26 @@ def test_a_rewind_leaves_the_old_branch_paid_but_not_current(write: Write, proje
     assert calls.is_current_branch.to_dict() == {"c1": False, "c3": True, "c2": False}
     (row,) = seen.df(full=True).itertuples()
     assert (row.n_messages, row.n_abandoned, row.output_tokens) == (3, 2, 30)
+
+
+def test_subagents_in_the_file_of_the_conversation(write: Write, projects: Path) -> None:
+    """As versions before 2 wrote them: a tree of their own, which ends last here."""
+    main = write("s1", version="1.0.98")
+    main.user("Do it.")
+    main.answer("m1", call("c1", "Task"), output=1)
+    here = main.lines[-1]
+    main.user("Look around.", isSidechain=True, parentUuid=None)
+    main.answer("m2", output=2, isSidechain=True)
+    main.rewind(here)
+    main.result("c1")
+    main.answer("m3", output=4)
+    main.user("Look again.", isSidechain=True, parentUuid=None)
+    main.answer("m4", output=8, isSidechain=True)
+    seen = cpr.transcripts(projects)
+    flags = seen.messages_df().set_index("message_id").is_current_branch
+    assert flags.dropna().to_dict() == {"m1": True, "m3": True}
+    (row,) = seen.df().itertuples()
+    assert (row.output_tokens, row.n_prompts, row.n_messages) == (15, 1, 4)
 
 
 def test_a_compaction_continues_the_conversation(write: Write, projects: Path) -> None:

@@ -19,7 +19,7 @@ from cpr_nb.frames.transcripts.file_reader import CALL_FIELDS, MESSAGE_FIELDS
 from cpr_nb.store import cache_files
 
 #: Changes with the meaning of what is kept, so that another version starts anew.
-_VERSION = 1
+_VERSION = 2
 
 #: One row per file.
 FILES = (
@@ -27,7 +27,7 @@ FILES = (
     *(Column(name, "Int64", "") for name in ("offset", "mark", "leaf", "n_unreadable", "n_lines")),
     Column("n_prompts", "Int64", ""),
     *(Column(name, "string", "") for name in ("path", "session_id", "title", "cwd")),
-    *(Column(name, "string", "") for name in ("git_branch", "claude_version")),
+    *(Column(name, "string", "") for name in ("git_branch", "claude_version", "parent_call")),
     *(Column(name, TIME, "") for name in ("first_at", "last_at")),
 )
 _FLAGS = ("is_fast", "is_sidechain", "is_foreign", "is_current", "is_original", "is_error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cpr_nb.model.errors import InputError
+from cpr_nb.store.files import read_file
 
 _ENDING = ".jsonl"
+_NOTE_ENDING = ".meta.json"
 _AGENT_PREFIX = "agent-"
 _COMPACTION_PREFIX = "agent-acompact-"
 
@@ -50,6 +53,18 @@ def agent_id_of(path: str) -> str | None:
 def is_compaction(path: str) -> bool:
     """Whether a file holds the request that summarised a conversation."""
     return path.rpartition("/")[2].startswith(_COMPACTION_PREFIX)
+
+
+def parent_call(folder: str, file: TranscriptFile) -> str | None:
+    """The call that started a subagent, as the CLI notes it beside the subagent's file."""
+    if file.agent_id is None:
+        return None
+    try:
+        note = read_file(f"{folder}/{file.path[: -len(_ENDING)]}{_NOTE_ENDING}")
+        call = json.loads(note)["toolUseId"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return call if isinstance(call, str) else None
 
 
 def transcripts_folder(folder: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> str:

@@ -15,6 +15,8 @@ from cpr_nb.frames.transcripts.transcript_columns import MESSAGES, TOOL_CALLS, T
 from cpr_nb.frames.transcripts.transcript_files import agent_id_of, is_compaction
 from cpr_nb.frames.transcripts.transcript_index import TranscriptIndex
 
+#: The tools that start a subagent, now and in earlier versions.
+_STARTING_TOOLS = ("Agent", "Task")
 _FIGURES = (
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
     "cost_usd",
@@ -46,32 +48,23 @@ class TranscriptTables:
     def _find_parents(self) -> pd.DataFrame:
         """For each subagent: the call that started it, and whether that call is current."""
         calls = self.index.calls
-        started = calls[calls["started_agent"].notna() & calls["is_original"].fillna(True)]
-        agents = self.files["agent_id"].reindex(started["file"]).tolist()
-        parents = {
-            agent: (call_id, current, caller)
-            for agent, call_id, current, caller in zip(
-                started["started_agent"].tolist(),
-                started["tool_use_id"].tolist(),
-                started["is_current"].tolist(),
-                agents,
-                strict=True,
-            )
-        }
-        rows = []
-        for agent, (call_id, current, caller) in parents.items():
-            seen = {agent}
-            while current is pd.NA and caller in parents and caller not in seen:
-                seen.add(caller)
-                _, current, caller = parents[caller]
-            rows.append((agent, call_id, None if current is pd.NA else current))
-        columns: list[Any] = list(zip(*rows, strict=True)) or [(), (), ()]
+        is_start = calls["started_agent"].notna() | calls["tool"].isin(_STARTING_TOOLS)
+        started = calls[(is_start & calls["is_original"]).to_numpy(bool)]
+        callers = self.files["agent_id"].reindex(started["file"]).tolist()
+        ids = started["tool_use_id"].tolist()
+        flags = dict(
+            zip(ids, zip(started["is_current"].tolist(), callers, strict=True), strict=True)
+        )
+        parents = dict(zip(started["started_agent"].tolist(), ids, strict=True))
+        noted = self.files[self.files["parent_call"].notna()]
+        parents |= zip(noted["agent_id"].tolist(), noted["parent_call"].tolist(), strict=True)
+        agents = [agent for agent in parents if agent is not pd.NA]
         return pd.DataFrame(
             {
-                "call": array(list(columns[1]), "string"),
-                "is_current": array(list(columns[2]), "boolean"),
+                "call": array([parents[agent] for agent in agents], "string"),
+                "is_current": array([_is_current(a, parents, flags) for a in agents], "boolean"),
             },
-            index=pd.Index(list(columns[0]), dtype="object"),
+            index=pd.Index(agents, dtype="object"),
         )
 
     def of_files(self, numbers: Any) -> dict[str, Any]:
@@ -185,6 +178,25 @@ class TranscriptTables:
             "n_unreadable": rows["n_unreadable"].mask(rows["n_unreadable"] == 0).array,
             "path": array([f"{self.index.folder}/{path}" for path in rows["path"]], "string"),
         }
+
+
+def _is_current(
+    agent: Any, parents: dict[Any, Any], flags: dict[Any, tuple[Any, Any]]
+) -> bool | None:
+    """Whether a subagent is part of its conversation as it stands: as its call is, or its caller.
+
+    Args:
+        agent: The subagent.
+        parents: Subagent → the call that started it.
+        flags: Call → whether it is current, and the subagent that called.
+    """
+    seen = set()
+    while agent in parents and agent not in seen:
+        seen.add(agent)
+        is_current, agent = flags.get(parents[agent], (None, None))
+        if isinstance(is_current, bool):
+            return is_current
+    return None
 
 
 def _last_times(files: pd.DataFrame) -> Any:
