@@ -91,7 +91,7 @@ def test_exactly_these_names_are_exported() -> None:
     )
     others = "Session Task attach dashboard import_sessions launch map trust __version__"
     tables = "denials_df events_df forecasts_df sessions_df tasks_df tool_calls_df usage_df"
-    tables += " Transcripts transcripts transcripts_df"
+    tables += " Transcripts transcripts transcripts_df usage_chart"
     assert set(cpr.__all__) == {*errors.split(), *others.split(), *tables.split()}
     for name in errors.split():
         assert issubclass(getattr(cpr, name), cpr.CprError)

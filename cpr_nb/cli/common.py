@@ -92,6 +92,15 @@ def has_terminal() -> bool:
     return any(stream is not None and stream.isatty() for stream in streams)
 
 
+def note_running(short_id: str) -> None:
+    """Says after Ctrl-C that only the wait has ended, and how to go on."""
+    from cpr_nb.cli.render import program
+
+    cpr = program()
+    note(f"the session keeps running. To watch it: {cpr} watch {short_id}")
+    note(f"To cancel it: {cpr} cancel {short_id}")
+
+
 def show_to_end(session: Session, *, quiet: bool = False) -> int:
     """Shows a session until it ends, then its summary.
 
@@ -116,11 +125,7 @@ def show_to_end(session: Session, *, quiet: bool = False) -> int:
     try:
         watch(session, Console(highlight=False))
     except KeyboardInterrupt:
-        from cpr_nb.cli.render import program
-
-        cpr, short = program(), session.snapshot.short_id
-        note(f"the session keeps running. To watch it: {cpr} watch {short}")
-        note(f"To cancel it: {cpr} cancel {short}")
+        note_running(session.snapshot.short_id)
         return 130
     from cpr_nb.cli.session_summary import summary_lines
 

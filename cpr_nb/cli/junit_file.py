@@ -11,7 +11,7 @@ from cpr_nb.model.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cpr_nb.handles.session import Session
+    from cpr_nb.launching.start import StartedSession
 
 
 def add_junit(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +40,11 @@ def check_junit(args: argparse.Namespace) -> None:
     check_path("junit", args.junit)
 
 
-def write_junit(session: Session, path: str) -> None:
+def write_junit(started: StartedSession, path: str) -> None:
     """Writes the file, and says what of the session it does not know."""
+    from cpr_nb.handles.session import Session
+
+    session = Session.from_started(started)
     session.export("junit", path)
     snapshot = session.snapshot
     n_open = len(session) - snapshot.count("completed")

@@ -137,7 +137,8 @@ class Launcher:
     def sessions(self) -> Iterator[tuple[Snapshot, dict[str, Any]]]:
         """The sessions that it has started, the newest first: their heads, and session.json."""
         for snapshot in catalog.list_sessions(self.results_dir):
-            if _launcher_key(snapshot.head) == self.key:
+            # Without a head nobody knows; one that is missed would not count.
+            if not snapshot.head or _launcher_key(snapshot.head) == self.key:
                 authorship = read_authorship(snapshot.paths)
                 if authorship.is_ours and _launcher_key(authorship.spec) == self.key:
                     yield snapshot, authorship.spec

@@ -213,6 +213,10 @@ def test_a_budget_holds_for_all_sessions_together(stub_cpr: Cpr, stub: Stub) -> 
             assert "nothing is left" in await call.refused("launch", prompts=[answer("3")])
             same = await call("launch", prompts=[answer("1")], budget_usd=0.4)
             assert not same["is_new"]
+            status = stub_cpr.cwd / "results" / f"session-{second['session_id']}" / "status.json"
+            status.rename(status.with_name("away"))  # one that can't be read counts, too
+            assert "nothing is left" in await call.refused("launch", prompts=[answer("3")])
+            status.with_name("away").rename(status)
             stub.release("a")
             await call("wait", session=second["session_id"])
             assert (await call("launch", prompts=[answer("4")]))["budget_usd"] == 0.1
@@ -361,7 +365,7 @@ def test_two_agents_that_launch_at_once_do_not_share_out_the_budget_twice(
             await one("wait")
 
     anyio.run(talk)
-    assert sorted("nothing is left" in text for text in outcomes) == [False, True]
+    assert sorted("nothing is left" in text for text in outcomes) == [False, True], outcomes
     assert len(stub.calls()) == 3
 
 

@@ -230,6 +230,27 @@ def test_the_best_candidate_of_each_row(stub_cpr: Cpr) -> None:
     assert (first["name"], first["solved"], second["solved"]) == ("a", "True", "False")
 
 
+def test_denials_are_said_with_what_would_allow_them(stub_cpr: Cpr) -> None:
+    denied = [{"tool_name": "Bash", "tool_input": {"command": "pytest -q"}}]
+    write_csv(stub_cpr.cwd / "rows.csv", [{"do": plan(result={"permission_denials": denied})}])
+    said = stub_cpr.good("map", "{do}", "rows.csv", "-o", "out.csv")
+    assert "1 tool call was denied; to allow it: --allow 'Bash(pytest:*)'" in said
+
+
+def test_a_cancelled_session_is_no_success(stub_cpr: Cpr, stub: Stub) -> None:
+    stub.fifos("first")
+    write_csv(stub_cpr.cwd / "rows.csv", [{"do": plan(here="first", gate="first")}])
+    command = ("map", "{do}", "rows.csv", "-o", "out.csv")
+    waiting = stub_cpr.start(*command, stdout=subprocess.PIPE)
+    stub.await_here("first")
+    (folder,) = sessions(stub_cpr.cwd)
+    cpr.Session(folder).cancel()
+    out = waiting.communicate(timeout=LIMIT_S)[0].decode()
+    assert (waiting.returncode, "the session is cancelled" in out) == (1, True)
+    (row,) = read_csv((stub_cpr.cwd / "out.csv").read_text())
+    assert row["outcome"] == "cancelled"
+
+
 def test_a_dry_run_starts_nothing(stub_cpr: Cpr, stub: Stub) -> None:
     write_csv(stub_cpr.cwd / "rows.csv", ROWS)
     stub_cpr.good("map", "{do}", "rows.csv", *TYPED, "-o", "out.csv")

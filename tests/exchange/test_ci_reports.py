@@ -132,23 +132,39 @@ def test_junit_is_written_also_when_tasks_fail(stub_cpr: Cpr) -> None:
     assert list(outcomes(stub_cpr.cwd / "out.xml").values()) == [""]  # it was replaced
 
 
-def test_junit_is_written_after_ctrl_c(stub_cpr: Cpr, stub: Stub) -> None:
+@pytest.mark.parametrize(
+    ("line", "n_open"),
+    [
+        pytest.param(b"Started session", None, id="at-once"),  # "good" has ended, or not
+        pytest.param(b"good", 1, id="in-the-wait"),
+    ],
+)
+def test_junit_is_written_after_ctrl_c(
+    stub_cpr: Cpr, stub: Stub, line: bytes, n_open: int | None
+) -> None:
     tasks = prompts(
         {"id": "good", "prompt": "a"}, {"id": "held", "prompt": plan(here="held", gate="held")}
     )
     (stub_cpr.cwd / "prompts.json").write_text(tasks)
     stub.fifos("held")
     command = ("run", "prompts.json", "--wait", "-j", "1", "--junit", "out.xml")
-    process = stub_cpr.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    stub.await_here("held")
-    (folder,) = (stub_cpr.cwd / "results").glob("session-*")
-    cpr.Session(folder).task("good").result(LIMIT_S)
+    process = stub_cpr.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    if n_open:
+        stub.await_here("held")
+    while line not in process.stdout.readline():
+        pass
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert "1 had not ended and count as skipped" in errors.decode()
-    assert outcomes(stub_cpr.cwd / "out.xml") == {"good": "", "held": "Skipped"}
+    assert "keeps running" in errors.decode()
+    assert f"{n_open or ''} had not ended and count as skipped" in errors.decode()
+    ended = outcomes(stub_cpr.cwd / "out.xml")
+    assert ended["held"] == "Skipped" and ended["good"] in (("",) if n_open else ("", "Skipped"))
+    if not n_open:
+        stub.await_here("held")
     stub.release("held")
+    (folder,) = (stub_cpr.cwd / "results").glob("session-*")
     cpr.Session(folder).wait(LIMIT_S)
 
 

@@ -7,9 +7,9 @@ import os
 import sys
 
 from cpr_nb.cli.commands.run import begin, launch_json, launch_lines, print_launch
-from cpr_nb.cli.common import note, print_json, print_lines
+from cpr_nb.cli.common import denial_summary, note, print_json, print_lines
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
-from cpr_nb.cli.render import ICONS, program
+from cpr_nb.cli.render import ICONS, denial_lines, program
 from cpr_nb.cli.study_options import (
     Launch,
     add_study_options,
@@ -245,7 +245,7 @@ def _finish(session: Session, launch: Launch, form: str, args: argparse.Namespac
             again = "the same command runs these again, and only these"
         words = _summary(session, len(table), ends, args.file)
         print_lines([*words, *([f"  {again}"] if ends else [])], _words_out(args))
-    return 1 if ends else 0
+    return 1 if ends or session.snapshot.state != states.COMPLETED else 0
 
 
 def _row_ends(session: Session, best: Any) -> dict[str, int]:
@@ -275,11 +275,15 @@ def _row_ends(session: Session, best: Any) -> dict[str, int]:
 
 def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> list[str]:
     """What a person reads when the table is written."""
+    from cpr_nb.views.decision_lines import decision_lines
     from cpr_nb.views.durations import session_duration_s
     from cpr_nb.views.formatting import clock, cost, plural, reused
+    from cpr_nb.views.grade_lines import grade_lines
+    from cpr_nb.views.notice import warnings_of
 
     snapshot, n_failed = session.refresh().snapshot, sum(ends.values())
-    icon = ICONS[states.FAILED if n_failed else states.SUCCEEDED]
+    is_good = not n_failed and snapshot.state == states.COMPLETED
+    icon = ICONS[states.SUCCEEDED if is_good else states.FAILED]
     figures = [
         plural(n_rows, "row"),
         f"{n_failed} without an answer" if n_failed else "",
@@ -289,4 +293,13 @@ def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> 
     ]
     name = "the table" if path == STDOUT else path
     line = f"{icon} {name}: {' · '.join(figure for figure in figures if figure)}"
-    return [line, *(f"  {number} {words}" for words, number in sorted(ends.items()))]
+    more = [f"{number} {words}" for words, number in sorted(ends.items())]
+    if snapshot.state != states.COMPLETED:
+        more.append(
+            f"the session is {snapshot.state}: {snapshot.head.get('error') or 'see cpr status'}"
+        )
+    more += [*decision_lines(snapshot), *grade_lines(snapshot, program())]
+    more += [f"⚠ {warning}" for warning in warnings_of(snapshot, program())]
+    if snapshot.count("n_denials"):
+        more += denial_lines(snapshot.count("n_denials"), denial_summary(session.tasks))
+    return [line, *(f"  {words}" for words in more)]

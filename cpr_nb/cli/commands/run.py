@@ -6,7 +6,14 @@ import argparse
 import os
 import sys
 
-from cpr_nb.cli.common import has_terminal, note, print_json, print_lines, show_to_end
+from cpr_nb.cli.common import (
+    has_terminal,
+    note,
+    note_running,
+    print_json,
+    print_lines,
+    show_to_end,
+)
 from cpr_nb.cli.junit_file import add_junit, check_junit, write_junit
 from cpr_nb.cli.options import add_json, add_launch_options, launch_options
 from cpr_nb.cli.render import ICONS, program
@@ -106,6 +113,18 @@ def start(launch: Launch, args: argparse.Namespace) -> int:
     started = begin(launch, args)
     if started is None:
         return 0
+    try:
+        code = _show(started, launch, args)
+    except KeyboardInterrupt:  # Ctrl-C before the wait has begun
+        note_running(started.session_id[:8])
+        code = 130
+    if args.junit:
+        write_junit(started, args.junit)
+    return code
+
+
+def _show(started: StartedSession, launch: Launch, args: argparse.Namespace) -> int:
+    """Prints about a session that was started, and waits for it if that was asked for."""
     if started.is_new and not args.json:
         print_launch(started, launch)
         if not args.wait:
@@ -122,11 +141,8 @@ def start(launch: Launch, args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             code = 130  # the session keeps running, so the caller needs its id
         print_json(launch_json(session, launch.plan))
-    else:
-        code = show_to_end(session) if args.wait else 0
-    if args.junit:
-        write_junit(session, args.junit)
-    return code
+        return code
+    return show_to_end(session) if args.wait else 0
 
 
 def begin(launch: Launch, args: argparse.Namespace) -> StartedSession | None:
