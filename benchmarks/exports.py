@@ -45,7 +45,7 @@ def measure_exports(lab: Lab) -> Iterator[Comparison]:
     session_id = Path(root).name.removeprefix("session-")
 
     def export(name: str) -> tuple[float, float]:
-        target = folder / f"{name}-{len(list(folder.iterdir()))}"
+        target = folder / f"{len(list(folder.iterdir()))}{FORMATS[name].suffix}"
         options = ["--with-content"] if name == "otel" else []
         words = ["export", session_id, "--to", name, "-o", str(target), *options]
         return _run(lab, *words, "--results-dir", str(results))

@@ -23,11 +23,13 @@ class Format(NamedTuple):
         module: The module of `cpr_nb.exchange.writers` whose ``write`` is its `Exporter`.
         suffix: How the names of its files end; "" for a folder with one file per task.
         words: What it is, for the help.
+        needs_suffix: Whether its readers open no file whose name ends otherwise.
     """
 
     module: str
     suffix: str
     words: str
+    needs_suffix: bool = False
 
 
 class Exporter(Protocol):
@@ -45,7 +47,7 @@ class Exporter(Protocol):
 
 #: Name → format.
 FORMATS = {
-    "inspect": Format("inspect_log", ".eval", "a log of Inspect: inspect view, samples_df"),
+    "inspect": Format("inspect_log", ".eval", "a log of Inspect: inspect view, samples_df", True),
     "atif": Format("atif_folder", "", "ATIF, the trajectories of Harbor: a folder, one per task"),
     "ctrf": Format("ctrf_report", ".ctrf.json", "CTRF, test results for CI"),
     "junit": Format("junit_report", ".xml", "JUnit XML, test results for CI"),
@@ -95,6 +97,9 @@ def export_session(
     chosen, record = FORMATS[to], SessionRecord(snapshot, redact=redact)
     module = importlib.import_module(f"cpr_nb.exchange.writers.{chosen.module}")
     target = Path(path if path is not None else _default_name(snapshot, to, chosen))
+    if chosen.needs_suffix and target.suffix != chosen.suffix:
+        words = f"{to.capitalize()} opens only files whose names end in {chosen.suffix}"
+        raise InputError(f"{words}: name it {target.name}{chosen.suffix}", str(target))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     write: Exporter = module.write
     try:

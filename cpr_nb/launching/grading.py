@@ -20,6 +20,7 @@ from cpr_nb.model.grader import (
 )
 from cpr_nb.model.random_ids import new_uuid
 from cpr_nb.model.spec import TaskSpec
+from cpr_nb.model.states import NO_NOTICE, NOTICES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ _WITHOUT: dict[str, Any] = {
 }
 #: What decides how a grader answers: nothing but the rubric and the model may.
 _OURS = ("light", "schema", "system_prompt", "permissions", "model", *_WITHOUT)
+
+
+#: Whoever launches tasks that are graded is told of their end, and not of that of their grades.
+_SILENT = dict.fromkeys(NOTICES, NO_NOTICE)
 
 
 class GraderPlace(NamedTuple):
@@ -139,7 +144,7 @@ def plan_grade(plan: LaunchPlan, keywords: Mapping[str, Any]) -> None:
             plan.options.get("env"),
             plan.environ if plan.own_environment else None,
         ),
-        options={"name": name_of(plan.options.get("name")), **reserved(plan.options)},
+        options={"name": name_of(plan.options.get("name")), **reserved(plan.options), **_SILENT},
     )
 
     def start_graders(session_id: str) -> None:

@@ -19,7 +19,7 @@ HOW_TO_GET_GH = (
 _LIMIT_S = 300.0
 #: gh asks nothing and colours nothing; the repository is an argument, or in GH_REPO.
 _ENVIRONMENT = {"GH_PROMPT_DISABLED": "1", "NO_COLOR": "1", "GH_PAGER": "cat"}
-_FIELDS = "number,url,state,headRefOid,isCrossRepository"
+_FIELDS = "number,url,state,headRefName,headRefOid,isCrossRepository"
 NO_REPOSITORY = (
     "the address of the remote does not name a repository of GitHub: set GH_REPO=OWNER/NAME"
 )
@@ -93,6 +93,7 @@ class GitHub:
                     bool(row.get("isCrossRepository")),
                 )
                 for row in rows
+                if row["headRefName"] == branch
             ]
         except (ValueError, TypeError, KeyError, AttributeError):
             raise WorktreeError(f"gh pr list wrote no JSON: {one_line(text)}") from None

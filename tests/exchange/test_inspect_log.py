@@ -136,6 +136,13 @@ def test_nothing_that_was_written_is_in_a_redacted_log(tmp_path: Path) -> None:
         assert (REDACTED.encode() in content) == redact
 
 
+def test_a_name_that_inspect_would_not_open_is_refused(tmp_path: Path) -> None:
+    snapshot = read_session(str(write_session(tmp_path, {"a": [SUBAGENTS]})))
+    with pytest.raises(cpr.InputError, match=r"names end in \.eval: name it out\.eval"):
+        export_session(snapshot, "inspect", tmp_path / "out")
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
 def test_the_memory_is_that_of_a_message(tmp_path: Path) -> None:
     """A stream of 30 MB, of which each text differs, so that none is shared."""
     lines = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -189,6 +190,15 @@ def test_the_end_is_told_only_once_it_is_written_down(hook: Webhook, stub: Stub)
     stub.release("x")
     ended(session)
     assert len(hook.requests) == 1
+
+
+def test_where_nothing_can_be_written_a_notice_is_sent_all_the_same(hook: Webhook) -> None:
+    session = ended(launch(on_done=url_of(hook)))
+    shutil.rmtree(session.path / "notices")
+    (session.path / "notices").touch()  # in the place of the folder: no file can be made there
+    sender = [sys.executable, str(PROGRAM), str(session.path), "on_done"]
+    assert subprocess.run(sender, timeout=LIMIT_S).returncode == 0
+    assert [request.json["key"] for request in hook.requests] == [f"{session.id}-done"] * 2
 
 
 def test_a_session_that_waits_again_for_the_same_sends_nothing_more(

@@ -44,6 +44,15 @@ def test_the_users_own_settings_ask_for_one_and_a_launch_may_decline(
     assert len(hook.requests) == 1
 
 
+def test_the_grades_of_a_session_are_no_second_notice(hook: Webhook) -> None:
+    settings = Path(os.environ["HOME"], ".config", "cpr", "config.toml")
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f'on_done = "{url_of(hook)}"\n')
+    session = ended(launch(grade="Is it good?"))
+    ended(cpr.attach(session.head["grading_id"]))
+    assert [request.json["key"] for request in hook.requests] == [f"{session.id}-done"]
+
+
 def test_a_retry_sends_what_its_session_did(hook: Webhook) -> None:
     session = ended(launch(FAILS, on_failed=url_of(hook)))
     again = ended(session.retry())

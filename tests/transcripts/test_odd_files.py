@@ -97,3 +97,11 @@ def test_no_folder_is_said_in_words(
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "no-claude"))
     with pytest.raises(cpr.InputError, match="there is no folder"):
         cpr.transcripts(folder)
+
+
+def test_a_conversation_without_times_is_last(write: Write, projects: Path) -> None:
+    write("a").user("Do it.", timestamp=None)
+    write("b").user("Do that.")
+    df = cpr.transcripts_df(projects)
+    assert df.conversation_id.tolist() == ["b", "a"]
+    assert df.started_at.isna().tolist() == [False, True]

@@ -149,9 +149,8 @@ class TranscriptTables:
         }
         if full:
             values |= self._more(messages, rows, agents)
-        order = np.argsort(
-            -pd.Series(values["started_at"]).astype("int64").to_numpy(), kind="stable"
-        )
+        began = pd.Series(values["started_at"])
+        order = began.sort_values(ascending=False, na_position="last", kind="stable").index
         table = selected(values, TRANSCRIPTS, full=full)
         return table.iloc[order].reset_index(drop=True)
 
