@@ -64,7 +64,7 @@ def _totals(seen: Transcripts) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """A value of a table as JSON has it: a time as a text, None if it is missing."""
-    if value is None or str(value) in _MISSING and not isinstance(value, str):
+    if value is None or (str(value) in _MISSING and not isinstance(value, str)):
         return None
     if hasattr(value, "isoformat"):
         return value.isoformat()
