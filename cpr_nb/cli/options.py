@@ -103,7 +103,8 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--claude-path", metavar="PATH", help="the Claude Code CLI to run")
     for option in OPTIONS.values():
         flags = ["-j", option.flag] if option.name == "max_parallel" else [option.flag]
-        settings: dict[str, Any] = {"help": option.help, "dest": option.name}
+        help_text = option.help.replace("%", "%%")  # argparse fills in what follows a single one
+        settings: dict[str, Any] = {"help": help_text, "dest": option.name}
         if option.kind == "flag":
             settings |= {"action": "store_const", "const": "true"}
         elif option.choices:
