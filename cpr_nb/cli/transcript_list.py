@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _NEWEST = 10
 _PROMPT_CHARS = 60
+#: How pandas writes what is missing. Comparing its NA is an error.
+_MISSING = ("<NA>", "NaT", "nan")
 _TOKENS = {
     "input_tokens": "input",
     "output_tokens": "output",
@@ -46,15 +48,15 @@ def show_transcripts(folder: str | None, since: str | None, *, as_json: bool) ->
 
 def _totals(seen: Transcripts) -> dict[str, Any]:
     conversations, messages = seen.df(), seen.messages_df()
-    cost_usd = messages["cost_usd"].sum(min_count=1)
+    n_needed = min(1, len(messages))  # of no answers, the sum is 0; of unknown ones, unknown
+    sums = {name: messages[name].sum(min_count=n_needed) for name in (*_TOKENS, "cost_usd")}
     return {
         "folder": seen.folder,
         "n_read_bytes": seen.n_read_bytes,
         "n_conversations": len(conversations),
         "n_messages": len(messages),
         "n_tool_calls": len(seen.tool_calls_df()),
-        **{name: int(messages[name].sum()) for name in _TOKENS},
-        "cost_usd": None if cost_usd != cost_usd or not len(messages) else _plain(cost_usd),
+        **{name: _plain(value) for name, value in sums.items()},
         "n_unknown_costs": int(messages["cost_usd"].isna().sum()),
         "prices_as_of": seen.prices_as_of,
     }
@@ -62,7 +64,7 @@ def _totals(seen: Transcripts) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """A value of a table as JSON has it: a time as a text, None if it is missing."""
-    if value is None or value != value or str(value) == "<NA>":
+    if value is None or (str(value) in _MISSING and not isinstance(value, str)):
         return None
     if hasattr(value, "isoformat"):
         return value.isoformat()
@@ -81,7 +83,7 @@ def _total_lines(totals: dict[str, Any]) -> list[str]:
         plural(totals["n_messages"], "answer"),
         plural(totals["n_tool_calls"], "tool call"),
     ]
-    tokens = (f"{short_count(totals[name])} {word}" for name, word in _TOKENS.items())
+    tokens = (f"{_count(totals[name])} {word}" for name, word in _TOKENS.items())
     megabytes = totals["n_read_bytes"] / 1e6
     lines = [
         f"Transcripts in {totals['folder']} ({megabytes:.1f} MB were new)",
@@ -96,14 +98,20 @@ def _total_lines(totals: dict[str, Any]) -> list[str]:
 
 
 def _model_lines(models: list[dict[str, Any]]) -> list[str]:
+    if not models:
+        return []
     rows = sorted(models, key=lambda row: -(row["cost_usd"] or 0))
-    width = max((len(str(row["model"])) for row in rows), default=0)
+    width = max(len(str(row["model"])) for row in rows)
     return ["", *(f"  {row['model'] or '?':{width}}  {_figures(row)}" for row in rows)]
 
 
 def _figures(row: dict[str, Any]) -> str:
     cost = "?" if row["cost_usd"] is None else usd_amount(row["cost_usd"])
-    return f"{cost:>10}  {short_count(row['output_tokens'] or 0)} output tokens"
+    return f"{cost:>10}  {_count(row['output_tokens'])} output tokens"
+
+
+def _count(count: int | None) -> str:
+    return "?" if count is None else short_count(count)
 
 
 def _newest_lines(newest: list[dict[str, Any]]) -> list[str]:

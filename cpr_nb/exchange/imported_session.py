@@ -6,7 +6,8 @@ Its folder is that of any session, so every table and view shows it. Its state i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from cpr_nb.model.scores import FUNCTION, SCORE
 from cpr_nb.model.spec import check_task_id
 from cpr_nb.store.create import NewSession
 from cpr_nb.store.key import read_key
-from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
+from cpr_nb.store.layout import NEW_PREFIX, SESSION_PREFIX, SessionPaths
 from cpr_nb.store.read import read_session
 from cpr_nb.store.seal import mark
 from cpr_nb.store.spec_file import read_spec
@@ -108,13 +109,12 @@ def write_imported(results_dir: str, imported: ImportedSession) -> tuple[str, bo
     """
     root = f"{results_dir}/{SESSION_PREFIX}{imported.id}"
     before = read_session(root, tasks=False)
-    is_known = bool(before.head)
-    if is_known:
-        if before.state != states.IMPORTED:
-            raise InputError(f"it is a session of this results directory, {imported.id}", "import")
-        if read_spec(before.paths).get("imported", {}).get("digest") == imported.digest:
-            return root, False
-    with NewSession(results_dir, imported.id) as new:
+    if before.head and before.state != states.IMPORTED:
+        raise InputError(f"it is a session of this results directory, {imported.id}", "import")
+    if _is_there(root, imported):
+        return root, False
+    # Others may import the same log at this moment: each writes a folder of its own.
+    with NewSession(results_dir, imported.id, str(uuid.uuid4())) as new:
         try:
             tasks, ended = _write_tasks(new.incomplete, imported)
         except OSError as error:
@@ -126,10 +126,51 @@ def write_imported(results_dir: str, imported: ImportedSession) -> tuple[str, bo
         if key is not None:
             spec["mark"] = mark(key, imported.id)
         head = {**first_head(spec, len(tasks)), **_ended_head(imported, ended)}
-        if is_known:
-            _remove(root)
-        new.complete(spec, tasks, head, key=key, ended=ended)
+        if _is_there(root, imported):
+            new.abandon()
+            return root, False
+        try:
+            with _set_aside(root, results_dir):
+                new.complete(spec, tasks, head, key=key, ended=ended)
+        except ResultsDirError as error:
+            if not Path(root).is_dir():
+                raise
+            new.abandon()
+            if _is_there(root, imported):
+                return root, False
+            words = "another version of it was imported at this moment: import it again"
+            raise InputError(words, imported.source) from error
     return root, True
+
+
+def _is_there(root: str, imported: ImportedSession) -> bool:
+    """Whether the same content has been imported."""
+    source = read_spec(SessionPaths(root)).get("imported")
+    return isinstance(source, dict) and source.get("digest") == imported.digest
+
+
+@contextmanager
+def _set_aside(root: str, results_dir: str) -> Iterator[None]:
+    """While a session is replaced whose source has changed: what was imported before goes last.
+
+    A process that is killed leaves it in a folder that a launch or ``cpr clean`` removes.
+    """
+    import shutil
+
+    aside = f"{results_dir}/{NEW_PREFIX}{uuid.uuid4()}"
+    try:
+        Path(root).rename(aside)
+    except OSError:  # the usual case: there is none
+        yield
+        return
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # another import has put its own there
+            Path(aside).rename(root)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def session_id_of(source: str, source_id: str) -> str:
@@ -166,13 +207,6 @@ def fit_task_id(name: str, used: set[str]) -> str:
         fit = f"{plain}-{number}"
     used.add(fit)
     return fit
-
-
-def _remove(root: str) -> None:
-    """Removes what was imported before from the same source, whose content has changed."""
-    import shutil
-
-    shutil.rmtree(root, ignore_errors=True)
 
 
 def _spec(imported: ImportedSession) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class NewSession:
     Args:
         results_dir: The results directory; created if it is missing.
         session_id: The session's id.
+        new_name: What tells the folder, until it is complete, from those that others make for the
+            same id; default the id itself.
 
     Attributes:
         paths: The paths of the complete session.
@@ -46,9 +48,11 @@ class NewSession:
 
     __slots__ = ("_made", "_results_dir", "lock_fd", "may_run", "paths")
 
-    def __init__(self, results_dir: str, session_id: str) -> None:
+    def __init__(self, results_dir: str, session_id: str, new_name: str = "") -> None:
         self._results_dir = results_dir
-        self._made = layout.SessionPaths(f"{results_dir}/{layout.NEW_PREFIX}{session_id}")
+        self._made = layout.SessionPaths(
+            f"{results_dir}/{layout.NEW_PREFIX}{new_name or session_id}"
+        )
         self.paths = layout.SessionPaths(f"{results_dir}/{layout.SESSION_PREFIX}{session_id}")
         self.lock_fd = -1
         self.may_run = False

@@ -1,4 +1,4 @@
-"""Folders of launches that were killed before their session was complete: nothing of them ran."""
+"""Folders of launches and imports that were killed before their session was complete."""
 
 from __future__ import annotations
 
@@ -73,21 +73,23 @@ def remove_leftovers(
 
 
 def _remove(folder: str, *, dry_run: bool) -> bool:
-    """Removes a folder that holds what a launch writes, and nothing else, and that nobody holds.
+    """Removes a folder that holds what a launch or import writes, no more, and that nobody holds.
 
     Returns:
         Whether it was removed, or would be.
     """
     paths = SessionPaths(folder)
     written = (paths.session, paths.frame, paths.status)  # each under another name first
-    known = {paths.lock, paths.log, *written, *(f"{path}.tmp" for path in written)}
+    known = {paths.lock, paths.log, paths.journal, *written, *(f"{path}.tmp" for path in written)}
+    imported = paths.answer("").removesuffix(".txt")  # an import writes streams and answers, too
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
         names = os.listdir(fd)
-        is_known = known.issuperset(f"{folder}/{name}" for name in names)
+        found = [f"{folder}/{name}" for name in names]
+        is_known = all(path in known or path.startswith(imported) for path in found)
         if os.fstat(fd).st_uid != os.geteuid() or not is_known or is_locked(paths):
             return False
         if not dry_run:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +125,47 @@ def test_ids_of_other_tools_become_ids() -> None:
     for name in names:
         check_task_id(fit_task_id(name, used), "id")
     assert len(used) == len(names)
+
+
+def test_whoever_imports_the_same_log_first_wins(tmp_path: Path) -> None:
+    def tasks() -> Any:
+        yield next(iter(imported().tasks))
+        assert write_imported(str(tmp_path), imported())[1]  # another process, in the meantime
+
+    assert not write_imported(str(tmp_path), imported(tasks=tasks()))[1]
+    session = cpr.Session(tmp_path / f"session-{UUID}")
+    assert len(session) == 2 and len(session.tool_calls_df()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [f"session-{UUID}"]
+
+
+def test_two_versions_of_a_log_at_once_leave_one_of_them_whole(tmp_path: Path) -> None:
+    def tasks() -> Any:
+        yield next(iter(imported().tasks))
+        write_imported(str(tmp_path), imported("d2"))
+
+    write_imported(str(tmp_path), imported("d1"))
+    assert write_imported(str(tmp_path), imported("d3", tasks=tasks()))[1]
+    session = cpr.Session(tmp_path / f"session-{UUID}")
+    assert len(session) == 1 and len(session.tool_calls_df()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [f"session-{UUID}"]
+
+
+def test_what_a_killed_import_leaves_is_removed(tmp_path: Path) -> None:
+    killed = f"""
+import os, signal
+from exchange.test_imported_session import imported
+from cpr_nb.exchange.imported_session import write_imported
+def tasks():
+    yield from imported().tasks
+    os.kill(os.getpid(), signal.SIGKILL)
+write_imported({str(tmp_path)!r}, imported(tasks=tasks()))
+"""
+    tests = str(Path(__file__).parents[1])
+    environ = {**os.environ, "PYTHONPATH": tests}
+    command = [sys.executable, "-c", killed]
+    ran = subprocess.run(command, env=environ, timeout=60, check=False, capture_output=True)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert len(list(tmp_path.glob(".new-*"))) == 1
+    assert write_imported(str(tmp_path), imported())[1]
+    (folder,) = tmp_path.iterdir()
+    assert len(cpr.Session(folder)) == 2

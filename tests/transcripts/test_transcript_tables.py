@@ -191,6 +191,21 @@ def test_the_command_shows_totals(write: Write, projects: Path) -> None:
     assert totals["newest"][0]["prompt"].startswith("Mend the")
 
 
+def test_the_command_where_no_figure_is_known(write: Write, projects: Path) -> None:
+    write("s1").user("Do it.")
+    nothing = json.loads(cpr_import(str(projects), "--json").stdout)
+    assert (nothing["n_messages"], nothing["output_tokens"], nothing["models"]) == (0, 0, [])
+    assert "1 conversation, 0 answers" in cpr_import(str(projects)).stdout
+    unknown = dict.fromkeys((*SHORT, "input_tokens", "output_tokens"))
+    write("s2").answer("m1", model="another-model", usage=unknown)
+    shown = cpr_import(str(projects))
+    assert shown.returncode == 0, shown.stderr
+    assert "Tokens: ? input, ? output" in shown.stdout and "Cost: unknown" in shown.stdout
+    totals = json.loads(cpr_import(str(projects), "--json").stdout)
+    assert totals["cost_usd"] is None and totals["input_tokens"] is None
+    assert totals["n_unknown_costs"] == 1
+
+
 def test_the_command_without_transcripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
     shown = cpr_import()
