@@ -93,6 +93,17 @@ def add_session(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
     action.completer = complete_session  # type: ignore[attr-defined]  # argcomplete's way
 
 
+def add_branches(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--task``, which chooses the branches of tasks."""
+    parser.add_argument(
+        "--task",
+        metavar="TASK",
+        action="append",
+        help="only this task's branch, by number or id; may be repeated (default: the branches of "
+        "all tasks that succeeded; of a session with best_of, those of the winners)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Adds ``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -103,7 +114,8 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--claude-path", metavar="PATH", help="the Claude Code CLI to run")
     for option in OPTIONS.values():
         flags = ["-j", option.flag] if option.name == "max_parallel" else [option.flag]
-        settings: dict[str, Any] = {"help": option.help, "dest": option.name}
+        help_text = option.help.replace("%", "%%")  # argparse fills in what follows a single one
+        settings: dict[str, Any] = {"help": help_text, "dest": option.name}
         if option.kind == "flag":
             settings |= {"action": "store_const", "const": "true"}
         elif option.choices:

@@ -47,6 +47,8 @@ class RowsFile(NamedTuple):
         Raises:
             InputError: Naming the line, and what to do.
         """
+        if not template.strip():
+            raise InputError("is empty", "TEMPLATE")
         names = tuple(further)
         columns = [*self.frame.columns, *filter(None, self.frame.index.names), *names]
         templates.fill(template, dict.fromkeys(map(str, columns), ""), self.source)

@@ -90,7 +90,7 @@ def check_destination(value: object, where: str) -> Destination:
     if variable := _VARIABLE.fullmatch(text):
         return Destination(text, VARIABLE, variable[1])
     if url := _URL.fullmatch(text):
-        return _of_url(text, url[1].lower())
+        return _of_url(text, url[1].lower(), where)
     return Destination("a command", COMMAND, text)
 
 
@@ -163,9 +163,22 @@ def variables_of(options: Mapping[str, Any]) -> list[str]:
     return [one.variable for one in made if one is not None and one.variable]
 
 
-def _of_url(url: str, scheme: str) -> Destination:
+def _of_url(url: str, scheme: str, where: str) -> Destination:
     kind = WEBHOOK if scheme in ("http", "https") else APPRISE
+    if kind == WEBHOOK and not _is_address(url):
+        raise InputError("its URL has no host, no valid port, or other than ASCII in it", where)
     return Destination(kind, kind, url)
+
+
+def _is_address(url: str) -> bool:
+    """Whether a request can be sent there."""
+    from urllib.parse import urlsplit  # only for a webhook
+
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and url.isascii()
+    except ValueError:
+        return False
 
 
 def _argv(words: Sequence[object], where: str) -> Destination:

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: More names than these, such as all of a notebook, are no help in an error.
+_MOST_NAMES = 20
 _WORD = re.compile(r"(\{+)([^{}\s]+)(\}+)")
 
 
@@ -71,8 +73,11 @@ def _is_placeholder(match: re.Match[str]) -> bool:
 def _unknown(name: str, values: Mapping[str, object], where: str) -> InputError:
     import difflib
 
-    near = difflib.get_close_matches(name, [str(key) for key in values], n=1)
+    known = [str(key) for key in values]
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {{{near[0]}}}? " if near else ""
+    if 0 < len(known) <= _MOST_NAMES and not near:
+        hint = f"there is {', '.join(known)}. "
     return InputError(
         f"nothing is called {{{name}}}: {hint}For the braces themselves write {{{{{name}}}}}", where
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import http.client
 import json
@@ -14,6 +15,7 @@ import urllib.request
 from email.message import Message
 from pathlib import Path
 from typing import IO
+from urllib.parse import unquote, urlsplit
 
 from cpr_nb.model.destinations import APPRISE, COMMAND, DESKTOP, WEBHOOK, Destination
 from cpr_nb.notices.notice_text import Notice
@@ -149,15 +151,30 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follows none."""
 
 
+def _without_login(url: str) -> tuple[str, dict[str, str]]:
+    """An address without its user and password, and the header that has them.
+
+    `urllib` would look up all of it as the name of a host.
+    """
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    text = base64.b64encode(unquote(login).encode()).decode()
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {text}"}
+
+
 def _post(url: str, notice: Notice) -> None:
     try:
+        address, login = _without_login(url)
         request = urllib.request.Request(  # noqa: S310 - http or https, checked at the launch
-            url,
+            address,
             data=json.dumps(notice.as_json(local=False)).encode(),
             headers={
                 "Content-Type": "application/json",
                 "Idempotency-Key": notice.key,
                 "User-Agent": "cpr_nb",
+                **login,
             },
         )
         opener = urllib.request.build_opener(_NoRedirect)

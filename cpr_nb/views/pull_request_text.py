@@ -16,7 +16,9 @@ from cpr_nb.views.formatting import clock, plural, usd
 
 TITLE_CHARS = 72
 #: GitHub takes 65,536 characters in all.
+BODY_CHARS = 60_000
 TEXT_CHARS = 20_000
+_MOST_FOLLOW_UPS = 100
 _LINE_CHARS = 100
 
 
@@ -59,20 +61,38 @@ def pull_request_text(
         >>> "USD 0.20 estimate" in body
         True
     """
-    parts = [("Prompt", _block(prompts[0].prompt))]
-    parts += [("Follow-up", _block(more.prompt)) for more in prompts[1:]]
-    parts += [("Answer", _block(answer) if answer.strip() else "There is none.")]
-    parts += [("Checks", _checks(check, fields)), ("Figures", _figures(prompts, fields))]
-    body = "\n\n".join(f"### {heading}\n\n{text}" for heading, text in parts)
+    limit = TEXT_CHARS
+    body = _body(prompts, answer, check, fields, limit)
+    while len(body) > BODY_CHARS and limit > 1:
+        limit //= 2
+        body = _body(prompts, answer, check, fields, limit)
     title = one_line(prompts[0].prompt, TITLE_CHARS) or task
     return title, f"{body}\n\nMade by Claude Code, started by cpr: {one_line(task)}.\n"
 
 
-def _block(text: str) -> str:
+def _body(
+    prompts: Sequence[PromptCost],
+    answer: str,
+    check: str | None,
+    fields: Mapping[str, Any],
+    limit: int,
+) -> str:
+    """The text but its last line; of each part of it at most ``limit`` characters."""
+    parts = [("Prompt", _block(prompts[0].prompt, limit))]
+    if n_left_out := max(0, len(prompts) - 1 - _MOST_FOLLOW_UPS):
+        parts.append(("Earlier follow-ups", f"{n_left_out:,} are not shown."))
+    shown = prompts[1 + n_left_out :]
+    parts += [("Follow-up", _block(more.prompt, limit)) for more in shown]
+    parts += [("Answer", _block(answer, limit) if answer.strip() else "There is none.")]
+    parts += [("Checks", _checks(check, fields, limit)), ("Figures", _figures(prompts, fields))]
+    return "\n\n".join(f"### {heading}\n\n{text}" for heading, text in parts)
+
+
+def _block(text: str, limit: int) -> str:
     """A text as a code block, in lines that fit."""
     shown = visible(text.strip())
-    if len(shown) > TEXT_CHARS:
-        shown = f"{shown[:TEXT_CHARS]}…\n[{len(shown) - TEXT_CHARS:,} more characters]"
+    if len(shown) > limit:
+        shown = f"{shown[:limit]}…\n[{len(shown) - limit:,} more characters]"
     rows = [row for line in shown.split("\n") for row in _wrapped(line)]
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", shown)), 3)
     return "\n".join([f"{fence}text", *rows, fence])
@@ -86,12 +106,13 @@ def _wrapped(line: str) -> list[str]:
     ) or [""]
 
 
-def _checks(check: str | None, fields: Mapping[str, Any]) -> str:
+def _checks(check: str | None, fields: Mapping[str, Any], limit: int) -> str:
     if check is None:
         return "No check was set."
     if task_state(dict(fields))[1] == states.SUCCEEDED:
-        return f"Passed:\n\n{_block(check)}"
-    return f"Did not pass ({one_line(str(fields.get('reason', 'unknown')))}):\n\n{_block(check)}"
+        return f"Passed:\n\n{_block(check, limit)}"
+    why = one_line(str(fields.get("reason", "unknown")))
+    return f"Did not pass ({why}):\n\n{_block(check, limit)}"
 
 
 def _figures(prompts: Sequence[PromptCost], fields: Mapping[str, Any]) -> str:

@@ -160,11 +160,18 @@ def push(git: Git, commit: str, to: Destination) -> Pushed:
     if output.status == 0 and rows:
         return Pushed(to, commit, is_new=rows[0][0] != "=")
     if rows and rows[0][0] == "!":
-        why = f"{to.remote} refuses it: {one_line(rows[0][2])}"
+        why = f"{to.remote} refuses it: {one_line(rows[0][2])}{_words_of_remote(output.err)}"
         if "fetch first" in why or "non-fast-forward" in why:
             why += f"; it has commits that are not here (git fetch {to.remote})"
         return Pushed(to, commit, is_new=False, why=why)
     return Pushed(to, commit, is_new=False, why=without_passwords(output.reason))
+
+
+def _words_of_remote(err: str) -> str:
+    """What the remote has written about a push, such as the rule of it that refuses it."""
+    lines = [line.partition(":")[2] for line in err.splitlines() if line.startswith("remote:")]
+    words = one_line(without_passwords(" ".join(lines)), 500)
+    return f": {words}" if words else ""
 
 
 class PlannedPush:

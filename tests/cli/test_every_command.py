@@ -69,6 +69,7 @@ def test_its_help_has_examples_json_and_a_dry_run(name: str, parsers: dict[str, 
     assert f"cpr {name}" in text.partition("examples:")[2] or name == "completion"
     flags = {flag for action in parser._actions for flag in action.option_strings}
     assert ("--json" in flags) != (name in NO_JSON)
+    assert "option_strings" not in text  # a % in a help that argparse has filled in
     assert "--dry-run" in flags or name not in DRY_RUN
     for action in parser._actions:  # a shell completes what names a session
         if action.metavar == "SESSION":

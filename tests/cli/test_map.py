@@ -303,6 +303,8 @@ BAD: dict[str, tuple[str, tuple[str, ...], str]] = {
     "no name": ("a,\n1,2\n", ("{a}", "rows.csv"), "line 1: column 2 has no name"),
     "quote": ('a\n"x\n', ("{a}", "rows.csv"), "rows.csv: is not CSV: "),
     "unknown": ("path\nx\n", ("{pth}", "rows.csv"), "did you mean {path}?"),
+    "other separator": ("a;b\n1;2\n", ("{a}", "rows.csv"), "nothing is called {a}: there is a;b."),
+    "no template": ("a\n1\n", (" ", "rows.csv"), "cpr: TEMPLATE: is empty"),
     "empty cell": ("a,b\n1,2\n\n3,\n", ("{b}", "rows.csv"), "rows.csv: line 4: 'b' is empty"),
     "own column": ("ok\n1\n", ("{ok}", "rows.csv"), "'ok' of their own: rename that of the file"),
     "no file": ("", ("{a}", "gone.csv"), "gone.csv: can't read it: No such file"),
@@ -353,6 +355,16 @@ def test_bad_input_is_one_line_and_creates_nothing(
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert message in said.err
     assert not stub.calls() and not sessions(here)
+
+
+def test_a_template_that_names_no_column_is_warned_of(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "rows.csv").write_text("a\n1\n2\n")
+    assert main(["map", "Review it", "rows.csv", "--dry-run"]) == 0
+    assert "the template names no column, so each row has the same" in capsys.readouterr().err
+    assert main(["map", "Review {a}", "rows.csv", "--dry-run"]) == 0
+    assert "names no column" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ["[1]", "{", '"a"'])

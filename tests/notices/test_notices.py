@@ -141,6 +141,30 @@ def test_a_webhook_that_fails_twice_accepts_the_third_try_and_no_one_sees_its_ur
     assert SECRET not in shown + cpr.tasks_df(full=True).to_csv()
 
 
+def test_the_user_and_the_password_of_a_url_are_sent_as_such(
+    hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", f"http://ada:p%40ss@{hook.address}/{SECRET}")
+    ended(cpr.launch([plan()], on_done="env:HOOK"))
+    (request,) = hook.await_requests(1)
+    assert request.headers["Authorization"] == "Basic YWRhOnBAc3M="  # ada:p@ss
+    assert request.headers["Host"] == hook.address
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://", "https:///path", "http://127.0.0.1:port/", "http://[::1/", "http://127.0.0.1/ä"],
+    ids=["nothing", "no host", "port", "bracket", "letter"],
+)
+def test_a_url_that_nothing_can_be_sent_to_is_refused(
+    url: str, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", url)
+    with pytest.raises(InputError, match="on_done"):
+        cpr.launch([plan()], on_done="env:HOOK")
+    assert not stub.calls()
+
+
 @pytest.mark.parametrize("answer", [404, 302])
 def test_an_answer_that_no_later_try_changes_ends_it(answer: int) -> None:
     with Webhook([answer]) as hook:

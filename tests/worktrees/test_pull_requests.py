@@ -125,6 +125,18 @@ def test_a_repository_does_not_decide_what_a_push_runs(
     assert not marker.exists() and (origin.head, work_repo.head) == before, "nor was it merged"
 
 
+def test_the_words_of_a_remote_that_refuses_are_shown(
+    stub_cpr: Cpr, session: cpr.Session, origin: Checkout
+) -> None:
+    hook = origin.path / "hooks/pre-receive"
+    hook.write_text("#!/bin/sh\necho 'a secret in docs.txt' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    done = stub_cpr("merge", session.id, "--push", "--task", "docs")
+    assert done.returncode == 1 and "declined): a secret in docs.txt" in done.stdout
+    done = stub_cpr("pr", session.id, "--task", "code")
+    assert done.returncode == 1 and "declined): a secret in docs.txt" in done.stdout
+
+
 def test_a_transport_that_is_a_program_and_hooks_do_not_run(
     stub_cpr: Cpr, session: cpr.Session, work_repo: Checkout, origin: Checkout, tmp_path: Path
 ) -> None:

@@ -129,11 +129,14 @@ def plan(args: argparse.Namespace) -> Launch:
     rows = None if args.rows is None else _read(args)
     launch = with_trust(lambda: _plan(rows, keywords, args))
     from cpr_nb.frames.mapping import placeholder_warnings
+    from cpr_nb.model import templates
     from cpr_nb.model.inputs import slash_warnings
 
     warnings = [] if launch.is_planned else slash_warnings(launch.plan.tasks)
     if rows is not None:
         warnings += placeholder_warnings(args.template, rows.frame)
+        if not templates.names(args.template):
+            warnings.append("the template names no column, so each row has the same prompt")
     for warning in warnings:
         note(f"warning: {warning}")
     return launch

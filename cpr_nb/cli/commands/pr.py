@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cpr_nb.cli.common import open_session, print_json, print_lines, print_text
-from cpr_nb.cli.options import add_json, add_session
+from cpr_nb.cli.options import add_branches, add_json, add_session
 from cpr_nb.cli.trusting import with_trust
 
 if TYPE_CHECKING:
@@ -26,13 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  cpr pr 3f2a --task 3 --draft"
     )
     add_session(parser)
-    parser.add_argument(
-        "--task",
-        metavar="TASK",
-        action="append",
-        help="only this task's branch, by number or id; may be repeated (default: the branches of "
-        "all tasks that succeeded; of a session with best_of, those of the winners)",
-    )
+    add_branches(parser)
     parser.add_argument(
         "--base",
         metavar="BRANCH",
