@@ -173,6 +173,9 @@ def test_each_outcome_comes_back(tmp_path: Path) -> None:
         "waits": "skipped",  # it had not begun
     }
     assert rows.loc["nested", ["reason", "error"]].tolist() == ["check_failed", "the check <1>"]
+    before = cpr.Session(next(tmp_path.glob("session-*"))).tasks_df(full=True).set_index("task_id")
+    same = ["result", "cost_usd", "input_tokens", "output_tokens", "cache_read_tokens"]
+    assert before[same].equals(rows[same])  # unknown is missing, also there
     calls = session.tool_calls_df().set_index("input")["parent_tool_use_id"]
     assert calls.iloc[2:5].isna().tolist() == [True, True, False]
 

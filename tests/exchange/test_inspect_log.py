@@ -202,6 +202,9 @@ LIMIT = {"type": "time", "limit": 5}
         pytest.param({"limit": {"type": "cost"}}, "failed", "budget", id="cost"),
         pytest.param({"limit": {"type": "new"}}, "failed", "unknown", id="unknown limit"),
         pytest.param({"limit": {"type": "operator"}}, "cancelled", "cancelled", id="operator"),
+        pytest.param({"metadata": {"cpr_outcome": "running"}}, "lost", "unknown", id="running"),
+        pytest.param({"metadata": {"cpr_outcome": "pending"}}, "skipped", "unknown", id="pending"),
+        pytest.param({"metadata": {"cpr_outcome": "lost"}}, "lost", "unknown", id="no reason"),
     ],
 )
 def test_how_a_sample_ended(
@@ -211,6 +214,15 @@ def test_how_a_sample_ended(
     assert (row["outcome"], row["reason"]) == (outcome, reason)
     assert (row["input_tokens"], row["output_tokens"]) == (5, 7)
     assert pd.isna(row["cost_usd"])
+
+
+def test_a_model_that_nobody_knows_stays_unknown(tmp_path: Path) -> None:
+    line = {"type": "result", "is_error": False, "usage": {"input_tokens": 5, "output_tokens": 7}}
+    root = write_session(tmp_path, {"a": [json.dumps(line).encode() + b"\n"], "b": [b""]})
+    (there,) = cpr.import_sessions(exported(root), tmp_path / "there")
+    (row,) = there.usage_df().to_dict("records")
+    assert pd.isna(row["model"]) and (row["input_tokens"], row["output_tokens"]) == (5, 7)
+    assert there.tasks_df(full=True)["input_tokens"].isna().tolist() == [False, True]
 
 
 def test_samples_keep_the_order_of_the_data_set_and_epochs_are_told_apart(tmp_path: Path) -> None:

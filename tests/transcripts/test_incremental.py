@@ -84,7 +84,7 @@ def test_a_rewind_changes_lines_that_were_read_before(
     looks_like_a_first_look(projects, monkeypatch)
 
 
-@pytest.mark.parametrize("change", ["replaced", "shortened", "deleted"])
+@pytest.mark.parametrize("change", ["replaced", "rewritten", "shortened", "deleted"])
 def test_a_file_that_is_another_one_now(
     write: Write, projects: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
@@ -99,10 +99,24 @@ def test_a_file_that_is_another_one_now(
             new = main.path.with_suffix(".new")
             new.write_text(text + text)
             new.replace(main.path)
+        elif change == "rewritten":  # the same file, longer, with other lines
+            main.path.write_text(text.replace("Reading.", "Reading all of it.") + text)
         else:
             main.path.write_text(text.splitlines()[0] + "\n")
     ids = cpr.transcripts(projects).messages_df().message_id.tolist()
-    assert sorted(ids) == (["m7", "m9"] if change == "replaced" else ["m9"])
+    assert sorted(ids) == (["m7", "m9"] if change in ("replaced", "rewritten") else ["m9"])
+    looks_like_a_first_look(projects, monkeypatch)
+
+
+def test_an_answer_stays_in_its_conversation_when_that_goes_on(
+    write: Write, projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, copy = begin(write), write("s2")
+    copy.copy_from(main)  # as a version does that does not say whose copy it is
+    before = cpr.transcripts(projects).messages_df().conversation_id.tolist()
+    main.answer("m2")
+    after = cpr.transcripts(projects).messages_df().set_index("message_id").conversation_id
+    assert [after["m1"]] == before == ["s1"]
     looks_like_a_first_look(projects, monkeypatch)
 
 

@@ -19,7 +19,7 @@ from cpr_nb.exchange.imported_session import (
 from cpr_nb.exchange.readers.atif_steps import answer_of, known_tokens, trajectory_events
 from cpr_nb.model import states
 from cpr_nb.model.errors import InputError
-from cpr_nb.model.events import RunFacts
+from cpr_nb.model.events import TOKEN_FIELDS, RunFacts
 from cpr_nb.model.json_values import number, text_or_none
 from cpr_nb.model.record import facts_fields
 from cpr_nb.store.times import parse_iso
@@ -115,7 +115,7 @@ def _task(task_id: str, path: str, trajectory: dict[str, Any]) -> ImportedTask:
     duration_s = number(ours.get("duration_s"))
     if duration_s is None and started_at_s is not None and ended_at_s is not None:
         duration_s = max(0.0, ended_at_s - started_at_s)
-    answer = text_or_none(ours.get("answer")) or answer_of(steps)
+    answer = text_or_none(ours.get("answer")) if ours else answer_of(steps)
     outcome, reason = _outcome(ours, answer)
     return ImportedTask(
         task_id,
@@ -136,6 +136,8 @@ def _figures(facts: RunFacts, last: dict[str, Any], ours: dict[str, Any]) -> dic
     """The figures of the steps, and over them those that the trajectory states as a whole."""
     figures = {name: value for name, value in facts_fields(facts).items() if value is not None}
     figures.pop("n_unknown_costs", None)
+    if ours:  # what it does not state was unknown
+        figures = {name: value for name, value in figures.items() if name not in TOKEN_FIELDS}
     metrics = last.get("final_metrics")
     cost_usd = number(metrics.get("total_cost_usd")) if isinstance(metrics, dict) else None
     stated: dict[str, Any] = {

@@ -30,7 +30,7 @@ def trajectory_events(parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     model = text_or_none(agent.get("model_name"))
     yield {"type": "system", "subtype": "init", "model": model, "tools": []}
     totals: dict[str, int | None] = dict.fromkeys(TOKEN_FIELDS, 0)
-    n_turns = 0
+    n_turns = n_messages = 0
     is_first = True
     for part in parts:
         default = text_or_none(part["agent"].get("model_name"))
@@ -41,6 +41,7 @@ def trajectory_events(parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 continue
             for event in _step_events(step, part, default, None, 0):
                 _add(totals, event)
+                n_messages += event["type"] == "assistant"
                 n_turns += event["type"] == "assistant" and not event["parent_tool_use_id"]
                 yield event
     steps = [step for part in parts for step in part["steps"]]
@@ -53,7 +54,7 @@ def trajectory_events(parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         "result": answer or "",
         "num_turns": n_turns,
         "total_cost_usd": metrics.get("total_cost_usd") if isinstance(metrics, dict) else None,
-        "usage": _usage({name: n for name, n in totals.items() if n is not None}),
+        "usage": _usage({name: n for name, n in totals.items() if n is not None and n_messages}),
     }
 
 

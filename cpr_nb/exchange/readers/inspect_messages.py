@@ -45,8 +45,12 @@ def cli_model(model: Any) -> str | None:
     Example:
         >>> cli_model("anthropic/claude-opus-5-5"), cli_model("openai/gpt-5")
         ('claude-opus-5-5', 'openai/gpt-5')
+        >>> cli_model("anthropic/unknown") is None  # as an export names what nobody knows
+        True
     """
-    return model.removeprefix(_PROVIDER) if isinstance(model, str) else None
+    if not isinstance(model, str) or model == f"{_PROVIDER}unknown":
+        return None
+    return model.removeprefix(_PROVIDER)
 
 
 def tokens_of(usage: Any) -> dict[str, int]:
@@ -259,14 +263,14 @@ def result_line(
 ) -> dict[str, Any]:
     """The result of a sample as the CLI would have written it, with its figures of each model."""
     by_model: dict[str, dict[str, Any]] = {}
+    costs: list[float | None] = []
     for model, usage in as_dict(sample.get("model_usage")).items():
         counts = {TOKEN_FIELDS[name][0]: n for name, n in tokens_of(usage).items()}
         cost_usd = number(as_dict(usage).get("total_cost"))
-        by_model[cli_model(model) or ""] = {
-            **counts,
-            **({} if cost_usd is None else {"costUSD": cost_usd}),
-        }
-    costs = [figures.get("costUSD") for figures in by_model.values()]
+        costs.append(cost_usd)
+        name = cli_model(model)
+        if name is not None:
+            by_model[name] = {**counts, **({} if cost_usd is None else {"costUSD": cost_usd})}
     line: dict[str, Any] = {
         "type": "result",
         "subtype": "error_during_execution" if is_error else "success",

@@ -176,8 +176,11 @@ def _outcome(sample: dict[str, Any]) -> tuple[str, str, str]:
     metadata, error = as_dict(sample.get("metadata")), as_dict(sample.get("error"))
     said = text_or_none(error.get("message")) or ""
     outcome, reason = metadata.get("cpr_outcome"), metadata.get("cpr_reason")
-    if outcome in states.OUTCOMES and reason in states.REASONS:
-        return outcome, reason, said.removeprefix(f"{outcome}: {reason}").removeprefix(": ")
+    if outcome in states.OUTCOMES:
+        words = said.removeprefix(str(outcome)).removeprefix(f": {reason}").removeprefix(": ")
+        return outcome, reason if reason in states.REASONS else "unknown", words
+    if outcome is not None:  # a state: it had not ended
+        return states.SKIPPED if outcome == states.PENDING else states.LOST, "unknown", ""
     limit = as_dict(sample.get("limit"))
     if limit:
         kind = str(limit.get("type"))

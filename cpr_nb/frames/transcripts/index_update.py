@@ -94,6 +94,8 @@ class IndexUpdate:
             new = builder.frame() if name != "nodes" else self._new_nodes()
             parts = [part for part in (kept, new) if len(part)]
             tables[name] = concat_tables(parts).reset_index(drop=True) if parts else new
+        # In the order of a first reading, so that the tables are those of a first reading, too.
+        tables["files"] = tables["files"].sort_values("path", ignore_index=True)
         mark_originals(tables)
         return tables, self._n_read_bytes
 
@@ -118,6 +120,7 @@ class IndexUpdate:
                     offset = int(facts["offset"])
                     stream.seek(max(0, offset - _MARK_BYTES))
                     mark = stream.read(min(offset, _MARK_BYTES))
+            stream.seek(offset)  # what was read to compare is read again
             start = offset
             for piece in read_pieces(stream, _PIECE_BYTES):
                 if piece[-1] != ord("\n") and reader.parse_event(bytes(piece)) is None:

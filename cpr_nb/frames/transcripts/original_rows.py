@@ -16,8 +16,8 @@ _FIGURES = MESSAGE_FIELDS[4:11]
 def mark_originals(tables: Mapping[str, pd.DataFrame]) -> None:
     """Says which answers are the originals: forks and resumes copy what came before.
 
-    An answer counts in one file: the one whose own it is, else the one that began first. Its
-    figures are the largest, which are the final ones.
+    An answer counts in one file: the one whose own it is, else the one that began first, else the
+    first by its path. Its figures are the largest, which are the final ones.
     """
     messages, calls, files = tables["messages"], tables["calls"], tables["files"]
     is_copied = messages["message_id"].duplicated(keep=False).to_numpy(bool)
@@ -26,10 +26,11 @@ def mark_originals(tables: Mapping[str, pd.DataFrame]) -> None:
         copies = messages.loc[is_copied, ["message_id", "file", "is_foreign", "output_tokens"]]
         of_file = files.set_index("file")
         copies["began"] = copies["file"].map(of_file["first_at"])
-        ordered = copies.sort_values(["is_foreign", "began", "file"], kind="stable")
+        copies["path"] = copies["file"].map(of_file["path"])  # numbers change with each reading
+        ordered = copies.sort_values(["is_foreign", "began", "path"], kind="stable")
         first = ~ordered["message_id"].duplicated()
         original[ordered.index[~first]] = False
-        _take_final_figures(messages, copies, ordered.index[first])
+        _take_final_figures(messages, ordered, ordered.index[first])
     messages["is_original"] = pd.arrays.BooleanArray(original, np.zeros(len(original), bool))
     _mark_calls(messages, calls)
 

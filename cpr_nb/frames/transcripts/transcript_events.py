@@ -100,7 +100,7 @@ def conversation_files(tables: TranscriptTables, conversation: str | None) -> Da
     copies = tables.index.messages
     has_copies = set(copies.loc[~copies["is_original"].to_numpy(bool), "file"])
     ranked = files.assign(has_copies=files["file"].isin(has_copies)).rename_axis(None)
-    ordered: DataFrame = ranked.sort_values(["has_copies", "first_at", "file"], kind="stable")
+    ordered: DataFrame = ranked.sort_values(["has_copies", "first_at"], kind="stable")
     return ordered
 
 
