@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 
 from cpr_nb.cli.common import note
@@ -38,6 +39,11 @@ def check_junit(args: argparse.Namespace) -> None:
     from cpr_nb.exchange.exports import check_path
 
     check_path("junit", args.junit)
+    source: str = getattr(args, "file", None) or ""  # the prompts of cpr run
+    is_there = os.path.exists(source) and os.path.exists(args.junit)
+    if is_there and os.path.samefile(source, args.junit):
+        words = f"{args.junit} has the prompts, and would be overwritten: name another one"
+        raise InputError(words, "--junit")
 
 
 def write_junit(started: StartedSession, path: str) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
 from cpr_nb import __version__
 from cpr_nb.cli.mcp_pages import sendable
 from cpr_nb.cli.mcp_tools import SessionTools
 from cpr_nb.model.errors import CprError
-from cpr_nb.model.text import one_line
+from cpr_nb.model.text import one_line, shorten
 
 INSTRUCTIONS = """\
 cpr runs many Claude Code tasks in parallel, each an agent of its own, detached: they go on when \
@@ -148,13 +148,33 @@ class ServedTools:
             return sendable(await self._tools.cancel(session, task))
 
 
+class _StrictServer(MCPServer[Any]):
+    """Refuses arguments that a tool does not have; the package would leave them out.
+
+    So no session runs without the limit that a misspelt argument was to set.
+    """
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Calls a tool."""
+        for tool in await self.list_tools():
+            known = tool.input_schema["properties"]
+            unknown = [one_line(argument, 40) for argument in arguments if argument not in known]
+            if tool.name == name and unknown:
+                raise ToolError(
+                    f"{name} has no argument {shorten(unknown)}; it has {', '.join(known)}"
+                )
+        return await super().call_tool(name, arguments, context)
+
+
 def make_server(tools: SessionTools) -> MCPServer[Any]:
     """Makes the server.
 
     Args:
         tools: What the tools do.
     """
-    server: MCPServer[Any] = MCPServer(
+    server = _StrictServer(
         "cpr", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
     served = ServedTools(tools)

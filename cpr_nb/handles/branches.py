@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cpr_nb.handles.collection import SessionTasks
+from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
 
 if TYPE_CHECKING:
@@ -169,11 +170,23 @@ class SessionBranches(SessionTasks):
             return [self.task(task).id for task in tasks]
         ids = [task.id for task in self.refresh() if task.ok and task.fields.get("branch")]
         if not ids:
-            raise SessionNotUsable(
+            raise SessionNotUsable(self._why_no_branch())
+        return ids
+
+    def _why_no_branch(self) -> str:
+        """Why no task that succeeded has a branch."""
+        from cpr_nb.store.spec_file import read_spec
+
+        options = read_spec(self.paths).get("options")
+        is_asked = isinstance(options, dict) and options.get("worktree")
+        if not is_asked and not any(task.fields.get("base_commit") for task in self):
+            return (
                 f"no task of {self.id} has succeeded on a branch of its own: "
                 "launch with --worktree (worktree=True)"
             )
-        return ids
+        if self.snapshot.state in states.ENDED_STATES:
+            return f"no task of {self.id} that succeeded has changed anything"
+        return f"no task of {self.id} has succeeded and changed anything yet: wait until it ends"
 
     def _require_own(self, verb: str) -> None:
         """Refuses a foreign session."""

@@ -99,12 +99,23 @@ def _json(text: str, source: str) -> Prompts:
                 "your work; set it on the command line",
                 f"{source}: {name}",
             )
+    for key in data:
+        _refuse_misspelt(key, source)
     others = [repr(key) for key in data if key not in ("prompts", *KEYWORDS)]
     ignored = (
         f"{source}: ignored: {', '.join(others)}; options of the session go on the command line"
     )
     keywords = {name: data[name] for name in KEYWORDS if name in data}
     return Prompts(check_tasks(prompts, source), [ignored] if others else [], keywords)
+
+
+def _refuse_misspelt(key: str, source: str) -> None:
+    """Refuses what was meant to be a keyword: ignored, all would run that it was to limit."""
+    import difflib  # only here, and it takes a while
+
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), KEYWORDS, n=1, cutoff=0.85)
+    if near and key not in KEYWORDS:
+        raise InputError(f"unknown key {key!r}; did you mean {near[0]}?", source)
 
 
 def _jsonl(text: str, source: str) -> Prompts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
+from cpr_nb.model import states
 from cpr_nb.model.errors import (
     AmbiguousSession,
     InputError,
@@ -220,8 +221,10 @@ def _matching_ids(directory: str, reference: str) -> list[str]:
     if own or not reference:
         return own or matches
     named = [one for one in list_sessions(directory) if one.head.get("name") == reference]
-    own = [session.session_id for session in named if _is_own(marks, session)]
-    return own or matches or [session.session_id for session in named]
+    # One that was imported, such as an export of an own one, has the name that it had elsewhere.
+    launched = [one for one in named if one.state != states.IMPORTED]
+    own = [one.session_id for one in launched or named if _is_own(marks, one)]
+    return own or matches or [one.session_id for one in launched or named]
 
 
 def _is_own(marks: Marks, session: Snapshot) -> bool:

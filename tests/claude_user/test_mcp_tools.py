@@ -244,6 +244,8 @@ def test_a_session_is_permitted_no_more_than_a_person_allows(
                 assert "must be in" in await call.refused("launch", prompts=["x"], folder=folder)
             assert "no folder" in await call.refused("launch", prompts=["x"], folder="no-such")
             assert "1 to 1000" in await call.refused("launch", prompts=[])
+            why = await call.refused("launch", prompts=["x"], budget=5, on_done="touch x")
+            assert "has no argument budget, on_done; it has prompts, name," in why
             assert "must be an id" in await call.refused("status", session="../x/session-1")
             assert not stub.calls() and not (stub_cpr.cwd / "results").exists()
             launched = await call("launch", prompts=[answer("in")], folder="sub")

@@ -182,3 +182,11 @@ def test_junit_is_refused_before_anything_starts(
     ran = stub_cpr("run", *arguments, stdin=prompts("a"))
     assert ran.returncode == 2 and words in ran.stderr
     assert not list(stub_cpr.cwd.glob("results/session-*")) and not stub.calls()
+
+
+def test_junit_does_not_overwrite_the_prompts(stub_cpr: Cpr, stub: Stub) -> None:
+    path = stub_cpr.cwd / "p.json"
+    path.write_text(prompts("a"))
+    ran = stub_cpr("run", "p.json", "--wait", "--junit", "./p.json")
+    assert ran.returncode == 2 and "has the prompts, and would be overwritten" in ran.stderr
+    assert path.read_text() == prompts("a") and not stub.calls()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from testkit.command import Cpr
+from testkit.command import LIMIT_S, Cpr, prompts
 
 import cpr_nb as cpr
 from cpr_nb.exchange.imported_session import (
@@ -94,6 +94,13 @@ def test_nothing_of_it_runs(tmp_path: Path, verb: str) -> None:
     with pytest.raises(cpr.SessionNotUsable, match=f"can't {verb} .* ran in another tool"):
         getattr(session, verb)()
     assert len(list(tmp_path.glob("session-*"))) == 1
+
+
+def test_its_name_takes_no_own_session_away(stub_cpr: Cpr) -> None:
+    own = stub_cpr.launch(prompts("a"), "--name", "review").wait(LIMIT_S)
+    write_imported(str(own.path.parent), imported())
+    assert own.id in stub_cpr.good("status", "review")
+    assert UUID in stub_cpr.good("status", UUID[:8])
 
 
 def test_the_same_content_is_imported_once(tmp_path: Path) -> None:

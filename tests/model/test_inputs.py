@@ -48,6 +48,16 @@ def test_json_warns_of_what_it_ignores() -> None:
     assert warnings == [ignored]
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("bestof", "best_of"), ("stop-when", "stop_when"), ("Pilot", "pilot"), ("repeat", "repeats")],
+)
+def test_a_misspelt_keyword_of_the_launch_is_refused(key: str, meant: str) -> None:
+    text = json.dumps({"prompts": ["one"], key: 3})
+    with pytest.raises(InputError, match=f"f.json: unknown key '{key}'; did you mean {meant}?"):
+        parse(text, "f.json")
+
+
 def test_keywords_of_the_launch_are_read_beside_the_prompts() -> None:
     prompts = parse('{"prompts": ["one"], "best_of": 3, "after": "3f2a", "x": 1}', "f.json")
     assert prompts.keywords == {"after": "3f2a", "best_of": 3}

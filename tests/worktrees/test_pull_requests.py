@@ -137,6 +137,21 @@ def test_the_words_of_a_remote_that_refuses_are_shown(
     assert done.returncode == 1 and "declined): a secret in docs.txt" in done.stdout
 
 
+def test_a_session_without_changes_is_told_from_one_that_runs(
+    stub_cpr: Cpr, stub: Stub, work_repo: Checkout
+) -> None:
+    stub.fifos("held")
+    running = stub_cpr.launch(prompts("nothing", plan(here="held", gate="held")), "--worktree")
+    stub.await_here("held")
+    for command in (("merge",), ("pr", "--dry-run")):
+        done = stub_cpr(command[0], running.id, *command[1:])
+        assert done.returncode == 2 and "changed anything yet: wait" in done.stderr
+    stub.release("held")
+    running.wait(LIMIT_S)
+    done = stub_cpr("pr", running.id, "--dry-run")
+    assert done.returncode == 2 and "that succeeded has changed anything" in done.stderr
+
+
 def test_a_transport_that_is_a_program_and_hooks_do_not_run(
     stub_cpr: Cpr, session: cpr.Session, work_repo: Checkout, origin: Checkout, tmp_path: Path
 ) -> None:
