@@ -176,3 +176,17 @@ write_imported({str(tmp_path)!r}, imported(tasks=tasks()))
     assert write_imported(str(tmp_path), imported())[1]
     (folder,) = tmp_path.iterdir()
     assert len(cpr.Session(folder)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        pytest.param("no/such.eval", "can't be read: No such file", id="missing"),
+        pytest.param("a\0b", "can't be read: embedded null byte", id="NUL"),
+        pytest.param("talk.jsonl", "of a transcript of Claude Code, name the folder", id="talk"),
+    ],
+)
+def test_what_can_not_be_imported_is_said(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "talk.jsonl").write_text("{}\n")
+    with pytest.raises(cpr.InputError, match=words):
+        cpr.import_sessions(f"{tmp_path}/{name}", tmp_path / "results")
