@@ -48,7 +48,8 @@ def model_name(model: str | None) -> str:
 
 def sample_uuid(session_id: str, task_id: str) -> str:
     """The id of a sample, which is that of no other task anywhere."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cpr:{session_id}/{task_id}"))
+    whole = f"cpr:{session_id}/{task_id}".encode("utf-8", "replace").decode()
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, whole))
 
 
 class SampleWriter:
