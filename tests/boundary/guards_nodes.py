@@ -41,8 +41,8 @@ GUARDS = [
     Guard(
         "the twin of a node agent: it sweeps",
         "nodes/twin.py",
-        "    process.sweep((), lives=marks(life, n_marks))\n    on_death()\n",
-        "    on_death()\n",
+        "    process.sweep((), lives=marks(life, n_marks))\n    return True\n",
+        "    return True\n",
         f"{_TEST}what_a_killed_node_agent_has_started_is_ended_by_its_twin",
     ),
     Guard(

@@ -88,8 +88,8 @@ GUARDS = [
     Guard(
         "an own session goes first where a prefix or a name fits several",
         "store/catalog.py",
-        "return own or matches or [session.session_id for session in named]",
-        "return matches or [session.session_id for session in named]",
+        "return own or matches or [one.session_id for one in launched or named]",
+        "return matches or [one.session_id for one in launched or named]",
         row(SHADOW, "cpr status NAME"),
     ),
     Guard(
