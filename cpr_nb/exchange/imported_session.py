@@ -17,6 +17,7 @@ from cpr_nb.model.outcome import Outcome
 from cpr_nb.model.record import COUNTERS, SCHEMA_VERSION, ended_fields, first_head
 from cpr_nb.model.scores import FUNCTION, SCORE
 from cpr_nb.model.spec import check_task_id
+from cpr_nb.model.text import one_line
 from cpr_nb.store.create import NewSession
 from cpr_nb.store.key import read_key
 from cpr_nb.store.layout import NEW_PREFIX, SESSION_PREFIX, SessionPaths
@@ -26,6 +27,7 @@ from cpr_nb.store.spec_file import read_spec
 from cpr_nb.store.times import parse_iso, utc_iso
 from cpr_nb.store.write import dump, write_new
 
+_NAME_CHARS = 100
 #: The figures of a session that are the sums of its tasks'.
 _SUMS = ("cost_usd", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 
@@ -184,7 +186,8 @@ def session_id_of(source: str, source_id: str) -> str:
         >>> session_id_of("inspect", "abc")
         '83a70743-8b3d-5fdc-b9e6-c38fa7a6d84f'
     """
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cpr-import:{source}:{source_id}"))
+    whole = f"cpr-import:{source}:{source_id}".encode("utf-8", "replace").decode()
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, whole))
 
 
 def fit_task_id(name: str, used: set[str]) -> str:
@@ -213,7 +216,7 @@ def _spec(imported: ImportedSession) -> dict[str, Any]:
     return {
         "session_id": imported.id,
         "schema_version": SCHEMA_VERSION,
-        "name": imported.name,
+        "name": imported.name and one_line(imported.name, _NAME_CHARS),
         "created_at": utc_iso(imported.created_at_s),
         "start_time": int(imported.created_at_s),
         "cwd": imported.cwd,

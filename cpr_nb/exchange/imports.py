@@ -43,7 +43,11 @@ def import_path(path: str, results_dir: str) -> list[tuple[str, bool]]:
     if not Path(path).is_dir():
         return [write_imported(results_dir, _read([path]))]
     by_reader: dict[str, list[str]] = {}
-    for file in sorted(Path(path).iterdir()):
+    try:
+        files_inside = sorted(Path(path).iterdir())
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", path) from None
+    for file in files_inside:
         if file.suffix in (".json", ".eval") and file.is_file():
             reader = _reader_of(str(file))
             if reader is not None:
@@ -61,6 +65,8 @@ def _read(paths: list[str]) -> ImportedSession:
     reader = _reader_of(paths[0])
     if reader is None:
         words = "it is no log of Inspect (.eval, .json), and no trajectory of ATIF (.json)"
+        if paths[0].endswith(".jsonl"):
+            words += "; of a transcript of Claude Code, name the folder"
         raise InputError(words, paths[0])
     imported: ImportedSession = _module(reader).read_log(paths, _digest(paths))
     return imported
@@ -71,8 +77,9 @@ def _reader_of(path: str) -> str | None:
     try:
         with Path(path).open("rb") as file:
             beginning = file.read(_BEGINNING_BYTES)
-    except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", path) from None
+    except (OSError, ValueError) as error:  # ValueError: of a NUL in its name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"can't be read: {reason}", path) from None
     for reader in READERS:
         if _module(reader).is_log(path, beginning):
             return reader

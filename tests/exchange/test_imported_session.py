@@ -18,6 +18,7 @@ from cpr_nb.exchange.imported_session import (
     ImportedSession,
     ImportedTask,
     fit_task_id,
+    session_id_of,
     write_imported,
 )
 from cpr_nb.model.spec import check_task_id
@@ -176,3 +177,24 @@ write_imported({str(tmp_path)!r}, imported(tasks=tasks()))
     assert write_imported(str(tmp_path), imported())[1]
     (folder,) = tmp_path.iterdir()
     assert len(cpr.Session(folder)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        pytest.param("no/such.eval", "can't be read: No such file", id="missing"),
+        pytest.param("a\0b", "can't be read: embedded null byte", id="NUL"),
+        pytest.param("talk.jsonl", "of a transcript of Claude Code, name the folder", id="talk"),
+    ],
+)
+def test_what_can_not_be_imported_is_said(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "talk.jsonl").write_text("{}\n")
+    with pytest.raises(cpr.InputError, match=words):
+        cpr.import_sessions(f"{tmp_path}/{name}", tmp_path / "results")
+
+
+def test_names_of_other_tools_are_one_line(tmp_path: Path) -> None:
+    root, _ = write_imported(str(tmp_path), imported()._replace(name="a\nb\x1b[31m" * 50))
+    name = cpr.Session(root).name or ""
+    assert name.isprintable() and len(name) <= 100
+    assert session_id_of("atif", "\ud800") == session_id_of("atif", "?")  # half a character

@@ -136,6 +136,15 @@ def test_nothing_that_was_written_is_in_a_redacted_log(tmp_path: Path) -> None:
         assert (REDACTED.encode() in content) == redact
 
 
+def test_numbers_that_only_python_reads_are_left_out(tmp_path: Path) -> None:
+    odd = said("m1", use("c1", x=float("nan"), y=float("inf")))
+    log = exported(write_session(tmp_path, {"a": [odd]}))
+    with zipfile.ZipFile(log) as archive:
+        for name in archive.namelist():
+            json.loads(archive.read(name), parse_constant=pytest.fail)
+    assert '"x": null' in json.dumps(sample_of(log))
+
+
 def test_a_name_that_inspect_would_not_open_is_refused(tmp_path: Path) -> None:
     snapshot = read_session(str(write_session(tmp_path, {"a": [SUBAGENTS]})))
     with pytest.raises(cpr.InputError, match=r"names end in \.eval: name it out\.eval"):

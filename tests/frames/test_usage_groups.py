@@ -125,6 +125,17 @@ def test_markup_in_a_name_is_text(results: Path) -> None:
     assert "<script" not in cpr.usage_chart(usage).html()
 
 
+def test_a_chart_draws_nothing_as_zero_that_is_unknown(results: Path) -> None:
+    usage = cpr.usage_df(results, by="model").assign(model=list("ab"))
+    usage["cost_usd"] = usage["cost_usd"].mask(usage.model == "b")
+    words = texts(cpr.usage_chart(usage))
+    assert words[words.index("b") + 1] == "unknown" and "USD 0.00" not in words
+    nothing = cpr.usage_chart(usage.iloc[1:])
+    assert "Usage: cost_usd: unknown in 1 group" in repr(nothing)
+    words = texts(cpr.usage_chart(usage.assign(cost_usd=0.0)))
+    assert words.count("USD 0.00") == 2 and "No cost_usd is known." not in words
+
+
 def test_an_empty_chart_and_no_chart(results: Path, tmp_path: Path) -> None:
     nothing = cpr.usage_chart(cpr.usage_df(tmp_path / "none", by=BY))
     assert "No cost_usd is known." in texts(nothing)

@@ -105,3 +105,12 @@ def test_a_conversation_without_times_is_last(write: Write, projects: Path) -> N
     df = cpr.transcripts_df(projects)
     assert df.conversation_id.tolist() == ["b", "a"]
     assert df.started_at.isna().tolist() == [False, True]
+
+
+def test_a_folder_that_has_gone_is_no_empty_folder(write: Write, projects: Path) -> None:
+    write("s1").answer("m1")
+    seen = cpr.transcripts(projects)
+    projects.rename(projects.with_name("elsewhere"))
+    with pytest.raises(cpr.InputError, match=r"can't be read: No such file"):
+        seen.refresh()
+    assert len(seen.messages_df()) == 1

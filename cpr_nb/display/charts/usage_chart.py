@@ -44,11 +44,12 @@ def draw_usage(rows: Sequence[GroupUsage], figure: str, n_unknown: int, *, has_d
         >>> draw_usage(rows, "cost_usd", 2, has_days=False)
         <Chart: Usage: cost_usd: USD 4.50 in 2 groups · 2 costs unknown>
     """
-    totals: dict[str, float] = {}
-    for row in rows:
-        totals[row.label] = totals.get(row.label, 0.0) + (row.value or 0.0)
-    order = sorted(totals, key=lambda label: -totals[label])
     known = [row for row in rows if row.value is not None]
+    totals: dict[str, float] = {}  # a group of which nothing is known has no total
+    for row in known:
+        totals[row.label] = totals.get(row.label, 0.0) + (row.value or 0.0)
+    labels = dict.fromkeys(row.label for row in rows)
+    order = sorted(labels, key=lambda label: (label not in totals, -totals.get(label, 0.0)))
     title = f"Usage: {figure}"
     summary = _summary(rows, figure, len(order), n_unknown, has_days=has_days)
     parts = [
@@ -56,7 +57,7 @@ def draw_usage(rows: Sequence[GroupUsage], figure: str, n_unknown: int, *, has_d
         svg.text(svg.WIDTH, 14, summary, anchor="end", kind="mute", limit=120),
     ]
     dated = [row for row in known if row.day is not None]
-    if not any(row.value for row in known):
+    if not known:
         parts.append(svg.text(0, 44, f"No {figure} is known.", kind="mute"))
         bottom = 50.0
     elif has_days and dated:
@@ -71,8 +72,8 @@ def draw_usage(rows: Sequence[GroupUsage], figure: str, n_unknown: int, *, has_d
 def _summary(
     rows: Sequence[GroupUsage], figure: str, n_groups: int, n_unknown: int, *, has_days: bool
 ) -> str:
-    total = sum(row.value for row in rows if row.value is not None)
-    text = _amount(total, figure)
+    known = [row.value for row in rows if row.value is not None]
+    text = _amount(sum(known) if known or not rows else None, figure)
     if any(row.label for row in rows):
         text += f" in {formatting.plural(n_groups, 'group')}"
     days = sorted({row.day for row in rows if row.day is not None})
@@ -83,7 +84,9 @@ def _summary(
     return text
 
 
-def _amount(value: float, figure: str) -> str:
+def _amount(value: float | None, figure: str) -> str:
+    if value is None:
+        return "unknown"
     if figure == _COST:
         return f"USD {value:.2f}" if value >= 0.005 or not value else f"USD {value:.4f}"
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
@@ -91,19 +94,21 @@ def _amount(value: float, figure: str) -> str:
 
 def _bars(totals: dict[str, float], order: list[str], figure: str) -> tuple[list[str], float]:
     """One bar per group, with its name and figure."""
-    most, bars, labels = totals[order[0]], list[str](), list[str]()
+    most, bars, labels = totals[order[0]] or 1.0, list[str](), list[str]()
     y = 32.0
     for label in order[:_MAX_BARS]:
-        width = max(1.5, totals[label] / most * (_RIGHT - _LEFT))
-        bars.append(svg.bar(_LEFT, y, width, _ROW - 6))
+        total = totals.get(label)
+        width = max(1.5, (total or 0.0) / most * (_RIGHT - _LEFT))
+        if total is not None:
+            bars.append(svg.bar(_LEFT, y, width, _ROW - 6))
         labels.append(svg.text(_LEFT - 8, y + 10, _end_of(label), anchor="end"))
-        labels.append(
-            svg.text(_LEFT + width + 6, y + 10, _amount(totals[label], figure), kind="mute")
-        )
+        labels.append(svg.text(_LEFT + width + 6, y + 10, _amount(total, figure), kind="mute"))
         y += _ROW
-    rest = [totals[label] for label in order[_MAX_BARS:]]
+    rest = order[_MAX_BARS:]
     if rest:
-        words = f"{formatting.plural(len(rest), 'other')}: {_amount(sum(rest), figure)}"
+        of_rest = [totals[label] for label in rest if label in totals]
+        amount = _amount(sum(of_rest) if of_rest else None, figure)
+        words = f"{formatting.plural(len(rest), 'other')}: {amount}"
         labels.append(svg.text(_LEFT, y + 10, words, kind="mute"))
         y += _ROW
     return [svg.group("rest", bars), *labels], y
@@ -136,7 +141,7 @@ def _lanes(rows: Sequence[GroupUsage], order: list[str], figure: str) -> tuple[l
     for label, lane in lanes.items():
         parts += _lane(lane, (first, last), y, most)
         parts.append(svg.text(_LEFT - 8, y + _LANE, _end_of(label), anchor="end"))
-        total = _amount(sum(lane.values()), figure)
+        total = _amount(sum(lane.values()) if lane else None, figure)
         parts.append(svg.text(svg.WIDTH, y + _LANE, total, anchor="end", kind="mute"))
         y += _LANE + _GAP
     parts.append(svg.text(_LEFT, y + 4, str(first), kind="mute"))
@@ -155,7 +160,7 @@ def _lane(
     width = min(40.0, step * 0.8 if step > 4 else step)
     columns = []
     for day, value in sorted(lane.items()):
-        height = max(0.5, value / most * _LANE) if value else 0.0
+        height = max(0.5, value / most * _LANE) if value > 0 else 0.0
         x = _LEFT + (day - first).days * step
         columns.append(svg.bar(x, top + _LANE - height, width, height))
     base = svg.hairlines(f"M{num(_LEFT)} {num(top + _LANE)}H{num(_RIGHT)}")

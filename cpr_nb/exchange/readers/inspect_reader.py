@@ -102,7 +102,7 @@ def read_log(paths: list[str], digest: str) -> ImportedSession:
         source="inspect",
         digest=digest,
         name=text_or_none(evaluation.get("task")),
-        created_at_s=parse_iso(evaluation.get("created")) or 0.0,
+        created_at_s=parse_iso(evaluation.get("created")) or Path(path).stat().st_mtime,
         tasks=_tasks(samples),
         model=cli_model(evaluation.get("model")),
         cwd=text_or_none(metadata.get("cwd")) or "",

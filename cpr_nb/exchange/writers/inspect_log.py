@@ -9,8 +9,9 @@ from typing import Any
 
 from cpr_nb.exchange.session_record import SessionRecord
 from cpr_nb.exchange.stream_steps import REDACTED
+from cpr_nb.exchange.strict_json import strict_json
 from cpr_nb.exchange.writers import inspect_sample
-from cpr_nb.exchange.writers.inspect_sample import SampleWriter, dump, model_name
+from cpr_nb.exchange.writers.inspect_sample import SampleWriter, model_name
 from cpr_nb.model import states
 from cpr_nb.store.times import utc_iso
 
@@ -41,14 +42,14 @@ def write(record: SessionRecord, path: str, *, with_content: bool = False) -> No
         evaluation = _evaluation(record)
         plan = {"name": "plan", "steps": [{"solver": "claude_code"}], "config": {}}
         start = {"version": _VERSION, "eval": evaluation, "plan": plan}
-        archive.writestr("_journal/start.json", dump(start))
+        archive.writestr("_journal/start.json", strict_json(start))
         summaries = []
         for task in record.tasks():
             name = f"samples/{task.id}_epoch_1.json"
             with archive.open(name, mode="w", force_zip64=True) as member:
                 summaries.append(SampleWriter(task, member).write())
-        archive.writestr("summaries.json", dump(summaries))
-        archive.writestr("header.json", dump(_header(record, start, summaries)))
+        archive.writestr("summaries.json", strict_json(summaries))
+        archive.writestr("header.json", strict_json(_header(record, start, summaries)))
 
 
 def _evaluation(record: SessionRecord) -> dict[str, Any]:

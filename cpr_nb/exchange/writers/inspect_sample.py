@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import uuid
 from collections import Counter
@@ -10,6 +9,7 @@ from contextlib import ExitStack
 from typing import IO, Any
 
 from cpr_nb.exchange.model_shares import model_shares
+from cpr_nb.exchange.strict_json import strict_json
 from cpr_nb.exchange.writers import inspect_events as written
 from cpr_nb.model import states
 from cpr_nb.model.events import SYNTHETIC, TOKEN_FIELDS
@@ -48,13 +48,8 @@ def model_name(model: str | None) -> str:
 
 def sample_uuid(session_id: str, task_id: str) -> str:
     """The id of a sample, which is that of no other task anywhere."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cpr:{session_id}/{task_id}"))
-
-
-def dump(value: Any) -> str:
-    """A value as JSON that every reader accepts: half a character is none."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()
+    whole = f"cpr:{session_id}/{task_id}".encode("utf-8", "replace").decode()
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, whole))
 
 
 class SampleWriter:
@@ -86,7 +81,7 @@ class SampleWriter:
             The summary of the sample, for the log's own list.
         """
         head = self._head()
-        self._write(dump(head)[:-1])
+        self._write(strict_json(head)[:-1])
         self._write_list("messages", self._messages())
         with ExitStack() as stack:
             pool, agents_pool, attachments = (
@@ -101,7 +96,7 @@ class SampleWriter:
             self._copy(attachments)
             self._write("}")
         tail = {"output": self._output(), "turn_count": self._n_turns}
-        self._write("," + dump(tail)[1:])
+        self._write("," + strict_json(tail)[1:])
         return self._summary(head)
 
     def _write(self, text: str) -> None:
@@ -110,7 +105,7 @@ class SampleWriter:
     def _write_list(self, name: str, values: Iterator[Any]) -> None:
         self._write(f',"{name}":[')
         for i, value in enumerate(values):
-            self._write(("," if i else "") + dump(value))
+            self._write(("," if i else "") + strict_json(value))
         self._write("]")
 
     def _copy(self, *files: IO[bytes]) -> None:
@@ -250,7 +245,7 @@ class _Events:
         self._attempt: int | None = None
 
         def add(key: str, text: str) -> None:
-            texts.write(f',"{key}":{dump(text)}'.encode())
+            texts.write(f',"{key}":{strict_json(text)}'.encode())
 
         self._attachments = written.Attachments(add)
 
@@ -358,7 +353,7 @@ class _Events:
     def _add(self, agent: str | None, message: dict[str, Any]) -> None:
         """Adds a message to the pool; the agent is sent it with its next request."""
         which = int(agent is not None)
-        self._pools[which].write(("," + dump(self._attachments.short(message))).encode())
+        self._pools[which].write(("," + strict_json(self._attachments.short(message))).encode())
         position = self._n[which]
         self._n[which] += 1
         ranges = self._ranges.setdefault(agent, [])

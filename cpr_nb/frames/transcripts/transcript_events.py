@@ -119,9 +119,11 @@ def read_events(
     nodes = tables.index.nodes
     keys, parents = nodes["key"].to_numpy("int64"), nodes["parent"].to_numpy("int64")
     of_file = nodes["file"].to_numpy("int64")
+    by_file = np.argsort(of_file, kind="stable")
+    sorted_files = of_file[by_file]
     seen: set[int] = set()
     for number, path, leaf in zip(files["file"], files["path"], files["leaf"], strict=True):
-        rows = np.flatnonzero(of_file == number)
+        rows = by_file[slice(*np.searchsorted(sorted_files, [number, number + 1]))]
         is_current = current_lines(keys[rows], parents[rows], int(leaf))
         shared = {name: values[0] for name, values in tables.of_files([number]).items()}
         shared = {name: None if pd.isna(value) else value for name, value in shared.items()}

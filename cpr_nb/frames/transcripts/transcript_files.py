@@ -95,8 +95,16 @@ def transcripts_folder(folder: str | os.PathLike[str] | None, environ: Mapping[s
 def list_transcripts(folder: str) -> list[TranscriptFile]:
     """The files in a folder, at any depth, in the order of their paths.
 
-    Symbolic links are not followed, so that no file counts twice. What can't be listed is left out.
+    Symbolic links are not followed, so that no file counts twice. A folder in it that can't be
+    listed is left out.
+
+    Raises:
+        InputError: If the folder itself can't be listed.
     """
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", folder) from None
     return sorted(_files(folder, ""))
 
 

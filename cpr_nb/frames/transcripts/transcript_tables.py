@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,27 +70,25 @@ class TranscriptTables:
 
     def of_files(self, numbers: Any) -> dict[str, Any]:
         """What rows of files share: by the numbers of their files."""
-        places = np.searchsorted(self._sorted_numbers, numbers)
-        whole = self.files.iloc[self._order]
-        conversation = whole["session_id"].array.take(places)
-        agents = whole["agent_id"].array.take(places)
-        parents = self._parents.index.get_indexer(whole["agent_id"].astype("object"))
+        known, whole, parents = self._by_number
+        places = np.searchsorted(known, numbers)
         of_rows = parents[places]
         return {
-            "conversation_id": conversation,
-            "agent_id": agents,
+            "conversation_id": whole["session_id"].array.take(places),
+            "agent_id": whole["agent_id"].array.take(places),
             "cwd": whole["cwd"].array.take(places),
             "parent_tool_use_id": self._parents["call"].array.take(of_rows, allow_fill=True),
             "parent_is_current": self._parents["is_current"].array.take(of_rows, allow_fill=True),
         }
 
-    @property
-    def _order(self) -> Any:
-        return np.argsort(self.files["file"].to_numpy("int64"), kind="stable")
-
-    @property
-    def _sorted_numbers(self) -> Any:
-        return self.files["file"].to_numpy("int64")[self._order]
+    @cached_property
+    def _by_number(self) -> tuple[Any, pd.DataFrame, Any]:
+        """The numbers of the files in order, the files, and the rows of their parents."""
+        numbers = self.files["file"].to_numpy("int64")
+        order = np.argsort(numbers, kind="stable")
+        whole = self.files.iloc[order]
+        parents = self._parents.index.get_indexer(pd.Index(whole["agent_id"], dtype="object"))
+        return numbers[order], whole, parents
 
     # -- tables -----------------------------------------------------------------------------
 
