@@ -129,17 +129,28 @@ def show_to_end(session: Session, *, quiet: bool = False) -> int:
         return 130
     from cpr_nb.cli.session_summary import summary_lines
 
-    print_lines(summary_lines(session.snapshot, denial_summary(session.tasks)))
-    _await_notices(session)
+    lines = summary_lines(session.snapshot, denial_summary(session.tasks))
+    print_lines(lines)
+    new = _await_notices(session)
+    print_lines([f"  ⚠ {text}" for text in new if not any(text in line for line in lines)])
     return _exit_code(session)
 
 
-def _await_notices(session: Session) -> None:
-    """Waits a few seconds for notices: where we are all that a container runs, it ends with us."""
-    if session.snapshot.head.get("notices"):
-        from cpr_nb.launching.resume import await_last_moment  # few sessions send any
+def _await_notices(session: Session) -> list[str]:
+    """Waits a few seconds for notices: where we are all that a container runs, it ends with us.
 
+    Returns:
+        The warnings of the session, if it sends any.
+    """
+    if not session.snapshot.head.get("notices"):
+        return []
+    import contextlib
+
+    from cpr_nb.launching.resume import await_last_moment  # few sessions send any
+
+    with contextlib.suppress(KeyboardInterrupt):  # the session itself has ended
         await_last_moment(session.snapshot)
+    return session.refresh().warnings
 
 
 def _exit_code(session: Session) -> int:

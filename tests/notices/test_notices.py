@@ -105,6 +105,12 @@ def test_what_can_not_be_sent_is_a_warning_of_the_session(
     assert f"Warning: {session.warnings[0]}" in stub_cpr.good("status", session.id)
 
 
+def test_the_command_that_waits_says_what_was_not_sent(stub_cpr: Cpr) -> None:
+    command = "sleep 0.5; no-such-program-here"  # so the summary is there before
+    said = stub_cpr("run", "--wait", "--on-done", command, stdin=prompts(plan())).stdout
+    assert said.count("the notice on_done was not sent: its command ended with exit code 127") == 1
+
+
 # -- a webhook ------------------------------------------------------------------------------------
 
 
