@@ -11,6 +11,7 @@ from testkit.command import LIMIT_S, prompts, script
 from testkit.repository import Checkout
 
 import cpr_nb as cpr
+from cpr_nb.offline.scripted_api import RequestRecord
 from executors.place import Both, Place
 
 pytestmark = pytest.mark.real_cli
@@ -113,16 +114,29 @@ def test_questions_are_answered(reals: Both) -> None:
 
 
 def test_processes_are_shared(reals: Both) -> None:
-    elements = [task(f"t{number}", bash("true"), says(f"n{number}")) for number in range(6)]
+    # The first two are held until both run, so that either place needs two processes.
+    held = [{"wait": "go"} if number < 2 else {} for number in range(6)]
+    elements = [task(f"t{n}", bash("true"), says(f"n{n}", **held[n])) for n in range(6)]
 
     def scenario(place: Place) -> cpr.Session:
-        return place.launch(prompts(*elements), "-j2", "--share-process", "--permissions", "all")
+        flags = ("-j2", "--share-process", "--permissions", "all")
+        session = place.launch(prompts(*elements), *flags)
+        asking = set[str]()
+
+        def are_both_held(record: RequestRecord) -> bool:
+            if record.step == 1:
+                asking.add(record.conversation_id)
+            return len(asking) == 2
+
+        place.api.wait_for(are_both_held, LIMIT_S)
+        place.api.release("go")
+        return session
 
     for place, session in zip(reals, reals.play(scenario), strict=True):
         assert [one.text for one in session] == [f"n{number}" for number in range(6)]
         lines = map(json.loads, (session.path / "journal.jsonl").read_text().splitlines())
         served = [line["process"] for line in lines if line["event"] == "intent"]
-        assert len(served) == 6 and len({*served}) <= 2
+        assert len(served) == 6 and len({*served}) == 2
         assert len(place.api.requests) == 12
 
 

@@ -204,7 +204,9 @@ def one_waiting_point(world: World, seed: int) -> Tally:
     await_gone(session)
     real.await_agents(world)  # the harm is done
     tally = Tally("", injected=int(session.state == states.INTERRUPTED))
-    if rng.random() < 0.5 and tally.injected and not away.exists():  # the next one waits, too
+    # Only if the harm was done: an agent may have ended with its runner, just before it.
+    is_done = stub.breaks().exists() or not stub.path.exists()
+    if rng.random() < 0.5 and tally.injected and is_done:  # the next one waits, too
         world.resume(env, session)
         _await(session, kind)
         kill_runner(session)

@@ -66,7 +66,9 @@ def test_a_launch_that_attaches_says_what_is_not_sent(
     first = ended(launch())
     again = launch(reuse=True, on_done=url_of(hook), on_failed="off")
     assert again.id == first.id and not hook.requests
-    assert "it was launched without on_done, and sends none" in capsys.readouterr().err
+    # On stderr; on stdout once something has loaded IPython into this process.
+    shown = capsys.readouterr()
+    assert "it was launched without on_done, and sends none" in shown.out + shown.err
 
 
 def test_a_retry_of_sessions_that_differ_in_their_notices_sends_none(hook: Webhook) -> None:
