@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from testkit.command import LIMIT_S, Cpr, prompts
+from testkit.command import LIMIT_S, Cpr, kill_agent, prompts
 
 import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
@@ -49,11 +49,7 @@ def test_a_missing_structure_is_asked_for_in_the_same_conversation(
 
 @pytest.mark.real_cli
 def test_an_agent_that_is_killed_continues_where_it_stopped(real_cpr: Cpr) -> None:
-    # What the transcript does not have yet when the agent is killed, the next attempt does again.
-    projects = '"${CLAUDE_CONFIG_DIR:-$HOME/.claude}/projects"'
-    is_written = f"grep -rqs '\"tool_use\"' {projects}"
-    wait = f"for _ in $(seq 1000); do {is_written} && break; sleep 0.02; done"
-    kill = {"tool": "Bash", "input": {"command": f"{wait}; echo once >> ran.txt; kill -9 $PPID"}}
+    kill = {"tool": "Bash", "input": {"command": kill_agent("echo once >> ran.txt")}}
     prompt = script(kill, {"text": "gone on"})
     session = run(real_cpr, {"id": "t", "prompt": prompt, "permissions": "all"})
     task = session[0]

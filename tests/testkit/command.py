@@ -42,6 +42,20 @@ def prompts(*elements: Any) -> str:
     return json.dumps({"prompts": list(elements)})
 
 
+def kill_agent(first: str = "true") -> str:
+    """A command that kills its agent, once the agent's transcript has the call of the command.
+
+    What the transcript lacks when the agent is killed, the next attempt would do again.
+
+    Args:
+        first: A command to run before.
+    """
+    projects = '"${CLAUDE_CONFIG_DIR:-$HOME/.claude}/projects"'
+    is_written = f"grep -rqs '\"tool_use\".*PPID' {projects}"
+    wait = f"for _ in $(seq 1000); do {is_written} && break; sleep 0.02; done"
+    return f"{wait}; {first}; kill -9 $PPID"
+
+
 class Cpr:
     """Calls ``cpr`` in a folder and an environment.
 
