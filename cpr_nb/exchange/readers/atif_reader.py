@@ -62,7 +62,9 @@ def read_log(paths: list[str], digest: str) -> ImportedSession:
         InputError: If one of them is no trajectory.
 
     Example:
-        >>> read_log(["atif-3f2a9c1e/0001-docs.json"], "0" * 64)  # doctest: +SKIP
+        >>> read_log(["/none/0001-docs.json"], "0" * 64)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        cpr_nb...InputError: ...
     """
     trajectories = _without_continuations({path: _read_trajectory(path) for path in paths})
     first = next(iter(trajectories.values()))

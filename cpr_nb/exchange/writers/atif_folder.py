@@ -44,7 +44,10 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
         with_content: Not used: a trajectory has its content, unless that is redacted.
 
     Example:
-        >>> write(record, "atif-3f2a9c1e", with_content=False)  # doctest: +SKIP
+        >>> from cpr_nb.exchange.session_record import SessionRecord
+        >>> from cpr_nb.store.read import read_session
+        >>> record = SessionRecord(read_session("/none/session-1"))
+        >>> write(record, "atif-1", with_content=False)  # no task, no file
     """
     del with_content
     for task in record.tasks():

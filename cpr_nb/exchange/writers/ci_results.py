@@ -52,8 +52,12 @@ def ci_result(task: TaskRecord) -> CiResult:
         task: The task.
 
     Example:
-        >>> ci_result(task).result  # doctest: +SKIP
-        'passed'
+        >>> from cpr_nb.exchange.session_record import SessionRecord, TaskRecord
+        >>> from cpr_nb.store.read import read_session
+        >>> session = SessionRecord(read_session("/none/session-1"))
+        >>> fields = {"state": "ended", "outcome": "failed", "reason": "api_error", "error": "busy"}
+        >>> ci_result(TaskRecord(session, 1, fields, [], None)).message
+        'api_error: busy'
     """
     result = _RESULTS.get(task.outcome or "", PENDING)
     attempts = task.fields.get("attempts")

@@ -33,7 +33,11 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
         with_content: Not used: it has prompts and answers, unless they are redacted.
 
     Example:
-        >>> write(record, "ctrf.json", with_content=False)  # doctest: +SKIP
+        >>> import os
+        >>> from cpr_nb.exchange.session_record import SessionRecord
+        >>> from cpr_nb.store.read import read_session
+        >>> record = SessionRecord(read_session("/none/session-1"))
+        >>> write(record, os.devnull, with_content=False)
     """
     del with_content
     counts: Counter[str] = Counter()

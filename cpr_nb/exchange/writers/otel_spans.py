@@ -44,7 +44,11 @@ def write(record: SessionRecord, path: str, *, with_content: bool) -> None:
         with_content: Whether to add what was said, given to tools and returned by them.
 
     Example:
-        >>> write(record, "otel.jsonl", with_content=False)  # doctest: +SKIP
+        >>> import os
+        >>> from cpr_nb.exchange.session_record import SessionRecord
+        >>> from cpr_nb.store.read import read_session
+        >>> record = SessionRecord(read_session("/none/session-1"))
+        >>> write(record, os.devnull, with_content=False)
     """
     with Path(path).open("w", encoding="utf-8") as file:
         lines = _Lines(file, record)
