@@ -226,7 +226,7 @@ register(
         2000,
         betting_leaves_out,
         {"t at every look": t_leaves_out},
-        sample_runs=60,
+        sample_runs=120,
     )
 )
 register(
@@ -259,6 +259,6 @@ register(
         1000,
         shared_alpha,
         {"t at every look": t_at_every_look},
-        sample_runs=60,
+        sample_runs=120,
     )
 )
