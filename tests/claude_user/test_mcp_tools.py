@@ -229,6 +229,26 @@ def test_a_budget_holds_for_all_sessions_together(stub_cpr: Cpr, stub: Stub) -> 
     assert len(stub.calls()) == 4
 
 
+def test_nothing_is_left_beside_a_session_that_may_cost_anything(stub_cpr: Cpr, stub: Stub) -> None:
+    stub.fifos("a")
+    stub_cpr.env["CLAUDE_CODE_SESSION_ID"] = "talk"
+
+    async def talk() -> None:
+        async with served(stub_cpr) as call:
+            held = await call("launch", prompts=[plan(gate="a", here="a")])
+        async with served(stub_cpr, "--budget-usd", "0.6") as call:
+            why = await call.refused("launch", prompts=[answer("2")])
+            assert "one without a budget_usd leaves nothing: wait for it or cancel it" in why
+            shown = json.loads(stub_cpr.good("mcp", "--dry-run", "--json", "--budget-usd", "0.6"))
+            assert shown["left_usd"] == 0
+            stub.release("a")
+            await call("wait", session=held["session_id"])
+            assert (await call("launch", prompts=[answer("2")]))["budget_usd"] == 0.35
+            await call("wait")
+
+    anyio.run(talk)
+
+
 def test_a_session_is_permitted_no_more_than_a_person_allows(
     stub_cpr: Cpr, stub: Stub, tmp_path: Path
 ) -> None:
