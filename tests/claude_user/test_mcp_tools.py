@@ -236,6 +236,7 @@ def test_nothing_is_left_beside_a_session_that_may_cost_anything(stub_cpr: Cpr, 
     async def talk() -> None:
         async with served(stub_cpr) as call:
             held = await call("launch", prompts=[plan(gate="a", here="a")])
+            stub.await_here("a")
         async with served(stub_cpr, "--budget-usd", "0.6") as call:
             why = await call.refused("launch", prompts=[answer("2")])
             assert "one without a budget_usd leaves nothing: wait for it or cancel it" in why
