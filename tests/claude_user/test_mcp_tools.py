@@ -4,67 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
 from testkit.command import LIMIT_S, Cpr, prompts
+from testkit.mcp_caller import Caller, answer, served
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
 from cpr_nb.cli.commands.mcp import TOOLS
-from cpr_nb.cli.mcp_pages import MAX_LISTED, PAGE_CHARS
-
-
-class Caller:
-    """A client of one server."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    async def __call__(self, tool: str, **arguments: Any) -> Any:
-        """Calls a tool, which must work; returns its object."""
-        result = await self._client.call_tool(tool, arguments)
-        text = result.content[0].text  # type: ignore[union-attr]
-        assert not result.is_error, text
-        assert len(text) <= 2 * PAGE_CHARS  # the client's copy of it is indented
-        return result.structured_content
-
-    async def refused(self, tool: str, **arguments: Any) -> str:
-        """Calls a tool, which must refuse; returns why."""
-        result = await self._client.call_tool(tool, arguments)
-        assert result.is_error, result.content
-        return str(result.content[0].text)  # type: ignore[union-attr]
-
-    async def text(self, tool: str, **arguments: Any) -> str:
-        """Calls a tool; returns what it says, whether it worked or not."""
-        result = await self._client.call_tool(tool, arguments)
-        return str(result.content[0].text)  # type: ignore[union-attr]
-
-    async def tools(self) -> list[Any]:
-        return list((await self._client.list_tools()).tools)
-
-
-@asynccontextmanager
-async def served(caller: Cpr, *arguments: str, **variables: str) -> AsyncIterator[Caller]:
-    """A server, started as a client of MCP does."""
-    parameters = StdioServerParameters(
-        command=caller.path,
-        args=["mcp", *arguments],
-        env={**caller.env, **variables},
-        cwd=caller.cwd,
-    )
-    async with Client(stdio_client(parameters)) as client:
-        yield Caller(client)
-
-
-def answer(text: str, **result: Any) -> str:
-    return plan(result={"result": text, **result})
+from cpr_nb.cli.mcp_pages import MAX_LISTED
 
 
 def spec_of(session: cpr.Session) -> dict[str, Any]:
@@ -227,27 +178,6 @@ def test_a_budget_holds_for_all_sessions_together(stub_cpr: Cpr, stub: Stub) -> 
 
     anyio.run(talk)
     assert len(stub.calls()) == 4
-
-
-def test_nothing_is_left_beside_a_session_that_may_cost_anything(stub_cpr: Cpr, stub: Stub) -> None:
-    stub.fifos("a")
-    stub_cpr.env["CLAUDE_CODE_SESSION_ID"] = "talk"
-
-    async def talk() -> None:
-        async with served(stub_cpr) as call:
-            held = await call("launch", prompts=[plan(gate="a", here="a")])
-            stub.await_here("a")
-        async with served(stub_cpr, "--budget-usd", "0.6") as call:
-            why = await call.refused("launch", prompts=[answer("2")])
-            assert "one without a budget_usd leaves nothing: wait for it or cancel it" in why
-            shown = json.loads(stub_cpr.good("mcp", "--dry-run", "--json", "--budget-usd", "0.6"))
-            assert shown["left_usd"] == 0
-            stub.release("a")
-            await call("wait", session=held["session_id"])
-            assert (await call("launch", prompts=[answer("2")]))["budget_usd"] == 0.35
-            await call("wait")
-
-    anyio.run(talk)
 
 
 def test_a_session_is_permitted_no_more_than_a_person_allows(
