@@ -21,7 +21,6 @@ from typing import IO, Any, cast
 import msgspec
 import numpy as np
 
-import cpr_nb
 from cpr_nb.frames.transcripts.file_rows import FileRows
 from cpr_nb.store.resources import usable_cores
 
@@ -85,6 +84,7 @@ class SecondReader:
 
     def _start(self, job: bytes) -> tuple[int, subprocess.Popen[bytes]]:
         turns, all_turns = os.pipe()
+        os.set_blocking(turns, False)  # all bytes are there before the first is read
         try:
             os.write(all_turns, bytes(len(self._groups)))
             with tempfile.TemporaryFile() as file:
@@ -110,7 +110,7 @@ class SecondReader:
 
     def own_group(self) -> list[int]:
         """Takes the next group for this process: indexes of files; empty once all are taken."""
-        if not os.read(self._turns, 1):
+        if not has_turn(self._turns):
             return []
         self._n_taken += 1
         return self._groups[self._n_taken - 1]
@@ -129,12 +129,14 @@ class SecondReader:
             yield self._groups[group][place], rows
 
     def wait(self) -> None:
-        """Waits until it has ended, or no longer comes on."""
-        pipe = self._progress
+        """Waits until it has delivered its groups, has ended, or no longer comes on."""
+        pipe = self._progress.fileno()
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
         patience_s = PATIENCE_S + self._largest_bytes / _SLOWEST_BYTES_PER_S
-        while select.select([pipe], [], [], patience_s)[0]:
-            if not os.read(pipe.fileno(), 4096):
-                break
+        n_expected = len(self._groups) - self._n_taken
+        while n_expected > 0 and poll.poll(1000 * patience_s):
+            n_expected -= len(os.read(pipe, 4096)) or n_expected
 
     def close(self) -> None:
         """Ends the process and lets go of its files."""
@@ -164,6 +166,14 @@ def second_reader(folder: str, files: list[tuple[str, bool, int]]) -> SecondRead
         return None
 
 
+def has_turn(turns: int) -> bool:
+    """Takes a byte from the pipe; whether there was one."""
+    try:
+        return bool(os.read(turns, 1))
+    except BlockingIOError:  # somebody else still has the other end
+        return False
+
+
 def _grouped(sizes: list[int]) -> list[list[int]]:
     """The indexes of files in groups, in order."""
     group_bytes = max(GROUP_BYTES, sum(sizes) // _MOST_GROUPS)
@@ -180,5 +190,6 @@ def _grouped(sizes: list[int]) -> list[list[int]]:
 
 def _packages() -> str:
     """Where the packages are that the program needs: it looks nowhere else."""
-    modules: tuple[Any, ...] = (cpr_nb, msgspec, np)
-    return json.dumps([*{str(Path(module.__file__).parents[1]): None for module in modules}])
+    libraries: tuple[Any, ...] = (msgspec, np)
+    folders = [Path(__file__).parents[3], *(Path(each.__file__).parents[1] for each in libraries)]
+    return json.dumps([str(folder) for folder in dict.fromkeys(folders)])

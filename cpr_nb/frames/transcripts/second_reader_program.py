@@ -9,7 +9,7 @@ import sys
 import msgspec
 
 from cpr_nb.frames.transcripts.file_rows import read_new_file
-from cpr_nb.frames.transcripts.second_reader import Job
+from cpr_nb.frames.transcripts.second_reader import Job, has_turn
 
 
 def main(descriptors: list[str]) -> None:
@@ -24,7 +24,7 @@ def main(descriptors: list[str]) -> None:
     gc.disable()  # nothing that is read is garbage
     group = len(job.groups)
     # Whoever waits for the results may have been killed.
-    while os.getppid() == job.parent and os.read(turns, 1):
+    while os.getppid() == job.parent and has_turn(turns):
         group -= 1
         with open(results, "ab", closefd=False) as file:
             for place, (path, is_agent) in enumerate(job.groups[group]):
