@@ -27,7 +27,7 @@ from cpr_nb.stats.comparison import (
     RowMeans,
     compare_levels,
 )
-from cpr_nb.stats.decided_levels import compare_entered, is_about
+from cpr_nb.stats.decided_levels import compare_entered, decision_about
 from cpr_nb.stats.metric_kinds import SKEWED, Metric
 
 _COST = Metric("cost_usd", SKEWED, 0.0)
@@ -70,7 +70,8 @@ def compare_results(
     if metric.name != _COST.name:
         costs = _level_means(row_metric(results, facts, _COST, levels))
     comparison = compare_levels(by, metric, base, rows, costs)
-    if decision is None or not is_about(decision, comparison):
+    decision = None if decision is None else decision_about(decision, comparison)
+    if decision is None:
         return comparison
     # With rows that another session has answered, the table has more tasks than the order.
     is_known = len(order) == len(facts.rows)

@@ -69,10 +69,12 @@ class SessionComparing(SessionResults):
             *given, decision, order or (), is_factor=factor in self._factors()
         )
         scope, notes = "", list[str]()
-        if decision is not None and decided_levels.is_about(decision, comparison):
+        if decision is not None and any(level.is_sequence for level in comparison.levels):
             scope = decided_levels.scope_words(decision)
+            if str(decision.baseline) != str(comparison.baseline) and len(comparison.levels) > 1:
+                notes.append(decided_levels.other_baseline_note(decision))
         elif decision is not None:
-            notes = [decided_levels.early_end_note(decision)]
+            notes.append(decided_levels.early_end_note(decision))
         if "not_needed" in comparison.left_out:
             notes.append(_SIBLINGS_LEFT_OUT)
         parts = comparison_parts(comparison, scope)._replace(notes=notes)

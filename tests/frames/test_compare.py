@@ -344,6 +344,22 @@ def test_an_open_decision_is_not_shown_whatever_a_single_look_would_say() -> Non
     assert decided_by(decision, a=a, b=b).levels[0].verdict == "not_shown"
 
 
+@pytest.mark.parametrize("over", ["rows like these", "this table"])
+def test_with_another_baseline_the_ranges_of_a_decision_still_hold(over: str) -> None:
+    results, facts = results_of(a=[50.0] * 40, b=[60.0] * 40, c=[52.0] * 40)
+    levels = [LevelDecision("b", "better", 10.0, 6.0, 14.0, 30, 0)]
+    levels += [LevelDecision("c", None, 2.0, -1.0, 5.0, 40, 0)]
+    decision = Decision("score", "model", "a", 0.05, None, over, 50, tuple(levels))
+    given = (results, facts, "model", "b", SCORE)
+    found = {one.level: one for one in compare_results(*given, decision, range(120)).levels}
+    assert found["a"].difference[:3] == (-10, -14, -6) and found["a"].verdict == "worse"
+    assert found["c"].difference[:3] == (-8, -15, -1) and found["c"].verdict == "worse"
+    assert all(one.is_sequence and one.difference.n_pairs == 30 for one in found.values())
+    levels[1] = levels[1]._replace(n_lost=1)
+    about_others = compare_results(*given, decision._replace(levels=tuple(levels)), range(120))
+    assert about_others.levels[0].is_sequence is (over == "rows like these")
+
+
 def test_a_decision_about_something_else_changes_nothing() -> None:
     a, b = [50.0] * 40, [60.0] * 40
     decision = decision_of("rows like these", "worse", "ok")
@@ -367,7 +383,11 @@ def test_the_comparison_of_a_session_that_stopped_early_agrees_with_its_decision
     assert math.isnan(row["p_value"]) and "on rows like these" in comparison.sentence
     shown = " ".join(str(comparison).split())
     assert "tasks missing, not failures:" in shown and " decided" in shown
-    assert "may stop early, by ok against" in str(session.compare(baseline=vary["do"][1]))
+    mirrored = session.compare(baseline=vary["do"][1]).table.iloc[0]
+    ends = mirrored["difference_low"], mirrored["difference"], mirrored["difference_high"]
+    assert ends == (-decided.high, -1, -decided.low) and mirrored["verdict"] == "worse"
+    assert mirrored["n_pairs"] == decided.n_pairs
+    assert "may stop early, by ok against" in str(session.compare(metric="cost_usd"))
 
 
 def test_candidates_that_were_not_needed_are_missing_and_said(stubbed: None) -> None:
