@@ -33,7 +33,7 @@ class CprParser(argparse.ArgumentParser):
 
             flags = [flag for action in self._actions for flag in action.option_strings]
             flag = unknown[0].split("=", 1)[0]
-            near = difflib.get_close_matches(flag, flags, n=2)
+            near = difflib.get_close_matches(flag, flags, n=2, cutoff=0.7)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             kind = "option" if unknown[0].startswith("-") else "argument"
             raise InputError(f"unknown {kind} {unknown[0]!r}{hint} (see {self.prog} --help)")

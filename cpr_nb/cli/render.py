@@ -117,7 +117,7 @@ def allow_options(summary: DenialSummary) -> str:
     return " ".join(f"--allow {shlex.quote(rule)}" for rule in summary.rules)
 
 
-def utc_clock(iso: object) -> str:
+def local_clock(iso: object) -> str:
     """Returns the local time of day of an ISO 8601 time, or nothing for what is no time."""
     epoch_s = parse_iso(iso)
     return time.strftime("%H:%M:%S", time.localtime(epoch_s)) if epoch_s is not None else ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from cpr_nb.cli.common import print_json, print_lines
+from cpr_nb.model.text import one_line
 from cpr_nb.views.formatting import plural, short_count, usd_amount
 
 TYPE_CHECKING = False
@@ -118,8 +121,14 @@ def _newest_lines(newest: list[dict[str, Any]]) -> list[str]:
     if not newest:
         return []
     lines = ["", "The newest conversations:"]
-    for row in newest:
-        prompt = (row["prompt"] or "(no prompt)")[:_PROMPT_CHARS]
-        cost = "?" if row["cost_usd"] is None else usd_amount(row["cost_usd"])
-        lines.append(f"  {(row['started_at'] or '?')[:16]}  {cost:>8}  {prompt}")
+    costs = ["?" if row["cost_usd"] is None else usd_amount(row["cost_usd"]) for row in newest]
+    width = max(map(len, costs))
+    for row, cost in zip(newest, costs, strict=True):
+        prompt = one_line(row["prompt"] or "(no prompt)", _PROMPT_CHARS)
+        lines.append(f"  {_local_time(row['started_at']):16}  {cost:>{width}}  {prompt}")
     return [*lines, "", "In Python, cpr.transcripts() has them as tables."]
+
+
+def _local_time(iso: str | None) -> str:
+    """A time as it is here, as all lists of the command show times."""
+    return "?" if iso is None else f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"

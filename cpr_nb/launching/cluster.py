@@ -93,7 +93,9 @@ def plan_cluster(options: dict[str, Any]) -> ClusterPlan | None:
     if executor == engine_spec.LOCAL:
         for name in _ONLY_WITH_NODES:
             if name in options:
-                raise InputError("has no meaning without nodes: pass 'executor', too", name)
+                raise InputError(
+                    "means something only where tasks run on nodes: pass 'executor', too", name
+                )
         return None
     lease_s = options.get("lease_s", LEASE_S)
     if lease_s < _LEAST_LEASE_S:

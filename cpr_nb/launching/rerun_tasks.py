@@ -147,7 +147,7 @@ def _follow_up(spec: TaskSpec, task: RerunTask, prompt: str) -> None:
             f"task {task_id} of {session_id} has no conversation to continue: it "
             f"{task_state(task.fields)[1]} ({task.fields.get('reason', 'unknown')})"
         )
-    spec.prompt = check_prompt(prompt, f"{spec.where}: what to say")
+    spec.prompt = check_prompt(prompt, f"{spec.where}: the follow-up's prompt")
     words = of_words(prompt if task.template is None else task.template)
     stream = task.source.snapshot.paths.newest_stream(task.fields)
     spec.origin |= {

@@ -15,7 +15,7 @@ from cpr_nb.model.quick_json import make_loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 # NaN and Infinity are not JSON, although Python reads them; they must not become a cost.
@@ -128,7 +128,8 @@ class RunFacts:
         self.api_retries = 0
         self.last_text = ""
         self.answered = False  # the API answered at least once
-        self._counted: dict[str | None, object] = {}  # the message counted last, of each agent
+        # The message counted last, of each agent: its id, its tokens.
+        self._counted: dict[str | None, tuple[object, dict[str, int]]] = {}
         self._reasons = DenialReasons()
 
     def feed(self, line: bytes) -> None:
@@ -169,18 +170,30 @@ class RunFacts:
         """The number of tool calls that the permissions refused."""
         return len(denials_of(self.result))
 
-    def count_transcript(self, tokens: dict[str, int]) -> None:
+    def count_transcript(self, answers: Mapping[str, dict[str, int]]) -> None:
         """Adds what no result line has to the tokens, of an attempt that was killed.
 
         Args:
-            tokens: Those of the whole attempt in its transcript; empty if that can't be read.
+            answers: The tokens of each answer of the whole attempt in its transcript, by the
+                answer's id; empty if that can't be read.
         """
+        tokens: dict[str, int] = {}
+        for counts in answers.values():
+            _add_counts(tokens, counts)
         if self.result is None:
-            self.tokens = tokens or self.tokens
+            if answers:
+                self.tokens = tokens
+                self._add_unwritten(answers)
             return
         for name, later in self.later_tokens.items():  # the result also has those of no transcript
             streamed = self.tokens.get(name, 0) + later
             self.tokens[name] = max(streamed, tokens.get(name, 0))
+
+    def _add_unwritten(self, answers: Mapping[str, dict[str, int]]) -> None:
+        """Adds an agent's last answer if the CLI was killed before its transcript had it."""
+        for message_id, counts in self._counted.values():
+            if str(message_id) not in answers:
+                _add_counts(self.tokens, counts)
 
     def feed_event(self, event: dict[str, Any]) -> None:
         """Reads one event, for callers that have parsed its line already."""
@@ -217,12 +230,12 @@ class RunFacts:
         It is in each of the message's events, and counts once. The events of an agent's messages
         follow each other; those of subagents come between them.
         """
-        if message.get("id") != self._counted.get(agent):
-            self._counted[agent] = message.get("id")
-            tokens = self.tokens if self.result is None else self.later_tokens
-            for name, count in usage_tokens(message.get("usage")).items():
-                tokens[name] = tokens.get(name, 0) + count
-                self.shown_tokens[name] = self.shown_tokens.get(name, 0) + count
+        message_id = message.get("id")
+        if message_id != self._counted.get(agent, (None, {}))[0]:
+            counts = usage_tokens(message.get("usage"))
+            self._counted[agent] = message_id, counts
+            _add_counts(self.tokens if self.result is None else self.later_tokens, counts)
+            _add_counts(self.shown_tokens, counts)
 
     def _add_result(self, result: dict[str, Any]) -> None:
         since_last = result.get("model_usage_since_last_result")
@@ -288,6 +301,11 @@ def usage_tokens(usage: object) -> dict[str, int]:
         if count is not None:
             counts[name] = count
     return counts
+
+
+def _add_counts(total: dict[str, int], counts: Mapping[str, int]) -> None:
+    for name, count in counts.items():
+        total[name] = total.get(name, 0) + count
 
 
 def _added(before: float | None, cost: float | None) -> float | None:

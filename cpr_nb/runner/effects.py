@@ -305,13 +305,13 @@ class Effects:
         self.recorder.resting(rest, self.task_runs[rest.task])
 
     def count_transcript_tokens(self, task: int, facts: RunFacts) -> None:
-        """Counts the tokens of an attempt that was killed: its transcript has them to the end."""
+        """Counts the tokens of an attempt that was killed, with what only its transcript has."""
         task_run = self.task_runs[task]
         path = self.starter.transcript(task_run.task_id, task_run.conversation_id)
-        tokens = {}
+        answers = {}
         if path is not None and task_run.started_s is not None:
-            tokens = tokens_since(path, utc_iso(task_run.started_s))
-        facts.count_transcript(tokens)
+            answers = tokens_since(path, utc_iso(task_run.started_s))
+        facts.count_transcript(answers)
 
     def finish(self, finish: instructions.Finish) -> None:
         """Records how a task ended."""

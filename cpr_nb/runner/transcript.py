@@ -1,9 +1,10 @@
 """The CLI's own transcripts of a conversation: the tokens of an attempt that was killed.
 
 ``$CLAUDE_CONFIG_DIR/projects/<folder>/<conversation>.jsonl``, and those of its subagents in
-``<conversation>/subagents/agent-*.jsonl``. They have the final token counts of every answer even
+``<conversation>/subagents/agent-*.jsonl``. They have the final token counts of the answers even
 after SIGKILL, while the stream has only those of the answer's beginning (measured with 2.1.332).
-They have no costs.
+An answer reaches the stream some milliseconds earlier, so they may lack the last one. They have no
+costs.
 """
 
 from __future__ import annotations
@@ -17,24 +18,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def tokens_since(path: bytes, since: str) -> dict[str, int]:
-    """Counts the tokens of the answers of a conversation and its subagents since a moment.
+def tokens_since(path: bytes, since: str) -> dict[str, dict[str, int]]:
+    """Reads the tokens of each answer in a conversation and its subagents since a moment.
 
     Args:
         path: The conversation's transcript.
         since: The moment, ISO 8601 in UTC.
 
     Returns:
-        The counts by our own names; empty if nothing is known.
+        The id of each answer → the counts by our own names; empty if nothing is known.
     """
     by_message: dict[str, dict[str, int]] = {}
     for one in (path, *_subagent_transcripts(path)):
         _read_usage(one, since, by_message)
-    total: dict[str, int] = {}
-    for counts in by_message.values():
-        for name, count in counts.items():
-            total[name] = total.get(name, 0) + count
-    return total
+    return by_message
 
 
 def find_transcript(config_home: bytes, conversation_id: str) -> bytes | None:

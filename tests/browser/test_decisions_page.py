@@ -85,6 +85,30 @@ def test_a_notebook_that_is_not_trusted_shows_the_picture_as_an_image(browser: B
     page.close()
 
 
+def test_the_image_can_be_read_on_white_and_on_the_darkest_theme(browser: Browser) -> None:
+    html = comparison()._repr_mimebundle_()["text/html"]
+    page = browser.context.new_page()
+    page.goto(re.findall(r'<img src="(data:image/svg[^"]+)"', html)[0])
+    colours = page.evaluate(
+        """() => [...document.querySelectorAll("text")].map((text) => {
+            const style = getComputedStyle(text);
+            return [style.fill, Number(style.fillOpacity) * Number(style.opacity)];
+        })"""
+    )
+    page.close()
+    assert len(colours) > 5
+    for fill, opacity in colours:
+        (channel,) = set(re.findall(r"\d+", fill))  # a grey
+        for ground in (0x11, 0xFF):
+            assert _contrast(opacity * int(channel) + (1 - opacity) * ground, ground) >= 4
+
+
+def _contrast(grey: float, ground: float) -> float:
+    """The contrast of two greys (from 0 to 255), as WCAG reckons it."""
+    light = [((value / 255 + 0.055) / 1.055) ** 2.4 + 0.05 for value in (grey, ground)]
+    return max(light) / min(light)
+
+
 def test_a_saved_page_stands_alone(browser: Browser, tmp_path: Path) -> None:
     path = comparison().save(tmp_path / "comparison.html")
     page = browser.context.new_page()

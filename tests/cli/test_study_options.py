@@ -66,6 +66,15 @@ def test_flags_come_before_the_file(stub_cpr: Cpr) -> None:
     assert [(row["max_turns"], row["effort"]) for row in rows] == [(1, "low"), (2, "low")]
 
 
+def test_a_dry_run_says_which_task_has_what_and_what_decides(stub_cpr: Cpr) -> None:
+    first = launched(stub_cpr, write(stub_cpr.cwd, [plan()]), "--name", "first").wait(LIMIT_S)
+    file = write(stub_cpr.cwd, ["Say a.", "Say b.", "Say c."], vary={"model": ["x", "y"]})
+    lines = stub_cpr.good("run", file, "--pilot", "2", "--after", "first", "--dry-run").splitlines()
+    assert f"After: {first.id[:8]}" in lines and "Study: pilot=2" in lines
+    shown = [line.partition(" (")[2] for line in lines[-6:]]
+    assert shown == [f"model={model}): Say {word}." for word in "abc" for model in "xy"]
+
+
 def test_a_pilot_and_the_rest(stub_cpr: Cpr) -> None:
     file = write(stub_cpr.cwd, [plan(), plan(), plan()], pilot=2)
     session = launched(stub_cpr, file).wait(LIMIT_S)

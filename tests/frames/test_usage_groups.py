@@ -98,7 +98,7 @@ def test_a_chart_of_groups(results: Path) -> None:
     words = texts(chart)
     assert "/w/shop · claude-opus-5-5" in words and "USD 0.0008" in words
     assert words[1] == "USD 0.0020 in 3 groups · 1 cost unknown"
-    assert "<Chart: Usage: cost_usd: USD 0.0020" in repr(chart)
+    assert "<Chart: Usage: cost: USD 0.0020" in repr(chart)
 
 
 def test_a_chart_of_days(results: Path) -> None:
@@ -131,14 +131,14 @@ def test_a_chart_draws_nothing_as_zero_that_is_unknown(results: Path) -> None:
     words = texts(cpr.usage_chart(usage))
     assert words[words.index("b") + 1] == "unknown" and "USD 0.00" not in words
     nothing = cpr.usage_chart(usage.iloc[1:])
-    assert "Usage: cost_usd: unknown in 1 group" in repr(nothing)
+    assert "Usage: cost: unknown in 1 group" in repr(nothing)
     words = texts(cpr.usage_chart(usage.assign(cost_usd=0.0)))
-    assert words.count("USD 0.00") == 2 and "No cost_usd is known." not in words
+    assert words.count("USD 0.00") == 2 and "No cost is known." not in words
 
 
 def test_an_empty_chart_and_no_chart(results: Path, tmp_path: Path) -> None:
     nothing = cpr.usage_chart(cpr.usage_df(tmp_path / "none", by=BY))
-    assert "No cost_usd is known." in texts(nothing)
+    assert "No cost is known." in texts(nothing)
     with pytest.raises(cpr.InputError, match="no figure 'cost': this table has input_tokens, "):
         cpr.usage_chart(cpr.usage_df(results, by="model"), "cost")
     with pytest.raises(cpr.InputError, match="without groups"):

@@ -27,10 +27,14 @@ def message(message_id: str, output_tokens: int) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("transcript", "n_output_tokens"),
-    [({}, 23), ({"input_tokens": 110, "output_tokens": 35}, 35), ({"output_tokens": 2}, 23)],
+    [
+        ({}, 23),
+        ({"a": {"input_tokens": 110, "output_tokens": 35}}, 35),
+        ({"a": {"output_tokens": 2}}, 23),
+    ],
 )
 def test_its_later_tokens_count_and_its_cost_is_not_all(
-    transcript: dict[str, int], n_output_tokens: int
+    transcript: dict[str, dict[str, int]], n_output_tokens: int
 ) -> None:
     facts = facts_of(message("a", 1), {**RESULT, "usage": USAGE}, message("b", 3), message("b", 3))
     assert facts.is_cut_off
@@ -52,5 +56,12 @@ def test_a_result_line_has_what_came_before_it() -> None:
 
 def test_without_a_result_the_transcript_is_more_exact_than_the_stream() -> None:
     facts = facts_of(message("a", 1))
-    facts.count_transcript({"output_tokens": 7})
+    facts.count_transcript({"a": {"output_tokens": 7}})
     assert facts.is_cut_off and facts.tokens == {"output_tokens": 7}
+
+
+def test_an_answer_that_the_transcript_lacks_counts_as_the_stream_shows_it() -> None:
+    subagents = {**message("s", 2), "parent_tool_use_id": "call"}
+    facts = facts_of(message("a", 1), subagents, message("b", 3))
+    facts.count_transcript({"a": {"input_tokens": 10, "output_tokens": 7}})
+    assert facts.tokens == {"input_tokens": 30, "output_tokens": 7 + 2 + 3}

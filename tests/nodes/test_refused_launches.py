@@ -11,9 +11,15 @@ from testkit.stub import Stub, plan
 
 SSH = ("--executor", "ssh:h1")
 REFUSED = {
-    "nodes without executor": (("--nodes", "2"), "nodes: has no meaning without nodes: pass"),
-    "slots of this machine": (("--executor", "local", "--slots", "2"), "slots: has no meaning"),
-    "lease of this machine": (("--lease-s", "60"), "lease_s: has no meaning"),
+    "nodes without executor": (
+        ("--nodes", "2"),
+        "nodes: means something only where tasks run on nodes: pass",
+    ),
+    "slots of this machine": (
+        ("--executor", "local", "--slots", "2"),
+        "slots: means something only",
+    ),
+    "lease of this machine": (("--lease-s", "60"), "lease_s: means something only"),
     "a short lease": ((*SSH, "--lease-s", "1"), "lease_s: must be at least 2 seconds"),
     "nodes of ssh": ((*SSH, "--nodes", "2"), "nodes: ssh has a node for each host"),
     "nodes of agents": (("--executor", "agents", "--nodes", "2"), "nodes: nothing places"),

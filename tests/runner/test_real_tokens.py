@@ -35,3 +35,14 @@ def test_a_stopped_attempt_counts_its_subagents(
     assert task.outcome == "cancelled"
     assert (task.fields["input_tokens"], task.fields["output_tokens"]) == (500, 100)
     assert session.usage_df().output_tokens.sum() == 100
+
+
+def test_a_killed_attempt_counts_an_answer_that_its_transcript_may_lack(
+    real_cpr: Cpr, api: ScriptedApi
+) -> None:
+    """The stream has it some milliseconds earlier; the agent is killed as soon as it can be."""
+    kill = {"tool": "Bash", "input": {"command": "kill -9 $PPID"}}
+    element = {"prompt": script(kill, {"text": "gone on"}), "permissions": "all"}
+    (task,) = real_cpr.launch(prompts(element)).wait(LIMIT_S)
+    assert (task.attempts, task.text) == (2, "gone on")
+    assert task.fields["input_tokens"] == 100 * len(api.requests)

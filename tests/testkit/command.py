@@ -51,7 +51,9 @@ def kill_agent(first: str = "true") -> str:
         first: A command to run before.
     """
     projects = '"${CLAUDE_CONFIG_DIR:-$HOME/.claude}/projects"'
-    is_written = f"grep -rqs '\"tool_use\".*PPID' {projects}"
+    # Other agents have transcripts there, too; each line has the folder of its agent.
+    own = '"\\"cwd\\":\\"$PWD\\""'
+    is_written = f"grep -rhs '\"tool_use\".*PPID' {projects} | grep -qF {own}"
     wait = f"for _ in $(seq 1000); do {is_written} && break; sleep 0.02; done"
     return f"{wait}; {first}; kill -9 $PPID"
 

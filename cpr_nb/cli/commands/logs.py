@@ -71,7 +71,7 @@ class _Step(NamedTuple):
 
     def to_text(self) -> str:
         """Returns it as a person reads it."""
-        return f"{render.utc_clock(self.at) or ' ' * 8} [{self.task_num}] {self.text}"
+        return f"{render.local_clock(self.at) or ' ' * 8} [{self.task_num}] {self.text}"
 
 
 def _new_steps(task: Task, followers: dict[int, _Followed]) -> Iterator[_Step]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cpr_nb.launching.plan import LaunchPlan
     from cpr_nb.launching.start import StartedSession
     from cpr_nb.model.inputs import Prompts
+    from cpr_nb.model.spec import TaskSpec
 
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
@@ -331,13 +332,34 @@ def print_plan(planned: LaunchPlan, args: argparse.Namespace) -> None:
         f"Claude CLI: {planned.claude_path}, {planned.claude_version or 'version not known'}",
         f"Results directory: {planned.results_dir}",
         f"Options: {', '.join(f'{name}={value}' for name, value in options.items())}",
+        *_study_lines(planned),
         f"Environment variables: {', '.join(sorted(planned.options.get('env', {}))) or 'none'}",
         f"At once: {_at_once(planned).removesuffix(' at once')}",
         f"T{_tools_line(planned).strip()[1:]}",
         f"Loaded {len(planned.tasks)} prompts:",
     ]
     lines += [
-        f"  {number}. {task.task_id}: {one_line(task.prompt, 100)}"
+        f"  {number}. {task.task_id}{_own_options(task)}: {one_line(task.prompt, 100)}"
         for number, task in enumerate(planned.tasks, 1)
     ]
     print_lines(lines, out)
+
+
+def _study_lines(planned: LaunchPlan) -> list[str]:
+    """What the launch as a whole comes after, and what decides which of its tasks run."""
+    sessions = [one["session_id"][:8] for one in planned.study.get("after", {}).get("inputs", ())]
+    keywords = [f"{name}={value}" for name, value in planned.study_keywords.items()]
+    lines = {"After": sessions, "Study": keywords}
+    return [f"{name}: {', '.join(values)}" for name, values in lines.items() if values]
+
+
+def _own_options(task: TaskSpec) -> str:
+    """What a task has of its own, such as the model that ``--vary`` gives it; no values of env."""
+    from cpr_nb.model.text import one_line
+
+    shown = [
+        f"{name}={one_line(str(value), 40)}"
+        for name, value in task.options.items()
+        if name not in ("env", "schema")
+    ]
+    return f" ({', '.join(shown)})" if shown else ""

@@ -42,7 +42,7 @@ def draw_usage(rows: Sequence[GroupUsage], figure: str, n_unknown: int, *, has_d
     Example:
         >>> rows = [GroupUsage("opus", None, 3.0), GroupUsage("haiku", None, 1.5)]
         >>> draw_usage(rows, "cost_usd", 2, has_days=False)
-        <Chart: Usage: cost_usd: USD 4.50 in 2 groups · 2 costs unknown>
+        <Chart: Usage: cost: USD 4.50 in 2 groups · 2 costs unknown>
     """
     known = [row for row in rows if row.value is not None]
     totals: dict[str, float] = {}  # a group of which nothing is known has no total
@@ -50,7 +50,8 @@ def draw_usage(rows: Sequence[GroupUsage], figure: str, n_unknown: int, *, has_d
         totals[row.label] = totals.get(row.label, 0.0) + (row.value or 0.0)
     labels = dict.fromkeys(row.label for row in rows)
     order = sorted(labels, key=lambda label: (label not in totals, -totals.get(label, 0.0)))
-    title = f"Usage: {figure}"
+    words = figure.removesuffix("_usd").replace("_", " ")
+    title = f"Usage: {words}"
     summary = _summary(rows, figure, len(order), n_unknown, has_days=has_days)
     parts = [
         svg.text(0, 14, title, kind="name", limit=60),
@@ -58,7 +59,7 @@ def draw_usage(rows: Sequence[GroupUsage], figure: str, n_unknown: int, *, has_d
     ]
     dated = [row for row in known if row.day is not None]
     if not known:
-        parts.append(svg.text(0, 44, f"No {figure} is known.", kind="mute"))
+        parts.append(svg.text(0, 44, f"No {words} is known.", kind="mute"))
         bottom = 50.0
     elif has_days and dated:
         drawn, bottom = _lanes(dated, order, figure)
