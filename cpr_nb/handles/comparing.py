@@ -19,7 +19,12 @@ class SessionComparing(SessionResults):
     """The method of a `Session` that compares."""
 
     def compare(
-        self, by: str | None = None, baseline: Any = None, metric: str | None = None
+        self,
+        by: str | None = None,
+        baseline: Any = None,
+        metric: str | None = None,
+        *,
+        cluster: str | None = None,
     ) -> Comparison:
         """Compares the levels of a factor with one of them, on the rows that both were run on.
 
@@ -33,6 +38,8 @@ class SessionComparing(SessionResults):
             by: The factor, one of ``vary``; default the only one.
             baseline: The level that the others are compared with; default the first one.
             metric: A column of `results_df` with numbers; default the score, else ``"ok"``.
+            cluster: The column (or index level) whose rows of one value resemble each other, such
+                as the repository: then they are no independent pairs, and the ranges are wider.
 
         Returns:
             What a notebook and `print` show: a sentence, a picture, a table, the method.
@@ -42,7 +49,8 @@ class SessionComparing(SessionResults):
             that was valid at every look.
 
         Raises:
-            InputError: If there is no such factor, level or column, or no row was run under both.
+            InputError: If there is no such factor, level or column, no row was run under both, or a
+                row has several clusters.
             StatsMissing: If SciPy is not installed.
 
         Example:
@@ -66,7 +74,11 @@ class SessionComparing(SessionResults):
         decision = read_decision(self.snapshot.head)
         order = read_spec(self.snapshot.paths).get("order") if decision else None
         comparison = level_pairs.compare_results(
-            *given, decision, order or (), is_factor=factor in self._factors()
+            *given,
+            decision,
+            order or (),
+            is_factor=factor in self._factors(),
+            cluster=cluster,
         )
         scope, notes = "", list[str]()
         if decision is not None and any(level.is_sequence for level in comparison.levels):

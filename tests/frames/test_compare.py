@@ -317,6 +317,37 @@ def decided_by(decision: Decision, **levels: list[Any]) -> LevelComparison:
     return compare_results(results, facts, "model", "a", SCORE, decision, order)
 
 
+@pytest.mark.parametrize(
+    "metric", [OK, SCORE, COST, Metric("score", UNBOUNDED)], ids=lambda one: one.kind
+)
+def test_rows_of_one_cluster_are_no_independent_pairs(metric: Metric) -> None:
+    results, facts = results_of(a=[50.0] * 16 + [70.0] * 16, b=[50.0] * 16 + [75.0] * 16)
+    results["cost_usd"] += results["score"] / 100 * (results["model"] == "b")
+    results["repo"] = [f"r{row // 4}" for row in facts.rows]
+    given = (results, facts, "model", "a", metric)
+    alone, in_repos = (compare_results(*given, cluster=name) for name in (None, "repo"))
+    one, other = (found.levels[0].difference for found in (alone, in_repos))
+    assert other.value == one.value and other.n_pairs == one.n_pairs == 32
+    assert other.high - other.low > 1.5 * (one.high - one.low)
+    assert in_repos.cluster == "repo" and "Rows of one repo resemble" in text_of(in_repos)
+    assert comparison_table(in_repos, "").attrs["cluster"] == "repo"
+
+
+def test_one_cluster_or_none_has_no_range() -> None:
+    results, facts = results_of(a=[50.0] * 4, b=[60.0] * 4)
+    results["repo"] = "r"
+    for metric in (OK, SCORE, COST):
+        found = compare_results(results, facts, "model", "a", metric, cluster="repo").levels[0]
+        assert math.isnan(found.difference.low) and found.difference.uncertain == "one cluster"
+    results["repo"] = range(8)
+    with pytest.raises(cpr.InputError, match="cluster: a row has both"):
+        compare_results(results, facts, "model", "a", OK, cluster="repo")
+    decision = decision_of("rows like these", "better")
+    results["repo"] = "r"
+    with pytest.raises(cpr.InputError, match="cluster: stop_when takes rows for independent"):
+        compare_results(results, facts, "model", "a", SCORE, decision, cluster="repo")
+
+
 def test_a_session_that_may_stop_early_has_the_range_of_every_look() -> None:
     decision = decision_of("rows like these", "better")
     decided = decided_by(decision, a=[50.0] * 40, b=[60.0] * 40)
