@@ -31,6 +31,7 @@ from cpr_nb.store.files import hold_lock
 from cpr_nb.store.key import own_key
 from cpr_nb.store.layout import SESSION_PREFIX, SessionPaths
 from cpr_nb.store.read import Snapshot, read_session
+from cpr_nb.store.request_folder import make_folder, remove_request_folder
 from cpr_nb.store.times import utc_iso
 from cpr_nb.store.write import StatusWriter
 from cpr_nb.views.planned_text import is_over, waits_for, with_graders
@@ -237,10 +238,12 @@ def _run(plan: LaunchPlan, snapshot: Snapshot, lock_fd: int) -> None:
     tasks = [task_fields(plan, task) for task in plan.tasks]
     runner = LocalExecutor().begin(paths.root, paths.log, lock_fd, plan.environ)
     with runner.ended_on_error():
+        make_folder(paths, session_id)  # whoever sees that it runs may cancel it
         try:
             head = first_head(spec, len(tasks))
             sha256 = write_session(paths, spec, tasks, head, plan.frame_json, plan.reused, key=key)
         except OSError as error:
+            remove_request_folder(paths, session_id)
             words = f"can't write to {paths.root}: {error.strerror or error}"
             raise ResultsDirError(words) from error
         given = runner_input(paths, session_id, sha256, {})

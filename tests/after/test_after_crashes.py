@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from testkit import processes
@@ -148,6 +149,26 @@ def test_a_cancel_and_a_start_at_once(stub: Stub, work: Path) -> None:
     first.wait(LIMIT_S)
     assert second.wait(LIMIT_S).state == "cancelled"
     assert all(task.state == "ended" for task in second)
+
+
+def test_a_cancel_while_its_runner_starts_is_not_refused(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = held_input(stub)
+    second = cpr.map("{path}", after=first)
+    (first.path / "next" / second.id).unlink()
+    stub.release("held")
+    first.wait(LIMIT_S)
+    usual = planned_sessions.runner_input
+
+    def cancelled_before(*args: Any) -> Any:
+        assert cpr.attach(second.id).cancel()  # it is called running, and has no runner yet
+        return usual(*args)
+
+    monkeypatch.setattr(planned_sessions, "runner_input", cancelled_before)
+    second.resume()
+    assert second.wait(LIMIT_S).state == "cancelled"
+    assert len(stub.calls()) == 3
 
 
 def test_a_copy_of_a_planned_session_is_another_matter(stub: Stub, work: Path) -> None:

@@ -13,7 +13,8 @@ import cpr_nb as cpr
 from cpr_nb.offline.scripted_api import ScriptedApi
 
 pytestmark = pytest.mark.real_cli
-WAIT = {"tool": "mcp__cpr__wait", "input": {}}
+#: One call waits for 50 s at most; after the end, a call returns at once.
+WAITS = 3 * ({"tool": "mcp__cpr__wait", "input": {}},)
 RESULTS = {"tool": "mcp__cpr__results", "input": {}}
 
 
@@ -35,10 +36,10 @@ def test_a_persons_claude_starts_a_session_waits_and_reads(real_cpr: Cpr, api: S
     costly = script({"text": "all that is left", "usage": {"input_tokens": 400_000}})
     again = launch_step(*inner, name="wide")
     late = script({"text": "never said"})
-    asks = (launch_step(*inner, name="wide"), WAIT, RESULTS, again)
-    asks += (launch_step(costly), WAIT, launch_step(late))
+    asks = (launch_step(*inner, name="wide"), *WAITS, RESULTS, again)
+    asks += (launch_step(costly), *WAITS, launch_step(late))
     said = ask_claude(real_cpr, script(*asks, {"text": "done"}), *as_client("--budget-usd", "0.5"))
-    launched, ended, read, same, _, spent, refused = said
+    launched, _, _, ended, read, same, _, _, _, spent, refused = said
     assert launched["is_new"] and launched["n_tasks"] == 2
     assert ended["has_ended"] and ended["n_succeeded"] == 2
     assert [task["answer"] for task in read["tasks"]] == ["answer 1", "answer 2"]
@@ -56,7 +57,7 @@ def test_a_persons_claude_starts_a_session_waits_and_reads(real_cpr: Cpr, api: S
 
 def test_an_agent_starts_nothing_unless_a_person_allows_it(real_cpr: Cpr, api: ScriptedApi) -> None:
     inner = script({"text": "from the inner agent"})
-    steps = (launch_step(inner), WAIT, {"text": "done"})
+    steps = (launch_step(inner), *WAITS, {"text": "done"})
     results = str(real_cpr.cwd / "results")
     options = ("--budget-usd", "1", "--results-dir", results)
     at_depth = {
@@ -73,12 +74,12 @@ def test_an_agent_starts_nothing_unless_a_person_allows_it(real_cpr: Cpr, api: S
             )
         ),
         *("--allow", "mcp__cpr", "--permissions", "read", "-j2"),
-    ).wait(LIMIT_S)
+    ).wait(2 * LIMIT_S)  # the inner agent gives way to all other work, twice
     said = {task.id: tool_results(task.stream_path.read_text()) for task in session}
     assert "at depth 1" in said["default"][0] and "--max-depth 2" in said["default"][0]
     assert "only with a budget" in said["without-budget"][0]
     assert "is not in" in said["elsewhere"][0]
-    launched, ended = said["allowed"]
+    launched, *_, ended = said["allowed"]
     assert launched["is_new"] and ended["n_succeeded"] == 1
     ran = [r for r in api.requests if r.last_user_text.endswith(inner)]
     assert len(ran) == 1

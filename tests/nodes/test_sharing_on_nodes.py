@@ -65,7 +65,8 @@ def test_what_a_task_left_behind_ends_while_its_process_serves_the_next_one(
     for name in ("gate", "here"):
         os.mkfifo(real_cpr.cwd / name)
     stays = "setsid sh -c 'echo $$ > left; exec sleep 1000' < /dev/null > /dev/null 2>&1 &"
-    leave = {"tool": "Bash", "input": {"command": f"{stays} sleep 0.2"}}
+    stays += " until [ -s left ]; do sleep 0.05; done"
+    leave = {"tool": "Bash", "input": {"command": stays}}
     hold = {"tool": "Bash", "input": {"command": "echo h > here; read l < gate"}}
     tasks = [{"prompt": script(step, {"text": "done"})} for step in (leave, hold)]
     session = real_cpr.launch(prompts(*tasks), *OPTIONS, "--max-parallel", "1")

@@ -77,7 +77,8 @@ def test_what_a_task_leaves_is_swept_while_the_mcp_server_lives(
     pids = work / "servers"
     server = {"command": sys.executable, "args": [str(work / "server.py"), str(pids)]}
     (work / "servers.json").write_text(json.dumps({"mcpServers": {"idle": server}}))
-    leaves = "setsid sh -c 'echo $$ > left.pid; exec sleep 600' > /dev/null 2>&1 & sleep 0.2"
+    leaves = "setsid sh -c 'echo $$ > left.pid; exec sleep 600' > /dev/null 2>&1 &"
+    leaves += " until [ -s left.pid ]; do sleep 0.05; done"
     call = {"tool": "Bash", "input": {"command": leaves, "description": "leave it"}}
     session = real_cpr.launch(
         prompts(

@@ -38,9 +38,10 @@ def launch(*texts: str, **options: Any) -> cpr.Session:
 
 
 def ended(session: cpr.Session) -> cpr.Session:
-    """The session after its end, and after its runner's."""
+    """The session after its end, its runner's, and that of the programs that send its notices."""
     session.wait(LIMIT_S)
     processes.await_lock(session.path / "runner.lock")
+    await_senders()  # on a slow machine the runner does not wait long enough
     return session
 
 
