@@ -11,10 +11,11 @@ from cpr_nb.display.decisions.decision_table import Cell, Column, DecisionTable
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.row_progress import SessionProgress
 from cpr_nb.stats.draws import Prediction
-from cpr_nb.stats.session_forecast import ForecastPoint, ShownForecast
+from cpr_nb.stats.session_forecast import ForecastPoint, ShownForecast, slowdown
 from cpr_nb.views.formatting import amount, clock, plural, short_count
 from cpr_nb.views.task_figures import ESTIMATE_MARK
 
+_MUCH_SLOWER = 1.5
 _METHOD = (
     "90 % ranges of the totals, from 4,000 futures: half take the rows for lognormal, half only "
     "draw rows like those seen; rows that still run count as more than so far. Time: each future "
@@ -198,6 +199,12 @@ def _notes(shown: ShownForecast) -> list[str]:
         )
     if shown.wide and not shown.is_over:
         notes.append(f"Only the low ends can be trusted: {shown.wide}.")
+    slower = slowdown(progress)
+    if slower > _MUCH_SLOWER and not shown.is_over:
+        notes.append(
+            f"So far it took {slower:.1f} times as long as {progress.n_slots} at once would need. "
+            "The range of the time goes from all of them at once to this pace."
+        )
     if progress.n_missing:
         rows, it = plural(progress.n_missing, "row"), "it" if progress.n_missing == 1 else "they"
         notes.append(
