@@ -47,6 +47,8 @@ class PullRequest(NamedTuple):
         state: ``opened``, ``exists``, ``planned`` (a dry run), ``skipped`` or ``failed``.
         url: Its address; empty if there is none.
         why: Why there is none, or what else to know; one line for the user.
+        remote: The name of the remote that the branch is pushed to; empty if it is not known.
+        remote_url: The address of that remote, without a password.
     """
 
     session_id: str
@@ -58,6 +60,8 @@ class PullRequest(NamedTuple):
     state: str
     url: str = ""
     why: str = ""
+    remote: str = ""
+    remote_url: str = ""
 
 
 def pull_requests(
@@ -138,7 +142,14 @@ class _Opener:
         """Opens the pull request of a branch, unless there was one or it can't be."""
         name = branch.worktree.branch
         request = PullRequest(
-            branch.session_id, branch.task_id, name, self._base.branch, *text, PLANNED
+            branch.session_id,
+            branch.task_id,
+            name,
+            self._base.branch,
+            *text,
+            PLANNED,
+            remote=self._remote.remote,
+            remote_url=self._remote.url,
         )
         why = why_skipped(self._git, branch, self._target)
         if why is not None or branch.tip is None:

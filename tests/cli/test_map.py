@@ -120,6 +120,7 @@ def test_rows_that_fail_are_said_and_the_same_command_runs_only_them(
     done = stub_cpr(*command)
     assert done.returncode == 1
     assert "❌ out.csv: 3 rows · 1 without an answer" in done.stdout
+    assert "  1 failed: no\n" in done.stdout, "the words of the error"
     assert "the same command runs these again, and only these" in done.stdout
     rows = read_csv((stub_cpr.cwd / "out.csv").read_text())
     assert [row["outcome"] for row in rows] == ["succeeded", "succeeded", "failed"]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 STDIN = STDOUT = "-"
 FORMATS = ("csv", "jsonl", "parquet")
+_ERROR_CHARS = 200
 EXAMPLES = """\
 examples:
   cpr map 'Review {path}' files.csv --schema 'bugs: int, level: low|high' -o out.csv
@@ -254,26 +255,38 @@ def _finish(session: Session, launch: Launch, form: str, args: argparse.Namespac
 def _row_ends(session: Session, best: Any) -> dict[str, int]:
     """How the rows have ended that have no answer: their number by the words for it.
 
+    Of rows that ended the same way, the words have the error of the first.
+
     Args:
         session: The session.
         best: The table of the best candidates; None without ``best_of``.
     """
     from cpr_nb.model.record import task_state
+    from cpr_nb.model.text import one_line
     from cpr_nb.model.verdict import is_left_out
     from cpr_nb.views.result_rows import result_rows
 
     if best is not None:
         n_failed = int((~best["ok"].fillna(False).astype(bool)).sum())
         return {"no candidate has succeeded": n_failed} if n_failed else {}
-    ends: dict[str, int] = {}
+    errors: dict[str, list[str]] = {}
     for row in result_rows(session.snapshot):
         outcome, reason = task_state(row.answer.fields)[1], row.answer.fields.get("reason")
         if outcome == states.SUCCEEDED or is_left_out(reason):
             continue
         words = str(outcome or "has not ended")
         words = words if reason in (None, outcome, "unknown") else f"{words}: {reason}"
-        ends[words] = ends.get(words, 0) + 1
-    return ends
+        error = one_line(str(row.answer.fields.get("error") or ""), _ERROR_CHARS)
+        errors.setdefault(words, []).append(error)
+    return {_with_error(words, every): len(every) for words, every in errors.items()}
+
+
+def _with_error(words: str, errors: list[str]) -> str:
+    """The words for how rows have ended, with the error of the first that has one."""
+    first = next(filter(None, errors), "")
+    if not first:
+        return words
+    return f"{words}: {first}" if set(errors) == {first} else f"{words}, such as: {first}"
 
 
 def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> list[str]:

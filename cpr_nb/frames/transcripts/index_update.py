@@ -5,24 +5,28 @@ from __future__ import annotations
 import gc
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from cpr_nb.frames.builder import TableBuilder, concat_tables
-from cpr_nb.frames.jsonl import read_pieces
 from cpr_nb.frames.transcripts.file_reader import CALL_FIELDS, MESSAGE_FIELDS, TranscriptReader
+from cpr_nb.frames.transcripts.file_rows import (
+    MARK_BYTES,
+    FileRows,
+    Start,
+    read_new_file,
+    read_rows,
+)
 from cpr_nb.frames.transcripts.index_file import FILES, INDEX_TABLES, INDEX_TIMES, NODES
 from cpr_nb.frames.transcripts.line_tree import Integers
 from cpr_nb.frames.transcripts.original_rows import mark_originals
+from cpr_nb.frames.transcripts.second_reader import SecondReader, second_reader
 from cpr_nb.frames.transcripts.transcript_files import TranscriptFile, parent_call
 from cpr_nb.store.files import open_regular
 
-_MARK_BYTES = 64
-#: A piece and all that is made of it fit into the caches of a processor: 15 % less time.
-_PIECE_BYTES = 64 << 10
 _NO_NUMBERS = np.empty(0, np.int64)
 
 
@@ -73,25 +77,27 @@ class IndexUpdate:
     ) -> None:
         self._folder, self._before, self._changes = folder, before, changes
         self._builders = {name: TableBuilder(columns) for name, columns in INDEX_TABLES.items()}
-        self._next_number = int(before["files"]["file"].max()) + 1 if len(before["files"]) else 0
-        self._nodes: list[tuple[Integers, ...]] = []
+        self._first_number = int(before["files"]["file"].max()) + 1 if len(before["files"]) else 0
+        #: Indexes of files that were not read yet, in order.
+        self._left = dict.fromkeys(range(len(changes.to_read)))
+        self._nodes: dict[int, tuple[Integers, ...]] = {}
         self._n_read_bytes = 0
 
     def run(self) -> tuple[dict[str, pd.DataFrame], int]:
         """The tables, and how many bytes were read."""
         with _without_collection():
-            for file, row in self._changes.to_read:
-                try:
-                    self._read(file, row)
-                except OSError:
-                    continue  # it has gone, or is somebody else's
+            self._read_in_two_processes()
+            for index in list(self._left):
+                self._read(index)
         tables = {}
         stale = list(self._changes.stale)
-        for name, builder in self._builders.items():
+        for name in INDEX_TABLES:
             kept = self._before[name]
             if stale:
                 kept = kept[~kept["file"].isin(stale)]
-            new = builder.frame() if name != "nodes" else self._new_nodes()
+            builder = self._builders.pop(name)  # its pieces are as large as the table
+            new = _in_order(builder.frame()) if name != "nodes" else self._new_nodes()
+            del builder
             parts = [part for part in (kept, new) if len(part)]
             tables[name] = concat_tables(parts).reset_index(drop=True) if parts else new
         # In the order of a first reading, so that the tables are those of a first reading, too.
@@ -100,7 +106,8 @@ class IndexUpdate:
         return tables, self._n_read_bytes
 
     def _new_nodes(self) -> pd.DataFrame:
-        columns = zip(*self._nodes, strict=True) if self._nodes else [[_NO_NUMBERS]] * len(NODES)
+        nodes = [self._nodes.pop(number) for number in sorted(self._nodes)]
+        columns = zip(*nodes, strict=True) if nodes else [[_NO_NUMBERS]] * len(NODES)
         numbers = (np.concatenate(column) for column in columns)
         return pd.DataFrame(
             {
@@ -109,28 +116,50 @@ class IndexUpdate:
             }
         )
 
-    def _read(self, file: TranscriptFile, row: int | None) -> None:
-        reader = TranscriptReader(is_agent=file.agent_id is not None)
-        number, offset, mark = self._next_number, 0, b""
-        with open_regular(f"{self._folder}/{file.path}") as stream:
-            if row is not None:
-                facts = self._before["files"].iloc[row]
-                if _continues(stream, file, facts):
-                    self._continue(reader, facts)
-                    offset = int(facts["offset"])
-                    stream.seek(max(0, offset - _MARK_BYTES))
-                    mark = stream.read(min(offset, _MARK_BYTES))
-            stream.seek(offset)  # what was read to compare is read again
-            start = offset
-            for piece in read_pieces(stream, _PIECE_BYTES):
-                if piece[-1] != ord("\n") and reader.parse_event(bytes(piece)) is None:
-                    break  # a line that is still being written
-                reader.feed(piece)
-                offset += len(piece)
-                mark = bytes(piece[-_MARK_BYTES:])
-        self._next_number += 1
-        self._n_read_bytes += offset - start
-        self._add(number, file, reader, offset, zlib.crc32(mark))
+    def _read_in_two_processes(self) -> None:
+        """Reads the new files, if they are many; what is not read then is in `_left`."""
+        files = self._changes.to_read
+        new = [index for index, (_, row) in enumerate(files) if row is None]
+        new_files = [files[index][0] for index in new]
+        listed = [(file.path, file.agent_id is not None, file.size_bytes) for file in new_files]
+        other = second_reader(self._folder, listed)
+        if other is None:
+            return
+        with closing(other):
+            while group := other.own_group():
+                for place in group:
+                    self._read(new[place])
+                self._add_received(other, new)
+            other.wait()
+            self._add_received(other, new)
+
+    def _add_received(self, other: SecondReader, new: list[int]) -> None:
+        for place, rows in other.received():
+            self._add(new[place], rows)
+
+    def _read(self, index: int) -> None:
+        file, row = self._changes.to_read[index]
+        path, is_agent = f"{self._folder}/{file.path}", file.agent_id is not None
+        try:
+            if row is None:
+                rows = read_new_file(path, is_agent=is_agent)
+            else:
+                rows = self._read_changed(path, file, self._before["files"].iloc[row])
+        except OSError:
+            del self._left[index]  # it has gone, or is somebody else's
+        else:
+            self._add(index, rows)
+
+    def _read_changed(self, path: str, file: TranscriptFile, facts: Any) -> FileRows:
+        is_agent = file.agent_id is not None
+        reader, start = TranscriptReader(is_agent=is_agent), Start()
+        with open_regular(path) as stream:
+            if _continues(stream, file, facts):
+                self._continue(reader, facts)
+                offset = int(facts["offset"])
+                stream.seek(max(0, offset - MARK_BYTES))
+                start = Start(offset, stream.read(min(offset, MARK_BYTES)))
+            return read_rows(stream, reader, start, is_agent=is_agent)
 
     def _continue(self, reader: TranscriptReader, facts: Any) -> None:
         number = int(facts["file"])
@@ -159,34 +188,35 @@ class IndexUpdate:
             ),
         )
 
-    def _add(
-        self, number: int, file: TranscriptFile, reader: TranscriptReader, offset: int, mark: int
-    ) -> None:
-        tree = reader.tree()
-        is_current = reader.current_answers(tree)
+    def _add(self, index: int, rows: FileRows) -> None:
+        file, number = self._changes.to_read[index][0], self._first_number + index
+        del self._left[index]
+        self._n_read_bytes += rows.n_read_bytes
         constants = {"file": number}
-        rows = reader.message_rows()
-        lists = _lists(MESSAGE_FIELDS, rows)
-        lists["is_current"] = _current_flags(rows, is_current, agent=file.agent_id is not None)
-        lists["is_original"] = [True] * len(rows)
-        self._builders["messages"].add(lists, len(rows), constants)
-        calls = list(reader.calls.values())
-        lists = {**_lists(CALL_FIELDS, calls), "is_original": [True] * len(calls)}
-        lists["is_current"] = [None] * len(calls)
-        self._builders["calls"].add(lists, len(calls), constants)
-        self._nodes.append((np.full(len(tree[0]), number), *tree))
+        n_messages, n_calls = len(rows.messages[0]), len(rows.calls[0])
+        lists: dict[str, list[Any]] = dict(zip(MESSAGE_FIELDS, rows.messages, strict=True))
+        lists |= {"is_current": rows.is_current, "is_original": [True] * n_messages}
+        self._builders["messages"].add(lists, n_messages, constants)
+        lists = dict(zip(CALL_FIELDS, rows.calls, strict=True))
+        lists |= {"is_original": [True] * n_calls, "is_current": [None] * n_calls}
+        self._builders["calls"].add(lists, n_calls, constants)
+        lines = rows.lines()
+        self._nodes[number] = (np.full(len(lines[0]), number), *lines)
         values = {
             "parent_call": parent_call(self._folder, file),
-            **reader.facts,
+            **rows.facts,
             **constants,
             **file._asdict(),
-            "offset": offset,
-            "mark": mark,
-            "leaf": reader.leaf,
-            "n_lines": reader.n_lines,
-            "n_unreadable": len(reader.unreadable),
         }
         self._builders["files"].add({c.name: [values.get(c.name)] for c in FILES}, 1, {})
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of the files: two processes read them in another one."""
+    numbers = table["file"].to_numpy("int64")
+    if (np.diff(numbers) >= 0).all():
+        return table
+    return table.take(np.argsort(numbers, kind="stable")).reset_index(drop=True)
 
 
 def _continues(stream: Any, file: TranscriptFile, facts: Any) -> bool:
@@ -194,25 +224,8 @@ def _continues(stream: Any, file: TranscriptFile, facts: Any) -> bool:
     offset = int(facts["offset"])
     if file.inode != facts["inode"] or file.size_bytes < offset:
         return False
-    stream.seek(max(0, offset - _MARK_BYTES))
-    return bool(zlib.crc32(stream.read(min(offset, _MARK_BYTES))) == facts["mark"])
-
-
-def _current_flags(rows: list[tuple[Any, ...]], is_current: Any, *, agent: bool) -> list[Any]:
-    """For the answers of a conversation; a subagent's are as current as its call."""
-    if agent:
-        return [None] * len(rows)
-    sidechain = MESSAGE_FIELDS.index("is_sidechain")
-    return [
-        None if row[sidechain] else flag
-        for row, flag in zip(rows, is_current.tolist(), strict=True)
-    ]
-
-
-def _lists(names: tuple[str, ...], rows: list[Any]) -> dict[str, list[Any]]:
-    if not rows:
-        return {name: [] for name in names}
-    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    stream.seek(max(0, offset - MARK_BYTES))
+    return bool(zlib.crc32(stream.read(min(offset, MARK_BYTES))) == facts["mark"])
 
 
 def _rows(table: pd.DataFrame, names: tuple[str, ...]) -> Any:
