@@ -8,6 +8,9 @@ from cpr_nb.handles.results import SessionResults, check_metric
 
 if TYPE_CHECKING:
     from cpr_nb.display.decisions.comparison_output import Comparison
+    from cpr_nb.model.decision import Decision
+    from cpr_nb.stats.comparison import LevelComparison
+    from cpr_nb.store.read import Snapshot
 
 _SIBLINGS_LEFT_OUT = (
     "Candidates were left out because another one of their row was good enough, so a row's mean is "
@@ -61,9 +64,6 @@ class SessionComparing(SessionResults):
         from cpr_nb.display.decisions.comparison_output import Comparison, comparison_parts
         from cpr_nb.frames import level_pairs
         from cpr_nb.frames.row_metrics import session_metric, task_facts
-        from cpr_nb.model.decision import read_decision
-        from cpr_nb.stats import decided_levels
-        from cpr_nb.store.spec_file import read_spec
 
         results = self.results_df()
         factor = level_pairs.choose_factor(by, self._factors(), list(results.columns))
@@ -71,24 +71,38 @@ class SessionComparing(SessionResults):
         check_metric(results, name)
         measured = session_metric(self.snapshot, name, self._score_ranges)
         given = (results, task_facts(self.snapshot), factor, baseline, measured)
-        decision = read_decision(self.snapshot.head)
-        order = read_spec(self.snapshot.paths).get("order") if decision else None
+        decision, order = _decision_and_order(self.snapshot)
         comparison = level_pairs.compare_results(
-            *given,
-            decision,
-            order or (),
-            is_factor=factor in self._factors(),
-            cluster=cluster,
+            *given, decision, order, is_factor=factor in self._factors(), cluster=cluster
         )
-        scope, notes = "", list[str]()
-        if decision is not None and any(level.is_sequence for level in comparison.levels):
-            scope = decided_levels.scope_words(decision)
-            if str(decision.baseline) != str(comparison.baseline) and len(comparison.levels) > 1:
-                notes.append(decided_levels.other_baseline_note(decision))
-        elif decision is not None:
-            notes.append(decided_levels.early_end_note(decision))
-        if "not_needed" in comparison.left_out:
-            notes.append(_SIBLINGS_LEFT_OUT)
+        scope, notes = _scope_and_notes(decision, comparison)
         parts = comparison_parts(comparison, scope)._replace(notes=notes)
         table = level_pairs.comparison_table(comparison, parts.method)
         return Comparison(parts, f"{name} by {factor}", table)
+
+
+def _decision_and_order(snapshot: Snapshot) -> tuple[Decision | None, list[int]]:
+    """What may have stopped a session, and the order of its tasks that was drawn for that."""
+    from cpr_nb.model.decision import read_decision
+    from cpr_nb.store.spec_file import read_spec
+
+    decision = read_decision(snapshot.head)
+    return decision, (read_spec(snapshot.paths).get("order") or []) if decision else []
+
+
+def _scope_and_notes(
+    decision: Decision | None, comparison: LevelComparison
+) -> tuple[str, list[str]]:
+    """What a decision that stopped the session speaks of, and what a reader must know."""
+    from cpr_nb.stats import decided_levels
+
+    scope, notes = "", list[str]()
+    if decision is not None and any(level.is_sequence for level in comparison.levels):
+        scope = decided_levels.scope_words(decision)
+        if str(decision.baseline) != str(comparison.baseline) and len(comparison.levels) > 1:
+            notes.append(decided_levels.other_baseline_note(decision))
+    elif decision is not None:
+        notes.append(decided_levels.early_end_note(decision))
+    if "not_needed" in comparison.left_out:
+        notes.append(_SIBLINGS_LEFT_OUT)
+    return scope, notes
