@@ -122,6 +122,15 @@ def test_a_long_text_of_the_events_is_there_once(tmp_path: Path) -> None:
     assert json.dumps(sample["events"]).count(LONG) == 0
 
 
+def test_the_viewer_of_inspect_shows_why_a_task_failed(tmp_path: Path) -> None:
+    why = {"outcome": "failed", "reason": "check_failed", "error": "1 test failed"}
+    state = {"status": "completed", "state": "ended", **why}
+    sample = sample_of(exported(write_session(tmp_path, {"a": [said("m1")]}, state=state)))
+    (event,) = (event for event in sample["events"] if event["event"] == "error")
+    for error in (sample["error"], event["error"]):
+        assert error["traceback_ansi"] == error["message"] == "failed: check_failed: 1 test failed"
+
+
 def test_nothing_that_was_written_is_in_a_redacted_log(tmp_path: Path) -> None:
     secret = "xyzzy"
     stream = said("m1", text(secret), use("c", secret=secret)) + result("c", secret)

@@ -19,7 +19,7 @@ from cpr_nb.cli.study_options import (
 )
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model import states
-from cpr_nb.model.errors import InputError
+from cpr_nb.model.errors import InputError, SessionNotUsable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -222,8 +222,7 @@ def _words_out(args: argparse.Namespace) -> TextIO:
 def _finish(session: Session, launch: Launch, form: str, args: argparse.Namespace) -> int:
     """Waits for the answers and writes the table."""
     if session.state == states.INTERRUPTED:
-        note(f"session {session.snapshot.short_id} was interrupted: it is resumed")
-        session.resume(launch.plan.options.get("env"))
+        _resume(session, launch)
     try:
         session.wait()
     except KeyboardInterrupt:
@@ -250,6 +249,16 @@ def _finish(session: Session, launch: Launch, form: str, args: argparse.Namespac
         words = _summary(session, len(table), ends, args.file)
         print_lines([*words, *([f"  {again}"] if ends else [])], _words_out(args))
     return 1 if ends or session.snapshot.state != states.COMPLETED else 0
+
+
+def _resume(session: Session, launch: Launch) -> None:
+    """Resumes the session, unless the same command in another terminal was faster."""
+    note(f"session {session.snapshot.short_id} was interrupted: it is resumed")
+    try:
+        session.resume(launch.plan.options.get("env"))
+    except SessionNotUsable:
+        if session.refresh().state == states.INTERRUPTED:
+            raise
 
 
 def _row_ends(session: Session, best: Any) -> dict[str, int]:
@@ -295,7 +304,7 @@ def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> 
     from cpr_nb.views.durations import session_duration_s
     from cpr_nb.views.formatting import clock, cost, plural, reused
     from cpr_nb.views.grade_lines import grade_lines
-    from cpr_nb.views.notice import warnings_of
+    from cpr_nb.views.notice import notice, warnings_of
 
     snapshot, n_failed = session.refresh().snapshot, sum(ends.values())
     is_good = not n_failed and snapshot.state == states.COMPLETED
@@ -314,6 +323,8 @@ def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> 
         more.append(
             f"the session is {snapshot.state}: {snapshot.head.get('error') or 'see cpr status'}"
         )
+    elif words := notice(snapshot, program()):  # the pilot has ended, and rows wait
+        more.append(words)
     more += [*decision_lines(snapshot), *grade_lines(snapshot, program())]
     more += [f"⚠ {warning}" for warning in warnings_of(snapshot, program())]
     if snapshot.count("n_denials"):
