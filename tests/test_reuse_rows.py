@@ -164,6 +164,22 @@ def test_a_row_that_still_runs_elsewhere_is_waited_for(
     assert again.done() and len(stub.calls()) == 2
 
 
+def test_rows_outside_a_pilot_are_not_waited_for(
+    stub: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gates = ("one", "two", "three")
+    stub.fifos(*gates)
+    rows = pd.DataFrame({"do": [plan(gate=gate) for gate in gates]})
+    first = cpr.map("{do}", rows, pilot=2, max_parallel=2)
+    again = cpr.map("{do}", rows, reuse=True)
+    assert "2 reused, 1 run; 2 of them come from" in "".join(capsys.readouterr())
+    for gate in gates:
+        stub.release(gate)
+    assert again.wait(LIMIT_S).results_df()["ok"].all()
+    first.wait(LIMIT_S)
+    assert len(stub.calls()) == 3
+
+
 def test_a_removed_session_leaves_its_rows_without_an_answer(stub: Stub) -> None:
     first, again = run("ab"), run("abc")
     shutil.rmtree(first.path)

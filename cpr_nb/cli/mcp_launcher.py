@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -146,11 +147,14 @@ class Launcher:
     def left_usd(self) -> float | None:
         """What is left of its budget; None without a budget.
 
-        A session counts as all that it may cost until it has ended and its cost is known.
+        A session counts as all that it may cost until it has ended and its cost is known. One
+        without a budget leaves nothing until it has ended: it may cost anything.
         """
         if self.limits.budget_usd is None:
             return None
         counted_usd = sum(_counted_usd(*one) for one in self.sessions())
+        if math.isinf(counted_usd):
+            return 0.0
         return round(self.limits.budget_usd - counted_usd, _DIGITS)
 
     def _read_parent(self) -> None:
@@ -212,6 +216,8 @@ def _counted_usd(snapshot: Snapshot, spec: Mapping[str, Any]) -> float:
     cost, limit = snapshot.head.get("cost_usd"), spec.get("options", {}).get("budget_usd")
     cost_usd = float(cost) if isinstance(cost, int | float) else 0.0
     has_ended = snapshot.state in states.ENDED_STATES
+    if limit is None and not has_ended:
+        return math.inf
     if has_ended and not snapshot.count("n_unknown_costs"):
         return cost_usd
     return max(cost_usd, float(limit or 0.0))

@@ -169,8 +169,9 @@ class SessionTools:
         if left_usd <= 0:
             raise InputError(
                 f"nothing is left of the USD {self._launcher.limits.budget_usd:g} that sessions "
-                "started here may cost; one that runs counts as all that it may cost until it "
-                "has ended (wait), so give each a smaller budget_usd",
+                "started here may cost; until it has ended, one that runs counts as its whole "
+                "budget_usd, and one without a budget_usd leaves nothing: wait for it or cancel "
+                "it, and give each a smaller budget_usd",
                 "budget_usd",
             )
         wanted_usd = plan.options.get("budget_usd", left_usd)

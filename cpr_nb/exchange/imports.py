@@ -10,6 +10,7 @@ from typing import Any
 
 from cpr_nb.exchange.imported_session import ImportedSession, write_imported
 from cpr_nb.model.errors import InputError
+from cpr_nb.store.catalog import has_sessions
 
 _BLOCK_BYTES = 1 << 20
 # What tells the formats apart is near the beginning of a file.
@@ -56,6 +57,8 @@ def import_path(path: str, results_dir: str) -> list[tuple[str, bool]]:
     for reader, files in by_reader.items():
         groups = [files] if _module(reader).IS_ONE_FILE_A_TASK else [[file] for file in files]
         sessions += [write_imported(results_dir, _read(group)) for group in groups]
+    if not sessions and has_sessions(path):
+        raise InputError("holds sessions of cpr: there is nothing to import (cpr list)", path)
     if not sessions:
         raise InputError("this folder holds no log of Inspect and no trajectory of ATIF", path)
     return sessions

@@ -31,6 +31,7 @@ class SessionPullRequests(SessionBranches):
         base: str | None = None,
         draft: bool = False,
         dry_run: bool = False,
+        redact: bool = False,
     ) -> list[PullRequest]:
         """Pushes the branches of tasks, and opens a pull request for each that never had one.
 
@@ -41,6 +42,7 @@ class SessionPullRequests(SessionBranches):
             base: The branch that they are to be merged into; default the main checkout's.
             draft: Whether to open them as drafts.
             dry_run: Push and open nothing, and return what the pull requests would say.
+            redact: Leave prompts, answers and the check's command out of title and text.
 
         Returns:
             One per branch, with its address, or why there is none.
@@ -63,13 +65,13 @@ class SessionPullRequests(SessionBranches):
         return pull_requests(
             [self.paths.root],
             self._branch_ids(tasks),
-            self._request_text,
+            lambda task_id: self._request_text(task_id, redact=redact),
             base=base,
             is_draft=draft,
             dry_run=dry_run,
         )
 
-    def _request_text(self, task_id: str) -> RequestText:
+    def _request_text(self, task_id: str, *, redact: bool) -> RequestText:
         """What the pull request of a task says."""
         from cpr_nb.views.pull_request_text import pull_request_text
         from cpr_nb.worktrees.pull_requests import RequestText
@@ -80,7 +82,9 @@ class SessionPullRequests(SessionBranches):
         name = f"session {self.snapshot.short_id}, task {task.num} ({task.id})"
         check = text_or_none(options.get("check"))
         prompts = self._prompts_so_far(linked, task)
-        return RequestText(*pull_request_text(prompts, task.text, check, task.fields, name))
+        return RequestText(
+            *pull_request_text(prompts, task.text, check, task.fields, name, redact=redact)
+        )
 
     def _prompts_so_far(self, linked: LinkedTask, task: Task) -> list[PromptCost]:
         """The prompts of the conversation that a task has gone on with, the first one first."""

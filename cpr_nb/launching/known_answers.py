@@ -2,15 +2,16 @@
 
 A task has the answer of a row if it asked for the same (`cpr_nb.model.identity`) and the answer
 that counts for it, a retry's for example, is a success. A task that has not ended yet counts, too:
-its answer will come, and a second one would be paid for twice. Each answer serves one row.
+its answer will come, and a second one would be paid for twice. That of a task outside a pilot comes
+only if somebody asks for it, so it does not count. Each answer serves one row.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr_nb.model import states
 from cpr_nb.model.record import task_state
@@ -95,9 +96,18 @@ def _candidates(
         identities = [spec.get("identity") for spec in specs] if isinstance(specs, list) else []
         snapshot = read_session(head.paths.root)
         answers = zip(linked_tasks(snapshot), newest_answers(snapshot, heads), strict=True)
-        for identity, (task, answer) in zip(identities, answers, strict=False):
-            if identity in waiting:
+        held_back = _held_back(snapshot, authorship.spec)
+        for number, (identity, (task, answer)) in enumerate(zip(identities, answers, strict=False)):
+            if identity in waiting and not (number in held_back and answer.ids == task.ids):
                 yield identity, KnownAnswer(task, answer)
+
+
+def _held_back(session: Snapshot, spec: dict[str, Any]) -> Collection[int]:
+    """The numbers of the tasks outside a pilot: nobody has asked for their answers yet."""
+    shown = session.head.get("pilot")
+    if "pilot" not in spec or not isinstance(shown, dict) or not shown.get("n_held"):
+        return ()
+    return set(range(len(session.tasks or ()))).difference(spec["pilot"]["tasks"])
 
 
 def _may_match(session: Snapshot, waiting: dict[str, list[str]]) -> bool:

@@ -12,7 +12,7 @@ from cpr_nb.launching.plan import LaunchPlan
 from cpr_nb.launching.stored import stored_values
 from cpr_nb.model import states
 from cpr_nb.model.cli_versions import ELSEWHERE_SINCE, parse_version, show
-from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.errors import InputError, SessionNotUsable
 from cpr_nb.model.factors import as_json
 from cpr_nb.model.identity import of_words
 from cpr_nb.model.record import task_state
@@ -97,6 +97,9 @@ def rerun_specs(
         stored = specs[task.source.root]["tasks"][task.task_index]
         options = {**own[task.source.root], **_task_options(stored, overriding)}
         task_spec = _task_spec(task, stored, options, overriding)
+        if "follows" in task_spec.origin:
+            before = {**specs[task.source.root]["options"], **stored.get("options", {})}
+            _check_system_prompt(overriding, before)
         task_spec.task_id = _free_id(task_spec.task_id, used_ids)
         task_spec.origin["row"] = row
         task_specs.append(task_spec)
@@ -156,6 +159,17 @@ def _follow_up(spec: TaskSpec, task: RerunTask, prompt: str) -> None:
         "is_follow_up": True,
         "said": words,
     }
+
+
+def _check_system_prompt(overriding: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Refuses another system prompt for a conversation: the CLI drops it without a word."""
+    wanted = overriding.get("system_prompt")
+    if wanted is not None and wanted != before.get("system_prompt"):
+        raise InputError(
+            "a conversation keeps the system prompt that it began with (Claude Code ignores "
+            "another one): say it in the prompt of the follow-up, or launch a new session",
+            "system_prompt",
+        )
 
 
 def _free_id(task_id: str, used_ids: set[str]) -> str:

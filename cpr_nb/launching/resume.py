@@ -274,6 +274,7 @@ def _check_skipped(snapshot: Snapshot) -> None:
     Raises:
         SessionNotUsable: If nothing would run.
     """
+    refuse_imported(snapshot, "resume")
     refusal = f"can't resume the skipped tasks of {snapshot.session_id}: "
     short = snapshot.short_id
     if snapshot.state not in states.ENDED_STATES or snapshot.is_legacy:

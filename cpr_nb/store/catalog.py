@@ -14,7 +14,7 @@ from cpr_nb.model.errors import (
 )
 from cpr_nb.store.authorship import Marks, read_marks
 from cpr_nb.store.head_cache import read_heads
-from cpr_nb.store.layout import SESSION_PREFIX
+from cpr_nb.store.layout import NEW_PREFIX, SESSION_PREFIX, SessionPaths
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.store.settings_files import repository_table, upwards, user_table
 
@@ -132,6 +132,23 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
+
+
+def has_sessions(folder: str) -> bool:
+    """Whether it is a session of cpr, or has one directly inside."""
+    try:
+        with os.scandir(folder) as entries:
+            return is_session(folder) or any(is_session(entry.path) for entry in entries)
+    except OSError:
+        return False
+
+
+def is_session(folder: str) -> bool:
+    """Whether a folder is a session of cpr, complete or not."""
+    if not folder.rpartition("/")[2].startswith((SESSION_PREFIX, NEW_PREFIX)):
+        return False
+    paths = SessionPaths(folder)
+    return os.path.exists(paths.status) or os.path.exists(paths.session)
 
 
 def _holds_session(directory: str) -> bool:

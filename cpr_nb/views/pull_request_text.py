@@ -40,6 +40,8 @@ def pull_request_text(
     check: str | None,
     fields: Mapping[str, Any],
     task: str,
+    *,
+    redact: bool = False,
 ) -> tuple[str, str]:
     """Returns the title and the text of the pull request of a task.
 
@@ -52,6 +54,7 @@ def pull_request_text(
         check: The command that checks the answer; None if there is none.
         fields: What status.json says of the task.
         task: What the task is called, for the last line.
+        redact: Leave out the prompts, the answer and the command that checks it.
 
     Example:
         >>> prompts = [PromptCost("Fix it.", 0.2)]
@@ -60,14 +63,33 @@ def pull_request_text(
         'Fix it.'
         >>> "USD 0.20 estimate" in body
         True
+        >>> title, body = pull_request_text(prompts, "Done.", None, {}, "task 1", redact=True)
+        >>> title, "Done." in body
+        ('Changes of task 1', False)
     """
+    if redact:
+        return (
+            f"Changes of {one_line(task)}",
+            f"{_redacted(prompts, check, fields)}\n\n{_last(task)}",
+        )
     limit = TEXT_CHARS
     body = _body(prompts, answer, check, fields, limit)
     while len(body) > BODY_CHARS and limit > 1:
         limit //= 2
         body = _body(prompts, answer, check, fields, limit)
     title = one_line(prompts[0].prompt, TITLE_CHARS) or task
-    return title, f"{body}\n\nMade by Claude Code, started by cpr: {one_line(task)}.\n"
+    return title, f"{body}\n\n{_last(task)}"
+
+
+def _last(task: str) -> str:
+    """The last line of the text."""
+    return f"Made by Claude Code, started by cpr: {one_line(task)}.\n"
+
+
+def _redacted(prompts: Sequence[PromptCost], check: str | None, fields: Mapping[str, Any]) -> str:
+    """The text but its last line, without anything that the user or the agent has written."""
+    outcome = "No check was set." if check is None else f"{_outcome(fields)}."
+    return f"### Checks\n\n{outcome}\n\n### Figures\n\n{_figures(prompts, fields)}"
 
 
 def _body(
@@ -109,10 +131,14 @@ def _wrapped(line: str) -> list[str]:
 def _checks(check: str | None, fields: Mapping[str, Any], limit: int) -> str:
     if check is None:
         return "No check was set."
+    return f"{_outcome(fields)}:\n\n{_block(check, limit)}"
+
+
+def _outcome(fields: Mapping[str, Any]) -> str:
+    """How the check ended."""
     if task_state(dict(fields))[1] == states.SUCCEEDED:
-        return f"Passed:\n\n{_block(check, limit)}"
-    why = one_line(str(fields.get("reason", "unknown")))
-    return f"Did not pass ({why}):\n\n{_block(check, limit)}"
+        return "Passed"
+    return f"Did not pass ({one_line(str(fields.get('reason', 'unknown')))})"
 
 
 def _figures(prompts: Sequence[PromptCost], fields: Mapping[str, Any]) -> str:

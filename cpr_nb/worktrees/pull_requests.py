@@ -47,6 +47,8 @@ class PullRequest(NamedTuple):
         state: ``opened``, ``exists``, ``planned`` (a dry run), ``skipped`` or ``failed``.
         url: Its address; empty if there is none.
         why: Why there is none, or what else to know; one line for the user.
+        remote: The name of the remote that the branch is pushed to; empty if it is not known.
+        remote_url: The address of that remote, without a password.
     """
 
     session_id: str
@@ -58,6 +60,8 @@ class PullRequest(NamedTuple):
     state: str
     url: str = ""
     why: str = ""
+    remote: str = ""
+    remote_url: str = ""
 
 
 def pull_requests(
@@ -138,7 +142,14 @@ class _Opener:
         """Opens the pull request of a branch, unless there was one or it can't be."""
         name = branch.worktree.branch
         request = PullRequest(
-            branch.session_id, branch.task_id, name, self._base.branch, *text, PLANNED
+            branch.session_id,
+            branch.task_id,
+            name,
+            self._base.branch,
+            *text,
+            PLANNED,
+            remote=self._remote.remote,
+            remote_url=self._remote.url,
         )
         why = why_skipped(self._git, branch, self._target)
         if why is not None or branch.tip is None:
@@ -150,11 +161,12 @@ class _Opener:
                 return request._replace(state=FAILED, why=str(error))
             return request._replace(why=f"not known whether it exists: {error}")
         if self._dry_run or self._github is None:
-            if existing:
-                return request._replace(
-                    state=EXISTS, url=existing.url, why=f"it is {existing.state}"
-                )
-            return request._replace(why=self._doubt)
+            if existing is None:
+                return request._replace(why=self._doubt)
+            why = f"it is {existing.state}"
+            if existing.state == "open":
+                why += f"; what is new would be pushed to {request.remote} ({request.remote_url})"
+            return request._replace(state=EXISTS, url=existing.url, why=why)
         return self._open(self._github, request, branch.tip, existing)
 
     def _open(

@@ -87,14 +87,19 @@ def _setting(git: Git, key: str) -> str:
 def remote_repository(git: Git, remote: str) -> str:
     """The repository of a remote as ``gh`` calls it, HOST/OWNER/NAME; empty if it has no name."""
     # git may get it from elsewhere (url.….insteadOf), and its name is then the one that was given.
-    every = (_address(git, remote), _setting(git, f"remote.{remote}.url"))
+    every = (*_addresses(git, remote), _setting(git, f"remote.{remote}.url"))
     return next(filter(None, map(repository_name, every)), "")
 
 
 def _address(git: Git, remote: str) -> str:
-    """Where a remote is, without the user and the password that an address may contain."""
-    url = git.run("remote", "get-url", "--push", "--", remote).text.partition("\n")[0]
-    return without_passwords(url)
+    """Where a remote is; git pushes to each of its addresses, so all of them are named."""
+    return " and ".join(_addresses(git, remote))
+
+
+def _addresses(git: Git, remote: str) -> list[str]:
+    """The addresses of a remote, without the users and passwords that they may contain."""
+    urls = git.run("remote", "get-url", "--push", "--all", "--", remote).text.splitlines()
+    return [without_passwords(url) for url in urls]
 
 
 def without_passwords(text: str) -> str:

@@ -102,6 +102,7 @@ def resumed(place: Place) -> None:
 _RUN = command("run", "--wait", stdin=prompts(plan()))
 _CHECK = {"check": lambda place: place.program("check")}
 _LAUNCH = python(lambda _: cpr.launch([plan()]))
+_ROWS, _DO = ("-", "--format", "jsonl"), json.dumps({"do": plan()})
 _MAP = python(lambda _: cpr.map("{a}", pd.DataFrame({"a": [plan()]})))
 
 ROWS = [
@@ -121,6 +122,8 @@ ROWS = [
     ),
     stopped("cpr run, results_dir", _RUN, results_dir=lambda place: str(place.victim("precious"))),
     stopped("cpr run --reuse, check", command("run", "--reuse", "prompts.json"), **_CHECK),
+    stopped("cpr map, check", command("map", "{do}", *_ROWS, stdin=_DO), **_CHECK),
+    stopped("cpr map -o, check", command("map", "{do}", *_ROWS, "-o", "-", stdin=_DO), **_CHECK),
     stopped("cpr.launch, check", _LAUNCH, **_CHECK),
     stopped("cpr.map, check", _MAP, **_CHECK),
     stopped("%cpr run, check", magic("run prompts.json"), **_CHECK),

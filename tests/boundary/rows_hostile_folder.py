@@ -105,6 +105,8 @@ _COMMANDS = [
     looks("cpr watch", command("watch", ENDED), "whole"),
     looks("cpr answer", command("answer", ENDED), "nobody asks anything"),
     looks("cpr doctor", command("doctor"), "results directory"),
+    # Its answers are data, like rows of a file: the options of the new session are the user's.
+    looks("cpr map --after", command("map", "{path}", "--after", ENDED, "-o", "-"), "succeeded"),
     looks("completion of a shell", completion("cpr status e000"), ENDED),
     looks("cpr clean --dry-run", command("clean", "--dry-run"), FOREIGN),
 ]

@@ -173,9 +173,11 @@ def test_an_editor_takes_comments_between_the_lines(
     stub_cpr: Cpr, session: cpr.Session, tmp_path: Path
 ) -> None:
     body = "text = text.replace('+five\\n', '+five\\nWhy a word?\\n\\n- one\\n# two\\n')"
-    env = {"EDITOR": editor(tmp_path, body), "TMPDIR": str(tmp_path)}
+    stub_cpr.env |= {"EDITOR": editor(tmp_path, body), "TMPDIR": str(tmp_path)}
     words = ("diff", session.id, "--task", "1", "--edit", "--comment", "new.py:1:x")
-    assert prompt_of(stub_cpr.good(*words, "--dry-run", "--json", env=env)).endswith(
+    with stub_cpr.on_terminal(*words, "--dry-run", "--json") as terminal:
+        assert terminal.finish() == 0
+    assert prompt_of(terminal.text).endswith(
         "x\n\nn.txt, line 5:\n```diff\n 3\n 4\n-5\n+five\n```\nWhy a word?\n\n- one\n# two"
     )
     assert list(tmp_path.glob("cpr-review-*")) == [], "nothing is left behind"
@@ -193,14 +195,25 @@ def test_what_was_written_is_not_lost(stub_cpr: Cpr, session: cpr.Session, tmp_p
     for number, (body, why, is_kept) in enumerate(ENDS):
         folder = tmp_path / str(number)
         folder.mkdir()
-        env = {"VISUAL": editor(folder, body), "EDITOR": "false", "TMPDIR": str(folder)}
-        done = stub_cpr("diff", session.id, "--task", "1", "--edit", env=env)
-        assert done.returncode == 2 and why in done.stderr
+        stub_cpr.env |= {"VISUAL": editor(folder, body), "EDITOR": "false", "TMPDIR": str(folder)}
+        with stub_cpr.on_terminal("diff", session.id, "--task", "1", "--edit") as terminal:
+            assert terminal.finish() == 2
+        assert why in terminal.text
         kept = list(folder.glob("cpr-review-*/*.diff"))
         assert len(kept) == is_kept
         if is_kept:
-            assert str(kept[0]) in done.stderr and "Why?" in kept[0].read_text()
+            assert str(kept[0]) in terminal.text and "Why?" in kept[0].read_text()
     assert len(list(session.path.parent.glob("session-*"))) == 1
+
+
+def test_no_editor_starts_where_nobody_can_type(
+    stub_cpr: Cpr, session: cpr.Session, tmp_path: Path
+) -> None:
+    env = {"EDITOR": f"touch {tmp_path}/started", "TMPDIR": str(tmp_path)}
+    done = stub_cpr("diff", session.id, "--task", "1", "--edit", env=env)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "an editor needs a terminal; here, use --comment FILE:LINE:TEXT" in done.stderr
+    assert not (tmp_path / "started").exists() and list(tmp_path.glob("cpr-review-*")) == []
 
 
 def test_an_editor_may_remove_blanks_at_the_ends_of_lines() -> None:

@@ -75,9 +75,13 @@ def test_a_dry_run_and_an_earlier_follow_up_start_nothing(
         (["mixed", "more", "--task", "nine"], "no task 'nine'"),
         (["failed", "more"], "has succeeded: name those to go on with (--task"),
         (["failed", "more", "--task", "1"], "retry begins a new one"),
+        (
+            ["mixed", "more", "--system-prompt", "Be brief."],
+            "keeps the system prompt that it began",
+        ),
         (["mixed"], "the following arguments are required: PROMPT"),
     ],
-    ids=["empty", "no task", "none succeeded", "no conversation", "no prompt"],
+    ids=["empty", "no task", "none succeeded", "no conversation", "system prompt", "no prompt"],
 )
 def test_a_mistake_is_one_line_and_starts_nothing(
     stub_cpr: Cpr, mixed: cpr.Session, words: list[str], why: str

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -120,6 +121,7 @@ def test_rows_that_fail_are_said_and_the_same_command_runs_only_them(
     done = stub_cpr(*command)
     assert done.returncode == 1
     assert "❌ out.csv: 3 rows · 1 without an answer" in done.stdout
+    assert "  1 failed: no\n" in done.stdout, "the words of the error"
     assert "the same command runs these again, and only these" in done.stdout
     rows = read_csv((stub_cpr.cwd / "out.csv").read_text())
     assert [row["outcome"] for row in rows] == ["succeeded", "succeeded", "failed"]
@@ -175,15 +177,15 @@ def test_an_interrupted_session_is_resumed(stub_cpr: Cpr, stub: Stub) -> None:
     session = cpr.Session(folder)
     with pytest.raises(cpr.SessionInterrupted):
         session.wait(LIMIT_S)
-    second = stub_cpr.start(*command, "-o", "out.csv", stderr=subprocess.PIPE)
-    assert second.stderr is not None
-    while b"was interrupted: it is resumed" not in (line := second.stderr.readline()):
-        assert line, "it is not resumed"
-    stub.release("task")
-    second.communicate(timeout=LIMIT_S)
-    assert second.returncode == 0
-    rows = read_csv((stub_cpr.cwd / "out.csv").read_text())
-    assert [row["outcome"] for row in rows] == ["succeeded", "succeeded"]
+    names = ["one.csv", "two.csv", "three.csv"]  # from three terminals: one resumes it, all wait
+    again = [stub_cpr.start(*command, "-o", name, stderr=subprocess.PIPE) for name in names]
+    stub.release("task")  # its agent has outlived the runner
+    said = b"".join(process.communicate(timeout=LIMIT_S)[1] for process in again)
+    assert b"was interrupted: it is resumed" in said
+    assert [process.returncode for process in again] == [0, 0, 0], said
+    tables = [read_csv((stub_cpr.cwd / name).read_text()) for name in names]
+    assert [row["outcome"] for row in tables[0]] == ["succeeded", "succeeded"]
+    assert tables[0] == tables[1] == tables[2] and len(stub.calls()) == 2
     assert len(sessions(stub_cpr.cwd)) == 1
 
 
@@ -228,6 +230,13 @@ def test_the_best_candidate_of_each_row(stub_cpr: Cpr) -> None:
     assert (done.returncode, "1 no candidate has succeeded" in done.stderr) == (1, True)
     first, second = read_csv(done.stdout)
     assert (first["name"], first["solved"], second["solved"]) == ("a", "True", "False")
+
+
+def test_a_pilot_says_how_the_other_rows_run(stub_cpr: Cpr) -> None:
+    write_csv(stub_cpr.cwd / "rows.csv", [{"do": plan(), "n": n} for n in range(3)])
+    said = stub_cpr.good("map", "{n}: {do}", "rows.csv", "--pilot", "2", "-o", "out.csv")
+    assert "✅ out.csv: 3 rows" in said
+    assert re.search(r"the other 1 task will cost; .* resume \w{8} --skipped runs them", said)
 
 
 def test_denials_are_said_with_what_would_allow_them(stub_cpr: Cpr) -> None:

@@ -94,6 +94,8 @@ def test_nothing_of_it_runs(tmp_path: Path, verb: str) -> None:
     session = cpr.Session(write_imported(str(tmp_path), imported())[0])
     with pytest.raises(cpr.SessionNotUsable, match=f"can't {verb} .* ran in another tool"):
         getattr(session, verb)()
+    with pytest.raises(cpr.SessionNotUsable, match="ran in another tool"):
+        session.resume(skipped=True)
     assert len(list(tmp_path.glob("session-*"))) == 1
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from testkit.command import LIMIT_S, Cpr, prompts
 from testkit.transcript_lines import call
 
 import cpr_nb as cpr
@@ -114,3 +115,21 @@ def test_a_folder_that_has_gone_is_no_empty_folder(write: Write, projects: Path)
     with pytest.raises(cpr.InputError, match=r"can't be read: No such file"):
         seen.refresh()
     assert len(seen.messages_df()) == 1
+
+
+def test_sessions_of_cpr_are_no_transcripts(
+    stub_cpr: Cpr, write: Write, projects: Path, tmp_path: Path
+) -> None:
+    session = stub_cpr.launch(prompts("a")).wait(LIMIT_S)
+    results = session.path.parent
+    for folder in (results, session.path):
+        with pytest.raises(cpr.InputError, match="sessions of cpr, and no transcripts"):
+            cpr.transcripts(folder)
+        done = stub_cpr("import", str(folder))
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "holds sessions of cpr: there is nothing to import" in done.stderr
+    results.rename(projects / "results")
+    write("s1").answer("m1", output=5)
+    assert list(cpr.transcripts(projects).messages_df().message_id) == ["m1"]
+    stub_cpr.env["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    assert json.loads(stub_cpr.good("import", str(projects), "--json"))["n_conversations"] == 1

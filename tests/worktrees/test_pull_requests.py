@@ -211,13 +211,37 @@ def test_the_text_says_prompt_answer_checks_and_cost_and_does_nothing(
 
 
 def test_a_dry_run_shows_them_and_opens_nothing(
-    stub_cpr: Cpr, session: cpr.Session, gh: GhStub, origin: Checkout
+    stub_cpr: Cpr, session: cpr.Session, gh: GhStub, origin: Checkout, work_repo: Checkout
 ) -> None:
     shown = stub_cpr.good("pr", session.id, "--dry-run")
-    assert shown.count("would be opened into main") == 2 and "### Answer" in shown
+    address = "https://github.com/ada/shop.git"
+    words = "would be pushed to origin ({}) and opened into main"
+    # The address is where git really goes: here, the repository's configuration rewrites it.
+    assert shown.count(words.format(origin.path)) == 2 and "### Answer" in shown
     rows = json.loads(stub_cpr.good("pr", session.id, "--dry-run", "--json", "--task", "docs"))
     assert rows[0]["title"].startswith("Write the docs") and rows[0]["state"] == "planned"
+    assert (rows[0]["remote"], rows[0]["remote_url"]) == ("origin", str(origin.path))
+    work_repo.git("config", "--unset", f"url.{origin.path}.insteadOf")
+    work_repo.git("config", "--add", "remote.origin.pushurl", URL)
+    work_repo.git("config", "--add", "remote.origin.pushurl", "/srv/copy.git")
+    shown = stub_cpr.good("pr", session.id, "--dry-run", "--task", "docs")
+    assert words.format(f"{address} and /srv/copy.git") in shown and "secret" not in shown
     assert origin.branches() == ["main"] and gh.calls("create") == []
+
+
+def test_a_redacted_one_has_none_of_their_words(
+    stub_cpr: Cpr, session: cpr.Session, gh: GhStub
+) -> None:
+    words = ("pr", session.id, "--task", "docs", "--redact")
+    shown = stub_cpr.good(*words, "--dry-run")
+    stub_cpr.good(*words)
+    (call,) = gh.calls("create")
+    title, body = call["argv"][call["argv"].index("--title") + 1], call["stdin"]
+    assert title == f"Changes of session {session.id[:8]}, task 1 (docs)"
+    assert "### Checks\n\nPassed.\n" in body and "USD 0.25 estimate" in body
+    assert title in shown and body.strip() in shown
+    for secret in ("Write the docs", "Closes", "test -f"):
+        assert secret not in title + body + shown
 
 
 def test_without_gh_it_is_said_and_nothing_is_pushed(
@@ -255,6 +279,9 @@ def test_a_follow_up_goes_to_the_pull_request_that_there_is(
     more = plan(write={"more.txt": "more"})
     output = stub_cpr.good("follow-up", session.id, more, "--task", "docs", "--json")
     newer = cpr.Session(json.loads(output)["path"]).wait(LIMIT_S)
+    planned = stub_cpr.good("pr", newer.id, "--dry-run")
+    assert f"it is open; what is new would be pushed to origin ({origin.path})" in planned
+    assert "more.txt" not in origin.files("main-task-docs")
     assert "it is open; what is new was pushed" in stub_cpr.good("pr", newer.id)
     assert "more.txt" in origin.files("main-task-docs") and len(gh.pull_requests) == 1
     gh.pull_requests = []

@@ -9,8 +9,6 @@ from cpr_nb.cli.common import print_json, print_lines, results_dir
 from cpr_nb.cli.options import add_json
 from cpr_nb.store.layout import SESSION_PREFIX
 
-_TRANSCRIPT_ENDING = ".jsonl"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
@@ -58,4 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _has_transcripts(path: str) -> bool:
     """Whether it is a folder with a transcript, at any depth."""
-    return any(name.endswith(_TRANSCRIPT_ENDING) for _, _, names in os.walk(path) for name in names)
+    if not os.path.isdir(path):
+        return False
+    from cpr_nb.frames.transcripts.transcript_files import list_transcripts
+
+    return bool(list_transcripts(os.path.realpath(path)))

@@ -19,7 +19,7 @@ from cpr_nb.cli.study_options import (
 )
 from cpr_nb.cli.trusting import with_trust
 from cpr_nb.model import states
-from cpr_nb.model.errors import InputError
+from cpr_nb.model.errors import InputError, SessionNotUsable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 STDIN = STDOUT = "-"
 FORMATS = ("csv", "jsonl", "parquet")
+_ERROR_CHARS = 200
 EXAMPLES = """\
 examples:
   cpr map 'Review {path}' files.csv --schema 'bugs: int, level: low|high' -o out.csv
@@ -221,8 +222,7 @@ def _words_out(args: argparse.Namespace) -> TextIO:
 def _finish(session: Session, launch: Launch, form: str, args: argparse.Namespace) -> int:
     """Waits for the answers and writes the table."""
     if session.state == states.INTERRUPTED:
-        note(f"session {session.snapshot.short_id} was interrupted: it is resumed")
-        session.resume(launch.plan.options.get("env"))
+        _resume(session, launch)
     try:
         session.wait()
     except KeyboardInterrupt:
@@ -251,29 +251,51 @@ def _finish(session: Session, launch: Launch, form: str, args: argparse.Namespac
     return 1 if ends or session.snapshot.state != states.COMPLETED else 0
 
 
+def _resume(session: Session, launch: Launch) -> None:
+    """Resumes the session, unless the same command in another terminal was faster."""
+    note(f"session {session.snapshot.short_id} was interrupted: it is resumed")
+    try:
+        session.resume(launch.plan.options.get("env"))
+    except SessionNotUsable:
+        if session.refresh().state == states.INTERRUPTED:
+            raise
+
+
 def _row_ends(session: Session, best: Any) -> dict[str, int]:
     """How the rows have ended that have no answer: their number by the words for it.
+
+    Of rows that ended the same way, the words have the error of the first.
 
     Args:
         session: The session.
         best: The table of the best candidates; None without ``best_of``.
     """
     from cpr_nb.model.record import task_state
+    from cpr_nb.model.text import one_line
     from cpr_nb.model.verdict import is_left_out
     from cpr_nb.views.result_rows import result_rows
 
     if best is not None:
         n_failed = int((~best["ok"].fillna(False).astype(bool)).sum())
         return {"no candidate has succeeded": n_failed} if n_failed else {}
-    ends: dict[str, int] = {}
+    errors: dict[str, list[str]] = {}
     for row in result_rows(session.snapshot):
         outcome, reason = task_state(row.answer.fields)[1], row.answer.fields.get("reason")
         if outcome == states.SUCCEEDED or is_left_out(reason):
             continue
         words = str(outcome or "has not ended")
         words = words if reason in (None, outcome, "unknown") else f"{words}: {reason}"
-        ends[words] = ends.get(words, 0) + 1
-    return ends
+        error = one_line(str(row.answer.fields.get("error") or ""), _ERROR_CHARS)
+        errors.setdefault(words, []).append(error)
+    return {_with_error(words, every): len(every) for words, every in errors.items()}
+
+
+def _with_error(words: str, errors: list[str]) -> str:
+    """The words for how rows have ended, with the error of the first that has one."""
+    first = next(filter(None, errors), "")
+    if not first:
+        return words
+    return f"{words}: {first}" if set(errors) == {first} else f"{words}, such as: {first}"
 
 
 def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> list[str]:
@@ -282,7 +304,7 @@ def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> 
     from cpr_nb.views.durations import session_duration_s
     from cpr_nb.views.formatting import clock, cost, plural, reused
     from cpr_nb.views.grade_lines import grade_lines
-    from cpr_nb.views.notice import warnings_of
+    from cpr_nb.views.notice import notice, warnings_of
 
     snapshot, n_failed = session.refresh().snapshot, sum(ends.values())
     is_good = not n_failed and snapshot.state == states.COMPLETED
@@ -301,6 +323,8 @@ def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> 
         more.append(
             f"the session is {snapshot.state}: {snapshot.head.get('error') or 'see cpr status'}"
         )
+    elif words := notice(snapshot, program()):  # the pilot has ended, and rows wait
+        more.append(words)
     more += [*decision_lines(snapshot), *grade_lines(snapshot, program())]
     more += [f"⚠ {warning}" for warning in warnings_of(snapshot, program())]
     if snapshot.count("n_denials"):

@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="show their titles and texts; push and open nothing"
     )
+    parser.add_argument(
+        "--redact",
+        action="store_true",
+        help="leave prompts, answers and the check's command out of title and text",
+    )
     add_json(parser)
 
 
@@ -57,17 +62,22 @@ def open_requests(args: argparse.Namespace) -> list[PullRequest]:
     session = open_session(args)
     return with_trust(
         lambda: session.open_pull_requests(
-            args.task, base=args.base, draft=args.draft, dry_run=args.dry_run
+            args.task,
+            base=args.base,
+            draft=args.draft,
+            dry_run=args.dry_run,
+            redact=args.redact,
         )
     )
 
 
 def request_line(request: PullRequest) -> str:
     """Returns what became of the pull request of a branch."""
+    pushed = f"pushed to {request.remote} ({request.remote_url}) and " if request.remote else ""
     words = {
         "opened": f"{request.url} into {request.base}",
         "exists": f"{request.url} ({request.why})",
-        "planned": f"would be opened into {request.base}",
+        "planned": f"would be {pushed}opened into {request.base}",
         "skipped": f"no pull request: {request.why}",
         "failed": f"not opened: {request.why}",
     }[request.state]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cpr_nb.model.errors import InputError
+from cpr_nb.store.catalog import has_sessions, is_session
 from cpr_nb.store.files import read_file
 
 _ENDING = ".jsonl"
@@ -75,7 +76,7 @@ def transcripts_folder(folder: str | os.PathLike[str] | None, environ: Mapping[s
         environ: The environment, for CLAUDE_CONFIG_DIR and HOME.
 
     Raises:
-        InputError: If there is no such folder.
+        InputError: If there is no such folder, or it has sessions of cpr and no transcript.
     """
     if folder is None:
         configuration = environ.get("CLAUDE_CONFIG_DIR") or f"{environ.get('HOME', '~')}/.claude"
@@ -85,18 +86,24 @@ def transcripts_folder(folder: str | os.PathLike[str] | None, environ: Mapping[s
         path, hint = os.fspath(folder), "name a folder with transcripts"
     try:
         real = Path(path).expanduser().resolve()
-        if real.is_dir():
-            return str(real)
+        is_there = real.is_dir()
     except (ValueError, OSError, RuntimeError):  # a NUL, a circle of links, no such user
-        pass
-    raise InputError(f"there is no folder {path!r}: {hint}", "folder")
+        is_there = False
+    if not is_there:
+        raise InputError(f"there is no folder {path!r}: {hint}", "folder")
+    if has_sessions(str(real)) and not list_transcripts(str(real)):
+        raise InputError(
+            "holds sessions of cpr, and no transcripts of Claude Code: cpr.tasks_df is their table",
+            path,
+        )
+    return str(real)
 
 
 def list_transcripts(folder: str) -> list[TranscriptFile]:
     """The files in a folder, at any depth, in the order of their paths.
 
     Symbolic links are not followed, so that no file counts twice. A folder in it that can't be
-    listed is left out.
+    listed is left out, and so is a session of cpr: what its agents did is in their own transcripts.
 
     Raises:
         InputError: If the folder itself can't be listed.
@@ -105,7 +112,7 @@ def list_transcripts(folder: str) -> list[TranscriptFile]:
         os.scandir(folder).close()
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", folder) from None
-    return sorted(_files(folder, ""))
+    return [] if is_session(folder) else sorted(_files(folder, ""))
 
 
 def _files(root: str, below: str) -> Iterator[TranscriptFile]:
@@ -124,5 +131,5 @@ def _files(root: str, below: str) -> Iterator[TranscriptFile]:
     except OSError:
         return
     for name in folders:
-        if name.isprintable():
+        if name.isprintable() and not is_session(f"{root}/{below}{name}"):
             yield from _files(root, f"{below}{name}/")
