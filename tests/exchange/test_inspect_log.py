@@ -301,6 +301,36 @@ def test_what_is_no_log_is_refused(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.glob("results/*session*"))
 
 
+@pytest.mark.parametrize("is_zstandard", [False, True], ids=["deflate", "zstandard"])
+def test_a_damaged_archive_is_read_or_refused(tmp_path: Path, is_zstandard: bool) -> None:
+    import zstandard
+
+    parts_of_it = {f"samples/{name}_epoch_1.json": question(name) for name in "abc"}
+    parts_of_it["header.json"] = header()
+    members = {name: json.dumps(value).encode() for name, value in parts_of_it.items()}
+    if is_zstandard:
+        squeezed = {name: zstandard.compress(data) for name, data in members.items()}
+        whole = as_zstandard(pack(tmp_path / "q.eval", squeezed)).read_bytes()
+    else:
+        with zipfile.ZipFile(tmp_path / "q.eval", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+        whole = (tmp_path / "q.eval").read_bytes()
+    log, draw = tmp_path / "l.eval", random.Random(19)
+    n_refused = 0
+    for number in range(150):
+        data = bytearray(whole)
+        for _ in range(3):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        log.write_bytes(data)
+        try:
+            cpr.import_sessions(log, tmp_path / f"results {number}")
+        except cpr.InputError:
+            n_refused += 1
+        assert not list(tmp_path.glob(f"results {number}/.new-*"))
+    assert n_refused > 50
+
+
 def parts(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The paths of all parts of a value."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
