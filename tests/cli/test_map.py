@@ -177,6 +177,8 @@ def test_an_interrupted_session_is_resumed(stub_cpr: Cpr, stub: Stub) -> None:
     session = cpr.Session(folder)
     with pytest.raises(cpr.SessionInterrupted):
         session.wait(LIMIT_S)
+    said = stub_cpr(*command).stderr
+    assert f"it is interrupted; cpr resume {session.id[:8]} resumes it" in said
     names = ["one.csv", "two.csv", "three.csv"]  # from three terminals: one resumes it, all wait
     again = [stub_cpr.start(*command, "-o", name, stderr=subprocess.PIPE) for name in names]
     stub.release("task")  # its agent has outlived the runner
