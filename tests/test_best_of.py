@@ -133,6 +133,53 @@ def test_the_command_says_how_many_rows_are_solved(stub: Stub, stub_cpr: Cpr) ->
         session.retry()
 
 
+def test_a_retry_runs_all_candidates_of_the_rows_without_a_success(stub: Stub) -> None:
+    frame = pd.DataFrame({"key": ["a", "b"]}, index=["one", "two"])
+    only_a = "case $CPR_TASK_ID in a-2) ;; *) exit 1 ;; esac"
+    session = cpr.map("Fix {key}", frame, id_col="key", best_of=3, at_once=1, check=only_a).wait(
+        LIMIT_S
+    )
+    assert sorted(stub.calls()) == ["a-1", "a-2", "b-1", "b-2", "b-3"]
+    again = session.retry(check=SECOND).wait(LIMIT_S)
+    assert [end[1] for end in ends(again)] == ["check_failed", "completed", "not_needed"]
+    assert [task.id for task in again] == ["b-1", "b-2", "b-3"]  # nothing of a
+    best = again.best_df()
+    assert best.index.tolist() == ["two"] and best["candidate"].tolist() == [2]
+    # The first session shows the newest answers, but was not solved within three.
+    assert session.best_df()[["solved", "cost_usd"]].to_numpy().tolist() == [
+        [True, 0.5],
+        [True, 1.25],
+    ]
+    assert "1 of these was solved only by a retry." in " ".join(str(session.best()).split())
+    assert session.pass_at_k()["pass_at_k"].tolist() == [0, 0.5, 0.5]
+
+
+def test_a_retry_of_all_tasks_is_a_best_of_n_too(stub: Stub) -> None:
+    session = cpr.launch(["a", "b"], best_of=2, at_once=1, check="true").wait(LIMIT_S)
+    again = session.retry(all_tasks=True).wait(LIMIT_S)
+    assert again.head["candidates"] == {"n": 2, "n_rows": 2, "n_solved": 2, "n_ended": 2}
+    assert [end[0] for end in ends(again)] == ["succeeded", "skipped"] * 2
+    with pytest.raises(cpr.InputError, match="needs something that tells which candidate"):
+        session.retry(all_tasks=True, check=None)
+
+
+def test_a_retry_keeps_which_score_is_enough(stub: Stub) -> None:
+    session = cpr.map(
+        "{do}",
+        pd.DataFrame({"n": [1]}),
+        schema=SCHEMA,
+        score="points",
+        full_mark=5,
+        vary={"do": [plan(exit=3, result=None, once="failed"), points(6), points(8)]},
+        best_of=3,
+        at_once=1,
+    ).wait(LIMIT_S)
+    assert [reason for _, reason in ends(session)][1:] == ["completed", "not_needed"]
+    again = session.retry(all_tasks=True).wait(LIMIT_S)
+    assert [reason for _, reason in ends(again)][1:] == ["completed", "not_needed"]
+    assert again.best_df()[["candidate", "score"]].to_numpy().tolist() == [[2, 6]]
+
+
 def test_a_session_without_candidates_says_how_to_get_some(stub: Stub) -> None:
     session = cpr.launch(["a"]).wait(LIMIT_S)
     with pytest.raises(cpr.SessionNotUsable, match="launch with best_of="):

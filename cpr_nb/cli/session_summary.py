@@ -7,6 +7,7 @@ import shlex
 
 from cpr_nb.cli.render import ICONS, denial_lines, program, task_icon
 from cpr_nb.model import states
+from cpr_nb.model.full_mark import rows_without_success
 from cpr_nb.model.record import is_unsaved, task_state
 from cpr_nb.model.verdict import is_left_out
 from cpr_nb.store.read import Snapshot
@@ -47,7 +48,10 @@ def summary_lines(session: Snapshot, denials: DenialSummary | None = None) -> li
         *(f"  ⚠ {warning}" for warning in warnings_of(session, program())),
         *_problem_lines([*failed, *left], session),
         "",
-        *(f"  {line}" if line else "" for line in _next_lines(session, denials, bool(failed))),
+        *(
+            f"  {line}" if line else ""
+            for line in _next_lines(session, denials, bool(failed) and _may_retry(session))
+        ),
     ]
 
 
@@ -109,6 +113,15 @@ def _next_lines(session: Snapshot, denials: DenialSummary | None, has_problems: 
     if has_problems:
         lines += ["To rerun the tasks that did not succeed:", f"  {command} retry {short}"]
     return lines
+
+
+def _may_retry(session: Snapshot) -> bool:
+    """Whether a retry has something to do: of the best of N, it is about rows without a success."""
+    candidates = session.head.get("candidates")
+    n = candidates.get("n") if isinstance(candidates, dict) else None
+    if not isinstance(n, int) or n < 1:
+        return True
+    return bool(rows_without_success([task_state(task)[1] for task in session.tasks or ()], n))
 
 
 def _may_run_skipped(session: Snapshot) -> bool:

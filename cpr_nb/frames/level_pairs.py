@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from cpr_nb.frames.row_metrics import (
     column_numbers,
     row_metric,
 )
-from cpr_nb.frames.summary import group_positions
+from cpr_nb.frames.summary import group_positions, row_clusters
 from cpr_nb.model.decision import Decision
 from cpr_nb.model.errors import InputError
 from cpr_nb.model.factors import REPEAT, as_json
@@ -27,7 +27,7 @@ from cpr_nb.stats.comparison import (
     RowMeans,
     compare_levels,
 )
-from cpr_nb.stats.decided_levels import compare_entered, is_about
+from cpr_nb.stats.decided_levels import compare_entered, decision_about
 from cpr_nb.stats.metric_kinds import SKEWED, Metric
 
 _COST = Metric("cost_usd", SKEWED, 0.0)
@@ -43,6 +43,7 @@ def compare_results(
     order: Sequence[int] = (),
     *,
     is_factor: bool = False,
+    cluster: Any = None,
 ) -> LevelComparison:
     """Compares the levels of a factor; see `Session.compare`.
 
@@ -55,9 +56,10 @@ def compare_results(
         decision: What may stop the session early.
         order: Its tasks in the order that was drawn at the launch.
         is_factor: Whether `vary` gave the levels: then None may be one of them.
+        cluster: The column whose rows of one value resemble each other.
 
     Raises:
-        InputError: If there is no such factor or level, or levels share no row.
+        InputError: If there is no such factor, level or cluster, or levels share no row.
         StatsMissing: If SciPy is not installed.
     """
     levels = {key[0]: positions for key, positions in group_positions(results, [by]).items()}
@@ -65,13 +67,23 @@ def compare_results(
     base = find_level(by, levels, baseline)
     _check_pairs(by, base, levels, facts)
     _check_numbers(results, metric.name)
-    rows = _level_means(row_metric(results, facts, metric, levels))
+    clusters = None if cluster is None else row_clusters(results, facts, cluster)
+    rows = _level_means(row_metric(results, facts, metric, levels), clusters)
     costs = None
     if metric.name != _COST.name:
-        costs = _level_means(row_metric(results, facts, _COST, levels))
+        costs = _level_means(row_metric(results, facts, _COST, levels), clusters)
     comparison = compare_levels(by, metric, base, rows, costs)
-    if decision is None or not is_about(decision, comparison):
+    if cluster is not None:
+        comparison = comparison._replace(cluster=str(cluster))
+    decision = None if decision is None else decision_about(decision, comparison)
+    if decision is None:
         return comparison
+    if cluster is not None:
+        raise InputError(
+            "stop_when takes rows for independent of each other, and so does the range of its "
+            "decision: leave it out",
+            "cluster",
+        )
     # With rows that another session has answered, the table has more tasks than the order.
     is_known = len(order) == len(facts.rows)
     drawn = list(dict.fromkeys(facts.rows[task] for task in order)) if is_known else []
@@ -162,17 +174,21 @@ def _check_numbers(results: pd.DataFrame, name: str) -> None:
         )
 
 
-def _level_means(metric: RowMetric) -> dict[Any, LevelMeans]:
+def _level_means(metric: RowMetric, clusters: Mapping[int, Any] | None) -> dict[Any, LevelMeans]:
     return {
         level: LevelMeans(
-            _row_means(counted), _row_means(metric.succeeded[level]), counted.left_out
+            _row_means(counted, clusters),
+            _row_means(metric.succeeded[level], clusters),
+            counted.left_out,
         )
         for level, counted in metric.counted.items()
     }
 
 
-def _row_means(rows: LevelRows) -> RowMeans:
-    return RowMeans(rows.rows.tolist(), rows.means, rows.repeats)
+def _row_means(rows: LevelRows, clusters: Mapping[int, Any] | None) -> RowMeans:
+    names = rows.rows.tolist()
+    labels = None if clusters is None else [clusters[row] for row in names]
+    return RowMeans(names, rows.means, rows.repeats, labels)
 
 
 def _named(levels: dict[Any, list[int]], *, is_factor: bool) -> dict[Any, list[int]]:
@@ -207,6 +223,7 @@ def comparison_table(comparison: LevelComparison, method: str) -> pd.DataFrame:
         "baseline_mean": comparison.baseline_mean,
         "metric": comparison.metric.name,
         "confidence": comparison.confidence,
+        "cluster": comparison.cluster or None,
         "missing": dict(comparison.left_out),
         "method": method,
     }

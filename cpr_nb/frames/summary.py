@@ -58,7 +58,7 @@ def summarize(
     """
     names = _group_names(by, factors)
     _check_names(results, names, "by")
-    clusters = None if cluster is None else _clusters(results, facts, cluster)
+    clusters = None if cluster is None else row_clusters(results, facts, cluster)
     groups = group_positions(results, names)
     metrics = [row_metric(results, facts, metric, groups) for metric in (_OK, *scores, *_AMOUNTS)]
     has_intervals = has_scipy()
@@ -169,8 +169,17 @@ def _group_column(results: pd.DataFrame, name: Any) -> pd.Series[Any]:
     return column.map(str, na_action="ignore")
 
 
-def _clusters(results: pd.DataFrame, facts: TaskFacts, name: Any) -> dict[int, Any]:
-    """Row → its cluster."""
+def row_clusters(results: pd.DataFrame, facts: TaskFacts, name: Any) -> dict[int, Any]:
+    """Row → its cluster.
+
+    Args:
+        results: The table of results.
+        facts: The rows of its tasks.
+        name: The column whose rows of one value resemble each other.
+
+    Raises:
+        InputError: If there is no such column, or a row has none or several.
+    """
     _check_names(results, [name], "cluster")
     clusters: dict[int, Any] = {}
     for row, value in zip(facts.rows, _group_column(results, name).tolist(), strict=True):

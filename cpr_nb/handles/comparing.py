@@ -8,6 +8,9 @@ from cpr_nb.handles.results import SessionResults, check_metric
 
 if TYPE_CHECKING:
     from cpr_nb.display.decisions.comparison_output import Comparison
+    from cpr_nb.model.decision import Decision
+    from cpr_nb.stats.comparison import LevelComparison
+    from cpr_nb.store.read import Snapshot
 
 _SIBLINGS_LEFT_OUT = (
     "Candidates were left out because another one of their row was good enough, so a row's mean is "
@@ -19,7 +22,12 @@ class SessionComparing(SessionResults):
     """The method of a `Session` that compares."""
 
     def compare(
-        self, by: str | None = None, baseline: Any = None, metric: str | None = None
+        self,
+        by: str | None = None,
+        baseline: Any = None,
+        metric: str | None = None,
+        *,
+        cluster: str | None = None,
     ) -> Comparison:
         """Compares the levels of a factor with one of them, on the rows that both were run on.
 
@@ -33,6 +41,8 @@ class SessionComparing(SessionResults):
             by: The factor, one of ``vary``; default the only one.
             baseline: The level that the others are compared with; default the first one.
             metric: A column of `results_df` with numbers; default the score, else ``"ok"``.
+            cluster: The column (or index level) whose rows of one value resemble each other, such
+                as the repository: then they are no independent pairs, and the ranges are wider.
 
         Returns:
             What a notebook and `print` show: a sentence, a picture, a table, the method.
@@ -42,7 +52,8 @@ class SessionComparing(SessionResults):
             that was valid at every look.
 
         Raises:
-            InputError: If there is no such factor, level or column, or no row was run under both.
+            InputError: If there is no such factor, level or column, no row was run under both, or a
+                row has several clusters.
             StatsMissing: If SciPy is not installed.
 
         Example:
@@ -53,9 +64,6 @@ class SessionComparing(SessionResults):
         from cpr_nb.display.decisions.comparison_output import Comparison, comparison_parts
         from cpr_nb.frames import level_pairs
         from cpr_nb.frames.row_metrics import session_metric, task_facts
-        from cpr_nb.model.decision import read_decision
-        from cpr_nb.stats import decided_levels
-        from cpr_nb.store.spec_file import read_spec
 
         results = self.results_df()
         factor = level_pairs.choose_factor(by, self._factors(), list(results.columns))
@@ -63,18 +71,38 @@ class SessionComparing(SessionResults):
         check_metric(results, name)
         measured = session_metric(self.snapshot, name, self._score_ranges)
         given = (results, task_facts(self.snapshot), factor, baseline, measured)
-        decision = read_decision(self.snapshot.head)
-        order = read_spec(self.snapshot.paths).get("order") if decision else None
+        decision, order = _decision_and_order(self.snapshot)
         comparison = level_pairs.compare_results(
-            *given, decision, order or (), is_factor=factor in self._factors()
+            *given, decision, order, is_factor=factor in self._factors(), cluster=cluster
         )
-        scope, notes = "", list[str]()
-        if decision is not None and decided_levels.is_about(decision, comparison):
-            scope = decided_levels.scope_words(decision)
-        elif decision is not None:
-            notes = [decided_levels.early_end_note(decision)]
-        if "not_needed" in comparison.left_out:
-            notes.append(_SIBLINGS_LEFT_OUT)
+        scope, notes = _scope_and_notes(decision, comparison)
         parts = comparison_parts(comparison, scope)._replace(notes=notes)
         table = level_pairs.comparison_table(comparison, parts.method)
         return Comparison(parts, f"{name} by {factor}", table)
+
+
+def _decision_and_order(snapshot: Snapshot) -> tuple[Decision | None, list[int]]:
+    """What may have stopped a session, and the order of its tasks that was drawn for that."""
+    from cpr_nb.model.decision import read_decision
+    from cpr_nb.store.spec_file import read_spec
+
+    decision = read_decision(snapshot.head)
+    return decision, (read_spec(snapshot.paths).get("order") or []) if decision else []
+
+
+def _scope_and_notes(
+    decision: Decision | None, comparison: LevelComparison
+) -> tuple[str, list[str]]:
+    """What a decision that stopped the session speaks of, and what a reader must know."""
+    from cpr_nb.stats import decided_levels
+
+    scope, notes = "", list[str]()
+    if decision is not None and any(level.is_sequence for level in comparison.levels):
+        scope = decided_levels.scope_words(decision)
+        if str(decision.baseline) != str(comparison.baseline) and len(comparison.levels) > 1:
+            notes.append(decided_levels.other_baseline_note(decision))
+    elif decision is not None:
+        notes.append(decided_levels.early_end_note(decision))
+    if "not_needed" in comparison.left_out:
+        notes.append(_SIBLINGS_LEFT_OUT)
+    return scope, notes

@@ -177,7 +177,8 @@ class SessionControl(SessionTasks):
 
         What a rule of the session has left out (``decided``, ``not_needed``, ``pilot``) did not
         fail: ``resume(skipped=True)`` runs it. The new session has the same prompts, ids and
-        options, and names this one as its parent.
+        options, and names this one as its parent. With ``best_of``, it runs all candidates of
+        those rows again of which none succeeded, and is a best of N, too.
 
         Args:
             all_tasks: Whether to run those again that succeeded, too.

@@ -206,7 +206,8 @@ class SessionCore:
 
         Raises:
             WaitTimeout: If it has not ended in time. It continues.
-            SessionInterrupted: If its runner is gone.
+            SessionInterrupted: If its runner is gone, or it is planned after something that goes
+                on only when a person says so.
         """
         self.wait_until(self.has_ended, timeout, "")
         _flush_views()

@@ -83,7 +83,14 @@ class NoSession:
 
         return summarize(self.tasks_df(), TaskFacts([], []), None, ())[:0]
 
-    def compare(self, by: object = None, baseline: object = None, metric: object = None) -> Any:
+    def compare(
+        self,
+        by: object = None,
+        baseline: object = None,
+        metric: object = None,
+        *,
+        cluster: object = None,
+    ) -> Any:
         """A comparison that says that there is nothing to compare."""
         from cpr_nb.display.decisions.comparison_output import Comparison
         from cpr_nb.display.decisions.decision_output import DecisionParts, Sentence

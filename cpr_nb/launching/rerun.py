@@ -18,6 +18,7 @@ from cpr_nb.launching.settings import ASKED, LOCATIONS
 from cpr_nb.launching.stored import read_rerunnable, stored_values
 from cpr_nb.model import states
 from cpr_nb.model.errors import SessionNotUsable
+from cpr_nb.model.prompt_rows import prompt_rows
 from cpr_nb.model.record import task_state
 from cpr_nb.model.scores import GRADE
 from cpr_nb.model.spec import TaskSpec
@@ -39,20 +40,57 @@ def plan_retry(source: RerunSource, *, all_tasks: bool, options: Mapping[str, An
         SessionNotUsable: If there is nothing to retry, or the prompts are not known.
         InputError: If the value of an environment variable is missing.
     """
-    read_rerunnable(source.snapshot, "retry")
+    best_of = read_rerunnable(source.snapshot, "retry").get("best_of")
     tasks = [RerunTask(source, index) for index in range(len(source.snapshot.tasks or ()))]
-    ended = [task for task in tasks if task_state(task.fields)[0] == states.ENDED]
+    if best_of is not None:
+        return _plan_retry_of_rows(tasks, best_of, all_tasks=all_tasks, options=options)
+    ended = [task for task in tasks if _outcome(task) is not None]
     retried = [task for task in ended if (all_tasks and not _is_outside(task)) or _is_failure(task)]
     if not retried:
-        n_left = len(tasks) - len(ended)
-        hint = "--all-tasks (all_tasks=True) reruns them all"
-        if n_left:
-            hint = f"{n_left} have not ended, and their agents may still run"
-        raise SessionNotUsable(
-            f"nothing to retry in {source.snapshot.session_id}: "
-            f"no task has ended without success; {hint}"
+        raise _nothing_to_retry(
+            source, "no task has ended without success", len(tasks) - len(ended)
         )
     return plan_rerun(retried, options)
+
+
+def _plan_retry_of_rows(
+    tasks: Sequence[RerunTask],
+    best_of: Mapping[str, Any],
+    *,
+    all_tasks: bool,
+    options: Mapping[str, Any],
+) -> LaunchPlan:
+    """The same for the best of N: rows without a success get all their candidates once more."""
+    from cpr_nb.launching.best_of import plan_best_of
+    from cpr_nb.model.full_mark import rows_without_success
+
+    n, outcomes = best_of["n"], [_outcome(task) for task in tasks]
+    rows = rows_without_success(outcomes, n)
+    if all_tasks:
+        starts = range(0, len(tasks), n)
+        rows = [start // n for start in starts if None not in outcomes[start : start + n]]
+    if not rows:
+        why = "each row has a candidate that succeeded"
+        raise _nothing_to_retry(tasks[0].source, why, outcomes.count(None))
+    plan = plan_rerun([task for row in rows for task in tasks[row * n : (row + 1) * n]], options)
+    full_mark = best_of.get("full_mark")
+    enough = {} if full_mark is None else {"full_mark": full_mark}
+    plan_best_of(plan, {"best_of": n, "at_once": best_of["at_once"], **enough})
+    return plan
+
+
+def _nothing_to_retry(source: RerunSource, why: str, n_left: int) -> SessionNotUsable:
+    hint = "--all-tasks (all_tasks=True) reruns them all"
+    if n_left:
+        why = "no task has ended without success"
+        hint = f"{n_left} have not ended, and their agents may still run"
+    return SessionNotUsable(f"nothing to retry in {source.snapshot.session_id}: {why}; {hint}")
+
+
+def _outcome(task: RerunTask) -> str | None:
+    """How a task has ended; None before that."""
+    state, outcome = task_state(task.fields)
+    return outcome if state == states.ENDED else None
 
 
 def _is_outside(task: RerunTask) -> bool:
@@ -175,7 +213,10 @@ def _keep_frame(
     if frame is not None:  # a table of results has a column per factor
         frame = frame.drop(columns=list(factors), errors="ignore")
     if frame is None or frame.columns.empty:
-        frame = _original_rows(tasks, specs)
+        rows = _original_places(tasks, specs)
+        for spec, row in zip(plan.tasks, rows, strict=True):
+            spec.origin["row"] = row
+        frame = _original_rows(tasks, specs, rows)
     if frame is None:
         return
     from cpr_nb.frames import frame_json, mapping
@@ -187,17 +228,32 @@ def _keep_frame(
     plan.frame, plan.frame_json = frame, frame_json.encode(frame)
 
 
-def _original_rows(tasks: Sequence[RerunTask], specs: Mapping[str, Mapping[str, Any]]) -> Any:
+def _original_places(
+    tasks: Sequence[RerunTask], specs: Mapping[str, Mapping[str, Any]]
+) -> list[int]:
+    """The row of each task, from 0: repeats and levels of a row still are about the same one.
+
+    Otherwise a table of the new session would take repeats for rows that are independent.
+    """
+    rows = {root: prompt_rows(spec["tasks"]) for root, spec in specs.items()}
+    places: dict[tuple[str, int], int] = {}
+    keys = [(task.source.root, rows[task.source.root][task.task_index]) for task in tasks]
+    return [places.setdefault(key, len(places)) for key in keys]
+
+
+def _original_rows(
+    tasks: Sequence[RerunTask], specs: Mapping[str, Mapping[str, Any]], places: Sequence[int]
+) -> Any:
     """The rows of the sessions' frames that these tasks are about; None if one has no frame."""
     from cpr_nb.frames.frame_json import pick_rows
 
     sources = {task.source.root: task.source for task in tasks}
     frames = {root: source.read_frame() for root, source in sources.items()}
-    rows = []
-    for task in tasks:
+    rows: dict[int, tuple[Any, int]] = {}
+    for task, place in zip(tasks, places, strict=True):
         frame = frames[task.source.root]
         row = specs[task.source.root]["tasks"][task.task_index].get("row")
         if frame is None or not isinstance(row, int) or not 0 <= row < len(frame):
             return None
-        rows.append((frame, row))
-    return pick_rows(rows)
+        rows.setdefault(place, (frame, row))
+    return pick_rows(list(rows.values()))

@@ -195,7 +195,7 @@ def reuse_line(
         first = f"{len(plan.reused)} reused, {len(plan.tasks)} run"
         sources = [row.answer.snapshot for row in rows if row.is_reused]
     else:
-        first = _attached(snapshot)
+        first = _attached(snapshot, in_terminal=run_again.startswith("--"))
         first += _without_notices(snapshot, plan)
         sources = [snapshot, *(row.answer.snapshot for row in rows if row.is_reused)]
     distinct = {source.session_id: source for source in sources}
@@ -203,7 +203,7 @@ def reuse_line(
     return "; ".join([*parts, f"{run_again} runs {'all' if started.is_new else 'it'} again"])
 
 
-def _attached(snapshot: Snapshot) -> str:
+def _attached(snapshot: Snapshot, *, in_terminal: bool) -> str:
     """The session that a launch attached to, and its state if it has not ended."""
     n_reused = snapshot.count("n_reused")
     n_succeeded, n_tasks = snapshot.count("n_succeeded"), len(snapshot.tasks or ())
@@ -213,7 +213,8 @@ def _attached(snapshot: Snapshot) -> str:
     if snapshot.state not in states.ENDED_STATES:
         text += f", it is {snapshot.state}"
     if snapshot.state == states.INTERRUPTED:
-        text += "; .resume() resumes it"
+        how = f"cpr resume {snapshot.short_id}" if in_terminal else ".resume()"
+        text += f"; {how} resumes it"
     return text
 
 

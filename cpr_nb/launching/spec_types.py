@@ -60,6 +60,7 @@ _SESSION = {
     "login_wait_s": _NUMBER,
     "own_environment": _FLAG,
     **dict.fromkeys(("options", "cluster", "after", "score", "grade", "grading"), _OBJECT),
+    "best_of": _OBJECT,
 }
 _TASK = {
     **dict.fromkeys(("id", "prompt", "follows"), _TEXT),
@@ -67,11 +68,10 @@ _TASK = {
     "env_names": _TEXTS,
     "row": _count(0),
 }
+_SCORE_NUMBER = _Kind("a number", lambda value: score_number(value) is not None)
 _SCORE = {
     **dict.fromkeys(("kind", "name"), _TEXT),
-    **dict.fromkeys(
-        ("minimum", "maximum"), _Kind("a number", lambda v: score_number(v) is not None)
-    ),
+    **dict.fromkeys(("minimum", "maximum"), _SCORE_NUMBER),
 }
 _PARTS = {
     "parent": {"session_id": _TEXT, "task_id": _TEXT},
@@ -100,6 +100,10 @@ def wrong_types(spec: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(spec.get("grade"), dict):
         texts = dict.fromkeys(("rubric", "model", "session_id"), _TEXT)
         yield from _wrong_fields(spec["grade"], texts, "grade.", needed=True)
+    if isinstance(spec.get("best_of"), dict):
+        counts = {"n": _count(2), "at_once": _count(1)}
+        yield from _wrong_fields(spec["best_of"], counts, "best_of.", needed=True)
+        yield from _wrong_fields(spec["best_of"], {"full_mark": _SCORE_NUMBER}, "best_of.")
     tasks = spec.get("tasks")
     for number, task in enumerate(tasks if isinstance(tasks, list) else ()):
         where = f"tasks[{number}]."

@@ -10,7 +10,7 @@ from cpr_nb.model.verdict import has_verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 #: A candidate solves its row if it succeeds (its check passed), or if its score is a full mark.
@@ -83,6 +83,23 @@ class BestOf:
         if self.solved_by == BY_SUCCESS or outcome != states.SUCCEEDED:
             return outcome == states.SUCCEEDED
         return None if score is None else self.is_full_mark(outcome, score)
+
+
+def rows_without_success(outcomes: Sequence[str | None], n: int) -> list[int]:
+    """The numbers of the rows, from 0, whose candidates have all ended, and none with success.
+
+    Args:
+        outcomes: How each candidate has ended, in order; None before that.
+        n: How many candidates a row has.
+
+    Example:
+        >>> rows_without_success(["failed", "succeeded", "failed", "cancelled", "failed", None], 2)
+        [1]
+    """
+    rows = [outcomes[start : start + n] for start in range(0, len(outcomes), n)]
+    return [
+        number for number, row in enumerate(rows) if None not in row and states.SUCCEEDED not in row
+    ]
 
 
 _NAMES = ("n", "at_once", "solved_by", "is_scored", "full_mark")

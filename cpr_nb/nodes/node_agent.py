@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 #: A node agent that finds no hub at first leaves after this long.
 FIND_S = 30.0
 _WELCOME_S = 5.0
-#: How often what runs is looked at for new output.
-_STREAMS_EVERY_S = 0.1
+#: How often what runs is looked at for new output: where the runner answers it, and elsewhere.
+#: The end of a process is seen at once.
+_DIALOGUES_EVERY_S, _STREAMS_EVERY_S = 0.1, 0.25
 #: How long what runs may take to end, and to pack its work, when this node agent is told to stop.
 #: With what follows it is less than Slurm's KillWait, 30 s.
 _STOP_TERM_S = 15.0
@@ -268,7 +269,8 @@ class NodeAgent:
             self._send({"type": "beat", "t": now, "order": self._last_order})
         of_all = now >= self._streams_at
         if of_all:
-            self._streams_at = now + _STREAMS_EVERY_S
+            has_dialogue = self._runs.has_dialogue
+            self._streams_at = now + (_DIALOGUES_EVERY_S if has_dialogue else _STREAMS_EVERY_S)
             self._runs.follow(now, self._send)
         self._runs.send_streams(self._send, of_all=of_all)
 

@@ -58,6 +58,11 @@ class NodeRuns:
         """Whether a process runs."""
         return bool(self._by_pid)
 
+    @property
+    def has_dialogue(self) -> bool:
+        """Whether the runner answers what a process writes: a question, the end of a turn."""
+        return any(run.pipe is not None for run in self._by_pid.values())
+
     def start(self, order: dict[str, Any], parcel: bytes) -> dict[str, Any]:
         """Starts a process, with the parcel that came for it; returns what to say of it."""
         try:

@@ -90,6 +90,20 @@ def _codes(clusters: Any) -> npt.NDArray[np.int64]:
     return np.array([codes.setdefault(cluster, len(codes)) for cluster in clusters], np.int64)
 
 
+def cluster_sums(values: Any, clusters: Any) -> Array:
+    """The sum of each cluster, in the order in which they occur.
+
+    Args:
+        values: One number a row.
+        clusters: The cluster of each row.
+
+    Example:
+        >>> cluster_sums([1.0, 2.0, 4.0], ["b", "a", "b"])
+        array([5., 2.])
+    """
+    return np.asarray(np.bincount(_codes(clusters), weights=np.asarray(values, float)), float)
+
+
 def shrunk_wilson(spread: Spread, t: Any, repeats: Any = None) -> Bounds:
     """The interval of a mean of numbers from 0 to 1: Wilson's, on the effective number of rows.
 
@@ -190,13 +204,15 @@ def square_and_add(a: Bounds, b: Bounds, correlation: Any) -> Bounds:
     return Bounds(difference, low, difference + np.sqrt(np.maximum(above, 0)))
 
 
-def trusted_correlation(a_means: Any, b_means: Any, half_trust: float) -> Any:
+def trusted_correlation(a_means: Any, b_means: Any, half_trust: float, clusters: Any = None) -> Any:
     """How two levels go together by row, as far as few informative rows can tell.
 
     Args:
         a_means: One number from 0 to 1 a row, along the last axis.
         b_means: The same rows under the other level.
         half_trust: How many informative rows halve the trust.
+        clusters: The cluster of each row, if rows of one resemble each other: then it is the
+            correlation of the clusters, weighted as in `cluster_spread`.
 
     Returns:
         The correlation, drawn towards 0; 0 if one of them has no spread.
@@ -208,11 +224,17 @@ def trusted_correlation(a_means: Any, b_means: Any, half_trust: float) -> Any:
     a, b = np.asarray(a_means, float), np.asarray(b_means, float)
     a_mean, b_mean = a.mean(axis=-1), b.mean(axis=-1)
     a_rest, b_rest = a - np.expand_dims(a_mean, -1), b - np.expand_dims(b_mean, -1)
+    n_units = a.shape[-1]
+    if clusters is not None:
+        codes = _codes(clusters)
+        sizes = np.bincount(codes)
+        n_units, weights = len(sizes), np.sqrt(1 - sizes / len(a))
+        a_rest, b_rest = (np.bincount(codes, weights=rest) / weights for rest in (a_rest, b_rest))
     scale = np.sqrt(np.sum(a_rest**2, axis=-1) * np.sum(b_rest**2, axis=-1))
     has_spread = scale > 1e-12
     together = np.sum(a_rest * b_rest, axis=-1)
     correlation = np.where(has_spread, together / np.where(has_spread, scale, 1.0), 0.0)
-    n_informative = 4 * a.shape[-1] * np.minimum(a_mean * (1 - a_mean), b_mean * (1 - b_mean))
+    n_informative = 4 * n_units * np.minimum(a_mean * (1 - a_mean), b_mean * (1 - b_mean))
     return correlation * n_informative / (n_informative + half_trust)
 
 

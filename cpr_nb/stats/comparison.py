@@ -30,11 +30,13 @@ class RowMeans(NamedTuple):
         rows: What tells the rows apart, the same under each level.
         means: The mean of each row's repeats.
         repeats: How many repeats each mean has.
+        clusters: The cluster of each row, if rows of one resemble each other.
     """
 
     rows: Sequence[Hashable]
     means: Array
     repeats: Any
+    clusters: Sequence[Hashable] | None = None
 
 
 class LevelMeans(NamedTuple):
@@ -108,6 +110,7 @@ class LevelComparison(NamedTuple):
         confidence: That of all intervals together.
         n_repeats: The fewest and the most repeats of a row.
         left_out: Why tasks do not count → how many of them there are, of all levels.
+        cluster: The column whose rows of one value resemble each other; empty if none was named.
     """
 
     factor: str
@@ -119,6 +122,7 @@ class LevelComparison(NamedTuple):
     confidence: float
     n_repeats: tuple[int, int]
     left_out: Mapping[str, int]
+    cluster: str = ""
 
 
 def compare_levels(
@@ -194,10 +198,12 @@ def _compared(
     bill = None
     if base_costs is not None and other_costs is not None:
         cost_a, cost_b, _ = paired(base_costs.counted, other_costs.counted)
-        bill = pairs.bill_ratio(cost_a.means, cost_b.means, confidence=confidence)
+        bill = pairs.bill_ratio(
+            cost_a.means, cost_b.means, confidence=confidence, clusters=cost_a.clusters
+        )
     typical = None
     if metric.kind == SKEWED:
-        typical = pairs.typical_ratio(a.means, b.means, confidence=confidence)
+        typical = pairs.typical_ratio(a.means, b.means, confidence=confidence, clusters=a.clusters)
     return ComparedLevel(
         level,
         _mean(other.counted.means),
@@ -254,14 +260,16 @@ def rows_among(means: RowMeans, rows: Collection[Hashable]) -> RowMeans:
 def _rows_at(rows: RowMeans, places: Sequence[int]) -> RowMeans:
     chosen = np.asarray(places, int)
     names = [rows.rows[place] for place in places]
-    return RowMeans(names, np.asarray(rows.means)[chosen], np.asarray(rows.repeats)[chosen])
+    clusters = None if rows.clusters is None else [rows.clusters[place] for place in places]
+    numbers = np.asarray(rows.means)[chosen], np.asarray(rows.repeats)[chosen]
+    return RowMeans(names, *numbers, clusters)
 
 
 def _difference(metric: Metric, a: RowMeans, b: RowMeans, confidence: float) -> Difference:
     if metric.kind == SKEWED:
-        return pairs.bill_ratio(a.means, b.means, confidence=confidence)
+        return pairs.bill_ratio(a.means, b.means, confidence=confidence, clusters=a.clusters)
     if metric.kind == UNBOUNDED:
-        return pairs.mean_difference(a.means, b.means, confidence=confidence)
+        return pairs.mean_difference(a.means, b.means, confidence=confidence, clusters=a.clusters)
     width = metric.maximum - metric.minimum
     found = pairs.share_difference(
         metric.to_unit(a.means),
@@ -270,6 +278,7 @@ def _difference(metric: Metric, a: RowMeans, b: RowMeans, confidence: float) -> 
         b.repeats,
         confidence=confidence,
         is_share=metric.kind == SHARE,
+        clusters=a.clusters,
     )
     return found._replace(
         value=found.value * width,

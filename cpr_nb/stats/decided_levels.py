@@ -19,6 +19,7 @@ from cpr_nb.stats.comparison import (
     compare_levels,
     rows_among,
 )
+from cpr_nb.stats.metric_kinds import Metric
 
 _VERDICTS = {
     "better": BETTER,
@@ -26,20 +27,73 @@ _VERDICTS = {
     "no_difference": NO_DIFFERENCE,
     None: NOT_SHOWN,
 }
+_MIRRORED = {"better": "worse", "worse": "better", "no_difference": "no_difference"}
 
 
-def is_about(decision: Decision, comparison: LevelComparison) -> bool:
-    """Whether the decision that may stop a session is about the same comparison.
+def decision_about(decision: Decision, comparison: LevelComparison) -> Decision | None:
+    """What a decision says of a comparison, perhaps with another baseline; None if nothing.
 
     Args:
         decision: What the session's runner says.
         comparison: A comparison of its levels.
     """
-    return (
-        decision.factor == comparison.factor
-        and decision.metric == comparison.metric.name
-        and str(decision.baseline) == str(comparison.baseline)
-    )
+    if (decision.factor, decision.metric) != (comparison.factor, comparison.metric.name):
+        return None
+    if str(decision.baseline) == str(comparison.baseline):
+        return decision
+    return against(decision, comparison.baseline, _width(comparison.metric))
+
+
+def against(decision: Decision, baseline: Any, width: float) -> Decision | None:
+    """The same decision with another baseline; None if it does not say so much.
+
+    The old baseline has the mirrored interval. For two other levels, the ends of both intervals
+    are subtracted: all of them hold together, so that this one holds, too, however wide it is.
+
+    Args:
+        decision: What the session's runner says.
+        baseline: One of its levels.
+        width: The largest difference that there can be.
+
+    Example:
+        >>> opus = LevelDecision("opus", "better", 0.25, 0.04, 0.44, 60, 0)
+        >>> haiku = LevelDecision("haiku", None, -0.1, -0.3, 0.1, 70, 0)
+        >>> over = "rows like these"
+        >>> decision = Decision("ok", "model", "sonnet", 0.05, None, over, 400, (opus, haiku))
+        >>> for level in against(decision, "opus", 1.0).levels:
+        ...     print(level.level, level.verdict, f"{level.low:.2f} to {level.high:.2f}")
+        sonnet worse -0.44 to -0.04
+        haiku None -0.74 to 0.06
+    """
+    base = next((one for one in decision.levels if str(one.level) == str(baseline)), None)
+    if base is None:
+        return None
+    others = [one for one in decision.levels if one is not base]
+    if decision.over == THIS_TABLE and any(one.n_lost != base.n_lost for one in others):
+        return None  # they are about different rows of the table
+    old = LevelDecision(decision.baseline, None, 0.0, 0.0, 0.0, base.n_pairs, base.n_lost)
+    mirrored = _between(base, old, None, width)._replace(verdict=_MIRRORED.get(base.verdict or ""))
+    levels = (mirrored, *(_between(base, one, decision.delta, width) for one in others))
+    return decision._replace(baseline=base.level, levels=levels)
+
+
+def _width(metric: Metric) -> float:
+    return metric.maximum - metric.minimum if metric.is_bounded else math.inf
+
+
+def _between(
+    base: LevelDecision, other: LevelDecision, delta: float | None, width: float
+) -> LevelDecision:
+    """What two sequences against the same level say of each other."""
+    low, high = max(-width, other.low - base.high), min(width, other.high - base.low)
+    verdict = "better" if low > 0 else "worse" if high < 0 else None
+    if verdict is None and delta is not None and -delta < low and high < delta:
+        verdict = "no_difference"
+    difference = None
+    if other.difference is not None and base.difference is not None:
+        difference = other.difference - base.difference
+    n_pairs, n_lost = min(base.n_pairs, other.n_pairs), max(base.n_lost, other.n_lost)
+    return LevelDecision(other.level, verdict, difference, low, high, n_pairs, n_lost)
 
 
 def compare_entered(
@@ -142,6 +196,18 @@ def scope_words(decision: Decision) -> str:
         n_lost = max(level.n_lost for level in decision.levels)
         return f"on these {decision.n_rows - n_lost} rows, as run once"
     return f"on {decision.over}"
+
+
+def other_baseline_note(decision: Decision) -> str:
+    """What a reader must know of levels neither of which is the decision's baseline.
+
+    Args:
+        decision: What the session's runner says.
+    """
+    return (
+        f"This session has compared its levels with {decision.baseline}. The range between two "
+        "others is the difference of their ranges: it is valid at every look, but wide."
+    )
 
 
 def early_end_note(decision: Decision) -> str:

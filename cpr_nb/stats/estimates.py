@@ -92,7 +92,7 @@ def share_interval(
         return _without_interval(values, clusters)
     t = t_quantile(confidence, spread.df)
     bounds = shrunk_wilson(spread, t, counts if is_share else None)
-    uncertain = "" if clusters is None else _few_clusters(spread)
+    uncertain = "" if clusters is None else few_clusters(spread)
     return _estimate(bounds, spread, uncertain)
 
 
@@ -123,7 +123,7 @@ def mean_interval(means: Any, *, confidence: float = CONFIDENCE, clusters: Any =
     if clusters is None:
         uncertain = few_rows(len(values))
     else:
-        uncertain = _few_clusters(spread) or few_rows(spread.n_units, "clusters")
+        uncertain = few_clusters(spread) or few_rows(spread.n_units, "clusters")
     return _estimate(bounds, spread, uncertain)
 
 
@@ -211,7 +211,16 @@ def _estimate(bounds: Any, spread: Spread, uncertain: str) -> Estimate:
     return Estimate(value, low, high, spread.n_units, float(spread.df), uncertain)
 
 
-def _few_clusters(spread: Spread) -> str:
+def few_clusters(spread: Spread) -> str:
+    """That one or two clusters make up nearly all of a figure; empty if they do not.
+
+    Args:
+        spread: That of the clusters.
+
+    Example:
+        >>> few_clusters(cluster_spread([0.0, 0.2, 0.9, 1.0], ["a", "a", "b", "b"]))
+        'few clusters carry it (1.0 degrees of freedom)'
+    """
     if spread.df >= _ENOUGH_CLUSTER_DF:
         return ""
     return f"few clusters carry it ({spread.df:.1f} degrees of freedom)"

@@ -14,13 +14,22 @@ from cpr_nb.stats.bounds import (
     HALF_TRUST_OF_SCORES,
     HALF_TRUST_OF_SHARES,
     Bounds,
+    Spread,
+    cluster_spread,
+    cluster_sums,
     jackknife_ratio,
     row_spread,
     shrunk_wilson,
     square_and_add,
     trusted_correlation,
 )
-from cpr_nb.stats.estimates import CONFIDENCE, Estimate, few_rows, share_interval
+from cpr_nb.stats.estimates import (
+    CONFIDENCE,
+    Estimate,
+    few_clusters,
+    few_rows,
+    share_interval,
+)
 from cpr_nb.stats.quantiles import t_p_value, t_quantile, t_quantile_below
 
 Array = npt.NDArray[np.float64]
@@ -68,6 +77,7 @@ def share_difference(
     *,
     confidence: float = CONFIDENCE,
     is_share: bool = True,
+    clusters: Any = None,
 ) -> Difference:
     """The difference of shares or bounded scores of two levels: Newcombe's, for pairs.
 
@@ -80,6 +90,8 @@ def share_difference(
         b_repeats: How many repeats each of them has.
         confidence: The share of such intervals that hold the truth.
         is_share: Whether each repeat is 0 or 1.
+        clusters: The cluster of each pair, such as its repository, if pairs of one resemble each
+            other.
 
     Raises:
         InputError: If the rows are not the same number, or a mean lies outside 0 to 1.
@@ -93,30 +105,43 @@ def share_difference(
     a, b = _paired(a_means, b_means)
     for means, repeats in ((a, a_repeats), (b, b_repeats)):
         share_interval(means, repeats, is_share=is_share)  # checks them
-    if len(a) < 2:
-        return _single(float((b - a).mean()) if len(a) else math.nan, len(a))
-    df = len(a) - 1
+    units = _spread(b - a, clusters)
+    if units is None:
+        value = float((b - a).mean()) if len(a) else math.nan
+        return _single(value, len(a), "one cluster" if len(a) > 1 else "")
 
     def bounds(confidence: float) -> Bounds:
-        t = t_quantile(confidence, df)
-        return difference_bounds(a, a_repeats, b, b_repeats, t, is_share=is_share)
+        t = t_quantile(confidence, units.df)
+        return difference_bounds(
+            a, a_repeats, b, b_repeats, t, is_share=is_share, clusters=clusters
+        )
 
     found = bounds(confidence)
     low, high = float(found.low), float(found.high)
     p_value = _smallest_alpha(lambda alpha: _leaves_out_zero(bounds(1 - alpha)))
-    detectable = _power_factor(confidence, df) * (high - low) / 2
+    detectable = _power_factor(confidence, units.df) * (high - low) / 2
     near_ends = not all(_MIDDLE[0] <= means.mean() <= _MIDDLE[1] for means in (a, b))
-    at_least = near_ends and len(a) < _ENOUGH_NEAR_ENDS
-    uncertain = f"under {_FEWEST_PAIRS} pairs" if len(a) < _FEWEST_PAIRS else ""
+    at_least = near_ends and units.n_units < _ENOUGH_NEAR_ENDS
+    few = "" if clusters is None else few_clusters(units)
+    uncertain = few or f"under {_FEWEST_PAIRS} pairs" if len(a) < _FEWEST_PAIRS else ""
     return Difference(
         float(found.value), low, high, p_value, len(a), detectable, at_least, uncertain
     )
 
 
 def difference_bounds(
-    a_means: Any, a_repeats: Any, b_means: Any, b_repeats: Any, t: Any, *, is_share: bool
+    a_means: Any,
+    a_repeats: Any,
+    b_means: Any,
+    b_repeats: Any,
+    t: Any,
+    *,
+    is_share: bool,
+    clusters: Any = None,
 ) -> Bounds:
-    """The interval of `share_difference` for many tables at once: rows are the last axis.
+    """The interval of `share_difference`; without clusters, for many tables at once.
+
+    Rows are the last axis.
 
     Args:
         a_means: Under the baseline, from 0 to 1.
@@ -125,6 +150,7 @@ def difference_bounds(
         b_repeats: How many repeats each of them has.
         t: The quantile.
         is_share: Whether each repeat is 0 or 1.
+        clusters: The cluster of each pair.
 
     Example:
         >>> rows, once = [0, 1] * 10, [1] * 20
@@ -132,19 +158,27 @@ def difference_bounds(
         >>> float(bounds.low) < float(bounds.value) < float(bounds.high)
         True
     """
-    a = shrunk_wilson(row_spread(a_means), t, a_repeats if is_share else None)
-    b = shrunk_wilson(row_spread(b_means), t, b_repeats if is_share else None)
+    a_spread, b_spread = (
+        row_spread(means) if clusters is None else cluster_spread(means, clusters)
+        for means in (a_means, b_means)
+    )
+    a = shrunk_wilson(a_spread, t, a_repeats if is_share else None)
+    b = shrunk_wilson(b_spread, t, b_repeats if is_share else None)
     half_trust = HALF_TRUST_OF_SHARES if is_share else HALF_TRUST_OF_SCORES
-    return square_and_add(a, b, trusted_correlation(a_means, b_means, half_trust))
+    return square_and_add(a, b, trusted_correlation(a_means, b_means, half_trust, clusters))
 
 
-def mean_difference(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Difference:
+def mean_difference(
+    a: Any, b: Any, *, confidence: float = CONFIDENCE, clusters: Any = None
+) -> Difference:
     """The mean difference of numbers whose range nobody knows: Student's t on the pairs.
 
     Args:
         a: One number a row, under the baseline.
         b: The same rows under the other level.
         confidence: The share of such intervals that hold the truth.
+        clusters: The cluster of each pair, such as its repository, if pairs of one resemble each
+            other.
 
     Raises:
         InputError: If the rows are not the same number.
@@ -156,18 +190,23 @@ def mean_difference(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Differ
         (1.0, -0.24, 2.24, 'under 30 pairs')
     """
     baseline, other = _paired(a, b)
-    return _by_t(other - baseline, confidence)
+    return _by_t(other - baseline, confidence, clusters)
 
 
-def bill_ratio(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Difference:
+def bill_ratio(
+    a: Any, b: Any, *, confidence: float = CONFIDENCE, clusters: Any = None
+) -> Difference:
     """How many times the baseline's bill the other level's is: the ratio of the totals.
 
-    The interval is that of a delete-one-row jackknife of its logarithm.
+    The interval is that of a jackknife of its logarithm, which leaves out each row once, or each
+    cluster.
 
     Args:
         a: The cost of each row under the baseline.
         b: The same rows under the other level.
         confidence: The share of such intervals that hold the truth.
+        clusters: The cluster of each pair, such as its repository, if pairs of one resemble each
+            other.
 
     Raises:
         InputError: If the rows are not the same number.
@@ -185,11 +224,22 @@ def bill_ratio(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Difference:
         words = "the baseline cost nothing" if n and totals[0] <= 0 else ""
         value = float(totals[1] / totals[0]) if n and totals[0] > 0 else math.nan
         return _single(value, n, words or "one of the levels cost nothing" if n > 1 else "")
-    bounds, error = jackknife_ratio(baseline, other, t_quantile(confidence, n - 1))
-    return _ratio(bounds, float(error), n, confidence)
+    units = _spread(other - baseline, clusters)
+    if units is None:
+        return _single(float(totals[1] / totals[0]), n, "one cluster")
+    if clusters is not None:  # then each is left out as a whole
+        baseline, other = cluster_sums(baseline, clusters), cluster_sums(other, clusters)
+    bounds, error = jackknife_ratio(baseline, other, t_quantile(confidence, units.df))
+    whole = "row" if clusters is None else "cluster"
+    if not math.isfinite(error):
+        return _single(float(bounds.value), n, f"one {whole} makes up a whole bill")
+    doubt = _doubt(units, clusters)
+    return _ratio(bounds, float(error), n, units.df, confidence)._replace(uncertain=doubt)
 
 
-def typical_ratio(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Difference:
+def typical_ratio(
+    a: Any, b: Any, *, confidence: float = CONFIDENCE, clusters: Any = None
+) -> Difference:
     """How many times as dear the other level is on a typical row: Student's t on the log-ratios.
 
     It is not the ratio of the bills, which the dear rows decide.
@@ -198,6 +248,8 @@ def typical_ratio(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Differen
         a: The cost of each row under the baseline.
         b: The same rows under the other level.
         confidence: The share of such intervals that hold the truth.
+        clusters: The cluster of each pair, such as its repository, if pairs of one resemble each
+            other.
 
     Raises:
         InputError: If the rows are not the same number.
@@ -211,7 +263,7 @@ def typical_ratio(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Differen
     baseline, other = _paired(a, b)
     if np.any(baseline <= 0) or np.any(other <= 0):
         return _single(math.nan, len(baseline), "a row that cost nothing has no ratio")
-    return _log_ratio(np.log(other / baseline), confidence)
+    return _log_ratio(np.log(other / baseline), confidence, clusters)
 
 
 def superiority(a: Any, b: Any, *, confidence: float = CONFIDENCE) -> Estimate:
@@ -269,22 +321,35 @@ def _single(value: float, n: int, uncertain: str = "") -> Difference:
     return Difference(value, math.nan, math.nan, math.nan, n, math.nan, False, words)
 
 
-def _by_t(values: Array, confidence: float) -> Difference:
-    n = len(values)
-    if n < 2:
-        return _single(float(values.mean()) if n else math.nan, n)
+def _spread(values: Array, clusters: Any) -> Spread | None:
+    """The spread of the pairs; None if there is only one, or only one cluster."""
+    if len(values) < 2 or (clusters is not None and len(set(clusters)) < 2):
+        return None
     with np.errstate(all="ignore"):  # such as infinite scores
-        spread = row_spread(values)
-        error = math.sqrt(spread.variance)
-    value, half = float(spread.mean), float(t_quantile(confidence, n - 1)) * error
-    p_value = t_p_value(value / error, n - 1) if error > 0 else float(value == 0)
-    detectable = _power_factor(confidence, n - 1) * half
-    words = few_rows(n, "pairs")
+        return row_spread(values) if clusters is None else cluster_spread(values, clusters)
+
+
+def _doubt(units: Spread, clusters: Any) -> str:
+    """Why an interval that needs many pairs may be too narrow."""
+    if clusters is None:
+        return few_rows(units.n_units, "pairs")
+    return few_clusters(units) or few_rows(units.n_units, "clusters")
+
+
+def _by_t(values: Array, confidence: float, clusters: Any) -> Difference:
+    n, spread = len(values), _spread(values, clusters)
+    if spread is None:
+        value = float(values.mean()) if n else math.nan
+        return _single(value, n, "one cluster" if n > 1 else "")
+    error, df = math.sqrt(spread.variance), spread.df
+    value, half = float(spread.mean), float(t_quantile(confidence, df)) * error
+    p_value = t_p_value(value / error, df) if error > 0 else float(value == 0)
+    detectable, words = _power_factor(confidence, df) * half, _doubt(spread, clusters)
     return Difference(value, value - half, value + half, p_value, n, detectable, False, words)
 
 
-def _log_ratio(logs: Array, confidence: float) -> Difference:
-    found = _by_t(logs, confidence)
+def _log_ratio(logs: Array, confidence: float, clusters: Any) -> Difference:
+    found = _by_t(logs, confidence, clusters)
     return found._replace(
         value=math.exp(found.value),
         low=math.exp(found.low),
@@ -293,15 +358,12 @@ def _log_ratio(logs: Array, confidence: float) -> Difference:
     )
 
 
-def _ratio(bounds: Bounds, error: float, n: int, confidence: float) -> Difference:
+def _ratio(bounds: Bounds, error: float, n: int, df: float, confidence: float) -> Difference:
     value, low, high = map(float, bounds)
-    if not math.isfinite(error):
-        return _single(value, n, "one row makes up a whole bill")
-    log, half = math.log(value), float(t_quantile(confidence, n - 1)) * error
-    p_value = t_p_value(log / error, n - 1) if error > 0 else float(log == 0)
-    detectable = math.exp(_power_factor(confidence, n - 1) * half)
-    doubt = few_rows(n, "pairs")
-    return Difference(value, low, high, p_value, n, detectable, False, doubt)
+    log, half = math.log(value), float(t_quantile(confidence, df)) * error
+    p_value = t_p_value(log / error, df) if error > 0 else float(log == 0)
+    detectable = math.exp(_power_factor(confidence, df) * half)
+    return Difference(value, low, high, p_value, n, detectable, False, "")
 
 
 def _power_factor(confidence: float, df: float) -> float:

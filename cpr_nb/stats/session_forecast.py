@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from cpr_nb.model.row_progress import RowProgress, SessionProgress
-from cpr_nb.stats import draws
+from cpr_nb.stats import draws, slots
 from cpr_nb.stats.draws import UNKNOWN, Prediction
 
 #: From fewer rows nothing follows.
 FEWEST_ENDED = 2
 _LEAST_S = 1e-3
+#: Less is a matter of rounding.
+_SLOWER = 1.1
 
 
 class Forecast(NamedTuple):
@@ -106,7 +108,28 @@ def _time_s(progress: SessionProgress, rng: np.random.Generator, n_futures: int)
     futures = draws.time_s(
         *(ended, progress.n_more, progress.n_slots, rng), running=running, n_futures=n_futures
     )
+    slower = slowdown(progress)
+    if slower > _SLOWER:
+        # It may go on as slowly, or not at all so; nobody knows, so each is a quarter of them.
+        futures = futures * slower ** np.clip(2 * rng.random(len(futures)) - 0.5, 0, 1)
     return draws.predict(futures, draws.why_wide([sum(row) for row in ended], len(running)))
+
+
+def slowdown(progress: SessionProgress) -> float:
+    """How many times as long it has taken so far as the slots explain; 1 if they explain it.
+
+    Tasks may have begun one after the other because the machine was busy with their starts.
+
+    Args:
+        progress: The rows so far.
+
+    Example:
+        >>> slowdown(SessionProgress([RowProgress(task_s=[2.0])] * 8, 9, 1, 4, 0.0, 0, 12.0))
+        3.0
+    """
+    tasks_s = [task_s for row in progress.rows for task_s in row.task_s]
+    needed_s = slots.least_s(tasks_s, progress.n_slots)
+    return max(1.0, progress.elapsed_s / needed_s) if needed_s > _LEAST_S else 1.0
 
 
 class ForecastPoint(NamedTuple):

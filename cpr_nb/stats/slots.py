@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,3 +64,20 @@ def last_end_s(
         free[each_future, slots] += durations
     ends: Array = np.maximum(free.max(axis=1), last)
     return ends
+
+
+def least_s(durations: Iterable[float], n_slots: int) -> float:
+    """How long tasks take, one after the other on the slot that is free first.
+
+    Args:
+        durations: Of each task, in seconds, in the order in which they begin.
+        n_slots: How many may run at once.
+
+    Example:
+        >>> least_s([3.0, 1.0, 1.0, 1.0], 2)
+        3.0
+    """
+    free = [0.0] * max(n_slots, 1)
+    for duration in durations:
+        heapq.heapreplace(free, free[0] + duration)
+    return max(free)

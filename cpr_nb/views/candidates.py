@@ -35,11 +35,15 @@ class Candidate:
         factors: Its levels of what varies.
         score: Its score; None if it has none.
         best_of: What solves a row.
+        own_fields: What status.json says of the task that it was at first, if a retry has taken
+            its place.
 
     Attributes:
         outcome: How it ended; None before that.
         reason: Why.
         solves: Whether it solves its row; None if that is not known.
+        solves_at_first: The same without retries: how often one of k candidates solves a row is
+            about the first k, not about those that somebody has tried again since.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Candidate:
         factors: dict[str, Any],
         score: float | None,
         best_of: BestOf,
+        own_fields: dict[str, Any] | None = None,
     ) -> None:
         self.number, self.position, self.ids, self.score = number, position, ids, score
         self.factors = factors
@@ -59,7 +64,14 @@ class Candidate:
         cost = fields.get("cost_usd")
         self.has_started = bool(fields.get("attempts"))
         self.cost_usd = float(cost) if isinstance(cost, int | float) else None
-        self.solves = best_of.solves(self.outcome, self.reason, score)
+        self.solves = self.solves_at_first = best_of.solves(self.outcome, self.reason, score)
+        if own_fields is not None:
+            end = task_state(own_fields)[1], own_fields.get("reason")
+            if has_verdict(*end):  # else it says nothing, and the retry is the first that does
+                self.solves_at_first = best_of.solves(*end, _score(own_fields.get("score")))
+            first_cost = own_fields.get("cost_usd")  # what was spent before the retry is spent
+            if isinstance(first_cost, int | float):
+                self.cost_usd = first_cost + (self.cost_usd or 0.0)
 
     @property
     def is_ok(self) -> bool:
@@ -189,6 +201,14 @@ class Candidates:
         return sum(row.solved is True for row in self.rows)
 
     @property
+    def n_solved_by_retry(self) -> int:
+        """How many rows are solved, but were not before somebody retried them."""
+        return sum(
+            row.solved is True and all(one.solves_at_first is False for one in row.candidates)
+            for row in self.rows
+        )
+
+    @property
     def n_open(self) -> int:
         """Of how many rows it is not known (yet) whether they are solved."""
         return sum(row.solved is None for row in self.rows)
@@ -215,8 +235,8 @@ class Candidates:
         return any(one.is_not_needed for row in self.rows for one in row.candidates)
 
     def solutions(self) -> list[list[bool | None]]:
-        """For each row, whether each candidate solves it, in the order in which they start."""
-        return [[one.solves for one in row.candidates] for row in self.rows]
+        """For each row, whether each candidate solves it at first, in the order of their start."""
+        return [[one.solves_at_first for one in row.candidates] for row in self.rows]
 
 
 def read_candidates(
@@ -253,6 +273,7 @@ def read_candidates(
             row.task.spec.get("factors") or {},
             _score(row.answer.fields.get("score") if scores is None else scores[position]),
             best_of,
+            None if row.answer.ids == row.task.ids else row.task.fields,
         )
         for position, row in enumerate(result_rows(snapshot))
     ]

@@ -28,6 +28,9 @@ def decision_lines(snapshot: Snapshot) -> list[str]:
         >>> head["candidates"]["n_unknown"] = 2
         >>> decision_lines(Snapshot(SessionPaths("/r/session-1"), head, [], "completed"))
         ['31 of 40 rows are solved by the best of 5; of 2 nobody knows: a grade is missing']
+        >>> head["candidates"] = {"n": 5, "n_rows": 40, "n_solved": 1, "n_ended": 0}
+        >>> decision_lines(Snapshot(SessionPaths("/r/session-1"), head, [], "running"))
+        ['1 of 40 rows is solved so far by the best of 5']
     """
     lines = []
     if "decision" in snapshot.head:
@@ -47,8 +50,8 @@ def _solved_lines(candidates: dict[str, Any]) -> list[str]:
         return []
     verb = "is" if n_solved == 1 else "are"
     rows = f"{n_rows} row{'s' * (n_rows != 1)}"
-    more = "" if n_ended == n_rows else f"; {n_ended} have ended"
+    so_far = "" if n_ended == n_rows else " so far"
     n_unknown = candidates.get("n_unknown")
-    if isinstance(n_unknown, int):
-        more += f"; of {n_unknown} nobody knows: a grade is missing"
-    return [f"{n_solved} of {rows} {verb} solved by the best of {n}{more}"]
+    is_open = isinstance(n_unknown, int)
+    more = f"; of {n_unknown} nobody knows: a grade is missing" if is_open else ""
+    return [f"{n_solved} of {rows} {verb} solved{so_far} by the best of {n}{more}"]

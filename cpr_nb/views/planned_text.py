@@ -114,6 +114,13 @@ def why_stuck(snapshot: Snapshot) -> str:
         if one.state in _STUCK:
             more = f"; cpr resume {one.short_id} resumes it" if one.state in _STUCK[:1] else ""
             return f"session {short} waits for {one.session_id[:8]}, which is {one.state}{more}"
+        if _n_held(one):
+            return (
+                f"session {short} waits for {one.session_id[:8]}: {_progress(one, counts=False)}; "
+                f"s.resume() of {short} starts it with the rows of the pilot"
+            )
+        if one.state == states.PLANNED and (why := why_stuck(one)):
+            return why
     return ""
 
 

@@ -161,11 +161,12 @@ class _Opener:
                 return request._replace(state=FAILED, why=str(error))
             return request._replace(why=f"not known whether it exists: {error}")
         if self._dry_run or self._github is None:
-            if existing:
-                return request._replace(
-                    state=EXISTS, url=existing.url, why=f"it is {existing.state}"
-                )
-            return request._replace(why=self._doubt)
+            if existing is None:
+                return request._replace(why=self._doubt)
+            why = f"it is {existing.state}"
+            if existing.state == "open":
+                why += f"; what is new would be pushed to {request.remote} ({request.remote_url})"
+            return request._replace(state=EXISTS, url=existing.url, why=why)
         return self._open(self._github, request, branch.tip, existing)
 
     def _open(

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -176,6 +177,8 @@ def test_an_interrupted_session_is_resumed(stub_cpr: Cpr, stub: Stub) -> None:
     session = cpr.Session(folder)
     with pytest.raises(cpr.SessionInterrupted):
         session.wait(LIMIT_S)
+    said = stub_cpr(*command).stderr
+    assert f"it is interrupted; cpr resume {session.id[:8]} resumes it" in said
     names = ["one.csv", "two.csv", "three.csv"]  # from three terminals: one resumes it, all wait
     again = [stub_cpr.start(*command, "-o", name, stderr=subprocess.PIPE) for name in names]
     stub.release("task")  # its agent has outlived the runner
@@ -229,6 +232,13 @@ def test_the_best_candidate_of_each_row(stub_cpr: Cpr) -> None:
     assert (done.returncode, "1 no candidate has succeeded" in done.stderr) == (1, True)
     first, second = read_csv(done.stdout)
     assert (first["name"], first["solved"], second["solved"]) == ("a", "True", "False")
+
+
+def test_a_pilot_says_how_the_other_rows_run(stub_cpr: Cpr) -> None:
+    write_csv(stub_cpr.cwd / "rows.csv", [{"do": plan(), "n": n} for n in range(3)])
+    said = stub_cpr.good("map", "{n}: {do}", "rows.csv", "--pilot", "2", "-o", "out.csv")
+    assert "✅ out.csv: 3 rows" in said
+    assert re.search(r"the other 1 task will cost; .* resume \w{8} --skipped runs them", said)
 
 
 def test_denials_are_said_with_what_would_allow_them(stub_cpr: Cpr) -> None:

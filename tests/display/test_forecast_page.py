@@ -101,7 +101,24 @@ def test_nothing_is_said_of_failures_where_no_row_tells(tmp_path: Path) -> None:
     (folder / "status.json").write_text(json.dumps(status))
     text = " ".join(str(cpr.Session(folder).forecast()).split())
     assert "its row has ended." in text and "failed." not in text
-    assert "1 row ended without saying anything about others" in text and "and is left out" in text
+    assert "1 row ended without saying anything about others" in text
+    assert "only what it cost is in the sum" in text
+
+
+def test_rows_that_say_nothing_have_ended_and_unknown_costs_make_a_least(tmp_path: Path) -> None:
+    folder = play_session(tmp_path, durations(40), n_pilot=30)
+    status = json.loads((folder / "status.json").read_text())
+    ran = [task for task in status["tasks"] if task.get("attempts")]
+    ran[0] |= {"outcome": "failed", "reason": "network", "cost_usd": None}
+    (folder / "status.json").write_text(json.dumps(status))
+    text = " ".join(str(cpr.Session(folder).forecast()).split())
+    assert "30 of 40 rows ended" in text and "None of 29 failed" in text
+    assert "The cost of 1 row is unknown: the forecast of the cost lacks it." in text
+    status["tasks"], status["total"] = ran, len(ran)
+    (folder / "status.json").write_text(json.dumps({**status, "pilot": None}))
+    text = " ".join(str(cpr.Session(folder).forecast()).split())
+    assert text.startswith("At least USD ") and "all 30 rows have ended" in text
+    assert "The cost of 1 row is unknown: it is not in the sum." in text
 
 
 def test_without_rows_there_is_no_forecast(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_what_was_denied_has_its_rule_an_example_and_its_tasks(tmp_path: Path) -
         line = {"type": "result", "is_error": False, "permission_denials": [denial]}
         (ran.path / f"task-t{index + 1}.jsonl").write_text(json.dumps(line) + "\n")
     text = text_of(report_of(ran))
-    assert "Bash(pytest:*)" in text and "pytest -q" in text and "1, 2" in text
+    assert "Bash(pytest:*)" in text and "pytest -q" in text and "#1, #2" in text
     assert "2 tool calls were denied" in text and "⚠ 1 denied" in text
 
 
@@ -317,7 +317,7 @@ def test_a_redacted_page_has_nothing_that_the_user_or_an_agent_wrote(tmp_path: P
     assert secret not in text
     assert "1 of 3 tasks succeeded" in text and "Prompts, answers and changes are left out" in text
     assert "check_failed" in text and "⚠ 1 denied" in text
-    assert "Tool Tasks Times Bash 1, 2, 3 3" in text
+    assert "Tool Tasks Times Bash #1, #2, #3 3" in text
     assert secret in report_of(ran, **head).html
 
 
@@ -345,7 +345,13 @@ def test_a_notebook_shows_it_in_a_frame_in_which_nothing_runs() -> None:
 
 @pytest.mark.parametrize(
     ("duration_s", "words"),
-    [(1, "1 second"), (89, "89 seconds"), (500, "8 minutes"), (3600, "1 hour")],
+    [
+        (1, "1 second"),
+        (20.7, "20 seconds"),
+        (89, "89 seconds"),
+        (500, "8 minutes"),
+        (3600, "1 hour"),
+    ],
 )
 def test_durations_are_in_words(duration_s: float, words: str) -> None:
     assert lede.in_words(duration_s) == words

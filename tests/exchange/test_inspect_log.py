@@ -122,6 +122,15 @@ def test_a_long_text_of_the_events_is_there_once(tmp_path: Path) -> None:
     assert json.dumps(sample["events"]).count(LONG) == 0
 
 
+def test_the_viewer_of_inspect_shows_why_a_task_failed(tmp_path: Path) -> None:
+    why = {"outcome": "failed", "reason": "check_failed", "error": "1 test failed"}
+    state = {"status": "completed", "state": "ended", **why}
+    sample = sample_of(exported(write_session(tmp_path, {"a": [said("m1")]}, state=state)))
+    (event,) = (event for event in sample["events"] if event["event"] == "error")
+    for error in (sample["error"], event["error"]):
+        assert error["traceback_ansi"] == error["message"] == "failed: check_failed: 1 test failed"
+
+
 def test_nothing_that_was_written_is_in_a_redacted_log(tmp_path: Path) -> None:
     secret = "xyzzy"
     stream = said("m1", text(secret), use("c", secret=secret)) + result("c", secret)
@@ -290,6 +299,36 @@ def test_what_is_no_log_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(cpr.InputError, match=r"Inspect"):
         cpr.import_sessions(log, tmp_path / "results")
     assert not list(tmp_path.glob("results/*session*"))
+
+
+@pytest.mark.parametrize("is_zstandard", [False, True], ids=["deflate", "zstandard"])
+def test_a_damaged_archive_is_read_or_refused(tmp_path: Path, is_zstandard: bool) -> None:
+    import zstandard
+
+    parts_of_it = {f"samples/{name}_epoch_1.json": question(name) for name in "abc"}
+    parts_of_it["header.json"] = header()
+    members = {name: json.dumps(value).encode() for name, value in parts_of_it.items()}
+    if is_zstandard:
+        squeezed = {name: zstandard.compress(data) for name, data in members.items()}
+        whole = as_zstandard(pack(tmp_path / "q.eval", squeezed)).read_bytes()
+    else:
+        with zipfile.ZipFile(tmp_path / "q.eval", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+        whole = (tmp_path / "q.eval").read_bytes()
+    log, draw = tmp_path / "l.eval", random.Random(19)
+    n_refused = 0
+    for number in range(150):
+        data = bytearray(whole)
+        for _ in range(3):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        log.write_bytes(data)
+        try:
+            cpr.import_sessions(log, tmp_path / f"results {number}")
+        except cpr.InputError:
+            n_refused += 1
+        assert not list(tmp_path.glob(f"results {number}/.new-*"))
+    assert n_refused > 50
 
 
 def parts(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -72,14 +72,20 @@ def test_the_environment_of_a_task(stubs: Both) -> None:
 
 
 def test_attempts_after_a_passing_failure(stubs: Both) -> None:
-    killed, silent = plan(result=None, signal=9), plan(here="silent", gate="silent")
-    wrong = plan(result=None, exit=1)
+    texts = {
+        "killed": plan(result=None, signal=9),
+        "silent": plan(here="silent", gate="silent"),
+        "wrong": plan(result=None, exit=1),
+        "good": "x",
+    }
 
     def scenario(place: Place) -> cpr.Session:
         place.stub.fifos("silent")
-        options = ("-j4", "--attempts", "2", "--silence-s", "1")
-        text = named(killed=killed, silent=silent, wrong=wrong, good="x")
-        session = place.launch(text, *options)
+        elements: list[dict[str, Any]] = [
+            {"id": name, "prompt": text} for name, text in texts.items()
+        ]
+        elements[1]["silence_s"] = 1  # the others may need longer on a busy machine
+        session = place.launch(prompts(*elements), "-j4", "--attempts", "2")
         for _ in range(2):
             place.stub.await_here("silent")
         return session
@@ -161,7 +167,7 @@ def test_a_check_that_takes_too_long(stubs: Both) -> None:
 def test_limits_of_time(stubs: Both) -> None:
     def scenario(place: Place) -> cpr.Session:
         (element,) = held(place, "a")
-        session = place.launch(prompts({**element, "timeout_s": 1}, {"id": "b", "prompt": "b"}))
+        session = place.launch(prompts({**element, "timeout_s": 3}, {"id": "b", "prompt": "b"}))
         place.stub.await_here("a")
         return session
 

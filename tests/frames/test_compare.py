@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from frames.compared_levels import OK, SCORE, compared, results_of, text_of
 from testkit.stub import Stub, plan
 
 import cpr_nb as cpr
-from cpr_nb.display.decisions.comparison_output import Comparison, comparison_parts
-from cpr_nb.frames.level_pairs import compare_results, comparison_table
-from cpr_nb.frames.row_metrics import TaskFacts
-from cpr_nb.model.decision import Decision, LevelDecision
+from cpr_nb.frames.level_pairs import compare_results
 from cpr_nb.stats import pairs
-from cpr_nb.stats.comparison import LevelComparison
-from cpr_nb.stats.metric_kinds import BOUNDED, SHARE, SKEWED, UNBOUNDED, Metric
+from cpr_nb.stats.metric_kinds import UNBOUNDED, Metric
 
 LIMIT_S = 120.0
 N = 12
@@ -28,9 +24,6 @@ SCORES = {
     "sonnet": [70, 71, 60, 80, 66, 75, 69, 72, 74, 68, 77, 65],
     "opus": [78, 80, 72, 85, 77, 81, 80, 80, 83, 77, 88, 72],
 }
-OK = Metric("ok", SHARE, 0.0, 1.0)
-SCORE = Metric("score", BOUNDED, 0.0, 100.0)
-COST = Metric("cost_usd", SKEWED, 0.0)
 
 
 # -- of a session --------------------------------------------------------------------------------
@@ -158,35 +151,6 @@ def test_what_has_not_ended_is_missing_and_said(stubbed: None, stub: Stub) -> No
 # -- of tables -----------------------------------------------------------------------------------
 
 
-def results_of(**levels: list[Any]) -> tuple[pd.DataFrame, TaskFacts]:
-    """Results of levels: what each row has there; a text is the reason of a failure."""
-    rows, numbers, reasons = [], [], []
-    for number in range(len(next(iter(levels.values())))):
-        for level, values in levels.items():
-            value = values[number]
-            is_ok = not isinstance(value, str)
-            outcome = "succeeded" if is_ok else None if value == "" else "failed"
-            score = float(value) if is_ok else math.nan
-            rows.append({"model": level, "outcome": outcome, "score": score, "cost_usd": 1.0})
-            numbers.append(number)
-            reasons.append("completed" if is_ok else value or None)
-    frame = pd.DataFrame(rows)
-    frame["model"] = pd.Categorical(frame["model"], categories=list(levels))
-    frame["ok"] = frame["outcome"] == "succeeded"
-    return frame, TaskFacts(numbers, reasons)
-
-
-def compared(metric: Metric, baseline: str | None = None, **levels: list[Any]) -> LevelComparison:
-    results, facts = results_of(**levels)
-    return compare_results(results, facts, "model", baseline, metric)
-
-
-def text_of(found: LevelComparison, scope: str = "") -> str:
-    parts = comparison_parts(found, scope)
-    shown = str(Comparison(parts, "title", comparison_table(found, parts.method)))
-    return " ".join(shown.split())
-
-
 def test_the_exact_values_of_the_method() -> None:
     a = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, *["max_turns"] * 6]
     found = compared(OK, a=a, b=a).levels[0].difference
@@ -300,74 +264,6 @@ def test_none_is_a_level_where_vary_has_it(stubbed: None) -> None:
     assert found.table.attrs["baseline"] is None and found.table.index.tolist() == ["Be brief."]
     assert "worse than None is not shown" in found.sentence
     assert session.compare(baseline="Be brief.").table["n_pairs"].tolist() == [3]
-
-
-# -- of a session that may stop early -------------------------------------------------------------
-
-
-def decision_of(over: str, verdict: str | None, metric: str = "score") -> Decision:
-    level = LevelDecision("b", verdict, 6.0, 0.5, 11.2, 30, 1)
-    return Decision(metric, "model", "a", 0.05, None, over, 50, (level,))
-
-
-def decided_by(decision: Decision, **levels: list[Any]) -> LevelComparison:
-    """What is compared where the rows were drawn from the last one to the first."""
-    results, facts = results_of(**levels)
-    order = [2 * row + level for row in reversed(range(len(levels["a"]))) for level in (0, 1)]
-    return compare_results(results, facts, "model", "a", SCORE, decision, order)
-
-
-def test_a_session_that_may_stop_early_has_the_range_of_every_look() -> None:
-    decision = decision_of("rows like these", "better")
-    decided = decided_by(decision, a=[50.0] * 40, b=[60.0] * 40)
-    level = decided.levels[0]
-    assert level.difference[:3] == (6.0, 0.5, 11.2) and level.difference.n_pairs == 30
-    assert level.verdict == "better" and level.is_sequence and math.isnan(level.p_value)
-    text = text_of(decided, "on rows like these")
-    assert "6.0 points higher than a (0.5 to 11.2) on rows like these, at 1.0 times" in text
-    assert "valid at every look" in text and "Newcombe" not in text
-
-
-def test_only_the_rows_that_entered_the_decision_are_in_its_figures() -> None:
-    b = [0.0] * 10 + [60.0] * 30  # the rows that were drawn last are others
-    decided = decided_by(decision_of("rows like these", "better"), a=[50.0] * 40, b=b)
-    level = decided.levels[0]
-    assert level.counts == (30, 0, 0) and level.mean == 60.0 and level.cost_usd == 30.0
-    assert level.n_later == 10
-    assert "10 pairs that ended later not in it" in text_of(decided)
-
-
-def test_an_open_decision_is_not_shown_whatever_a_single_look_would_say() -> None:
-    a, b = [50.0] * 40, [60.0, 61.0] * 20
-    assert compared(SCORE, a=a, b=b).levels[0].verdict == "better"
-    decision = decision_of("rows like these", None)
-    assert decided_by(decision, a=a, b=b).levels[0].verdict == "not_shown"
-
-
-def test_a_decision_about_something_else_changes_nothing() -> None:
-    a, b = [50.0] * 40, [60.0] * 40
-    decision = decision_of("rows like these", "worse", "ok")
-    assert decided_by(decision, a=a, b=b) == compared(SCORE, a=a, b=b)
-
-
-def test_the_comparison_of_a_session_that_stopped_early_agrees_with_its_decision(
-    stubbed: None,
-) -> None:
-    vary = {"do": [plan(result={"is_error": True}, exit=1), plan()]}
-    frame = pd.DataFrame({"n": range(24)})
-    options: dict[str, Any] = {"vary": vary, "attempts": 1, "max_parallel": 2}
-    session = cpr.map("{do} {n}", frame, stop_when="decided", **options).wait(LIMIT_S)
-    assert session.decision is not None
-    (decided,) = session.decision.levels
-    comparison = session.compare()
-    row = comparison.table.iloc[0]
-    assert (row["difference_low"], row["difference_high"]) == (decided.low, decided.high)
-    assert row["n_pairs"] == decided.n_pairs < 24 and row["verdict"] == "better"
-    assert row["n_more"] == decided.n_pairs and row["difference"] == decided.difference == 1
-    assert math.isnan(row["p_value"]) and "on rows like these" in comparison.sentence
-    shown = " ".join(str(comparison).split())
-    assert "tasks missing, not failures:" in shown and " decided" in shown
-    assert "may stop early, by ok against" in str(session.compare(baseline=vary["do"][1]))
 
 
 def test_candidates_that_were_not_needed_are_missing_and_said(stubbed: None) -> None:

@@ -227,6 +227,21 @@ def test_a_retry_is_about_the_same_row(session: cpr.Session) -> None:
     assert session.summary()["n_rows"].tolist() == [3, 3]
 
 
+@pytest.mark.parametrize("is_map", [True, False], ids=["map", "launch"])
+def test_in_a_retry_repeats_are_still_of_one_row(stubbed: None, is_map: bool) -> None:
+    vary = {"effort": ["low", "high"]}
+    first = (
+        cpr.map("{n}", pd.DataFrame({"n": ["x", "y"]}, index=["i", "j"]), vary=vary, repeats=3)
+        if is_map
+        else cpr.launch(["x", "y"], vary=vary, repeats=3)
+    )
+    again = first.wait(LIMIT_S).retry(all_tasks=True).wait(LIMIT_S)
+    out = again.summary()
+    assert out["n"].tolist() == [6, 6] and out["n_rows"].tolist() == [2, 2]
+    assert again.compare().table["n_pairs"].tolist() == [2]
+    assert again.results_df().index.tolist() == first.results_df().index.tolist()
+
+
 def test_one_figure_has_no_interval(stubbed: None) -> None:
     row = cpr.launch(["a"]).wait(LIMIT_S).summary().iloc[0]
     assert row["cost_usd"] == 0.25 and row["duration_s"] > 0 and row["ok"] == 1

@@ -57,7 +57,7 @@ def test_hosts_have_a_disk_an_address_and_a_cable_of_their_own(
     assert api.requests
 
     reach = ("timeout", "1", "bash", "-c", "head -c 4 < /dev/tcp/h2/22")
-    assert made.run("h1", *reach).stdout == "SSH-"
+    await_truth("network", lambda: made.run("h1", *reach, check=False).stdout == "SSH-")
     made.cut("h2")
     assert made.run("h1", *reach, check=False).stdout == ""
     made.mend("h2")

@@ -101,14 +101,14 @@ def test_a_follow_up_goes_on_on_another_node(
 def test_a_task_whose_node_stops_goes_on_elsewhere_with_its_work(
     repo: Checkout, real_cpr: Cpr, far: FarNodes, api: ScriptedApi
 ) -> None:
-    steps = bash("echo begun >begun.txt"), bash("test -e go || sleep 60"), {"text": "done"}
+    steps = bash("echo begun >begun.txt"), bash("[ $CPR_NODE_GO ] || sleep 600"), {"text": "done"}
     text = prompts({"id": "docs", "prompt": script(*steps)})
     session = real_cpr.launch(text, *FLAGS, "--worktree")
     far.join(session, "one")
     api.wait_for(lambda record: record.seq >= 2, LIMIT_S)
     far.processes["one"].send_signal(signal.SIGTERM)
     assert far.processes["one"].wait(LIMIT_S) == 0
-    far.join(session, "two")
+    far.join(session, "two", env={"CPR_NODE_GO": "1"})
     session.wait(LIMIT_S)
     assert (task(session)["outcome"], task(session)["node"]) == ("succeeded", "two")
     assert repo.files("main-task-docs")["begun.txt"] == "begun"
@@ -122,7 +122,7 @@ def test_a_task_whose_node_stops_goes_on_elsewhere_with_its_work(
 def test_work_that_is_lost_with_its_node_is_begun_anew(
     repo: Checkout, real_cpr: Cpr, far: FarNodes, api: ScriptedApi
 ) -> None:
-    steps = bash("echo x >>ran.txt"), bash("[ $CPR_NODE_GO ] || sleep 60"), {"text": "done"}
+    steps = bash("echo x >>ran.txt"), bash("[ $CPR_NODE_GO ] || sleep 600"), {"text": "done"}
     text = prompts({"id": "docs", "prompt": script(*steps)})
     session = real_cpr.launch(text, *FLAGS, "--worktree")
     far.join(session, "one")

@@ -139,7 +139,7 @@ def test_a_join_file_on_stdin(bed: HubBed) -> None:
 
 def test_a_node_agent_that_is_told_to_stop(bed: HubBed) -> None:
     agent = bed.node()
-    bed.start(bed.live(), "t@1", "echo up; trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    bed.start(bed.live(), "t@1", "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done")
     bed.receive("started")
     while not bed.stream("t@1"):
         pass

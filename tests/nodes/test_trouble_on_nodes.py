@@ -118,12 +118,12 @@ def test_a_refused_login_concerns_its_node_only(
 def test_a_check_whose_node_is_lost_runs_again(
     stub_cpr: Cpr, stub: Stub, nodes: NodeAgents
 ) -> None:
-    check = f"echo x >> {stub_cpr.cwd}/checks; test -e {stub_cpr.cwd}/go || sleep 1000"
+    checks = stub_cpr.cwd / "checks"
+    check = f"echo x >> {checks}; test $(wc -l < {checks}) = 2 || sleep 1000"
     session = stub_cpr.launch(prompts("a"), *OPTIONS, "--check", check)
     nodes.join(session, "n1", slots=1)
-    checks = stub_cpr.cwd / "checks"
-    session.wait_until(checks.exists, LIMIT_S, "the check")
-    (stub_cpr.cwd / "go").touch()
+    has_begun = lambda: checks.exists() and checks.read_text() == "x\n"  # noqa: E731
+    session.wait_until(has_begun, LIMIT_S, "the check")
     nodes.processes["n1"].kill()
     nodes.join(session, "n2", slots=1)
     session.wait(LIMIT_S)

@@ -42,7 +42,7 @@ def test_a_killed_attempt_counts_an_answer_that_its_transcript_may_lack(
 ) -> None:
     """The stream has it some milliseconds earlier; the agent is killed as soon as it can be."""
     kill = {"tool": "Bash", "input": {"command": "kill -9 $PPID"}}
-    element = {"prompt": script(kill, {"text": "gone on"}), "permissions": "all"}
+    element = {"prompt": script(kill, {"text": "gone on"}), "permissions": "all", "attempts": 9}
     (task,) = real_cpr.launch(prompts(element)).wait(LIMIT_S)
-    assert (task.attempts, task.text) == (2, "gone on")
+    assert task.attempts >= 2 and task.text == "gone on"  # without the call, it is killed again
     assert task.fields["input_tokens"] == 100 * len(api.requests)

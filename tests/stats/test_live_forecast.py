@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from testkit.played_sessions import play_session
 
+from cpr_nb.model.row_progress import RowProgress, SessionProgress
 from cpr_nb.stats import live_forecast as module
 from cpr_nb.stats.live_forecast import live_forecast
 from cpr_nb.stats.session_forecast import forecast
+from cpr_nb.stats.slots import least_s
 from cpr_nb.store.read import Snapshot, read_session
 from cpr_nb.views.figure_texts import left_text, range_text
 from cpr_nb.views.figures import Figures, session_figures
@@ -36,6 +38,17 @@ def test_the_live_view_shows_what_the_forecast_says(tmp_path: Path) -> None:
     made = forecast(progress, snapshot.session_id, module._N_FUTURES)
     assert shown.total_usd is not None
     assert shown.total_usd[1] == pytest.approx(made.cost_usd.low)
+
+
+def test_where_fewer_ran_at_once_than_there_are_slots_the_time_says_so() -> None:
+    rows = [RowProgress(0.1, 100, [2.0 + number / 20]) for number in range(20)]
+    needed_s = least_s([row.task_s[0] for row in rows], 16)
+    made = {}
+    for elapsed_s in (needed_s, 40.0):
+        progress = SessionProgress(rows, 20, 1, 16, 2.0, 2000, elapsed_s)
+        made[elapsed_s] = forecast(progress, "3f2a").time_s.plus(-elapsed_s)
+    assert made[needed_s].high < 8, "20 rows on 16 slots: two rounds"
+    assert made[40.0].low < 8 < 30 < made[40.0].high, "they took 40 s so far"
 
 
 def test_with_few_rows_there_is_the_range_for_few(tmp_path: Path) -> None:

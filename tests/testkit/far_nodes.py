@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import cpr_nb as cpr
 from cpr_nb.nodes import __file__ as nodes_file
-from testkit.command import kill_group
+from testkit.command import LIMIT_S, kill_group
 
 _AGENT = str(Path(nodes_file).with_name("__main__.py"))
 # The folder is there, and empty: as on a machine without the repository.
@@ -62,6 +63,8 @@ class FarNodes:
             self.processes[name] = process
 
     def end(self) -> None:
-        """Ends them."""
+        """Waits until they have left, as they do when their session has ended; or ends them."""
         for process in self.processes.values():
+            with suppress(subprocess.TimeoutExpired):  # a twin would outlive it for a moment
+                process.wait(LIMIT_S)
             kill_group(process)

@@ -125,13 +125,15 @@ def test_what_the_other_process_does_not_deliver_is_read_here(
     assert len(reads(fault)) < N_FILES
 
 
-def test_one_core_reads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_reads_where_two_would_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [("a.jsonl", False, module.MIN_BYTES), ("b.jsonl", False, 1)]
     monkeypatch.setattr(module, "usable_cores", lambda: 1)
     assert module.second_reader("/", files) is None
     monkeypatch.setattr(module, "usable_cores", lambda: 2)
     assert module.second_reader("/", files[:1]) is None
     assert module.second_reader("/", [("a.jsonl", False, 1), ("b.jsonl", False, 1)]) is None
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    assert module.second_reader("/", files) is None
 
 
 _PROGRAM = """

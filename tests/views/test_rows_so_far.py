@@ -94,4 +94,4 @@ def test_what_is_unknown_is_said(tmp_path: Path) -> None:
     assert "2 of 24 asked for something and were denied" in text
     assert "The cost of 1 row is unknown" in text
     assert "1 row ended without saying anything about others" in text
-    assert "24 of 50 rows ended" in text
+    assert "25 of 50 rows ended" in text

@@ -279,6 +279,9 @@ def test_a_follow_up_goes_to_the_pull_request_that_there_is(
     more = plan(write={"more.txt": "more"})
     output = stub_cpr.good("follow-up", session.id, more, "--task", "docs", "--json")
     newer = cpr.Session(json.loads(output)["path"]).wait(LIMIT_S)
+    planned = stub_cpr.good("pr", newer.id, "--dry-run")
+    assert f"it is open; what is new would be pushed to origin ({origin.path})" in planned
+    assert "more.txt" not in origin.files("main-task-docs")
     assert "it is open; what is new was pushed" in stub_cpr.good("pr", newer.id)
     assert "more.txt" in origin.files("main-task-docs") and len(gh.pull_requests) == 1
     gh.pull_requests = []

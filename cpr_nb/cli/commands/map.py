@@ -304,7 +304,7 @@ def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> 
     from cpr_nb.views.durations import session_duration_s
     from cpr_nb.views.formatting import clock, cost, plural, reused
     from cpr_nb.views.grade_lines import grade_lines
-    from cpr_nb.views.notice import warnings_of
+    from cpr_nb.views.notice import notice, warnings_of
 
     snapshot, n_failed = session.refresh().snapshot, sum(ends.values())
     is_good = not n_failed and snapshot.state == states.COMPLETED
@@ -323,6 +323,8 @@ def _summary(session: Session, n_rows: int, ends: dict[str, int], path: str) -> 
         more.append(
             f"the session is {snapshot.state}: {snapshot.head.get('error') or 'see cpr status'}"
         )
+    elif words := notice(snapshot, program()):  # the pilot has ended, and rows wait
+        more.append(words)
     more += [*decision_lines(snapshot), *grade_lines(snapshot, program())]
     more += [f"⚠ {warning}" for warning in warnings_of(snapshot, program())]
     if snapshot.count("n_denials"):

@@ -67,7 +67,7 @@ _STYLE = (
     ".cpr-chart .mid{stroke:var(--run);stroke-width:1.5;fill:none}"
     # Alone, as an image or a file, it does not know on what it lies: the grey must do for both.
     ".cpr-chart:root .mute{fill-opacity:1}.cpr-chart:root .rest{fill-opacity:.7}"
-    ".cpr-chart:root .line{stroke-opacity:.45}.cpr-chart:root .step{stroke-opacity:1}"
+    ".cpr-chart:root .line{stroke-opacity:.3}.cpr-chart:root .step{stroke-opacity:1}"
     ".cpr-chart:root :is(.soft,.band){fill-opacity:.25}"
 )
 

@@ -84,6 +84,9 @@ def _single(first: Sequence[PassAtK], n_rows: int) -> str:
 
 def _rest(rows: BestRows) -> str:
     candidates, sentences = rows.candidates, []
+    if n_later := candidates.n_solved_by_retry:
+        verb = "was" if n_later == 1 else "were"
+        sentences.append(f"{n_later} of these {verb} solved only by a retry.")
     if candidates.n_open and candidates.best_of.solved_by:
         sentences.append(f"Of {_rows(candidates.n_open)} it is not known yet.")
     cost = candidates.cost_per_solved_usd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cpr_nb.model.text import one_line
 from cpr_nb.stats.comparison import LevelComparison
 from cpr_nb.stats.metric_kinds import SHARE, SKEWED, UNBOUNDED
 from cpr_nb.views.formatting import plural
@@ -9,6 +10,7 @@ from cpr_nb.views.formatting import plural
 _BILL = "ratio of the totals by a jackknife over rows"
 _TYPICAL = "typical row: Student's t on the logs of the ratios"
 _BOUNDED = "Newcombe's for pairs, of Wilson's with Student's t on row means"
+_MAX_NAME = 40
 _SEQUENCE = "a confidence sequence by betting, valid at every look"
 
 
@@ -25,6 +27,8 @@ def method_words(comparison: LevelComparison) -> str:
     parts.append(
         f"{_intervals(comparison)}: {_metric_method(comparison, is_sequence=is_sequence)}."
     )
+    if comparison.cluster:
+        parts.append(_cluster_method(comparison))
     if comparison.metric.kind != SKEWED and any(level.bill for level in comparison.levels):
         parts.append(f"Cost: {_BILL}.")
     if is_sequence:
@@ -35,6 +39,13 @@ def method_words(comparison: LevelComparison) -> str:
         parts.append("A point is one of a hundred attempts.")
     parts.append("A failure counts; what the network, an account or a machine ended is missing.")
     return " ".join(parts)
+
+
+def _cluster_method(comparison: LevelComparison) -> str:
+    has_bill = comparison.metric.kind == SKEWED or any(level.bill for level in comparison.levels)
+    jackknife = "; the jackknife leaves out all of them at once" if has_bill else ""
+    name = one_line(comparison.cluster, _MAX_NAME)
+    return f"Rows of one {name} resemble each other: CR2 and Satterthwaite{jackknife}."
 
 
 def _intervals(comparison: LevelComparison) -> str:

@@ -9,11 +9,13 @@ from cpr_nb.display.decisions.band_chart import BandPanel, BandPoint, band_chart
 from cpr_nb.display.decisions.decision_output import DecisionOutput, DecisionParts, Sentence
 from cpr_nb.display.decisions.decision_table import Cell, Column, DecisionTable
 from cpr_nb.model.errors import InputError
+from cpr_nb.model.row_progress import SessionProgress
 from cpr_nb.stats.draws import Prediction
-from cpr_nb.stats.session_forecast import ForecastPoint, ShownForecast
+from cpr_nb.stats.session_forecast import ForecastPoint, ShownForecast, slowdown
 from cpr_nb.views.formatting import amount, clock, plural, short_count
 from cpr_nb.views.task_figures import ESTIMATE_MARK
 
+_MUCH_SLOWER = 1.5
 _METHOD = (
     "90 % ranges of the totals, from 4,000 futures: half take the rows for lognormal, half only "
     "draw rows like those seen; rows that still run count as more than so far. Time: each future "
@@ -123,7 +125,8 @@ def _total_words(shown: ShownForecast) -> str:
     if shown.is_over:
         n = len(progress.rows)
         rows = "its row has" if n == 1 else f"all {n} rows have"
-        return f"USD {amount(cost.value)} and {duration_words(time_s.value)}: {rows} ended."
+        least = "At least " if _n_unknown_costs(progress) else ""
+        return f"{least}USD {amount(cost.value)} and {duration_words(time_s.value)}: {rows} ended."
     words = f"{_cost(cost)} in total, and {_words(time_s, duration_words, duration_words)}"
     return f"{words[0].upper()}{words[1:]} at {progress.n_slots} at once."
 
@@ -172,7 +175,7 @@ def _facts(shown: ShownForecast) -> str:
     n_largest, share = shown.figures.largest
     prediction = shown.figures.cost_usd
     texts = [
-        f"{len(progress.ended)} of {plural(progress.n_rows, 'row')} ended",
+        f"{len(progress.ended) + progress.n_missing} of {plural(progress.n_rows, 'row')} ended",
         f"USD {_usd(progress.spent_usd)} spent",
         f"{duration_words(progress.elapsed_s)} so far" if not shown.is_over else "",
         "" if shown.is_over else "90 % ranges",
@@ -196,17 +199,27 @@ def _notes(shown: ShownForecast) -> list[str]:
         )
     if shown.wide and not shown.is_over:
         notes.append(f"Only the low ends can be trusted: {shown.wide}.")
+    slower = slowdown(progress)
+    if slower > _MUCH_SLOWER and not shown.is_over:
+        notes.append(
+            f"So far it took {slower:.1f} times as long as {progress.n_slots} at once would need. "
+            "The range of the time goes from all of them at once to this pace."
+        )
     if progress.n_missing:
-        rows = plural(progress.n_missing, "row")
+        rows, it = plural(progress.n_missing, "row"), "it" if progress.n_missing == 1 else "they"
         notes.append(
             f"{rows} ended without saying anything about others (cancelled, or let down by "
-            f"network, account or machine) and {'is' if progress.n_missing == 1 else 'are'} left "
-            "out."
+            f"network, account or machine): only what {it} cost is in the sum."
         )
-    if shown.figures.n_unknown_costs:
-        rows = plural(shown.figures.n_unknown_costs, "row")
-        notes.append(f"The cost of {rows} is unknown: the forecast of the cost leaves them out.")
+    if n_unknown := _n_unknown_costs(progress):
+        what = "it is not in the sum" if shown.is_over else "the forecast of the cost lacks it"
+        notes.append(f"The cost of {plural(n_unknown, 'row')} is unknown: {what}.")
     return notes
+
+
+def _n_unknown_costs(progress: SessionProgress) -> int:
+    """How many rows have ended, and nobody knows what they cost."""
+    return sum(row.has_ended and row.cost_usd is None for row in progress.rows)
 
 
 def _chart(shown: ShownForecast) -> Any:

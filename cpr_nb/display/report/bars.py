@@ -154,7 +154,7 @@ def _task_row(task: TaskTimes, entry: Entry, scale: TimeScale) -> BarRow:
     if not task.attempts:
         return BarRow(str(entry.num), entry.label, [], entry.state, "", "", "left:0%")
     begin, end = scale(task.attempts[0].began_s), scale(task.attempts[-1].ended_s)
-    took = formatting.clock(task.attempts[-1].ended_s - task.attempts[0].began_s)
+    took = entry.clock or formatting.clock(task.attempts[-1].ended_s - task.attempts[0].began_s)
     has_room = end <= _LEFT_OF_IT or begin < _RIGHT_OF_IT
     place = f"left:{_percent(end)}" if has_room else f"right:{_percent(1000.0 - begin)}"
     text = f"{took} {entry.symbol}" if entry.state != states.SUCCEEDED else took

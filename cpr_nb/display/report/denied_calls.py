@@ -62,5 +62,5 @@ def _rules(denial: dict[str, object], tool: str) -> list[tuple[str, str]]:
 def _row(rule: str, why: str, calls: list[tuple[int, str]]) -> DeniedCalls:
     nums = list(dict.fromkeys(num for num, _ in calls))
     more = f" and {len(nums) - _MAX_TASKS} more" if len(nums) > _MAX_TASKS else ""
-    tasks = ", ".join(map(str, nums[:_MAX_TASKS])) + more
+    tasks = ", ".join(f"#{num}" for num in nums[:_MAX_TASKS]) + more
     return DeniedCalls(rule, why, calls[0][1], tasks, len(calls))

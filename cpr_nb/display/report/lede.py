@@ -111,14 +111,14 @@ def _in_time(duration_s: float | None) -> str:
 
 
 def in_words(duration_s: float) -> str:
-    """Returns a duration in words.
+    """Returns a duration in words; of seconds as many as a clock shows.
 
     Example:
         >>> in_words(42), in_words(500), in_words(7_500)
         ('42 seconds', '8 minutes', '2 hours 5 minutes')
     """
     if duration_s < 90:
-        return formatting.plural(round(duration_s), "second")
+        return formatting.plural(int(duration_s), "second")
     minutes = round(duration_s / 60)
     hours, rest = divmod(minutes, 60)
     if not hours:

@@ -36,7 +36,7 @@ class InspectArchive:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # of a damaged one: BadZipFile, NotImplementedError, …
             raise InputError(f"can't be read as a log of Inspect: {error}", path) from None
         self.names = list(dict.fromkeys(self._zip.namelist()))  # one that was written again: once
 
@@ -66,11 +66,10 @@ class InspectArchive:
                 return self._read_zstandard(info)
             with self._zip.open(info) as member:
                 return json.load(member)
-        except (OSError, ValueError, KeyError, RecursionError, RuntimeError) as error:
-            problem = f"{name} can't be read: {error}"
-        except (NotImplementedError, EOFError, zipfile.BadZipFile, struct.error) as error:
-            problem = f"{name} can't be read: {error}"
-        raise InputError(problem, self.path)
+        except InputError:
+            raise
+        except Exception as error:  # each unpacker has an error of its own, such as zlib.error
+            raise InputError(f"{name} can't be read: {error}", self.path) from None
 
     def _read_zstandard(self, info: zipfile.ZipInfo) -> Any:
         with Path(self.path).open("rb") as file:

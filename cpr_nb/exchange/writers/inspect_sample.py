@@ -180,7 +180,8 @@ class SampleWriter:
             return None
         said = f"{task.outcome}: {task.reason}" if task.reason else str(task.outcome)
         message = f"{said}: {task.error}" if task.error else said
-        return {"message": message, "traceback": "", "traceback_ansi": ""}
+        # Inspect's viewer shows only the traceback; where there is none, it takes the message, too.
+        return dict.fromkeys(("message", "traceback", "traceback_ansi"), message)
 
     def _output(self) -> dict[str, Any]:
         task, model = self.task, model_name(self.task.model)

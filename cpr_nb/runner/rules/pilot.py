@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 #: What the head of status.json says of a pilot.
 RUNS, HAS_ENDED, REST_RUNS = "runs", "ended", "rest"
 
-_OUTSIDE = Outcome(states.SKIPPED, "pilot", "outside the pilot; s.run_rest() runs it")
+_OUTSIDE = Outcome(
+    states.SKIPPED, "pilot", "outside the pilot; s.run_rest() or cpr resume --skipped runs it"
+)
 
 
 class Pilot(Rule):
