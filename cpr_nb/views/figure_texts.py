@@ -82,10 +82,11 @@ def progress_pieces(figures: Figures, snapshot: Snapshot, n_questions: int = 0) 
         snapshot: The session.
         n_questions: How many questions of its agents are open.
     """
-    n_failed = snapshot.count("n_failed")
+    n_failed, n_skipped = snapshot.count("n_failed"), snapshot.count("n_skipped")
     texts = [
         ended_text(figures),
         f"{n_failed} failed" if n_failed else "",
+        f"{n_skipped} skipped" if n_skipped else "",  # outside a pilot, not needed, …: never ran
         plural(n_questions, "question") if n_questions else "",
         cost_text(figures),
         clock(figures.elapsed_s),

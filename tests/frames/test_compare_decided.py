@@ -71,6 +71,8 @@ def test_a_session_that_may_stop_early_has_the_range_of_every_look() -> None:
     text = text_of(decided, "on rows like these")
     assert "6.0 points higher than a (0.5 to 11.2) on rows like these, at 1.0 times" in text
     assert "valid at every look" in text and "Newcombe" not in text
+    assert " p score " not in text
+    assert " p score " in text_of(compared(SCORE, a=[50.0] * 40, b=[60.0, 61.0] * 20))
 
 
 def test_only_the_rows_that_entered_the_decision_are_in_its_figures() -> None:

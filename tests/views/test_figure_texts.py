@@ -69,6 +69,8 @@ def test_the_line_of_who_waits() -> None:
     ]
     nothing = Figures(0, 3, {}, None, None, False, None)
     assert progress_pieces(nothing, snapshot("starting")) == ["0 of 3 ended"]
+    pilot = progress_pieces(nothing._replace(n_ended=3), snapshot("completed", n_skipped=2))
+    assert pilot == ["3 of 3 ended", "2 skipped"]
 
 
 @pytest.mark.parametrize(

@@ -187,13 +187,16 @@ def _table(comparison: LevelComparison, base: str) -> DecisionTable:
     metric = comparison.metric
     has_both_ways = any(level.succeeded for level in comparison.levels)
     has_bill = any(words.bill_words(level) for level in comparison.levels)
+    # The range of a session that was stopped early has none.
+    has_p = not all(math.isnan(level.p_value) for level in comparison.levels)
     columns = [Column(), Column("mean", is_number=True)]
     columns += _pair_of_columns(_counted_title(metric, has_both_ways=has_both_ways))
     columns += _pair_of_columns("without failures") if has_both_ways else []
     columns += _pair_of_columns("typical row") if metric.kind == SKEWED else []
     columns.append(Column(_counts_title(metric), is_number=True))
     columns += _pair_of_columns("cost") if has_bill else []
-    columns += [Column("p", is_number=True), Column(one_line(metric.name, 30))]
+    columns += [Column("p", is_number=True)] if has_p else []
+    columns.append(Column(one_line(metric.name, 30)))
     mean = Cell(mean_words(metric, comparison.baseline_mean))
     rows = [[Cell(base), mean, Cell("the baseline", "mute", span=len(columns) - 2)]]
     for level in comparison.levels:
@@ -203,7 +206,7 @@ def _table(comparison: LevelComparison, base: str) -> DecisionTable:
         cells += _ratio_cells(level.typical) if metric.kind == SKEWED else []
         cells.append(Cell(" / ".join(map(str, level.counts)) if level.counts else ""))
         cells += _ratio_cells(level.bill) if has_bill else []
-        cells.append(Cell(p_words(level.p_value)))
+        cells += [Cell(p_words(level.p_value))] if has_p else []
         rows.append([*cells, Cell(verdict_words(metric, level.verdict))])
     return DecisionTable(f"{one_line(comparison.factor, 40)} against {base}", columns, rows)
 
