@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from testkit.hub_bed import HubBed
 
+#: In one worker: a sweep ends what has a token on this machine, and all of them use the same ones.
+pytestmark = pytest.mark.xdist_group("hub")
+
 
 @pytest.fixture
 def bed(tmp_path: Path, token: str) -> Iterator[HubBed]:

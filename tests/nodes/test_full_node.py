@@ -11,7 +11,10 @@ from testkit.hub_bed import HubBed
 
 from cpr_nb.runner.process import start_time
 
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there are namespaces")
+pytestmark = [
+    pytest.mark.xdist_group("hub"),  # see test_leases.py
+    pytest.mark.skipif(bool(why_not()), reason=why_not() or "there are namespaces"),
+]
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from cpr_nb.nodes.join_file import JoinFile
 from cpr_nb.nodes.wire import Connection, new_key_pair
 from cpr_nb.runner.process import start_time
 
+#: In one worker: a sweep ends what has a token on this machine, and all of them use the same ones.
+pytestmark = pytest.mark.xdist_group("hub")
+
 
 @pytest.fixture
 def bed(tmp_path: Path, token: str) -> Iterator[HubBed]:

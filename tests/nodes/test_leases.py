@@ -17,6 +17,9 @@ from testkit.relay import Relay
 
 from cpr_nb.runner.process import start_time
 
+#: In one worker: a sweep ends what has a token on this machine, and all of them use the same ones.
+pytestmark = pytest.mark.xdist_group("hub")
+
 SHORT_S, LONG_S = 2, 60
 #: It says its pid, and then waits until the test writes into its gate.
 BLOCKED = "echo $$; read line < gate; echo went $line"
