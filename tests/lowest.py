@@ -28,7 +28,7 @@ OPTIONAL = (
     "pydantic",
     "scipy",
 )
-TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
+TOOLS = ("hypothesis", "pytest<9.2", "pytest-timeout", "pytest-xdist")
 #: pandas 2.1 can't use a zone of the newest dateutil itself.
 NOT_AT_LOWEST = (
     "tests/frames/test_odd_frames.py::"

@@ -15,10 +15,16 @@ from testkit.stub import Stub, plan
 OPTIONS = ("--executor", "agents", "--lease-s", "30")
 
 
-def test_tasks_run_on_nodes_and_end_as_they_do_here(stub_cpr: Cpr, nodes: NodeAgents) -> None:
-    text = prompts("a", plan(result=None, exit=1, stderr="no"), "c")
-    session = stub_cpr.launch(text, *OPTIONS)
+def test_tasks_run_on_nodes_and_end_as_they_do_here(
+    stub_cpr: Cpr, stub: Stub, nodes: NodeAgents
+) -> None:
+    stub.fifos("held")
+    held = plan(here="held", gate="held")
+    session = stub_cpr.launch(prompts(held, plan(result=None, exit=1, stderr="no"), "c"), *OPTIONS)
     nodes.join(session, "n1", "n2", slots=2)
+    stub.await_here("held")
+    session.wait_until(lambda: len(status_of(session)["nodes"]) == 2, LIMIT_S, "n1 and n2")
+    stub.release("held")
     session.wait(LIMIT_S)
     status = status_of(session)
     assert [task["outcome"] for task in status["tasks"]] == ["succeeded", "failed", "succeeded"]
