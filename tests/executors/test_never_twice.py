@@ -172,6 +172,7 @@ def test_what_is_left_of_an_attempt_is_ended_and_the_next_one_goes_on(seen_place
             processes.await_gone(pid)
         held.finish()
         os.kill(twin, signal.SIGKILL)
+        processes.await_gone(twin)
 
 
 def test_a_node_agent_that_hears_nothing_ends_its_task_before_another_begins(place: Place) -> None:
